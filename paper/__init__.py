@@ -1,0 +1,1 @@
+"""paper/ is the world outside when it is not the real one."""
