@@ -1,0 +1,1 @@
+"""What every process of the engine shares: vocabulary, contracts, doors and scaffolding."""

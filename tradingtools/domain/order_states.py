@@ -88,9 +88,7 @@ LEGAL: frozenset[tuple[OrderState | None, OrderState]] = frozenset(
     (t.source, t.target) for t in TRANSITIONS
 )
 
-OPEN: frozenset[OrderState] = frozenset(
-    {_S.CLAIMED, _S.SUBMITTING, _S.SUBMITTED, _S.UNKNOWN}
-)
+OPEN: frozenset[OrderState] = frozenset({_S.CLAIMED, _S.SUBMITTING, _S.SUBMITTED, _S.UNKNOWN})
 """States that the engine itself still has to leave."""
 
 RELEASING: frozenset[OrderState] = frozenset({_S.CONFIRMED, _S.FAILED, _S.LOST})

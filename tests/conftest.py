@@ -1,0 +1,43 @@
+"""Real stores for every test that wants them: one server per session, one database per test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from launcher import embedded
+from tradingtools.adapters.postgres.migrate import migrate
+
+for _name in [name for name in os.environ if name.startswith("TT_")]:
+    # A setting of the person's shell must not change what the tests see.
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a real PostgreSQL that belongs to this test session."""
+    with embedded.temporary_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> str:
+    """Name of a migrated database from which the tests' databases are copied."""
+    url = embedded.create_database(postgres_server)
+    migrate(url)
+    return url.rsplit("/", 1)[1]
+
+
+@pytest.fixture
+def database_url(postgres_server: str, migrated_template: str) -> str:
+    """URL of a migrated, empty database of this test alone."""
+    return embedded.create_database(postgres_server, template=migrated_template)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a real Valkey that belongs to this test session."""
+    with embedded.temporary_valkey() as url:
+        yield url

@@ -1,0 +1,1 @@
+"""The only place that does I/O towards the outside: databases, feeds, insiders-api."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: pool, named SQL, migrations. The only store that decides."""

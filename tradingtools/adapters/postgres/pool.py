@@ -1,0 +1,51 @@
+"""Connections to PostgreSQL.
+
+Autocommit by default: on the money path one statement is one transaction and one round trip.
+``synchronous_commit`` stays on: a commit that was acknowledged is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, name: str, size: int = 4) -> AsyncIterator[Pool]:
+    """A pool of warm autocommit connections whose rows are dicts.
+
+    Args:
+        url: of the database.
+        name: shown as application_name.
+        size: connections, all opened before the block starts.
+
+    Raises:
+        psycopg_pool.PoolTimeout: the database did not answer within 10 s.
+    """
+    kwargs: dict[str, Any] = {
+        "autocommit": True,
+        "row_factory": dict_row,
+        "application_name": f"tradingtools-{name}",
+        "prepare_threshold": 1,
+        "options": "-c synchronous_commit=on -c statement_timeout=15000"
+        " -c idle_in_transaction_session_timeout=15000",
+    }
+    async with AsyncConnectionPool(
+        url,
+        kwargs=kwargs,
+        min_size=size,
+        max_size=size,
+        open=False,
+        timeout=10.0,
+        check=AsyncConnectionPool.check_connection,
+        connection_class=psycopg.AsyncConnection[DictRow],
+    ) as pool:
+        await pool.open(wait=True, timeout=10.0)
+        yield pool

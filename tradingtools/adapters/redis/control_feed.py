@@ -1,0 +1,52 @@
+"""Wake-ups after control changes: a change reaches every index within milliseconds.
+
+The entry carries only the number of the change; readers load the change itself from PostgreSQL, so
+a lost, late or doubled wake-up can delay a change by the poll interval and never falsify it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import RedisError
+
+STREAM = "tt:control"
+_LENGTH = 1000
+_log = structlog.get_logger("control_feed")
+
+
+async def announce(client: redis.Redis, seq: int) -> None:
+    """Tell the readers that a change with this number was committed. Failing is harmless."""
+    try:
+        await client.xadd(STREAM, {"seq": str(seq)}, maxlen=_LENGTH, approximate=True)
+    except RedisError as error:
+        _log.warning("wake-up not sent; readers find the change by polling", error=str(error))
+
+
+async def wake_ups(client: redis.Redis, *, poll_ms: int) -> AsyncIterator[None]:
+    """Yield after each announcement, and at least every ``poll_ms`` milliseconds."""
+    last = "$"
+    while True:
+        try:
+            answer: Any = await client.xread({STREAM: last}, block=poll_ms)
+            if answer:
+                last = _newest_id(answer)
+        except RedisError as error:
+            _log.warning("no wake-ups; polling", error=str(error))
+            last = "$"
+            await asyncio.sleep(poll_ms / 1000)
+        yield
+
+
+def _newest_id(answer: Any) -> str:
+    """The last entry's id; the shape depends on the protocol version that was negotiated."""
+    streams = list(answer.values()) if isinstance(answer, dict) else [row[1] for row in answer]
+    entries = streams[0]
+    while isinstance(entries[0], list):
+        entries = entries[0]
+    newest = entries[-1][0]
+    return newest.decode() if isinstance(newest, bytes) else str(newest)

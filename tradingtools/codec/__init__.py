@@ -1,0 +1,1 @@
+"""Conversions between the domain's values and their wire forms. No decisions, no I/O."""

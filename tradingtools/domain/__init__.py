@@ -1,0 +1,1 @@
+"""Values and rules that more than one process needs. Pure: no I/O, no clock, no framework."""

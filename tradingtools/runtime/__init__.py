@@ -1,0 +1,1 @@
+"""The scaffolding of a process: settings, start and stop, gRPC server, errors, telemetry."""

@@ -1,0 +1,148 @@
+"""The one table from errors to status codes, and the interceptor that applies it.
+
+Servicers raise domain errors and never abort by themselves. What is not a domain error is our
+fault: the caller gets an incident id and nothing else, the log gets the rest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+import protovalidate
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from tradingtools.domain import errors
+
+DOMAIN = "tradingtools"
+
+CODES: dict[str, grpc.StatusCode] = {
+    "INVALID_FIELD": grpc.StatusCode.INVALID_ARGUMENT,
+    "UNKNOWN_FIELD": grpc.StatusCode.INVALID_ARGUMENT,
+    "MALFORMED_BODY": grpc.StatusCode.INVALID_ARGUMENT,
+    "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "WRONG_STATE": grpc.StatusCode.FAILED_PRECONDITION,
+    "CONFLICT": grpc.StatusCode.ABORTED,
+    "REQUEST_ID_REUSED": grpc.StatusCode.ALREADY_EXISTS,
+    "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
+    "NOT_ALLOWED": grpc.StatusCode.PERMISSION_DENIED,
+    "LIMIT_REACHED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
+    "CURSOR_OUT_OF_RANGE": grpc.StatusCode.OUT_OF_RANGE,
+    "INTERNAL": grpc.StatusCode.INTERNAL,
+}
+
+_log = structlog.get_logger("grpc")
+
+
+def to_status(error: errors.TradingError) -> status_pb2.Status:
+    """The wire form of a domain error: code, sentence, ErrorInfo, and RetryInfo where it helps."""
+    code: int = CODES[error.reason].value[0]
+    status = status_pb2.Status(code=code, message=error.message)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    packed = AnyMessage()
+    packed.Pack(info)
+    status.details.append(packed)
+    if "retry_after_ms" in error.metadata:
+        wait = Duration()
+        wait.FromMilliseconds(int(error.metadata["retry_after_ms"]))
+        retry = AnyMessage()
+        retry.Pack(error_details_pb2.RetryInfo(retry_delay=wait))
+        status.details.append(retry)
+    return status
+
+
+def check(request: Message) -> None:
+    """Check a request against the rules in its contract.
+
+    Raises:
+        InvalidField: with the first violated field's path and what was expected.
+    """
+    violations = protovalidate.collect_violations(request)
+    if not violations:
+        return
+    first = violations[0].proto
+    elements = first.field.elements if first.field is not None else []
+    path = ".".join(_camel(element.field_name) for element in elements) or "body"
+    expected = first.message or first.rule_id
+    raise errors.InvalidField(f"{path}: {expected}", field=path, expected=expected)
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+async def _fail(
+    context: grpc.aio.ServicerContext[Any, Any], error: Exception, method: str
+) -> NoReturn:
+    if not isinstance(error, errors.TradingError):
+        incident = secrets.token_hex(8)
+        _log.error("unexpected error in a call", method=method, incident=incident, exc_info=error)
+        error = errors.TradingError(f"internal error, incident {incident}", incident=incident)
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    raise AssertionError("abort returned")
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Checks each request, and turns whatever a servicer raises into a proper status."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap unary-unary and unary-stream handlers; the engine has no others."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith("/tradingtools."):
+            return handler
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(
+                _guard_unary(handler.unary_unary, method),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        return grpc.unary_stream_rpc_method_handler(
+            _guard_stream(handler.unary_stream, method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _guard_unary(inner: Any, method: str) -> Any:
+    async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            check(request)
+            return await inner(request, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
+            await _fail(context, error, method)
+
+    return call
+
+
+def _guard_stream(inner: Any, method: str) -> Any:
+    async def call(
+        request: Message, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        try:
+            check(request)
+            async for response in inner(request, context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
+            await _fail(context, error, method)
+
+    return call

@@ -1,0 +1,114 @@
+"""A gRPC server as each process runs it: health, reflection, channelz, errors, bounded messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from tradingtools.runtime.grpc_errors import ErrorInterceptor
+
+MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
+
+KEEPALIVE: tuple[tuple[str, int], ...] = (
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+)
+
+
+class Server:
+    """A started server: its port, and the switch that says whether it serves."""
+
+    def __init__(
+        self, server: grpc.aio.Server, health: HealthServicer, port: int, names: Sequence[str]
+    ) -> None:
+        self.port = port
+        self._server = server
+        self._health = health
+        self._names = names
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell health checks (of every service and of the whole) whether work is done here."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in (*self._names, ""):
+            await self._health.set(name, status)
+
+
+@asynccontextmanager
+async def serving(
+    listen: str,
+    services: Sequence[str],
+    register: Callable[[grpc.aio.Server], None],
+    *,
+    operators: bool = True,
+    interceptors: Sequence[Any] = (),
+) -> AsyncIterator[Server]:
+    """Run a server until the block ends; it starts as NOT_SERVING.
+
+    Args:
+        listen: ``host:port``; port 0 lets the system choose.
+        services: full names, e.g. ``tradingtools.v1.RouterService``.
+        register: adds the servicers.
+        operators: reflection and channelz, for internal ports only.
+        interceptors: run outside the error interceptor, outermost first.
+
+    Raises:
+        RuntimeError: the port is taken; the message names it.
+    """
+    server = grpc.aio.server(
+        interceptors=[*interceptors, ErrorInterceptor()],
+        options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
+    )
+    register(server)
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    if operators:
+        reflection.enable_server_reflection(
+            [
+                *services,
+                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+                reflection.SERVICE_NAME,
+            ],
+            server,
+        )
+        channelz.add_channelz_servicer(server)
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise RuntimeError(f"cannot listen on {listen}: the port is taken") from error
+    started = Server(server, health, port, services)
+    await started.set_serving(False)
+    await server.start()
+    try:
+        yield started
+    finally:
+        await started.set_serving(False)
+        await server.stop(grace=1.0)
+
+
+def channel(target: str) -> grpc.aio.Channel:
+    """A channel to another process of the engine; no retries of its own: readers resume."""
+    return grpc.aio.insecure_channel(
+        target,
+        options=[
+            *KEEPALIVE,
+            ("grpc.enable_retries", 0),
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 500),
+        ],
+    )

@@ -1,0 +1,34 @@
+"""Command line: ``python -m tradingtools.runtime.migrate`` migrates ``TT_DATABASE_URL``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.runtime.settings import SettingError, SharedSettings, load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Only the shared settings: where the database is."""
+
+    shared: SharedSettings = field(default_factory=SharedSettings)
+
+
+def main() -> None:
+    """Apply what is missing and say what it was."""
+    try:
+        url = load(Settings, "migrate").shared.database_url
+    except SettingError as error:
+        sys.stderr.write(f"migrate: {error}\n")
+        raise SystemExit(2) from None
+    if not url:
+        sys.stderr.write("migrate: TT_DATABASE_URL: required and not set\n")
+        raise SystemExit(2)
+    for name in migrate(url):
+        sys.stdout.write(f"applied {name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""How a process starts, runs and ends.
+
+Each ``__main__`` is one call of :func:`main`. A process that cannot start says why in one line and
+exits with 2; a task that dies ends the process with 1, so that the supervisor restarts it; SIGTERM
+and SIGINT end it cleanly with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import structlog
+import uvloop
+
+from tradingtools.runtime import telemetry
+from tradingtools.runtime.settings import SettingError, SharedSettings, load
+
+
+class HasShared(Protocol):
+    """Settings of a process: its own fields and the shared ones."""
+
+    @property
+    def shared(self) -> SharedSettings:
+        """The shared settings."""
+
+
+S = TypeVar("S", bound=HasShared)
+
+
+def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
+    """Load settings, set up telemetry, run until told to stop, exit.
+
+    Args:
+        name: the process's name in lower case.
+        kind: its settings dataclass.
+        run: does the work until the event is set; raising ends the process.
+    """
+    try:
+        settings = load(kind, name)
+    except SettingError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(2) from None
+    telemetry.configure(name, settings.shared)
+    try:
+        uvloop.run(_run(name, settings, run))
+    except Startup as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(2) from None
+
+
+class Startup(Exception):
+    """The process cannot start; the message is one line that names the cause."""
+
+
+async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log = structlog.get_logger(name)
+    # What is alive after start lives as long as the process: no collection should visit it again.
+    gc.collect()
+    gc.freeze()
+    try:
+        await run(settings, stop)
+    except Startup:
+        raise
+    except BaseException:
+        if stop.is_set():
+            log.warning("error while stopping", exc_info=True)
+            return
+        log.error("a task died; the process ends so that it is started afresh", exc_info=True)
+        raise SystemExit(1) from None
+
+
+async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
+    """Run tasks until ``stop``; the first one that dies takes all with it.
+
+    A task that returns is a task that died: everything here runs for ever.
+    """
+
+    async def forever(work: Awaitable[None]) -> None:
+        await work
+        if not stop.is_set():
+            raise RuntimeError("a task that should run for ever has returned")
+
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(forever(task)) for task in tasks]
+        await stop.wait()
+        for task in running:
+            task.cancel()

@@ -1,0 +1,156 @@
+"""Settings come from the environment, once, at start, and a wrong one stops the process.
+
+Every name begins with ``TT_``. A process reads its own names ``TT_<PROCESS>_<FIELD>`` into one
+frozen dataclass, and the shared ones ``TT_<FIELD>`` into :class:`SharedSettings`. A name under
+the prefix that nobody knows is refused: a misspelt limit must not be a missing limit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+PREFIX = "TT_"
+
+PROCESSES = (
+    "INGEST",
+    "BOOKFEED",
+    "ROUTER",
+    "EXECUTOR",
+    "CONFIRM",
+    "GUARD",
+    "CONTROL",
+    "INSIDERS",
+    "VENUE",
+    "LAUNCHER",
+    "TEST",
+)
+"""Names that may follow the prefix; a process ignores the settings of the others."""
+
+T = TypeVar("T")
+
+
+class SettingError(Exception):
+    """A setting is missing, misspelt or out of range. The message names it and fits one line."""
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    choices: tuple[str, ...] | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare a setting with its bounds.
+
+    Args:
+        default: the value when the environment has none; without it the setting is required.
+        minimum: smallest allowed integer.
+        maximum: largest allowed integer.
+        choices: allowed texts.
+        secret: never shown in errors or logs.
+    """
+    metadata = {"minimum": minimum, "maximum": maximum, "choices": choices, "secret": secret}
+    if default is MISSING:
+        return field(metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedSettings:
+    """What several processes need; each under ``TT_<FIELD>``."""
+
+    database_url: str = setting("", secret=True)
+    """PostgreSQL, e.g. ``postgresql://user@host:5432/tradingtools``."""
+    redis_url: str = setting("", secret=True)
+    """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``."""
+    otlp_endpoint: str = setting("")
+    """Where traces and metrics go (OTLP over gRPC, ``http://host:4317``); empty: nowhere."""
+    metrics_port: int = setting(0, minimum=0, maximum=65535)
+    """Prometheus exposition on loopback; 0: off."""
+    log_level: str = setting("info", choices=("debug", "info", "warning", "error"))
+    """Least severity that is written."""
+    log_format: str = setting("text", choices=("text", "json"))
+    """How log lines look: for people or for machines."""
+
+
+def load(kind: type[T], process: str, environ: Mapping[str, str] | None = None) -> T:
+    """Read a process's settings.
+
+    Args:
+        kind: a frozen dataclass; a field of another dataclass type is read with the shared names.
+        process: the process's name in lower case, e.g. ``"router"``.
+        environ: instead of the real environment.
+
+    Raises:
+        SettingError: a name is unknown, missing, or its value is malformed or out of range.
+    """
+    source = os.environ if environ is None else environ
+    own = f"{PREFIX}{process.upper()}_"
+    _refuse_unknown(source, own, kind)
+    return _read(kind, source, own)
+
+
+def _refuse_unknown(source: Mapping[str, str], own: str, kind: type[Any]) -> None:
+    known_own = {own + f.name.upper() for f in dataclasses.fields(kind)}
+    shared = {PREFIX + f.name.upper() for f in dataclasses.fields(SharedSettings)}
+    others = tuple(f"{PREFIX}{name}_" for name in PROCESSES)
+    for name in sorted(source):
+        if not name.startswith(PREFIX) or name in shared or name in known_own:
+            continue
+        if name.startswith(own) or not name.startswith(others):
+            raise SettingError(f"{name}: no such setting")
+
+
+def _read(kind: type[T], source: Mapping[str, str], prefix: str) -> T:
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
+        wanted = hints[item.name]
+        if dataclasses.is_dataclass(wanted):
+            values[item.name] = _read(typing.cast("type[Any]", wanted), source, PREFIX)
+            continue
+        name = prefix + item.name.upper()
+        if name in source and source[name] != "":
+            values[item.name] = _parse(name, source[name], wanted, item.metadata)
+        elif item.default is MISSING:
+            raise SettingError(f"{name}: required and not set")
+    return kind(**values)
+
+
+def _parse(name: str, text: str, wanted: Any, metadata: Mapping[str, Any]) -> Any:
+    shown = "(hidden)" if metadata.get("secret") else repr(text)
+    if isinstance(wanted, types.UnionType):
+        wanted = next(a for a in typing.get_args(wanted) if a is not type(None))
+    if wanted is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise SettingError(f"{name}: {shown} is not true or false")
+        return text.lower() in ("true", "1")
+    if wanted is int:
+        return _parse_int(name, text, shown, metadata)
+    if typing.get_origin(wanted) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if wanted is Path:
+        return Path(text)
+    choices = metadata.get("choices")
+    if choices is not None and text not in choices:
+        raise SettingError(f"{name}: {shown} is not one of {', '.join(choices)}")
+    return text
+
+
+def _parse_int(name: str, text: str, shown: str, metadata: Mapping[str, Any]) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise SettingError(f"{name}: {shown} is not a whole number") from None
+    low, high = metadata.get("minimum"), metadata.get("maximum")
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise SettingError(f"{name}: {shown} is outside {low} to {high}")
+    return value

@@ -1,0 +1,142 @@
+"""Streams with a cursor, a checkpoint and an acknowledgement, for servers and for readers.
+
+A server appends what it has committed to a :class:`Tail`; any number of readers follow it from
+their cursors, from memory when they are near and from the store when they are not. No reader has a
+queue of its own, so a slow one costs nothing. A reader keeps reading over reconnects with
+:func:`read`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import grpc
+import structlog
+
+from tradingtools.domain.errors import CursorOutOfRange
+
+T = TypeVar("T")
+
+CHECKPOINT_SECONDS = 2.0
+PAGE = 100
+_log = structlog.get_logger("streams")
+
+Load = Callable[[int, int], Awaitable[list[tuple[int, T]]]]
+"""From the store: up to ``limit`` items after a cursor, in order, as (cursor, item)."""
+
+
+class Tail(Generic[T]):
+    """The newest items of a log with strictly rising cursors.
+
+    Args:
+        floor: the store's last cursor at start; everything after it is appended here.
+        load: reads items at or below what memory holds.
+        capacity: items kept in memory.
+    """
+
+    def __init__(self, floor: int, load: Load[T], *, capacity: int = 4096) -> None:
+        self._floor = floor
+        self._load = load
+        self._items: deque[tuple[int, T]] = deque()
+        self._capacity = capacity
+        self._grown = asyncio.Event()
+
+    @property
+    def last(self) -> int:
+        """The newest cursor."""
+        return self._items[-1][0] if self._items else self._floor
+
+    def append(self, cursor: int, item: T) -> None:
+        """Add a committed item and wake the readers.
+
+        Raises:
+            ValueError: the cursor does not rise; a reader could miss the item.
+        """
+        if cursor <= self.last:
+            raise ValueError(f"cursor {cursor} does not rise above {self.last}")
+        self._items.append((cursor, item))
+        if len(self._items) > self._capacity:
+            self._floor = self._items.popleft()[0]
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+    async def follow(self, after: int) -> AsyncIterator[tuple[int, list[T]]]:
+        """Yield (cursor, items) for ever; an empty list is a checkpoint."""
+        while True:
+            grown = self._grown
+            if after < self._floor:
+                floor = self._floor
+                page = await self._load(after, PAGE)
+                page = [entry for entry in page if entry[0] <= floor]
+                after = page[-1][0] if page else floor
+                if page:
+                    yield after, [item for _, item in page]
+                continue
+            fresh = self._after(after)
+            if fresh:
+                after = fresh[-1][0]
+                yield after, [item for _, item in fresh]
+                continue
+            try:
+                await asyncio.wait_for(grown.wait(), CHECKPOINT_SECONDS)
+            except TimeoutError:
+                yield after, []
+
+    def _after(self, cursor: int) -> list[tuple[int, T]]:
+        found: list[tuple[int, T]] = []
+        for entry in reversed(self._items):
+            if entry[0] <= cursor:
+                break
+            found.append(entry)
+        found.reverse()
+        return found[:PAGE]
+
+
+async def read(
+    name: str,
+    open_stream: Callable[[str], Any],
+    cursor: str,
+    *,
+    silence_seconds: float = 3 * CHECKPOINT_SECONDS,
+    retry_seconds: float = 0.1,
+) -> AsyncIterator[Any]:
+    """Read a stream for ever, resuming after the last response when it breaks.
+
+    Args:
+        name: of the stream, for the log.
+        open_stream: opens it after a cursor, e.g. ``lambda c: stub.StreamX(Request(cursor=c))``.
+        cursor: where to start.
+        silence_seconds: without even a checkpoint for so long, the stream is opened again.
+        retry_seconds: pause between attempts.
+
+    Raises:
+        CursorOutOfRange: the server's log is another one; the caller has to catch up and start
+            with an empty cursor.
+    """
+    connected = False
+    while True:
+        call = open_stream(cursor)
+        try:
+            while True:
+                response = await asyncio.wait_for(call.read(), silence_seconds)
+                if response is grpc.aio.EOF:
+                    break
+                if not connected:
+                    connected = True
+                    _log.info("stream connected", stream=name, cursor=cursor)
+                cursor = response.cursor or cursor
+                yield response
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+                raise CursorOutOfRange(f"{name}: cursor is out of range", cursor=cursor) from error
+            if connected:
+                _log.warning("stream broken; resuming", stream=name, code=error.code().name)
+        except TimeoutError:
+            _log.warning("stream silent; resuming", stream=name)
+        finally:
+            call.cancel()
+        connected = False
+        await asyncio.sleep(retry_seconds)
