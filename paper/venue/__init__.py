@@ -1,0 +1,1 @@
+"""Polymarket on loopback, played from a recorded tape."""

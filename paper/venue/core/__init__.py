@@ -1,0 +1,1 @@
+"""The replay's decisions: pure functions of tape, seed, settings and time."""

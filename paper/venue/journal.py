@@ -1,0 +1,63 @@
+"""What really left for whom: one entry for each leader row, topic and socket.
+
+Tests and the terminal view judge the engine by this, not by what the engine says of itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+
+import msgspec
+
+_KEPT = 200_000
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that was handed to the socket; `sent_ns` is the wall clock."""
+
+    seq: int
+    topic: str
+    tx: str
+    wallet: str
+    asset: str
+    side: str
+    price: str
+    size: str
+    socket: int
+    sent_ns: int
+
+
+class Journal:
+    """The last entries, numbered from 1 without gaps."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self.last = 0
+
+    def add(
+        self, *, topic: str, row: tuple[str, str, str, str, str, str], socket: int, ns: int
+    ) -> None:
+        """Note a row (tx, wallet, asset, side, price text, size text) sent on a socket."""
+        self.last += 1
+        tx, wallet, asset, side, price, size = row
+        self._entries.append(
+            Entry(
+                seq=self.last,
+                topic=topic,
+                tx=tx,
+                wallet=wallet,
+                asset=asset,
+                side=side,
+                price=price,
+                size=size,
+                socket=socket,
+                sent_ns=ns,
+            )
+        )
+
+    def after(self, seq: int, limit: int) -> list[Entry]:
+        """Up to `limit` entries that follow `seq`, oldest first."""
+        first = self.last - len(self._entries)
+        begin = max(seq - first, 0)
+        return list(islice(self._entries, begin, begin + limit))

@@ -1,0 +1,243 @@
+"""REST of the Data API, v1 and v2: what leaders traded and hold, as late as the real indexer."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from dataclasses import replace
+
+from aiohttp import web
+
+from paper.venue.core import amounts
+from paper.venue.core.ledger import Cursor, Played, Query, holdings, listing
+from paper.venue.core.positions import Holding, cash
+from paper.venue.core.trade import Side
+from paper.venue.replies import BadRequest, flag, many, maybe_whole, reply, whole
+from paper.venue.venue import Venue
+from paper.venue.wire import data as wire
+from paper.venue.wire.clob import Json
+from paper.venue.wire.feed import number
+
+_WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
+_TYPES = frozenset(
+    (
+        *("TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION", "MIGRATION", "REWARD", "YIELD"),
+        *("MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD", "DEPOSIT", "WITHDRAWAL", "TIP"),
+    )
+)
+_STATUSES = frozenset(("OPEN", "REDEEMABLE", "REDEEMABLE_LOST", "MERGEABLE", "CLOSED"))
+
+
+class DataRest:
+    """Routes under `/data`."""
+
+    def __init__(self, venue: Venue, seed: int) -> None:
+        self._venue = venue
+        self._seed = seed
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is served."""
+        return [
+            web.get("/data/trades", self._trades),
+            web.get("/data/activity", self._activity),
+            web.get("/data/positions", self._positions),
+            web.get("/data/value", self._value),
+            web.get("/data/v2/trades", self._trades_v2),
+            web.get("/data/v2/activity", self._activity_v2),
+            web.get("/data/v2/positions", self._positions_v2),
+            web.get("/data/v2/status", self._status_v2),
+        ]
+
+    async def _trades(self, request: web.Request) -> web.Response:
+        limit, offset = _window(request, 100, 10_000)
+        query = replace(
+            _query(request, "market"),
+            wallet=_maybe_wallet(request),
+            takers_only=flag(request, "takerOnly", True),
+        )
+        return reply([wire.trade(row) for row in self._listing(query)[offset : offset + limit]])
+
+    async def _activity(self, request: web.Request) -> web.Response:
+        limit, offset = _window(request, 100, 500)
+        query = replace(_query(request, "market"), wallet=_wallet(request))
+        rows = self._listing(query) if _trades_wanted(request) else []
+        if request.query.get("sortDirection", "DESC").upper() == "ASC":
+            rows.reverse()
+        return reply([wire.activity(row) for row in rows[offset : offset + limit]])
+
+    async def _trades_v2(self, request: web.Request) -> web.Response:
+        query = replace(
+            _query(request, "condition"),
+            wallet=_maybe_wallet(request),
+            takers_only=flag(request, "taker_only", True),
+        )
+        return self._paged(request, self._listing(query), activity=False)
+
+    async def _activity_v2(self, request: web.Request) -> web.Response:
+        query = replace(_query(request, "condition"), wallet=_wallet(request))
+        rows = self._listing(query) if _trades_wanted(request) else []
+        return self._paged(request, rows, activity=True)
+
+    async def _positions(self, request: web.Request) -> web.Response:
+        limit, offset = _window(request, 100, 500)
+        wallet = _wallet(request)
+        least = _amount(request, "sizeThreshold", "1")
+        wanted = set(many(request, "market"))
+        rows = [
+            self._position(wallet, asset, held)
+            for asset, held in self._held(wallet)
+            if held.size >= max(least, 1) and (not wanted or self._condition(asset) in wanted)
+        ]
+        return reply(rows[offset : offset + limit])
+
+    async def _positions_v2(self, request: web.Request) -> web.Response:
+        limit, offset = _window(request, 100, 1000)
+        if "cursor" in request.query:
+            offset = _cursor(request.query["cursor"])[1]
+        wallet = _wallet(request)
+        status = request.query.get("status", "OPEN").upper()
+        if status not in _STATUSES:
+            raise BadRequest(f"status: not one of {', '.join(sorted(_STATUSES))}")
+        found = [
+            (asset, held)
+            for asset, held in self._held(wallet)
+            if self._state(asset, held) == status
+        ]
+        page = found[offset : offset + limit]
+        rows = [wire.snake(self._position(wallet, asset, held)) for asset, held in page]
+        more = len(found) > offset + limit
+        following = _encoded((0, offset + limit)) if more else None
+        return _page(rows, limit, offset, following)
+
+    async def _value(self, request: web.Request) -> web.Response:
+        wallet = _wallet(request)
+        now_ms = time.time_ns() // 1_000_000
+        total = cash(wallet, self._seed)
+        for asset, held in self._held(wallet):
+            market = self._venue.desk.catalogue.by_asset[asset]
+            mid = self._venue.desk.mids(market, now_ms)[market.index(asset)]
+            total += held.size * mid // amounts.ONE
+        return reply([{"user": wallet, "value": number(amounts.text(total))}])
+
+    async def _status_v2(self, _: web.Request) -> web.Response:
+        now_ms = time.time_ns() // 1_000_000
+        waiting = [row.wall_ms for row in self._venue.played if row.visible_ms > now_ms]
+        lag_ms = now_ms - min(waiting) if waiting else 0
+        return reply(
+            {"data": {"status": "ok", "indexer_lag_seconds": number(f"{lag_ms / 1000:.3f}")}}
+        )
+
+    def _listing(self, query: Query) -> list[Played]:
+        return listing(self._venue.played, query, time.time_ns() // 1_000_000)
+
+    def _held(self, wallet: str) -> list[tuple[str, Holding]]:
+        now_ms = time.time_ns() // 1_000_000
+        found = holdings(self._venue.start, self._venue.played, wallet, now_ms)
+        return sorted(found.items(), key=lambda item: (-item[1].cost, item[0]))
+
+    def _paged(self, request: web.Request, rows: list[Played], *, activity: bool) -> web.Response:
+        limit, offset = _window(request, 100, 1000)
+        page = rows[offset : offset + limit]
+        more = len(rows) > offset + limit
+        following = _encoded((page[-1].timestamp_s, page[-1].seq)) if more else None
+        shape = wire.activity if activity else wire.trade
+        bodies = [wire.unlabelled(shape(row), row.seq) for row in page]
+        return _page(bodies, limit, offset, following)
+
+    def _position(self, wallet: str, asset: str, held: Holding) -> Json:
+        market = self._venue.desk.catalogue.by_asset[asset]
+        mid = self._venue.desk.mids(market, time.time_ns() // 1_000_000)[market.index(asset)]
+        resolved = market.condition in self._venue.desk.resolved
+        return wire.position(wallet, market, asset, held, mid, resolved=resolved)
+
+    def _condition(self, asset: str) -> str:
+        return self._venue.desk.catalogue.by_asset[asset].condition
+
+    def _state(self, asset: str, held: Holding) -> str:
+        if not held.size:
+            return "CLOSED" if held.bought else "NONE"
+        market = self._venue.desk.catalogue.by_asset[asset]
+        payouts = self._venue.desk.resolved.get(market.condition)
+        if payouts is None:
+            return "OPEN"
+        return "REDEEMABLE" if payouts[market.index(asset)] else "REDEEMABLE_LOST"
+
+
+def _query(request: web.Request, condition_name: str) -> Query:
+    conditions = many(request, condition_name)
+    if len(conditions) > 20:
+        raise BadRequest(f"{condition_name}: more than 20")
+    return Query(
+        conditions=frozenset(text.lower() for text in conditions) if conditions else None,
+        side=_side(request),
+        start=maybe_whole(request, "start"),
+        end=maybe_whole(request, "end"),
+        before=_cursor(request.query["cursor"]) if "cursor" in request.query else None,
+    )
+
+
+def _wallet(request: web.Request) -> str:
+    text = request.query.get("user", "")
+    if not _WALLET.fullmatch(text):
+        raise BadRequest("user: not a wallet address")
+    return text.lower()
+
+
+def _maybe_wallet(request: web.Request) -> str | None:
+    return _wallet(request) if "user" in request.query else None
+
+
+def _side(request: web.Request) -> Side | None:
+    text = request.query.get("side", "").upper()
+    if text == "BUY":
+        return "BUY"
+    if text == "SELL":
+        return "SELL"
+    if text:
+        raise BadRequest("side: neither BUY nor SELL")
+    return None
+
+
+def _trades_wanted(request: web.Request) -> bool:
+    types = {text.upper() for text in many(request, "type")}
+    if unknown := types - _TYPES:
+        raise BadRequest(f"type: {', '.join(sorted(unknown))} is unknown")
+    return not types or "TRADE" in types
+
+
+def _amount(request: web.Request, name: str, default: str) -> int:
+    try:
+        return amounts.rounded(request.query.get(name, default))
+    except ValueError as problem:
+        raise BadRequest(f"{name}: {problem}") from None
+
+
+def _window(request: web.Request, usual: int, most: int) -> tuple[int, int]:
+    return whole(request, "limit", usual, 1, most), whole(request, "offset", 0, 0, 10**6)
+
+
+def _page(rows: list[Json], limit: int, offset: int, following: str | None) -> web.Response:
+    return reply(
+        {
+            "data": rows,
+            "pagination": {
+                "limit": limit,
+                "offset": offset,
+                "has_more": following is not None,
+                "next_cursor": following,
+            },
+        }
+    )
+
+
+def _encoded(cursor: Cursor) -> str:
+    return base64.urlsafe_b64encode(f"{cursor[0]}:{cursor[1]}".encode()).decode()
+
+
+def _cursor(text: str) -> Cursor:
+    try:
+        first, _, second = base64.urlsafe_b64decode(text.encode()).decode().partition(":")
+        return int(first), int(second)
+    except ValueError:
+        raise BadRequest("cursor: not one of ours") from None

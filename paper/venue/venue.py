@@ -1,0 +1,199 @@
+"""One step of the replay, applied: kept first, then the world moves, then everyone is told.
+
+`restore` folds the kept steps through the same functions without telling anyone, so a process
+that was killed finds the world as it left it. Before: `player`, `control`. After: `rtds`, `clob`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from paper.venue.clob import Clob
+from paper.venue.core import dice
+from paper.venue.core.firehose import counterpart
+from paper.venue.core.ledger import Played
+from paper.venue.core.markets import Market, fee_micros
+from paper.venue.core.positions import Holder, Holding
+from paper.venue.core.schedule import Delivery, delivery, salted
+from paper.venue.core.trade import Trade, TradeBody, from_body
+from paper.venue.desk import Desk
+from paper.venue.rtds import Rtds
+from paper.venue.store import Injected, Resolved, RowPlayed, Started, Store
+from paper.venue.tape import TapeRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Share of leader rows, in permille, that come late or on one socket only."""
+
+    late_permille: int
+    lone_permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the replay stands: the lap and the rows of it that were played."""
+
+    lap: int
+    rows: frozenset[int]
+    started: bool
+
+
+class Venue:
+    """The world and those who watch it."""
+
+    def __init__(
+        self,
+        *,
+        tape: Sequence[TapeRow],
+        start: Mapping[Holder, Holding],
+        faults: Faults,
+        desk: Desk,
+        store: Store,
+        rtds: Rtds,
+        clob: Clob,
+    ) -> None:
+        self.tape = tape
+        self.start = start
+        self.desk = desk
+        self.rtds = rtds
+        self.clob = clob
+        self.played: list[Played] = []
+        self._faults = faults
+        self._store = store
+        self._rows = 0
+        self._transactions: set[str] = set()
+        self._repeats = not store.run.salt
+
+    @property
+    def rows(self) -> int:
+        """Leader rows played, repeated laps and injections included."""
+        return self._rows
+
+    @property
+    def transactions(self) -> int:
+        """Different leader transactions played."""
+        return len(self._transactions)
+
+    def restore(self) -> Position:
+        """Fold what the store kept; where to go on."""
+        lap, rows, started = 0, set[int](), False
+        for record in self._store.records:
+            match record:
+                case Started():
+                    started = True
+                case RowPlayed():
+                    if record.lap > lap:
+                        lap, rows = record.lap, set()
+                    rows.add(record.row)
+                    trade = self._recorded(record)
+                    self.desk.move(trade, record.row, record.wall_ms)
+                    self._note_row(record, trade)
+                case Injected():
+                    self.desk.move(from_body(record.body), None, record.wall_ms)
+                    self._note_injected(record)
+                case Resolved():
+                    self.desk.resolve(record.condition, record.payouts)
+        return Position(lap, frozenset(rows), started)
+
+    def begin(self, wall_ms: int) -> None:
+        """Keep that the replay has started."""
+        self._store.append(Started(wall_ms))
+
+    def move(self, row: int, wall_ms: int) -> None:
+        """Bring a book to where the row's trade will be plausible. Needs no keeping."""
+        trade = self.tape[row].trade
+        self.desk.move(trade, row, wall_ms)
+        self.clob.refresh(self.desk.market_of(trade))
+
+    def play(self, lap: int, row: int, wall_ms: int) -> None:
+        """Play a row of the tape."""
+        record = RowPlayed(lap, row, wall_ms)
+        self._store.append(record)
+        played, fate = self._note_row(record, self._recorded(record))
+        self._tell(played, fate, _name(record))
+
+    def inject(self, body: TradeBody, wall_ms: int) -> Trade:
+        """Play a row that the tape does not have. Raises ValueError naming the field."""
+        trade = from_body(body)
+        market = self.desk.market_of(trade)
+        if market.condition in self.desk.resolved:
+            raise ValueError("conditionId: the market is resolved")
+        record = Injected(body, wall_ms)
+        self._store.append(record)
+        self.desk.move(trade, None, wall_ms)
+        self.clob.refresh(market)
+        played = self._note_injected(record)
+        self._tell(played, _PROMPT, f"injected {played.seq}")
+        return trade
+
+    def resolve(self, market: Market, payouts: tuple[int, int], wall_ms: int) -> None:
+        """Resolve a market once and for all; a second time changes nothing."""
+        if market.condition in self.desk.resolved:
+            return
+        self._store.append(Resolved(market.condition, payouts, wall_ms))
+        self.clob.resolved(market, payouts, wall_ms)
+        self.desk.resolve(market.condition, payouts)
+        self.clob.refresh(market)
+
+    def _recorded(self, record: RowPlayed) -> Trade:
+        row = self.tape[record.row].trade
+        return replace(row, tx=salted(row.tx, self._store.run.salt, record.lap))
+
+    def _note_row(self, record: RowPlayed, trade: Trade) -> tuple[Played, Delivery]:
+        fate = delivery(
+            _name(record),
+            self._store.run.seed,
+            late_permille=self._faults.late_permille,
+            lone_permille=self._faults.lone_permille,
+        )
+        timestamp_s = (record.wall_ms - self.tape[record.row].lag_ms) // 1000
+        return self._note(trade, record.wall_ms, timestamp_s, fate, record.lap), fate
+
+    def _note_injected(self, record: Injected) -> Played:
+        timestamp_s = record.body.timestamp or record.wall_ms // 1000
+        lap = self.played[-1].lap if self.played else 0
+        return self._note(from_body(record.body), record.wall_ms, timestamp_s, _PROMPT, lap)
+
+    def _note(
+        self, trade: Trade, wall_ms: int, timestamp_s: int, fate: Delivery, lap: int
+    ) -> Played:
+        market = self.desk.market_of(trade)
+        charged = fate.taker and fate.fee and market.fee_bps > 0
+        played = Played(
+            seq=self._rows,
+            lap=lap,
+            trade=trade,
+            market=market,
+            wall_ms=wall_ms,
+            timestamp_s=timestamp_s,
+            visible_ms=wall_ms + fate.indexed_ms,
+            taker=fate.taker,
+            fee=fee_micros(market, trade.price, trade.size) if charged else None,
+        )
+        self._rows += 1
+        self._transactions.add(trade.tx)
+        if not (self._repeats and lap):  # a repeated lap repeats frames; nothing was traded anew
+            self.played.append(played)
+        self.desk.traded(trade)
+        return played
+
+    def _tell(self, played: Played, fate: Delivery, name: str) -> None:
+        self.clob.traded(played.trade, played.market, played.wall_ms)
+        self.rtds.publish(played, name, fate.late_ms, fate.lone)
+        base = dice.key(self._store.run.seed, "counterpart", name)
+        for place in range(fate.counterparts):
+            size = played.trade.size // fate.counterparts
+            other = counterpart(
+                played.market, played.trade, size, dice.mix(base, place), self._store.run.seed
+            )
+            if size:
+                self.rtds.mingle(other, played.market, None, maker=True)
+
+
+_PROMPT = Delivery(taker=True, fee=True, lone=False, late_ms=0, counterparts=0, indexed_ms=500)
+
+
+def _name(record: RowPlayed) -> str:
+    return f"{record.lap}:{record.row}"

@@ -1,0 +1,105 @@
+"""Rows of the Data API: v1 in camelCase, v2 the same facts in snake_case."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, localcontext
+
+from paper.venue.core import amounts, dice
+from paper.venue.core.ledger import Played
+from paper.venue.core.markets import Market
+from paper.venue.core.positions import Holding
+from paper.venue.wire.clob import Json, market_id
+from paper.venue.wire.feed import icon, names, number
+
+
+def trade(row: Played) -> Json:
+    """A row of v1 `/trades`: wallet in lower case, price and size in the digits of the feed."""
+    name, pseudonym = names(row.trade.wallet)
+    index = row.market.index(row.trade.asset)
+    return {
+        "proxyWallet": row.trade.wallet,
+        "side": row.trade.side,
+        "asset": row.trade.asset,
+        "conditionId": row.trade.condition,
+        "size": number(row.trade.size_text),
+        "price": number(row.trade.price_text),
+        "timestamp": row.timestamp_s,
+        "title": row.market.question,
+        "slug": row.market.slug,
+        "icon": icon(row.market),
+        "eventSlug": row.market.event_slug,
+        "outcome": row.market.outcomes[index],
+        "outcomeIndex": index,
+        "name": name,
+        "pseudonym": pseudonym,
+        "bio": "",
+        "profileImage": "",
+        "profileImageOptimized": "",
+        "transactionHash": row.trade.tx,
+    }
+
+
+def activity(row: Played) -> Json:
+    """A row of v1 `/activity`; only trades happen here."""
+    notional = row.trade.size * row.trade.price // amounts.ONE
+    return trade(row) | {"type": "TRADE", "usdcSize": number(amounts.text(notional))}
+
+
+def position(
+    wallet: str, market: Market, asset: str, held: Holding, mid: int, *, resolved: bool
+) -> Json:
+    """A row of v1 `/positions`; `mid` is the current price of the asset in micros."""
+    index = market.index(asset)
+    value = held.size * mid // amounts.ONE
+    pnl = value - held.cost
+    return {
+        "proxyWallet": wallet,
+        "asset": asset,
+        "conditionId": market.condition,
+        "size": number(amounts.text(held.size)),
+        "avgPrice": number(_ratio(held.cost, held.size)),
+        "initialValue": number(amounts.text(held.cost)),
+        "currentValue": number(amounts.text(value)),
+        "cashPnl": number(amounts.text(pnl)),
+        "percentPnl": number(_ratio(100 * pnl, held.cost)),
+        "totalBought": number(amounts.text(held.bought)),
+        "realizedPnl": number(amounts.text(held.realized)),
+        "percentRealizedPnl": number(_ratio(100 * held.realized, held.cost)),
+        "curPrice": number(amounts.text(mid)),
+        "redeemable": resolved,
+        "mergeable": False,
+        "title": market.question,
+        "slug": market.slug,
+        "icon": icon(market),
+        "eventId": market_id(market),
+        "eventSlug": market.event_slug,
+        "outcome": market.outcomes[index],
+        "outcomeIndex": index,
+        "oppositeOutcome": market.outcomes[1 - index],
+        "oppositeAsset": market.assets[1 - index],
+        "endDate": market.end_date[:10],
+        "negativeRisk": market.neg_risk,
+    }
+
+
+def unlabelled(body: Json, seq: int) -> Json:
+    """A v2 row; one in a hundred has lost its outcome, as v2 rows sometimes have."""
+    row = snake(body)
+    if dice.hits(dice.key("unlabelled", seq), 10):
+        row |= {"outcome": "", "outcome_index": 999}
+    return row
+
+
+def snake(body: Json) -> Json:
+    """The same object with v2's names."""
+    return {re.sub(r"(?=[A-Z])", "_", name).lower(): value for name, value in body.items()}
+
+
+def _ratio(part: int, whole: int) -> str:
+    """part / whole with the many digits of the real API; 0 when there is no whole."""
+    if not whole:
+        return "0"
+    with localcontext() as context:
+        context.prec = 16
+        return format(Decimal(part) / whole, "f")
