@@ -57,6 +57,11 @@ def exit_copy_key(leader_tx: str, follower_wallet: str, asset_id: str, leader: s
     return _digest("exit", leader_tx, follower_wallet, asset_id, leader, "SELL")
 
 
+def lot_exit_key(exit_key: str, origin: str) -> str:
+    """An exit copy's key for one lot: a wallet may hold several lots of one asset."""
+    return _digest("lot", exit_key, origin)
+
+
 def guard_exit_key(trigger_id: str, generation: int, rung: int) -> str:
     """Key of a trigger's exit: once for each arm generation and rung."""
     return _digest("guard", trigger_id, str(generation), str(rung))

@@ -119,14 +119,16 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSubscription(self, request, context):
-        """Change sizing or limits. May be repeated. 404 NOT_FOUND; 409 CONFLICT on another version.
+        """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+        NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseSubscription(self, request, context):
-        """Stop entries. When this has answered, no entry is sent any more. May be repeated.
+        """Stop entries. When this has answered, no entry is sent any more. May be repeated. 400
+        WRONG_STATE when deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

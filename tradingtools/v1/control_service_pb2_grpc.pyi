@@ -45,9 +45,13 @@ class ControlServiceStub:
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ListSubscriptionsRequest, _control_service_pb2.ListSubscriptionsResponse]
     """The subscriptions of a follower wallet, oldest first, with live statistics."""
     UpdateSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.UpdateSubscriptionRequest, _control_service_pb2.Subscription]
-    """Change sizing or limits. May be repeated. 404 NOT_FOUND; 409 CONFLICT on another version."""
+    """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+    NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
+    """
     PauseSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.PauseSubscriptionRequest, _control_service_pb2.Subscription]
-    """Stop entries. When this has answered, no entry is sent any more. May be repeated."""
+    """Stop entries. When this has answered, no entry is sent any more. May be repeated. 400
+    WRONG_STATE when deleted.
+    """
     ResumeSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ResumeSubscriptionRequest, _control_service_pb2.Subscription]
     """Allow entries again. May be repeated. 400 WRONG_STATE when deleted."""
     DeleteSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.DeleteSubscriptionRequest, _control_service_pb2.Subscription]
@@ -75,9 +79,13 @@ class ControlServiceAsyncStub(ControlServiceStub):
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ListSubscriptionsRequest, _control_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
     """The subscriptions of a follower wallet, oldest first, with live statistics."""
     UpdateSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.UpdateSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
-    """Change sizing or limits. May be repeated. 404 NOT_FOUND; 409 CONFLICT on another version."""
+    """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+    NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
+    """
     PauseSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PauseSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
-    """Stop entries. When this has answered, no entry is sent any more. May be repeated."""
+    """Stop entries. When this has answered, no entry is sent any more. May be repeated. 400
+    WRONG_STATE when deleted.
+    """
     ResumeSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ResumeSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
     """Allow entries again. May be repeated. 400 WRONG_STATE when deleted."""
     DeleteSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.DeleteSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
@@ -126,7 +134,9 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.UpdateSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.Subscription, _abc.Awaitable[_control_service_pb2.Subscription]]:
-        """Change sizing or limits. May be repeated. 404 NOT_FOUND; 409 CONFLICT on another version."""
+        """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+        NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
+        """
 
     @_abc_1.abstractmethod
     def PauseSubscription(
@@ -134,7 +144,9 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.PauseSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.Subscription, _abc.Awaitable[_control_service_pb2.Subscription]]:
-        """Stop entries. When this has answered, no entry is sent any more. May be repeated."""
+        """Stop entries. When this has answered, no entry is sent any more. May be repeated. 400
+        WRONG_STATE when deleted.
+        """
 
     @_abc_1.abstractmethod
     def ResumeSubscription(

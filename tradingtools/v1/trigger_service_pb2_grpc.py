@@ -94,14 +94,16 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTrigger(self, request, context):
-        """Change price or size. 400 WRONG_STATE once it has fired. May be repeated.
+        """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+        be repeated: what changes nothing leaves the version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTrigger(self, request, context):
-        """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated.
+        """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
+        returned as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

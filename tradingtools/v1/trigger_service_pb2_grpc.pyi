@@ -42,9 +42,13 @@ class TriggerServiceStub:
     ListTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]
     """The triggers of a wallet, oldest first."""
     UpdateTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdateTriggerRequest, _trigger_service_pb2.Trigger]
-    """Change price or size. 400 WRONG_STATE once it has fired. May be repeated."""
+    """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+    be repeated: what changes nothing leaves the version.
+    """
     DeleteTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.DeleteTriggerRequest, _trigger_service_pb2.Trigger]
-    """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated."""
+    """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
+    returned as it is.
+    """
     ListTriggerHistory: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerHistoryRequest, _trigger_service_pb2.ListTriggerHistoryResponse]
     """Everything that happened to it, oldest first."""
 
@@ -62,9 +66,13 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     ListTriggers: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]  # type: ignore[assignment]
     """The triggers of a wallet, oldest first."""
     UpdateTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdateTriggerRequest, _trigger_service_pb2.Trigger]  # type: ignore[assignment]
-    """Change price or size. 400 WRONG_STATE once it has fired. May be repeated."""
+    """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+    be repeated: what changes nothing leaves the version.
+    """
     DeleteTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.DeleteTriggerRequest, _trigger_service_pb2.Trigger]  # type: ignore[assignment]
-    """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated."""
+    """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
+    returned as it is.
+    """
     ListTriggerHistory: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerHistoryRequest, _trigger_service_pb2.ListTriggerHistoryResponse]  # type: ignore[assignment]
     """Everything that happened to it, oldest first."""
 
@@ -103,7 +111,9 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.UpdateTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.Trigger, _abc.Awaitable[_trigger_service_pb2.Trigger]]:
-        """Change price or size. 400 WRONG_STATE once it has fired. May be repeated."""
+        """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+        be repeated: what changes nothing leaves the version.
+        """
 
     @_abc_1.abstractmethod
     def DeleteTrigger(
@@ -111,7 +121,9 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.DeleteTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.Trigger, _abc.Awaitable[_trigger_service_pb2.Trigger]]:
-        """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated."""
+        """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
+        returned as it is.
+        """
 
     @_abc_1.abstractmethod
     def ListTriggerHistory(

@@ -96,7 +96,8 @@ end $$;
 
 -- Each element is one compare-and-set on (order, from_state, expected_epoch); the keys that
 -- changed come back. A key that does not come back is not the caller's any more.
-create function apply_transitions(p_transitions jsonb) returns setof text language sql as $$
+create function apply_transitions(p_transitions jsonb)
+returns table (order_key text, event_seq bigint) language sql as $$
     with instant as materialized (select clock_timestamp() as at),
     input as (
         select * from jsonb_to_recordset(p_transitions) as t(
@@ -136,6 +137,7 @@ create function apply_transitions(p_transitions jsonb) returns setof text langua
         select c.order_key, c.from_state, c.to_state, c.reason, c.epoch, instant.at,
                convert_to(c.detail, 'UTF8'), c.chain_head
         from changed c, instant
+        returning order_key, event_seq
     ),
     released as (
         update reservation r set released_at = clock_timestamp()
@@ -143,7 +145,7 @@ create function apply_transitions(p_transitions jsonb) returns setof text langua
         where r.order_key = c.order_key and r.released_at is null
           and c.to_state in ('CONFIRMED', 'FAILED', 'LOST')
     )
-    select order_key from changed
+    select order_key, event_seq from noted order by event_seq
 $$;
 
 -- Turn one journal record into rows. Idempotent; false: they were there already.

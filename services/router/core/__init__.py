@@ -1,0 +1,1 @@
+"""The router's decisions, pure: sizing, and the plan for a whole leader trade."""

@@ -1,0 +1,77 @@
+"""GET over HTTP with bounds on time, connections and size; every failure has a name.
+
+Used for everything the venue answers by REST. No redirect is followed and nothing is retried
+here: whoever asks knows whether a late answer is still of use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+
+from tradingtools.domain import errors
+
+BODY_LIMIT = 8 * 1024 * 1024
+_RETRY_AFTER_MS_MAX = 60_000
+
+
+class Http:
+    """Asks one host."""
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str, *, name: str) -> None:
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+        self._name = name
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
+        """The body of a 200.
+
+        Raises:
+            NotFound: 404.
+            Unavailable: anything else: no answer in time, another status, a body that is too big.
+        """
+        try:
+            async with self._client.stream("GET", self._base_url + path, params=params) as response:
+                if response.status_code == 404:
+                    raise errors.NotFound(f"{self._name} has no {path}", kind=self._name, id=path)
+                if response.status_code != 200:
+                    raise self._refused(path, response)
+                return await self._body(path, response)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unavailable(f"{path}: {type(error).__name__}") from error
+
+    async def _body(self, path: str, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise self._unavailable(f"{path}: the body is above {BODY_LIMIT} bytes")
+        return bytes(body)
+
+    def _refused(self, path: str, response: httpx.Response) -> errors.Unavailable:
+        wait = response.headers.get("retry-after", "")
+        wait_ms = min(int(wait) * 1000, _RETRY_AFTER_MS_MAX) if wait.isdecimal() else 1000
+        return self._unavailable(f"{path}: status {response.status_code}", wait_ms)
+
+    def _unavailable(self, detail: str, wait_ms: int = 1000) -> errors.Unavailable:
+        return errors.Unavailable(
+            f"{self._name}: {detail}", dependency=self._name, retry_after_ms=str(wait_ms)
+        )
+
+
+@asynccontextmanager
+async def open_client(*, timeout_ms: int, connections: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A pool of warm connections for the length of the block.
+
+    Args:
+        timeout_ms: for connecting, and for each wait for bytes.
+        connections: at most so many at once; more wait their turn.
+    """
+    async with httpx.AsyncClient(
+        timeout=httpx.Timeout(timeout_ms / 1000, pool=30.0),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        follow_redirects=False,
+    ) as client:
+        yield client

@@ -1,0 +1,178 @@
+"""Rows of trades: from frames of the activity feed (RTDS) and from the Data API. Pure.
+
+Both spell one fact in two ways (camelCase with a checksummed wallet, snake_case in lower case);
+what comes out is one spelling. The feed's payload is an unofficial contract: each field that we
+need is checked, each other one is ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import msgspec
+
+from tradingtools.adapters.polymarket import numbers
+from tradingtools.domain import ids
+
+T = TypeVar("T")
+Side = Literal["BUY", "SELL"]
+TOPIC = "activity"
+TYPES = ("trades", "orders_matched")
+_TEXT_MAX = 300
+
+
+class RowError(ValueError):
+    """What came is no trade row.
+
+    Attributes:
+        reason: one word for counting: not_json, malformed, unknown_topic, bad_number, bad_id.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRow:
+    """One row of one transaction, in canonical spelling.
+
+    ``price_text`` is as written and ``price_micros`` its half-even rounding, because a leader's
+    price may be an average; ``size_micros`` is exact. ``traded_ms`` is the venue's clock.
+    """
+
+    tx: str
+    leader: str
+    asset_id: str
+    condition_id: str
+    side: Side
+    price_text: str
+    price_micros: int
+    size_micros: int
+    traded_ms: int
+    title: str
+    outcome: str
+
+
+class _Trade(msgspec.Struct, frozen=True, kw_only=True):
+    proxy_wallet: str
+    transaction_hash: str
+    asset: str
+    condition_id: str
+    side: Side
+    price: msgspec.Raw
+    size: msgspec.Raw
+    timestamp: msgspec.Raw
+    title: str | None = None
+    outcome: str | None = None
+
+
+class _FeedTrade(_Trade, frozen=True, kw_only=True, rename="camel"):
+    pass
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    topic: str
+    type: str
+    payload: msgspec.Raw
+
+
+class _Pagination(msgspec.Struct, frozen=True):
+    has_more: bool = False
+    next_cursor: str | None = None
+
+
+class _Page(msgspec.Struct, frozen=True):
+    data: list[msgspec.Raw]
+    pagination: _Pagination
+
+
+class _Position(msgspec.Struct, frozen=True):
+    asset: str
+    size: msgspec.Raw
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_FEED_TRADE = msgspec.json.Decoder(_FeedTrade)
+_DATA_TRADE = msgspec.json.Decoder(_Trade)
+_PAGE = msgspec.json.Decoder(_Page)
+_POSITION = msgspec.json.Decoder(_Position)
+
+
+def decode_frame(frame: bytes) -> tuple[str, TradeRow]:
+    """A frame of the feed: its type (one of TYPES) and its row.
+
+    Raises:
+        RowError: the frame is not such a row; the reason says in which way.
+    """
+    envelope = _decoded(_ENVELOPE, frame)
+    if envelope.topic != TOPIC or envelope.type not in TYPES:
+        raise RowError("unknown_topic", f"{envelope.topic[:40]}/{envelope.type[:40]}")
+    return envelope.type, _row(_decoded(_FEED_TRADE, envelope.payload))
+
+
+def decode_data_row(body: bytes | msgspec.Raw) -> TradeRow:
+    """One object of the Data API's trades. Raises RowError."""
+    return _row(_decoded(_DATA_TRADE, body))
+
+
+def decode_page(body: bytes) -> tuple[list[msgspec.Raw], str | None]:
+    """A page of the Data API: its rows, undecoded, and the cursor of the next page if any.
+
+    Raises:
+        RowError: the body is no page.
+    """
+    page = _decoded(_PAGE, body)
+    more = page.pagination.next_cursor if page.pagination.has_more else None
+    return page.data, more or None
+
+
+def decode_position(body: bytes | msgspec.Raw) -> tuple[str, int]:
+    """One position: asset and shares, 1e-6, rounded half-even. Raises RowError."""
+    position = _decoded(_POSITION, body)
+    try:
+        return ids.asset(position.asset), numbers.rounded("size", numbers.text(position.size))
+    except numbers.NumberError as error:
+        raise RowError("bad_number", str(error)) from None
+    except ids.IdError as error:
+        raise RowError("bad_id", f"asset: {error}") from None
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise RowError("malformed", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RowError("not_json", str(error)) from None
+
+
+def _row(trade: _Trade) -> TradeRow:
+    try:
+        price_text = numbers.text(trade.price)
+        price_micros = numbers.rounded("price", price_text)
+        size_micros = numbers.exact("size", numbers.text(trade.size))
+        traded_ms = numbers.epoch_ms("timestamp", numbers.text(trade.timestamp))
+    except numbers.NumberError as error:
+        raise RowError("bad_number", str(error)) from None
+    if size_micros == 0:
+        raise RowError("bad_number", "size is zero")
+    if price_micros > 1_000_000:
+        raise RowError("bad_number", "price is above 1")
+    try:
+        return TradeRow(
+            tx=ids.hash32(trade.transaction_hash),
+            leader=ids.wallet(trade.proxy_wallet),
+            asset_id=ids.asset(trade.asset),
+            condition_id=ids.hash32(trade.condition_id),
+            side=trade.side,
+            price_text=price_text,
+            price_micros=price_micros,
+            size_micros=size_micros,
+            traded_ms=traded_ms,
+            title=(trade.title or "")[:_TEXT_MAX],
+            outcome=(trade.outcome or "")[:_TEXT_MAX],
+        )
+    except ids.IdError as error:
+        raise RowError("bad_id", str(error)) from None

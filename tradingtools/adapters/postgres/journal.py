@@ -1,0 +1,132 @@
+"""The write-ahead journal of the money path, as router, guard and executor use it.
+
+A record is durable when its insert has been acknowledged; only then may what it says be acted on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+
+_QUERIES = load_queries(Path(__file__).parent / "money_path.sql")
+Connection = psycopg.AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A committed claim: its place in the journal and its instant."""
+
+    seq: int
+    claimed_ns: int
+
+
+async def insert_claim(
+    connection: Connection, lease: Lease, record_key: str, payload: bytes, order_count: int
+) -> Claimed | None:
+    """Insert a CLAIMED record; None when this record was there already.
+
+    Raises:
+        Fenced: the lease is not valid any more.
+    """
+    cursor = await connection.execute(
+        _QUERIES["claim"],
+        {
+            "role": lease.role,
+            "record_key": record_key,
+            "partition": lease.partition,
+            "epoch": lease.epoch,
+            "payload": payload,
+            "order_count": order_count,
+        },
+    )
+    row = await cursor.fetchone()
+    if row is not None:
+        return Claimed(row["seq"], row["claimed_ns"])
+    cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": record_key})
+    if await cursor.fetchone() is None:
+        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
+    return None
+
+
+async def build_rows(connection: Connection, seq: int) -> None:
+    """Turn a record into rows; nothing happens when it was done already."""
+    await connection.execute(_QUERIES["build_rows"], {"seq": seq})
+
+
+async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: float) -> int:
+    """Build what a process left behind when it died; returns how many records."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            _QUERIES["open_records"],
+            {"partition": partition, "older_than_seconds": older_than_seconds},
+        )
+        records = await cursor.fetchall()
+        for record in records:
+            await build_rows(connection, record["seq"])
+    return len(records)
+
+
+async def last_claimed(pool: Pool, role: str, partition: int) -> int:
+    """The newest claimed record of a writer; 0 when there is none."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            _QUERIES["last_claimed"], {"role": role, "partition": partition}
+        )
+        row = await cursor.fetchone()
+    return 0 if row is None else int(row["seq"])
+
+
+async def claimed_after(
+    pool: Pool, role: str, partition: int, after: int, limit: int
+) -> list[tuple[int, int, dict[str, Any]]]:
+    """Claimed records with orders, as (seq, claimed_ns, payload), oldest first."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            _QUERIES["claimed_after"],
+            {"role": role, "partition": partition, "after": after, "limit": limit},
+        )
+        rows = await cursor.fetchall()
+    return [(row["seq"], row["claimed_ns"], json.loads(row["payload"])) for row in rows]
+
+
+async def apply_transitions(
+    connection: Connection, transitions: Sequence[dict[str, Any]]
+) -> dict[str, int]:
+    """Compare-and-set each order; returns the event number of each key that changed.
+
+    A key that is missing in the answer is not the caller's any more: drop it.
+    """
+    if not transitions:
+        return {}
+    cursor = await connection.execute(
+        _QUERIES["apply_transitions"], {"transitions": json.dumps(list(transitions))}
+    )
+    return {row["order_key"]: row["event_seq"] for row in await cursor.fetchall()}
+
+
+async def acknowledge(pool: Pool, stream: str, consumer: str, cursor: str) -> None:
+    """Remember that a named reader has committed everything up to a cursor; only forward."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            _QUERIES["acknowledge"], {"stream": stream, "consumer": consumer, "cursor": cursor}
+        )
+
+
+async def acknowledged(pool: Pool, stream: str, consumer: str) -> str:
+    """Where a named reader has to go on; empty when it never acknowledged."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            _QUERIES["cursor"], {"stream": stream, "consumer": consumer}
+        )
+        row = await cursor.fetchone()
+    return "" if row is None else str(row["cursor"])

@@ -1,0 +1,32 @@
+"""Leader trade facts between their wire form and the domain."""
+
+from __future__ import annotations
+
+from tradingtools.codec.claims import side_from_pb
+from tradingtools.domain.leader_trade import LeaderRow, Source, TradeKey
+from tradingtools.v1 import ingest_service_pb2 as pb
+
+
+def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
+    """A fact as the router merges it; KeyError when side is unspecified."""
+    return LeaderRow(
+        key=TradeKey(
+            leader_tx=event.leader_tx,
+            leader=event.leader,
+            asset_id=event.asset_id,
+            side=side_from_pb(event.side),
+        ),
+        condition_id=event.condition_id,
+        price_text=event.price_text,
+        price_micros=event.price_micros,
+        size_micros=event.size_micros,
+        count=event.count,
+        source=Source.CATCH_UP if event.source == pb.TRADE_SOURCE_CATCH_UP else Source.FEED,
+        traded_ms=event.traded_ms,
+        received_ns=event.received_ns,
+        held_before_micros=(
+            event.leader_held_before_micros if event.HasField("leader_held_before_micros") else None
+        ),
+        title=event.title,
+        traceparent=event.traceparent,
+    )

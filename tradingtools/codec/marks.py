@@ -1,0 +1,34 @@
+"""Marks between their wire form and the domain's book."""
+
+from __future__ import annotations
+
+from tradingtools.domain.book import Book, BookStatus, Market
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+_STATUS = {
+    pb.BOOK_STATUS_FRESH: BookStatus.FRESH,
+    pb.BOOK_STATUS_STALE: BookStatus.STALE,
+    pb.BOOK_STATUS_CROSSED: BookStatus.CROSSED,
+    pb.BOOK_STATUS_EMPTY: BookStatus.EMPTY,
+}
+
+
+def book_from_pb(mark: pb.Mark) -> Book:
+    """A mark as decisions see it; an unspecified status counts as stale."""
+    market = mark.market
+    return Book(
+        market=Market(
+            asset_id=mark.asset_id,
+            condition_id=market.condition_id,
+            tick_micros=market.tick_micros,
+            min_size_micros=market.min_size_micros,
+            fee_rate_micros=market.fee_rate_micros,
+            closed=market.closed,
+            payout_micros=market.payout_micros if market.HasField("payout_micros") else None,
+        ),
+        status=_STATUS.get(mark.status, BookStatus.STALE),
+        bids=tuple((level.price_micros, level.size_micros) for level in mark.bids),
+        asks=tuple((level.price_micros, level.size_micros) for level in mark.asks),
+        book_ms=mark.book_ms,
+        revision=mark.revision,
+    )

@@ -1,0 +1,85 @@
+"""A book as decisions see it: levels best first, and what a size would really fetch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Level = tuple[int, int]
+"""Price and size, both micros."""
+
+
+class BookStatus(StrEnum):
+    """Whether a book may be traded on."""
+
+    FRESH = "FRESH"
+    STALE = "STALE"
+    CROSSED = "CROSSED"
+    EMPTY = "EMPTY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """What an order has to respect besides the book. Amounts in micros."""
+
+    asset_id: str
+    condition_id: str
+    tick_micros: int
+    min_size_micros: int
+    fee_rate_micros: int
+    closed: bool
+    payout_micros: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """One asset's book at one instant."""
+
+    market: Market
+    status: BookStatus
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    book_ms: int
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What selling into the bids would give."""
+
+    size_micros: int
+    """Shares that find a bid."""
+    notional_micros: int
+    """USDC for them, rounded down."""
+    worst_micros: int
+    """The lowest bid that is needed."""
+
+    @property
+    def average_micros(self) -> int:
+        """USDC per share over what can be sold, rounded down."""
+        return self.notional_micros * 1_000_000 // self.size_micros
+
+
+def depth(levels: tuple[Level, ...], limit_micros: int, *, buying: bool) -> int:
+    """Shares on the book at the limit or better."""
+    return sum(
+        size
+        for price, size in levels
+        if (price <= limit_micros if buying else price >= limit_micros)
+    )
+
+
+def sell_into(bids: tuple[Level, ...], size_micros: int) -> Sale | None:
+    """Walk the bids, best first; None when there is none."""
+    left, product, worst = size_micros, 0, 0
+    for price, size in bids:
+        taken = min(size, left)
+        product += taken * price
+        left -= taken
+        worst = price
+        if left == 0:
+            break
+    sold = size_micros - left
+    if sold <= 0:
+        return None
+    return Sale(sold, product // 1_000_000, worst)

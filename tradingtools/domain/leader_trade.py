@@ -1,0 +1,136 @@
+"""Rows of the feeds merged into leader trades.
+
+Feeds give rows without ids, the same row over several sources, and one leader order as several
+rows. The state here only grows and is order-free: facts may come twice, late, or in any order, and
+the result is the same (a map of maxima). Before it come ingest's facts, after it the router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from tradingtools.domain.money import MICROS
+
+
+class Side(StrEnum):
+    """Which way shares move, seen from the wallet that is named beside it."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Source(StrEnum):
+    """Kinds of sources; counts of one kind are merged by the maximum."""
+
+    FEED = "FEED"
+    CATCH_UP = "CATCH_UP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeKey:
+    """What one leader did in one transaction with one asset and side."""
+
+    leader_tx: str
+    leader: str
+    asset_id: str
+    side: Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderRow:
+    """The fact that a transaction holds at least ``count`` rows equal to this one."""
+
+    key: TradeKey
+    condition_id: str
+    price_text: str
+    price_micros: int
+    """USDC per share; half-even, since a leader's price may be an average."""
+    size_micros: int
+    """Shares of one row."""
+    count: int
+    source: Source
+    traded_ms: int
+    """The venue's clock, milliseconds since the epoch; whole seconds in practice."""
+    received_ns: int
+    held_before_micros: int | None
+    """What the leader held of the asset before the transaction; None: unknown."""
+    title: str = ""
+    traceparent: str = ""
+
+
+_Fingerprint = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderTrade:
+    """Everything known about one leader trade so far."""
+
+    key: TradeKey
+    condition_id: str
+    traded_ms: int
+    received_ns: int
+    """When its first row arrived."""
+    held_before_micros: int | None
+    title: str
+    traceparent: str
+    rows: Mapping[tuple[Source, _Fingerprint], LeaderRow] = field(default_factory=dict)
+
+    @property
+    def size_micros(self) -> int:
+        """Shares of the whole trade: the greater total of the kinds of sources."""
+        return max(self._size(source) for source in Source)
+
+    @property
+    def notional_micros(self) -> int:
+        """USDC of the whole trade, rounded down, from the source with the greater size."""
+        # Ties go to the feed, which rounds less than the Data API does.
+        best = max(Source, key=lambda source: (self._size(source), source is Source.FEED))
+        return (
+            sum(
+                row.size_micros * row.price_micros * row.count
+                for (source, _), row in self.rows.items()
+                if source is best
+            )
+            // MICROS
+        )
+
+    @property
+    def revision(self) -> int:
+        """How much has been counted; rises with each fact that adds something."""
+        return sum(row.count for row in self.rows.values())
+
+    def _size(self, source: Source) -> int:
+        return sum(
+            row.size_micros * row.count for (kind, _), row in self.rows.items() if kind is source
+        )
+
+
+def merge(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
+    """Add a fact; None when it adds nothing.
+
+    Args:
+        trade: what is known so far, or None for the first fact.
+        row: of the same key.
+    """
+    slot = (row.source, (row.price_text, row.size_micros))
+    if trade is None:
+        return LeaderTrade(
+            key=row.key,
+            condition_id=row.condition_id,
+            traded_ms=row.traded_ms,
+            received_ns=row.received_ns,
+            held_before_micros=row.held_before_micros,
+            title=row.title,
+            traceparent=row.traceparent,
+            rows={slot: row},
+        )
+    known = trade.rows.get(slot)
+    if known is not None and known.count >= row.count:
+        return None
+    return replace(
+        trade,
+        rows={**trade.rows, slot: row},
+        traded_ms=min(trade.traded_ms, row.traded_ms),
+    )

@@ -1,0 +1,98 @@
+"""An order as it is claimed: frozen before it is durable, and sent byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.money import to_text
+
+
+class Purpose(StrEnum):
+    """Why an order exists."""
+
+    ENTRY = "ENTRY"
+    COPY_EXIT = "COPY_EXIT"
+    GUARD_EXIT = "GUARD_EXIT"
+
+
+class TimeInForce(StrEnum):
+    """How long an order may wait for a counterpart."""
+
+    FAK = "FAK"
+    FOK = "FOK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """Who the follower is, as the backend asserted it."""
+
+    user_id: str
+    wallet_id: str
+    proxy: str
+    """The wallet that holds money and shares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One POST with one key. Amounts in micros."""
+
+    order_key: str
+    copy_key: str
+    ordinal: int
+    """Part of an entry, slice of an exit, from 0."""
+    purpose: Purpose
+    subscription_id: str
+    """The origin of the lot."""
+    subscription_version: int
+    trigger_id: str
+    follower: Follower
+    leader: str
+    leader_tx: str
+    condition_id: str
+    asset_id: str
+    side: Side
+    size_micros: int
+    limit_micros: int
+    time_in_force: TimeInForce
+    not_after_ms: int
+    body: str
+    reserved_money_micros: int
+    reserved_shares_micros: int
+
+    @property
+    def body_hash(self) -> str:
+        """SHA-256 of the bytes that every attempt sends, hex."""
+        return hashlib.sha256(self.body.encode()).hexdigest()
+
+
+def body_text(
+    *,
+    follower: Follower,
+    condition_id: str,
+    asset_id: str,
+    size_micros: int,
+    limit_micros: int,
+    time_in_force: TimeInForce,
+    not_after_ms: int,
+) -> str:
+    """The request body as `docs/insiders-api.yaml` fixes it; same inputs, same bytes."""
+    instant = datetime.fromtimestamp(not_after_ms // 1000, UTC)
+    return json.dumps(
+        {
+            "followerUserId": follower.user_id,
+            "followerWalletId": follower.wallet_id,
+            "followerProxy": follower.proxy,
+            "conditionId": condition_id,
+            "assetId": asset_id,
+            "size": to_text(size_micros),
+            "limitPrice": to_text(limit_micros),
+            "orderType": time_in_force.value,
+            "notAfter": f"{instant:%Y-%m-%dT%H:%M:%S}.{not_after_ms % 1000:03d}Z",
+        },
+        separators=(",", ":"),
+    )

@@ -1,0 +1,57 @@
+"""A subscription as the router sees it. Amounts in micros; an absent limit does not limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradingtools.domain.order import Follower
+
+DEFAULT_SLIPPAGE_MICROS = 30_000
+DEFAULT_MAX_AGE_MS = 60_000
+
+
+class SubscriptionState(StrEnum):
+    """Whether entries are made; exits go on in every state."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    DELETED = "DELETED"
+
+
+class SizingMode(StrEnum):
+    """How large a copy is before any limit."""
+
+    FIXED = "FIXED"
+    RATIO = "RATIO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One follower follows one leader."""
+
+    id: str
+    follower: Follower
+    leader: str
+    state: SubscriptionState
+    version: int
+    sizing_mode: SizingMode
+    sizing_micros: int
+    """USDC per copy for FIXED, factor for RATIO."""
+    max_per_trade_micros: int | None = None
+    max_per_market_micros: int | None = None
+    max_slippage_micros: int | None = None
+    """Fraction of the leader's price; None: the default."""
+    max_age_ms: int | None = None
+    """Of an entry; None: the default."""
+
+    @property
+    def slippage_micros(self) -> int:
+        """The slippage limit in force."""
+        given = self.max_slippage_micros
+        return DEFAULT_SLIPPAGE_MICROS if given is None else given
+
+    @property
+    def age_ms(self) -> int:
+        """The maximum age in force."""
+        return DEFAULT_MAX_AGE_MS if self.max_age_ms is None else self.max_age_ms
