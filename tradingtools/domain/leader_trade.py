@@ -133,4 +133,7 @@ def merge(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
         trade,
         rows={**trade.rows, slot: row},
         traded_ms=min(trade.traded_ms, row.traded_ms),
+        held_before_micros=(
+            row.held_before_micros if trade.held_before_micros is None else trade.held_before_micros
+        ),
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Reason codes of decisions and of orders that ended without a fill."""
 
-    def __new__(cls, code: str, meaning: str) -> Reason:
+    def __new__(cls, code: str, meaning: str = "") -> Reason:
         """A code is a string; its meaning travels beside it."""
         member = str.__new__(cls, code)
         member._value_ = code

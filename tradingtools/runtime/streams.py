@@ -17,6 +17,7 @@ import grpc
 import structlog
 
 from tradingtools.domain.errors import CursorOutOfRange
+from tradingtools.v1 import common_pb2
 
 T = TypeVar("T")
 
@@ -140,3 +141,13 @@ async def read(
             call.cancel()
         connected = False
         await asyncio.sleep(retry_seconds)
+
+
+async def acknowledge(stub: Any, consumer: str, cursor: str) -> None:
+    """Tell a server what is committed here. Failing is harmless: it is read again later."""
+    try:
+        await stub.Acknowledge(
+            common_pb2.AcknowledgeRequest(consumer=consumer, cursor=cursor), timeout=2.0
+        )
+    except grpc.aio.AioRpcError as error:
+        _log.warning("not acknowledged", consumer=consumer, code=error.code().name)

@@ -223,6 +223,7 @@ def _judge_exit(
         price_micros=_new_price(trade, before),
         wanted_micros=wanted,
         free_micros=lot.free_micros,
+        slices_before=len(before.order_keys),
     )
 
 
@@ -294,6 +295,13 @@ def _order(
             sizing.reserved_money(sized.size_micros, sized.limit_micros) if entry else 0
         ),
         reserved_shares_micros=0 if entry else sized.size_micros,
+    )
+
+
+def unsold(copy: Copy, size_micros: int, filled_micros: int) -> Copy:
+    """An exit's copy after one of its slices has ended: what it left is to be sold again."""
+    return replace(
+        copy, ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros)
     )
 
 

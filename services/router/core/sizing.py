@@ -164,8 +164,9 @@ def size_exit(
     price_micros: int,
     wanted_micros: int,
     free_micros: int,
+    slices_before: int,
 ) -> Sized | Skip:
-    """Size one slice of an exit.
+    """Size one slice of an exit; each slice after the first may cost one slippage more.
 
     Args:
         subscription: for its slippage.
@@ -173,11 +174,13 @@ def size_exit(
         price_micros: the leader's price.
         wanted_micros: shares still to be sold for this copy.
         free_micros: shares of the lot that no other exit has reserved.
+        slices_before: slices that left something unsold.
     """
     market = book.market
     if free_micros <= 0:
         return Skip(Reason.ALREADY_SELLING, "every share of the lot is reserved")
-    limit = limit_price(Side.SELL, price_micros, subscription.slippage_micros, market.tick_micros)
+    slippage = min(subscription.slippage_micros * (slices_before + 1), MICROS)
+    limit = limit_price(Side.SELL, price_micros, slippage, market.tick_micros)
     if limit is None:
         return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(price_micros)}")
     # Less than the minimum cannot be sold alone, and must not be left over.

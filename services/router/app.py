@@ -1,0 +1,124 @@
+"""Composition of the router: adapters in, worker and servicer out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import redis.asyncio as redis
+
+from services.router.books import Books
+from services.router.server import RouterServicer
+from services.router.settings import Settings
+from services.router.worker import Router
+from tradingtools.adapters.postgres import journal, lease
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.redis import control_feed
+from tradingtools.codec.leader_trades import row_from_pb
+from tradingtools.domain.errors import CursorOutOfRange
+from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import (
+    confirm_service_pb2 as confirm_pb,
+)
+from tradingtools.v1 import (
+    confirm_service_pb2_grpc as confirm_rpc,
+)
+from tradingtools.v1 import (
+    ingest_service_pb2 as ingest_pb,
+)
+from tradingtools.v1 import (
+    ingest_service_pb2_grpc as ingest_rpc,
+)
+from tradingtools.v1 import (
+    router_service_pb2_grpc as rpc,
+)
+
+SERVICE = "tradingtools.v1.RouterService"
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the router until ``stop``."""
+    name = f"router-{settings.partition}"
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            open_pool(settings.shared.database_url, name="router", size=4)
+        )
+        bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
+        stack.push_async_callback(bus.aclose)
+        owned = await lease.acquire(pool, "router", settings.partition, name)
+        ingest = grpc_server.channel(settings.ingest_target)
+        bookfeed = grpc_server.channel(settings.bookfeed_target)
+        confirm = grpc_server.channel(settings.confirm_target)
+        for channel in (ingest, bookfeed, confirm):
+            stack.push_async_callback(channel.close)
+        tail = await claim_tail(pool, "router", settings.partition)
+        books = Books(bookfeed, settings.book_timeout_ms)
+        router = Router(pool, owned, books, tail, settings)
+        await router.recover()
+        server = await stack.enter_async_context(
+            grpc_server.serving(
+                settings.listen,
+                [SERVICE],
+                lambda s: rpc.add_RouterServiceServicer_to_server(
+                    RouterServicer(pool, tail, router, books), s
+                ),
+            )
+        )
+        await server.set_serving(True)
+        await until_stopped(
+            stop,
+            lease.keep(pool, owned),
+            books.keep(),
+            _follow_ingest(pool, router, ingest_rpc.IngestServiceStub(ingest), name),
+            _follow_fills(router, confirm_rpc.ConfirmServiceStub(confirm), name),
+            _follow_control(router, bus, settings.poll_ms),
+            _judge_open_exits(router),
+        )
+
+
+async def _follow_ingest(pool: Pool, router: Router, stub: Any, name: str) -> None:
+    cursor = await journal.acknowledged(pool, "leader_trades", name)
+    while True:
+        try:
+            async for response in streams.read(
+                "leader trades",
+                lambda c: stub.StreamLeaderTrades(
+                    ingest_pb.StreamLeaderTradesRequest(cursor=c, consumer=name)
+                ),
+                cursor,
+            ):
+                if response.trades:
+                    await router.on_facts(row_from_pb(event) for event in response.trades)
+                    # Acknowledged only after the commit; a crash here repeats the read.
+                    await streams.acknowledge(stub, name, response.cursor)
+        except CursorOutOfRange:
+            # Another incarnation of Redis: ingest's catch-up finds what was missed, and what was
+            # decided is in the database.
+            cursor = ""
+
+
+async def _follow_fills(router: Router, stub: Any, name: str) -> None:
+    async for response in streams.read(
+        "fills",
+        lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
+        "",
+    ):
+        for fill in response.fills:
+            await router.on_fill(fill)
+        if response.fills:
+            await streams.acknowledge(stub, name, response.cursor)
+
+
+async def _follow_control(router: Router, bus: redis.Redis, poll_ms: int) -> None:
+    async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
+        await router.refresh_index()
+        router.forget_old(time.time_ns() // 1_000_000)
+
+
+async def _judge_open_exits(router: Router) -> None:
+    await router.judge_open_exits()
+    await asyncio.Event().wait()

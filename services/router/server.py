@@ -1,0 +1,86 @@
+"""RouterService: claimed orders to executors and operators, previews to operators."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from services.router.books import Books
+from services.router.worker import Router
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.leader_trades import row_from_pb
+from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import router_service_pb2 as pb
+from tradingtools.v1 import router_service_pb2_grpc as rpc
+
+STREAM = "orders"
+
+
+class RouterServicer(rpc.RouterServiceServicer):
+    """Serves one partition's claims."""
+
+    def __init__(
+        self, pool: Pool, tail: Tail[common.OrderBatch], router: Router, books: Books
+    ) -> None:
+        self._pool = pool
+        self._tail = tail
+        self._router = router
+        self._books = books
+
+    async def StreamOrders(
+        self, request: pb.StreamOrdersRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[pb.StreamOrdersResponse]:
+        """Claims after a cursor; see the contract."""
+        cursor = request.cursor
+        if not cursor and request.consumer:
+            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
+        async for after, batches in self._tail.follow(int(cursor or 0)):
+            yield pb.StreamOrdersResponse(batches=batches, cursor=str(after))
+
+    async def Acknowledge(
+        self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> common.AcknowledgeResponse:
+        """Remember a reader's progress; see the contract."""
+        if not request.cursor.isdigit():
+            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
+        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
+        return common.AcknowledgeResponse()
+
+    async def PreviewRoute(
+        self, request: pb.PreviewRouteRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.PreviewRouteResponse:
+        """Decide without doing; see the contract."""
+        try:
+            fact = row_from_pb(request.trade)
+        except KeyError:
+            raise InvalidField(
+                "trade.side: expected SIDE_BUY or SIDE_SELL", field="trade.side", expected="a side"
+            ) from None
+        if fact.size_micros <= 0 or fact.count <= 0:
+            raise InvalidField(
+                "trade.size_micros: expected a positive size", field="trade.sizeMicros",
+                expected="a positive size",
+            )  # fmt: skip
+        book = await self._books.get(fact.key.asset_id)
+        plan = self._router.preview(fact, frozenset(request.subscription_ids), book)
+        orders = {order.subscription_id: order for order in plan.orders}
+        return pb.PreviewRouteResponse(
+            previews=[
+                pb.RoutePreview(
+                    subscription_id=subscription_id,
+                    copied=copy.copied,
+                    reason=copy.reason,
+                    detail=copy.detail,
+                    size_micros=copy.ordered_size_micros,
+                    limit_micros=(
+                        orders[subscription_id].limit_micros if subscription_id in orders else 0
+                    ),
+                )
+                for subscription_id, copy in plan.copies.items()
+            ]
+        )

@@ -1,0 +1,34 @@
+"""The router's settings, each under ``TT_ROUTER_<FIELD>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradingtools.runtime.settings import SharedSettings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the router is told at start."""
+
+    listen: str = setting("127.0.0.1:0")
+    """Where its gRPC server listens."""
+    ingest_target: str = setting()
+    """Where leader trades come from, ``host:port``."""
+    bookfeed_target: str = setting()
+    """Where marks come from, ``host:port``."""
+    confirm_target: str = setting()
+    """Where fills come from, ``host:port``."""
+    partition: int = setting(0, minimum=0, maximum=1023)
+    """Which follower wallets this router answers for."""
+    partitions: int = setting(1, minimum=1, maximum=1024)
+    """Into how many partitions the wallets are divided; the same for every router."""
+    entry_ttl_ms: int = setting(5000, minimum=50, maximum=600_000)
+    """An entry that could not be sent for so long is not sent."""
+    exit_ttl_ms: int = setting(15_000, minimum=50, maximum=600_000)
+    """An exit's attempt ends after so long; the next slice is a new order."""
+    book_timeout_ms: int = setting(1500, minimum=10, maximum=60_000)
+    """How long an asset's first book may take before its entries are skipped."""
+    poll_ms: int = setting(1000, minimum=50, maximum=60_000)
+    """How often changes are looked for when no wake-up comes."""
+    shared: SharedSettings = field(default_factory=SharedSettings)

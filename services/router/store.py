@@ -1,0 +1,200 @@
+"""What the router reads from PostgreSQL, and how it claims.
+
+Entries are claimed as one journal record; exits in a transaction that locks their lots first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from services.router.core.plan import Copy, LotView
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
+from tradingtools.domain.order import Follower
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
+
+_QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+RECENT_SECONDS = 3600
+
+
+async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
+    """All rows of one named query."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_QUERIES[name], values)
+        return await cursor.fetchall()
+
+
+async def changed_subscriptions(pool: Pool, after: int) -> tuple[int, list[Subscription]]:
+    """Subscriptions changed after a control sequence number, and the number they are good for.
+
+    The number is read first: what comes back is at least as new as it says.
+    """
+    seq = (await fetch(pool, "control_seq"))[0]["seq"]
+    rows = await fetch(pool, "subscriptions_changed", after=after)
+    return seq, [_subscription(row) for row in rows]
+
+
+def _subscription(row: Mapping[str, Any]) -> Subscription:
+    return Subscription(
+        id=row["id"],
+        follower=Follower(
+            user_id=row["follower_user_id"],
+            wallet_id=row["follower_wallet_id"],
+            proxy=row["follower_proxy"],
+        ),
+        leader=row["leader"],
+        state=SubscriptionState(row["state"]),
+        version=row["version"],
+        sizing_mode=SizingMode(row["sizing_mode"]),
+        sizing_micros=row["sizing_micros"],
+        max_per_trade_micros=row["max_per_trade_micros"],
+        max_per_market_micros=row["max_per_market_micros"],
+        max_slippage_micros=row["max_slippage_micros"],
+        max_age_ms=row["max_age_ms"],
+    )
+
+
+async def recent_trades(pool: Pool) -> dict[TradeKey, LeaderTrade]:
+    """Leader trades that may still grow, merged from their rows."""
+    trades: dict[TradeKey, LeaderTrade] = {}
+    for row in await fetch(pool, "recent_rows", seconds=RECENT_SECONDS):
+        key = trade_key(row)
+        fact = LeaderRow(
+            key=key,
+            condition_id=row["condition_id"],
+            price_text=row["price_text"],
+            price_micros=row["price_micros"],
+            size_micros=row["size_micros"],
+            count=row["count"],
+            source=Source(row["source"]),
+            traded_ms=row["traded_ms"],
+            received_ns=row["seen_ns"],
+            held_before_micros=None,
+        )
+        merged = merge(trades.get(key), fact)
+        if merged is not None:
+            trades[key] = merged
+    return trades
+
+
+def trade_key(row: Mapping[str, Any]) -> TradeKey:
+    """The leader trade that a row is about."""
+    return TradeKey(
+        leader_tx=row["leader_tx"],
+        leader=row["leader"],
+        asset_id=row["asset_id"],
+        side=Side(row["side"]),
+    )
+
+
+async def recent_copies(
+    pool: Pool, subscription: Callable[[str], Subscription | None]
+) -> dict[TradeKey, dict[str, Copy]]:
+    """What was decided about those trades, by subscription."""
+    copies: dict[TradeKey, dict[str, Copy]] = {}
+    for row in await fetch(pool, "recent_decisions", seconds=RECENT_SECONDS):
+        now = subscription(row["subscription_id"])
+        if now is None:
+            continue
+        copies.setdefault(trade_key(row), {})[row["subscription_id"]] = _copy(row, now)
+    return copies
+
+
+def _copy(row: Mapping[str, Any], now: Subscription) -> Copy:
+    saved = row["frozen"]
+    frozen = Subscription(
+        id=now.id,
+        follower=now.follower,
+        leader=now.leader,
+        state=SubscriptionState(saved["state"]),
+        version=saved["version"],
+        sizing_mode=SizingMode(saved["sizing_mode"]),
+        sizing_micros=saved["sizing_micros"],
+        max_per_trade_micros=saved["max_per_trade_micros"],
+        max_per_market_micros=saved["max_per_market_micros"],
+        max_slippage_micros=saved["max_slippage_micros"],
+        max_age_ms=saved["max_age_ms"],
+    )
+    return Copy(
+        frozen=frozen,
+        copied=row["copied"],
+        reason=Reason(row["reason"]),
+        detail=row["detail"],
+        ordered_size_micros=row["ordered_size_micros"],
+        ordered_money_micros=saved["ordered_money_micros"],
+        owned_micros=saved["owned_micros"],
+        judged_notional_micros=saved["judged_notional_micros"],
+        judged_size_micros=saved["judged_size_micros"],
+        order_keys=tuple(row["order_keys"]),
+    )
+
+
+def decision_fields(trade: LeaderTrade, copies: Mapping[str, Copy]) -> list[dict[str, Any]]:
+    """Decisions as the journal carries them."""
+    return [
+        {
+            "leader_tx": trade.key.leader_tx,
+            "leader": trade.key.leader,
+            "asset_id": trade.key.asset_id,
+            "side": trade.key.side,
+            "subscription_id": subscription_id,
+            "condition_id": trade.condition_id,
+            "follower_proxy": copy.frozen.follower.proxy,
+            "copied": copy.copied,
+            "reason": copy.reason,
+            "detail": copy.detail,
+            "leader_size_micros": trade.size_micros,
+            "leader_notional_micros": trade.notional_micros,
+            "frozen": _frozen_fields(copy),
+            "ordered_size_micros": copy.ordered_size_micros,
+            "order_keys": list(copy.order_keys),
+            "title": trade.title,
+        }
+        for subscription_id, copy in copies.items()
+    ]
+
+
+def _frozen_fields(copy: Copy) -> dict[str, Any]:
+    frozen = copy.frozen
+    return {
+        "state": frozen.state,
+        "version": frozen.version,
+        "sizing_mode": frozen.sizing_mode,
+        "sizing_micros": frozen.sizing_micros,
+        "max_per_trade_micros": frozen.max_per_trade_micros,
+        "max_per_market_micros": frozen.max_per_market_micros,
+        "max_slippage_micros": frozen.max_slippage_micros,
+        "max_age_ms": frozen.max_age_ms,
+        "ordered_money_micros": copy.ordered_money_micros,
+        "owned_micros": copy.owned_micros,
+        "judged_notional_micros": copy.judged_notional_micros,
+        "judged_size_micros": copy.judged_size_micros,
+    }
+
+
+@asynccontextmanager
+async def locked_lots(
+    pool: Pool, asset_id: str, origins: Iterable[str]
+) -> AsyncIterator[tuple[psycopg.AsyncConnection[DictRow], dict[str, LotView]]]:
+    """A transaction that holds the lots of one asset; what is free in each, by subscription."""
+    async with pool.connection() as connection, connection.transaction():
+        cursor = await connection.execute(
+            _QUERIES["lock_lots"], {"asset_id": asset_id, "origins": list(origins)}
+        )
+        yield (
+            connection,
+            {
+                row["origin"]: LotView(
+                    shares_micros=row["shares_micros"], free_micros=row["free_micros"]
+                )
+                for row in await cursor.fetchall()
+            },
+        )

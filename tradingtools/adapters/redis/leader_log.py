@@ -1,0 +1,84 @@
+"""The log of leader trades in Redis: what a reader resumes from after it was away.
+
+It stands beside the stream, never before it, and decides nothing: what it loses, the Data API
+still has. Its incarnation is the name of one life of this log: a flushed, restarted or replaced
+server has another one or none, and cursors of the old one are worth nothing there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import redis.asyncio as redis
+from redis.exceptions import ResponseError
+
+STREAM = "tt:leader_trades"
+INCARNATION = "tt:incarnation"
+_FIELD = "e"
+_NOT_RISING = "equal or smaller"
+
+
+class LeaderLog:
+    """Entries are opaque bytes under ids ``<ms>-<n>`` that their writer gives.
+
+    Every method raises redis.exceptions.RedisError when the server does not answer.
+    """
+
+    def __init__(self, client: redis.Redis, *, length: int) -> None:
+        self._client = client
+        self._length = length
+
+    async def incarnation(self) -> str:
+        """This life's name: 16 hex digits, chosen by whoever asks first."""
+        await self._client.set(INCARNATION, secrets.token_hex(8), nx=True)
+        name = await self.present_incarnation()
+        if name is None:
+            raise ResponseError(f"{INCARNATION} was removed just after it was set")
+        return name
+
+    async def present_incarnation(self) -> str | None:
+        """The name as it is now; None when the log is gone."""
+        return _text(await self._client.get(INCARNATION))
+
+    async def last(self) -> str:
+        """The id of the newest entry, ``0-0`` when there is none."""
+        entries = await self._client.xrevrange(STREAM, count=1)
+        return _text(entries[0][0]) or "0-0" if entries else "0-0"
+
+    async def append(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        """Write entries in order; one that is already there is left as it is."""
+        pipeline = self._client.pipeline(transaction=False)
+        for entry_id, payload in entries:
+            pipeline.xadd(
+                STREAM, {_FIELD: payload}, id=entry_id, maxlen=self._length, approximate=True
+            )
+        for answer in await pipeline.execute(raise_on_error=False):
+            if isinstance(answer, Exception) and _NOT_RISING not in str(answer):
+                raise answer
+
+    async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Up to ``limit`` entries after an id, in order."""
+        entries = await self._client.xrange(STREAM, min=f"({after}", count=limit)
+        return [(_text(entry_id) or "", fields[_FIELD.encode()]) for entry_id, fields in entries]
+
+    async def was_cut(self, after: str) -> bool:
+        """Whether entries after this id have been dropped because the log was too long."""
+        if not await self._client.exists(STREAM):
+            return False
+        about = await self._client.xinfo_stream(STREAM)
+        first = about["first-entry"]
+        if first is None or about["entries-added"] <= about["length"]:
+            return False
+        return _pair(_text(first[0]) or "0-0") > _pair(after)
+
+
+def _pair(entry_id: str) -> tuple[int, int]:
+    ms, _, n = entry_id.partition("-")
+    return int(ms), int(n or 0)
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return value.decode() if isinstance(value, bytes) else str(value)
