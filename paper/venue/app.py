@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -31,6 +33,16 @@ from paper.venue.venue import Faults, Venue
 from tradingtools.runtime.process import Startup, until_stopped
 
 PORTS = "venue.ports.json"
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the venue listens, written to PORTS in the state directory once it does.
+
+    A restart takes the same ports again if it may choose, so those who hold its URLs find it.
+    """
+
+    port: int
+    control_port: int
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -98,16 +110,16 @@ async def _serve(
     )
     control = web.Application(middlewares=[errors])
     control.add_routes(Control(venue, player, journal).routes())
+    last = _taken_down(settings.state_dir)
+    host = settings.host
     async with (
-        _listening(public, settings.host, settings.port, "TT_VENUE_PORT") as port,
+        _listening(public, host, settings.port, last.port, "TT_VENUE_PORT") as port,
         _listening(
-            control, settings.host, settings.control_port, "TT_VENUE_CONTROL_PORT"
+            control, host, settings.control_port, last.control_port, "TT_VENUE_CONTROL_PORT"
         ) as control_port,
     ):
-        write_atomically(
-            settings.state_dir / PORTS,
-            msgspec.json.encode({"port": port, "control_port": control_port}),
-        )
+        ports = Ports(port=port, control_port=control_port)
+        write_atomically(settings.state_dir / PORTS, msgspec.json.encode(ports))
         await until_stopped(
             stop,
             player.run(),
@@ -123,17 +135,35 @@ async def _serve(
         )
 
 
+def _taken_down(directory: Path) -> Ports:
+    """The ports of the process before this one; its file goes, because nobody listens there."""
+    path = directory / PORTS
+    try:
+        last = msgspec.json.decode(path.read_bytes(), type=Ports)
+    except (OSError, msgspec.DecodeError):
+        return Ports(port=0, control_port=0)
+    path.unlink()
+    return last
+
+
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int, name: str) -> AsyncIterator[int]:
-    """Serve `app`; the port it listens on. Raises Startup naming the setting."""
+async def _listening(
+    app: web.Application, host: str, port: int, last: int, name: str
+) -> AsyncIterator[int]:
+    """Serve `app` on `port`; 0 takes the `last` one if it is free, else any. Yields the port.
+
+    Raises Startup naming the setting when a port that was asked for is taken.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
         try:
-            await site.start()
+            await web.TCPSite(runner, host, port or last).start()
         except OSError as error:
-            raise Startup(f"{name}: cannot listen on {host}:{port}: {error.strerror}") from None
+            if port:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise Startup(f"{name}: cannot listen on {host}:{port}: {reason}") from None
+            await web.TCPSite(runner, host, 0).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

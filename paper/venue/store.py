@@ -7,6 +7,7 @@ the world after a restart is the fold of its lines.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -76,27 +77,22 @@ class Store:
     def open(directory: Path, *, seed: int, tape: str, repeat: bool, now_ms: int) -> Store:
         """The run found in `directory`, or a new one.
 
-        Raises StoreError when the run there was made with another seed, tape or repeat mode.
+        Raises StoreError when the run there was made with another seed, tape or repeat
+        mode, or another process uses the directory.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / _RUN
-        if path.exists():
-            try:
-                run = msgspec.json.decode(path.read_bytes(), type=Run)
-            except msgspec.DecodeError as error:
-                raise StoreError(f"{path}: {error}") from None
-            if (run.seed, run.tape, not run.salt) != (seed, tape, repeat):
-                raise StoreError(
-                    f"{path}: a run with another seed, tape or repeat mode; remove the state "
-                    "directory to begin anew or set them back"
-                )
-        else:
-            salt = "" if repeat else secrets.token_hex(16)
-            run = Run(seed=seed, tape=tape, salt=salt, epoch_ms=now_ms)
-            write_atomically(path, msgspec.json.encode(run))
-        records = _recover(directory / _LOG)
         log = os.open(directory / _LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        return Store(run, records, log)
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return Store(
+                _run(directory / _RUN, seed, tape, repeat, now_ms), _recover(directory / _LOG), log
+            )
+        except BlockingIOError:
+            os.close(log)
+            raise StoreError(f"{directory}: in use by another process") from None
+        except (StoreError, OSError):
+            os.close(log)
+            raise
 
     def append(self, record: Record) -> None:
         """Keep a step, before anyone hears of it."""
@@ -105,6 +101,24 @@ class Store:
     def close(self) -> None:
         """Let go of the log."""
         os.close(self._log)
+
+
+def _run(path: Path, seed: int, tape: str, repeat: bool, now_ms: int) -> Run:
+    if not path.exists():
+        salt = "" if repeat else secrets.token_hex(16)
+        run = Run(seed=seed, tape=tape, salt=salt, epoch_ms=now_ms)
+        write_atomically(path, msgspec.json.encode(run))
+        return run
+    try:
+        run = msgspec.json.decode(path.read_bytes(), type=Run)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path}: {error}") from None
+    if (run.seed, run.tape, not run.salt) != (seed, tape, repeat):
+        raise StoreError(
+            f"{path}: a run with another seed, tape or repeat mode; remove the state directory "
+            "to begin anew or set them back"
+        )
+    return run
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -116,8 +130,6 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def _recover(path: Path) -> list[Record]:
     """The whole lines of the log; a cut last line is removed from the file."""
-    if not path.exists():
-        return []
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) != len(data):

@@ -9,12 +9,12 @@ import re
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 ONE = 1_000_000
-_NUMBER = re.compile(r"(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 
 
 def decimal(text: str) -> Decimal:
     """The unsigned number that `text` writes. Raises ValueError for anything else, NaN too."""
-    if len(text) > 64 or not re.search("[0-9]", text) or not _NUMBER.fullmatch(text):
+    if len(text) > 64 or not _NUMBER.fullmatch(text):
         raise ValueError(f"{text[:64]!r} is not a plain unsigned number")
     return Decimal(text)
 

@@ -57,10 +57,10 @@ def _permute(lanes: list[int]) -> list[int]:
     return lanes
 
 
-def keccak256(data: bytes) -> bytes:
-    """Keccak-256 of `data` with the original padding (0x01), 32 bytes."""
+def keccak256(data: bytes, suffix: int = 0x01) -> bytes:
+    """Keccak-256 of `data`, 32 bytes; `suffix` 0x06 pads as SHA-3 does instead."""
     padded = bytearray(data) + bytes(_RATE - len(data) % _RATE)
-    padded[len(data)] ^= 0x01
+    padded[len(data)] ^= suffix
     padded[-1] ^= 0x80
     lanes = [0] * 25
     for start in range(0, len(padded), _RATE):
