@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import ResponseError
@@ -43,7 +44,7 @@ class LeaderLog:
 
     async def last(self) -> str:
         """The id of the newest entry, ``0-0`` when there is none."""
-        entries = await self._client.xrevrange(STREAM, count=1)
+        entries: Any = await self._client.xrevrange(STREAM, count=1)
         return _text(entries[0][0]) or "0-0" if entries else "0-0"
 
     async def append(self, entries: Sequence[tuple[str, bytes]]) -> None:
@@ -59,14 +60,14 @@ class LeaderLog:
 
     async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Up to ``limit`` entries after an id, in order."""
-        entries = await self._client.xrange(STREAM, min=f"({after}", count=limit)
+        entries: Any = await self._client.xrange(STREAM, min=f"({after}", count=limit)
         return [(_text(entry_id) or "", fields[_FIELD.encode()]) for entry_id, fields in entries]
 
     async def was_cut(self, after: str) -> bool:
         """Whether entries after this id have been dropped because the log was too long."""
         if not await self._client.exists(STREAM):
             return False
-        about = await self._client.xinfo_stream(STREAM)
+        about: Any = await self._client.xinfo_stream(STREAM)
         first = about["first-entry"]
         if first is None or about["entries-added"] <= about["length"]:
             return False

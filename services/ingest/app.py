@@ -1,0 +1,109 @@
+"""Composition of ingest: stores, then the server, then the feed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import RedisError
+
+from services.ingest.catch_up import CatchUp
+from services.ingest.core.merge import Merger
+from services.ingest.core.sequence import Incarnation
+from services.ingest.feed import Feed
+from services.ingest.leaders import Leaders
+from services.ingest.publisher import Publisher
+from services.ingest.rejects import Rejects
+from services.ingest.server import IngestServicer
+from services.ingest.settings import Settings
+from services.ingest.store import Store
+from tradingtools.adapters.polymarket.data_api import DataApi
+from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.adapters.polymarket.socket import check_url
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.redis.leader_log import LeaderLog
+from tradingtools.runtime import grpc_server
+from tradingtools.runtime.process import Startup, until_stopped
+from tradingtools.v1 import ingest_service_pb2_grpc
+
+_SERVICE = "tradingtools.v1.IngestService"
+_REDIS_RETRY_SECONDS = 0.5
+# Longer than a catch-up looks back, so that no row of its overlap was forgotten meanwhile.
+_KEEP_MARGIN_MS = 300_000
+_log = structlog.get_logger("ingest")
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop. Raises Startup when it cannot begin."""
+    _check(settings)
+    async with AsyncExitStack() as stack:
+        client = redis.Redis.from_url(settings.shared.redis_url, socket_timeout=5.0)
+        await stack.enter_async_context(aclosing(client))
+        pool = await stack.enter_async_context(
+            open_pool(settings.shared.database_url, name="ingest")
+        )
+        http = await stack.enter_async_context(
+            open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
+        )
+        store = Store(pool)
+        log = LeaderLog(client, length=settings.log_length)
+        found = await _present_log(log, stop)
+        if found is None:
+            return
+        name, last_entry = found
+        await store.identify(name)
+        publisher = Publisher(log, name, last_entry)
+        merger = Merger(keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS)
+        rejects = Rejects(store)
+        api = DataApi(Http(http, settings.data_api_url, name="data api"))
+        catch_up = CatchUp(settings, api, merger, publisher, rejects)
+        leaders = Leaders(store, merger)
+        await leaders.refresh(catch_up)
+        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up)
+        servicer = IngestServicer(publisher, log, Incarnation(name), store)
+        server = await stack.enter_async_context(
+            grpc_server.serving(
+                settings.listen,
+                [_SERVICE],
+                lambda s: ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(servicer, s),
+            )
+        )
+        await server.set_serving(True)
+        _log.info("serving", port=server.port, leaders=len(leaders.wallets), incarnation=name)
+        await until_stopped(
+            stop,
+            publisher.write_log(),
+            publisher.watch_incarnation(),
+            rejects.run(),
+            leaders.run(catch_up, client),
+            catch_up.run(),
+            *(feed.run(index) for index in range(settings.sockets)),
+        )
+
+
+def _check(settings: Settings) -> None:
+    for name, value in (
+        ("TT_DATABASE_URL", settings.shared.database_url),
+        ("TT_REDIS_URL", settings.shared.redis_url),
+    ):
+        if not value:
+            raise Startup(f"{name}: required and not set")
+    try:
+        check_url(settings.rtds_url)
+    except ValueError as error:
+        raise Startup(f"TT_INGEST_RTDS_URL: {error}") from None
+    if not settings.data_api_url.startswith(("http://", "https://")):
+        raise Startup("TT_INGEST_DATA_API_URL: is not an http:// or https:// URL")
+
+
+async def _present_log(log: LeaderLog, stop: asyncio.Event) -> tuple[str, str] | None:
+    """The log's incarnation and newest entry; None when told to stop while Redis is away."""
+    while not stop.is_set():
+        try:
+            return await log.incarnation(), await log.last()
+        except RedisError as error:
+            _log.warning("waiting for Redis", error=str(error))
+            await asyncio.sleep(_REDIS_RETRY_SECONDS)
+    return None

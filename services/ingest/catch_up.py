@@ -1,0 +1,150 @@
+"""Asks the Data API what the feed may have missed, and what leaders hold.
+
+A leader's positions are asked for between two answers about his trades; only when both are equal
+do positions and trades belong together, and only then they are a baseline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from services.ingest import metrics
+from services.ingest.core.merge import Merger
+from services.ingest.core.pacing import Agenda
+from services.ingest.publisher import Publisher
+from services.ingest.rejects import Rejects
+from services.ingest.settings import Settings
+from tradingtools.adapters.polymarket.data_api import DataApi, Trades
+from tradingtools.domain.errors import TradingError
+from tradingtools.runtime import telemetry
+
+_ATTEMPTS = 3
+_ATTEMPT_PAUSE_SECONDS = 0.3
+_RETRY_SECONDS = 2.0
+_GAP_SECONDS = 1.0
+_log = structlog.get_logger("ingest")
+
+
+class CatchUp:
+    """Surveys leaders when they are due."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        api: DataApi,
+        merger: Merger,
+        publisher: Publisher,
+        rejects: Rejects,
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._merger = merger
+        self._publisher = publisher
+        self._rejects = rejects
+        self._agenda = Agenda(poll_s=settings.poll_ms / 1000, recheck_s=settings.recheck_ms / 1000)
+        self._known_ms: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._gap_at = float("-inf")
+        self._slots = asyncio.Semaphore(settings.api_connections)
+
+    def follow(self, leader: str, known_ms: int | None) -> None:
+        """Begin with a leader.
+
+        Args:
+            leader: the wallet.
+            known_ms: when his newest known trade was; None: nothing is known, and the look back
+                is as short as the settings say.
+        """
+        self._known_ms[leader] = (
+            time.time_ns() // 1_000_000 - self._settings.catch_up_ms + self._settings.overlap_ms
+            if known_ms is None
+            else known_ms
+        )
+        self._agenda.add(leader, time.monotonic())
+        self._changed.set()
+
+    def drop(self, leader: str) -> None:
+        """Stop with a leader."""
+        self._agenda.drop(leader)
+        self._known_ms.pop(leader, None)
+
+    def gap(self) -> None:
+        """The feed may have missed something. Calls in quick succession are one."""
+        now = time.monotonic()
+        if now - self._gap_at >= _GAP_SECONDS:
+            self._gap_at = now
+            self._agenda.gap(now)
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Survey whoever is due, for ever."""
+        while True:
+            self._changed.clear()
+            due = self._agenda.take(time.monotonic())
+            if due:
+                await asyncio.gather(*(self._survey(leader) for leader in due))
+                continue
+            try:
+                wait = self._agenda.next_s(time.monotonic())
+                await asyncio.wait_for(self._changed.wait(), wait)
+            except TimeoutError:
+                continue
+
+    async def _survey(self, leader: str) -> None:
+        async with self._slots:
+            try:
+                await self._look(leader)
+            except TradingError as error:
+                wait_s = max(int(error.metadata.get("retry_after_ms", "0")) / 1000, _RETRY_SECONDS)
+                self._agenda.retry(leader, time.monotonic(), wait_s)
+                _log.warning("catch-up failed; trying again", leader=leader, error=str(error))
+
+    async def _look(self, leader: str) -> None:
+        since_ms = self._known_ms[leader] - self._settings.overlap_ms
+        trades, positions = await self._answers(leader, since_ms)
+        received_ns = time.time_ns()
+        if leader not in self._agenda:
+            return  # nobody follows him any more
+        for reason, body in trades.rejected:
+            self._rejects.note("data_api", reason, body)
+        if not trades.complete:
+            _log.warning("more trades than are walked; the oldest are missing", leader=leader)
+        facts = self._merger.catch_up(
+            trades.rows,
+            received_ns // 1_000_000,
+            leader=leader,
+            positions=positions,
+            since_ms=since_ms,
+            traceparents=self._traces(leader, trades),
+        )
+        metrics.ROWS.add(len(trades.rows), {"source": "CATCH_UP"})
+        metrics.FOUND.add(sum(fact.found for fact in facts))
+        if facts:
+            self._publisher.publish(facts, received_ns)
+        if leader in self._known_ms:
+            self._known_ms[leader] = max(
+                self._known_ms[leader], *(row.traded_ms for row in trades.rows), 0
+            )
+
+    async def _answers(self, leader: str, since_ms: int) -> tuple[Trades, dict[str, int] | None]:
+        trades = await self._api.trades(leader, since_ms)
+        for _ in range(_ATTEMPTS):
+            positions = await self._api.positions(leader)
+            again = await self._api.trades(leader, since_ms)
+            belong = again.rows == trades.rows and again.complete and not again.rejected
+            trades = again
+            if belong:
+                return trades, positions
+            await asyncio.sleep(_ATTEMPT_PAUSE_SECONDS)
+        return trades, None
+
+    def _traces(self, leader: str, trades: Trades) -> dict[str, str]:
+        traces: dict[str, str] = {}
+        for tx in {row.tx for row in trades.rows}:
+            if not self._merger.traceparent(leader, tx):
+                with telemetry.span("ingest.catch_up", leader=leader, leader_tx=tx) as traceparent:
+                    traces[tx] = traceparent
+        return traces

@@ -1,0 +1,47 @@
+"""What to do with a frame of the feed: fifty a second for everybody, a few a minute for us.
+
+The wallet is looked for in the raw bytes first; only a followed leader's frame, or one that does
+not look like a trade at all, is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from enum import Enum
+
+from tradingtools.adapters.polymarket.trades import RowError, TradeRow, decode_frame
+
+__all__ = ["Ignored", "RowError", "read_frame"]
+
+_WALLET = re.compile(rb'"proxyWallet"\s*:\s*"(0x[0-9A-Fa-f]{40})"')
+
+
+class Ignored(Enum):
+    """Why a frame is of no interest, and nothing is wrong with it."""
+
+    IDLE = "idle"
+    """Empty, or the answer to a ping."""
+    OTHERS = "others"
+    """A trade of somebody whom nobody follows."""
+
+
+def read_frame(frame: bytes, leaders: Set[bytes]) -> tuple[str, TradeRow] | Ignored:
+    """The type and the row of a followed leader's frame, or why it is ignored.
+
+    Args:
+        frame: as received, any bytes.
+        leaders: followed wallets in lower case.
+
+    Raises:
+        RowError: the frame should not have come; its reason is one word for counting.
+    """
+    found = _WALLET.search(frame)
+    if found is not None:
+        # The feed writes wallets in checksummed mixed case.
+        if found[1].lower() not in leaders:
+            return Ignored.OTHERS
+    elif not frame.strip() or frame in (b"PONG", b"pong"):
+        return Ignored.IDLE
+    kind, row = decode_frame(frame)
+    return (kind, row) if row.leader.encode() in leaders else Ignored.OTHERS

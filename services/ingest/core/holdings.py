@@ -1,0 +1,82 @@
+"""What a leader held before a transaction: a baseline from the Data API, moved by the facts.
+
+A baseline already contains some of the recent transactions, and the feed tells of those, too;
+which ones it contains is known, because positions are asked for between two equal answers about
+the trades. The share that a leader sold of what he held decides how much his followers sell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Moves(Protocol):
+    """A transaction, as far as holdings care."""
+
+    traded_ms: int
+    number: int
+
+    def net(self, asset_id: str) -> int:
+        """Shares in less shares out, 1e-6."""
+        ...
+
+    def assets(self) -> set[str]:
+        """Assets that moved."""
+        ...
+
+
+class Holdings:
+    """One leader's.
+
+    Args:
+        baseline: shares of each asset, 1e-6.
+        contained: net shares by (tx, asset) that the baseline contains already.
+        settled: transactions that the baseline contains whole, whatever more is told of them.
+    """
+
+    def __init__(
+        self,
+        baseline: dict[str, int],
+        contained: dict[tuple[str, str], int],
+        settled: set[str],
+    ) -> None:
+        self._baseline = baseline
+        self._contained = contained
+        self._settled = settled
+
+    def settle(self, tx: str) -> None:
+        """Take a transaction as contained: it is so old that the baseline has it."""
+        self._settled.add(tx)
+
+    def before(self, asset_id: str, of: tuple[str, Moves], known: Mapping[str, Moves]) -> int:
+        """Shares held before a transaction, 1e-6, never negative.
+
+        Args:
+            asset_id: the asset.
+            of: the transaction and its hash.
+            known: every remembered transaction of the leader by hash, ``of`` included.
+        """
+        tx, transaction = of
+        at = (transaction.traded_ms, transaction.number)
+        held = self._baseline.get(asset_id, 0)
+        for other_tx, other in known.items():
+            if asset_id not in other.assets():
+                continue
+            contained = self._part(other_tx, asset_id, other)
+            earlier = other_tx != tx and (other.traded_ms, other.number) < at
+            held += (other.net(asset_id) if earlier else 0) - contained
+        return max(held, 0)
+
+    def fold(self, tx: str, transaction: Moves) -> None:
+        """Put a transaction that is being forgotten into the baseline."""
+        for asset_id in transaction.assets():
+            moved = transaction.net(asset_id) - self._part(tx, asset_id, transaction)
+            self._baseline[asset_id] = max(self._baseline.get(asset_id, 0) + moved, 0)
+            self._contained.pop((tx, asset_id), None)
+        self._settled.discard(tx)
+
+    def _part(self, tx: str, asset_id: str, transaction: Moves) -> int:
+        if tx in self._settled:
+            return transaction.net(asset_id)
+        return self._contained.get((tx, asset_id), 0)

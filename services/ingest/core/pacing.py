@@ -1,0 +1,72 @@
+"""When to try again: pure, with time and randomness as arguments."""
+
+from __future__ import annotations
+
+_BASE_SECONDS = 0.1
+_MOST_SECONDS = 5.0
+
+
+def backoff_seconds(failures: int, jitter: float) -> float:
+    """Pause before the next connection.
+
+    Args:
+        failures: connections in a row that brought no data; after a good one there is no pause.
+        jitter: 0 to 1, spreads the attempts of several sockets.
+    """
+    if failures <= 0:
+        return 0.0
+    doubled = _BASE_SECONDS * float(1 << min(failures - 1, 10))
+    return min(doubled, _MOST_SECONDS) * (0.5 + jitter / 2)
+
+
+class Agenda:
+    """Which leader is to be caught up when.
+
+    Args:
+        poll_s: each at least this often.
+        recheck_s: after a gap, looked at once more so much later.
+    """
+
+    def __init__(self, *, poll_s: float, recheck_s: float) -> None:
+        self._poll_s = poll_s
+        self._recheck_s = recheck_s
+        self._due: dict[str, float] = {}
+        self._recheck: dict[str, float] = {}
+
+    def __contains__(self, leader: str) -> bool:
+        """Whether the leader is caught up at all."""
+        return leader in self._due
+
+    def add(self, leader: str, now_s: float) -> None:
+        """Begin with a leader: at once, and once more after the recheck time."""
+        self._due[leader] = now_s
+        self._recheck[leader] = now_s + self._recheck_s
+
+    def drop(self, leader: str) -> None:
+        """Stop with a leader."""
+        self._due.pop(leader, None)
+        self._recheck.pop(leader, None)
+
+    def gap(self, now_s: float) -> None:
+        """Something may have been missed: all at once, and once more after the recheck time."""
+        for leader in self._due:
+            self.add(leader, now_s)
+
+    def take(self, now_s: float) -> list[str]:
+        """Leaders that are due; each is due again at the poll time or at its recheck."""
+        due = [leader for leader, at in self._due.items() if at <= now_s]
+        for leader in due:
+            self._due[leader] = min(now_s + self._poll_s, self._recheck.pop(leader, float("inf")))
+            if self._due[leader] <= now_s:
+                self._due[leader] = now_s + self._poll_s
+        return due
+
+    def retry(self, leader: str, now_s: float, wait_s: float) -> None:
+        """It did not work: again after a while."""
+        if leader in self._due:
+            self._due[leader] = min(self._due[leader], now_s + wait_s)
+
+    def next_s(self, now_s: float) -> float:
+        """Seconds until something is due, at most the poll time."""
+        nearest = min(self._due.values(), default=now_s + self._poll_s)
+        return max(nearest - now_s, 0.0)

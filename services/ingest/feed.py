@@ -1,0 +1,160 @@
+"""The activity feed over several sockets: each frame to the merger, each gap to the catch-up.
+
+A socket of this feed can stay open and answer pings without bringing anything, so it is watched
+for data, not for life; and each is renewed now and then, never all at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from websockets.asyncio.client import ClientConnection
+
+from services.ingest import metrics
+from services.ingest.catch_up import CatchUp
+from services.ingest.core.frames import Ignored, RowError, read_frame
+from services.ingest.core.merge import Merger
+from services.ingest.core.pacing import backoff_seconds
+from services.ingest.leaders import Leaders
+from services.ingest.publisher import Publisher
+from services.ingest.rejects import Rejects
+from services.ingest.settings import Settings
+from tradingtools.adapters.polymarket.socket import CLOSED, open_socket, was_too_big
+from tradingtools.adapters.polymarket.trades import TOPIC, TYPES, TradeRow
+from tradingtools.runtime import telemetry
+
+_PING_SECONDS = 5.0
+_SUBSCRIBE = msgspec.json.encode(
+    {
+        "action": "subscribe",
+        "subscriptions": [{"topic": TOPIC, "type": kind} for kind in TYPES],
+    }
+).decode()
+_log = structlog.get_logger("ingest")
+
+
+@dataclass(slots=True)
+class _Connection:
+    number: int
+    data_at: float
+    had_data: bool = False
+    end: str = "closed"
+
+
+class Feed:
+    """Reads the feed; `run` is one socket."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        leaders: Leaders,
+        merger: Merger,
+        publisher: Publisher,
+        rejects: Rejects,
+        catch_up: CatchUp,
+    ) -> None:
+        self._settings = settings
+        self._leaders = leaders
+        self._merger = merger
+        self._publisher = publisher
+        self._rejects = rejects
+        self._catch_up = catch_up
+        self._connections = 0
+
+    async def run(self, index: int) -> None:
+        """Keep socket ``index`` (from 0) connected, for ever."""
+        life_s = self._settings.renew_ms / 1000
+        first_life_s = life_s * (index + 1) / self._settings.sockets
+        failures = 0
+        while True:
+            self._connections += 1
+            connection = _Connection(self._connections, time.monotonic())
+            await self._connect(connection, first_life_s)
+            first_life_s = life_s
+            metrics.RECONNECTS.add(1, {"end": connection.end})
+            if connection.end == "silent":
+                metrics.SILENCE.add(1)
+            if connection.end != "renewed" or self._settings.sockets == 1:
+                self._catch_up.gap()
+            failures = 0 if connection.had_data else failures + 1
+            _log.info("feed connection ended", socket=index, end=connection.end)
+            await asyncio.sleep(backoff_seconds(failures, random.random()))  # noqa: S311
+
+    async def _connect(self, connection: _Connection, life_s: float) -> None:
+        try:
+            async with open_socket(
+                self._settings.rtds_url,
+                ping="ping",
+                ping_seconds=_PING_SECONDS,
+                max_bytes=self._settings.frame_max_bytes,
+            ) as socket:
+                await socket.send(_SUBSCRIBE)
+                watching = asyncio.create_task(self._watch(socket, connection, life_s))
+                try:
+                    while True:
+                        self._take(connection, await socket.recv(decode=False))
+                finally:
+                    watching.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await watching
+        except CLOSED as error:
+            if was_too_big(error):
+                connection.end = "oversized"
+                # Its bytes were never read; what is known is that they were too many.
+                self._rejects.note(
+                    "rtds", "oversized", b"", total=self._settings.frame_max_bytes + 1
+                )
+
+    async def _watch(
+        self, socket: ClientConnection, connection: _Connection, life_s: float
+    ) -> None:
+        silence_s = self._settings.silence_ms / 1000
+        connection.data_at = began = time.monotonic()
+        while True:
+            await asyncio.sleep(min(silence_s / 4, 1.0))
+            now = time.monotonic()
+            if now - connection.data_at >= silence_s:
+                connection.end = "silent"
+            elif now - began >= life_s:
+                connection.end = "renewed"
+            else:
+                continue
+            await socket.close()
+            return
+
+    def _take(self, connection: _Connection, frame: bytes) -> None:
+        received_ns = time.time_ns()
+        try:
+            found = read_frame(frame, self._leaders.wallets)
+        except RowError as error:
+            metrics.FRAMES.add(1, {"kind": "rejected"})
+            self._rejects.note("rtds", error.reason, frame)
+            return
+        if found is Ignored.IDLE:
+            return
+        connection.data_at = time.monotonic()
+        connection.had_data = True
+        if isinstance(found, Ignored):
+            metrics.FRAMES.add(1, {"kind": found.value})
+            return
+        metrics.FRAMES.add(1, {"kind": "leader"})
+        self._row(connection.number, *found, received_ns)
+
+    def _row(self, number: int, kind: str, row: TradeRow, received_ns: int) -> None:
+        metrics.ROWS.add(1, {"source": "FEED"})
+        metrics.LAG.record(received_ns // 1_000_000 - row.traded_ms)
+        known = self._merger.traceparent(row.leader, row.tx)
+        with telemetry.span(
+            "ingest.frame", known, leader=row.leader, leader_tx=row.tx
+        ) as traceparent:
+            fact = self._merger.feed(row, (number, kind), received_ns // 1_000_000, traceparent)
+            if fact is None:
+                metrics.DUPLICATES.add(1)
+            else:
+                self._publisher.publish((fact,), received_ns)

@@ -1,0 +1,134 @@
+"""Facts become events of the stream at once, and entries of the log in Redis right behind it.
+
+A crash between the two loses the entry, not the trade: the next start's catch-up tells it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import structlog
+from redis.exceptions import RedisError
+
+from services.ingest import metrics
+from services.ingest.core.merge import Fact
+from services.ingest.core.sequence import entry_id, from_entry_id, next_cursor
+from tradingtools.adapters.redis.leader_log import LeaderLog
+from tradingtools.domain import errors
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2, ingest_service_pb2
+
+_PENDING_MAX = 50_000
+_BATCH = 500
+_RETRY_SECONDS = 0.2
+_CHECK_SECONDS = 1.0
+_log = structlog.get_logger("ingest")
+
+Event = ingest_service_pb2.LeaderTradeEvent
+_SIDES = {"BUY": common_pb2.SIDE_BUY, "SELL": common_pb2.SIDE_SELL}
+_SOURCES = {
+    "FEED": ingest_service_pb2.TRADE_SOURCE_FEED,
+    "CATCH_UP": ingest_service_pb2.TRADE_SOURCE_CATCH_UP,
+}
+
+
+class IncarnationLost(Exception):
+    """The log in Redis is another one than at start; the process has to start afresh."""
+
+
+class Publisher:
+    """Owns the cursors. Readers follow `tail`."""
+
+    def __init__(self, log: LeaderLog, incarnation: str, last_entry: str) -> None:
+        self._log = log
+        self._incarnation = incarnation
+        self._pending: deque[tuple[str, bytes]] = deque()
+        self._work = asyncio.Event()
+        self.tail: Tail[Event] = Tail(from_entry_id(last_entry), self._load)
+
+    def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
+        """Hand facts to the readers, in order, all at once."""
+        now_ms = time.time_ns() // 1_000_000
+        for fact in facts:
+            event = to_event(fact, received_ns)
+            cursor = next_cursor(self.tail.last, now_ms)
+            self.tail.append(cursor, event)
+            metrics.EVENTS.add(1, {"source": fact.source})
+            if len(self._pending) >= _PENDING_MAX:
+                self._pending.popleft()
+                metrics.LOG_LOST.add(1)
+            self._pending.append((entry_id(cursor), event.SerializeToString()))
+        self._work.set()
+
+    async def write_log(self) -> None:
+        """Append to Redis what was published, for ever; while it is away, entries wait."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._pending:
+                batch = [self._pending[i] for i in range(min(_BATCH, len(self._pending)))]
+                try:
+                    await self._log.append(batch)
+                except RedisError as error:
+                    _log.warning("log in Redis not written; trying again", error=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                self._written(batch)
+
+    def _written(self, batch: list[tuple[str, bytes]]) -> None:
+        # Entries may have been pushed out at the front while the batch was under way.
+        last = from_entry_id(batch[-1][0])
+        while self._pending and from_entry_id(self._pending[0][0]) <= last:
+            self._pending.popleft()
+
+    async def watch_incarnation(self) -> None:
+        """Look once a second whether the log is still the same one.
+
+        Raises:
+            IncarnationLost: it is not; a new start gives the readers a new incarnation.
+        """
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            try:
+                present = await self._log.present_incarnation()
+            except RedisError:
+                continue  # away is not lost; `write_log` says so already
+            if present != self._incarnation:
+                raise IncarnationLost(f"expected {self._incarnation}, found {present}")
+
+    async def _load(self, after: int, limit: int) -> list[tuple[int, Event]]:
+        try:
+            entries = await self._log.load(entry_id(after), limit)
+        except RedisError as error:
+            raise errors.Unavailable(
+                "the log of leader trades is away", dependency="redis", retry_after_ms="500"
+            ) from error
+        return [
+            (from_entry_id(found_id), Event.FromString(payload)) for found_id, payload in entries
+        ]
+
+
+def to_event(fact: Fact, received_ns: int) -> Event:
+    """The wire form of a fact."""
+    row = fact.row
+    return Event(
+        leader_tx=row.tx,
+        leader=row.leader,
+        asset_id=row.asset_id,
+        condition_id=row.condition_id,
+        side=_SIDES[row.side],
+        price_micros=row.price_micros,
+        price_text=row.price_text,
+        size_micros=row.size_micros,
+        count=fact.count,
+        source=_SOURCES[fact.source],
+        traded_ms=row.traded_ms,
+        received_ns=received_ns,
+        leader_held_before_micros=fact.held_before,
+        traceparent=fact.traceparent,
+        title=row.title,
+        outcome=row.outcome,
+    )

@@ -1,0 +1,33 @@
+-- name: leaders
+-- Whose trades matter: everyone who is followed, and everyone whose followers still hold shares.
+select leader from subscription where state <> 'DELETED'
+union
+select s.leader from lot l join subscription s on s.id = l.origin where l.shares_micros > 0
+
+-- name: control_seq
+-- The newest change of the control surface.
+select coalesce(max(seq), 0) as seq from control_change
+
+-- name: last_traded
+-- The newest trade that is known of each leader.
+select leader, max(traded_ms) as traded_ms from leader_row where leader = any(%s) group by leader
+
+-- name: identify
+-- Tie this life of the log in Redis to the database.
+insert into store_identity (name, value) values ('redis_incarnation', %s)
+on conflict (name) do update set value = excluded.value
+
+-- name: reject
+-- Keep a sample of a refused frame for a person to look at.
+insert into rejected_frame (source, reason, sample, bytes_total)
+select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[])
+
+-- name: acknowledge
+-- A reader's cursor only moves forward; one of another incarnation is replaced.
+insert into consumer_cursor as c (stream, consumer, cursor)
+values ('leader_trades', %(consumer)s, %(cursor)s)
+on conflict (stream, consumer) do update
+set cursor = excluded.cursor, updated_at = clock_timestamp()
+where split_part(c.cursor, '-', 1) <> split_part(excluded.cursor, '-', 1)
+   or (split_part(c.cursor, '-', 2)::bigint, split_part(c.cursor, '-', 3)::bigint)
+    < (split_part(excluded.cursor, '-', 2)::bigint, split_part(excluded.cursor, '-', 3)::bigint)

@@ -1,0 +1,68 @@
+"""What ingest reads from and writes to PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+
+_SQL = load_queries(Path(__file__).with_name("queries.sql"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A sample of what was refused: from where, why, its beginning, and its whole length."""
+
+    source: str
+    reason: str
+    sample: bytes
+    bytes_total: int
+
+
+class Store:
+    """Every method raises psycopg.Error or psycopg_pool.PoolTimeout when the database is away."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def leaders(self) -> frozenset[str]:
+        """Wallets whose trades matter, in lower case."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_SQL["leaders"])
+            return frozenset(row["leader"] for row in await cursor.fetchall())
+
+    async def control_seq(self) -> int:
+        """The number of the newest control change; 0: none yet."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_SQL["control_seq"])).fetchone()
+        return int(row["seq"]) if row else 0
+
+    async def last_traded(self, leaders: Sequence[str]) -> dict[str, int]:
+        """When each leader's newest known trade was, milliseconds; unknown ones are absent."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_SQL["last_traded"], (list(leaders),))
+            return {row["leader"]: row["traded_ms"] for row in await cursor.fetchall()}
+
+    async def identify(self, incarnation: str) -> None:
+        """Remember which life of the log in Redis is the present one."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["identify"], (incarnation,))
+
+    async def reject(self, rejected: Sequence[Rejected]) -> None:
+        """Keep samples."""
+        columns = (
+            [one.source for one in rejected],
+            [one.reason for one in rejected],
+            [one.sample for one in rejected],
+            [one.bytes_total for one in rejected],
+        )
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["reject"], columns)
+
+    async def acknowledge(self, consumer: str, cursor: str) -> None:
+        """Move a named reader's cursor forward; backward changes nothing."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["acknowledge"], {"consumer": consumer, "cursor": cursor})
