@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _BATCH = 512
+_BUSY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _resolve(outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, isolation_level=None)
+    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     db.row_factory = sqlite3.Row
     # Only one process may own the file, and it does so until it dies.
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
