@@ -29,7 +29,7 @@ class Bookfeed:
     refuse: grpc.StatusCode | None = None
     asked: int = 0
 
-    async def GetBook(
+    async def get_book(
         self, request: pb.GetBookRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.GetBookResponse:
         self.asked += 1
