@@ -55,7 +55,7 @@ class TradeRow:
     outcome: str
 
 
-class _Trade(msgspec.Struct, frozen=True, kw_only=True):
+class _DataTrade(msgspec.Struct, frozen=True, kw_only=True):
     proxy_wallet: str
     transaction_hash: str
     asset: str
@@ -68,8 +68,18 @@ class _Trade(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None = None
 
 
-class _FeedTrade(_Trade, frozen=True, kw_only=True, rename="camel"):
-    pass
+# Not a subclass: renaming reaches a class's own fields only.
+class _FeedTrade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    proxy_wallet: str
+    transaction_hash: str
+    asset: str
+    condition_id: str
+    side: Side
+    price: msgspec.Raw
+    size: msgspec.Raw
+    timestamp: msgspec.Raw
+    title: str | None = None
+    outcome: str | None = None
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -95,7 +105,7 @@ class _Position(msgspec.Struct, frozen=True):
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _FEED_TRADE = msgspec.json.Decoder(_FeedTrade)
-_DATA_TRADE = msgspec.json.Decoder(_Trade)
+_DATA_TRADE = msgspec.json.Decoder(_DataTrade)
 _PAGE = msgspec.json.Decoder(_Page)
 _POSITION = msgspec.json.Decoder(_Position)
 
@@ -148,7 +158,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
         raise RowError("not_json", str(error)) from None
 
 
-def _row(trade: _Trade) -> TradeRow:
+def _row(trade: _DataTrade | _FeedTrade) -> TradeRow:
     try:
         price_text = numbers.text(trade.price)
         price_micros = numbers.rounded("price", price_text)

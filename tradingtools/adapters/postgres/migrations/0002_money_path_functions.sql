@@ -9,13 +9,17 @@ $$ select pg_advisory_xact_lock_shared(7305001) $$;
 create function lock_control_exclusive() returns void language sql as
 $$ select pg_advisory_xact_lock(7305001) $$;
 
+-- Whether an owner may write; the row stays locked until its transaction ends, so that a takeover
+-- waits for what the old owner is just committing, and then finds it.
 create function holds_lease(p_role text, p_partition integer, p_epoch bigint)
-returns boolean language sql as $$
-    select exists (
-        select 1 from partition_lease
-        where role = p_role and partition = p_partition and epoch = p_epoch
-          and expires_at > clock_timestamp())
-$$;
+returns boolean language plpgsql as $$
+begin
+    perform 1 from partition_lease
+    where role = p_role and partition = p_partition and epoch = p_epoch
+      and expires_at > clock_timestamp()
+    for share;
+    return found;
+end $$;
 
 -- Why each of these orders may not be sent now; no row: it may.
 create function denials(

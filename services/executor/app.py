@@ -1,0 +1,129 @@
+"""Composition of the executor: adapters in, worker and servicer out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+from services.executor import store
+from services.executor.core.gate import Gate, Limits
+from services.executor.recorder import STATES, Recorder
+from services.executor.server import ExecutorServicer
+from services.executor.settings import Settings
+from services.executor.worker import Executor
+from tradingtools.adapters.insiders.client import open_client
+from tradingtools.adapters.postgres import lease
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.domain.money import MICROS
+from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import executor_service_pb2 as pb
+from tradingtools.v1 import executor_service_pb2_grpc as rpc
+from tradingtools.v1 import guard_service_pb2 as guard_pb
+from tradingtools.v1 import guard_service_pb2_grpc as guard_rpc
+from tradingtools.v1 import router_service_pb2 as router_pb
+from tradingtools.v1 import router_service_pb2_grpc as router_rpc
+
+SERVICE = "tradingtools.v1.ExecutorService"
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the executor until ``stop``."""
+    name = f"executor-{settings.partition}"
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            open_pool(settings.shared.database_url, name="executor", size=6)
+        )
+        client = await stack.enter_async_context(
+            open_client(settings.insiders_url, settings.insiders_token)
+        )
+        router = grpc_server.channel(settings.router_target)
+        guard = grpc_server.channel(settings.guard_target)
+        for channel in (router, guard):
+            stack.push_async_callback(channel.close)
+        owned = await lease.acquire(pool, "executor", settings.partition, name)
+        executor = Executor(pool, owned, client, settings, Gate(_limits(settings)))
+        await executor.recover()
+        # Everything up to here is rows, and what is still CLAIMED is found by polling; the streams
+        # begin after it, so that nothing of an earlier life is read twice.
+        start = str((await store.fetch(pool, "last_record"))[0]["seq"])
+        tail = await _event_tail(pool)
+        executor.recorder = Recorder(pool, tail, executor.done)
+        server = await stack.enter_async_context(
+            grpc_server.serving(
+                settings.listen,
+                [SERVICE],
+                lambda s: rpc.add_ExecutorServiceServicer_to_server(
+                    ExecutorServicer(pool, tail), s
+                ),
+            )
+        )
+        await server.set_serving(True)
+        await until_stopped(
+            stop,
+            lease.keep(pool, owned),
+            executor.recorder.run(),
+            executor.poll(),
+            _follow_router(executor, router_rpc.RouterServiceStub(router), name, start),
+            _follow_guard(executor, guard_rpc.GuardServiceStub(guard), name, start),
+        )
+
+
+def _limits(settings: Settings) -> Limits:
+    def micros(usdc: int | None) -> int | None:
+        return None if usdc is None else usdc * MICROS
+
+    return Limits(
+        order_notional_micros=micros(settings.order_usdc_max),
+        wallet_minute_micros=micros(settings.wallet_minute_usdc_max),
+        orders_per_minute=settings.orders_per_minute_max,
+    )
+
+
+async def _event_tail(pool: Pool) -> streams.Tail[pb.OrderEvent]:
+    async def load(after: int, limit: int) -> list[tuple[int, pb.OrderEvent]]:
+        rows = await store.fetch(pool, "events_after", after=after, limit=limit)
+        return [
+            (
+                row["event_seq"],
+                pb.OrderEvent(
+                    event_seq=row["event_seq"],
+                    order_key=row["order_key"],
+                    state=STATES[row["to_state"]],
+                    reason=row["reason"],
+                    venue_order_id=row["venue_order_id"],
+                    occurred_ns=row["occurred_ns"],
+                    traceparent=row["traceparent"],
+                    answer=row["detail"] or b"",
+                ),
+            )
+            for row in rows
+        ]
+
+    return streams.Tail((await store.fetch(pool, "last_event"))[0]["seq"], load)
+
+
+async def _follow_router(executor: Executor, stub: Any, name: str, start: str) -> None:
+    async for response in streams.read(
+        "orders",
+        lambda c: stub.StreamOrders(router_pb.StreamOrdersRequest(cursor=c, consumer=name)),
+        start,
+    ):
+        for batch in response.batches:
+            await executor.on_batch(batch)
+        if response.batches:
+            # SUBMITTING is committed for all of them; a crash here repeats nothing.
+            await streams.acknowledge(stub, name, response.cursor)
+
+
+async def _follow_guard(executor: Executor, stub: Any, name: str, start: str) -> None:
+    async for response in streams.read(
+        "exits",
+        lambda c: stub.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
+        start,
+    ):
+        for batch in response.batches:
+            await executor.on_batch(batch)
+        if response.batches:
+            await streams.acknowledge(stub, name, response.cursor)

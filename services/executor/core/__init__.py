@@ -1,0 +1,1 @@
+"""The executor's decisions, pure: what an answer means, and what the last gate lets through."""

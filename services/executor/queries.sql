@@ -1,0 +1,35 @@
+-- name: submit_batch
+-- Durable before the first byte leaves; gates are checked again in the same statement.
+select submit_batch(
+    %(record_key)s, %(partition)s, %(epoch)s, %(payload)s, %(control_seq)s,
+    %(keys)s, %(purposes)s, %(subscriptions)s, %(versions)s, %(wallets)s, %(leaders)s,
+    %(conditions)s, %(not_afters)s) as answer
+
+-- name: last_record
+select coalesce(max(seq), 0) as seq from journal
+
+-- name: claimed_orders
+-- Orders that are durable and not sent; the stream should have brought them.
+select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros
+from orders o join reservation r using (order_key)
+where o.partition = %(partition)s and o.state = 'CLAIMED'
+  and o.created_at <= clock_timestamp() - make_interval(secs => %(older_than_seconds)s)
+order by o.journal_seq
+limit 500
+
+-- name: abandoned
+-- Orders of an earlier life: a first byte may have left, and nobody waits for the answer.
+select order_key, epoch from orders where partition = %(partition)s and state = 'SUBMITTING'
+
+-- name: last_event
+select coalesce(max(event_seq), 0) as seq from order_event
+
+-- name: events_after
+-- What confirm may have missed, oldest first.
+select e.event_seq, e.order_key, e.to_state, e.reason, e.detail, o.venue_order_id, o.traceparent,
+       (extract(epoch from e.occurred_at) * 1000000)::bigint * 1000 as occurred_ns
+from order_event e join orders o using (order_key)
+where e.event_seq > %(after)s
+  and (e.from_state = 'SUBMITTING' or (e.from_state = 'CLAIMED' and e.to_state = 'FAILED'))
+order by e.event_seq
+limit %(limit)s

@@ -1,0 +1,106 @@
+"""Writes what happened to orders, in order, behind the POSTs; then streams it to confirm.
+
+One writer, so that event numbers reach the stream in the order in which they were committed. What
+comes in while a transaction runs goes into the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.executor import store
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import executor_service_pb2 as pb
+
+_log = structlog.get_logger("executor.recorder")
+_RETRY_SECONDS = 0.2
+
+STATES = {
+    "SUBMITTED": common.ORDER_STATE_SUBMITTED,
+    "FAILED": common.ORDER_STATE_FAILED,
+    "UNKNOWN": common.ORDER_STATE_UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One order's transition, as `apply_transitions` reads it, and its trace."""
+
+    fields: dict[str, Any]
+    traceparent: str
+
+
+class Recorder:
+    """Queue and writer of outcomes.
+
+    Args:
+        pool: of the deciding database.
+        tail: of order events.
+        done: called with the keys whose outcome is durable.
+    """
+
+    def __init__(self, pool: Pool, tail: Tail[pb.OrderEvent], done: Any) -> None:
+        self._pool = pool
+        self._tail = tail
+        self._done = done
+        self._queue: asyncio.Queue[tuple[Sequence[int], Sequence[Outcome]]] = asyncio.Queue()
+
+    def put(self, records: Sequence[int], outcomes: Sequence[Outcome]) -> None:
+        """Have journal records built and outcomes stored, soon."""
+        self._queue.put_nowait((records, outcomes))
+
+    async def run(self) -> None:
+        """Write for ever."""
+        while True:
+            batch = [await self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            records = [seq for seqs, _ in batch for seq in seqs]
+            outcomes = [outcome for _, found in batch for outcome in found]
+            changed = await self._store(records, outcomes)
+            self._publish(outcomes, changed)
+            self._done([outcome.fields["order_key"] for outcome in outcomes])
+
+    async def _store(self, records: Sequence[int], outcomes: Sequence[Outcome]) -> dict[str, int]:
+        while True:
+            try:
+                return await store.record(
+                    self._pool, records, [outcome.fields for outcome in outcomes]
+                )
+            except psycopg.OperationalError as error:
+                # If the commit happened after all, the repetition changes nothing; confirm finds
+                # what was not streamed by looking at open orders.
+                _log.warning("outcomes not stored; trying again", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _publish(self, outcomes: Sequence[Outcome], changed: dict[str, int]) -> None:
+        events = []
+        for outcome in outcomes:
+            fields = outcome.fields
+            seq = changed.get(fields["order_key"])
+            if seq is None:
+                _log.warning("order is not ours any more", order=fields["order_key"])
+                continue
+            events.append(
+                pb.OrderEvent(
+                    event_seq=seq,
+                    order_key=fields["order_key"],
+                    state=STATES[fields["to_state"]],
+                    reason=fields.get("reason") or "",
+                    venue_order_id=fields.get("venue_order_id") or "",
+                    occurred_ns=fields.get("answered_ns") or time.time_ns(),
+                    traceparent=outcome.traceparent,
+                    answer=(fields.get("detail") or "").encode(),
+                )
+            )
+        for event in sorted(events, key=lambda e: e.event_seq):
+            self._tail.append(event.event_seq, event)

@@ -1,0 +1,45 @@
+"""ExecutorService: order events to confirm and operators."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import executor_service_pb2 as pb
+from tradingtools.v1 import executor_service_pb2_grpc as rpc
+
+STREAM = "order_events"
+
+
+class ExecutorServicer(rpc.ExecutorServiceServicer):
+    """Serves stored transitions."""
+
+    def __init__(self, pool: Pool, tail: Tail[pb.OrderEvent]) -> None:
+        self._pool = pool
+        self._tail = tail
+
+    async def StreamOrderEvents(
+        self, request: pb.StreamOrderEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[pb.StreamOrderEventsResponse]:
+        """Events after a cursor; see the contract."""
+        cursor = request.cursor
+        if not cursor and request.consumer:
+            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
+        async for after, events in self._tail.follow(int(cursor or 0)):
+            yield pb.StreamOrderEventsResponse(events=events, cursor=str(after))
+
+    async def Acknowledge(
+        self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> common.AcknowledgeResponse:
+        """Remember a reader's progress; see the contract."""
+        if not request.cursor.isdigit():
+            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
+        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
+        return common.AcknowledgeResponse()

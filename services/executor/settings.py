@@ -1,0 +1,36 @@
+"""The executor's settings, each under ``TT_EXECUTOR_<FIELD>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradingtools.runtime.settings import SharedSettings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the executor is told at start."""
+
+    listen: str = setting("127.0.0.1:0")
+    """Where its gRPC server listens."""
+    router_target: str = setting()
+    """Where copies come from, ``host:port``."""
+    guard_target: str = setting()
+    """Where exits of triggers come from, ``host:port``."""
+    insiders_url: str = setting()
+    """insiders-api, e.g. ``http://host:port``."""
+    insiders_token: str = setting("", secret=True)
+    """Bearer token for insiders-api; empty: none is sent."""
+    partition: int = setting(0, minimum=0, maximum=1023)
+    """Which follower wallets this executor answers for."""
+    submit_timeout_ms: int = setting(10_000, minimum=100, maximum=120_000)
+    """An answer that takes longer counts as none."""
+    poll_ms: int = setting(200, minimum=20, maximum=60_000)
+    """How often the database is asked for claims that no stream brought."""
+    order_usdc_max: int | None = setting(None, minimum=1)
+    """Last gate: largest entry, whole USDC; absent: no bound."""
+    wallet_minute_usdc_max: int | None = setting(None, minimum=1)
+    """Last gate: entries of one wallet within a minute, whole USDC; absent: no bound."""
+    orders_per_minute_max: int | None = setting(None, minimum=1)
+    """Last gate: entries overall within a minute; absent: no bound."""
+    shared: SharedSettings = field(default_factory=SharedSettings)

@@ -1,0 +1,105 @@
+"""What the executor makes durable: SUBMITTING before the POSTs, rows and answers behind them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg.rows import DictRow
+
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.domain.order import Order
+
+_QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What the SUBMITTING statement answered."""
+
+    seq: int = 0
+    """The committed record; 0: nothing may be sent."""
+    denied: dict[str, str] | None = None
+    """Reason by order key; nothing of the batch was committed."""
+    duplicate: bool = False
+    """This record was there already: somebody may have sent it."""
+
+
+async def submit_batch(
+    pool: Pool, lease: Lease, orders: Sequence[Order], control_seq: int, lease_ms: int
+) -> Admission:
+    """Make a batch durable as SUBMITTING, or learn why not.
+
+    Raises:
+        Fenced: this process does not own the partition any more.
+    """
+    payload = json.dumps(
+        {
+            "orders": [
+                {"order_key": o.order_key, "body_hash": o.body_hash, "epoch": 1} for o in orders
+            ],
+            "lease_ms": lease_ms,
+        },
+        separators=(",", ":"),
+    ).encode()
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            _QUERIES["submit_batch"],
+            {
+                "record_key": _record_key(orders, lease),
+                "partition": lease.partition,
+                "epoch": lease.epoch,
+                "payload": payload,
+                "control_seq": control_seq,
+                "keys": [o.order_key for o in orders],
+                "purposes": [o.purpose.value for o in orders],
+                "subscriptions": [o.subscription_id for o in orders],
+                "versions": [o.subscription_version for o in orders],
+                "wallets": [o.follower.proxy for o in orders],
+                "leaders": [o.leader for o in orders],
+                "conditions": [o.condition_id for o in orders],
+                "not_afters": [o.not_after_ms for o in orders],
+            },
+        )
+        row = await cursor.fetchone()
+    answer: dict[str, Any] = row["answer"] if row is not None else {}
+    if answer.get("fenced"):
+        raise Fenced(f"the lease of executor {lease.partition} has run out")
+    return Admission(
+        seq=answer.get("seq", 0),
+        denied=answer.get("denied"),
+        duplicate=bool(answer.get("duplicate")),
+    )
+
+
+def _record_key(orders: Sequence[Order], lease: Lease) -> str:
+    digest = hashlib.sha256("".join(sorted(o.order_key for o in orders)).encode()).hexdigest()
+    return f"executor:{digest}:{lease.epoch}"
+
+
+async def record(
+    pool: Pool, records: Sequence[int], transitions: Sequence[dict[str, Any]]
+) -> dict[str, int]:
+    """Build the rows of journal records and apply transitions on them, in one transaction.
+
+    Returns:
+        The event number of each order that changed.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        for seq in records:
+            await journal.build_rows(connection, seq)
+        return await journal.apply_transitions(connection, transitions)
+
+
+async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
+    """All rows of one named query."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_QUERIES[name], values)
+        return await cursor.fetchall()

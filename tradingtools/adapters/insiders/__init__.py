@@ -1,0 +1,1 @@
+"""insiders-api over HTTP: the only door through which orders leave."""

@@ -1,0 +1,140 @@
+"""The JSON of insiders-api, read strictly: what does not fit the contract says nothing.
+
+`docs/insiders-api.yaml` is the contract.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tradingtools.domain.money import AmountError, parse_exact
+from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
+
+BODY_LIMIT_BYTES = 256 * 1024
+DEFINITIVE_REJECTIONS = frozenset(
+    {
+        "INVALID_REQUEST",
+        "MIN_SIZE",
+        "TICK_SIZE",
+        "PRICE_RANGE",
+        "INSUFFICIENT_BALANCE",
+        "MARKET_CLOSED",
+        "MARKET_UNKNOWN",
+        "TOO_LATE",
+        "VOIDED",
+        "CLOSED_ONLY",
+        "FORBIDDEN",
+    }
+)
+"""Codes after which nothing was or will be executed for the request."""
+
+
+class WireError(ValueError):
+    """The bytes are not what the contract says."""
+
+
+class _Trade(msgspec.Struct, rename="camel", frozen=True):
+    trade_id: str
+    size: str
+    notional: str
+    fee: str
+    status: TradeStatus
+
+
+class _Order(msgspec.Struct, rename="camel", frozen=True):
+    idempotency_key: str
+    status: str
+    closed: bool
+    order_id: str = ""
+    trades: tuple[_Trade, ...] = ()
+
+
+class _ErrorBody(msgspec.Struct, rename="camel", frozen=True):
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+
+
+class _Error(msgspec.Struct, frozen=True):
+    error: _ErrorBody
+
+
+class _Capabilities(msgspec.Struct, rename="camel", frozen=True):
+    idempotency: bool
+    not_after: bool
+    get_by_key: bool
+    void: bool
+    longest_processing_ms: int
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What insiders-api promises (A to D of the money path), and its longest processing time."""
+
+    idempotency: bool
+    not_after: bool
+    get_by_key: bool
+    void: bool
+    longest_processing_ms: int
+
+
+_orders = msgspec.json.Decoder(_Order)
+_errors = msgspec.json.Decoder(_Error)
+_capabilities = msgspec.json.Decoder(_Capabilities)
+
+
+def parse_order(body: bytes) -> VenueOrder:
+    """Read an order resource.
+
+    Raises:
+        WireError: malformed, or an amount that is not exact.
+    """
+    if len(body) > BODY_LIMIT_BYTES:
+        raise WireError("body too large")
+    try:
+        raw = _orders.decode(body)
+        trades = tuple(
+            VenueTrade(
+                trade_id=trade.trade_id,
+                size_micros=_positive(trade.size),
+                notional_micros=_positive(trade.notional),
+                fee_micros=_positive(trade.fee),
+                status=trade.status,
+            )
+            for trade in raw.trades
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError, AmountError) as error:
+        raise WireError(str(error)) from error
+    return VenueOrder(
+        order_key=raw.idempotency_key,
+        order_id=raw.order_id,
+        status=raw.status,
+        closed=raw.closed,
+        trades=trades,
+    )
+
+
+def _positive(text: str) -> int:
+    value = parse_exact(text)
+    if value < 0:
+        raise AmountError("is negative")
+    return value
+
+
+def parse_error(body: bytes) -> tuple[str, int | None] | None:
+    """Code and retry-after (ms) of an error in insiders-api's own schema; None: not of it."""
+    try:
+        raw = _errors.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return raw.error.code, raw.error.retry_after_ms
+
+
+def parse_capabilities(body: bytes) -> Capabilities:
+    """Read the capabilities. Raises WireError."""
+    try:
+        raw = _capabilities.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WireError(str(error)) from error
+    return Capabilities(
+        raw.idempotency, raw.not_after, raw.get_by_key, raw.void, raw.longest_processing_ms
+    )

@@ -1,0 +1,48 @@
+"""An order as insiders-api tells of it. Amounts in micros, cumulative over standing trades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TradeStatus(StrEnum):
+    """Where the settlement of a trade stands (Polymarket's life cycle)."""
+
+    MATCHED = "MATCHED"
+    MINED = "MINED"
+    CONFIRMED = "CONFIRMED"
+    RETRYING = "RETRYING"
+    FAILED = "FAILED"
+
+
+FINAL_TRADE: frozenset[TradeStatus] = frozenset({TradeStatus.CONFIRMED, TradeStatus.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueTrade:
+    """One trade of an order."""
+
+    trade_id: str
+    size_micros: int
+    notional_micros: int
+    fee_micros: int
+    status: TradeStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOrder:
+    """What insiders-api knows under one key."""
+
+    order_key: str
+    order_id: str
+    """Empty for a voided key."""
+    status: str
+    closed: bool
+    """No more fills can come."""
+    trades: tuple[VenueTrade, ...] = ()
+
+    @property
+    def voided(self) -> bool:
+        """The key was declared unusable before anything was accepted under it."""
+        return self.status == "VOIDED"
