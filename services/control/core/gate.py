@@ -1,0 +1,98 @@
+"""May this request pass, and as which call? Asked before the transcoder and before any handler.
+
+A request passes when its verb and path are exactly one of the public routes, its token reaches
+that RPC, and its query and body fit the request's shape. Everything else is an error here, so that
+nothing which walks around a rule ends at a handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.control.core.shapes import Shape, check_body, check_query, parse_object
+from services.control.core.tokens import Caller, Token, authorize
+from tradingtools.domain.errors import InvalidField, MalformedBody, NotFound
+
+_NO_QUERY = Shape({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One REST route: verb, path, the RPC behind it, and the shape of its request."""
+
+    verb: str
+    segments: tuple[str, ...]
+    """Of the path; a name in braces stands for a field."""
+    method: str
+    """Full RPC path."""
+    shape: Shape
+    takes_body: bool
+
+    @property
+    def bound(self) -> frozenset[str]:
+        """Fields that the path gives."""
+        return frozenset(s[1:-1] for s in self.segments if s.startswith("{"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """What the edge was asked."""
+
+    verb: str
+    target: str
+    """Path and query as they came."""
+    authorization: str
+    content_type: str
+    body: bytes
+
+
+def admit(
+    routes: Sequence[Route], tokens: tuple[Token, ...], request: HttpRequest
+) -> tuple[Route, Caller]:
+    """The route and the caller of a request that may pass.
+
+    Raises:
+        NotFound: no such route; also for native gRPC and internal RPCs, whatever the token.
+        Unauthenticated, NotAllowed: see ``authorize``.
+        MalformedBody, UnknownField, InvalidField: the query or the body does not fit.
+    """
+    path, _, query = request.target.partition("?")
+    route = find(routes, request.verb, path)
+    if route is None or request.content_type.lower().startswith("application/grpc"):
+        raise NotFound("no such route", kind="route", id=path[:200])
+    caller = authorize(tokens, route.method, request.authorization)
+    check_query(_NO_QUERY if route.takes_body else route.shape, query, bound=route.bound)
+    if route.takes_body:
+        _require_json(request.content_type)
+        check_body(route.shape, request.body, bound=route.bound)
+    elif request.body.strip() and parse_object(request.body):
+        raise MalformedBody("this route takes no body")
+    return route, caller
+
+
+def find(routes: Sequence[Route], verb: str, path: str) -> Route | None:
+    """The route of exactly this verb and path; nothing is decoded, trimmed or merged."""
+    if not path.startswith("/") or not path.isascii() or "%" in path:
+        return None
+    segments = path[1:].split("/")
+    for route in routes:
+        if route.verb == verb and _matches(route.segments, segments):
+            return route
+    return None
+
+
+def _matches(template: tuple[str, ...], segments: list[str]) -> bool:
+    return len(template) == len(segments) and all(
+        bool(given) if wanted.startswith("{") else wanted == given
+        for wanted, given in zip(template, segments, strict=True)
+    )
+
+
+def _require_json(content_type: str) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != "application/json":
+        expected = "application/json"
+        raise InvalidField(
+            f"Content-Type: expected {expected}", field="Content-Type", expected=expected
+        )

@@ -1,0 +1,144 @@
+"""From what a caller wrote to values that may be stored: canonical ids, micros, cross-field rules.
+
+The contracts' patterns have been checked before; here text becomes exact integers, and what no
+pattern can say is refused with the field's path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tradingtools.domain import ids, money
+from tradingtools.domain.errors import InvalidField
+from tradingtools.domain.order import Follower
+from tradingtools.domain.subscription import SizingMode
+
+MAX_RATIO_MICROS = 100 * money.MICROS
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """How large a copy is: USDC for FIXED, a factor for RATIO, in micros."""
+
+    mode: SizingMode
+    micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a copy must respect; None: absent, does not limit. Amounts in micros."""
+
+    max_per_trade_micros: int | None
+    max_per_market_micros: int | None
+    max_slippage_micros: int | None
+    max_age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubscription:
+    """A subscription to be made."""
+
+    follower: Follower
+    leader: str
+    sizing: Sizing
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTrigger:
+    """A trigger to be made. Price and size in micros; no size: whatever the lot holds."""
+
+    wallet: str
+    condition_id: str
+    asset_id: str
+    trigger_type: str
+    price_micros: int
+    size_micros: int | None
+    subscription_id: str
+
+
+def refuse(field: str, expected: str) -> InvalidField:
+    """The error for a field: its path in camelCase, and what was expected."""
+    return InvalidField(f"{field}: expected {expected}", field=field, expected=expected)
+
+
+def amount(text: str, field: str) -> int:
+    """Decimal text to micros, zero or more. Raises InvalidField."""
+    try:
+        micros = money.parse_exact(text)
+    except money.AmountError as error:
+        raise InvalidField(f"{field}: {error}", field=field, expected="a decimal string") from None
+    if micros < 0:
+        raise refuse(field, "zero or more")
+    return micros
+
+
+def optional_amount(text: str | None, field: str) -> int | None:
+    """As ``amount``; absent stays absent."""
+    return None if text is None else amount(text, field)
+
+
+def canonical(parse: Callable[[str], str], text: str, field: str) -> str:
+    """An id in its one spelling. Raises InvalidField."""
+    try:
+        return parse(text)
+    except ids.IdError as error:
+        raise InvalidField(f"{field}: {error}", field=field, expected=str(error)) from None
+
+
+def fixed_sizing(text: str) -> Sizing:
+    """The same USDC for each copy: more than zero."""
+    micros = amount(text, "sizing.fixed.amount")
+    if micros == 0:
+        raise refuse("sizing.fixed.amount", "more than 0")
+    return Sizing(mode=SizingMode.FIXED, micros=micros)
+
+
+def ratio_sizing(text: str) -> Sizing:
+    """A share of the leader's notional: more than zero, at most 100."""
+    micros = amount(text, "sizing.ratio.ratio")
+    if not 0 < micros <= MAX_RATIO_MICROS:
+        raise refuse("sizing.ratio.ratio", "more than 0 and at most 100")
+    return Sizing(mode=SizingMode.RATIO, micros=micros)
+
+
+def new_subscription(
+    *, follower: Follower, leader: str, sizing: Sizing, limits: Limits
+) -> NewSubscription:
+    """Check the fields against each other; a wallet cannot follow itself."""
+    proxy = canonical(ids.wallet, follower.proxy, "follower.followerProxy")
+    leader = canonical(ids.wallet, leader, "leader")
+    if leader == proxy:
+        raise refuse("leader", "another wallet than the follower's")
+    return NewSubscription(
+        follower=Follower(user_id=follower.user_id, wallet_id=follower.wallet_id, proxy=proxy),
+        leader=leader,
+        sizing=sizing,
+        limits=limits,
+    )
+
+
+def trigger_price(text: str) -> int:
+    """A price between 0 and 1, both excluded, in micros."""
+    micros = amount(text, "triggerPrice")
+    if not 0 < micros < money.MICROS:
+        raise refuse("triggerPrice", "more than 0 and less than 1")
+    return micros
+
+
+def trigger_size(text: str | None) -> int | None:
+    """Shares to sell in micros, more than zero; absent: whatever the lot holds."""
+    micros = optional_amount(text, "size")
+    if micros == 0:
+        raise refuse("size", "more than 0, or absent for the whole lot")
+    return micros
+
+
+def idempotency_key(text: str) -> str:
+    """The Idempotency-Key header's value; raises InvalidField."""
+    if not _IDEMPOTENCY_KEY.fullmatch(text):
+        raise refuse("Idempotency-Key", "1 to 128 visible ASCII characters")
+    return text

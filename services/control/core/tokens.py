@@ -1,0 +1,143 @@
+"""Who may call: tokens, of which only digests are known, and what each RPC demands."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradingtools.domain.errors import NotAllowed, Unauthenticated
+
+MAX_PER_SCOPE = 2
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_BEARER = re.compile(r"Bearer ([0-9a-f]{64})", re.IGNORECASE)
+
+
+class Permission(StrEnum):
+    """What a call demands; a token's scope is READ or MANAGE, and MANAGE includes READ."""
+
+    PUBLIC = "public"
+    READ = "read"
+    MANAGE = "manage"
+
+
+_CONTROL = "/tradingtools.v1.ControlService/"
+_TRIGGER = "/tradingtools.v1.TriggerService/"
+
+PERMISSIONS: dict[str, Permission] = {
+    _CONTROL + "CreateSubscription": Permission.MANAGE,
+    _CONTROL + "GetSubscription": Permission.READ,
+    _CONTROL + "ListSubscriptions": Permission.READ,
+    _CONTROL + "UpdateSubscription": Permission.MANAGE,
+    _CONTROL + "PauseSubscription": Permission.MANAGE,
+    _CONTROL + "ResumeSubscription": Permission.MANAGE,
+    _CONTROL + "DeleteSubscription": Permission.MANAGE,
+    _CONTROL + "ListSubscriptionFills": Permission.READ,
+    _CONTROL + "ListSubscriptionDecisions": Permission.READ,
+    _CONTROL + "GetHealth": Permission.PUBLIC,
+    _CONTROL + "GetReadiness": Permission.PUBLIC,
+    _TRIGGER + "CreateTrigger": Permission.MANAGE,
+    _TRIGGER + "GetTrigger": Permission.READ,
+    _TRIGGER + "ListTriggers": Permission.READ,
+    _TRIGGER + "UpdateTrigger": Permission.MANAGE,
+    _TRIGGER + "DeleteTrigger": Permission.MANAGE,
+    _TRIGGER + "ListTriggerHistory": Permission.READ,
+}
+"""Every public RPC and what it demands. An RPC without an entry is not served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One active token: a name for the audit, a scope, and the SHA-256 of its text."""
+
+    id: str
+    scope: Permission
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a call came from: the token's id and scope; the public has neither."""
+
+    id: str
+    scope: Permission
+
+
+PUBLIC = Caller("public", Permission.PUBLIC)
+
+
+class TokenError(ValueError):
+    """The list of tokens is malformed; the message never holds a token."""
+
+
+def parse_tokens(text: str) -> tuple[Token, ...]:
+    """Read ``id:scope:digest,…``.
+
+    Raises:
+        TokenError: an entry is malformed, an id or digest occurs twice, a scope has too many, or
+            there is none.
+    """
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if not entries:
+        raise TokenError("expected at least one id:scope:digest")
+    tokens = tuple(_parse_entry(number, entry) for number, entry in enumerate(entries, start=1))
+    if len({token.id for token in tokens}) < len(tokens):
+        raise TokenError("an id occurs twice")
+    if len({token.digest for token in tokens}) < len(tokens):
+        raise TokenError("a digest occurs twice")
+    for scope, count in Counter(token.scope for token in tokens).items():
+        if count > MAX_PER_SCOPE:
+            raise TokenError(f"{count} tokens of scope {scope}; at most {MAX_PER_SCOPE}")
+    return tokens
+
+
+def _parse_entry(number: int, entry: str) -> Token:
+    parts = entry.split(":")
+    if len(parts) != 3:
+        raise TokenError(f"entry {number}: expected id:scope:digest")
+    name, scope, digest = parts
+    if not _ID.fullmatch(name):
+        raise TokenError(f"entry {number}: the id has to be 1 to 32 of a-z, 0-9 and -")
+    if scope not in (Permission.READ, Permission.MANAGE):
+        raise TokenError(f"entry {number}: the scope has to be read or manage")
+    if not _DIGEST.fullmatch(digest):
+        raise TokenError(f"entry {number}: the digest has to be 64 hex digits, lower case")
+    return Token(name, Permission(scope), bytes.fromhex(digest))
+
+
+def authenticate(tokens: tuple[Token, ...], authorization: str) -> Caller:
+    """The caller behind an Authorization header.
+
+    Raises:
+        Unauthenticated: with the same words whatever was wrong.
+    """
+    given = _BEARER.fullmatch(authorization)
+    digest = hashlib.sha256((given[1] if given else "").encode()).digest()
+    found: Token | None = None
+    # No early exit: how long this takes says nothing about which token was nearly right.
+    for token in tokens:
+        if hmac.compare_digest(token.digest, digest):
+            found = token
+    if found is None or given is None:
+        raise Unauthenticated("a valid bearer token is required")
+    return Caller(found.id, found.scope)
+
+
+def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Caller:
+    """The caller, when he may call ``method`` (a full RPC path).
+
+    Raises:
+        Unauthenticated: no valid token.
+        NotAllowed: the token's scope does not reach this RPC, or nobody's does.
+    """
+    needed = PERMISSIONS.get(method)
+    if needed is Permission.PUBLIC:
+        return PUBLIC
+    caller = authenticate(tokens, authorization)
+    if needed is None or (needed is Permission.MANAGE and caller.scope is not Permission.MANAGE):
+        raise NotAllowed("the token's scope does not reach this call")
+    return caller

@@ -1,0 +1,110 @@
+"""The authorization service that the edge asks before anything else sees a request.
+
+An allowed request goes on with a seal in its headers and without its token; a refused one is
+answered here, in the same form as every other error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import structlog
+from envoy.config.core.v3 import base_pb2
+from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
+from envoy.type.v3 import http_status_pb2
+from google.protobuf import json_format
+from google.rpc import status_pb2
+from opentelemetry import metrics
+
+from services.control.core.gate import HttpRequest, Route, admit
+from services.control.core.identity import HEADER, seal
+from services.control.core.tokens import Token
+from tradingtools.domain.errors import TradingError
+from tradingtools.runtime.grpc_errors import CODES, to_status
+
+_HTTP = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+}
+
+_log = structlog.get_logger("gateway")
+_requests = metrics.get_meter("tradingtools.control").create_counter(
+    "control.requests", description="requests that the edge asked about, by outcome"
+)
+
+
+class Gateway(external_auth_pb2_grpc.AuthorizationServicer):  # type: ignore[misc]
+    """Answers whether a request may pass.
+
+    Args:
+        routes: the public REST routes.
+        tokens: the active ones.
+        key: with which a passing request is sealed.
+    """
+
+    def __init__(self, routes: Sequence[Route], tokens: tuple[Token, ...], key: bytes) -> None:
+        self._routes = routes
+        self._tokens = tokens
+        self._key = key
+
+    async def Check(self, request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Called by the edge for each request, with headers and the whole body."""
+        http = request.attributes.request.http
+        try:
+            route, caller = admit(
+                self._routes,
+                self._tokens,
+                HttpRequest(
+                    verb=http.method,
+                    target=http.path,
+                    authorization=http.headers.get("authorization", ""),
+                    content_type=http.headers.get("content-type", ""),
+                    body=http.raw_body,
+                ),
+            )
+        except TradingError as error:
+            _requests.add(1, {"outcome": error.reason})
+            return denied(error)
+        except Exception:
+            # Envoy turns a failed call into a refusal; the log gets the cause.
+            _log.error("unexpected error in authorization", exc_info=True)
+            raise
+        _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
+        return _allowed(seal(self._key, caller, route.method))
+
+
+def _allowed(sealed: str) -> Any:
+    return external_auth_pb2.CheckResponse(
+        status=status_pb2.Status(code=0),
+        ok_response=external_auth_pb2.OkHttpResponse(
+            headers=[_header(HEADER, sealed)], headers_to_remove=["authorization"]
+        ),
+    )
+
+
+def denied(error: TradingError) -> Any:
+    """The answer that refuses a request, with the error as its body."""
+    status = to_status(error)
+    headers = [_header("content-type", "application/json")]
+    if error.reason == "UNAUTHENTICATED":
+        headers.append(_header("www-authenticate", "Bearer"))
+    return external_auth_pb2.CheckResponse(
+        status=status_pb2.Status(code=status.code),
+        denied_response=external_auth_pb2.DeniedHttpResponse(
+            status=http_status_pb2.HttpStatus(code=_HTTP[CODES[error.reason]]),
+            headers=headers,
+            body=json.dumps(json_format.MessageToDict(status), separators=(",", ":")),
+        ),
+    )
+
+
+def _header(name: str, value: str) -> Any:
+    return base_pb2.HeaderValueOption(
+        header=base_pb2.HeaderValue(key=name, value=value),
+        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )

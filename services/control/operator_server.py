@@ -1,0 +1,67 @@
+"""OperatorService: halts and order histories, on the internal port only."""
+
+# The signature of a servicer's method is given by the framework.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import re
+
+from services.control import codec, order_codec
+from services.control.core.rules import refuse
+from services.control.edge import Context
+from services.control.operators import Operators
+from tradingtools.v1 import operator_service_pb2 as pb
+from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
+
+_SUBJECTS = {
+    pb.HALT_SCOPE_GLOBAL: (re.compile(""), "nothing, for everything is halted"),
+    pb.HALT_SCOPE_WALLET: (re.compile("0x[0-9a-f]{40}"), "the follower's wallet"),
+    pb.HALT_SCOPE_LEADER: (re.compile("0x[0-9a-f]{40}"), "the leader's wallet"),
+    pb.HALT_SCOPE_MARKET: (re.compile("0x[0-9a-f]{64}"), "the market's condition id"),
+}
+
+
+def _subject(scope: pb.HaltScope.ValueType, subject: str) -> tuple[str, str]:
+    """Scope and subject as stored; raises InvalidField when they do not fit each other."""
+    pattern, expected = _SUBJECTS[scope]
+    if not pattern.fullmatch(subject):
+        raise refuse("subject", expected)
+    return pb.HaltScope.Name(scope).removeprefix("HALT_SCOPE_"), subject
+
+
+class OperatorServicer(pb_grpc.OperatorServiceServicer):
+    """What operators do at three in the morning.
+
+    Args:
+        operators: halts and orders.
+    """
+
+    def __init__(self, operators: Operators) -> None:
+        self._operators = operators
+
+    async def SetHalt(self, request: pb.SetHaltRequest, context: Context) -> pb.SetHaltResponse:
+        """Stop sending; when this has answered, nothing that it forbids leaves."""
+        scope, subject = _subject(request.scope, request.subject)
+        mode = pb.HaltMode.Name(request.mode).removeprefix("HALT_MODE_")
+        row, keys = await self._operators.set_halt(scope, subject, mode, request.reason)
+        return pb.SetHaltResponse(halt=codec.halt(row), in_flight_order_keys=keys)
+
+    async def ClearHalt(
+        self, request: pb.ClearHaltRequest, context: Context
+    ) -> pb.ClearHaltResponse:
+        """Allow sending again."""
+        await self._operators.clear_halt(*_subject(request.scope, request.subject))
+        return pb.ClearHaltResponse()
+
+    async def ListHalts(
+        self, request: pb.ListHaltsRequest, context: Context
+    ) -> pb.ListHaltsResponse:
+        """What is halted now."""
+        return pb.ListHaltsResponse(
+            halts=[codec.halt(row) for row in await self._operators.halts()]
+        )
+
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
+        """One order with its whole history."""
+        return order_codec.order_history(*await self._operators.order(request.order_key))

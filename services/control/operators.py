@@ -1,0 +1,70 @@
+"""Halts and order histories in PostgreSQL, for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.control.core.tokens import Caller, Permission
+from services.control.store import Row, Store, queries
+from tradingtools.domain.errors import NotFound
+
+OPERATOR = Caller("operator", Permission.MANAGE)
+KIND = "halt"
+SOURCE = "grpc"
+
+_SQL = queries("operators")
+
+
+class Operators:
+    """What operators may see and do in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def set_halt(
+        self, scope: str, subject: str, mode: str, reason: str
+    ) -> tuple[Row, list[str]]:
+        """Set or change a halt; returns it and the keys of orders that were under way.
+
+        Repeating it changes nothing, and lists again what is under way.
+        """
+        async with self._store.change(OPERATOR, SOURCE) as change:
+            before = await change.row(_SQL["lock_halt"], scope=scope, subject=subject)
+            if before is None or (before["mode"], before["reason"]) != (mode, reason):
+                await change.rows(
+                    _SQL["put_halt"], scope=scope, subject=subject, mode=mode, reason=reason
+                )
+            halt = await change.row(_SQL["lock_halt"], scope=scope, subject=subject)
+            assert halt is not None  # noqa: S101 - written or found just above, and locked
+            if before is None or before["audit"] != halt["audit"]:
+                await change.record(
+                    "halt",
+                    KIND,
+                    f"{scope}:{subject}",
+                    before=None if before is None else before["audit"],
+                    after=halt["audit"],
+                )
+            flying = await change.rows(_SQL["in_flight"], scope=scope, subject=subject)
+        return halt, [row["order_key"] for row in flying]
+
+    async def clear_halt(self, scope: str, subject: str) -> None:
+        """Lift a halt; lifting none changes nothing."""
+        async with self._store.change(OPERATOR, SOURCE) as change:
+            before = await change.row(_SQL["lock_halt"], scope=scope, subject=subject)
+            if before is None:
+                return
+            await change.rows(_SQL["delete_halt"], scope=scope, subject=subject)
+            await change.record(
+                "unhalt", KIND, f"{scope}:{subject}", before=before["audit"], after=None
+            )
+
+    async def halts(self) -> Sequence[Row]:
+        """What is halted now."""
+        return await self._store.rows(_SQL["halts"])
+
+    async def order(self, key: str) -> tuple[Row, Sequence[Row]]:
+        """An order and its transitions, oldest first; raises NotFound."""
+        rows = await self._store.rows(_SQL["order"], key=key)
+        if not rows:
+            raise NotFound(f"no order {key}", kind="order", id=key)
+        return rows[0], await self._store.rows(_SQL["order_events"], key=key)

@@ -1,0 +1,56 @@
+-- name: lock_halt
+select h.*, to_jsonb(h) as audit from halt h
+where scope = %(scope)s and subject = %(subject)s for update;
+
+-- name: put_halt
+insert into halt as h (scope, subject, mode, reason)
+values (%(scope)s, %(subject)s, %(mode)s, %(reason)s)
+on conflict (scope, subject) do update
+    set mode = excluded.mode, reason = excluded.reason, set_at = clock_timestamp();
+
+-- name: delete_halt
+delete from halt where scope = %(scope)s and subject = %(subject)s;
+
+-- name: halts
+select * from halt order by scope, subject;
+
+-- name: in_flight
+-- Orders that are committed as SUBMITTING under a scope: rows, and journal records that are no
+-- rows yet. One statement, so that a record which becomes rows meanwhile is seen once. An order of
+-- which only the key is known is listed: better one too many.
+with submitting as (
+    select e->>'order_key' as order_key
+    from journal j, json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+    where j.kind = 'SUBMITTING' and j.rows_built_at is null
+), claimed as (
+    select e->>'order_key' as order_key, e->>'follower_proxy' as wallet, e->>'leader' as leader,
+           e->>'condition_id' as condition_id
+    from journal j, json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+    where j.kind = 'CLAIMED' and j.rows_built_at is null
+      and exists (select 1 from submitting)
+), flying as (
+    select order_key, follower_proxy as wallet, leader, condition_id
+    from orders where state = 'SUBMITTING'
+    union
+    select s.order_key, coalesce(o.follower_proxy, c.wallet), coalesce(o.leader, c.leader),
+           coalesce(o.condition_id, c.condition_id)
+    from submitting s
+    left join orders o on o.order_key = s.order_key
+    left join claimed c on c.order_key = s.order_key
+)
+select distinct order_key from flying
+where case %(scope)s
+          when 'GLOBAL' then true
+          when 'WALLET' then coalesce(wallet, %(subject)s) = %(subject)s
+          when 'LEADER' then coalesce(leader, %(subject)s) = %(subject)s
+          else coalesce(condition_id, %(subject)s) = %(subject)s
+      end
+order by order_key;
+
+-- name: order
+select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros
+from orders o left join reservation r on r.order_key = o.order_key
+where o.order_key = %(key)s;
+
+-- name: order_events
+select * from order_event where order_key = %(key)s order by event_seq;

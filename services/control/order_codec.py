@@ -1,0 +1,62 @@
+"""An order's rows as operators see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.control.codec import timestamp
+from services.control.store import Row
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import operator_service_pb2 as operator
+
+_SAME = (
+    "order_key", "copy_key", "ordinal", "subscription_version", "leader", "leader_tx",
+    "condition_id", "asset_id", "size_micros", "limit_micros", "not_after_ms", "body",
+)  # fmt: skip
+
+
+def order_history(row: Row, events: Sequence[Row]) -> operator.GetOrderResponse:
+    """An order with its outcome and every transition."""
+    return operator.GetOrderResponse(
+        order=_order(row),
+        state=_state(row["state"]),
+        reason=row["reason"],
+        filled_size_micros=row["filled_size_micros"],
+        filled_notional_micros=row["filled_notional_micros"],
+        fee_micros=row["fee_micros"],
+        venue_order_id=row["venue_order_id"],
+        transitions=[_transition(event) for event in events],
+    )
+
+
+def _order(row: Row) -> common.Order:
+    return common.Order(
+        **{name: row[name] for name in _SAME},
+        purpose=common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}"),
+        subscription_id=row["subscription_id"] or "",
+        trigger_id=row["trigger_id"] or "",
+        follower=common.FollowerIdentity(
+            follower_user_id=row["follower_user_id"],
+            follower_wallet_id=row["follower_wallet_id"],
+            follower_proxy=row["follower_proxy"],
+        ),
+        side=common.Side.Value(f"SIDE_{row['side']}"),
+        time_in_force=common.TimeInForce.Value(f"TIME_IN_FORCE_{row['time_in_force']}"),
+        reserved_money_micros=row["reserved_money_micros"] or 0,
+        reserved_shares_micros=row["reserved_shares_micros"] or 0,
+    )
+
+
+def _state(text: str) -> common.OrderState.ValueType:
+    return common.OrderState.Value(f"ORDER_STATE_{text or 'UNSPECIFIED'}")
+
+
+def _transition(row: Row) -> operator.OrderTransition:
+    return operator.OrderTransition(
+        from_state=_state(row["from_state"]),
+        to_state=_state(row["to_state"]),
+        reason=row["reason"],
+        epoch=row["epoch"],
+        occurred_at=timestamp(row["occurred_at"]),
+        chain_hash=row["hash"].hex(),
+    )

@@ -1,0 +1,165 @@
+"""ControlService: decode, store, encode. Errors travel as exceptions to the one interceptor."""
+
+from __future__ import annotations
+
+import hashlib
+
+from google.protobuf.message import Message
+
+from services.control import codec
+from services.control.core import paging, rules
+from services.control.edge import Context, caller_of, header_of
+from services.control.store import RequestId, Store
+from services.control.subscriptions import Subscriptions
+from tradingtools.domain import ids
+from tradingtools.domain.subscription import SubscriptionState
+from tradingtools.v1 import control_service_pb2 as pb
+from tradingtools.v1 import control_service_pb2_grpc as pb_grpc
+
+
+def request_id(context: Context, method: str, request: Message) -> RequestId | None:
+    """What makes a create repeatable; None without an Idempotency-Key. Raises InvalidField."""
+    key = header_of(context, "idempotency-key")
+    if key is None:
+        return None
+    return RequestId(
+        method=method,
+        key=rules.idempotency_key(key),
+        request_hash=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
+    )
+
+
+class ControlServicer(pb_grpc.ControlServiceServicer):
+    """Subscriptions and what became of them.
+
+    Args:
+        store: both stores' signs of life.
+        subscriptions: where they are kept.
+    """
+
+    def __init__(self, store: Store, subscriptions: Subscriptions) -> None:
+        self._store = store
+        self._subscriptions = subscriptions
+
+    async def CreateSubscription(
+        self, request: pb.CreateSubscriptionRequest, context: Context
+    ) -> pb.Subscription:
+        """Make a subscription."""
+        new = codec.new_subscription(request)
+        identity = request_id(context, "CreateSubscription", request)
+        return codec.subscription(
+            await self._subscriptions.create(caller_of(context), identity, new)
+        )
+
+    async def GetSubscription(
+        self, request: pb.GetSubscriptionRequest, context: Context
+    ) -> pb.Subscription:
+        """One with statistics."""
+        row = await self._subscriptions.get(request.id)
+        statistics = await self._subscriptions.statistics([request.id])
+        return codec.subscription(row, statistics[request.id])
+
+    async def ListSubscriptions(
+        self, request: pb.ListSubscriptionsRequest, context: Context
+    ) -> pb.ListSubscriptionsResponse:
+        """A page of a wallet's, with statistics."""
+        wallet = rules.canonical(ids.wallet, request.follower_proxy, "followerProxy")
+        scope, size = f"subscriptions:{wallet}", paging.size(request.page_size)
+        after = paging.decode(scope, request.page_token, 1)
+        rows = await self._subscriptions.list(wallet, after, size + 1)
+        page = rows[:size]
+        statistics = await self._subscriptions.statistics([row["id"] for row in page])
+        response = pb.ListSubscriptionsResponse(
+            subscriptions=[codec.subscription(row, statistics[row["id"]]) for row in page]
+        )
+        if len(rows) > size:
+            response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
+        return response
+
+    async def UpdateSubscription(
+        self, request: pb.UpdateSubscriptionRequest, context: Context
+    ) -> pb.Subscription:
+        """Change sizing or limits."""
+        sizing = codec.sizing_of(request.sizing) if request.HasField("sizing") else None
+        limits = codec.limits_of(request.limits) if request.HasField("limits") else None
+        if sizing is None and limits is None:
+            raise rules.refuse("body", "at least one of sizing and limits")
+        row = await self._subscriptions.update(
+            caller_of(context),
+            request.id,
+            sizing=sizing,
+            limits=limits,
+            version=request.version if request.HasField("version") else None,
+        )
+        return codec.subscription(row)
+
+    async def PauseSubscription(
+        self, request: pb.PauseSubscriptionRequest, context: Context
+    ) -> pb.Subscription:
+        """Stop entries."""
+        return await self._set_state(request.id, SubscriptionState.PAUSED, context)
+
+    async def ResumeSubscription(
+        self, request: pb.ResumeSubscriptionRequest, context: Context
+    ) -> pb.Subscription:
+        """Allow entries again."""
+        return await self._set_state(request.id, SubscriptionState.ACTIVE, context)
+
+    async def DeleteSubscription(
+        self, request: pb.DeleteSubscriptionRequest, context: Context
+    ) -> pb.Subscription:
+        """Stop entries for good."""
+        return await self._set_state(request.id, SubscriptionState.DELETED, context)
+
+    async def _set_state(
+        self, identifier: str, state: SubscriptionState, context: Context
+    ) -> pb.Subscription:
+        row = await self._subscriptions.set_state(caller_of(context), identifier, state)
+        return codec.subscription(row)
+
+    async def ListSubscriptionFills(
+        self, request: pb.ListSubscriptionFillsRequest, context: Context
+    ) -> pb.ListSubscriptionFillsResponse:
+        """A page of fills, newest first."""
+        scope, size = f"fills:{request.id}", paging.size(request.page_size)
+        after = paging.decode(scope, request.page_token, 2)
+        rows = await self._subscriptions.fills(request.id, after, size + 1)
+        response = pb.ListSubscriptionFillsResponse(fills=[codec.fill(row) for row in rows[:size]])
+        if len(rows) > size:
+            last = rows[size - 1]
+            response.next_page_token = paging.encode(
+                scope, last["matched_at"], last["order_key"], last["trade_id"]
+            )
+        return response
+
+    async def ListSubscriptionDecisions(
+        self, request: pb.ListSubscriptionDecisionsRequest, context: Context
+    ) -> pb.ListSubscriptionDecisionsResponse:
+        """A page of decisions, newest first."""
+        scope = f"decisions:{request.id}:{request.reason}"
+        size = paging.size(request.page_size)
+        after = paging.decode(scope, request.page_token, 4)
+        rows = await self._subscriptions.decisions(request.id, request.reason, after, size + 1)
+        response = pb.ListSubscriptionDecisionsResponse(
+            decisions=[codec.decision(row) for row in rows[:size]]
+        )
+        if len(rows) > size:
+            last = rows[size - 1]
+            response.next_page_token = paging.encode(
+                scope,
+                last["decided_at"],
+                last["leader_tx"],
+                last["leader"],
+                last["asset_id"],
+                last["side"],
+            )
+        return response
+
+    async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.Health:
+        """This process answers."""
+        return pb.Health(status="ok")
+
+    async def GetReadiness(self, request: pb.GetReadinessRequest, context: Context) -> pb.Readiness:
+        """Both stores answer."""
+        await self._store.check()
+        return pb.Readiness(status="ready")

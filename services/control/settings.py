@@ -1,0 +1,26 @@
+"""Settings of the control process, ``TT_CONTROL_<FIELD>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradingtools.runtime.settings import SharedSettings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the control process needs to know."""
+
+    listen: str = setting("127.0.0.1:0")
+    """Where the edge reaches it: public services and the authorization service, nothing else."""
+    internal_listen: str = setting("127.0.0.1:0")
+    """Where operators reach it: OperatorService, health, reflection, channelz."""
+    tokens: str = setting(secret=True)
+    """``id:scope:digest`` parted by commas; scope is read or manage, digest is the SHA-256 (hex) of
+    the token's 64 hex digits as text. At most two for each scope, so that one can be rotated."""
+    identity_key: str = setting("", secret=True)
+    """64 hex digits that seal what the authorization found out. Needed only when several control
+    processes stand behind one edge; empty: made at start."""
+    pool_size: int = setting(4, minimum=2, maximum=64)
+    """Connections to PostgreSQL."""
+    shared: SharedSettings = field(default_factory=SharedSettings)

@@ -1,0 +1,191 @@
+"""How control reads and changes PostgreSQL: every change is one transaction with its audit entry.
+
+The exclusive control lock is taken first, so a change that has been answered is seen by every
+SUBMITTING that commits after it. The wake-up in Redis goes out after the commit and may be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import redis.asyncio as redis
+from psycopg.types.json import Jsonb
+
+from services.control.core.tokens import Caller
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.adapters.redis.control_feed import announce
+from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
+
+Row = dict[str, Any]
+
+CONNECT_SECONDS = 2.0
+RETRY_AFTER_MS = "1000"
+
+_FOLDER = Path(__file__).parent
+_SQL = load_queries(_FOLDER / "changes.sql")
+
+
+def queries(name: str) -> Mapping[str, LiteralString]:
+    """The named queries of one of this folder's ``.sql`` files."""
+    return load_queries(_FOLDER / f"{name}.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestId:
+    """A create that may be repeated: the RPC, the caller's key, and what was asked."""
+
+    method: str
+    key: str
+    request_hash: bytes
+
+
+class Change:
+    """One open transaction that holds the exclusive control lock."""
+
+    def __init__(
+        self, connection: psycopg.AsyncConnection[Row], actor: Caller, source: str
+    ) -> None:
+        self._connection = connection
+        self._actor = actor
+        self._source = source
+        self.seq: int | None = None
+
+    async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
+        """All rows of a query; empty when it returns none."""
+        cursor = await self._connection.execute(query, values)
+        return await cursor.fetchall() if cursor.description else []
+
+    async def row(self, query: LiteralString, **values: Any) -> Row | None:
+        """The first row of a query."""
+        found = await self.rows(query, **values)
+        return found[0] if found else None
+
+    async def record(
+        self, action: str, kind: str, subject: str, *, before: Row | None, after: Row | None
+    ) -> int:
+        """Append to the audit; returns the change's number, which the wake-up carries."""
+        row = await self.row(
+            _SQL["append"],
+            actor=self._actor.id,
+            source=self._source,
+            action=action,
+            kind=kind,
+            id=subject,
+            before=None if before is None else Jsonb(before),
+            after=None if after is None else Jsonb(after),
+        )
+        assert row is not None  # noqa: S101 - a function call always has a row
+        self.seq = int(row["seq"])
+        return self.seq
+
+    async def known_resource(self, request: RequestId | None) -> str | None:
+        """The resource that the same request made before, if it did.
+
+        Raises:
+            RequestIdReused: the key came with another request.
+        """
+        if request is None:
+            return None
+        known = await self.row(
+            _SQL["known_request"],
+            caller=self._actor.scope,
+            method=request.method,
+            key=request.key,
+        )
+        if known is None:
+            return None
+        if known["request_hash"] != request.request_hash:
+            raise RequestIdReused(
+                "Idempotency-Key: was used with another request", field="Idempotency-Key"
+            )
+        return str(known["resource_id"])
+
+    async def remember(self, request: RequestId | None, resource: str) -> None:
+        """Keep what a request made. By scope, not by token: a rotation changes no caller."""
+        if request is not None:
+            await self.rows(
+                _SQL["note_request"],
+                caller=self._actor.scope,
+                method=request.method,
+                key=request.key,
+                request_hash=request.request_hash,
+                resource_id=resource,
+            )
+
+
+class Store:
+    """PostgreSQL as control uses it, and the wake-ups.
+
+    Args:
+        pool: of the database.
+        client: of Redis.
+    """
+
+    def __init__(self, pool: Pool, client: redis.Redis) -> None:
+        self._pool = pool
+        self._redis = client
+
+    async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
+        """All rows of a read.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        with _translated():
+            async with self._pool.connection(CONNECT_SECONDS) as connection:
+                cursor = await connection.execute(query, values)
+                return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def change(self, actor: Caller, source: str) -> AsyncIterator[Change]:
+        """A transaction under the exclusive control lock; commits at the end of the block.
+
+        Raises:
+            Unavailable: the database does not answer; the commit may or may not have happened.
+            Conflict: another transaction was in the way.
+        """
+        with _translated():
+            async with (
+                self._pool.connection(CONNECT_SECONDS) as connection,
+                connection.transaction(),
+            ):
+                await connection.execute(_SQL["lock"])
+                change = Change(connection, actor, source)
+                yield change
+        # A crash here loses a wake-up, not the change: readers poll.
+        if change.seq is not None:
+            await announce(self._redis, change.seq)
+
+    async def check(self) -> None:
+        """Ask both stores for a sign of life.
+
+        Raises:
+            Unavailable: naming the one that gives none.
+        """
+        await self.rows(_SQL["ping"])
+        try:
+            await self._redis.ping()
+        except redis.RedisError:
+            raise _unavailable("redis") from None
+
+
+def _unavailable(dependency: str) -> Unavailable:
+    return Unavailable(
+        f"{dependency} does not answer", dependency=dependency, retry_after_ms=RETRY_AFTER_MS
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+        raise Conflict("another change was in the way; try again", kind="transaction") from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise _unavailable("postgresql") from error

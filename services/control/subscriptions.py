@@ -1,0 +1,200 @@
+"""Subscriptions in PostgreSQL: made, changed, read, with what became of their leaders' trades."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from services.control.core.paging import Key
+from services.control.core.rules import Limits, NewSubscription, Sizing
+from services.control.core.tokens import Caller
+from services.control.store import Change, RequestId, Row, Store, queries
+from tradingtools.domain.errors import Conflict, NotFound, WrongState
+from tradingtools.domain.subscription import SubscriptionState
+
+KIND = "subscription"
+SOURCE = "rest"
+
+_SQL = queries("subscriptions")
+
+
+def not_found(identifier: str) -> NotFound:
+    """The error for a subscription that is not there."""
+    return NotFound(f"no subscription {identifier}", kind=KIND, id=identifier)
+
+
+class Subscriptions:
+    """The subscriptions in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, caller: Caller, request: RequestId | None, new: NewSubscription) -> Row:
+        """Make one, or return what the same request made before.
+
+        Raises:
+            RequestIdReused: the key came with another request.
+        """
+        async with self._store.change(caller, SOURCE) as change:
+            known = await change.known_resource(request)
+            if known is not None:
+                return await _locked(change, known)
+            identifier = f"sub_{secrets.token_hex(16)}"
+            await change.rows(
+                _SQL["insert"],
+                id=identifier,
+                user_id=new.follower.user_id,
+                wallet_id=new.follower.wallet_id,
+                proxy=new.follower.proxy,
+                leader=new.leader,
+                sizing_mode=new.sizing.mode,
+                sizing_micros=new.sizing.micros,
+                **asdict(new.limits),
+            )
+            await change.remember(request, identifier)
+            return await _record(change, "create", identifier, before=None)
+
+    async def update(
+        self,
+        caller: Caller,
+        identifier: str,
+        *,
+        sizing: Sizing | None,
+        limits: Limits | None,
+        version: int | None,
+    ) -> Row:
+        """Replace what is given; what changes nothing leaves the version.
+
+        Raises:
+            NotFound, WrongState: it is not there, or deleted.
+            Conflict: ``version`` is given and not the present one.
+        """
+        async with self._store.change(caller, SOURCE) as change:
+            row = await _locked(change, identifier)
+            _refuse_deleted(row)
+            if version is not None and version != row["version"]:
+                raise Conflict(
+                    f"the subscription has version {row['version']}", kind=KIND, id=identifier
+                )
+            wanted = _changeable(row)
+            if sizing is not None:
+                wanted |= {"sizing_mode": sizing.mode.value, "sizing_micros": sizing.micros}
+            if limits is not None:
+                wanted |= asdict(limits)
+            return await _apply(change, "update", row, wanted)
+
+    async def set_state(self, caller: Caller, identifier: str, state: SubscriptionState) -> Row:
+        """Pause, resume or delete; repeating changes nothing.
+
+        Raises:
+            NotFound: it is not there.
+            WrongState: it is deleted, and this would bring it back.
+        """
+        async with self._store.change(caller, SOURCE) as change:
+            row = await _locked(change, identifier)
+            if state is not SubscriptionState.DELETED:
+                _refuse_deleted(row)
+            wanted = _changeable(row) | {"state": state.value}
+            return await _apply(change, _ACTIONS[state], row, wanted)
+
+    async def get(self, identifier: str) -> Row:
+        """One subscription; raises NotFound."""
+        rows = await self._store.rows(_SQL["get"], id=identifier)
+        if not rows:
+            raise not_found(identifier)
+        return rows[0]
+
+    async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
+        """The subscriptions of a follower's wallet, oldest first, after a key."""
+        at, (identifier,) = after or (None, [""])
+        return await self._store.rows(
+            _SQL["list"], proxy=wallet, after_at=at, after_id=identifier, limit=limit
+        )
+
+    async def statistics(self, identifiers: Sequence[str]) -> dict[str, Row]:
+        """What each of these has done so far."""
+        rows = await self._store.rows(_SQL["statistics"], ids=list(identifiers))
+        return {row["id"]: row for row in rows}
+
+    async def fills(self, identifier: str, after: Key | None, limit: int) -> Sequence[Row]:
+        """Fills, newest first, after (instant, order, trade); raises NotFound."""
+        await self.get(identifier)
+        at, (order, trade) = after or (None, ["", ""])
+        return await self._store.rows(
+            _SQL["fills"],
+            id=identifier,
+            after_at=at,
+            after_order=order,
+            after_trade=trade,
+            limit=limit,
+        )
+
+    async def decisions(
+        self,
+        identifier: str,
+        reason: str,
+        after: Key | None,
+        limit: int,
+    ) -> Sequence[Row]:
+        """Decisions, newest first, after (instant, tx, leader, asset, side); raises NotFound."""
+        await self.get(identifier)
+        at, (tx, leader, asset, side) = after or (None, ["", "", "", ""])
+        return await self._store.rows(
+            _SQL["decisions"],
+            id=identifier,
+            reason=reason,
+            after_at=at,
+            after_tx=tx,
+            after_leader=leader,
+            after_asset=asset,
+            after_side=side,
+            limit=limit,
+        )
+
+
+_ACTIONS = {
+    SubscriptionState.ACTIVE: "resume",
+    SubscriptionState.PAUSED: "pause",
+    SubscriptionState.DELETED: "delete",
+}
+
+_CHANGEABLE = (
+    "state",
+    "sizing_mode",
+    "sizing_micros",
+    "max_per_trade_micros",
+    "max_per_market_micros",
+    "max_slippage_micros",
+    "max_age_ms",
+)
+
+
+def _changeable(row: Row) -> Row:
+    return {name: row[name] for name in _CHANGEABLE}
+
+
+def _refuse_deleted(row: Row) -> None:
+    if row["state"] == SubscriptionState.DELETED:
+        raise WrongState("the subscription is deleted", kind=KIND, id=row["id"], state="DELETED")
+
+
+async def _locked(change: Change, identifier: str) -> Row:
+    row = await change.row(_SQL["lock"], id=identifier)
+    if row is None:
+        raise not_found(identifier)
+    return row
+
+
+async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:
+    if wanted == _changeable(row):
+        return row
+    await change.rows(_SQL["update"], id=row["id"], **wanted)
+    return await _record(change, action, row["id"], before=row["audit"])
+
+
+async def _record(change: Change, action: str, identifier: str, *, before: Row | None) -> Row:
+    row = await _locked(change, identifier)
+    seq = await change.record(action, KIND, identifier, before=before, after=row["audit"])
+    await change.rows(_SQL["mark_changed"], id=identifier, seq=seq)
+    return row

@@ -1,0 +1,81 @@
+-- name: insert
+-- A new subscription; changed_seq follows in the same transaction.
+insert into subscription (
+    id, follower_user_id, follower_wallet_id, follower_proxy, leader, state, version,
+    sizing_mode, sizing_micros, max_per_trade_micros, max_per_market_micros,
+    max_slippage_micros, max_age_ms, changed_seq)
+values (
+    %(id)s, %(user_id)s, %(wallet_id)s, %(proxy)s, %(leader)s, 'ACTIVE', 1,
+    %(sizing_mode)s, %(sizing_micros)s, %(max_per_trade_micros)s, %(max_per_market_micros)s,
+    %(max_slippage_micros)s, %(max_age_ms)s, 0);
+
+-- name: lock
+-- One subscription, held until the transaction ends, with the form that the audit keeps.
+select s.*, to_jsonb(s) - 'changed_seq' as audit from subscription s
+where id = %(id)s for update;
+
+-- name: get
+select s.* from subscription s where id = %(id)s;
+
+-- name: update
+-- The whole changeable state; the caller has locked the row.
+update subscription set
+    state = %(state)s, version = version + 1, sizing_mode = %(sizing_mode)s,
+    sizing_micros = %(sizing_micros)s, max_per_trade_micros = %(max_per_trade_micros)s,
+    max_per_market_micros = %(max_per_market_micros)s,
+    max_slippage_micros = %(max_slippage_micros)s, max_age_ms = %(max_age_ms)s,
+    updated_at = clock_timestamp()
+where id = %(id)s;
+
+-- name: mark_changed
+update subscription set changed_seq = %(seq)s where id = %(id)s;
+
+-- name: list
+-- Oldest first, after a key.
+select s.* from subscription s
+where follower_proxy = %(proxy)s
+  and (%(after_at)s::timestamptz is null
+       or (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::text))
+order by created_at, id limit %(limit)s;
+
+-- name: statistics
+-- What subscriptions have done so far; one row for each id.
+select wanted.id, d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
+       l.bought, l.sold, l.fees, l.realised, l.open_cost
+from unnest(%(ids)s::text[]) as wanted(id)
+cross join lateral (
+    select count(*) as leader_trades, count(*) filter (where copied) as copied
+    from decision where subscription_id = wanted.id) d
+cross join lateral (
+    select count(*) filter (where state = 'CONFIRMED') as confirmed,
+           count(*) filter (where state in ('FAILED', 'LOST')) as failed,
+           count(*) filter (where state in ('UNKNOWN', 'DEAD', 'RESURRECTED')) as unresolved
+    from orders where subscription_id = wanted.id) o
+cross join lateral (
+    select coalesce(sum(bought_notional_micros), 0)::bigint as bought,
+           coalesce(sum(sold_notional_micros), 0)::bigint as sold,
+           coalesce(sum(fee_micros), 0)::bigint as fees,
+           coalesce(sum(realised_micros), 0)::bigint as realised,
+           coalesce(sum(cost_micros), 0)::bigint as open_cost
+    from lot where origin = wanted.id) l;
+
+-- name: fills
+-- Newest first, after a key; what failed to settle did not stand.
+select f.*, o.condition_id, o.asset_id, o.side, o.leader_tx, o.trigger_id
+from orders o join fill f on f.order_key = o.order_key
+where o.subscription_id = %(id)s and f.status <> 'FAILED'
+  and (%(after_at)s::timestamptz is null
+       or (f.matched_at, f.order_key, f.trade_id)
+          < (%(after_at)s::timestamptz, %(after_order)s::text, %(after_trade)s::text))
+order by f.matched_at desc, f.order_key desc, f.trade_id desc limit %(limit)s;
+
+-- name: decisions
+-- Newest first, after a key, perhaps of one reason only.
+select * from decision
+where subscription_id = %(id)s and (%(reason)s = '' or reason = %(reason)s)
+  and (%(after_at)s::timestamptz is null
+       or (decided_at, leader_tx, leader, asset_id, side)
+          < (%(after_at)s::timestamptz, %(after_tx)s::text, %(after_leader)s::text,
+             %(after_asset)s::text, %(after_side)s::text))
+order by decided_at desc, leader_tx desc, leader desc, asset_id desc, side desc
+limit %(limit)s;

@@ -1,0 +1,94 @@
+"""TriggerService: decode, store, encode."""
+
+# The signature of a servicer's method is given by the framework.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+from services.control import codec
+from services.control.core import paging, rules
+from services.control.edge import Context, caller_of
+from services.control.server import request_id
+from services.control.triggers import TriggerChange, Triggers
+from tradingtools.domain import ids
+from tradingtools.v1 import trigger_service_pb2 as pb
+from tradingtools.v1 import trigger_service_pb2_grpc as pb_grpc
+
+
+class TriggerServicer(pb_grpc.TriggerServiceServicer):
+    """Take-profit and stop-loss of lots.
+
+    Args:
+        triggers: where they are kept.
+    """
+
+    def __init__(self, triggers: Triggers) -> None:
+        self._triggers = triggers
+
+    async def CreateTrigger(self, request: pb.CreateTriggerRequest, context: Context) -> pb.Trigger:
+        """Make a trigger."""
+        new = codec.new_trigger(request)
+        identity = request_id(context, "CreateTrigger", request)
+        return codec.trigger_message(await self._triggers.create(caller_of(context), identity, new))
+
+    async def GetTrigger(self, request: pb.GetTriggerRequest, context: Context) -> pb.Trigger:
+        """One trigger."""
+        return codec.trigger_message(await self._triggers.get(request.id))
+
+    async def ListTriggers(
+        self, request: pb.ListTriggersRequest, context: Context
+    ) -> pb.ListTriggersResponse:
+        """A page of a wallet's."""
+        wallet = rules.canonical(ids.wallet, request.wallet, "wallet")
+        scope, size = f"triggers:{wallet}", paging.size(request.page_size)
+        rows = await self._triggers.list(
+            wallet, paging.decode(scope, request.page_token, 1), size + 1
+        )
+        page = rows[:size]
+        response = pb.ListTriggersResponse(triggers=[codec.trigger_message(row) for row in page])
+        if len(rows) > size:
+            response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
+        return response
+
+    async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, context: Context) -> pb.Trigger:
+        """Change price or size."""
+        price = request.trigger_price if request.HasField("trigger_price") else None
+        wanted = TriggerChange(
+            price_micros=None if price is None else rules.trigger_price(price),
+            size_micros=rules.trigger_size(request.size if request.HasField("size") else None),
+            version=request.version if request.HasField("version") else None,
+        )
+        if wanted.price_micros is None and wanted.size_micros is None:
+            raise rules.refuse("body", "at least one of triggerPrice and size")
+        return codec.trigger_message(
+            await self._triggers.update(caller_of(context), request.id, wanted)
+        )
+
+    async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, context: Context) -> pb.Trigger:
+        """Cancel it."""
+        return codec.trigger_message(await self._triggers.delete(caller_of(context), request.id))
+
+    async def ListTriggerHistory(
+        self, request: pb.ListTriggerHistoryRequest, context: Context
+    ) -> pb.ListTriggerHistoryResponse:
+        """A page of what happened to it, oldest first."""
+        scope, size = f"history:{request.id}", paging.size(request.page_size)
+        after = paging.decode(scope, request.page_token, 1)
+        rows = await self._triggers.history(request.id, _event_seq(after), size + 1)
+        page = rows[:size]
+        response = pb.ListTriggerHistoryResponse(entries=[codec.history_entry(row) for row in page])
+        if len(rows) > size:
+            last = page[-1]
+            response.next_page_token = paging.encode(
+                scope, last["occurred_at"], str(last["event_seq"])
+            )
+        return response
+
+
+def _event_seq(after: paging.Key | None) -> int:
+    if after is None:
+        return 0
+    text = after[1][0]
+    if not (text.isdecimal() and len(text) <= 18):
+        raise rules.refuse("pageToken", "a token from the page before of the same list")
+    return int(text)

@@ -1,0 +1,190 @@
+"""Triggers in PostgreSQL, as a caller makes and changes them; firing them is the guard's work.
+
+The guard changes the same rows. Both hold the row while they do, so a trigger is either changed
+before it fires, or has fired and is refused here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.control.core.paging import Key
+from services.control.core.rules import NewTrigger, refuse
+from services.control.core.tokens import Caller
+from services.control.store import Change, RequestId, Row, Store, queries
+from services.control.subscriptions import SOURCE, not_found
+from tradingtools.domain.errors import Conflict, NotFound, WrongState
+from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
+
+KIND = "trigger"
+
+_SQL = queries("triggers")
+_SUBSCRIPTION = queries("subscriptions")["get"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerChange:
+    """What to change; None: as it is. Micros."""
+
+    price_micros: int | None
+    size_micros: int | None
+    version: int | None
+
+
+class Triggers:
+    """The triggers in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, caller: Caller, request: RequestId | None, new: NewTrigger) -> Row:
+        """Make one, ARMED when its lot holds shares, or return what the same request made before.
+
+        Raises:
+            NotFound: the wallet has no such subscription.
+            InvalidField: the lot is of another market.
+            RequestIdReused: the key came with another request.
+        """
+        async with self._store.change(caller, SOURCE) as change:
+            known = await change.known_resource(request)
+            if known is not None:
+                return await _locked(change, known)
+            subscription = await change.row(_SUBSCRIPTION, id=new.subscription_id)
+            if subscription is None or subscription["follower_proxy"] != new.wallet:
+                raise not_found(new.subscription_id)
+            identifier = f"trg_{secrets.token_hex(16)}"
+            status = await _first_status(change, new)
+            await change.rows(
+                _SQL["insert"],
+                id=identifier,
+                wallet=new.wallet,
+                condition_id=new.condition_id,
+                asset_id=new.asset_id,
+                origin=new.subscription_id,
+                trigger_type=new.trigger_type,
+                price_micros=new.price_micros,
+                size_micros=new.size_micros,
+                status=status,
+            )
+            await change.remember(request, identifier)
+            return await _record(change, "create", identifier, before=None, detail="created")
+
+    async def update(self, caller: Caller, identifier: str, wanted: TriggerChange) -> Row:
+        """Change price or size; what changes nothing leaves the version.
+
+        Raises:
+            NotFound, WrongState: it is not there, or has fired or ended.
+            Conflict: a version is given and not the present one.
+        """
+        async with self._store.change(caller, SOURCE) as change:
+            row = await _locked(change, identifier)
+            _refuse_fired(row)
+            if wanted.version is not None and wanted.version != row["version"]:
+                raise Conflict(
+                    f"the trigger has version {row['version']}", kind=KIND, id=identifier
+                )
+            price = row["price_micros"] if wanted.price_micros is None else wanted.price_micros
+            size = row["size_micros"] if wanted.size_micros is None else wanted.size_micros
+            if (price, size) == (row["price_micros"], row["size_micros"]):
+                return row
+            await change.rows(
+                _SQL["update"],
+                id=identifier,
+                price_micros=price,
+                size_micros=size,
+                status=row["status"],
+            )
+            return await _record(change, "update", identifier, before=row, detail="changed")
+
+    async def delete(self, caller: Caller, identifier: str) -> Row:
+        """Cancel it; a cancelled one is returned as it is.
+
+        Raises:
+            NotFound, WrongState: it is not there, or has fired or ended otherwise.
+        """
+        async with self._store.change(caller, SOURCE) as change:
+            row = await _locked(change, identifier)
+            if row["status"] == TriggerStatus.CANCELLED:
+                return row
+            _refuse_fired(row)
+            await change.rows(
+                _SQL["update"],
+                id=identifier,
+                price_micros=row["price_micros"],
+                size_micros=row["size_micros"],
+                status=TriggerStatus.CANCELLED,
+            )
+            return await _record(change, "delete", identifier, before=row, detail="deleted")
+
+    async def get(self, identifier: str) -> Row:
+        """One trigger; raises NotFound."""
+        rows = await self._store.rows(_SQL["get"], id=identifier)
+        if not rows:
+            raise _not_found(identifier)
+        return rows[0]
+
+    async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
+        """The triggers of a wallet, oldest first, after a key."""
+        at, (identifier,) = after or (None, [""])
+        return await self._store.rows(
+            _SQL["list"], wallet=wallet, after_at=at, after_id=identifier, limit=limit
+        )
+
+    async def history(self, identifier: str, after_seq: int, limit: int) -> Sequence[Row]:
+        """What happened to it, oldest first, after an event's number; raises NotFound."""
+        await self.get(identifier)
+        return await self._store.rows(
+            _SQL["history"], id=identifier, after_seq=after_seq, limit=limit
+        )
+
+
+def _not_found(identifier: str) -> NotFound:
+    return NotFound(f"no trigger {identifier}", kind=KIND, id=identifier)
+
+
+def _refuse_fired(row: Row) -> None:
+    if row["status"] not in EDITABLE:
+        raise WrongState(
+            f"the trigger is {row['status']}", kind=KIND, id=row["id"], state=row["status"]
+        )
+
+
+async def _first_status(change: Change, new: NewTrigger) -> TriggerStatus:
+    lot = await change.row(
+        _SQL["lot"], wallet=new.wallet, asset_id=new.asset_id, origin=new.subscription_id
+    )
+    if lot is None:
+        return TriggerStatus.WAITING
+    if lot["condition_id"] != new.condition_id:
+        raise refuse("conditionId", "the market of the asset that the lot holds")
+    return TriggerStatus.ARMED if lot["shares_micros"] > 0 else TriggerStatus.WAITING
+
+
+async def _locked(change: Change, identifier: str) -> Row:
+    row = await change.row(_SQL["lock"], id=identifier)
+    if row is None:
+        raise _not_found(identifier)
+    return row
+
+
+async def _record(
+    change: Change, action: str, identifier: str, *, before: Row | None, detail: str
+) -> Row:
+    row = await _locked(change, identifier)
+    await change.rows(
+        _SQL["note"],
+        id=identifier,
+        from_status="" if before is None else before["status"],
+        to_status=row["status"],
+        detail=detail,
+    )
+    await change.record(
+        action,
+        KIND,
+        identifier,
+        before=None if before is None else before["audit"],
+        after=row["audit"],
+    )
+    return row
