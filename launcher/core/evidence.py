@@ -1,0 +1,224 @@
+"""What is known about a run after the dust has settled: our rows, and the far side's own word.
+
+Plain values, so that the invariants are functions of them and a finished run keeps them in a
+file. Amounts are micros, instants milliseconds since the epoch unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """A row of `orders`."""
+
+    order_key: str
+    copy_key: str
+    ordinal: int
+    purpose: str
+    subscription_id: str
+    trigger_id: str
+    follower_proxy: str
+    leader_tx: str
+    asset_id: str
+    side: str
+    size_micros: int
+    limit_micros: int
+    not_after_ms: int
+    body_hash: str
+    journal_seq: int
+    state: str
+    failed_kind: str
+    epoch: int
+    filled_size_micros: int
+    filled_notional_micros: int
+    fee_micros: int
+    chain_head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A row of `order_event`, in the order of event_seq; the instant in microseconds."""
+
+    order_key: str
+    from_state: str
+    to_state: str
+    reason: str
+    epoch: int
+    occurred_us: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillRow:
+    """A row of `fill`."""
+
+    order_key: str
+    trade_id: str
+    status: str
+    size_micros: int
+    notional_micros: int
+    fee_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """A row of `decision`."""
+
+    leader_tx: str
+    leader: str
+    asset_id: str
+    side: str
+    subscription_id: str
+    copied: bool
+    reason: str
+    ordered_size_micros: int
+    order_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRow:
+    """A row of `subscription`."""
+
+    id: str
+    leader: str
+    state: str
+    version: int
+    created_ms: int
+    max_per_trade_micros: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotRow:
+    """A row of `lot`."""
+
+    follower_proxy: str
+    asset_id: str
+    origin: str
+    shares_micros: int
+    bought_size_micros: int
+    sold_size_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRow:
+    """A row of `trigger`."""
+
+    id: str
+    status: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationRow:
+    """A row of `reservation` that is not released."""
+
+    order_key: str
+    money_micros: int
+    shares_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlChange:
+    """A row of `control_change`, in the order of seq; hashes in hex."""
+
+    seq: int
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarTrade:
+    """A trade of an order at insiders-api."""
+
+    trade_id: str
+    size_micros: int
+    notional_micros: int
+    fee_micros: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarOrder:
+    """An order as insiders-api has it; amounts without failed trades."""
+
+    order_key: str
+    follower_proxy: str
+    asset_id: str
+    side: str
+    size_micros: int
+    limit_micros: int
+    closed: bool
+    filled_size_micros: int
+    filled_notional_micros: int
+    fee_micros: int
+    accepted_ms: int
+    trades: tuple[FarTrade, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarPost:
+    """A POST of an order as insiders-api noted it."""
+
+    order_key: str
+    body_hash: str
+    ledger: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarWallet:
+    """What a wallet holds at insiders-api; shares by asset."""
+
+    follower_proxy: str
+    cash_micros: int
+    shares: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarSide:
+    """The paper insiders-api's own account of the run."""
+
+    orders: tuple[FarOrder, ...]
+    posts: tuple[FarPost, ...]
+    wallets: tuple[FarWallet, ...]
+    redeemed_micros: dict[str, int]
+    """Paid out to a wallet by redemptions."""
+    default_cash_micros: int
+    enforces_not_after: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderTrade:
+    """What a leader did in one transaction with one asset and side, as the venue tells it."""
+
+    leader_tx: str
+    leader: str
+    asset_id: str
+    side: str
+    traded_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that the invariants look at."""
+
+    orders: tuple[OrderRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
+    fills: tuple[FillRow, ...] = ()
+    decisions: tuple[DecisionRow, ...] = ()
+    subscriptions: tuple[SubscriptionRow, ...] = ()
+    lots: tuple[LotRow, ...] = ()
+    triggers: tuple[TriggerRow, ...] = ()
+    reservations: tuple[ReservationRow, ...] = ()
+    control_changes: tuple[ControlChange, ...] = ()
+    journal_unbuilt: int = 0
+    """Journal records that are not rows yet."""
+    far: FarSide | None = None
+    """None: a real insiders-api, whose books are not ours to read."""
+    leader_trades: tuple[LeaderTrade, ...] | None = None
+    """None: live feeds, of which nobody has the whole list."""
+    settled: bool = True
+    """False: taken while trading went on; what must hold only at rest is not judged."""
+    notes: tuple[str, ...] = field(default=())
+    """What could not be looked at, in words."""

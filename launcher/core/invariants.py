@@ -1,0 +1,342 @@
+"""The invariants of the money path, judged by evidence. Pure.
+
+Each check yields a sentence for each breach. Before it: `launcher/gather.py`, which collects the
+evidence. After it: the summary of a run and its exit status. I10's memory and descriptors and the
+independent sizing of I12 need more than a finished run can tell; the tests of the router and of
+recovery judge them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from launcher.core.evidence import EventRow, Evidence, FarOrder, FarTrade, FillRow, OrderRow
+from tradingtools.domain.ids import guard_exit_key
+from tradingtools.domain.money import notional_floor
+from tradingtools.domain.order_states import LEGAL, OPEN, RELEASING, FailedKind, OrderState
+
+_S = OrderState
+_NOTHING_THERE = {FailedKind.UNSENT, FailedKind.REJECTED}
+_SETTLING_MS = 2_000
+"""A leader trade this soon after a subscription was created may or may not be its business."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """An invariant that does not hold, and what shows it."""
+
+    invariant: str
+    detail: str
+
+
+def one_order_per_key(evidence: Evidence) -> Iterator[str]:
+    """I1: at insiders-api there is at most one order a key."""
+    if evidence.far:
+        counts = Counter(order.order_key for order in evidence.far.orders)
+        for key, count in counts.items():
+            if count > 1:
+                yield f"{count} orders at insiders-api for key {key}"
+
+
+def every_order_has_its_row(evidence: Evidence) -> Iterator[str]:
+    """I2: each order at insiders-api has a row that says the same."""
+    rows = {row.order_key: row for row in evidence.orders}
+    for order in evidence.far.orders if evidence.far else ():
+        row = rows.get(order.order_key)
+        if row is None:
+            yield f"order {order.order_key} at insiders-api has no row"
+            continue
+        for name in ("follower_proxy", "asset_id", "side", "size_micros", "limit_micros"):
+            ours, theirs = getattr(row, name), getattr(order, name)
+            if ours != theirs:
+                yield f"order {order.order_key}: {name} is {ours}, at insiders-api {theirs}"
+
+
+def every_trade_is_decided(evidence: Evidence) -> Iterator[str]:
+    """I3: exactly one decision for each leader trade and subscription, and nothing undecided.
+
+    One decision at most is the primary key of the table; here none may be missing. Judged for
+    subscriptions that were never changed: of the others the moment of the change would matter.
+    """
+    if not evidence.settled:
+        return
+    decided = {
+        (row.leader_tx, row.leader, row.asset_id, row.side, row.subscription_id)
+        for row in evidence.decisions
+    }
+    followers = defaultdict(list)
+    for subscription in evidence.subscriptions:
+        if subscription.version == 1 and subscription.state == "ACTIVE":
+            followers[subscription.leader].append(subscription)
+    for trade in evidence.leader_trades or ():
+        for subscription in followers[trade.leader]:
+            if subscription.created_ms + _SETTLING_MS > trade.traded_ms:
+                continue
+            key = (trade.leader_tx, trade.leader, trade.asset_id, trade.side, subscription.id)
+            if key not in decided:
+                yield (
+                    f"no decision for {trade.side} of {trade.leader} in {trade.leader_tx}"
+                    f" by {subscription.id}"
+                )
+    for row in evidence.orders:
+        if row.state in (_S.CLAIMED, _S.SUBMITTING, _S.UNKNOWN):
+            yield f"order {row.order_key} is still {row.state}"
+
+
+def ends_agree_with_the_far_side(evidence: Evidence) -> Iterator[str]:
+    """I4: what ended without a fill has none there; what is CONFIRMED has the same to the micro."""
+    if evidence.far is None:
+        return
+    theirs = {order.order_key: order for order in evidence.far.orders}
+    fills: defaultdict[str, list[FillRow]] = defaultdict(list)
+    for fill in evidence.fills:
+        fills[fill.order_key].append(fill)
+    for row in evidence.orders:
+        order = theirs.get(row.order_key)
+        if row.state == _S.RESURRECTED:
+            yield f"order {row.order_key} was given up and appeared after all"
+        elif row.state == _S.LOST or row.failed_kind in _NOTHING_THERE:
+            if order is not None:
+                yield f"order {row.order_key} ended {_end(row)} and is at insiders-api"
+        elif row.state == _S.FAILED:
+            if order is not None and order.filled_size_micros:
+                yield f"order {row.order_key} ended {_end(row)} and has a standing fill"
+        elif row.state == _S.CONFIRMED:
+            yield from _differences(row, fills[row.order_key], order)
+
+
+def _end(row: OrderRow) -> str:
+    return f"{row.state} ({row.failed_kind})" if row.failed_kind else row.state
+
+
+def _differences(row: OrderRow, fills: Sequence[FillRow], order: FarOrder | None) -> Iterator[str]:
+    if order is None:
+        yield f"order {row.order_key} is CONFIRMED and unknown at insiders-api"
+        return
+    if not order.closed:
+        yield f"order {row.order_key} is CONFIRMED and open at insiders-api"
+    for name in ("filled_size_micros", "filled_notional_micros", "fee_micros"):
+        ours, theirs = getattr(row, name), getattr(order, name)
+        if ours != theirs:
+            yield f"order {row.order_key}: {name} is {ours}, at insiders-api {theirs}"
+    if _standing(fills) != _standing(order.trades):
+        yield f"order {row.order_key}: its fills are not those of insiders-api"
+
+
+def _standing(trades: Sequence[FillRow | FarTrade]) -> set[tuple[str, int, int, int]]:
+    return {
+        (trade.trade_id, trade.size_micros, trade.notional_micros, trade.fee_micros)
+        for trade in trades
+        if trade.status != "FAILED"
+    }
+
+
+def committed_before_sent(evidence: Evidence) -> Iterator[str]:
+    """I5: when a POST arrived, its SUBMITTING had been committed with that body."""
+    for post in evidence.far.posts if evidence.far else ():
+        if post.ledger is False:
+            yield f"a POST of {post.order_key} arrived before it was committed as SUBMITTING"
+
+
+def history_is_whole(evidence: Evidence) -> Iterator[str]:
+    """I6: only legal transitions, epochs that never fall, hash chains that reach their heads."""
+    histories: defaultdict[str, list[EventRow]] = defaultdict(list)
+    for event in evidence.events:
+        histories[event.order_key].append(event)
+    for row in evidence.orders:
+        for step in _steps(row, histories[row.order_key]):
+            yield f"order {row.order_key}: {step}"
+    for before, after in pairwise(evidence.control_changes):
+        if after.previous_hash != before.hash:
+            yield f"control change {after.seq} does not follow on {before.seq}"
+
+
+def _steps(row: OrderRow, history: Sequence[EventRow]) -> Iterator[str]:
+    """What is wrong with the history of one order."""
+    if not history:
+        yield "it has no history"
+        return
+    head = _sha256(f"{row.order_key}|CLAIMED|{row.body_hash}|{row.journal_seq}".encode())
+    state, epoch = "", 0
+    for event in history:
+        step = f"{event.from_state or 'nothing'} to {event.to_state}"
+        if (event.from_state or None, event.to_state) not in LEGAL:
+            yield f"{step} is no legal transition"
+        if event.from_state != state:
+            yield f"{step} does not follow on {state or 'nothing'}"
+        if event.epoch < epoch:
+            yield f"{step}: the epoch falls from {epoch} to {event.epoch}"
+        if state:
+            fields = (event.from_state, event.to_state, event.reason)
+            text = "|".join([*fields, str(event.epoch), str(event.occurred_us)])
+            head = _sha256(head + text.encode())
+        if event.hash != head.hex():
+            yield f"{step}: the hash chain is broken"
+            head = bytes.fromhex(event.hash)
+        state, epoch = event.to_state, event.epoch
+    if (state, head.hex()) != (row.state, row.chain_head):
+        yield f"its history does not lead to {row.state} and its head"
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def attempts_are_equal(evidence: Evidence) -> Iterator[str]:
+    """I7: all attempts of a key carry the bytes that were frozen in its row."""
+    hashes = {row.order_key: row.body_hash for row in evidence.orders}
+    for post in evidence.far.posts if evidence.far else ():
+        frozen = hashes.get(post.order_key)
+        if frozen is not None and frozen != post.body_hash:
+            yield f"a POST of {post.order_key} carried other bytes than were claimed"
+
+
+def nothing_is_accepted_late(evidence: Evidence) -> Iterator[str]:
+    """I8: where the far side enforces not_after, it accepted nothing later."""
+    if evidence.far is None or not evidence.far.enforces_not_after:
+        return
+    limits = {row.order_key: row.not_after_ms for row in evidence.orders}
+    for order in evidence.far.orders:
+        limit = limits.get(order.order_key)
+        if limit is not None and order.accepted_ms > limit:
+            yield f"order {order.order_key} was accepted {order.accepted_ms - limit} ms too late"
+
+
+def reservations_balance(evidence: Evidence) -> Iterator[str]:
+    """I9: only orders that are not at rest hold a reservation."""
+    states = {row.order_key: row.state for row in evidence.orders}
+    for held in evidence.reservations:
+        if states.get(held.order_key, "") in RELEASING:
+            yield (
+                f"order {held.order_key} is {states[held.order_key]} and still reserves"
+                f" {held.money_micros} micros of money, {held.shares_micros} of shares"
+            )
+
+
+def cash_balances(evidence: Evidence) -> Iterator[str]:
+    """I9: cash and shares there are what our rows say was bought, sold and paid."""
+    if evidence.far is None or not evidence.settled:
+        return
+    cash: Counter[str] = Counter()
+    shares: Counter[tuple[str, str]] = Counter()
+    for row in evidence.orders:
+        sign = 1 if row.side == "BUY" else -1
+        cash[row.follower_proxy] -= sign * row.filled_notional_micros + row.fee_micros
+        shares[row.follower_proxy, row.asset_id] += sign * row.filled_size_micros
+    lots: Counter[tuple[str, str]] = Counter()
+    for lot in evidence.lots:
+        lots[lot.follower_proxy, lot.asset_id] += lot.shares_micros
+    for wallet in evidence.far.wallets:
+        proxy = wallet.follower_proxy
+        redeemed = evidence.far.redeemed_micros.get(proxy, 0)
+        wanted = evidence.far.default_cash_micros + cash[proxy] + redeemed
+        if wallet.cash_micros != wanted:
+            yield f"wallet {proxy} has {wallet.cash_micros} micros of cash, rows say {wanted}"
+        if redeemed:
+            continue
+        assets = set(wallet.shares) | {asset for owner, asset in shares if owner == proxy}
+        for asset in sorted(assets):
+            there = wallet.shares.get(asset, 0)
+            by_orders, by_lots = shares[proxy, asset], lots[proxy, asset]
+            if not there == by_orders == by_lots:
+                yield (
+                    f"wallet {proxy} has {there} micros of {asset}, orders say {by_orders},"
+                    f" lots {by_lots}"
+                )
+
+
+def backlog_is_empty(evidence: Evidence) -> Iterator[str]:
+    """I10: when all is quiet no journal record waits to become rows."""
+    if evidence.settled and evidence.journal_unbuilt:
+        yield f"{evidence.journal_unbuilt} journal records are not rows yet"
+
+
+def triggers_fire_once(evidence: Evidence) -> Iterator[str]:
+    """I11: an exit for each generation and slice at most, one after the other; never oversold."""
+    generations = {trigger.id: trigger.generation for trigger in evidence.triggers}
+    arms = defaultdict(list)
+    for row in evidence.orders:
+        if row.trigger_id:
+            arms[row.trigger_id, row.copy_key].append(row)
+    for (trigger_id, copy_key), slices in arms.items():
+        known = {
+            guard_exit_key(trigger_id, generation, 0)
+            for generation in range(generations.get(trigger_id, -1) + 1)
+        }
+        if copy_key not in known:
+            yield f"trigger {trigger_id} has an exit of a generation that it never had"
+        slices.sort(key=lambda row: row.ordinal)
+        if [row.ordinal for row in slices] != list(range(len(slices))):
+            yield f"trigger {trigger_id}: its slices are not numbered one by one"
+        if any(row.state in OPEN for row in slices[:-1]):
+            yield f"trigger {trigger_id}: a slice was made while the one before was open"
+    for lot in evidence.lots:
+        if lot.sold_size_micros > lot.bought_size_micros:
+            yield (
+                f"lot {lot.follower_proxy}/{lot.asset_id}/{lot.origin}: sold"
+                f" {lot.sold_size_micros} of {lot.bought_size_micros} micros"
+            )
+
+
+def caps_hold(evidence: Evidence) -> Iterator[str]:
+    """I12: the parts of a copy cost no more than the subscription allows for one trade."""
+    caps = {
+        row.id: row.max_per_trade_micros
+        for row in evidence.subscriptions
+        if row.version == 1 and row.max_per_trade_micros is not None
+    }
+    cost: Counter[tuple[str, str]] = Counter()
+    for row in evidence.orders:
+        if row.purpose == "ENTRY":
+            cost[row.subscription_id, row.copy_key] += notional_floor(
+                row.size_micros, row.limit_micros
+            )
+    for (subscription, copy_key), micros in cost.items():
+        cap = caps.get(subscription)
+        if cap is not None and micros > cap:
+            yield f"copy {copy_key} of {subscription} costs {micros} micros, allowed are {cap}"
+
+
+def parts_stay_within(evidence: Evidence) -> Iterator[str]:
+    """I13: the parts of a copy sum to what was decided, and what was not copied has a reason."""
+    sizes = {row.order_key: row.size_micros for row in evidence.orders}
+    for row in evidence.decisions:
+        name = f"decision {row.leader_tx}/{row.asset_id}/{row.side} of {row.subscription_id}"
+        missing = [key for key in row.order_keys if key not in sizes]
+        if missing:
+            yield f"{name}: its order {missing[0]} has no row"
+        if row.copied and not row.order_keys:
+            yield f"{name}: copied without an order"
+        if not row.copied and not row.reason:
+            yield f"{name}: skipped without a reason"
+        total = sum(sizes.get(key, 0) for key in row.order_keys)
+        if row.side == "BUY" and total > row.ordered_size_micros:
+            yield f"{name}: parts sum to {total}, decided were {row.ordered_size_micros}"
+
+
+CHECKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
+    "I1 one order per key": one_order_per_key,
+    "I2 every order has its row": every_order_has_its_row,
+    "I3 every trade is decided": every_trade_is_decided,
+    "I4 ends agree with the far side": ends_agree_with_the_far_side,
+    "I5 committed before sent": committed_before_sent,
+    "I6 history is whole": history_is_whole,
+    "I7 attempts are equal": attempts_are_equal,
+    "I8 nothing is accepted late": nothing_is_accepted_late,
+    "I9 reservations balance": reservations_balance,
+    "I9 cash and shares balance": cash_balances,
+    "I10 backlog is empty": backlog_is_empty,
+    "I11 triggers fire once": triggers_fire_once,
+    "I12 caps hold": caps_hold,
+    "I13 parts stay within": parts_stay_within,
+}
+"""By name, in the order of the design."""
+
+
+def breaches(evidence: Evidence) -> list[Breach]:
+    """Everything that does not hold."""
+    return [Breach(name, detail) for name, check in CHECKS.items() for detail in check(evidence)]

@@ -1,0 +1,190 @@
+"""What a run consists of: its programs, their order, and the settings that join them.
+
+Pure. Before it: the launcher's settings and the chosen ports. After it: `core/supervisor_config`
+writes the programs down, `supervision` runs them. The engine's processes get their settings the
+way they would in production; nothing in them tells an embedded server from a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Group = Literal["stores", "world", "engine", "edge"]
+GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
+"""Started in this order, stopped in the opposite one."""
+
+ENGINE = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control")
+
+PORTS = (
+    "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
+    *ENGINE, "control_internal", "rest",
+)  # fmt: skip
+"""What needs a port, in the order in which a block is dealt out. Only append."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A process that the supervisor keeps alive."""
+
+    name: str
+    group: Group
+    command: tuple[str, ...]
+    stop_signal: Literal["TERM", "INT"] = "TERM"
+    stop_seconds: int = 10
+    user: str | None = None
+    """Whom it runs as, when not as the launcher's user."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Only what differs from the environment of all; never a secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where things are in one run."""
+
+    python: str
+    directory: str
+    ports: Mapping[str, int]
+    embedded_postgres: bool
+    embedded_redis: bool
+    paper_insiders: bool
+    paper_venue: bool
+
+
+class AddressError(Exception):
+    """An address in the environment is malformed; the message is one line that names it."""
+
+
+def address(name: str, layout: Layout, environ: Mapping[str, str]) -> str:
+    """Where an engine process listens: what the environment says, or its port of the block."""
+    variable = listen_variable(name)
+    given = environ.get(variable)
+    if not given:
+        return f"127.0.0.1:{layout.ports[name]}"
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+        raise AddressError(f"{variable}: {given!r} is not host:port with a port from 1 to 65535")
+    return given
+
+
+def listen_variable(name: str) -> str:
+    """Which setting says where an engine process listens."""
+    if name == "control_internal":
+        return "TT_CONTROL_INTERNAL_LISTEN"
+    return f"TT_{name.upper()}_LISTEN"
+
+
+def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str) -> dict[str, str]:
+    """The settings of all processes: what the caller's environment says, the rest filled in.
+
+    Args:
+        layout: of the run.
+        environ: the launcher's own environment; what it sets is kept.
+        token_digest: SHA-256, hex, of the token with which the launcher calls REST.
+
+    Raises:
+        AddressError: a listening address in the environment is malformed.
+    """
+    at = {name: address(name, layout, environ) for name in (*ENGINE, "control_internal")}
+    filled = {listen_variable(name): where for name, where in at.items()}
+    filled |= {
+        "TT_ROUTER_INGEST_TARGET": at["ingest"],
+        "TT_ROUTER_BOOKFEED_TARGET": at["bookfeed"],
+        "TT_ROUTER_CONFIRM_TARGET": at["confirm"],
+        "TT_EXECUTOR_ROUTER_TARGET": at["router"],
+        "TT_EXECUTOR_GUARD_TARGET": at["guard"],
+        "TT_CONFIRM_EXECUTOR_TARGET": at["executor"],
+        "TT_GUARD_CONFIRM_TARGET": at["confirm"],
+        "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
+    }
+    if layout.embedded_postgres:
+        filled["TT_DATABASE_URL"] = database_url(layout.ports)
+    if layout.embedded_redis:
+        filled["TT_REDIS_URL"] = f"redis://127.0.0.1:{layout.ports['valkey']}/0"
+    if layout.paper_insiders:
+        filled |= _paper_insiders(layout, at["bookfeed"], environ)
+    if layout.paper_venue:
+        filled |= _paper_venue(layout)
+    tokens = f"launcher:manage:{token_digest}"
+    given = environ.get("TT_CONTROL_TOKENS")
+    kept = {name: value for name, value in environ.items() if value != ""}
+    return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}
+
+
+def database_url(ports: Mapping[str, int]) -> str:
+    """The embedded PostgreSQL's URL; it listens on loopback and trusts who reaches it."""
+    return f"postgresql://postgres@127.0.0.1:{ports['postgres']}/postgres"
+
+
+def _paper_insiders(layout: Layout, bookfeed: str, environ: Mapping[str, str]) -> dict[str, str]:
+    url = f"http://127.0.0.1:{layout.ports['insiders']}"
+    probed = environ.get("TT_DATABASE_URL") or database_url(layout.ports)
+    return {
+        "TT_EXECUTOR_INSIDERS_URL": url,
+        "TT_CONFIRM_INSIDERS_URL": url,
+        "TT_INSIDERS_PORT": str(layout.ports["insiders"]),
+        "TT_INSIDERS_CONTROL_PORT": str(layout.ports["insiders_control"]),
+        "TT_INSIDERS_STATE_DIR": f"{layout.directory}/insiders",
+        "TT_INSIDERS_BOOKFEED_TARGET": bookfeed,
+        "TT_INSIDERS_PROBE_DATABASE_URL": probed,
+    }
+
+
+def _paper_venue(layout: Layout) -> dict[str, str]:
+    http = f"http://127.0.0.1:{layout.ports['venue']}"
+    socket = f"ws://127.0.0.1:{layout.ports['venue']}"
+    return {
+        "TT_VENUE_PORT": str(layout.ports["venue"]),
+        "TT_VENUE_CONTROL_PORT": str(layout.ports["venue_control"]),
+        "TT_VENUE_STATE_DIR": f"{layout.directory}/venue",
+        "TT_VENUE_START_WHEN_TOLD": "true",
+        "TT_INGEST_RTDS_URL": f"{socket}/rtds",
+        "TT_INGEST_DATA_API_URL": f"{http}/data",
+        "TT_BOOKFEED_CLOB_WS_URL": f"{socket}/clob/ws/market",
+        "TT_BOOKFEED_CLOB_URL": f"{http}/clob",
+        "TT_BOOKFEED_GAMMA_URL": f"{http}/gamma",
+    }
+
+
+def programs(
+    layout: Layout,
+    *,
+    postgres: tuple[tuple[str, ...], str | None],
+    valkey: tuple[str, ...],
+    envoy: tuple[str, ...],
+    metrics_port: int = 0,
+) -> list[Program]:
+    """What the supervisor has to keep alive.
+
+    Args:
+        layout: of the run.
+        postgres: command of the embedded PostgreSQL and the user it needs.
+        valkey: command of the embedded Valkey.
+        envoy: command of Envoy.
+        metrics_port: of the first process's metrics, the next ones count up; 0: off.
+    """
+    found: list[Program] = []
+    if layout.embedded_postgres:
+        command, user = postgres
+        found.append(
+            # SIGINT is PostgreSQL's fast shutdown: it does not wait for connections.
+            Program(name="postgres", group="stores", command=command, stop_signal="INT", user=user)
+        )
+    if layout.embedded_redis:
+        found.append(Program(name="valkey", group="stores", command=valkey))
+    modules = [("insiders", "paper.insiders")] if layout.paper_insiders else []
+    modules += [("venue", "paper.venue")] if layout.paper_venue else []
+    modules += [(name, f"services.{name}") for name in ENGINE]
+    for offset, (name, module) in enumerate(modules):
+        own = {"TT_METRICS_PORT": str(metrics_port + offset)} if metrics_port else {}
+        found.append(
+            Program(
+                name=name,
+                group="world" if module.startswith("paper.") else "engine",
+                command=(layout.python, "-m", module),
+                environment=own,
+            )
+        )
+    found.append(Program(name="envoy", group="edge", command=envoy))
+    return found

@@ -1,0 +1,124 @@
+"""The numbers of a run as the live view and the summary show them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tradingtools.domain.money import MICROS, to_text
+
+HOPS = (
+    ("decide", "received_ns", "routed_ns"),
+    ("claim", "routed_ns", "claimed_ns"),
+    ("commit to send", "claimed_ns", "submitting_ns"),
+    ("first byte", "submitting_ns", "first_byte_ns"),
+    ("our own time", "received_ns", "first_byte_ns"),
+    ("answer", "first_byte_ns", "answered_ns"),
+    ("confirmed", "answered_ns", "confirmed_ns"),
+)
+"""Name, from which instant, to which."""
+
+INSTANTS = (
+    "received_ns", "routed_ns", "claimed_ns", "submitting_ns", "first_byte_ns", "answered_ns",
+    "confirmed_ns",
+)  # fmt: skip
+_DONE = ("CONFIRMED", "FAILED", "LOST")
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """How long a step took, in milliseconds, and over how many orders."""
+
+    name: str
+    p50_ms: float
+    p99_ms: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Everything that is shown. Amounts in micros."""
+
+    leader_trades: int = 0
+    decisions: int = 0
+    copied: int = 0
+    fills: int = 0
+    journal_unbuilt: int = 0
+    rejected_frames: int = 0
+    skips: tuple[tuple[str, int], ...] = ()
+    """Reason and number, most frequent first."""
+    orders: dict[str, int] = field(default_factory=dict)
+    """By state."""
+    failures: tuple[tuple[str, int], ...] = ()
+    """Kind with reason, and number."""
+    triggers: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By type, by status."""
+    fired: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By type: how many fired, how many of these sold something and are confirmed."""
+    realised_micros: int = 0
+    fee_micros: int = 0
+    open_cost_micros: int = 0
+    bought_micros: int = 0
+    sold_micros: int = 0
+    open_lots: int = 0
+    hops: tuple[Hop, ...] = ()
+
+    @property
+    def skipped(self) -> int:
+        """Decisions that did not copy."""
+        return self.decisions - self.copied
+
+    @property
+    def open_orders(self) -> int:
+        """Orders that are not at rest."""
+        at_rest = {*_DONE, "DEAD", "RESURRECTED"}
+        return sum(number for state, number in self.orders.items() if state not in at_rest)
+
+
+def percentile(ordered: Sequence[int], percent: int) -> int:
+    """The nearest-rank percentile of ascending numbers (at least one)."""
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(rank, 1) - 1]
+
+
+def hops(rows: Sequence[dict[str, int]]) -> tuple[Hop, ...]:
+    """Each hop's percentiles over the orders that have both of its instants (not 0)."""
+    found = []
+    for name, begin, end in HOPS:
+        taken = sorted(row[end] - row[begin] for row in rows if row[begin] and row[end])
+        if taken:
+            found.append(
+                Hop(
+                    name,
+                    percentile(taken, 50) / 1e6,
+                    percentile(taken, 99) / 1e6,
+                    len(taken),
+                )
+            )
+    return tuple(found)
+
+
+def usdc(micros: int) -> str:
+    """An amount for people: cents, rounded towards zero."""
+    sign = "-" if micros < 0 else ""
+    whole, rest = divmod(abs(micros), MICROS)
+    return f"{sign}{whole}.{rest // 10_000:02d}"
+
+
+def exact(micros: int) -> str:
+    """An amount to the micro."""
+    return to_text(micros)
+
+
+def brief(numbers: Numbers) -> str:
+    """One line, for an output that is no terminal."""
+    fired = ", ".join(f"{kind.lower()} {n}" for kind, (n, _) in sorted(numbers.fired.items()))
+    own = next((hop for hop in numbers.hops if hop.name == "our own time"), None)
+    latency = f"; own time p50 {own.p50_ms:.1f} p99 {own.p99_ms:.1f} ms" if own else ""
+    return (
+        f"leader trades {numbers.leader_trades}, copied {numbers.copied}, skipped"
+        f" {numbers.skipped}; orders open {numbers.open_orders}, confirmed"
+        f" {numbers.orders.get('CONFIRMED', 0)}, failed {numbers.orders.get('FAILED', 0)};"
+        f" fills {numbers.fills}; fired {fired or 'none'};"
+        f" realised {usdc(numbers.realised_micros)} USDC{latency}"
+    )

@@ -1,0 +1,103 @@
+"""The end of a run: stop the leaders, let the dust settle, collect the evidence, judge it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+import httpx
+import psycopg
+
+from launcher.core.evidence import Evidence
+from launcher.core.invariants import Breach, breaches, every_trade_is_decided
+from launcher.gather import GatherError, gather
+from launcher.observe import Observer
+from launcher.prepare import Prepared
+from launcher.supervision import Supervisor
+
+_LATE_SECONDS = 9.0
+"""The replay brings single rows up to eight seconds late; they count."""
+_QUIET_SECONDS = 1.5
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a run proved."""
+
+    evidence: Evidence
+    breaches: list[Breach]
+
+
+def end(
+    prepared: Prepared, supervisor: Supervisor, observer: Observer, *, seconds: float, hurry: Event
+) -> Ending:
+    """Settle, then judge.
+
+    Args:
+        prepared: the run.
+        supervisor: of its processes.
+        observer: of its rows.
+        seconds: how long to wait at most until nothing is open.
+        hurry: set when nobody wants to wait any more.
+
+    Raises:
+        GatherError: the evidence cannot be had.
+    """
+    deadline = time.monotonic() + seconds
+    if prepared.venue_control_url:
+        _pause(prepared.venue_control_url)
+        hurry.wait(_LATE_SECONDS)
+        _wait(lambda: not _undecided(prepared), deadline, hurry)
+    # From here on nothing new begins; what is under way ends as its own processes end it.
+    supervisor.stop(prepared.program("guard"))
+    quiet_since = time.monotonic()
+
+    def quiet() -> bool:
+        nonlocal quiet_since
+        if observer.open_orders():
+            quiet_since = time.monotonic()
+        return time.monotonic() - quiet_since >= _QUIET_SECONDS
+
+    # At least a short while of its own, however long the decisions took.
+    _wait(quiet, max(deadline, time.monotonic() + seconds / 3), hurry)
+    evidence = collect(prepared, settled=True)
+    return Ending(evidence, breaches(evidence))
+
+
+def collect(prepared: Prepared, *, settled: bool) -> Evidence:
+    """The evidence of this run now. Raises GatherError."""
+    note = prepared.note
+    return gather(
+        database_url=prepared.environ["TT_DATABASE_URL"],
+        begun_ms=note.begun_ms,
+        insiders_control_url=note.insiders_control_url,
+        venue_url=note.venue_url,
+        default_cash_micros=note.default_cash_micros,
+        settled=settled,
+    )
+
+
+def _undecided(prepared: Prepared) -> bool:
+    return any(every_trade_is_decided(collect(prepared, settled=True)))
+
+
+def _pause(control_url: str) -> None:
+    """No more leader trades. That the replay is gone already is no reason not to judge."""
+    try:
+        httpx.post(f"{control_url}/pause", timeout=5.0, trust_env=False)
+    except httpx.HTTPError:
+        return
+
+
+def _wait(done: Callable[[], bool], deadline: float, hurry: Event) -> None:
+    """Wait for something that the check will judge: too long is its finding, not an error."""
+    while time.monotonic() < deadline and not hurry.is_set():
+        try:
+            if done():
+                return
+        except (psycopg.Error, GatherError):
+            pass
+        hurry.wait(_POLL_SECONDS)

@@ -1,0 +1,201 @@
+"""One run from start to end: bring everything up, be its client, show it, end it, judge it.
+
+Synchronous on purpose: it is the shell around the engine, and its work is to wait and to look.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+import httpx
+import msgspec
+import psycopg
+from rich.console import Console
+
+from launcher import gather, supervision, view
+from launcher.client import Client, ClientError
+from launcher.core.invariants import Breach
+from launcher.core.summary import Numbers
+from launcher.ending import end
+from launcher.observe import Observer
+from launcher.prepare import Prepared, prepare
+from launcher.settings import Settings
+from launcher.startup import Interrupted, Starter
+from launcher.state import ROOT, State, open_state, write_note
+from launcher.supervision import ProcessState, Supervisor
+
+_TICK_SECONDS = 0.5
+_LOOKS_PER_TICK = 3
+_SHOW_EVERY_TICKS = 2
+
+
+def run(settings: Settings, environ: Mapping[str, str], console: Console) -> int:
+    """Run until told to stop, or for as long as the settings say.
+
+    Returns:
+        The exit status: 0, or 1 when an invariant is broken.
+
+    Raises:
+        StateError, PrepareError, SupervisionError, StartError, GatherError: one line each.
+    """
+    with ExitStack() as stack:
+        stop, hurry = stack.enter_context(_signals())
+        state = open_state(settings.state_dir)
+        stack.callback(state.close)
+        prepared = prepare(settings, state, environ)
+        stack.callback(prepared.block.release)
+        write_note(state.directory, prepared.note)
+        view.say(console, f"state {state.directory}")
+        supervisor = supervision.start(
+            prepared.programs,
+            root=ROOT,
+            directory=state.directory,
+            sockets=state.sockets,
+            environ=prepared.environ,
+        )
+        stack.callback(supervisor.close)
+        try:
+            _start(prepared, supervisor, stop, console)
+        except Interrupted:
+            view.say(console, "stopped while starting")
+            return 0
+        live = _Live(settings, prepared, state, supervisor, console)
+        stack.callback(live.close)
+        return live.run(stop, hurry)
+
+
+@contextmanager
+def _signals() -> Iterator[tuple[Event, Event]]:
+    """Events for the first and the second Ctrl-C (or SIGTERM)."""
+    stop, hurry = Event(), Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop, hurry
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(prepared: Prepared, supervisor: Supervisor, stop: Event, console: Console) -> None:
+    starter = Starter(
+        supervisor=supervisor,
+        programs=prepared.programs,
+        environ=prepared.environ,
+        stop=stop,
+    )
+    begun = time.monotonic()
+    steps = (
+        ("stores and schema", starter.stores),
+        ("the world outside", lambda: starter.world(prepared.health_urls)),
+        ("engine", lambda: starter.engine(prepared.addresses)),
+        ("edge", lambda: starter.edge(prepared.note.rest_url)),
+    )
+    for name, step in steps:
+        step()
+        view.say(console, f"{name} ready after {time.monotonic() - begun:.1f} s")
+    view.say(console, f"REST {prepared.note.rest_url}, token in the state directory")
+
+
+class _Live:
+    """A run that is up."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        prepared: Prepared,
+        state: State,
+        supervisor: Supervisor,
+        console: Console,
+    ) -> None:
+        self._settings = settings
+        self._prepared = prepared
+        self._state = state
+        self._supervisor = supervisor
+        self._console = console
+        self._client = Client(prepared.note.rest_url, prepared.token, state.run_id)
+        self._observer = Observer(prepared.environ["TT_DATABASE_URL"], prepared.note.begun_ms)
+        self._refused: list[str] = []
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
+        self._observer.close()
+
+    def run(self, stop: Event, hurry: Event) -> int:
+        """Subscribe, begin the tape, watch, end, judge; the exit status."""
+        self._client.subscribe(self._settings.leaders, self._settings.followers)
+        view.say(self._console, f"{len(self._client.subscriptions)} subscriptions created")
+        if self._prepared.venue_control_url:
+            begun = httpx.post(
+                f"{self._prepared.venue_control_url}/start", timeout=10.0, trust_env=False
+            )
+            begun.raise_for_status()
+        self._watch(stop)
+        view.say(self._console, "ending: no more leader trades, waiting until nothing is open")
+        ending = end(
+            self._prepared,
+            self._supervisor,
+            self._observer,
+            seconds=self._settings.settle_seconds,
+            hurry=hurry,
+        )
+        numbers, states = self._observer.numbers(), self._supervisor.states()
+        gather.keep(self._state.directory, ending.evidence)
+        _keep_summary(self._state.directory, numbers, states, ending.breaches)
+        self._console.print(view.summary(numbers, states))
+        if self._refused:
+            view.say(
+                self._console,
+                f"note: {len(self._refused)} requests of the client were refused; last:"
+                f" {self._refused[-1]}",
+            )
+        view.verdict(self._console, ending.breaches, ending.evidence.notes)
+        return 1 if ending.breaches else 0
+
+    def _watch(self, stop: Event) -> None:
+        begun = time.monotonic()
+        wanted = self._settings.for_seconds
+        with view.view_for(self._console, self._prepared.note.rest_url) as shown:
+            tick = 0
+            while not (wanted and time.monotonic() - begun >= wanted):
+                self._guard()
+                if tick % _SHOW_EVERY_TICKS == 0:
+                    shown.show(time.monotonic() - begun, self._numbers(), self._supervisor.states())
+                tick += 1
+                if stop.wait(_TICK_SECONDS):
+                    return
+
+    def _guard(self) -> None:
+        try:
+            self._client.guard_new_lots(_LOOKS_PER_TICK)
+        except ClientError as error:
+            self._refused.append(str(error))
+        except httpx.HTTPError:
+            # The edge or control is being restarted; the next look finds the same fills.
+            return
+
+    def _numbers(self) -> Numbers | None:
+        try:
+            return self._observer.numbers()
+        except psycopg.Error:
+            return None
+
+
+def _keep_summary(
+    directory: Path, numbers: Numbers, states: Sequence[ProcessState], broken: Sequence[Breach]
+) -> None:
+    """The summary for machines, beside the evidence."""
+    text = msgspec.json.encode({"numbers": numbers, "processes": states, "breaches": broken})
+    (directory / "summary.json").write_bytes(msgspec.json.format(text, indent=2))

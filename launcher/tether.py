@@ -1,0 +1,49 @@
+"""Run a command that ends when its parent does, even when the parent is killed with -9.
+
+Before it: the launcher, which starts supervisord through it, and supervisord, which starts
+everything else through it. The kernel sends the signal (`PR_SET_PDEATHSIG`, prctl(2)); nothing
+has to watch. It also gives up root where a command refuses it, after it was started as root: the
+interpreter may lie where the other user cannot enter.
+
+Usage: ``python -m launcher.tether --signal TERM [--user nobody] -- command ...``
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import pwd
+import signal
+import sys
+
+PARENT = "LAUNCHER_PARENT_PID"
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Tie this process to its parent, then become the command."""
+    parser = argparse.ArgumentParser(prog="launcher.tether")
+    parser.add_argument("--signal", default="TERM", choices=("TERM", "INT", "KILL"))
+    parser.add_argument("--user")
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args(arguments)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if given.user:
+        entry = pwd.getpwnam(given.user)
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+    # After the change of user, which clears it.
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.Signals[f"SIG{given.signal}"], 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    parent = os.environ.get(PARENT)
+    if parent is not None and int(parent) != os.getppid():
+        # It died before the tie was made, and will never send anything.
+        raise SystemExit(0)
+    os.environ[PARENT] = str(os.getpid())
+    os.execvp(given.command[0], given.command)  # noqa: S606 - the whole point, and no shell
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
