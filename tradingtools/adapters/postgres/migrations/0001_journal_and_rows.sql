@@ -266,6 +266,8 @@ create table fill (
     size_micros     bigint not null check (size_micros > 0),
     notional_micros bigint not null check (notional_micros >= 0),
     fee_micros      bigint not null check (fee_micros >= 0),
+    -- Sells: what the shares had cost, first in, first out.
+    cost_micros     bigint not null default 0 check (cost_micros >= 0),
     matched_at      timestamptz not null default clock_timestamp(),
     final_at        timestamptz,
     primary key (order_key, trade_id)
@@ -282,7 +284,10 @@ create table booking (
     fee_micros      bigint not null,
     realised_micros bigint not null,
     order_state     text not null,
+    reason          text not null default '',
+    order_filled_micros bigint not null,
     lot_shares_micros bigint not null,
+    lot_cost_micros bigint not null,
     booked_at       timestamptz not null default clock_timestamp()
 );
 create unique index booking_once on booking (order_key, kind, trade_id);

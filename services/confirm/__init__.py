@@ -1,0 +1,6 @@
+"""confirm: finds out what became of orders and books it.
+
+Reads order events (executor), orders by key (insiders-api), open orders (PostgreSQL). Writes fills,
+lots, bookings, and the ends of orders. May repeat: everything; a trade is booked once by its id.
+May lose: nothing; open orders are looked at until they are not open.
+"""

@@ -1,0 +1,76 @@
+"""Composition of confirm: adapters in, worker and servicer out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+from services.confirm import store
+from services.confirm.insiders import Insiders
+from services.confirm.server import ConfirmServicer
+from services.confirm.settings import Settings
+from services.confirm.worker import Confirm, load_bookings
+from tradingtools.adapters.insiders.client import open_client
+from tradingtools.adapters.postgres import lease
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import confirm_service_pb2 as pb
+from tradingtools.v1 import confirm_service_pb2_grpc as rpc
+from tradingtools.v1 import executor_service_pb2 as executor_pb
+from tradingtools.v1 import executor_service_pb2_grpc as executor_rpc
+
+SERVICE = "tradingtools.v1.ConfirmService"
+NAME = "confirm-0"
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run confirm until ``stop``. One at a time: the lease of partition 0."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            open_pool(settings.shared.database_url, name="confirm", size=6)
+        )
+        client = await stack.enter_async_context(
+            open_client(settings.insiders_url, settings.insiders_token)
+        )
+        channel = grpc_server.channel(settings.executor_target)
+        stack.push_async_callback(channel.close)
+        owned = await lease.acquire(pool, "confirm", 0, NAME)
+
+        async def load(after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
+            return await load_bookings(pool, after, limit)
+
+        last = (await store.fetch(pool, "last_booking"))[0]["seq"]
+        tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
+        worker = Confirm(pool, Insiders(client, settings.ask_timeout_ms), tail, settings)
+        server = await stack.enter_async_context(
+            grpc_server.serving(
+                settings.listen,
+                [SERVICE],
+                lambda s: rpc.add_ConfirmServiceServicer_to_server(ConfirmServicer(pool, tail), s),
+            )
+        )
+        await server.set_serving(True)
+        await until_stopped(
+            stop,
+            lease.keep(pool, owned),
+            worker.look_at_due(),
+            worker.tidy(),
+            _follow_events(worker, executor_rpc.ExecutorServiceStub(channel)),
+        )
+
+
+async def _follow_events(worker: Confirm, stub: Any) -> None:
+    async for response in streams.read(
+        "order events",
+        lambda c: stub.StreamOrderEvents(
+            executor_pb.StreamOrderEventsRequest(cursor=c, consumer=NAME)
+        ),
+        "",
+    ):
+        for event in response.events:
+            await worker.on_event(event)
+        if response.events:
+            # Acknowledged after the booking; a crash before it books again, by trade id, nothing.
+            await streams.acknowledge(stub, NAME, response.cursor)

@@ -1,0 +1,102 @@
+"""From what insiders-api tells of an order to bookings and to its end. Pure.
+
+Fills are cumulative and monotone: a trade is booked when it is first seen, made final or undone
+once, and never forgotten when a later answer leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from tradingtools.domain.order_states import FailedKind, OrderState
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
+
+
+class FillStatus(StrEnum):
+    """Where a booked fill stands."""
+
+    MATCHED = "MATCHED"
+    CONFIRMED = "CONFIRMED"
+    FAILED = "FAILED"
+
+
+class Action(Enum):
+    """What to do with one trade."""
+
+    BOOK = "MATCHED"
+    FINALISE = "CONFIRMED"
+    UNDO = "UNDONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action on one trade."""
+
+    action: Action
+    trade: VenueTrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How an order ends."""
+
+    state: OrderState
+    failed_kind: FailedKind | None = None
+    reason: Reason = Reason.NONE
+
+
+def steps(known: Mapping[str, FillStatus], order: VenueOrder) -> list[Step]:
+    """What is new in an answer.
+
+    Args:
+        known: fills that were booked, by trade id.
+        order: the answer.
+    """
+    found: list[Step] = []
+    for trade in order.trades:
+        status = known.get(trade.trade_id)
+        if status is None:
+            if trade.status is TradeStatus.FAILED or trade.size_micros == 0:
+                continue
+            found.append(Step(Action.BOOK, trade))
+            status = FillStatus.MATCHED
+        if status is FillStatus.MATCHED and trade.status is TradeStatus.CONFIRMED:
+            found.append(Step(Action.FINALISE, trade))
+        elif status is FillStatus.MATCHED and trade.status is TradeStatus.FAILED:
+            found.append(Step(Action.UNDO, trade))
+    return found
+
+
+def end(fills: Mapping[str, FillStatus], order: VenueOrder) -> End | None:
+    """How the order ends once the steps were taken; None while it is open.
+
+    Args:
+        fills: after the steps, by trade id.
+        order: the answer.
+    """
+    if not order.closed or FillStatus.MATCHED in fills.values():
+        return None
+    if FillStatus.CONFIRMED in fills.values():
+        return End(state=OrderState.CONFIRMED)
+    if fills:
+        return End(
+            state=OrderState.FAILED,
+            failed_kind=FailedKind.UNDONE,
+            reason=Reason.SETTLEMENT_FAILED,
+        )
+    return End(state=OrderState.FAILED, failed_kind=FailedKind.KILLED, reason=Reason.NOTHING_FILLED)
+
+
+def after(known: Mapping[str, FillStatus], taken: list[Step]) -> dict[str, FillStatus]:
+    """The fills once the steps were taken."""
+    result = dict(known)
+    for step in taken:
+        result[step.trade.trade_id] = {
+            Action.BOOK: FillStatus.MATCHED,
+            Action.FINALISE: FillStatus.CONFIRMED,
+            Action.UNDO: FillStatus.FAILED,
+        }[step.action]
+    return result

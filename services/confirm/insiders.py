@@ -1,0 +1,92 @@
+"""Questions to insiders-api, with answers in the words of the core."""
+
+from __future__ import annotations
+
+import structlog
+
+from services.confirm.core.fate import Look, standing
+from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
+from tradingtools.codec.insiders import (
+    Capabilities,
+    WireError,
+    parse_capabilities,
+    parse_error,
+    parse_order,
+)
+from tradingtools.domain.venue_order import VenueOrder
+
+_log = structlog.get_logger("confirm.insiders")
+
+NO_PROMISES = Capabilities(False, False, False, False, 0)
+
+
+class Insiders:
+    """Looks orders up and voids keys; a transport error is never a "not found".
+
+    Args:
+        client: of insiders-api.
+        timeout_ms: of one question.
+    """
+
+    def __init__(self, client: InsidersClient, timeout_ms: int) -> None:
+        self._client = client
+        self._timeout_ms = timeout_ms
+
+    async def capabilities(self) -> Capabilities | None:
+        """What insiders-api promises now; None when it does not say."""
+        try:
+            answer = await self._client.capabilities(self._timeout_ms)
+            return parse_capabilities(answer.body) if answer.status == 200 else None
+        except (NotSent, Unanswered, WireError) as error:
+            _log.warning("capabilities unknown", error=str(error))
+            return None
+
+    async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+        """Ask for a key."""
+        try:
+            answer = await self._client.order_by_key(order_key, self._timeout_ms)
+        except (NotSent, Unanswered) as error:
+            _log.warning("no answer by key", order=order_key, error=str(error))
+            return Look.NO_ANSWER, None
+        return self._judge(answer, order_key)
+
+    async def void(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+        """Ask that a key can never be used: VOIDED, FOUND (it was used) or NO_ANSWER."""
+        try:
+            answer = await self._client.void(order_key, self._timeout_ms)
+        except (NotSent, Unanswered) as error:
+            _log.warning("no answer to a void", order=order_key, error=str(error))
+            return Look.NO_ANSWER, None
+        error_code = parse_error(answer.body)
+        if answer.status == 409 and error_code is not None and error_code[0] == "KEY_USED":
+            # The order is asked for by its key, so that there is one way to read it.
+            return await self.look(order_key)
+        return self._judge(answer, order_key, voiding=True)
+
+    def _judge(
+        self, answer: Answer, order_key: str, *, voiding: bool = False
+    ) -> tuple[Look, VenueOrder | None]:
+        error = parse_error(answer.body)
+        code = error[0] if error is not None else ""
+        if answer.status == 404 and code == "ORDER_NOT_FOUND":
+            return Look.NOT_FOUND, None
+        if answer.status == 501 and code == "NOT_SUPPORTED":
+            return Look.NOT_SUPPORTED, None
+        if answer.status != 200:
+            return Look.NO_ANSWER, None
+        try:
+            order = parse_order(_as_order(answer.body) if voiding else answer.body)
+        except WireError as problem:
+            _log.warning("malformed answer by key", order=order_key, error=str(problem))
+            return Look.NO_ANSWER, None
+        if order.order_key != order_key:
+            return Look.NO_ANSWER, None
+        return standing(order), order
+
+
+def _as_order(body: bytes) -> bytes:
+    """A void's answer has only key and status; nothing was filled under a voided key."""
+    text = body.rstrip()
+    return (
+        text[:-1] + b',"closed":true}' if text.endswith(b"}") and b'"closed"' not in text else body
+    )

@@ -1,0 +1,119 @@
+-- name: lock_order
+select * from orders where order_key = %(order_key)s for update
+
+-- name: fills
+select trade_id, status, size_micros, notional_micros, fee_micros, cost_micros
+from fill where order_key = %(order_key)s
+
+-- name: make_lot
+insert into lot (follower_proxy, asset_id, origin, condition_id)
+values (%(follower_proxy)s, %(asset_id)s, %(origin)s, %(condition_id)s)
+on conflict do nothing
+
+-- name: lock_lot
+select * from lot
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+for update
+
+-- name: lot_entries
+select entry_seq, size_micros, cost_micros from lot_entry
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+  and size_micros > 0
+order by entry_seq
+
+-- name: add_entry
+insert into lot_entry (follower_proxy, asset_id, origin, order_key, trade_id, size_micros,
+                       cost_micros)
+values (%(follower_proxy)s, %(asset_id)s, %(origin)s, %(order_key)s, %(trade_id)s,
+        %(size_micros)s, %(cost_micros)s)
+
+-- name: set_entry
+update lot_entry set size_micros = %(size_micros)s, cost_micros = %(cost_micros)s
+where entry_seq = %(entry_seq)s
+
+-- name: entries_of_trade
+select entry_seq, size_micros, cost_micros from lot_entry
+where order_key = %(order_key)s and trade_id = %(trade_id)s and size_micros > 0
+
+-- name: move_lot
+update lot set
+    shares_micros = shares_micros + %(shares)s,
+    cost_micros = cost_micros + %(cost)s,
+    bought_size_micros = bought_size_micros + %(bought_size)s,
+    bought_notional_micros = bought_notional_micros + %(bought_notional)s,
+    sold_size_micros = sold_size_micros + %(sold_size)s,
+    sold_notional_micros = sold_notional_micros + %(sold_notional)s,
+    fee_micros = fee_micros + %(fee)s,
+    realised_micros = realised_micros + %(realised)s,
+    updated_at = clock_timestamp()
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+returning shares_micros, cost_micros
+
+-- name: add_fill
+insert into fill (order_key, trade_id, status, size_micros, notional_micros, fee_micros,
+                  cost_micros)
+values (%(order_key)s, %(trade_id)s, 'MATCHED', %(size_micros)s, %(notional_micros)s,
+        %(fee_micros)s, %(cost_micros)s)
+
+-- name: end_fill
+update fill set status = %(status)s, final_at = clock_timestamp()
+where order_key = %(order_key)s and trade_id = %(trade_id)s
+
+-- name: move_order
+update orders set
+    filled_size_micros = filled_size_micros + %(size)s,
+    filled_notional_micros = filled_notional_micros + %(notional)s,
+    fee_micros = fee_micros + %(fee)s
+where order_key = %(order_key)s
+returning filled_size_micros
+
+-- name: add_booking
+insert into booking (kind, order_key, trade_id, size_micros, notional_micros, fee_micros,
+                     realised_micros, order_state, reason, order_filled_micros,
+                     lot_shares_micros, lot_cost_micros)
+values (%(kind)s, %(order_key)s, %(trade_id)s, %(size_micros)s, %(notional_micros)s,
+        %(fee_micros)s, %(realised_micros)s, %(order_state)s, %(reason)s,
+        %(order_filled_micros)s, %(lot_shares_micros)s, %(lot_cost_micros)s)
+on conflict (order_key, kind, trade_id) do nothing
+
+-- name: postpone
+update orders set
+    next_check_at = clock_timestamp() + make_interval(secs => %(milliseconds)s / 1000.0),
+    not_found_count = %(not_found_count)s
+where order_key = %(order_key)s
+
+-- name: due
+-- Open orders that are to be looked at now.
+select order_key, state, epoch, not_after_ms, not_found_count, traceparent,
+       (extract(epoch from created_at) * 1000)::bigint as created_ms
+from orders
+where state in ('SUBMITTED', 'UNKNOWN')
+  and (next_check_at is null or next_check_at <= clock_timestamp())
+order by next_check_at nulls first
+limit %(limit)s
+
+-- name: leaseless
+-- SUBMITTING orders whose executor has not answered in time: fence them.
+select order_key, epoch from orders
+where state = 'SUBMITTING' and lease_until < clock_timestamp()
+
+-- name: unclosed
+-- Orders that have ended without their CLOSED booking.
+select o.order_key from orders o
+where o.state in ('CONFIRMED', 'FAILED', 'LOST')
+  and o.created_at > clock_timestamp() - interval '1 day'
+  and not exists (
+      select 1 from booking b where b.order_key = o.order_key and b.kind = 'CLOSED')
+limit 200
+
+-- name: last_booking
+select coalesce(max(fill_seq), 0) as seq from booking
+
+-- name: bookings_after
+select b.*, o.purpose, o.subscription_id, o.trigger_id, o.follower_proxy, o.condition_id,
+       o.asset_id, o.side, o.traceparent, o.size_micros as order_size_micros,
+       (extract(epoch from b.booked_at) * 1000000)::bigint * 1000 as booked_ns
+from booking b join orders o using (order_key)
+where b.fill_seq > %(after)s
+order by b.fill_seq
+limit %(limit)s

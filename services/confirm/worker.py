@@ -1,0 +1,280 @@
+"""Order events and due orders in, bookings out.
+
+Two ways lead to the same booking: the answer that came with the submission, at once, and the
+question by key, until the order has ended. Both may happen twice; a trade is booked by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import psycopg
+import structlog
+from opentelemetry import metrics
+
+from services.confirm import store
+from services.confirm.core import fate
+from services.confirm.core.fate import Act, Case, Look
+from services.confirm.insiders import NO_PROMISES, Insiders
+from services.confirm.settings import Settings
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.insiders import Capabilities, WireError, parse_order
+from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.runtime import telemetry
+from tradingtools.runtime.streams import PAGE, Tail
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as pb
+from tradingtools.v1 import executor_service_pb2 as executor_pb
+
+_log = structlog.get_logger("confirm")
+_meter = metrics.get_meter("tradingtools.confirm")
+_ends = _meter.create_counter("orders_ended", description="by state and reason")
+_RECHECK_MS = 200
+_FENCE_PAUSE_SECONDS = 1.0
+
+
+class Confirm:
+    """Books orders until they have ended.
+
+    Args:
+        pool: of the deciding database.
+        insiders: questions to insiders-api.
+        tail: of bookings.
+        settings: of the process.
+    """
+
+    def __init__(
+        self, pool: Pool, insiders: Insiders, tail: Tail[pb.FillEvent], settings: Settings
+    ) -> None:
+        self._pool = pool
+        self._insiders = insiders
+        self._tail = tail
+        self._settings = settings
+        self._capabilities: Capabilities = NO_PROMISES
+        self._writing = asyncio.Lock()
+        self._checks: dict[str, int] = {}
+        self._busy: set[str] = set()
+
+    async def on_event(self, event: executor_pb.OrderEvent) -> None:
+        """Book what the submission itself answered."""
+        with telemetry.span("confirm.event", event.traceparent, order=event.order_key):
+            if event.state == common.ORDER_STATE_FAILED:
+                await self._write(store.close(self._pool, event.order_key))
+            elif event.state == common.ORDER_STATE_SUBMITTED and event.answer:
+                try:
+                    order = parse_order(event.answer)
+                except WireError:
+                    # Judged when the executor took it; the question by key will tell.
+                    return
+                await self._book(event.order_key, order)
+
+    async def _book(self, order_key: str, order: VenueOrder) -> None:
+        still_open = await self._write(store.book(self._pool, order_key, order, time.time_ns()))
+        if still_open:
+            checks = self._checks.get(order_key, 0)
+            self._checks[order_key] = checks + 1
+            await store.execute(
+                self._pool,
+                "postpone",
+                order_key=order_key,
+                milliseconds=fate.pause_ms(checks) if checks else _RECHECK_MS,
+                not_found_count=0,
+            )
+        else:
+            self._checks.pop(order_key, None)
+
+    async def _write(self, work: Any) -> Any:
+        """One booking at a time, and each one published in the order of its commit."""
+        async with self._writing:
+            result = await work
+            await self.publish()
+            return result
+
+    async def publish(self) -> None:
+        """Hand every booking that is committed and not yet streamed to the readers."""
+        while True:
+            page = await load_bookings(self._pool, self._tail.last, PAGE)
+            for seq, fill in page:
+                self._tail.append(seq, fill)
+                if fill.kind == pb.FILL_KIND_CLOSED:
+                    _ends.add(1, {"state": fill.order_state, "reason": fill.reason})
+            if len(page) < PAGE:
+                return
+
+    async def look_at_due(self) -> None:
+        """Ask for open orders that are due, for ever."""
+        pause = self._settings.poll_ms / 1000
+        limit = asyncio.Semaphore(self._settings.parallel)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await asyncio.sleep(pause)
+                try:
+                    due = await store.fetch(self._pool, "due", limit=4 * self._settings.parallel)
+                except psycopg.OperationalError as error:
+                    _log.warning("cannot look for open orders", error=str(error))
+                    continue
+                for row in due:
+                    if row["order_key"] not in self._busy:
+                        self._busy.add(row["order_key"])
+                        group.create_task(self._look(dict(row), limit))
+
+    async def _look(self, row: dict[str, Any], limit: asyncio.Semaphore) -> None:
+        try:
+            async with limit:
+                if row["state"] == OrderState.SUBMITTED:
+                    await self._look_at_submitted(row)
+                else:
+                    await self._look_at_unknown(row)
+        except psycopg.OperationalError as error:
+            _log.warning("not booked; asked again", order=row["order_key"], error=str(error))
+        finally:
+            self._busy.discard(row["order_key"])
+
+    async def _look_at_submitted(self, row: dict[str, Any]) -> None:
+        look, order = await self._insiders.look(row["order_key"])
+        if look is Look.FOUND and order is not None:
+            await self._book(row["order_key"], order)
+        else:
+            # Accepted once, so it exists; whatever was answered now proves nothing.
+            await self._postpone(row, 0)
+
+    async def _look_at_unknown(self, row: dict[str, Any]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        case = Case(
+            not_after_ms=row["not_after_ms"],
+            not_found_count=row["not_found_count"],
+            unknown_since_ms=row["created_ms"],
+        )
+        look, order = await self._insiders.look(row["order_key"])
+        act = fate.after_look(case, look, self._capabilities, now_ms)
+        if act is Act.VOID:
+            look, order = await self._insiders.void(row["order_key"])
+            act = fate.after_void(case, look, now_ms)
+        await self._act(row, act, look, order, case, now_ms)
+
+    async def _act(
+        self,
+        row: dict[str, Any],
+        act: Act,
+        look: Look,
+        order: VenueOrder | None,
+        case: Case,
+        now_ms: int,
+    ) -> None:
+        if act is Act.WAIT:
+            past = now_ms > fate.horizon_ms(case, self._capabilities)
+            counted = case.not_found_count + (1 if look is Look.NOT_FOUND and past else 0)
+            await self._postpone(row, counted)
+            return
+        target = {
+            Act.BOOK: OrderState.SUBMITTED,
+            Act.GIVE_UP: OrderState.LOST,
+            Act.CALL: OrderState.DEAD,
+        }[act]
+        changed = await store.transition(
+            self._pool,
+            [
+                {
+                    "order_key": row["order_key"],
+                    "from_state": OrderState.UNKNOWN,
+                    "to_state": target,
+                    "expected_epoch": row["epoch"],
+                    "reason": fate.reason(act),
+                    "venue_order_id": order.order_id if order is not None else None,
+                }
+            ],
+        )
+        if not changed:
+            return
+        _log.warning("unresolved order settled", order=row["order_key"], state=target)
+        if act is Act.BOOK and order is not None:
+            await self._book(row["order_key"], order)
+        elif act is Act.GIVE_UP:
+            await self._write(store.close(self._pool, row["order_key"]))
+
+    async def _postpone(self, row: dict[str, Any], not_found_count: int) -> None:
+        checks = self._checks.get(row["order_key"], 0)
+        self._checks[row["order_key"]] = checks + 1
+        await store.execute(
+            self._pool,
+            "postpone",
+            order_key=row["order_key"],
+            milliseconds=max(fate.pause_ms(checks), fate.SPACING_MS if not_found_count else 0),
+            not_found_count=not_found_count,
+        )
+
+    async def tidy(self) -> None:
+        """Fence submissions without an answer, close what ended unseen, keep the promises fresh."""
+        while True:
+            try:
+                promised = await self._insiders.capabilities()
+                if promised is not None:
+                    self._capabilities = promised
+                await self._fence()
+                for row in await store.fetch(self._pool, "unclosed"):
+                    await self._write(store.close(self._pool, row["order_key"]))
+            except psycopg.OperationalError as error:
+                _log.warning("not tidied", error=str(error))
+            await asyncio.sleep(_FENCE_PAUSE_SECONDS)
+
+    async def _fence(self) -> None:
+        rows = await store.fetch(self._pool, "leaseless")
+        await store.transition(
+            self._pool,
+            [
+                {
+                    "order_key": row["order_key"],
+                    "from_state": OrderState.SUBMITTING,
+                    "to_state": OrderState.UNKNOWN,
+                    "expected_epoch": row["epoch"],
+                    "epoch": row["epoch"] + 1,
+                    "reason": Reason.UNANSWERED,
+                    "next_check_ms": 0,
+                }
+                for row in rows
+            ],
+        )
+
+
+_KINDS = {
+    "MATCHED": pb.FILL_KIND_MATCHED,
+    "CONFIRMED": pb.FILL_KIND_CONFIRMED,
+    "UNDONE": pb.FILL_KIND_UNDONE,
+    "CLOSED": pb.FILL_KIND_CLOSED,
+}
+
+
+async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
+    """Bookings after a cursor, oldest first, in their wire form."""
+    rows = await store.fetch(pool, "bookings_after", after=after, limit=limit)
+    return [(row["fill_seq"], _fill_event(row)) for row in rows]
+
+
+def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
+    return pb.FillEvent(
+        fill_seq=row["fill_seq"],
+        kind=_KINDS[row["kind"]],
+        order_key=row["order_key"],
+        purpose=common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}"),
+        subscription_id=row["subscription_id"] or "",
+        trigger_id=row["trigger_id"] or "",
+        follower_proxy=row["follower_proxy"],
+        condition_id=row["condition_id"],
+        asset_id=row["asset_id"],
+        side=common.Side.Value(f"SIDE_{row['side']}"),
+        size_micros=row["size_micros"],
+        notional_micros=row["notional_micros"],
+        fee_micros=row["fee_micros"],
+        order_state=common.OrderState.Value(f"ORDER_STATE_{row['order_state']}"),
+        lot_shares_micros=row["lot_shares_micros"],
+        lot_cost_micros=row["lot_cost_micros"],
+        booked_ns=row["booked_ns"],
+        traceparent=row["traceparent"],
+        reason=row["reason"],
+        order_filled_micros=row["order_filled_micros"],
+        order_size_micros=row["order_size_micros"],
+    )
