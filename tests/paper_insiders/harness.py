@@ -178,6 +178,7 @@ def environment(state_dir: Path, **settings: object) -> dict[str, str]:
 @asynccontextmanager
 async def served(state_dir: Path, **settings: object) -> AsyncIterator[Paper]:
     """The app in this process."""
+    _forget_ports(state_dir)
     stop = asyncio.Event()
     loaded = load(Settings, "insiders", environment(state_dir, **settings))
     assert isinstance(loaded.shared, SharedSettings)
@@ -194,8 +195,7 @@ async def served(state_dir: Path, **settings: object) -> AsyncIterator[Paper]:
 @asynccontextmanager
 async def process(state_dir: Path, **settings: object) -> AsyncIterator[Paper]:
     """The app as `python -m paper.insiders`, killed with -9 at the end."""
-    # A file of an earlier life would name ports where nobody listens any more.
-    forget_ports(state_dir)
+    _forget_ports(state_dir)
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("TT_")}
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -216,8 +216,8 @@ async def process(state_dir: Path, **settings: object) -> AsyncIterator[Paper]:
         await waiting
 
 
-def forget_ports(state_dir: Path) -> None:
-    """Remove the file with the ports."""
+def _forget_ports(state_dir: Path) -> None:
+    # The file of an earlier life names ports where nobody listens any more.
     (state_dir / PORTS_FILE).unlink(missing_ok=True)
 
 

@@ -22,15 +22,15 @@ async def test_each_combination(paper: Paper, a: bool, b: bool, c: bool, d: bool
     await paper.tell("PUT", "/capabilities", switches)
     told = (await paper.ask("GET", "/api/capabilities")).json
     assert told == {**switches, "longestProcessingMs": 5000}
-    await _repeat(paper, a)
+    first_id = await _repeat(paper, a)
     await _late(paper, b)
-    await _read(paper, c)
+    await _read(paper, c, first_id)
     await _void(paper, c, d)
     shared = (await paper.state())["ordersPerKey"]
     assert shared == ({} if a else {key("repeat"): 3})
 
 
-async def _repeat(paper: Paper, a: bool) -> None:
+async def _repeat(paper: Paper, a: bool) -> str:
     first = await paper.post("repeat")
     assert (first.status, first.json["status"]) == (200, "MATCHED")
     assert "Idempotent-Replay" not in first.headers
@@ -47,6 +47,7 @@ async def _repeat(paper: Paper, a: bool) -> None:
         assert again.json["orderId"] != first.json["orderId"]
         assert other.status == 200
         assert await paper.positions() == {ASSET: "31"}
+    return str(first.json["orderId"])
 
 
 async def _late(paper: Paper, b: bool) -> None:
@@ -57,10 +58,10 @@ async def _late(paper: Paper, b: bool) -> None:
     assert nonsense.code == ("INVALID_REQUEST" if b else None)
 
 
-async def _read(paper: Paper, c: bool) -> None:
+async def _read(paper: Paper, c: bool, first_id: str) -> None:
     found, missing = await paper.get("repeat"), await paper.get("nobody")
     if c:
-        assert (found.status, found.json["idempotencyKey"]) == (200, key("repeat"))
+        assert (found.status, found.json["orderId"]) == (200, first_id)
         assert (missing.status, missing.code) == (404, "ORDER_NOT_FOUND")
     else:
         assert (found.status, found.code) == (501, "NOT_SUPPORTED")

@@ -169,6 +169,39 @@ async def test_a_late_request_meets_void_and_deadline(paper: Paper) -> None:
     assert await orders(paper) == 1
 
 
+async def test_a_request_that_takes_longer_than_promised_is_given_up(tmp_path: Path) -> None:
+    async with served(tmp_path, longest_processing_ms=50) as paper:
+        await paper.put_book(book(asks={"0.5": "100"}))
+        await paper.fault("delay", ms=100, times=1)
+        slow = await paper.post("slow")
+        assert (slow.status, slow.code) == (504, "UPSTREAM")
+        assert (await paper.get("slow")).status == 404
+        assert (await paper.post("slow")).status == 200
+
+
+async def test_faults_and_books_outlive_the_process(tmp_path: Path) -> None:
+    async with served(tmp_path) as paper:
+        await paper.put_book(book(asks={"0.5": "100"}))
+        await paper.fault("status", times=2)
+        told = await paper.tell("GET", "/faults")
+    async with served(tmp_path) as paper:
+        assert await paper.tell("GET", "/faults") == told
+        assert [(await paper.post(n)).status for n in range(3)] == [500, 500, 200]
+
+
+async def test_it_stops_although_a_request_hangs(tmp_path: Path) -> None:
+    async with served(tmp_path) as paper:
+        await paper.fault("hang", path="get")
+        pending = asyncio.create_task(paper.get("x"))
+
+        async def arrived() -> bool:
+            return bool(await paper.journal())
+
+        await until(arrived)
+    with pytest.raises(aiohttp.ClientError):
+        await pending
+
+
 async def test_balance_lag_hides_shares_that_are_not_settled(tmp_path: Path) -> None:
     async with served(tmp_path, settle_delay_ms=600_000) as paper:
         await paper.put_book(book(asks={"0.5": "100"}, bids={"0.4": "100"}))
