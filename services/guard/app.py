@@ -1,0 +1,93 @@
+"""Composition of the guard: adapters in, worker and servicer out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import redis.asyncio as redis
+
+from services.guard.server import GuardServicer
+from services.guard.settings import Settings
+from services.guard.worker import Guard
+from tradingtools.adapters.postgres import lease
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.redis import control_feed
+from tradingtools.codec.marks import book_from_pb
+from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import bookfeed_service_pb2 as bookfeed_pb
+from tradingtools.v1 import bookfeed_service_pb2_grpc as bookfeed_rpc
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
+from tradingtools.v1 import guard_service_pb2_grpc as rpc
+
+SERVICE = "tradingtools.v1.GuardService"
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the guard until ``stop``."""
+    name = f"guard-{settings.partition}"
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            open_pool(settings.shared.database_url, name="guard", size=4)
+        )
+        bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
+        stack.push_async_callback(bus.aclose)
+        confirm = grpc_server.channel(settings.confirm_target)
+        bookfeed = grpc_server.channel(settings.bookfeed_target)
+        for channel in (confirm, bookfeed):
+            stack.push_async_callback(channel.close)
+        owned = await lease.acquire(pool, "guard", settings.partition, name)
+        tail = await claim_tail(pool, "guard", settings.partition)
+        guard = Guard(pool, owned, tail, settings)
+        await guard.recover()
+        server = await stack.enter_async_context(
+            grpc_server.serving(
+                settings.listen,
+                [SERVICE],
+                lambda s: rpc.add_GuardServiceServicer_to_server(GuardServicer(pool, tail), s),
+            )
+        )
+        await server.set_serving(True)
+        await until_stopped(
+            stop,
+            lease.keep(pool, owned),
+            _follow_marks(guard, bookfeed_rpc.BookfeedServiceStub(bookfeed)),
+            _follow_fills(guard, confirm_rpc.ConfirmServiceStub(confirm), name),
+            _follow_control(guard, bus, settings.poll_ms),
+            _look_at_closing(guard, settings.poll_ms),
+        )
+
+
+async def _follow_marks(guard: Guard, stub: Any) -> None:
+    async for response in streams.read(
+        "marks", lambda c: stub.StreamMarks(bookfeed_pb.StreamMarksRequest(cursor=c)), ""
+    ):
+        for mark in response.marks:
+            await guard.on_book(book_from_pb(mark))
+
+
+async def _follow_fills(guard: Guard, stub: Any, name: str) -> None:
+    async for response in streams.read(
+        "fills",
+        lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
+        "",
+    ):
+        for fill in response.fills:
+            await guard.on_fill(fill)
+        if response.fills:
+            await streams.acknowledge(stub, name, response.cursor)
+
+
+async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:
+    async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
+        await guard.refresh()
+
+
+async def _look_at_closing(guard: Guard, poll_ms: int) -> None:
+    while True:
+        await asyncio.sleep(poll_ms / 1000 / 4)
+        await guard.look_at_closing()

@@ -1,0 +1,60 @@
+"""The order of one slice of a trigger's exit. Pure: key and body are made of their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.guard.core.trigger import Exit
+from tradingtools.domain import ids
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text
+
+
+def exit_order(
+    row: Mapping[str, Any], sized: Exit, *, slice_number: int, not_after_ms: int
+) -> Order:
+    """The order for a slice.
+
+    Args:
+        row: of the trigger, with its subscription's follower ids.
+        sized: size and limit.
+        slice_number: from 0 within the arm's generation.
+        not_after_ms: its deadline.
+    """
+    copy_key = ids.guard_exit_key(row["id"], row["generation"], 0)
+    follower = Follower(
+        user_id=row["follower_user_id"],
+        wallet_id=row["follower_wallet_id"],
+        proxy=row["follower_proxy"],
+    )
+    return Order(
+        order_key=ids.order_key(copy_key, slice_number),
+        copy_key=copy_key,
+        ordinal=slice_number,
+        purpose=Purpose.GUARD_EXIT,
+        subscription_id=row["origin"],
+        subscription_version=row["subscription_version"],
+        trigger_id=row["id"],
+        follower=follower,
+        leader="",
+        leader_tx="",
+        condition_id=row["condition_id"],
+        asset_id=row["asset_id"],
+        side=Side.SELL,
+        size_micros=sized.size_micros,
+        limit_micros=sized.limit_micros,
+        time_in_force=TimeInForce.FAK,
+        not_after_ms=not_after_ms,
+        body=body_text(
+            follower=follower,
+            condition_id=row["condition_id"],
+            asset_id=row["asset_id"],
+            size_micros=sized.size_micros,
+            limit_micros=sized.limit_micros,
+            time_in_force=TimeInForce.FAK,
+            not_after_ms=not_after_ms,
+        ),
+        reserved_money_micros=0,
+        reserved_shares_micros=sized.size_micros,
+    )

@@ -1,0 +1,78 @@
+-- name: live_triggers
+-- Everything that may still fire or is closing.
+select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
+       version
+from trigger where status not in ('DONE', 'CANCELLED', 'RESOLVED')
+
+-- name: changed_triggers
+-- Triggers that the control surface has touched, whatever their state.
+select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
+       version
+from trigger
+where id in (select subject_id from control_change
+             where subject_kind = 'trigger' and seq > %(after)s)
+
+-- name: control_seq
+select coalesce(max(seq), 0) as seq from control_change
+
+-- name: held_lots
+select follower_proxy, asset_id, origin, shares_micros from lot where shares_micros > 0
+
+-- name: lock_trigger
+select t.*, s.follower_user_id, s.follower_wallet_id, s.version as subscription_version
+from trigger t join subscription s on s.id = t.origin
+where t.id = %(id)s
+for update of t
+
+-- name: lock_lot
+-- The lot under lock, with what is free of other exits.
+select l.shares_micros,
+       l.shares_micros - coalesce((
+           select sum(r.shares_micros) from reservation r join orders o using (order_key)
+           where r.released_at is null and r.follower_proxy = l.follower_proxy
+             and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin
+       ), 0)::bigint as free_micros
+from lot l
+where l.follower_proxy = %(follower_proxy)s and l.asset_id = %(asset_id)s
+  and l.origin = %(origin)s
+for update of l
+
+-- name: exit_order
+select state, failed_kind, reason, ordinal, copy_key from orders where order_key = %(order_key)s
+
+-- name: sold
+-- Shares that the exits of one arm generation have sold and that stand.
+select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros
+from orders where copy_key = %(copy_key)s
+
+-- name: move_trigger
+update trigger set
+    status = %(status)s,
+    generation = generation + %(generations)s,
+    slice = %(slice)s,
+    sold_micros = %(sold_micros)s,
+    order_key = %(order_key)s,
+    fired = coalesce(%(fired)s::jsonb, fired),
+    next_slice_at = clock_timestamp() + make_interval(secs => %(next_slice_ms)s / 1000.0),
+    version = version + 1,
+    updated_at = clock_timestamp()
+where id = %(id)s and version = %(version)s
+returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
+          version
+
+-- name: add_event
+insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)
+values (%(trigger_id)s, %(from_status)s, %(to_status)s, %(detail)s, %(order_key)s)
+
+-- name: closing
+-- Triggers whose exit has ended, and those whose next slice is due.
+select t.id from trigger t join orders o on o.order_key = t.order_key
+where t.status in ('TRIGGERED', 'CLOSING', 'NEEDS_CONFIRM')
+  and o.state in ('CONFIRMED', 'FAILED', 'LOST')
+  and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp())
+
+-- name: unresolved
+-- Triggers whose shown status does not say yet that the exit's outcome is (un)known.
+select t.id, o.state from trigger t join orders o on o.order_key = t.order_key
+where (t.status in ('TRIGGERED', 'CLOSING') and o.state in ('UNKNOWN', 'DEAD'))
+   or (t.status in ('TRIGGERED', 'NEEDS_CONFIRM') and o.state = 'SUBMITTED')

@@ -1,0 +1,45 @@
+"""GuardService: claimed exits to executors and operators."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import guard_service_pb2 as pb
+from tradingtools.v1 import guard_service_pb2_grpc as rpc
+
+STREAM = "exits"
+
+
+class GuardServicer(rpc.GuardServiceServicer):
+    """Serves one partition's exits."""
+
+    def __init__(self, pool: Pool, tail: Tail[common.OrderBatch]) -> None:
+        self._pool = pool
+        self._tail = tail
+
+    async def StreamExits(
+        self, request: pb.StreamExitsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[pb.StreamExitsResponse]:
+        """Exits after a cursor; see the contract."""
+        cursor = request.cursor
+        if not cursor and request.consumer:
+            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
+        async for after, batches in self._tail.follow(int(cursor or 0)):
+            yield pb.StreamExitsResponse(batches=batches, cursor=str(after))
+
+    async def Acknowledge(
+        self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> common.AcknowledgeResponse:
+        """Remember a reader's progress; see the contract."""
+        if not request.cursor.isdigit():
+            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
+        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
+        return common.AcknowledgeResponse()

@@ -1,0 +1,126 @@
+"""The guard's rows: each change of a trigger is one transaction with its history entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from services.guard.core.trigger import Trigger, TriggerType
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
+
+_QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+Connection = psycopg.AsyncConnection[DictRow]
+
+
+async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
+    """All rows of one named query."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_QUERIES[name], values)
+        return await cursor.fetchall()
+
+
+async def one(connection: Connection, name: str, **values: Any) -> DictRow | None:
+    """The row of one named query, or None."""
+    cursor = await connection.execute(_QUERIES[name], values)
+    return await cursor.fetchone()
+
+
+def trigger(row: Mapping[str, Any]) -> Trigger:
+    """A trigger from its row."""
+    return Trigger(
+        id=row["id"],
+        follower_proxy=row["follower_proxy"],
+        asset_id=row["asset_id"],
+        origin=row["origin"],
+        type=TriggerType(row["trigger_type"]),
+        price_micros=row["price_micros"],
+        size_micros=row["size_micros"],
+        status=TriggerStatus(row["status"]),
+        version=row["version"],
+    )
+
+
+@asynccontextmanager
+async def locked(
+    pool: Pool, trigger_id: str
+) -> AsyncIterator[tuple[Connection, DictRow, DictRow | None]]:
+    """A transaction that holds a trigger and then its lot (None: nothing was ever bought)."""
+    async with pool.connection() as connection, connection.transaction():
+        row = await one(connection, "lock_trigger", id=trigger_id)
+        if row is None:
+            raise LookupError(f"trigger {trigger_id} has no row")
+        lot = await one(
+            connection,
+            "lock_lot",
+            follower_proxy=row["follower_proxy"],
+            asset_id=row["asset_id"],
+            origin=row["origin"],
+        )
+        yield connection, row, lot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What happens to a trigger; None leaves a column as it is."""
+
+    status: TriggerStatus
+    detail: str
+    """For its history."""
+    rearmed: bool = False
+    """A new arm generation begins: slice, sold and order start afresh."""
+    slice_number: int | None = None
+    sold_micros: int | None = None
+    order_key: str | None = None
+    fired: Mapping[str, Any] | None = None
+    """The book that was seen."""
+    next_slice_ms: int | None = None
+    """Pause until the next slice; None: no slice is due."""
+
+
+async def move(connection: Connection, row: Mapping[str, Any], change: Change) -> Trigger:
+    """Change a locked trigger and note it in its history.
+
+    Raises:
+        ValueError: the transition is not in the table.
+        LookupError: the row changed although it was locked.
+    """
+    source = TriggerStatus(row["status"])
+    if source is not change.status and (source, change.status) not in TRANSITIONS:
+        raise ValueError(f"{source} -> {change.status} is no transition of a trigger")
+    kept = {"slice": 0, "sold_micros": 0, "order_key": ""} if change.rearmed else row
+    order_key = kept["order_key"] if change.order_key is None else change.order_key
+    moved = await one(
+        connection,
+        "move_trigger",
+        id=row["id"],
+        version=row["version"],
+        status=change.status,
+        generations=1 if change.rearmed else 0,
+        slice=kept["slice"] if change.slice_number is None else change.slice_number,
+        sold_micros=kept["sold_micros"] if change.sold_micros is None else change.sold_micros,
+        order_key=order_key,
+        fired=None if change.fired is None else json.dumps(change.fired),
+        next_slice_ms=change.next_slice_ms,
+    )
+    if moved is None:
+        raise LookupError(f"trigger {row['id']} changed under its lock")
+    await connection.execute(
+        _QUERIES["add_event"],
+        {
+            "trigger_id": row["id"],
+            "from_status": source,
+            "to_status": change.status,
+            "detail": change.detail,
+            "order_key": order_key,
+        },
+    )
+    return trigger(moved)
