@@ -1,0 +1,104 @@
+"""Composition of bookfeed: REST and sockets into the hub, the hub to the readers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack, aclosing
+
+import psycopg
+import psycopg_pool
+import redis.asyncio as redis
+import structlog
+
+from services.bookfeed.core.watching import Interest
+from services.bookfeed.fetcher import Fetcher
+from services.bookfeed.hub import Hub
+from services.bookfeed.server import BookfeedServicer
+from services.bookfeed.settings import Settings
+from services.bookfeed.sockets import Sockets
+from services.bookfeed.store import Store
+from tradingtools.adapters.polymarket.clob_api import ClobApi
+from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.adapters.polymarket.socket import check_url
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.redis import control_feed
+from tradingtools.runtime import grpc_server
+from tradingtools.runtime.process import Startup, until_stopped
+from tradingtools.v1 import bookfeed_service_pb2_grpc
+
+_SERVICE = "tradingtools.v1.BookfeedService"
+_POLL_MS = 1000
+_log = structlog.get_logger("bookfeed")
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop. Raises Startup when it cannot begin."""
+    _check(settings)
+    async with AsyncExitStack() as stack:
+        client = redis.Redis.from_url(settings.shared.redis_url, socket_timeout=5.0)
+        await stack.enter_async_context(aclosing(client))
+        pool = await stack.enter_async_context(
+            open_pool(settings.shared.database_url, name="bookfeed", size=2)
+        )
+        http = await stack.enter_async_context(
+            open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
+        )
+        store = Store(pool)
+        hub = Hub(stale_ms=settings.stale_ms, depth=settings.depth)
+        api = ClobApi(
+            Http(http, settings.clob_url, name="clob"), Http(http, settings.gamma_url, name="gamma")
+        )
+        interest = Interest(settings.linger_ms)
+        interest.hold(await store.watched())
+        fetcher = Fetcher(
+            api,
+            hub,
+            interest,
+            market_ttl_ms=settings.market_ttl_ms,
+            at_once=settings.api_connections,
+        )
+        sockets = Sockets(settings, hub, fetcher, interest)
+        servicer = BookfeedServicer(hub, fetcher, interest, sockets, store, secrets.token_hex(4))
+        server = await stack.enter_async_context(
+            grpc_server.serving(
+                settings.listen,
+                [_SERVICE],
+                lambda s: bookfeed_service_pb2_grpc.add_BookfeedServiceServicer_to_server(
+                    servicer, s
+                ),
+            )
+        )
+        await server.set_serving(True)
+        _log.info("serving", port=server.port)
+        await until_stopped(
+            stop, fetcher.run(), sockets.run(), _follow_database(store, interest, sockets, client)
+        )
+
+
+async def _follow_database(
+    store: Store, interest: Interest, sockets: Sockets, client: redis.Redis
+) -> None:
+    async for _ in control_feed.wake_ups(client, poll_ms=_POLL_MS):
+        try:
+            interest.hold(await store.watched())
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("held assets not refreshed", error=str(error))
+            continue
+        sockets.poke()
+
+
+def _check(settings: Settings) -> None:
+    for name, value in (
+        ("TT_DATABASE_URL", settings.shared.database_url),
+        ("TT_REDIS_URL", settings.shared.redis_url),
+    ):
+        if not value:
+            raise Startup(f"{name}: required and not set")
+    try:
+        check_url(settings.clob_ws_url)
+    except ValueError as error:
+        raise Startup(f"TT_BOOKFEED_CLOB_WS_URL: {error}") from None
+    for name, url in (("CLOB_URL", settings.clob_url), ("GAMMA_URL", settings.gamma_url)):
+        if not url.startswith(("http://", "https://")):
+            raise Startup(f"TT_BOOKFEED_{name}: is not an http:// or https:// URL")

@@ -1,0 +1,168 @@
+"""How far an asset's book may be trusted, from what was heard and when.
+
+A book is whole after a snapshot, over the socket or over REST, and stays so while every change
+since has arrived. It is in doubt when the venue's own best prices differ from ours or the book is
+crossed; then it has to be resynced: changes go on being collected while the answer is under way,
+and those the answer does not contain yet are applied to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from services.bookfeed.core.book import Book
+
+_COLLECTED_MAX = 5_000
+_RESYNC_PAUSE_MS = (0, 200, 500, 1_000, 2_000, 5_000, 15_000, 30_000)
+
+
+class Status(Enum):
+    """Whether a book may be traded on; names as in the contract."""
+
+    FRESH = "FRESH"
+    STALE = "STALE"
+    CROSSED = "CROSSED"
+    EMPTY = "EMPTY"
+
+
+class Change(NamedTuple):
+    """A level's new total, and the venue's best prices after it (None: not said)."""
+
+    is_bid: bool
+    price: int
+    size: int
+    best_bid: int | None
+    best_ask: int | None
+
+
+Levels = Sequence[tuple[int, int]]
+
+
+class Tracked:
+    """One asset. Times are milliseconds: ``book_ms`` of the venue, ``now_ms`` of our clock."""
+
+    __slots__ = (
+        "_collected",
+        "_heard_rest_ms",
+        "_mismatches",
+        "_resync_after_ms",
+        "book",
+        "book_ms",
+        "doubtful",
+        "on_socket",
+        "received_ns",
+        "reported",
+        "revision",
+    )
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.book_ms = 0
+        self.received_ns = 0
+        self.revision = 0
+        self.doubtful = False
+        """The book is known to be wrong somewhere."""
+        self.on_socket = False
+        """A snapshot came over the present connection, so changes keep the book whole."""
+        self.reported: Status | None = None
+        self._heard_rest_ms: int | None = None
+        self._collected: list[tuple[int, Sequence[Change]]] | None = None
+        self._mismatches = 0
+        self._resync_after_ms = 0
+
+    def snapshot(self, bids: Levels, asks: Levels, book_ms: int, received_ns: int) -> None:
+        """A whole book over the socket."""
+        self.book.replace(bids, asks)
+        self.on_socket = True
+        self.doubtful = self.book.crossed
+        if not self.doubtful:
+            self._mismatches = 0
+        self._moved(book_ms, received_ns)
+
+    def changes(self, changes: Sequence[Change], book_ms: int, received_ns: int) -> None:
+        """Changes of one message, in order; a doubt shows in `doubtful`."""
+        if self._collected is not None and len(self._collected) < _COLLECTED_MAX:
+            self._collected.append((book_ms, changes))
+        self._apply(changes)
+        self._moved(max(book_ms, self.book_ms), received_ns)
+
+    def disconnected(self) -> None:
+        """The connection is gone: what follows on the next one begins with a snapshot."""
+        self.on_socket = False
+        self._heard_rest_ms = None
+        self.revision += 1
+
+    def wants_resync(self, now_ms: int) -> bool:
+        """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
+        return self.doubtful and self._collected is None and now_ms >= self._resync_after_ms
+
+    def begin_resync(self, now_ms: int) -> None:
+        """REST is being asked; changes are collected until `end_resync`."""
+        self._collected = []
+        pause = _RESYNC_PAUSE_MS[min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)]
+        self._mismatches += 1
+        self._resync_after_ms = now_ms + pause
+
+    def end_resync(
+        self,
+        answer: tuple[Levels, Levels, int] | None,
+        *,
+        now_ms: int,
+        received_ns: int,
+    ) -> None:
+        """Take REST's answer (bids, asks, book_ms); None when there was none.
+
+        An answer that is older than a book we have no doubt about is left aside.
+        """
+        collected, self._collected = self._collected or [], None
+        if answer is None:
+            return
+        bids, asks, book_ms = answer
+        if self.on_socket and not self.doubtful and book_ms < self.book_ms:
+            return
+        self.book.replace(bids, asks)
+        self.doubtful = self.book.crossed
+        later = [(ms, changes) for ms, changes in collected if ms >= book_ms]
+        for _, changes in later:
+            self._apply(changes)
+        self._heard_rest_ms = now_ms
+        self._moved(max([book_ms, *(ms for ms, _ in later)]), received_ns)
+        if not self.doubtful and self._mismatches and not later:
+            # Quiet since: the pause before a next resync shrinks again, one step at a time.
+            self._mismatches -= 1
+
+    def status(self, now_ms: int, *, heard_ms: int | None, stale_ms: int) -> Status:
+        """Whether the book may be traded on.
+
+        Args:
+            now_ms: the present.
+            heard_ms: when anything was heard on the asset's connection; None: it is down.
+            stale_ms: how old that may be; also how long a book from REST alone counts as fresh.
+        """
+        socket_fresh = self.on_socket and heard_ms is not None and now_ms - heard_ms < stale_ms
+        rest_fresh = self._heard_rest_ms is not None and now_ms - self._heard_rest_ms < stale_ms
+        if not socket_fresh and not rest_fresh:
+            return Status.STALE
+        if self.book.crossed:
+            return Status.CROSSED
+        if self.doubtful:
+            return Status.STALE
+        return Status.EMPTY if self.book.empty else Status.FRESH
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        for change in changes:
+            self.book.change(is_bid=change.is_bid, price=change.price, size=change.size)
+        # Between two changes of one message the best prices may be those of neither state, so
+        # only the last one is held against the book.
+        last = changes[-1]
+        if self.book.crossed or not self.book.agrees(last.best_bid, last.best_ask):
+            self.doubtful = True
+
+    def _moved(self, book_ms: int, received_ns: int) -> None:
+        self.book_ms = book_ms
+        self.received_ns = received_ns
+        self.revision += 1

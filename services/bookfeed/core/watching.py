@@ -1,0 +1,80 @@
+"""Which assets are watched, and on which connection. Pure: sets in, differences out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one connection has to be told. ``shard`` may be one past the last: a new one."""
+
+    shard: int
+    subscribe: tuple[str, ...]
+    unsubscribe: tuple[str, ...]
+
+
+def plan(shards: Sequence[Collection[str]], wanted: Collection[str], size: int) -> list[Move]:
+    """Differences that make the shards hold exactly ``wanted``, none above ``size`` assets.
+
+    Assets stay where they are; free places are filled from the first shard on.
+    """
+    have = {asset for shard in shards for asset in shard}
+    new = sorted(set(wanted) - have)
+    moves = []
+    for number, shard in enumerate(shards):
+        gone = tuple(sorted(asset for asset in shard if asset not in wanted))
+        free = max(size - (len(shard) - len(gone)), 0)
+        fill, new = tuple(new[:free]), new[free:]
+        if fill or gone:
+            moves.append(Move(number, fill, gone))
+    number = len(shards)
+    while new:
+        fill, new = tuple(new[:size]), new[size:]
+        moves.append(Move(number, fill, ()))
+        number += 1
+    return moves
+
+
+class Interest:
+    """Who wants which asset: what is held, who streams, who asked lately."""
+
+    def __init__(self, linger_ms: int) -> None:
+        self._linger_ms = linger_ms
+        self._held: frozenset[str] = frozenset()
+        self._streamed: dict[str, int] = {}
+        self._asked_ms: dict[str, int] = {}
+
+    def hold(self, assets: Collection[str]) -> None:
+        """Assets with shares or live triggers, from the database."""
+        self._held = frozenset(assets)
+
+    def open_stream(self, assets: Collection[str]) -> None:
+        """A reader names assets for as long as its stream is open."""
+        for asset in assets:
+            self._streamed[asset] = self._streamed.get(asset, 0) + 1
+
+    def close_stream(self, assets: Collection[str]) -> None:
+        """The stream that named them is closed."""
+        for asset in assets:
+            left = self._streamed[asset] - 1
+            if left:
+                self._streamed[asset] = left
+            else:
+                del self._streamed[asset]
+
+    def ask(self, asset: str, now_ms: int) -> None:
+        """Somebody asked for the book once."""
+        self._asked_ms[asset] = now_ms
+
+    def wanted(self, now_ms: int) -> frozenset[str]:
+        """Every asset that is to be watched now."""
+        self._asked_ms = {
+            asset: at for asset, at in self._asked_ms.items() if now_ms - at < self._linger_ms
+        }
+        return self._held | _keys(self._streamed) | _keys(self._asked_ms)
+
+
+def _keys(mapping: Mapping[str, int]) -> frozenset[str]:
+    return frozenset(mapping)

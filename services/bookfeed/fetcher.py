@@ -1,0 +1,239 @@
+"""Fetches over REST what the socket does not say: markets, first books, books in doubt.
+
+Calls for one asset share one fetch; what the venue does not know is not asked again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from services.bookfeed import metrics
+from services.bookfeed.core.tracking import Levels, Status
+from services.bookfeed.core.watching import Interest
+from services.bookfeed.hub import Hub, now_ms
+from tradingtools.adapters.polymarket.clob_api import ClobApi
+from tradingtools.adapters.polymarket.market_channel import BookMessage
+from tradingtools.adapters.polymarket.markets import (
+    HIGHEST_FEE_RATE_MICROS,
+    ClobMarket,
+    GammaMarket,
+)
+from tradingtools.domain import errors
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+_UNKNOWN_MS = 5_000
+_RETRY_MS = 1_000
+_TICK_SECONDS = 0.1
+_UNKNOWN_MAX = 10_000
+_log = structlog.get_logger("bookfeed")
+
+
+class Fetcher:
+    """Asks REST; the answers go into the hub."""
+
+    def __init__(
+        self, api: ClobApi, hub: Hub, interest: Interest, *, market_ttl_ms: int, at_once: int
+    ) -> None:
+        self._api = api
+        self._hub = hub
+        self._interest = interest
+        self._ttl_ms = market_ttl_ms
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._due_ms: dict[str, int] = {}
+        self._unknown_ms: dict[str, int] = {}
+        self._slots = asyncio.Semaphore(at_once)
+
+    @property
+    def busy(self) -> set[str]:
+        """Assets that are being fetched."""
+        return set(self._under_way)
+
+    async def ensure(self, asset_id: str) -> None:
+        """Fetch book and market; concurrent calls for an asset share one fetch.
+
+        Raises:
+            NotFound: the venue knows no such asset.
+            Unavailable: the venue does not answer.
+        """
+        until = self._unknown_ms.get(asset_id, 0)
+        if now_ms() < until:
+            raise _unknown(asset_id)
+        task = self._under_way.get(asset_id)
+        if task is None:
+            task = asyncio.create_task(self._fetch(asset_id))
+            self._under_way[asset_id] = task
+            task.add_done_callback(lambda done: self._ended(asset_id, done))
+        # Shielded: one caller that gives up must not take the answer from the others.
+        await asyncio.shield(task)
+
+    def refresh_soon(self, asset_id: str) -> None:
+        """What is known of the asset's market may have changed."""
+        self._due_ms[asset_id] = 0
+
+    async def run(self) -> None:
+        """Keep every tracked asset's market known and every book in doubt resynced, for ever."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                now = now_ms()
+                for asset_id, tracked in self._hub.tracked.items():
+                    if self._due_ms.get(asset_id, 0) <= now and asset_id not in self._under_way:
+                        self._due_ms[asset_id] = now + self._ttl_ms
+                        group.create_task(self._warm(asset_id))
+                    if tracked.wants_resync(now):
+                        tracked.begin_resync(now)
+                        group.create_task(self._resync(asset_id))
+                self._hub.notice_statuses()
+                for gone in self._due_ms.keys() - self._hub.tracked.keys():
+                    del self._due_ms[gone]
+                await asyncio.sleep(_TICK_SECONDS)
+
+    def _ended(self, asset_id: str, done: asyncio.Task[None]) -> None:
+        self._under_way.pop(asset_id, None)
+        if not done.cancelled() and done.exception() is not None:
+            metrics.FETCHES.add(1, {"outcome": type(done.exception()).__name__})
+
+    async def _warm(self, asset_id: str) -> None:
+        try:
+            async with self._slots:
+                if self._hub.market(asset_id) is None:
+                    await self.ensure(asset_id)
+                else:
+                    await self._refresh(asset_id)
+        except errors.TradingError as error:
+            wait_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS
+            self._due_ms[asset_id] = now_ms() + wait_ms
+            _log.warning("market not known; trying again", asset=asset_id, error=str(error))
+
+    async def _fetch(self, asset_id: str) -> None:
+        book, gamma, condition = await asyncio.gather(
+            self._api.book(asset_id), self._gamma(asset_id), self._condition(asset_id)
+        )
+        known = _first(
+            book.condition_id if book else "",
+            condition if isinstance(condition, str) else "",
+            gamma.condition_id if gamma else "",
+        )
+        if known is None:
+            if isinstance(condition, errors.Unavailable):
+                raise condition
+            self._remember_unknown(asset_id)
+            raise _unknown(asset_id)
+        market = await self._api.market(known)
+        # Before anybody can look: what is tracked and not wanted is dropped.
+        self._interest.ask(asset_id, now_ms())
+        tracked = self._hub.track(asset_id)
+        answer = (book.bids, book.asks, book.book_ms) if book else ((), (), tracked.book_ms)
+        tracked.end_resync(answer, now_ms=now_ms(), received_ns=time.time_ns())
+        self._due_ms[asset_id] = now_ms() + self._ttl_ms
+        self._hub.set_market(asset_id, market_info(asset_id, known, market, gamma, book))
+        self._hub.changed(asset_id)
+        metrics.FETCHES.add(1, {"outcome": "found"})
+
+    async def _refresh(self, asset_id: str) -> None:
+        before = self._hub.market(asset_id)
+        if before is None:
+            return
+        market, gamma = await asyncio.gather(
+            self._api.market(before.condition_id), self._gamma(asset_id)
+        )
+        now = self._hub.market(asset_id)
+        if now is None:
+            return
+        fresh = market_info(asset_id, before.condition_id, market, gamma, None)
+        # REST without a book says nothing about closing; what the socket said stays said.
+        fresh.closed = now.closed or (gamma is not None and gamma.closed)
+        fresh.neg_risk = fresh.neg_risk or now.neg_risk
+        if now.HasField("payout_micros") and not fresh.HasField("payout_micros"):
+            fresh.payout_micros = now.payout_micros
+        if gamma is None:
+            fresh.title, fresh.category = now.title, now.category
+            fresh.outcome = fresh.outcome or now.outcome
+            if now.HasField("end_ms"):
+                fresh.end_ms = now.end_ms
+        self._hub.set_market(asset_id, fresh)
+
+    async def _resync(self, asset_id: str) -> None:
+        answer: tuple[Levels, Levels, int] | None = None
+        try:
+            async with self._slots:
+                book = await self._api.book(asset_id)
+            if book is None:
+                # No book any more: the market has closed, or is about to be said to have.
+                self.refresh_soon(asset_id)
+                answer = ((), (), 0)
+            else:
+                answer = (book.bids, book.asks, book.book_ms)
+        except errors.TradingError as error:
+            _log.warning("book in doubt not resynced", asset=asset_id, error=str(error))
+        tracked = self._hub.tracked.get(asset_id)
+        if tracked is None:
+            return
+        tracked.end_resync(answer, now_ms=now_ms(), received_ns=time.time_ns())
+        metrics.RESYNCS.add(1, {"outcome": "still in doubt" if tracked.doubtful else "good"})
+        self._hub.changed(asset_id)
+
+    async def _gamma(self, asset_id: str) -> GammaMarket | None:
+        # Title, category and end are worth having and not worth failing for.
+        try:
+            return await self._api.gamma(asset_id)
+        except errors.Unavailable:
+            return None
+
+    async def _condition(self, asset_id: str) -> str | errors.Unavailable | None:
+        # The book names the condition, too: this answer is needed only when there is no book.
+        try:
+            return await self._api.condition(asset_id)
+        except errors.Unavailable as error:
+            return error
+
+    def _remember_unknown(self, asset_id: str) -> None:
+        now = now_ms()
+        if len(self._unknown_ms) >= _UNKNOWN_MAX:
+            self._unknown_ms = {a: t for a, t in self._unknown_ms.items() if t > now}
+        if len(self._unknown_ms) < _UNKNOWN_MAX:
+            self._unknown_ms[asset_id] = now + _UNKNOWN_MS
+
+
+def market_info(
+    asset_id: str,
+    condition_id: str,
+    market: ClobMarket,
+    gamma: GammaMarket | None,
+    book: BookMessage | None,
+) -> pb.MarketInfo:
+    """What the answers say together; a fee that nobody says is the highest one."""
+    rate = market.fee_rate_micros
+    if rate is None and gamma is not None:
+        rate = gamma.fee_rate_micros
+    closed = gamma.closed if gamma is not None else book is None
+    outcome = market.outcomes.get(asset_id) or (gamma.outcomes.get(asset_id) if gamma else None)
+    return pb.MarketInfo(
+        asset_id=asset_id,
+        condition_id=condition_id,
+        tick_micros=(book.tick_micros if book else None) or market.tick_micros,
+        min_size_micros=(book.min_size_micros if book else None) or market.min_size_micros,
+        fee_rate_micros=HIGHEST_FEE_RATE_MICROS if rate is None else rate,
+        category=gamma.category if gamma else "other",
+        closed=closed,
+        payout_micros=gamma.payouts.get(asset_id) if gamma else None,
+        end_ms=gamma.end_ms if gamma else None,
+        title=gamma.title if gamma else "",
+        outcome=outcome or "",
+        neg_risk=bool(book.neg_risk) if book else (gamma.neg_risk if gamma else False),
+    )
+
+
+def _first(*texts: str) -> str | None:
+    return next((text for text in texts if text), None)
+
+
+def _unknown(asset_id: str) -> errors.NotFound:
+    return errors.NotFound(f"the venue knows no asset {asset_id}", kind="asset", id=asset_id)
+
+
+def usable(status: Status) -> bool:
+    """Whether a book with this status says anything about the present."""
+    return status in (Status.FRESH, Status.EMPTY)

@@ -1,0 +1,39 @@
+"""Settings of bookfeed: `TT_BOOKFEED_<FIELD>`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradingtools.runtime.settings import SharedSettings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Read once at start."""
+
+    shared: SharedSettings = field(default_factory=SharedSettings)
+    listen: str = setting("127.0.0.1:0")
+    """Address of the gRPC server, ``host:port``."""
+    clob_ws_url: str = setting("wss://ws-subscriptions-clob.polymarket.com/ws/market")
+    """The CLOB market channel."""
+    clob_url: str = setting("https://clob.polymarket.com")
+    """Base of the CLOB's REST."""
+    gamma_url: str = setting("https://gamma-api.polymarket.com")
+    """Base of Gamma's REST."""
+    shard: int = setting(300, minimum=1, maximum=500)
+    """Assets on one connection; the venue is said to bear about 500."""
+    stale_ms: int = setting(15_000, minimum=100, maximum=600_000)
+    """Without any message on its connection for so long, a book is stale. Pings go out every 10 s
+    or oftener, so a connection that lives is heard of."""
+    linger_ms: int = setting(300_000, minimum=100, maximum=86_400_000)
+    """How long an asset is watched after somebody asked for its book once."""
+    market_ttl_ms: int = setting(60_000, minimum=1_000, maximum=3_600_000)
+    """How old what is known of a market may get: tick, closing, resolution."""
+    depth: int = setting(100, minimum=1, maximum=1_000)
+    """Levels told of each side, the best ones; deeper ones would only cost."""
+    api_timeout_ms: int = setting(3_000, minimum=100, maximum=60_000)
+    """For each wait on REST."""
+    api_connections: int = setting(16, minimum=1, maximum=64)
+    """Requests to one host at once."""
+    frame_max_bytes: int = setting(1 << 23, minimum=1_024, maximum=1 << 26)
+    """A bigger frame ends its connection; a first answer holds the books of a whole shard."""
