@@ -1,0 +1,149 @@
+"""What a run consists of, as values: the settings that join the processes, and what is shown."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import replace
+
+import pytest
+
+from launcher.core import programs as core
+from launcher.core.followers import Bought, subscriptions, triggers
+from launcher.core.summary import hops, percentile, usdc
+from launcher.core.supervisor_config import Places, render
+
+PORTS = {name: 20_000 + offset for offset, name in enumerate(core.PORTS)}
+LAYOUT = core.Layout(
+    python="/venv/python",
+    directory="/state",
+    ports=PORTS,
+    embedded_postgres=True,
+    embedded_redis=True,
+    paper_insiders=True,
+    paper_venue=True,
+)
+PLACES = Places(
+    root="/root dir",
+    directory="/state",
+    logs="/state/logs",
+    socket="/state/100%.sock",
+    python="/venv/python",
+    as_root=True,
+)
+
+
+def _programs(layout: core.Layout, metrics_port: int = 0) -> list[core.Program]:
+    return core.programs(
+        layout,
+        postgres=(("postgres", "-D", "/state/a b"), "nobody"),
+        valkey=("valkey",),
+        envoy=("envoy",),
+        metrics_port=metrics_port,
+    )
+
+
+def test_every_target_is_where_its_process_listens() -> None:
+    settings = core.environment(LAYOUT, {}, token_digest="d")
+    assert settings["TT_ROUTER_INGEST_TARGET"] == settings["TT_INGEST_LISTEN"]
+    assert settings["TT_EXECUTOR_GUARD_TARGET"] == settings["TT_GUARD_LISTEN"]
+    assert settings["TT_INSIDERS_BOOKFEED_TARGET"] == settings["TT_BOOKFEED_LISTEN"]
+    listens = [value for name, value in settings.items() if name.endswith("_LISTEN")]
+    assert len(set(listens)) == len(core.ENGINE) + 1
+
+
+def test_the_environment_wins_and_targets_follow_it() -> None:
+    given = {"TT_INGEST_LISTEN": "127.0.0.1:7000", "TT_INGEST_RTDS_URL": "ws://elsewhere", "A": ""}
+    settings = core.environment(LAYOUT, given, token_digest="d")
+    assert settings["TT_ROUTER_INGEST_TARGET"] == "127.0.0.1:7000"
+    assert settings["TT_INGEST_RTDS_URL"] == "ws://elsewhere"
+
+
+def test_real_servers_are_left_alone() -> None:
+    real = replace(
+        LAYOUT,
+        embedded_postgres=False,
+        embedded_redis=False,
+        paper_insiders=False,
+        paper_venue=False,
+    )
+    given = {"TT_DATABASE_URL": "postgresql://db/x", "TT_CONTROL_TOKENS": "a:read:b"}
+    settings = core.environment(real, given, token_digest="d")
+    assert settings["TT_DATABASE_URL"] == "postgresql://db/x"
+    assert settings["TT_CONTROL_TOKENS"] == "a:read:b,launcher:manage:d"
+    assert not [name for name in settings if name.startswith(("TT_VENUE", "TT_INSIDERS"))]
+    assert "TT_INGEST_RTDS_URL" not in settings
+    assert [program.name for program in _programs(real)] == [*core.ENGINE, "envoy"]
+
+
+@pytest.mark.parametrize("given", ["7000", "host:", "host:x", "host:0", "host:70000"])
+def test_a_malformed_address_is_named(given: str) -> None:
+    with pytest.raises(core.AddressError, match="TT_GUARD_LISTEN"):
+        core.environment(LAYOUT, {"TT_GUARD_LISTEN": given}, token_digest="d")
+
+
+def test_the_supervisor_reads_what_was_written() -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_string(render(_programs(LAYOUT, metrics_port=9000), PLACES))
+    assert parser["unix_http_server"]["file"] == "/state/100%%.sock"
+    assert parser["group:stores"]["programs"] == "postgres,valkey"
+    priorities = [int(parser[f"group:{group}"]["priority"]) for group in core.GROUPS]
+    assert priorities == sorted(priorities)
+    postgres = parser["program:postgres"]
+    assert postgres["stopsignal"] == "INT"
+    assert "--user nobody" in postgres["command"]
+    assert "'/state/a b'" in postgres["command"]
+    metrics = {
+        parser[section]["environment"]
+        for section in parser.sections()
+        if parser.has_option(section, "environment")
+    }
+    assert len(metrics) == len(core.ENGINE) + 2, "each process has a metrics port of its own"
+
+
+def test_followers_differ_and_are_the_same_for_the_same_run() -> None:
+    bodies = list(subscriptions(("0xa", "0xb"), 5, "run"))
+    wallets = {body["follower"]["followerProxy"] for body in bodies}
+    assert len(wallets) == 10
+    assert bodies == list(subscriptions(("0xa", "0xb"), 5, "run"))
+    assert {next(iter(body["sizing"])) for body in bodies} == {"fixed", "ratio"}
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"),
+    [
+        (500_000, ["0.515", "0.48"]),
+        (993_000, ["0.953"]),  # no room above
+        (9_000, ["0.019"]),  # no room below
+    ],
+)
+def test_triggers_lie_around_the_fill_and_within_bounds(price: int, expected: list[str]) -> None:
+    bought = Bought(
+        subscription_id="s", wallet="w", condition_id="c", asset_id="1", price_micros=price
+    )
+    assert [body["triggerPrice"] for body in triggers(bought)] == expected
+
+
+def test_percentiles_are_nearest_rank() -> None:
+    assert [percentile(range(1, 101), p) for p in (50, 99)] == [50, 99]
+    assert percentile([7], 99) == 7
+
+
+def test_hops_skip_orders_without_both_instants() -> None:
+    row = dict.fromkeys(
+        (
+            "received_ns",
+            "routed_ns",
+            "claimed_ns",
+            "submitting_ns",
+            "first_byte_ns",
+            "answered_ns",
+            "confirmed_ns",
+        ),
+        0,
+    )
+    found = hops([row | {"received_ns": 1_000_000, "routed_ns": 3_500_000}, row])
+    assert [(hop.name, hop.p50_ms, hop.number) for hop in found] == [("decide", 2.5, 1)]
+
+
+def test_amounts_for_people() -> None:
+    assert [usdc(micros) for micros in (1_239_999, -5_000, 0)] == ["1.23", "-0.00", "0.00"]
