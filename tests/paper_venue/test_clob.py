@@ -246,3 +246,20 @@ async def test_a_malformed_request_drops_the_connection(tmp_path: Path, wrong: s
         await socket.send(wrong)
         with pytest.raises(websockets.ConnectionClosed):
             await receive(socket)
+
+
+async def test_each_change_starts_from_the_book_told_before(tmp_path: Path) -> None:
+    async with venue(tmp_path) as live, market(live, ASSET) as socket:
+        [book] = await snapshot(socket)
+        copy = Copy(book)
+        for price, ask in (("0.2", "0.3"), ("0.4", "0.5"), ("0.2", "0.3")):
+            pin = {
+                side: [{"price": p, "size": "7"}] for side, p in (("bids", price), ("asks", ask))
+            }
+            assert (await live.control.put(f"/books/{ASSET}", json=pin)).status_code == 200
+            rest = await live.get("/clob/book", token_id=ASSET)
+            while copy.hash != rest["hash"]:
+                for entry in (await message(socket, "price_change"))["price_changes"]:
+                    if entry["asset_id"] == ASSET:
+                        copy.apply(entry)
+            assert copy.sides == {"BUY": {price: "7"}, "SELL": {ask: "7"}}

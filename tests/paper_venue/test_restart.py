@@ -72,6 +72,16 @@ async def shown(live: Live, least: int) -> list[Any]:
     raise AssertionError(f"{len(found)} rows")
 
 
+async def indexed(live: Live) -> None:
+    """Wait until the indexer has caught up with what was played."""
+    for _ in range(500):
+        status = await live.get("/data/v2/status")
+        if status["data"]["indexer_lag_seconds"] == 0:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the indexer still lags")
+
+
 async def test_a_killed_process_goes_on_where_it_was(tmp_path: Path) -> None:
     with process(tmp_path) as running:
         async with clients(tmp_path / PORTS) as live:
@@ -172,6 +182,8 @@ async def test_laps_salt_anew_and_repeats_do_not_trade_anew(tmp_path: Path) -> N
                 assert state["transactions_played"] >= different
                 if repeat == "true":
                     assert state["transactions_played"] == 1
+                    await live.tell("/pause")
+                    await indexed(live)
                     assert len(await shown(live, 4)) == 4
                 if repeat == "false":
                     found = await shown(live, 12)

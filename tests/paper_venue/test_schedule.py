@@ -62,6 +62,7 @@ def test_books_move_before_their_trades_and_after_the_trade_before(
     played, moved = at(steps, Kind.ROW), at(steps, Kind.ANCHOR)
     assert moved.keys() == played.keys()
     assert all(moved[row] <= played[row] for row in played)
+    assert sum(played[row] - moved[row] == 600 for row in played) > len(played) // 2
     place = {(step.kind, step.row): index for index, step in enumerate(steps)}
     assert all(place[Kind.ANCHOR, row] < place[Kind.ROW, row] for row in played)
 
