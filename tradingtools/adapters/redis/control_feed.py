@@ -29,17 +29,27 @@ async def announce(client: redis.Redis, seq: int) -> None:
 
 async def wake_ups(client: redis.Redis, *, poll_ms: int) -> AsyncIterator[None]:
     """Yield after each announcement, and at least every ``poll_ms`` milliseconds."""
-    last = "$"
+    last = ""
     while True:
         try:
+            # Never "$" for the reads themselves: what comes between two of them would be missed.
+            last = last or await _present_end(client)
             answer: Any = await client.xread({STREAM: last}, block=poll_ms)
             if answer:
                 last = _newest_id(answer)
         except RedisError as error:
             _log.warning("no wake-ups; polling", error=str(error))
-            last = "$"
+            last = ""
             await asyncio.sleep(poll_ms / 1000)
         yield
+
+
+async def _present_end(client: redis.Redis) -> str:
+    newest: Any = await client.xrevrange(STREAM, count=1)
+    if not newest:
+        return "0-0"
+    entry = newest[0][0]
+    return entry.decode() if isinstance(entry, bytes) else str(entry)
 
 
 def _newest_id(answer: Any) -> str:

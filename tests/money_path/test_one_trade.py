@@ -1,0 +1,209 @@
+"""One leader trade through the money path, judged by the far side's journal."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+
+from tests.money_path.world import Scene, World, eventually, tx
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def path(running: World) -> Scene:
+    """A leader and an asset of this test alone, with a good book."""
+    scene = running.scene()
+    await scene.set_book({"0.50": "1000", "0.51": "1000"}, {"0.49": "1000", "0.48": "1000"})
+    return scene
+
+
+async def test_a_buy_is_copied_once_confirmed_and_reserved_nothing(path: Scene) -> None:
+    await path.subscribe(1)
+    leader_tx = tx()
+    path.put(path.trade(leader_tx=leader_tx, size="100", price="0.5"))
+    await path.settled(1)
+    (order,) = path.orders()
+    assert order["state"] == "CONFIRMED"
+    assert order["limit_micros"] == 510_000
+    # 10 USDC at 0.51, floored to two decimals.
+    assert order["size_micros"] == 19_600_000
+    assert order["filled_size_micros"] == 19_600_000
+    assert order["filled_notional_micros"] == 9_800_000
+    (posted,) = await path.posted()
+    assert posted["ledger"] is True
+    assert path.open_reservations() == []
+    lot = path.lot()
+    assert (lot["shares_micros"], lot["cost_micros"]) == (19_600_000, 9_800_000)
+    (decision,) = path.decisions()
+    assert decision["copied"]
+    assert decision["order_keys"] == [order["order_key"]]
+    assert order["received_ns"] < order["claimed_ns"] < order["first_byte_ns"]
+
+
+async def test_rows_of_one_transaction_become_parts_that_sum_to_the_whole(path: Scene) -> None:
+    await path.subscribe(1, sizing_mode="RATIO", sizing_micros=100_000)
+    leader_tx = tx()
+    first = path.trade(leader_tx=leader_tx, size="200", price="0.5")
+    second = path.trade(leader_tx=leader_tx, size="300", price="0.49")
+    path.put(first)
+    await path.settled(1)
+    path.put(first, second)
+    path.put(second, first)
+    await path.settled(2)
+    orders = path.orders()
+    assert [o["ordinal"] for o in orders] == [0, 1]
+    assert len({o["copy_key"] for o in orders}) == 1
+    assert len(await path.posted()) == 2
+    allowed = (200 * 500_000 + 300 * 490_000) // 10
+    spent = sum(o["size_micros"] * o["limit_micros"] // 1_000_000 for o in orders)
+    assert spent <= allowed
+    # What is missing is less than one step of size at the limit of each part.
+    assert allowed - spent < 2 * 10_000
+    (decision,) = path.decisions()
+    assert decision["leader_size_micros"] == 500_000_000
+    assert decision["order_keys"] == [o["order_key"] for o in orders]
+
+
+async def test_a_sell_follows_in_proportion_and_leaves_the_rest(path: Scene) -> None:
+    await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    path.put(path.trade("SELL", size="25", price="0.49", held="100"))
+    await path.settled(2)
+    sold = path.orders()[1]
+    assert sold["purpose"] == "COPY_EXIT"
+    assert sold["size_micros"] == 4_900_000 + 100_000, "a quarter, raised to the minimum of 5"
+    lot = path.lot()
+    assert lot["shares_micros"] == 19_600_000 - 5_000_000
+    # 5 of 19.6 shares that cost 9.8: 2.5; sold at 0.49.
+    assert lot["realised_micros"] == 5 * 490_000 - 2_500_000
+
+
+async def test_a_sell_right_after_the_buy_waits_for_the_entry_and_sells_all(path: Scene) -> None:
+    await path.subscribe(1)
+    path.put(
+        path.trade(size="100", price="0.5"),
+        path.trade("SELL", size="100", price="0.49", held="100"),
+    )
+    await path.settled(2)
+    lot = path.lot()
+    assert lot["shares_micros"] == 0
+    assert [d["copied"] for d in path.decisions()] == [True, True]
+
+
+async def test_every_skip_is_stored_with_its_reason_and_numbers(path: Scene) -> None:
+    paused = await path.subscribe(1, state="PAUSED")
+    poor = await path.subscribe(2, max_per_trade_micros=1_000_000)
+    small = await path.subscribe(3, sizing_micros=1_000_000)
+    capped = await path.subscribe(4, max_per_market_micros=0)
+    path.put(path.trade(size="100", price="0.5"))
+
+    async def decided() -> bool:
+        return len(path.decisions()) == 4
+
+    await eventually(decided)
+    reasons = {d["subscription_id"]: d["reason"] for d in path.decisions()}
+    assert reasons == {
+        paused: "PAUSED",
+        poor: "CAP_PER_TRADE",
+        small: "BELOW_MINIMUM",
+        capped: "CAP_PER_MARKET",
+    }
+    details = {d["subscription_id"]: d["detail"] for d in path.decisions()}
+    assert details[poor] == "1 USDC at 0.51 is 1.96 shares < minimum 5"
+    assert path.orders() == []
+
+
+async def test_a_price_that_ran_away_is_skipped_with_the_numbers(path: Scene) -> None:
+    await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.4"))
+
+    async def decided() -> bool:
+        return len(path.decisions()) == 1
+
+    await eventually(decided)
+    (decision,) = path.decisions()
+    assert (decision["reason"], decision["detail"]) == ("SLIPPAGE", "ask 0.5 > limit 0.41")
+
+
+async def test_two_subscriptions_of_a_wallet_copy_a_transaction_once(path: Scene) -> None:
+    first = await path.subscribe(1)
+    second = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    by_subscription = {d["subscription_id"]: d for d in path.decisions()}
+    assert by_subscription[first]["copied"]
+    assert by_subscription[second]["reason"] == "KEY_TAKEN"
+    assert first in by_subscription[second]["detail"]
+
+
+async def test_a_take_profit_sells_the_lot_at_what_it_fetches(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    trigger = await path.add_trigger(1, subscription, "TAKE_PROFIT", "0.6")
+    stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.3")
+    await path.set_book({"0.62": "1000"}, {"0.61": "10", "0.60": "1000"})
+    await path.settled(2)
+
+    async def done() -> bool:
+        return path.trigger_status(trigger) == "DONE"
+
+    await eventually(done)
+    sold = path.orders()[1]
+    assert (sold["purpose"], sold["trigger_id"]) == ("GUARD_EXIT", trigger)
+    assert sold["filled_size_micros"] == 19_600_000
+    assert sold["filled_notional_micros"] == 10 * 610_000 + 9_600_000 * 6 // 10
+
+    async def cancelled() -> bool:
+        return path.trigger_status(stop) == "CANCELLED"
+
+    await eventually(cancelled)
+    lot = path.lot()
+    assert lot["shares_micros"] == 0
+
+
+async def test_a_stop_loss_wins_over_a_take_profit_and_fires_once(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    # Without a bid both are suspended; the first bid then reaches both.
+    await path.set_book({"0.50": "1000"}, {})
+    profit = await path.add_trigger(1, subscription, "TAKE_PROFIT", "0.2")
+    stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.45")
+
+    async def suspended() -> bool:
+        return {path.trigger_status(stop), path.trigger_status(profit)} == {"SUSPENDED"}
+
+    await eventually(suspended)
+    for bid in ("0.40", "0.41", "0.40", "0.39"):
+        await path.set_book({"0.50": "1000"}, {bid: "1000"})
+    await path.settled(2)
+
+    async def over() -> bool:
+        return {path.trigger_status(stop), path.trigger_status(profit)} <= {"DONE", "CANCELLED"}
+
+    await eventually(over)
+    assert path.trigger_status(stop) == "DONE"
+    assert len([o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]) == 1
+    assert len(await path.posted()) == 2
+
+
+async def test_an_exit_that_fills_in_part_goes_on_in_slices(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.45")
+    await path.set_book({"0.50": "1000"}, {"0.40": "7"})
+    await path.settled(2)
+    await path.set_book({"0.50": "1000"}, {"0.40": "1000"})
+
+    async def done() -> bool:
+        return path.trigger_status(stop) == "DONE"
+
+    await eventually(done)
+    exits = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
+    assert sum(o["filled_size_micros"] for o in exits) == 19_600_000
+    assert [o["ordinal"] for o in exits] == list(range(len(exits)))
+    assert len(exits) >= 2

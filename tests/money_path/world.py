@@ -1,0 +1,406 @@
+"""The four processes of the money path on real stores, with a paper insiders-api behind them.
+
+The processes are real (kill -9 works); leader trades and books come from the test over real gRPC;
+what is judged is insiders-api's journal and the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import psycopg
+import redis.asyncio as redis
+from psycopg.rows import dict_row
+
+from launcher.embedded import free_port
+from tests.money_path import upstream as upstreams
+from tests.money_path.upstream import Upstream
+from tradingtools.adapters.redis import control_feed
+from tradingtools.domain.money import parse_exact
+from tradingtools.runtime import grpc_server
+from tradingtools.v1 import bookfeed_service_pb2 as books_pb
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
+from tradingtools.v1 import router_service_pb2 as router_pb
+from tradingtools.v1 import router_service_pb2_grpc as router_rpc
+
+SERVICES = ("router", "executor", "confirm", "guard")
+DEADLINE_SECONDS = 20.0
+
+
+def tx() -> str:
+    """A fresh transaction hash."""
+    return "0x" + secrets.token_hex(32)
+
+
+def micros(text: str) -> int:
+    """Decimal text as micros."""
+    return parse_exact(text)
+
+
+class World:
+    """One running money path."""
+
+    def __init__(
+        self, database_url: str, redis_url: str, upstream: Upstream, directory: Path
+    ) -> None:
+        self.upstream = upstream
+        self.directory = directory
+        self.database_url = database_url
+        self.ports = {name: free_port() for name in SERVICES}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "TT_DATABASE_URL": database_url,
+            "TT_REDIS_URL": redis_url,
+            "TT_ROUTER_INGEST_TARGET": f"127.0.0.1:{upstream.port}",
+            "TT_ROUTER_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
+            "TT_ROUTER_CONFIRM_TARGET": self.target("confirm"),
+            "TT_EXECUTOR_ROUTER_TARGET": self.target("router"),
+            "TT_EXECUTOR_GUARD_TARGET": self.target("guard"),
+            "TT_CONFIRM_EXECUTOR_TARGET": self.target("executor"),
+            "TT_GUARD_CONFIRM_TARGET": self.target("confirm"),
+            "TT_GUARD_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
+            "TT_INSIDERS_STATE_DIR": str(directory),
+            "TT_INSIDERS_PROBE_DATABASE_URL": database_url,
+            "TT_INSIDERS_SETTLE_DELAY_MS": "150",
+            "TT_INSIDERS_LONGEST_PROCESSING_MS": "500",
+            **{f"TT_{name.upper()}_LISTEN": self.target(name) for name in SERVICES},
+        }
+        self.control_url = ""
+        self.http = aiohttp.ClientSession()
+        self._bus = redis.Redis.from_url(redis_url)
+
+    def target(self, name: str) -> str:
+        """Where a service listens."""
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def start(self, name: str, **settings: str) -> None:
+        """Start a process."""
+        module = "paper.insiders" if name == "insiders" else f"services.{name}"
+        log = (self.directory / f"{name}.log").open("ab")
+        self._processes[name] = subprocess.Popen(
+            [sys.executable, "-m", module],
+            env={**self._environment, **settings},
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """End a process and wait for its end."""
+        process = self._processes.pop(name)
+        process.send_signal(number)
+        process.wait(timeout=15)
+
+    def freeze(self, name: str) -> None:
+        """Stop a process where it stands."""
+        self._processes[name].send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let it go on."""
+        self._processes[name].send_signal(signal.SIGCONT)
+
+    def exit_code(self, name: str) -> int:
+        """Wait for a process that ends by itself."""
+        return self._processes.pop(name).wait(timeout=15)
+
+    async def start_all(self, **insiders: str) -> None:
+        """Start everything and wait until it can be asked."""
+        self.start("insiders", **insiders)
+        await eventually(self._insiders_is_up)
+        ports = json.loads((self.directory / "insiders.ports.json").read_text())
+        self.control_url = f"http://127.0.0.1:{ports['control_port']}"
+        url = f"http://127.0.0.1:{ports['port']}"
+        self._environment["TT_EXECUTOR_INSIDERS_URL"] = url
+        self._environment["TT_CONFIRM_INSIDERS_URL"] = url
+        self._environment["TT_INSIDERS_PORT"] = str(ports["port"])
+        self._environment["TT_INSIDERS_CONTROL_PORT"] = str(ports["control_port"])
+        for name in SERVICES:
+            self.start(name)
+
+    async def _insiders_is_up(self) -> bool:
+        return (self.directory / "insiders.ports.json").exists()
+
+    async def close(self) -> None:
+        """End every process that is left."""
+        for name in list(self._processes):
+            self._processes[name].send_signal(signal.SIGCONT)
+            self.kill(name, signal.SIGTERM)
+        await self.http.close()
+        await self._bus.aclose()
+
+    async def control(self, method: str, path: str, body: object = None) -> Any:
+        """Talk to insiders-api's control port."""
+        async with self.http.request(method, self.control_url + path, json=body) as response:
+            text = await response.text()
+            assert response.status < 300, text
+            return json.loads(text) if text else None
+
+    async def journal(self) -> list[dict[str, Any]]:
+        """Orders that were POSTed, as insiders-api's journal has them."""
+        entries = (await self.control("GET", "/journal?after=0&limit=10000"))["entries"]
+        return [e for e in entries if e["path"] in ("/api/trade/buy", "/api/trade/sell")]
+
+    def sql(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Ask the database."""
+        with psycopg.connect(
+            self.database_url, autocommit=True, row_factory=dict_row
+        ) as connection:
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    async def announce(self, seq: int) -> None:
+        """Wake the indexes, as control does after a commit."""
+        await control_feed.announce(self._bus, seq)
+
+    def scene(self) -> Scene:
+        """A leader, an asset and followers that no other test has."""
+        return Scene(self)
+
+
+class Scene:
+    """One leader, one asset, and followers by number."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.leader = "0x" + secrets.token_hex(20)
+        self.asset = str(secrets.randbits(250) + 1)
+        self.condition = "0x" + secrets.token_hex(32)
+        self._wallets = secrets.token_hex(16)
+
+    def wallet(self, number: int) -> str:
+        """A follower's wallet."""
+        return f"0x{self._wallets}{number:08x}"
+
+    def put(self, *events: ingest_pb.LeaderTradeEvent) -> None:
+        """Let the routers see facts, in one message."""
+        self.world.upstream.put_trades(events)
+
+    async def posted(self) -> list[dict[str, Any]]:
+        """POSTs about this asset, as insiders-api's journal has them."""
+        return [e for e in await self.world.journal() if self.asset in e["body"]]
+
+    async def set_book(
+        self,
+        asks: Mapping[str, str],
+        bids: Mapping[str, str],
+        *,
+        tick: str = "0.01",
+        minimum: str = "5",
+        payout: str | None = None,
+    ) -> None:
+        """Set the book at insiders-api and at bookfeed alike, best first."""
+        book: dict[str, Any] = {
+            "asks": [{"price": p, "size": s} for p, s in asks.items()],
+            "bids": [{"price": p, "size": s} for p, s in bids.items()],
+        }
+        await self.world.control("PUT", f"/books/{self.asset}", book)
+        market = books_pb.MarketInfo(
+            asset_id=self.asset,
+            condition_id=self.condition,
+            tick_micros=micros(tick),
+            min_size_micros=micros(minimum),
+            category="other",
+            fee_rate_micros=50_000,
+        )
+        if payout is not None:
+            market.payout_micros = micros(payout)
+        self.world.upstream.put_mark(
+            books_pb.Mark(
+                asset_id=self.asset,
+                bids=[_level(p, s) for p, s in bids.items()],
+                asks=[_level(p, s) for p, s in asks.items()],
+                status=books_pb.BOOK_STATUS_FRESH if asks or bids else books_pb.BOOK_STATUS_EMPTY,
+                book_ms=time.time_ns() // 1_000_000,
+                received_ns=time.time_ns(),
+                market=market,
+            )
+        )
+
+    async def subscribe(self, number: int, **changes: object) -> str:
+        """Write a subscription as control does, and wait until the router knows it."""
+        fields: dict[str, object] = {
+            "id": "sub_" + secrets.token_hex(16),
+            "follower_user_id": f"user-{number}",
+            "follower_wallet_id": f"wallet-{number}",
+            "follower_proxy": self.wallet(number),
+            "leader": self.leader,
+            "state": "ACTIVE",
+            "version": 1,
+            "sizing_mode": "FIXED",
+            "sizing_micros": 10_000_000,
+            "max_slippage_micros": 30_000,
+            **changes,
+        }
+        seq = self.note_change("subscription", str(fields["id"]))
+        fields["changed_seq"] = seq
+        names = ", ".join(fields)
+        holes = ", ".join(["%s"] * len(fields))
+        self.world.sql(f"insert into subscription ({names}) values ({holes})", *fields.values())
+        await self.world.announce(seq)
+        await eventually(lambda: self._routed(str(fields["id"])))
+        return str(fields["id"])
+
+    async def _routed(self, subscription: str) -> bool:
+        fact = self.trade(size="1", price="0.5")
+        async with grpc_server.channel(self.world.target("router")) as channel:
+            stub: Any = router_rpc.RouterServiceStub(channel)
+            try:
+                answer = await stub.PreviewRoute(router_pb.PreviewRouteRequest(trade=fact))
+            except grpc.aio.AioRpcError:
+                return False
+        return subscription in {p.subscription_id for p in answer.previews}
+
+    def note_change(self, kind: str, subject: str) -> int:
+        """A control change, so that indexes look."""
+        rows = self.world.sql(
+            "insert into control_change (actor, source, action, subject_kind, subject_id,"
+            " previous_hash, hash) values ('test', 'test', 'test', %s, %s, '', '') returning seq",
+            kind,
+            subject,
+        )
+        return int(rows[0]["seq"])
+
+    def pause(self, subscription: str) -> None:
+        """Pause as control does: under the exclusive lock."""
+        with psycopg.connect(self.world.database_url) as connection:
+            connection.execute("select lock_control_exclusive()")
+            row = connection.execute(
+                "insert into control_change (actor, source, action, subject_kind, subject_id,"
+                " previous_hash, hash) values ('test', 'test', 'pause', 'subscription', %s, '', '')"
+                " returning seq",
+                (subscription,),
+            ).fetchone()
+            assert row is not None
+            connection.execute(
+                "update subscription set state = 'PAUSED', version = version + 1,"
+                " changed_seq = %s where id = %s",
+                (row[0], subscription),
+            )
+
+    async def add_trigger(
+        self, number: int, subscription: str, kind: str, price: str, size: str | None = None
+    ) -> str:
+        """Write a trigger as control does."""
+        trigger = "trg_" + secrets.token_hex(16)
+        held = self.world.sql(
+            "select 1 from lot where follower_proxy = %s and asset_id = %s and origin = %s"
+            " and shares_micros > 0",
+            self.wallet(number), self.asset, subscription,
+        )  # fmt: skip
+        self.world.sql(
+            "insert into trigger (id, follower_proxy, condition_id, asset_id, origin,"
+            " trigger_type, price_micros, size_micros, status)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            trigger, self.wallet(number), self.condition, self.asset, subscription, kind,
+            micros(price), None if size is None else micros(size), "ARMED" if held else "WAITING",
+        )  # fmt: skip
+        await self.world.announce(self.note_change("trigger", trigger))
+        return trigger
+
+    def trigger_status(self, trigger: str) -> str:
+        """Where a trigger stands."""
+        return str(self.world.sql("select status from trigger where id = %s", trigger)[0]["status"])
+
+    def orders(self) -> list[dict[str, Any]]:
+        """This asset's orders, oldest first."""
+        return self.world.sql(
+            "select * from orders where asset_id = %s order by journal_seq, order_key", self.asset
+        )
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """This asset's decisions, oldest first."""
+        return self.world.sql(
+            "select * from decision where asset_id = %s order by decided_at", self.asset
+        )
+
+    def open_reservations(self) -> list[dict[str, Any]]:
+        """What is still set aside for this asset."""
+        return self.world.sql(
+            "select * from reservation where released_at is null and asset_id = %s", self.asset
+        )
+
+    def lot(self) -> dict[str, Any]:
+        """The only lot of this asset."""
+        (lot,) = self.world.sql("select * from lot where asset_id = %s", self.asset)
+        return lot
+
+    async def settled(self, orders: int) -> None:
+        """Wait until so many orders exist and none is open."""
+
+        async def quiet() -> bool:
+            rows = self.orders()
+            opened = [r for r in rows if r["state"] not in ("CONFIRMED", "FAILED", "LOST", "DEAD")]
+            return len(rows) >= orders and not opened
+
+        await eventually(quiet)
+
+    def trade(
+        self,
+        side: str = "BUY",
+        *,
+        leader_tx: str | None = None,
+        size: str,
+        price: str,
+        count: int = 1,
+        held: str | None = None,
+        age_ms: int = 0,
+    ) -> ingest_pb.LeaderTradeEvent:
+        """A fact as ingest streams it, of a transaction of its own unless one is named."""
+        event = ingest_pb.LeaderTradeEvent(
+            leader_tx=leader_tx or tx(),
+            leader=self.leader,
+            asset_id=self.asset,
+            condition_id=self.condition,
+            side=common.SIDE_BUY if side == "BUY" else common.SIDE_SELL,
+            price_micros=micros(price),
+            price_text=price,
+            size_micros=micros(size),
+            count=count,
+            source=ingest_pb.TRADE_SOURCE_FEED,
+            traded_ms=time.time_ns() // 1_000_000 - age_ms,
+            received_ns=time.time_ns(),
+            title="Will it rain?",
+        )
+        if held is not None:
+            event.leader_held_before_micros = micros(held)
+        return event
+
+
+def _level(price: str, size: str) -> books_pb.BookLevel:
+    return books_pb.BookLevel(price_micros=micros(price), size_micros=micros(size))
+
+
+async def eventually(
+    holds: Callable[[], Awaitable[bool]], seconds: float = DEADLINE_SECONDS
+) -> None:
+    """Wait until something holds; fails when it does not within the bound."""
+    deadline = time.monotonic() + seconds
+    while not await holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def world(database_url: str, redis_url: str, directory: Path) -> AsyncIterator[World]:
+    """A world that is gone when the block ends."""
+    async with upstreams.serving() as upstream:
+        made = World(database_url, redis_url, upstream, directory)
+        try:
+            yield made
+        finally:
+            await made.close()
