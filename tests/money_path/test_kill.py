@@ -1,0 +1,145 @@
+"""kill -9 and frozen processes: the trade under way ends as one order or one recorded reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.money_path.world import SERVICES, Scene, World, eventually, world
+
+
+@pytest_asyncio.fixture
+async def path(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
+    """Processes of this test alone, a leader and a good book."""
+    async with world(database_url, redis_url, tmp_path) as made:
+        await made.start_all()
+        scene = made.scene()
+        await scene.set_book({"0.50": "100000"}, {"0.49": "100000"})
+        yield scene
+
+
+async def _judge(path: Scene, world_: World) -> None:
+    """The invariants that one asset's orders and the journal allow to check."""
+    rows = {o["order_key"]: o for o in path.orders()}
+    posted: dict[str, list[dict[str, object]]] = {}
+    for entry in await path.posted():
+        assert entry["ledger"] is True, "a byte left before SUBMITTING was durable"
+        posted.setdefault(str(entry["key"]), []).append(entry)
+    far = {o["idempotencyKey"]: o for o in (await world_.control("GET", "/state"))["orders"]}
+    assert set(posted) <= set(rows), "the far side was asked for an order that has no row"
+    for key, entries in posted.items():
+        assert len({e["bodySha256"] for e in entries}) == 1, "attempts differ"
+        assert entries[0]["bodySha256"] == rows[key]["body_hash"]
+    for key, row in rows.items():
+        if row["state"] == "CONFIRMED":
+            assert far[key]["filledSize"] == _text(row["filled_size_micros"])
+        elif row["failed_kind"] in ("UNSENT", "REJECTED") or row["state"] == "LOST":
+            assert key not in far, "given up, and yet it exists"
+    assert path.open_reservations() == []
+
+
+def _text(micros: int) -> str:
+    whole, part = divmod(micros, 1_000_000)
+    return f"{whole}.{part:06d}".rstrip("0").rstrip(".") if part else str(whole)
+
+
+@pytest.mark.parametrize("victim", SERVICES)
+async def test_each_process_killed_while_trades_stream(path: Scene, victim: str) -> None:
+    followers = 4
+    subscriptions = [await path.subscribe(n) for n in range(followers)]
+    for number in range(12):
+        path.put(path.trade(size="100", price="0.5"))
+        if number in (3, 7):
+            path.world.kill(victim)
+            path.world.start(victim)
+        await asyncio.sleep(0.05)
+    await path.settled(1)
+
+    async def decided() -> bool:
+        rows = path.decisions()
+        return len(rows) == 12 * followers and all(
+            o["state"] in ("CONFIRMED", "FAILED", "LOST") for o in path.orders()
+        )
+
+    await eventually(decided, 40)
+    await _judge(path, path.world)
+    for subscription in subscriptions:
+        mine = [d for d in path.decisions() if d["subscription_id"] == subscription]
+        assert len({d["leader_tx"] for d in mine}) == 12
+
+
+async def test_an_answer_that_never_comes_is_found_by_key_and_not_sent_again(path: Scene) -> None:
+    await path.subscribe(1)
+    await path.world.control(
+        "POST",
+        "/faults",
+        {"where": "after_accept", "kind": "reset", "times": 1, "path": "buy", "seed": 1},
+    )
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    (order,) = path.orders()
+    assert order["state"] == "CONFIRMED"
+    states = path.world.sql(
+        "select from_state, to_state from order_event where order_key = %s order by event_seq",
+        order["order_key"],
+    )
+    assert ("SUBMITTING", "UNKNOWN") in {(s["from_state"], s["to_state"]) for s in states}
+    assert len(await path.posted()) == 1
+    await _judge(path, path.world)
+
+
+async def test_a_request_that_never_arrived_is_given_up_with_its_reason(path: Scene) -> None:
+    await path.subscribe(1)
+    await path.world.control(
+        "POST",
+        "/faults",
+        {"where": "before_accept", "kind": "reset", "times": 1, "path": "buy", "seed": 1},
+    )
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    (order,) = path.orders()
+    assert (order["state"], order["reason"]) == ("LOST", "NEVER_ARRIVED")
+    await _judge(path, path.world)
+
+
+async def test_an_executor_that_slept_through_its_lease_sends_nothing(path: Scene) -> None:
+    await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    path.world.freeze("executor")
+    # Another owner takes the partition while it sleeps.
+    path.world.sql(
+        "update partition_lease set epoch = epoch + 1, owner = 'another',"
+        " expires_at = clock_timestamp() + interval '1 hour' where role = 'executor'"
+    )
+    path.put(path.trade(size="100", price="0.5"))
+    await asyncio.sleep(0.5)
+    path.world.thaw("executor")
+    assert path.world.exit_code("executor") == 1
+    assert len(await path.posted()) == 1
+
+
+async def test_a_pause_that_was_committed_is_followed_by_no_entry(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.world.kill("executor")
+    path.put(path.trade(size="100", price="0.5"))
+
+    async def claimed() -> bool:
+        return bool(path.world.sql("select 1 from journal where order_count > 0"))
+
+    await eventually(claimed)
+    path.pause(subscription)
+    path.world.start("executor")
+    await path.settled(1)
+    (order,) = path.orders()
+    assert (order["state"], order["failed_kind"], order["reason"]) == (
+        "FAILED",
+        "UNSENT",
+        "PAUSED",
+    )
+    assert await path.posted() == []
+    await _judge(path, path.world)
