@@ -1,8 +1,9 @@
 -- name: insert
 insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
-                     price_micros, size_micros, status)
+                     price_micros, size_micros, status, created_at, updated_at)
 values (%(id)s, %(wallet)s, %(condition_id)s, %(asset_id)s, %(origin)s, %(trigger_type)s,
-        %(price_micros)s, %(size_micros)s, %(status)s);
+        %(price_micros)s, %(size_micros)s, %(status)s,
+        statement_timestamp(), statement_timestamp());
 
 -- name: lot
 -- What the lot holds, kept as it is until the transaction ends.

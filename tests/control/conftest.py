@@ -1,0 +1,42 @@
+"""One real edge for all tests of this folder."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow, dict_row
+
+from launcher.embedded import create_database
+from tests.control.edge import RunningEdge, running_edge
+
+
+@pytest.fixture(scope="session")
+def edge(
+    postgres_server: str,
+    migrated_template: str,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningEdge]:
+    """Envoy, control, PostgreSQL and Valkey, all real, shared by the tests of this folder."""
+    database = create_database(postgres_server, template=migrated_template)
+    with running_edge(tmp_path_factory.mktemp("edge"), database, redis_url) as running:
+        yield running
+
+
+@pytest.fixture
+def database(edge: RunningEdge) -> Iterator[psycopg.Connection[DictRow]]:
+    """An autocommit connection to the edge's database."""
+    with psycopg.connect(edge.database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def wallet() -> Callable[[], str]:
+    """Makes wallets that no other test uses."""
+    return lambda: f"0x{next(_numbers):040x}"

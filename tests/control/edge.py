@@ -1,0 +1,116 @@
+"""A real edge for tests: Envoy before a real control process, on a database and a Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from launcher import envoy_config
+from launcher.embedded import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+MANAGE = "a1" * 32
+READ = "b2" * 32
+_START_SECONDS = 20.0
+
+
+def digest(token: str) -> str:
+    """What the settings hold of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+TOKENS = f"backend:manage:{digest(MANAGE)},viewer:read:{digest(READ)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningEdge:
+    """An edge that answers."""
+
+    url: str
+    port: int
+    control_port: int
+    internal_port: int
+    database_url: str
+    redis_url: str
+    log: Path
+    client: httpx.Client = field(repr=False)
+
+    def call(self, verb: str, path: str, token: str | None = MANAGE, **more: Any) -> httpx.Response:
+        """One request; the token goes along unless it is None."""
+        headers = dict(more.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.client.request(verb, path, headers=headers, **more)
+
+
+@contextmanager
+def running_edge(directory: Path, database_url: str, redis_url: str) -> Iterator[RunningEdge]:
+    """Start control and Envoy, wait until they answer, and end both by their ids."""
+    port, control_port, internal_port = free_port(), free_port(), free_port()
+    environment = {
+        **os.environ,
+        "TT_DATABASE_URL": database_url,
+        "TT_REDIS_URL": redis_url,
+        "TT_CONTROL_LISTEN": f"127.0.0.1:{control_port}",
+        "TT_CONTROL_INTERNAL_LISTEN": f"127.0.0.1:{internal_port}",
+        "TT_CONTROL_TOKENS": TOKENS,
+    }
+    edge = envoy_config.Edge(port=port, control_port=control_port, directory=directory)
+    commands = [
+        [sys.executable, "-m", "services.control"],
+        envoy_config.command(envoy_config.prepare(edge)),
+    ]
+    log = directory / "log"
+    url = f"http://127.0.0.1:{port}"
+    with (
+        log.open("wb") as output,
+        httpx.Client(base_url=url, timeout=15.0, trust_env=False) as client,
+    ):
+        children = [
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+            for command in commands
+        ]
+        try:
+            _wait_until_ready(client, children, log)
+            yield RunningEdge(
+                url=url,
+                port=port,
+                control_port=control_port,
+                internal_port=internal_port,
+                database_url=database_url,
+                redis_url=redis_url,
+                log=log,
+                client=client,
+            )
+        finally:
+            for child in children:
+                child.terminate()
+            for child in children:
+                child.wait(timeout=10)
+
+
+def _wait_until_ready(
+    client: httpx.Client, children: list[subprocess.Popen[bytes]], log: Path
+) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            if client.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        if time.monotonic() > deadline or any(child.poll() is not None for child in children):
+            raise AssertionError(f"the edge did not start: {log.read_text()[-2000:]}")
+        time.sleep(0.05)

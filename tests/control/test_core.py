@@ -1,0 +1,177 @@
+"""The pure decisions of control: tokens, seals, shapes, pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.control.contract import public_routes
+from services.control.core import paging
+from services.control.core.gate import find
+from services.control.core.identity import seal, unseal
+from services.control.core.shapes import Field, Kind, Shape, check_body, check_query
+from services.control.core.tokens import (
+    Caller,
+    Permission,
+    TokenError,
+    authenticate,
+    authorize,
+    parse_tokens,
+)
+from tests.control.edge import MANAGE, READ, TOKENS, digest
+from tradingtools.domain.errors import InvalidField, NotAllowed, TradingError, Unauthenticated
+
+PAUSE = "/tradingtools.v1.ControlService/PauseSubscription"
+READS = "/tradingtools.v1.ControlService/GetSubscription"
+SHAPE = Shape(
+    {
+        "name": Field(kind=Kind.STRING),
+        "count": Field(kind=Kind.INT32),
+        "version": Field(kind=Kind.INT64),
+        "on": Field(kind=Kind.BOOL),
+        "kind": Field(kind=Kind.ENUM, names=frozenset({"A", "B"})),
+        "inner": Field(kind=Kind.MESSAGE, shape=Shape({"name": Field(kind=Kind.STRING)})),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " , ",
+        "a:manage",
+        "a:manage:xyz",
+        "a:admin:" + "0" * 64,
+        "A:manage:" + "0" * 64,
+        f"a:manage:{digest('1')},a:read:{digest('2')}",
+        f"a:manage:{digest('1')},b:read:{digest('1')}",
+        ",".join(f"a{n}:manage:{digest(str(n))}" for n in range(3)),
+    ],
+)
+def test_a_malformed_list_of_tokens_is_refused(text: str) -> None:
+    with pytest.raises(TokenError) as refused:
+        parse_tokens(text)
+    assert "0" * 64 not in str(refused.value)
+
+
+def test_two_tokens_of_a_scope_are_active_at_once() -> None:
+    first, second = "11" * 32, "22" * 32
+    tokens = parse_tokens(f"old:manage:{digest(first)},new:manage:{digest(second)}")
+    assert authenticate(tokens, f"Bearer {first}") == Caller("old", Permission.MANAGE)
+    assert authenticate(tokens, f"bearer {second}") == Caller("new", Permission.MANAGE)
+
+
+def test_a_scope_reaches_so_far() -> None:
+    tokens = parse_tokens(TOKENS)
+    assert authorize(tokens, PAUSE, f"Bearer {MANAGE}").id == "backend"
+    assert authorize(tokens, READS, f"Bearer {READ}").id == "viewer"
+    with pytest.raises(NotAllowed):
+        authorize(tokens, PAUSE, f"Bearer {READ}")
+    with pytest.raises(NotAllowed):
+        authorize(tokens, "/tradingtools.v1.OperatorService/SetHalt", f"Bearer {MANAGE}")
+    with pytest.raises(Unauthenticated):
+        authorize(tokens, READS, "")
+
+
+def test_an_empty_token_is_none_even_when_its_digest_is_configured() -> None:
+    tokens = parse_tokens(f"a:manage:{digest('')}")
+    with pytest.raises(Unauthenticated):
+        authenticate(tokens, "Bearer ")
+
+
+def test_a_seal_opens_one_rpc_for_one_caller() -> None:
+    key, caller = b"k" * 32, Caller("backend", Permission.MANAGE)
+    sealed = seal(key, caller, PAUSE)
+    assert unseal(key, sealed, PAUSE) == caller
+    assert unseal(key, sealed, READS) is None
+    assert unseal(b"x" * 32, sealed, PAUSE) is None
+    assert unseal(key, sealed.replace("backend", "viewer"), PAUSE) is None
+    assert unseal(key, seal(key, Caller("v", Permission.READ), PAUSE).replace("read", "manage"),
+                  PAUSE) is None  # fmt: skip
+    assert unseal(key, "", PAUSE) is None
+    assert unseal(key, "a:b:é", PAUSE) is None
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(
+        list(SHAPE.fields)), inner), max_leaves=12))  # fmt: skip
+def test_any_json_is_either_right_or_refused_by_name(value: object) -> None:
+    """Whatever passes has only known fields of the right type."""
+    raw = json.dumps(value).encode()
+    try:
+        check_body(SHAPE, raw)
+    except TradingError:
+        return
+    assert isinstance(value, dict)
+    kinds = {"name": str, "count": int, "on": bool, "kind": str, "inner": dict}
+    for name, given_value in value.items():
+        if name != "version":
+            assert type(given_value) is kinds[name]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_either_right_or_refused(raw: bytes) -> None:
+    try:
+        check_body(SHAPE, raw)
+    except TradingError:
+        return
+    assert isinstance(json.loads(raw), dict)
+
+
+@given(st.text(max_size=80))
+def test_any_query_is_either_right_or_refused(query: str) -> None:
+    try:
+        check_query(SHAPE, query)
+    except TradingError:
+        return
+    assert all(part.split("=")[0] in SHAPE.fields for part in query.split("&") if part)
+
+
+@pytest.mark.parametrize(("value", "fits"), [
+    ("9223372036854775807", True), ("9223372036854775808", False), ("01", False), ("1e3", False),
+    (9223372036854775807, True), (9223372036854775808, False), (True, False), (1.0, False),
+])  # fmt: skip
+def test_a_version_may_be_sent_back_as_it_came(value: object, fits: bool) -> None:
+    raw = json.dumps({"version": value}).encode()
+    if fits:
+        check_body(SHAPE, raw)
+        return
+    with pytest.raises(InvalidField) as refused:
+        check_body(SHAPE, raw)
+    assert refused.value.metadata["field"] == "version"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/subscriptions/", "//subscriptions", "/subscriptions/x%2fpause", "/subscriptions//pause",
+     "subscriptions", "*", "", "/subscriptions/x/pause/", "/SUBSCRIPTIONS", "/subscriptions\u00e9"],
+)  # fmt: skip
+def test_a_path_is_matched_exactly_or_not_at_all(path: str) -> None:
+    assert all(find(public_routes(), verb, path) is None for verb in ("GET", "POST", "DELETE"))
+
+
+@given(
+    st.datetimes(
+        timezones=st.just(UTC), min_value=datetime(1970, 1, 1), max_value=datetime(9999, 1, 1)
+    ),
+    st.lists(st.from_regex("[!-~]{0,80}", fullmatch=True), max_size=4),
+)
+def test_a_page_token_comes_back_exactly(at: datetime, rest: list[str]) -> None:
+    token = paging.encode("list", at, *rest)
+    assert paging.decode("list", token, len(rest)) == (at, rest)
+    with pytest.raises(InvalidField):
+        paging.decode("another", token, len(rest))
+    with pytest.raises(InvalidField):
+        paging.decode("list", token, len(rest) + 1)
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_a_made_up_page_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidField):
+        paging.decode("list", token, 1)

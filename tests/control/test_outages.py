@@ -1,0 +1,139 @@
+"""What a client sees when a part is missing: one shape of error, nothing of our insides."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from launcher import embedded, envoy_config
+from tests.control.edge import ROOT, TOKENS, RunningEdge, running_edge
+from tests.control.requests import Database, create_subscription, error_of, subscription_body
+
+Wallet = Callable[[], str]
+
+
+def test_an_unexpected_error_gives_an_incident_and_nothing_else(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
+    database.execute("alter table decision rename to decision_away")
+    try:
+        response = edge.call("GET", path)
+    finally:
+        database.execute("alter table decision_away rename to decision")
+    status, reason, metadata = error_of(response)
+    assert (status, reason, set(metadata)) == (500, "INTERNAL", {"incident"})
+    assert response.json()["message"] == f"internal error, incident {metadata['incident']}"
+    assert re.fullmatch("[0-9a-f]{16}", metadata["incident"])
+    assert "decision" not in response.text
+    assert metadata["incident"] in edge.log.read_text()
+    assert edge.call("GET", path).status_code == 200
+
+
+def test_without_redis_changes_go_on_and_readiness_tells(
+    postgres_server: str, migrated_template: str, tmp_path: Path, wallet: Wallet
+) -> None:
+    database = embedded.create_database(postgres_server, template=migrated_template)
+    with embedded.temporary_valkey() as dying:
+        context = running_edge(tmp_path, database, dying)
+        edge = context.__enter__()
+    try:
+        response = edge.call("GET", "/ready", None)
+        status, reason, metadata = error_of(response)
+        assert (status, reason, metadata["dependency"]) == (503, "UNAVAILABLE", "redis")
+        assert response.headers["retry-after"] == "1"
+        assert edge.call("GET", "/health", None).status_code == 200
+        assert edge.call("POST", "/subscriptions", json=subscription_body(wallet())).is_success
+    finally:
+        context.__exit__(None, None, None)
+
+
+def test_without_postgresql_everything_else_says_so(
+    postgres_server: str, migrated_template: str, redis_url: str, tmp_path: Path, wallet: Wallet
+) -> None:
+    url = embedded.create_database(postgres_server, template=migrated_template)
+    name = url.rsplit("/", 1)[1]
+    with (
+        running_edge(tmp_path, url, redis_url) as edge,
+        psycopg.connect(postgres_server, autocommit=True) as server,
+    ):
+        server.execute(f"alter database {name} allow_connections false".encode())
+        server.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]
+        )
+        for verb, path, body in (
+            ("GET", "/ready", None),
+            ("GET", "/subscriptions?followerProxy=0x" + "ab" * 20, None),
+            ("POST", "/subscriptions", subscription_body(wallet())),
+        ):
+            response = edge.call(verb, path, json=body)
+            status, reason, metadata = error_of(response)
+            assert (status, reason, metadata["dependency"]) == (503, "UNAVAILABLE", "postgresql")
+            assert response.headers["retry-after"] == "1"
+        assert edge.call("GET", "/health", None).status_code == 200
+
+        server.execute(f"alter database {name} allow_connections true".encode())
+        deadline = time.monotonic() + 30
+        while edge.call("GET", "/ready", None).status_code != 200:
+            assert time.monotonic() < deadline, "it did not recover"
+            time.sleep(0.1)
+
+
+def test_without_control_the_edge_speaks_the_same_language(tmp_path: Path) -> None:
+    """Envoy alone: nothing is let through, and its own errors have the one shape."""
+    import httpx
+
+    port = embedded.free_port()
+    edge = envoy_config.Edge(port=port, control_port=embedded.free_port(), directory=tmp_path)
+    child = subprocess.Popen(
+        envoy_config.command(envoy_config.prepare(edge)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            assert time.monotonic() < deadline, "Envoy did not start"
+            try:
+                response = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
+                break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        assert error_of(response)[:2] == (503, "UNAVAILABLE")
+        assert response.headers["retry-after"] == "1"
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TT_CONTROL_TOKENS", "", "TT_CONTROL_TOKENS: required and not set"),
+        ("TT_CONTROL_TOKENS", "a:root:" + "0" * 64, "TT_CONTROL_TOKENS: entry 1: the scope"),
+        ("TT_CONTROL_IDENTITY_KEY", "abc", "TT_CONTROL_IDENTITY_KEY: has to be 64 hex digits"),
+        ("TT_DATABASE_URL", "", "TT_DATABASE_URL: required and not set"),
+        ("TT_CONTROL_POOL_SIZE", "1", "TT_CONTROL_POOL_SIZE: '1' is outside 2 to 64"),
+        ("TT_CONTROL_TOKEN", "x", "TT_CONTROL_TOKEN: no such setting"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, said: str) -> None:
+    environment = {
+        "TT_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x",
+        "TT_REDIS_URL": "redis://127.0.0.1:1/0",
+        "TT_CONTROL_TOKENS": TOKENS,
+    } | {name: value}
+    done = subprocess.run(
+        [sys.executable, "-m", "services.control"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"control: {said}")
+    assert done.stderr.count("\n") == 1

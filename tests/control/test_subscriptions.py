@@ -1,0 +1,328 @@
+"""Subscriptions over REST, through the real edge: every route, as a client sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.control.edge import MANAGE, READ, RunningEdge
+from tests.control.requests import (
+    Database,
+    count,
+    create_subscription,
+    error_of,
+    put_decision,
+    put_fill,
+    put_lot,
+    put_order,
+    subscription_body,
+)
+
+Wallet = Callable[[], str]
+
+
+def test_a_created_subscription_is_answered_whole(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    body = subscription_body(proxy.upper().replace("0X", "0x"), leader="0x" + "BE" * 20)
+
+    response = edge.call("POST", "/subscriptions", json=body)
+
+    assert response.status_code == 201
+    made = response.json()
+    assert made.pop("id").startswith("sub_")
+    assert made.pop("createdAt") == made.pop("updatedAt")
+    assert made == {
+        "follower": {
+            "followerUserId": "user-1",
+            "followerWalletId": "wallet-1",
+            "followerProxy": proxy,
+        },
+        "leader": "0x" + "be" * 20,
+        "state": "SUBSCRIPTION_STATE_ACTIVE",
+        "sizing": {"fixed": {"amount": "25"}},
+        "limits": {"maxPerTrade": "50", "maxSlippage": "0.02"},
+        "version": "1",
+    }
+    assert response.headers["content-type"] == "application/json"
+    assert not [name for name in response.headers if name.startswith(("grpc-", "x-envoy-"))]
+
+
+def test_statistics_are_live(edge: RunningEdge, database: Database, wallet: Wallet) -> None:
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    nothing = edge.call("GET", f"/subscriptions/{identifier}", READ).json()["statistics"]
+    assert nothing["leaderTrades"] == "0"
+    assert nothing["realised"] == "0"
+
+    put_lot(database, proxy, identifier)
+    put_decision(database, proxy, identifier)
+    put_decision(database, proxy, identifier, copied=True, reason="")
+    for state in ("CONFIRMED", "FAILED", "LOST", "UNKNOWN", "DEAD", "CLAIMED"):
+        put_order(database, proxy, identifier, state)
+
+    one = edge.call("GET", f"/subscriptions/{identifier}", READ).json()
+    assert one["statistics"] == {
+        "leaderTrades": "2",
+        "copied": "1",
+        "skipped": "1",
+        "ordersConfirmed": "1",
+        "ordersFailed": "2",
+        "ordersUnresolved": "2",
+        "bought": "20",
+        "sold": "5.5",
+        "fees": "0.12",
+        "realised": "-0.38",
+        "openCost": "20",
+    }
+    listed = edge.call("GET", "/subscriptions", READ, params={"followerProxy": proxy}).json()
+    assert listed == {"subscriptions": [one], "nextPageToken": ""}
+
+
+def test_a_list_is_paged_oldest_first(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    made = [create_subscription(edge, proxy)["id"] for _ in range(5)]
+
+    seen, token, pages = [], "", 0
+    while pages == 0 or token:
+        page = edge.call(
+            "GET",
+            "/subscriptions",
+            params={"followerProxy": proxy, "pageSize": 2, "pageToken": token},
+        ).json()
+        seen += [item["id"] for item in page["subscriptions"]]
+        token, pages = page["nextPageToken"], pages + 1
+
+    assert (seen, pages) == (made, 3)
+
+
+def test_a_page_token_of_another_list_is_refused(edge: RunningEdge, wallet: Wallet) -> None:
+    mine, other = wallet(), wallet()
+    for _ in range(2):
+        create_subscription(edge, mine)
+    query: dict[str, Any] = {"followerProxy": mine, "pageSize": 1}
+    token = edge.call("GET", "/subscriptions", params=query).json()["nextPageToken"]
+    assert token
+
+    for wrong in (
+        {"followerProxy": other, "pageToken": token},
+        {"followerProxy": mine, "pageToken": token[:-2] + "AA"},
+        {"followerProxy": mine, "pageToken": "!"},
+    ):
+        status, reason, metadata = error_of(edge.call("GET", "/subscriptions", params=wrong))
+        assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", "pageToken")
+
+
+def test_a_patch_tells_zero_from_absent(edge: RunningEdge, wallet: Wallet) -> None:
+    identifier = create_subscription(edge, wallet())["id"]
+    path = f"/subscriptions/{identifier}"
+
+    zero = edge.call("PATCH", path, json={"limits": {"maxPerTrade": "0", "maxAgeMs": 5000}})
+    assert zero.json()["limits"] == {"maxPerTrade": "0", "maxAgeMs": 5000}
+    assert zero.json()["sizing"] == {"fixed": {"amount": "25"}}
+    assert zero.json()["version"] == "2"
+
+    gone = edge.call("PATCH", path, json={"limits": {}, "sizing": {"ratio": {"ratio": "0.1"}}})
+    assert gone.json()["limits"] == {}
+    assert gone.json()["sizing"] == {"ratio": {"ratio": "0.1"}}
+    assert edge.call("GET", path).json()["limits"] == {}
+
+
+def test_a_patch_that_changes_nothing_leaves_the_version(edge: RunningEdge, wallet: Wallet) -> None:
+    identifier = create_subscription(edge, wallet())["id"]
+    same = edge.call(
+        "PATCH",
+        f"/subscriptions/{identifier}",
+        json={"limits": {"maxPerTrade": "50.00", "maxSlippage": "0.02"}},
+    )
+    assert (same.status_code, same.json()["version"]) == (200, "1")
+
+
+@pytest.mark.parametrize("version", [7, "7"])
+def test_a_patch_of_another_version_is_a_conflict(
+    edge: RunningEdge, wallet: Wallet, version: object
+) -> None:
+    identifier = create_subscription(edge, wallet())["id"]
+    path = f"/subscriptions/{identifier}"
+    refused = edge.call("PATCH", path, json={"limits": {}, "version": version})
+    assert error_of(refused) == (409, "CONFLICT", {"kind": "subscription", "id": identifier})
+    allowed = edge.call("PATCH", path, json={"limits": {}, "version": "1"})
+    assert (allowed.status_code, allowed.json()["version"]) == (200, "2")
+
+
+def test_pause_resume_and_delete_may_be_repeated(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    identifier = create_subscription(edge, wallet())["id"]
+    path = f"/subscriptions/{identifier}"
+    steps = [
+        ("POST", f"{path}/pause", "SUBSCRIPTION_STATE_PAUSED"),
+        ("POST", f"{path}/resume", "SUBSCRIPTION_STATE_ACTIVE"),
+        ("DELETE", path, "SUBSCRIPTION_STATE_DELETED"),
+    ]
+    for number, (verb, where, state) in enumerate(steps, start=2):
+        first, again = edge.call(verb, where), edge.call(verb, where)
+        assert (first.status_code, first.json()["state"]) == (200, state)
+        assert again.json() == first.json()
+        assert first.json()["version"] == str(number)
+    actions = database.execute(
+        "select action, actor, source, seq from control_change where subject_id = %s order by seq",
+        [identifier],
+    ).fetchall()
+    assert [row["action"] for row in actions] == ["create", "pause", "resume", "delete"]
+    assert {(row["actor"], row["source"]) for row in actions} == {("backend", "rest")}
+    row = database.execute(
+        "select changed_seq from subscription where id = %s", [identifier]
+    ).fetchone()
+    assert row is not None
+    assert row["changed_seq"] == actions[-1]["seq"]
+
+
+def test_a_deleted_subscription_is_not_changed_any_more(edge: RunningEdge, wallet: Wallet) -> None:
+    identifier = create_subscription(edge, wallet())["id"]
+    path = f"/subscriptions/{identifier}"
+    edge.call("DELETE", path)
+    for response in (
+        edge.call("PATCH", path, json={"limits": {}}),
+        edge.call("POST", f"{path}/pause"),
+        edge.call("POST", f"{path}/resume"),
+    ):
+        expected = {"kind": "subscription", "id": identifier, "state": "DELETED"}
+        assert error_of(response) == (400, "WRONG_STATE", expected)
+
+
+def test_the_same_create_twice_makes_one_row(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    body = subscription_body(wallet())
+    headers = {"Idempotency-Key": f"key-{body['follower']['followerProxy']}"}
+    before = count(database, "subscription")
+
+    first = edge.call("POST", "/subscriptions", json=body, headers=headers)
+    again = edge.call("POST", "/subscriptions", json=body, headers=headers)
+    other = edge.call("POST", "/subscriptions", json=body | {"limits": {}}, headers=headers)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert error_of(other) == (409, "REQUEST_ID_REUSED", {"field": "Idempotency-Key"})
+    assert count(database, "subscription") == before + 1
+
+
+def test_a_malformed_idempotency_key_is_refused(edge: RunningEdge, wallet: Wallet) -> None:
+    for key in ("two words", "x" * 129):
+        response = edge.call(
+            "POST",
+            "/subscriptions",
+            json=subscription_body(wallet()),
+            headers={"Idempotency-Key": key},
+        )
+        status, reason, metadata = error_of(response)
+        assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", "Idempotency-Key")
+
+
+def test_fills_are_paged_newest_first(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    order = put_order(database, proxy, identifier, "SUBMITTED")
+    exit_order = put_order(
+        database, proxy, identifier, "CONFIRMED", purpose="GUARD_EXIT", side="SELL", leader_tx="",
+        trigger_id="trg_" + "0" * 32,
+    )  # fmt: skip
+    put_fill(database, order, "t1", matched_at="2026-01-01T00:00:01Z")
+    put_fill(database, order, "t2", matched_at="2026-01-01T00:00:02Z", final_at="2026-01-02")
+    put_fill(database, order, "undone", status="FAILED", matched_at="2026-01-01T00:00:03Z")
+    put_fill(database, exit_order, "t3", matched_at="2026-01-01T00:00:02Z")
+
+    seen: list[dict[str, Any]] = []
+    token = ""
+    while not seen or token:
+        page = edge.call(
+            "GET", f"/subscriptions/{identifier}/fills", READ,
+            params={"pageSize": 1, "pageToken": token},
+        ).json()  # fmt: skip
+        seen += page["fills"]
+        token = page["nextPageToken"]
+
+    assert {fill["tradeId"] for fill in seen[:2]} == {"t2", "t3"}
+    assert [fill["tradeId"] for fill in seen[2:]] == ["t1"]
+    oldest = seen[2]
+    assert oldest.pop("leaderTx").startswith("0x")
+    assert oldest.pop("conditionId").startswith("0x")
+    assert oldest.pop("assetId")
+    assert oldest == {
+        "orderId": order,
+        "tradeId": "t1",
+        "side": "SIDE_BUY",
+        "size": "3",
+        "price": "0.333333",
+        "notional": "1",
+        "fee": "0.02",
+        "final": False,
+        "filledAt": "2026-01-01T00:00:01Z",
+        "triggerId": "",
+    }
+    by_trade = {fill["tradeId"]: fill for fill in seen}
+    assert by_trade["t2"]["final"] is True
+    assert by_trade["t3"]["triggerId"] == "trg_" + "0" * 32
+
+
+def test_decisions_tell_what_became_of_each_leader_trade(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    path = f"/subscriptions/{identifier}/decisions"
+    copied = put_decision(
+        database, proxy, identifier, copied=True, reason="", detail="", order_keys=["a" * 64],
+        decided_at="2026-01-01T00:00:02Z",
+    )  # fmt: skip
+    skipped = put_decision(database, proxy, identifier, decided_at="2026-01-01T00:00:01Z")
+
+    first = edge.call("GET", path, READ, params={"pageSize": 1}).json()
+    query = {"pageSize": 1, "pageToken": first["nextPageToken"]}
+    second = edge.call("GET", path, READ, params=query).json()
+    assert first["decisions"][0]["leaderTx"] == copied
+    assert first["decisions"][0]["orderIds"] == ["a" * 64]
+    assert (second["decisions"][0]["leaderTx"], second["nextPageToken"]) == (skipped, "")
+    assert second["decisions"][0]["reason"] == "TOO_OLD"
+    assert second["decisions"][0]["copied"] is False
+    assert second["decisions"][0]["leaderNotional"] == "0.75"
+
+    only = edge.call("GET", path, READ, params={"reason": "TOO_OLD"}).json()["decisions"]
+    assert [decision["leaderTx"] for decision in only] == [skipped]
+
+
+def test_a_large_page_passes_the_edge(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    """200 decisions with long details are more than the edge's buffers for requests."""
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    for _ in range(200):
+        put_decision(database, proxy, identifier, detail="x" * 900)
+    page = edge.call("GET", f"/subscriptions/{identifier}/decisions", params={"pageSize": 200})
+    assert len(page.json()["decisions"]) == 200
+    assert len(page.content) > 200_000
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("GET", "/subscriptions/{id}", None),
+        ("PATCH", "/subscriptions/{id}", {"limits": {}}),
+        ("DELETE", "/subscriptions/{id}", None),
+        ("POST", "/subscriptions/{id}/pause", None),
+        ("POST", "/subscriptions/{id}/resume", None),
+        ("GET", "/subscriptions/{id}/fills", None),
+        ("GET", "/subscriptions/{id}/decisions", None),
+    ],
+)
+def test_an_unknown_subscription_is_404(
+    edge: RunningEdge, verb: str, path: str, body: dict[str, Any] | None
+) -> None:
+    unknown = "sub_" + "0" * 32
+    response = edge.call(verb, path.replace("{id}", unknown), MANAGE, json=body)
+    assert error_of(response) == (404, "NOT_FOUND", {"kind": "subscription", "id": unknown})

@@ -1,0 +1,226 @@
+"""Triggers over REST, through the real edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.control.edge import READ, RunningEdge
+from tests.control.requests import (
+    ASSET,
+    CONDITION,
+    Database,
+    count,
+    create_subscription,
+    create_trigger,
+    error_of,
+    put_lot,
+    trigger_body,
+)
+
+Wallet = Callable[[], str]
+FIRED = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM", "DONE", "RESOLVED")
+
+
+def test_a_trigger_waits_while_its_lot_is_empty(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+
+    made = create_trigger(edge, proxy, subscription)
+
+    assert made.pop("id").startswith("trg_")
+    assert made.pop("createdAt") == made.pop("updatedAt")
+    assert made == {
+        "wallet": proxy,
+        "conditionId": CONDITION,
+        "assetId": ASSET,
+        "side": "sell",
+        "triggerType": "TRIGGER_TYPE_TAKE_PROFIT",
+        "triggerPrice": "0.75",
+        "size": "10.5",
+        "status": "TRIGGER_STATUS_WAITING",
+        "subscriptionId": subscription,
+        "version": "1",
+        "generation": 0,
+    }
+
+
+def test_a_trigger_of_a_held_lot_is_armed(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+    put_lot(database, proxy, subscription)
+    body = trigger_body(proxy, subscription)
+    del body["size"], body["side"]
+
+    made = edge.call("POST", "/triggers", json=body).json()
+
+    assert made["status"] == "TRIGGER_STATUS_ARMED"
+    assert "size" not in made
+    assert edge.call("GET", f"/triggers/{made['id']}", READ).json() == made
+    sold_out = wallet()
+    other = create_subscription(edge, sold_out)["id"]
+    put_lot(database, sold_out, other, shares_micros=0, cost_micros=0)
+    assert create_trigger(edge, sold_out, other)["status"] == "TRIGGER_STATUS_WAITING"
+
+
+def test_a_trigger_needs_a_subscription_of_its_wallet(edge: RunningEdge, wallet: Wallet) -> None:
+    mine, other = wallet(), wallet()
+    subscription = create_subscription(edge, mine)["id"]
+    for body in (
+        trigger_body(other, subscription),
+        trigger_body(mine, "sub_" + "0" * 32),
+    ):
+        status, reason, metadata = error_of(edge.call("POST", "/triggers", json=body))
+        assert (status, reason, metadata["kind"]) == (404, "NOT_FOUND", "subscription")
+
+
+def test_a_trigger_of_another_market_than_the_lot_is_refused(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+    put_lot(database, proxy, subscription)
+    body = trigger_body(proxy, subscription, conditionId="0x" + "dd" * 32)
+    status, reason, metadata = error_of(edge.call("POST", "/triggers", json=body))
+    assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", "conditionId")
+
+
+def test_a_trigger_is_changed_and_its_history_told(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    trigger = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"])
+    path = f"/triggers/{trigger['id']}"
+
+    changed = edge.call("PATCH", path, json={"triggerPrice": "0.8", "version": "1"}).json()
+    assert (changed["triggerPrice"], changed["size"], changed["version"]) == ("0.8", "10.5", "2")
+    same = edge.call("PATCH", path, json={"triggerPrice": "0.80"}).json()
+    assert same == changed
+    stale = edge.call("PATCH", path, json={"size": "1", "version": "1"})
+    assert error_of(stale) == (409, "CONFLICT", {"kind": "trigger", "id": trigger["id"]})
+    gone, again = edge.call("DELETE", path), edge.call("DELETE", path)
+    assert gone.json()["status"] == "TRIGGER_STATUS_CANCELLED"
+    assert again.json() == gone.json()
+
+    entries, token, pages = [], "", 0
+    while pages == 0 or token:
+        query = {"pageSize": 2, "pageToken": token}
+        page = edge.call("GET", f"{path}/history", READ, params=query).json()
+        entries += page["entries"]
+        token, pages = page["nextPageToken"], pages + 1
+    told = [(e["fromStatus"], e["toStatus"], e["detail"]) for e in entries]
+    assert pages == 2
+    assert told == [
+        ("TRIGGER_STATUS_UNSPECIFIED", "TRIGGER_STATUS_WAITING", "created"),
+        ("TRIGGER_STATUS_WAITING", "TRIGGER_STATUS_WAITING", "changed"),
+        ("TRIGGER_STATUS_WAITING", "TRIGGER_STATUS_CANCELLED", "deleted"),
+    ]
+    actions = database.execute(
+        "select action from control_change where subject_id = %s order by seq", [trigger["id"]]
+    ).fetchall()
+    assert [row["action"] for row in actions] == ["create", "update", "delete"]
+
+
+@pytest.mark.parametrize("status", FIRED)
+def test_a_fired_trigger_is_not_changed_any_more(
+    edge: RunningEdge, database: Database, wallet: Wallet, status: str
+) -> None:
+    proxy = wallet()
+    trigger = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"])["id"]
+    database.execute("update trigger set status = %s where id = %s", [status, trigger])
+    for response in (
+        edge.call("PATCH", f"/triggers/{trigger}", json={"triggerPrice": "0.8"}),
+        edge.call("DELETE", f"/triggers/{trigger}"),
+    ):
+        expected = {"kind": "trigger", "id": trigger, "state": status}
+        assert error_of(response) == (400, "WRONG_STATE", expected)
+
+
+@pytest.mark.parametrize("status", ["ARMED", "SUSPENDED"])
+def test_an_armed_trigger_may_be_changed_and_deleted(
+    edge: RunningEdge, database: Database, wallet: Wallet, status: str
+) -> None:
+    proxy = wallet()
+    trigger = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"])["id"]
+    database.execute("update trigger set status = %s where id = %s", [status, trigger])
+    changed = edge.call("PATCH", f"/triggers/{trigger}", json={"size": "2"}).json()
+    assert (changed["size"], changed["status"]) == ("2", f"TRIGGER_STATUS_{status}")
+    assert edge.call("DELETE", f"/triggers/{trigger}").status_code == 200
+
+
+def test_a_wallets_triggers_are_paged_oldest_first(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+    made = [create_trigger(edge, proxy, subscription)["id"] for _ in range(3)]
+    query: dict[str, Any] = {"wallet": proxy, "pageSize": 2}
+    first = edge.call("GET", "/triggers", READ, params=query).json()
+    query["pageToken"] = first["nextPageToken"]
+    second = edge.call("GET", "/triggers", READ, params=query).json()
+    assert [t["id"] for t in first["triggers"] + second["triggers"]] == made
+    assert second["nextPageToken"] == ""
+
+
+def test_the_same_create_twice_makes_one_trigger(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    body = trigger_body(proxy, create_subscription(edge, proxy)["id"])
+    headers = {"Idempotency-Key": f"key-{proxy}"}
+    before = count(database, "trigger")
+    first = edge.call("POST", "/triggers", json=body, headers=headers)
+    again = edge.call("POST", "/triggers", json=body, headers=headers)
+    other = edge.call("POST", "/triggers", json=body | {"size": "1"}, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert error_of(other)[:2] == (409, "REQUEST_ID_REUSED")
+    assert count(database, "trigger") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("triggerPrice", "0.0"),
+        ("triggerPrice", "1"),
+        ("triggerPrice", "0.1234567"),
+        ("triggerPrice", 0.5),
+        ("size", "0"),
+        ("size", "-1"),
+        ("side", "buy"),
+        ("assetId", "0123"),
+        ("assetId", "9" * 78),
+        ("conditionId", "0x12"),
+        ("triggerType", "TRIGGER_TYPE_UNSPECIFIED"),
+        ("triggerType", "TAKE_PROFIT"),
+        ("triggerType", 1),
+        ("subscriptionId", "sub_1"),
+        ("wallet", "0xzz"),
+    ],
+)
+def test_a_wrong_field_is_named(
+    edge: RunningEdge, wallet: Wallet, field: str, value: object
+) -> None:
+    body = trigger_body(wallet(), "sub_" + "0" * 32) | {field: value}
+    status, reason, metadata = error_of(edge.call("POST", "/triggers", json=body))
+    assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
+    assert metadata["expected"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("GET", "/triggers/{id}", None),
+        ("PATCH", "/triggers/{id}", {"size": "1"}),
+        ("DELETE", "/triggers/{id}", None),
+        ("GET", "/triggers/{id}/history", None),
+    ],
+)
+def test_an_unknown_trigger_is_404(
+    edge: RunningEdge, verb: str, path: str, body: dict[str, Any] | None
+) -> None:
+    unknown = "trg_" + "0" * 32
+    response = edge.call(verb, path.replace("{id}", unknown), json=body)
+    assert error_of(response) == (404, "NOT_FOUND", {"kind": "trigger", "id": unknown})
