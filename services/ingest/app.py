@@ -79,7 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             rejects.run(),
             leaders.run(catch_up, client),
             catch_up.run(),
-            *(feed.run(index) for index in range(settings.sockets)),
+            feed.run(),
         )
 
 

@@ -22,7 +22,7 @@ from tradingtools.domain.errors import TradingError
 from tradingtools.runtime import telemetry
 
 _ATTEMPTS = 3
-_ATTEMPT_PAUSE_SECONDS = 0.3
+_ATTEMPT_PAUSE_SECONDS = 0.1
 _RETRY_SECONDS = 2.0
 _GAP_SECONDS = 1.0
 _log = structlog.get_logger("ingest")
@@ -46,6 +46,8 @@ class CatchUp:
         self._rejects = rejects
         self._agenda = Agenda(poll_s=settings.poll_ms / 1000, recheck_s=settings.recheck_ms / 1000)
         self._known_ms: dict[str, int] = {}
+        self.surveyed = asyncio.Event()
+        """Everyone who was followed at the start has been asked about once."""
         self._changed = asyncio.Event()
         self._gap_at = float("-inf")
         self._slots = asyncio.Semaphore(settings.api_connections)
@@ -87,6 +89,7 @@ class CatchUp:
             if due:
                 await asyncio.gather(*(self._survey(leader) for leader in due))
                 continue
+            self.surveyed.set()
             try:
                 wait = self._agenda.next_s(time.monotonic())
                 await asyncio.wait_for(self._changed.wait(), wait)

@@ -30,6 +30,8 @@ from tradingtools.adapters.polymarket.trades import TOPIC, TYPES, TradeRow
 from tradingtools.runtime import telemetry
 
 _PING_SECONDS = 5.0
+_WAIT_SECONDS = 2.0
+_WAITING_MAX = 10_000
 _SUBSCRIBE = msgspec.json.encode(
     {
         "action": "subscribe",
@@ -48,7 +50,7 @@ class _Connection:
 
 
 class Feed:
-    """Reads the feed; `run` is one socket."""
+    """Reads the feed; `run` keeps every socket."""
 
     def __init__(
         self,
@@ -66,9 +68,25 @@ class Feed:
         self._rejects = rejects
         self._catch_up = catch_up
         self._connections = 0
+        self._waiting: list[tuple[int, str, TradeRow, int]] | None = []
 
-    async def run(self, index: int) -> None:
-        """Keep socket ``index`` (from 0) connected, for ever."""
+    async def run(self) -> None:
+        """Keep all sockets connected, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._begin())
+            for index in range(self._settings.sockets):
+                group.create_task(self._keep(index))
+
+    async def _begin(self) -> None:
+        # A leader's sell without his holding reads as "sold everything": so right after a start
+        # rows wait, for a moment, until it is known what leaders hold.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._catch_up.surveyed.wait(), _WAIT_SECONDS)
+        waiting, self._waiting = self._waiting or [], None
+        for number, kind, row, received_ns in waiting:
+            self._row(number, kind, row, received_ns)
+
+    async def _keep(self, index: int) -> None:
         life_s = self._settings.renew_ms / 1000
         first_life_s = life_s * (index + 1) / self._settings.sockets
         failures = 0
@@ -144,7 +162,10 @@ class Feed:
             metrics.FRAMES.add(1, {"kind": found.value})
             return
         metrics.FRAMES.add(1, {"kind": "leader"})
-        self._row(connection.number, *found, received_ns)
+        if self._waiting is not None and len(self._waiting) < _WAITING_MAX:
+            self._waiting.append((connection.number, *found, received_ns))
+        else:
+            self._row(connection.number, *found, received_ns)
 
     def _row(self, number: int, kind: str, row: TradeRow, received_ns: int) -> None:
         metrics.ROWS.add(1, {"source": "FEED"})

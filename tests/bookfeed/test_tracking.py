@@ -1,0 +1,148 @@
+"""How far a book may be trusted, from what was heard and when."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.bookfeed.core.book import ONE
+from services.bookfeed.core.tracking import Change, Status, Tracked
+
+BIDS, ASKS = [(400_000, 10), (390_000, 20)], [(420_000, 10), (430_000, 5)]
+
+
+def whole() -> Tracked:
+    tracked = Tracked()
+    tracked.snapshot(BIDS, ASKS, 100, 1)
+    return tracked
+
+
+def status(tracked: Tracked, now_ms: int = 1_000, heard_ms: int | None = 1_000) -> Status:
+    return tracked.status(now_ms, heard_ms=heard_ms, stale_ms=500)
+
+
+def bid(price: int, size: int, best_bid: int | None, best_ask: int | None = 420_000) -> Change:
+    return Change(True, price, size, best_bid, best_ask)
+
+
+def test_nothing_is_fresh_before_a_snapshot() -> None:
+    tracked = Tracked()
+    assert status(tracked) is Status.STALE
+    tracked.snapshot(BIDS, ASKS, 100, 1)
+    assert status(tracked) is Status.FRESH
+    tracked.snapshot([], [], 101, 2)
+    assert status(tracked) is Status.EMPTY
+
+
+def test_silence_and_a_lost_connection_make_it_stale() -> None:
+    tracked = whole()
+    assert status(tracked, 1_499) is Status.FRESH
+    assert status(tracked, 1_500) is Status.STALE
+    assert status(tracked, heard_ms=None) is Status.STALE
+    tracked.disconnected()
+    assert status(tracked) is Status.STALE
+
+
+def test_changes_keep_it_whole_while_the_best_prices_agree() -> None:
+    tracked = whole()
+    tracked.changes([bid(410_000, 7, 410_000)], 110, 2)
+    assert tracked.book.best_bid == 410_000
+    assert (tracked.book_ms, tracked.received_ns) == (110, 2)
+    assert status(tracked) is Status.FRESH
+    assert not tracked.wants_resync(1_000)
+
+
+def test_a_different_best_price_is_a_doubt_and_wants_a_resync() -> None:
+    tracked = whole()
+    tracked.changes([bid(395_000, 7, 405_000)], 110, 2)
+    assert status(tracked) is Status.STALE
+    assert tracked.wants_resync(1_000)
+
+
+def test_only_the_last_change_of_a_message_is_held_against_the_book() -> None:
+    tracked = whole()
+    tracked.changes([bid(410_000, 7, 405_000), bid(405_000, 7, 410_000)], 110, 2)
+    assert status(tracked) is Status.FRESH
+
+
+def test_a_crossed_book_says_so_and_wants_a_resync() -> None:
+    tracked = whole()
+    tracked.changes([bid(420_000, 7, None, None)], 110, 2)
+    assert status(tracked) is Status.CROSSED
+    assert tracked.wants_resync(1_000)
+
+
+def test_a_resync_takes_the_answer_and_what_came_after_it() -> None:
+    tracked = whole()
+    tracked.changes([bid(395_000, 7, 405_000)], 110, 2)
+    tracked.begin_resync(1_000)
+    assert not tracked.wants_resync(9_000), "one at a time"
+    tracked.changes([bid(405_000, 0, 400_000)], 120, 3)  # older than the answer
+    tracked.changes([bid(406_000, 9, 406_000)], 140, 4)  # younger
+    answer = ([(405_000, 1), (400_000, 10)], [(420_000, 10)], 130)
+    tracked.end_resync(answer, now_ms=1_100, received_ns=5)
+    assert tracked.book.bids(9) == [(406_000, 9), (405_000, 1), (400_000, 10)]
+    assert tracked.book.asks(9) == [(420_000, 10)]
+    assert status(tracked) is Status.FRESH
+    assert tracked.book_ms == 140
+
+
+def test_a_resync_without_an_answer_leaves_the_doubt() -> None:
+    tracked = whole()
+    tracked.changes([bid(395_000, 7, 405_000)], 110, 2)
+    tracked.begin_resync(1_000)
+    tracked.end_resync(None, now_ms=1_050, received_ns=3)
+    assert status(tracked) is Status.STALE
+    assert not tracked.wants_resync(1_050)
+    assert tracked.wants_resync(1_200)
+
+
+def test_a_book_that_never_agrees_is_asked_for_ever_more_seldom() -> None:
+    tracked = whole()
+    asked, now_ms = 0, 0
+    while now_ms < 120_000:
+        tracked.changes([bid(395_000, 7, 405_000)], 110, 2)
+        if tracked.wants_resync(now_ms):
+            asked += 1
+            tracked.begin_resync(now_ms)
+            tracked.end_resync(None, now_ms=now_ms, received_ns=3)
+        now_ms += 50
+    assert 5 <= asked <= 12
+
+
+def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
+    tracked = whole()
+    tracked.end_resync(([(1, 1)], [], 99), now_ms=1_000, received_ns=5)
+    assert tracked.book.best_bid == 400_000
+
+
+def test_a_book_from_rest_alone_is_fresh_for_a_while() -> None:
+    tracked = Tracked()
+    tracked.end_resync((BIDS, ASKS, 100), now_ms=1_000, received_ns=5)
+    assert status(tracked, 1_400, heard_ms=None) is Status.FRESH
+    assert status(tracked, 1_500, heard_ms=None) is Status.STALE
+
+
+@given(st.lists(st.sampled_from(["snapshot", "changes", "disconnected", "rest"]), max_size=20))
+def test_each_step_raises_the_revision(steps: list[str]) -> None:
+    tracked = Tracked()
+    for number, step in enumerate(steps, start=1):
+        before = tracked.revision
+        match step:
+            case "snapshot":
+                tracked.snapshot(BIDS, ASKS, number, number)
+            case "changes":
+                tracked.changes([bid(380_000, number, None, None)], number, number)
+            case "disconnected":
+                tracked.disconnected()
+            case _:
+                tracked.end_resync((BIDS, ASKS, number), now_ms=number, received_ns=number)
+        assert tracked.revision > before
+
+
+@pytest.mark.parametrize("best", [(0, 420_000), (400_000, ONE)])
+def test_an_empty_side_on_the_wire_is_held_against_ours(best: tuple[int, int]) -> None:
+    tracked = whole()
+    tracked.changes([Change(True, 390_000, 21, *best)], 110, 2)
+    assert tracked.doubtful

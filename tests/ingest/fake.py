@@ -1,0 +1,92 @@
+"""A feed and a Data API of a few lines, for what the venue replay cannot be told to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+
+class Fake:
+    """Everything a test may set or look at."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.subscriptions: list[Any] = []
+        self.pings = 0
+        self.sockets: list[web.WebSocketResponse] = []
+        self.trades: list[dict[str, Any]] = []
+        self.greeting = ""
+        self.answer_seconds = 0.0
+        self.positions: dict[str, list[dict[str, Any]]] = {}
+
+    async def send(self, frame: str | bytes, *sockets: int) -> None:
+        """Send a frame to all open sockets, or to those numbers."""
+        for number, socket in enumerate(list(self.sockets)):
+            if not sockets or number in sockets:
+                text = frame if isinstance(frame, str) else frame.decode()
+                await socket.send_str(text)
+
+    async def feed(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                break
+            if message.data == "ping":
+                self.pings += 1
+                await socket.send_str("PONG")
+            else:
+                self.subscriptions.append(json.loads(message.data))
+                self.sockets.append(socket)
+                await socket.send_str(self.greeting)
+        if socket in self.sockets:
+            self.sockets.remove(socket)
+        return socket
+
+    async def data(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self.answer_seconds)
+        user, start = request.query["user"], int(request.query.get("start", "0"))
+        rows = [
+            row for row in self.trades if row["proxy_wallet"] == user and row["timestamp"] >= start
+        ]
+        if request.path.endswith("positions"):
+            rows = self.positions.get(user, [])
+        return web.json_response(
+            {"data": rows, "pagination": {"has_more": False, "next_cursor": None}}
+        )
+
+
+@asynccontextmanager
+async def fake_venue() -> AsyncIterator[Fake]:
+    """Serve on a port of its own; ``url`` has no scheme."""
+    fake = Fake()
+    app = web.Application()
+    app.router.add_get("/rtds", fake.feed)
+    app.router.add_get("/v2/{kind:trades|positions}", fake.data)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    fake.url = f"127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield fake
+    finally:
+        await runner.cleanup()
+
+
+def frame(row: dict[str, Any], *, kind: str = "trades") -> str:
+    """A row of the Data API as a frame of the feed."""
+    payload = {
+        "proxyWallet": "0x" + row["proxy_wallet"][2:].upper(),
+        "transactionHash": row["transaction_hash"],
+        "conditionId": row["condition_id"],
+        **{name: row[name] for name in ("asset", "side", "price", "size", "timestamp")},
+        "title": "Will it?",
+        "outcome": "Yes",
+    }
+    envelope = {"topic": "activity", "type": kind, "timestamp": 1, "connection_id": "x"}
+    return json.dumps({**envelope, "payload": payload})

@@ -1,0 +1,109 @@
+"""Messages of the market channel as the wire writes them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tradingtools.adapters.polymarket.market_channel import (
+    BookMessage,
+    ChangeMessage,
+    MessageError,
+    ResolvedMessage,
+    TickMessage,
+    decode_message,
+    decode_rest_book,
+)
+
+BOOK = (
+    b'{"event_type":"book","market":"0x80C7","asset_id":"2330","timestamp":"1790272267688","hash":'
+    b'"f2a3","bids":[{"price":".57","size":"158113.96"},{"price":"0.61","size":"3256.61"}],"asks":'
+    b'[{"price":"0.66","size":"78464"},{"price":"0.62","size":"163745.06"}],"tick_size":"0.01",'
+    b'"last_trade_price":"0.390"}'
+)
+CHANGE = (
+    b'{"event_type":"price_change","market":"0x80c7","timestamp":"1790272269309","price_changes":['
+    b'{"asset_id":"2330","price":"0.59","size":"703988.22","side":"BUY","hash":"e308","best_bid":'
+    b'"0.61","best_ask":"0.62"},{"asset_id":"1044","price":"0.41","size":"0","side":"SELL","hash":'
+    b'"688f","best_bid":"0","best_ask":"1"}]}'
+)
+
+
+def test_a_book_is_read_exactly_alone_or_in_an_array() -> None:
+    (book,) = decode_message(BOOK)
+    assert decode_message(b"[" + BOOK + b"]") == [book]
+    assert isinstance(book, BookMessage)
+    assert book.bids == ((570_000, 158_113_960_000), (610_000, 3_256_610_000))
+    assert book.asks == ((660_000, 78_464_000_000), (620_000, 163_745_060_000))
+    assert (book.asset_id, book.condition_id) == ("2330", "0x80c7")
+    assert (book.tick_micros, book.book_ms) == (10_000, 1_790_272_267_688)
+
+
+def test_changes_keep_their_order_and_the_venues_best_prices() -> None:
+    (message,) = decode_message(CHANGE)
+    assert isinstance(message, ChangeMessage)
+    first, second = message.changes
+    assert (first.is_bid, first.price_micros, first.size_micros) == (True, 590_000, 703_988_220_000)
+    assert (first.best_bid, first.best_ask) == (610_000, 620_000)
+    assert (second.is_bid, second.size_micros) == (False, 0)
+    assert (second.best_bid, second.best_ask) == (0, 1_000_000)
+
+
+def test_best_prices_may_be_missing() -> None:
+    (message,) = decode_message(CHANGE.replace(b',"best_bid":"0.61","best_ask":"0.62"', b""))
+    assert isinstance(message, ChangeMessage)
+    assert (message.changes[0].best_bid, message.changes[0].best_ask) == (None, None)
+
+
+def test_ticks_and_resolutions_are_read() -> None:
+    tick = (
+        b'{"event_type":"tick_size_change","market":"0x","asset_id":"7","old_tick_size":"0.01",'
+        b'"new_tick_size":"0.001","timestamp":"1"}'
+    )
+    assert decode_message(tick) == [TickMessage(asset_id="7", tick_micros=1_000)]
+    resolved = (
+        b'{"event_type":"market_resolved","id":"1031769","market":"0xAB","assets_ids":["7","8"],'
+        b'"winning_asset_id":"%s","winning_outcome":"Yes","timestamp":"1766790415550"}'
+    )
+    assert decode_message(resolved % b"8") == [
+        ResolvedMessage(condition_id="0xab", asset_ids=("7", "8"), winner="8")
+    ]
+    (nobody,) = decode_message(resolved % b"")
+    assert isinstance(nobody, ResolvedMessage)
+    assert nobody.winner is None
+
+
+@pytest.mark.parametrize("kind", ["last_trade_price", "best_bid_ask", "new_market"])
+def test_messages_of_no_interest_are_nothing(kind: str) -> None:
+    assert decode_message(b'{"event_type":"%s","asset_id":"7"}' % kind.encode()) == []
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"", b"{", b"7", b'"x"', b'{"event_type":"surprise"}', b"{}", b"[" * 50_000,
+        BOOK.replace(b'"78464"', b'"-1"'), BOOK.replace(b'"78464"', b"78464"),
+        BOOK.replace(b'"0.66"', b'"1.66"'), BOOK.replace(b'"78464"', b'"NaN"'),
+        CHANGE.replace(b'"BUY"', b'"HOLD"'), CHANGE.replace(b'"703988.22"', b'"0.0000001"'),
+        BOOK.replace(b'"0.01"', b'"0"'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused(frame: bytes) -> None:
+    with pytest.raises(MessageError):
+        decode_message(frame)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_messages_or_refused(frame: bytes) -> None:
+    for decode in (decode_message, decode_rest_book):
+        try:
+            decode(frame)
+        except MessageError:
+            continue
+
+
+def test_the_rest_book_brings_the_markets_limits() -> None:
+    body = BOOK.replace(b'"event_type":"book",', b'"min_order_size":"5","neg_risk":true,')
+    book = decode_rest_book(body)
+    assert (book.min_size_micros, book.neg_risk, book.tick_micros) == (5_000_000, True, 10_000)
