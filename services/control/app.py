@@ -9,6 +9,8 @@ import secrets
 import grpc
 import redis.asyncio as redis
 from envoy.service.auth.v3 import external_auth_pb2_grpc
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import TokenError, parse_tokens
@@ -54,6 +56,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             settings.shared.redis_url,
             socket_timeout=_REDIS_SECONDS,
             socket_connect_timeout=_REDIS_SECONDS,
+            # A wake-up may be lost; an answer must not wait for several tries of it.
+            retry=Retry(NoBackoff(), 0),
         ) as client,
     ):
         store = Store(pool, client)

@@ -1,6 +1,7 @@
 -- name: lock
--- Nothing that a change forbids can be sent between this and the change's commit.
-select lock_control_exclusive();
+-- Nothing that a change forbids can be sent between this and the change's commit. Whoever waits
+-- here makes every SUBMITTING wait behind him, so not for long.
+select set_config('lock_timeout', '3s', true), lock_control_exclusive();
 
 -- name: append
 select append_control_change(%(actor)s, %(source)s, %(action)s, %(kind)s, %(id)s,

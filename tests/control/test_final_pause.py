@@ -18,6 +18,7 @@ from tests.control.requests import (
     CONDITION,
     Database,
     create_subscription,
+    error_of,
     put_journal,
     put_order,
 )
@@ -120,6 +121,19 @@ def test_a_pause_waits_for_a_submitting_that_was_first(
         assert pause.result(timeout=10).status_code == 200
     refused = submit(database, subscription, proxy, control_seq=known)
     assert list(refused["denied"].values()) == ["PAUSED"]
+
+
+def test_a_pause_that_cannot_be_made_says_so(edge: RunningEdge, wallet: Wallet) -> None:
+    """Behind a SUBMITTING that hangs it gives up, rather than block all others for long."""
+    subscription = create_subscription(edge, wallet())["id"]
+    path = f"/subscriptions/{subscription}"
+    with psycopg.connect(edge.database_url) as executor:
+        executor.execute("select lock_control_shared()")
+        refused = edge.call("POST", f"{path}/pause")
+    status, reason, metadata = error_of(refused)
+    assert (status, reason, metadata["dependency"]) == (503, "UNAVAILABLE", "postgresql")
+    assert edge.call("GET", path).json()["state"] == "SUBSCRIPTION_STATE_ACTIVE"
+    assert edge.call("POST", f"{path}/pause").json()["state"] == "SUBSCRIPTION_STATE_PAUSED"
 
 
 @pytest.mark.usefixtures("lease")
