@@ -6,12 +6,14 @@ cannot be avoided, is named in the function and goes against taking risk.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 MICROS = 1_000_000
 MAX_MICROS = 2**63 - 1
 _MAX_TEXT = 64
 _MAX_EXPONENT = 30
+# Room for every text that is let in: scaling under the default context rounds after 28 digits.
+_EXACT = Context(prec=2 * _MAX_TEXT)
 
 
 class AmountError(ValueError):
@@ -49,7 +51,7 @@ def parse_exact(text: str) -> int:
     Raises:
         AmountError: not a finite decimal number, more than six decimals, or out of range.
     """
-    scaled = _decimal(text).scaleb(6)
+    scaled = _decimal(text).scaleb(6, _EXACT)
     if scaled != scaled.to_integral_value():
         raise AmountError("has more than six decimals")
     return _bounded(int(scaled))
@@ -61,7 +63,7 @@ def parse_rounded(text: str) -> int:
     Raises:
         AmountError: not a finite decimal number, or out of range.
     """
-    return _bounded(int(_decimal(text).scaleb(6).to_integral_value(ROUND_HALF_EVEN)))
+    return _bounded(int(_decimal(text).scaleb(6, _EXACT).to_integral_value(ROUND_HALF_EVEN)))
 
 
 def _bounded(value: int) -> int:
