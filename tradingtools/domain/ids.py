@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-_WALLET = re.compile(r"^0x[0-9a-f]{40}$")
-_HASH = re.compile(r"^0x[0-9a-f]{64}$")
-_ASSET = re.compile(r"^[1-9][0-9]{0,77}$")
+_WALLET = re.compile(r"0x[0-9a-f]{40}")
+_HASH = re.compile(r"0x[0-9a-f]{64}")
+_ASSET = re.compile(r"[1-9][0-9]{0,77}")
 _VERSION = "tradingtools/1"
 
 
@@ -21,7 +21,7 @@ class IdError(ValueError):
 def wallet(text: str) -> str:
     """A wallet address: ``0x`` and 40 hex digits, lower case. Raises IdError."""
     lowered = text.lower()
-    if not _WALLET.match(lowered):
+    if not _WALLET.fullmatch(lowered):
         raise IdError("expected 0x and 40 hex digits")
     return lowered
 
@@ -29,14 +29,14 @@ def wallet(text: str) -> str:
 def hash32(text: str) -> str:
     """A transaction hash or condition id: ``0x`` and 64 hex digits, lower case. Raises IdError."""
     lowered = text.lower()
-    if not _HASH.match(lowered):
+    if not _HASH.fullmatch(lowered):
         raise IdError("expected 0x and 64 hex digits")
     return lowered
 
 
 def asset(text: str) -> str:
     """A token id: decimal text below 2^256 without leading zeros. Raises IdError."""
-    if not _ASSET.match(text) or int(text) >= 2**256:
+    if not _ASSET.fullmatch(text) or int(text) >= 2**256:
         raise IdError("expected a decimal token id below 2^256")
     return text
 
