@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROTOS := $(wildcard protos/tradingtools/v1/*.proto)
-PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
+SERVICES := $(shell grep -l '^service ' $(PROTOS))
+PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
 WORKERS ?= 2
 
 # `make run FOR=60` is `TT_LAUNCHER_FOR_SECONDS=60 python -m launcher`.
@@ -55,7 +56,8 @@ imports: $(READY) ## Who may import whom (.importlinter)
 	@$(BIN)/lint-imports
 
 proto: $(READY) ## Generate tradingtools/v1 from protos/
-	@$(PROTOC) --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. $(PROTOS)
+	@$(PROTOC) --python_out=. --mypy_out=quiet:. $(PROTOS)
+	@$(PROTOC) --grpc_python_out=. --mypy_grpc_out=quiet:. $(SERVICES)
 
 proto-check: $(READY) ## Protos: lint, format, breaking changes, and that the generated code is theirs
 	@$(BIN)/buf lint
@@ -68,7 +70,8 @@ proto-check: $(READY) ## Protos: lint, format, breaking changes, and that the ge
 		$(BIN)/buf breaking --against "$$old"; \
 	else echo "proto-check: no parent to compare with, breaking changes not checked"; fi
 	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
-	$(PROTOC) --python_out="$$new" --grpc_python_out="$$new" --mypy_out="$$new" --mypy_grpc_out="$$new" $(PROTOS); \
+	$(PROTOC) --python_out="$$new" --mypy_out="quiet:$$new" $(PROTOS); \
+	$(PROTOC) --grpc_python_out="$$new" --mypy_grpc_out="quiet:$$new" $(SERVICES); \
 	for file in $$(cd "$$new" && find . -name '*_pb2*'); do \
 		diff -q "$$new/$$file" "$$file" >/dev/null || { echo "$$file is not what protos/ generate; run make proto" >&2; exit 1; }; \
 	done; \

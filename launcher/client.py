@@ -71,6 +71,8 @@ class Client:
         answer = self._http.get(
             f"/subscriptions/{subscription['id']}/fills", params={"pageSize": _PAGE}
         )
+        if answer.is_server_error:
+            answer.raise_for_status()
         if answer.status_code != httpx.codes.OK:
             raise ClientError(f"REST: {answer.status_code} {answer.text[:200]}")
         for fill in answer.json().get("fills", []):

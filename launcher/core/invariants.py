@@ -8,16 +8,16 @@ recovery judge them.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from launcher.core.evidence import EventRow, Evidence, FarOrder, FarTrade, FillRow, OrderRow
+from launcher.core.history import breaks
 from tradingtools.domain.ids import guard_exit_key
 from tradingtools.domain.money import notional_floor
-from tradingtools.domain.order_states import LEGAL, OPEN, RELEASING, FailedKind, OrderState
+from tradingtools.domain.order_states import OPEN, RELEASING, FailedKind, OrderState
 
 _S = OrderState
 _NOTHING_THERE = {FailedKind.UNSENT, FailedKind.REJECTED}
@@ -148,42 +148,11 @@ def history_is_whole(evidence: Evidence) -> Iterator[str]:
     for event in evidence.events:
         histories[event.order_key].append(event)
     for row in evidence.orders:
-        for step in _steps(row, histories[row.order_key]):
+        for step in breaks(row, histories[row.order_key]):
             yield f"order {row.order_key}: {step}"
     for before, after in pairwise(evidence.control_changes):
         if after.previous_hash != before.hash:
             yield f"control change {after.seq} does not follow on {before.seq}"
-
-
-def _steps(row: OrderRow, history: Sequence[EventRow]) -> Iterator[str]:
-    """What is wrong with the history of one order."""
-    if not history:
-        yield "it has no history"
-        return
-    head = _sha256(f"{row.order_key}|CLAIMED|{row.body_hash}|{row.journal_seq}".encode())
-    state, epoch = "", 0
-    for event in history:
-        step = f"{event.from_state or 'nothing'} to {event.to_state}"
-        if (event.from_state or None, event.to_state) not in LEGAL:
-            yield f"{step} is no legal transition"
-        if event.from_state != state:
-            yield f"{step} does not follow on {state or 'nothing'}"
-        if event.epoch < epoch:
-            yield f"{step}: the epoch falls from {epoch} to {event.epoch}"
-        if state:
-            fields = (event.from_state, event.to_state, event.reason)
-            text = "|".join([*fields, str(event.epoch), str(event.occurred_us)])
-            head = _sha256(head + text.encode())
-        if event.hash != head.hex():
-            yield f"{step}: the hash chain is broken"
-            head = bytes.fromhex(event.hash)
-        state, epoch = event.to_state, event.epoch
-    if (state, head.hex()) != (row.state, row.chain_head):
-        yield f"its history does not lead to {row.state} and its head"
-
-
-def _sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
 
 
 def attempts_are_equal(evidence: Evidence) -> Iterator[str]:

@@ -1,0 +1,122 @@
+"""A run of the real thing as a child process: start it, ask it, hurt it, read what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+
+from launcher.state import ROOT, Note, read_note
+
+END_SECONDS = 150
+
+
+def until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Poll until it holds, or fail saying what did not happen."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+class Run:
+    """A launcher and everything below it."""
+
+    def __init__(self, directory: Path, process: subprocess.Popen[str], output: Path) -> None:
+        self.directory = directory
+        self.process = process
+        self._output = output
+        self._seen: dict[int, float] = {}
+
+    @property
+    def output(self) -> str:
+        """What it said so far."""
+        return self._output.read_text()
+
+    @property
+    def note(self) -> Note:
+        """How to reach it."""
+        found = read_note(self.directory)
+        assert found is not None, self.output
+        return found
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What it left for machines when it ended."""
+        text = (self.directory / "summary.json").read_text()
+        return cast("dict[str, Any]", json.loads(text))
+
+    def says(self, words: str, seconds: float = 60) -> None:
+        """Wait until it has said these words."""
+
+        def said() -> bool:
+            assert self.process.poll() is None or words in self.output, self.output
+            return words in self.output
+
+        until(said, seconds, f"{words!r} in {self.output}")
+
+    def ends(self) -> int:
+        """Wait for its end; the exit status."""
+        return self.process.wait(timeout=END_SECONDS)
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def pids(self) -> dict[str, int]:
+        """The processes that run under its supervisor, by name, as its log last told."""
+        log = (self.directory / "logs" / "supervisord.log").read_text()
+        return {name: int(pid) for name, pid in re.findall(r"spawned: '(\w+)' with pid (\d+)", log)}
+
+    def remember_tree(self) -> None:
+        """Note every process below it, so that leftovers are known by id and start time."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            self._seen[process.pid] = process.create_time()
+
+    def leftovers(self) -> list[int]:
+        """Which of the noted processes still run."""
+        found = []
+        for pid, begun in self._seen.items():
+            try:
+                process = psutil.Process(pid)
+                if process.create_time() == begun and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(pid)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+@contextmanager
+def running(directory: Path, **settings: str) -> Iterator[Run]:
+    """A launcher with settings (``TT_...``) on a state directory; gone when the block ends."""
+    output = directory.with_suffix(".out")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
+    # Rather many followers' exits than few in a short run: the tape goes three times as fast.
+    pace = {"TT_VENUE_MEAN_GAP_MS": "120", "TT_VENUE_MAX_GAP_MS": "600"}
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "launcher"],
+            cwd=ROOT,
+            env={**environ, **pace, "TT_LAUNCHER_STATE_DIR": str(directory), **settings},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    run = Run(directory, process, output)
+    try:
+        yield run
+    finally:
+        if process.poll() is None:
+            # Its supervisor and all below die with it.
+            process.kill()
+            process.wait()
