@@ -16,14 +16,8 @@ class Moves(Protocol):
 
     traded_ms: int
     number: int
-
-    def net(self, asset_id: str) -> int:
-        """Shares in less shares out, 1e-6."""
-        ...
-
-    def assets(self) -> set[str]:
-        """Assets that moved."""
-        ...
+    net: dict[str, int]
+    """By asset: shares in less shares out, 1e-6."""
 
 
 class Holdings:
@@ -31,14 +25,14 @@ class Holdings:
 
     Args:
         baseline: shares of each asset, 1e-6.
-        contained: net shares by (tx, asset) that the baseline contains already.
+        contained: by asset and transaction, the net shares that the baseline contains already.
         settled: transactions that the baseline contains whole, whatever more is told of them.
     """
 
     def __init__(
         self,
         baseline: dict[str, int],
-        contained: dict[tuple[str, str], int],
+        contained: Mapping[str, dict[str, int]],
         settled: set[str],
     ) -> None:
         self._baseline = baseline
@@ -59,24 +53,21 @@ class Holdings:
         """
         tx, transaction = of
         at = (transaction.traded_ms, transaction.number)
+        contained = self._contained.get(asset_id, {})
         held = self._baseline.get(asset_id, 0)
         for other_tx, other in known.items():
-            if asset_id not in other.assets():
+            net = other.net.get(asset_id)
+            if net is None:
                 continue
-            contained = self._part(other_tx, asset_id, other)
-            earlier = other_tx != tx and (other.traded_ms, other.number) < at
-            held += (other.net(asset_id) if earlier else 0) - contained
+            if other_tx != tx and (other.traded_ms, other.number) < at:
+                held += net
+            held -= net if other_tx in self._settled else contained.get(other_tx, 0)
         return max(held, 0)
 
     def fold(self, tx: str, transaction: Moves) -> None:
         """Put a transaction that is being forgotten into the baseline."""
-        for asset_id in transaction.assets():
-            moved = transaction.net(asset_id) - self._part(tx, asset_id, transaction)
+        for asset_id, net in transaction.net.items():
+            part = self._contained.get(asset_id, {}).pop(tx, 0)
+            moved = 0 if tx in self._settled else net - part
             self._baseline[asset_id] = max(self._baseline.get(asset_id, 0) + moved, 0)
-            self._contained.pop((tx, asset_id), None)
         self._settled.discard(tx)
-
-    def _part(self, tx: str, asset_id: str, transaction: Moves) -> int:
-        if tx in self._settled:
-            return transaction.net(asset_id)
-        return self._contained.get((tx, asset_id), 0)

@@ -59,14 +59,12 @@ class Transaction:
     traceparent: str
     rows: dict[_RowKey, _Counts] = field(default_factory=dict)
     held_before: dict[str, int | None] = field(default_factory=dict)
+    net: dict[str, int] = field(default_factory=dict)
+    """By asset: shares that came in, less those that went out, 1e-6."""
 
-    def net(self, asset_id: str) -> int:
-        """Shares that came in, less those that went out: for each side the greater total."""
-        return self._total(asset_id, "BUY") - self._total(asset_id, "SELL")
-
-    def assets(self) -> set[str]:
-        """Assets that moved."""
-        return {key[0] for key in self.rows}
+    def recount(self, asset_id: str) -> None:
+        """A count has grown: of each side, the greater total of feed and catch-up moves shares."""
+        self.net[asset_id] = self._total(asset_id, "BUY") - self._total(asset_id, "SELL")
 
     def _total(self, asset_id: str, side: Side) -> int:
         feed = caught_up = 0
@@ -118,6 +116,7 @@ class Merger:
         if count <= counts.feed:
             return None
         counts.feed = count
+        transaction.recount(row.asset_id)
         fact = self._fact(row, count, "FEED", transaction)
         self._forget_old(now_ms)
         return fact
@@ -157,6 +156,7 @@ class Merger:
             counts = transaction.rows.setdefault(_key(row), _Counts())
             if count > counts.caught_up:
                 counts.caught_up = count
+                transaction.recount(row.asset_id)
                 grown.append((row, count, transaction, count > counts.feed))
         if positions is not None:
             self._baseline(leader, positions, ordered, since_ms)
@@ -219,16 +219,16 @@ class Merger:
     ) -> None:
         known = self._transactions.get(leader, {})
         shown = {row.tx for row in rows}
-        contained: dict[tuple[str, str], int] = Counter()
+        contained: dict[str, Counter[str]] = {}
         for row in rows:
             moved = row.size_micros if row.side == "BUY" else -row.size_micros
-            contained[row.tx, row.asset_id] += moved
+            contained.setdefault(row.asset_id, Counter())[row.tx] += moved
         older = {
             tx
             for tx, transaction in known.items()
             if tx not in shown and transaction.traded_ms < since_ms // 1000 * 1000
         }
-        self._holdings[leader] = Holdings(dict(positions), dict(contained), older)
+        self._holdings[leader] = Holdings(dict(positions), contained, older)
 
     def _forget_old(self, now_ms: int) -> None:
         while self._touched:
