@@ -102,6 +102,7 @@ class Fetcher:
                     await self.ensure(asset_id)
                 else:
                     await self._refresh(asset_id)
+                    await self._check(asset_id)
         except errors.TradingError as error:
             wait_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS
             self._due_ms[asset_id] = now_ms() + wait_ms
@@ -154,6 +155,25 @@ class Fetcher:
             if now.HasField("end_ms"):
                 fresh.end_ms = now.end_ms
         self._hub.set_market(asset_id, fresh)
+
+    async def _check(self, asset_id: str) -> None:
+        tracked, market = self._hub.tracked.get(asset_id), self._hub.market(asset_id)
+        if tracked is None or market is None or market.closed:
+            return
+        if not tracked.wants_check(time.time_ns(), self._ttl_ms * 1_000_000):
+            return
+        answer: tuple[Levels, Levels, int] | None = None
+        before_ms = tracked.book_ms
+        tracked.begin_check()
+        try:
+            book = await self._api.book(asset_id)
+            if book is not None:
+                answer = (book.bids, book.asks, book.book_ms)
+        finally:
+            tracked.end_resync(answer, now_ms=now_ms(), received_ns=time.time_ns())
+        if answer is not None and answer[2] > before_ms:
+            metrics.RESYNCS.add(1, {"outcome": "was missed"})
+        self._hub.changed(asset_id)
 
     async def _resync(self, asset_id: str) -> None:
         answer: tuple[Levels, Levels, int] | None = None

@@ -309,6 +309,19 @@ async def test_a_silent_connection_makes_marks_stale_and_is_renewed(
         await runner.cleanup()
 
 
+async def test_a_connection_that_lives_and_brings_nothing_is_found_out_by_asking(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    marks = Marks()
+    async with bookfeed(environ, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
+        await pin(replay, asset, best_bid="0.3", best_ask="0.32")
+        await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+        await replay.tell("/stall", {"feed": "clob", "seconds": 60})
+        await pin(replay, asset, best_bid="0.6", best_ask="0.62")
+        await marks.where(asset, best_bid=600_000, status=pb.BOOK_STATUS_FRESH)
+
+
 async def test_a_resolved_market_is_closed_and_says_what_a_share_pays(
     environ: dict[str, str], tmp_path: Path
 ) -> None:

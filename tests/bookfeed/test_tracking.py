@@ -117,6 +117,18 @@ def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
     assert tracked.book.best_bid == 400_000
 
 
+def test_a_book_that_heard_nothing_for_long_is_checked_once_at_a_time() -> None:
+    tracked = whole()  # received at 1 ns
+    assert not tracked.wants_check(10, 10)
+    assert tracked.wants_check(11, 10)
+    tracked.begin_check()
+    assert not tracked.wants_check(99, 10)
+    tracked.end_resync(([(300_000, 1)], [], 150), now_ms=1_000, received_ns=99)
+    assert tracked.book.bids(9) == [(300_000, 1)]
+    assert status(tracked) is Status.FRESH
+    assert not tracked.wants_check(100, 10)
+
+
 def test_a_book_from_rest_alone_is_fresh_for_a_while() -> None:
     tracked = Tracked()
     tracked.end_resync((BIDS, ASKS, 100), now_ms=1_000, received_ns=5)

@@ -98,9 +98,20 @@ class Tracked:
         """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
         return self.doubtful and self._collected is None and now_ms >= self._resync_after_ms
 
-    def begin_resync(self, now_ms: int) -> None:
+    def wants_check(self, now_ns: int, quiet_ns: int) -> bool:
+        """Whether nothing came for so long that REST should be asked if that is true.
+
+        A connection can live, answer pings and bring nothing for hours.
+        """
+        return self._collected is None and now_ns - self.received_ns >= quiet_ns
+
+    def begin_check(self) -> None:
         """REST is being asked; changes are collected until `end_resync`."""
         self._collected = []
+
+    def begin_resync(self, now_ms: int) -> None:
+        """As `begin_check`, for a book in doubt: each time in vain the next one waits longer."""
+        self.begin_check()
         pause = _RESYNC_PAUSE_MS[min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)]
         self._mismatches += 1
         self._resync_after_ms = now_ms + pause
