@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tradingtools.domain.money import MICROS
+
 Level = tuple[int, int]
 """Price and size, both micros."""
 
@@ -49,15 +51,20 @@ class Sale:
 
     size_micros: int
     """Shares that find a bid."""
-    notional_micros: int
-    """USDC for them, rounded down."""
+    product: int
+    """Sum of size x price, exact: in millionths of a micro of USDC."""
     worst_micros: int
     """The lowest bid that is needed."""
 
     @property
+    def notional_micros(self) -> int:
+        """USDC for them, rounded down."""
+        return self.product // MICROS
+
+    @property
     def average_micros(self) -> int:
-        """USDC per share over what can be sold, rounded down."""
-        return self.notional_micros * 1_000_000 // self.size_micros
+        """USDC per share over what can be sold, rounded down once."""
+        return self.product // self.size_micros
 
 
 def depth(levels: tuple[Level, ...], limit_micros: int, *, buying: bool) -> int:
@@ -82,4 +89,4 @@ def sell_into(bids: tuple[Level, ...], size_micros: int) -> Sale | None:
     sold = size_micros - left
     if sold <= 0:
         return None
-    return Sale(sold, product // 1_000_000, worst)
+    return Sale(sold, product, worst)

@@ -76,9 +76,11 @@ def judge(trigger: Trigger, lot_micros: int, book: Book) -> Judgement:
 
 def reached(trigger: Trigger, sale: Sale) -> bool:
     """Whether what the size fetches is at or beyond the trigger's price."""
+    # Products, not averages: a rounded average misses a bid that is exactly the trigger's price.
+    asked = trigger.price_micros * sale.size_micros
     if trigger.type is TriggerType.STOP_LOSS:
-        return sale.average_micros <= trigger.price_micros
-    return sale.average_micros >= trigger.price_micros
+        return sale.product <= asked
+    return sale.product >= asked
 
 
 def _wanted(trigger: Trigger, lot_micros: int) -> int:
@@ -116,11 +118,12 @@ def size_exit(
         return Reason.ALREADY_SELLING
     size = min(wanted_micros, free_micros)
     # Less than the minimum cannot be sold alone, and must not be left over.
-    size = max(size, min(market.min_size_micros, free_micros))
-    if free_micros - size < market.min_size_micros:
+    minimum = max(market.min_size_micros, SIZE_STEP_MICROS)
+    size = max(size, min(minimum, free_micros))
+    if free_micros - size < minimum:
         size = free_micros
     size = floor_to(size, SIZE_STEP_MICROS)
-    if size < market.min_size_micros:
+    if size < minimum:
         return Reason.DUST
     sale = sell_into(book.bids, size)
     if sale is None:

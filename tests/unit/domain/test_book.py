@@ -1,0 +1,57 @@
+"""What a book offers and what a sale would fetch, against share-by-share references."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tradingtools.domain.book import Level, depth, sell_into
+
+levels = st.lists(
+    st.tuples(st.integers(1, 999_999), st.integers(1, 10**12)),
+    max_size=8,
+    unique_by=lambda level: level[0],
+)
+
+
+def best_bid_first(found: list[Level]) -> tuple[Level, ...]:
+    return tuple(sorted(found, reverse=True))
+
+
+@given(levels, st.integers(0, 10**6))
+def test_depth_counts_only_levels_within_the_limit(found: list[Level], limit: int) -> None:
+    asks, bids = tuple(sorted(found)), best_bid_first(found)
+    assert depth(asks, limit, buying=True) == sum(s for p, s in found if p <= limit)
+    assert depth(bids, limit, buying=False) == sum(s for p, s in found if p >= limit)
+
+
+@given(levels, st.integers(0, 10**12))
+def test_a_sale_walks_the_bids_from_the_best(found: list[Level], size: int) -> None:
+    bids = best_bid_first(found)
+    sale = sell_into(bids, size)
+    # Cumulative shares above each level say how much of it is needed.
+    taken = [
+        (price, max(0, min(there, size - sum(s for p, s in bids if p > price))))
+        for price, there in bids
+    ]
+    sold = sum(part for _, part in taken)
+    if sold == 0:
+        assert sale is None
+        return
+    assert sale is not None
+    product = sum(price * part for price, part in taken)
+    assert sale.size_micros == sold == min(size, sum(s for _, s in bids))
+    assert sale.notional_micros == product // 1_000_000
+    assert sale.worst_micros == min(price for price, part in taken if part)
+    average = Fraction(product, sold)
+    assert sale.average_micros <= average < sale.average_micros + 1
+    assert sale.worst_micros <= sale.average_micros <= bids[0][0]
+
+
+def test_a_sale_of_part_of_a_level_fetches_that_level() -> None:
+    # 3.333333 shares at 0.6: the notional rounds, the price must not.
+    sale = sell_into(((600_000, 10_000_000),), 3_333_333)
+    assert sale is not None
+    assert (sale.notional_micros, sale.average_micros) == (1_999_999, 600_000)
