@@ -1,0 +1,58 @@
+"""What follows when a trigger's exit has ended, for every end there is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.guard.core.aftermath import Ended, Next, after_exit, left, pause_ms
+from tradingtools.domain.order_states import RELEASING, FailedKind, OrderState
+
+S, K = OrderState, FailedKind
+ENDS: list[tuple[OrderState, FailedKind | None]] = [
+    *((state, None) for state in S if state is not S.FAILED),
+    *((S.FAILED, kind) for kind in K),
+]
+amounts = st.integers(0, 20_000_000)
+
+
+@given(st.sampled_from(ENDS), amounts, st.none() | amounts, amounts, amounts)
+def test_every_end_against_the_rules(
+    end: tuple[OrderState, FailedKind | None], sold: int, size: int | None, lot: int, minimum: int
+) -> None:
+    ended = Ended(
+        state=end[0],
+        failed_kind=end[1],
+        sold_micros=sold,
+        size_micros=size,
+        lot_micros=lot,
+        min_size_micros=minimum,
+    )
+    rest = lot if size is None else max(0, min(size - sold, lot))
+    assert left(ended) == rest <= lot
+    step = after_exit(ended)
+    if end[0] not in RELEASING:
+        # Nothing may be sold again while an earlier order may still fill.
+        assert step is Next.NOTHING
+    elif sold == 0 and end[1] in (K.UNSENT, K.UNDONE):
+        assert step is Next.REARM
+    else:
+        assert step is (Next.SLICE if rest and rest >= minimum else Next.DONE)
+
+
+@pytest.mark.parametrize("state", [S.UNKNOWN, S.DEAD, S.SUBMITTING, S.SUBMITTED, S.RESURRECTED])
+def test_an_unresolved_exit_never_gets_a_second_order(state: OrderState) -> None:
+    ended = Ended(
+        state=state,
+        failed_kind=None,
+        sold_micros=0,
+        size_micros=None,
+        lot_micros=10_000_000,
+        min_size_micros=5_000_000,
+    )
+    assert after_exit(ended) is Next.NOTHING
+
+
+def test_pauses_double_up_to_eight_seconds() -> None:
+    assert [pause_ms(n) for n in range(8)] == [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]
