@@ -24,6 +24,7 @@ from tradingtools.adapters.postgres.migrate import migrate
 
 _POLL_SECONDS = 0.1
 _STORE_SECONDS = 30.0
+_REAL_STORE_SECONDS = 10.0
 _READY_SECONDS = 90.0
 _STARTS_MAX = 4
 _BAD_SETTING = 2
@@ -50,8 +51,14 @@ class Starter:
         """Stores, and the present schema in PostgreSQL. Raises StartError, Interrupted."""
         self._start("stores")
         url, cache = self.environ["TT_DATABASE_URL"], self.environ["TT_REDIS_URL"]
-        self._until("postgres", lambda: embedded.postgres_answers(url), _STORE_SECONDS)
-        self._until("valkey", lambda: embedded.redis_answers(cache), _STORE_SECONDS)
+        for name, variable, ready in (
+            ("postgres", "TT_DATABASE_URL", lambda: embedded.postgres_answers(url)),
+            ("valkey", "TT_REDIS_URL", lambda: embedded.redis_answers(cache)),
+        ):
+            if any(program.name == name for program in self.programs):
+                self._until(name, ready, _STORE_SECONDS)
+            else:
+                self._until(variable, ready, _REAL_STORE_SECONDS)
         try:
             migrate(url)
         except psycopg.Error as error:
@@ -88,7 +95,10 @@ class Starter:
             self._refuse_failed()
             if time.monotonic() > deadline:
                 said = self.supervisor.last_line(name)
-                raise StartError(f"{name}: not ready after {seconds:.0f} s; it said: {said}")
+                raise StartError(
+                    f"{name}: does not answer after {seconds:.0f} s"
+                    + (f"; it said: {said}" if said else "")
+                )
 
     def _refuse_failed(self) -> None:
         """A process that ends with a refused setting, or again and again, will not come up."""

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from launcher.core.supervisor_config import Places, render
 from launcher.tether import PARENT
 
 _SPAWNED = re.compile(r"spawned: '([\w-]+)' with pid")
+_EXITED = re.compile(r"exited: ([\w-]+) \(exit status (\d+);")
 _START_SECONDS = 15.0
 
 
@@ -40,6 +42,7 @@ class ProcessState:
     """RUNNING, STARTING, BACKOFF, EXITED, FATAL, STOPPING or STOPPED."""
     pid: int
     exit_status: int
+    """Of its last end by itself; 0: it did not end, or was killed."""
     starts: int
     """How often it was started in this run."""
 
@@ -121,24 +124,20 @@ class Supervisor:
 
     def states(self) -> list[ProcessState]:
         """All programs. Raises SupervisionError when supervisord has gone."""
-        starts = self._starts()
+        log = (self._logs / "supervisord.log").read_text(errors="replace")
+        starts = Counter(_SPAWNED.findall(log))
+        # The call itself does not tell how a program ended that ended soon.
+        ends = {name: int(status) for name, status in _EXITED.findall(log)}
         return [
             ProcessState(
                 name=row["name"],
                 state=row["statename"],
                 pid=row["pid"],
-                exit_status=row["exitstatus"],
-                starts=starts.get(row["name"], 0),
+                exit_status=ends.get(row["name"], 0),
+                starts=starts[row["name"]],
             )
             for row in self._call("getAllProcessInfo")
         ]
-
-    def _starts(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        log = (self._logs / "supervisord.log").read_text(errors="replace")
-        for name in _SPAWNED.findall(log):
-            counts[name] = counts.get(name, 0) + 1
-        return counts
 
     def last_line(self, name: str) -> str:
         """The last thing a program said, for an error of one line."""
