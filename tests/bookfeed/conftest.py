@@ -1,0 +1,14 @@
+"""Settings of a process under test."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def environ(database_url: str, redis_url: str) -> dict[str, str]:
+    return {
+        "TT_DATABASE_URL": database_url,
+        "TT_REDIS_URL": redis_url,
+        "TT_BOOKFEED_MARKET_TTL_MS": "1000",
+    }

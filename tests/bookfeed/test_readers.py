@@ -1,0 +1,160 @@
+"""Who is served: holders, triggers, askers, slow readers, named readers; and settings."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, pin
+from tests.ingest.harness import Process, running, until
+from tradingtools.domain import money
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.v1 import common_pb2
+from tradingtools.v1.bookfeed_service_pb2_grpc import BookfeedServiceStub
+
+
+async def test_held_assets_and_live_triggers_are_watched(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    held, guarded = ASSETS[4], ASSETS[5]
+    marks = Marks()
+    async with (
+        bookfeed(environ, tmp_path, linger_ms="100") as (stub, replay, _),
+        marks.reading(stub),
+    ):
+        with psycopg.connect(database_url) as connection:
+            connection.execute(
+                "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros)"
+                " values ('0x', %s, 'manual', '0x', 5)",
+                (held,),
+            )
+            connection.execute(
+                "insert into trigger (id, follower_proxy, condition_id, asset_id, origin,"
+                " trigger_type, price_micros, status)"
+                " values (%s, '0x', '0x', %s, 'manual', 'STOP_LOSS', 5, 'ARMED')",
+                (f"trg_{1:032x}", guarded),
+            )
+        for asset in (held, guarded):
+            await marks.where(asset, status=pb.BOOK_STATUS_FRESH)
+        with psycopg.connect(database_url) as connection:
+            connection.execute("update lot set shares_micros = 0")
+            connection.execute("update trigger set status = 'DONE'")
+
+        async def let_go() -> bool:
+            return bool((await replay.ask("/state"))["clob_markets_watched"] == 0)
+
+        await until(let_go)
+
+
+async def test_an_asset_is_let_go_when_nobody_wants_it_any_more(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    async with bookfeed(environ, tmp_path, linger_ms="300") as (stub, replay, _):
+        await get(stub, ASSETS[6])
+
+        async def watched(number: int) -> bool:
+            return bool((await replay.ask("/state"))["clob_markets_watched"] == number)
+
+        await until(lambda: watched(1))
+        await until(lambda: watched(0))
+
+
+async def test_a_slow_reader_gets_the_newest_mark_and_no_backlog(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[7]
+    fast = Marks()
+    async with bookfeed(environ, tmp_path) as (stub, replay, process), fast.reading(stub, asset):
+        await fast.where(asset, status=pb.BOOK_STATUS_FRESH)
+        # A window of the least size: what is not read is soon not written either.
+        options = [("grpc.http2.lookahead_bytes", 0), ("grpc.http2.bdp_probe", 0)]
+        async with grpc.aio.insecure_channel(process.target, options=options) as channel:
+            slow = BookfeedServiceStub(channel).StreamMarks(
+                pb.StreamMarksRequest(asset_ids=[asset])
+            )
+            first: Any = await slow.read()
+            assert first.marks[0].asset_id == asset
+            for number in range(300):
+                bid = 100_000 + 10_000 * (number % 50)
+                await pin(
+                    replay, asset, best_bid=money.to_text(bid),
+                    best_ask=money.to_text(bid + 10_000),
+                )  # fmt: skip
+            await pin(replay, asset, best_bid="0.77", best_ask="0.78")
+            newest = await fast.where(asset, best_bid=770_000)
+            read, mark = 0, first.marks[0]
+            while mark.revision < newest.revision:
+                response: Any = await asyncio.wait_for(slow.read(), 10)
+                read += len(response.marks)
+                mark = response.marks[-1] if response.marks else mark
+            assert mark.bids[0].price_micros == 770_000
+            assert read < fast.count
+
+
+async def test_only_named_readers_are_remembered_and_only_forward(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    marks = Marks()
+    async with bookfeed(environ, tmp_path) as (stub, _, _), marks.reading(stub, ASSETS[0]):
+        await marks.where(ASSETS[0], status=pb.BOOK_STATUS_FRESH)
+        life, _, number = marks.cursor.partition("-")
+        assert progress(database_url) == {}
+        for cursor in (f"{life}-{int(number) + 5}", f"{life}-{number}"):
+            await stub.Acknowledge(common_pb2.AcknowledgeRequest(consumer="guard", cursor=cursor))
+        assert progress(database_url) == {"guard": f"{life}-{int(number) + 5}"}
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Acknowledge(common_pb2.AcknowledgeRequest(consumer="guard", cursor="x"))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def progress(database_url: str) -> dict[str, str]:
+    with psycopg.connect(database_url) as connection:
+        return dict(
+            connection.execute(
+                "select consumer, cursor from consumer_cursor where stream = 'marks'"
+            ).fetchall()
+        )
+
+
+async def test_a_venue_that_does_not_answer_is_unavailable(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    nobody = {
+        **environ,
+        "TT_BOOKFEED_CLOB_WS_URL": "ws://127.0.0.1:1/",
+        "TT_BOOKFEED_CLOB_URL": "http://127.0.0.1:1",
+        "TT_BOOKFEED_GAMMA_URL": "http://127.0.0.1:1",
+    }
+    async with (
+        running("bookfeed", nobody, tmp_path) as process,
+        grpc.aio.insecure_channel(process.target) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await get(BookfeedServiceStub(channel), ASSETS[0])
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert process.running
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TT_REDIS_URL", ""),
+        ("TT_BOOKFEED_CLOB_WS_URL", "http://x"),
+        ("TT_BOOKFEED_GAMMA_URL", "x"),
+        ("TT_BOOKFEED_SHARD", "501"),
+        ("TT_BOOKFEED_SHARDS", "3"),
+    ],
+)
+async def test_a_wrong_setting_is_one_line_that_names_it(
+    environ: dict[str, str], tmp_path: Path, name: str, value: str
+) -> None:
+    process = Process("services.bookfeed", {**environ, name: value}, tmp_path / "log", 0)
+    await process.start()
+    assert await process.wait() == 2
+    (line,) = process.log.read_text().splitlines()
+    assert line.startswith(f"bookfeed: {name}: ")

@@ -1,0 +1,114 @@
+"""When a book may be traded on: lost, silent and frozen connections, resolved markets."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.bookfeed.world import ASSETS, ROWS, Marks, bookfeed, get, pin
+from tests.ingest.harness import until
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+
+async def test_a_lost_connection_makes_marks_stale_until_the_next_snapshot(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    marks = Marks()
+    async with bookfeed(environ, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
+        await pin(replay, asset, best_bid="0.3", best_ask="0.32")
+        await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+        marks.seen.clear()
+        await replay.tell("/drop", {"feed": "clob", "abort": True})
+
+        async def stale() -> bool:
+            return pb.BOOK_STATUS_STALE in marks.seen
+
+        await until(stale)
+        await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+
+
+async def test_a_silent_connection_makes_marks_stale_and_is_renewed(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    opened = 0
+
+    async def speak_once(request: web.Request) -> web.WebSocketResponse:
+        nonlocal opened
+        opened += 1
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        book = {
+            "event_type": "book", "market": "0x", "asset_id": asset, "timestamp": "1790272267688",
+            "bids": [{"price": "0.3", "size": "5"}], "asks": [], "tick_size": "0.01",
+        }  # fmt: skip
+        await socket.send_json([book])
+        async for _ in socket:
+            pass  # not even a PONG
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", speak_once)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    silent = f"ws://127.0.0.1:{runner.addresses[0][1]}/"
+    marks = Marks()
+    try:
+        async with (
+            bookfeed(environ, tmp_path, stale_ms="500", clob_ws_url=silent) as (stub, _, process),
+            marks.reading(stub, asset),
+        ):
+
+            async def both() -> bool:
+                return {pb.BOOK_STATUS_FRESH, pb.BOOK_STATUS_STALE} <= marks.seen and opened > 2
+
+            await until(both)
+            process.kill(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_connection_that_lives_and_brings_nothing_is_found_out_by_asking(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    marks = Marks()
+    async with bookfeed(environ, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
+        await pin(replay, asset, best_bid="0.3", best_ask="0.32")
+        await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+        await replay.tell("/stall", {"feed": "clob", "seconds": 60})
+        await pin(replay, asset, best_bid="0.6", best_ask="0.62")
+        await marks.where(asset, best_bid=600_000, status=pb.BOOK_STATUS_FRESH)
+
+
+async def test_a_resolved_market_is_closed_and_says_what_a_share_pays(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    won, halved = ROWS[0].trade, next(r.trade for r in ROWS if r.trade.asset == ASSETS[1])
+    marks = Marks()
+    async with (
+        bookfeed(environ, tmp_path) as (stub, replay, _),
+        marks.reading(stub, won.asset, halved.asset),
+    ):
+        for trade in (won, halved):
+            await marks.where(trade.asset, status=pb.BOOK_STATUS_FRESH)
+        await replay.tell(f"/resolve/{won.condition}", {"payouts": ["1", "0"]})
+        await replay.tell(f"/resolve/{halved.condition}", {"payouts": ["0.5", "0.5"]})
+
+        async def paid() -> list[int] | None:
+            markets = [marks.newest[trade.asset].market for trade in (won, halved)]
+            if not all(m.closed and m.HasField("payout_micros") for m in markets):
+                return None
+            return [market.payout_micros for market in markets]
+
+        payouts = await until(paid)
+        assert payouts is not None
+        assert payouts[0] in (0, 1_000_000)
+        assert payouts[1] == 500_000
+        # Who asks for it without watching learns the same over REST.
+        assert (await get(stub, won.asset)).market.payout_micros == payouts[0]

@@ -1,0 +1,91 @@
+"""Whose trades are told, from when on, and what happens to who comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import psycopg
+
+from tests.ingest.fake import fake_venue, frame
+from tests.ingest.harness import running, until
+from tests.ingest.world import (
+    LEADER,
+    Tail,
+    connected,
+    follow,
+    pointing_at,
+    ready,
+    row,
+)
+
+
+async def test_rows_of_one_second_all_survive_and_old_ones_are_left_alone(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    tail = Tail()
+    now = time.time_ns() // 10**9
+    async with fake_venue() as fake:
+        fake.trades += [row(n, timestamp=now - 10) for n in (1, 2, 3)] + [
+            row(3, timestamp=now - 10)
+        ]
+        fake.trades.append(row(9, timestamp=now - 3_600))
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await tail.of_tx(1)
+    assert {(e.leader_tx[-1], e.count) for e in tail.events} == {("1", 1), ("2", 1), ("3", 2)}
+
+
+async def test_after_a_restart_catch_up_begins_at_the_newest_known_trade(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    now = time.time_ns() // 10**9
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into leader_row (leader_tx, leader, asset_id, side, price_text, size_micros,"
+            " source, count, price_micros, condition_id, traded_ms)"
+            " values ('0x0', %s, '7', 'BUY', '0.5', 1, 'FEED', 1, 500000, '0x0', %s)",
+            (LEADER, (now - 3_000) * 1000),
+        )
+    tail = Tail()
+    async with fake_venue() as fake:
+        fake.trades += [row(1, timestamp=now - 2_900), row(2, timestamp=now - 9_000)]
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await tail.of_tx(1)
+    assert {event.leader_tx[-1] for event in tail.events} == {"1"}
+
+
+async def test_a_leader_followed_while_it_runs_is_heard_and_a_left_one_is_not(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    tail = Tail()
+    async with fake_venue() as fake:
+        fake.positions[LEADER] = [{"asset": "7", "size": 3}]
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            await fake.send(frame(row(1)))
+            follow(database_url, LEADER)
+            await until(lambda: ready(tail, fake))
+            await fake.send(frame(row(2)))
+            assert (await tail.of_tx(2))[0].leader_held_before_micros == 3_000_000
+            with psycopg.connect(database_url) as connection:
+                connection.execute("update subscription set state = 'DELETED'")
+                connection.execute(
+                    "insert into control_change (actor, source, action, subject_kind,"
+                    " subject_id, previous_hash, hash)"
+                    " values ('t', 't', 't', 'subscription', 't', '', '')"
+                )
+
+            async def unheard() -> bool:
+                before = len(tail.events)
+                await fake.send(frame(row(0xF000 + before + fake.pings + time.time_ns() % 999)))
+                await asyncio.sleep(0.2)
+                return len(tail.events) == before
+
+            await until(unheard)
+    assert not [event for event in tail.events if event.leader_tx == f"0x{1:064x}"]

@@ -1,0 +1,126 @@
+"""Cursors, readers, the log in Redis and its incarnations, and settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import psycopg
+import pytest
+import redis
+
+from tests.ingest.fake import fake_venue, frame
+from tests.ingest.harness import Process, running, until
+from tests.ingest.world import (
+    LEADER,
+    Tail,
+    connected,
+    follow,
+    pointing_at,
+    row,
+)
+from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+
+
+async def test_cursors_resume_and_only_named_readers_are_remembered(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    tail = Tail()
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            for number in range(1, 6):
+                await fake.send(frame(row(number)))
+                await tail.of_tx(number)
+                if number == 2:
+                    second = tail.cursor
+            async with grpc.aio.insecure_channel(process.target) as channel:
+                stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
+                assert cursors(database_url) == {}
+                for cursor in (tail.cursor, second):
+                    await stub.Acknowledge(
+                        common_pb2.AcknowledgeRequest(consumer="router-0", cursor=cursor)
+                    )
+                assert cursors(database_url) == {"router-0": tail.cursor}
+                other = "f" * 16 + tail.cursor[16:]
+                assert await refusal(stub, other) is grpc.StatusCode.OUT_OF_RANGE
+                assert await refusal(stub, "yesterday") is grpc.StatusCode.INVALID_ARGUMENT
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await stub.Acknowledge(
+                        common_pb2.AcknowledgeRequest(consumer="router-0", cursor=other)
+                    )
+                assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
+        # Another process, the same log: what was told before is read from Redis.
+        async with running("ingest", {**environ, **pointing_at(fake)}, tmp_path) as process:
+            late = Tail()
+            late.cursor = second
+            async with late.reading(process):
+                await late.of_tx(5)
+            assert [event.leader_tx[-1] for event in late.events] == ["3", "4", "5"]
+            everything = Tail()
+            async with everything.reading(process):
+                await everything.of_tx(5)
+            assert everything.events == tail.events
+
+
+async def refusal(
+    stub: ingest_service_pb2_grpc.IngestServiceAsyncStub, cursor: str
+) -> grpc.StatusCode:
+    request = ingest_service_pb2.StreamLeaderTradesRequest(cursor=cursor)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(stub.StreamLeaderTrades(request)))
+    return caught.value.code()
+
+
+def cursors(database_url: str) -> dict[str, str]:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "select consumer, cursor from consumer_cursor where stream = 'leader_trades'"
+        ).fetchall()
+    return dict(rows)
+
+
+async def test_a_log_that_was_flushed_ends_the_process_and_the_next_life_has_another_name(
+    environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
+) -> None:
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process:
+            first = identity(database_url)
+            client = redis.Redis.from_url(own_redis)
+            client.flushdb()
+            client.close()
+            assert await process.wait() == 1
+        async with running("ingest", at, tmp_path):
+            assert identity(database_url) != first
+
+
+def identity(database_url: str) -> str:
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "select value from store_identity where name = 'redis_incarnation'"
+        ).fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TT_DATABASE_URL", ""),
+        ("TT_INGEST_RTDS_URL", "http://x"),
+        ("TT_INGEST_DATA_API_URL", "x"),
+        ("TT_INGEST_SILENCE_MS", "0"),
+        ("TT_INGEST_SILENT_MS", "1000"),
+    ],
+)
+async def test_a_wrong_setting_is_one_line_that_names_it(
+    environ: dict[str, str], tmp_path: Path, name: str, value: str
+) -> None:
+    process = Process("services.ingest", {**environ, name: value}, tmp_path / "log", 0)
+    await process.start()
+    assert await process.wait() == 2
+    (line,) = process.log.read_text().splitlines()
+    assert line.startswith(f"ingest: {name}: ")
