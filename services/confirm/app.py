@@ -15,6 +15,7 @@ from tradingtools.adapters.insiders.client import open_client
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.intake import Intake
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2_grpc as rpc
@@ -52,16 +53,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
+        events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await until_stopped(
             stop,
             lease.keep(pool, owned),
+            events.replay(),
             worker.look_at_due(),
             worker.tidy(),
-            _follow_events(worker, executor_rpc.ExecutorServiceStub(channel)),
+            _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )
 
 
-async def _follow_events(worker: Confirm, stub: Any) -> None:
+async def _follow_events(intake: Intake[executor_pb.OrderEvent], stub: Any) -> None:
     async for response in streams.read(
         "order events",
         lambda c: stub.StreamOrderEvents(
@@ -70,7 +73,7 @@ async def _follow_events(worker: Confirm, stub: Any) -> None:
         "",
     ):
         for event in response.events:
-            await worker.on_event(event)
+            await intake.take(event, str(event.event_seq))
         if response.events:
             # Acknowledged after the booking; a crash before it books again, by trade id, nothing.
             await streams.acknowledge(stub, NAME, response.cursor)

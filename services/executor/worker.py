@@ -39,6 +39,8 @@ _answers = _meter.create_counter("answers", description="by meaning and code")
 _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST round trip")
 
 _REMEMBERED = 200_000
+_WINDOW = 2_000
+"""Orders under way at the same time; more wait as claims, and expire as such."""
 _SENDS = 3
 _SEND_PAUSE_MS = 50
 _RETRY_SECONDS = 0.1
@@ -68,6 +70,8 @@ class Executor:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._in_flight: set[str] = set()
         self._lanes: dict[str, asyncio.Lock] = {}
+        self._room = asyncio.Event()
+        self._room.set()
 
     async def recover(self) -> None:
         """Settle an earlier life: rows for every record, UNKNOWN for what may have been sent."""
@@ -93,6 +97,8 @@ class Executor:
     def done(self, keys: Sequence[str]) -> None:
         """The outcomes of these orders are durable."""
         self._in_flight.difference_update(keys)
+        if len(self._in_flight) < _WINDOW:
+            self._room.set()
 
     async def on_batch(self, batch: pb.OrderBatch) -> None:
         """Send the orders of a claim that have not been handled in this life."""
@@ -124,6 +130,7 @@ class Executor:
     async def _handle(
         self, orders: Sequence[Order], records: Sequence[int], control_seq: int, traceparent: str
     ) -> None:
+        await self._room.wait()
         fresh = [order for order in orders if order.order_key not in self._seen]
         for order in fresh:
             self._seen[order.order_key] = None
@@ -131,6 +138,8 @@ class Executor:
         self._forget()
         if not fresh:
             return
+        if len(self._in_flight) >= _WINDOW:
+            self._room.clear()
         refused = self._gate.judge(fresh, time.time_ns() // 1_000_000)
         self._fail(
             [o for o in fresh if o.order_key in refused], records, traceparent,

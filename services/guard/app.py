@@ -17,6 +17,7 @@ from tradingtools.adapters.redis import control_feed
 from tradingtools.codec.marks import book_from_pb
 from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import bookfeed_service_pb2 as bookfeed_pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as bookfeed_rpc
@@ -52,11 +53,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
+        fills = Intake(pool, "fills", name, confirm_pb.FillEvent, guard.on_fill)
         await until_stopped(
             stop,
             lease.keep(pool, owned),
+            fills.replay(),
             _follow_marks(guard, bookfeed_rpc.BookfeedServiceStub(bookfeed)),
-            _follow_fills(guard, confirm_rpc.ConfirmServiceStub(confirm), name),
+            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
             _follow_control(guard, bus, settings.poll_ms),
             _look_at_closing(guard, settings.poll_ms),
         )
@@ -70,24 +73,24 @@ async def _follow_marks(guard: Guard, stub: Any) -> None:
             await guard.on_book(book_from_pb(mark))
 
 
-async def _follow_fills(guard: Guard, stub: Any, name: str) -> None:
+async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: str) -> None:
     async for response in streams.read(
         "fills",
         lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
         "",
     ):
         for fill in response.fills:
-            await guard.on_fill(fill)
+            await intake.take(fill, str(fill.fill_seq))
         if response.fills:
             await streams.acknowledge(stub, name, response.cursor)
 
 
 async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:
     async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
-        await guard.refresh()
+        await while_database_is_away(guard.refresh)
 
 
 async def _look_at_closing(guard: Guard, poll_ms: int) -> None:
     while True:
         await asyncio.sleep(poll_ms / 1000 / 4)
-        await guard.look_at_closing()
+        await while_database_is_away(guard.look_at_closing)

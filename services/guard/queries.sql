@@ -15,11 +15,16 @@ where id in (select subject_id from control_change
 -- name: control_seq
 select coalesce(max(seq), 0) as seq from control_change
 
+-- name: halts
+-- What may send nothing at all; REDUCING lets exits through.
+select scope, subject from halt where mode = 'HALTED'
+
 -- name: held_lots
 select follower_proxy, asset_id, origin, shares_micros from lot where shares_micros > 0
 
 -- name: lock_trigger
-select t.*, s.follower_user_id, s.follower_wallet_id, s.version as subscription_version
+select t.*, s.follower_user_id, s.follower_wallet_id, s.leader,
+       s.version as subscription_version
 from trigger t join subscription s on s.id = t.origin
 where t.id = %(id)s
 for update of t

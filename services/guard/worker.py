@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -18,26 +17,24 @@ import structlog
 from opentelemetry import metrics
 
 from services.guard import store
+from services.guard.claiming import Claim, Terms, claim_slice
 from services.guard.core import aftermath
+from services.guard.core import halts as halting
 from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
-from services.guard.core.exit_order import exit_order
-from services.guard.core.trigger import Exit, Judgement, Trigger
+from services.guard.core.trigger import Judgement, Trigger
 from services.guard.settings import Settings
 from services.guard.store import Change
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.codec.claims import claim_payload, order_to_pb
+from tradingtools.codec.claims import order_to_pb
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book, BookStatus, sell_into
 from tradingtools.domain.money import to_text
-from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import FailedKind, OrderState
-from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
-from tradingtools.runtime import telemetry
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -45,19 +42,9 @@ from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 _log = structlog.get_logger("guard")
 _meter = metrics.get_meter("tradingtools.guard")
 _fired = _meter.create_counter("triggers_fired", description="by type")
-_SHOWN_LEVELS = 5
 
 LotKey = tuple[str, str, str]
 """Wallet, asset, origin."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An exit that was claimed, to be streamed once its transaction has committed."""
-
-    record: Claimed
-    order: Order
-    traceparent: str
 
 
 class Guard:
@@ -82,12 +69,14 @@ class Guard:
         self._by_asset: dict[str, set[str]] = {}
         self._lots: dict[LotKey, int] = {}
         self._books: dict[str, Book] = {}
+        self._halts: frozenset[halting.Halt] = frozenset()
         self._writing = asyncio.Lock()
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=0)
         self._control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
+        await self._load_halts()
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._lots[key] = row["shares_micros"]
@@ -95,16 +84,33 @@ class Guard:
             self._put(store.trigger(row))
 
     async def refresh(self) -> None:
-        """Load triggers that the control surface has changed, and judge them at once."""
+        """Load what the control surface has changed, and judge it at once."""
         seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         if seq == self._control_seq:
             return
+        eased = await self._load_halts()
         rows = await store.fetch(self._pool, "changed_triggers", after=self._control_seq)
         for row in rows:
             self._put(store.trigger(row))
         self._control_seq = seq
-        for row in rows:
-            await self._wake(row["id"])
+        for trigger_id in list(self._triggers) if eased else [row["id"] for row in rows]:
+            await self._wake(trigger_id)
+
+    async def _load_halts(self) -> bool:
+        """Read the halts; returns whether one has ended."""
+        rows = await store.fetch(self._pool, "halts")
+        halts = frozenset((row["scope"], row["subject"]) for row in rows)
+        eased = bool(self._halts - halts)
+        self._halts = halts
+        return eased
+
+    def _held(self, row: Mapping[str, Any]) -> bool:
+        return halting.held(
+            self._halts,
+            wallet=row["follower_proxy"],
+            leader=row["leader"],
+            condition_id=row["condition_id"],
+        )
 
     def _put(self, trigger: Trigger) -> None:
         owner = ids.partition_of(trigger.follower_proxy, self._settings.partitions)
@@ -195,45 +201,21 @@ class Guard:
         book: Book,
         change: Change,
     ) -> Claim | None:
-        """Claim a slice in the transaction that holds trigger and lot, and note the change."""
-        slice_number = change.slice_number or 0
-        size = row["size_micros"]
-        wanted = lot["shares_micros"] if size is None else size - (change.sold_micros or 0)
-        sized = judging.size_exit(
-            book,
-            wanted_micros=max(0, wanted),
-            free_micros=lot["free_micros"],
-            floor_ppm=self._settings.floor_ppm,
-            slice_number=slice_number,
-        )
-        if isinstance(sized, Reason):
-            # Another exit has the shares, or they cannot be sold: judged again on the next mark.
-            _log.info("trigger cannot sell now", trigger=row["id"], reason=sized.value)
+        """Claim a slice unless a halt holds it; what the trigger became is known at once."""
+        if self._held(row):
             return None
-        now_ns = time.time_ns()
-        order = exit_order(
-            row,
-            sized,
-            slice_number=slice_number,
-            not_after_ms=now_ns // 1_000_000 + self._settings.exit_ttl_ms,
-        )
-        with telemetry.span("guard.claim", trigger=row["id"]) as traceparent:
-            payload = claim_payload(
-                [order],
+        claim = await claim_slice(
+            connection, self._lease, row, lot, book, change,
+            Terms(
+                floor_ppm=self._settings.floor_ppm,
+                exit_ttl_ms=self._settings.exit_ttl_ms,
                 control_seq=self._control_seq,
-                traceparent=traceparent,
-                received_ns=now_ns,
-                routed_ns=now_ns,
-            )
-            claimed = await journal.insert_claim(
-                connection, self._lease, f"guard:{order.order_key}", payload, 1
-            )
-            if claimed is None:
-                return None
-            await journal.build_rows(connection, claimed.seq)
-            change = replace(change, order_key=order.order_key, fired=_seen(book, sized))
-            self._put(await store.move(connection, row, change))
-        return Claim(claimed, order, traceparent)
+                now_ns=time.time_ns(),
+            ),
+        )  # fmt: skip
+        if claim is not None:
+            self._put(claim.trigger)
+        return claim
 
     def _stream(self, claim: Claim) -> None:
         self._tail.append(
@@ -308,19 +290,20 @@ class Guard:
                     self._put(await store.move(connection, now, change))
 
     async def _settle(self, trigger_id: str) -> None:
-        claimed: Claim | None = None
-        async with (
-            self._writing,
-            store.locked(self._pool, trigger_id) as (connection, row, lot),
-        ):
+        async with self._writing:
+            claimed = await self._settle_locked(trigger_id)
+            if claimed is not None:
+                # Committed; still under the lock, so that the stream keeps the journal's order.
+                self._stream(claimed)
+
+    async def _settle_locked(self, trigger_id: str) -> Claim | None:
+        async with store.locked(self._pool, trigger_id) as (connection, row, lot):
             if row["status"] in FINAL or not row["order_key"]:
-                return
+                return None
             order = await store.one(connection, "exit_order", order_key=row["order_key"])
             if order is None:
-                return
-            claimed = await self._after_exit(connection, row, lot, order)
-        if claimed is not None:
-            self._stream(claimed)
+                return None
+            return await self._after_exit(connection, row, lot, order)
 
     async def _after_exit(
         self,
@@ -393,13 +376,3 @@ class Guard:
 def _payout(book: Book) -> str:
     payout = book.market.payout_micros
     return f"the market resolved, a share pays {to_text(payout or 0)}"
-
-
-def _seen(book: Book, sized: Exit) -> dict[str, Any]:
-    """The book that the guard saw when it claimed, for the trigger's history."""
-    return {
-        "bids": [[to_text(p), to_text(s)] for p, s in book.bids[:_SHOWN_LEVELS]],
-        "book_ms": book.book_ms,
-        "size": to_text(sized.size_micros),
-        "limit": to_text(sized.limit_micros),
-    }

@@ -16,10 +16,10 @@ from services.router.worker import Router
 from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.redis import control_feed
-from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
@@ -69,18 +69,26 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
+        facts = Intake(
+            pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
+        )
+        fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.on_fill)
         await until_stopped(
             stop,
             lease.keep(pool, owned),
             books.keep(),
-            _follow_ingest(pool, router, ingest_rpc.IngestServiceStub(ingest), name),
-            _follow_fills(router, confirm_rpc.ConfirmServiceStub(confirm), name),
+            facts.replay(),
+            fills.replay(),
+            _follow_ingest(pool, facts, ingest_rpc.IngestServiceStub(ingest), name),
+            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
             _follow_control(router, bus, settings.poll_ms),
             _judge_open_exits(router),
         )
 
 
-async def _follow_ingest(pool: Pool, router: Router, stub: Any, name: str) -> None:
+async def _follow_ingest(
+    pool: Pool, intake: Intake[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str
+) -> None:
     cursor = await journal.acknowledged(pool, "leader_trades", name)
     while True:
         try:
@@ -92,7 +100,7 @@ async def _follow_ingest(pool: Pool, router: Router, stub: Any, name: str) -> No
                 cursor,
             ):
                 if response.trades:
-                    await router.on_facts(row_from_pb(event) for event in response.trades)
+                    await intake.take(response, response.cursor)
                     # Acknowledged only after the commit; a crash here repeats the read.
                     await streams.acknowledge(stub, name, response.cursor)
         except CursorOutOfRange:
@@ -101,24 +109,24 @@ async def _follow_ingest(pool: Pool, router: Router, stub: Any, name: str) -> No
             cursor = ""
 
 
-async def _follow_fills(router: Router, stub: Any, name: str) -> None:
+async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: str) -> None:
     async for response in streams.read(
         "fills",
         lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
         "",
     ):
         for fill in response.fills:
-            await router.on_fill(fill)
+            await intake.take(fill, str(fill.fill_seq))
         if response.fills:
             await streams.acknowledge(stub, name, response.cursor)
 
 
 async def _follow_control(router: Router, bus: redis.Redis, poll_ms: int) -> None:
     async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
-        await router.refresh_index()
+        await while_database_is_away(router.refresh_index)
         router.forget_old(time.time_ns() // 1_000_000)
 
 
 async def _judge_open_exits(router: Router) -> None:
-    await router.judge_open_exits()
+    await while_database_is_away(router.judge_open_exits)
     await asyncio.Event().wait()

@@ -24,8 +24,12 @@ where r.released_at is null and o.purpose = 'ENTRY' and o.partition = %(partitio
 -- Facts about leader trades that may still grow.
 select leader_tx, leader, asset_id, side, price_text, size_micros, source, count, price_micros,
        condition_id, traded_ms, (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
-from leader_row
+from leader_row r
 where seen_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+   or exists (
+       select 1 from decision d
+       where d.leader_tx = r.leader_tx and d.leader = r.leader and d.asset_id = r.asset_id
+         and d.side = r.side and d.reason = 'WAITING_FOR_ENTRY')
 
 -- name: recent_decisions
 -- Judgements of leader trades that may still grow, and exits that still wait.
@@ -58,7 +62,7 @@ for update of l
 select order_key,
        case when state in ('CONFIRMED', 'FAILED', 'LOST') then filled_size_micros
             else size_micros end as standing_micros,
-       size_micros
+       size_micros, state in ('CONFIRMED', 'FAILED', 'LOST') as ended
 from orders
 where purpose = 'COPY_EXIT' and partition = %(partition)s
   and created_at > clock_timestamp() - make_interval(secs => %(seconds)s)

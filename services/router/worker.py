@@ -16,34 +16,37 @@ import psycopg
 import structlog
 from opentelemetry import metrics
 
-from services.router import store
+from services.router import recovery, store
 from services.router.books import Books
 from services.router.core import plan as planning
-from services.router.core.ledger import Ledger, OpenEntry
-from services.router.core.plan import Context, Copy, LotView, Plan
+from services.router.core.ledger import OpenEntry
+from services.router.core.memory import Memory
+from services.router.core.plan import Context, LotView, Plan
 from services.router.settings import Settings
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Claimed, Connection
-from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import claim_payload, order_to_pb
+from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.order import Order, Purpose
-from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription, SubscriptionState
 from tradingtools.runtime import telemetry
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _log = structlog.get_logger("router")
 _meter = metrics.get_meter("tradingtools.router")
 _decisions = _meter.create_counter("decisions", description="by outcome and reason")
 _claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
 
-SLICE_PAUSE_SECONDS = 1.0
+_SLICE_PAUSE_SECONDS = 1.0
+_SLICE_PAUSE_LONGEST = 30.0
 _RETRY_SECONDS = 0.2
 
 
@@ -66,13 +69,8 @@ class Router:
         self._books = books
         self._tail = tail
         self._settings = settings
-        self._ledger = Ledger()
         self._control_seq = 0
-        self._trades: dict[TradeKey, LeaderTrade] = {}
-        self._copies: dict[TradeKey, dict[str, Copy]] = {}
-        self._entry_owner: dict[str, str] = {}
-        self._waiting: dict[tuple[str, str], set[TradeKey]] = {}
-        self._exit_trade: dict[str, TradeKey] = {}
+        self._memory = Memory()
         self._writing = asyncio.Lock()
         self._slices: set[asyncio.Task[None]] = set()
 
@@ -80,49 +78,12 @@ class Router:
         """Rebuild memory from PostgreSQL; every record of the partition has its rows before."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=0)
         await self.refresh_index()
-        for lot in await store.fetch(self._pool, "lots"):
-            self._ledger.hold(
-                lot["origin"], lot["condition_id"], lot["asset_id"], lot["cost_micros"]
-            )
-        for row in await store.fetch(self._pool, "open_entries", partition=self._lease.partition):
-            self._reserve(row["order_key"], OpenEntry(
-                subscription_id=row["subscription_id"], condition_id=row["condition_id"],
-                asset_id=row["asset_id"], money_micros=row["money_micros"],
-            ))  # fmt: skip
-        keys = await store.fetch(
-            self._pool,
-            "recent_entry_keys",
-            seconds=store.RECENT_SECONDS,
-            partition=self._lease.partition,
-        )
-        self._entry_owner = {row["copy_key"]: row["subscription_id"] for row in keys}
-        self._trades = await store.recent_trades(self._pool)
-        self._copies = await store.recent_copies(self._pool, self._ledger.subscription)
-        await self._recover_exits()
-
-    async def _recover_exits(self) -> None:
-        progress = {
-            row["order_key"]: row
-            for row in await store.fetch(
-                self._pool,
-                "exit_progress",
-                seconds=store.RECENT_SECONDS,
-                partition=self._lease.partition,
-            )
-        }
-        for key, copies in self._copies.items():
-            if key.side is not Side.SELL:
-                continue
-            for subscription_id, copy in copies.items():
-                self._remember_exit(key, subscription_id, copy)
-                known = [progress[k] for k in copy.order_keys if k in progress]
-                gone = sum(row["size_micros"] - row["standing_micros"] for row in known)
-                copies[subscription_id] = planning.unsold(copy, gone, 0)
+        await recovery.recover(self._pool, self._lease.partition, self._memory)
 
     async def judge_open_exits(self) -> None:
         """After a start: exits that waited, or whose slices ended while nobody looked."""
-        for key, trade in list(self._trades.items()):
-            if key.side is Side.SELL and self._copies.get(key):
+        for key, trade in list(self._memory.trades.items()):
+            if key.side is Side.SELL and self._memory.copies.get(key):
                 await self._route(trade, (), f"restart-{self._lease.epoch}")
 
     async def refresh_index(self) -> None:
@@ -131,56 +92,93 @@ class Router:
         for subscription in changed:
             owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
             if owner == self._lease.partition:
-                self._ledger.put(subscription)
+                self._memory.ledger.put(subscription)
         self._control_seq = seq
 
+    async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
+        """Route the facts of one message.
+
+        Raises:
+            ExceptionGroup: some could not be read or routed; the others were.
+        """
+        facts: list[LeaderRow] = []
+        failed: list[Exception] = []
+        for event in message.trades:
+            try:
+                facts.append(row_from_pb(event))
+            except (KeyError, ValueError) as error:
+                failed.append(error)
+        try:
+            await self.on_facts(facts)
+        except ExceptionGroup as group:
+            failed.extend(group.exceptions)
+        if failed:
+            raise ExceptionGroup("leader trades that could not be routed", failed)
+
     async def on_facts(self, facts: Iterable[LeaderRow]) -> None:
-        """Merge facts and route every leader trade that they change; returns when committed."""
-        changed: dict[TradeKey, list[LeaderRow]] = {}
+        """Merge facts and route every leader trade that they change; returns when committed.
+
+        Raises:
+            ExceptionGroup: some could not be routed; the others were, and a repetition of all of
+                them routes only what is missing.
+        """
+        changed: dict[TradeKey, tuple[LeaderTrade, list[LeaderRow]]] = {}
         for fact in facts:
-            merged = merge(self._trades.get(fact.key), fact)
-            if merged is None:
-                continue
-            self._trades[fact.key] = merged
-            changed.setdefault(fact.key, []).append(fact)
-        for key, rows in changed.items():
-            trade = self._trades[key]
-            await self._route(trade, rows, f"revision-{trade.revision}")
+            trade, rows = changed.get(fact.key) or (self._memory.trades.get(fact.key), [])
+            merged = merge(trade, fact)
+            if merged is not None:
+                changed[fact.key] = (merged, [*rows, fact])
+        failed: list[Exception] = []
+        for key, (trade, rows) in changed.items():
+            try:
+                await self._route(trade, rows, f"revision-{trade.revision}")
+            except Fenced:
+                raise
+            except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
+                failed.append(error)
+            else:
+                # Known only now: what could not be routed counts as never seen.
+                self._memory.trades[key] = trade
+        if failed:
+            raise ExceptionGroup("leader trades that could not be routed", failed)
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots and reservations; wake exits that waited for this order."""
         if fill.subscription_id:
-            self._ledger.hold(
+            self._memory.ledger.hold(
                 fill.subscription_id, fill.condition_id, fill.asset_id, fill.lot_cost_micros
             )
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
-        self._ledger.release(fill.order_key)
+        self._memory.ledger.release(fill.order_key)
         lot = (fill.subscription_id, fill.asset_id)
-        if not self._ledger.entry_open(*lot):
-            for key in self._waiting.pop(lot, set()):
-                await self._route(self._trades[key], (), f"closed-{fill.order_key}")
+        if not self._memory.ledger.entry_open(*lot):
+            for key in self._memory.waiting.pop(lot, set()):
+                await self._route(self._memory.trades[key], (), f"closed-{fill.order_key}")
         await self._on_exit_closed(fill)
 
     async def _on_exit_closed(self, fill: confirm_pb.FillEvent) -> None:
-        key = self._exit_trade.pop(fill.order_key, None)
+        key = self._memory.exit_trade.pop(fill.order_key, None)
         if key is None:
             return
-        copy = self._copies[key][fill.subscription_id]
-        self._copies[key][fill.subscription_id] = planning.unsold(
+        copy = self._memory.copies[key][fill.subscription_id]
+        self._memory.copies[key][fill.subscription_id] = planning.unsold(
             copy, fill.order_size_micros, fill.order_filled_micros
         )
         if fill.order_filled_micros < fill.order_size_micros:
-            task = asyncio.create_task(self._next_slice(key, fill.order_key))
+            pause = _SLICE_PAUSE_SECONDS * 2 ** (len(copy.order_keys) - 1)
+            task = asyncio.create_task(
+                self._next_slice(key, fill.order_key, min(pause, _SLICE_PAUSE_LONGEST))
+            )
             self._slices.add(task)
             task.add_done_callback(self._slices.discard)
 
-    async def _next_slice(self, key: TradeKey, after_order: str) -> None:
-        await asyncio.sleep(SLICE_PAUSE_SECONDS)
-        await self._route(self._trades[key], (), f"slice-{after_order}")
+    async def _next_slice(self, key: TradeKey, after_order: str, pause: float) -> None:
+        await asyncio.sleep(pause)
+        await self._route(self._memory.trades[key], (), f"slice-{after_order}")
 
     async def _route(self, trade: LeaderTrade, rows: Iterable[LeaderRow], cause: str) -> None:
-        followers = self._ledger.followers_of(trade.key.leader)
+        followers = self._memory.ledger.followers_of(trade.key.leader)
         if not followers:
             return
         book = await self._books.get(trade.key.asset_id)
@@ -209,7 +207,7 @@ class Router:
                 plan = planning.plan_entries(
                     trade,
                     [s for s in followers if s.state is not SubscriptionState.DELETED],
-                    self._copies.get(trade.key, {}),
+                    self._memory.copies.get(trade.key, {}),
                     self._context(trade, book),
                 )
                 async with self._pool.connection() as connection:
@@ -232,11 +230,13 @@ class Router:
             connection,
             lots,
         ):
-            waiting = frozenset(s.id for s in followers if self._ledger.entry_open(s.id, asset))
+            waiting = frozenset(
+                s.id for s in followers if self._memory.ledger.entry_open(s.id, asset)
+            )
             plan = planning.plan_exits(
                 trade,
                 [s for s in followers if self._follows_exits(s, trade, lots)],
-                self._copies.get(trade.key, {}),
+                self._memory.copies.get(trade.key, {}),
                 lots,
                 waiting,
                 self._context(trade, book),
@@ -254,7 +254,7 @@ class Router:
         return (
             subscription.state is not SubscriptionState.DELETED
             or subscription.id in lots
-            or self._ledger.entry_open(subscription.id, trade.key.asset_id)
+            or self._memory.ledger.entry_open(subscription.id, trade.key.asset_id)
         )
 
     def _context(self, trade: LeaderTrade, book: Book | None) -> Context:
@@ -263,8 +263,8 @@ class Router:
             now_ms=time.time_ns() // 1_000_000,
             entry_ttl_ms=self._settings.entry_ttl_ms,
             exit_ttl_ms=self._settings.exit_ttl_ms,
-            market_exposure=lambda s: self._ledger.exposure(s, trade.condition_id),
-            entry_owner=self._entry_owner.get,
+            market_exposure=lambda s: self._memory.ledger.exposure(s, trade.condition_id),
+            entry_owner=self._memory.entry_owner.get,
         )
 
     async def _commit(
@@ -313,15 +313,15 @@ class Router:
         )
 
     def _note(self, trade: LeaderTrade, plan: Plan, claimed: Claimed, traceparent: str) -> None:
-        copies = self._copies.setdefault(trade.key, {})
+        copies = self._memory.copies.setdefault(trade.key, {})
         for subscription_id, copy in plan.copies.items():
             copies[subscription_id] = copy
-            self._remember_exit(trade.key, subscription_id, copy)
+            self._memory.remember_exit(trade.key, subscription_id, copy)
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
         for order in plan.orders:
             if order.purpose is Purpose.ENTRY:
-                self._entry_owner[order.copy_key] = order.subscription_id
-                self._reserve(order.order_key, _open_entry(order))
+                self._memory.entry_owner[order.copy_key] = order.subscription_id
+                self._memory.ledger.reserve(order.order_key, _open_entry(order))
         if plan.orders:
             self._tail.append(
                 claimed.seq,
@@ -335,29 +335,9 @@ class Router:
                 ),
             )
 
-    def _reserve(self, order_key: str, entry: OpenEntry) -> None:
-        self._ledger.reserve(order_key, entry)
-
-    def _remember_exit(self, key: TradeKey, subscription_id: str, copy: Copy) -> None:
-        if key.side is not Side.SELL:
-            return
-        if copy.reason is Reason.WAITING_FOR_ENTRY:
-            self._waiting.setdefault((subscription_id, key.asset_id), set()).add(key)
-        for order_key in copy.order_keys:
-            self._exit_trade[order_key] = key
-
     def forget_old(self, now_ms: int) -> None:
-        """Drop leader trades that cannot grow any more; waiting exits stay."""
-        kept = {key for keys in self._waiting.values() for key in keys}
-        kept.update(self._exit_trade.values())
-        oldest = now_ms - store.RECENT_SECONDS * 1000
-        for key in [k for k, t in self._trades.items() if t.traded_ms < oldest and k not in kept]:
-            del self._trades[key]
-            for copy in self._copies.pop(key, {}).values():
-                self._entry_owner.pop(
-                    ids.entry_copy_key(key.leader_tx, copy.frozen.follower.proxy, key.asset_id),
-                    None,
-                )
+        """Drop leader trades that cannot grow any more."""
+        self._memory.forget_before(now_ms - store.RECENT_SECONDS * 1000)
 
     def preview(self, fact: LeaderRow, subscription_ids: frozenset[str], book: Book | None) -> Plan:
         """What a fact would lead to, without doing it; entries only."""
@@ -366,7 +346,7 @@ class Router:
             raise AssertionError("a first fact always adds something")
         followers = [
             s
-            for s in self._ledger.followers_of(fact.key.leader)
+            for s in self._memory.ledger.followers_of(fact.key.leader)
             if not subscription_ids or s.id in subscription_ids
         ]
         if fact.key.side is Side.BUY:

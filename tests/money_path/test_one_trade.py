@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 
 from tests.money_path.world import Scene, World, eventually, tx
+from tradingtools.v1 import common_pb2 as common
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -207,3 +210,42 @@ async def test_an_exit_that_fills_in_part_goes_on_in_slices(path: Scene) -> None
     assert sum(o["filled_size_micros"] for o in exits) == 19_600_000
     assert [o["ordinal"] for o in exits] == list(range(len(exits)))
     assert len(exits) >= 2
+
+
+async def test_a_halt_keeps_triggers_armed_and_its_end_judges_them_at_once(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    await path.halt("MARKET", path.condition)
+    stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.45")
+    for bid in ("0.40", "0.41", "0.40"):
+        await path.set_book({"0.50": "1000"}, {bid: "1000"})
+        await asyncio.sleep(0.2)
+    assert path.trigger_status(stop) == "ARMED"
+    assert len(path.orders()) == 1
+    await path.end_halt("MARKET", path.condition)
+    await path.settled(2)
+
+    async def done() -> bool:
+        return path.trigger_status(stop) == "DONE"
+
+    await eventually(done)
+
+
+async def test_a_message_that_cannot_be_handled_is_quarantined_and_the_stream_goes_on(
+    path: Scene,
+) -> None:
+    await path.subscribe(1)
+    poison = path.trade(size="100", price="0.5")
+    poison.side = common.SIDE_UNSPECIFIED
+    path.put(poison)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+
+    async def quarantined() -> bool:
+        return len(path.world.sql("select 1 from poison")) == 1
+
+    await eventually(quarantined)
+    (row,) = path.world.sql("select * from poison")
+    assert (row["stream"], row["consumer"]) == ("leader_trades", "router-0")
+    assert "KeyError" in row["reason"]

@@ -292,6 +292,19 @@ class Scene:
                 (row[0], subscription),
             )
 
+    async def halt(self, scope: str, subject: str, mode: str = "HALTED") -> None:
+        """Halt as control does."""
+        self.world.sql(
+            "insert into halt (scope, subject, mode, reason) values (%s, %s, %s, 'test')",
+            scope, subject, mode,
+        )  # fmt: skip
+        await self.world.announce(self.note_change("halt", f"{scope}:{subject}"))
+
+    async def end_halt(self, scope: str, subject: str) -> None:
+        """Resume as control does."""
+        self.world.sql("delete from halt where scope = %s and subject = %s", scope, subject)
+        await self.world.announce(self.note_change("halt", f"{scope}:{subject}"))
+
     async def add_trigger(
         self, number: int, subscription: str, kind: str, price: str, size: str | None = None
     ) -> str:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from tradingtools.domain.money import AmountError, parse_exact
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
@@ -33,8 +36,14 @@ class WireError(ValueError):
     """The bytes are not what the contract says."""
 
 
+# Printable: what is stored later must be something that a database can store.
+_Token = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[!-~]*\Z")]
+_TokenOrNone = Annotated[str, Meta(max_length=128, pattern=r"\A[!-~]*\Z")]
+_Milliseconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
 class _Trade(msgspec.Struct, rename="camel", frozen=True):
-    trade_id: str
+    trade_id: _Token
     size: str
     notional: str
     fee: str
@@ -42,17 +51,17 @@ class _Trade(msgspec.Struct, rename="camel", frozen=True):
 
 
 class _Order(msgspec.Struct, rename="camel", frozen=True):
-    idempotency_key: str
-    status: str
+    idempotency_key: _Token
+    status: _Token
     closed: bool
-    order_id: str = ""
+    order_id: _TokenOrNone = ""
     trades: tuple[_Trade, ...] = ()
 
 
 class _ErrorBody(msgspec.Struct, rename="camel", frozen=True):
-    code: str
+    code: _Token
     message: str
-    retry_after_ms: int | None = None
+    retry_after_ms: _Milliseconds | None = None
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -64,7 +73,7 @@ class _Capabilities(msgspec.Struct, rename="camel", frozen=True):
     not_after: bool
     get_by_key: bool
     void: bool
-    longest_processing_ms: int
+    longest_processing_ms: _Milliseconds
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -80,6 +89,8 @@ class Capabilities(msgspec.Struct, frozen=True):
 _orders = msgspec.json.Decoder(_Order)
 _errors = msgspec.json.Decoder(_Error)
 _capabilities = msgspec.json.Decoder(_Capabilities)
+# A body that is nested too deeply ends in a RecursionError.
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def parse_order(body: bytes) -> VenueOrder:
@@ -102,7 +113,7 @@ def parse_order(body: bytes) -> VenueOrder:
             )
             for trade in raw.trades
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, AmountError) as error:
+    except (*_MALFORMED, AmountError) as error:
         raise WireError(str(error)) from error
     return VenueOrder(
         order_key=raw.idempotency_key,
@@ -124,7 +135,7 @@ def parse_error(body: bytes) -> tuple[str, int | None] | None:
     """Code and retry-after (ms) of an error in insiders-api's own schema; None: not of it."""
     try:
         raw = _errors.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _MALFORMED:
         return None
     return raw.error.code, raw.error.retry_after_ms
 
@@ -133,7 +144,7 @@ def parse_capabilities(body: bytes) -> Capabilities:
     """Read the capabilities. Raises WireError."""
     try:
         raw = _capabilities.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _MALFORMED as error:
         raise WireError(str(error)) from error
     return Capabilities(
         raw.idempotency, raw.not_after, raw.get_by_key, raw.void, raw.longest_processing_ms

@@ -256,7 +256,7 @@ class Order(_message.Message):
     trigger_id: _builtins.str
     """Only for guard exits."""
     leader: _builtins.str
-    """Empty for guard exits."""
+    """The leader that is followed; for guard exits the one whose copies made the lot."""
     leader_tx: _builtins.str
     """Empty for guard exits."""
     condition_id: _builtins.str

@@ -66,4 +66,7 @@ def _accepted(body: bytes, order_key: str) -> Verdict:
         return Verdict(meaning=Meaning.UNKNOWN, code="MALFORMED_ANSWER")
     if order.order_key != order_key or not order.order_id:
         return Verdict(meaning=Meaning.UNKNOWN, code="ANOTHER_KEY")
+    if order.voided:
+        # Taken and declared unusable at once: a contradiction, which proves neither.
+        return Verdict(meaning=Meaning.UNKNOWN, code="VOIDED")
     return Verdict(meaning=Meaning.ACCEPTED, order=order)

@@ -17,7 +17,7 @@ def exit_order(
     """The order for a slice.
 
     Args:
-        row: of the trigger, with its subscription's follower ids.
+        row: of the trigger, with its subscription's follower ids and leader.
         sized: size and limit.
         slice_number: from 0 within the arm's generation.
         not_after_ms: its deadline.
@@ -37,7 +37,7 @@ def exit_order(
         subscription_version=row["subscription_version"],
         trigger_id=row["id"],
         follower=follower,
-        leader="",
+        leader=row["leader"],
         leader_tx="",
         condition_id=row["condition_id"],
         asset_id=row["asset_id"],
