@@ -1,0 +1,109 @@
+"""The last gate against a reference that keeps every order it ever let through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.executor.core.gate import Gate, Limits
+from tests.unit.samples import order
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.order import Order, Purpose
+
+WALLETS = ["0x" + digit * 40 for digit in "12"]
+NONE = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_minute=None)
+
+
+def entry(key: str, wallet: str, size: int, limit: int = 500_000) -> Order:
+    made = order()
+    follower = replace(made.follower, proxy=wallet)
+    return replace(made, order_key=key, follower=follower, size_micros=size, limit_micros=limit)
+
+
+def leave(made: Order) -> Order:
+    return replace(made, purpose=Purpose.COPY_EXIT, side=Side.SELL)
+
+
+def cost(made: Order) -> int:
+    return -(-made.size_micros * made.limit_micros // 1_000_000)
+
+
+limits = st.builds(
+    Limits,
+    order_notional_micros=st.none() | st.integers(0, 60),
+    wallet_minute_micros=st.none() | st.integers(0, 150),
+    orders_per_minute=st.none() | st.integers(0, 5),
+)
+arrivals = st.lists(
+    st.tuples(
+        st.integers(0, 40_000),
+        st.sampled_from(WALLETS),
+        st.integers(1, 160),
+        st.booleans(),
+    ),
+    max_size=15,
+)
+
+
+@given(limits, arrivals)
+def test_the_gate_against_a_plain_reference(
+    bounds: Limits, rows: list[tuple[int, str, int, bool]]
+) -> None:
+    gate, now = Gate(bounds), 1_000_000
+    passed: list[tuple[int, str, int]] = []
+    for number, (pause, wallet, size, leaving) in enumerate(rows):
+        now += pause
+        made = entry(str(number), wallet, size)
+        refused = gate.judge([leave(made) if leaving else made], now)
+        if leaving:
+            assert refused == {}
+            continue
+        recent = [row for row in passed if row[0] >= now - 60_000]
+        spent = sum(money for _, who, money in recent if who == wallet) + cost(made)
+        over = [
+            bounds.order_notional_micros is not None and cost(made) > bounds.order_notional_micros,
+            bounds.wallet_minute_micros is not None and spent > bounds.wallet_minute_micros,
+            bounds.orders_per_minute is not None and len(recent) >= bounds.orders_per_minute,
+        ]
+        assert set(refused) == ({made.order_key} if any(over) else set())
+        assert all(refused.values())
+        if not any(over):
+            passed.append((now, wallet, cost(made)))
+
+
+def test_absent_limits_do_not_limit_and_zero_ones_refuse() -> None:
+    made = entry("k", WALLETS[0], 10**12)
+    assert Gate(NONE).judge([made], 0) == {}
+    for bounds in (
+        replace(NONE, order_notional_micros=0),
+        replace(NONE, wallet_minute_micros=0),
+        replace(NONE, orders_per_minute=0),
+    ):
+        assert set(Gate(bounds).judge([made], 0)) == {"k"}
+
+
+def test_orders_of_one_batch_count_against_each_other() -> None:
+    gate = Gate(replace(NONE, orders_per_minute=2))
+    batch = [entry(str(n), WALLETS[0], 10) for n in range(4)]
+    assert set(gate.judge(batch, 0)) == {"2", "3"}
+
+
+def test_what_was_refused_does_not_count() -> None:
+    gate = Gate(replace(NONE, wallet_minute_micros=100))
+    assert gate.judge([entry("a", WALLETS[0], 300)], 0)
+    assert gate.judge([entry("b", WALLETS[0], 200)], 0) == {}
+
+
+def test_a_minute_later_there_is_room_again() -> None:
+    gate = Gate(replace(NONE, orders_per_minute=1))
+    assert gate.judge([entry("a", WALLETS[0], 10)], 0) == {}
+    assert gate.judge([entry("b", WALLETS[0], 10)], 60_000)
+    assert gate.judge([entry("c", WALLETS[0], 10)], 60_001) == {}
+
+
+def test_a_refusal_shows_its_numbers() -> None:
+    gate = Gate(replace(NONE, order_notional_micros=1_000_000))
+    why = gate.judge([entry("a", WALLETS[0], 5_000_000)], 0)["a"]
+    assert why == "order 2.5 > 1 USDC"
