@@ -116,8 +116,13 @@ async def test_a_book_that_disagrees_with_the_venue_is_resynced(
 ) -> None:
     asset = ASSETS[2]
     marks = Marks()
-    async with bookfeed(environ, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
-        await pin(replay, asset, best_bid="0.3", best_ask="0.32")
+    # Nothing but a doubt makes it ask: the book stands still, and markets are not refreshed.
+    async with (
+        bookfeed(environ, tmp_path, market_ttl_ms="600000") as (stub, replay, _),
+        marks.reading(stub, asset),
+    ):
+        bids, asks = [{"price": "0.3", "size": "7"}], [{"price": "0.32", "size": "7"}]
+        await pin(replay, asset, bids=bids, asks=asks)
         before = await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
         lie = {
             "event_type": "price_change",

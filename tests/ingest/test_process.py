@@ -139,11 +139,13 @@ async def test_a_silent_connection_is_dropped_and_what_it_missed_is_caught_up(
 ) -> None:
     follow(database_url, LEADER)
     tail = Tail()
-    quick = {"TT_INGEST_SILENCE_MS": "400", "TT_INGEST_POLL_MS": "600000"}
+    quick = {"TT_INGEST_SILENCE_MS": "400"}
+    seldom = {"TT_INGEST_POLL_MS": "600000", "TT_INGEST_RECHECK_MS": "600000"}
     async with fake_venue() as fake:
-        at = {**environ, **pointing_at(fake), **quick}
+        at = {**environ, **pointing_at(fake), **quick, **seldom}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await until(lambda: connected(fake, 2))
+            await until(lambda: ready(tail, fake))
             fake.trades.append(row(1))
             found = await tail.of_tx(1)
             assert found[0].source == ingest_service_pb2.TRADE_SOURCE_CATCH_UP
