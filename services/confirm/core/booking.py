@@ -56,17 +56,26 @@ def steps(known: Mapping[str, FillStatus], order: VenueOrder) -> list[Step]:
         order: the answer.
     """
     found: list[Step] = []
+    fills: Mapping[str, FillStatus] = known
     for trade in order.trades:
-        status = known.get(trade.trade_id)
-        if status is None:
-            if trade.status is TradeStatus.FAILED or trade.size_micros == 0:
-                continue
-            found.append(Step(Action.BOOK, trade))
-            status = FillStatus.MATCHED
-        if status is FillStatus.MATCHED and trade.status is TradeStatus.CONFIRMED:
-            found.append(Step(Action.FINALISE, trade))
-        elif status is FillStatus.MATCHED and trade.status is TradeStatus.FAILED:
-            found.append(Step(Action.UNDO, trade))
+        # Noted at once: an answer may name one trade twice.
+        new = _steps_of(fills.get(trade.trade_id), trade)
+        fills = after(fills, new)
+        found += new
+    return found
+
+
+def _steps_of(status: FillStatus | None, trade: VenueTrade) -> list[Step]:
+    found: list[Step] = []
+    if status is None:
+        if trade.status is TradeStatus.FAILED or trade.size_micros == 0:
+            return []
+        found.append(Step(Action.BOOK, trade))
+        status = FillStatus.MATCHED
+    if status is FillStatus.MATCHED and trade.status is TradeStatus.CONFIRMED:
+        found.append(Step(Action.FINALISE, trade))
+    elif status is FillStatus.MATCHED and trade.status is TradeStatus.FAILED:
+        found.append(Step(Action.UNDO, trade))
     return found
 
 

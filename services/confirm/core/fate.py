@@ -71,15 +71,14 @@ def after_look(case: Case, look: Look, capabilities: Capabilities, now_ms: int) 
         return Act.CALL if now_ms - case.unknown_since_ms > UNREACHABLE_MS else Act.WAIT
     if capabilities.void:
         return Act.VOID
-    if look is Look.NOT_SUPPORTED or now_ms <= horizon_ms(case, capabilities):
-        return _without_answer(look)
+    if look is Look.NOT_SUPPORTED or not capabilities.get_by_key:
+        # Without the promise to read its own writes, a not-found says nothing.
+        return Act.CALL
+    if now_ms <= horizon_ms(case, capabilities):
+        return Act.WAIT
     if case.not_found_count + 1 < NOT_FOUNDS_NEEDED:
         return Act.WAIT
     return Act.GIVE_UP if capabilities.not_after else Act.CALL
-
-
-def _without_answer(look: Look) -> Act:
-    return Act.CALL if look is Look.NOT_SUPPORTED else Act.WAIT
 
 
 def after_void(case: Case, look: Look, now_ms: int) -> Act:

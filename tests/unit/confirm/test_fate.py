@@ -1,0 +1,144 @@
+"""What is concluded about an unanswered order, over all promises and everything a look can give."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.confirm.core.fate import (
+    NOT_FOUNDS_NEEDED,
+    UNREACHABLE_MS,
+    Act,
+    Case,
+    Look,
+    after_look,
+    after_void,
+    horizon_ms,
+    pause_ms,
+    reason,
+    standing,
+)
+from tradingtools.codec.insiders import Capabilities
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.venue_order import VenueOrder
+
+NOT_AFTER, LONGEST = 1_000_000, 2_000
+HORIZON = NOT_AFTER + LONGEST
+PROMISES = [Capabilities(a, b, c, d, LONGEST) for a, b, c, d in product([False, True], repeat=4)]
+cases = st.builds(
+    Case,
+    not_after_ms=st.just(NOT_AFTER),
+    not_found_count=st.integers(0, 5),
+    unknown_since_ms=st.integers(0, NOT_AFTER),
+)
+moments = st.integers(0, HORIZON + 2 * UNREACHABLE_MS) | st.sampled_from([HORIZON, HORIZON + 1])
+
+
+def case(found: int = 0, since: int = NOT_AFTER) -> Case:
+    return Case(not_after_ms=NOT_AFTER, not_found_count=found, unknown_since_ms=since)
+
+
+@pytest.mark.parametrize("promises", PROMISES)
+@pytest.mark.parametrize("look", list(Look))
+@given(made=cases, now=moments)
+def test_an_order_is_given_up_only_on_proof(
+    promises: Capabilities, look: Look, made: Case, now: int
+) -> None:
+    act = after_look(made, look, promises, now)
+    if act is Act.GIVE_UP:
+        proven = (
+            look is Look.NOT_FOUND
+            and promises.get_by_key
+            and promises.not_after
+            and now > HORIZON
+            and made.not_found_count + 1 >= NOT_FOUNDS_NEEDED
+        )
+        assert look is Look.VOIDED or proven
+    if look is Look.NO_ANSWER:
+        assert act in (Act.WAIT, Act.CALL)
+    if act is Act.VOID:
+        assert promises.void
+    if act is Act.BOOK:
+        assert look is Look.FOUND
+
+
+@pytest.mark.parametrize("promises", PROMISES)
+def test_every_combination_comes_to_an_end(promises: Capabilities) -> None:
+    # A far side that never got the order, asked again and again until the end is clear.
+    found, now, since = 0, NOT_AFTER, NOT_AFTER
+    for _ in range(1_000):
+        look = Look.NOT_FOUND if promises.get_by_key else Look.NOT_SUPPORTED
+        made = case(found, since)
+        act = after_look(made, look, promises, now)
+        if act is Act.VOID:
+            act = after_void(made, Look.VOIDED, now)
+        if act is not Act.WAIT:
+            break
+        found += look is Look.NOT_FOUND and now > HORIZON
+        now += 500
+    decidable = promises.void or (promises.not_after and promises.get_by_key)
+    assert act is (Act.GIVE_UP if decidable else Act.CALL)
+
+
+@pytest.mark.parametrize("promises", PROMISES)
+def test_what_is_found_is_booked_whenever_it_appears(promises: Capabilities) -> None:
+    for now in (0, NOT_AFTER, HORIZON + UNREACHABLE_MS):
+        assert after_look(case(), Look.FOUND, promises, now) is Act.BOOK
+        assert after_look(case(), Look.VOIDED, promises, now) is Act.GIVE_UP
+
+
+def test_not_founds_count_only_after_the_horizon() -> None:
+    promises = Capabilities(True, True, True, False, LONGEST)
+    assert horizon_ms(case(), promises) == HORIZON
+    assert after_look(case(99), Look.NOT_FOUND, promises, HORIZON) is Act.WAIT
+    assert after_look(case(1), Look.NOT_FOUND, promises, HORIZON + 1) is Act.WAIT
+    assert after_look(case(2), Look.NOT_FOUND, promises, HORIZON + 1) is Act.GIVE_UP
+
+
+def test_without_an_enforced_deadline_a_person_is_called() -> None:
+    promises = Capabilities(True, False, True, False, LONGEST)
+    assert after_look(case(2), Look.NOT_FOUND, promises, HORIZON + 1) is Act.CALL
+
+
+def test_a_not_found_of_a_far_side_without_get_by_key_says_nothing() -> None:
+    promises = Capabilities(True, True, False, False, LONGEST)
+    assert after_look(case(2), Look.NOT_FOUND, promises, HORIZON + 1) is Act.CALL
+
+
+@given(st.sampled_from(Look), cases, moments)
+def test_a_void_gives_up_only_when_it_succeeded(look: Look, made: Case, now: int) -> None:
+    act = after_void(made, look, now)
+    assert (act is Act.GIVE_UP) == (look is Look.VOIDED)
+    assert (act is Act.BOOK) == (look is Look.FOUND)
+    if look is Look.NO_ANSWER:
+        late = now - made.unknown_since_ms > UNREACHABLE_MS
+        assert act is (Act.CALL if late else Act.WAIT)
+
+
+@pytest.mark.parametrize("promises", PROMISES)
+def test_silence_calls_a_person_after_a_quarter_of_an_hour(promises: Capabilities) -> None:
+    silent = case(99, since=0)
+    assert after_look(silent, Look.NO_ANSWER, promises, UNREACHABLE_MS) is Act.WAIT
+    assert after_look(silent, Look.NO_ANSWER, promises, UNREACHABLE_MS + 1) is Act.CALL
+
+
+def test_ends_carry_their_reason() -> None:
+    assert {act: reason(act) for act in Act if reason(act)} == {
+        Act.GIVE_UP: Reason.NEVER_ARRIVED,
+        Act.CALL: Reason.UNDECIDABLE,
+    }
+
+
+def test_pauses_double_up_to_five_seconds() -> None:
+    pauses = [pause_ms(n) for n in range(20)]
+    assert pauses[:5] == [250, 500, 1000, 2000, 4000]
+    assert set(pauses[5:]) == {5_000}
+
+
+def test_an_order_says_whether_its_key_is_void() -> None:
+    for status, look in (("VOIDED", Look.VOIDED), ("KILLED", Look.FOUND)):
+        made = VenueOrder(order_key="k", order_id="", status=status, closed=True)
+        assert standing(made) is look
