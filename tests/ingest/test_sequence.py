@@ -98,3 +98,14 @@ def test_a_failure_is_tried_again_soon_and_a_dropped_leader_never() -> None:
     agenda.retry("a", 3, 2)
     assert agenda.take(1_000) == []
     assert agenda.next_s(1_000) == 100
+
+
+def test_a_failure_right_after_a_gap_keeps_the_second_look() -> None:
+    agenda = Agenda(poll_s=100, recheck_s=10)
+    agenda.add("a", 0)
+    agenda.take(0)
+    agenda.retry("a", 0, 2)
+    assert agenda.take(2) == ["a"]
+    assert agenda.take(9) == []
+    assert agenda.take(10) == ["a"], "the look after the recheck time is still owed"
+    assert agenda.next_s(10) == 100

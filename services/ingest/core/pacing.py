@@ -62,9 +62,12 @@ class Agenda:
         return due
 
     def retry(self, leader: str, now_s: float, wait_s: float) -> None:
-        """It did not work: again after a while."""
-        if leader in self._due:
-            self._due[leader] = min(self._due[leader], now_s + wait_s)
+        """It did not work: again after a while, and the look that was planned still comes."""
+        planned = self._due.get(leader)
+        if planned is None:
+            return
+        self._due[leader] = min(planned, now_s + wait_s)
+        self._recheck[leader] = min(self._recheck.get(leader, planned), planned)
 
     def next_s(self, now_s: float) -> float:
         """Seconds until something is due, at most the poll time."""
