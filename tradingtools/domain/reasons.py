@@ -32,8 +32,14 @@ class Reason(StrEnum):
     SLIPPAGE = "SLIPPAGE", "The book offers nothing within the slippage limit."
     THIN_BOOK = "THIN_BOOK", "The book offers less than half of the size within the limit."
     BELOW_MINIMUM = "BELOW_MINIMUM", "The copy would be smaller than the market's minimum order."
-    CAP_PER_TRADE = "CAP_PER_TRADE", "The limit per trade leaves less than the minimum order."
-    CAP_PER_MARKET = "CAP_PER_MARKET", "The limit per market leaves less than the minimum order."
+    CAP_PER_TRADE = (
+        "CAP_PER_TRADE",
+        "The limit per trade allows less than the subscription asks for.",
+    )
+    CAP_PER_MARKET = (
+        "CAP_PER_MARKET",
+        "The limit per market allows less than the subscription asks for.",
+    )
     KEY_TAKEN = "KEY_TAKEN", "Another subscription of the wallet copies this transaction already."
     NOTHING_HELD = "NOTHING_HELD", "Nothing was bought after this leader, so nothing is sold."
     ALREADY_SELLING = "ALREADY_SELLING", "All shares are reserved by another exit under way."

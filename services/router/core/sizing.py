@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tradingtools.domain.book import Book, BookStatus, depth
+from tradingtools.domain.book import Book, BookStatus, Market, depth
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import (
     MICROS,
@@ -106,19 +106,28 @@ def size_entry(
     if cap is not None and cap - market_exposure_micros < money:
         money, bound = cap - market_exposure_micros, Reason.CAP_PER_MARKET
     size = floor_to(size_for(max(money, 0), limit), SIZE_STEP_MICROS)
-    if size < market.min_size_micros:
+    minimum = smallest(market)
+    if size == 0 and ordered_money_micros and bound is Reason.NONE:
+        # What is left buys not one step more: all that was allowed is ordered.
+        return Skip(Reason.NONE, "")
+    if size < minimum:
         reason = bound if bound is not Reason.NONE else Reason.BELOW_MINIMUM
         return Skip(
             reason,
             f"{to_text(max(money, 0))} USDC at {to_text(limit)} is {to_text(size)} shares"
-            f" < minimum {to_text(market.min_size_micros)}",
+            f" < minimum {to_text(minimum)}",
         )
-    if book.status is not BookStatus.FRESH:
-        return Sized(size, limit)
-    return _within_depth(size, limit, book)
+    full = Sized(size, limit, bound, f"the limit leaves {to_text(money)} USDC" if bound else "")
+    return _within_depth(full, book) if book.status is BookStatus.FRESH else full
 
 
-def _within_depth(size: int, limit: int, book: Book) -> Sized | Skip:
+def smallest(market: Market) -> int:
+    """The smallest order of a market; at least a step, so that no order is of nothing."""
+    return max(market.min_size_micros, SIZE_STEP_MICROS)
+
+
+def _within_depth(full: Sized, book: Book) -> Sized | Skip:
+    size, limit, minimum = full.size_micros, full.limit_micros, smallest(book.market)
     best = book.asks[0][0] if book.asks else MICROS
     if best > limit:
         return Skip(Reason.SLIPPAGE, f"ask {to_text(best)} > limit {to_text(limit)}")
@@ -129,15 +138,14 @@ def _within_depth(size: int, limit: int, book: Book) -> Sized | Skip:
             f"{to_text(there)} of {to_text(size)} shares within {to_text(limit)}",
         )
     cut = floor_to(min(size, there), SIZE_STEP_MICROS)
-    if cut < book.market.min_size_micros:
+    if cut < minimum:
         return Skip(
             Reason.THIN_BOOK,
-            f"{to_text(there)} shares within {to_text(limit)}"
-            f" < minimum {to_text(book.market.min_size_micros)}",
+            f"{to_text(there)} shares within {to_text(limit)} < minimum {to_text(minimum)}",
         )
     if cut < size:
         return Sized(cut, limit, Reason.THIN_BOOK, f"{to_text(there)} of {to_text(size)} shares")
-    return Sized(size, limit)
+    return full
 
 
 def wanted_exit(
@@ -184,16 +192,21 @@ def size_exit(
     if limit is None:
         return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(price_micros)}")
     # Less than the minimum cannot be sold alone, and must not be left over.
-    size = max(wanted_micros, market.min_size_micros)
-    if free_micros - size < market.min_size_micros:
+    minimum = smallest(market)
+    size = max(wanted_micros, minimum)
+    if free_micros - size < minimum:
         size = free_micros
     size = floor_to(size, SIZE_STEP_MICROS)
-    if size < market.min_size_micros:
-        return Skip(
-            Reason.DUST,
-            f"{to_text(free_micros)} shares < minimum {to_text(market.min_size_micros)}",
-        )
-    return Sized(size, limit)
+    if size < minimum:
+        return Skip(Reason.DUST, f"{to_text(free_micros)} shares < minimum {to_text(minimum)}")
+    if wanted_micros - size < SIZE_STEP_MICROS:
+        return Sized(size, limit)
+    return Sized(
+        size,
+        limit,
+        Reason.ALREADY_SELLING,
+        f"{to_text(free_micros)} of {to_text(wanted_micros)} shares are free",
+    )
 
 
 def reserved_money(size_micros: int, limit_micros: int) -> int:

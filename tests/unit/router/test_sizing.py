@@ -1,0 +1,367 @@
+"""Sizing against the formulas of the documentation, computed again in exact fractions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil, floor
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.router.core.sizing import (
+    Sized,
+    Skip,
+    limit_price,
+    reserved_money,
+    size_entry,
+    size_exit,
+    wanted_exit,
+)
+from tests.unit.samples import book, subscription
+from tradingtools.domain.book import Book, BookStatus
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.money import MICROS
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.subscription import SizingMode, Subscription
+
+STEP = 10_000
+ticks = st.sampled_from([100, 1_000, 10_000, 100_000])
+prices = st.integers(1, 1_100_000)
+slippages = st.none() | st.sampled_from([0, 1, 10_000, 30_000, 500_000, MICROS])
+money = st.integers(0, 200_000_000)
+limits = st.none() | st.just(0) | money
+
+
+@st.composite
+def subscriptions(draw: st.DrawFn) -> Subscription:
+    mode = draw(st.sampled_from(SizingMode))
+    return replace(
+        subscription(),
+        sizing_mode=mode,
+        sizing_micros=draw(money if mode is SizingMode.FIXED else st.integers(0, 3 * MICROS)),
+        max_per_trade_micros=draw(limits),
+        max_per_market_micros=draw(limits),
+        max_slippage_micros=draw(slippages),
+    )
+
+
+@st.composite
+def books(draw: st.DrawFn) -> Book:
+    tick = draw(ticks)
+    asks = draw(
+        st.lists(
+            st.tuples(st.integers(1, MICROS // tick - 1), st.integers(1, 300_000_000)),
+            max_size=5,
+            unique_by=lambda level: level[0],
+        )
+    )
+    return book(
+        asks=tuple(sorted((n * tick, size) for n, size in asks)),
+        tick=tick,
+        minimum=draw(st.sampled_from([0, 1, 1_000_000, 5_000_000])),
+        status=draw(st.sampled_from([BookStatus.FRESH, BookStatus.FRESH, *BookStatus])),
+    )
+
+
+def _rooms(made: Subscription, leader: int, ordered: int, exposure: int) -> list[Fraction]:
+    """USDC that each limit still leaves."""
+    unit = Fraction(1, MICROS)
+    rooms = [made.sizing_micros * unit]
+    if made.sizing_mode is SizingMode.RATIO:
+        rooms = [leader * unit * made.sizing_micros * unit]
+    if made.max_per_trade_micros is not None:
+        rooms.append(made.max_per_trade_micros * unit)
+    rooms = [room - ordered * unit for room in rooms]
+    if made.max_per_market_micros is not None:
+        rooms.append((made.max_per_market_micros - exposure) * unit)
+    return rooms
+
+
+def reference(
+    made: Subscription,
+    market: Book,
+    price_micros: int,
+    leader_micros: int,
+    ordered_micros: int,
+    exposure_micros: int,
+) -> tuple[int, int] | set[Reason]:
+    """(size, limit) in micros, or the reasons that may be given instead."""
+    unit = Fraction(1, MICROS)
+    tick, least = market.market.tick_micros * unit, market.market.min_size_micros * unit
+    slippage = Fraction(3, 100)
+    if made.max_slippage_micros is not None:
+        slippage = made.max_slippage_micros * unit
+    limit = floor(min(price_micros * unit * (1 + slippage), 1 - tick) / tick) * tick
+    if limit < tick:
+        return {Reason.PRICE_OUT_OF_RANGE}
+    rooms = _rooms(made, leader_micros, ordered_micros, exposure_micros)
+    step = Fraction(1, 100)
+    size = floor(max(min(rooms), Fraction(0)) / limit / step) * step
+    if size < max(least, step):
+        return {Reason.BELOW_MINIMUM, Reason.CAP_PER_TRADE, Reason.CAP_PER_MARKET, Reason.NONE}
+    if market.status is BookStatus.FRESH:
+        there = sum(s * unit for p, s in market.asks if p * unit <= limit)
+        if not there:
+            return {Reason.SLIPPAGE}
+        size = min(size, floor(there / step) * step) if there >= size / 2 else Fraction(0)
+        if size < max(least, step):
+            return {Reason.THIN_BOOK}
+    return int(size * MICROS), int(limit * MICROS)
+
+
+inputs = (subscriptions(), books(), prices, money, limits.map(lambda v: v or 0), money)
+
+
+@given(*inputs)
+def test_an_entry_is_what_the_formulas_say(
+    made: Subscription, market: Book, price: int, leader: int, ordered: int, exposure: int
+) -> None:
+    found = size_entry(
+        made,
+        market,
+        price_micros=price,
+        leader_notional_micros=leader,
+        ordered_money_micros=ordered,
+        market_exposure_micros=exposure,
+    )
+    expected = reference(made, market, price, leader, ordered, exposure)
+    if isinstance(expected, set):
+        assert isinstance(found, Skip)
+        assert found.reason in expected
+        # Nothing is skipped in silence, unless all of it was ordered before.
+        assert found.reason or ordered
+        return
+    assert isinstance(found, Sized)
+    assert (found.size_micros, found.limit_micros) == expected
+
+
+@given(*inputs)
+def test_an_entry_stays_within_every_limit(
+    made: Subscription, market: Book, price: int, leader: int, ordered: int, exposure: int
+) -> None:
+    found = size_entry(
+        made,
+        market,
+        price_micros=price,
+        leader_notional_micros=leader,
+        ordered_money_micros=ordered,
+        market_exposure_micros=exposure,
+    )
+    if isinstance(found, Skip):
+        return
+    tick = market.market.tick_micros
+    cost = reserved_money(found.size_micros, found.limit_micros)
+    if made.max_per_trade_micros is not None:
+        assert ordered + cost <= made.max_per_trade_micros
+    if made.max_per_market_micros is not None:
+        assert exposure + cost <= made.max_per_market_micros
+    if made.sizing_mode is SizingMode.FIXED:
+        assert ordered + cost <= made.sizing_micros
+    assert found.limit_micros * MICROS <= price * (MICROS + made.slippage_micros)
+    assert found.limit_micros % tick == 0
+    assert tick <= found.limit_micros <= MICROS - tick
+    assert found.size_micros % STEP == 0
+    assert found.size_micros >= max(market.market.min_size_micros, STEP)
+
+
+@given(*inputs, money)
+def test_more_money_never_buys_less(
+    made: Subscription,
+    market: Book,
+    price: int,
+    leader: int,
+    ordered: int,
+    exposure: int,
+    more: int,
+) -> None:
+    # Of an endless book: in a thin one a larger copy may be skipped for its depth.
+    deep = replace(market, asks=((market.market.tick_micros, 10**15),))
+
+    def size(sizing: int) -> int:
+        found = size_entry(
+            replace(made, sizing_micros=sizing),
+            deep,
+            price_micros=price,
+            leader_notional_micros=leader,
+            ordered_money_micros=ordered,
+            market_exposure_micros=exposure,
+        )
+        return found.size_micros if isinstance(found, Sized) else 0
+
+    assert size(made.sizing_micros) <= size(made.sizing_micros + more)
+
+
+def entry(made: Subscription, market: Book | None = None, **changes: int) -> Sized | Skip:
+    given_ = {
+        "price_micros": 500_000,
+        "leader_notional_micros": 100_000_000,
+        "ordered_money_micros": 0,
+        "market_exposure_micros": 0,
+    }
+    return size_entry(made, market or book(), **{**given_, **changes})
+
+
+def test_an_absent_limit_does_not_limit_and_zero_allows_nothing() -> None:
+    free = subscription()
+    assert isinstance(entry(free), Sized)
+    for name, reason in (
+        ("max_per_trade_micros", Reason.CAP_PER_TRADE),
+        ("max_per_market_micros", Reason.CAP_PER_MARKET),
+    ):
+        found = entry(replace(free, **{name: 0}))  # type: ignore[arg-type]
+        assert isinstance(found, Skip)
+        assert found.reason is reason
+
+
+def test_slippage_of_zero_is_not_the_default() -> None:
+    none, zero = entry(subscription()), entry(replace(subscription(), max_slippage_micros=0))
+    assert isinstance(none, Sized)
+    assert isinstance(zero, Sized)
+    assert (none.limit_micros, zero.limit_micros) == (510_000, 500_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("max_per_trade_micros", Reason.CAP_PER_TRADE),
+        ("max_per_market_micros", Reason.CAP_PER_MARKET),
+    ],
+)
+def test_a_copy_that_a_limit_made_smaller_says_so(name: str, reason: Reason) -> None:
+    found = entry(replace(subscription(), **{name: 5_000_000}))  # type: ignore[arg-type]
+    assert isinstance(found, Sized)
+    assert found.shortfall is reason
+    assert "5" in found.detail
+
+
+def test_a_limit_that_does_not_bind_is_no_shortfall() -> None:
+    made = replace(
+        subscription(), max_per_trade_micros=10_000_000, max_per_market_micros=10_000_000
+    )
+    found = entry(made)
+    assert isinstance(found, Sized)
+    assert (found.shortfall, found.detail) == (Reason.NONE, "")
+
+
+def test_a_thin_book_cuts_and_says_so_or_skips() -> None:
+    cut = entry(subscription(), book(asks=((500_000, 15_000_000), (520_000, 10**12))))
+    assert isinstance(cut, Sized)
+    assert (cut.size_micros, cut.shortfall) == (15_000_000, Reason.THIN_BOOK)
+    half = entry(subscription(), book(asks=((500_000, 9_000_000), (520_000, 10**12))))
+    assert isinstance(half, Skip)
+    assert half.reason is Reason.THIN_BOOK
+
+
+def test_what_was_ordered_whole_is_not_a_shortfall() -> None:
+    found = entry(subscription(), ordered_money_micros=9_999_000)
+    assert found == Skip(Reason.NONE, "")
+
+
+def test_a_market_without_a_minimum_never_gets_an_order_of_nothing() -> None:
+    tiny = replace(subscription(), sizing_micros=100)
+    found = entry(tiny, book(minimum=0))
+    assert isinstance(found, Skip)
+    assert found.reason is Reason.BELOW_MINIMUM
+
+
+@given(st.sampled_from(Side), prices, st.integers(0, MICROS), ticks)
+def test_a_limit_is_the_best_tick_within_the_slippage(
+    side: Side, price: int, slippage: int, tick: int
+) -> None:
+    found = limit_price(side, price, slippage, tick)
+    factor = Fraction(slippage, MICROS)
+    if side is Side.BUY:
+        edge = min(price * (1 + factor), Fraction(MICROS - tick))
+        expected = floor(edge / tick) * tick
+    else:
+        expected = ceil(max(price * (1 - factor), Fraction(tick)) / tick) * tick
+    # Refused, not clamped.
+    assert found == (expected if tick <= expected <= MICROS - tick else None)
+
+
+amounts = st.integers(1, 10**9)
+
+
+@given(amounts, amounts, st.none() | st.integers(0, 10**9))
+def test_an_exit_is_in_proportion_and_rounds_towards_leaving(
+    owned: int, sold: int, held: int | None
+) -> None:
+    wanted = wanted_exit(
+        owned_micros=owned, leader_sold_micros=sold, leader_held_before_micros=held
+    )
+    if held is None or sold >= held:
+        assert wanted == owned
+        return
+    exact = Fraction(owned * sold, held)
+    assert exact <= wanted < exact + 1
+    assert wanted <= owned
+
+
+@given(books(), prices, amounts, st.integers(0, 10**9), st.integers(0, 20), slippages)
+def test_a_slice_is_within_what_is_free(
+    market: Book, price: int, wanted: int, free: int, before: int, slippage: int | None
+) -> None:
+    found = size_exit(
+        replace(subscription(), max_slippage_micros=slippage),
+        market,
+        price_micros=price,
+        wanted_micros=wanted,
+        free_micros=free,
+        slices_before=before,
+    )
+    least = max(market.market.min_size_micros, STEP)
+    if isinstance(found, Skip):
+        assert found.reason in (Reason.ALREADY_SELLING, Reason.PRICE_OUT_OF_RANGE, Reason.DUST)
+        assert found.reason is not Reason.DUST or free < least + STEP
+        assert (found.reason is Reason.ALREADY_SELLING) == (free == 0)
+        return
+    assert least <= found.size_micros <= free
+    assert found.size_micros % STEP == 0
+    rest = free - found.size_micros
+    assert rest >= least or rest < STEP
+    # More than wanted only up to the minimum, or to leave nothing unsellable behind.
+    assert found.size_micros <= max(wanted, least) or rest < STEP
+    # Less than wanted only when others have the rest, and then it says so.
+    assert (found.shortfall is Reason.ALREADY_SELLING) == (wanted - found.size_micros >= STEP)
+    tick = market.market.tick_micros
+    assert tick <= found.limit_micros <= MICROS - tick
+    assert found.limit_micros % tick == 0
+
+
+@given(prices, st.integers(0, 10))
+def test_each_slice_may_cost_one_slippage_more(price: int, before: int) -> None:
+    def limit(slices: int) -> int | None:
+        found = size_exit(
+            subscription(),
+            book(),
+            price_micros=price,
+            wanted_micros=10**7,
+            free_micros=10**7,
+            slices_before=slices,
+        )
+        return found.limit_micros if isinstance(found, Sized) else None
+
+    now, later = limit(before), limit(before + 1)
+    assume(now is not None)
+    assert now is not None
+    assert later is not None
+    assert later <= now
+    expected = price * max(0, MICROS - 30_000 * (before + 1))
+    assert now * MICROS >= expected
+
+
+def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
+    for status in BookStatus:
+        empty = book(bids=(), status=status)
+        found = size_exit(
+            subscription(),
+            empty,
+            price_micros=500_000,
+            wanted_micros=10**7,
+            free_micros=10**7,
+            slices_before=0,
+        )
+        assert isinstance(found, Sized)
+        assert found.size_micros == 10**7
