@@ -207,15 +207,9 @@ def _judge_exit(
         return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
     if context.book.market.closed or context.book.market.payout_micros is not None:
         return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
-    wanted = (
-        sizing.wanted_exit(
-            owned_micros=owned_micros,
-            leader_sold_micros=trade.size_micros,
-            leader_held_before_micros=trade.held_before_micros,
-        )
-        - before.ordered_size_micros
-    )
-    if wanted <= 0:
+    wanted = min(_still_wanted(trade, before, owned_micros), lot.shares_micros)
+    # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
+    if wanted <= 0 or (before.copied and wanted < sizing.SIZE_STEP_MICROS):
         return Skip(before.reason, before.detail)
     return sizing.size_exit(
         frozen,
@@ -227,13 +221,27 @@ def _judge_exit(
     )
 
 
+def _still_wanted(trade: LeaderTrade, before: Copy, owned_micros: int) -> int:
+    wanted = sizing.wanted_exit(
+        owned_micros=owned_micros,
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+    )
+    return wanted - before.ordered_size_micros
+
+
 def _new_price(trade: LeaderTrade, before: Copy | None) -> int:
-    """The leader's price of what came since the last judgement; of the whole when nothing did."""
+    """The leader's price of what came since the last judgement; of the whole when nothing did.
+
+    Never outside the prices of the rows: where one kind of source takes over from the other, the
+    differences of size and notional are corrections, and their quotient is no price.
+    """
     size, notional = trade.size_micros, trade.notional_micros
     if before is not None and size > before.judged_size_micros:
         size -= before.judged_size_micros
         notional -= before.judged_notional_micros
-    return max(notional, 0) * MICROS // size
+    prices = [row.price_micros for row in trade.rows.values()]
+    return min(max(notional * MICROS // size, min(prices)), max(prices))
 
 
 def _after(trade: LeaderTrade, before: Copy, frozen: Subscription, verdict: Sized | Skip) -> Copy:
