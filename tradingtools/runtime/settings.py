@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ PROCESSES = (
 """Names that may follow the prefix; a process ignores the settings of the others."""
 
 T = TypeVar("T")
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class SettingError(Exception):
@@ -99,7 +102,13 @@ def load(kind: type[T], process: str, environ: Mapping[str, str] | None = None) 
 
 
 def _refuse_unknown(source: Mapping[str, str], own: str, kind: type[Any]) -> None:
-    known_own = {own + f.name.upper() for f in dataclasses.fields(kind)}
+    # A nested dataclass is no setting itself: its fields have the shared names.
+    hints = typing.get_type_hints(kind)
+    known_own = {
+        own + f.name.upper()
+        for f in dataclasses.fields(kind)
+        if not dataclasses.is_dataclass(hints[f.name])
+    }
     shared = {PREFIX + f.name.upper() for f in dataclasses.fields(SharedSettings)}
     others = tuple(f"{PREFIX}{name}_" for name in PROCESSES)
     for name in sorted(source):
@@ -146,11 +155,15 @@ def _parse(name: str, text: str, wanted: Any, metadata: Mapping[str, Any]) -> An
 
 
 def _parse_int(name: str, text: str, shown: str, metadata: Mapping[str, Any]) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise SettingError(f"{name}: {shown} is not a whole number") from None
-    low, high = metadata.get("minimum"), metadata.get("maximum")
-    if (low is not None and value < low) or (high is not None and value > high):
+    # Python's int would also read "1_0", " 5" and digits of other scripts.
+    if not _WHOLE.fullmatch(text):
+        raise SettingError(f"{name}: {shown} is not a whole number")
+    value, low, high = int(text), metadata.get("minimum"), metadata.get("maximum")
+    below, above = low is not None and value < low, high is not None and value > high
+    if (below or above) and None not in (low, high):
         raise SettingError(f"{name}: {shown} is outside {low} to {high}")
+    if below:
+        raise SettingError(f"{name}: {shown} is less than {low}")
+    if above:
+        raise SettingError(f"{name}: {shown} is more than {high}")
     return value
