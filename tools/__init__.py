@@ -1,1 +1,4 @@
-"""Programs that keep the repository's own documents current; nothing here runs in the engine."""
+"""Programs of those who build the engine; no process of the engine imports anything from here.
+
+They may import the cores of services: what they check must be the very code, not a copy.
+"""

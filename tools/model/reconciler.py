@@ -1,0 +1,161 @@
+"""The steps of confirm: fence, ask by key, void, write what the core decided; and watch the dead.
+
+Between the question, the void and the write anything may happen. The decisions are those of
+`services.confirm.core.fate`; a guard is taken away by telling that code a lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.confirm.core import fate
+from services.confirm.core.fate import Act, Case, Look
+from tools.model.explore import Step
+from tools.model.guards import LONGEST_PROCESSING_MS, Guard, Rules
+from tools.model.state import (
+    CONFIRMED,
+    DEAD,
+    FAILED,
+    LOST,
+    PAST_HORIZON,
+    SUBMITTED,
+    SUBMITTING,
+    UNKNOWN,
+    Reconciler,
+    Row,
+    State,
+    compare_and_set,
+)
+from tradingtools.codec.insiders import Capabilities
+from tradingtools.domain.order_states import FailedKind
+
+_NOT_AFTER_MS = 1_000
+_HORIZON_MS = _NOT_AFTER_MS + LONGEST_PROCESSING_MS
+_CLOCK_MS = (0, _NOT_AFTER_MS + 1, _HORIZON_MS + 1)
+_LONG_AFTER_MS = _HORIZON_MS + 1 + fate.UNREACHABLE_MS
+_STALE_ANSWERS = fate.NOT_FOUNDS_NEEDED - 1
+_TARGETS = {Act.BOOK: SUBMITTED, Act.GIVE_UP: LOST, Act.CALL: DEAD}
+
+
+def steps(state: State, rules: Rules) -> Iterator[Step]:
+    """Everything confirm can do now, crash included."""
+    at = state.confirm.at
+    row = state.row
+    if at != "idle":
+        forgets = state._replace(confirm=Reconciler())
+        yield Step("confirm: crashes and restarts", forgets, helps=False)
+    if at == "void":
+        yield from _void(state, rules)
+    elif at == "write":
+        yield _write(state, rules)
+    elif row is not None:
+        yield from _look_around(state, rules, row)
+
+
+def _look_around(state: State, rules: Rules, row: Row) -> Iterator[Step]:
+    if row.state == SUBMITTING and rules.have(Guard.FENCE):
+        fenced = compare_and_set(state, rules, SUBMITTING, row.epoch, UNKNOWN, epoch=row.epoch + 1)
+        yield Step("confirm: fences SUBMITTING, its lease has run out", fenced)
+    elif row.state == UNKNOWN:
+        yield from _ask(state, rules, row)
+    elif row.state == SUBMITTED and state.orders:
+        done = compare_and_set(state, rules, SUBMITTED, row.epoch, CONFIRMED)
+        yield Step("confirm: books its fills", done)
+        empty = compare_and_set(
+            state._replace(killed=True), rules, SUBMITTED, row.epoch, FAILED,
+            failed=FailedKind.KILLED.value,
+        )  # fmt: skip
+        yield Step("confirm: finds it closed without a fill", empty, helps=False)
+    elif row.state == DEAD and state.orders and rules.capabilities.get_by_key:
+        found = compare_and_set(state, rules, DEAD, row.epoch, SUBMITTED)
+        yield Step("confirm: finds a dead order after all", found, helps=False)
+
+
+def _answers_by_key(state: State, rules: Rules) -> Iterator[tuple[Look, State, bool]]:
+    """What a question by key may give, the state after it, and whether one can count on it."""
+    yield Look.NO_ANSWER, state, state.now == PAST_HORIZON
+    if not rules.capabilities.get_by_key:
+        yield Look.NOT_SUPPORTED, state, True
+    elif state.orders:
+        yield Look.FOUND, state, True
+        counts = state.now == PAST_HORIZON or not rules.have(Guard.HORIZON)
+        if counts and state.stale < _STALE_ANSWERS:
+            yield Look.NOT_FOUND, state._replace(stale=state.stale + 1), False
+    else:
+        yield (Look.VOIDED if state.voided else Look.NOT_FOUND), state, True
+
+
+def _instants(state: State, rules: Rules) -> tuple[int, ...]:
+    """What the clock may show: past the horizon it may also be long past it."""
+    if state.now == PAST_HORIZON:
+        return _CLOCK_MS[PAST_HORIZON], _LONG_AFTER_MS
+    return (_CLOCK_MS[state.now if rules.have(Guard.HORIZON) else PAST_HORIZON],)
+
+
+def _ask(state: State, rules: Rules, row: Row) -> Iterator[Step]:
+    promises = _believed(rules)
+    case = _case(rules, row)
+    for answer, after, helps in _answers_by_key(state, rules):
+        look = answer
+        if look is Look.NO_ANSWER and not rules.have(Guard.TRANSPORT_IS_NO_VERDICT):
+            look = Look.NOT_FOUND
+        for now_ms in _instants(state, rules):
+            act = fate.after_look(case, look, promises, now_ms)
+            label = f"confirm: asks by key: {answer.name}, so {act.name}"
+            yield Step(label, _planned(after, row, promises, (look, act, now_ms)), helps)
+
+
+def _planned(
+    state: State, row: Row, promises: Capabilities, decided: tuple[Look, Act, int]
+) -> State:
+    look, act, now_ms = decided
+    if act is not Act.WAIT:
+        at, name = ("void", "") if act is Act.VOID else ("write", act.name)
+        return state._replace(confirm=Reconciler(at, name, row.epoch))
+    # As the process counts: only not-founds that were asked for past the horizon.
+    counts = look is Look.NOT_FOUND and now_ms > fate.horizon_ms(
+        Case(not_after_ms=_NOT_AFTER_MS, not_found_count=0, unknown_since_ms=0), promises
+    )
+    counted = min(row.not_founds + counts, fate.NOT_FOUNDS_NEEDED)
+    return state._replace(row=row._replace(not_founds=counted))
+
+
+def _believed(rules: Rules) -> Capabilities:
+    told = rules.capabilities
+    if rules.have(Guard.NOT_FOUND_NEEDS_B):
+        return told
+    return Capabilities(
+        told.idempotency, True, told.get_by_key, told.void, told.longest_processing_ms
+    )
+
+
+def _case(rules: Rules, row: Row) -> Case:
+    enough = not rules.have(Guard.THREE_NOT_FOUNDS)
+    return Case(
+        not_after_ms=_NOT_AFTER_MS,
+        not_found_count=fate.NOT_FOUNDS_NEEDED - 1 if enough else row.not_founds,
+        unknown_since_ms=0,
+    )
+
+
+def _void(state: State, rules: Rules) -> Iterator[Step]:
+    """The void is decided at the far side in one piece; its answer may be lost."""
+    row = state.row
+    assert row is not None  # noqa: S101 - a void is asked for an order that has a row
+    done = state if state.orders else state._replace(voided=True)
+    look = Look.FOUND if state.orders else Look.VOIDED
+    case = _case(rules, row)
+    for answer, after in ((look, done), (Look.NO_ANSWER, done), (Look.NO_ANSWER, state)):
+        act = fate.after_void(case, answer, _instants(state, rules)[-1])
+        plan = Reconciler()
+        if act is not Act.WAIT:
+            plan = Reconciler("write", act.name, state.confirm.epoch)
+        voided = ", voided" if after.voided and not state.voided else ""
+        label = f"confirm: asks for a void{voided}: {answer.name}, so {act.name}"
+        yield Step(label, after._replace(confirm=plan), helps=answer is not Look.NO_ANSWER)
+
+
+def _write(state: State, rules: Rules) -> Step:
+    target = _TARGETS[Act[state.confirm.act]]
+    written = compare_and_set(state, rules, UNKNOWN, state.confirm.epoch, target)
+    return Step(f"confirm: writes {target}", written._replace(confirm=Reconciler()))
