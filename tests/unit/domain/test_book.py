@@ -20,8 +20,11 @@ def best_bid_first(found: list[Level]) -> tuple[Level, ...]:
     return tuple(sorted(found, reverse=True))
 
 
-@given(levels, st.integers(0, 10**6))
-def test_depth_counts_only_levels_within_the_limit(found: list[Level], limit: int) -> None:
+@given(levels, st.integers(0, 10**6), st.data())
+def test_depth_counts_the_limit_and_what_is_better(
+    found: list[Level], anywhere: int, data: st.DataObject
+) -> None:
+    limit = data.draw(st.sampled_from([anywhere, *(price for price, _ in found)]))
     asks, bids = tuple(sorted(found)), best_bid_first(found)
     assert depth(asks, limit, buying=True) == sum(s for p, s in found if p <= limit)
     assert depth(bids, limit, buying=False) == sum(s for p, s in found if p >= limit)

@@ -30,7 +30,7 @@ class Sample:
     cap: int | None = setting(None, minimum=0)
     on: bool = setting(False)
     names: tuple[str, ...] = setting(())
-    folder: Path | None = setting(None)
+    folder: Path | None = setting(None)  # noqa: RUF009
     mode: str = setting("a", choices=("a", "b"))
     token: str = setting("", secret=True)
     pin: int = setting(1, minimum=1, maximum=9, secret=True)
