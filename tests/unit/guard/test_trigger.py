@@ -172,7 +172,7 @@ def test_an_exit_is_within_what_is_free_and_within_range(
 ) -> None:
     number = data.draw(st.integers(0, 20))
     found = size_exit(
-        book, wanted_micros=wanted, free_micros=free, floor_ppm=floor_ppm, slice_number=number
+        book, wanted_micros=wanted, free_micros=free, floor_ppm=floor_ppm, tried=number
     )
     minimum = max(book.market.min_size_micros, STEP)
     if not isinstance(found, Exit):
@@ -204,13 +204,13 @@ def test_an_exit_is_within_what_is_free_and_within_range(
 def test_each_slice_asks_for_no_more_than_the_one_before(
     book: Book, wanted: int, free: int, floor_ppm: int, number: int
 ) -> None:
-    def limit(slice_number: int) -> int | None:
+    def limit(tried: int) -> int | None:
         found = size_exit(
             book,
             wanted_micros=wanted,
             free_micros=free,
             floor_ppm=floor_ppm,
-            slice_number=slice_number,
+            tried=tried,
         )
         return found.limit_micros if isinstance(found, Exit) else None
 
@@ -221,8 +221,31 @@ def test_each_slice_asks_for_no_more_than_the_one_before(
     assert later <= now
 
 
+@pytest.mark.parametrize(
+    ("wanted", "free", "size"),
+    [
+        (6_000_000, 20_000_000, 6_000_000),
+        # Below the minimum is raised to it.
+        (1_000_000, 20_000_000, 5_000_000),
+        # Four shares could never be sold alone.
+        (6_000_000, 10_000_000, 10_000_000),
+        (6_000_000, 11_000_000, 6_000_000),
+        (9_000_000, 7_000_000, 7_000_000),
+    ],
+)
+def test_nothing_unsellable_is_left_over(wanted: int, free: int, size: int) -> None:
+    deep = book_of(((500_000, 10**12),))
+    found = size_exit(deep, wanted_micros=wanted, free_micros=free, floor_ppm=0, tried=0)
+    assert found == Exit(size, 500_000)
+
+
+@pytest.mark.parametrize(("tried", "limit"), [(0, 450_000), (1, 400_000), (9, 250_000)])
+def test_each_slice_widens_down_to_the_widest(tried: int, limit: int) -> None:
+    deep = book_of(((500_000, 10**12),))
+    found = size_exit(deep, wanted_micros=10**7, free_micros=10**7, floor_ppm=100_000, tried=tried)
+    assert found == Exit(10**7, limit)
+
+
 def test_without_bids_nothing_is_sold() -> None:
-    found = size_exit(
-        book_of(()), wanted_micros=10**7, free_micros=10**7, floor_ppm=0, slice_number=0
-    )
+    found = size_exit(book_of(()), wanted_micros=10**7, free_micros=10**7, floor_ppm=0, tried=0)
     assert found is Reason.THIN_BOOK

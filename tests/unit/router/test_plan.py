@@ -18,7 +18,7 @@ from services.router.core.plan import (
     describe,
     plan_entries,
     plan_exits,
-    unsold,
+    slice_ended,
 )
 from services.router.core.sizing import allowed_money
 from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscription
@@ -261,6 +261,17 @@ def test_parts_top_up_at_the_price_of_what_is_new() -> None:
     assert zero.copy_key == one.copy_key
 
 
+def test_every_earlier_part_counts() -> None:
+    made = replace(subscription(), sizing_mode=SizingMode.RATIO, sizing_micros=100_000)
+    follower = Follower(made)
+    for count in (1, 2, 3, 4):
+        follower.sees_buy(trade(row(count=count)))
+        spent = sum(order.reserved_money_micros for order in follower.orders)
+        assert 4_900_000 * count < spent <= 5_000_000 * count
+        assert follower.copy.ordered_money_micros == spent
+    assert [order.ordinal for order in follower.orders] == [0, 1, 2, 3]
+
+
 def test_part_zero_freezes_the_settings() -> None:
     made = replace(subscription(), sizing_mode=SizingMode.RATIO, sizing_micros=100_000)
     follower = Follower(made)
@@ -377,6 +388,10 @@ def test_keys_and_bodies_are_made_of_their_inputs() -> None:
 # Exits.
 
 
+def nothing_filled(copy: Copy, order: Order, *, tried: bool = True) -> Copy:
+    return slice_ended(copy, size_micros=order.size_micros, filled_micros=0, tried=tried)
+
+
 @dataclass
 class Lot:
     """Shares, and the orders that have reserved some of them."""
@@ -420,7 +435,9 @@ def test_slices_never_sell_more_than_was_owned(
                 del lot.open[key]
                 lot.shares -= filled
                 sold += filled
-                follower.copies[SUB] = unsold(follower.copy, reserved, filled)
+                follower.copies[SUB] = slice_ended(
+                    follower.copy, size_micros=reserved, filled_micros=filled, tried=True
+                )
         assert sold + sum(lot.open.values()) <= owned
         assert follower.copy.ordered_size_micros == sold + sum(lot.open.values())
     keys = [order.order_key for order in follower.orders]
@@ -494,22 +511,33 @@ def test_a_killed_slice_is_sold_again_at_a_wider_limit() -> None:
     lot = LotView(shares_micros=10**7, free_micros=10**7)
     known = trade(row(Side.SELL))
     (first,) = follower.sees_sell(known, lot)
-    follower.copies[SUB] = unsold(follower.copy, first.size_micros, 0)
+    follower.copies[SUB] = nothing_filled(follower.copy, first)
     (second,) = follower.sees_sell(known, lot)
     assert (second.ordinal, second.size_micros) == (1, first.size_micros)
     assert second.limit_micros < first.limit_micros
     assert second.copy_key == first.copy_key
 
 
+def test_a_slice_that_was_never_sent_is_sold_again_at_the_same_limit() -> None:
+    follower = Follower(subscription())
+    lot = LotView(shares_micros=10**7, free_micros=10**7)
+    known = trade(row(Side.SELL))
+    (first,) = follower.sees_sell(known, lot)
+    follower.copies[SUB] = nothing_filled(follower.copy, first, tried=False)
+    (second,) = follower.sees_sell(known, lot)
+    assert (second.ordinal, second.limit_micros) == (1, first.limit_micros)
+
+
 def test_a_lot_that_was_sold_elsewhere_asks_for_nothing_more() -> None:
     follower = Follower(subscription())
-    (first,) = follower.sees_sell(
-        trade(row(Side.SELL)), LotView(shares_micros=10**7, free_micros=10**7)
-    )
-    follower.copies[SUB] = unsold(follower.copy, first.size_micros, 0)
+    known = trade(row(Side.SELL))
+    follower.sees_sell(known, LotView(shares_micros=10**7, free_micros=6_000_000))
+    assert follower.copy.reason is Reason.ALREADY_SELLING
     empty = LotView(shares_micros=0, free_micros=0)
-    assert follower.sees_sell(trade(row(Side.SELL)), empty) == ()
-    assert follower.copy.reason is Reason.NONE
+    assert follower.sees_sell(known, empty) == ()
+    # A reason that stayed would have it judged for ever.
+    assert describe(follower.copy) == "6 shares in 1 order(s)"
+    assert not follower.copies[SUB].reason
 
 
 def test_lots_of_one_wallet_have_exits_of_their_own() -> None:
