@@ -11,6 +11,7 @@ from tradingtools.codec.insiders import (
     WireError,
     parse_capabilities,
     parse_error,
+    parse_key_used,
     parse_order,
 )
 from tradingtools.domain.venue_order import VenueOrder
@@ -59,9 +60,17 @@ class Insiders:
             return Look.NO_ANSWER, None
         error_code = parse_error(answer.body)
         if answer.status == 409 and error_code is not None and error_code[0] == "KEY_USED":
-            # The order is asked for by its key, so that there is one way to read it.
-            return await self.look(order_key)
+            return await self._used(answer, order_key)
         return self._judge(answer, order_key, voiding=True)
+
+    async def _used(self, answer: Answer, order_key: str) -> tuple[Look, VenueOrder | None]:
+        """The refusal of a void names the order; without reading by key it is the only word."""
+        try:
+            order = parse_key_used(answer.body)
+        except WireError as problem:
+            _log.warning("refused void without its order", order=order_key, error=str(problem))
+            return await self.look(order_key)
+        return (standing(order), order) if order.order_key == order_key else (Look.NO_ANSWER, None)
 
     def _judge(
         self, answer: Answer, order_key: str, *, voiding: bool = False

@@ -136,6 +136,9 @@ class Confirm:
 
     async def _look_at_submitted(self, row: dict[str, Any]) -> None:
         look, order = await self._insiders.look(row["order_key"])
+        if look is Look.NOT_SUPPORTED and self._capabilities.void:
+            # A used key cannot be voided, and the refusal tells how its order stands.
+            look, order = await self._insiders.void(row["order_key"])
         if look is Look.FOUND and order is not None:
             await self._book(row["order_key"], order)
         else:

@@ -68,6 +68,10 @@ class _Error(msgspec.Struct, frozen=True):
     error: _ErrorBody
 
 
+class _KeyUsed(msgspec.Struct, frozen=True):
+    order: msgspec.Raw
+
+
 class _Capabilities(msgspec.Struct, rename="camel", frozen=True):
     idempotency: bool
     not_after: bool
@@ -88,6 +92,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 _orders = msgspec.json.Decoder(_Order)
 _errors = msgspec.json.Decoder(_Error)
+_keys_used = msgspec.json.Decoder(_KeyUsed)
 _capabilities = msgspec.json.Decoder(_Capabilities)
 # A body that is nested too deeply ends in a RecursionError.
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -122,6 +127,15 @@ def parse_order(body: bytes) -> VenueOrder:
         closed=raw.closed,
         trades=trades,
     )
+
+
+def parse_key_used(body: bytes) -> VenueOrder:
+    """Read the order that a refused void names beside its error. Raises WireError."""
+    try:
+        raw = _keys_used.decode(body)
+    except _MALFORMED as error:
+        raise WireError(str(error)) from error
+    return parse_order(bytes(raw.order))
 
 
 def _positive(text: str) -> int:
