@@ -17,8 +17,8 @@ TRANSITIONS_AT_LEAST = 25_000
 
 
 def _lives(letters: str) -> int:
-    """With capability A there is more to walk; `python -m tools.model` walks all of it."""
-    return 2 if "A" in letters else 3
+    """With A and D there is more to walk; `python -m tools.model` walks all of it."""
+    return 2 if set("AD") & set(letters) else 3
 
 
 @pytest.mark.parametrize("letters", COMBINATIONS)
@@ -73,7 +73,7 @@ def _visible(world: OneOrder) -> Iterator[tuple[object, ...]]:
                 work.append(step.state)
 
 
-@pytest.mark.parametrize("letters", ["", "BC", "D"])
+@pytest.mark.parametrize("letters", ["BC", "D"])
 def test_forgetting_what_cannot_matter_hides_nothing(letters: str) -> None:
     rules = Rules(capabilities=combination(letters), lives=2)
 

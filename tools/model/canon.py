@@ -88,6 +88,8 @@ def _stores(state: State, rules: Rules) -> State:
 
 
 def _forget_records(state: State) -> State:
+    if not state.records:
+        return state
     lives = {owner.life for owner in state.owners if owner.at in _READS_RECORDS}
     kept = frozenset(record for record in state.records if record[0] in lives)
     return state if kept == state.records else state._replace(records=kept)

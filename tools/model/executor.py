@@ -28,7 +28,8 @@ from tools.model.state import (
 from tools.model.state import UNKNOWN as UNKNOWN_STATE
 from tradingtools.domain.order_states import FailedKind
 
-SENDS = 2
+SENDS = (0, 2, 1)
+"""How often each attempt may be POSTed while the far side provably did not take it."""
 ATTEMPTS = 2
 NAMES = ("A", "B")
 REQUEST_AT = frozenset({"net", "taken"})
@@ -199,7 +200,7 @@ def _record_refusal(state: State, rules: Rules, who: int, owner: Owner) -> _Move
 
 def _send(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
     nothing = put(state, who, owner._replace(at=Meaning.NOT_ACCEPTED.name))
-    if state.now > BEFORE_DEADLINE or owner.sends >= SENDS:
+    if state.now > BEFORE_DEADLINE or owner.sends >= SENDS[owner.attempt]:
         yield "may not send any more", nothing, True
         return
     sent = owner._replace(sends=owner.sends + 1)
@@ -234,7 +235,7 @@ def _wait(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]
 
 def _answered(state: State, who: int, owner: Owner, answer: str) -> _Move:
     meaning = MEANINGS[answer]
-    again = meaning == Meaning.NOT_ACCEPTED.name and owner.sends < SENDS
+    again = meaning == Meaning.NOT_ACCEPTED.name and owner.sends < SENDS[owner.attempt]
     at = "send" if again else meaning
     return f"is answered {answer}: {meaning}", put(state, who, owner._replace(at=at)), False
 

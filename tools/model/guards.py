@@ -19,7 +19,10 @@ class Guard(Enum):
     COMMIT_BEFORE_STREAM = "a claim is committed before it is streamed on"
     POLLING = "claims that no stream brought are found in PostgreSQL"
     IN_FLIGHT_MEMORY = "a process handles a key once in its life"
-    STREAM_AFTER_RECOVERY = "a new owner reads the stream from after its recovery only"
+    STREAM_AFTER_RECOVERY = (
+        "a new owner takes no claim that has been handled: it reads the stream from after its "
+        "recovery, and the statement refuses rows that have left CLAIMED"
+    )
     LEASE_IN_STATEMENT = "the SUBMITTING statement checks the lease's epoch"
     LEASE_ROW_LOCK = "that check locks the lease's row until the commit"
     RECORDS_BEFORE_POLLING = "a new owner turns records into rows before it looks for claims"
