@@ -44,7 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         last = (await store.fetch(pool, "last_booking"))[0]["seq"]
         tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
-        worker = Confirm(pool, Insiders(client, settings.ask_timeout_ms), tail, settings)
+        worker = Confirm(pool, owned, Insiders(client, settings.ask_timeout_ms), tail, settings)
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,

@@ -18,8 +18,6 @@ from tradingtools.domain.venue_order import VenueOrder
 
 _log = structlog.get_logger("confirm.insiders")
 
-NO_PROMISES = Capabilities(False, False, False, False, 0)
-
 
 class Insiders:
     """Looks orders up and voids keys; a transport error is never a "not found".

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from services.confirm.core import booking, lots
 from services.confirm.core.booking import Action, End, FillStatus, Step
 from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.order_states import OrderState
@@ -53,21 +54,26 @@ async def transition(pool: Pool, transitions: Sequence[dict[str, Any]]) -> dict[
         return await journal.apply_transitions(connection, transitions)
 
 
-async def book(pool: Pool, order_key: str, answer: VenueOrder, now_ns: int) -> bool:
+async def book(pool: Pool, lease: Lease, order_key: str, answer: VenueOrder, now_ns: int) -> bool:
     """Book what an answer tells of a SUBMITTED order, and end it when it has ended.
 
     A crash before the commit books nothing; repeating books nothing twice.
 
     Args:
         pool: of the deciding database.
+        lease: of the process that books.
         order_key: of the order.
         answer: of insiders-api, about this key.
         now_ns: for the order's time of confirmation.
 
     Returns:
         Whether the order is still open.
+
+    Raises:
+        Fenced: somebody else books now.
     """
     async with pool.connection() as connection, connection.transaction():
+        await journal.check_lease(connection, lease)
         order = await _one(connection, "lock_order", {"order_key": order_key})
         if order["state"] != OrderState.SUBMITTED:
             return False
@@ -86,9 +92,10 @@ async def book(pool: Pool, order_key: str, answer: VenueOrder, now_ns: int) -> b
         return False
 
 
-async def close(pool: Pool, order_key: str) -> None:
-    """Add the CLOSED booking of an order that has ended elsewhere; once."""
+async def close(pool: Pool, lease: Lease, order_key: str) -> None:
+    """Add the CLOSED booking of an order that has ended elsewhere; once. Raises Fenced."""
     async with pool.connection() as connection, connection.transaction():
+        await journal.check_lease(connection, lease)
         order = await _one(connection, "lock_order", {"order_key": order_key})
         await _close(connection, order, order["state"], order["reason"])
 

@@ -17,14 +17,16 @@ from opentelemetry import metrics
 from services.confirm import store
 from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
-from services.confirm.insiders import NO_PROMISES, Insiders
+from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
+from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.insiders import Capabilities, WireError, parse_order
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.runtime import telemetry
+from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.runtime.streams import PAGE, Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -33,7 +35,9 @@ from tradingtools.v1 import executor_service_pb2 as executor_pb
 _log = structlog.get_logger("confirm")
 _meter = metrics.get_meter("tradingtools.confirm")
 _ends = _meter.create_counter("orders_ended", description="by state and reason")
+_stuck = _meter.create_counter("orders_stuck", description="answers that cannot be booked")
 _RECHECK_MS = 200
+_STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
 
 
@@ -42,19 +46,27 @@ class Confirm:
 
     Args:
         pool: of the deciding database.
+        lease: the right to book; each booking checks it.
         insiders: questions to insiders-api.
         tail: of bookings.
         settings: of the process.
     """
 
     def __init__(
-        self, pool: Pool, insiders: Insiders, tail: Tail[pb.FillEvent], settings: Settings
+        self,
+        pool: Pool,
+        lease: Lease,
+        insiders: Insiders,
+        tail: Tail[pb.FillEvent],
+        settings: Settings,
     ) -> None:
         self._pool = pool
+        self._lease = lease
         self._insiders = insiders
         self._tail = tail
         self._settings = settings
-        self._capabilities: Capabilities = NO_PROMISES
+        self._capabilities: Capabilities | None = None
+        """What insiders-api promises; None: it has not said so yet, and nothing is concluded."""
         self._writing = asyncio.Lock()
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
@@ -63,7 +75,7 @@ class Confirm:
         """Book what the submission itself answered."""
         with telemetry.span("confirm.event", event.traceparent, order=event.order_key):
             if event.state == common.ORDER_STATE_FAILED:
-                await self._write(store.close(self._pool, event.order_key))
+                await self._write(store.close(self._pool, self._lease, event.order_key))
             elif event.state == common.ORDER_STATE_SUBMITTED and event.answer:
                 try:
                     order = parse_order(event.answer)
@@ -73,7 +85,9 @@ class Confirm:
                 await self._book(event.order_key, order)
 
     async def _book(self, order_key: str, order: VenueOrder) -> None:
-        still_open = await self._write(store.book(self._pool, order_key, order, time.time_ns()))
+        still_open = await self._write(
+            store.book(self._pool, self._lease, order_key, order, time.time_ns())
+        )
         if still_open:
             checks = self._checks.get(order_key, 0)
             self._checks[order_key] = checks + 1
@@ -131,12 +145,20 @@ class Confirm:
                     await self._look_at_unknown(row)
         except psycopg.OperationalError as error:
             _log.warning("not booked; asked again", order=row["order_key"], error=str(error))
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001 - a contradiction about one order is its own
+            _log.error("an order cannot be booked; a person has to look", order=row["order_key"],
+                       exc_info=error)  # fmt: skip
+            _stuck.add(1)
+            await while_database_is_away(lambda: self._postpone_long(row))
         finally:
             self._busy.discard(row["order_key"])
 
     async def _look_at_submitted(self, row: dict[str, Any]) -> None:
         look, order = await self._insiders.look(row["order_key"])
-        if look is Look.NOT_SUPPORTED and self._capabilities.void:
+        promised = self._capabilities
+        if look is Look.NOT_SUPPORTED and promised is not None and promised.void:
             # A used key cannot be voided, and the refusal tells how its order stands.
             look, order = await self._insiders.void(row["order_key"])
         if look is Look.FOUND and order is not None:
@@ -145,7 +167,20 @@ class Confirm:
             # Accepted once, so it exists; whatever was answered now proves nothing.
             await self._postpone(row, 0)
 
+    async def _postpone_long(self, row: dict[str, Any]) -> None:
+        await store.execute(
+            self._pool,
+            "postpone",
+            order_key=row["order_key"],
+            milliseconds=_STUCK_MS,
+            not_found_count=row["not_found_count"],
+        )
+
     async def _look_at_unknown(self, row: dict[str, Any]) -> None:
+        promised = self._capabilities
+        if promised is None:
+            await self._postpone(row, row["not_found_count"])
+            return
         now_ms = time.time_ns() // 1_000_000
         case = Case(
             not_after_ms=row["not_after_ms"],
@@ -153,11 +188,12 @@ class Confirm:
             unknown_since_ms=row["created_ms"],
         )
         look, order = await self._insiders.look(row["order_key"])
-        act = fate.after_look(case, look, self._capabilities, now_ms)
+        act = fate.after_look(case, look, promised, now_ms)
         if act is Act.VOID:
             look, order = await self._insiders.void(row["order_key"])
             act = fate.after_void(case, look, now_ms)
-        await self._act(row, act, look, order, case, now_ms)
+        past = now_ms > fate.horizon_ms(case, promised)
+        await self._act(row, act, look, order, case, past)
 
     async def _act(
         self,
@@ -166,10 +202,9 @@ class Confirm:
         look: Look,
         order: VenueOrder | None,
         case: Case,
-        now_ms: int,
+        past: bool,
     ) -> None:
         if act is Act.WAIT:
-            past = now_ms > fate.horizon_ms(case, self._capabilities)
             counted = case.not_found_count + (1 if look is Look.NOT_FOUND and past else 0)
             await self._postpone(row, counted)
             return
@@ -191,13 +226,14 @@ class Confirm:
                 }
             ],
         )
+        self._checks.pop(row["order_key"], None)
         if not changed:
             return
         _log.warning("unresolved order settled", order=row["order_key"], state=target)
         if act is Act.BOOK and order is not None:
             await self._book(row["order_key"], order)
         elif act is Act.GIVE_UP:
-            await self._write(store.close(self._pool, row["order_key"]))
+            await self._write(store.close(self._pool, self._lease, row["order_key"]))
 
     async def _postpone(self, row: dict[str, Any], not_found_count: int) -> None:
         checks = self._checks.get(row["order_key"], 0)
@@ -219,7 +255,7 @@ class Confirm:
                     self._capabilities = promised
                 await self._fence()
                 for row in await store.fetch(self._pool, "unclosed"):
-                    await self._write(store.close(self._pool, row["order_key"]))
+                    await self._write(store.close(self._pool, self._lease, row["order_key"]))
             except psycopg.OperationalError as error:
                 _log.warning("not tidied", error=str(error))
             await asyncio.sleep(_FENCE_PAUSE_SECONDS)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ import structlog
 
 from services.executor import store
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as pb
@@ -81,6 +83,27 @@ class Recorder:
                 # what was not streamed by looking at open orders.
                 _log.warning("outcomes not stored; trying again", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
+            except psycopg.Error as error:
+                _log.error("outcomes not stored together; one by one", exc_info=error)
+                return await self._store_singly(records, outcomes)
+
+    async def _store_singly(
+        self, records: Sequence[int], outcomes: Sequence[Outcome]
+    ) -> dict[str, int]:
+        """Store what can be stored: one that cannot must not hold up the others."""
+        changed: dict[str, int] = {}
+        for seq in records:
+            await while_database_is_away(partial(store.build_or_set_aside, self._pool, seq))
+        for outcome in outcomes:
+            try:
+                changed |= await while_database_is_away(
+                    partial(store.record, self._pool, [], [outcome.fields])
+                )
+            except psycopg.Error as error:
+                # Its lease runs out and it becomes UNKNOWN; confirm finds out.
+                key = outcome.fields["order_key"]
+                _log.error("an outcome cannot be stored", order=key, exc_info=error)
+        return changed
 
     def _publish(self, outcomes: Sequence[Outcome], changed: dict[str, int]) -> None:
         events = []

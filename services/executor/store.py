@@ -98,6 +98,12 @@ async def record(
         return await journal.apply_transitions(connection, transitions)
 
 
+async def build_or_set_aside(pool: Pool, seq: int) -> None:
+    """Build one record's rows, or set it aside when they cannot be built."""
+    async with pool.connection() as connection:
+        await journal.build_rows_or_set_aside(connection, seq)
+
+
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
     """All rows of one named query."""
     async with pool.connection() as connection:

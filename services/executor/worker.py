@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import psycopg
 import structlog
@@ -27,7 +28,7 @@ from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields, order_from_pb
-from tradingtools.domain.order import Order
+from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime import telemetry
@@ -41,8 +42,8 @@ _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST r
 _REMEMBERED = 200_000
 _WINDOW = 2_000
 """Orders under way at the same time; more wait as claims, and expire as such."""
-_SENDS = 3
 _SEND_PAUSE_MS = 50
+_SEND_PAUSE_LONGEST_MS = 500
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
 
@@ -69,7 +70,9 @@ class Executor:
         self.recorder: Recorder | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._in_flight: set[str] = set()
-        self._lanes: dict[str, asyncio.Lock] = {}
+        # A lane lives as long as somebody is in it.
+        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._running: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
 
@@ -177,10 +180,11 @@ class Executor:
         recorder.put([*records, admission.seq], [])
         lanes: dict[str, list[Order]] = {}
         for order in orders:
-            lanes.setdefault(order.follower.proxy, []).append(order)
-        for wallet, queue in lanes.items():
-            task = asyncio.create_task(self._lane(wallet, queue, traceparent))
-            task.add_done_callback(_raise)
+            lanes.setdefault(_lane_of(order), []).append(order)
+        for lane, queue in lanes.items():
+            task = asyncio.create_task(self._lane(lane, queue, traceparent))
+            self._running.add(task)
+            task.add_done_callback(self._left_lane)
 
     async def _admit(self, orders: Sequence[Order], control_seq: int) -> store.Admission:
         while True:
@@ -196,23 +200,25 @@ class Executor:
                 _log.warning("SUBMITTING not committed; trying again", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _lane(self, wallet: str, orders: Sequence[Order], traceparent: str) -> None:
-        """One wallet's orders one after the other; wallets run in parallel."""
-        lock = self._lanes.setdefault(wallet, asyncio.Lock())
+    def _left_lane(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("a lane died; its orders become UNKNOWN", exc_info=task.exception())
+
+    async def _lane(self, name: str, orders: Sequence[Order], traceparent: str) -> None:
+        """The orders of a lane one after the other; lanes run in parallel."""
+        lock = self._lanes.setdefault(name, asyncio.Lock())
         async with lock:
             for order in orders:
                 with telemetry.span("executor.submit", traceparent, order=order.order_key) as trace:
                     verdict, answer = await self._submit(order)
                 self._recorder().put([], [_outcome(order, verdict, answer, trace)])
-        if not lock.locked():
-            self._lanes.pop(wallet, None)
 
     async def _submit(self, order: Order) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
         verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
-        for send in range(_SENDS):
-            if time.time_ns() // 1_000_000 >= order.not_after_ms:
-                break
+        pause_ms = _SEND_PAUSE_MS
+        while time.time_ns() // 1_000_000 < order.not_after_ms:
             try:
                 answer = await self._client.submit(
                     order.side.lower(), order.order_key, order.body.encode(),
@@ -220,7 +226,8 @@ class Executor:
                 )  # fmt: skip
             except NotSent as error:
                 _log.warning("insiders-api unreachable", error=str(error))
-                await asyncio.sleep(_SEND_PAUSE_MS * (send + 1) / 1000)
+                await asyncio.sleep(pause_ms / 1000)
+                pause_ms = min(2 * pause_ms, _SEND_PAUSE_LONGEST_MS)
                 continue
             except Unanswered as error:
                 _log.warning("no answer", order=order.order_key, error=str(error))
@@ -269,9 +276,14 @@ class Executor:
         return self.recorder
 
 
-def _raise(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("a lane died; its orders become UNKNOWN", exc_info=task.exception())
+def _lane_of(order: Order) -> str:
+    """Entries of a wallet keep their order; an exit waits for nobody, its shares are reserved."""
+    return order.follower.proxy if order.purpose is Purpose.ENTRY else order.order_key
+
+
+def _text(body: bytes) -> str:
+    """An answer as the audit keeps it; PostgreSQL has no NUL in text."""
+    return body.decode(errors="replace").replace("\x00", "\ufffd")[:20_000]
 
 
 def _outcome(order: Order, verdict: Verdict, answer: Answer | None, trace: str) -> Outcome:
@@ -279,7 +291,7 @@ def _outcome(order: Order, verdict: Verdict, answer: Answer | None, trace: str) 
         "order_key": order.order_key,
         "from_state": OrderState.SUBMITTING,
         "expected_epoch": 1,
-        "detail": answer.body.decode(errors="replace")[:20_000] if answer else None,
+        "detail": _text(answer.body) if answer else None,
         "first_byte_ns": answer.first_byte_ns if answer else None,
         "answered_ns": answer.answered_ns if answer else None,
     }

@@ -14,13 +14,11 @@ from services.guard.worker import Guard
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
-from tradingtools.codec.marks import book_from_pb
 from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.process import until_stopped
-from tradingtools.v1 import bookfeed_service_pb2 as bookfeed_pb
-from tradingtools.v1 import bookfeed_service_pb2_grpc as bookfeed_rpc
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 from tradingtools.v1 import guard_service_pb2_grpc as rpc
@@ -43,7 +41,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "guard", settings.partition, name)
         tail = await claim_tail(pool, "guard", settings.partition)
-        guard = Guard(pool, owned, tail, settings)
+        books = Books(bookfeed, timeout_ms=settings.poll_ms)
+        guard = Guard(pool, owned, books, tail, settings)
         await guard.recover()
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -58,19 +57,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             lease.keep(pool, owned),
             fills.replay(),
-            _follow_marks(guard, bookfeed_rpc.BookfeedServiceStub(bookfeed)),
+            books.keep(guard.on_book),
             _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
             _follow_control(guard, bus, settings.poll_ms),
-            _look_at_closing(guard, settings.poll_ms),
+            _look_again(guard, settings.poll_ms),
         )
-
-
-async def _follow_marks(guard: Guard, stub: Any) -> None:
-    async for response in streams.read(
-        "marks", lambda c: stub.StreamMarks(bookfeed_pb.StreamMarksRequest(cursor=c)), ""
-    ):
-        for mark in response.marks:
-            await guard.on_book(book_from_pb(mark))
 
 
 async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: str) -> None:
@@ -90,7 +81,7 @@ async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:
         await while_database_is_away(guard.refresh)
 
 
-async def _look_at_closing(guard: Guard, poll_ms: int) -> None:
+async def _look_again(guard: Guard, poll_ms: int) -> None:
     while True:
         await asyncio.sleep(poll_ms / 1000 / 4)
-        await while_database_is_away(guard.look_at_closing)
+        await while_database_is_away(guard.look_again)

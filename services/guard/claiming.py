@@ -41,6 +41,8 @@ class Terms:
     control_seq: int
     """The last control change that was known."""
     now_ns: int
+    tried: int
+    """Slices that the venue has tried: each makes the next one sell lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,11 @@ async def claim_slice(
         wanted_micros=max(0, wanted),
         free_micros=lot["free_micros"],
         floor_ppm=terms.floor_ppm,
-        slice_number=slice_number,
+        tried=terms.tried,
     )
     if isinstance(sized, Reason):
         # Another exit has the shares, or they cannot be sold: judged again on the next mark.
-        _log.info("trigger cannot sell now", trigger=row["id"], reason=sized.value)
+        _log.debug("trigger cannot sell now", trigger=row["id"], reason=sized.value)
         return None
     order = exit_order(
         row,
@@ -107,8 +109,6 @@ async def claim_slice(
         record = await journal.insert_claim(
             connection, lease, f"guard:{order.order_key}", payload, 1
         )
-        if record is None:
-            return None
         await journal.build_rows(connection, record.seq)
         noted = replace(change, order_key=order.order_key, fired=_seen(book, sized))
         return Claim(record, order, traceparent, await store.move(connection, row, noted))

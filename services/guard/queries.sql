@@ -30,7 +30,13 @@ where t.id = %(id)s
 for update of t
 
 -- name: lock_lot
--- The lot under lock, with what is free of other exits.
+-- What is reserved is read by the next statement, whose snapshot is taken after the lock.
+select 1 as locked from lot
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+for update
+
+-- name: locked_lot
+-- The lot that this transaction holds, with what no other exit has reserved.
 select l.shares_micros,
        l.shares_micros - coalesce((
            select sum(r.shares_micros) from reservation r join orders o using (order_key)
@@ -40,14 +46,15 @@ select l.shares_micros,
 from lot l
 where l.follower_proxy = %(follower_proxy)s and l.asset_id = %(asset_id)s
   and l.origin = %(origin)s
-for update of l
 
 -- name: exit_order
 select state, failed_kind, reason, ordinal, copy_key from orders where order_key = %(order_key)s
 
 -- name: sold
--- Shares that the exits of one arm generation have sold and that stand.
-select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros
+-- Shares that the exits of one arm generation have sold and that stand, and how many of them the
+-- venue has tried: only these make the next one sell lower.
+select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros,
+       count(*) filter (where state = 'CONFIRMED' or failed_kind = 'KILLED') as tried
 from orders where copy_key = %(copy_key)s
 
 -- name: move_trigger

@@ -10,6 +10,7 @@ import grpc
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime.claims import messages
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import guard_service_pb2 as pb
@@ -32,8 +33,13 @@ class GuardServicer(rpc.GuardServiceServicer):
         cursor = request.cursor
         if not cursor and request.consumer:
             cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
-        async for after, batches in self._tail.follow(int(cursor or 0)):
-            yield pb.StreamExitsResponse(batches=batches, cursor=str(after))
+        before = int(cursor or 0)
+        async for after, batches in self._tail.follow(before):
+            for reached, piece in messages(before, batches):
+                yield pb.StreamExitsResponse(batches=[piece], cursor=str(reached))
+            if not batches:
+                yield pb.StreamExitsResponse(cursor=str(after))
+            before = after
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]

@@ -58,14 +58,9 @@ async def locked(
         row = await one(connection, "lock_trigger", id=trigger_id)
         if row is None:
             raise LookupError(f"trigger {trigger_id} has no row")
-        lot = await one(
-            connection,
-            "lock_lot",
-            follower_proxy=row["follower_proxy"],
-            asset_id=row["asset_id"],
-            origin=row["origin"],
-        )
-        yield connection, row, lot
+        key = {name: row[name] for name in ("follower_proxy", "asset_id", "origin")}
+        await one(connection, "lock_lot", **key)
+        yield connection, row, await one(connection, "locked_lot", **key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -35,6 +35,7 @@ from tradingtools.domain.book import Book, BookStatus, sell_into
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
+from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -45,6 +46,11 @@ _fired = _meter.create_counter("triggers_fired", description="by type")
 
 LotKey = tuple[str, str, str]
 """Wallet, asset, origin."""
+Row = Mapping[str, Any]
+Outcome = Trigger | Claim
+"""A trigger as its transaction leaves it, with the exit that was claimed in it."""
+Decide = Callable[[Connection, Row, Row | None], Awaitable[Outcome]]
+"""Changes a locked trigger, given its row and its lot."""
 
 
 class Guard:
@@ -53,12 +59,18 @@ class Guard:
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
+        books: newest books.
         tail: where claimed exits go.
         settings: of the process.
     """
 
     def __init__(
-        self, pool: Pool, lease: Lease, tail: Tail[pb.OrderBatch], settings: Settings
+        self,
+        pool: Pool,
+        lease: Lease,
+        books: Books,
+        tail: Tail[pb.OrderBatch],
+        settings: Settings,
     ) -> None:
         self._pool = pool
         self._lease = lease
@@ -68,7 +80,8 @@ class Guard:
         self._triggers: dict[str, Trigger] = {}
         self._by_asset: dict[str, set[str]] = {}
         self._lots: dict[LotKey, int] = {}
-        self._books: dict[str, Book] = {}
+        self._books = books
+        self._eager: set[str] = set()
         self._halts: frozenset[halting.Halt] = frozenset()
         self._writing = asyncio.Lock()
 
@@ -91,7 +104,9 @@ class Guard:
         eased = await self._load_halts()
         rows = await store.fetch(self._pool, "changed_triggers", after=self._control_seq)
         for row in rows:
-            self._put(store.trigger(row))
+            known = self._triggers.get(row["id"])
+            if known is None or known.version < row["version"]:
+                self._put(store.trigger(row))
         self._control_seq = seq
         for trigger_id in list(self._triggers) if eased else [row["id"] for row in rows]:
             await self._wake(trigger_id)
@@ -113,11 +128,9 @@ class Guard:
         )
 
     def _put(self, trigger: Trigger) -> None:
+        """Take over what the database has; never before it is committed."""
         owner = ids.partition_of(trigger.follower_proxy, self._settings.partitions)
         if owner != self._lease.partition:
-            return
-        known = self._triggers.get(trigger.id)
-        if known is not None and known.version > trigger.version:
             return
         if trigger.status in FINAL:
             self._triggers.pop(trigger.id, None)
@@ -126,12 +139,26 @@ class Guard:
         self._triggers[trigger.id] = trigger
         self._by_asset.setdefault(trigger.asset_id, set()).add(trigger.id)
 
+    async def _change(self, trigger_id: str, decide: Decide) -> None:
+        """Change a trigger under lock; memory and stream learn of it once it is committed.
+
+        A commit that fails leaves memory as it was; if it happened after all, the next look finds
+        the row, and the executor finds the claim.
+        """
+        async with self._writing:
+            async with store.locked(self._pool, trigger_id) as (connection, row, lot):
+                outcome = await decide(connection, row, lot)
+            if isinstance(outcome, Claim):
+                self._put(outcome.trigger)
+                # Still under the lock, so that the stream keeps the journal's order.
+                self._stream(outcome)
+            else:
+                self._put(outcome)
+
     async def on_book(self, book: Book) -> None:
         """Judge every trigger of an asset on its newest book, stop-losses first."""
-        asset = book.market.asset_id
-        self._books[asset] = book
         waiting = sorted(
-            (self._triggers[i] for i in self._by_asset.get(asset, ())),
+            (self._triggers[i] for i in self._by_asset.get(book.market.asset_id, ())),
             key=lambda t: (list(judging.TriggerType).index(t.type), t.id),
         )
         for trigger in waiting:
@@ -145,42 +172,41 @@ class Guard:
         verdict = judging.judge(trigger, lot, book)
         if verdict is Judgement.NOTHING:
             return
+
+        async def obey(connection: Connection, row: Row, locked: Row | None) -> Outcome:
+            return await self._obey(connection, row, locked, verdict, book)
+
         try:
-            async with self._writing:
-                await self._obey(trigger_id, verdict, book)
-            if verdict is Judgement.ARM:
-                await self._judge(trigger_id, book)
+            await self._change(trigger_id, obey)
         except psycopg.OperationalError as error:
-            _log.warning("not judged; the next mark judges again", error=str(error))
+            _log.warning("not judged; judged again soon", error=str(error).strip())
+        now = self._triggers.get(trigger_id)
+        if verdict is Judgement.ARM and now is not None and now.status is TriggerStatus.ARMED:
+            await self._judge(trigger_id, book)
+        elif now is not None and now.status is trigger.status:
+            # It asked for something that could not be done: no mark may come in a quiet book.
+            self._eager.add(trigger_id)
 
-    async def _obey(self, trigger_id: str, verdict: Judgement, book: Book) -> None:
-        claimed: Claim | None = None
-        async with store.locked(self._pool, trigger_id) as (connection, row, lot):
-            now = store.trigger(row)
-            # Judged again under lock: the caller may have changed price or size meanwhile.
-            shares = lot["shares_micros"] if lot is not None else 0
-            if judging.judge(now, shares, book) is not verdict:
-                self._put(now)
-                return
-            if verdict is Judgement.FIRE and lot is not None:
-                claimed = await self._fire(connection, row, lot, book)
-            else:
-                change = {
-                    Judgement.SUSPEND: Change(
-                        status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}"
-                    ),
-                    Judgement.ARM: Change(
-                        status=TriggerStatus.ARMED, detail="the book is good again"
-                    ),
-                    Judgement.RESOLVE: Change(status=TriggerStatus.RESOLVED, detail=_payout(book)),
-                }[verdict]
-                self._put(await store.move(connection, row, change))
-        if claimed is not None:
-            self._stream(claimed)
+    async def _obey(
+        self, connection: Connection, row: Row, lot: Row | None, verdict: Judgement, book: Book
+    ) -> Outcome:
+        now = store.trigger(row)
+        # Judged again under lock: the caller may have changed price or size meanwhile.
+        shares = lot["shares_micros"] if lot is not None else 0
+        if judging.judge(now, shares, book) is not verdict:
+            return now
+        if verdict is Judgement.FIRE and lot is not None:
+            return await self._fire(connection, row, lot, book)
+        change = {
+            Judgement.SUSPEND: Change(
+                status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}"
+            ),
+            Judgement.ARM: Change(status=TriggerStatus.ARMED, detail="the book is good again"),
+            Judgement.RESOLVE: Change(status=TriggerStatus.RESOLVED, detail=_payout(book)),
+        }[verdict]
+        return await store.move(connection, row, change)
 
-    async def _fire(
-        self, connection: Connection, row: Mapping[str, Any], lot: Mapping[str, Any], book: Book
-    ) -> Claim | None:
+    async def _fire(self, connection: Connection, row: Row, lot: Row, book: Book) -> Outcome:
         seen = sell_into(book.bids, lot["shares_micros"])
         change = Change(
             status=TriggerStatus.TRIGGERED,
@@ -188,34 +214,26 @@ class Guard:
             slice_number=0,
             sold_micros=0,
         )
-        found = await self._claim(connection, row, lot, book, change)
-        if found is not None:
+        outcome = await self._claim(connection, row, lot, book, change, tried=0)
+        if isinstance(outcome, Claim):
             _fired.add(1, {"type": row["trigger_type"]})
-        return found
+        return outcome
 
     async def _claim(
-        self,
-        connection: Connection,
-        row: Mapping[str, Any],
-        lot: Mapping[str, Any],
-        book: Book,
-        change: Change,
-    ) -> Claim | None:
-        """Claim a slice unless a halt holds it; what the trigger became is known at once."""
+        self, connection: Connection, row: Row, lot: Row, book: Book, change: Change, *, tried: int
+    ) -> Outcome:
+        """Claim a slice; the trigger as it is when a halt or the lot forbids it."""
         if self._held(row):
-            return None
-        claim = await claim_slice(
-            connection, self._lease, row, lot, book, change,
-            Terms(
-                floor_ppm=self._settings.floor_ppm,
-                exit_ttl_ms=self._settings.exit_ttl_ms,
-                control_seq=self._control_seq,
-                now_ns=time.time_ns(),
-            ),
-        )  # fmt: skip
-        if claim is not None:
-            self._put(claim.trigger)
-        return claim
+            return store.trigger(row)
+        terms = Terms(
+            floor_ppm=self._settings.floor_ppm,
+            exit_ttl_ms=self._settings.exit_ttl_ms,
+            control_seq=self._control_seq,
+            now_ns=time.time_ns(),
+            tried=tried,
+        )
+        claim = await claim_slice(connection, self._lease, row, lot, book, change, terms)
+        return claim if claim is not None else store.trigger(row)
 
     def _stream(self, claim: Claim) -> None:
         self._tail.append(
@@ -230,17 +248,18 @@ class Guard:
         )
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
-        """Keep lots; arm, cancel or settle the triggers of the lot."""
+        """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
         key = (fill.follower_proxy, fill.asset_id, fill.subscription_id)
         self._lots[key] = fill.lot_shares_micros
         if not fill.lot_shares_micros:
             del self._lots[key]
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
-            await self._settle(fill.trigger_id)
+            await self._change(fill.trigger_id, self._settle)
         for trigger_id in list(self._by_asset.get(fill.asset_id, ())):
             trigger = self._triggers[trigger_id]
             if (trigger.follower_proxy, trigger.asset_id, trigger.origin) == key:
                 await self._follow_lot(trigger, fill.lot_shares_micros)
+                await self._wake(trigger_id)
 
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:
         if trigger.status is TriggerStatus.WAITING and shares > 0:
@@ -249,72 +268,64 @@ class Guard:
             target, detail = TriggerStatus.CANCELLED, "the lot is empty"
         else:
             return
-        async with self._writing, store.locked(self._pool, trigger.id) as (connection, row, lot):
+
+        async def follow(connection: Connection, row: Row, lot: Row | None) -> Outcome:
             now = store.trigger(row)
             held = lot["shares_micros"] if lot is not None else 0
-            if now.status is trigger.status and (held > 0) == (shares > 0):
-                now = await store.move(connection, row, Change(status=target, detail=detail))
-            self._put(now)
-        await self._wake(trigger.id)
+            if now.status is not trigger.status or (held > 0) != (shares > 0):
+                return now
+            return await store.move(connection, row, Change(status=target, detail=detail))
+
+        await self._change(trigger.id, follow)
 
     async def _wake(self, trigger_id: str) -> None:
-        """Judge a trigger on the book that is known already."""
+        """Judge a trigger on the lot and the book that are known already."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             return
         key = (trigger.follower_proxy, trigger.asset_id, trigger.origin)
         if trigger.status is TriggerStatus.WAITING and self._lots.get(key, 0) > 0:
             await self._follow_lot(trigger, self._lots[key])
-            return
-        book = self._books.get(trigger.asset_id)
+        book = self._books.known(trigger.asset_id)
         if book is not None:
             await self._judge(trigger_id, book)
 
-    async def look_at_closing(self) -> None:
-        """Settle exits that ended unseen or whose next slice is due; show unknown outcomes."""
+    async def look_again(self) -> None:
+        """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""
         for row in await store.fetch(self._pool, "closing"):
-            await self._settle(row["id"])
+            await self._change(row["id"], self._settle)
         for row in await store.fetch(self._pool, "unresolved"):
-            target = (
-                TriggerStatus.CLOSING
-                if row["state"] == OrderState.SUBMITTED
-                else TriggerStatus.NEEDS_CONFIRM
-            )
-            async with (
-                self._writing,
-                store.locked(self._pool, row["id"]) as (connection, now, _),
-            ):
-                if now["status"] not in FINAL and now["status"] != target:
-                    detail = f"the exit is {row['state']}"
-                    change = Change(status=target, detail=detail)
-                    self._put(await store.move(connection, now, change))
+            await self._change(row["id"], self._show_outcome)
+        eager, self._eager = self._eager, set()
+        for trigger_id in eager:
+            await self._wake(trigger_id)
 
-    async def _settle(self, trigger_id: str) -> None:
-        async with self._writing:
-            claimed = await self._settle_locked(trigger_id)
-            if claimed is not None:
-                # Committed; still under the lock, so that the stream keeps the journal's order.
-                self._stream(claimed)
+    async def _show_outcome(self, connection: Connection, row: Row, _lot: Row | None) -> Outcome:
+        """Let the status say whether the exit's outcome is known."""
+        order = await store.one(connection, "exit_order", order_key=row["order_key"])
+        closing = (TriggerStatus.TRIGGERED, TriggerStatus.CLOSING, TriggerStatus.NEEDS_CONFIRM)
+        if order is None or row["status"] not in closing:
+            return store.trigger(row)
+        target = {
+            OrderState.UNKNOWN: TriggerStatus.NEEDS_CONFIRM,
+            OrderState.DEAD: TriggerStatus.NEEDS_CONFIRM,
+            OrderState.SUBMITTED: TriggerStatus.CLOSING,
+        }.get(OrderState(order["state"]))
+        if target is None or target == row["status"]:
+            return store.trigger(row)
+        change = Change(status=target, detail=f"the exit is {order['state']}")
+        return await store.move(connection, row, change)
 
-    async def _settle_locked(self, trigger_id: str) -> Claim | None:
-        async with store.locked(self._pool, trigger_id) as (connection, row, lot):
-            if row["status"] in FINAL or not row["order_key"]:
-                return None
-            order = await store.one(connection, "exit_order", order_key=row["order_key"])
-            if order is None:
-                return None
-            return await self._after_exit(connection, row, lot, order)
-
-    async def _after_exit(
-        self,
-        connection: Connection,
-        row: Mapping[str, Any],
-        lot: Mapping[str, Any] | None,
-        order: Mapping[str, Any],
-    ) -> Claim | None:
+    async def _settle(self, connection: Connection, row: Row, lot: Row | None) -> Outcome:
+        """Follow an exit that has ended: done, armed again, or the next slice."""
+        if row["status"] in FINAL or not row["order_key"]:
+            return store.trigger(row)
+        order = await store.one(connection, "exit_order", order_key=row["order_key"])
+        if order is None:
+            return store.trigger(row)
         total = await store.one(connection, "sold", copy_key=order["copy_key"])
-        sold = total["sold_micros"] if total is not None else 0
-        book = self._books.get(row["asset_id"])
+        sold, tried = (total["sold_micros"], total["tried"]) if total is not None else (0, 0)
+        book = self._books.known(row["asset_id"])
         step = aftermath.after_exit(
             Ended(
                 state=OrderState(order["state"]),
@@ -326,7 +337,7 @@ class Guard:
             )
         )
         if step is Next.SLICE and lot is not None:
-            return await self._next_slice(connection, row, lot, order, sold)
+            return await self._next_slice(connection, row, lot, order, sold, tried)
         if step is Next.DONE:
             change = Change(
                 status=TriggerStatus.DONE, detail=f"sold {to_text(sold)} shares", sold_micros=sold
@@ -338,39 +349,35 @@ class Guard:
                 rearmed=True,
             )
         else:
-            return None
-        self._put(await store.move(connection, row, change))
-        return None
+            return store.trigger(row)
+        return await store.move(connection, row, change)
 
     async def _next_slice(
-        self,
-        connection: Connection,
-        row: Mapping[str, Any],
-        lot: Mapping[str, Any],
-        order: Mapping[str, Any],
-        sold: int,
-    ) -> Claim | None:
+        self, connection: Connection, row: Row, lot: Row, order: Row, sold: int, tried: int
+    ) -> Outcome:
         number = order["ordinal"] + 1
-        book = self._books.get(row["asset_id"])
+        book = self._books.known(row["asset_id"])
+        if book is not None and book.market.payout_micros is not None:
+            resolved = Change(status=TriggerStatus.RESOLVED, detail=_payout(book), sold_micros=sold)
+            return await store.move(connection, row, resolved)
         if row["next_slice_at"] is None:
             pause = aftermath.pause_ms(order["ordinal"])
-            change = Change(
+            waiting = Change(
                 status=TriggerStatus.CLOSING,
                 detail=f"{order['reason'] or 'partly filled'}; slice {number} in {pause} ms",
                 sold_micros=sold,
                 next_slice_ms=pause,
             )
-            self._put(await store.move(connection, row, change))
-            return None
+            return await store.move(connection, row, waiting)
         if book is None or book.status is not BookStatus.FRESH:
-            return None
+            return store.trigger(row)
         change = Change(
             status=TriggerStatus.CLOSING,
             detail=f"slice {number}",
             slice_number=number,
             sold_micros=sold,
         )
-        return await self._claim(connection, row, lot, book, change)
+        return await self._claim(connection, row, lot, book, change, tried=tried)
 
 
 def _payout(book: Book) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from services.router.books import Books
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router
@@ -18,6 +17,7 @@ from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.redis import control_feed
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.process import until_stopped
@@ -56,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         for channel in (ingest, bookfeed, confirm):
             stack.push_async_callback(channel.close)
         tail = await claim_tail(pool, "router", settings.partition)
-        books = Books(bookfeed, settings.book_timeout_ms)
+        books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
         router = Router(pool, owned, books, tail, settings)
         await router.recover()
         server = await stack.enter_async_context(
@@ -82,7 +82,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_ingest(pool, facts, ingest_rpc.IngestServiceStub(ingest), name),
             _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
             _follow_control(router, bus, settings.poll_ms),
-            _judge_open_exits(router),
+            router.run_open_exits(),
         )
 
 
@@ -125,8 +125,3 @@ async def _follow_control(router: Router, bus: redis.Redis, poll_ms: int) -> Non
     async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
         await while_database_is_away(router.refresh_index)
         router.forget_old(time.time_ns() // 1_000_000)
-
-
-async def _judge_open_exits(router: Router) -> None:
-    await while_database_is_away(router.judge_open_exits)
-    await asyncio.Event().wait()

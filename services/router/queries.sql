@@ -23,7 +23,7 @@ where r.released_at is null and o.purpose = 'ENTRY' and o.partition = %(partitio
 -- name: recent_rows
 -- Facts about leader trades that may still grow.
 select leader_tx, leader, asset_id, side, price_text, size_micros, source, count, price_micros,
-       condition_id, traded_ms, (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
+       condition_id, traded_ms, held_before_micros, (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
 from leader_row r
 where seen_at > clock_timestamp() - make_interval(secs => %(seconds)s)
    or exists (
@@ -45,7 +45,15 @@ where purpose = 'ENTRY' and created_at > clock_timestamp() - make_interval(secs 
   and partition = %(partition)s
 
 -- name: lock_lots
--- Lots under lock, in one order for everybody, with what other exits have reserved.
+-- One order for everybody. What is reserved is read by the next statement, whose snapshot is
+-- taken after the lock: in this one it would be from before the wait.
+select 1 from lot
+where asset_id = %(asset_id)s and origin = any(%(origins)s)
+order by follower_proxy, asset_id, origin
+for update
+
+-- name: locked_lots
+-- Lots that this transaction holds, with what no other exit has reserved.
 select l.follower_proxy, l.origin, l.shares_micros,
        l.shares_micros - coalesce((
            select sum(r.shares_micros) from reservation r join orders o using (order_key)
@@ -54,15 +62,12 @@ select l.follower_proxy, l.origin, l.shares_micros,
        ), 0)::bigint as free_micros
 from lot l
 where l.asset_id = %(asset_id)s and l.origin = any(%(origins)s)
-order by l.follower_proxy, l.asset_id, l.origin
-for update of l
 
 -- name: exit_progress
--- What the slices of recent copy exits have sold or still may sell.
-select order_key,
-       case when state in ('CONFIRMED', 'FAILED', 'LOST') then filled_size_micros
-            else size_micros end as standing_micros,
-       size_micros, state in ('CONFIRMED', 'FAILED', 'LOST') as ended
+-- How the slices of recent copy exits have ended, or that they have not.
+select order_key, size_micros, filled_size_micros,
+       state in ('CONFIRMED', 'FAILED', 'LOST') as ended,
+       state = 'CONFIRMED' or failed_kind is not distinct from 'KILLED' as tried
 from orders
 where purpose = 'COPY_EXIT' and partition = %(partition)s
   and created_at > clock_timestamp() - make_interval(secs => %(seconds)s)

@@ -11,7 +11,7 @@ from tradingtools.domain.leader_trade import Side
 
 
 async def recover(pool: Pool, partition: int, memory: Memory) -> None:
-    """Fill an empty memory; the index is loaded and every record has its rows already."""
+    """Take over what is durable; the index is loaded and every record has its rows already."""
     ledger = memory.ledger
     for lot in await store.fetch(pool, "lots"):
         ledger.hold(lot["origin"], lot["condition_id"], lot["asset_id"], lot["cost_micros"])
@@ -34,13 +34,18 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
     memory.copies = await store.recent_copies(pool, ledger.subscription)
     progress = {row["order_key"]: row for row in await store.fetch(pool, "exit_progress", **recent)}
     for key, copies in memory.copies.items():
-        if key.side is not Side.SELL:
+        if key.side is not Side.SELL or key not in memory.trades:
             continue
         for subscription_id, copy in copies.items():
-            memory.remember_exit(key, subscription_id, copy)
-            known = [progress[k] for k in copy.order_keys if k in progress]
-            gone = sum(row["size_micros"] - row["standing_micros"] for row in known)
-            for row in known:
+            for row in [progress[k] for k in copy.order_keys if k in progress]:
                 if row["ended"]:
-                    memory.exit_trade.pop(row["order_key"], None)
-            copies[subscription_id] = planning.unsold(copy, gone, 0)
+                    copies[subscription_id] = planning.slice_ended(
+                        copies[subscription_id],
+                        size_micros=row["size_micros"],
+                        filled_micros=row["filled_size_micros"],
+                        tried=row["tried"],
+                    )
+                else:
+                    memory.exit_trade[row["order_key"]] = key
+        # Whether something is left is judged at once: it may have ended while nobody looked.
+        memory.open_exits[key] = 0.0

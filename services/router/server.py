@@ -7,12 +7,13 @@ from typing import Any
 
 import grpc
 
-from services.router.books import Books
 from services.router.worker import Router
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime.books import Books
+from tradingtools.runtime.claims import messages
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import router_service_pb2 as pb
@@ -39,8 +40,13 @@ class RouterServicer(rpc.RouterServiceServicer):
         cursor = request.cursor
         if not cursor and request.consumer:
             cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
-        async for after, batches in self._tail.follow(int(cursor or 0)):
-            yield pb.StreamOrdersResponse(batches=batches, cursor=str(after))
+        before = int(cursor or 0)
+        async for after, batches in self._tail.follow(before):
+            for reached, piece in messages(before, batches):
+                yield pb.StreamOrdersResponse(batches=[piece], cursor=str(reached))
+            if not batches:
+                yield pb.StreamOrdersResponse(cursor=str(after))
+            before = after
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]

@@ -77,7 +77,7 @@ async def recent_trades(pool: Pool) -> dict[TradeKey, LeaderTrade]:
             source=Source(row["source"]),
             traded_ms=row["traded_ms"],
             received_ns=row["seen_ns"],
-            held_before_micros=None,
+            held_before_micros=row["held_before_micros"],
         )
         merged = merge(trades.get(key), fact)
         if merged is not None:
@@ -186,9 +186,9 @@ async def locked_lots(
 ) -> AsyncIterator[tuple[psycopg.AsyncConnection[DictRow], dict[str, LotView]]]:
     """A transaction that holds the lots of one asset; what is free in each, by subscription."""
     async with pool.connection() as connection, connection.transaction():
-        cursor = await connection.execute(
-            _QUERIES["lock_lots"], {"asset_id": asset_id, "origins": list(origins)}
-        )
+        wanted = {"asset_id": asset_id, "origins": list(origins)}
+        await connection.execute(_QUERIES["lock_lots"], wanted)
+        cursor = await connection.execute(_QUERIES["locked_lots"], wanted)
         yield (
             connection,
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
         self.trades: Tail[list[ingest_pb.LeaderTradeEvent]] = Tail(0, _nothing)
         self.marks: dict[str, books_pb.Mark] = {}
         self.acknowledged: dict[str, str] = {}
+        self.on_acknowledge: Callable[[common.AcknowledgeRequest], Awaitable[None]] | None = None
         self._mark_log: Tail[books_pb.Mark] = Tail(0, _nothing)
         self.port = 0
 
@@ -73,6 +74,8 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
+        if self.on_acknowledge is not None:
+            await self.on_acknowledge(request)
         self.acknowledged[request.consumer] = request.cursor
         return common.AcknowledgeResponse()
 

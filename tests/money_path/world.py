@@ -81,6 +81,7 @@ class World:
             **{f"TT_{name.upper()}_LISTEN": self.target(name) for name in SERVICES},
         }
         self.control_url = ""
+        self.insiders_port = 0
         self.http = aiohttp.ClientSession()
         self._bus = redis.Redis.from_url(redis_url)
 
@@ -88,11 +89,15 @@ class World:
         """Where a service listens."""
         return f"127.0.0.1:{self.ports[name]}"
 
-    def start(self, name: str, **settings: str) -> None:
-        """Start a process."""
+    def configure(self, **settings: str) -> None:
+        """Settings of every process that is started from now on."""
+        self._environment.update(settings)
+
+    def start(self, name: str, *, alias: str = "", **settings: str) -> None:
+        """Start a process; under an alias when another one of this name runs as well."""
         module = "paper.insiders" if name == "insiders" else f"services.{name}"
-        log = (self.directory / f"{name}.log").open("ab")
-        self._processes[name] = subprocess.Popen(
+        log = (self.directory / f"{alias or name}.log").open("ab")
+        self._processes[alias or name] = subprocess.Popen(
             [sys.executable, "-m", module],
             env={**self._environment, **settings},
             stdout=log,
@@ -118,8 +123,24 @@ class World:
         """Wait for a process that ends by itself."""
         return self._processes.pop(name).wait(timeout=15)
 
+    def pids(self) -> dict[str, int]:
+        """The process ids of what was started and not ended by the test."""
+        return {name: process.pid for name, process in self._processes.items()}
+
+    def ended(self) -> list[str]:
+        """Take note of what has ended by itself; returns the names."""
+        gone = [name for name, process in self._processes.items() if process.poll() is not None]
+        for name in gone:
+            del self._processes[name]
+        return gone
+
     async def start_all(self, **insiders: str) -> None:
         """Start everything and wait until it can be asked."""
+        await self.start_insiders(**insiders)
+        self.start_services()
+
+    async def start_insiders(self, **insiders: str) -> None:
+        """Start insiders-api, on the same ports as before, and wait for them."""
         self.start("insiders", **insiders)
         await eventually(self._insiders_is_up)
         ports = json.loads((self.directory / "insiders.ports.json").read_text())
@@ -129,6 +150,10 @@ class World:
         self._environment["TT_CONFIRM_INSIDERS_URL"] = url
         self._environment["TT_INSIDERS_PORT"] = str(ports["port"])
         self._environment["TT_INSIDERS_CONTROL_PORT"] = str(ports["control_port"])
+        self.insiders_port = int(ports["port"])
+
+    def start_services(self) -> None:
+        """Start the engine's processes."""
         for name in SERVICES:
             self.start(name)
 

@@ -79,6 +79,7 @@ def _row_fields(row: LeaderRow) -> dict[str, Any]:
         "price_micros": row.price_micros,
         "condition_id": row.condition_id,
         "traded_ms": row.traded_ms,
+        "held_before_micros": row.held_before_micros,
     }
 
 

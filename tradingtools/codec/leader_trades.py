@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from tradingtools.codec.claims import side_from_pb
+from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import LeaderRow, Source, TradeKey
 from tradingtools.v1 import ingest_service_pb2 as pb
 
 
 def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
-    """A fact as the router merges it; KeyError when side is unspecified."""
+    """A fact as the router merges it.
+
+    Raises:
+        KeyError: the side is unspecified.
+        ValueError: an id is not one, or size, count or price are out of range.
+    """
+    if event.size_micros <= 0 or event.count <= 0 or event.price_micros < 0:
+        raise ValueError("size, count or price out of range")
     return LeaderRow(
         key=TradeKey(
-            leader_tx=event.leader_tx,
-            leader=event.leader,
-            asset_id=event.asset_id,
+            leader_tx=ids.hash32(event.leader_tx),
+            leader=ids.wallet(event.leader),
+            asset_id=ids.asset(event.asset_id),
             side=side_from_pb(event.side),
         ),
-        condition_id=event.condition_id,
+        condition_id=ids.hash32(event.condition_id),
         price_text=event.price_text,
         price_micros=event.price_micros,
         size_micros=event.size_micros,
@@ -27,6 +35,7 @@ def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
         held_before_micros=(
             event.leader_held_before_micros if event.HasField("leader_held_before_micros") else None
         ),
-        title=event.title,
+        # PostgreSQL has no NUL in text, and nobody wants one in a title.
+        title=event.title.replace("\x00", ""),
         traceparent=event.traceparent,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import batch_from_payload
@@ -23,3 +25,28 @@ async def claim_tail(pool: Pool, role: str, partition: int) -> Tail[pb.OrderBatc
         return [(seq, batch_from_payload(seq, ns, payload)) for seq, ns, payload in records]
 
     return Tail(await journal.last_claimed(pool, role, partition), load)
+
+
+ORDERS_PER_MESSAGE = 200
+
+
+def messages(after: int, batches: Iterable[pb.OrderBatch]) -> Iterator[tuple[int, pb.OrderBatch]]:
+    """Claims in pieces that fit a message, each with the cursor to resume after it.
+
+    A large claim is cut; until its last piece the cursor stays before it, so that a reader that
+    loses the stream in between gets it again from its start.
+
+    Args:
+        after: the cursor before the first claim.
+        batches: whole claims, in the journal's order.
+    """
+    for batch in batches:
+        orders = batch.orders
+        for start in range(0, len(orders), ORDERS_PER_MESSAGE):
+            piece = pb.OrderBatch()
+            piece.CopyFrom(batch)
+            del piece.orders[start + ORDERS_PER_MESSAGE :]
+            del piece.orders[:start]
+            last = start + ORDERS_PER_MESSAGE >= len(orders)
+            yield (batch.journal_seq if last else after), piece
+        after = batch.journal_seq

@@ -101,7 +101,7 @@ def size_exit(
     wanted_micros: int,
     free_micros: int,
     floor_ppm: int,
-    slice_number: int,
+    tried: int,
 ) -> Exit | Reason:
     """Size one slice; the reason when it cannot be sold now.
 
@@ -111,7 +111,7 @@ def size_exit(
         free_micros: shares of the lot that no other exit has reserved.
         floor_ppm: how far below the lowest needed bid the limit is; each further slice adds as
             much again.
-        slice_number: from 0.
+        tried: slices that the venue has tried and that left something.
     """
     market = book.market
     if free_micros <= 0:
@@ -128,6 +128,6 @@ def size_exit(
     sale = sell_into(book.bids, size)
     if sale is None:
         return Reason.THIN_BOOK
-    below = min(floor_ppm * (slice_number + 1), WIDEST_PPM)
+    below = min(floor_ppm * (tried + 1), WIDEST_PPM)
     limit = max(sale.worst_micros * (MICROS - below) // MICROS, market.tick_micros)
     return Exit(size, min(ceil_to(limit, market.tick_micros), MICROS - market.tick_micros))

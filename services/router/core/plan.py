@@ -38,6 +38,8 @@ class Copy:
     part's price."""
     judged_size_micros: int = 0
     order_keys: tuple[str, ...] = ()
+    tried: int = 0
+    """Exits: slices that the venue has tried; each makes the next one sell lower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,14 +212,14 @@ def _judge_exit(
     wanted = min(_still_wanted(trade, before, owned_micros), lot.shares_micros)
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
     if wanted <= 0 or (before.copied and wanted < sizing.SIZE_STEP_MICROS):
-        return Skip(before.reason, before.detail)
+        return Skip(Reason.NONE, "")
     return sizing.size_exit(
         frozen,
         context.book,
         price_micros=_new_price(trade, before),
         wanted_micros=wanted,
         free_micros=lot.free_micros,
-        slices_before=len(before.order_keys),
+        slices_before=before.tried,
     )
 
 
@@ -306,10 +308,19 @@ def _order(
     )
 
 
-def unsold(copy: Copy, size_micros: int, filled_micros: int) -> Copy:
-    """An exit's copy after one of its slices has ended: what it left is to be sold again."""
+def slice_ended(copy: Copy, *, size_micros: int, filled_micros: int, tried: bool) -> Copy:
+    """An exit's copy after one of its slices has ended: what it left is to be sold again.
+
+    Args:
+        copy: before.
+        size_micros: of the slice.
+        filled_micros: of it that stand.
+        tried: the venue has looked for a counterpart.
+    """
     return replace(
-        copy, ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros)
+        copy,
+        ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
+        tried=copy.tried + (1 if tried else 0),
     )
 
 

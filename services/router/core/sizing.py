@@ -60,7 +60,8 @@ def limit_price(
         )
     else:
         worst = -(-price_micros * (MICROS - slippage_micros) // MICROS)
-        limit = ceil_to(max(worst, tick_micros), tick_micros)
+        # Selling for less than the leader got is what slippage allows; 1 - tick is always less.
+        limit = min(ceil_to(max(worst, tick_micros), tick_micros), highest)
     return limit if tick_micros <= limit <= highest else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import structlog
 from psycopg.rows import DictRow
 
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -19,7 +20,12 @@ from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "money_path.sql")
+_log = structlog.get_logger("journal")
 Connection = psycopg.AsyncConnection[DictRow]
+
+
+class ClaimedBefore(Exception):
+    """The record is there already: memory is behind the journal and has to catch up with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +38,12 @@ class Claimed:
 
 async def insert_claim(
     connection: Connection, lease: Lease, record_key: str, payload: bytes, order_count: int
-) -> Claimed | None:
-    """Insert a CLAIMED record; None when this record was there already.
+) -> Claimed:
+    """Insert a CLAIMED record.
 
     Raises:
         Fenced: the lease is not valid any more.
+        ClaimedBefore: this record is there already, e.g. because its commit was not acknowledged.
     """
     cursor = await connection.execute(
         _QUERIES["claim"],
@@ -55,12 +62,45 @@ async def insert_claim(
     cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": record_key})
     if await cursor.fetchone() is None:
         raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
-    return None
+    raise ClaimedBefore(record_key)
+
+
+async def check_lease(connection: Connection, lease: Lease) -> None:
+    """Make sure that a transaction's writer is still the owner, until the transaction ends.
+
+    Raises:
+        Fenced: it is not.
+    """
+    cursor = await connection.execute(
+        _QUERIES["holds_lease"],
+        {"role": lease.role, "partition": lease.partition, "epoch": lease.epoch},
+    )
+    row = await cursor.fetchone()
+    if row is None or not row["held"]:
+        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
 
 
 async def build_rows(connection: Connection, seq: int) -> None:
     """Turn a record into rows; nothing happens when it was done already."""
     await connection.execute(_QUERIES["build_rows"], {"seq": seq})
+
+
+async def build_rows_or_set_aside(connection: Connection, seq: int) -> None:
+    """The same for a record that nobody waits for: one that cannot be built must not stop others.
+
+    Raises:
+        psycopg.OperationalError: the database went away; nothing was concluded.
+    """
+    try:
+        async with connection.transaction():
+            await build_rows(connection, seq)
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        _log.error(
+            "a journal record cannot become rows; a person has to look", seq=seq, exc_info=error
+        )
+        await connection.execute(_QUERIES["set_aside"], {"seq": seq, "reason": str(error)[:500]})
 
 
 async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: float) -> int:
@@ -72,7 +112,7 @@ async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: flo
         )
         records = await cursor.fetchall()
         for record in records:
-            await build_rows(connection, record["seq"])
+            await build_rows_or_set_aside(connection, record["seq"])
     return len(records)
 
 

@@ -17,6 +17,9 @@ set expires_at = clock_timestamp() + make_interval(secs => %(ttl_seconds)s)
 where role = %(role)s and partition = %(partition)s and epoch = %(epoch)s
 returning epoch
 
+-- name: holds_lease
+select holds_lease(%(role)s, %(partition)s, %(epoch)s) as held
+
 -- name: claim
 -- One journal record: the orders and decisions of a leader trade, all or nothing.
 insert into journal (kind, role, record_key, partition, epoch, payload, order_count)
@@ -31,6 +34,9 @@ select 1 as found from journal where record_key = %(record_key)s
 
 -- name: build_rows
 select build_rows(%(seq)s)
+
+-- name: set_aside
+update journal set set_aside = %(reason)s where seq = %(seq)s
 
 -- name: last_claimed
 -- Where a tail of claimed records starts.
@@ -49,7 +55,7 @@ limit %(limit)s
 -- name: open_records
 -- Records whose rows were not built yet, oldest first.
 select seq, kind from journal
-where partition = %(partition)s and rows_built_at is null
+where partition = %(partition)s and rows_built_at is null and set_aside is null
   and committed_at < clock_timestamp() - make_interval(secs => %(older_than_seconds)s)
 order by seq
 

@@ -91,10 +91,13 @@ create table journal (
     payload       bytea not null,
     order_count   integer not null,
     committed_at  timestamptz not null default clock_timestamp(),
-    rows_built_at timestamptz
+    rows_built_at timestamptz,
+    -- Why its rows cannot be built; a person has to look.
+    set_aside     text
 );
 alter table journal alter column payload set storage external;
-create index journal_open on journal (partition, seq) where rows_built_at is null;
+create index journal_open on journal (partition, seq)
+    where rows_built_at is null and set_aside is null;
 
 create table orders (
     order_key            text primary key check (order_key ~ '^[0-9a-f]{64}$'),
@@ -193,6 +196,8 @@ create table leader_row (
     price_micros bigint not null check (price_micros >= 0),
     condition_id text not null,
     traded_ms    bigint not null,
+    -- What the leader held before the transaction, shares; null: unknown.
+    held_before_micros bigint check (held_before_micros >= 0),
     seen_at      timestamptz not null default clock_timestamp(),
     primary key (leader_tx, leader, asset_id, side, price_text, size_micros, source)
 );

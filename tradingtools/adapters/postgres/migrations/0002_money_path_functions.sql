@@ -43,6 +43,7 @@ create function denials(
     )
     select o.order_key,
            case
+               when handled.state <> 'CLAIMED' then 'HANDLED_BEFORE'
                when o.not_after_ms <= extract(epoch from clock_timestamp()) * 1000 then 'EXPIRED'
                when held.halted is not null then 'HALTED'
                when o.purpose = 'ENTRY' and held.reducing then 'HALTED'
@@ -52,7 +53,9 @@ create function denials(
     from o
     left join held on held.order_key = o.order_key
     left join subscription s on s.id = o.subscription_id
-    where o.not_after_ms <= extract(epoch from clock_timestamp()) * 1000
+    left join orders handled on handled.order_key = o.order_key
+    where handled.state <> 'CLAIMED'
+       or o.not_after_ms <= extract(epoch from clock_timestamp()) * 1000
        or held.halted is not null
        or (o.purpose = 'ENTRY'
            and (held.reducing or s.state is distinct from 'ACTIVE' or s.version <> o.version))
@@ -79,7 +82,9 @@ begin
        or exists (select 1 from control_change
                   where seq > p_control_seq and subject_kind = 'subscription')
        or (select min(t) from unnest(p_not_afters) t)
-          <= extract(epoch from clock_timestamp()) * 1000 then
+          <= extract(epoch from clock_timestamp()) * 1000
+       or exists (select 1 from orders o
+                  where o.order_key = any(p_keys) and o.state <> 'CLAIMED') then
         select jsonb_object_agg(d.order_key, d.reason) into v_denied
         from denials(p_keys, p_purposes, p_subscriptions, p_versions, p_wallets, p_leaders,
                      p_conditions, p_not_afters) d;
@@ -242,15 +247,17 @@ returns void language sql as $$
     where decision.journal_seq < excluded.journal_seq;
 
     insert into leader_row (leader_tx, leader, asset_id, side, price_text, size_micros, source,
-                            count, price_micros, condition_id, traded_ms)
+                            count, price_micros, condition_id, traded_ms, held_before_micros)
     select leader_tx, leader, asset_id, side, price_text, size_micros, source, count,
-           price_micros, condition_id, traded_ms
+           price_micros, condition_id, traded_ms, held_before_micros
     from json_to_recordset(p_payload->'rows') as t(
         leader_tx text, leader text, asset_id text, side text, price_text text,
         size_micros bigint, source text, count integer, price_micros bigint, condition_id text,
-        traded_ms bigint)
+        traded_ms bigint, held_before_micros bigint)
     on conflict (leader_tx, leader, asset_id, side, price_text, size_micros, source)
-        do update set count = greatest(leader_row.count, excluded.count);
+        do update set count = greatest(leader_row.count, excluded.count),
+                      held_before_micros = coalesce(leader_row.held_before_micros,
+                                                    excluded.held_before_micros);
 $$;
 
 -- Invariant I5, asked by the far side at each POST: is it durable that these bytes may leave?

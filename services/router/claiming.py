@@ -1,0 +1,229 @@
+"""Plan and commit for one leader trade: what the plan was made of is what becomes durable.
+
+The caller holds the writing lock. Followers and the control number they are good for are taken
+together, here, after every wait: a pause that commits later is seen by the executor's gate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opentelemetry import metrics
+
+from services.router import store
+from services.router.core import plan as planning
+from services.router.core.ledger import OpenEntry
+from services.router.core.memory import Memory
+from services.router.core.plan import Context, LotView, Plan
+from services.router.settings import Settings
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.claims import claim_payload, order_to_pb
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.order import Order, Purpose
+from tradingtools.domain.subscription import Subscription, SubscriptionState
+from tradingtools.runtime import telemetry
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as pb
+
+_meter = metrics.get_meter("tradingtools.router")
+_decisions = _meter.create_counter("decisions", description="by outcome and reason")
+_claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One judgement of one leader trade, and everything that its record says besides the plan."""
+
+    trade: LeaderTrade
+    book: Book | None
+    cause: str
+    """What asked for it; with the trade's key it names the record."""
+    followers: tuple[Subscription, ...]
+    control_seq: int
+    """The last control change that the followers reflect."""
+    traceparent: str
+
+
+class Claimer:
+    """Makes plans durable and hands their orders on.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to write for the partition.
+        memory: what the router knows; changed only after a commit.
+        tail: where committed batches go.
+        settings: of the process.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        memory: Memory,
+        tail: Tail[pb.OrderBatch],
+        settings: Settings,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._memory = memory
+        self._tail = tail
+        self._settings = settings
+
+    async def claim(self, trade: LeaderTrade, book: Book | None, cause: str) -> None:
+        """Judge a leader trade for its followers and commit what follows from it.
+
+        Raises:
+            Fenced: the partition is another's.
+            ClaimedBefore: an earlier try had committed unacknowledged; memory is behind.
+            psycopg.OperationalError: not committed as far as is known; the same call again is safe.
+        """
+        started = time.monotonic_ns()
+        with telemetry.span("router.claim", trade.traceparent, cause=cause) as traceparent:
+            job = Job(
+                trade=trade,
+                book=book,
+                cause=cause,
+                followers=self._memory.ledger.followers_of(trade.key.leader),
+                control_seq=self._memory.control_seq,
+                traceparent=traceparent,
+            )
+            if trade.key.side is Side.BUY:
+                await self._claim_entries(job)
+            else:
+                await self._claim_exits(job)
+        _claim_ms.record((time.monotonic_ns() - started) / 1e6)
+
+    async def _claim_entries(self, job: Job) -> None:
+        plan = planning.plan_entries(
+            job.trade,
+            [s for s in job.followers if s.state is not SubscriptionState.DELETED],
+            self._memory.copies.get(job.trade.key, {}),
+            self.context(job.trade, job.book),
+        )
+        async with self._pool.connection() as connection:
+            claimed = await self._insert(connection, job, plan)
+            if claimed is None:
+                return
+            # Committed: from here on a crash loses nothing, the executor finds the record.
+            self._note(job, plan, claimed)
+            if not plan.orders:
+                await journal.build_rows(connection, claimed.seq)
+
+    async def _claim_exits(self, job: Job) -> None:
+        asset = job.trade.key.asset_id
+        origins = [s.id for s in job.followers]
+        async with store.locked_lots(self._pool, asset, origins) as (connection, lots):
+            open_entries = self._memory.ledger.entry_open
+            plan = planning.plan_exits(
+                job.trade,
+                [s for s in job.followers if self._follows_exits(s, asset, lots)],
+                self._memory.copies.get(job.trade.key, {}),
+                lots,
+                frozenset(s.id for s in job.followers if open_entries(s.id, asset)),
+                self.context(job.trade, job.book),
+            )
+            # A crash from here to the commit leaves nothing: record, rows, reservation are one.
+            claimed = await self._insert(connection, job, plan)
+            if claimed is not None:
+                await journal.build_rows(connection, claimed.seq)
+        if claimed is not None:
+            self._note(job, plan, claimed)
+
+    def _follows_exits(
+        self, subscription: Subscription, asset_id: str, lots: Mapping[str, LotView]
+    ) -> bool:
+        return (
+            subscription.state is not SubscriptionState.DELETED
+            or subscription.id in lots
+            or self._memory.ledger.entry_open(subscription.id, asset_id)
+        )
+
+    def context(self, trade: LeaderTrade, book: Book | None) -> Context:
+        """What a plan depends on besides the trade, now."""
+        return Context(
+            book=book,
+            now_ms=time.time_ns() // 1_000_000,
+            entry_ttl_ms=self._settings.entry_ttl_ms,
+            exit_ttl_ms=self._settings.exit_ttl_ms,
+            market_exposure=lambda s: self._memory.ledger.exposure(s, trade.condition_id),
+            entry_owner=self._memory.entry_owner.get,
+        )
+
+    async def _insert(self, connection: Connection, job: Job, plan: Plan) -> Claimed | None:
+        """Insert the record; None when the judgement changes nothing that is not durable."""
+        fresh = job.cause.startswith("rows-")
+        if not plan.copies and not fresh:
+            return None
+        payload = claim_payload(
+            plan.orders,
+            decisions=store.decision_fields(job.trade, plan.copies),
+            # All of them: rows that were merged while nobody followed are stored with the first.
+            rows=job.trade.rows.values() if fresh else (),
+            control_seq=job.control_seq,
+            traceparent=job.traceparent,
+            received_ns=max(r.received_ns for r in job.trade.rows.values())
+            if fresh
+            else time.time_ns(),
+            routed_ns=time.time_ns(),
+        )
+        return await journal.insert_claim(
+            connection,
+            self._lease,
+            _record_key(job.trade.key, self._lease.partition, job.cause),
+            payload,
+            len(plan.orders),
+        )
+
+    def _note(self, job: Job, plan: Plan, claimed: Claimed) -> None:
+        key = job.trade.key
+        copies = self._memory.copies.setdefault(key, {})
+        for subscription_id, copy in plan.copies.items():
+            copies[subscription_id] = copy
+            _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
+        for order in plan.orders:
+            if order.purpose is Purpose.ENTRY:
+                self._memory.entry_owner[order.copy_key] = order.subscription_id
+                self._memory.ledger.reserve(order.order_key, _open_entry(order))
+            else:
+                self._memory.exit_trade[order.order_key] = key
+        if plan.orders:
+            self._tail.append(
+                claimed.seq,
+                pb.OrderBatch(
+                    journal_seq=claimed.seq,
+                    orders=[order_to_pb(order) for order in plan.orders],
+                    traceparent=job.traceparent,
+                    received_ns=job.trade.received_ns,
+                    claimed_ns=claimed.claimed_ns,
+                    control_seq=job.control_seq,
+                ),
+            )
+
+
+def rows_cause(trade: LeaderTrade) -> str:
+    """The cause "these rows are known": the same rows give the same record, others another."""
+    known = sorted(
+        (source, price, size, row.count) for (source, (price, size)), row in trade.rows.items()
+    )
+    return "rows-" + hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def _open_entry(order: Order) -> OpenEntry:
+    return OpenEntry(
+        subscription_id=order.subscription_id,
+        condition_id=order.condition_id,
+        asset_id=order.asset_id,
+        money_micros=order.reserved_money_micros,
+    )
+
+
+def _record_key(key: TradeKey, partition: int, cause: str) -> str:
+    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{cause}"
+    return "router:" + hashlib.sha256(text.encode()).hexdigest()
