@@ -17,6 +17,7 @@ import psycopg
 import structlog
 
 from services.executor import store
+from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.runtime.streams import Tail
@@ -46,12 +47,14 @@ class Recorder:
 
     Args:
         pool: of the deciding database.
+        lease: the right to write for the partition.
         tail: of order events.
         done: called with the keys whose outcome is durable.
     """
 
-    def __init__(self, pool: Pool, tail: Tail[pb.OrderEvent], done: Any) -> None:
+    def __init__(self, pool: Pool, lease: Lease, tail: Tail[pb.OrderEvent], done: Any) -> None:
         self._pool = pool
+        self._lease = lease
         self._tail = tail
         self._done = done
         self._queue: asyncio.Queue[tuple[Sequence[int], Sequence[Outcome]]] = asyncio.Queue()
@@ -76,7 +79,7 @@ class Recorder:
         while True:
             try:
                 return await store.record(
-                    self._pool, records, [outcome.fields for outcome in outcomes]
+                    self._pool, self._lease, records, [outcome.fields for outcome in outcomes]
                 )
             except psycopg.OperationalError as error:
                 # If the commit happened after all, the repetition changes nothing; confirm finds
@@ -97,7 +100,7 @@ class Recorder:
         for outcome in outcomes:
             try:
                 changed |= await while_database_is_away(
-                    partial(store.record, self._pool, [], [outcome.fields])
+                    partial(store.record, self._pool, self._lease, [], [outcome.fields])
                 )
             except psycopg.Error as error:
                 # Its lease runs out and it becomes UNKNOWN; confirm finds out.

@@ -16,6 +16,7 @@ from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.order import Order
+from tradingtools.domain.order_states import OrderState
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
@@ -85,14 +86,20 @@ def _record_key(orders: Sequence[Order], lease: Lease) -> str:
 
 
 async def record(
-    pool: Pool, records: Sequence[int], transitions: Sequence[dict[str, Any]]
+    pool: Pool, lease: Lease, records: Sequence[int], transitions: Sequence[dict[str, Any]]
 ) -> dict[str, int]:
     """Build the rows of journal records and apply transitions on them, in one transaction.
 
     Returns:
         The event number of each order that changed.
+
+    Raises:
+        Fenced: orders were to fail unsent, and this process does not own the partition any more:
+            the present owner may have sent them. An answer may be stored by anyone who has it.
     """
     async with pool.connection() as connection, connection.transaction():
+        if any(t["from_state"] == OrderState.CLAIMED for t in transitions):
+            await journal.check_lease(connection, lease)
         for seq in records:
             await journal.build_rows(connection, seq)
         return await journal.apply_transitions(connection, transitions)

@@ -78,10 +78,11 @@ class Executor:
 
     async def recover(self) -> None:
         """Settle an earlier life: rows for every record, UNKNOWN for what may have been sent."""
-        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=0)
+        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         abandoned = await store.fetch(self._pool, "abandoned", partition=self._lease.partition)
         await store.record(
             self._pool,
+            self._lease,
             [],
             [
                 {

@@ -87,7 +87,7 @@ class Guard:
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
-        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=0)
+        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         self._control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
         for row in await store.fetch(self._pool, "held_lots"):

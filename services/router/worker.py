@@ -73,7 +73,7 @@ class Router:
 
     async def _catch_up(self) -> None:
         """Take over what is durable; every record of the partition has its rows before."""
-        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=0)
+        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         await recovery.recover(self._pool, self._lease.partition, self._memory)
 
     async def refresh_index(self) -> None:

@@ -32,15 +32,18 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
         self.on_acknowledge: Callable[[common.AcknowledgeRequest], Awaitable[None]] | None = None
         self._mark_log: Tail[books_pb.Mark] = Tail(0, _nothing)
         self.port = 0
+        self.book_delay_seconds = 0.0
+        self.book_asked = asyncio.Event()
 
     def put_trades(self, events: Sequence[ingest_pb.LeaderTradeEvent]) -> None:
         """Let the routers see facts, in one message."""
         self.trades.append(self.trades.last + 1, list(events))
 
-    def put_mark(self, mark: books_pb.Mark) -> None:
-        """Set an asset's book."""
+    def put_mark(self, mark: books_pb.Mark, *, announce: bool = True) -> None:
+        """Set an asset's book; unannounced, it is only there for who asks."""
         self.marks[mark.asset_id] = mark
-        self._mark_log.append(self._mark_log.last + 1, mark)
+        if announce:
+            self._mark_log.append(self._mark_log.last + 1, mark)
 
     async def StreamLeaderTrades(
         self,
@@ -65,6 +68,8 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
     async def GetBook(
         self, request: books_pb.GetBookRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> books_pb.GetBookResponse:
+        self.book_asked.set()
+        await asyncio.sleep(self.book_delay_seconds)
         mark = self.marks.get(request.asset_id)
         if mark is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such asset")

@@ -227,6 +227,7 @@ class Scene:
         tick: str = "0.01",
         minimum: str = "5",
         payout: str | None = None,
+        announce: bool = True,
     ) -> None:
         """Set the book at insiders-api and at bookfeed alike, best first."""
         book: dict[str, Any] = {
@@ -253,7 +254,8 @@ class Scene:
                 book_ms=time.time_ns() // 1_000_000,
                 received_ns=time.time_ns(),
                 market=market,
-            )
+            ),
+            announce=announce,
         )
 
     async def subscribe(self, number: int, **changes: object) -> str:

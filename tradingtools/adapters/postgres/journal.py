@@ -103,8 +103,15 @@ async def build_rows_or_set_aside(connection: Connection, seq: int) -> None:
         await connection.execute(_QUERIES["set_aside"], {"seq": seq, "reason": str(error)[:500]})
 
 
-async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: float) -> int:
-    """Build what a process left behind when it died; returns how many records."""
+async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: float | None) -> int:
+    """Build what a process left behind when it died; returns how many records.
+
+    Args:
+        pool: of the deciding database.
+        partition: of follower wallets.
+        older_than_seconds: younger records are somebody's work in progress; None: all of them,
+            whatever the clock says.
+    """
     async with pool.connection() as connection:
         cursor = await connection.execute(
             _QUERIES["open_records"],

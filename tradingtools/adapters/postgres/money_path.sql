@@ -56,7 +56,8 @@ limit %(limit)s
 -- Records whose rows were not built yet, oldest first.
 select seq, kind from journal
 where partition = %(partition)s and rows_built_at is null and set_aside is null
-  and committed_at < clock_timestamp() - make_interval(secs => %(older_than_seconds)s)
+  and (%(older_than_seconds)s::float8 is null
+       or committed_at < clock_timestamp() - make_interval(secs => %(older_than_seconds)s::float8))
 order by seq
 
 -- name: acknowledge

@@ -98,6 +98,7 @@ create table journal (
 alter table journal alter column payload set storage external;
 create index journal_open on journal (partition, seq)
     where rows_built_at is null and set_aside is null;
+create index journal_set_aside on journal (seq) where set_aside is not null;
 
 create table orders (
     order_key            text primary key check (order_key ~ '^[0-9a-f]{64}$'),

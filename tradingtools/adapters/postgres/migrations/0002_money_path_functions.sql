@@ -31,6 +31,11 @@ create function denials(
                              p_leaders, p_conditions, p_not_afters)
             as t(order_key, purpose, subscription_id, version, wallet, leader, condition_id,
                  not_after_ms)
+    ), aside as (
+        -- Durable as SUBMITTING, and its rows could not be built: it may have been sent.
+        select e->>'order_key' as order_key
+        from journal j, json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+        where j.set_aside is not null and j.kind = 'SUBMITTING'
     ), held as (
         select o.order_key, max(h.mode) filter (where h.mode = 'HALTED') as halted,
                bool_or(h.mode = 'REDUCING') as reducing
@@ -43,7 +48,8 @@ create function denials(
     )
     select o.order_key,
            case
-               when handled.state <> 'CLAIMED' then 'HANDLED_BEFORE'
+               when handled.state <> 'CLAIMED' or aside.order_key is not null
+                   then 'HANDLED_BEFORE'
                when o.not_after_ms <= extract(epoch from clock_timestamp()) * 1000 then 'EXPIRED'
                when held.halted is not null then 'HALTED'
                when o.purpose = 'ENTRY' and held.reducing then 'HALTED'
@@ -54,7 +60,9 @@ create function denials(
     left join held on held.order_key = o.order_key
     left join subscription s on s.id = o.subscription_id
     left join orders handled on handled.order_key = o.order_key
+    left join aside on aside.order_key = o.order_key
     where handled.state <> 'CLAIMED'
+       or aside.order_key is not null
        or o.not_after_ms <= extract(epoch from clock_timestamp()) * 1000
        or held.halted is not null
        or (o.purpose = 'ENTRY'
@@ -84,7 +92,8 @@ begin
        or (select min(t) from unnest(p_not_afters) t)
           <= extract(epoch from clock_timestamp()) * 1000
        or exists (select 1 from orders o
-                  where o.order_key = any(p_keys) and o.state <> 'CLAIMED') then
+                  where o.order_key = any(p_keys) and o.state <> 'CLAIMED')
+       or exists (select 1 from journal where set_aside is not null) then
         select jsonb_object_agg(d.order_key, d.reason) into v_denied
         from denials(p_keys, p_purposes, p_subscriptions, p_versions, p_wallets, p_leaders,
                      p_conditions, p_not_afters) d;

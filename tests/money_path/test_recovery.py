@@ -1,0 +1,210 @@
+"""What an adversary's reading of the money path found, each as the scenario that showed it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest_asyncio
+
+from services.guard import store as guard_store
+from services.router import store as router_store
+from tests.money_path.world import Scene, eventually, world
+from tradingtools.adapters.postgres.pool import open_pool
+
+
+@pytest_asyncio.fixture
+async def path(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
+    """Processes of this test alone, a leader and a good book."""
+    async with world(database_url, redis_url, tmp_path) as made:
+        await made.start_all()
+        scene = made.scene()
+        await scene.set_book({"0.50": "100000"}, {"0.49": "100000"})
+        yield scene
+
+
+async def test_a_router_restart_sells_nothing_that_the_leader_still_holds(path: Scene) -> None:
+    await path.subscribe(1, sizing_micros=51_000_000)
+    path.put(path.trade(size="1000", price="0.5"))
+    await path.settled(1)
+    path.put(path.trade("SELL", size="500", price="0.49", held="1000"))
+    await path.settled(2)
+    path.world.kill("router")
+    path.world.start("router")
+    # The next copy shows that it is up and has judged what was open.
+    path.put(path.trade(size="1000", price="0.5"))
+    await path.settled(3)
+    await asyncio.sleep(1.0)
+    assert [o["side"] for o in path.orders()] == ["BUY", "SELL", "BUY"]
+    assert path.lot()["shares_micros"] == 50_000_000 + 100_000_000
+
+
+async def test_slices_that_ended_while_the_router_was_away_go_on_and_sell_no_more(
+    path: Scene,
+) -> None:
+    await path.subscribe(1, sizing_micros=51_000_000)
+    path.put(path.trade(size="1000", price="0.5"))
+    await path.settled(1)
+    await path.set_book({"0.50": "100000"}, {"0.49": "30"})
+    path.put(path.trade("SELL", size="500", price="0.49", held="1000"))
+    await eventually(lambda: _holds(lambda: len(path.orders()) == 2))
+    path.world.freeze("router")
+    await path.settled(2)
+    path.world.kill("router")
+    path.world.start("router")
+    await path.set_book({"0.50": "100000"}, {"0.49": "100000"})
+
+    def sold() -> int:
+        return sum(o["filled_size_micros"] for o in path.orders() if o["side"] == "SELL")
+
+    await eventually(lambda: _holds(lambda: sold() >= 50_000_000))
+    await asyncio.sleep(2.5)
+    assert sold() == 50_000_000
+
+
+async def test_a_pause_is_obeyed_while_the_first_book_is_awaited(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    other = path.world.scene()
+    other.leader = path.leader
+    path.world.upstream.book_delay_seconds = 1.0
+    await other.set_book({"0.50": "1000"}, {"0.49": "1000"}, announce=False)
+    other.put(other.trade(size="100", price="0.5"))
+    await asyncio.wait_for(path.world.upstream.book_asked.wait(), 10)
+    path.pause(subscription)
+    await path.world.announce(path.note_change("subscription", subscription))
+    await eventually(lambda: _holds(lambda: bool(other.decisions())))
+    assert [d["reason"] for d in other.decisions()] == ["PAUSED"]
+    assert other.orders() == []
+
+
+async def test_a_stop_loss_fires_although_the_commit_of_its_claim_was_lost(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.40")
+    sql = path.world.sql
+    sql(
+        "create function die() returns trigger language plpgsql as $$ begin"
+        " perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(0.1);"
+        " return null; end $$"
+    )
+    sql(
+        "create constraint trigger die after insert on trigger_event deferrable initially"
+        " deferred for each row execute function die()"
+    )
+    await path.set_book({"0.50": "100000"}, {"0.30": "100000"})
+    await asyncio.sleep(0.5)
+    assert path.trigger_status(stop) == "ARMED"
+    sql("drop trigger die on trigger_event")
+    # The book is quiet from now on.
+    await eventually(lambda: _holds(lambda: path.trigger_status(stop) == "DONE"))
+
+
+async def test_an_exit_without_a_book_is_made_when_there_is_one(path: Scene) -> None:
+    await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    mark = path.world.upstream.marks.pop(path.asset)
+    path.world.kill("router")
+    path.world.start("router")
+    path.put(path.trade("SELL", size="100", price="0.49", held="100"))
+    await eventually(
+        lambda: _holds(lambda: "MARKET_UNKNOWN" in {d["reason"] for d in path.decisions()})
+    )
+    path.world.upstream.put_mark(mark)
+    await eventually(lambda: _holds(lambda: path.lot()["shares_micros"] == 0))
+
+
+async def test_a_nul_in_a_title_stops_nobody(path: Scene) -> None:
+    await path.subscribe(1)
+    event = path.trade(size="100", price="0.5")
+    event.title = "Will it\x00rain?"
+    path.put(event)
+    await path.settled(1)
+    assert path.decisions()[0]["title"] == "Will itrain?"
+
+
+async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_twice(
+    path: Scene,
+) -> None:
+    await path.subscribe(1)
+    path.world.kill("executor")
+    # As if a later version, or a defect, had written what this schema cannot take.
+    path.world.sql(
+        "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"
+        " values ('CLAIMED', 'router', 'broken', 0, 1, %s, 0)",
+        b'{"orders":[],"decisions":[{"title":"\\u0000"}],"rows":[]}',
+    )
+    path.world.start("executor")
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    (aside,) = path.world.sql("select set_aside from journal where record_key = 'broken'")
+    assert aside["set_aside"]
+    assert len(await path.posted()) == 1
+
+
+async def test_an_answer_that_contradicts_the_order_stops_nobody(path: Scene) -> None:
+    await path.subscribe(1)
+    path.world.freeze("confirm")
+    path.put(path.trade(size="100", price="0.5"))
+    await eventually(lambda: _holds(lambda: "SUBMITTED" in {o["state"] for o in path.orders()}))
+    # Stands for an answer that tells of more than was ordered.
+    path.world.sql("update orders set size_micros = 1000000 where asset_id = %s", path.asset)
+    path.world.thaw("confirm")
+    other = path.world.scene()
+    other.leader = path.leader
+    await other.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    other.put(other.trade(size="100", price="0.5"))
+    await other.settled(1)
+    assert other.orders()[0]["state"] == "CONFIRMED"
+    assert path.orders()[0]["state"] == "SUBMITTED"
+    assert path.open_reservations() != []
+
+
+async def test_who_waits_for_a_lot_sees_what_was_reserved_meanwhile(database_url: str) -> None:
+    wallet, lot = "0x" + "1" * 40, ("7", "sub_x")
+    async with (
+        open_pool(database_url, name="test", size=2) as pool,
+        await psycopg.AsyncConnection.connect(database_url) as first,
+    ):
+        await first.execute(
+            "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros)"
+            " values (%s, %s, %s, 'c', 100000000)",
+            (wallet, *lot),
+        )
+        await first.commit()
+        await first.execute("select 1 from lot for update")
+
+        async def second() -> int:
+            async with router_store.locked_lots(pool, lot[0], [lot[1]]) as (_, lots):
+                return lots[lot[1]].free_micros
+
+        waiting = asyncio.create_task(second())
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        await first.execute(
+            "insert into orders (order_key, copy_key, ordinal, purpose, subscription_id,"
+            " subscription_version, follower_user_id, follower_wallet_id, follower_proxy,"
+            " partition, condition_id, asset_id, side, size_micros, limit_micros, time_in_force,"
+            " not_after_ms, body, body_hash, journal_seq, control_seq, state, chain_head)"
+            " values (repeat('a', 64), 'c', 0, 'GUARD_EXIT', %s, 1, 'u', 'w', %s, 0, 'c', %s,"
+            " 'SELL', 100000000, 500000, 'FAK', 0, '', '', 0, 0, 'CLAIMED', '')",
+            (lot[1], wallet, lot[0]),
+        )
+        await first.execute(
+            "insert into reservation values (repeat('a', 64), %s, %s, 'c', %s, 0, 100000000)",
+            (wallet, lot[1], lot[0]),
+        )
+        await first.commit()
+        assert await asyncio.wait_for(waiting, 10) == 0
+        rows = await guard_store.fetch(
+            pool, "locked_lot", follower_proxy=wallet, asset_id=lot[0], origin=lot[1]
+        )
+        assert rows[0]["free_micros"] == 0
+
+
+async def _holds(condition: object) -> bool:
+    assert callable(condition)
+    return bool(condition())
