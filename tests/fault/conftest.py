@@ -1,0 +1,29 @@
+"""One rig per module for what insiders-api does; the faults of processes take one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.fault.rig import Rig, rig
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A rig whose entries live briefly, so that horizons are near."""
+    async with rig(
+        tmp_path_factory.mktemp("rig"),
+        TT_ROUTER_ENTRY_TTL_MS="1200",
+        TT_INSIDERS_LONGEST_PROCESSING_MS="300",
+    ) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def own(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A rig of this test alone."""
+    async with rig(tmp_path) as made:
+        yield made

@@ -1,0 +1,96 @@
+"""The verdict on a world: the launcher's own invariants, on evidence from the far side.
+
+`launcher/gather.py` and `launcher/core/invariants.py` do the work; what they cannot know comes from
+the test: which leader trades there were, and when a pause was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from launcher import gather
+from launcher.core.evidence import Evidence, LeaderTrade
+from launcher.core.invariants import Breach, breaches
+from tests.money_path.world import World
+from tradingtools.domain.money import MICROS
+from tradingtools.domain.order_states import OrderState
+
+CASH_USDC = 1_000_000
+"""What a wallet begins with in a world that is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A subscription that was paused: between these instants (ns) nothing new may be sent."""
+
+    subscription_id: str
+    acknowledged_ns: int
+    resumed_ns: int | None
+
+
+async def evidence(
+    world: World, trades: Iterable[LeaderTrade], *, settled: bool = True
+) -> Evidence:
+    """What the database and the far side say."""
+    found = await asyncio.to_thread(
+        gather.gather,
+        database_url=world.database_url,
+        begun_ms=0,
+        insiders_control_url=world.control_url,
+        venue_url="",
+        default_cash_micros=CASH_USDC * MICROS,
+        settled=settled,
+    )
+    return dataclasses.replace(found, leader_trades=tuple(trades))
+
+
+def verdict(found: Evidence) -> list[Breach]:
+    """Every invariant that does not hold.
+
+    The books of a wallet with a DEAD order are not compared: nobody can know them, which is why a
+    person was called.
+    """
+    if found.far is not None:
+        unknown = {row.follower_proxy for row in found.orders if row.state == OrderState.DEAD}
+        wallets = tuple(w for w in found.far.wallets if w.follower_proxy not in unknown)
+        found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
+    return breaches(found)
+
+
+def sent_while_paused(world: World, pauses: Iterable[Paused]) -> list[Breach]:
+    """I8: no SUBMITTING commit of an entry after its pause was acknowledged."""
+    found = []
+    for pause in pauses:
+        rows = world.sql(
+            "select order_key from orders where subscription_id = %s and purpose = 'ENTRY'"
+            " and submitting_ns > %s and (%s::bigint is null or submitting_ns < %s::bigint)",
+            pause.subscription_id, pause.acknowledged_ns, pause.resumed_ns, pause.resumed_ns,
+        )  # fmt: skip
+        found += [
+            Breach("I8 a pause is final", f"order {row['order_key']} was sent after its pause")
+            for row in rows
+        ]
+    return found
+
+
+def still_reserved(world: World) -> list[Breach]:
+    """I9: when no order is open, nothing is reserved but for orders a person has to look at."""
+    rows = world.sql(
+        "select r.order_key, o.state from reservation r join orders o using (order_key)"
+        " where r.released_at is null and o.state not in ('DEAD', 'RESURRECTED')"
+    )
+    return [
+        Breach("I9 nothing stays reserved", f"order {row['order_key']} ({row['state']})")
+        for row in rows
+    ]
+
+
+async def judge(
+    world: World, trades: Iterable[LeaderTrade], pauses: Iterable[Paused] = ()
+) -> list[Breach]:
+    """Everything that does not hold once the dust has settled; empty is what is promised."""
+    found = await evidence(world, trades)
+    return [*verdict(found), *sent_while_paused(world, pauses), *still_reserved(world)]

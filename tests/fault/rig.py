@@ -1,0 +1,194 @@
+"""A whole money path with proxies between its parts, stores of its own, and a supervisor.
+
+Before it: `tests/money_path/world.py`, whose processes these are. The proxies are `insiders`,
+`postgres`, `redis`, `router` and `executor`, each in front of the server of that name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import psutil
+import psycopg
+
+from launcher import embedded
+from tests.fault.judge import CASH_USDC
+from tests.fault.stores import Store, own_postgres, own_valkey
+from tests.money_path.upstream import Upstream
+from tests.money_path.upstream import serving as upstream_serving
+from tests.money_path.world import SERVICES, World, eventually
+from tests.support.proxy import Proxy, proxied
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.v1 import common_pb2 as common
+
+PROXIED = ("insiders", "postgres", "redis", "router", "executor")
+_LOOK_SECONDS = 0.1
+_OPEN = "('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN')"
+
+
+class Rig:
+    """What a fault may be done to."""
+
+    def __init__(self, world: World, postgres: Store, redis: Store) -> None:
+        self.world = world
+        self.postgres = postgres
+        self.redis = redis
+        self.proxies: dict[str, Proxy] = {}
+        self.restarts: Counter[str] = Counter()
+        self.peak_rss: defaultdict[str, int] = defaultdict(int)
+        self.expected_down: set[str] = set()
+        """Names that the supervisor leaves alone."""
+
+    @property
+    def database_is_there(self) -> bool:
+        """Whether the test itself may ask the database; it would wait for a frozen one."""
+        return not self.postgres.away
+
+    async def supervise(self) -> None:
+        """Start again what ends by itself, and watch memory, for ever."""
+        while True:
+            for name in self.world.ended():
+                if name in SERVICES or name == "insiders":
+                    self.restarts[name] += 1
+                    self.world.start(name)
+            for name, pid in self.world.pids().items():
+                with suppress(psutil.NoSuchProcess):
+                    rss = psutil.Process(pid).memory_info().rss
+                    self.peak_rss[name] = max(self.peak_rss[name], rss)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def restart_insiders(self) -> None:
+        """kill -9 and a fresh start on the same port and store."""
+        self.world.kill("insiders")
+        self.world.start("insiders")
+        await eventually(self.insiders_answers)
+
+    async def insiders_answers(self) -> bool:
+        """Whether insiders-api's control port can be asked."""
+        try:
+            await self.world.control("GET", "/health")
+        except aiohttp.ClientError:
+            return False
+        return True
+
+    async def fault(self, where: str, kind: str, **fields: Any) -> None:
+        """Have insiders-api misbehave, by default with the next request of its kind."""
+        await self.world.control(
+            "POST", "/faults", {"where": where, "kind": kind, "seed": 1, "times": 1, **fields}
+        )
+
+    async def heal(self) -> None:
+        """End every fault that lasts."""
+        for proxy in self.proxies.values():
+            await proxy.heal()
+        await eventually(self.insiders_answers)
+        await self.world.control("DELETE", "/faults")
+
+    async def settled(self, decisions: int, seconds: float = 40) -> None:
+        """Wait until so many decisions are made, nothing is open, and nothing is yet to be built.
+
+        An exit may follow a booking, so it has to stay quiet for a moment.
+        """
+        quiet_since = 0.0
+        deadline = time.monotonic() + seconds
+        while not quiet_since or time.monotonic() - quiet_since < 0.6:
+            assert time.monotonic() < deadline, f"not settled: {self._standing()}"
+            standing = self._standing()
+            quiet = standing["decisions"] >= decisions and not standing["open"]
+            quiet_since = (quiet_since or time.monotonic()) if quiet else 0.0
+            await asyncio.sleep(0.1)
+
+    def _standing(self) -> dict[str, Any]:
+        try:
+            (row,) = self.world.sql(
+                "select (select count(*) from decision) as decisions,"
+                f" (select count(*) from orders where state in {_OPEN}) +"
+                " (select count(*) from journal where rows_built_at is null) as open,"
+                " (select jsonb_object_agg(state, n) from (select state, count(*) n from orders"
+                "  group by state) s) as states"
+            )
+        except psycopg.OperationalError as error:
+            return {"decisions": 0, "open": 1, "error": str(error)}
+        return row
+
+
+def _behind(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    return urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+
+
+def _remember_cursors(pool: Pool, upstream: Upstream) -> None:
+    """Have acknowledged cursors of leader trades kept in the database, as ingest does."""
+
+    async def remember(request: common.AcknowledgeRequest) -> None:
+        await journal.acknowledge(pool, "leader_trades", request.consumer, request.cursor)
+
+    upstream.on_acknowledge = remember
+
+
+@asynccontextmanager
+async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
+    """Everything on stores of its own, running, gone when the block ends.
+
+    Args:
+        directory: of logs and of insiders-api's store.
+        settings: of the processes, by their names in the environment.
+    """
+    async with AsyncExitStack() as stack:
+        postgres, server_url = stack.enter_context(own_postgres())
+        redis, redis_url = stack.enter_context(own_valkey())
+        database_url = embedded.create_database(server_url)
+        migrate(database_url)
+        upstream = await stack.enter_async_context(upstream_serving())
+        world = World(database_url, redis_url, upstream, directory)
+        stack.push_async_callback(world.close)
+        made = Rig(world, postgres, redis)
+        world.configure(
+            TT_INSIDERS_DEFAULT_CASH_USDC=str(CASH_USDC),
+            TT_EXECUTOR_SUBMIT_TIMEOUT_MS="1500",
+            TT_CONFIRM_ASK_TIMEOUT_MS="1000",
+        )
+        await world.start_insiders()
+        targets = {
+            "insiders": world.insiders_port,
+            "postgres": urlsplit(database_url).port or 0,
+            "redis": urlsplit(redis_url).port or 0,
+            "router": world.ports["router"],
+            "executor": world.ports["executor"],
+        }
+        for name in PROXIED:
+            made.proxies[name] = await stack.enter_async_context(proxied(targets[name]))
+        ports = {name: proxy.port for name, proxy in made.proxies.items()}
+        world.configure(
+            TT_DATABASE_URL=_behind(database_url, ports["postgres"]),
+            TT_REDIS_URL=_behind(redis_url, ports["redis"]),
+            TT_EXECUTOR_INSIDERS_URL=f"http://127.0.0.1:{ports['insiders']}",
+            TT_CONFIRM_INSIDERS_URL=f"http://127.0.0.1:{ports['insiders']}",
+            TT_EXECUTOR_ROUTER_TARGET=f"127.0.0.1:{ports['router']}",
+            TT_CONFIRM_EXECUTOR_TARGET=f"127.0.0.1:{ports['executor']}",
+            **settings,
+        )
+        pool = await stack.enter_async_context(open_pool(database_url, name="test", size=1))
+        _remember_cursors(pool, upstream)
+        world.start_services()
+        supervisor = asyncio.create_task(made.supervise())
+        try:
+            yield made
+        finally:
+            supervisor.cancel()
+            with suppress(asyncio.CancelledError):
+                await supervisor
+            # A frozen database would keep the processes from ending.
+            postgres.thaw()
+            redis.thaw()

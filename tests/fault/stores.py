@@ -1,0 +1,142 @@
+"""A PostgreSQL and a Valkey that a test may stop, freeze, kill and start again on their ports."""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from launcher import embedded
+
+_START_SECONDS = 30.0
+
+
+class Store:
+    """One server process that keeps its directory and port over restarts.
+
+    Args:
+        command: its command line.
+        user: whom it runs as; None: the same user.
+        answers: whether it can be asked.
+        log: where its output goes.
+    """
+
+    def __init__(
+        self, command: list[str], user: str | None, answers: Callable[[], bool], log: Path
+    ) -> None:
+        self._command = command
+        self._user = user
+        self._answers = answers
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.away = False
+        """It was stopped or frozen and has not been brought back."""
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        group = pwd.getpwnam(self._user).pw_gid if self._user else None
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, user=self._user, group=group,
+                extra_groups=[] if self._user else None,
+                stdout=output, stderr=subprocess.STDOUT, cwd="/",
+            )  # fmt: skip
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, self._log.read_text()[-300:]
+            assert time.monotonic() < deadline, "the store did not start in time"
+            time.sleep(0.05)
+        self.away = False
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End it (SIGINT is PostgreSQL's fast shutdown; SIGKILL takes its children as well)."""
+        if self._process is None:
+            return
+        self.away = True
+        family = self._family() if number == signal.SIGKILL else []
+        self._process.send_signal(number)
+        for child in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=20)
+        psutil.wait_procs(family, timeout=10)
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop it and its children where they stand."""
+        self.away = True
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+        self.away = False
+
+    def close(self) -> None:
+        """End it for good, frozen or not."""
+        if self._process is not None:
+            self._signal(signal.SIGCONT)
+            self.stop()
+
+    def _signal(self, number: int) -> None:
+        for process in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def _family(self) -> list[psutil.Process]:
+        if self._process is None:
+            return []
+        parent = psutil.Process(self._process.pid)
+        # The parent first: frozen, it starts no more children while they are being frozen.
+        return [parent, *parent.children(recursive=True)]
+
+
+@contextmanager
+def own_postgres() -> Iterator[tuple[Store, str]]:
+    """A PostgreSQL of the test's own, and the URL of its default database."""
+    directory = Path(tempfile.mkdtemp(prefix="tt-fault-pg-"))
+    directory.chmod(0o755)
+    port = embedded.free_port()
+    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    store = Store(
+        embedded.postgres_command(directory / "data", port),
+        embedded.postgres_user(),
+        lambda: embedded.postgres_answers(url),
+        directory / "log",
+    )
+    try:
+        embedded.init_postgres(directory / "data")
+        store.start()
+        yield store, url
+    finally:
+        store.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def own_valkey() -> Iterator[tuple[Store, str]]:
+    """A Valkey of the test's own, and its URL."""
+    directory = Path(tempfile.mkdtemp(prefix="tt-fault-valkey-"))
+    port = embedded.free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    store = Store(
+        embedded.valkey_command(directory, port),
+        None,
+        lambda: embedded.redis_answers(url),
+        directory / "log",
+    )
+    try:
+        store.start()
+        yield store, url
+    finally:
+        store.close()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""What each of the sixteen combinations of insiders-api's promises leads to, by asking fate.py.
+
+`docs/failure-modes.md` shows this table; a test compares the two, and the fault suite compares
+both with what real processes do. ``python -m tests.fault.table`` prints it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from dataclasses import dataclass
+
+from services.confirm.core import fate
+from services.confirm.core.fate import Act, Case, Look
+from tradingtools.codec.insiders import Capabilities
+from tradingtools.domain.order_states import OrderState
+
+_LONGEST_MS = 500
+_NOT_AFTER_MS = 5_000
+_ENDS = {
+    Act.BOOK: OrderState.SUBMITTED,
+    Act.GIVE_UP: OrderState.LOST,
+    Act.CALL: OrderState.DEAD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One combination, and how an order ends whose answer, or whose request, was lost."""
+
+    capabilities: Capabilities
+    answer_lost: OrderState
+    request_lost: OrderState
+    at_once: bool
+    """Whether a lost request is decided before its horizon."""
+
+    @property
+    def name(self) -> str:
+        """E.g. ``A-C-``."""
+        promised = self.capabilities
+        switches = (promised.idempotency, promised.not_after, promised.get_by_key, promised.void)
+        return "".join(letter if on else "-" for letter, on in zip("ABCD", switches, strict=True))
+
+
+def _look(capabilities: Capabilities, *, accepted: bool) -> Look:
+    if not capabilities.get_by_key:
+        return Look.NOT_SUPPORTED
+    return Look.FOUND if accepted else Look.NOT_FOUND
+
+
+def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, int]:
+    """The end of an unanswered order, and when (ms), asked again and again as confirm does."""
+    now, found, checks = 0, 0, 0
+    while True:
+        case = Case(not_after_ms=_NOT_AFTER_MS, not_found_count=found, unknown_since_ms=0)
+        look = _look(capabilities, accepted=accepted)
+        act = fate.after_look(case, look, capabilities, now)
+        if act is Act.VOID:
+            # The answer to a void tells which: 200 voided, 409 with the order that used the key.
+            act = fate.after_void(case, Look.FOUND if accepted else Look.VOIDED, now)
+        if act in _ENDS:
+            return _ENDS[act], now
+        if look is Look.NOT_FOUND and now > fate.horizon_ms(case, capabilities):
+            found += 1
+        now += max(fate.pause_ms(checks), fate.SPACING_MS)
+        checks += 1
+
+
+def rows() -> list[Row]:
+    """All sixteen, from none to all."""
+    found = []
+    for a, b, c, d in itertools.product((False, True), repeat=4):
+        capabilities = Capabilities(a, b, c, d, _LONGEST_MS)
+        request_lost, when = _fate(capabilities, accepted=False)
+        found.append(
+            Row(
+                capabilities,
+                _fate(capabilities, accepted=True)[0],
+                request_lost,
+                when <= _NOT_AFTER_MS + _LONGEST_MS,
+            )
+        )
+    return found
+
+
+def _means(row: Row) -> str:
+    promised = row.capabilities
+    if promised.get_by_key:
+        found = "found by key"
+    elif promised.void:
+        found = "found by the answer to the void"
+    else:
+        return "nothing can be asked: a person decides, money stays reserved"
+    if promised.void:
+        return f"{found}, or the key is voided"
+    if promised.not_after:
+        return f"{found}, or three not-founds after the horizon"
+    return f"{found}; a not-found never proves anything, so a person decides"
+
+
+def markdown() -> str:
+    """The table as the documentation shows it."""
+    lines = [
+        "| promises | the answer was lost | the request was lost | decided | how |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows():
+        end = "CONFIRMED" if row.answer_lost is OrderState.SUBMITTED else row.answer_lost
+        when = "at once" if row.at_once else "after the horizon"
+        lines.append(f"| `{row.name}` | {end} | {row.request_lost} | {when} | {_means(row)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown() + "\n")

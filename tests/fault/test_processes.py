@@ -1,0 +1,129 @@
+"""Processes and stores that die, freeze, restart or lose their memory under load."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+import redis.asyncio as redis_client
+
+from tests.fault import judge
+from tests.fault.rig import Rig
+from tests.fault.workload import Workload
+from tests.money_path.world import SERVICES, eventually
+
+
+async def _loaded(rig: Rig) -> Workload:
+    workload = Workload(rig, seed=7)
+    await workload.prepare()
+    await workload.trade(3)
+    return workload
+
+
+async def _judge(rig: Rig, workload: Workload) -> None:
+    await rig.settled(workload.decisions)
+    assert await judge.judge(rig.world, workload.trades.values(), workload.pauses) == []
+
+
+async def test_insiders_api_killed_and_restarted(own: Rig) -> None:
+    workload = await _loaded(own)
+    for _ in range(2):
+        traffic = asyncio.create_task(workload.trade(8))
+        await asyncio.sleep(0.15)
+        await own.restart_insiders()
+        await traffic
+    await _judge(own, workload)
+
+
+async def test_postgres_restarted_killed_and_frozen(own: Rig) -> None:
+    workload = await _loaded(own)
+    for number in (signal.SIGINT, signal.SIGKILL):
+        traffic = asyncio.create_task(workload.trade(10))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(own.postgres.stop, number)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(own.postgres.start)
+        await traffic
+    own.postgres.freeze()
+    await workload.trade(5, pause=0.3)
+    own.postgres.thaw()
+    await _judge(own, workload)
+
+
+async def test_redis_killed_and_flushed_loses_no_control_change(own: Rig) -> None:
+    workload = await _loaded(own)
+    own.redis.stop(signal.SIGKILL)
+    # Nobody can be woken: the router finds the new subscriptions by polling.
+    late = Workload(own, seed=8, leaders=1)
+    await late.prepare()
+    await late.trade(3)
+    await asyncio.to_thread(own.redis.start)
+    client = redis_client.Redis(port=own.proxies["redis"].port)
+    await client.flushall()
+    await client.aclose()
+    await workload.pause_for(0.2)
+    await workload.trade(3)
+    await own.settled(workload.decisions + late.decisions)
+    trades = [*workload.trades.values(), *late.trades.values()]
+    assert await judge.judge(own.world, trades, workload.pauses) == []
+    assert workload.pauses
+
+
+async def test_whoever_slept_through_its_lease_is_fenced_and_restarted(own: Rig) -> None:
+    workload = await _loaded(own)
+    for name in SERVICES:
+        own.world.freeze(name)
+        await workload.trade(3)
+        # The lease has run out, and another owner holds it for a moment.
+        own.world.sql(
+            "update partition_lease set epoch = epoch + 1, owner = 'another',"
+            " expires_at = clock_timestamp() + interval '500 ms' where role = %s",
+            name,
+        )
+        before = own.restarts[name]
+        own.world.thaw(name)
+
+        async def restarted(name: str = name, before: int = before) -> bool:
+            return own.restarts[name] > before
+
+        await eventually(restarted)
+        await workload.trade(2)
+    await _judge(own, workload)
+    # Whoever wrote for an old epoch was refused, so epochs are all that changed.
+    assert {name: own.restarts[name] for name in SERVICES} == dict.fromkeys(SERVICES, 1)
+
+
+async def test_two_executors_of_one_partition_send_nothing_twice(own: Rig) -> None:
+    workload = await _loaded(own)
+    traffic = asyncio.create_task(workload.trade(40))
+    own.world.start("executor", alias="twin", TT_EXECUTOR_LISTEN="127.0.0.1:0")
+    await traffic
+    own.world.kill("twin", signal.SIGTERM)
+    await _judge(own, workload)
+
+
+@pytest.mark.parametrize("between", ["router", "executor", "postgres", "redis", "insiders"])
+async def test_a_bad_network_delays_and_loses_nothing(own: Rig, between: str) -> None:
+    from tests.support.proxy import Direction, Weather
+
+    workload = await _loaded(own)
+    proxy = own.proxies[between]
+    for weather in (
+        Weather(latency_ms=30),
+        Weather(stalled=True),
+        Weather(lost=frozenset({Direction.BACK})),
+        Weather(cut_after=200),
+    ):
+        proxy.weather = weather
+        await workload.trade(3)
+        await asyncio.sleep(0.3)
+        await proxy.heal()
+        await workload.trade(1)
+    proxy.half_open()
+    await workload.trade(2)
+    await proxy.heal()
+    proxy.refuse()
+    await workload.trade(2)
+    await proxy.heal()
+    await _judge(own, workload)

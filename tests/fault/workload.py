@@ -1,0 +1,212 @@
+"""A steady, seeded workload: leaders who buy and sell, followers with triggers, moving books.
+
+It remembers every leader trade it made, so that the judge can ask for each one's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import psycopg
+
+from launcher.core.evidence import LeaderTrade
+from tests.fault.judge import Paused
+from tests.fault.rig import Rig
+from tests.money_path.world import Scene, tx
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
+
+_GOOD = ({"0.50": "1000000"}, {"0.49": "1000000"})
+_LOW = ({"0.36": "1000000"}, {"0.35": "1000000"})
+_HIGH = ({"0.68": "1000000"}, {"0.67": "1000000"})
+
+
+@dataclass
+class _Leader:
+    scene: Scene
+    subscriptions: dict[int, str] = field(default_factory=dict)
+    held: int = 0
+    recent: list[ingest_pb.LeaderTradeEvent] = field(default_factory=list)
+
+
+class Workload:
+    """Leaders, followers and what happens to them.
+
+    Args:
+        rig: where.
+        seed: of every choice.
+        leaders: each with an asset of its own.
+        followers: of each leader.
+    """
+
+    def __init__(self, rig: Rig, seed: int, *, leaders: int = 2, followers: int = 2) -> None:
+        self._rig = rig
+        self._rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
+        self._leaders = [_Leader(rig.world.scene()) for _ in range(leaders)]
+        self._followers = followers
+        self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
+        self.pauses: list[Paused] = []
+        self.triggers = 0
+        self.poison = 0
+
+    @property
+    def decisions(self) -> int:
+        """How many there have to be: one for each leader trade and follower."""
+        return len(self.trades) * self._followers
+
+    async def prepare(self) -> None:
+        """Books and subscriptions, as if they had stood for an hour."""
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        for leader in self._leaders:
+            await leader.scene.set_book(*_GOOD)
+            for number in range(self._followers):
+                leader.subscriptions[number] = await leader.scene.subscribe(
+                    number, created_at=long_ago
+                )
+
+    async def run(self, per_second: float) -> None:
+        """Go on until cancelled."""
+        while True:
+            await self.step()
+            await asyncio.sleep(self._rng.uniform(0.5, 1.5) / per_second)
+
+    async def trade(self, times: int, pause: float = 0.05) -> None:
+        """So many buys, one after the other."""
+        for _ in range(times):
+            self.buy(self._rng.choice(self._leaders))
+            await asyncio.sleep(pause)
+
+    async def step(self) -> None:
+        """One thing that happens."""
+        leader = self._rng.choice(self._leaders)
+        draw = self._rng.random()
+        if draw < 0.62:
+            self.buy(leader)
+        elif draw < 0.74:
+            self._sell(leader)
+        elif draw < 0.82:
+            self._repeat(leader)
+        elif draw < 0.84:
+            self._send_poison(leader)
+        elif draw < 0.92:
+            await self._add_trigger(leader)
+        else:
+            await self._move_book(leader)
+
+    def buy(self, leader: _Leader) -> None:
+        """A buy; one in eight comes in two rows."""
+        size = self._rng.randrange(50, 300)
+        first = leader.scene.trade(leader_tx=tx(), size=str(size), price="0.5")
+        rows = [first]
+        leader.held += size
+        if self._rng.random() < 0.125:
+            rows.append(leader.scene.trade(leader_tx=first.leader_tx, size="77", price="0.49"))
+            leader.held += 77
+        self._put(leader, rows)
+
+    def _sell(self, leader: _Leader) -> None:
+        size = leader.held if self._rng.random() < 0.3 else leader.held // 3
+        if size:
+            row = leader.scene.trade("SELL", size=str(size), price="0.49", held=str(leader.held))
+            leader.held -= size
+            self._put(leader, [row])
+
+    def _put(self, leader: _Leader, rows: list[ingest_pb.LeaderTradeEvent]) -> None:
+        for row in rows:
+            side = "BUY" if row.side == common.SIDE_BUY else "SELL"
+            key = (row.leader_tx, row.leader, row.asset_id, side)
+            self.trades[key] = LeaderTrade(
+                leader_tx=row.leader_tx,
+                leader=row.leader,
+                asset_id=row.asset_id,
+                side=side,
+                traded_ms=row.traded_ms,
+            )
+            # Apart, as the feed brings them.
+            leader.scene.put(row)
+        leader.recent = [*leader.recent, *rows][-20:]
+
+    def _repeat(self, leader: _Leader) -> None:
+        """The feed says again, in another order, what it has said before."""
+        rows = list(leader.recent)
+        self._rng.shuffle(rows)
+        if rows:
+            leader.scene.put(*rows)
+
+    def _send_poison(self, leader: _Leader) -> None:
+        row = leader.scene.trade(size="10", price="0.5")
+        row.side = common.SIDE_UNSPECIFIED
+        leader.scene.put(row)
+        self.poison += 1
+
+    async def _add_trigger(self, leader: _Leader) -> None:
+        if not self._rig.database_is_there:
+            return
+        number = self._rng.choice(list(leader.subscriptions))
+        kind, price = self._rng.choice((("TAKE_PROFIT", "0.6"), ("STOP_LOSS", "0.4")))
+        with suppress(psycopg.OperationalError):
+            await leader.scene.add_trigger(number, leader.subscriptions[number], kind, price)
+            self.triggers += 1
+
+    async def _move_book(self, leader: _Leader) -> None:
+        try:
+            await leader.scene.set_book(*self._rng.choice((_LOW, _HIGH)))
+            await asyncio.sleep(0.3)
+            await leader.scene.set_book(*_GOOD)
+        except (aiohttp.ClientError, TimeoutError):
+            # insiders-api is down; the book moves another time.
+            return
+
+    async def calm(self) -> None:
+        """Every book good again."""
+        for leader in self._leaders:
+            await leader.scene.set_book(*_GOOD)
+
+    async def pause_for(self, seconds: float) -> None:
+        """Pause one subscription as control does, trade on, and resume it."""
+        leader = self._rng.choice(self._leaders)
+        subscription = self._rng.choice(list(leader.subscriptions.values()))
+        leader.scene.pause(subscription)
+        acknowledged_ns = self._database_ns()
+        await self.trade(3)
+        await asyncio.sleep(seconds)
+        resumed_ns = self._database_ns()
+        seq = leader.scene.note_change("subscription", subscription)
+        self._rig.world.sql(
+            "update subscription set state = 'ACTIVE', version = version + 1, changed_seq = %s"
+            " where id = %s",
+            seq, subscription,
+        )  # fmt: skip
+        await self._rig.world.announce(seq)
+        self.pauses.append(Paused(subscription, acknowledged_ns, resumed_ns))
+
+    def _database_ns(self) -> int:
+        (row,) = self._rig.world.sql(
+            "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us"
+        )
+        return int(row["us"]) * 1000
+
+    async def probe(self, seconds: float) -> float:
+        """Seconds until a fresh trade is decided for every follower and its orders are at rest."""
+        leader = self._leaders[0]
+        started = time.monotonic()
+        self.buy(leader)
+        leader_tx = leader.recent[-1].leader_tx
+        while True:
+            with suppress(psycopg.OperationalError):
+                (row,) = self._rig.world.sql(
+                    "select (select count(*) from decision where leader_tx = %s) as decided,"
+                    " (select count(*) from orders where leader_tx = %s and state not in"
+                    "  ('CONFIRMED', 'FAILED', 'LOST', 'DEAD')) as open",
+                    leader_tx, leader_tx,
+                )  # fmt: skip
+                if row["decided"] >= self._followers and not row["open"]:
+                    return time.monotonic() - started
+            assert time.monotonic() - started < seconds, "a fresh trade was not settled in time"
+            await asyncio.sleep(0.05)
