@@ -90,7 +90,8 @@ def end(fills: Mapping[str, FillStatus], order: VenueOrder) -> End | None:
         return None
     if FillStatus.CONFIRMED in fills.values():
         return End(state=OrderState.CONFIRMED)
-    if fills:
+    if fills or any(trade.status is TradeStatus.FAILED for trade in order.trades):
+        # Also when the match was over before anybody looked: it was no want of a counterpart.
         return End(
             state=OrderState.FAILED,
             failed_kind=FailedKind.UNDONE,

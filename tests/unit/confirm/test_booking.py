@@ -99,14 +99,15 @@ def test_an_order_ends_only_when_closed_and_settled(
     told_of: list[VenueOrder], closed: bool
 ) -> None:
     fills, _ = told(told_of)
-    found = end(fills, answer(closed=closed))
+    last = told_of[-1] if told_of else answer()
+    found = end(fills, answer(*last.trades, closed=closed))
     if not closed or FillStatus.MATCHED in fills.values():
         assert found is None
         return
     assert found is not None
     if FillStatus.CONFIRMED in fills.values():
         assert (found.state, found.failed_kind) == (OrderState.CONFIRMED, None)
-    elif fills:
+    elif fills or any(t.status is TradeStatus.FAILED for t in last.trades):
         assert (found.state, found.failed_kind) == (OrderState.FAILED, FailedKind.UNDONE)
         assert found.reason is Reason.SETTLEMENT_FAILED
     else:
@@ -157,6 +158,12 @@ def test_a_trade_twice_in_one_answer_is_booked_once() -> None:
 def test_a_trade_that_is_first_seen_failed_or_empty_is_not_booked() -> None:
     failed, empty = trade("t1", TradeStatus.FAILED), trade("t2", TradeStatus.MATCHED, 0)
     assert steps({}, answer(failed, empty)) == []
+
+
+def test_a_settlement_that_failed_before_anybody_looked_is_no_want_of_a_counterpart() -> None:
+    found = end({}, answer(trade("t1", TradeStatus.FAILED), closed=True))
+    assert found is not None
+    assert (found.failed_kind, found.reason) == (FailedKind.UNDONE, Reason.SETTLEMENT_FAILED)
 
 
 def test_a_trade_that_was_undone_never_comes_back() -> None:
