@@ -7,6 +7,8 @@ Before it: `tests/money_path/world.py`, whose processes these are. The proxies a
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -46,8 +48,6 @@ class Rig:
         self.proxies: dict[str, Proxy] = {}
         self.restarts: Counter[str] = Counter()
         self.peak_rss: defaultdict[str, int] = defaultdict(int)
-        self.expected_down: set[str] = set()
-        """Names that the supervisor leaves alone."""
 
     @property
     def database_is_there(self) -> bool:
@@ -67,10 +67,22 @@ class Rig:
                     self.peak_rss[name] = max(self.peak_rss[name], rss)
             await asyncio.sleep(_LOOK_SECONDS)
 
+    async def end(self, name: str, number: int = signal.SIGKILL) -> None:
+        """End a process; the supervisor starts it again, unless it goes by an alias.
+
+        Waits without holding up the proxies, which the process may need for its end.
+        """
+        pid = self.world.pids()[name]
+        os.kill(pid, number)
+
+        async def gone() -> bool:
+            return self.world.pids().get(name) != pid
+
+        await eventually(gone)
+
     async def restart_insiders(self) -> None:
         """kill -9 and a fresh start on the same port and store."""
-        self.world.kill("insiders")
-        self.world.start("insiders")
+        await self.end("insiders")
         await eventually(self.insiders_answers)
 
     async def insiders_answers(self) -> bool:
@@ -189,6 +201,16 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
             supervisor.cancel()
             with suppress(asyncio.CancelledError):
                 await supervisor
-            # A frozen database would keep the processes from ending.
+            # What is frozen, and proxies that stand still, would keep the processes from ending.
             postgres.thaw()
             redis.thaw()
+            await asyncio.to_thread(_end_all, world)
+
+
+def _end_all(world: World) -> None:
+    for pid in world.pids().values():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGTERM)
+    for name in list(world.pids()):
+        world.kill(name, signal.SIGTERM)

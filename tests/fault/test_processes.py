@@ -12,6 +12,7 @@ from tests.fault import judge
 from tests.fault.rig import Rig
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
+from tests.support.proxy import Direction, Weather
 
 
 async def _loaded(rig: Rig) -> Workload:
@@ -99,14 +100,12 @@ async def test_two_executors_of_one_partition_send_nothing_twice(own: Rig) -> No
     traffic = asyncio.create_task(workload.trade(40))
     own.world.start("executor", alias="twin", TT_EXECUTOR_LISTEN="127.0.0.1:0")
     await traffic
-    own.world.kill("twin", signal.SIGTERM)
+    await own.end("twin", signal.SIGTERM)
     await _judge(own, workload)
 
 
 @pytest.mark.parametrize("between", ["router", "executor", "postgres", "redis", "insiders"])
 async def test_a_bad_network_delays_and_loses_nothing(own: Rig, between: str) -> None:
-    from tests.support.proxy import Direction, Weather
-
     workload = await _loaded(own)
     proxy = own.proxies[between]
     for weather in (
