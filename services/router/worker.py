@@ -118,6 +118,8 @@ class Router:
             merged = merge(known, fact)
             if merged is not None:
                 changed[fact.key] = merged
+        # Books that are not in memory yet are asked for together, not one trade after the other.
+        await asyncio.gather(*(self._books.get(asset) for asset in {k.asset_id for k in changed}))
         failed: list[Exception] = []
         for trade in changed.values():
             try:
