@@ -66,8 +66,10 @@ class Workload:
         for leader in self._leaders:
             await leader.scene.set_book(*_GOOD)
             for number in range(self._followers):
+                # Every second one by ratio: only its copies grow with later rows.
+                ratio = {"sizing_mode": "RATIO", "sizing_micros": 100_000} if number % 2 else {}
                 leader.subscriptions[number] = await leader.scene.subscribe(
-                    number, created_at=long_ago
+                    number, created_at=long_ago, **ratio
                 )
 
     async def run(self, per_second: float) -> None:
