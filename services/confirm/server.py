@@ -7,9 +7,8 @@ from typing import Any
 
 import grpc
 
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime import cursors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -29,18 +28,15 @@ class ConfirmServicer(rpc.ConfirmServiceServicer):
         self, request: pb.StreamFillsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamFillsResponse]:
         """Bookings after a cursor; see the contract."""
-        cursor = request.cursor
-        if not cursor and request.consumer:
-            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer) or "0"
-        after = int(cursor) if cursor else self._tail.last
-        async for reached, fills in self._tail.follow(after):
+        if request.cursor or request.consumer:
+            before = await cursors.beginning(self._pool, STREAM, request)
+        else:
+            before = self._tail.last
+        async for reached, fills in self._tail.follow(before):
             yield pb.StreamFillsResponse(fills=fills, cursor=str(reached))
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        if not request.cursor.isdigit():
-            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
-        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
-        return common.AcknowledgeResponse()
+        return await cursors.acknowledge(self._pool, STREAM, request)

@@ -7,9 +7,8 @@ from typing import Any
 
 import grpc
 
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime import cursors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as pb
@@ -29,17 +28,12 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         self, request: pb.StreamOrderEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamOrderEventsResponse]:
         """Events after a cursor; see the contract."""
-        cursor = request.cursor
-        if not cursor and request.consumer:
-            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
-        async for after, events in self._tail.follow(int(cursor or 0)):
+        before = await cursors.beginning(self._pool, STREAM, request)
+        async for after, events in self._tail.follow(before):
             yield pb.StreamOrderEventsResponse(events=events, cursor=str(after))
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        if not request.cursor.isdigit():
-            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
-        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
-        return common.AcknowledgeResponse()
+        return await cursors.acknowledge(self._pool, STREAM, request)

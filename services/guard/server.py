@@ -7,9 +7,8 @@ from typing import Any
 
 import grpc
 
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime import cursors
 from tradingtools.runtime.claims import messages
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
@@ -30,10 +29,7 @@ class GuardServicer(rpc.GuardServiceServicer):
         self, request: pb.StreamExitsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamExitsResponse]:
         """Exits after a cursor; see the contract."""
-        cursor = request.cursor
-        if not cursor and request.consumer:
-            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
-        before = int(cursor or 0)
+        before = await cursors.beginning(self._pool, STREAM, request)
         async for after, batches in self._tail.follow(before):
             for reached, piece in messages(before, batches):
                 yield pb.StreamExitsResponse(batches=[piece], cursor=str(reached))
@@ -45,7 +41,4 @@ class GuardServicer(rpc.GuardServiceServicer):
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        if not request.cursor.isdigit():
-            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
-        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
-        return common.AcknowledgeResponse()
+        return await cursors.acknowledge(self._pool, STREAM, request)

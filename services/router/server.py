@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 
 from services.router.worker import Router
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.errors import InvalidField
+from tradingtools.runtime import cursors
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import messages
 from tradingtools.runtime.streams import Tail
@@ -37,10 +37,7 @@ class RouterServicer(rpc.RouterServiceServicer):
         self, request: pb.StreamOrdersRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamOrdersResponse]:
         """Claims after a cursor; see the contract."""
-        cursor = request.cursor
-        if not cursor and request.consumer:
-            cursor = await journal.acknowledged(self._pool, STREAM, request.consumer)
-        before = int(cursor or 0)
+        before = await cursors.beginning(self._pool, STREAM, request)
         async for after, batches in self._tail.follow(before):
             for reached, piece in messages(before, batches):
                 yield pb.StreamOrdersResponse(batches=[piece], cursor=str(reached))
@@ -52,10 +49,7 @@ class RouterServicer(rpc.RouterServiceServicer):
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        if not request.cursor.isdigit():
-            raise InvalidField("cursor: expected a number", field="cursor", expected="a number")
-        await journal.acknowledge(self._pool, STREAM, request.consumer, request.cursor)
-        return common.AcknowledgeResponse()
+        return await cursors.acknowledge(self._pool, STREAM, request)
 
     async def PreviewRoute(
         self, request: pb.PreviewRouteRequest, context: grpc.aio.ServicerContext[Any, Any]
