@@ -129,5 +129,5 @@ def size_exit(
     if sale is None:
         return Reason.THIN_BOOK
     below = min(floor_ppm * (tried + 1), WIDEST_PPM)
-    limit = max(sale.worst_micros * (MICROS - below) // MICROS, market.tick_micros)
+    limit = max(-(-sale.worst_micros * (MICROS - below) // MICROS), market.tick_micros)
     return Exit(size, min(ceil_to(limit, market.tick_micros), MICROS - market.tick_micros))
