@@ -126,19 +126,9 @@ _FORCES = {TimeInForce.FAK: pb.TIME_IN_FORCE_FAK, TimeInForce.FOK: pb.TIME_IN_FO
 _FORCES_BACK = {value: key for key, value in _FORCES.items()}
 
 
-def side_to_pb(side: Side) -> pb.Side.ValueType:
-    """Domain side to wire."""
-    return _SIDES[side]
-
-
 def side_from_pb(side: pb.Side.ValueType) -> Side:
     """Wire side to domain; KeyError when unspecified."""
     return _SIDES_BACK[side]
-
-
-def purpose_to_pb(purpose: Purpose) -> pb.OrderPurpose.ValueType:
-    """Domain purpose to wire."""
-    return _PURPOSES[purpose]
 
 
 def order_to_pb(order: Order) -> pb.Order:

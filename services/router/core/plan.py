@@ -14,7 +14,7 @@ from services.router.core.sizing import Sized, Skip
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, Side
-from tradingtools.domain.money import MICROS, to_text
+from tradingtools.domain.money import MICROS
 from tradingtools.domain.order import Order, Purpose, TimeInForce, body_text
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription, SubscriptionState
@@ -322,11 +322,3 @@ def slice_ended(copy: Copy, *, size_micros: int, filled_micros: int, tried: bool
         ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
         tried=copy.tried + (1 if tried else 0),
     )
-
-
-def describe(copy: Copy) -> str:
-    """One line for people: what was ordered, or why nothing was."""
-    if not copy.copied:
-        return copy.detail
-    ordered = f"{to_text(copy.ordered_size_micros)} shares in {len(copy.order_keys)} order(s)"
-    return f"{ordered}; {copy.detail}" if copy.detail else ordered
