@@ -11,14 +11,16 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import structlog
 import uvloop
 
 from tradingtools.runtime import telemetry
 from tradingtools.runtime.settings import SettingError, SharedSettings, load
+
+_CANCEL_AGAIN_SECONDS = 0.5
 
 
 class HasShared(Protocol):
@@ -82,6 +84,9 @@ async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
     """Run tasks until ``stop``; the first one that dies takes all with it.
 
     A task that returns is a task that died: everything here runs for ever.
+
+    Raises:
+        ExceptionGroup: what the tasks died of.
     """
 
     async def forever(work: Awaitable[None]) -> None:
@@ -89,8 +94,26 @@ async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
         if not stop.is_set():
             raise RuntimeError("a task that should run for ever has returned")
 
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(forever(task)) for task in tasks]
-        await stop.wait()
-        for task in running:
+    running = [asyncio.ensure_future(forever(task)) for task in tasks]
+    told = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([told, *running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancel([told, *running])
+    died = [task.exception() for task in running if not task.cancelled()]
+    errors = [error for error in died if isinstance(error, Exception)]
+    if errors:
+        raise ExceptionGroup("tasks died", errors)
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancel until all have ended.
+
+    Once is not enough: a cancellation that meets a breaking connection to the database comes out
+    as the connection's error, and whoever waits for the database tries again.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
             task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
