@@ -26,7 +26,7 @@ from tests.fault.judge import CASH_USDC
 from tests.fault.stores import Store, own_postgres, own_valkey
 from tests.money_path.upstream import Upstream
 from tests.money_path.upstream import serving as upstream_serving
-from tests.money_path.world import SERVICES, World, eventually
+from tests.money_path.world import SERVICES, Scene, World, eventually
 from tests.support.proxy import Proxy, proxied
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.migrate import migrate
@@ -132,6 +132,34 @@ class Rig:
         except psycopg.OperationalError as error:
             return {"decisions": 0, "open": 1, "error": str(error)}
         return row
+
+
+async def good_scene(made: Rig) -> Scene:
+    """A leader with one follower and a good book."""
+    scene = made.world.scene()
+    await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    await scene.subscribe(1)
+    return scene
+
+
+async def sent_copy(made: Rig, prepared: Scene | None = None) -> Scene:
+    """A copy that reached insiders-api once.
+
+    One that ended on a busy machine before it left is right and no subject here; another is made.
+    """
+    for _ in range(3):
+        scene = prepared or await good_scene(made)
+        prepared = None
+        scene.put(scene.trade(size="100", price="0.5"))
+
+        async def left_or_failed(scene: Scene = scene) -> bool:
+            failed = any(order["state"] == "FAILED" for order in scene.orders())
+            return failed or bool(await scene.posted())
+
+        await eventually(left_or_failed)
+        if await scene.posted():
+            return scene
+    raise AssertionError("no copy was sent in three trials")
 
 
 def _behind(url: str, port: int) -> str:

@@ -42,38 +42,54 @@ class Store:
         """It was stopped or frozen and has not been brought back."""
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers.
+
+        Its port may be some passing connection's for a moment; then it is tried again.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        process = self._spawn()
+        while not self._answers():
+            assert time.monotonic() < deadline, f"not started: {self._log.read_text()[-300:]}"
+            time.sleep(0.05)
+            if process.poll() is not None:
+                process = self._spawn()
+        self._process = process
+        self.away = False
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         group = pwd.getpwnam(self._user).pw_gid if self._user else None
         with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command, user=self._user, group=group,
                 extra_groups=[] if self._user else None,
                 stdout=output, stderr=subprocess.STDOUT, cwd="/",
             )  # fmt: skip
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text()[-300:]
-            assert time.monotonic() < deadline, "the store did not start in time"
-            time.sleep(0.05)
-        self.away = False
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """End it (SIGINT is PostgreSQL's fast shutdown; SIGKILL takes its children as well)."""
         if self._process is None:
             return
         self.away = True
-        family = self._family() if number == signal.SIGKILL else []
-        self._process.send_signal(number)
-        for child in family:
+        family: list[psutil.Process] = []
+        if number == signal.SIGKILL:
+            # Frozen first: a child that is born meanwhile would outlive it and keep its memory.
+            self._process.send_signal(signal.SIGSTOP)
+            family = self._family()
+        for child in family[1:]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.send_signal(signal.SIGKILL)
+        self._process.send_signal(number)
         self._process.wait(timeout=20)
         psutil.wait_procs(family, timeout=10)
         self._process = None
 
     def freeze(self) -> None:
         """Stop it and its children where they stand."""
+        if self._process is None:
+            return
         self.away = True
+        # Itself first: frozen, it has no more children while they are being counted.
+        self._process.send_signal(signal.SIGSTOP)
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -96,7 +112,6 @@ class Store:
         if self._process is None:
             return []
         parent = psutil.Process(self._process.pid)
-        # The parent first: frozen, it starts no more children while they are being frozen.
         return [parent, *parent.children(recursive=True)]
 
 

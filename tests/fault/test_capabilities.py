@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fault import judge, table
-from tests.fault.rig import Rig
+from tests.fault.rig import Rig, sent_copy
 from tests.money_path.world import Scene, eventually
 from tradingtools.domain.order_states import OrderState
 
@@ -46,17 +46,8 @@ async def _asked(rig: Rig) -> int:
 
 async def _lose(rig: Rig, where: str) -> Scene:
     """One copy whose submission is cut before or after insiders-api accepted it."""
-    scene = rig.world.scene()
-    await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
-    await scene.subscribe(1)
     await rig.fault(where, "reset", path="buy")
-    scene.put(scene.trade(size="100", price="0.5"))
-
-    async def posted() -> bool:
-        return len(await scene.posted()) == 1
-
-    await eventually(posted)
-    return scene
+    return await sent_copy(rig)
 
 
 async def _end(scene: Scene) -> dict[str, Any]:

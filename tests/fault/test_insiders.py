@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from tests.fault import judge
-from tests.fault.rig import Rig
-from tests.money_path.world import Scene, eventually
+from tests.fault.rig import Rig, good_scene, sent_copy
+from tests.money_path.world import Scene
 from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 
 pytestmark = [
@@ -95,25 +95,14 @@ CASES = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def befallen(shared: Rig) -> dict[str, Scene]:
     """Each case's order, with everything at rest."""
-    scenes = {case.name: shared.world.scene() for case in CASES}
-
-    async def prepare(scene: Scene) -> None:
-        await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
-        await scene.subscribe(1)
-
-    await asyncio.gather(*(prepare(scene) for scene in scenes.values()))
-    for case in CASES:
-        scene = scenes[case.name]
+    scenes = await asyncio.gather(*(good_scene(shared) for _ in CASES))
+    found = {}
+    for case, scene in zip(CASES, scenes, strict=True):
         await shared.fault(case.where, case.kind, path="buy", **case.fields)
-        scene.put(scene.trade(size="100", price="0.5"))
-
-        async def posted(scene: Scene = scene) -> bool:
-            return bool(await scene.posted())
-
         # One after the other, so that each fault meets its order.
-        await eventually(posted)
-    await asyncio.gather(*(scene.settled(1) for scene in scenes.values()))
-    return scenes
+        found[case.name] = await sent_copy(shared, scene)
+    await asyncio.gather(*(scene.settled(1) for scene in found.values()))
+    return found
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -153,6 +153,11 @@ class Proxy:
         except OSError:
             _abort(writer)
             return
+        if server.get_extra_info("sockname") == server.get_extra_info("peername"):
+            # Nobody listened, and the kernel chose the very port: a connection to itself.
+            _abort(server)
+            _abort(writer)
+            return
         link = _Link(writer, server)
         self._links.add(link)
         try:
