@@ -145,7 +145,7 @@ async def good_scene(made: Rig) -> Scene:
 async def sent_copy(made: Rig, prepared: Scene | None = None) -> Scene:
     """A copy that reached insiders-api once.
 
-    One that ended on a busy machine before it left is right and no subject here; another is made.
+    One that a busy machine skipped or let expire is right and no subject here; another is made.
     """
     for _ in range(3):
         scene = prepared or await good_scene(made)
@@ -154,12 +154,22 @@ async def sent_copy(made: Rig, prepared: Scene | None = None) -> Scene:
 
         async def left_or_failed(scene: Scene = scene) -> bool:
             failed = any(order["state"] == "FAILED" for order in scene.orders())
-            return failed or bool(await scene.posted())
+            skipped = any(not decision["copied"] for decision in scene.decisions())
+            return failed or skipped or bool(await scene.posted())
 
-        await eventually(left_or_failed)
+        try:
+            await eventually(left_or_failed)
+        except AssertionError:
+            upstream = made.world.upstream
+            raise AssertionError(
+                f"neither sent nor decided: orders {[o['state'] for o in scene.orders()]},"
+                f" decisions {len(scene.decisions())}, trades put {upstream.trades.last},"
+                f" acknowledged {upstream.acknowledged}"
+            ) from None
         if await scene.posted():
             return scene
-    raise AssertionError("no copy was sent in three trials")
+    reasons = [decision["reason"] for decision in scene.decisions()]
+    raise AssertionError(f"no copy was sent in three trials: {reasons}")
 
 
 def _behind(url: str, port: int) -> str:

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,11 @@ import psutil
 from launcher import embedded
 
 _START_SECONDS = 30.0
+_BECOME = (
+    "import os, sys; os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[2]));"
+    " os.execv(sys.argv[3], sys.argv[3:])"
+)
+"""Becomes a user, then a program."""
 
 
 class Store:
@@ -57,13 +63,14 @@ class Store:
         self.away = False
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        group = pwd.getpwnam(self._user).pw_gid if self._user else None
+        command = self._command
+        if self._user is not None:
+            # Popen's own way forks, which gRPC's threads in this process do not survive.
+            entry = pwd.getpwnam(self._user)
+            ids = [str(entry.pw_gid), str(entry.pw_uid)]
+            command = [sys.executable, "-c", _BECOME, *ids, *command]
         with self._log.open("ab") as output:
-            return subprocess.Popen(
-                self._command, user=self._user, group=group,
-                extra_groups=[] if self._user else None,
-                stdout=output, stderr=subprocess.STDOUT, cwd="/",
-            )  # fmt: skip
+            return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd="/")
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """End it (SIGINT is PostgreSQL's fast shutdown; SIGKILL takes its children as well)."""
