@@ -52,7 +52,9 @@ def end(
         hurry.wait(_LATE_SECONDS)
         _wait(lambda: not _undecided(prepared), deadline, hurry)
     # From here on nothing new begins; what is under way ends as its own processes end it.
-    supervisor.stop(prepared.program("guard"))
+    # An exit that finds no counterpart goes on in slices for as long as somebody decides it.
+    for decider in ("guard", "router"):
+        supervisor.stop(prepared.program(decider))
     quiet_since = time.monotonic()
 
     def quiet() -> bool:

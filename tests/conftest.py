@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+# initdb is started with a fork (it runs as another user); gRPC's own handling of forks would stop
+# the servers that a test process has. Read when gRPC is imported, which is after this line.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import pytest
 
 from launcher import embedded

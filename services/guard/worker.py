@@ -256,7 +256,10 @@ class Guard:
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._change(fill.trigger_id, self._settle)
         for trigger_id in list(self._by_asset.get(fill.asset_id, ())):
-            trigger = self._triggers[trigger_id]
+            trigger = self._triggers.get(trigger_id)
+            if trigger is None:
+                # It ended while another one of the lot was judged.
+                continue
             if (trigger.follower_proxy, trigger.asset_id, trigger.origin) == key:
                 await self._follow_lot(trigger, fill.lot_shares_micros)
                 await self._wake(trigger_id)
