@@ -6,7 +6,6 @@ Calls for one asset share one fetch; what the venue does not know is not asked a
 from __future__ import annotations
 
 import asyncio
-import time
 
 import structlog
 
@@ -14,6 +13,7 @@ from services.bookfeed import metrics
 from services.bookfeed.core.tracking import Levels, Status
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.hub import Hub, now_ms
+from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.clob_api import ClobApi
 from tradingtools.adapters.polymarket.market_channel import BookMessage
 from tradingtools.adapters.polymarket.markets import (
@@ -127,7 +127,7 @@ class Fetcher:
         self._interest.ask(asset_id, now_ms())
         tracked = self._hub.track(asset_id)
         answer = (book.bids, book.asks, book.book_ms) if book else ((), (), tracked.book_ms)
-        tracked.end_resync(answer, now_ms=now_ms(), received_ns=time.time_ns())
+        tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         self._due_ms[asset_id] = now_ms() + self._ttl_ms
         self._hub.set_market(asset_id, market_info(asset_id, known, market, gamma, book))
         self._hub.changed(asset_id)
@@ -160,7 +160,7 @@ class Fetcher:
         tracked, market = self._hub.tracked.get(asset_id), self._hub.market(asset_id)
         if tracked is None or market is None or market.closed:
             return
-        if not tracked.wants_check(time.time_ns(), self._ttl_ms * 1_000_000):
+        if not tracked.wants_check(clock.now_ns(), self._ttl_ms * 1_000_000):
             return
         answer: tuple[Levels, Levels, int] | None = None
         before_ms = tracked.book_ms
@@ -170,7 +170,7 @@ class Fetcher:
             if book is not None:
                 answer = (book.bids, book.asks, book.book_ms)
         finally:
-            tracked.end_resync(answer, now_ms=now_ms(), received_ns=time.time_ns())
+            tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         if answer is not None and answer[2] > before_ms:
             metrics.RESYNCS.add(1, {"outcome": "was missed"})
         self._hub.changed(asset_id)
@@ -191,7 +191,7 @@ class Fetcher:
         tracked = self._hub.tracked.get(asset_id)
         if tracked is None:
             return
-        tracked.end_resync(answer, now_ms=now_ms(), received_ns=time.time_ns())
+        tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         metrics.RESYNCS.add(1, {"outcome": "still in doubt" if tracked.doubtful else "good"})
         self._hub.changed(asset_id)
 

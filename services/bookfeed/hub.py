@@ -7,11 +7,11 @@ mark of each and costs nothing. A mark is built when somebody reads it, once for
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 
 from services.bookfeed import metrics
 from services.bookfeed.core.tracking import Status, Tracked
+from tradingtools.adapters import clock
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _STATUSES = {
@@ -27,7 +27,7 @@ Heard = Callable[[str], int | None]
 
 def now_ms() -> int:
     """Monotonic milliseconds."""
-    return time.monotonic_ns() // 1_000_000
+    return clock.monotonic_ns() // 1_000_000
 
 
 class Reader:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from contextlib import suppress
 from itertools import groupby
 
@@ -22,6 +21,7 @@ from services.bookfeed.core.watching import Interest, plan
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.market_channel import (
     BookMessage,
     ChangeMessage,
@@ -178,7 +178,7 @@ class Sockets:
                 return
 
     def _take(self, shard: _Shard, frame: bytes) -> None:
-        received_ns = time.time_ns()
+        received_ns = clock.now_ns()
         try:
             messages = decode_message(frame)
         except MessageError as error:

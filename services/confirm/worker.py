@@ -7,7 +7,6 @@ question by key, until the order has ended. Both may happen twice; a trade is bo
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import psycopg
@@ -19,6 +18,7 @@ from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
 from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.insiders import Capabilities, WireError, parse_order
@@ -86,7 +86,7 @@ class Confirm:
 
     async def _book(self, order_key: str, order: VenueOrder) -> None:
         still_open = await self._write(
-            store.book(self._pool, self._lease, order_key, order, time.time_ns())
+            store.book(self._pool, self._lease, order_key, order, clock.now_ns())
         )
         if still_open:
             checks = self._checks.get(order_key, 0)
@@ -181,7 +181,7 @@ class Confirm:
         if promised is None:
             await self._postpone(row, row["not_found_count"])
             return
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = clock.now_ms()
         case = Case(
             not_after_ms=row["not_after_ms"],
             not_found_count=row["not_found_count"],

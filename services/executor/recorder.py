@@ -7,7 +7,6 @@ comes in while a transaction runs goes into the next one.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ import psycopg
 import structlog
 
 from services.executor import store
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.runtime.intake import while_database_is_away
@@ -123,7 +123,7 @@ class Recorder:
                     state=STATES[fields["to_state"]],
                     reason=fields.get("reason") or "",
                     venue_order_id=fields.get("venue_order_id") or "",
-                    occurred_ns=fields.get("answered_ns") or time.time_ns(),
+                    occurred_ns=fields.get("answered_ns") or clock.now_ns(),
                     traceparent=outcome.traceparent,
                     answer=(fields.get("detail") or "").encode(),
                 )

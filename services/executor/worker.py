@@ -8,7 +8,6 @@ SUBMITTING orders, which become UNKNOWN and are never sent again by this process
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from services.executor.core.classify import Meaning, Verdict, classify
 from services.executor.core.gate import Gate
 from services.executor.recorder import Outcome, Recorder
 from services.executor.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
@@ -144,7 +144,7 @@ class Executor:
             return
         if len(self._in_flight) >= _WINDOW:
             self._room.clear()
-        refused = self._gate.judge(fresh, time.time_ns() // 1_000_000)
+        refused = self._gate.judge(fresh, clock.now_ms())
         self._fail(
             [o for o in fresh if o.order_key in refused], records, traceparent,
             dict.fromkeys(refused, Reason.RISK.value), refused,
@@ -219,7 +219,7 @@ class Executor:
         """POST until something may be concluded; only what provably was not taken goes again."""
         verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
         pause_ms = _SEND_PAUSE_MS
-        while time.time_ns() // 1_000_000 < order.not_after_ms:
+        while clock.now_ms() < order.not_after_ms:
             try:
                 answer = await self._client.submit(
                     order.side.lower(), order.order_key, order.body.encode(),
@@ -238,7 +238,7 @@ class Executor:
             _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
             if verdict.meaning is not Meaning.NOT_ACCEPTED:
                 return verdict, answer
-            left = order.not_after_ms - time.time_ns() // 1_000_000
+            left = order.not_after_ms - clock.now_ms()
             await asyncio.sleep(max(0, min(verdict.retry_after_ms or _SEND_PAUSE_MS, left)) / 1000)
         return verdict, None
 

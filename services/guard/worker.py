@@ -8,7 +8,6 @@ found closing. One writer: all changes go through one lock.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from services.guard.core.aftermath import Ended, Next
 from services.guard.core.trigger import Judgement, Trigger
 from services.guard.settings import Settings
 from services.guard.store import Change
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.lease import Lease
@@ -229,7 +229,7 @@ class Guard:
             floor_ppm=self._settings.floor_ppm,
             exit_ttl_ms=self._settings.exit_ttl_ms,
             control_seq=self._control_seq,
-            now_ns=time.time_ns(),
+            now_ns=clock.now_ns(),
             tried=tried,
         )
         claim = await claim_slice(connection, self._lease, row, lot, book, change, terms)

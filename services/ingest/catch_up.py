@@ -7,7 +7,6 @@ do positions and trades belong together, and only then they are a baseline.
 from __future__ import annotations
 
 import asyncio
-import time
 
 import structlog
 
@@ -17,6 +16,7 @@ from services.ingest.core.pacing import Agenda
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.data_api import DataApi, Trades
 from tradingtools.domain.errors import TradingError
 from tradingtools.runtime import telemetry
@@ -61,11 +61,11 @@ class CatchUp:
                 is as short as the settings say.
         """
         self._known_ms[leader] = (
-            time.time_ns() // 1_000_000 - self._settings.catch_up_ms + self._settings.overlap_ms
+            clock.now_ms() - self._settings.catch_up_ms + self._settings.overlap_ms
             if known_ms is None
             else known_ms
         )
-        self._agenda.add(leader, time.monotonic())
+        self._agenda.add(leader, clock.monotonic())
         self._changed.set()
 
     def drop(self, leader: str) -> None:
@@ -75,7 +75,7 @@ class CatchUp:
 
     def gap(self) -> None:
         """The feed may have missed something. Calls in quick succession are one."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now - self._gap_at >= _GAP_SECONDS:
             self._gap_at = now
             self._agenda.gap(now)
@@ -85,13 +85,13 @@ class CatchUp:
         """Survey whoever is due, for ever."""
         while True:
             self._changed.clear()
-            due = self._agenda.take(time.monotonic())
+            due = self._agenda.take(clock.monotonic())
             if due:
                 await asyncio.gather(*(self._survey(leader) for leader in due))
                 continue
             self.surveyed.set()
             try:
-                wait = self._agenda.next_s(time.monotonic())
+                wait = self._agenda.next_s(clock.monotonic())
                 await asyncio.wait_for(self._changed.wait(), wait)
             except TimeoutError:
                 continue
@@ -102,13 +102,13 @@ class CatchUp:
                 await self._look(leader)
             except TradingError as error:
                 wait_s = max(int(error.metadata.get("retry_after_ms", "0")) / 1000, _RETRY_SECONDS)
-                self._agenda.retry(leader, time.monotonic(), wait_s)
+                self._agenda.retry(leader, clock.monotonic(), wait_s)
                 _log.warning("catch-up failed; trying again", leader=leader, error=str(error))
 
     async def _look(self, leader: str) -> None:
         since_ms = self._known_ms[leader] - self._settings.overlap_ms
         trades, positions = await self._answers(leader, since_ms)
-        received_ns = time.time_ns()
+        received_ns = clock.now_ns()
         if leader not in self._agenda:
             return  # nobody follows him any more
         for reason, body in trades.rejected:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from services.ingest.leaders import Leaders
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.socket import CLOSED, open_socket, was_too_big
 from tradingtools.adapters.polymarket.trades import TOPIC, TYPES, TradeRow
 from tradingtools.runtime import telemetry
@@ -92,7 +92,7 @@ class Feed:
         failures = 0
         while True:
             self._connections += 1
-            connection = _Connection(self._connections, time.monotonic())
+            connection = _Connection(self._connections, clock.monotonic())
             await self._connect(connection, first_life_s)
             first_life_s = life_s
             metrics.RECONNECTS.add(1, {"end": connection.end})
@@ -133,10 +133,10 @@ class Feed:
         self, socket: ClientConnection, connection: _Connection, life_s: float
     ) -> None:
         silence_s = self._settings.silence_ms / 1000
-        connection.data_at = began = time.monotonic()
+        connection.data_at = began = clock.monotonic()
         while True:
             await asyncio.sleep(min(silence_s / 4, 1.0))
-            now = time.monotonic()
+            now = clock.monotonic()
             if now - connection.data_at >= silence_s:
                 connection.end = "silent"
             elif now - began >= life_s:
@@ -147,7 +147,7 @@ class Feed:
             return
 
     def _take(self, connection: _Connection, frame: bytes) -> None:
-        received_ns = time.time_ns()
+        received_ns = clock.now_ns()
         try:
             found = read_frame(frame, self._leaders.wallets)
         except RowError as error:
@@ -156,7 +156,7 @@ class Feed:
             return
         if found is Ignored.IDLE:
             return
-        connection.data_at = time.monotonic()
+        connection.data_at = clock.monotonic()
         connection.had_data = True
         if isinstance(found, Ignored):
             metrics.FRAMES.add(1, {"kind": found.value})

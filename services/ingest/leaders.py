@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import psycopg
 import psycopg_pool
 import redis.asyncio as redis
@@ -12,6 +10,7 @@ import structlog
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
 from services.ingest.store import Store
+from tradingtools.adapters import clock
 from tradingtools.adapters.redis import control_feed
 
 _POLL_MS = 1000
@@ -33,14 +32,14 @@ class Leaders:
         """Load the set if it may have changed. Raises what the store raises."""
         seq = await self._store.control_seq()
         # Lots come and go without a control change, so an unchanged number is not the last word.
-        if seq == self._seq and time.monotonic() - self._refreshed_at < _REFRESH_SECONDS:
+        if seq == self._seq and clock.monotonic() - self._refreshed_at < _REFRESH_SECONDS:
             return
         present = await self._store.leaders()
         before = {wallet.decode() for wallet in self.wallets}
         added = sorted(present - before)
         known = await self._store.last_traded(added) if added else {}
         self.wallets = frozenset(leader.encode() for leader in present)
-        self._seq, self._refreshed_at = seq, time.monotonic()
+        self._seq, self._refreshed_at = seq, clock.monotonic()
         for leader in added:
             catch_up.follow(leader, known.get(leader))
         for leader in before - present:

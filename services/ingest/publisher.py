@@ -6,7 +6,6 @@ A crash between the two loses the entry, not the trade: the next start's catch-u
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -16,6 +15,7 @@ from redis.exceptions import RedisError
 from services.ingest import metrics
 from services.ingest.core.merge import Fact
 from services.ingest.core.sequence import entry_id, from_entry_id, next_cursor
+from tradingtools.adapters import clock
 from tradingtools.adapters.redis.leader_log import LeaderLog
 from tradingtools.domain import errors
 from tradingtools.runtime.streams import Tail
@@ -51,7 +51,7 @@ class Publisher:
 
     def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
         """Hand facts to the readers, in order, all at once."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = clock.now_ms()
         for fact in facts:
             event = to_event(fact, received_ns)
             cursor = next_cursor(self.tail.last, now_ms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import psycopg
 import psycopg_pool
@@ -12,6 +11,7 @@ import structlog
 from services.ingest import metrics
 from services.ingest.core.sequence import Sampling
 from services.ingest.store import Rejected, Store
+from tradingtools.adapters import clock
 
 _SAMPLE_BYTES = 4096
 _INTERVAL_MS = 1000
@@ -30,7 +30,7 @@ class Rejects:
     def note(self, source: str, reason: str, body: bytes, *, total: int | None = None) -> None:
         """Count one; at most one a second and reason is kept."""
         metrics.REJECTS.add(1, {"reason": reason})
-        if self._queue.full() or not self._sampling.allow(reason, time.monotonic_ns() // 10**6):
+        if self._queue.full() or not self._sampling.allow(reason, clock.monotonic_ns() // 10**6):
             return
         self._queue.put_nowait(
             Rejected(

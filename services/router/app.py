@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -12,6 +11,7 @@ import redis.asyncio as redis
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.redis import control_feed
@@ -124,4 +124,4 @@ async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: s
 async def _follow_control(router: Router, bus: redis.Redis, poll_ms: int) -> None:
     async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
         await while_database_is_away(router.refresh_index)
-        router.forget_old(time.time_ns() // 1_000_000)
+        router.forget_old(clock.now_ms())

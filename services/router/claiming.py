@@ -7,7 +7,6 @@ together, here, after every wait: a pause that commits later is seen by the exec
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from services.router.core.ledger import OpenEntry
 from services.router.core.memory import Memory
 from services.router.core.plan import Context, LotView, Plan
 from services.router.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Claimed, Connection
 from tradingtools.adapters.postgres.lease import Lease
@@ -84,7 +84,7 @@ class Claimer:
             ClaimedBefore: an earlier try had committed unacknowledged; memory is behind.
             psycopg.OperationalError: not committed as far as is known; the same call again is safe.
         """
-        started = time.monotonic_ns()
+        started = clock.monotonic_ns()
         with telemetry.span("router.claim", trade.traceparent, cause=cause) as traceparent:
             job = Job(
                 trade=trade,
@@ -98,7 +98,7 @@ class Claimer:
                 await self._claim_entries(job)
             else:
                 await self._claim_exits(job)
-        _claim_ms.record((time.monotonic_ns() - started) / 1e6)
+        _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
     async def _claim_entries(self, job: Job) -> None:
         plan = planning.plan_entries(
@@ -149,7 +149,7 @@ class Claimer:
         """What a plan depends on besides the trade, now."""
         return Context(
             book=book,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=clock.now_ms(),
             entry_ttl_ms=self._settings.entry_ttl_ms,
             exit_ttl_ms=self._settings.exit_ttl_ms,
             market_exposure=lambda s: self._memory.ledger.exposure(s, trade.condition_id),
@@ -170,8 +170,8 @@ class Claimer:
             traceparent=job.traceparent,
             received_ns=max(r.received_ns for r in job.trade.rows.values())
             if fresh
-            else time.time_ns(),
-            routed_ns=time.time_ns(),
+            else clock.now_ns(),
+            routed_ns=clock.now_ns(),
         )
         return await journal.insert_claim(
             connection,

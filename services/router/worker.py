@@ -8,7 +8,6 @@ claims of the partition go through one lock, so memory and journal never disagre
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 
 import psycopg
@@ -20,6 +19,7 @@ from services.router.core import plan as planning
 from services.router.core.memory import Memory
 from services.router.core.plan import LotView, Plan
 from services.router.settings import Settings
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -144,7 +144,7 @@ class Router:
         key = memory.exit_trade.pop(fill.order_key, None)
         if key is not None:
             self._on_exit_closed(key, fill)
-        now = time.monotonic()
+        now = clock.monotonic()
         for waiting in memory.open_exits:
             if waiting.asset_id == fill.asset_id and waiting != key:
                 memory.open_exits[waiting] = now
@@ -161,15 +161,15 @@ class Router:
         copies[fill.subscription_id] = copy
         if fill.order_filled_micros < fill.order_size_micros:
             pause = _SLICE_PAUSE_SECONDS * (1 << min(len(copy.order_keys) - 1, 10))
-            self._memory.open_exits[key] = time.monotonic() + min(pause, _SLICE_PAUSE_LONGEST)
+            self._memory.open_exits[key] = clock.monotonic() + min(pause, _SLICE_PAUSE_LONGEST)
 
     async def run_open_exits(self) -> None:
         """Judge exits again that have something left to sell, for ever."""
         while True:
-            now = time.monotonic()
+            now = clock.monotonic()
             for key in [k for k, due in self._memory.open_exits.items() if due <= now]:
                 del self._memory.open_exits[key]
-                await self._route(self._memory.trades[key], f"again-{time.time_ns()}")
+                await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _route(self, trade: LeaderTrade, cause: str) -> None:
@@ -193,7 +193,7 @@ class Router:
                 _log.warning("claim not committed; trying again", error=str(error).strip())
                 await asyncio.sleep(_RETRY_SECONDS)
         if trade.key.side is Side.SELL and self._memory.has_open_exit(trade.key):
-            due = time.monotonic() + _AGAIN_SECONDS
+            due = clock.monotonic() + _AGAIN_SECONDS
             self._memory.open_exits[trade.key] = min(
                 due, self._memory.open_exits.get(trade.key, due)
             )

@@ -7,7 +7,6 @@ stale until it speaks again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any
 import grpc
 import structlog
 
+from tradingtools.adapters import clock
 from tradingtools.codec.marks import book_from_pb
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.runtime import streams
@@ -44,7 +44,7 @@ class Books:
         self._timeout = timeout_ms / 1000
         self._on_book: OnBook | None = None
         self._books: OrderedDict[str, Book] = OrderedDict()
-        self._heard = time.monotonic()
+        self._heard = clock.monotonic()
         self._silent = False
 
     async def keep(self, on_book: OnBook | None = None) -> None:
@@ -62,7 +62,7 @@ class Books:
         async for response in streams.read(
             "marks", lambda cursor: self._stub.StreamMarks(pb.StreamMarksRequest(cursor=cursor)), ""
         ):
-            self._heard = time.monotonic()
+            self._heard = clock.monotonic()
             self._silent = False
             for mark in response.marks:
                 await self._keep(book_from_pb(mark))
@@ -79,7 +79,7 @@ class Books:
         """Nothing, not even a checkpoint, came for a while: no book may be traded on."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if self._silent or time.monotonic() - self._heard < SILENT_SECONDS:
+            if self._silent or clock.monotonic() - self._heard < SILENT_SECONDS:
                 continue
             self._silent = True
             _log.warning("no marks; all books count as stale", books=len(self._books))

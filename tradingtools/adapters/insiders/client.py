@@ -6,13 +6,13 @@ decided on is a second order.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
 
+from tradingtools.adapters import clock
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
 
 CONNECTIONS = 256
@@ -95,7 +95,7 @@ class InsidersClient:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        started = time.time_ns()
+        started = clock.now_ns()
         try:
             async with self._session.request(
                 method,
@@ -115,7 +115,7 @@ class InsidersClient:
                     status=response.status,
                     body=content,
                     first_byte_ns=started,
-                    answered_ns=time.time_ns(),
+                    answered_ns=clock.now_ns(),
                 )
         except aiohttp.ClientConnectorError as error:
             raise NotSent(str(error)) from error
