@@ -20,7 +20,7 @@ run: export TT_LAUNCHER_FOLLOWERS := $(or $(FOLLOWERS),$(TT_LAUNCHER_FOLLOWERS))
 run: export TT_LAUNCHER_REST_PORT := $(or $(REST_PORT),$(TT_LAUNCHER_REST_PORT))
 run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 
-.PHONY: help setup run check test pytest chaos lint types imports proto proto-check fmt requirements clean
+.PHONY: help setup run check test pytest test-long chaos lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test: lint types imports proto-check pytest ## Everything CI runs; ends with pyt
 
 pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 processes)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-long: $(READY) ## The long forms of the tests (marker `long`), which CI leaves out; ARGS and WORKERS as above
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m long $(ARGS)
 
 chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all
 	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5)
