@@ -49,7 +49,8 @@ class Reader:
         if not self._changed:
             self._woken.clear()
             try:
-                await asyncio.wait_for(self._woken.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._woken.wait()
             except TimeoutError:
                 return []
         taken = list(self._changed)[:limit]

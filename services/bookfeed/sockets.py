@@ -74,7 +74,8 @@ class Sockets:
                 self._poked.clear()
                 await self._follow(group)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._poked.wait(), _POLL_SECONDS)
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await self._poked.wait()
 
     def _heard(self, asset_id: str) -> int | None:
         owner = self._owner.get(asset_id)

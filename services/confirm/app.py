@@ -30,7 +30,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run confirm until ``stop``. One at a time: the lease of partition 0."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(settings.shared.database_url, name="confirm", size=6)
+            open_pool(
+                settings.shared.database_url,
+                name="confirm",
+                size=6,
+                silence_seconds=settings.shared.database_silence_seconds,
+            )
         )
         client = await stack.enter_async_context(
             open_client(settings.insiders_url, settings.insiders_token)

@@ -51,7 +51,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     key = _identity_key(settings)
     gateway = Gateway(public_routes(), tokens, key)
     async with (
-        open_pool(settings.shared.database_url, name="control", size=settings.pool_size) as pool,
+        open_pool(
+            settings.shared.database_url,
+            name="control",
+            size=settings.pool_size,
+            silence_seconds=settings.shared.database_silence_seconds,
+        ) as pool,
         redis.Redis.from_url(
             settings.shared.redis_url,
             socket_timeout=_REDIS_SECONDS,

@@ -33,7 +33,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     name = f"executor-{settings.partition}"
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(settings.shared.database_url, name="executor", size=6)
+            open_pool(
+                settings.shared.database_url,
+                name="executor",
+                size=6,
+                silence_seconds=settings.shared.database_silence_seconds,
+            )
         )
         client = await stack.enter_async_context(
             open_client(settings.insiders_url, settings.insiders_token)

@@ -31,7 +31,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     name = f"guard-{settings.partition}"
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(settings.shared.database_url, name="guard", size=4)
+            open_pool(
+                settings.shared.database_url,
+                name="guard",
+                size=4,
+                silence_seconds=settings.shared.database_silence_seconds,
+            )
         )
         bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
         stack.push_async_callback(bus.aclose)

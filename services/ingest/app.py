@@ -42,7 +42,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         client = redis.Redis.from_url(settings.shared.redis_url, socket_timeout=5.0)
         await stack.enter_async_context(aclosing(client))
         pool = await stack.enter_async_context(
-            open_pool(settings.shared.database_url, name="ingest")
+            open_pool(
+                settings.shared.database_url,
+                name="ingest",
+                silence_seconds=settings.shared.database_silence_seconds,
+            )
         )
         http = await stack.enter_async_context(
             open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)

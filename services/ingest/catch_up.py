@@ -92,7 +92,8 @@ class CatchUp:
             self.surveyed.set()
             try:
                 wait = self._agenda.next_s(clock.monotonic())
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

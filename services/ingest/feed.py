@@ -81,7 +81,8 @@ class Feed:
         # A leader's sell without his holding reads as "sold everything": so right after a start
         # rows wait, for a moment, until it is known what leaders hold.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._catch_up.surveyed.wait(), _WAIT_SECONDS)
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._catch_up.surveyed.wait()
         waiting, self._waiting = self._waiting or [], None
         for number, kind, row, received_ns in waiting:
             self._row(number, kind, row, received_ns)

@@ -72,6 +72,8 @@ class SharedSettings:
 
     database_url: str = setting("", secret=True)
     """PostgreSQL, e.g. ``postgresql://user@host:5432/tradingtools``."""
+    database_silence_seconds: int = setting(10, minimum=2, maximum=600)
+    """A connection to PostgreSQL whose other end is silently gone is given up after so long."""
     redis_url: str = setting("", secret=True)
     """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``."""
     otlp_endpoint: str = setting("")

@@ -82,7 +82,8 @@ class Tail(Generic[T]):
                 yield after, [item for _, item in fresh]
                 continue
             try:
-                await asyncio.wait_for(grown.wait(), CHECKPOINT_SECONDS)
+                async with asyncio.timeout(CHECKPOINT_SECONDS):
+                    await grown.wait()
             except TimeoutError:
                 yield after, []
 
@@ -122,7 +123,9 @@ async def read(
         call = open_stream(cursor)
         try:
             while True:
-                response = await asyncio.wait_for(call.read(), silence_seconds)
+                # Not wait_for: on 3.11 it may swallow a cancellation that meets the answer.
+                async with asyncio.timeout(silence_seconds):
+                    response = await call.read()
                 if response is grpc.aio.EOF:
                     break
                 if not connected:

@@ -15,8 +15,43 @@ from hypothesis import strategies as st
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import streams
 from tradingtools.runtime.streams import PAGE, Tail, read
+from tradingtools.v1 import common_pb2
 
 BOUND_SECONDS = 10.0
+
+
+class Answered:
+    """A call whose answer arrives when the test says so."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def read(self) -> Any:
+        return await self.answer
+
+    def cancel(self) -> None:
+        self.answer.cancel()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_cancellation_that_meets_the_answer_ends_the_reader(turns: int) -> None:
+    call = Answered()
+    stream = read("test", lambda _: call, "")
+
+    async def reader() -> None:
+        async for _ in stream:
+            await asyncio.sleep(BOUND_SECONDS)
+
+    task = asyncio.create_task(reader())
+    await asyncio.sleep(0.01)
+    call.answer.set_result(common_pb2.AcknowledgeRequest(cursor="1"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=1)
+    assert done, "the reader went on as if nobody had ended it"
+    assert task.cancelled()
+    await stream.aclose()  # type: ignore[attr-defined]
 
 
 class Log:

@@ -14,17 +14,23 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+SILENCE_SECONDS = 10
+_PROBES = 3
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, name: str, size: int = 4) -> AsyncIterator[Pool]:
+async def open_pool(
+    url: str, *, name: str, size: int = 4, silence_seconds: int = SILENCE_SECONDS
+) -> AsyncIterator[Pool]:
     """A pool of warm autocommit connections whose rows are dicts.
 
     Args:
         url: of the database.
         name: shown as application_name.
         size: connections, all opened before the block starts.
+        silence_seconds: a connection whose other end acknowledges nothing for so long is dead;
+            who waits on it gets psycopg.OperationalError. Over TCP only.
 
     Raises:
         psycopg_pool.PoolTimeout: the database did not answer within 10 s.
@@ -34,6 +40,12 @@ async def open_pool(url: str, *, name: str, size: int = 4) -> AsyncIterator[Pool
         "row_factory": dict_row,
         "application_name": f"tradingtools-{name}",
         "prepare_threshold": 1,
+        # Bytes that nobody acknowledges, and waiting for an answer when nobody is left to give it:
+        # without both, a half-open connection holds a statement until the kernel gives up (15 min).
+        "tcp_user_timeout": silence_seconds * 1000,
+        "keepalives_idle": max(1, silence_seconds // 2),
+        "keepalives_interval": max(1, silence_seconds // (2 * _PROBES)),
+        "keepalives_count": _PROBES,
         "options": "-c synchronous_commit=on -c statement_timeout=15000"
         " -c idle_in_transaction_session_timeout=15000",
     }
