@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from tradingtools.codec.claims import side_from_pb
 from tradingtools.domain import ids
-from tradingtools.domain.leader_trade import LeaderRow, Source, TradeKey
+from tradingtools.domain.leader_trade import Action, LeaderRow, Source, TradeKey
 from tradingtools.v1 import ingest_service_pb2 as pb
+
+_ACTIONS = {
+    pb.LEADER_ACTION_UNSPECIFIED: Action.TRADE,
+    pb.LEADER_ACTION_TRADE: Action.TRADE,
+    pb.LEADER_ACTION_MERGE: Action.MERGE,
+    pb.LEADER_ACTION_REDEEM: Action.REDEEM,
+    pb.LEADER_ACTION_CONVERSION: Action.CONVERSION,
+}
 
 
 def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
     """A fact as the router merges it.
 
     Raises:
-        KeyError: the side is unspecified.
+        KeyError: the side is unspecified, or the action unknown.
         ValueError: an id is not one, or size, count or price are out of range.
     """
     if event.size_micros <= 0 or event.count <= 0 or event.price_micros < 0:
@@ -38,4 +46,8 @@ def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
         # PostgreSQL has no NUL in text, and nobody wants one in a title.
         title=event.title.replace("\x00", ""),
         traceparent=event.traceparent,
+        action=_ACTIONS[event.action],
+        leader_equity_micros=(
+            event.leader_equity_micros if event.HasField("leader_equity_micros") else None
+        ),
     )

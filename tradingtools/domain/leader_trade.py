@@ -28,6 +28,15 @@ class Source(StrEnum):
     CATCH_UP = "CATCH_UP"
 
 
+class Action(StrEnum):
+    """How a leader's shares moved; all but TRADE are exits that no trade shows."""
+
+    TRADE = "TRADE"
+    MERGE = "MERGE"
+    REDEEM = "REDEEM"
+    CONVERSION = "CONVERSION"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeKey:
     """What one leader did in one transaction with one asset and side."""
@@ -58,6 +67,10 @@ class LeaderRow:
     """What the leader held of the asset before the transaction; None: unknown."""
     title: str = ""
     traceparent: str = ""
+    action: Action = Action.TRADE
+    """MERGE and CONVERSION have no price of their own: it is 0."""
+    leader_equity_micros: int | None = None
+    """USDC that the leader's positions and cash are worth; None: unknown."""
 
 
 _Fingerprint = tuple[str, int]

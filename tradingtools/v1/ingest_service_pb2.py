@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from tradingtools.v1 import common_pb2 as tradingtools_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tradingtools/v1/ingest_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ctradingtools/v1/common.proto\"\xa1\x03\n\x10LeaderTradeEvent\x12\x11\n\tleader_tx\x18\x01 \x01(\t\x12\x0e\n\x06leader\x18\x02 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x03 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x04 \x01(\t\x12#\n\x04side\x18\x05 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x14\n\x0cprice_micros\x18\x06 \x01(\x03\x12\x12\n\nprice_text\x18\x07 \x01(\t\x12\x13\n\x0bsize_micros\x18\x08 \x01(\x03\x12\r\n\x05\x63ount\x18\t \x01(\x05\x12,\n\x06source\x18\n \x01(\x0e\x32\x1c.tradingtools.v1.TradeSource\x12\x11\n\ttraded_ms\x18\x0b \x01(\x03\x12\x13\n\x0breceived_ns\x18\x0c \x01(\x03\x12&\n\x19leader_held_before_micros\x18\r \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x0btraceparent\x18\x0e \x01(\t\x12\r\n\x05title\x18\x0f \x01(\t\x12\x0f\n\x07outcome\x18\x10 \x01(\tB\x1c\n\x1a_leader_held_before_micros\"i\n\x19StreamLeaderTradesRequest\x12\x18\n\x06\x63ursor\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x32\n\x08\x63onsumer\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,62})?$\"_\n\x1aStreamLeaderTradesResponse\x12\x31\n\x06trades\x18\x01 \x03(\x0b\x32!.tradingtools.v1.LeaderTradeEvent\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*]\n\x0bTradeSource\x12\x1c\n\x18TRADE_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRADE_SOURCE_FEED\x10\x01\x12\x19\n\x15TRADE_SOURCE_CATCH_UP\x10\x02\x32\xda\x01\n\rIngestService\x12o\n\x12StreamLeaderTrades\x12*.tradingtools.v1.StreamLeaderTradesRequest\x1a+.tradingtools.v1.StreamLeaderTradesResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.tradingtools.v1.AcknowledgeRequest\x1a$.tradingtools.v1.AcknowledgeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tradingtools/v1/ingest_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ctradingtools/v1/common.proto\"\x8c\x04\n\x10LeaderTradeEvent\x12\x11\n\tleader_tx\x18\x01 \x01(\t\x12\x0e\n\x06leader\x18\x02 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x03 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x04 \x01(\t\x12#\n\x04side\x18\x05 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x14\n\x0cprice_micros\x18\x06 \x01(\x03\x12\x12\n\nprice_text\x18\x07 \x01(\t\x12\x13\n\x0bsize_micros\x18\x08 \x01(\x03\x12\r\n\x05\x63ount\x18\t \x01(\x05\x12,\n\x06source\x18\n \x01(\x0e\x32\x1c.tradingtools.v1.TradeSource\x12\x11\n\ttraded_ms\x18\x0b \x01(\x03\x12\x13\n\x0breceived_ns\x18\x0c \x01(\x03\x12&\n\x19leader_held_before_micros\x18\r \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x0btraceparent\x18\x0e \x01(\t\x12\r\n\x05title\x18\x0f \x01(\t\x12\x0f\n\x07outcome\x18\x10 \x01(\t\x12-\n\x06\x61\x63tion\x18\x11 \x01(\x0e\x32\x1d.tradingtools.v1.LeaderAction\x12!\n\x14leader_equity_micros\x18\x12 \x01(\x03H\x01\x88\x01\x01\x42\x1c\n\x1a_leader_held_before_microsB\x17\n\x15_leader_equity_micros\"i\n\x19StreamLeaderTradesRequest\x12\x18\n\x06\x63ursor\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x32\n\x08\x63onsumer\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,62})?$\"_\n\x1aStreamLeaderTradesResponse\x12\x31\n\x06trades\x18\x01 \x03(\x0b\x32!.tradingtools.v1.LeaderTradeEvent\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*]\n\x0bTradeSource\x12\x1c\n\x18TRADE_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRADE_SOURCE_FEED\x10\x01\x12\x19\n\x15TRADE_SOURCE_CATCH_UP\x10\x02*\x97\x01\n\x0cLeaderAction\x12\x1d\n\x19LEADER_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13LEADER_ACTION_TRADE\x10\x01\x12\x17\n\x13LEADER_ACTION_MERGE\x10\x02\x12\x18\n\x14LEADER_ACTION_REDEEM\x10\x03\x12\x1c\n\x18LEADER_ACTION_CONVERSION\x10\x04\x32\xda\x01\n\rIngestService\x12o\n\x12StreamLeaderTrades\x12*.tradingtools.v1.StreamLeaderTradesRequest\x1a+.tradingtools.v1.StreamLeaderTradesResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.tradingtools.v1.AcknowledgeRequest\x1a$.tradingtools.v1.AcknowledgeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMLEADERTRADESREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_STREAMLEADERTRADESREQUEST'].fields_by_name['consumer']._loaded_options = None
   _globals['_STREAMLEADERTRADESREQUEST'].fields_by_name['consumer']._serialized_options = b'\272H\035r\0332\031^([a-z][a-z0-9-]{0,62})?$'
-  _globals['_TRADESOURCE']._serialized_start=740
-  _globals['_TRADESOURCE']._serialized_end=833
+  _globals['_TRADESOURCE']._serialized_start=847
+  _globals['_TRADESOURCE']._serialized_end=940
+  _globals['_LEADERACTION']._serialized_start=943
+  _globals['_LEADERACTION']._serialized_end=1094
   _globals['_LEADERTRADEEVENT']._serialized_start=117
-  _globals['_LEADERTRADEEVENT']._serialized_end=534
-  _globals['_STREAMLEADERTRADESREQUEST']._serialized_start=536
-  _globals['_STREAMLEADERTRADESREQUEST']._serialized_end=641
-  _globals['_STREAMLEADERTRADESRESPONSE']._serialized_start=643
-  _globals['_STREAMLEADERTRADESRESPONSE']._serialized_end=738
-  _globals['_INGESTSERVICE']._serialized_start=836
-  _globals['_INGESTSERVICE']._serialized_end=1054
+  _globals['_LEADERTRADEEVENT']._serialized_end=641
+  _globals['_STREAMLEADERTRADESREQUEST']._serialized_start=643
+  _globals['_STREAMLEADERTRADESREQUEST']._serialized_end=748
+  _globals['_STREAMLEADERTRADESRESPONSE']._serialized_start=750
+  _globals['_STREAMLEADERTRADESRESPONSE']._serialized_end=845
+  _globals['_INGESTSERVICE']._serialized_start=1097
+  _globals['_INGESTSERVICE']._serialized_end=1315
 # @@protoc_insertion_point(module_scope)

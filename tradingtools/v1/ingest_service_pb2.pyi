@@ -42,6 +42,36 @@ TRADE_SOURCE_CATCH_UP: TradeSource.ValueType  # 2
 """The Data API, on start, after gaps and every few minutes."""
 Global___TradeSource: _TypeAlias = TradeSource  # noqa: Y015
 
+class _LeaderAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LeaderActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaderAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEADER_ACTION_UNSPECIFIED: _LeaderAction.ValueType  # 0
+    """As LEADER_ACTION_TRADE."""
+    LEADER_ACTION_TRADE: _LeaderAction.ValueType  # 1
+    LEADER_ACTION_MERGE: _LeaderAction.ValueType  # 2
+    """A full set was turned back into money: shares of every outcome left, without a price."""
+    LEADER_ACTION_REDEEM: _LeaderAction.ValueType  # 3
+    """Shares of a resolved market were turned into their payout, which is the price."""
+    LEADER_ACTION_CONVERSION: _LeaderAction.ValueType  # 4
+    """Shares of some outcomes were turned into others and money, without a price."""
+
+class LeaderAction(_LeaderAction, metaclass=_LeaderActionEnumTypeWrapper):
+    """What the leader did. All but trades are seen by the Data API only, never by the feed."""
+
+LEADER_ACTION_UNSPECIFIED: LeaderAction.ValueType  # 0
+"""As LEADER_ACTION_TRADE."""
+LEADER_ACTION_TRADE: LeaderAction.ValueType  # 1
+LEADER_ACTION_MERGE: LeaderAction.ValueType  # 2
+"""A full set was turned back into money: shares of every outcome left, without a price."""
+LEADER_ACTION_REDEEM: LeaderAction.ValueType  # 3
+"""Shares of a resolved market were turned into their payout, which is the price."""
+LEADER_ACTION_CONVERSION: LeaderAction.ValueType  # 4
+"""Shares of some outcomes were turned into others and money, without a price."""
+Global___LeaderAction: _TypeAlias = LeaderAction  # noqa: Y015
+
 @_typing.final
 class LeaderTradeEvent(_message.Message):
     """The fact that a leader's transaction holds at least `count` rows equal to this one.
@@ -67,6 +97,8 @@ class LeaderTradeEvent(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    LEADER_EQUITY_MICROS_FIELD_NUMBER: _builtins.int
     leader_tx: _builtins.str
     """0x and 64 hex digits, lower case."""
     leader: _builtins.str
@@ -94,6 +126,15 @@ class LeaderTradeEvent(_message.Message):
     title: _builtins.str
     """The market's question and the outcome's label, for people."""
     outcome: _builtins.str
+    action: Global___LeaderAction.ValueType
+    """All but trades have side SELL and are exits of the leader. A MERGE or CONVERSION has
+    price 0, which means that none is known: the book says what a follower may ask for. `price_text` is then the action's
+    name, which keeps its facts apart from those of trades in the same transaction.
+    """
+    leader_equity_micros: _builtins.int
+    """What the leader's positions and cash were worth when the Data API was asked last, USDC 1e-6;
+    absent: unknown, or too old to size by.
+    """
     def __init__(
         self,
         *,
@@ -113,13 +154,20 @@ class LeaderTradeEvent(_message.Message):
         traceparent: _builtins.str = ...,
         title: _builtins.str = ...,
         outcome: _builtins.str = ...,
+        action: Global___LeaderAction.ValueType = ...,
+        leader_equity_micros: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_leader_held_before_micros", b"_leader_held_before_micros", "leader_held_before_micros", b"leader_held_before_micros"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_leader_equity_micros", b"_leader_equity_micros", "_leader_held_before_micros", b"_leader_held_before_micros", "leader_equity_micros", b"leader_equity_micros", "leader_held_before_micros", b"leader_held_before_micros"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_leader_held_before_micros", b"_leader_held_before_micros", "asset_id", b"asset_id", "condition_id", b"condition_id", "count", b"count", "leader", b"leader", "leader_held_before_micros", b"leader_held_before_micros", "leader_tx", b"leader_tx", "outcome", b"outcome", "price_micros", b"price_micros", "price_text", b"price_text", "received_ns", b"received_ns", "side", b"side", "size_micros", b"size_micros", "source", b"source", "title", b"title", "traceparent", b"traceparent", "traded_ms", b"traded_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_leader_equity_micros", b"_leader_equity_micros", "_leader_held_before_micros", b"_leader_held_before_micros", "action", b"action", "asset_id", b"asset_id", "condition_id", b"condition_id", "count", b"count", "leader", b"leader", "leader_equity_micros", b"leader_equity_micros", "leader_held_before_micros", b"leader_held_before_micros", "leader_tx", b"leader_tx", "outcome", b"outcome", "price_micros", b"price_micros", "price_text", b"price_text", "received_ns", b"received_ns", "side", b"side", "size_micros", b"size_micros", "source", b"source", "title", b"title", "traceparent", b"traceparent", "traded_ms", b"traded_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__leader_equity_micros: _TypeAlias = _typing.Literal["leader_equity_micros"]  # noqa: Y015
+    _WhichOneofArgType__leader_equity_micros: _TypeAlias = _typing.Literal["_leader_equity_micros", b"_leader_equity_micros"]  # noqa: Y015
     _WhichOneofReturnType__leader_held_before_micros: _TypeAlias = _typing.Literal["leader_held_before_micros"]  # noqa: Y015
     _WhichOneofArgType__leader_held_before_micros: _TypeAlias = _typing.Literal["_leader_held_before_micros", b"_leader_held_before_micros"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leader_equity_micros) -> _WhichOneofReturnType__leader_equity_micros | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__leader_held_before_micros) -> _WhichOneofReturnType__leader_held_before_micros | None: ...
 
 Global___LeaderTradeEvent: _TypeAlias = LeaderTradeEvent  # noqa: Y015
