@@ -13,6 +13,7 @@ from tradingtools.domain import ids
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Follower
 from tradingtools.domain.subscription import SizingMode
+from tradingtools.domain.trigger_types import TriggerType
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as operator
@@ -69,14 +70,32 @@ def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSub
 def new_trigger(request: trigger.CreateTriggerRequest) -> rules.NewTrigger:
     """What a create asks for; raises InvalidField."""
     name = trigger.TriggerType.Name(request.trigger_type)
+    kind = TriggerType(name.removeprefix("TRIGGER_TYPE_"))
+    terms = trigger_terms(request, request.trigger_price or None)
+    rules.check_terms(kind, terms)
     return rules.NewTrigger(
         wallet=rules.canonical(ids.wallet, request.wallet, "wallet"),
         condition_id=rules.canonical(ids.hash32, request.condition_id, "conditionId"),
         asset_id=rules.canonical(ids.asset, request.asset_id, "assetId"),
-        trigger_type=name.removeprefix("TRIGGER_TYPE_"),
-        price_micros=rules.trigger_price(request.trigger_price),
-        size_micros=rules.trigger_size(request.size if request.HasField("size") else None),
+        trigger_type=kind,
+        terms=terms,
         subscription_id=request.subscription_id,
+    )
+
+
+def trigger_terms(
+    request: trigger.CreateTriggerRequest | trigger.UpdateTriggerRequest, price: str | None
+) -> rules.TriggerTerms:
+    """The terms that a request gives, absent ones as None; raises InvalidField."""
+    chosen = request.WhichOneof("callback")
+    absolute = request.callback_price if chosen == "callback_price" else None
+    fraction = request.callback_fraction if chosen == "callback_fraction" else None
+    return rules.TriggerTerms(
+        price_micros=rules.within_one(price, "triggerPrice"),
+        size_micros=rules.trigger_size(request.size if request.HasField("size") else None),
+        callback_micros=rules.within_one(absolute, "callbackPrice"),
+        callback_ppm=rules.within_one(fraction, "callbackFraction"),
+        fire_at_ms=request.fire_at_ms if request.HasField("fire_at_ms") else None,
     )
 
 
@@ -186,7 +205,7 @@ def trigger_message(row: Row) -> trigger.Trigger:
         asset_id=row["asset_id"],
         side="sell",
         trigger_type=trigger.TriggerType.Value(f"TRIGGER_TYPE_{row['trigger_type']}"),
-        trigger_price=to_text(row["price_micros"]),
+        trigger_price=_text(row["price_micros"]),
         status=_status(row["status"]),
         subscription_id=row["origin"],
         version=row["version"],
@@ -196,7 +215,19 @@ def trigger_message(row: Row) -> trigger.Trigger:
     )
     if row["size_micros"] is not None:
         message.size = to_text(row["size_micros"])
+    if row["callback_micros"] is not None:
+        message.callback_price = to_text(row["callback_micros"])
+    if row["callback_ppm"] is not None:
+        message.callback_fraction = to_text(row["callback_ppm"])
+    if row["peak_micros"] is not None:
+        message.peak_price = to_text(row["peak_micros"])
+    if row["fire_at_ms"] is not None:
+        message.fire_at_ms = row["fire_at_ms"]
     return message
+
+
+def _text(micros: int | None) -> str:
+    return "" if micros is None else to_text(micros)
 
 
 def _status(text: str) -> trigger.TriggerStatus.ValueType:

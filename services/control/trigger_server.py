@@ -9,7 +9,7 @@ from services.control import codec
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of
 from services.control.server import request_id
-from services.control.triggers import TriggerChange, Triggers
+from services.control.triggers import Triggers
 from tradingtools.domain import ids
 from tradingtools.v1 import trigger_service_pb2 as pb
 from tradingtools.v1 import trigger_service_pb2_grpc as pb_grpc
@@ -51,17 +51,16 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
         return response
 
     async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, context: Context) -> pb.Trigger:
-        """Change price or size."""
+        """Change price, size, callback or instant."""
         price = request.trigger_price if request.HasField("trigger_price") else None
-        wanted = TriggerChange(
-            price_micros=None if price is None else rules.trigger_price(price),
-            size_micros=rules.trigger_size(request.size if request.HasField("size") else None),
-            version=request.version if request.HasField("version") else None,
-        )
-        if wanted.price_micros is None and wanted.size_micros is None:
-            raise rules.refuse("body", "at least one of triggerPrice and size")
+        terms = codec.trigger_terms(request, price)
+        if terms == rules.TriggerTerms():
+            raise rules.refuse(
+                "body", "one of triggerPrice, size, callbackPrice, callbackFraction, fireAtMs"
+            )
+        version = request.version if request.HasField("version") else None
         return codec.trigger_message(
-            await self._triggers.update(caller_of(context), request.id, wanted)
+            await self._triggers.update(caller_of(context), request.id, terms, version)
         )
 
     async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, context: Context) -> pb.Trigger:

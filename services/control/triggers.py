@@ -8,29 +8,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, fields, replace
 
 from services.control.core.paging import Key
-from services.control.core.rules import NewTrigger, refuse
+from services.control.core.rules import NewTrigger, TriggerTerms, check_terms, refuse
 from services.control.core.tokens import Caller
 from services.control.store import Change, RequestId, Row, Store, queries
 from services.control.subscriptions import SOURCE, not_found
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
 from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
 
 KIND = "trigger"
 
 _SQL = queries("triggers")
 _SUBSCRIPTION = queries("subscriptions")["get"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerChange:
-    """What to change; None: as it is. Micros."""
-
-    price_micros: int | None
-    size_micros: int | None
-    version: int | None
 
 
 class Triggers:
@@ -64,38 +56,35 @@ class Triggers:
                 asset_id=new.asset_id,
                 origin=new.subscription_id,
                 trigger_type=new.trigger_type,
-                price_micros=new.price_micros,
-                size_micros=new.size_micros,
                 status=status,
+                **asdict(new.terms),
             )
             await change.remember(request, identifier)
             return await _record(change, "create", identifier, before=None, detail="created")
 
-    async def update(self, caller: Caller, identifier: str, wanted: TriggerChange) -> Row:
-        """Change price or size; what changes nothing leaves the version.
+    async def update(
+        self, caller: Caller, identifier: str, wanted: TriggerTerms, version: int | None
+    ) -> Row:
+        """Change the terms that are given; what changes nothing leaves the version.
 
         Raises:
             NotFound, WrongState: it is not there, or has fired or ended.
+            InvalidField: its type has no such term.
             Conflict: a version is given and not the present one.
         """
         async with self._store.change(caller, SOURCE) as change:
             row = await _locked(change, identifier)
             _refuse_fired(row)
-            if wanted.version is not None and wanted.version != row["version"]:
+            if version is not None and version != row["version"]:
                 raise Conflict(
                     f"the trigger has version {row['version']}", kind=KIND, id=identifier
                 )
-            price = row["price_micros"] if wanted.price_micros is None else wanted.price_micros
-            size = row["size_micros"] if wanted.size_micros is None else wanted.size_micros
-            if (price, size) == (row["price_micros"], row["size_micros"]):
+            present = _terms(row)
+            terms = _merged(present, wanted)
+            check_terms(TriggerType(row["trigger_type"]), terms)
+            if terms == present:
                 return row
-            await change.rows(
-                _SQL["update"],
-                id=identifier,
-                price_micros=price,
-                size_micros=size,
-                status=row["status"],
-            )
+            await change.rows(_SQL["update"], id=identifier, **asdict(terms))
             return await _record(change, "update", identifier, before=row, detail="changed")
 
     async def delete(self, caller: Caller, identifier: str) -> Row:
@@ -109,13 +98,7 @@ class Triggers:
             if row["status"] == TriggerStatus.CANCELLED:
                 return row
             _refuse_fired(row)
-            await change.rows(
-                _SQL["update"],
-                id=identifier,
-                price_micros=row["price_micros"],
-                size_micros=row["size_micros"],
-                status=TriggerStatus.CANCELLED,
-            )
+            await change.rows(_SQL["cancel"], id=identifier)
             return await _record(change, "delete", identifier, before=row, detail="deleted")
 
     async def get(self, identifier: str) -> Row:
@@ -138,6 +121,18 @@ class Triggers:
         return await self._store.rows(
             _SQL["history"], id=identifier, after_seq=after_seq, limit=limit
         )
+
+
+def _terms(row: Row) -> TriggerTerms:
+    return TriggerTerms(**{field.name: row[field.name] for field in fields(TriggerTerms)})
+
+
+def _merged(present: TriggerTerms, wanted: TriggerTerms) -> TriggerTerms:
+    """What is given replaces what is there; one callback replaces the other."""
+    given = {name: value for name, value in asdict(wanted).items() if value is not None}
+    if given.keys() & {"callback_micros", "callback_ppm"}:
+        present = replace(present, callback_micros=None, callback_ppm=None)
+    return replace(present, **given)
 
 
 def _not_found(identifier: str) -> NotFound:

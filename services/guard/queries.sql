@@ -1,13 +1,13 @@
 -- name: live_triggers
 -- Everything that may still fire or is closing.
 select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version
+       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
 from trigger where status not in ('DONE', 'CANCELLED', 'RESOLVED')
 
 -- name: changed_triggers
 -- Triggers that the control surface has touched, whatever their state.
 select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version
+       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
 from trigger
 where id in (select subject_id from control_change
              where subject_kind = 'trigger' and seq > %(after)s)
@@ -54,6 +54,7 @@ select state, failed_kind, reason, ordinal, copy_key from orders where order_key
 -- Shares that the exits of one arm generation have sold and that stand, and how many of them the
 -- venue has tried: only these make the next one sell lower.
 select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros,
+       coalesce(sum(filled_notional_micros), 0)::bigint as notional_micros,
        count(*) filter (where state = 'CONFIRMED' or failed_kind = 'KILLED') as tried
 from orders where copy_key = %(copy_key)s
 
@@ -70,7 +71,15 @@ update trigger set
     updated_at = clock_timestamp()
 where id = %(id)s and version = %(version)s
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-          version
+          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
+
+-- name: ratchet
+-- The caller has locked the row.
+update trigger set
+    peak_micros = %(peak)s, peak_noted_micros = %(noted)s, updated_at = clock_timestamp()
+where id = %(id)s
+returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
+          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
 
 -- name: add_event
 insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)

@@ -12,10 +12,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
-from services.guard.core.trigger import Trigger, TriggerType
+from services.guard.core.trigger import Trigger
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 Connection = psycopg.AsyncConnection[DictRow]
@@ -46,6 +47,11 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
         size_micros=row["size_micros"],
         status=TriggerStatus(row["status"]),
         version=row["version"],
+        callback_micros=row["callback_micros"],
+        callback_ppm=row["callback_ppm"],
+        peak_micros=row["peak_micros"],
+        peak_noted_micros=row["peak_noted_micros"],
+        fire_at_ms=row["fire_at_ms"],
     )
 
 
@@ -92,7 +98,7 @@ async def move(connection: Connection, row: Mapping[str, Any], change: Change) -
     if source is not change.status and (source, change.status) not in TRANSITIONS:
         raise ValueError(f"{source} -> {change.status} is no transition of a trigger")
     kept = {"slice": 0, "sold_micros": 0, "order_key": ""} if change.rearmed else row
-    order_key = kept["order_key"] if change.order_key is None else change.order_key
+    order_key = str(kept["order_key"]) if change.order_key is None else change.order_key
     moved = await one(
         connection,
         "move_trigger",
@@ -108,14 +114,40 @@ async def move(connection: Connection, row: Mapping[str, Any], change: Change) -
     )
     if moved is None:
         raise LookupError(f"trigger {row['id']} changed under its lock")
+    await _note(connection, row, change.status, change.detail, order_key)
+    return trigger(moved)
+
+
+async def ratchet(
+    connection: Connection, row: Mapping[str, Any], peak_micros: int, told: str | None
+) -> Trigger:
+    """Store a locked trailing stop's new peak; its version stays, since a caller sees no change.
+
+    Args:
+        connection: in the transaction that holds the trigger.
+        row: of the trigger.
+        peak_micros: above the present one; the database refuses a lower one.
+        told: for its history; None: too small a move to tell.
+    """
+    noted = peak_micros if told is not None else row["peak_noted_micros"]
+    moved = await one(connection, "ratchet", id=row["id"], peak=peak_micros, noted=noted)
+    if moved is None:
+        raise LookupError(f"trigger {row['id']} is gone under its lock")
+    if told is not None:
+        await _note(connection, row, TriggerStatus(row["status"]), told, row["order_key"])
+    return trigger(moved)
+
+
+async def _note(
+    connection: Connection, row: Mapping[str, Any], to: TriggerStatus, detail: str, order_key: str
+) -> None:
     await connection.execute(
         _QUERIES["add_event"],
         {
             "trigger_id": row["id"],
-            "from_status": source,
-            "to_status": change.status,
-            "detail": change.detail,
+            "from_status": row["status"],
+            "to_status": to,
+            "detail": detail,
             "order_key": order_key,
         },
     )
-    return trigger(moved)

@@ -17,7 +17,7 @@ from opentelemetry import metrics
 
 from services.guard import store
 from services.guard.claiming import Claim, Terms, claim_slice
-from services.guard.core import aftermath
+from services.guard.core import aftermath, telling
 from services.guard.core import halts as halting
 from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
@@ -31,10 +31,11 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_to_pb
 from tradingtools.domain import ids
-from tradingtools.domain.book import Book, BookStatus, sell_into
+from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
@@ -82,6 +83,7 @@ class Guard:
         self._lots: dict[LotKey, int] = {}
         self._books = books
         self._eager: set[str] = set()
+        self._timed: set[str] = set()
         self._halts: frozenset[halting.Halt] = frozenset()
         self._writing = asyncio.Lock()
 
@@ -134,9 +136,12 @@ class Guard:
             return
         if trigger.status in FINAL:
             self._triggers.pop(trigger.id, None)
+            self._timed.discard(trigger.id)
             self._by_asset.get(trigger.asset_id, set()).discard(trigger.id)
             return
         self._triggers[trigger.id] = trigger
+        if trigger.fire_at_ms is not None:
+            self._timed.add(trigger.id)
         self._by_asset.setdefault(trigger.asset_id, set()).add(trigger.id)
 
     async def _change(self, trigger_id: str, decide: Decide) -> None:
@@ -159,7 +164,7 @@ class Guard:
         """Judge every trigger of an asset on its newest book, stop-losses first."""
         waiting = sorted(
             (self._triggers[i] for i in self._by_asset.get(book.market.asset_id, ())),
-            key=lambda t: (list(judging.TriggerType).index(t.type), t.id),
+            key=lambda t: (list(TriggerType).index(t.type), t.id),
         )
         for trigger in waiting:
             await self._judge(trigger.id, book)
@@ -169,12 +174,13 @@ class Guard:
         if trigger is None:
             return
         lot = self._lots.get((trigger.follower_proxy, trigger.asset_id, trigger.origin), 0)
-        verdict = judging.judge(trigger, lot, book)
+        now_ms = clock.now_ms()
+        verdict = judging.judge(trigger, lot, book, now_ms)
         if verdict is Judgement.NOTHING:
             return
 
         async def obey(connection: Connection, row: Row, locked: Row | None) -> Outcome:
-            return await self._obey(connection, row, locked, verdict, book)
+            return await self._obey(connection, row, locked, verdict, book, now_ms)
 
         try:
             await self._change(trigger_id, obey)
@@ -188,15 +194,23 @@ class Guard:
             self._eager.add(trigger_id)
 
     async def _obey(
-        self, connection: Connection, row: Row, lot: Row | None, verdict: Judgement, book: Book
+        self,
+        connection: Connection,
+        row: Row,
+        lot: Row | None,
+        verdict: Judgement,
+        book: Book,
+        now_ms: int,
     ) -> Outcome:
         now = store.trigger(row)
         # Judged again under lock: the caller may have changed price or size meanwhile.
         shares = lot["shares_micros"] if lot is not None else 0
-        if judging.judge(now, shares, book) is not verdict:
+        if judging.judge(now, shares, book, now_ms) is not verdict:
             return now
         if verdict is Judgement.FIRE and lot is not None:
             return await self._fire(connection, row, lot, book)
+        if verdict is Judgement.RATCHET:
+            return await _ratchet(connection, row, shares, book)
         change = {
             Judgement.SUSPEND: Change(
                 status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}"
@@ -207,10 +221,9 @@ class Guard:
         return await store.move(connection, row, change)
 
     async def _fire(self, connection: Connection, row: Row, lot: Row, book: Book) -> Outcome:
-        seen = sell_into(book.bids, lot["shares_micros"])
         change = Change(
             status=TriggerStatus.TRIGGERED,
-            detail=f"would fetch {to_text(seen.average_micros)}" if seen else "no bid",
+            detail=telling.fired(store.trigger(row), lot["shares_micros"], book),
             slice_number=0,
             sold_micros=0,
         )
@@ -299,9 +312,15 @@ class Guard:
             await self._change(row["id"], self._settle)
         for row in await store.fetch(self._pool, "unresolved"):
             await self._change(row["id"], self._show_outcome)
-        eager, self._eager = self._eager, set()
+        eager, self._eager = self._eager | self._due(), set()
         for trigger_id in eager:
             await self._wake(trigger_id)
+
+    def _due(self) -> set[str]:
+        """Time stops whose instant has come, and that have not fired."""
+        now_ms = clock.now_ms()
+        timed = [t for t in map(self._triggers.get, self._timed) if t is not None]
+        return {t.id for t in timed if t.fire_at_ms is not None and t.fire_at_ms <= now_ms}
 
     async def _show_outcome(self, connection: Connection, row: Row, _lot: Row | None) -> Outcome:
         """Let the status say whether the exit's outcome is known."""
@@ -327,7 +346,9 @@ class Guard:
         if order is None:
             return store.trigger(row)
         total = await store.one(connection, "sold", copy_key=order["copy_key"])
-        sold, tried = (total["sold_micros"], total["tried"]) if total is not None else (0, 0)
+        if total is None:
+            raise LookupError(f"the exits of trigger {row['id']} have no sum")
+        sold, tried = total["sold_micros"], total["tried"]
         book = self._books.known(row["asset_id"])
         step = aftermath.after_exit(
             Ended(
@@ -342,9 +363,8 @@ class Guard:
         if step is Next.SLICE and lot is not None:
             return await self._next_slice(connection, row, lot, order, sold, tried)
         if step is Next.DONE:
-            change = Change(
-                status=TriggerStatus.DONE, detail=f"sold {to_text(sold)} shares", sold_micros=sold
-            )
+            detail = telling.sold(store.trigger(row), sold, total["notional_micros"])
+            change = Change(status=TriggerStatus.DONE, detail=detail, sold_micros=sold)
         elif step is Next.REARM:
             change = Change(
                 status=TriggerStatus.ARMED,
@@ -381,6 +401,16 @@ class Guard:
             sold_micros=sold,
         )
         return await self._claim(connection, row, lot, book, change, tried=tried)
+
+
+async def _ratchet(connection: Connection, row: Row, shares: int, book: Book) -> Trigger:
+    now = store.trigger(row)
+    sale = judging.sale_of(now, shares, book)
+    peak = judging.new_peak(now, sale) if sale is not None else None
+    if peak is None:
+        return now
+    told = telling.ratcheted(now, peak) if judging.worth_telling(now, peak) else None
+    return await store.ratchet(connection, row, peak, told)
 
 
 def _payout(book: Book) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.control.edge import READ, RunningEdge
@@ -150,6 +151,75 @@ def test_an_armed_trigger_may_be_changed_and_deleted(
     changed = edge.call("PATCH", f"/triggers/{trigger}", json={"size": "2"}).json()
     assert (changed["size"], changed["status"]) == ("2", f"TRIGGER_STATUS_{status}")
     assert edge.call("DELETE", f"/triggers/{trigger}").status_code == 200
+
+
+TRAILING: dict[str, Any] = {
+    "triggerType": "TRIGGER_TYPE_TRAILING_STOP",
+    "triggerPrice": "0.6",
+    "callbackFraction": "0.1",
+}
+TIMED: dict[str, Any] = {
+    "triggerType": "TRIGGER_TYPE_TIME_STOP",
+    "triggerPrice": "",
+    "fireAtMs": 1_900_000_000_000,
+}
+
+
+def test_a_trailing_stop_is_made_read_and_changed(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    made = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"], **TRAILING)
+    path = f"/triggers/{made['id']}"
+    assert {name: made[name] for name in TRAILING} == TRAILING
+    assert made.keys().isdisjoint({"callbackPrice", "peakPrice", "fireAtMs"})
+
+    database.execute("update trigger set peak_micros = 700000 where id = %s", [made["id"]])
+    changed = edge.call("PATCH", path, json={"callbackPrice": "0.05"}).json()
+    assert (changed["callbackPrice"], changed["peakPrice"], changed["version"]) == (
+        "0.05", "0.7", "2",
+    )  # fmt: skip
+    assert "callbackFraction" not in changed
+    assert edge.call("GET", path, READ).json() == changed
+    with pytest.raises(psycopg.errors.RaiseException, match="never loosens"):
+        database.execute("update trigger set peak_micros = 699999 where id = %s", [made["id"]])
+
+
+def test_a_time_stop_is_made_read_and_changed(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    made = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"], **TIMED)
+    assert (made["triggerPrice"], made["fireAtMs"]) == ("", "1900000000000")
+    later = {"fireAtMs": "1900000000001"}
+    changed = edge.call("PATCH", f"/triggers/{made['id']}", json=later).json()
+    assert (changed["fireAtMs"], changed["version"]) == ("1900000000001", "2")
+    priced = edge.call("PATCH", f"/triggers/{made['id']}", json={"triggerPrice": "0.5"})
+    assert error_of(priced)[2]["field"] == "triggerPrice"
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"triggerPrice": ""}, "triggerPrice"),
+        ({"callbackFraction": "0.1"}, "callback"),
+        ({"fireAtMs": 1}, "fireAtMs"),
+        (TRAILING | {"triggerPrice": ""}, "triggerPrice"),
+        (TRAILING | {"callbackFraction": "0.0"}, "callbackFraction"),
+        (TRAILING | {"callbackFraction": "1"}, "callbackFraction"),
+        (TRAILING | {"callbackPrice": "0.1"}, "callbackPrice"),
+        ({"triggerType": "TRIGGER_TYPE_TRAILING_STOP"}, "callback"),
+        ({"triggerType": "TRIGGER_TYPE_TRAILING_STOP", "callbackPrice": "0.75"}, "callbackPrice"),
+        (TIMED | {"triggerPrice": "0.5"}, "triggerPrice"),
+        (TIMED | {"fireAtMs": 0}, "fireAtMs"),
+        (TIMED | {"callbackPrice": "0.1"}, "callback"),
+        ({"triggerType": "TRIGGER_TYPE_TIME_STOP", "triggerPrice": ""}, "fireAtMs"),
+    ],
+)
+def test_terms_that_do_not_fit_the_type_are_named(
+    edge: RunningEdge, wallet: Wallet, terms: dict[str, Any], field: str
+) -> None:
+    body = trigger_body(wallet(), "sub_" + "0" * 32) | terms
+    status, reason, metadata = error_of(edge.call("POST", "/triggers", json=body))
+    assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
 
 
 def test_a_wallets_triggers_are_paged_oldest_first(edge: RunningEdge, wallet: Wallet) -> None:

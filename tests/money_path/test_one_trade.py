@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.money_path.world import Scene, World, eventually, tx
+from tradingtools.adapters import clock
 from tradingtools.v1 import common_pb2 as common
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -210,6 +211,54 @@ async def test_an_exit_that_fills_in_part_goes_on_in_slices(path: Scene) -> None
     assert sum(o["filled_size_micros"] for o in exits) == 19_600_000
     assert [o["ordinal"] for o in exits] == list(range(len(exits)))
     assert len(exits) >= 2
+
+
+async def test_a_trailing_stop_keeps_its_peak_over_a_kill_and_fires_below_it(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    trail = await path.add_trigger(
+        1, subscription, "TRAILING_STOP", "0.55", callback_micros=50_000
+    )  # 5 cents below the peak
+
+    def told() -> list[str]:
+        rows = path.world.sql(
+            "select detail from trigger_event where trigger_id = %s order by event_seq", trail
+        )
+        return [row["detail"] for row in rows]
+
+    async def peaked() -> bool:
+        return "peak 0.62, fires at 0.57" in told()
+
+    await path.set_book({"0.63": "1000"}, {"0.62": "1000"})
+    await eventually(peaked)
+    path.world.kill("guard")
+    await path.set_book({"0.63": "1000"}, {"0.58": "1000"})
+    path.world.start("guard")
+    await path.set_book({"0.63": "1000"}, {"0.57": "1000"})
+    await path.settled(2)
+
+    async def done() -> bool:
+        return path.trigger_status(trail) == "DONE"
+
+    await eventually(done)
+    (sold,) = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
+    assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_600_000)
+    assert told()[-1] == "sold 19.6 shares at 0.57, 0 from 0.57"
+    assert any("would fetch 0.57, fires at 0.57, peak 0.62" in text for text in told())
+
+
+async def test_a_time_stop_fires_on_a_quiet_book_at_its_instant(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    at_ms = clock.now_ms() + 500
+    timed = await path.add_trigger(1, subscription, "TIME_STOP", None, fire_at_ms=at_ms)
+    assert path.trigger_status(timed) == "ARMED"
+    await path.settled(2)
+    sold = path.orders()[1]
+    assert (sold["trigger_id"], sold["filled_size_micros"]) == (timed, 19_600_000)
+    assert sold["claimed_ns"] >= at_ms * 1_000_000
 
 
 async def test_a_halt_keeps_triggers_armed_and_its_end_judges_them_at_once(path: Scene) -> None:

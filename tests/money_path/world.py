@@ -333,22 +333,35 @@ class Scene:
         await self.world.announce(self.note_change("halt", f"{scope}:{subject}"))
 
     async def add_trigger(
-        self, number: int, subscription: str, kind: str, price: str, size: str | None = None
+        self,
+        number: int,
+        subscription: str,
+        kind: str,
+        price: str | None,
+        size: str | None = None,
+        **terms: object,
     ) -> str:
-        """Write a trigger as control does."""
+        """Write a trigger as control does; ``terms`` are further columns."""
         trigger = "trg_" + secrets.token_hex(16)
         held = self.world.sql(
             "select 1 from lot where follower_proxy = %s and asset_id = %s and origin = %s"
             " and shares_micros > 0",
             self.wallet(number), self.asset, subscription,
         )  # fmt: skip
-        self.world.sql(
-            "insert into trigger (id, follower_proxy, condition_id, asset_id, origin,"
-            " trigger_type, price_micros, size_micros, status)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            trigger, self.wallet(number), self.condition, self.asset, subscription, kind,
-            micros(price), None if size is None else micros(size), "ARMED" if held else "WAITING",
-        )  # fmt: skip
+        fields = {
+            "id": trigger,
+            "follower_proxy": self.wallet(number),
+            "condition_id": self.condition,
+            "asset_id": self.asset,
+            "origin": subscription,
+            "trigger_type": kind,
+            "price_micros": None if price is None else micros(price),
+            "size_micros": None if size is None else micros(size),
+            "status": "ARMED" if held else "WAITING",
+            **terms,
+        }
+        names, holes = ", ".join(fields), ", ".join(["%s"] * len(fields))
+        self.world.sql(f"insert into trigger ({names}) values ({holes})", *fields.values())
         await self.world.announce(self.note_change("trigger", trigger))
         return trigger
 

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/trigger_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x03\n\x07Trigger\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x03 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x04 \x01(\t\x12\x0c\n\x04side\x18\x05 \x01(\t\x12\x32\n\x0ctrigger_type\x18\x06 \x01(\x0e\x32\x1c.tradingtools.v1.TriggerType\x12\x15\n\rtrigger_price\x18\x07 \x01(\t\x12\x11\n\x04size\x18\x08 \x01(\tH\x00\x88\x01\x01\x12.\n\x06status\x18\t \x01(\x0e\x32\x1e.tradingtools.v1.TriggerStatus\x12\x17\n\x0fsubscription_id\x18\n \x01(\t\x12\x0f\n\x07version\x18\x0b \x01(\x03\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x0e \x01(\x05\x42\x07\n\x05_size\"\xad\x03\n\x14\x43reateTriggerRequest\x12*\n\x06wallet\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x30\n\x0c\x63ondition_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{64}$\x12+\n\x08\x61sset_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,77}$\x12\x1e\n\x04side\x18\x04 \x01(\tB\x10\xbaH\rr\x0b\x32\t^(sell)?$\x12>\n\x0ctrigger_type\x18\x05 \x01(\x0e\x32\x1c.tradingtools.v1.TriggerTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12-\n\rtrigger_price\x18\x06 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$\x12>\n\x04size\x18\x07 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x00\x88\x01\x01\x12\x32\n\x0fsubscription_id\x18\x08 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$B\x07\n\x05_size\":\n\x11GetTriggerRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\"~\n\x13ListTriggersRequest\x12*\n\x06wallet\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"[\n\x14ListTriggersResponse\x12*\n\x08triggers\x18\x01 \x03(\x0b\x32\x18.tradingtools.v1.Trigger\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf7\x01\n\x14UpdateTriggerRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\x12\x32\n\rtrigger_price\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$H\x00\x88\x01\x01\x12>\n\x04size\x18\x03 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x01\x88\x01\x01\x12\x1d\n\x07version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x02\x88\x01\x01\x42\x10\n\x0e_trigger_priceB\x07\n\x05_sizeB\n\n\x08_version\"=\n\x14\x44\x65leteTriggerRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\"\x7f\n\x19ListTriggerHistoryRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xd0\x01\n\x13TriggerHistoryEntry\x12\x33\n\x0b\x66rom_status\x18\x01 \x01(\x0e\x32\x1e.tradingtools.v1.TriggerStatus\x12\x31\n\tto_status\x18\x02 \x01(\x0e\x32\x1e.tradingtools.v1.TriggerStatus\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\"l\n\x1aListTriggerHistoryResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.tradingtools.v1.TriggerHistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*e\n\x0bTriggerType\x12\x1c\n\x18TRIGGER_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRIGGER_TYPE_TAKE_PROFIT\x10\x01\x12\x1a\n\x16TRIGGER_TYPE_STOP_LOSS\x10\x02*\xb3\x02\n\rTriggerStatus\x12\x1e\n\x1aTRIGGER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRIGGER_STATUS_WAITING\x10\x01\x12\x18\n\x14TRIGGER_STATUS_ARMED\x10\x02\x12\x1c\n\x18TRIGGER_STATUS_TRIGGERED\x10\x03\x12\x1a\n\x16TRIGGER_STATUS_CLOSING\x10\x04\x12 \n\x1cTRIGGER_STATUS_NEEDS_CONFIRM\x10\x05\x12\x17\n\x13TRIGGER_STATUS_DONE\x10\x06\x12\x1c\n\x18TRIGGER_STATUS_CANCELLED\x10\x07\x12\x1c\n\x18TRIGGER_STATUS_SUSPENDED\x10\x08\x12\x1b\n\x17TRIGGER_STATUS_RESOLVED\x10\t2\xb3\x05\n\x0eTriggerService\x12\x66\n\rCreateTrigger\x12%.tradingtools.v1.CreateTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/triggers:\x01*\x12\x62\n\nGetTrigger\x12\".tradingtools.v1.GetTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/triggers/{id}\x12n\n\x0cListTriggers\x12$.tradingtools.v1.ListTriggersRequest\x1a%.tradingtools.v1.ListTriggersResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/triggers\x12k\n\rUpdateTrigger\x12%.tradingtools.v1.UpdateTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x19\x82\xd3\xe4\x93\x02\x13\x32\x0e/triggers/{id}:\x01*\x12h\n\rDeleteTrigger\x12%.tradingtools.v1.DeleteTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x16\x82\xd3\xe4\x93\x02\x10*\x0e/triggers/{id}\x12\x8d\x01\n\x12ListTriggerHistory\x12*.tradingtools.v1.ListTriggerHistoryRequest\x1a+.tradingtools.v1.ListTriggerHistoryResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/triggers/{id}/historyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/trigger_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x04\n\x07Trigger\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x03 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x04 \x01(\t\x12\x0c\n\x04side\x18\x05 \x01(\t\x12\x32\n\x0ctrigger_type\x18\x06 \x01(\x0e\x32\x1c.tradingtools.v1.TriggerType\x12\x15\n\rtrigger_price\x18\x07 \x01(\t\x12\x11\n\x04size\x18\x08 \x01(\tH\x01\x88\x01\x01\x12.\n\x06status\x18\t \x01(\x0e\x32\x1e.tradingtools.v1.TriggerStatus\x12\x17\n\x0fsubscription_id\x18\n \x01(\t\x12\x0f\n\x07version\x18\x0b \x01(\x03\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x0e \x01(\x05\x12\x18\n\x0e\x63\x61llback_price\x18\x0f \x01(\tH\x00\x12\x1b\n\x11\x63\x61llback_fraction\x18\x10 \x01(\tH\x00\x12\x17\n\npeak_price\x18\x11 \x01(\tH\x02\x88\x01\x01\x12\x17\n\nfire_at_ms\x18\x12 \x01(\x03H\x03\x88\x01\x01\x42\n\n\x08\x63\x61llbackB\x07\n\x05_sizeB\r\n\x0b_peak_priceB\r\n\x0b_fire_at_ms\"\xdb\x04\n\x14\x43reateTriggerRequest\x12*\n\x06wallet\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x30\n\x0c\x63ondition_id\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{64}$\x12+\n\x08\x61sset_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,77}$\x12\x1e\n\x04side\x18\x04 \x01(\tB\x10\xbaH\rr\x0b\x32\t^(sell)?$\x12>\n\x0ctrigger_type\x18\x05 \x01(\x0e\x32\x1c.tradingtools.v1.TriggerTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x30\n\rtrigger_price\x18\x06 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^(0\\.[0-9]{1,6})?$\x12>\n\x04size\x18\x07 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x01\x88\x01\x01\x12\x32\n\x0fsubscription_id\x18\x08 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x30\n\x0e\x63\x61llback_price\x18\t \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$H\x00\x12\x33\n\x11\x63\x61llback_fraction\x18\n \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$H\x00\x12\'\n\nfire_at_ms\x18\x0b \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xb0\x8f\xe6\xb2w(\x01H\x02\x88\x01\x01\x42\n\n\x08\x63\x61llbackB\x07\n\x05_sizeB\r\n\x0b_fire_at_ms\":\n\x11GetTriggerRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\"~\n\x13ListTriggersRequest\x12*\n\x06wallet\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"[\n\x14ListTriggersResponse\x12*\n\x08triggers\x18\x01 \x03(\x0b\x32\x18.tradingtools.v1.Trigger\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x03\n\x14UpdateTriggerRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\x12\x32\n\rtrigger_price\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$H\x01\x88\x01\x01\x12>\n\x04size\x18\x03 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x02\x88\x01\x01\x12\x1d\n\x07version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x03\x88\x01\x01\x12\x30\n\x0e\x63\x61llback_price\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$H\x00\x12\x33\n\x11\x63\x61llback_fraction\x18\x06 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^0\\.[0-9]{1,6}$H\x00\x12\'\n\nfire_at_ms\x18\x07 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xb0\x8f\xe6\xb2w(\x01H\x04\x88\x01\x01\x42\n\n\x08\x63\x61llbackB\x10\n\x0e_trigger_priceB\x07\n\x05_sizeB\n\n\x08_versionB\r\n\x0b_fire_at_ms\"=\n\x14\x44\x65leteTriggerRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\"\x7f\n\x19ListTriggerHistoryRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^trg_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xd0\x01\n\x13TriggerHistoryEntry\x12\x33\n\x0b\x66rom_status\x18\x01 \x01(\x0e\x32\x1e.tradingtools.v1.TriggerStatus\x12\x31\n\tto_status\x18\x02 \x01(\x0e\x32\x1e.tradingtools.v1.TriggerStatus\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\"l\n\x1aListTriggerHistoryResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.tradingtools.v1.TriggerHistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xa1\x01\n\x0bTriggerType\x12\x1c\n\x18TRIGGER_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRIGGER_TYPE_TAKE_PROFIT\x10\x01\x12\x1a\n\x16TRIGGER_TYPE_STOP_LOSS\x10\x02\x12\x1e\n\x1aTRIGGER_TYPE_TRAILING_STOP\x10\x03\x12\x1a\n\x16TRIGGER_TYPE_TIME_STOP\x10\x04*\xb3\x02\n\rTriggerStatus\x12\x1e\n\x1aTRIGGER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRIGGER_STATUS_WAITING\x10\x01\x12\x18\n\x14TRIGGER_STATUS_ARMED\x10\x02\x12\x1c\n\x18TRIGGER_STATUS_TRIGGERED\x10\x03\x12\x1a\n\x16TRIGGER_STATUS_CLOSING\x10\x04\x12 \n\x1cTRIGGER_STATUS_NEEDS_CONFIRM\x10\x05\x12\x17\n\x13TRIGGER_STATUS_DONE\x10\x06\x12\x1c\n\x18TRIGGER_STATUS_CANCELLED\x10\x07\x12\x1c\n\x18TRIGGER_STATUS_SUSPENDED\x10\x08\x12\x1b\n\x17TRIGGER_STATUS_RESOLVED\x10\t2\xb3\x05\n\x0eTriggerService\x12\x66\n\rCreateTrigger\x12%.tradingtools.v1.CreateTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/triggers:\x01*\x12\x62\n\nGetTrigger\x12\".tradingtools.v1.GetTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/triggers/{id}\x12n\n\x0cListTriggers\x12$.tradingtools.v1.ListTriggersRequest\x1a%.tradingtools.v1.ListTriggersResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/triggers\x12k\n\rUpdateTrigger\x12%.tradingtools.v1.UpdateTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x19\x82\xd3\xe4\x93\x02\x13\x32\x0e/triggers/{id}:\x01*\x12h\n\rDeleteTrigger\x12%.tradingtools.v1.DeleteTriggerRequest\x1a\x18.tradingtools.v1.Trigger\"\x16\x82\xd3\xe4\x93\x02\x10*\x0e/triggers/{id}\x12\x8d\x01\n\x12ListTriggerHistory\x12*.tradingtools.v1.ListTriggerHistoryRequest\x1a+.tradingtools.v1.ListTriggerHistoryResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/triggers/{id}/historyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,11 +45,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger_type']._loaded_options = None
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger_type']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger_price']._loaded_options = None
-  _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger_price']._serialized_options = b'\272H\023r\0212\017^0\\.[0-9]{1,6}$'
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['trigger_price']._serialized_options = b'\272H\026r\0242\022^(0\\.[0-9]{1,6})?$'
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['size']._loaded_options = None
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['size']._serialized_options = b'\272H(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$'
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['subscription_id']._loaded_options = None
   _globals['_CREATETRIGGERREQUEST'].fields_by_name['subscription_id']._serialized_options = b'\272H\026r\0242\022^sub_[0-9a-f]{32}$'
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['callback_price']._loaded_options = None
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['callback_price']._serialized_options = b'\272H\023r\0212\017^0\\.[0-9]{1,6}$'
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['callback_fraction']._loaded_options = None
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['callback_fraction']._serialized_options = b'\272H\023r\0212\017^0\\.[0-9]{1,6}$'
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['fire_at_ms']._loaded_options = None
+  _globals['_CREATETRIGGERREQUEST'].fields_by_name['fire_at_ms']._serialized_options = b'\272H\013\"\t\030\200\260\217\346\262w(\001'
   _globals['_GETTRIGGERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETTRIGGERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\026r\0242\022^trg_[0-9a-f]{32}$'
   _globals['_LISTTRIGGERSREQUEST'].fields_by_name['wallet']._loaded_options = None
@@ -66,6 +72,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATETRIGGERREQUEST'].fields_by_name['size']._serialized_options = b'\272H(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$'
   _globals['_UPDATETRIGGERREQUEST'].fields_by_name['version']._loaded_options = None
   _globals['_UPDATETRIGGERREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_UPDATETRIGGERREQUEST'].fields_by_name['callback_price']._loaded_options = None
+  _globals['_UPDATETRIGGERREQUEST'].fields_by_name['callback_price']._serialized_options = b'\272H\023r\0212\017^0\\.[0-9]{1,6}$'
+  _globals['_UPDATETRIGGERREQUEST'].fields_by_name['callback_fraction']._loaded_options = None
+  _globals['_UPDATETRIGGERREQUEST'].fields_by_name['callback_fraction']._serialized_options = b'\272H\023r\0212\017^0\\.[0-9]{1,6}$'
+  _globals['_UPDATETRIGGERREQUEST'].fields_by_name['fire_at_ms']._loaded_options = None
+  _globals['_UPDATETRIGGERREQUEST'].fields_by_name['fire_at_ms']._serialized_options = b'\272H\013\"\t\030\200\260\217\346\262w(\001'
   _globals['_DELETETRIGGERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETETRIGGERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\026r\0242\022^trg_[0-9a-f]{32}$'
   _globals['_LISTTRIGGERHISTORYREQUEST'].fields_by_name['id']._loaded_options = None
@@ -86,30 +98,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRIGGERSERVICE'].methods_by_name['DeleteTrigger']._serialized_options = b'\202\323\344\223\002\020*\016/triggers/{id}'
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerHistory']._loaded_options = None
   _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggerHistory']._serialized_options = b'\202\323\344\223\002\030\022\026/triggers/{id}/history'
-  _globals['_TRIGGERTYPE']._serialized_start=2029
-  _globals['_TRIGGERTYPE']._serialized_end=2130
-  _globals['_TRIGGERSTATUS']._serialized_start=2133
-  _globals['_TRIGGERSTATUS']._serialized_end=2440
+  _globals['_TRIGGERTYPE']._serialized_start=2522
+  _globals['_TRIGGERTYPE']._serialized_end=2683
+  _globals['_TRIGGERSTATUS']._serialized_start=2686
+  _globals['_TRIGGERSTATUS']._serialized_end=2993
   _globals['_TRIGGER']._serialized_start=151
-  _globals['_TRIGGER']._serialized_end=551
-  _globals['_CREATETRIGGERREQUEST']._serialized_start=554
-  _globals['_CREATETRIGGERREQUEST']._serialized_end=983
-  _globals['_GETTRIGGERREQUEST']._serialized_start=985
-  _globals['_GETTRIGGERREQUEST']._serialized_end=1043
-  _globals['_LISTTRIGGERSREQUEST']._serialized_start=1045
-  _globals['_LISTTRIGGERSREQUEST']._serialized_end=1171
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=1173
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=1264
-  _globals['_UPDATETRIGGERREQUEST']._serialized_start=1267
-  _globals['_UPDATETRIGGERREQUEST']._serialized_end=1514
-  _globals['_DELETETRIGGERREQUEST']._serialized_start=1516
-  _globals['_DELETETRIGGERREQUEST']._serialized_end=1577
-  _globals['_LISTTRIGGERHISTORYREQUEST']._serialized_start=1579
-  _globals['_LISTTRIGGERHISTORYREQUEST']._serialized_end=1706
-  _globals['_TRIGGERHISTORYENTRY']._serialized_start=1709
-  _globals['_TRIGGERHISTORYENTRY']._serialized_end=1917
-  _globals['_LISTTRIGGERHISTORYRESPONSE']._serialized_start=1919
-  _globals['_LISTTRIGGERHISTORYRESPONSE']._serialized_end=2027
-  _globals['_TRIGGERSERVICE']._serialized_start=2443
-  _globals['_TRIGGERSERVICE']._serialized_end=3134
+  _globals['_TRIGGER']._serialized_end=698
+  _globals['_CREATETRIGGERREQUEST']._serialized_start=701
+  _globals['_CREATETRIGGERREQUEST']._serialized_end=1304
+  _globals['_GETTRIGGERREQUEST']._serialized_start=1306
+  _globals['_GETTRIGGERREQUEST']._serialized_end=1364
+  _globals['_LISTTRIGGERSREQUEST']._serialized_start=1366
+  _globals['_LISTTRIGGERSREQUEST']._serialized_end=1492
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=1494
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=1585
+  _globals['_UPDATETRIGGERREQUEST']._serialized_start=1588
+  _globals['_UPDATETRIGGERREQUEST']._serialized_end=2006
+  _globals['_DELETETRIGGERREQUEST']._serialized_start=2008
+  _globals['_DELETETRIGGERREQUEST']._serialized_end=2069
+  _globals['_LISTTRIGGERHISTORYREQUEST']._serialized_start=2071
+  _globals['_LISTTRIGGERHISTORYREQUEST']._serialized_end=2198
+  _globals['_TRIGGERHISTORYENTRY']._serialized_start=2201
+  _globals['_TRIGGERHISTORYENTRY']._serialized_end=2409
+  _globals['_LISTTRIGGERHISTORYRESPONSE']._serialized_start=2411
+  _globals['_LISTTRIGGERHISTORYRESPONSE']._serialized_end=2519
+  _globals['_TRIGGERSERVICE']._serialized_start=2996
+  _globals['_TRIGGERSERVICE']._serialized_end=3687
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,10 @@ class _TriggerTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerTy
     """At or above the trigger price."""
     TRIGGER_TYPE_STOP_LOSS: _TriggerType.ValueType  # 2
     """At or below the trigger price."""
+    TRIGGER_TYPE_TRAILING_STOP: _TriggerType.ValueType  # 3
+    """Active once the trigger price is reached; fires a callback below the best price since then."""
+    TRIGGER_TYPE_TIME_STOP: _TriggerType.ValueType  # 4
+    """From an instant on, at whatever price."""
 
 class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
     """What makes a trigger fire. The price is what the size would really fetch: the volume-weighted
@@ -42,6 +46,10 @@ TRIGGER_TYPE_TAKE_PROFIT: TriggerType.ValueType  # 1
 """At or above the trigger price."""
 TRIGGER_TYPE_STOP_LOSS: TriggerType.ValueType  # 2
 """At or below the trigger price."""
+TRIGGER_TYPE_TRAILING_STOP: TriggerType.ValueType  # 3
+"""Active once the trigger price is reached; fires a callback below the best price since then."""
+TRIGGER_TYPE_TIME_STOP: TriggerType.ValueType  # 4
+"""From an instant on, at whatever price."""
 Global___TriggerType: _TypeAlias = TriggerType  # noqa: Y015
 
 class _TriggerStatus:
@@ -110,6 +118,10 @@ class Trigger(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    CALLBACK_PRICE_FIELD_NUMBER: _builtins.int
+    CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
+    PEAK_PRICE_FIELD_NUMBER: _builtins.int
+    FIRE_AT_MS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     wallet: _builtins.str
     """The follower's wallet."""
@@ -119,7 +131,7 @@ class Trigger(_message.Message):
     """Always "sell"."""
     trigger_type: Global___TriggerType.ValueType
     trigger_price: _builtins.str
-    """USDC per share, decimal string between 0 and 1."""
+    """USDC per share, decimal string between 0 and 1; empty for a time stop."""
     size: _builtins.str
     """Shares to sell, decimal string; absent: whatever the lot holds."""
     status: Global___TriggerStatus.ValueType
@@ -128,6 +140,14 @@ class Trigger(_message.Message):
     version: _builtins.int
     generation: _builtins.int
     """The generation of its arm; an exit that was undone re-arms under a new one."""
+    callback_price: _builtins.str
+    """USDC per share, decimal string."""
+    callback_fraction: _builtins.str
+    """Of the peak, decimal string between 0 and 1."""
+    peak_price: _builtins.str
+    """The best price that a trailing stop has seen; absent: it is not active yet."""
+    fire_at_ms: _builtins.int
+    """When a time stop fires, milliseconds since 1970."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -149,14 +169,31 @@ class Trigger(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         generation: _builtins.int = ...,
+        callback_price: _builtins.str = ...,
+        callback_fraction: _builtins.str = ...,
+        peak_price: _builtins.str | None = ...,
+        fire_at_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "created_at", b"created_at", "size", b"size", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_peak_price", b"_peak_price", "_size", b"_size", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "created_at", b"created_at", "fire_at_ms", b"fire_at_ms", "peak_price", b"peak_price", "size", b"size", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "created_at", b"created_at", "generation", b"generation", "id", b"id", "side", b"side", "size", b"size", "status", b"status", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "updated_at", b"updated_at", "version", b"version", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_peak_price", b"_peak_price", "_size", b"_size", "asset_id", b"asset_id", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "created_at", b"created_at", "fire_at_ms", b"fire_at_ms", "generation", b"generation", "id", b"id", "peak_price", b"peak_price", "side", b"side", "size", b"size", "status", b"status", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "updated_at", b"updated_at", "version", b"version", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fire_at_ms: _TypeAlias = _typing.Literal["fire_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__fire_at_ms: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms"]  # noqa: Y015
+    _WhichOneofReturnType__peak_price: _TypeAlias = _typing.Literal["peak_price"]  # noqa: Y015
+    _WhichOneofArgType__peak_price: _TypeAlias = _typing.Literal["_peak_price", b"_peak_price"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    _WhichOneofReturnType_callback: _TypeAlias = _typing.Literal["callback_price", "callback_fraction"]  # noqa: Y015
+    _WhichOneofArgType_callback: _TypeAlias = _typing.Literal["callback", b"callback"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fire_at_ms) -> _WhichOneofReturnType__fire_at_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_price) -> _WhichOneofReturnType__peak_price | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_callback) -> _WhichOneofReturnType_callback | None: ...
 
 Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
 
@@ -172,6 +209,9 @@ class CreateTriggerRequest(_message.Message):
     TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    CALLBACK_PRICE_FIELD_NUMBER: _builtins.int
+    CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
+    FIRE_AT_MS_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     condition_id: _builtins.str
     asset_id: _builtins.str
@@ -179,8 +219,16 @@ class CreateTriggerRequest(_message.Message):
     """"sell"; absent means the same."""
     trigger_type: Global___TriggerType.ValueType
     trigger_price: _builtins.str
+    """Empty for a time stop."""
     size: _builtins.str
     subscription_id: _builtins.str
+    callback_price: _builtins.str
+    """USDC per share, less than the trigger price."""
+    callback_fraction: _builtins.str
+    fire_at_ms: _builtins.int
+    """Of a time stop, and only of it: milliseconds since 1970. One that has passed fires as soon as
+    there are shares.
+    """
     def __init__(
         self,
         *,
@@ -192,14 +240,26 @@ class CreateTriggerRequest(_message.Message):
         trigger_price: _builtins.str = ...,
         size: _builtins.str | None = ...,
         subscription_id: _builtins.str = ...,
+        callback_price: _builtins.str = ...,
+        callback_fraction: _builtins.str = ...,
+        fire_at_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "asset_id", b"asset_id", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "fire_at_ms", b"fire_at_ms", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fire_at_ms: _TypeAlias = _typing.Literal["fire_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__fire_at_ms: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    _WhichOneofReturnType_callback: _TypeAlias = _typing.Literal["callback_price", "callback_fraction"]  # noqa: Y015
+    _WhichOneofArgType_callback: _TypeAlias = _typing.Literal["callback", b"callback"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fire_at_ms) -> _WhichOneofReturnType__fire_at_ms | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_callback) -> _WhichOneofReturnType_callback | None: ...
 
 Global___CreateTriggerRequest: _TypeAlias = CreateTriggerRequest  # noqa: Y015
 
@@ -278,11 +338,17 @@ class UpdateTriggerRequest(_message.Message):
     TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CALLBACK_PRICE_FIELD_NUMBER: _builtins.int
+    CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
+    FIRE_AT_MS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     trigger_price: _builtins.str
     size: _builtins.str
     version: _builtins.int
     """Present: the change is refused (409) unless the trigger has this version."""
+    callback_price: _builtins.str
+    callback_fraction: _builtins.str
+    fire_at_ms: _builtins.int
     def __init__(
         self,
         *,
@@ -290,23 +356,34 @@ class UpdateTriggerRequest(_message.Message):
         trigger_price: _builtins.str | None = ...,
         size: _builtins.str | None = ...,
         version: _builtins.int | None = ...,
+        callback_price: _builtins.str = ...,
+        callback_fraction: _builtins.str = ...,
+        fire_at_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "_trigger_price", b"_trigger_price", "_version", b"_version", "size", b"size", "trigger_price", b"trigger_price", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_trigger_price", b"_trigger_price", "_version", b"_version", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size", "trigger_price", b"trigger_price", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "_trigger_price", b"_trigger_price", "_version", b"_version", "id", b"id", "size", b"size", "trigger_price", b"trigger_price", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_trigger_price", b"_trigger_price", "_version", b"_version", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "id", b"id", "size", b"size", "trigger_price", b"trigger_price", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fire_at_ms: _TypeAlias = _typing.Literal["fire_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__fire_at_ms: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
     _WhichOneofReturnType__trigger_price: _TypeAlias = _typing.Literal["trigger_price"]  # noqa: Y015
     _WhichOneofArgType__trigger_price: _TypeAlias = _typing.Literal["_trigger_price", b"_trigger_price"]  # noqa: Y015
     _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
     _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
+    _WhichOneofReturnType_callback: _TypeAlias = _typing.Literal["callback_price", "callback_fraction"]  # noqa: Y015
+    _WhichOneofArgType_callback: _TypeAlias = _typing.Literal["callback", b"callback"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fire_at_ms) -> _WhichOneofReturnType__fire_at_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trigger_price) -> _WhichOneofReturnType__trigger_price | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_callback) -> _WhichOneofReturnType_callback | None: ...
 
 Global___UpdateTriggerRequest: _TypeAlias = UpdateTriggerRequest  # noqa: Y015
 

@@ -42,7 +42,7 @@ class TriggerServiceStub:
     ListTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]
     """The triggers of a wallet, oldest first."""
     UpdateTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdateTriggerRequest, _trigger_service_pb2.Trigger]
-    """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+    """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
     be repeated: what changes nothing leaves the version.
     """
     DeleteTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.DeleteTriggerRequest, _trigger_service_pb2.Trigger]
@@ -66,7 +66,7 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     ListTriggers: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]  # type: ignore[assignment]
     """The triggers of a wallet, oldest first."""
     UpdateTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdateTriggerRequest, _trigger_service_pb2.Trigger]  # type: ignore[assignment]
-    """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+    """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
     be repeated: what changes nothing leaves the version.
     """
     DeleteTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.DeleteTriggerRequest, _trigger_service_pb2.Trigger]  # type: ignore[assignment]
@@ -111,7 +111,7 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.UpdateTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.Trigger, _abc.Awaitable[_trigger_service_pb2.Trigger]]:
-        """Change price or size. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
+        """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
         be repeated: what changes nothing leaves the version.
         """
 

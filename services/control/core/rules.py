@@ -14,6 +14,7 @@ from tradingtools.domain import ids, money
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.order import Follower
 from tradingtools.domain.subscription import SizingMode
+from tradingtools.domain.trigger_types import TriggerType
 
 MAX_RATIO_MICROS = 100 * money.MICROS
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
@@ -48,15 +49,26 @@ class NewSubscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerTerms:
+    """When a trigger fires and for how much; None: absent. Amounts in micros."""
+
+    price_micros: int | None = None
+    size_micros: int | None = None
+    """Shares; None: whatever the lot holds."""
+    callback_micros: int | None = None
+    callback_ppm: int | None = None
+    fire_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewTrigger:
-    """A trigger to be made. Price and size in micros; no size: whatever the lot holds."""
+    """A trigger to be made."""
 
     wallet: str
     condition_id: str
     asset_id: str
-    trigger_type: str
-    price_micros: int
-    size_micros: int | None
+    trigger_type: TriggerType
+    terms: TriggerTerms
     subscription_id: str
 
 
@@ -121,12 +133,25 @@ def new_subscription(
     )
 
 
-def trigger_price(text: str) -> int:
-    """A price between 0 and 1, both excluded, in micros."""
-    micros = amount(text, "triggerPrice")
-    if not 0 < micros < money.MICROS:
-        raise refuse("triggerPrice", "more than 0 and less than 1")
+def within_one(text: str | None, field: str) -> int | None:
+    """A price or fraction between 0 and 1, both excluded, in micros; absent stays absent."""
+    micros = optional_amount(text, field)
+    if micros is not None and not 0 < micros < money.MICROS:
+        raise refuse(field, "more than 0 and less than 1")
     return micros
+
+
+def check_terms(kind: TriggerType, terms: TriggerTerms) -> None:
+    """Check that a trigger has what its kind needs and nothing else. Raises InvalidField."""
+    timed, trailing = kind is TriggerType.TIME_STOP, kind is TriggerType.TRAILING_STOP
+    if timed is (terms.price_micros is not None):
+        raise refuse("triggerPrice", "none for a time stop" if timed else "a price")
+    if timed is (terms.fire_at_ms is None):
+        raise refuse("fireAtMs", "an instant for a time stop, and for no other type")
+    if trailing is (terms.callback_micros is None and terms.callback_ppm is None):
+        raise refuse("callback", "one for a trailing stop, and for no other type")
+    if (terms.callback_micros or 0) >= (terms.price_micros or money.MICROS):
+        raise refuse("callbackPrice", "less than triggerPrice")
 
 
 def trigger_size(text: str | None) -> int | None:

@@ -14,55 +14,22 @@ from services.guard.core.trigger import (
     Exit,
     Judgement,
     Trigger,
-    TriggerType,
-    judge,
     size_exit,
 )
-from tradingtools.domain.book import Book, BookStatus, Level, Market
+from services.guard.core.trigger import judge as judge_at
+from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
+from tradingtools.domain.book import Book, BookStatus, Level
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
 
 STEP = 10_000
+BY_PRICE = (TriggerType.STOP_LOSS, TriggerType.TAKE_PROFIT)
 
 
-def book_of(
-    bids: tuple[Level, ...],
-    *,
-    tick: int = 10_000,
-    minimum: int = 5_000_000,
-    status: BookStatus = BookStatus.FRESH,
-    payout: int | None = None,
-) -> Book:
-    market = Market(
-        asset_id="1",
-        condition_id="0x" + "c" * 64,
-        tick_micros=tick,
-        min_size_micros=minimum,
-        fee_rate_micros=0,
-        closed=payout is not None,
-        payout_micros=payout,
-    )
-    return Book(market=market, status=status, bids=bids, asks=(), book_ms=0)
-
-
-def trigger_of(
-    kind: TriggerType = TriggerType.STOP_LOSS,
-    price: int = 500_000,
-    size: int | None = None,
-    status: TriggerStatus = TriggerStatus.ARMED,
-) -> Trigger:
-    return Trigger(
-        id="t",
-        follower_proxy="0x" + "d" * 40,
-        asset_id="1",
-        origin="s",
-        type=kind,
-        price_micros=price,
-        size_micros=size,
-        status=status,
-        version=1,
-    )
+def judge(trigger: Trigger, lot_micros: int, book: Book) -> Judgement:
+    return judge_at(trigger, lot_micros, book, NOW_MS)
 
 
 ticks = st.sampled_from([1_000, 10_000, 100_000])
@@ -90,7 +57,7 @@ def fetched(bids: tuple[Level, ...], size: int) -> Fraction | None:
     return Fraction(money, sold) if sold else None
 
 
-@given(books(), st.sampled_from(TriggerType), st.integers(1, MICROS), st.none() | amounts, amounts)
+@given(books(), st.sampled_from(BY_PRICE), st.integers(1, MICROS), st.none() | amounts, amounts)
 def test_an_armed_trigger_against_a_plain_reference(
     book: Book, kind: TriggerType, price: int, size: int | None, lot: int
 ) -> None:
@@ -108,7 +75,7 @@ def test_a_bid_of_exactly_the_price_fires_both_kinds(book: Book, lot: int) -> No
     # Whatever the lot's size: rounding must not move the price.
     price = book.bids[0][0]
     one_level = replace(book, bids=((price, lot),))
-    for kind in TriggerType:
+    for kind in BY_PRICE:
         assert judge(trigger_of(kind, price), lot, one_level) is Judgement.FIRE
 
 
@@ -130,8 +97,8 @@ def test_depth_decides_not_the_best_bid() -> None:
     assert judge(replace(profit, size_micros=1_000_000), 10_000_000, thin) is Judgement.FIRE
 
 
-def test_a_stop_loss_is_judged_before_a_take_profit() -> None:
-    assert next(iter(TriggerType)) is TriggerType.STOP_LOSS
+def test_what_stops_losses_is_judged_before_a_take_profit() -> None:
+    assert list(TriggerType)[:3] == ["STOP_LOSS", "TRAILING_STOP", "TAKE_PROFIT"]
 
 
 @pytest.mark.parametrize("status", [s for s in BookStatus if s is not BookStatus.FRESH])

@@ -1,0 +1,46 @@
+"""What a trigger's history tells, in words for a person. Pure.
+
+Comes after a decision of `trigger`; the worker stores it with the change it belongs to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.guard.core.trigger import Trigger, fire_price, sale_of
+from tradingtools.domain.book import Book
+from tradingtools.domain.money import MICROS, to_text
+
+_LEVELS = 5
+
+
+def fired(trigger: Trigger, lot_micros: int, book: Book) -> str:
+    """What it saw when it fired: what its size would fetch, its price, and the bids."""
+    sale = sale_of(trigger, lot_micros, book)
+    if sale is None:
+        return "no bid"
+    fetch = f"{to_text(sale.size_micros)} shares would fetch {to_text(sale.average_micros)}"
+    bids = ", ".join(f"{to_text(size)} at {to_text(p)}" for p, size in book.bids[:_LEVELS])
+    return f"{fetch}{_against(trigger)}; bids {bids}"
+
+
+def ratcheted(trigger: Trigger, peak_micros: int) -> str:
+    """A trailing stop's new peak, and where it fires now."""
+    stop = fire_price(replace(trigger, peak_micros=peak_micros))
+    return f"peak {to_text(peak_micros)}, fires at {to_text(stop or 0)}"
+
+
+def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:
+    """What was sold in the end, at which average, and how far that is from the trigger's price."""
+    if size_micros == 0:
+        return "sold 0 shares"
+    average = notional_micros * MICROS // size_micros
+    text = f"sold {to_text(size_micros)} shares at {to_text(average)}"
+    price = fire_price(trigger)
+    return text if price is None else f"{text}, {to_text(average - price)} from {to_text(price)}"
+
+
+def _against(trigger: Trigger) -> str:
+    price = fire_price(trigger)
+    peak = "" if trigger.peak_micros is None else f", peak {to_text(trigger.peak_micros)}"
+    return peak if price is None else f", fires at {to_text(price)}{peak}"
