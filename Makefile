@@ -61,11 +61,12 @@ types: $(READY) ## Types (mypy --strict)
 imports: $(READY) ## Who may import whom (.importlinter)
 	@$(BIN)/lint-imports
 
-proto: $(READY) ## Generate tradingtools/v1 from protos/
+proto: $(READY) ## Generate tradingtools/v1 and docs/openapi.json from protos/
 	@$(PROTOC) --python_out=. --mypy_out=quiet:. $(PROTOS)
 	@$(PROTOC) --grpc_python_out=. --mypy_grpc_out=quiet:. $(SERVICES)
+	@$(BIN)/python -m tools.openapi
 
-proto-check: $(READY) ## Protos: lint, format, breaking changes, and that the generated code is theirs
+proto-check: $(READY) ## Protos: lint, format, breaking changes, and that what is generated is theirs
 	@$(BIN)/buf lint
 	@$(BIN)/buf format -d --exit-code protos
 	@base=$$(git merge-base HEAD main 2>/dev/null || true); \
@@ -84,6 +85,7 @@ proto-check: $(READY) ## Protos: lint, format, breaking changes, and that the ge
 	for file in tradingtools/v1/*_pb2*; do \
 		test -e "$$new/$$file" || { echo "$$file belongs to no proto; remove it" >&2; exit 1; }; \
 	done
+	@$(BIN)/python -m tools.openapi --check
 
 fmt: $(READY) ## Format code and protos
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from pathlib import Path
 
 import grpc
 import redis.asyncio as redis
@@ -14,7 +15,7 @@ from redis.backoff import NoBackoff
 
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import TokenError, parse_tokens
-from services.control.edge import SealInterceptor
+from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.gateway import Gateway
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
@@ -35,6 +36,7 @@ from tradingtools.v1 import (
 
 OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
 _REDIS_SECONDS = 1.0
+_OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -48,6 +50,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tokens = parse_tokens(settings.tokens)
     except TokenError as error:
         raise Startup(f"TT_CONTROL_TOKENS: {error}") from None
+    openapi = _openapi()
     key = _identity_key(settings)
     gateway = Gateway(public_routes(), tokens, key)
     async with (
@@ -69,7 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(
-                ControlServicer(store, Subscriptions(store)), server
+                ControlServicer(store, Subscriptions(store), openapi), server
             )
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
                 TriggerServicer(Triggers(store)), server
@@ -87,7 +90,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 [service.full_name for service in PUBLIC_SERVICES],
                 register_edge,
                 operators=False,
-                interceptors=[SealInterceptor(key)],
+                interceptors=[SealInterceptor(key), EtagInterceptor()],
             ) as edge,
             serving(settings.internal_listen, [OPERATOR_SERVICE], register_internal) as internal,
         ):
@@ -100,6 +103,13 @@ def _require_urls(settings: Settings) -> None:
     for name in ("database_url", "redis_url"):
         if not getattr(settings.shared, name):
             raise Startup(f"TT_{name.upper()}: required and not set")
+
+
+def _openapi() -> bytes:
+    try:
+        return _OPENAPI.read_bytes()
+    except OSError as error:
+        raise Startup(f"{_OPENAPI}: {error.strerror}") from None
 
 
 def _identity_key(settings: Settings) -> bytes:

@@ -27,7 +27,7 @@ PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
 )
 
 _VERBS = ("get", "post", "patch", "delete")
-_SEGMENT = re.compile(r"[a-z]+|\{[a-z]+\}")
+_SEGMENT = re.compile(r"[a-z]+([.-][a-z]+)*|\{[a-z]+\}")
 _KINDS = {
     FieldDescriptor.TYPE_STRING: Kind.STRING,
     FieldDescriptor.TYPE_BOOL: Kind.BOOL,
@@ -36,6 +36,7 @@ _KINDS = {
     FieldDescriptor.TYPE_ENUM: Kind.ENUM,
     FieldDescriptor.TYPE_MESSAGE: Kind.MESSAGE,
 }
+_WELL_KNOWN = {"google.protobuf.Timestamp": Kind.TIMESTAMP}
 
 
 class ContractError(Exception):
@@ -68,6 +69,19 @@ def _route(method: MethodDescriptor) -> Route:
     )
 
 
+def creates(method: MethodDescriptor) -> bool:
+    """Whether it makes a resource: answered with 201, repeatable under an Idempotency-Key."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    return bool(rule.post) and method.name.startswith("Create")
+
+
+def versioned(method: MethodDescriptor) -> bool:
+    """Whether it changes a resource that has a version, and so has to respect If-Match."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    changes = not rule.get and not creates(method)
+    return changes and "version" in method.output_type.fields_by_name
+
+
 def shape_of(message: Descriptor) -> Shape:
     """The fields of a request message by JSON name, nested ones included."""
     return Shape({field.json_name: _field(field) for field in message.fields})
@@ -75,12 +89,30 @@ def shape_of(message: Descriptor) -> Shape:
 
 def _field(field: FieldDescriptor) -> Field:
     kind = _KINDS.get(field.type)
-    if kind is None or field.is_repeated:
+    if field.message_type is not None and field.message_type.full_name in _WELL_KNOWN:
+        return Field(
+            kind=_WELL_KNOWN[field.message_type.full_name],
+            choice=_choice(field),
+            many=field.is_repeated,
+        )
+    if kind is None or _is_foreign(field.message_type):
         raise ContractError(f"{field.full_name}: a kind of field that is not known")
     return Field(
         kind=kind,
         names=frozenset(field.enum_type.values_by_name) if field.enum_type else frozenset(),
         shape=shape_of(field.message_type) if field.message_type else None,
-        # An optional field is alone in a group of its own, which never comes into play.
-        choice=field.containing_oneof.name if field.containing_oneof else "",
+        choice=_choice(field),
+        many=field.is_repeated,
+    )
+
+
+def _choice(field: FieldDescriptor) -> str:
+    # An optional field is alone in a group of its own, which never comes into play.
+    return field.containing_oneof.name if field.containing_oneof else ""
+
+
+def _is_foreign(message: Descriptor | None) -> bool:
+    """Maps, and messages that JSON spells otherwise than as an object of their fields."""
+    return message is not None and (
+        message.GetOptions().map_entry or message.full_name.startswith("google.")
     )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from services.control.core.identity import HEADER, unseal
@@ -41,6 +42,42 @@ class SealInterceptor(grpc.aio.ServerInterceptor):
         if len(seals) == 1 and unseal(self._key, seals[0], method) is not None:
             return await continuation(handler_call_details)
         return grpc.unary_unary_rpc_method_handler(_refuse)
+
+
+class EtagInterceptor(grpc.aio.ServerInterceptor):
+    """Says an answer's version in a header, for If-Match.
+
+    One place for every RPC whose answer has a version; the edge makes HTTP headers of metadata.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the unary handlers; the edge port has no others of ours."""
+        handler = await continuation(handler_call_details)
+        ours = handler_call_details.method.startswith("/tradingtools.")
+        if handler is None or handler.unary_unary is None or not ours:
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            _with_etag(handler.unary_unary),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _with_etag(inner: Any) -> Any:
+    async def call(request: Any, context: Context) -> Any:
+        response = await inner(request, context)
+        if isinstance(response, Message) and "version" in response.DESCRIPTOR.fields_by_name:
+            etag = f'"{response.version}"'  # type: ignore[attr-defined]
+            await context.send_initial_metadata((("etag", etag),))
+        return response
+
+    return call
 
 
 async def _refuse(_request: bytes, context: Context) -> bytes:

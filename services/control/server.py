@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 
 from services.control import codec
@@ -29,17 +30,36 @@ def request_id(context: Context, method: str, request: Message) -> RequestId | N
     )
 
 
+def expected_version(context: Context, request: Message) -> int | None:
+    """The version that a change is meant for: If-Match, or the request's own field; None: any.
+
+    Raises:
+        InvalidField: If-Match is not one quoted version, or says another than the request.
+    """
+    known = "version" in request.DESCRIPTOR.fields_by_name and request.HasField("version")
+    given = int(request.version) if known else None  # type: ignore[attr-defined]
+    header = header_of(context, "if-match")
+    if header is None:
+        return given
+    version = rules.if_match(header)
+    if given not in (None, version):
+        raise rules.refuse("version", "the version that If-Match names")
+    return version
+
+
 class ControlServicer(pb_grpc.ControlServiceServicer):
     """Subscriptions and what became of them.
 
     Args:
         store: both stores' signs of life.
         subscriptions: where they are kept.
+        openapi: the description of REST, JSON.
     """
 
-    def __init__(self, store: Store, subscriptions: Subscriptions) -> None:
+    def __init__(self, store: Store, subscriptions: Subscriptions, openapi: bytes) -> None:
         self._store = store
         self._subscriptions = subscriptions
+        self._openapi = openapi
 
     async def CreateSubscription(
         self, request: pb.CreateSubscriptionRequest, context: Context
@@ -89,7 +109,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
             request.id,
             sizing=sizing,
             limits=limits,
-            version=request.version if request.HasField("version") else None,
+            version=expected_version(context, request),
         )
         return codec.subscription(row)
 
@@ -97,24 +117,32 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.PauseSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """Stop entries."""
-        return await self._set_state(request.id, SubscriptionState.PAUSED, context)
+        return await self._set_state(request, SubscriptionState.PAUSED, context)
 
     async def ResumeSubscription(
         self, request: pb.ResumeSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """Allow entries again."""
-        return await self._set_state(request.id, SubscriptionState.ACTIVE, context)
+        return await self._set_state(request, SubscriptionState.ACTIVE, context)
 
     async def DeleteSubscription(
         self, request: pb.DeleteSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """Stop entries for good."""
-        return await self._set_state(request.id, SubscriptionState.DELETED, context)
+        return await self._set_state(request, SubscriptionState.DELETED, context)
 
     async def _set_state(
-        self, identifier: str, state: SubscriptionState, context: Context
+        self,
+        request: pb.PauseSubscriptionRequest
+        | pb.ResumeSubscriptionRequest
+        | pb.DeleteSubscriptionRequest,
+        state: SubscriptionState,
+        context: Context,
     ) -> pb.Subscription:
-        row = await self._subscriptions.set_state(caller_of(context), identifier, state)
+        version = expected_version(context, request)
+        row = await self._subscriptions.set_state(
+            caller_of(context), request.id, state, version=version
+        )
         return codec.subscription(row)
 
     async def ListSubscriptionFills(
@@ -163,3 +191,9 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         """Both stores answer."""
         await self._store.check()
         return pb.Readiness(status="ready")
+
+    async def GetOpenApi(
+        self, request: pb.GetOpenApiRequest, context: Context
+    ) -> httpbody_pb2.HttpBody:
+        """What REST looks like."""
+        return httpbody_pb2.HttpBody(content_type="application/json", data=self._openapi)

@@ -24,6 +24,12 @@ def not_found(identifier: str) -> NotFound:
     return NotFound(f"no subscription {identifier}", kind=KIND, id=identifier)
 
 
+def refuse_other_version(kind: str, row: Row, version: int | None) -> None:
+    """Refuse a change that is meant for another state than the row's; raises Conflict."""
+    if version is not None and version != row["version"]:
+        raise Conflict(f"the {kind} has version {row['version']}", kind=kind, id=row["id"])
+
+
 class Subscriptions:
     """The subscriptions in a store."""
 
@@ -72,11 +78,8 @@ class Subscriptions:
         """
         async with self._store.change(caller, SOURCE) as change:
             row = await _locked(change, identifier)
+            refuse_other_version(KIND, row, version)
             _refuse_deleted(row)
-            if version is not None and version != row["version"]:
-                raise Conflict(
-                    f"the subscription has version {row['version']}", kind=KIND, id=identifier
-                )
             wanted = _changeable(row)
             if sizing is not None:
                 wanted |= {"sizing_mode": sizing.mode.value, "sizing_micros": sizing.micros}
@@ -84,15 +87,19 @@ class Subscriptions:
                 wanted |= asdict(limits)
             return await _apply(change, "update", row, wanted)
 
-    async def set_state(self, caller: Caller, identifier: str, state: SubscriptionState) -> Row:
+    async def set_state(
+        self, caller: Caller, identifier: str, state: SubscriptionState, *, version: int | None
+    ) -> Row:
         """Pause, resume or delete; repeating changes nothing.
 
         Raises:
             NotFound: it is not there.
+            Conflict: ``version`` is given and not the present one.
             WrongState: it is deleted, and this would bring it back.
         """
         async with self._store.change(caller, SOURCE) as change:
             row = await _locked(change, identifier)
+            refuse_other_version(KIND, row, version)
             if state is not SubscriptionState.DELETED:
                 _refuse_deleted(row)
             wanted = _changeable(row) | {"state": state.value}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from services.control import codec
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of
-from services.control.server import request_id
+from services.control.server import expected_version, request_id
 from services.control.triggers import Triggers
 from tradingtools.domain import ids
 from tradingtools.v1 import trigger_service_pb2 as pb
@@ -58,14 +58,17 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
             raise rules.refuse(
                 "body", "one of triggerPrice, size, callbackPrice, callbackFraction, fireAtMs"
             )
-        version = request.version if request.HasField("version") else None
+        version = expected_version(context, request)
         return codec.trigger_message(
             await self._triggers.update(caller_of(context), request.id, terms, version)
         )
 
     async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, context: Context) -> pb.Trigger:
         """Cancel it."""
-        return codec.trigger_message(await self._triggers.delete(caller_of(context), request.id))
+        version = expected_version(context, request)
+        return codec.trigger_message(
+            await self._triggers.delete(caller_of(context), request.id, version=version)
+        )
 
     async def ListTriggerHistory(
         self, request: pb.ListTriggerHistoryRequest, context: Context

@@ -14,8 +14,8 @@ from services.control.core.paging import Key
 from services.control.core.rules import NewTrigger, TriggerTerms, check_terms, refuse
 from services.control.core.tokens import Caller
 from services.control.store import Change, RequestId, Row, Store, queries
-from services.control.subscriptions import SOURCE, not_found
-from tradingtools.domain.errors import Conflict, NotFound, WrongState
+from services.control.subscriptions import SOURCE, not_found, refuse_other_version
+from tradingtools.domain.errors import NotFound, WrongState
 from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
@@ -74,11 +74,8 @@ class Triggers:
         """
         async with self._store.change(caller, SOURCE) as change:
             row = await _locked(change, identifier)
+            refuse_other_version(KIND, row, version)
             _refuse_fired(row)
-            if version is not None and version != row["version"]:
-                raise Conflict(
-                    f"the trigger has version {row['version']}", kind=KIND, id=identifier
-                )
             present = _terms(row)
             terms = _merged(present, wanted)
             check_terms(TriggerType(row["trigger_type"]), terms)
@@ -87,14 +84,16 @@ class Triggers:
             await change.rows(_SQL["update"], id=identifier, **asdict(terms))
             return await _record(change, "update", identifier, before=row, detail="changed")
 
-    async def delete(self, caller: Caller, identifier: str) -> Row:
+    async def delete(self, caller: Caller, identifier: str, *, version: int | None) -> Row:
         """Cancel it; a cancelled one is returned as it is.
 
         Raises:
             NotFound, WrongState: it is not there, or has fired or ended otherwise.
+            Conflict: ``version`` is given and not the present one.
         """
         async with self._store.change(caller, SOURCE) as change:
             row = await _locked(change, identifier)
+            refuse_other_version(KIND, row, version)
             if row["status"] == TriggerStatus.CANCELLED:
                 return row
             _refuse_fired(row)

@@ -175,3 +175,33 @@ def test_a_page_token_comes_back_exactly(at: datetime, rest: list[str]) -> None:
 def test_a_made_up_page_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidField):
         paging.decode("list", token, 1)
+
+
+LISTS = Shape(
+    {
+        "names": Field(kind=Kind.STRING, many=True),
+        "rungs": Field(kind=Kind.MESSAGE, many=True, shape=Shape({"on": Field(kind=Kind.BOOL)})),
+        "since": Field(kind=Kind.TIMESTAMP),
+    }
+)
+
+
+@pytest.mark.parametrize("body", [
+    {"names": []}, {"names": ["a", "b"]}, {"rungs": [{"on": True}, {}]},
+    {"since": "2026-01-31T12:00:00Z"}, {"since": "2026-01-31T12:00:00.123456+02:00"},
+])  # fmt: skip
+def test_lists_and_instants_that_fit(body: object) -> None:
+    check_body(LISTS, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(("body", "field"), [
+    ({"names": "a"}, "names"), ({"names": {"a": "b"}}, "names"), ({"names": None}, "names"),
+    ({"names": ["a", 1]}, "names[1]"), ({"names": [["a"]]}, "names[0]"),
+    ({"rungs": [{}, {"on": 1}]}, "rungs[1].on"), ({"rungs": [{"off": True}]}, "rungs[0].off"),
+    ({"rungs": {"on": True}}, "rungs"), ({"since": 5}, "since"), ({"since": "2026-01-31"}, "since"),
+    ({"since": {"seconds": 5}}, "since"),
+])  # fmt: skip
+def test_lists_and_instants_that_do_not_fit_are_named(body: object, field: str) -> None:
+    with pytest.raises(TradingError) as refused:
+        check_body(LISTS, json.dumps(body).encode())
+    assert refused.value.metadata["field"] == field

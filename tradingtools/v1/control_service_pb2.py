@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tradingtools.v1 import common_pb2 as tradingtools_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/control_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctradingtools/v1/common.proto\"J\n\x0b\x46ixedSizing\x12;\n\x06\x61mount\x18\x01 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$\"I\n\x0bRatioSizing\x12:\n\x05ratio\x18\x01 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,2})(\\.[0-9]{1,6})?$\"u\n\x06Sizing\x12-\n\x05\x66ixed\x18\x01 \x01(\x0b\x32\x1c.tradingtools.v1.FixedSizingH\x00\x12-\n\x05ratio\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.RatioSizingH\x00\x42\r\n\x04mode\x12\x05\xbaH\x02\x08\x01\"\xbd\x02\n\x06Limits\x12G\n\rmax_per_trade\x18\x01 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x00\x88\x01\x01\x12H\n\x0emax_per_market\x18\x02 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x01\x88\x01\x01\x12\x34\n\x0cmax_slippage\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^0(\\.[0-9]{1,6})?$H\x02\x88\x01\x01\x12%\n\nmax_age_ms\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xdd\xdb\x01(dH\x03\x88\x01\x01\x42\x10\n\x0e_max_per_tradeB\x11\n\x0f_max_per_marketB\x0f\n\r_max_slippageB\r\n\x0b_max_age_ms\"\xed\x01\n\x16SubscriptionStatistics\x12\x15\n\rleader_trades\x18\x01 \x01(\x03\x12\x0e\n\x06\x63opied\x18\x02 \x01(\x03\x12\x0f\n\x07skipped\x18\x03 \x01(\x03\x12\x18\n\x10orders_confirmed\x18\x04 \x01(\x03\x12\x15\n\rorders_failed\x18\x05 \x01(\x03\x12\x19\n\x11orders_unresolved\x18\x06 \x01(\x03\x12\x0e\n\x06\x62ought\x18\x07 \x01(\t\x12\x0c\n\x04sold\x18\x08 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\t \x01(\t\x12\x10\n\x08realised\x18\n \x01(\t\x12\x11\n\topen_cost\x18\x0b \x01(\t\"\x92\x03\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x08\x66ollower\x18\x02 \x01(\x0b\x32!.tradingtools.v1.FollowerIdentity\x12\x0e\n\x06leader\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".tradingtools.v1.SubscriptionState\x12\'\n\x06sizing\x18\x05 \x01(\x0b\x32\x17.tradingtools.v1.Sizing\x12\'\n\x06limits\x18\x06 \x01(\x0b\x32\x17.tradingtools.v1.Limits\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\nstatistics\x18\n \x01(\x0b\x32\'.tradingtools.v1.SubscriptionStatistics\"\xde\x01\n\x19\x43reateSubscriptionRequest\x12;\n\x08\x66ollower\x18\x01 \x01(\x0b\x32!.tradingtools.v1.FollowerIdentityB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x06leader\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12/\n\x06sizing\x18\x03 \x01(\x0b\x32\x17.tradingtools.v1.SizingB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x06limits\x18\x04 \x01(\x0b\x32\x17.tradingtools.v1.Limits\"?\n\x16GetSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"\x8b\x01\n\x18ListSubscriptionsRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"j\n\x19ListSubscriptionsResponse\x12\x34\n\rsubscriptions\x18\x01 \x03(\x0b\x32\x1d.tradingtools.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x19UpdateSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\'\n\x06sizing\x18\x02 \x01(\x0b\x32\x17.tradingtools.v1.Sizing\x12\'\n\x06limits\x18\x03 \x01(\x0b\x32\x17.tradingtools.v1.Limits\x12\x1d\n\x07version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x88\x01\x01\x42\n\n\x08_version\"A\n\x18PauseSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"B\n\x19ResumeSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"B\n\x19\x44\x65leteSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"\x98\x02\n\x04\x46ill\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x03 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x04 \x01(\t\x12#\n\x04side\x18\x05 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x0c\n\x04size\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08notional\x18\x08 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\t \x01(\t\x12\r\n\x05\x66inal\x18\n \x01(\x08\x12-\n\tfilled_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tleader_tx\x18\x0c \x01(\t\x12\x12\n\ntrigger_id\x18\r \x01(\t\"\x82\x01\n\x1cListSubscriptionFillsRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"^\n\x1dListSubscriptionFillsResponse\x12$\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x15.tradingtools.v1.Fill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x02\n\x08\x44\x65\x63ision\x12\x11\n\tleader_tx\x18\x01 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x02 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x03 \x01(\t\x12#\n\x04side\x18\x04 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bleader_size\x18\x05 \x01(\t\x12\x17\n\x0fleader_notional\x18\x06 \x01(\t\x12\x0e\n\x06\x63opied\x18\x07 \x01(\x08\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12\x11\n\torder_ids\x18\n \x03(\t\x12.\n\ndecided_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xad\x01\n ListSubscriptionDecisionsRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12%\n\x06reason\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[A-Z_]{0,64}$\"j\n!ListSubscriptionDecisionsResponse\x12,\n\tdecisions\x18\x01 \x03(\x0b\x32\x19.tradingtools.v1.Decision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x12\n\x10GetHealthRequest\"\x18\n\x06Health\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x15\n\x13GetReadinessRequest\"\x1b\n\tReadiness\x12\x0e\n\x06status\x18\x01 \x01(\t*\x95\x01\n\x11SubscriptionState\x12\"\n\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBSCRIPTION_STATE_ACTIVE\x10\x01\x12\x1d\n\x19SUBSCRIPTION_STATE_PAUSED\x10\x02\x12\x1e\n\x1aSUBSCRIPTION_STATE_DELETED\x10\x03\x32\x95\x0b\n\x0e\x43ontrolService\x12z\n\x12\x43reateSubscription\x12*.tradingtools.v1.CreateSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/subscriptions:\x01*\x12v\n\x0fGetSubscription\x12\'.tradingtools.v1.GetSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/subscriptions/{id}\x12\x82\x01\n\x11ListSubscriptions\x12).tradingtools.v1.ListSubscriptionsRequest\x1a*.tradingtools.v1.ListSubscriptionsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/subscriptions\x12\x7f\n\x12UpdateSubscription\x12*.tradingtools.v1.UpdateSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x13/subscriptions/{id}:\x01*\x12\x80\x01\n\x11PauseSubscription\x12).tradingtools.v1.PauseSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"!\x82\xd3\xe4\x93\x02\x1b\"\x19/subscriptions/{id}/pause\x12\x83\x01\n\x12ResumeSubscription\x12*.tradingtools.v1.ResumeSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\"\x82\xd3\xe4\x93\x02\x1c\"\x1a/subscriptions/{id}/resume\x12|\n\x12\x44\x65leteSubscription\x12*.tradingtools.v1.DeleteSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/subscriptions/{id}\x12\x99\x01\n\x15ListSubscriptionFills\x12-.tradingtools.v1.ListSubscriptionFillsRequest\x1a..tradingtools.v1.ListSubscriptionFillsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/subscriptions/{id}/fills\x12\xa9\x01\n\x19ListSubscriptionDecisions\x12\x31.tradingtools.v1.ListSubscriptionDecisionsRequest\x1a\x32.tradingtools.v1.ListSubscriptionDecisionsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/subscriptions/{id}/decisions\x12X\n\tGetHealth\x12!.tradingtools.v1.GetHealthRequest\x1a\x17.tradingtools.v1.Health\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12`\n\x0cGetReadiness\x12$.tradingtools.v1.GetReadinessRequest\x1a\x1a.tradingtools.v1.Readiness\"\x0e\x82\xd3\xe4\x93\x02\x08\x12\x06/readyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/control_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctradingtools/v1/common.proto\"J\n\x0b\x46ixedSizing\x12;\n\x06\x61mount\x18\x01 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$\"I\n\x0bRatioSizing\x12:\n\x05ratio\x18\x01 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,2})(\\.[0-9]{1,6})?$\"u\n\x06Sizing\x12-\n\x05\x66ixed\x18\x01 \x01(\x0b\x32\x1c.tradingtools.v1.FixedSizingH\x00\x12-\n\x05ratio\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.RatioSizingH\x00\x42\r\n\x04mode\x12\x05\xbaH\x02\x08\x01\"\xbd\x02\n\x06Limits\x12G\n\rmax_per_trade\x18\x01 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x00\x88\x01\x01\x12H\n\x0emax_per_market\x18\x02 \x01(\tB+\xbaH(r&2$^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$H\x01\x88\x01\x01\x12\x34\n\x0cmax_slippage\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^0(\\.[0-9]{1,6})?$H\x02\x88\x01\x01\x12%\n\nmax_age_ms\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xdd\xdb\x01(dH\x03\x88\x01\x01\x42\x10\n\x0e_max_per_tradeB\x11\n\x0f_max_per_marketB\x0f\n\r_max_slippageB\r\n\x0b_max_age_ms\"\xed\x01\n\x16SubscriptionStatistics\x12\x15\n\rleader_trades\x18\x01 \x01(\x03\x12\x0e\n\x06\x63opied\x18\x02 \x01(\x03\x12\x0f\n\x07skipped\x18\x03 \x01(\x03\x12\x18\n\x10orders_confirmed\x18\x04 \x01(\x03\x12\x15\n\rorders_failed\x18\x05 \x01(\x03\x12\x19\n\x11orders_unresolved\x18\x06 \x01(\x03\x12\x0e\n\x06\x62ought\x18\x07 \x01(\t\x12\x0c\n\x04sold\x18\x08 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\t \x01(\t\x12\x10\n\x08realised\x18\n \x01(\t\x12\x11\n\topen_cost\x18\x0b \x01(\t\"\x92\x03\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x08\x66ollower\x18\x02 \x01(\x0b\x32!.tradingtools.v1.FollowerIdentity\x12\x0e\n\x06leader\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".tradingtools.v1.SubscriptionState\x12\'\n\x06sizing\x18\x05 \x01(\x0b\x32\x17.tradingtools.v1.Sizing\x12\'\n\x06limits\x18\x06 \x01(\x0b\x32\x17.tradingtools.v1.Limits\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\nstatistics\x18\n \x01(\x0b\x32\'.tradingtools.v1.SubscriptionStatistics\"\xde\x01\n\x19\x43reateSubscriptionRequest\x12;\n\x08\x66ollower\x18\x01 \x01(\x0b\x32!.tradingtools.v1.FollowerIdentityB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x06leader\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12/\n\x06sizing\x18\x03 \x01(\x0b\x32\x17.tradingtools.v1.SizingB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x06limits\x18\x04 \x01(\x0b\x32\x17.tradingtools.v1.Limits\"?\n\x16GetSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"\x8b\x01\n\x18ListSubscriptionsRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"j\n\x19ListSubscriptionsResponse\x12\x34\n\rsubscriptions\x18\x01 \x03(\x0b\x32\x1d.tradingtools.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x19UpdateSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\'\n\x06sizing\x18\x02 \x01(\x0b\x32\x17.tradingtools.v1.Sizing\x12\'\n\x06limits\x18\x03 \x01(\x0b\x32\x17.tradingtools.v1.Limits\x12\x1d\n\x07version\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x00\x88\x01\x01\x42\n\n\x08_version\"A\n\x18PauseSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"B\n\x19ResumeSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"B\n\x19\x44\x65leteSubscriptionRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\"\x98\x02\n\x04\x46ill\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x03 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x04 \x01(\t\x12#\n\x04side\x18\x05 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x0c\n\x04size\x18\x06 \x01(\t\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08notional\x18\x08 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\t \x01(\t\x12\r\n\x05\x66inal\x18\n \x01(\x08\x12-\n\tfilled_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tleader_tx\x18\x0c \x01(\t\x12\x12\n\ntrigger_id\x18\r \x01(\t\"\x82\x01\n\x1cListSubscriptionFillsRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"^\n\x1dListSubscriptionFillsResponse\x12$\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x15.tradingtools.v1.Fill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x02\n\x08\x44\x65\x63ision\x12\x11\n\tleader_tx\x18\x01 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x02 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x03 \x01(\t\x12#\n\x04side\x18\x04 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bleader_size\x18\x05 \x01(\t\x12\x17\n\x0fleader_notional\x18\x06 \x01(\t\x12\x0e\n\x06\x63opied\x18\x07 \x01(\x08\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12\x11\n\torder_ids\x18\n \x03(\t\x12.\n\ndecided_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xad\x01\n ListSubscriptionDecisionsRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12%\n\x06reason\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[A-Z_]{0,64}$\"j\n!ListSubscriptionDecisionsResponse\x12,\n\tdecisions\x18\x01 \x03(\x0b\x32\x19.tradingtools.v1.Decision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x12\n\x10GetHealthRequest\"\x18\n\x06Health\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x15\n\x13GetReadinessRequest\"\x1b\n\tReadiness\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x13\n\x11GetOpenApiRequest*\x95\x01\n\x11SubscriptionState\x12\"\n\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBSCRIPTION_STATE_ACTIVE\x10\x01\x12\x1d\n\x19SUBSCRIPTION_STATE_PAUSED\x10\x02\x12\x1e\n\x1aSUBSCRIPTION_STATE_DELETED\x10\x03\x32\xf4\x0b\n\x0e\x43ontrolService\x12z\n\x12\x43reateSubscription\x12*.tradingtools.v1.CreateSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/subscriptions:\x01*\x12v\n\x0fGetSubscription\x12\'.tradingtools.v1.GetSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/subscriptions/{id}\x12\x82\x01\n\x11ListSubscriptions\x12).tradingtools.v1.ListSubscriptionsRequest\x1a*.tradingtools.v1.ListSubscriptionsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/subscriptions\x12\x7f\n\x12UpdateSubscription\x12*.tradingtools.v1.UpdateSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x13/subscriptions/{id}:\x01*\x12\x80\x01\n\x11PauseSubscription\x12).tradingtools.v1.PauseSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"!\x82\xd3\xe4\x93\x02\x1b\"\x19/subscriptions/{id}/pause\x12\x83\x01\n\x12ResumeSubscription\x12*.tradingtools.v1.ResumeSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\"\x82\xd3\xe4\x93\x02\x1c\"\x1a/subscriptions/{id}/resume\x12|\n\x12\x44\x65leteSubscription\x12*.tradingtools.v1.DeleteSubscriptionRequest\x1a\x1d.tradingtools.v1.Subscription\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/subscriptions/{id}\x12\x99\x01\n\x15ListSubscriptionFills\x12-.tradingtools.v1.ListSubscriptionFillsRequest\x1a..tradingtools.v1.ListSubscriptionFillsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/subscriptions/{id}/fills\x12\xa9\x01\n\x19ListSubscriptionDecisions\x12\x31.tradingtools.v1.ListSubscriptionDecisionsRequest\x1a\x32.tradingtools.v1.ListSubscriptionDecisionsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/subscriptions/{id}/decisions\x12X\n\tGetHealth\x12!.tradingtools.v1.GetHealthRequest\x1a\x17.tradingtools.v1.Health\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12`\n\x0cGetReadiness\x12$.tradingtools.v1.GetReadinessRequest\x1a\x1a.tradingtools.v1.Readiness\"\x0e\x82\xd3\xe4\x93\x02\x08\x12\x06/ready\x12]\n\nGetOpenApi\x12\".tradingtools.v1.GetOpenApiRequest\x1a\x14.google.api.HttpBody\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/openapi.jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -109,56 +110,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTROLSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\202\323\344\223\002\t\022\007/health'
   _globals['_CONTROLSERVICE'].methods_by_name['GetReadiness']._loaded_options = None
   _globals['_CONTROLSERVICE'].methods_by_name['GetReadiness']._serialized_options = b'\202\323\344\223\002\010\022\006/ready'
-  _globals['_SUBSCRIPTIONSTATE']._serialized_start=3517
-  _globals['_SUBSCRIPTIONSTATE']._serialized_end=3666
-  _globals['_FIXEDSIZING']._serialized_start=180
-  _globals['_FIXEDSIZING']._serialized_end=254
-  _globals['_RATIOSIZING']._serialized_start=256
-  _globals['_RATIOSIZING']._serialized_end=329
-  _globals['_SIZING']._serialized_start=331
-  _globals['_SIZING']._serialized_end=448
-  _globals['_LIMITS']._serialized_start=451
-  _globals['_LIMITS']._serialized_end=768
-  _globals['_SUBSCRIPTIONSTATISTICS']._serialized_start=771
-  _globals['_SUBSCRIPTIONSTATISTICS']._serialized_end=1008
-  _globals['_SUBSCRIPTION']._serialized_start=1011
-  _globals['_SUBSCRIPTION']._serialized_end=1413
-  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_start=1416
-  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_end=1638
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=1640
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=1703
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=1706
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=1845
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=1847
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=1953
-  _globals['_UPDATESUBSCRIPTIONREQUEST']._serialized_start=1956
-  _globals['_UPDATESUBSCRIPTIONREQUEST']._serialized_end=2147
-  _globals['_PAUSESUBSCRIPTIONREQUEST']._serialized_start=2149
-  _globals['_PAUSESUBSCRIPTIONREQUEST']._serialized_end=2214
-  _globals['_RESUMESUBSCRIPTIONREQUEST']._serialized_start=2216
-  _globals['_RESUMESUBSCRIPTIONREQUEST']._serialized_end=2282
-  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_start=2284
-  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_end=2350
-  _globals['_FILL']._serialized_start=2353
-  _globals['_FILL']._serialized_end=2633
-  _globals['_LISTSUBSCRIPTIONFILLSREQUEST']._serialized_start=2636
-  _globals['_LISTSUBSCRIPTIONFILLSREQUEST']._serialized_end=2766
-  _globals['_LISTSUBSCRIPTIONFILLSRESPONSE']._serialized_start=2768
-  _globals['_LISTSUBSCRIPTIONFILLSRESPONSE']._serialized_end=2862
-  _globals['_DECISION']._serialized_start=2865
-  _globals['_DECISION']._serialized_end=3132
-  _globals['_LISTSUBSCRIPTIONDECISIONSREQUEST']._serialized_start=3135
-  _globals['_LISTSUBSCRIPTIONDECISIONSREQUEST']._serialized_end=3308
-  _globals['_LISTSUBSCRIPTIONDECISIONSRESPONSE']._serialized_start=3310
-  _globals['_LISTSUBSCRIPTIONDECISIONSRESPONSE']._serialized_end=3416
-  _globals['_GETHEALTHREQUEST']._serialized_start=3418
-  _globals['_GETHEALTHREQUEST']._serialized_end=3436
-  _globals['_HEALTH']._serialized_start=3438
-  _globals['_HEALTH']._serialized_end=3462
-  _globals['_GETREADINESSREQUEST']._serialized_start=3464
-  _globals['_GETREADINESSREQUEST']._serialized_end=3485
-  _globals['_READINESS']._serialized_start=3487
-  _globals['_READINESS']._serialized_end=3514
-  _globals['_CONTROLSERVICE']._serialized_start=3669
-  _globals['_CONTROLSERVICE']._serialized_end=5098
+  _globals['_CONTROLSERVICE'].methods_by_name['GetOpenApi']._loaded_options = None
+  _globals['_CONTROLSERVICE'].methods_by_name['GetOpenApi']._serialized_options = b'\202\323\344\223\002\017\022\r/openapi.json'
+  _globals['_SUBSCRIPTIONSTATE']._serialized_start=3565
+  _globals['_SUBSCRIPTIONSTATE']._serialized_end=3714
+  _globals['_FIXEDSIZING']._serialized_start=207
+  _globals['_FIXEDSIZING']._serialized_end=281
+  _globals['_RATIOSIZING']._serialized_start=283
+  _globals['_RATIOSIZING']._serialized_end=356
+  _globals['_SIZING']._serialized_start=358
+  _globals['_SIZING']._serialized_end=475
+  _globals['_LIMITS']._serialized_start=478
+  _globals['_LIMITS']._serialized_end=795
+  _globals['_SUBSCRIPTIONSTATISTICS']._serialized_start=798
+  _globals['_SUBSCRIPTIONSTATISTICS']._serialized_end=1035
+  _globals['_SUBSCRIPTION']._serialized_start=1038
+  _globals['_SUBSCRIPTION']._serialized_end=1440
+  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_start=1443
+  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_end=1665
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=1667
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=1730
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=1733
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=1872
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=1874
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=1980
+  _globals['_UPDATESUBSCRIPTIONREQUEST']._serialized_start=1983
+  _globals['_UPDATESUBSCRIPTIONREQUEST']._serialized_end=2174
+  _globals['_PAUSESUBSCRIPTIONREQUEST']._serialized_start=2176
+  _globals['_PAUSESUBSCRIPTIONREQUEST']._serialized_end=2241
+  _globals['_RESUMESUBSCRIPTIONREQUEST']._serialized_start=2243
+  _globals['_RESUMESUBSCRIPTIONREQUEST']._serialized_end=2309
+  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_start=2311
+  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_end=2377
+  _globals['_FILL']._serialized_start=2380
+  _globals['_FILL']._serialized_end=2660
+  _globals['_LISTSUBSCRIPTIONFILLSREQUEST']._serialized_start=2663
+  _globals['_LISTSUBSCRIPTIONFILLSREQUEST']._serialized_end=2793
+  _globals['_LISTSUBSCRIPTIONFILLSRESPONSE']._serialized_start=2795
+  _globals['_LISTSUBSCRIPTIONFILLSRESPONSE']._serialized_end=2889
+  _globals['_DECISION']._serialized_start=2892
+  _globals['_DECISION']._serialized_end=3159
+  _globals['_LISTSUBSCRIPTIONDECISIONSREQUEST']._serialized_start=3162
+  _globals['_LISTSUBSCRIPTIONDECISIONSREQUEST']._serialized_end=3335
+  _globals['_LISTSUBSCRIPTIONDECISIONSRESPONSE']._serialized_start=3337
+  _globals['_LISTSUBSCRIPTIONDECISIONSRESPONSE']._serialized_end=3443
+  _globals['_GETHEALTHREQUEST']._serialized_start=3445
+  _globals['_GETHEALTHREQUEST']._serialized_end=3463
+  _globals['_HEALTH']._serialized_start=3465
+  _globals['_HEALTH']._serialized_end=3489
+  _globals['_GETREADINESSREQUEST']._serialized_start=3491
+  _globals['_GETREADINESSREQUEST']._serialized_end=3512
+  _globals['_READINESS']._serialized_start=3514
+  _globals['_READINESS']._serialized_end=3541
+  _globals['_GETOPENAPIREQUEST']._serialized_start=3543
+  _globals['_GETOPENAPIREQUEST']._serialized_end=3562
+  _globals['_CONTROLSERVICE']._serialized_start=3717
+  _globals['_CONTROLSERVICE']._serialized_end=5241
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from tradingtools.v1 import control_service_pb2 as tradingtools_dot_v1_dot_control__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -90,6 +91,11 @@ class ControlServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetReadinessRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_control__service__pb2.Readiness.FromString,
                 _registered_method=True)
+        self.GetOpenApi = channel.unary_unary(
+                '/tradingtools.v1.ControlService/GetOpenApi',
+                request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetOpenApiRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -176,6 +182,13 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOpenApi(self, request, context):
+        """This surface as an OpenAPI 3.1 document.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -233,6 +246,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.GetReadiness,
                     request_deserializer=tradingtools_dot_v1_dot_control__service__pb2.GetReadinessRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_control__service__pb2.Readiness.SerializeToString,
+            ),
+            'GetOpenApi': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOpenApi,
+                    request_deserializer=tradingtools_dot_v1_dot_control__service__pb2.GetOpenApiRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -533,6 +551,33 @@ class ControlService:
             '/tradingtools.v1.ControlService/GetReadiness',
             tradingtools_dot_v1_dot_control__service__pb2.GetReadinessRequest.SerializeToString,
             tradingtools_dot_v1_dot_control__service__pb2.Readiness.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOpenApi(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.ControlService/GetOpenApi',
+            tradingtools_dot_v1_dot_control__service__pb2.GetOpenApiRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

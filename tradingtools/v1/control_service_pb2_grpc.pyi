@@ -7,6 +7,7 @@ Amounts on REST are decimal strings with at most six decimals; JSON numbers are 
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from tradingtools.v1 import control_service_pb2 as _control_service_pb2
 import abc as _abc_1
@@ -64,6 +65,8 @@ class ControlServiceStub:
     """Whether the process answers. No token."""
     GetReadiness: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetReadinessRequest, _control_service_pb2.Readiness]
     """Whether its dependencies answer; 503 when not. No token."""
+    GetOpenApi: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]
+    """This surface as an OpenAPI 3.1 document."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -98,6 +101,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Whether the process answers. No token."""
     GetReadiness: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetReadinessRequest, _control_service_pb2.Readiness]  # type: ignore[assignment]
     """Whether its dependencies answer; 503 when not. No token."""
+    GetOpenApi: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """This surface as an OpenAPI 3.1 document."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     """Subscriptions over REST. Served at the edge; token required except for health."""
@@ -195,5 +200,13 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.Readiness, _abc.Awaitable[_control_service_pb2.Readiness]]:
         """Whether its dependencies answer; 503 when not. No token."""
+
+    @_abc_1.abstractmethod
+    def GetOpenApi(
+        self,
+        request: _control_service_pb2.GetOpenApiRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """This surface as an OpenAPI 3.1 document."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

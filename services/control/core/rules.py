@@ -17,6 +17,7 @@ from tradingtools.domain.subscription import SizingMode
 from tradingtools.domain.trigger_types import TriggerType
 
 MAX_RATIO_MICROS = 100 * money.MICROS
+_ETAG = re.compile('"([1-9][0-9]{0,17})"')
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 
 
@@ -167,3 +168,11 @@ def idempotency_key(text: str) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(text):
         raise refuse("Idempotency-Key", "1 to 128 visible ASCII characters")
     return text
+
+
+def if_match(text: str) -> int:
+    """The version in an If-Match header, one quoted number as an ETag is; raises InvalidField."""
+    found = _ETAG.fullmatch(text)
+    if found is None:
+        raise refuse("If-Match", 'one ETag as it was answered, such as "3"')
+    return int(found[1])

@@ -21,6 +21,10 @@ from tradingtools.domain.errors import InvalidField, MalformedBody, UnknownField
 
 _MAX_DEPTH = 16
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_INSTANT = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}"
+    r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -32,6 +36,7 @@ class Kind(StrEnum):
     INT32 = "int32"
     INT64 = "int64"
     ENUM = "enum"
+    TIMESTAMP = "timestamp"
     MESSAGE = "message"
 
 
@@ -41,19 +46,24 @@ _EXPECTED = {
     Kind.INT32: "a whole number",
     Kind.INT64: "a whole number",
     Kind.ENUM: "the name of a value",
+    Kind.TIMESTAMP: "an instant such as 2026-01-31T12:00:00Z",
     Kind.MESSAGE: "an object",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field: its kind, and for enums the names, for messages the shape."""
+    """One field: its kind, and for enums the names, for messages the shape.
+
+    Many: a list of such values, also when it is empty.
+    """
 
     kind: Kind
     names: frozenset[str] = frozenset()
     shape: Shape | None = None
     choice: str = ""
     """The group of which only one may be given; empty: none."""
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,18 @@ def _check_object(shape: Shape, pairs: _Pairs, path: str, bound: frozenset[str])
             expected = f"only one of {chosen[field.choice]} and {name}"
             raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)
         chosen[field.choice] = name
+        _check_field(field, value, where)
+
+
+def _check_field(field: Field, value: Any, where: str) -> None:
+    if not field.many:
         _check_value(field, value, where)
+        return
+    # An object is a list of pairs here; it is no list of values.
+    if not isinstance(value, list) or isinstance(value, _Pairs):
+        raise InvalidField(f"{where}: expected a list", field=where, expected="a list")
+    for number, element in enumerate(value):
+        _check_value(field, element, f"{where}[{number}]")
 
 
 def _shown(name: str) -> str:
@@ -151,6 +172,8 @@ def _fits(field: Field, value: Any) -> bool:
             return isinstance(value, bool)
         case Kind.ENUM:
             return isinstance(value, str) and value in field.names
+        case Kind.TIMESTAMP:
+            return isinstance(value, str) and _INSTANT.fullmatch(value) is not None
         case Kind.INT32:
             return _is_int(value) and _in_range(value, 32)
         case Kind.INT64:
@@ -187,7 +210,7 @@ def check_query(shape: Shape, query: str, *, bound: frozenset[str] = frozenset()
         field = shape.fields.get(name)
         if field is None or field.kind is Kind.MESSAGE or name in bound:
             raise UnknownField(f"{where}: no such parameter", field=where)
-        if name in seen:
+        if name in seen and not field.many:
             raise InvalidField(f"{where}: given twice", field=where, expected="one value")
         seen.add(name)
         if not _fits(field, _from_query(field, text)):

@@ -40,6 +40,7 @@ PERMISSIONS: dict[str, Permission] = {
     _CONTROL + "ListSubscriptionDecisions": Permission.READ,
     _CONTROL + "GetHealth": Permission.PUBLIC,
     _CONTROL + "GetReadiness": Permission.PUBLIC,
+    _CONTROL + "GetOpenApi": Permission.READ,
     _TRIGGER + "CreateTrigger": Permission.MANAGE,
     _TRIGGER + "GetTrigger": Permission.READ,
     _TRIGGER + "ListTriggers": Permission.READ,

@@ -1,0 +1,132 @@
+"""The description of REST: what the edge serves, and that what it shows is so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.control.edge import MANAGE, READ, RunningEdge
+from tests.control.requests import create_subscription, create_trigger, error_of
+from tools.openapi.__main__ import DOCUMENT
+from tools.openapi.document import text
+
+Wallet = Callable[[], str]
+STORED: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+OPERATIONS = [
+    pytest.param(path, verb, operation, id=operation["operationId"])
+    for path, verbs in STORED["paths"].items()
+    for verb, operation in verbs.items()
+]
+VERSIONED = [
+    (path, verb, operation["operationId"])
+    for path, verbs in STORED["paths"].items()
+    for verb, operation in verbs.items()
+    if {"$ref": "#/components/parameters/IfMatch"} in operation.get("parameters", [])
+]
+
+
+def test_the_stored_document_is_what_the_protos_say() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == text(), "run make proto"
+
+
+def test_the_edge_serves_it_behind_the_token(edge: RunningEdge) -> None:
+    answer = edge.call("GET", "/openapi.json", READ)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json() == STORED
+    assert error_of(edge.call("GET", "/openapi.json", None))[0] == 401
+
+
+def _ids(edge: RunningEdge, wallet: str) -> dict[str, str]:
+    subscription = create_subscription(edge, wallet)["id"]
+    return {
+        "/subscriptions": subscription,
+        "/triggers": create_trigger(edge, wallet, subscription)["id"],
+    }
+
+
+def _validator(schema: Any) -> Draft202012Validator:
+    # The schema stands beside the components that it refers to.
+    return Draft202012Validator(schema | {"components": STORED["components"]})
+
+
+def _example(operation: dict[str, Any], wallet: str, subscription: str) -> dict[str, Any]:
+    """Arguments of the call that the document shows, about resources that exist."""
+    changed: dict[str, Any] = {}
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None:
+        shown = dict(body["example"])
+        assert list(_validator(body["schema"]).iter_errors(shown)) == []
+        if "wallet" in shown:
+            shown |= {"wallet": wallet, "subscriptionId": subscription}
+        changed["json"] = shown
+    query = {
+        p["name"]: p["example"] for p in operation.get("parameters", []) if p.get("in") == "query"
+        and "example" in p
+    }  # fmt: skip
+    for name in ("wallet", "followerProxy"):
+        if name in query:
+            query[name] = wallet
+    return changed | {"params": query}
+
+
+@pytest.mark.parametrize(("path", "verb", "operation"), OPERATIONS)
+def test_every_example_works_and_the_answer_is_as_described(
+    edge: RunningEdge, wallet: Wallet, path: str, verb: str, operation: dict[str, Any]
+) -> None:
+    follower = wallet()
+    ids = _ids(edge, follower)
+    target = path.replace("{id}", ids.get("/" + path.split("/")[1], ""))
+    example = _example(operation, follower, ids["/subscriptions"])
+    answer = edge.call(verb.upper(), target, MANAGE, **example)
+    good = next(status for status in operation["responses"] if status.startswith("2"))
+    assert str(answer.status_code) == good, answer.text
+    described = operation["responses"][good]
+    schema = described["content"]["application/json"]["schema"]
+    assert list(_validator(schema).iter_errors(answer.json())) == []
+    assert ("headers" in described) == ("etag" in answer.headers)
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b"null", b"{", b'{"x":1}', b'{"leader":1,"leader":1}',
+])  # fmt: skip
+def test_every_error_is_as_described(edge: RunningEdge, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = edge.call("POST", "/subscriptions", content=body, headers=headers)
+    assert answer.status_code == 400
+    schema = {"$ref": "#/components/schemas/Error"}
+    assert list(_validator(schema).iter_errors(answer.json())) == []
+
+
+def _versions(answer: Any) -> Iterator[str]:
+    yield answer.headers["etag"]
+    yield '"' + answer.json()["version"] + '"'
+
+
+@pytest.mark.parametrize(("path", "verb", "name"), VERSIONED)
+def test_a_change_of_another_state_is_refused(
+    edge: RunningEdge, wallet: Wallet, path: str, verb: str, name: str
+) -> None:
+    follower = wallet()
+    ids = _ids(edge, follower)
+    resource = "/" + path.split("/")[1]
+    one = f"{resource}/{ids[resource]}"
+    target = path.replace("{id}", ids[resource])
+    operation = STORED["paths"][path][verb]
+    example = _example(operation, follower, ids["/subscriptions"])
+    etag, version = _versions(edge.call("GET", one))
+    assert etag == version
+    for stale in ('"99"', '"2"'):
+        answer = edge.call(verb.upper(), target, headers={"If-Match": stale}, **example)
+        assert error_of(answer)[:2] == (412, "CONFLICT"), name
+    for malformed in ("1", '"0"', "*", 'W/"1"', '"1", "2"', ""):
+        answer = edge.call(verb.upper(), target, headers={"If-Match": malformed}, **example)
+        assert error_of(answer)[:2] == (400, "INVALID_FIELD"), (name, malformed)
+        assert error_of(answer)[2]["field"] == "If-Match"
+    assert edge.call("GET", one).headers["etag"] == etag
+    answer = edge.call(verb.upper(), target, headers={"If-Match": etag}, **example)
+    assert answer.status_code == 200, answer.text
+    assert len(set(_versions(answer))) == 1

@@ -1,0 +1,1 @@
+"""Writes ``docs/openapi.json``, the description of REST, from the protos and their comments."""

@@ -1,0 +1,43 @@
+"""Requests as a client would write them. A test sends each through the edge, and expects success.
+
+Keyed by RPC: the body, or the query where there is none. What the path names is filled in by the
+test with what the creates have answered, and so are ``{id}`` in a value and the wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WALLET = "0x1111111111111111111111111111111111111111"
+LEADER = "0x2222222222222222222222222222222222222222"
+SUBSCRIPTION = "sub_00000000000000000000000000000001"
+
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "CreateSubscription": {
+        "follower": {
+            "followerUserId": "user-1",
+            "followerWalletId": "wallet-1",
+            "followerProxy": WALLET,
+        },
+        "leader": LEADER,
+        "sizing": {"ratio": {"ratio": "0.1"}},
+        "limits": {"maxPerTrade": "50", "maxPerMarket": "200", "maxSlippage": "0.02"},
+    },
+    "ListSubscriptions": {"followerProxy": WALLET, "pageSize": 20},
+    "UpdateSubscription": {"sizing": {"fixed": {"amount": "25"}}, "limits": {"maxPerTrade": "30"}},
+    "ListSubscriptionFills": {"pageSize": 100},
+    "ListSubscriptionDecisions": {"reason": "TOO_OLD"},
+    "CreateTrigger": {
+        "wallet": WALLET,
+        "conditionId": "0x" + "3" * 64,
+        "assetId": "71321045679252212594626385532706912750332728571942532289631379312455583992563",
+        "triggerType": "TRIGGER_TYPE_TAKE_PROFIT",
+        "triggerPrice": "0.75",
+        "size": "10.5",
+        "subscriptionId": SUBSCRIPTION,
+    },
+    "ListTriggers": {"wallet": WALLET},
+    "UpdateTrigger": {"triggerPrice": "0.8"},
+    "ListTriggerHistory": {"pageSize": 50},
+}
