@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from services.confirm import store
+from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
 from services.confirm.server import ConfirmServicer
 from services.confirm.settings import Settings
-from services.confirm.worker import Confirm, load_bookings
+from services.confirm.watch import Watch
+from services.confirm.worker import Confirm
 from tradingtools.adapters.insiders.client import open_client
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import open_pool
@@ -65,6 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             events.replay(),
             worker.look_at_due(),
             worker.tidy(),
+            Watch(pool, worker, settings).run(),
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )
 

@@ -80,13 +80,49 @@ on conflict (order_key, kind, trade_id) do nothing
 update orders set
     next_check_at = clock_timestamp() + make_interval(secs => %(milliseconds)s / 1000.0),
     not_found_count = %(not_found_count)s
-where order_key = %(order_key)s
+where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
+
+-- name: stop_watching
+update orders set next_check_at = 'infinity'
+where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
+
+-- name: watched
+-- Orders that the engine is done with and that are to be asked for again now.
+select o.order_key, o.state, o.epoch, o.not_after_ms, o.not_found_count, o.traceparent,
+       last.since_ms
+from orders o cross join lateral (
+    select e.occurred_at, (extract(epoch from e.occurred_at) * 1000)::bigint as since_ms
+    from order_event e where e.order_key = o.order_key order by e.event_seq desc limit 1) last
+where o.state in ('DEAD', 'RESURRECTED', 'CONFIRMED', 'FAILED', 'LOST')
+  and o.next_check_at is distinct from 'infinity'
+  and coalesce(o.next_check_at, '-infinity'::timestamptz) <= now()
+  and (o.next_check_at is not null
+       or last.occurred_at <= now() - make_interval(secs => %(first_ms)s / 1000.0))
+order by coalesce(o.next_check_at, '-infinity'::timestamptz)
+limit %(limit)s
+
+-- name: reduce_wallet
+select reduce_wallet(%(wallet)s, %(actor)s, %(reason)s) as changed
+
+-- name: wallet
+select follower_proxy from orders where order_key = %(order_key)s
+
+-- name: reserve_again
+update reservation set released_at = null where order_key = %(order_key)s
+
+-- name: release
+update reservation set released_at = clock_timestamp()
+where order_key = %(order_key)s and released_at is null
+returning order_key
 
 -- name: due
--- Open orders that are to be looked at now.
+-- Open orders that are to be looked at now; since when an unresolved one is that.
 select order_key, state, epoch, not_after_ms, not_found_count, traceparent,
-       (extract(epoch from created_at) * 1000)::bigint as created_ms
-from orders
+       coalesce((select (extract(epoch from e.occurred_at) * 1000)::bigint from order_event e
+                 where e.order_key = o.order_key and e.to_state = o.state
+                 order by e.event_seq desc limit 1),
+                (extract(epoch from created_at) * 1000)::bigint) as since_ms
+from orders o
 where state in ('SUBMITTED', 'UNKNOWN')
   and (next_check_at is null or next_check_at <= clock_timestamp())
 order by next_check_at nulls first
@@ -117,3 +153,14 @@ from booking b join orders o using (order_key)
 where b.fill_seq > %(after)s
 order by b.fill_seq
 limit %(limit)s
+
+-- name: unresolved
+-- What a person has to know of: how many, and the age of the oldest.
+select o.state, count(*) as orders,
+       (extract(epoch from clock_timestamp() - min(last.occurred_at)) * 1000)::bigint as oldest_ms
+from orders o cross join lateral (
+    select e.occurred_at from order_event e
+    where e.order_key = o.order_key order by e.event_seq desc limit 1) last
+where o.state in ('UNKNOWN', 'DEAD', 'LOST', 'RESURRECTED')
+  and (o.state <> 'LOST' or o.next_check_at is distinct from 'infinity')
+group by o.state

@@ -25,4 +25,20 @@ class Settings:
     """How often open orders that are due are looked at."""
     parallel: int = setting(16, minimum=1, maximum=256)
     """Questions to insiders-api at the same time."""
+    not_founds: int = setting(3, minimum=3, maximum=100)
+    """Not-founds after the horizon that prove a loss, where insiders-api enforces not_after."""
+    not_found_spacing_ms: int = setting(500, minimum=100, maximum=60_000)
+    """The shortest time between two of them."""
+    unreachable_ms: int = setting(900_000, minimum=1000, maximum=86_400_000)
+    """An unanswered order that nobody tells anything of for so long is DEAD."""
+    watch_ms: int = setting(600_000, minimum=0, maximum=86_400_000)
+    """How long an ended order is still asked for, after its end and its horizon."""
+    watch_dead_ms: int = setting(604_800_000, minimum=0, maximum=2_592_000_000)
+    """How long a DEAD or RESURRECTED order is asked for again."""
+    watch_first_ms: int = setting(1000, minimum=100, maximum=600_000)
+    """The first pause before an ended order is asked for; it doubles."""
+    watch_longest_ms: int = setting(300_000, minimum=1000, maximum=3_600_000)
+    """The longest of these pauses."""
+    watch_parallel: int = setting(4, minimum=1, maximum=64)
+    """Such questions at the same time, beside those about open orders."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -13,11 +13,13 @@ import psycopg
 import structlog
 from opentelemetry import metrics
 
-from services.confirm import store
+from services.confirm import alerts, store
+from services.confirm.bookings import load_bookings
 from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
 from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
+from services.confirm.store import Taken
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -39,6 +41,9 @@ _stuck = _meter.create_counter("orders_stuck", description="answers that cannot 
 _RECHECK_MS = 200
 _STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
+
+
+_VERDICTS = {Act.GIVE_UP: OrderState.LOST, Act.CALL: OrderState.DEAD}
 
 
 class Confirm:
@@ -71,6 +76,11 @@ class Confirm:
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
 
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What insiders-api promises; None: it has not said so yet."""
+        return self._capabilities
+
     async def on_event(self, event: executor_pb.OrderEvent) -> None:
         """Book what the submission itself answered."""
         with telemetry.span("confirm.event", event.traceparent, order=event.order_key):
@@ -84,22 +94,30 @@ class Confirm:
                     return
                 await self._book(event.order_key, order)
 
-    async def _book(self, order_key: str, order: VenueOrder) -> None:
-        still_open = await self._write(
-            store.book(self._pool, self._lease, order_key, order, clock.now_ns())
+    async def take(self, order_key: str, order: VenueOrder) -> Taken:
+        """Take an answer under a key, and say what a person has to know of it."""
+        taken: Taken = await self._write(
+            store.take(self._pool, self._lease, order_key, order, clock.now_ns())
         )
-        if still_open:
+        if taken.state is not taken.before:
+            self._checks.pop(order_key, None)
+            alerts.moved(order_key, taken.state, taken.problem)
+        return taken
+
+    async def _book(self, order_key: str, order: VenueOrder) -> None:
+        taken = await self.take(order_key, order)
+        if taken.state is OrderState.SUBMITTED:
             checks = self._checks.get(order_key, 0)
             self._checks[order_key] = checks + 1
             await store.execute(
                 self._pool,
                 "postpone",
                 order_key=order_key,
+                state=OrderState.SUBMITTED,
+                epoch=taken.epoch,
                 milliseconds=fate.pause_ms(checks) if checks else _RECHECK_MS,
                 not_found_count=0,
             )
-        else:
-            self._checks.pop(order_key, None)
 
     async def _write(self, work: Any) -> Any:
         """One booking at a time, and each one published in the order of its commit."""
@@ -155,12 +173,17 @@ class Confirm:
         finally:
             self._busy.discard(row["order_key"])
 
-    async def _look_at_submitted(self, row: dict[str, Any]) -> None:
-        look, order = await self._insiders.look(row["order_key"])
+    async def ask(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+        """Ask for a key whose order nobody wants to prevent any more."""
+        look, order = await self._insiders.look(order_key)
         promised = self._capabilities
         if look is Look.NOT_SUPPORTED and promised is not None and promised.void:
             # A used key cannot be voided, and the refusal tells how its order stands.
-            look, order = await self._insiders.void(row["order_key"])
+            look, order = await self._insiders.void(order_key)
+        return look, order
+
+    async def _look_at_submitted(self, row: dict[str, Any]) -> None:
+        look, order = await self.ask(row["order_key"])
         if look is Look.FOUND and order is not None:
             await self._book(row["order_key"], order)
         else:
@@ -168,13 +191,7 @@ class Confirm:
             await self._postpone(row, 0)
 
     async def _postpone_long(self, row: dict[str, Any]) -> None:
-        await store.execute(
-            self._pool,
-            "postpone",
-            order_key=row["order_key"],
-            milliseconds=_STUCK_MS,
-            not_found_count=row["not_found_count"],
-        )
+        await self._put_off(row, _STUCK_MS, row["not_found_count"])
 
     async def _look_at_unknown(self, row: dict[str, Any]) -> None:
         promised = self._capabilities
@@ -185,34 +202,27 @@ class Confirm:
         case = Case(
             not_after_ms=row["not_after_ms"],
             not_found_count=row["not_found_count"],
-            unknown_since_ms=row["created_ms"],
+            unknown_since_ms=row["since_ms"],
+            not_founds_needed=self._settings.not_founds,
+            unreachable_ms=self._settings.unreachable_ms,
         )
         look, order = await self._insiders.look(row["order_key"])
         act = fate.after_look(case, look, promised, now_ms)
         if act is Act.VOID:
             look, order = await self._insiders.void(row["order_key"])
             act = fate.after_void(case, look, now_ms)
-        past = now_ms > fate.horizon_ms(case, promised)
-        await self._act(row, act, look, order, case, past)
-
-    async def _act(
-        self,
-        row: dict[str, Any],
-        act: Act,
-        look: Look,
-        order: VenueOrder | None,
-        case: Case,
-        past: bool,
-    ) -> None:
-        if act is Act.WAIT:
+        if act is Act.BOOK and order is not None:
+            await self._book(row["order_key"], order)
+        elif act in _VERDICTS:
+            await self._conclude(row, act)
+        else:
+            past = now_ms > fate.horizon_ms(case, promised)
             counted = case.not_found_count + (1 if look is Look.NOT_FOUND and past else 0)
             await self._postpone(row, counted)
-            return
-        target = {
-            Act.BOOK: OrderState.SUBMITTED,
-            Act.GIVE_UP: OrderState.LOST,
-            Act.CALL: OrderState.DEAD,
-        }[act]
+
+    async def _conclude(self, row: dict[str, Any], act: Act) -> None:
+        """Nobody knows the order, or nobody can say: LOST or DEAD."""
+        target = _VERDICTS[act]
         changed = await store.transition(
             self._pool,
             [
@@ -222,28 +232,32 @@ class Confirm:
                     "to_state": target,
                     "expected_epoch": row["epoch"],
                     "reason": fate.reason(act),
-                    "venue_order_id": order.order_id if order is not None else None,
                 }
             ],
         )
         self._checks.pop(row["order_key"], None)
         if not changed:
             return
-        _log.warning("unresolved order settled", order=row["order_key"], state=target)
-        if act is Act.BOOK and order is not None:
-            await self._book(row["order_key"], order)
-        elif act is Act.GIVE_UP:
+        alerts.moved(row["order_key"], target)
+        if target is OrderState.LOST:
             await self._write(store.close(self._pool, self._lease, row["order_key"]))
 
     async def _postpone(self, row: dict[str, Any], not_found_count: int) -> None:
         checks = self._checks.get(row["order_key"], 0)
         self._checks[row["order_key"]] = checks + 1
+        spacing = self._settings.not_found_spacing_ms if not_found_count else 0
+        await self._put_off(row, max(fate.pause_ms(checks), spacing), not_found_count)
+
+    async def _put_off(self, row: dict[str, Any], milliseconds: int, not_founds: int) -> None:
+        """Ask again later, if the order is still where it was."""
         await store.execute(
             self._pool,
             "postpone",
             order_key=row["order_key"],
-            milliseconds=max(fate.pause_ms(checks), fate.SPACING_MS if not_found_count else 0),
-            not_found_count=not_found_count,
+            state=row["state"],
+            epoch=row["epoch"],
+            milliseconds=milliseconds,
+            not_found_count=not_founds,
         )
 
     async def tidy(self) -> None:
@@ -254,6 +268,7 @@ class Confirm:
                 if promised is not None:
                     self._capabilities = promised
                 await self._fence()
+                alerts.count(await store.fetch(self._pool, "unresolved"))
                 for row in await store.fetch(self._pool, "unclosed"):
                     await self._write(store.close(self._pool, self._lease, row["order_key"]))
             except psycopg.OperationalError as error:
@@ -277,43 +292,3 @@ class Confirm:
                 for row in rows
             ],
         )
-
-
-_KINDS = {
-    "MATCHED": pb.FILL_KIND_MATCHED,
-    "CONFIRMED": pb.FILL_KIND_CONFIRMED,
-    "UNDONE": pb.FILL_KIND_UNDONE,
-    "CLOSED": pb.FILL_KIND_CLOSED,
-}
-
-
-async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
-    """Bookings after a cursor, oldest first, in their wire form."""
-    rows = await store.fetch(pool, "bookings_after", after=after, limit=limit)
-    return [(row["fill_seq"], _fill_event(row)) for row in rows]
-
-
-def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
-    return pb.FillEvent(
-        fill_seq=row["fill_seq"],
-        kind=_KINDS[row["kind"]],
-        order_key=row["order_key"],
-        purpose=common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}"),
-        subscription_id=row["subscription_id"] or "",
-        trigger_id=row["trigger_id"] or "",
-        follower_proxy=row["follower_proxy"],
-        condition_id=row["condition_id"],
-        asset_id=row["asset_id"],
-        side=common.Side.Value(f"SIDE_{row['side']}"),
-        size_micros=row["size_micros"],
-        notional_micros=row["notional_micros"],
-        fee_micros=row["fee_micros"],
-        order_state=common.OrderState.Value(f"ORDER_STATE_{row['order_state']}"),
-        lot_shares_micros=row["lot_shares_micros"],
-        lot_cost_micros=row["lot_cost_micros"],
-        booked_ns=row["booked_ns"],
-        traceparent=row["traceparent"],
-        reason=row["reason"],
-        order_filled_micros=row["order_filled_micros"],
-        order_size_micros=row["order_size_micros"],
-    )

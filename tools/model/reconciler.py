@@ -135,6 +135,7 @@ def _case(rules: Rules, row: Row) -> Case:
         not_after_ms=_NOT_AFTER_MS,
         not_found_count=fate.NOT_FOUNDS_NEEDED - 1 if enough else row.not_founds,
         unknown_since_ms=0,
+        not_founds_needed=fate.NOT_FOUNDS_NEEDED,
     )
 
 

@@ -56,6 +56,10 @@ class _Order(msgspec.Struct, rename="camel", frozen=True):
     closed: bool
     order_id: _TokenOrNone = ""
     trades: tuple[_Trade, ...] = ()
+    side: _TokenOrNone = ""
+    asset_id: _TokenOrNone = ""
+    follower_proxy: _TokenOrNone = ""
+    size: str | None = None
 
 
 class _ErrorBody(msgspec.Struct, rename="camel", frozen=True):
@@ -118,6 +122,7 @@ def parse_order(body: bytes) -> VenueOrder:
             )
             for trade in raw.trades
         )
+        size = None if raw.size is None else _positive(raw.size)
     except (*_MALFORMED, AmountError) as error:
         raise WireError(str(error)) from error
     return VenueOrder(
@@ -126,6 +131,10 @@ def parse_order(body: bytes) -> VenueOrder:
         status=raw.status,
         closed=raw.closed,
         trades=trades,
+        side=raw.side,
+        asset_id=raw.asset_id,
+        follower_proxy=raw.follower_proxy.lower(),
+        size_micros=size,
     )
 
 

@@ -49,6 +49,9 @@ class Transition:
 
 _S = OrderState
 
+BY_OPERATOR = "an operator, with evidence, audited"
+_BREACH = "breach: the key appeared after all; the wallet is set to REDUCING, a human is called"
+
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         None, _S.CLAIMED, "with reservation and decision, unique key, committed before streaming"
@@ -72,16 +75,28 @@ TRANSITIONS: tuple[Transition, ...] = (
         _S.LOST,
         "void succeeded; or not_after is enforced and three spaced not-founds after the horizon",
     ),
-    Transition(_S.UNKNOWN, _S.DEAD, "cannot be decided: money stays reserved, a human is called"),
-    Transition(_S.DEAD, _S.SUBMITTED, "found by key after all"),
+    Transition(
+        _S.UNKNOWN,
+        _S.DEAD,
+        "cannot be decided, or a contradiction: money stays reserved, a human is called",
+    ),
+    Transition(_S.DEAD, _S.SUBMITTED, "found by key after all, without a contradiction"),
     Transition(_S.SUBMITTED, _S.CONFIRMED, "closed at the venue, every trade final, some filled"),
     Transition(_S.SUBMITTED, _S.FAILED, "KILLED or UNDONE: closed with no standing fill"),
-    Transition(_S.LOST, _S.RESURRECTED, "breach: the key appeared after all"),
-    Transition(_S.FAILED, _S.RESURRECTED, "breach: the key appeared after all"),
-    Transition(_S.DEAD, _S.CONFIRMED, "an operator, with evidence"),
-    Transition(_S.DEAD, _S.FAILED, "an operator, with evidence"),
-    Transition(_S.RESURRECTED, _S.CONFIRMED, "an operator, with evidence"),
-    Transition(_S.RESURRECTED, _S.FAILED, "an operator, with evidence"),
+    Transition(
+        _S.SUBMITTED, _S.DEAD, "contradiction: what is told under the key cannot be this order"
+    ),
+    Transition(_S.LOST, _S.RESURRECTED, _BREACH),
+    Transition(_S.FAILED, _S.RESURRECTED, _BREACH),
+    Transition(
+        _S.CONFIRMED,
+        _S.RESURRECTED,
+        "breach: its fills changed after the end; the wallet is set to REDUCING, a human is called",
+    ),
+    Transition(_S.DEAD, _S.CONFIRMED, BY_OPERATOR),
+    Transition(_S.DEAD, _S.FAILED, BY_OPERATOR),
+    Transition(_S.RESURRECTED, _S.CONFIRMED, BY_OPERATOR),
+    Transition(_S.RESURRECTED, _S.FAILED, BY_OPERATOR),
 )
 
 LEGAL: frozenset[tuple[OrderState | None, OrderState]] = frozenset(
@@ -93,3 +108,8 @@ OPEN: frozenset[OrderState] = frozenset({_S.CLAIMED, _S.SUBMITTING, _S.SUBMITTED
 
 RELEASING: frozenset[OrderState] = frozenset({_S.CONFIRMED, _S.FAILED, _S.LOST})
 """States that release what was reserved."""
+
+
+def operator_ends(state: OrderState) -> tuple[OrderState, ...]:
+    """The states in which an operator may end an order that stands in ``state``."""
+    return tuple(t.target for t in TRANSITIONS if t.source is state and t.guard == BY_OPERATOR)

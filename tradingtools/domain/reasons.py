@@ -53,3 +53,9 @@ class Reason(StrEnum):
     UNANSWERED = "UNANSWERED", "The answer is missing or says nothing; being found out."
     NEVER_ARRIVED = "NEVER_ARRIVED", "insiders-api never got it, and can never accept it."
     UNDECIDABLE = "UNDECIDABLE", "It cannot be found out; a person has to look."
+    CONTRADICTION = (
+        "CONTRADICTION",
+        "What insiders-api tells under the key cannot be this order; a person has to look.",
+    )
+    APPEARED = "APPEARED", "Ended, and then insiders-api told otherwise; a person has to look."
+    OPERATOR = "OPERATOR", "An operator ended it, with evidence."

@@ -41,6 +41,12 @@ class VenueOrder:
     closed: bool
     """No more fills can come."""
     trades: tuple[VenueTrade, ...] = ()
+    side: str = ""
+    """BUY or SELL; this and the next three are empty or None where the answer leaves them out."""
+    asset_id: str = ""
+    follower_proxy: str = ""
+    size_micros: int | None = None
+    """What was ordered."""
 
     @property
     def voided(self) -> bool:

@@ -41,6 +41,12 @@ class Act(Enum):
     """Ask again later."""
 
 
+NOT_FOUNDS_NEEDED = 3
+"""What the protocol asks for at least."""
+SPACING_MS = 500
+UNREACHABLE_MS = 15 * 60_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One unresolved order."""
@@ -49,11 +55,10 @@ class Case:
     not_found_count: int
     """Earlier not-founds that were asked for after the horizon."""
     unknown_since_ms: int
-
-
-NOT_FOUNDS_NEEDED = 3
-SPACING_MS = 500
-UNREACHABLE_MS = 15 * 60_000
+    not_founds_needed: int = NOT_FOUNDS_NEEDED
+    """After the horizon."""
+    unreachable_ms: int = UNREACHABLE_MS
+    """Silence longer than this calls a human."""
 
 
 def horizon_ms(case: Case, capabilities: Capabilities) -> int:
@@ -68,7 +73,7 @@ def after_look(case: Case, look: Look, capabilities: Capabilities, now_ms: int) 
     if look is Look.VOIDED:
         return Act.GIVE_UP
     if look is Look.NO_ANSWER:
-        return Act.CALL if now_ms - case.unknown_since_ms > UNREACHABLE_MS else Act.WAIT
+        return Act.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else Act.WAIT
     if capabilities.void:
         return Act.VOID
     if look is Look.NOT_SUPPORTED or not capabilities.get_by_key:
@@ -76,7 +81,7 @@ def after_look(case: Case, look: Look, capabilities: Capabilities, now_ms: int) 
         return Act.CALL
     if now_ms <= horizon_ms(case, capabilities):
         return Act.WAIT
-    if case.not_found_count + 1 < NOT_FOUNDS_NEEDED:
+    if case.not_found_count + 1 < case.not_founds_needed:
         return Act.WAIT
     return Act.GIVE_UP if capabilities.not_after else Act.CALL
 
@@ -87,7 +92,7 @@ def after_void(case: Case, look: Look, now_ms: int) -> Act:
         return Act.GIVE_UP
     if look is Look.FOUND:
         return Act.BOOK
-    return Act.CALL if now_ms - case.unknown_since_ms > UNREACHABLE_MS else Act.WAIT
+    return Act.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else Act.WAIT
 
 
 def reason(act: Act) -> Reason:

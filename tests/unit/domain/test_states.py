@@ -7,7 +7,14 @@ from enum import StrEnum
 
 from tools import state_tables
 from tradingtools.domain import order_states, trigger_states
-from tradingtools.domain.order_states import LEGAL, OPEN, RELEASING, TRANSITIONS, OrderState
+from tradingtools.domain.order_states import (
+    LEGAL,
+    OPEN,
+    RELEASING,
+    TRANSITIONS,
+    OrderState,
+    operator_ends,
+)
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
 
@@ -38,7 +45,7 @@ def test_no_transition_is_there_twice_and_none_is_a_loop() -> None:
 def test_order_states_are_open_ended_or_a_persons() -> None:
     assert not OPEN & RELEASING
     assert set(S) - OPEN - RELEASING == {S.DEAD, S.RESURRECTED}
-    assert [s for s in S if all(source is not s for source, _ in LEGAL)] == [S.CONFIRMED]
+    assert all(any(source is s for source, _ in LEGAL) for s in S)
 
 
 def test_from_every_open_state_an_end_is_reached() -> None:
@@ -47,15 +54,23 @@ def test_from_every_open_state_an_end_is_reached() -> None:
 
 
 def test_what_was_given_up_comes_back_only_as_a_breach() -> None:
-    assert {b for a, b in LEGAL if a in (S.LOST, S.FAILED)} == {S.RESURRECTED}
+    assert {b for a, b in LEGAL if a in RELEASING} == {S.RESURRECTED}
 
 
 def test_only_a_claim_or_an_unknown_order_is_submitted() -> None:
     assert {a for a, b in LEGAL if b is S.SUBMITTING} == {S.CLAIMED, S.UNKNOWN}
 
 
-def test_a_sent_order_is_lost_or_dead_only_after_it_was_unknown() -> None:
-    assert {a for a, b in LEGAL if b in (S.LOST, S.DEAD)} == {S.UNKNOWN}
+def test_a_sent_order_is_lost_only_after_it_was_unknown() -> None:
+    assert {a for a, b in LEGAL if b is S.LOST} == {S.UNKNOWN}
+    assert {a for a, b in LEGAL if b is S.DEAD} == {S.UNKNOWN, S.SUBMITTED}
+
+
+def test_a_person_ends_what_the_engine_cannot_and_nothing_else() -> None:
+    assert {s: set(operator_ends(s)) for s in S if operator_ends(s)} == {
+        S.DEAD: {S.CONFIRMED, S.FAILED},
+        S.RESURRECTED: {S.CONFIRMED, S.FAILED},
+    }
 
 
 def test_every_trigger_status_is_reached_and_ends() -> None:

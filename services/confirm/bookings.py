@@ -1,0 +1,49 @@
+"""Bookings as readers get them: loaded after a cursor, in their wire form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.confirm import store
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+_KINDS = {
+    "MATCHED": pb.FILL_KIND_MATCHED,
+    "CONFIRMED": pb.FILL_KIND_CONFIRMED,
+    "UNDONE": pb.FILL_KIND_UNDONE,
+    "CLOSED": pb.FILL_KIND_CLOSED,
+}
+
+
+async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
+    """Bookings after a cursor, oldest first, in their wire form."""
+    rows = await store.fetch(pool, "bookings_after", after=after, limit=limit)
+    return [(row["fill_seq"], _fill_event(row)) for row in rows]
+
+
+def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
+    return pb.FillEvent(
+        fill_seq=row["fill_seq"],
+        kind=_KINDS[row["kind"]],
+        order_key=row["order_key"],
+        purpose=common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}"),
+        subscription_id=row["subscription_id"] or "",
+        trigger_id=row["trigger_id"] or "",
+        follower_proxy=row["follower_proxy"],
+        condition_id=row["condition_id"],
+        asset_id=row["asset_id"],
+        side=common.Side.Value(f"SIDE_{row['side']}"),
+        size_micros=row["size_micros"],
+        notional_micros=row["notional_micros"],
+        fee_micros=row["fee_micros"],
+        order_state=common.OrderState.Value(f"ORDER_STATE_{row['order_state']}"),
+        lot_shares_micros=row["lot_shares_micros"],
+        lot_cost_micros=row["lot_cost_micros"],
+        booked_ns=row["booked_ns"],
+        traceparent=row["traceparent"],
+        reason=row["reason"],
+        order_filled_micros=row["order_filled_micros"],
+        order_size_micros=row["order_size_micros"],
+    )

@@ -1,0 +1,215 @@
+"""Fills and lots in PostgreSQL, inside a transaction that somebody else has begun.
+
+Before it: `store`, which has locked the order. Each step is one trade of one order; its lot is
+locked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.rows import DictRow
+
+from services.confirm.core import lots
+from services.confirm.core.booking import Action, FillStatus, Step
+from tradingtools.adapters.postgres.sql import load_queries
+
+QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+_log = structlog.get_logger("confirm.lots")
+Connection = psycopg.AsyncConnection[DictRow]
+
+
+async def every(connection: Connection, name: str, values: Mapping[str, Any]) -> list[DictRow]:
+    """All rows of one named query."""
+    cursor = await connection.execute(QUERIES[name], values)
+    return await cursor.fetchall()
+
+
+async def one(connection: Connection, name: str, values: Mapping[str, Any]) -> DictRow:
+    """The only row of one named query; raises LookupError when there is not exactly one."""
+    rows = await every(connection, name, values)
+    if len(rows) != 1:
+        raise LookupError(f"{name}: expected one row, got {len(rows)}")
+    return rows[0]
+
+
+def lot_key(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Which lot an order moves."""
+    return {
+        "follower_proxy": order["follower_proxy"],
+        "asset_id": order["asset_id"],
+        "origin": order["subscription_id"] or "manual",
+    }
+
+
+async def lock_lot(connection: Connection, order: Mapping[str, Any]) -> None:
+    """Make sure that the lot is there, and hold it."""
+    key = lot_key(order)
+    await connection.execute(QUERIES["make_lot"], {**key, "condition_id": order["condition_id"]})
+    await connection.execute(QUERIES["lock_lot"], key)
+
+
+async def take(
+    connection: Connection, order: Mapping[str, Any], step: Step, costs: dict[str, int]
+) -> None:
+    """Book one step of a trade; ``costs`` has what the shares of each booked sale had cost."""
+    trade = step.trade
+    realised = 0
+    if step.action is Action.BOOK:
+        cost, realised = await _move(connection, order, step)
+        await connection.execute(
+            QUERIES["add_fill"],
+            {
+                "order_key": order["order_key"],
+                "trade_id": trade.trade_id,
+                "size_micros": trade.size_micros,
+                "notional_micros": trade.notional_micros,
+                "fee_micros": trade.fee_micros,
+                "cost_micros": cost,
+            },
+        )
+        costs[trade.trade_id] = cost
+    else:
+        status = FillStatus.CONFIRMED if step.action is Action.FINALISE else FillStatus.FAILED
+        await connection.execute(
+            QUERIES["end_fill"],
+            {"order_key": order["order_key"], "trade_id": trade.trade_id, "status": status},
+        )
+        if step.action is Action.UNDO:
+            realised = await _undo(connection, order, step, costs[trade.trade_id])
+    await _note(connection, order, step, realised)
+
+
+async def _move(connection: Connection, order: Mapping[str, Any], step: Step) -> tuple[int, int]:
+    """Move the lot by a new trade; returns (cost of what was sold, realised profit)."""
+    trade, key = step.trade, lot_key(order)
+    if order["side"] == "BUY":
+        await connection.execute(
+            QUERIES["add_entry"],
+            {
+                **key,
+                "order_key": order["order_key"],
+                "trade_id": trade.trade_id,
+                "size_micros": trade.size_micros,
+                "cost_micros": trade.notional_micros,
+            },
+        )
+        await _move_lot(
+            connection, key, shares=trade.size_micros, cost=trade.notional_micros,
+            bought_size=trade.size_micros, bought_notional=trade.notional_micros,
+            fee=trade.fee_micros,
+        )  # fmt: skip
+        return 0, 0
+    rows = await every(connection, "lot_entries", key)
+    entries = [lots.Entry(r["entry_seq"], r["size_micros"], r["cost_micros"]) for r in rows]
+    taken = lots.consume(entries, trade.size_micros)
+    if taken.size_micros < trade.size_micros:
+        _log.error("sold more than the lot held", order=order["order_key"], **key)
+    for entry in taken.entries:
+        await connection.execute(
+            QUERIES["set_entry"],
+            {
+                "entry_seq": entry.entry_seq,
+                "size_micros": entry.size_micros,
+                "cost_micros": entry.cost_micros,
+            },
+        )
+    realised = trade.notional_micros - taken.cost_micros
+    await _move_lot(
+        connection, key, shares=-taken.size_micros, cost=-taken.cost_micros,
+        sold_size=trade.size_micros, sold_notional=trade.notional_micros,
+        fee=trade.fee_micros, realised=realised,
+    )  # fmt: skip
+    return taken.cost_micros, realised
+
+
+async def _undo(connection: Connection, order: Mapping[str, Any], step: Step, cost: int) -> int:
+    """Take a booked trade back; returns the change of realised profit."""
+    trade, key = step.trade, lot_key(order)
+    if order["side"] == "SELL":
+        await connection.execute(
+            QUERIES["add_entry"],
+            {
+                **key,
+                "order_key": order["order_key"],
+                "trade_id": f"{trade.trade_id}:undone",
+                "size_micros": trade.size_micros,
+                "cost_micros": cost,
+            },
+        )
+        realised = cost - trade.notional_micros
+        await _move_lot(
+            connection, key, shares=trade.size_micros, cost=cost,
+            sold_size=-trade.size_micros, sold_notional=-trade.notional_micros,
+            fee=-trade.fee_micros, realised=realised,
+        )  # fmt: skip
+        return realised
+    # What was sold of it meanwhile stays sold; only what is left of these shares goes.
+    left = await every(
+        connection,
+        "entries_of_trade",
+        {"order_key": order["order_key"], "trade_id": trade.trade_id},
+    )
+    shares = sum(row["size_micros"] for row in left)
+    gone = sum(row["cost_micros"] for row in left)
+    for row in left:
+        await connection.execute(
+            QUERIES["set_entry"],
+            {"entry_seq": row["entry_seq"], "size_micros": 0, "cost_micros": 0},
+        )
+    await _move_lot(
+        connection, key, shares=-shares, cost=-gone, bought_size=-trade.size_micros,
+        bought_notional=-trade.notional_micros, fee=-trade.fee_micros,
+    )  # fmt: skip
+    return 0
+
+
+async def _move_lot(connection: Connection, key: Mapping[str, Any], **changes: int) -> None:
+    values = dict.fromkeys(
+        (
+            "shares", "cost", "bought_size", "bought_notional", "sold_size", "sold_notional",
+            "fee", "realised",
+        ),
+        0,
+    )  # fmt: skip
+    await connection.execute(QUERIES["move_lot"], {**key, **values, **changes})
+
+
+async def _note(
+    connection: Connection, order: Mapping[str, Any], step: Step, realised: int
+) -> None:
+    """The order's totals, and the booking that the stream carries."""
+    trade = step.trade
+    sign = {Action.BOOK: 1, Action.FINALISE: 0, Action.UNDO: -1}[step.action]
+    total = await one(
+        connection,
+        "move_order",
+        {
+            "order_key": order["order_key"],
+            "size": sign * trade.size_micros,
+            "notional": sign * trade.notional_micros,
+            "fee": sign * trade.fee_micros,
+        },
+    )
+    lot = await one(connection, "lock_lot", lot_key(order))
+    await connection.execute(
+        QUERIES["add_booking"],
+        {
+            "kind": step.action.value,
+            "order_key": order["order_key"],
+            "trade_id": trade.trade_id,
+            "size_micros": trade.size_micros,
+            "notional_micros": trade.notional_micros,
+            "fee_micros": trade.fee_micros,
+            "realised_micros": realised,
+            "order_state": order["state"],
+            "reason": "",
+            "order_filled_micros": total["filled_size_micros"],
+            "lot_shares_micros": lot["shares_micros"],
+            "lot_cost_micros": lot["cost_micros"],
+        },
+    )
