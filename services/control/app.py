@@ -14,11 +14,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from services.control.contract import PUBLIC_SERVICES, public_routes
-from services.control.core.tokens import TokenError, parse_tokens
+from services.control.core.tokens import TokenError
 from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.gateway import Gateway
+from services.control.limiter import Limiter, Rates
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
+from services.control.rotation import follow, read_tokens
 from services.control.server import ControlServicer
 from services.control.settings import Settings
 from services.control.store import Store
@@ -47,12 +49,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     _require_urls(settings)
     try:
-        tokens = parse_tokens(settings.tokens)
+        tokens = read_tokens(settings.tokens, settings.tokens_file)
     except TokenError as error:
-        raise Startup(f"TT_CONTROL_TOKENS: {error}") from None
+        raise Startup(f"TT_CONTROL_TOKENS, TT_CONTROL_TOKENS_FILE: {error}") from None
     openapi = _openapi()
     key = _identity_key(settings)
-    gateway = Gateway(public_routes(), tokens, key)
+    rates = Rates(
+        token=settings.token_rate, address=settings.address_rate, refused=settings.refused_rate
+    )
+    gateway = Gateway(public_routes(), tokens, key, Limiter(rates))
     async with (
         open_pool(
             settings.shared.database_url,
@@ -96,7 +101,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ):
             await edge.set_serving(True)
             await internal.set_serving(True)
-            await until_stopped(stop)
+            await until_stopped(
+                stop, follow(settings.tokens, settings.tokens_file, tokens, gateway.use)
+            )
 
 
 def _require_urls(settings: Settings) -> None:

@@ -15,9 +15,18 @@ class Settings:
     """Where the edge reaches it: public services and the authorization service, nothing else."""
     internal_listen: str = setting("127.0.0.1:0")
     """Where operators reach it: OperatorService, health, reflection, channelz."""
-    tokens: str = setting(secret=True)
+    tokens: str = setting("", secret=True)
     """``id:scope:digest`` parted by commas; scope is read or manage, digest is the SHA-256 (hex) of
     the token's 64 hex digits as text. At most two for each scope, so that one can be rotated."""
+    tokens_file: str = setting("")
+    """More of them, one a line; read again when it changes, so that a token can be rotated without
+    a restart. One of the two settings has to name a token."""
+    token_rate: int = setting(2000, minimum=1, maximum=1_000_000)
+    """Requests per second of one token; twice as many may come at once. More: 429."""
+    address_rate: int = setting(4000, minimum=1, maximum=1_000_000)
+    """The same for one address (of IPv6: one /64), whatever its tokens."""
+    refused_rate: int = setting(20, minimum=1, maximum=1_000_000)
+    """The same for requests of one address without a valid token."""
     identity_key: str = setting("", secret=True)
     """64 hex digits that seal what the authorization found out. Needed only when several control
     processes stand behind one edge; empty: made at start."""

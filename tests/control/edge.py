@@ -54,8 +54,17 @@ class RunningEdge:
 
 
 @contextmanager
-def running_edge(directory: Path, database_url: str, redis_url: str) -> Iterator[RunningEdge]:
-    """Start control and Envoy, wait until they answer, and end both by their ids."""
+def running_edge(
+    directory: Path, database_url: str, redis_url: str, **settings: str
+) -> Iterator[RunningEdge]:
+    """Start control and Envoy, wait until they answer, and end both by their ids.
+
+    Args:
+        directory: for their files and their log.
+        database_url: migrated.
+        redis_url: of a server.
+        settings: of control, ``refused_rate="5"`` for instance.
+    """
     port, control_port, internal_port = free_port(), free_port(), free_port()
     environment = {
         **os.environ,
@@ -64,6 +73,9 @@ def running_edge(directory: Path, database_url: str, redis_url: str) -> Iterator
         "TT_CONTROL_LISTEN": f"127.0.0.1:{control_port}",
         "TT_CONTROL_INTERNAL_LISTEN": f"127.0.0.1:{internal_port}",
         "TT_CONTROL_TOKENS": TOKENS,
+        # The tests are one address that is refused all the time.
+        "TT_CONTROL_REFUSED_RATE": "100000",
+        **{f"TT_CONTROL_{name.upper()}": value for name, value in settings.items()},
     }
     edge = envoy_config.Edge(port=port, control_port=control_port, directory=directory)
     commands = [

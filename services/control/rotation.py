@@ -1,0 +1,67 @@
+"""Tokens that change while the process runs: a file of digests, read again when it changes.
+
+What cannot be read or understood leaves the tokens as they are: a slip of an editor must neither
+lock the product out nor let a withdrawn token back in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from opentelemetry import metrics
+
+from services.control.core.tokens import Token, TokenError, parse_tokens
+
+_LOOK_SECONDS = 0.5
+
+_log = structlog.get_logger("tokens")
+_refused = metrics.get_meter("tradingtools.control").create_counter(
+    "control.token_file_refused", description="token files that were refused; the old ones hold"
+)
+
+
+def read_tokens(text: str, file: str) -> tuple[Token, ...]:
+    """The tokens of the setting and of the file together.
+
+    Args:
+        text: of the setting, ``id:scope:digest,…``; may be empty when there is a file.
+        file: its path, empty for none; one ``id:scope:digest`` a line, while empty lines and those
+            that begin with ``#`` say nothing.
+
+    Raises:
+        TokenError: an entry is malformed, or the file cannot be read.
+    """
+    entries = [text]
+    if file:
+        try:
+            lines = Path(file).read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not ASCII"
+            raise TokenError(f"{file}: {reason}") from None
+        entries += [line for line in lines if not line.lstrip().startswith("#")]
+    return parse_tokens(",".join(entries))
+
+
+async def follow(
+    text: str, file: str, present: tuple[Token, ...], use: Callable[[tuple[Token, ...]], None]
+) -> None:
+    """Look at the file for ever, and hand on what it says whenever that changes."""
+    said = ""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            found = read_tokens(text, file)
+        except TokenError as error:
+            if str(error) != said:
+                said = str(error)
+                _refused.add(1)
+                _log.error("the tokens cannot be read; the old ones hold", reason=said)
+            continue
+        said = ""
+        if found != present:
+            present = found
+            use(found)
+            _log.warning("tokens changed", active=[f"{t.id}:{t.scope}" for t in found])
