@@ -20,7 +20,11 @@ run: export TT_LAUNCHER_FOLLOWERS := $(or $(FOLLOWERS),$(TT_LAUNCHER_FOLLOWERS))
 run: export TT_LAUNCHER_REST_PORT := $(or $(REST_PORT),$(TT_LAUNCHER_REST_PORT))
 run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 
-.PHONY: help setup run check test pytest test-long chaos lint types imports proto proto-check fmt requirements clean
+# A comma inside $(or ...) separates its words.
+comma := ,
+COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
+
+.PHONY: bench bench-compare help setup run check test pytest test-long chaos lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -50,6 +54,12 @@ test-long: $(READY) ## The long forms of the tests (marker `long`), which CI lea
 
 chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all
 	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5)
+
+bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts)
+	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(OUT),--out $(OUT))
+
+bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.state/bench.json of another run)
+	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) --out .state/bench-new.json --base $(or $(BASE),.state/bench.json)
 
 lint: $(READY) ## Style and mistakes (ruff), formatting included
 	@$(BIN)/ruff check .

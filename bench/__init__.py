@@ -1,0 +1,11 @@
+"""How fast the finished system is, beside what any durable system could be. `make bench`.
+
+One run has two contestants on the same inputs, in turns: the **floor**, one process that does no
+more than a durable copier must (web socket in, one fsync, POSTs out), and the **system**, all real
+processes and stores with every guard on, Envoy idle beside. What counts is their ratio; times of
+one machine say little about another.
+
+`feed` sends the frames and `far_side` takes the POSTs, both in this process, so that one clock
+measures both ends. `floor` is the other contestant, `system` brings up the engine, `rounds` makes
+them take turns, `core.figures` turns instants into numbers, `report` shows them.
+"""

@@ -1,0 +1,28 @@
+"""Where the system's time went: medians of each hop, from the instants that every order carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+
+from bench.core.figures import Hop
+from tradingtools.adapters.postgres.sql import load_queries
+
+_QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+_NAMES = ("decide", "claim", "submit", "send")
+
+
+def medians(database_url: str, leader: str, since_ns: int) -> tuple[Hop, ...]:
+    """Of the orders of one leader since an instant; nothing when there are none.
+
+    decide: frame received to plan made. claim: to the claim's commit. submit: to SUBMITTING's
+    commit. send: to the first byte of the POST.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        row = connection.execute(
+            _QUERIES["hops"], {"leader": leader, "since_ns": since_ns}
+        ).fetchone()
+    if row is None or row[0] is None:
+        return ()
+    return tuple(Hop(name, value / 1e6) for name, value in zip(_NAMES, row, strict=True))

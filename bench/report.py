@@ -1,0 +1,111 @@
+"""Shows a run's figures and keeps them: a table for people, JSON for machines, a history."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+from rich.table import Table
+
+from bench.core.figures import Change, Line, Setup, Spread
+from launcher.state import ROOT
+
+HISTORY = ROOT / ".state" / "bench-history.jsonl"
+_PACKAGES = ("grpcio", "psycopg", "aiohttp", "uvloop", "msgspec", "websockets", "protobuf")
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the benchmark as it is kept."""
+
+    at: str
+    commit: str
+    machine: dict[str, str]
+    versions: dict[str, str]
+    lines: list[Line]
+
+
+def described(lines: Sequence[Line]) -> Run:
+    """The lines with what they were measured on."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Run(
+        at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        commit=commit.stdout.strip(),
+        machine={
+            "system": platform.platform(),
+            "cores": str(os.cpu_count()),
+            "python": platform.python_version(),
+        },
+        versions={name: metadata.version(name) for name in _PACKAGES},
+        lines=list(lines),
+    )
+
+
+def keep(run: Run, path: Path) -> None:
+    """Write a run to a file and add it to the history."""
+    text = msgspec.json.encode(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(text, indent=2))
+    HISTORY.parent.mkdir(exist_ok=True)
+    with HISTORY.open("ab") as file:
+        file.write(text + b"\n")
+
+
+def read(path: Path) -> Run:
+    """A kept run. Raises OSError, msgspec.DecodeError."""
+    return msgspec.json.decode(path.read_bytes(), type=Run)
+
+
+def table(lines: Sequence[Line]) -> Table:
+    """First and last POST of both contestants, milliseconds, and the ratios."""
+    shown = Table(
+        title="frame to POST, ms (p50 / p90 / p99 / max); setup: followers x trades,"
+        " other messages, far side's time to answer"
+    )
+    for heading in ("setup", "rounds", "floor first", "floor last", "system first", "system last",
+                    "ratio p50", "ratio p99", "hops p50"):  # fmt: skip
+        shown.add_column(heading, justify="left" if heading == "setup" else "right")
+    for each in lines:
+        shown.add_row(
+            _name(each.setup), str(each.rounds), _text(each.floor_first), _text(each.floor_last),
+            _text(each.system_first), _text(each.system_last),
+            f"{each.ratio_p50:.2f}", f"{each.ratio_p99:.2f}",
+            ", ".join(f"{hop.name} {_number(hop.p50_ms)}" for hop in each.hops),
+        )  # fmt: skip
+    return shown
+
+
+def changes(found: Sequence[Change]) -> Table:
+    """What has changed since another run."""
+    shown = Table(title="ratio of medians to the floor")
+    for heading in ("setup", "before", "after", ""):
+        shown.add_column(heading, justify="left" if heading in ("setup", "") else "right")
+    for each in found:
+        shown.add_row(
+            _name(each.setup), f"{each.before:.2f}", f"{each.after:.2f}",
+            "slower" if each.slower else "",
+        )  # fmt: skip
+    return shown
+
+
+def _name(setup: Setup) -> str:
+    return f"N={setup.followers} x{setup.trades}, {setup.noise}/s, {setup.answer_ms} ms"
+
+
+def _text(spread: Spread) -> str:
+    return " / ".join(_number(v) for v in (spread.p50, spread.p90, spread.p99, spread.max))
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
