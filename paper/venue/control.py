@@ -17,6 +17,7 @@ from aiohttp import web
 from paper.venue.core import amounts
 from paper.venue.core.books import Level
 from paper.venue.core.markets import Market
+from paper.venue.core.moves import MoveBody
 from paper.venue.core.schedule import transactions
 from paper.venue.core.trade import TradeBody
 from paper.venue.desk import checked_pin
@@ -83,6 +84,7 @@ class Control:
             web.post("/stall", self._stall),
             web.post("/garbage", self._garbage),
             web.post("/inject", self._inject),
+            web.post("/move", self._move),
             web.put("/books/{asset}", self._pin),
             web.delete("/books/{asset}", self._unpin),
             web.post("/resolve/{condition}", self._resolve),
@@ -140,6 +142,14 @@ class Control:
         except ValueError as problem:
             raise BadRequest(str(problem)) from None
         return reply({"transactionHash": trade.tx})
+
+    async def _move(self, request: web.Request) -> web.Response:
+        body = await read(request, MoveBody)
+        try:
+            move = self._venue.move_shares(body, time.time_ns() // 1_000_000)
+        except ValueError as problem:
+            raise BadRequest(str(problem)) from None
+        return reply({"transactionHash": move.tx})
 
     async def _pin(self, request: web.Request) -> web.Response:
         asset = request.match_info["asset"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from aiohttp import web
 
 from paper.venue.core import amounts
 from paper.venue.core.ledger import Cursor, Played, Query, holdings, listing
+from paper.venue.core.moves import Move, moved
 from paper.venue.core.positions import Holding, cash
 from paper.venue.core.trade import Side
 from paper.venue.replies import BadRequest, flag, many, maybe_whole, reply, whole
@@ -61,7 +63,7 @@ class DataRest:
     async def _activity(self, request: web.Request) -> web.Response:
         limit, offset = _window(request, 100, 500)
         query = replace(_query(request, "market"), wallet=_wallet(request))
-        rows = self._listing(query) if _trades_wanted(request) else []
+        rows = self._happened(query, _types(request))
         if request.query.get("sortDirection", "DESC").upper() == "ASC":
             rows.reverse()
         return reply([wire.activity(row) for row in rows[offset : offset + limit]])
@@ -76,7 +78,7 @@ class DataRest:
 
     async def _activity_v2(self, request: web.Request) -> web.Response:
         query = replace(_query(request, "condition"), wallet=_wallet(request))
-        rows = self._listing(query) if _trades_wanted(request) else []
+        rows = self._happened(query, _types(request))
         return self._paged(request, rows, activity=True)
 
     async def _positions(self, request: web.Request) -> web.Response:
@@ -131,18 +133,37 @@ class DataRest:
     def _listing(self, query: Query) -> list[Played]:
         return listing(self._venue.played, query, time.time_ns() // 1_000_000)
 
+    def _happened(self, query: Query, types: frozenset[str]) -> list[Played | Move]:
+        """Trades and other movements of the types, newest first."""
+        now_ms = time.time_ns() // 1_000_000
+        rows: list[Played | Move] = [
+            move
+            for move in self._venue.moves
+            if move.kind in types and move.visible_ms <= now_ms and query.admits_move(move)
+        ]
+        rows += self._listing(query) if "TRADE" in types else []
+        return sorted(rows, key=lambda row: (row.timestamp_s, row.seq), reverse=True)
+
     def _held(self, wallet: str) -> list[tuple[str, Holding]]:
         now_ms = time.time_ns() // 1_000_000
-        found = holdings(self._venue.start, self._venue.played, wallet, now_ms)
+        traded = holdings(self._venue.start, self._venue.played, wallet, now_ms)
+        found = moved(traded, self._venue.moves, wallet, now_ms)
         return sorted(found.items(), key=lambda item: (-item[1].cost, item[0]))
 
-    def _paged(self, request: web.Request, rows: list[Played], *, activity: bool) -> web.Response:
+    def _paged(
+        self, request: web.Request, rows: Sequence[Played | Move], *, activity: bool
+    ) -> web.Response:
         limit, offset = _window(request, 100, 1000)
         page = rows[offset : offset + limit]
         more = len(rows) > offset + limit
         following = _encoded((page[-1].timestamp_s, page[-1].seq)) if more else None
-        shape = wire.activity if activity else wire.trade
-        bodies = [wire.unlabelled(shape(row), row.seq) for row in page]
+        bodies = [
+            wire.unlabelled(
+                wire.activity(row) if activity or isinstance(row, Move) else wire.trade(row),
+                row.seq,
+            )
+            for row in page
+        ]
         return _page(bodies, limit, offset, following)
 
     def _position(self, wallet: str, asset: str, held: Holding) -> Json:
@@ -199,11 +220,11 @@ def _side(request: web.Request) -> Side | None:
     return None
 
 
-def _trades_wanted(request: web.Request) -> bool:
-    types = {text.upper() for text in many(request, "type")}
+def _types(request: web.Request) -> frozenset[str]:
+    types = frozenset(text.upper() for text in many(request, "type"))
     if unknown := types - _TYPES:
         raise BadRequest(f"type: {', '.join(sorted(unknown))} is unknown")
-    return not types or "TRADE" in types
+    return types or _TYPES
 
 
 def _amount(request: web.Request, name: str, default: str) -> int:

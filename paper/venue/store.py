@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from paper.venue.core.moves import MoveBody
 from paper.venue.core.trade import TradeBody
 
 _RUN, _LOG = "venue.run.json", "venue.played.jsonl"
@@ -53,6 +54,13 @@ class Injected(msgspec.Struct, frozen=True, tag="injected"):
     wall_ms: int
 
 
+class Moved(msgspec.Struct, frozen=True, tag="moved"):
+    """Shares moved without a trade, as told over the control port."""
+
+    body: MoveBody
+    wall_ms: int
+
+
 class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
     """A market was resolved; payouts in micros a share."""
 
@@ -61,7 +69,7 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
     wall_ms: int
 
 
-Record = Started | RowPlayed | Injected | Resolved
+Record = Started | RowPlayed | Injected | Moved | Resolved
 _RECORD = msgspec.json.Decoder(Record)
 
 

@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 
 from paper.venue.clob import Clob
 from paper.venue.core import dice
+from paper.venue.core import moves as moving
 from paper.venue.core.firehose import counterpart
 from paper.venue.core.ledger import Played
 from paper.venue.core.markets import Market, fee_micros
+from paper.venue.core.moves import Move, MoveBody
 from paper.venue.core.positions import Holder, Holding
 from paper.venue.core.schedule import Delivery, delivery, salted
 from paper.venue.core.trade import Trade, TradeBody, from_body
 from paper.venue.desk import Desk
 from paper.venue.rtds import Rtds
-from paper.venue.store import Injected, Resolved, RowPlayed, Started, Store
+from paper.venue.store import Injected, Moved, Resolved, RowPlayed, Started, Store
 from paper.venue.tape import TapeRow
 
 
@@ -60,6 +62,7 @@ class Venue:
         self.rtds = rtds
         self.clob = clob
         self.played: list[Played] = []
+        self.moves: list[Move] = []
         self._faults = faults
         self._store = store
         self._rows = 0
@@ -93,6 +96,8 @@ class Venue:
                 case Injected():
                     self.desk.move(from_body(record.body), None, record.wall_ms)
                     self._note_injected(record)
+                case Moved():
+                    self._note_move(record)
                 case Resolved():
                     self.desk.resolve(record.condition, record.payouts)
         return Position(lap, frozenset(rows), started)
@@ -128,6 +133,14 @@ class Venue:
         self._tell(played, _PROMPT, f"injected {played.seq}")
         return trade
 
+    def move_shares(self, body: MoveBody, wall_ms: int) -> Move:
+        """Move a leader's shares without a trade. Raises ValueError naming the field."""
+        record = Moved(body, wall_ms)
+        move = self._move_of(record)
+        self._store.append(record)
+        self.moves.append(move)
+        return move
+
     def resolve(self, market: Market, payouts: tuple[int, int], wall_ms: int) -> None:
         """Resolve a market once and for all; a second time changes nothing."""
         if market.condition in self.desk.resolved:
@@ -150,6 +163,21 @@ class Venue:
         )
         timestamp_s = (record.wall_ms - self.tape[record.row].lag_ms) // 1000
         return self._note(trade, record.wall_ms, timestamp_s, fate, record.lap), fate
+
+    def _note_move(self, record: Moved) -> None:
+        self.moves.append(self._move_of(record))
+
+    def _move_of(self, record: Moved) -> Move:
+        market = self.desk.catalogue.by_condition.get(record.body.conditionId.lower())
+        if market is None:
+            raise ValueError("conditionId: unknown")
+        return moving.from_body(
+            record.body,
+            market,
+            number=len(self.moves),
+            wall_ms=record.wall_ms,
+            lag_ms=_PROMPT.indexed_ms,
+        )
 
     def _note_injected(self, record: Injected) -> Played:
         timestamp_s = record.body.timestamp or record.wall_ms // 1000

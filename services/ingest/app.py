@@ -62,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         merger = Merger(keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS)
         rejects = Rejects(store)
         api = DataApi(Http(http, settings.data_api_url, name="data api"))
-        catch_up = CatchUp(settings, api, merger, publisher, rejects)
+        catch_up = CatchUp(settings, api, store, merger, publisher, rejects)
         leaders = Leaders(store, merger)
         await leaders.refresh(catch_up)
         feed = Feed(settings, leaders, merger, publisher, rejects, catch_up)

@@ -1,13 +1,16 @@
-"""Asks the Data API what the feed may have missed, and what leaders hold.
+"""Asks the Data API what the feed may have missed, what it never shows, and what leaders hold.
 
-A leader's positions are asked for between two answers about his trades; only when both are equal
-do positions and trades belong together, and only then they are a baseline.
+Merges, redemptions and conversions are in the Data API alone. A leader's positions are asked for
+between two answers about what moved them; only when both are equal do the three belong together,
+and only then they are a baseline. What he holds and is worth is kept for whoever asks later.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+import psycopg
+import psycopg_pool
 import structlog
 
 from services.ingest import metrics
@@ -16,8 +19,11 @@ from services.ingest.core.pacing import Agenda
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
+from services.ingest.store import Store
 from tradingtools.adapters import clock
+from tradingtools.adapters.polymarket.activity import spread
 from tradingtools.adapters.polymarket.data_api import DataApi, Trades
+from tradingtools.adapters.polymarket.trades import Position, TradeRow
 from tradingtools.domain.errors import TradingError
 from tradingtools.runtime import telemetry
 
@@ -35,12 +41,14 @@ class CatchUp:
         self,
         settings: Settings,
         api: DataApi,
+        store: Store,
         merger: Merger,
         publisher: Publisher,
         rejects: Rejects,
     ) -> None:
         self._settings = settings
         self._api = api
+        self._store = store
         self._merger = merger
         self._publisher = publisher
         self._rejects = rejects
@@ -105,50 +113,92 @@ class CatchUp:
                 wait_s = max(int(error.metadata.get("retry_after_ms", "0")) / 1000, _RETRY_SECONDS)
                 self._agenda.retry(leader, clock.monotonic(), wait_s)
                 _log.warning("catch-up failed; trying again", leader=leader, error=str(error))
+            except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+                self._agenda.retry(leader, clock.monotonic(), _RETRY_SECONDS)
+                _log.warning("catch-up failed; trying again", leader=leader, error=str(error))
 
     async def _look(self, leader: str) -> None:
         since_ms = self._known_ms[leader] - self._settings.overlap_ms
-        trades, positions = await self._answers(leader, since_ms)
+        moved, positions = await self._answers(leader, since_ms)
+        rows = await self._spread(leader, moved.rows)
+        equity = await self._equity(leader)
         received_ns = clock.now_ns()
         if leader not in self._agenda:
             return  # nobody follows him any more
-        for reason, body in trades.rejected:
+        for reason, body in moved.rejected:
             self._rejects.note("data_api", reason, body)
-        if not trades.complete:
+        if not moved.complete:
             _log.warning("more trades than are walked; the oldest are missing", leader=leader)
+        if equity is not None:
+            self._merger.weigh(leader, equity, received_ns // 1_000_000)
         facts = self._merger.catch_up(
-            trades.rows,
+            rows,
             received_ns // 1_000_000,
             leader=leader,
-            positions=positions,
+            positions=None if positions is None else _sizes(positions),
             since_ms=since_ms,
-            traceparents=self._traces(leader, trades),
+            traceparents=self._traces(leader, rows),
         )
-        metrics.ROWS.add(len(trades.rows), {"source": "CATCH_UP"})
+        metrics.ROWS.add(len(rows), {"source": "CATCH_UP"})
         metrics.FOUND.add(sum(fact.found for fact in facts))
         if facts:
             self._publisher.publish(facts, received_ns)
         if leader in self._known_ms:
             self._known_ms[leader] = max(
-                self._known_ms[leader], *(row.traded_ms for row in trades.rows), 0
+                self._known_ms[leader], *(row.traded_ms for row in moved.rows), 0
             )
+        if positions is not None:
+            # Behind the facts: nobody waits for it, and the next survey writes it again.
+            await self._store.keep_account(leader, equity, positions)
 
-    async def _answers(self, leader: str, since_ms: int) -> tuple[Trades, dict[str, int] | None]:
-        trades = await self._api.trades(leader, since_ms)
+    async def _answers(
+        self, leader: str, since_ms: int
+    ) -> tuple[Trades, dict[str, Position] | None]:
+        moved = await self._moved(leader, since_ms)
         for _ in range(_ATTEMPTS):
             positions = await self._api.positions(leader)
-            again = await self._api.trades(leader, since_ms)
-            belong = again.rows == trades.rows and again.complete and not again.rejected
-            trades = again
+            again = await self._moved(leader, since_ms)
+            belong = again.rows == moved.rows and again.complete and not again.rejected
+            moved = again
             if belong:
-                return trades, positions
+                return moved, positions
             await asyncio.sleep(_ATTEMPT_PAUSE_SECONDS)
-        return trades, None
+        return moved, None
 
-    def _traces(self, leader: str, trades: Trades) -> dict[str, str]:
+    async def _moved(self, leader: str, since_ms: int) -> Trades:
+        """Everything that moved his shares, newest first."""
+        trades = await self._api.trades(leader, since_ms)
+        others = await self._api.movements(leader, since_ms)
+        return Trades(
+            tuple(sorted(trades.rows + others.rows, key=lambda row: -row.traded_ms)),
+            trades.rejected + others.rejected,
+            complete=trades.complete and others.complete,
+        )
+
+    async def _spread(self, leader: str, rows: tuple[TradeRow, ...]) -> list[TradeRow]:
+        """Rows of a whole condition as rows of the assets that matter to his followers."""
+        conditions = {row.condition_id for row in rows if not row.asset_id}
+        assets = await self._store.assets(leader, sorted(conditions)) if conditions else {}
+        return [
+            one for row in rows for one in spread(row, assets.get(row.condition_id, frozenset()))
+        ]
+
+    async def _equity(self, leader: str) -> int | None:
+        try:
+            return await self._api.value(leader)
+        except TradingError as error:
+            # Unknown is an answer: whoever sizes by it skips, everybody else goes on.
+            _log.warning("equity unknown", leader=leader, error=str(error))
+            return None
+
+    def _traces(self, leader: str, rows: list[TradeRow]) -> dict[str, str]:
         traces: dict[str, str] = {}
-        for tx in {row.tx for row in trades.rows}:
+        for tx in {row.tx for row in rows}:
             if not self._merger.traceparent(leader, tx):
                 with telemetry.span("ingest.catch_up", leader=leader, leader_tx=tx) as traceparent:
                     traces[tx] = traceparent
         return traces
+
+
+def _sizes(positions: dict[str, Position]) -> dict[str, int]:
+    return {asset: position.size_micros for asset, position in positions.items()}

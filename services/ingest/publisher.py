@@ -29,6 +29,12 @@ _log = structlog.get_logger("ingest")
 
 Event = ingest_service_pb2.LeaderTradeEvent
 _SIDES = {"BUY": common_pb2.SIDE_BUY, "SELL": common_pb2.SIDE_SELL}
+_ACTIONS = {
+    "TRADE": ingest_service_pb2.LEADER_ACTION_TRADE,
+    "MERGE": ingest_service_pb2.LEADER_ACTION_MERGE,
+    "REDEEM": ingest_service_pb2.LEADER_ACTION_REDEEM,
+    "CONVERSION": ingest_service_pb2.LEADER_ACTION_CONVERSION,
+}
 _SOURCES = {
     "FEED": ingest_service_pb2.TRADE_SOURCE_FEED,
     "CATCH_UP": ingest_service_pb2.TRADE_SOURCE_CATCH_UP,
@@ -131,4 +137,6 @@ def to_event(fact: Fact, received_ns: int) -> Event:
         traceparent=fact.traceparent,
         title=row.title,
         outcome=row.outcome,
+        action=_ACTIONS[row.action],
+        leader_equity_micros=fact.equity,
     )

@@ -31,3 +31,28 @@ set cursor = excluded.cursor, updated_at = clock_timestamp()
 where split_part(c.cursor, '-', 1) <> split_part(excluded.cursor, '-', 1)
    or (split_part(c.cursor, '-', 2)::bigint, split_part(c.cursor, '-', 3)::bigint)
     < (split_part(excluded.cursor, '-', 2)::bigint, split_part(excluded.cursor, '-', 3)::bigint)
+
+-- name: assets
+-- Assets of conditions that a leader has traded or that his followers hold: an exit matters there.
+select distinct condition_id, asset_id from leader_row
+where leader = %(leader)s and condition_id = any(%(conditions)s)
+union
+select l.condition_id, l.asset_id from lot l join subscription s on s.id = l.origin
+where s.leader = %(leader)s and l.condition_id = any(%(conditions)s) and l.shares_micros > 0
+
+-- name: keep_account
+insert into leader_account (leader, equity_micros, asked_at)
+values (%(leader)s, %(equity)s, clock_timestamp())
+on conflict (leader) do update
+set equity_micros = excluded.equity_micros, asked_at = excluded.asked_at
+
+-- name: drop_holdings
+-- What he holds no more.
+delete from leader_holding where leader = %(leader)s and not asset_id = any(%(assets)s)
+
+-- name: keep_holdings
+insert into leader_holding as h (leader, asset_id, condition_id, shares_micros)
+select %(leader)s, * from unnest(%(assets)s::text[], %(conditions)s::text[], %(shares)s::bigint[])
+on conflict (leader, asset_id) do update
+set condition_id = excluded.condition_id, shares_micros = excluded.shares_micros
+where (h.condition_id, h.shares_micros) <> (excluded.condition_id, excluded.shares_micros)

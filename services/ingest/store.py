@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradingtools.adapters.polymarket.trades import Position
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 
@@ -45,6 +46,31 @@ class Store:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_SQL["last_traded"], (list(leaders),))
             return {row["leader"]: row["traded_ms"] for row in await cursor.fetchall()}
+
+    async def assets(self, leader: str, conditions: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Assets by condition that the leader has traded or that his followers hold."""
+        values = {"leader": leader, "conditions": list(conditions)}
+        found: dict[str, set[str]] = {}
+        async with self._pool.connection() as connection:
+            for row in await (await connection.execute(_SQL["assets"], values)).fetchall():
+                found.setdefault(row["condition_id"], set()).add(row["asset_id"])
+        return {condition: frozenset(assets) for condition, assets in found.items()}
+
+    async def keep_account(
+        self, leader: str, equity: int | None, positions: Mapping[str, Position]
+    ) -> None:
+        """Replace what is known of a leader's holdings; equity in 1e-6 USDC, None: unknown."""
+        held = {asset: one for asset, one in positions.items() if one.size_micros}
+        values = {
+            "leader": leader,
+            "equity": equity,
+            "assets": list(held),
+            "conditions": [one.condition_id for one in held.values()],
+            "shares": [one.size_micros for one in held.values()],
+        }
+        async with self._pool.connection() as connection, connection.transaction():
+            for name in ("keep_account", "drop_holdings", "keep_holdings"):
+                await connection.execute(_SQL[name], values)
 
     async def identify(self, incarnation: str) -> None:
         """Remember which life of the log in Redis is the present one."""

@@ -22,6 +22,10 @@ class Fake:
         self.trades: list[dict[str, Any]] = []
         self.greeting = ""
         self.answer_seconds = 0.0
+        self.movements: list[dict[str, Any]] = []
+        self.worth: dict[str, str] = {}
+        self.refusals: list[int] = []
+        """Statuses that the Data API's next answers have."""
         self.positions: dict[str, list[dict[str, Any]]] = {}
 
     async def send(self, frame: str | bytes, *sockets: int) -> None:
@@ -48,12 +52,18 @@ class Fake:
             self.sockets.remove(socket)
         return socket
 
+    async def value(self, request: web.Request) -> web.Response:
+        user = request.query["user"]
+        worth = [{"user": user, "value": self.worth[user]}] if user in self.worth else []
+        return web.json_response(worth)
+
     async def data(self, request: web.Request) -> web.Response:
         await asyncio.sleep(self.answer_seconds)
+        if self.refusals:
+            return web.json_response({"error": "later"}, status=self.refusals.pop())
         user, start = request.query["user"], int(request.query.get("start", "0"))
-        rows = [
-            row for row in self.trades if row["proxy_wallet"] == user and row["timestamp"] >= start
-        ]
+        told = self.movements if request.path.endswith("activity") else self.trades
+        rows = [row for row in told if row["proxy_wallet"] == user and row["timestamp"] >= start]
         if request.path.endswith("positions"):
             rows = self.positions.get(user, [])
         return web.json_response(
@@ -67,7 +77,8 @@ async def fake_venue() -> AsyncIterator[Fake]:
     fake = Fake()
     app = web.Application()
     app.router.add_get("/rtds", fake.feed)
-    app.router.add_get("/v2/{kind:trades|positions}", fake.data)
+    app.router.add_get("/v2/{kind:trades|activity|positions}", fake.data)
+    app.router.add_get("/value", fake.value)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

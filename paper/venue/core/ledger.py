@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paper.venue.core.markets import Market
+from paper.venue.core.moves import Move
 from paper.venue.core.positions import Holder, Holding, after, topped_up
 from paper.venue.core.trade import Side, Trade
 
@@ -46,13 +47,24 @@ class Query:
     def admits(self, row: Played) -> bool:
         """Whether the listing shows the row."""
         return (
-            (self.wallet is None or row.trade.wallet == self.wallet)
-            and (self.conditions is None or row.trade.condition in self.conditions)
+            self._admits(row.trade.wallet, row.trade.condition, row.timestamp_s, row.seq)
             and (row.taker or not self.takers_only)
             and (self.side is None or row.trade.side == self.side)
-            and (self.start is None or row.timestamp_s >= self.start)
-            and (self.end is None or row.timestamp_s <= self.end)
-            and (self.before is None or (row.timestamp_s, row.seq) < self.before)
+        )
+
+    def admits_move(self, move: Move) -> bool:
+        """Whether the listing shows a movement; it has no side."""
+        return self.side is None and self._admits(
+            move.wallet, move.market.condition, move.timestamp_s, move.seq
+        )
+
+    def _admits(self, wallet: str, condition: str, timestamp_s: int, seq: int) -> bool:
+        return (
+            (self.wallet is None or wallet == self.wallet)
+            and (self.conditions is None or condition in self.conditions)
+            and (self.start is None or timestamp_s >= self.start)
+            and (self.end is None or timestamp_s <= self.end)
+            and (self.before is None or (timestamp_s, seq) < self.before)
         )
 
 

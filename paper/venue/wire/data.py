@@ -8,6 +8,7 @@ from decimal import Decimal, localcontext
 from paper.venue.core import amounts, dice
 from paper.venue.core.ledger import Played
 from paper.venue.core.markets import Market
+from paper.venue.core.moves import Move
 from paper.venue.core.positions import Holding
 from paper.venue.wire.clob import Json, market_id
 from paper.venue.wire.feed import icon, names, number
@@ -40,8 +41,34 @@ def trade(row: Played) -> Json:
     }
 
 
-def activity(row: Played) -> Json:
-    """A row of v1 `/activity`; only trades happen here."""
+def activity(row: Played | Move) -> Json:
+    """A row of v1 `/activity`."""
+    return _moved(row) if isinstance(row, Move) else _traded(row)
+
+
+def _moved(move: Move) -> Json:
+    """A movement; one of every outcome names no asset, as the real API does."""
+    return {
+        "proxyWallet": move.wallet,
+        "timestamp": move.timestamp_s,
+        "conditionId": move.market.condition,
+        "type": move.kind,
+        "size": number(amounts.text(move.size)),
+        "usdcSize": number(amounts.text(move.paid)),
+        "transactionHash": move.tx,
+        "price": 0,
+        "asset": move.asset,
+        "side": "",
+        "outcomeIndex": move.market.index(move.asset) if move.asset else 999,
+        "title": move.market.question,
+        "slug": move.market.slug,
+        "icon": icon(move.market),
+        "eventSlug": move.market.event_slug,
+        "outcome": move.market.outcomes[move.market.index(move.asset)] if move.asset else "",
+    }
+
+
+def _traded(row: Played) -> Json:
     notional = row.trade.size * row.trade.price // amounts.ONE
     return trade(row) | {"type": "TRADE", "usdcSize": number(amounts.text(notional))}
 

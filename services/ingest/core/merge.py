@@ -40,6 +40,8 @@ class Fact:
     held_before: int | None
     traceparent: str
     found: bool = False
+    equity: int | None = None
+    """What the leader is worth, 1e-6 USDC; None: unknown or too old."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class Merger:
         # The order in which they were last touched, for forgetting.
         self._touched: OrderedDict[tuple[str, str], Transaction] = OrderedDict()
         self._holdings: dict[str, Holdings] = {}
+        self._equity: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         """Transactions remembered."""
@@ -99,6 +102,10 @@ class Merger:
     def knows(self, leader: str) -> bool:
         """Whether the leader has a baseline."""
         return leader in self._holdings
+
+    def weigh(self, leader: str, equity: int, now_ms: int) -> None:
+        """Remember what a leader is worth, 1e-6 USDC, and since when."""
+        self._equity[leader] = (equity, now_ms)
 
     def traceparent(self, leader: str, tx: str) -> str:
         """The trace of a transaction that was seen before, else empty."""
@@ -163,6 +170,8 @@ class Merger:
         facts = [
             self._fact(row, count, "CATCH_UP", transaction, found)
             for row, count, transaction, found in grown
+            # A split only moves what he holds: nobody copies it, and it is no trade.
+            if row.action != "SPLIT"
         ]
         self._forget_old(now_ms)
         return facts
@@ -170,6 +179,7 @@ class Merger:
     def drop_leader(self, leader: str) -> None:
         """Forget a leader whom nobody follows any more."""
         self._holdings.pop(leader, None)
+        self._equity.pop(leader, None)
         for tx in self._transactions.pop(leader, {}):
             del self._touched[leader, tx]
 
@@ -206,7 +216,12 @@ class Merger:
             held_before=transaction.held_before[row.asset_id],
             traceparent=transaction.traceparent,
             found=found,
+            equity=self._worth(row.leader, transaction.touched_ms),
         )
+
+    def _worth(self, leader: str, now_ms: int) -> int | None:
+        equity, at_ms = self._equity.get(leader, (0, 0))
+        return equity if at_ms and now_ms - at_ms <= self._keep_ms else None
 
     def _held_before(self, row: TradeRow, transaction: Transaction) -> int | None:
         holdings = self._holdings.get(row.leader)

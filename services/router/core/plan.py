@@ -213,10 +213,14 @@ def _judge_exit(
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
     if wanted <= 0 or (before.copied and wanted < sizing.SIZE_STEP_MICROS):
         return Skip(Reason.NONE, "")
+    # Who merges or converts names no price: then the best bid is what there is to lose against.
+    price = _new_price(trade, before) or next((bid for bid, _ in context.book.bids), 0)
+    if not price:
+        return Skip(Reason.PRICE_OUT_OF_RANGE, "no price and no bid")
     return sizing.size_exit(
         frozen,
         context.book,
-        price_micros=_new_price(trade, before),
+        price_micros=price,
         wanted_micros=wanted,
         free_micros=lot.free_micros,
         slices_before=before.tried,

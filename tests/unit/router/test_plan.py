@@ -546,3 +546,14 @@ def test_lots_of_one_wallet_have_exits_of_their_own() -> None:
         trade(row(Side.SELL)), subs, {}, lots, frozenset(), Follower(subs[0]).context()
     )
     assert len({order.copy_key for order in plan.orders}) == 2
+
+
+def test_an_exit_without_a_price_is_limited_by_the_best_bid_and_waits_for_one() -> None:
+    lot = LotView(shares_micros=20_000_000, free_micros=20_000_000)
+    merged = trade(row(Side.SELL, price=0, held=100_000_000))
+    known = Follower(subscription())
+    (order,) = known.sees_sell(merged, lot)
+    assert order.limit_micros == 480_000  # 0.49 less the slippage, up to the tick
+    empty = Follower(subscription(), market=book(bids=()))
+    assert empty.sees_sell(merged, lot) == ()
+    assert empty.copies[SUB].reason is Reason.PRICE_OUT_OF_RANGE

@@ -7,10 +7,16 @@ After: ingest's catch-up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
+from tradingtools.adapters.polymarket import numbers
+from tradingtools.adapters.polymarket.activity import KINDS, decode_activity
 from tradingtools.adapters.polymarket.http import Http
 from tradingtools.adapters.polymarket.trades import (
+    Position,
     RowError,
     TradeRow,
     decode_data_row,
@@ -21,6 +27,13 @@ from tradingtools.domain import errors
 
 PAGE = 500
 PAGES_MAX = 40
+
+
+class _Worth(msgspec.Struct, frozen=True):
+    value: msgspec.Raw
+
+
+_VALUE = msgspec.json.Decoder(list[_Worth])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +53,37 @@ class DataApi:
 
     async def trades(self, wallet: str, since_ms: int) -> Trades:
         """Every trade of a wallet from the second of ``since_ms`` on, its maker fills included."""
+        # Left to its default this hides the fills in which the wallet was the maker.
+        return await self._rows(
+            "/v2/trades", {"taker_only": "false"}, decode_data_row, wallet, since_ms
+        )
+
+    async def movements(self, wallet: str, since_ms: int) -> Trades:
+        """What moved a wallet's shares without a trade, from the second of ``since_ms`` on."""
+        return await self._rows(
+            "/v2/activity", {"type": ",".join(KINDS)}, decode_activity, wallet, since_ms
+        )
+
+    async def _rows(
+        self,
+        path: str,
+        wanted: dict[str, str],
+        decode: Callable[[bytes], TradeRow | None],
+        wallet: str,
+        since_ms: int,
+    ) -> Trades:
         rows: list[TradeRow] = []
         rejected: list[tuple[str, bytes]] = []
-        params = {
-            "user": wallet,
-            # Left to its default this hides the fills in which the wallet was the maker.
-            "taker_only": "false",
-            "start": str(since_ms // 1000),
-            "limit": str(PAGE),
-        }
+        params = {"user": wallet, "start": str(since_ms // 1000), "limit": str(PAGE), **wanted}
         for _ in range(PAGES_MAX):
-            bodies, following = self._page(await self._http.get("/v2/trades", params))
+            bodies, following = self._page(await self._http.get(path, params))
             for body in bodies:
                 try:
-                    row = decode_data_row(body)
+                    row = decode(body)
                 except RowError as error:
                     rejected.append((error.reason, bytes(body)))
+                    continue
+                if row is None:
                     continue
                 if row.leader == wallet and row.traded_ms >= since_ms // 1000 * 1000:
                     rows.append(row)
@@ -64,27 +92,39 @@ class DataApi:
             params["cursor"] = following
         return Trades(tuple(rows), tuple(rejected), complete=False)
 
-    async def positions(self, wallet: str) -> dict[str, int]:
-        """Shares held of each asset, 1e-6.
+    async def positions(self, wallet: str) -> dict[str, Position]:
+        """What a wallet holds, by asset.
 
         Raises:
             Unavailable: also for a position that cannot be read, and for more pages than we walk:
                 a baseline with a hole would read as "holds nothing".
         """
-        held: dict[str, int] = {}
+        held: dict[str, Position] = {}
         params = {"user": wallet, "limit": str(PAGE)}
         for _ in range(PAGES_MAX):
             bodies, following = self._page(await self._http.get("/v2/positions", params))
             for body in bodies:
                 try:
-                    asset, size = decode_position(body)
+                    asset, position = decode_position(body)
                 except RowError as error:
                     raise _unreadable(str(error)) from error
-                held[asset] = size
+                held[asset] = position
             if following is None:
                 return held
             params["cursor"] = following
         raise _unreadable(f"more than {PAGES_MAX} pages")
+
+    async def value(self, wallet: str) -> int | None:
+        """What a wallet is worth, USDC 1e-6; None when the API does not know the wallet.
+
+        The API's first version alone has it. Raises Unavailable, also for an answer that is none.
+        """
+        body = await self._http.get("/value", {"user": wallet})
+        try:
+            worth = _VALUE.decode(body)
+            return numbers.rounded("value", numbers.text(worth[0].value)) if worth else None
+        except (msgspec.DecodeError, UnicodeDecodeError, numbers.NumberError) as error:
+            raise _unreadable(str(error)) from error
 
     @staticmethod
     def _page(body: bytes) -> tuple[list[bytes], str | None]:

@@ -17,9 +17,10 @@ from tradingtools.domain import ids
 
 T = TypeVar("T")
 Side = Literal["BUY", "SELL"]
+Action = Literal["TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION"]
 TOPIC = "activity"
 TYPES = ("trades", "orders_matched")
-_TEXT_MAX = 300
+TEXT_MAX = 300
 
 
 class RowError(ValueError):
@@ -53,6 +54,7 @@ class TradeRow:
     traded_ms: int
     title: str
     outcome: str
+    action: Action = "TRADE"
 
 
 class _DataTrade(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,15 @@ class _Page(msgspec.Struct, frozen=True):
 class _Position(msgspec.Struct, frozen=True):
     asset: str
     size: msgspec.Raw
+    condition_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Shares of one asset, 1e-6; the condition is empty when the API does not say."""
+
+    size_micros: int
+    condition_id: str
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -116,15 +127,15 @@ def decode_frame(frame: bytes) -> tuple[str, TradeRow]:
     Raises:
         RowError: the frame is not such a row; the reason says in which way.
     """
-    envelope = _decoded(_ENVELOPE, frame)
+    envelope = decoded(_ENVELOPE, frame)
     if envelope.topic != TOPIC or envelope.type not in TYPES:
         raise RowError("unknown_topic", f"{envelope.topic[:40]}/{envelope.type[:40]}")
-    return envelope.type, _row(_decoded(_FEED_TRADE, envelope.payload))
+    return envelope.type, _row(decoded(_FEED_TRADE, envelope.payload))
 
 
 def decode_data_row(body: bytes | msgspec.Raw) -> TradeRow:
     """One object of the Data API's trades. Raises RowError."""
-    return _row(_decoded(_DATA_TRADE, body))
+    return _row(decoded(_DATA_TRADE, body))
 
 
 def decode_page(body: bytes) -> tuple[list[msgspec.Raw], str | None]:
@@ -133,23 +144,26 @@ def decode_page(body: bytes) -> tuple[list[msgspec.Raw], str | None]:
     Raises:
         RowError: the body is no page.
     """
-    page = _decoded(_PAGE, body)
+    page = decoded(_PAGE, body)
     more = page.pagination.next_cursor if page.pagination.has_more else None
     return page.data, more or None
 
 
-def decode_position(body: bytes | msgspec.Raw) -> tuple[str, int]:
-    """One position: asset and shares, 1e-6, rounded half-even. Raises RowError."""
-    position = _decoded(_POSITION, body)
+def decode_position(body: bytes | msgspec.Raw) -> tuple[str, Position]:
+    """One position and its asset; shares are rounded half-even. Raises RowError."""
+    position = decoded(_POSITION, body)
     try:
-        return ids.asset(position.asset), numbers.rounded("size", numbers.text(position.size))
+        size = numbers.rounded("size", numbers.text(position.size))
+        condition = ids.hash32(position.condition_id) if position.condition_id else ""
+        return ids.asset(position.asset), Position(size, condition)
     except numbers.NumberError as error:
         raise RowError("bad_number", str(error)) from None
     except ids.IdError as error:
-        raise RowError("bad_id", f"asset: {error}") from None
+        raise RowError("bad_id", str(error)) from None
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """A body by its decoder. Raises RowError."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -181,8 +195,8 @@ def _row(trade: _DataTrade | _FeedTrade) -> TradeRow:
             price_micros=price_micros,
             size_micros=size_micros,
             traded_ms=traded_ms,
-            title=(trade.title or "")[:_TEXT_MAX],
-            outcome=(trade.outcome or "")[:_TEXT_MAX],
+            title=(trade.title or "")[:TEXT_MAX],
+            outcome=(trade.outcome or "")[:TEXT_MAX],
         )
     except ids.IdError as error:
         raise RowError("bad_id", str(error)) from None

@@ -12,6 +12,7 @@ from aiohttp import web
 from tradingtools.adapters.polymarket import data_api, http
 from tradingtools.adapters.polymarket.data_api import DataApi
 from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.adapters.polymarket.trades import Position
 from tradingtools.domain.errors import NotFound, Unavailable
 
 WALLET = "0x" + "a1" * 20
@@ -91,7 +92,7 @@ async def test_an_endless_walk_ends_and_says_that_it_is_not_complete(
 
 
 async def test_positions_are_all_of_them_or_none() -> None:
-    good: list[Any] = [{"asset": "7", "size": 1.5}]
+    good: list[Any] = [{"asset": "7", "size": 1.5, "condition_id": "0x" + "CD" * 32}]
 
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.query.get("cursor"):
@@ -99,7 +100,10 @@ async def test_positions_are_all_of_them_or_none() -> None:
         return page(good, "more")
 
     async with api(handler) as data:
-        assert await data.positions(WALLET) == {"7": 1_500_000, "8": 2_000_000}
+        assert await data.positions(WALLET) == {
+            "7": Position(1_500_000, "0x" + "cd" * 32),
+            "8": Position(2_000_000, ""),
+        }
         good.append({"asset": "9"})
         with pytest.raises(Unavailable):
             await data.positions(WALLET)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradingtools.adapters.polymarket.trades import (
+    Position,
     RowError,
     decode_data_row,
     decode_frame,
@@ -195,6 +196,9 @@ def test_a_page_gives_its_rows_and_the_next_cursor_only_when_there_is_more() -> 
 
 
 def test_a_position_is_an_asset_and_its_shares() -> None:
-    assert decode_position(b'{"asset":"12","size":0.1234565,"avg_price":0.3}') == ("12", 123_456)
+    assert decode_position(b'{"asset":"12","size":0.1234565,"avg_price":0.3}') == (
+        "12",
+        Position(123_456, ""),
+    )
     with pytest.raises(RowError):
         decode_position(b'{"asset":"12","size":-1}')
