@@ -21,6 +21,7 @@ from services.guard.core import aftermath, telling
 from services.guard.core import halts as halting
 from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
+from services.guard.core.index import TriggerIndex
 from services.guard.core.trigger import Judgement, Trigger
 from services.guard.settings import Settings
 from services.guard.store import Change
@@ -79,7 +80,8 @@ class Guard:
         self._settings = settings
         self._control_seq = 0
         self._triggers: dict[str, Trigger] = {}
-        self._by_asset: dict[str, set[str]] = {}
+        self._by_lot: dict[LotKey, set[str]] = {}
+        self._index = TriggerIndex()
         self._lots: dict[LotKey, int] = {}
         self._books = books
         self._eager: set[str] = set()
@@ -137,12 +139,17 @@ class Guard:
         if trigger.status in FINAL:
             self._triggers.pop(trigger.id, None)
             self._timed.discard(trigger.id)
-            self._by_asset.get(trigger.asset_id, set()).discard(trigger.id)
+            self._index.remove(trigger.id)
+            of_lot = self._by_lot.get(_lot_of(trigger), set())
+            of_lot.discard(trigger.id)
+            if not of_lot:
+                self._by_lot.pop(_lot_of(trigger), None)
             return
         self._triggers[trigger.id] = trigger
         if trigger.fire_at_ms is not None:
             self._timed.add(trigger.id)
-        self._by_asset.setdefault(trigger.asset_id, set()).add(trigger.id)
+        self._index.put(trigger, self._lots.get(_lot_of(trigger), 0))
+        self._by_lot.setdefault(_lot_of(trigger), set()).add(trigger.id)
 
     async def _change(self, trigger_id: str, decide: Decide) -> None:
         """Change a trigger under lock; memory and stream learn of it once it is committed.
@@ -161,9 +168,9 @@ class Guard:
                 self._put(outcome)
 
     async def on_book(self, book: Book) -> None:
-        """Judge every trigger of an asset on its newest book, stop-losses first."""
+        """Judge the triggers that an asset's newest book may move, stop-losses first."""
         waiting = sorted(
-            (self._triggers[i] for i in self._by_asset.get(book.market.asset_id, ())),
+            (self._triggers[i] for i in self._index.candidates(book)),
             key=lambda t: (list(TriggerType).index(t.type), t.id),
         )
         for trigger in waiting:
@@ -173,7 +180,7 @@ class Guard:
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             return
-        lot = self._lots.get((trigger.follower_proxy, trigger.asset_id, trigger.origin), 0)
+        lot = self._lots.get(_lot_of(trigger), 0)
         now_ms = clock.now_ms()
         verdict = judging.judge(trigger, lot, book, now_ms)
         if verdict is Judgement.NOTHING:
@@ -268,13 +275,14 @@ class Guard:
             del self._lots[key]
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._change(fill.trigger_id, self._settle)
-        for trigger_id in list(self._by_asset.get(fill.asset_id, ())):
-            trigger = self._triggers.get(trigger_id)
-            if trigger is None:
-                # It ended while another one of the lot was judged.
-                continue
-            if (trigger.follower_proxy, trigger.asset_id, trigger.origin) == key:
-                await self._follow_lot(trigger, fill.lot_shares_micros)
+        known = [self._triggers[i] for i in self._by_lot.get(key, ())]
+        for trigger in known:
+            self._index.put(trigger, fill.lot_shares_micros)
+        for trigger_id in [trigger.id for trigger in known]:
+            now = self._triggers.get(trigger_id)
+            # None: it ended while another one of the lot was judged.
+            if now is not None:
+                await self._follow_lot(now, fill.lot_shares_micros)
                 await self._wake(trigger_id)
 
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:
@@ -299,7 +307,7 @@ class Guard:
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             return
-        key = (trigger.follower_proxy, trigger.asset_id, trigger.origin)
+        key = _lot_of(trigger)
         if trigger.status is TriggerStatus.WAITING and self._lots.get(key, 0) > 0:
             await self._follow_lot(trigger, self._lots[key])
         book = self._books.known(trigger.asset_id)
@@ -401,6 +409,10 @@ class Guard:
             sold_micros=sold,
         )
         return await self._claim(connection, row, lot, book, change, tried=tried)
+
+
+def _lot_of(trigger: Trigger) -> LotKey:
+    return trigger.follower_proxy, trigger.asset_id, trigger.origin
 
 
 async def _ratchet(connection: Connection, row: Row, shares: int, book: Book) -> Trigger:

@@ -1,0 +1,131 @@
+"""Which triggers a new book may move, found by a lookup and not by a scan.
+
+The worker judges what this finds, exactly; what it leaves out, `judge` would leave alone as well.
+
+What a size fetches a share falls with the size, so the two ends of a class of sizes bound what any
+size of the class fetches. A class holds the sizes of one power of two; in it, prices are sorted by
+the way the market has to go to reach them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from services.guard.core.trigger import Trigger, fire_price
+from tradingtools.domain.book import Book, BookStatus, sell_into
+from tradingtools.domain.trigger_states import TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
+
+
+class Way(Enum):
+    """Where what a size fetches has to be for a trigger to move."""
+
+    DOWN = auto()
+    """At the price or below it."""
+    UP = auto()
+    """At the price or above it."""
+
+
+Shelf = tuple[Way, int]
+"""A way, and a class of sizes: the bits of the size in micros."""
+Place = tuple[Shelf, int]
+"""A shelf, and the price at which the trigger may move."""
+
+
+@dataclass(slots=True)
+class _Asset:
+    """The triggers of one asset."""
+
+    all: dict[str, TriggerStatus] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
+    shelves: defaultdict[Shelf, list[tuple[int, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+class TriggerIndex:
+    """Triggers by asset, way, class of sizes and price. Time stops have no price to look up."""
+
+    def __init__(self) -> None:
+        self._assets: dict[str, _Asset] = {}
+        self._places: dict[str, tuple[str, tuple[Place, ...]]] = {}
+
+    def put(self, trigger: Trigger, lot_micros: int) -> None:
+        """Take a trigger as it is now, in the place of what was known of it.
+
+        Args:
+            trigger: not in a final state.
+            lot_micros: shares that its lot holds now.
+        """
+        self.remove(trigger.id)
+        asset = self._assets.setdefault(trigger.asset_id, _Asset())
+        places = tuple(_places(trigger, lot_micros))
+        self._places[trigger.id] = (trigger.asset_id, places)
+        asset.all[trigger.id] = trigger.status
+        if trigger.status is TriggerStatus.SUSPENDED:
+            asset.suspended.add(trigger.id)
+        for shelf, price in places:
+            insort(asset.shelves[shelf], (price, trigger.id))
+
+    def remove(self, trigger_id: str) -> None:
+        """Forget a trigger, known or not."""
+        asset_id, places = self._places.pop(trigger_id, ("", ()))
+        asset = self._assets.get(asset_id)
+        if asset is None:
+            return
+        del asset.all[trigger_id]
+        asset.suspended.discard(trigger_id)
+        for shelf, price in places:
+            held = asset.shelves[shelf]
+            del held[bisect_left(held, (price, trigger_id))]
+            if not held:
+                del asset.shelves[shelf]
+        if not asset.all:
+            del self._assets[asset_id]
+
+    def candidates(self, book: Book) -> set[str]:
+        """Ids of the triggers that a book may move.
+
+        A market that has ended moves all; a book that became bad, or good again, moves those that
+        have not followed it yet, once.
+        """
+        asset = self._assets.get(book.market.asset_id)
+        if asset is None:
+            return set()
+        if book.market.payout_micros is not None:
+            return set(asset.all)
+        if book.status is not BookStatus.FRESH or not book.bids:
+            return {i for i, status in asset.all.items() if status is TriggerStatus.ARMED}
+        found = set(asset.suspended)
+        for (way, bits), held in asset.shelves.items():
+            found.update(trigger_id for _, trigger_id in _reached(book, way, bits, held))
+        return found
+
+
+def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
+    size = lot_micros if trigger.size_micros is None else min(trigger.size_micros, lot_micros)
+    if trigger.status is not TriggerStatus.ARMED or size <= 0:
+        return
+    bits, fires = size.bit_length(), fire_price(trigger)
+    if trigger.type is TriggerType.TAKE_PROFIT and fires is not None:
+        yield (Way.UP, bits), fires
+    elif trigger.type is not TriggerType.TIME_STOP and fires is not None:
+        yield (Way.DOWN, bits), fires
+    if trigger.type is TriggerType.TRAILING_STOP and trigger.price_micros is not None:
+        peak = trigger.peak_micros
+        yield (Way.UP, bits), trigger.price_micros if peak is None else peak + 1
+
+
+def _reached(book: Book, way: Way, bits: int, held: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """What is reached by the class's largest size going down, by its smallest going up."""
+    sale = sell_into(book.bids, (1 << bits) - 1 if way is Way.DOWN else 1 << (bits - 1))
+    if sale is None:
+        return []
+    if way is Way.UP:
+        return held[: bisect_right(held, sale.average_micros, key=lambda entry: entry[0])]
+    lowest = -(-sale.product // sale.size_micros)
+    return held[bisect_left(held, lowest, key=lambda entry: entry[0]) :]

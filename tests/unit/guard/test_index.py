@@ -1,0 +1,104 @@
+"""The index finds what a plain scan of all triggers finds, and little else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.guard.core.index import TriggerIndex
+from services.guard.core.trigger import Judgement, Trigger, judge
+from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
+from tradingtools.domain.book import Book, BookStatus
+from tradingtools.domain.trigger_states import FINAL, TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
+
+PRICED = [kind for kind in TriggerType if kind is not TriggerType.TIME_STOP]
+PRICED_ABOVE = (TriggerType.TAKE_PROFIT, 700_000)
+cents = st.integers(1, 99).map(lambda cent: cent * 10_000)
+sizes = st.one_of(st.integers(0, 40), st.integers(0, 40_000_000))
+
+
+@st.composite
+def books(draw: st.DrawFn) -> Book:
+    prices = sorted(draw(st.sets(cents, max_size=4)), reverse=True)
+    bids = tuple((price, draw(st.integers(1, 30_000_000))) for price in prices)
+    status = draw(st.sampled_from([BookStatus.FRESH] * 3 + list(BookStatus)))
+    return book_of(bids, status=status, payout=draw(st.sampled_from([None] * 9 + [0])))
+
+
+@st.composite
+def triggers(draw: st.DrawFn) -> tuple[Trigger, int]:
+    """A trigger and what its lot holds; few ids, so that later ones replace earlier ones."""
+    live = [status for status in TriggerStatus if status not in FINAL]
+    kind = draw(st.sampled_from(PRICED))
+    trailing = kind is TriggerType.TRAILING_STOP
+    made = trigger_of(
+        kind,
+        draw(cents),
+        draw(st.none() | sizes.filter(bool)),
+        draw(st.sampled_from([TriggerStatus.ARMED] * 5 + live)),
+    )
+    share = draw(st.booleans())
+    callback = draw(st.integers(1, 900_000))
+    return replace(
+        made,
+        id=str(draw(st.integers(0, 30))),
+        callback_ppm=callback if trailing and share else None,
+        callback_micros=callback if trailing and not share else None,
+        peak_micros=draw(st.none() | st.integers(1, 999_999)) if trailing else None,
+    ), draw(sizes)
+
+
+@given(st.lists(triggers(), max_size=40), st.sets(st.integers(0, 30)), st.lists(books()))
+def test_the_index_against_a_plain_scan(
+    known: list[tuple[Trigger, int]], gone: set[int], marks: list[Book]
+) -> None:
+    index, held = TriggerIndex(), {}
+    for trigger, lot in known:
+        index.put(trigger, lot)
+        held[trigger.id] = (trigger, lot)
+    for number in gone:
+        index.remove(str(number))
+        held.pop(str(number), None)
+    for book in marks:
+        found = index.candidates(book)
+        moved = {
+            trigger.id
+            for trigger, lot in held.values()
+            if judge(trigger, lot, book, NOW_MS) is not Judgement.NOTHING
+        }
+        assert moved <= found <= held.keys()
+
+
+def test_a_tick_that_reaches_no_price_costs_no_candidate() -> None:
+    index = TriggerIndex()
+    for number in range(2_000):
+        kind, price = (TriggerType.STOP_LOSS, 300_000) if number % 2 else PRICED_ABOVE
+        index.put(replace(trigger_of(kind, price), id=str(number)), 5_000_000 + number)
+    assert index.candidates(book_of(((500_000, 10**9),))) == set()
+    assert len(index.candidates(book_of(((300_000, 10**9),)))) == 1_000
+    assert len(index.candidates(book_of(((700_000, 10**9),)))) == 1_000
+    # The best bid alone would miss it: the depth decides.
+    assert len(index.candidates(book_of(((500_000, 1), (100_000, 10**9))))) == 1_000
+
+
+def test_another_asset_is_none_of_its_business() -> None:
+    index = TriggerIndex()
+    index.put(replace(trigger_of(), asset_id="2"), 5_000_000)
+    assert index.candidates(book_of(((100_000, 10**9),))) == set()
+
+
+def test_a_size_between_the_ends_of_its_class_is_found_both_ways() -> None:
+    # 4194304 to 8388607 are one class: its smallest size gets 0.5, its largest less than 0.4.
+    steep = book_of(((500_000, 4_194_304), (100_000, 10**9)))
+    for kind, price, size in (
+        (TriggerType.STOP_LOSS, 400_000, 6_000_000),
+        (TriggerType.TAKE_PROFIT, 490_000, 4_200_000),
+    ):
+        trigger = trigger_of(kind, price)
+        assert judge(trigger, size, steep, NOW_MS) is Judgement.FIRE
+        index = TriggerIndex()
+        index.put(trigger, size)
+        assert index.candidates(steep) == {trigger.id}
