@@ -24,7 +24,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare help setup run check test pytest test-long chaos lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare help setup run check test pytest test-long chaos kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100
 
 bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.state/bench.json of another run)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) --out .state/bench-new.json --base $(or $(BASE),.state/bench.json)
+
+kill-lines: $(READY) ## kill -9 at every line of the money path, about an hour (SAMPLE=40 takes some, SEED=1)
+	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: $(READY) ## Style and mistakes (ruff), formatting included
 	@$(BIN)/ruff check .

@@ -106,6 +106,13 @@ class Rig:
         await eventually(self.insiders_answers)
         await self.world.control("DELETE", "/faults")
 
+    def bring_back(self) -> None:
+        """Thaw every process and have both stores there again, whatever a fault left undone."""
+        for name in self.world.pids():
+            self.world.thaw(name)
+        for store in (self.postgres, self.redis):
+            store.bring_back()
+
     async def settled(self, decisions: int, seconds: float = 40) -> None:
         """Wait until so many decisions are made, nothing is open, and nothing is yet to be built.
 

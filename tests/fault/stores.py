@@ -104,6 +104,13 @@ class Store:
         self._signal(signal.SIGCONT)
         self.away = False
 
+    def bring_back(self) -> None:
+        """Have it there again, whether it was stopped or frozen."""
+        if self._process is None:
+            self.start()
+        else:
+            self.thaw()
+
     def close(self) -> None:
         """End it for good, frozen or not."""
         if self._process is not None:

@@ -62,6 +62,7 @@ class World:
         self.database_url = database_url
         self.ports = {name: free_port() for name in SERVICES}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._stand_ins: dict[str, tuple[str, ...]] = {}
         self._environment = {
             "PATH": os.environ["PATH"],
             "TT_DATABASE_URL": database_url,
@@ -93,12 +94,23 @@ class World:
         """Settings of every process that is started from now on."""
         self._environment.update(settings)
 
+    def run_as(self, name: str, *command: str) -> None:
+        """From the next start on, run a module with arguments in a service's place; none: itself.
+
+        The module has to end up being the service.
+        """
+        if command:
+            self._stand_ins[name] = command
+        else:
+            self._stand_ins.pop(name, None)
+
     def start(self, name: str, *, alias: str = "", **settings: str) -> None:
         """Start a process; under an alias when another one of this name runs as well."""
         module = "paper.insiders" if name == "insiders" else f"services.{name}"
+        command = self._stand_ins.get(name, (module,))
         log = (self.directory / f"{alias or name}.log").open("ab")
         self._processes[alias or name] = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", *command],
             env={**self._environment, **settings},
             stdout=log,
             stderr=log,

@@ -1,0 +1,218 @@
+"""kill -9 at every line: ``python -m tests.fault.kill_lines [--sample N] [--seed S]``.
+
+Each of the four services is taken in turn. It runs under `at_line.py`, dies at one step after the
+other and is started again at once, while the other three, the workload and insiders-api's
+misbehaviour go on. A service is done when no further step is reached for a while; then everything
+settles and the judge says what is broken. What was never reached is part of the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fault import at_line, faults, judge
+from tests.fault.rig import Rig, rig
+from tests.fault.steps import Step, steps_of
+from tests.fault.workload import Workload
+from tests.money_path.world import SERVICES, eventually
+
+_PER_SECOND = 8.0
+_RECOVERY_SECONDS = 90.0
+_TIMES = (1, 1, 2, 3)
+_LAST_KILLS = 5
+ANSWERS = (faults.error_before, faults.error_after, faults.silence, faults.misshapen)
+"""What insiders-api does meanwhile, so that the steps after a bad answer are reached."""
+EVERYTHING = (
+    *ANSWERS, faults.late_accept, faults.rate_limit, faults.settlement, faults.pause,
+    faults.connections_reset, faults.network, faults.postgres_restarted, faults.redis_killed,
+    faults.lease_stolen,
+)  # fmt: skip
+"""For all steps: also the handling of stores and neighbours that fail."""
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    killed: dict[str, list[Step]] = field(default_factory=dict)
+    missed: dict[str, list[Step]] = field(default_factory=dict)
+    seconds: float = 0.0
+    broken: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """For people."""
+        lines = []
+        met = {step.place for steps in self.killed.values() for step in steps}
+        for service, steps in self.killed.items():
+            # What services share counts as reached when it was in any of them.
+            missed = [step for step in self.missed[service] if step.place not in met]
+            lines.append(f"{service}: killed at {len(steps)} steps, {len(missed)} never reached")
+            lines += [f"  never reached: {step.path}:{step.line}" for step in missed]
+        total = sum(len(steps) for steps in self.killed.values())
+        return "\n".join([*lines, f"{total} kills in {self.seconds:.0f} s"])
+
+
+def sample(service: str, size: int, rng: random.Random) -> list[Step]:
+    """Some steps of a service, to be met at the first, second or third time.
+
+    The statements of `app.py` and every `with` that is left come with each start or commit; all
+    others need the workload to get there, so more are planned than are waited for.
+    """
+    every = steps_of(service)
+    chosen = rng.sample(every, min(size, len(every)))
+    return [Step(s.path, s.line, s.leaving, rng.choice(_TIMES)) for s in chosen]
+
+
+async def take(
+    made: Rig, service: str, plan: list[Step], *, kills: int, patience: float,
+    say: Callable[[str], None],
+) -> list[Step]:  # fmt: skip
+    """Kill a service at the steps of a plan; returns where it was.
+
+    Args:
+        made: where it runs, supervised.
+        service: whose plan it is.
+        plan: the steps.
+        kills: enough is enough.
+        patience: seconds without a kill after which the rest counts as never reached.
+        say: gets a line of progress now and then.
+    """
+    directory = made.world.directory / f"at_line_{service}"
+    directory.mkdir()
+    (directory / "plan").write_text("".join(f"{step.text}\n" for step in plan))
+    made.world.run_as(service, "tests.fault.at_line", service, str(directory))
+    await made.end(service)
+    begun = last = time.monotonic()
+    count = 0
+    while count < min(kills, len(plan)) and time.monotonic() - last < patience:
+        await asyncio.sleep(0.1)
+        now = len(at_line.read(directory / "reached"))
+        if now > count:
+            last = time.monotonic()
+            if now // 25 > count // 25:
+                say(f"{service}: {now} of {len(plan)} steps after {last - begun:.0f} s")
+            count = now
+    made.world.run_as(service)
+
+    async def as_it_is() -> bool:
+        return service in made.world.pids()
+
+    await eventually(as_it_is)
+    await made.end(service)
+    return at_line.read(directory / "reached")
+
+
+async def run(
+    made: Rig, seed: int, *, size: int | None, kills: int, patience: float,
+    services: Collection[str] = SERVICES, say: Callable[[str], None] = lambda _: None,
+) -> Outcome:  # fmt: skip
+    """Kill each service in turn under a workload, and judge after each.
+
+    Args:
+        made: a running rig.
+        seed: of the sample and the workload.
+        size: how many steps of each service are planned; None: all, each at its first time.
+        kills: at most so many of a service.
+        patience: see `take`.
+        services: which.
+        say: gets lines of progress.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
+    outcome = Outcome()
+    begun = time.monotonic()
+    workload = Workload(made, seed)
+    await workload.prepare()
+    await workload.probe(_RECOVERY_SECONDS)
+    for service in services:
+        plan = steps_of(service) if size is None else sample(service, size, rng)
+        kinds = EVERYTHING if size is None else ANSWERS
+        tasks = [
+            asyncio.create_task(workload.run(_PER_SECOND)),
+            asyncio.create_task(_misbehave(made, workload, kinds, rng)),
+        ]
+        try:
+            killed = await take(made, service, plan, kills=kills, patience=patience, say=say)
+        finally:
+            await _ended(tasks)
+        outcome.killed[service] = killed
+        places = {step.place for step in killed}
+        outcome.missed[service] = [step for step in plan if step.place not in places]
+        outcome.seconds = time.monotonic() - begun
+        outcome.broken = await _broken(made, workload)
+        if outcome.broken:
+            last = ", ".join(step.text for step in killed[-_LAST_KILLS:])
+            outcome.broken.append(f"seed {seed}, {service}, killed last at: {last}")
+            break
+    return outcome
+
+
+async def _misbehave(
+    made: Rig, workload: Workload, kinds: tuple[faults.Fault, ...], rng: random.Random
+) -> None:
+    while True:
+        await rng.choice(kinds)(made, workload, rng)
+        await made.heal()
+        await asyncio.sleep(rng.uniform(0.5, 3))
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel, and raise what one of them died of."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _broken(made: Rig, workload: Workload) -> list[str]:
+    await asyncio.to_thread(made.bring_back)
+    await made.heal()
+    await workload.calm()
+    try:
+        await workload.probe(_RECOVERY_SECONDS)
+        await made.settled(workload.decisions, _RECOVERY_SECONDS)
+    except AssertionError as error:
+        return [str(error)]
+    found = await judge.judge(made.world, workload.trades.values(), workload.pauses)
+    return [f"{breach.invariant}: {breach.detail}" for breach in found]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+async def _main(given: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="tt-lines-", ignore_cleanup_errors=True) as name:
+        async with rig(Path(name), TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
+            outcome = await run(
+                made, given.seed, size=given.sample, kills=sys.maxsize, patience=given.patience,
+                services=given.service or SERVICES, say=_say,
+            )  # fmt: skip
+    _say(outcome.text())
+    for line in outcome.broken:
+        _say(f"BROKEN  {line}")
+    return 1 if outcome.broken else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run it; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fault.kill_lines")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sample", type=int, help="steps of each service; without it: all")
+    parser.add_argument("--patience", type=float, default=30.0, help="seconds without a kill")
+    parser.add_argument("--service", action="append", choices=SERVICES, help="only this one")
+    return asyncio.run(_main(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""kill -9 at a sample of lines; `make kill-lines` takes all of them."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fault import at_line, kill_lines
+from tests.fault.rig import rig
+from tests.fault.steps import ROOT, Step, steps_in, steps_of
+from tests.money_path.world import SERVICES
+
+_SOURCE = '''\
+async def work(pool):
+    """Nothing to stop at."""
+    count: int
+    async with pool.connection() as connection:
+        await connection.execute("insert")
+        await connection.execute("update")
+    return 1
+'''
+
+
+def test_the_steps_are_the_statements_and_the_ends_of_blocks() -> None:
+    found = steps_in(_SOURCE, "m.py")
+    assert [(step.line, step.leaving) for step in found] == [
+        (4, False), (4, True), (5, False), (6, False), (7, False),
+    ]  # fmt: skip
+
+
+def test_every_service_has_steps_and_each_reads_back() -> None:
+    for service in SERVICES:
+        every = steps_of(service)
+        assert len(every) > 100
+        assert [Step.parse(step.text) for step in every] == every
+
+
+@pytest.mark.parametrize(("leaving", "printed"), [(False, "begin\n"), (True, "begin\nbody\n")])
+def test_a_process_dies_before_a_block_or_before_its_end(
+    tmp_path: Path, leaving: bool, printed: str
+) -> None:
+    # The block commits in its end: killed there, "committed" is never said.
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import contextlib\n"
+        "@contextlib.contextmanager\n"
+        "def transaction():\n"
+        "    yield\n"
+        "    print('committed', flush=True)\n"
+        "def work():\n"
+        "    print('begin', flush=True)\n"
+        "    with transaction():\n"
+        "        print('body', flush=True)\n"
+        "    print('after', flush=True)\n"
+    )
+    harness = (
+        "import sys\n"
+        "from tests.fault import at_line\n"
+        "from tests.fault.steps import Step\n"
+        f"step = Step({str(program)!r}, 8, {leaving})\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import program\n"
+        "sys.settrace(at_line.Killer([step], lambda step: None))\n"
+        "program.work()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", harness, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, printed), done.stderr
+
+
+def test_a_step_is_met_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Path(__file__)
+    line = _counted.__code__.co_firstlineno + 1
+    step = Step(str(source.relative_to(ROOT)), line, times=3)
+    noted: list[tuple[Step, int]] = []
+    passed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: None)
+    before = sys.gettrace()
+    sys.settrace(at_line.Killer([step], lambda step: noted.append((step, len(passed)))))
+    try:
+        for _ in range(3):
+            _counted(passed)
+    finally:
+        sys.settrace(before)
+    assert noted == [(step, 2)]
+
+
+def _counted(passed: list[int]) -> None:
+    passed.append(1)
+
+
+@pytest.mark.timeout(240)
+async def test_killed_at_a_sample_of_lines_nothing_is_doubled_and_nothing_lost(
+    tmp_path: Path,
+) -> None:
+    # Another sample each time; a failure names its seed.
+    seed = int(os.environ.get("KILL_LINES_SEED") or random.SystemRandom().randrange(1 << 30))
+    async with rig(tmp_path, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
+        outcome = await kill_lines.run(made, seed, size=40, kills=6, patience=6)
+    assert outcome.broken == [], f"KILL_LINES_SEED={seed}"
+    for service in SERVICES:
+        assert outcome.killed[service], f"no line of {service}; KILL_LINES_SEED={seed}"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_killed_at_every_line_nothing_is_doubled_and_nothing_lost(tmp_path: Path) -> None:
+    async with rig(tmp_path, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
+        outcome = await kill_lines.run(made, 1, size=None, kills=sys.maxsize, patience=30)
+    assert outcome.broken == [], outcome.text()
