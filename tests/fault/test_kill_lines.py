@@ -104,7 +104,7 @@ async def test_killed_at_a_sample_of_lines_nothing_is_doubled_and_nothing_lost(
     # Another sample each time; a failure names its seed.
     seed = int(os.environ.get("KILL_LINES_SEED") or random.SystemRandom().randrange(1 << 30))
     async with rig(tmp_path, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
-        outcome = await kill_lines.run(made, seed, size=40, kills=6, patience=6)
+        outcome = await kill_lines.run(made, seed, size=60, kills=2, patience=5)
     assert outcome.broken == [], f"KILL_LINES_SEED={seed}"
     for service in SERVICES:
         assert outcome.killed[service], f"no line of {service}; KILL_LINES_SEED={seed}"
