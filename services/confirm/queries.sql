@@ -83,7 +83,7 @@ update orders set
 where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
 
 -- name: stop_watching
-update orders set next_check_at = 'infinity'
+update orders set next_check_at = '9000-01-01 00:00:00+00'
 where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
 
 -- name: watched
@@ -94,7 +94,7 @@ from orders o cross join lateral (
     select e.occurred_at, (extract(epoch from e.occurred_at) * 1000)::bigint as since_ms
     from order_event e where e.order_key = o.order_key order by e.event_seq desc limit 1) last
 where o.state in ('DEAD', 'RESURRECTED', 'CONFIRMED', 'FAILED', 'LOST')
-  and o.next_check_at is distinct from 'infinity'
+  and o.next_check_at is distinct from '9000-01-01 00:00:00+00'::timestamptz
   and coalesce(o.next_check_at, '-infinity'::timestamptz) <= now()
   and (o.next_check_at is not null
        or last.occurred_at <= now() - make_interval(secs => %(first_ms)s / 1000.0))
@@ -162,5 +162,13 @@ from orders o cross join lateral (
     select e.occurred_at from order_event e
     where e.order_key = o.order_key order by e.event_seq desc limit 1) last
 where o.state in ('UNKNOWN', 'DEAD', 'LOST', 'RESURRECTED')
-  and (o.state <> 'LOST' or o.next_check_at is distinct from 'infinity')
+  and (o.state <> 'LOST' or o.next_check_at is distinct from '9000-01-01 00:00:00+00'::timestamptz)
 group by o.state
+
+-- name: resolutions
+-- What operators have decided and nobody has carried out yet, oldest first.
+select * from order_resolution where done_at is null order by id limit 20
+
+-- name: end_resolution
+update order_resolution set done_at = clock_timestamp(), refused = %(refused)s
+where id = %(id)s and done_at is null

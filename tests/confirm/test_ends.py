@@ -180,6 +180,7 @@ async def test_ends_are_watched_until_their_time_is_over(orders: Orders) -> None
     young = await store.fetch(orders.pool, "watched", limit=1000, first_ms=60_000)
     assert not {row["order_key"] for row in young} & set(keys.values())
     await store.execute(orders.pool, "stop_watching", order_key=keys["LOST"], state=S.LOST, epoch=0)
+    assert (await orders.row(keys["LOST"]))["state"] == "LOST", "it can still be read"
     await store.execute(
         orders.pool, "postpone", order_key=keys["DEAD"], state=S.DEAD, epoch=0,
         milliseconds=60_000, not_found_count=0,
