@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-from services.confirm import store
+from services.confirm import resolutions, store
 from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
 from services.confirm.server import ConfirmServicer
@@ -67,6 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             events.replay(),
             worker.look_at_due(),
             worker.tidy(),
+            resolutions.run(pool, owned, worker.write),
             Watch(pool, worker, settings).run(),
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )

@@ -92,13 +92,13 @@ async def _take(
         order = await one(connection, "lock_order", {"order_key": order_key})
         before = OrderState(order["state"])
         rows = await every(connection, "fills", {"order_key": order_key})
-        ours, booked = _ours(order), {row["trade_id"]: _booked(row) for row in rows}
+        ours, known = _ours(order), {row["trade_id"]: booked(row) for row in rows}
         kind = FailedKind(order["failed_kind"]) if order["failed_kind"] else None
-        found = judging.finding(ours, booked, answer)
+        found = judging.finding(ours, known, answer)
         target = judging.follows(before, kind, found)
         if (target is OrderState.RESURRECTED) is not reducing:
             raise _BeginAgain
-        problem = judging.contradiction(ours, booked, answer)
+        problem = judging.contradiction(ours, known, answer)
         state = target or before
         if target is not None:
             await _move(connection, order, target, answer, problem)
@@ -126,7 +126,8 @@ def _ours(order: Mapping[str, Any]) -> Ours:
     )
 
 
-def _booked(row: Mapping[str, Any]) -> Booked:
+def booked(row: Mapping[str, Any]) -> Booked:
+    """A fill's row as the core knows it."""
     return Booked(
         status=FillStatus(row["status"]),
         size_micros=row["size_micros"],
@@ -184,7 +185,7 @@ async def _book(
         # A person ends it; but nothing more can fill, so nothing more is set aside.
         released = await every(connection, "release", {"order_key": order["order_key"]})
         if released:
-            await _close(connection, order, state, order["reason"])
+            await add_closed(connection, order, state, order["reason"], state)
         return state
     await _end(connection, order, ending, now_ns)
     return ending.state
@@ -195,7 +196,7 @@ async def close(pool: Pool, lease: Lease, order_key: str) -> None:
     async with pool.connection() as connection, connection.transaction():
         await journal.check_lease(connection, lease)
         order = await one(connection, "lock_order", {"order_key": order_key})
-        await _close(connection, order, order["state"], order["reason"])
+        await add_closed(connection, order, order["state"], order["reason"])
 
 
 async def _end(connection: Connection, order: Mapping[str, Any], ending: End, now_ns: int) -> None:
@@ -214,10 +215,16 @@ async def _end(connection: Connection, order: Mapping[str, Any], ending: End, no
         ],
     )
     if changed:
-        await _close(connection, order, ending.state, ending.reason)
+        await add_closed(connection, order, ending.state, ending.reason)
 
 
-async def _close(connection: Connection, order: Mapping[str, Any], state: str, reason: str) -> None:
+async def add_closed(
+    connection: Connection, order: Mapping[str, Any], state: str, reason: str, again: str = ""
+) -> None:
+    """Tell readers that an order has ended and holds no money any more.
+
+    ``again`` names a later end than the first, of which there is one booking each.
+    """
     now = await one(connection, "lock_order", {"order_key": order["order_key"]})
     held = await every(connection, "lock_lot", lot_store.lot_key(order))
     await connection.execute(
@@ -225,8 +232,7 @@ async def _close(connection: Connection, order: Mapping[str, Any], state: str, r
         {
             "kind": "CLOSED",
             "order_key": order["order_key"],
-            # Once for each end: a resurrected order has had one before.
-            "trade_id": state if state == OrderState.RESURRECTED else "",
+            "trade_id": again,
             "size_micros": 0,
             "notional_micros": 0,
             "fee_micros": 0,

@@ -85,7 +85,7 @@ class Confirm:
         """Book what the submission itself answered."""
         with telemetry.span("confirm.event", event.traceparent, order=event.order_key):
             if event.state == common.ORDER_STATE_FAILED:
-                await self._write(store.close(self._pool, self._lease, event.order_key))
+                await self.write(store.close(self._pool, self._lease, event.order_key))
             elif event.state == common.ORDER_STATE_SUBMITTED and event.answer:
                 try:
                     order = parse_order(event.answer)
@@ -96,7 +96,7 @@ class Confirm:
 
     async def take(self, order_key: str, order: VenueOrder) -> Taken:
         """Take an answer under a key, and say what a person has to know of it."""
-        taken: Taken = await self._write(
+        taken: Taken = await self.write(
             store.take(self._pool, self._lease, order_key, order, clock.now_ns())
         )
         if taken.state is not taken.before:
@@ -119,7 +119,7 @@ class Confirm:
                 not_found_count=0,
             )
 
-    async def _write(self, work: Any) -> Any:
+    async def write(self, work: Any) -> Any:
         """One booking at a time, and each one published in the order of its commit."""
         async with self._writing:
             result = await work
@@ -240,7 +240,7 @@ class Confirm:
             return
         alerts.moved(row["order_key"], target)
         if target is OrderState.LOST:
-            await self._write(store.close(self._pool, self._lease, row["order_key"]))
+            await self.write(store.close(self._pool, self._lease, row["order_key"]))
 
     async def _postpone(self, row: dict[str, Any], not_found_count: int) -> None:
         checks = self._checks.get(row["order_key"], 0)
@@ -270,7 +270,7 @@ class Confirm:
                 await self._fence()
                 alerts.count(await store.fetch(self._pool, "unresolved"))
                 for row in await store.fetch(self._pool, "unclosed"):
-                    await self._write(store.close(self._pool, self._lease, row["order_key"]))
+                    await self.write(store.close(self._pool, self._lease, row["order_key"]))
             except psycopg.OperationalError as error:
                 _log.warning("not tidied", error=str(error))
             await asyncio.sleep(_FENCE_PAUSE_SECONDS)

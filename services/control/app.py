@@ -20,6 +20,7 @@ from services.control.gateway import Gateway
 from services.control.limiter import Limiter, Rates
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
+from services.control.resolutions import Resolutions
 from services.control.rotation import follow, read_tokens
 from services.control.server import ControlServicer
 from services.control.settings import Settings
@@ -86,7 +87,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         def register_internal(server: grpc.aio.Server) -> None:
             operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(
-                OperatorServicer(Operators(store)), server
+                OperatorServicer(Operators(store), Resolutions(store)), server
             )
 
         async with (

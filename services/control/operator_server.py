@@ -1,4 +1,4 @@
-"""OperatorService: halts and order histories, on the internal port only."""
+"""OperatorService: halts, orders and their ends by a person, on the internal port only."""
 
 # The signature of a servicer's method is given by the framework.
 # ruff: noqa: ARG002
@@ -11,9 +11,13 @@ from services.control import codec, order_codec
 from services.control.core.rules import refuse
 from services.control.edge import Context
 from services.control.operators import Operators
+from services.control.resolutions import Decision, Resolutions
+from tradingtools.domain.order_states import OrderState
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 
+_WAITING = [OrderState.DEAD, OrderState.RESURRECTED]
+_PAGE = 100
 _SUBJECTS = {
     pb.HALT_SCOPE_GLOBAL: (re.compile(""), "nothing, for everything is halted"),
     pb.HALT_SCOPE_WALLET: (re.compile("0x[0-9a-f]{40}"), "the follower's wallet"),
@@ -35,10 +39,12 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
 
     Args:
         operators: halts and orders.
+        resolutions: ends of orders that wait for a person.
     """
 
-    def __init__(self, operators: Operators) -> None:
+    def __init__(self, operators: Operators, resolutions: Resolutions) -> None:
         self._operators = operators
+        self._resolutions = resolutions
 
     async def SetHalt(self, request: pb.SetHaltRequest, context: Context) -> pb.SetHaltResponse:
         """Stop sending; when this has answered, nothing that it forbids leaves."""
@@ -65,3 +71,39 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         """One order with its whole history."""
         return order_codec.order_history(*await self._operators.order(request.order_key))
+
+    async def ListOrders(
+        self, request: pb.ListOrdersRequest, context: Context
+    ) -> pb.ListOrdersResponse:
+        """Orders by state and wallet, with where an operator may end them."""
+        states = [order_codec.state_of(state) for state in request.states] or _WAITING
+        size = request.page_size or _PAGE
+        rows = await self._resolutions.orders(
+            states, request.follower_proxy, request.page_token, size + 1
+        )
+        more = len(rows) > size
+        return pb.ListOrdersResponse(
+            orders=[order_codec.order_summary(row) for row in rows[:size]],
+            next_page_token=rows[size - 1]["order_key"] if more else "",
+        )
+
+    async def ResolveOrder(
+        self, request: pb.ResolveOrderRequest, context: Context
+    ) -> pb.ResolveOrderResponse:
+        """End an order that waits for a person; answers when it is booked."""
+        target = order_codec.state_of(request.to_state)
+        filled = request.filled if request.HasField("filled") else None
+        if filled is not None and target is not OrderState.CONFIRMED:
+            raise refuse("filled", "nothing, unless toState is CONFIRMED")
+        state, seq = await self._resolutions.resolve(
+            Decision(
+                order_key=request.order_key,
+                to_state=target,
+                evidence=request.evidence,
+                operator=request.operator,
+                filled=None
+                if filled is None
+                else (filled.size_micros, filled.notional_micros, filled.fee_micros),
+            )
+        )
+        return pb.ResolveOrderResponse(state=order_codec.state(state), control_seq=seq)

@@ -54,3 +54,30 @@ where o.order_key = %(key)s;
 
 -- name: order_events
 select * from order_event where order_key = %(key)s order by event_seq;
+
+-- name: list_orders
+-- A page in the order of keys.
+select order_key, state, reason, follower_proxy, asset_id, side, size_micros, filled_size_micros,
+       filled_notional_micros, fee_micros, venue_order_id, created_at
+from orders
+where state = any(%(states)s) and order_key > %(after)s
+  and (%(wallet)s = '' or follower_proxy = %(wallet)s)
+order by order_key
+limit %(limit)s;
+
+-- name: resolved_order
+-- The order, and what was decided about it last.
+select o.order_key, o.state, o.epoch, o.size_micros, o.filled_size_micros,
+       o.filled_notional_micros, o.fee_micros, r.id, r.to_state, r.filled_size_micros as told_size,
+       r.filled_notional_micros as told_notional, r.fee_micros as told_fee, r.evidence, r.operator,
+       r.control_seq, r.done_at, r.refused
+from orders o left join lateral (
+    select * from order_resolution r where r.order_key = o.order_key order by r.id desc limit 1
+) r on true
+where o.order_key = %(key)s;
+
+-- name: add_resolution
+insert into order_resolution (order_key, from_state, epoch, to_state, filled_size_micros,
+                              filled_notional_micros, fee_micros, evidence, operator, control_seq)
+values (%(key)s, %(from_state)s, %(epoch)s, %(to_state)s, %(size)s, %(notional)s, %(fee)s,
+        %(evidence)s, %(operator)s, %(control_seq)s);

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services.control.codec import timestamp
 from services.control.store import Row
+from tradingtools.domain.order_states import OrderState, operator_ends
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import operator_service_pb2 as operator
 
@@ -19,7 +20,7 @@ def order_history(row: Row, events: Sequence[Row]) -> operator.GetOrderResponse:
     """An order with its outcome and every transition."""
     return operator.GetOrderResponse(
         order=_order(row),
-        state=_state(row["state"]),
+        state=state(row["state"]),
         reason=row["reason"],
         filled_size_micros=row["filled_size_micros"],
         filled_notional_micros=row["filled_notional_micros"],
@@ -47,14 +48,37 @@ def _order(row: Row) -> common.Order:
     )
 
 
-def _state(text: str) -> common.OrderState.ValueType:
+def state(text: str) -> common.OrderState.ValueType:
+    """A stored state on the wire."""
     return common.OrderState.Value(f"ORDER_STATE_{text or 'UNSPECIFIED'}")
+
+
+def state_of(wire: common.OrderState.ValueType) -> OrderState:
+    """A state of the wire as stored."""
+    return OrderState(common.OrderState.Name(wire).removeprefix("ORDER_STATE_"))
+
+
+_LISTED = (
+    "order_key", "reason", "follower_proxy", "asset_id", "size_micros", "filled_size_micros",
+    "filled_notional_micros", "fee_micros", "venue_order_id",
+)  # fmt: skip
+
+
+def order_summary(row: Row) -> operator.OrderSummary:
+    """An order as a list shows it, with where an operator may end it."""
+    return operator.OrderSummary(
+        **{name: row[name] for name in _LISTED},
+        state=state(row["state"]),
+        side=common.Side.Value(f"SIDE_{row['side']}"),
+        created_at=timestamp(row["created_at"]),
+        operator_ends=[state(end) for end in operator_ends(OrderState(row["state"]))],
+    )
 
 
 def _transition(row: Row) -> operator.OrderTransition:
     return operator.OrderTransition(
-        from_state=_state(row["from_state"]),
-        to_state=_state(row["to_state"]),
+        from_state=state(row["from_state"]),
+        to_state=state(row["to_state"]),
         reason=row["reason"],
         epoch=row["epoch"],
         occurred_at=timestamp(row["occurred_at"]),

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tradingtools.v1 import common_pb2 as tradingtools_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tradingtools/v1/operator_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctradingtools/v1/common.proto\"\xa7\x01\n\x04Halt\x12)\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.tradingtools.v1.HaltScope\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\'\n\x04mode\x18\x03 \x01(\x0e\x32\x19.tradingtools.v1.HaltMode\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12*\n\x06set_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x01\n\x0eSetHaltRequest\x12\x35\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.tradingtools.v1.HaltScopeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x07subject\x18\x02 \x01(\tB)\xbaH&r$2\"^(0x[0-9a-f]{40}|0x[0-9a-f]{64})?$\x12\x33\n\x04mode\x18\x03 \x01(\x0e\x32\x19.tradingtools.v1.HaltModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"T\n\x0fSetHaltResponse\x12#\n\x04halt\x18\x01 \x01(\x0b\x32\x15.tradingtools.v1.Halt\x12\x1c\n\x14in_flight_order_keys\x18\x02 \x03(\t\"\x85\x01\n\x10\x43learHaltRequest\x12\x35\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.tradingtools.v1.HaltScopeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x07subject\x18\x02 \x01(\tB)\xbaH&r$2\"^(0x[0-9a-f]{40}|0x[0-9a-f]{64})?$\"\x13\n\x11\x43learHaltResponse\"\x12\n\x10ListHaltsRequest\"9\n\x11ListHaltsResponse\x12$\n\x05halts\x18\x01 \x03(\x0b\x32\x15.tradingtools.v1.Halt\";\n\x0fGetOrderRequest\x12(\n\torder_key\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"\xd5\x01\n\x0fOrderTransition\x12/\n\nfrom_state\x18\x01 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12-\n\x08to_state\x18\x02 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x03\x12/\n\x0boccurred_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nchain_hash\x18\x06 \x01(\t\"\x94\x02\n\x10GetOrderResponse\x12%\n\x05order\x18\x01 \x01(\x0b\x32\x16.tradingtools.v1.Order\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1a\n\x12\x66illed_size_micros\x18\x04 \x01(\x03\x12\x1e\n\x16\x66illed_notional_micros\x18\x05 \x01(\x03\x12\x12\n\nfee_micros\x18\x06 \x01(\x03\x12\x16\n\x0evenue_order_id\x18\x07 \x01(\t\x12\x35\n\x0btransitions\x18\x08 \x03(\x0b\x32 .tradingtools.v1.OrderTransition*\x83\x01\n\tHaltScope\x12\x1a\n\x16HALT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n\x11HALT_SCOPE_GLOBAL\x10\x01\x12\x15\n\x11HALT_SCOPE_WALLET\x10\x02\x12\x15\n\x11HALT_SCOPE_LEADER\x10\x03\x12\x15\n\x11HALT_SCOPE_MARKET\x10\x04*S\n\x08HaltMode\x12\x19\n\x15HALT_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10HALT_MODE_HALTED\x10\x01\x12\x16\n\x12HALT_MODE_REDUCING\x10\x02\x32\xd8\x02\n\x0fOperatorService\x12L\n\x07SetHalt\x12\x1f.tradingtools.v1.SetHaltRequest\x1a .tradingtools.v1.SetHaltResponse\x12R\n\tClearHalt\x12!.tradingtools.v1.ClearHaltRequest\x1a\".tradingtools.v1.ClearHaltResponse\x12R\n\tListHalts\x12!.tradingtools.v1.ListHaltsRequest\x1a\".tradingtools.v1.ListHaltsResponse\x12O\n\x08GetOrder\x12 .tradingtools.v1.GetOrderRequest\x1a!.tradingtools.v1.GetOrderResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tradingtools/v1/operator_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctradingtools/v1/common.proto\"\xa7\x01\n\x04Halt\x12)\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.tradingtools.v1.HaltScope\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\'\n\x04mode\x18\x03 \x01(\x0e\x32\x19.tradingtools.v1.HaltMode\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12*\n\x06set_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x01\n\x0eSetHaltRequest\x12\x35\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.tradingtools.v1.HaltScopeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x07subject\x18\x02 \x01(\tB)\xbaH&r$2\"^(0x[0-9a-f]{40}|0x[0-9a-f]{64})?$\x12\x33\n\x04mode\x18\x03 \x01(\x0e\x32\x19.tradingtools.v1.HaltModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"T\n\x0fSetHaltResponse\x12#\n\x04halt\x18\x01 \x01(\x0b\x32\x15.tradingtools.v1.Halt\x12\x1c\n\x14in_flight_order_keys\x18\x02 \x03(\t\"\x85\x01\n\x10\x43learHaltRequest\x12\x35\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.tradingtools.v1.HaltScopeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x07subject\x18\x02 \x01(\tB)\xbaH&r$2\"^(0x[0-9a-f]{40}|0x[0-9a-f]{64})?$\"\x13\n\x11\x43learHaltResponse\"\x12\n\x10ListHaltsRequest\"9\n\x11ListHaltsResponse\x12$\n\x05halts\x18\x01 \x03(\x0b\x32\x15.tradingtools.v1.Halt\";\n\x0fGetOrderRequest\x12(\n\torder_key\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"\xd5\x01\n\x0fOrderTransition\x12/\n\nfrom_state\x18\x01 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12-\n\x08to_state\x18\x02 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x03\x12/\n\x0boccurred_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nchain_hash\x18\x06 \x01(\t\"\x94\x02\n\x10GetOrderResponse\x12%\n\x05order\x18\x01 \x01(\x0b\x32\x16.tradingtools.v1.Order\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x1a\n\x12\x66illed_size_micros\x18\x04 \x01(\x03\x12\x1e\n\x16\x66illed_notional_micros\x18\x05 \x01(\x03\x12\x12\n\nfee_micros\x18\x06 \x01(\x03\x12\x16\n\x0evenue_order_id\x18\x07 \x01(\t\x12\x35\n\x0btransitions\x18\x08 \x03(\x0b\x32 .tradingtools.v1.OrderTransition\"\x8d\x03\n\x0cOrderSummary\x12\x11\n\torder_key\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0e\x66ollower_proxy\x18\x04 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x05 \x01(\t\x12#\n\x04side\x18\x06 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bsize_micros\x18\x07 \x01(\x03\x12\x1a\n\x12\x66illed_size_micros\x18\x08 \x01(\x03\x12\x1e\n\x16\x66illed_notional_micros\x18\t \x01(\x03\x12\x12\n\nfee_micros\x18\n \x01(\x03\x12\x16\n\x0evenue_order_id\x18\x0b \x01(\t\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\roperator_ends\x18\r \x03(\x0e\x32\x1b.tradingtools.v1.OrderState\"\xd4\x01\n\x11ListOrdersRequest\x12>\n\x06states\x18\x01 \x03(\x0e\x32\x1b.tradingtools.v1.OrderStateB\x11\xbaH\x0e\x92\x01\x0b\x10\t\"\x07\x82\x01\x04\x10\x01 \x00\x12\x32\n\x0e\x66ollower_proxy\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^(0x[0-9a-f]{40})?$\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12,\n\npage_token\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{64})?$\"\\\n\x12ListOrdersResponse\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.tradingtools.v1.OrderSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x0cStandingFill\x12\x1c\n\x0bsize_micros\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12 \n\x0fnotional_micros\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\nfee_micros\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xe4\x01\n\x13ResolveOrderRequest\x12(\n\torder_key\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x39\n\x08to_state\x18\x02 \x01(\x0e\x32\x1b.tradingtools.v1.OrderStateB\n\xbaH\x07\x82\x01\x04\x18\x04\x18\x05\x12\x1c\n\x08\x65vidence\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\n\x18\xa0\x1f\x12\x1b\n\x08operator\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12-\n\x06\x66illed\x18\x05 \x01(\x0b\x32\x1d.tradingtools.v1.StandingFill\"W\n\x14ResolveOrderResponse\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x13\n\x0b\x63ontrol_seq\x18\x02 \x01(\x03*\x83\x01\n\tHaltScope\x12\x1a\n\x16HALT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n\x11HALT_SCOPE_GLOBAL\x10\x01\x12\x15\n\x11HALT_SCOPE_WALLET\x10\x02\x12\x15\n\x11HALT_SCOPE_LEADER\x10\x03\x12\x15\n\x11HALT_SCOPE_MARKET\x10\x04*S\n\x08HaltMode\x12\x19\n\x15HALT_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10HALT_MODE_HALTED\x10\x01\x12\x16\n\x12HALT_MODE_REDUCING\x10\x02\x32\x8c\x04\n\x0fOperatorService\x12L\n\x07SetHalt\x12\x1f.tradingtools.v1.SetHaltRequest\x1a .tradingtools.v1.SetHaltResponse\x12R\n\tClearHalt\x12!.tradingtools.v1.ClearHaltRequest\x1a\".tradingtools.v1.ClearHaltResponse\x12R\n\tListHalts\x12!.tradingtools.v1.ListHaltsRequest\x1a\".tradingtools.v1.ListHaltsResponse\x12O\n\x08GetOrder\x12 .tradingtools.v1.GetOrderRequest\x1a!.tradingtools.v1.GetOrderResponse\x12U\n\nListOrders\x12\".tradingtools.v1.ListOrdersRequest\x1a#.tradingtools.v1.ListOrdersResponse\x12[\n\x0cResolveOrder\x12$.tradingtools.v1.ResolveOrderRequest\x1a%.tradingtools.v1.ResolveOrderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,10 +48,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLEARHALTREQUEST'].fields_by_name['subject']._serialized_options = b'\272H&r$2\"^(0x[0-9a-f]{40}|0x[0-9a-f]{64})?$'
   _globals['_GETORDERREQUEST'].fields_by_name['order_key']._loaded_options = None
   _globals['_GETORDERREQUEST'].fields_by_name['order_key']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
-  _globals['_HALTSCOPE']._serialized_start=1415
-  _globals['_HALTSCOPE']._serialized_end=1546
-  _globals['_HALTMODE']._serialized_start=1548
-  _globals['_HALTMODE']._serialized_end=1631
+  _globals['_LISTORDERSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\016\222\001\013\020\t\"\007\202\001\004\020\001 \000'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['follower_proxy']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['follower_proxy']._serialized_options = b'\272H\027r\0252\023^(0x[0-9a-f]{40})?$'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTORDERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\025r\0232\021^([0-9a-f]{64})?$'
+  _globals['_STANDINGFILL'].fields_by_name['size_micros']._loaded_options = None
+  _globals['_STANDINGFILL'].fields_by_name['size_micros']._serialized_options = b'\272H\004\"\002 \000'
+  _globals['_STANDINGFILL'].fields_by_name['notional_micros']._loaded_options = None
+  _globals['_STANDINGFILL'].fields_by_name['notional_micros']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_STANDINGFILL'].fields_by_name['fee_micros']._loaded_options = None
+  _globals['_STANDINGFILL'].fields_by_name['fee_micros']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['order_key']._loaded_options = None
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['order_key']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['to_state']._loaded_options = None
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['to_state']._serialized_options = b'\272H\007\202\001\004\030\004\030\005'
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['evidence']._loaded_options = None
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['evidence']._serialized_options = b'\272H\007r\005\020\n\030\240\037'
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['operator']._loaded_options = None
+  _globals['_RESOLVEORDERREQUEST'].fields_by_name['operator']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_HALTSCOPE']._serialized_start=2553
+  _globals['_HALTSCOPE']._serialized_end=2684
+  _globals['_HALTMODE']._serialized_start=2686
+  _globals['_HALTMODE']._serialized_end=2769
   _globals['_HALT']._serialized_start=152
   _globals['_HALT']._serialized_end=319
   _globals['_SETHALTREQUEST']._serialized_start=322
@@ -72,6 +94,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERTRANSITION']._serialized_end=1133
   _globals['_GETORDERRESPONSE']._serialized_start=1136
   _globals['_GETORDERRESPONSE']._serialized_end=1412
-  _globals['_OPERATORSERVICE']._serialized_start=1634
-  _globals['_OPERATORSERVICE']._serialized_end=1978
+  _globals['_ORDERSUMMARY']._serialized_start=1415
+  _globals['_ORDERSUMMARY']._serialized_end=1812
+  _globals['_LISTORDERSREQUEST']._serialized_start=1815
+  _globals['_LISTORDERSREQUEST']._serialized_end=2027
+  _globals['_LISTORDERSRESPONSE']._serialized_start=2029
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2121
+  _globals['_STANDINGFILL']._serialized_start=2123
+  _globals['_STANDINGFILL']._serialized_end=2230
+  _globals['_RESOLVEORDERREQUEST']._serialized_start=2233
+  _globals['_RESOLVEORDERREQUEST']._serialized_end=2461
+  _globals['_RESOLVEORDERRESPONSE']._serialized_start=2463
+  _globals['_RESOLVEORDERRESPONSE']._serialized_end=2550
+  _globals['_OPERATORSERVICE']._serialized_start=2772
+  _globals['_OPERATORSERVICE']._serialized_end=3296
 # @@protoc_insertion_point(module_scope)

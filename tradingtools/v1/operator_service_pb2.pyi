@@ -325,3 +325,211 @@ class GetOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOrderResponse: _TypeAlias = GetOrderResponse  # noqa: Y015
+
+@_typing.final
+class OrderSummary(_message.Message):
+    """An order as a list shows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_KEY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    SIZE_MICROS_FIELD_NUMBER: _builtins.int
+    FILLED_SIZE_MICROS_FIELD_NUMBER: _builtins.int
+    FILLED_NOTIONAL_MICROS_FIELD_NUMBER: _builtins.int
+    FEE_MICROS_FIELD_NUMBER: _builtins.int
+    VENUE_ORDER_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    OPERATOR_ENDS_FIELD_NUMBER: _builtins.int
+    order_key: _builtins.str
+    state: _common_pb2.OrderState.ValueType
+    reason: _builtins.str
+    follower_proxy: _builtins.str
+    asset_id: _builtins.str
+    side: _common_pb2.Side.ValueType
+    size_micros: _builtins.int
+    filled_size_micros: _builtins.int
+    filled_notional_micros: _builtins.int
+    fee_micros: _builtins.int
+    venue_order_id: _builtins.str
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def operator_ends(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.OrderState.ValueType]:
+        """Where an operator may end it with ResolveOrder; empty: nowhere."""
+
+    def __init__(
+        self,
+        *,
+        order_key: _builtins.str = ...,
+        state: _common_pb2.OrderState.ValueType = ...,
+        reason: _builtins.str = ...,
+        follower_proxy: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        side: _common_pb2.Side.ValueType = ...,
+        size_micros: _builtins.int = ...,
+        filled_size_micros: _builtins.int = ...,
+        filled_notional_micros: _builtins.int = ...,
+        fee_micros: _builtins.int = ...,
+        venue_order_id: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        operator_ends: _abc.Iterable[_common_pb2.OrderState.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "created_at", b"created_at", "fee_micros", b"fee_micros", "filled_notional_micros", b"filled_notional_micros", "filled_size_micros", b"filled_size_micros", "follower_proxy", b"follower_proxy", "operator_ends", b"operator_ends", "order_key", b"order_key", "reason", b"reason", "side", b"side", "size_micros", b"size_micros", "state", b"state", "venue_order_id", b"venue_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderSummary: _TypeAlias = OrderSummary  # noqa: Y015
+
+@_typing.final
+class ListOrdersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: _builtins.int
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    follower_proxy: _builtins.str
+    """A follower's wallet; empty: all."""
+    page_size: _builtins.int
+    """0: 100."""
+    page_token: _builtins.str
+    """Of the page before; empty: the first page."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.OrderState.ValueType]:
+        """Any of these; none: DEAD and RESURRECTED, which wait for a person."""
+
+    def __init__(
+        self,
+        *,
+        states: _abc.Iterable[_common_pb2.OrderState.ValueType] | None = ...,
+        follower_proxy: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follower_proxy", b"follower_proxy", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
+
+@_typing.final
+class ListOrdersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderSummary]:
+        """In the order of their keys."""
+
+    def __init__(
+        self,
+        *,
+        orders: _abc.Iterable[Global___OrderSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
+
+@_typing.final
+class StandingFill(_message.Message):
+    """What stands at the venue under an order's key, in all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_MICROS_FIELD_NUMBER: _builtins.int
+    NOTIONAL_MICROS_FIELD_NUMBER: _builtins.int
+    FEE_MICROS_FIELD_NUMBER: _builtins.int
+    size_micros: _builtins.int
+    notional_micros: _builtins.int
+    fee_micros: _builtins.int
+    def __init__(
+        self,
+        *,
+        size_micros: _builtins.int = ...,
+        notional_micros: _builtins.int = ...,
+        fee_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fee_micros", b"fee_micros", "notional_micros", b"notional_micros", "size_micros", b"size_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StandingFill: _TypeAlias = StandingFill  # noqa: Y015
+
+@_typing.final
+class ResolveOrderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_KEY_FIELD_NUMBER: _builtins.int
+    TO_STATE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    order_key: _builtins.str
+    to_state: _common_pb2.OrderState.ValueType
+    """CONFIRMED: it was filled; FAILED: nothing of it stands."""
+    evidence: _builtins.str
+    """What proves it; kept in the audit."""
+    operator: _builtins.str
+    """Who decides; kept in the audit."""
+    @_builtins.property
+    def filled(self) -> Global___StandingFill:
+        """Only with CONFIRMED: what was filled in all. Absent: what is booked stands."""
+
+    def __init__(
+        self,
+        *,
+        order_key: _builtins.str = ...,
+        to_state: _common_pb2.OrderState.ValueType = ...,
+        evidence: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        filled: Global___StandingFill | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filled", b"filled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "filled", b"filled", "operator", b"operator", "order_key", b"order_key", "to_state", b"to_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveOrderRequest: _TypeAlias = ResolveOrderRequest  # noqa: Y015
+
+@_typing.final
+class ResolveOrderResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    CONTROL_SEQ_FIELD_NUMBER: _builtins.int
+    state: _common_pb2.OrderState.ValueType
+    control_seq: _builtins.int
+    """The entry of the control audit."""
+    def __init__(
+        self,
+        *,
+        state: _common_pb2.OrderState.ValueType = ...,
+        control_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_seq", b"control_seq", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveOrderResponse: _TypeAlias = ResolveOrderResponse  # noqa: Y015

@@ -55,6 +55,16 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOrderRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOrderResponse.FromString,
                 _registered_method=True)
+        self.ListOrders = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListOrders',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersResponse.FromString,
+                _registered_method=True)
+        self.ResolveOrder = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ResolveOrder',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer:
@@ -90,6 +100,23 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOrders(self, request, context):
+        """Orders by state and wallet, page by page, with where an operator may end them. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveOrder(self, request, context):
+        """End a DEAD or RESURRECTED order, with evidence. Money is released and fills are booked by
+        confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
+        not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
+        UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +139,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.GetOrder,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOrderRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOrderResponse.SerializeToString,
+            ),
+            'ListOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrders,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'ResolveOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveOrder,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +260,60 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/GetOrder',
             tradingtools_dot_v1_dot_operator__service__pb2.GetOrderRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.GetOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ListOrders',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ResolveOrder',
+            tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

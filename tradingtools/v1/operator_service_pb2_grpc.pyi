@@ -43,6 +43,14 @@ class OperatorServiceStub:
     """What is halted now."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.GetOrderRequest, _operator_service_pb2.GetOrderResponse]
     """One order with its whole history. NOT_FOUND."""
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListOrdersRequest, _operator_service_pb2.ListOrdersResponse]
+    """Orders by state and wallet, page by page, with where an operator may end them. May be repeated."""
+    ResolveOrder: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ResolveOrderRequest, _operator_service_pb2.ResolveOrderResponse]
+    """End a DEAD or RESURRECTED order, with evidence. Money is released and fills are booked by
+    confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
+    not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
+    UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+    """
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
@@ -59,6 +67,14 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """What is halted now."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.GetOrderRequest, _operator_service_pb2.GetOrderResponse]  # type: ignore[assignment]
     """One order with its whole history. NOT_FOUND."""
+    ListOrders: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListOrdersRequest, _operator_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    """Orders by state and wallet, page by page, with where an operator may end them. May be repeated."""
+    ResolveOrder: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ResolveOrderRequest, _operator_service_pb2.ResolveOrderResponse]  # type: ignore[assignment]
+    """End a DEAD or RESURRECTED order, with evidence. Money is released and fills are booked by
+    confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
+    not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
+    UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+    """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Halts and order histories for operators."""
@@ -96,5 +112,25 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.GetOrderResponse, _abc.Awaitable[_operator_service_pb2.GetOrderResponse]]:
         """One order with its whole history. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListOrders(
+        self,
+        request: _operator_service_pb2.ListOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListOrdersResponse, _abc.Awaitable[_operator_service_pb2.ListOrdersResponse]]:
+        """Orders by state and wallet, page by page, with where an operator may end them. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def ResolveOrder(
+        self,
+        request: _operator_service_pb2.ResolveOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ResolveOrderResponse, _abc.Awaitable[_operator_service_pb2.ResolveOrderResponse]]:
+        """End a DEAD or RESURRECTED order, with evidence. Money is released and fills are booked by
+        confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
+        not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
+        UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+        """
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

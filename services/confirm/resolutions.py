@@ -1,0 +1,142 @@
+"""Carries out what operators have decided about DEAD and RESURRECTED orders.
+
+Before it: control, which has recorded the decision with its audit. One transaction moves the order,
+books or undoes its fills, releases its money and says what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.confirm import lot_store, store
+from services.confirm.core import resolving
+from services.confirm.core.resolving import Resolved, Told
+from services.confirm.lot_store import QUERIES, Connection, every, one
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.reasons import Reason
+
+_log = structlog.get_logger("confirm.resolutions")
+_PAUSE_SECONDS = 0.25
+_BROKEN = "it cannot be carried out; the log of confirm says why"
+
+
+async def run(pool: Pool, lease: Lease, write: Callable[[Awaitable[str]], Awaitable[str]]) -> None:
+    """Carry out what operators have decided, for ever; ``write`` books one thing at a time."""
+    while True:
+        try:
+            await look(pool, lease, write)
+        except psycopg.OperationalError as error:
+            _log.warning("operators' decisions wait", error=str(error))
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def look(pool: Pool, lease: Lease, write: Callable[[Awaitable[str]], Awaitable[str]]) -> None:
+    """Carry out what waits now; one that cannot be is refused and holds nobody up.
+
+    Raises:
+        Fenced: somebody else books now.
+        psycopg.OperationalError: the database went away; nothing was concluded.
+    """
+    for row in await store.fetch(pool, "resolutions"):
+        try:
+            await write(carry_out(pool, lease, row, clock.now_ns()))
+        except (Fenced, psycopg.OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a contradiction about one order is its own
+            _log.error("an operator's decision cannot be carried out; a person has to look",
+                       order=row["order_key"], exc_info=error)  # fmt: skip
+            await store.execute(pool, "end_resolution", id=row["id"], refused=_BROKEN)
+
+
+async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: int) -> str:
+    """Carry out one decision; repeating changes nothing.
+
+    Args:
+        pool: of the deciding database.
+        lease: of the process that books.
+        asked: a row of ``order_resolution``.
+        now_ns: for the order's time of confirmation.
+
+    Returns:
+        Why it was refused; empty: it was done.
+
+    Raises:
+        Fenced: somebody else books now.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        await journal.check_lease(connection, lease)
+        order = await one(connection, "lock_order", {"order_key": asked["order_key"]})
+        refused = await _resolve(connection, order, asked, now_ns)
+        ended = await connection.execute(
+            QUERIES["end_resolution"], {"id": asked["id"], "refused": refused}
+        )
+        if ended.rowcount != 1:
+            raise LookupError(f"decision {asked['id']} was carried out already")
+    _log.warning("an operator's decision", order=asked["order_key"], to_state=asked["to_state"],
+                 refused=refused, operator=asked["operator"])  # fmt: skip
+    return refused
+
+
+async def _resolve(
+    connection: Connection, order: Mapping[str, Any], asked: Mapping[str, Any], now_ns: int
+) -> str:
+    if (order["state"], order["epoch"]) != (asked["from_state"], asked["epoch"]):
+        return f"it was {asked['from_state']} when it was decided, and is {order['state']}"
+    rows = await every(connection, "fills", {"order_key": order["order_key"]})
+    filled = (asked["filled_size_micros"], asked["filled_notional_micros"], asked["fee_micros"])
+    told = Told(
+        to_state=OrderState(asked["to_state"]),
+        filled=None if filled[0] is None else filled,
+        trade_id=f"operator:{asked['id']}",
+    )
+    booked = {row["trade_id"]: store.booked(row) for row in rows}
+    what = resolving.resolve(told, order["size_micros"], booked)
+    if what.refused:
+        return what.refused
+    await _book(connection, order, rows, what)
+    await journal.apply_transitions(
+        connection,
+        [
+            {
+                "order_key": order["order_key"],
+                "from_state": order["state"],
+                "to_state": told.to_state,
+                "expected_epoch": order["epoch"],
+                "failed_kind": what.failed_kind,
+                "reason": Reason.OPERATOR,
+                "confirmed_ns": now_ns,
+                "detail": json.dumps(
+                    {name: asked[name] for name in ("operator", "evidence", "control_seq")}
+                ),
+            }
+        ],
+    )
+    # A person has decided; what the far side says now would only call him again.
+    where = {**order, "state": told.to_state}
+    await connection.execute(QUERIES["stop_watching"], where)
+    again = f"operator:{asked['id']}" if order["state"] == OrderState.RESURRECTED else ""
+    await store.add_closed(connection, order, told.to_state, Reason.OPERATOR, again)
+    return ""
+
+
+async def _book(
+    connection: Connection,
+    order: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    what: Resolved,
+) -> None:
+    if what.steps:
+        await lot_store.lock_lot(connection, order)
+    costs = {row["trade_id"]: row["cost_micros"] for row in rows}
+    for step in what.steps:
+        await lot_store.take(connection, order, step, costs)
