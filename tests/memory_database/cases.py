@@ -1,0 +1,441 @@
+"""How each named statement is called in the contract: values for it, drawn from a small world.
+
+Few ids, so that calls meet; half of the time what is there is looked at, so that they succeed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+from tradingtools.domain.order_states import LEGAL
+from tradingtools.testing.memory_database import MemoryDatabase
+
+MONEY_PATH = "tradingtools/adapters/postgres/money_path.sql"
+POISON = "tradingtools/adapters/postgres/poison.sql"
+ROUTER = "services/router/queries.sql"
+EXECUTOR = "services/executor/queries.sql"
+CONFIRM = "services/confirm/queries.sql"
+GUARD = "services/guard/queries.sql"
+
+Values = dict[str, Any]
+
+CONDITION = "0x" + "c" * 64
+SUBSCRIPTIONS = ["sub_" + digit * 32 for digit in "ab"]
+TRIGGERS = ["trg_" + digit * 32 for digit in "12"]
+WALLETS = ["0x" + digit * 40 for digit in "de"]
+LEADER = "0x" + "9" * 40
+TRADES = ["t1", "t2"]
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+COPIES = [_key(f"copy {n}") for n in range(3)]
+ORDERS = {_key(f"{copy} {n}"): (copy, n) for copy in COPIES for n in range(2)}
+_PURPOSES = ("ENTRY", "COPY_EXIT", "GUARD_EXIT")
+
+
+class Draw:
+    """Values for statements.
+
+    Args:
+        rng: of every choice.
+        memory: looked at for values that fit.
+    """
+
+    def __init__(self, rng: random.Random, memory: MemoryDatabase) -> None:
+        self.rng = rng
+        self._memory = memory
+        self._records = 0
+
+    def rows(self, table: str) -> list[Values]:
+        """What is committed in memory."""
+        return list(self._memory.table(table).values())
+
+    def row(self, table: str) -> Values | None:
+        """Any committed row."""
+        rows = self.rows(table)
+        return self.rng.choice(rows) if rows else None
+
+    def order_key(self) -> str:
+        """An order's key, perhaps of none."""
+        return self.rng.choice(list(ORDERS))
+
+    def subscription(self) -> str:
+        """A subscription's id."""
+        return self.rng.choice(SUBSCRIPTIONS)
+
+    def lot(self) -> Values:
+        """The key of a lot."""
+        n = self.rng.randrange(2)
+        origin = self.rng.choice([SUBSCRIPTIONS[n], "manual"])
+        return {"follower_proxy": WALLETS[n], "asset_id": "7", "origin": origin}
+
+    def order(self, key: str) -> Values:
+        """An order as a claim carries it; a key always stands for the same."""
+        copy, ordinal = ORDERS[key]
+        number = COPIES.index(copy)
+        buying = number == 0
+        body = f'{{"order":"{key}"}}'
+        return {
+            "order_key": key, "copy_key": copy, "ordinal": ordinal,
+            "purpose": _PURPOSES[number], "subscription_id": SUBSCRIPTIONS[number % 2],
+            "subscription_version": 1, "trigger_id": TRIGGERS[0] if number == 2 else "",
+            "follower_user_id": "u", "follower_wallet_id": "w",
+            "follower_proxy": WALLETS[number % 2], "leader": LEADER, "leader_tx": "0xaa",
+            "condition_id": CONDITION, "asset_id": "7", "side": "BUY" if buying else "SELL",
+            "size_micros": 5_000_000, "limit_micros": 500_000, "time_in_force": "FAK",
+            "not_after_ms": 4_000_000_000_000, "body": body,
+            "body_hash": hashlib.sha256(body.encode()).hexdigest(),
+            "reserved_money_micros": 2_500_000 if buying else 0,
+            "reserved_shares_micros": 0 if buying else 5_000_000, "control_seq": 0,
+            "traceparent": "", "received_ns": 1, "routed_ns": 2,
+        }  # fmt: skip
+
+    def claim(self) -> Values:
+        """A CLAIMED record with one to three orders, decisions and rows."""
+        rng = self.rng
+        orders = [self.order(key) for key in rng.sample(list(ORDERS), rng.randrange(0, 4))]
+        decision = {
+            "leader_tx": rng.choice(["0xaa", "0xbb"]), "leader": LEADER, "asset_id": "7",
+            "side": "BUY", "subscription_id": self.subscription(), "condition_id": CONDITION,
+            "follower_proxy": WALLETS[0], "copied": rng.random() < 0.5,
+            "reason": rng.choice(["", "TOO_OLD", "WAITING_FOR_ENTRY"]), "detail": "d",
+            "leader_size_micros": rng.randrange(9), "leader_notional_micros": 10**20,
+            "frozen": {"version": rng.randrange(3)}, "ordered_size_micros": rng.randrange(9),
+            "order_keys": [order["order_key"] for order in orders], "title": "",
+        }  # fmt: skip
+        row = {
+            "leader_tx": rng.choice(["0xaa", "0xbb"]), "leader": LEADER, "asset_id": "7",
+            "side": "BUY", "price_text": "0.5", "size_micros": 1, "source": "FEED",
+            "count": rng.randrange(1, 4), "price_micros": 500_000, "condition_id": CONDITION,
+            "traded_ms": 1, "held_before_micros": rng.choice([None, 3]),
+        }  # fmt: skip
+        payload = {"orders": orders, "decisions": [decision], "rows": [row]}
+        return {
+            "role": rng.choice(["router", "guard"]), "record_key": self._record(),
+            **self.lease(), "payload": json.dumps(payload).encode(), "order_count": len(orders),
+        }  # fmt: skip
+
+    def _record(self) -> str:
+        self._records += self.rng.random() < 0.8
+        return f"record {self._records}"
+
+    def lease(self) -> Values:
+        """A partition and an epoch, mostly the present one."""
+        partition = self.rng.randrange(2)
+        present = [r["epoch"] for r in self.rows("partition_lease") if r["partition"] == partition]
+        epoch = self.rng.choice(present) if present and self.rng.random() < 0.9 else 1
+        return {"partition": partition, "epoch": epoch}
+
+    def submission(self) -> Values:
+        """A batch of one order."""
+        key = self.order_key()
+        order = self.order(key)
+        payload = {
+            "orders": [{"order_key": key, "body_hash": order["body_hash"], "epoch": 1}],
+            "lease_ms": self.rng.choice([-1000, 60_000]),
+        }
+        return {
+            "record_key": self._record(), **self.lease(), "payload": json.dumps(payload).encode(),
+            "control_seq": self.rng.choice([0, 10_000]), "keys": [key],
+            "purposes": [order["purpose"]], "subscriptions": [order["subscription_id"]],
+            "versions": [self.rng.choice([1, 1, 2])], "wallets": [order["follower_proxy"]],
+            "leaders": [LEADER], "conditions": [CONDITION],
+            "not_afters": [self.rng.choice([1, 4_000_000_000_000, 4_000_000_000_000])],
+        }  # fmt: skip
+
+    def transitions(self) -> Values:
+        """One transition, mostly a legal one of an order as it stands."""
+        rng = self.rng
+        order = self.row("orders")
+        if order is None or rng.random() < 0.15:
+            source, target = rng.choice(sorted((a or "", b) for a, b in LEGAL))
+            step: Values = {
+                "order_key": self.order_key(), "from_state": source, "to_state": target,
+                "expected_epoch": 0,
+            }  # fmt: skip
+        else:
+            targets = sorted(b for a, b in LEGAL if a == order["state"])
+            step = {
+                "order_key": order["order_key"], "from_state": order["state"],
+                "to_state": rng.choice([*targets, "LOST"]),
+                "expected_epoch": order["epoch"],
+            }  # fmt: skip
+        if step["to_state"] == "FAILED":
+            step["failed_kind"] = rng.choice(["UNSENT", "KILLED"])
+        optional = {
+            "epoch": step["expected_epoch"] + 1, "attempt": 2, "reason": "EXPIRED",
+            "venue_order_id": "v1", "lease_ms": 1000, "next_check_ms": rng.choice([0, 60_000]),
+            "not_found_count": 2, "first_byte_ns": 5, "answered_ns": 6, "confirmed_ns": 7,
+            "detail": "text",
+        }  # fmt: skip
+        step |= {name: value for name, value in optional.items() if rng.random() < 0.4}
+        return {"transitions": json.dumps([step])}
+
+    def moved_trigger(self) -> Values:
+        """A trigger's next state."""
+        row = self.row("trigger")
+        rng = self.rng
+        return {
+            "id": row["id"] if row else TRIGGERS[0],
+            "version": row["version"] if row and rng.random() < 0.8 else 1,
+            "status": rng.choice(["ARMED", "TRIGGERED", "CLOSING", "NEEDS_CONFIRM", "DONE"]),
+            "generations": rng.randrange(2), "slice": rng.randrange(3), "sold_micros": 5,
+            "order_key": rng.choice(["", self.order_key()]),
+            "fired": rng.choice([None, '{"size":"5"}']),
+            "next_slice_ms": rng.choice([None, 0, 60_000]),
+        }  # fmt: skip
+
+    def booking(self) -> Values:
+        """What the stream of fills carries."""
+        numbers = (
+            "size_micros", "notional_micros", "fee_micros", "realised_micros",
+            "order_filled_micros", "lot_shares_micros", "lot_cost_micros",
+        )  # fmt: skip
+        return {
+            **dict.fromkeys(numbers, 5), "order_key": self.order_key(),
+            "kind": self.rng.choice(["MATCHED", "CLOSED"]), "trade_id": self.rng.choice(TRADES),
+            "order_state": "SUBMITTED", "reason": "",
+        }  # fmt: skip
+
+    def moved_lot(self) -> Values:
+        """A change of a lot's sums; some are more than it has."""
+        names = (
+            "bought_size", "bought_notional", "sold_size", "sold_notional", "fee", "realised",
+        )  # fmt: skip
+        shares = self.rng.choice([5, 5, -2, -100])
+        return {**self.lot(), **dict.fromkeys(names, 3), "shares": shares, "cost": 4}
+
+
+def _nothing(_draw: Draw) -> Values:
+    return {}
+
+
+def _order_key(draw: Draw) -> Values:
+    return {"order_key": draw.order_key()}
+
+
+def _as_it_is(draw: Draw) -> Values:
+    row = draw.row("orders")
+    if row is None:
+        return {**_order_key(draw), "state": "DEAD", "epoch": 0}
+    epoch = row["epoch"] if draw.rng.random() < 0.8 else 9
+    return {"order_key": row["order_key"], "state": row["state"], "epoch": epoch}
+
+
+def _trade(draw: Draw) -> Values:
+    return {"order_key": draw.order_key(), "trade_id": draw.rng.choice(TRADES)}
+
+
+def _lot(draw: Draw) -> Values:
+    return draw.lot()
+
+
+def _seconds(draw: Draw) -> Values:
+    return {"seconds": draw.rng.choice([0, 3600]), "partition": draw.rng.randrange(2)}
+
+
+def _older(draw: Draw) -> Values:
+    return {"older_than_seconds": draw.rng.choice([0, 3600]), "partition": draw.rng.randrange(2)}
+
+
+def _page(draw: Draw) -> Values:
+    return {"after": draw.rng.randrange(6), "limit": draw.rng.choice([2, 100])}
+
+
+def _writer(draw: Draw) -> Values:
+    return {"role": draw.rng.choice(["router", "guard"]), "partition": draw.rng.randrange(2)}
+
+
+def _role_lease(draw: Draw) -> Values:
+    return {"role": draw.rng.choice(["router", "guard", "executor"]), **draw.lease()}
+
+
+def _seq(draw: Draw) -> Values:
+    open_seqs = [row["seq"] for row in draw.rows("journal") if row["rows_built_at"] is None]
+    return {"seq": draw.rng.choice(open_seqs or [1])}
+
+
+def _origins(draw: Draw) -> Values:
+    return {"asset_id": "7", "origins": draw.rng.sample([*SUBSCRIPTIONS, "manual"], 2)}
+
+
+def _trigger(draw: Draw) -> Values:
+    return {"id": draw.rng.choice(TRIGGERS)}
+
+
+def _poison(draw: Draw) -> Values:
+    row = draw.row("poison")
+    return {"id": row["id"] if row else 1}
+
+
+def _reader(draw: Draw) -> Values:
+    return {"stream": "fills", "consumer": draw.rng.choice(["guard-0", "router-0"])}
+
+
+def _entry(draw: Draw) -> Values:
+    row = draw.row("lot_entry")
+    return {
+        "entry_seq": row["entry_seq"] if row else 1,
+        "size_micros": draw.rng.choice([0, 3, -1]),
+        "cost_micros": 2,
+    }
+
+
+CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
+    MONEY_PATH: {
+        "acquire_lease": lambda draw: {
+            "role": draw.rng.choice(["router", "guard", "executor"]),
+            "partition": draw.rng.randrange(2),
+            "owner": draw.rng.choice("ab"),
+            "ttl_seconds": draw.rng.choice([-1.0, 60.0, 60.0, 60.0]),
+        },
+        "renew_lease": lambda draw: {**_role_lease(draw), "ttl_seconds": 60.0},
+        "holds_lease": _role_lease,
+        "claim": lambda draw: draw.claim(),
+        "record_exists": lambda draw: {"record_key": f"record {draw.rng.randrange(5)}"},
+        "build_rows": _seq,
+        "set_aside": lambda draw: {**_seq(draw), "reason": "cannot"},
+        "last_claimed": _writer,
+        "claimed_after": lambda draw: {**_writer(draw), **_page(draw)},
+        "open_records": lambda draw: {
+            "partition": draw.rng.randrange(2),
+            "older_than_seconds": draw.rng.choice([None, 0.0, 3600.0]),
+        },
+        "acknowledge": lambda draw: {
+            **_reader(draw),
+            "cursor": draw.rng.choice(["3", "12", "100"]),
+        },
+        "cursor": _reader,
+        "apply_transitions": lambda draw: draw.transitions(),
+    },
+    POISON: {
+        "quarantine": lambda draw: {
+            **_reader(draw),
+            "cursor": "1",
+            "reason": "bad",
+            "payload": b"\0x",
+        },
+        "to_replay": _reader,
+        "replayed": _poison,
+        "list": _nothing,
+        "request_replay": _poison,
+    },
+    ROUTER: {
+        "control_seq": _nothing,
+        "subscriptions_changed": lambda draw: {"after": draw.rng.randrange(4)},
+        "lots": _nothing,
+        "open_entries": _seconds,
+        "recent_rows": _seconds,
+        "recent_decisions": _seconds,
+        "recent_entry_keys": _seconds,
+        "lock_lots": _origins,
+        "locked_lots": _origins,
+        "exit_progress": _seconds,
+    },
+    EXECUTOR: {
+        "submit_batch": lambda draw: draw.submission(),
+        "last_record": _nothing,
+        "claimed_orders": _older,
+        "abandoned": lambda draw: {"partition": draw.rng.randrange(2)},
+        "last_event": _nothing,
+        "events_after": _page,
+    },
+    CONFIRM: {
+        "lock_order": _order_key,
+        "fills": _order_key,
+        "make_lot": lambda draw: {**draw.lot(), "condition_id": CONDITION},
+        "lock_lot": _lot,
+        "lot_entries": _lot,
+        "add_entry": lambda draw: {
+            **draw.lot(),
+            **_trade(draw),
+            "size_micros": 5,
+            "cost_micros": 2,
+        },
+        "set_entry": _entry,
+        "entries_of_trade": _trade,
+        "move_lot": lambda draw: draw.moved_lot(),
+        "add_fill": lambda draw: {
+            **_trade(draw),
+            "size_micros": draw.rng.choice([5, 5, 0]),
+            "notional_micros": 2,
+            "fee_micros": 0,
+            "cost_micros": 0,
+        },
+        "end_fill": lambda draw: {
+            **_trade(draw),
+            "status": draw.rng.choice(["CONFIRMED", "FAILED"]),
+        },
+        "move_order": lambda draw: {
+            **_order_key(draw),
+            "size": draw.rng.choice([5, -5, 9_000_000]),
+            "notional": 2,
+            "fee": 0,
+        },
+        "add_booking": lambda draw: draw.booking(),
+        "postpone": lambda draw: {
+            **_as_it_is(draw),
+            "milliseconds": draw.rng.choice([-1000, 60_000]),
+            "not_found_count": 1,
+        },
+        "stop_watching": _as_it_is,
+        "watched": lambda draw: {"first_ms": draw.rng.choice([0, 60_000]), "limit": 100},
+        "reduce_wallet": lambda draw: {
+            "wallet": draw.rng.choice(WALLETS),
+            "actor": "confirm",
+            "reason": "r",
+        },
+        "wallet": _order_key,
+        "reserve_again": _order_key,
+        "release": _order_key,
+        "unresolved": _nothing,
+        "due": lambda draw: {"limit": 100},
+        "leaseless": _nothing,
+        "unclosed": _nothing,
+        "last_booking": _nothing,
+        "bookings_after": _page,
+    },
+    GUARD: {
+        "live_triggers": _nothing,
+        "changed_triggers": lambda draw: {"after": draw.rng.randrange(3)},
+        "control_seq": _nothing,
+        "halts": _nothing,
+        "held_lots": _nothing,
+        "lock_trigger": _trigger,
+        "lock_lot": _lot,
+        "locked_lot": _lot,
+        "exit_order": _order_key,
+        "sold": lambda draw: {"copy_key": draw.rng.choice(COPIES)},
+        "move_trigger": lambda draw: draw.moved_trigger(),
+        "ratchet": lambda draw: {
+            **_trigger(draw),
+            "peak": draw.rng.choice([500_000, 600_000, None]),
+            "noted": 500_000,
+        },
+        "add_event": lambda draw: {
+            "trigger_id": draw.rng.choice([*TRIGGERS, "trg_none"]),
+            "from_status": "ARMED",
+            "to_status": "TRIGGERED",
+            "detail": "d",
+            "order_key": "",
+        },
+        "closing": _nothing,
+        "unresolved": _nothing,
+    },
+}
+"""Every named statement of the money path, with values for a call."""
+
+LIKELY = (
+    (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "build_rows", 12),
+    (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
+    (CONFIRM, "make_lot", 3), (CONFIRM, "move_lot", 3), (CONFIRM, "add_entry", 3),
+    (CONFIRM, "add_fill", 3), (CONFIRM, "add_booking", 3), (GUARD, "move_trigger", 4),
+)  # fmt: skip
+"""What makes rows comes more often."""

@@ -1,0 +1,248 @@
+"""The memory database answers like PostgreSQL: the same calls on both, the same answers and rows.
+
+Random sequences of all named statements, with control's changes between them, in and out of
+transactions. Instants and hashes cannot be equal; that the chains are whole is judged on both.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from launcher.core.evidence import EventRow, OrderRow
+from launcher.core.history import breaks
+from tests.memory_database import cases
+from tests.memory_database.cases import CASES, Draw
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database.schema import REQUIRED, TABLES
+from tradingtools.testing.memory_database.statements import TWINS, loaded
+from tradingtools.testing.memory_database.transactions import Transaction
+
+CALLS = [(file, name) for file, names in CASES.items() for name in names]
+_OF_THE_CLOCK = {
+    "claimed_ns", "occurred_ns", "seen_ns", "booked_ns", "created_ms", "submitting_ns",
+    "since_ms", "oldest_ms",
+}  # fmt: skip
+_HASHES = {"chain_head", "hash", "previous_hash", "key_hashes", "set_at"}
+_IN_ORDER = {
+    "claimed_after", "open_records", "events_after", "bookings_after", "lot_entries", "to_replay",
+    "list",
+}  # fmt: skip
+
+
+def test_every_statement_has_a_twin_and_a_case() -> None:
+    for file, twins in TWINS.items():
+        assert set(loaded(file)) == set(twins) == set(CASES[file]), file
+
+
+def test_a_statement_without_a_twin_is_refused() -> None:
+    with pytest.raises(LookupError, match="without a twin: select 7"):
+        MemoryDatabase().statement("select 7")
+
+
+def test_the_tables_are_those_of_the_migrations(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "select table_name, column_name, is_nullable = 'NO' and column_default is null"
+            " and is_identity = 'NO' from information_schema.columns"
+            " where table_schema = 'public'"
+        ).fetchall()
+    columns: dict[str, dict[str, bool]] = {}
+    for table, column, required in rows:
+        columns.setdefault(table, {})[column] = required
+
+    for name, table in TABLES.items():
+        assert set(table.columns) == set(columns[name]), name
+        for column, default in table.columns.items():
+            assert (default is REQUIRED) == columns[name][column], (name, column)
+
+
+class Both:
+    """The same calls on PostgreSQL and in memory."""
+
+    def __init__(self, real: Any, memory: MemoryDatabase, connection: Any) -> None:
+        self.real = real
+        self._memory = memory
+        self.connection = connection
+
+    async def call(self, file: str, name: str, values: Mapping[str, Any]) -> None:
+        """Call a statement on both; the answers or the errors are equal."""
+        text = loaded(file)[name]
+        real = await _answer(self.real, text, values)
+        memory = await _answer(self.connection, text, values)
+        assert _shown(memory, name) == _shown(real, name), f"{file} {name} {values}"
+
+    async def insert(self, table: str, **values: Any) -> None:
+        """A row that control wrote, on both."""
+        holes = ", ".join(["%s"] * len(values))
+        await self.real.execute(
+            f"insert into {table} ({', '.join(values)}) values ({holes})",
+            [Jsonb(v) if isinstance(v, dict) else v for v in values.values()],
+        )
+
+        def insert(tx: Transaction) -> None:
+            tx.insert(table, values)
+
+        self._memory.write(insert)
+
+    async def compare_tables(self) -> None:
+        """Every row of every table is equal."""
+        # psycopg has no value for infinity.
+        await self.real.execute("update orders set next_check_at = null")
+        self._memory.write(_forget_next_checks)
+        for name in TABLES:
+            real = await _answer(self.real, f"select * from {name}", {})
+            memory = list(self._memory.table(name).values())
+            assert _shown(memory, name) == _shown(real, name), name
+        for orders, events in (
+            (self._memory.table("orders").values(), self._memory.table("order_event").values()),
+            (
+                await _answer(self.real, "select * from orders", {}),
+                await _answer(self.real, "select * from order_event order by event_seq", {}),
+            ),
+        ):
+            _judge_chains(orders, events)
+
+
+def _forget_next_checks(tx: Transaction) -> None:
+    for row in tx.rows("orders"):
+        tx.update("orders", row, next_check_at=None)
+
+
+async def _answer(connection: Any, text: str, values: Mapping[str, Any]) -> Any:
+    try:
+        cursor = await connection.execute(text, values)
+        has_rows = getattr(cursor, "description", True) is not None
+        return await cursor.fetchall() if has_rows else []
+    except psycopg.Error as error:
+        return type(error).__name__
+
+
+def _shown(answer: Any, name: str) -> Any:
+    if isinstance(answer, str):
+        return answer
+    rows = [{name: _value(name, row[name]) for name in sorted(row)} for row in answer]
+    return rows if name in _IN_ORDER else sorted(rows, key=repr)
+
+
+def _value(column: str, value: Any) -> Any:
+    if isinstance(value, datetime) or column in _HASHES:
+        return "set"
+    if column in _OF_THE_CLOCK:
+        return "set" if value else value
+    if isinstance(value, Decimal):
+        return int(value)
+    if isinstance(value, memoryview):
+        return bytes(value)
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, dict):
+        return sorted((key, _value(key, inner)) for key, inner in value.items())
+    return value
+
+
+def _judge_chains(orders: Any, events: Any) -> None:
+    for order in orders:
+        row = _row(OrderRow, order, chain_head=order["chain_head"].hex())
+        history = [
+            _row(
+                EventRow,
+                event,
+                hash=event["hash"].hex(),
+                occurred_us=round(event["occurred_at"].timestamp() * 1_000_000),
+            )
+            for event in events
+            if event["order_key"] == order["order_key"]
+        ]
+        assert not list(breaks(row, history))
+
+
+def _row(kind: Any, row: Mapping[str, Any], **more: Any) -> Any:
+    fields = kind.__dataclass_fields__
+    values = {
+        name: row[name] if row.get(name) is not None else "" for name in fields if name in row
+    }
+    return kind(**{**values, **more})
+
+
+@asynccontextmanager
+async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
+    """Both databases with two subscriptions and two triggers."""
+    memory = MemoryDatabase()
+    async with (
+        open_pool(url, name="contract", size=1, silence_seconds=10) as pool,
+        pool.connection() as real,
+        MemoryPool(memory).connection() as connection,
+    ):
+        pair = Both(real, memory, connection)
+        for number, subscription in enumerate(cases.SUBSCRIPTIONS):
+            await pair.insert(
+                "subscription", id=subscription, follower_user_id="u",
+                follower_wallet_id="w", follower_proxy=cases.WALLETS[number],
+                leader=cases.LEADER, state="ACTIVE", version=1, sizing_mode="FIXED",
+                sizing_micros=10, changed_seq=number + 1,
+            )  # fmt: skip
+        for number, trigger in enumerate(cases.TRIGGERS):
+            await pair.insert(
+                "trigger", id=trigger, follower_proxy=cases.WALLETS[number],
+                condition_id=cases.CONDITION, asset_id="7",
+                origin=cases.SUBSCRIPTIONS[number],
+                    trigger_type="TRAILING_STOP" if number else "STOP_LOSS",
+                price_micros=400_000, status="ARMED",
+                **({"callback_micros": 10_000} if number else {}),
+            )  # fmt: skip
+        yield pair, memory
+
+
+async def _control(pair: Both, draw: Draw) -> None:
+    """Something that the control surface does, committed at once."""
+    subject = draw.rng.choice([*cases.SUBSCRIPTIONS, *cases.TRIGGERS])
+    kind = "subscription" if subject.startswith("sub") else "trigger"
+    await pair.insert(
+        "control_change", actor="a", source="s", action="x", subject_kind=kind,
+        subject_id=subject, previous_hash=b"", hash=b"",
+    )  # fmt: skip
+    scope, held = draw.rng.choice(
+        [("GLOBAL", ""), ("WALLET", cases.WALLETS[0]), ("MARKET", cases.CONDITION)]
+    )
+    if draw.rng.random() < 0.3 and not any(r["scope"] == scope for r in draw.rows("halt")):
+        mode = draw.rng.choice(["HALTED", "REDUCING"])
+        await pair.insert("halt", scope=scope, subject=held, mode=mode, reason="r")
+
+
+class _Undone(Exception):
+    pass
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_random_calls_have_equal_answers(database_url: str, seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
+    weights = dict.fromkeys(CALLS, 1) | {(f, n): w for f, n, w in cases.LIKELY}
+    async with both(database_url) as (pair, memory):
+        draw = Draw(rng, memory)
+        for _ in range(45):
+            if rng.random() < 0.12:
+                await _control(pair, draw)
+            calls = rng.choices(list(weights), list(weights.values()), k=rng.randrange(1, 5))
+            with suppress(_Undone):
+                async with AsyncExitStack() as stack:
+                    if rng.random() < 0.4:
+                        # Values are drawn from what is committed, also inside a transaction.
+                        await stack.enter_async_context(pair.real.transaction())
+                        await stack.enter_async_context(pair.connection.transaction())
+                    for file, name in calls:
+                        await pair.call(file, name, CASES[file][name](draw))
+                    if rng.random() < 0.2:
+                        raise _Undone
+        for file, name in CALLS:
+            await pair.call(file, name, CASES[file][name](draw))
+        await pair.compare_tables()

@@ -1,0 +1,229 @@
+"""What the services see of the database: a pool, connections, transactions, cursors.
+
+Every statement and every commit is a point where time passes and where things go wrong; which ones
+is up to the `Conditions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import psycopg
+
+from tradingtools.testing.memory_database.database import MemoryDatabase
+from tradingtools.testing.memory_database.locks import Blocked
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction
+
+STATEMENT_TIMEOUT_SECONDS = 15.0
+
+
+class Conditions(Protocol):
+    """What happens between a client and the database. Both may take time, and raise
+    ``psycopg.OperationalError``: the connection is broken then."""
+
+    async def request(self, what: str) -> None:
+        """Before a statement or a commit reaches the database: raising, it never does."""
+
+    async def reply(self, what: str) -> None:
+        """After it took effect: raising, the client does not learn of it."""
+
+
+class Calm:
+    """No delays, no faults."""
+
+    async def request(self, what: str) -> None:
+        """Nothing happens."""
+
+    async def reply(self, what: str) -> None:
+        """Nothing happens."""
+
+
+class MemoryCursor:
+    """The rows of one answer."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+        self._next = 0
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    async def fetchone(self) -> Row | None:
+        """The next row, or None."""
+        if self._next >= len(self._rows):
+            return None
+        self._next += 1
+        return self._rows[self._next - 1]
+
+    async def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        rows, self._next = self._rows[self._next :], len(self._rows)
+        return rows
+
+
+class MemoryConnection:
+    """One connection; a statement outside of a transaction commits by itself."""
+
+    def __init__(self, database: MemoryDatabase, conditions: Conditions) -> None:
+        self._database = database
+        self._conditions = conditions
+        self._transaction: Transaction | None = None
+        self._broken = False
+
+    def break_off(self) -> None:
+        """The other end is gone."""
+        self._broken = True
+
+    def close(self) -> None:
+        """Give up what is open."""
+        if self._transaction is not None:
+            self._database.rollback(self._transaction)
+            self._transaction = None
+
+    async def execute(self, text: str, values: Mapping[str, Any] | None = None) -> MemoryCursor:
+        """Answer a named statement.
+
+        Raises:
+            LookupError: the statement has no twin.
+            psycopg.Error: as PostgreSQL would.
+        """
+        statement = self._database.statement(text)
+        await self._point(self._conditions.request, statement.name)
+        if self._transaction is not None:
+            rows = await self._run(self._transaction, statement.twin, dict(values or {}))
+        else:
+            rows = await self._run_alone(statement.twin, dict(values or {}))
+        await self._point(self._conditions.reply, statement.name)
+        return MemoryCursor(rows)
+
+    async def _point(self, step: Any, what: str) -> None:
+        try:
+            await step(what)
+        except psycopg.OperationalError:
+            self._broken = True
+        if self._broken:
+            self.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    async def _run_alone(self, twin: Any, values: Row) -> list[Row]:
+        self._transaction = transaction = self._database.begin(self.break_off)
+        try:
+            rows = await self._run(transaction, twin, values)
+            self._database.commit(transaction)
+            self._transaction = None
+            return rows
+        finally:
+            self.close()
+
+    async def _run(self, transaction: Transaction, twin: Any, values: Row) -> list[Row]:
+        if transaction.failed:
+            raise psycopg.errors.InFailedSqlTransaction("current transaction is aborted")
+        start = transaction.savepoint()
+        while True:
+            transaction.now = self._database.now()
+            try:
+                rows: list[Row] = twin(transaction, values)
+                return rows
+            except Blocked as blocked:
+                transaction.rollback_to(start)
+                await self._wait(transaction, blocked)
+            except psycopg.Error:
+                transaction.rollback_to(start)
+                transaction.failed = True
+                raise
+
+    async def _wait(self, transaction: Transaction, blocked: Blocked) -> None:
+        try:
+            async with asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
+                await self._database.wait(transaction, blocked)
+        except TimeoutError:
+            transaction.failed = True
+            raise psycopg.errors.QueryCanceled("canceling statement due to timeout") from None
+        except psycopg.Error:
+            transaction.failed = True
+            raise
+        if self._broken:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A transaction, or a savepoint within one."""
+        if self._transaction is not None:
+            outer = self._transaction
+            start = outer.savepoint()
+            try:
+                yield
+            except BaseException:
+                outer.rollback_to(start)
+                outer.failed = False
+                raise
+            return
+        if self._broken:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        self._transaction = self._database.begin(self.break_off)
+        try:
+            yield
+            await self._commit()
+        finally:
+            self.close()
+
+    async def _commit(self) -> None:
+        await self._point(self._conditions.request, "commit")
+        transaction = self._transaction
+        if transaction is None:
+            raise psycopg.OperationalError("the connection is closed")
+        self._transaction = None
+        if transaction.failed:
+            self._database.rollback(transaction)
+        else:
+            self._database.commit(transaction)
+        await self._point(self._conditions.reply, "commit")
+
+
+class MemoryPool:
+    """What `open_pool` gives, on a database in memory.
+
+    Args:
+        database: to be connected with.
+        conditions: of this process's connections.
+        size: connections at most.
+    """
+
+    def __init__(
+        self, database: MemoryDatabase, conditions: Conditions | None = None, size: int = 4
+    ) -> None:
+        self._database = database
+        self._conditions = conditions or Calm()
+        self._free = asyncio.Semaphore(size)
+        self._lent: dict[MemoryConnection, None] = {}
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[MemoryConnection]:
+        """Borrow a connection.
+
+        Raises:
+            psycopg.OperationalError: the database refuses connections.
+        """
+        async with self._free:
+            if self._database.down:
+                await self._conditions.request("connect")
+                if self._database.down:
+                    raise psycopg.OperationalError("connection refused")
+            connection = MemoryConnection(self._database, self._conditions)
+            self._lent[connection] = None
+            try:
+                yield connection
+            finally:
+                self._lent.pop(connection, None)
+                connection.close()
+
+    def abandon(self) -> None:
+        """The process is gone: what it had not committed is rolled back."""
+        for connection in self._lent:
+            connection.close()

@@ -1,0 +1,80 @@
+"""Twins of `services/executor/queries.sql`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from tradingtools.testing.memory_database import submitting
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction, Twin, nanoseconds
+
+
+def submit_batch(tx: Transaction, values: Row) -> list[Row]:
+    """Durable before the first byte leaves."""
+    return [{"answer": submitting.submit_batch(tx, values)}]
+
+
+def last_record(tx: Transaction, _values: Row) -> list[Row]:
+    """The newest journal record."""
+    return [{"seq": max((row["seq"] for row in tx.rows("journal")), default=0)}]
+
+
+def claimed_orders(tx: Transaction, values: Row) -> list[Row]:
+    """Orders that are durable and not sent."""
+    until = tx.now - timedelta(seconds=values["older_than_seconds"])
+    found = []
+    for order in tx.where("orders", state="CLAIMED", partition=values["partition"]):
+        held = tx.get("reservation", order["order_key"])
+        if held is not None and order["created_at"] <= until:
+            found.append(
+                {
+                    **order,
+                    "reserved_money_micros": held["money_micros"],
+                    "reserved_shares_micros": held["shares_micros"],
+                }
+            )
+    return sorted(found, key=lambda row: row["journal_seq"])[:500]
+
+
+def abandoned(tx: Transaction, values: Row) -> list[Row]:
+    """Orders of an earlier life."""
+    return [
+        {"order_key": row["order_key"], "epoch": row["epoch"]}
+        for row in tx.where("orders", state="SUBMITTING", partition=values["partition"])
+    ]
+
+
+def last_event(tx: Transaction, _values: Row) -> list[Row]:
+    """The newest transition."""
+    return [{"seq": max((row["event_seq"] for row in tx.rows("order_event")), default=0)}]
+
+
+def events_after(tx: Transaction, values: Row) -> list[Row]:
+    """What confirm may have missed, oldest first."""
+    found = []
+    for event in tx.rows("order_event"):
+        step = (event["from_state"], event["to_state"])
+        if event["event_seq"] <= values["after"]:
+            continue
+        order = tx.get("orders", event["order_key"])
+        if order is not None and (step[0] == "SUBMITTING" or step == ("CLAIMED", "FAILED")):
+            found.append(
+                {
+                    "event_seq": event["event_seq"],
+                    "order_key": event["order_key"],
+                    "to_state": event["to_state"],
+                    "reason": event["reason"],
+                    "detail": event["detail"],
+                    "venue_order_id": order["venue_order_id"],
+                    "traceparent": order["traceparent"],
+                    "occurred_ns": nanoseconds(event["occurred_at"]),
+                }
+            )
+    return sorted(found, key=lambda row: row["event_seq"])[: values["limit"]]
+
+
+EXECUTOR: Final[dict[str, Twin]] = {
+    twin.__name__: twin
+    for twin in (submit_batch, last_record, claimed_orders, abandoned, last_event, events_after)
+}

@@ -1,0 +1,182 @@
+"""Twins of `services/guard/queries.sql`."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+
+from tradingtools.domain.trigger_states import FINAL
+from tradingtools.testing.memory_database.router import control_seq, free_shares
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction, Twin
+
+_TRIGGER = (
+    "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
+    "status", "version", "callback_micros", "callback_ppm", "peak_micros", "peak_noted_micros",
+    "fire_at_ms",
+)  # fmt: skip
+
+
+def live_triggers(tx: Transaction, _values: Row) -> list[Row]:
+    """Everything that may still fire or is closing."""
+    return [_pick(row, _TRIGGER) for row in tx.rows("trigger") if row["status"] not in FINAL]
+
+
+def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
+    """Triggers that the control surface has touched, whatever their state."""
+    touched = {
+        row["subject_id"]
+        for row in tx.where("control_change", subject_kind="trigger")
+        if row["seq"] > values["after"]
+    }
+    return [_pick(row, _TRIGGER) for row in tx.rows("trigger") if row["id"] in touched]
+
+
+def halts(tx: Transaction, _values: Row) -> list[Row]:
+    """What may send nothing at all."""
+    return [_pick(row, ("scope", "subject")) for row in tx.where("halt", mode="HALTED")]
+
+
+def held_lots(tx: Transaction, _values: Row) -> list[Row]:
+    """Lots that hold something."""
+    names = ("follower_proxy", "asset_id", "origin", "shares_micros")
+    return [_pick(row, names) for row in tx.rows("lot") if row["shares_micros"] > 0]
+
+
+def lock_trigger(tx: Transaction, values: Row) -> list[Row]:
+    """One trigger, locked, with whose it is."""
+    row = tx.get("trigger", values["id"])
+    subscription = tx.get("subscription", row["origin"]) if row is not None else None
+    if row is None or subscription is None:
+        return []
+    tx.lock_row("trigger", row)
+    names = ("follower_user_id", "follower_wallet_id", "leader")
+    version = subscription["version"]
+    return [{**row, **_pick(subscription, names), "subscription_version": version}]
+
+
+def _lot(tx: Transaction, values: Row) -> Row | None:
+    return tx.get("lot", values["follower_proxy"], values["asset_id"], values["origin"])
+
+
+def lock_lot(tx: Transaction, values: Row) -> list[Row]:
+    """One lot, locked."""
+    row = _lot(tx, values)
+    if row is None:
+        return []
+    tx.lock_row("lot", row)
+    return [{"locked": 1}]
+
+
+def locked_lot(tx: Transaction, values: Row) -> list[Row]:
+    """The lot, with what is free in it."""
+    row = _lot(tx, values)
+    if row is None:
+        return []
+    return [{"shares_micros": row["shares_micros"], "free_micros": free_shares(tx, row)}]
+
+
+def exit_order(tx: Transaction, values: Row) -> list[Row]:
+    """How a trigger's order stands."""
+    row = tx.get("orders", values["order_key"])
+    names = ("state", "failed_kind", "reason", "ordinal", "copy_key")
+    return [] if row is None else [_pick(row, names)]
+
+
+def sold(tx: Transaction, values: Row) -> list[Row]:
+    """What the exits of one arm generation have sold, and how many the venue has tried."""
+    rows = list(tx.where("orders", copy_key=values["copy_key"]))
+    return [
+        {
+            "sold_micros": sum(row["filled_size_micros"] for row in rows),
+            "notional_micros": sum(row["filled_notional_micros"] for row in rows),
+            "tried": sum(
+                row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED" for row in rows
+            ),
+        }
+    ]
+
+
+def move_trigger(tx: Transaction, values: Row) -> list[Row]:
+    """Change a trigger, if it is at the version that was read."""
+    row = tx.get("trigger", values["id"])
+    if row is None or row["version"] != values["version"]:
+        return []
+    pause = values["next_slice_ms"]
+    after = tx.update(
+        "trigger",
+        row,
+        status=str(values["status"]),
+        generation=row["generation"] + values["generations"],
+        slice=values["slice"],
+        sold_micros=values["sold_micros"],
+        order_key=values["order_key"],
+        fired=row["fired"] if values["fired"] is None else json.loads(values["fired"]),
+        next_slice_at=None if pause is None else tx.now + timedelta(milliseconds=pause),
+        version=row["version"] + 1,
+        updated_at=tx.now,
+    )
+    return [_pick(after, _TRIGGER)]
+
+
+def ratchet(tx: Transaction, values: Row) -> list[Row]:
+    """Note a trailing stop's best price, which only rises."""
+    row = tx.get("trigger", values["id"])
+    if row is None:
+        return []
+    peak, before = values["peak"], row["peak_micros"]
+    if before is not None and (peak is None or peak < before):
+        raise psycopg.errors.RaiseException(f"a trailing stop never loosens: {row['id']}")
+    after = tx.update(
+        "trigger", row, peak_micros=peak, peak_noted_micros=values["noted"], updated_at=tx.now
+    )
+    return [_pick(after, _TRIGGER)]
+
+
+def add_event(tx: Transaction, values: Row) -> list[Row]:
+    """One entry of a trigger's history."""
+    given = {name: str(value) for name, value in values.items()}
+    tx.insert("trigger_event", given)
+    return []
+
+
+def _with_order(tx: Transaction) -> list[tuple[Row, Row]]:
+    pairs = ((row, tx.get("orders", row["order_key"])) for row in tx.rows("trigger"))
+    return [(row, order) for row, order in pairs if order is not None]
+
+
+def closing(tx: Transaction, _values: Row) -> list[Row]:
+    """Triggers whose exit has ended, and those whose next slice is due."""
+    return [
+        {"id": row["id"]}
+        for row, order in _with_order(tx)
+        if row["status"] in ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
+        and order["state"] in ("CONFIRMED", "FAILED", "LOST")
+        and (row["next_slice_at"] is None or row["next_slice_at"] <= tx.now)
+    ]
+
+
+def unresolved(tx: Transaction, _values: Row) -> list[Row]:
+    """Triggers whose shown status does not say yet how their exit stands."""
+    return [
+        {"id": row["id"], "state": order["state"]}
+        for row, order in _with_order(tx)
+        if (row["status"] in ("TRIGGERED", "CLOSING") and order["state"] in ("UNKNOWN", "DEAD"))
+        or (row["status"] in ("TRIGGERED", "NEEDS_CONFIRM") and order["state"] == "SUBMITTED")
+    ]
+
+
+def _pick(row: Row, names: tuple[str, ...]) -> Row:
+    return {name: row[name] for name in names}
+
+
+GUARD: Final[dict[str, Twin]] = {
+    twin.__name__: twin
+    for twin in (
+        live_triggers, changed_triggers, control_seq, halts, held_lots, lock_trigger, lock_lot,
+        locked_lot, exit_order, sold, move_trigger, ratchet, add_event, closing, unresolved,
+    )
+}  # fmt: skip

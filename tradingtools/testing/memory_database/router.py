@@ -1,0 +1,163 @@
+"""Twins of `services/router/queries.sql`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction, Twin, nanoseconds
+
+
+def control_seq(tx: Transaction, _values: Row) -> list[Row]:
+    """The last control change."""
+    return [{"seq": max((row["seq"] for row in tx.rows("control_change")), default=0)}]
+
+
+_SUBSCRIPTION = (
+    "id", "follower_user_id", "follower_wallet_id", "follower_proxy", "leader", "state",
+    "version", "sizing_mode", "sizing_micros", "max_per_trade_micros", "max_per_market_micros",
+    "max_slippage_micros", "max_age_ms", "changed_seq",
+)  # fmt: skip
+
+
+def subscriptions_changed(tx: Transaction, values: Row) -> list[Row]:
+    """What of the index has changed, oldest first."""
+    found = [row for row in tx.rows("subscription") if row["changed_seq"] > values["after"]]
+    found.sort(key=lambda row: (row["created_at"], row["id"]))
+    return [_pick(row, _SUBSCRIPTION) for row in found]
+
+
+def lots(tx: Transaction, _values: Row) -> list[Row]:
+    """Lots that hold something."""
+    names = (
+        "follower_proxy", "asset_id", "origin", "condition_id", "shares_micros", "cost_micros",
+    )  # fmt: skip
+    return [_pick(row, names) for row in tx.rows("lot") if row["shares_micros"] > 0]
+
+
+def open_entries(tx: Transaction, values: Row) -> list[Row]:
+    """Entries that still hold a reservation."""
+    names = ("order_key", "copy_key", "subscription_id", "condition_id", "asset_id")
+    found = []
+    for held in tx.where("reservation", released_at=None):
+        order = tx.get("orders", held["order_key"])
+        if order is None or order["purpose"] != "ENTRY":
+            continue
+        if order["partition"] == values["partition"]:
+            found.append({**_pick(order, names), "money_micros": held["money_micros"]})
+    return found
+
+
+_LEADER_ROW = (
+    "leader_tx", "leader", "asset_id", "side", "price_text", "size_micros", "source", "count",
+    "price_micros", "condition_id", "traded_ms", "held_before_micros",
+)  # fmt: skip
+_TRADE = ("leader_tx", "leader", "asset_id", "side")
+
+
+def recent_rows(tx: Transaction, values: Row) -> list[Row]:
+    """Facts about leader trades that may still grow."""
+    since = tx.now - timedelta(seconds=values["seconds"])
+    waiting = {
+        tuple(row[name] for name in _TRADE)
+        for row in tx.where("decision", reason="WAITING_FOR_ENTRY")
+    }
+    return [
+        {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])}
+        for row in tx.rows("leader_row")
+        if row["seen_at"] > since or tuple(row[name] for name in _TRADE) in waiting
+    ]
+
+
+_DECISION = (
+    *_TRADE, "subscription_id", "copied", "reason", "detail", "frozen", "ordered_size_micros",
+    "order_keys",
+)  # fmt: skip
+
+
+def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
+    """Judgements of leader trades that may still grow, and exits that still wait."""
+    since = tx.now - timedelta(seconds=values["seconds"])
+    return [
+        _pick(row, _DECISION)
+        for row in tx.rows("decision")
+        if row["updated_at"] > since or row["reason"] == "WAITING_FOR_ENTRY"
+    ]
+
+
+def recent_entry_keys(tx: Transaction, values: Row) -> list[Row]:
+    """Who has claimed which entry."""
+    since = tx.now - timedelta(seconds=values["seconds"])
+    return [
+        _pick(row, ("copy_key", "subscription_id"))
+        for row in tx.where("orders", purpose="ENTRY", partition=values["partition"])
+        if row["created_at"] > since
+    ]
+
+
+def _wanted_lots(tx: Transaction, values: Row) -> list[Row]:
+    found = tx.where("lot", asset_id=values["asset_id"])
+    return [row for row in found if row["origin"] in values["origins"]]
+
+
+def lock_lots(tx: Transaction, values: Row) -> list[Row]:
+    """Lock lots, in one order for everybody."""
+    found = _wanted_lots(tx, values)
+    found.sort(key=lambda row: (row["follower_proxy"], row["asset_id"], row["origin"]))
+    for row in found:
+        tx.lock_row("lot", row)
+    return [{"?column?": 1} for _ in found]
+
+
+def free_shares(tx: Transaction, lot: Row) -> int:
+    """Shares of a lot that no exit has reserved."""
+    reserved = 0
+    for held in tx.where(
+        "reservation",
+        released_at=None,
+        follower_proxy=lot["follower_proxy"],
+        asset_id=lot["asset_id"],
+    ):
+        order = tx.get("orders", held["order_key"])
+        if order is not None and (order["subscription_id"] or "manual") == lot["origin"]:
+            reserved += held["shares_micros"]
+    return int(lot["shares_micros"]) - reserved
+
+
+def locked_lots(tx: Transaction, values: Row) -> list[Row]:
+    """Lots with what is free in them."""
+    return [
+        {
+            **_pick(row, ("follower_proxy", "origin", "shares_micros")),
+            "free_micros": free_shares(tx, row),
+        }
+        for row in _wanted_lots(tx, values)
+    ]
+
+
+def exit_progress(tx: Transaction, values: Row) -> list[Row]:
+    """How the slices of recent copy exits have ended, or that they have not."""
+    since = tx.now - timedelta(seconds=values["seconds"])
+    return [
+        {
+            **_pick(row, ("order_key", "size_micros", "filled_size_micros")),
+            "ended": row["state"] in ("CONFIRMED", "FAILED", "LOST"),
+            "tried": row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED",
+        }
+        for row in tx.where("orders", purpose="COPY_EXIT", partition=values["partition"])
+        if row["created_at"] > since
+    ]
+
+
+def _pick(row: Row, names: tuple[str, ...]) -> Row:
+    return {name: row[name] for name in names}
+
+
+ROUTER: Final[dict[str, Twin]] = {
+    twin.__name__: twin
+    for twin in (
+        control_seq, subscriptions_changed, lots, open_entries, recent_rows, recent_decisions,
+        recent_entry_keys, lock_lots, locked_lots, exit_progress,
+    )
+}  # fmt: skip

@@ -1,0 +1,270 @@
+"""The tables of the money path: columns with their defaults, keys, and the constraints.
+
+The contract suite compares the columns with those of the migrations. After it: `transactions`,
+which keeps the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+class _Now:
+    """Default: the instant of the statement."""
+
+
+class _Required:
+    """No default: the statement has to name the column."""
+
+
+NOW: Final = _Now()
+REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table.
+
+    Unique columns and columns of an index are never updated by any statement.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, Any]
+    """Default by column: a value, NOW or REQUIRED."""
+    identity: str | None = None
+    unique: tuple[tuple[str, ...], ...] = ()
+    """Further unique keys."""
+    index: str | None = None
+    """A column by which rows are looked up often."""
+    foreign: tuple[tuple[tuple[str, ...], str], ...] = ()
+    """Columns, and the table whose key they must be; a null among them passes."""
+    checks: Mapping[str, Callable[[Row], bool]] | None = None
+
+    def key_of(self, row: Mapping[str, Any]) -> Key:
+        """The row's primary key."""
+        return tuple(row[name] for name in self.key)
+
+
+def _columns(required: str, **defaults: Any) -> dict[str, Any]:
+    return {**dict.fromkeys(required.split(), REQUIRED), **defaults}
+
+
+def _at_least_zero(*names: str) -> dict[str, Callable[[Row], bool]]:
+    return {f"{name}_check": lambda row, name=name: bool(row[name] >= 0) for name in names}  # type: ignore[misc]
+
+
+_ORDER = ((("order_key",), "orders"),)
+
+TABLES: Final[dict[str, Table]] = {
+    table.name: table
+    for table in (
+        Table(
+            name="partition_lease",
+            key=("role", "partition"),
+            columns=_columns("role partition owner epoch expires_at"),
+        ),
+        Table(
+            name="control_change",
+            key=("seq",),
+            identity="seq",
+            columns=_columns(
+                "actor source action subject_kind subject_id previous_hash hash",
+                seq=None, changed_at=NOW, before=None, after=None,
+            ),
+        ),
+        Table(
+            name="subscription",
+            key=("id",),
+            columns=_columns(
+                "id follower_user_id follower_wallet_id follower_proxy leader state version"
+                " sizing_mode sizing_micros changed_seq",
+                max_per_trade_micros=None, max_per_market_micros=None, max_slippage_micros=None,
+                max_age_ms=None, created_at=NOW, updated_at=NOW,
+            ),
+        ),
+        Table(
+            name="halt",
+            key=("scope", "subject"),
+            columns=_columns("scope subject mode reason", set_at=NOW),
+        ),
+        Table(
+            name="journal",
+            key=("seq",),
+            identity="seq",
+            columns=_columns(
+                "kind role record_key partition epoch payload order_count",
+                seq=None, committed_at=NOW, rows_built_at=None, set_aside=None,
+                key_hashes=None,
+            ),
+            unique=(("record_key",),),
+        ),
+        Table(
+            name="orders",
+            key=("order_key",),
+            columns=_columns(
+                "order_key copy_key ordinal purpose subscription_version follower_user_id"
+                " follower_wallet_id follower_proxy partition condition_id asset_id side"
+                " size_micros limit_micros time_in_force not_after_ms body body_hash journal_seq"
+                " control_seq state chain_head",
+                subscription_id=None, trigger_id=None, leader="", leader_tx="", failed_kind=None,
+                reason="", epoch=0, attempt=0, lease_until=None, not_found_count=0,
+                next_check_at=None, venue_order_id="", filled_size_micros=0,
+                filled_notional_micros=0, fee_micros=0, traceparent="", received_ns=0,
+                routed_ns=0, claimed_ns=0, submitting_ns=0, first_byte_ns=0, answered_ns=0,
+                confirmed_ns=0, created_at=NOW,
+            ),
+            unique=(("copy_key", "ordinal"),),
+            checks={
+                **_at_least_zero("filled_size_micros", "filled_notional_micros", "fee_micros"),
+                "orders_check": lambda row: row["filled_size_micros"] <= row["size_micros"],
+                "orders_check1": lambda row: (
+                    (row["state"] == "FAILED") == (row["failed_kind"] is not None)
+                ),
+            },
+        ),
+        Table(
+            name="order_event",
+            key=("event_seq",),
+            identity="event_seq",
+            columns=_columns(
+                "order_key from_state to_state reason epoch hash",
+                event_seq=None, occurred_at=NOW, detail=None,
+            ),
+            foreign=_ORDER,
+        ),
+        Table(
+            name="reservation",
+            key=("order_key",),
+            columns=_columns(
+                "order_key follower_proxy condition_id asset_id money_micros shares_micros",
+                subscription_id=None, released_at=None,
+            ),
+            foreign=_ORDER,
+            checks=_at_least_zero("money_micros", "shares_micros"),
+        ),
+        Table(
+            name="leader_row",
+            key=(
+                "leader_tx", "leader", "asset_id", "side", "price_text", "size_micros", "source",
+            ),
+            columns=_columns(
+                "leader_tx leader asset_id side price_text size_micros source count price_micros"
+                " condition_id traded_ms",
+                held_before_micros=None, seen_at=NOW,
+            ),
+        ),
+        Table(
+            name="decision",
+            key=("leader_tx", "leader", "asset_id", "side", "subscription_id"),
+            columns=_columns(
+                "leader_tx leader asset_id side subscription_id condition_id follower_proxy copied"
+                " reason detail leader_size_micros leader_notional_micros",
+                frozen=None, ordered_size_micros=0, order_keys=(), journal_seq=0, title="",
+                decided_at=NOW, updated_at=NOW,
+            ),
+        ),
+        Table(
+            name="lot",
+            key=("follower_proxy", "asset_id", "origin"),
+            columns=_columns(
+                "follower_proxy asset_id origin condition_id",
+                shares_micros=0, cost_micros=0, bought_size_micros=0, bought_notional_micros=0,
+                sold_size_micros=0, sold_notional_micros=0, fee_micros=0, realised_micros=0,
+                updated_at=NOW,
+            ),
+            checks=_at_least_zero("shares_micros", "cost_micros"),
+        ),
+        Table(
+            name="lot_entry",
+            key=("entry_seq",),
+            identity="entry_seq",
+            columns=_columns(
+                "follower_proxy asset_id origin order_key trade_id size_micros cost_micros",
+                entry_seq=None,
+            ),
+            foreign=((("follower_proxy", "asset_id", "origin"), "lot"), *_ORDER),
+            checks=_at_least_zero("size_micros", "cost_micros"),
+        ),
+        Table(
+            name="fill",
+            key=("order_key", "trade_id"),
+            columns=_columns(
+                "order_key trade_id status size_micros notional_micros fee_micros",
+                cost_micros=0, matched_at=NOW, final_at=None,
+            ),
+            foreign=_ORDER,
+            checks={
+                **_at_least_zero("notional_micros", "fee_micros", "cost_micros"),
+                "size_micros_check": lambda row: row["size_micros"] > 0,
+            },
+        ),
+        Table(
+            name="booking",
+            key=("fill_seq",),
+            identity="fill_seq",
+            columns=_columns(
+                "kind order_key trade_id size_micros notional_micros fee_micros realised_micros"
+                " order_state order_filled_micros lot_shares_micros lot_cost_micros",
+                fill_seq=None, reason="", booked_at=NOW,
+            ),
+            unique=(("order_key", "kind", "trade_id"),),
+            foreign=_ORDER,
+        ),
+        Table(
+            name="trigger",
+            key=("id",),
+            columns=_columns(
+                "id follower_proxy condition_id asset_id origin trigger_type status",
+                size_micros=None, generation=0, slice=0, sold_micros=0, order_key="", fired=None,
+                version=1, price_micros=None,
+                callback_micros=None, callback_ppm=None, peak_micros=None, peak_noted_micros=None,
+                fire_at_ms=None, next_slice_at=None, created_at=NOW, updated_at=NOW,
+            ),
+            checks={
+                "trigger_check": lambda row: (
+                    (row["trigger_type"] == "TIME_STOP") == (row["fire_at_ms"] is not None)
+                ),
+                "trigger_check1": lambda row: (
+                    (row["trigger_type"] == "TIME_STOP") == (row["price_micros"] is None)
+                ),
+                "trigger_check2": lambda row: (
+                    (row["callback_micros"] is not None) + (row["callback_ppm"] is not None)
+                    == (row["trigger_type"] == "TRAILING_STOP")
+                ),
+                "trigger_check3": lambda row: (
+                    row["peak_micros"] is None or row["trigger_type"] == "TRAILING_STOP"
+                ),
+            },
+        ),
+        Table(
+            name="trigger_event",
+            key=("event_seq",),
+            identity="event_seq",
+            columns=_columns(
+                "trigger_id from_status to_status detail",
+                event_seq=None, order_key="", occurred_at=NOW,
+            ),
+            foreign=((("trigger_id",), "trigger"),),
+        ),
+        Table(
+            name="consumer_cursor",
+            key=("stream", "consumer"),
+            columns=_columns("stream consumer cursor", updated_at=NOW),
+        ),
+        Table(
+            name="poison",
+            key=("id",),
+            identity="id",
+            columns=_columns(
+                "stream consumer cursor reason payload",
+                id=None, quarantined_at=NOW, replay_requested_at=None, replayed_at=None,
+            ),
+        ),
+    )
+}  # fmt: skip

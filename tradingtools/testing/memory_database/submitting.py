@@ -1,0 +1,122 @@
+"""`submit_batch` and `denials` of the migrations, as twins: may these orders be sent now?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tradingtools.testing.memory_database.building import build_rows
+from tradingtools.testing.memory_database.functions import (
+    CONTROL_LOCK,
+    SUBMITTING_LOCK,
+    holds_lease,
+)
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction
+
+
+def submit_batch(tx: Transaction, values: Row) -> Row:
+    """Make a batch durable as SUBMITTING, or say why not."""
+    tx.lock(CONTROL_LOCK, shared=True)
+    tx.lock((*SUBMITTING_LOCK, values["partition"]))
+    if not holds_lease(tx, "executor", values["partition"], values["epoch"]):
+        return {"fenced": True}
+    _build_what_has_these_keys(tx, values["partition"], set(values["keys"]))
+    if _something_has_changed(tx, values):
+        denied = denials(tx, values)
+        if denied:
+            return {"denied": denied}
+    row = tx.insert_unless_there(
+        "journal",
+        {
+            "kind": "SUBMITTING",
+            "role": "executor",
+            "record_key": values["record_key"],
+            "partition": values["partition"],
+            "epoch": values["epoch"],
+            "payload": values["payload"],
+            "order_count": len(values["keys"]),
+        },
+        ("record_key",),
+    )
+    return {"duplicate": True} if row is None else {"seq": row["seq"]}
+
+
+def _build_what_has_these_keys(tx: Transaction, partition: int, keys: set[str]) -> None:
+    """A key that an open record has becomes a row, and is refused as such."""
+    wanted = {"partition": partition, "rows_built_at": None, "set_aside": None}
+    records = sorted(tx.where("journal", **wanted), key=lambda row: row["seq"])
+    meeting = [
+        record["seq"]
+        for record in records
+        if record["kind"] == "SUBMITTING"
+        and keys & {order["order_key"] for order in json.loads(record["payload"])["orders"]}
+    ]
+    for record in records:
+        if meeting and record["seq"] <= meeting[-1]:
+            build_rows(tx, record["seq"])
+
+
+def _something_has_changed(tx: Transaction, values: Row) -> bool:
+    """The cheap question that comes before `denials`."""
+    if tx.rows("halt"):
+        return True
+    if any(
+        c["seq"] > values["control_seq"] and c["subject_kind"] == "subscription"
+        for c in tx.rows("control_change")
+    ):
+        return True
+    if values["not_afters"] and min(values["not_afters"]) * 1000 <= tx.now_us:
+        return True
+    orders = (tx.get("orders", key) for key in values["keys"])
+    if any(order is not None and order["state"] != "CLAIMED" for order in orders):
+        return True
+    return any(record["set_aside"] is not None for record in tx.rows("journal"))
+
+
+_COLUMNS = (
+    "keys", "purposes", "subscriptions", "versions", "wallets", "leaders", "conditions",
+    "not_afters",
+)  # fmt: skip
+
+
+def denials(tx: Transaction, values: Row) -> dict[str, str]:
+    """Why each of these orders may not be sent now; not named: it may."""
+    aside = {
+        order["order_key"]
+        for record in tx.rows("journal")
+        if record["set_aside"] is not None and record["kind"] == "SUBMITTING"
+        for order in json.loads(record["payload"])["orders"]
+    }
+    found: dict[str, str] = {}
+    for order in zip(*(values[name] for name in _COLUMNS), strict=True):
+        reason = _denial(tx, order, aside)
+        if reason:
+            found[order[0]] = reason
+    return found
+
+
+def _denial(tx: Transaction, order: tuple[Any, ...], aside: set[str]) -> str:
+    key, purpose, subscription_id, version, wallet, leader, condition_id, not_after_ms = order
+    row = tx.get("orders", key)
+    if (row is not None and row["state"] != "CLAIMED") or key in aside:
+        return "HANDLED_BEFORE"
+    if not_after_ms * 1000 <= tx.now_us:
+        return "EXPIRED"
+    subjects = {"GLOBAL": None, "WALLET": wallet, "LEADER": leader, "MARKET": condition_id}
+    modes = {
+        halt["mode"]
+        for halt in tx.rows("halt")
+        if halt["scope"] == "GLOBAL" or halt["subject"] == subjects[halt["scope"]]
+    }
+    entry = purpose == "ENTRY"
+    if "HALTED" in modes or (entry and modes):
+        return "HALTED"
+    return _entry_denial(tx, subscription_id, version) if entry else ""
+
+
+def _entry_denial(tx: Transaction, subscription_id: str, version: int) -> str:
+    subscription = tx.get("subscription", subscription_id)
+    if subscription is None or subscription["state"] != "ACTIVE":
+        return "PAUSED"
+    return "SUBSCRIPTION_CHANGED" if subscription["version"] != version else ""
