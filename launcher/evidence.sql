@@ -31,8 +31,9 @@ select id, leader, state, version, (extract(epoch from created_at) * 1000)::bigi
 from subscription where created_at >= %(since)s;
 
 -- name: lots
-select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.bought_size_micros,
-       l.sold_size_micros
+select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.cost_micros,
+       l.bought_size_micros, l.bought_notional_micros, l.sold_size_micros,
+       l.sold_notional_micros, l.fee_micros, l.realised_micros
 from lot l where exists (
     select 1 from subscription s
     where s.follower_proxy = l.follower_proxy and s.created_at >= %(since)s);

@@ -97,8 +97,13 @@ class LotRow:
     asset_id: str
     origin: str
     shares_micros: int
+    cost_micros: int
     bought_size_micros: int
+    bought_notional_micros: int
     sold_size_micros: int
+    sold_notional_micros: int
+    fee_micros: int
+    realised_micros: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
