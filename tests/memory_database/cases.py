@@ -396,6 +396,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "reserve_again": _order_key,
         "release": _order_key,
         "unresolved": _nothing,
+        "resolutions": _nothing,
+        "end_resolution": lambda draw: {
+            "id": draw.rng.randrange(1, 4),
+            "refused": draw.rng.choice(["", "late"]),
+        },
         "due": lambda draw: {"limit": 100},
         "leaseless": _nothing,
         "unclosed": _nothing,

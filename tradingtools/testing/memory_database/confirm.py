@@ -14,8 +14,8 @@ from tradingtools.testing.memory_database.transactions import (
     nanoseconds,
 )
 
-INFINITY: Final = datetime.max.replace(tzinfo=UTC)
-"""The timestamp after every other."""
+WATCH_IS_OVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""When an order is asked for that is not asked for again."""
 _LOT = ("follower_proxy", "asset_id", "origin")
 
 
@@ -163,7 +163,7 @@ def stop_watching(tx: Transaction, values: Row) -> list[Row]:
     """Never ask for an order again."""
     row = _as_it_was(tx, values)
     if row is not None:
-        tx.update("orders", row, next_check_at=INFINITY)
+        tx.update("orders", row, next_check_at=WATCH_IS_OVER)
     return []
 
 
@@ -225,7 +225,7 @@ def unresolved(tx: Transaction, _values: Row) -> list[Row]:
     """What a person has to know of: how many, and the age of the oldest."""
     ages: dict[str, list[int]] = {}
     for row in tx.rows("orders"):
-        over = row["state"] == "LOST" and row["next_check_at"] == INFINITY
+        over = row["state"] == "LOST" and row["next_check_at"] == WATCH_IS_OVER
         if row["state"] in ("UNKNOWN", "DEAD", "LOST", "RESURRECTED") and not over:
             age_us = tx.now_us - microseconds(_last_event(tx, row)["occurred_at"])
             ages.setdefault(row["state"], []).append(round(age_us / 1000))
@@ -316,12 +316,26 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
     return {name: row[name] for name in names}
 
 
+def resolutions(tx: Transaction, _values: Row) -> list[Row]:
+    """What operators have decided and nobody has carried out yet, oldest first."""
+    found = sorted(tx.where("order_resolution", done_at=None), key=lambda row: row["id"])
+    return [dict(row) for row in found[:20]]
+
+
+def end_resolution(tx: Transaction, values: Row) -> list[Row]:
+    """A decision was carried out or refused."""
+    row = tx.get("order_resolution", values["id"])
+    if row is not None and row["done_at"] is None:
+        tx.update("order_resolution", row, done_at=tx.now, refused=values["refused"])
+    return []
+
+
 CONFIRM: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         lock_order, fills, make_lot, lock_lot, lot_entries, entries_of_trade, add_entry,
         set_entry, move_lot, add_fill, end_fill, move_order, add_booking, postpone,
         stop_watching, watched, reduce_wallet, wallet, reserve_again, release, unresolved, due,
-        leaseless, unclosed, last_booking, bookings_after,
+        leaseless, unclosed, resolutions, end_resolution, last_booking, bookings_after,
     )
 }  # fmt: skip

@@ -45,14 +45,15 @@ class Calm:
 class MemoryCursor:
     """The rows of one answer."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[Row], written: int) -> None:
         self._rows = rows
+        self._written = written
         self._next = 0
 
     @property
     def rowcount(self) -> int:
-        """How many rows there are."""
-        return len(self._rows)
+        """How many rows came back or, of a statement that returns none, were written."""
+        return len(self._rows) or self._written
 
     async def fetchone(self) -> Row | None:
         """The next row, or None."""
@@ -75,6 +76,7 @@ class MemoryConnection:
         self._conditions = conditions
         self._transaction: Transaction | None = None
         self._broken = False
+        self._written = 0
 
     def break_off(self) -> None:
         """The other end is gone."""
@@ -100,7 +102,7 @@ class MemoryConnection:
         else:
             rows = await self._run_alone(statement.twin, dict(values or {}))
         await self._point(self._conditions.reply, statement.name)
-        return MemoryCursor(rows)
+        return MemoryCursor(rows, self._written)
 
     async def _point(self, step: Any, what: str) -> None:
         try:
@@ -129,6 +131,7 @@ class MemoryConnection:
             transaction.now = self._database.now()
             try:
                 rows: list[Row] = twin(transaction, values)
+                self._written = transaction.savepoint() - start
                 return rows
             except Blocked as blocked:
                 transaction.rollback_to(start)

@@ -217,6 +217,17 @@ TABLES: Final[dict[str, Table]] = {
             foreign=_ORDER,
         ),
         Table(
+            name="order_resolution",
+            key=("id",),
+            identity="id",
+            columns=_columns(
+                "order_key from_state epoch to_state evidence operator control_seq",
+                id=None, filled_size_micros=None, filled_notional_micros=None, fee_micros=None,
+                requested_at=NOW, done_at=None, refused=None,
+            ),
+            foreign=_ORDER,
+        ),
+        Table(
             name="trigger",
             key=("id",),
             columns=_columns(
