@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from services.control.contract import PUBLIC_SERVICES, public_routes
-from services.control.core.tokens import TokenError
+from services.control.core.tokens import Token, TokenError
 from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.gateway import Gateway
 from services.control.limiter import Limiter, Rates
@@ -49,10 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Startup: a setting is wrong.
     """
     _require_urls(settings)
-    try:
-        tokens = read_tokens(settings.tokens, settings.tokens_file)
-    except TokenError as error:
-        raise Startup(f"TT_CONTROL_TOKENS, TT_CONTROL_TOKENS_FILE: {error}") from None
+    tokens = _tokens(settings)
     openapi = _openapi()
     key = _identity_key(settings)
     rates = Rates(
@@ -105,6 +102,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await until_stopped(
                 stop, follow(settings.tokens, settings.tokens_file, tokens, gateway.use)
             )
+
+
+def _tokens(settings: Settings) -> tuple[Token, ...]:
+    if not settings.tokens and not settings.tokens_file:
+        raise Startup(
+            "TT_CONTROL_TOKENS: required and not set; TT_CONTROL_TOKENS_FILE will do, too"
+        )
+    try:
+        return read_tokens(settings.tokens, settings.tokens_file)
+    except TokenError as error:
+        both = "TT_CONTROL_TOKENS, TT_CONTROL_TOKENS_FILE"
+        name = both if settings.tokens_file else "TT_CONTROL_TOKENS"
+        raise Startup(f"{name}: {error}") from None
 
 
 def _require_urls(settings: Settings) -> None:

@@ -78,7 +78,7 @@ def test_a_run_ends_by_itself_and_proves_itself(directory: Path) -> None:
     check = [sys.executable, "-m", "launcher", "check", str(directory)]
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "all 14 checks hold" in done.stdout
+    assert "all 15 checks hold" in done.stdout
 
 
 def _port(run: Run, name: str) -> int:
