@@ -7,7 +7,7 @@ never booked: nobody can say which half of it is true.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from services.confirm.core.booking import FillStatus, steps
@@ -103,7 +103,12 @@ def finding(ours: Ours, booked: Mapping[str, Booked], told: VenueOrder) -> Findi
     if contradiction(ours, booked, told):
         return Finding.CONTRADICTION
     statuses = {key: fill.status for key, fill in booked.items()}
-    return Finding.NEWS if steps(statuses, told) else Finding.SAME
+    # A trade that failed before it was ever booked moves nothing: no news, however late it is told.
+    moving = tuple(
+        trade for trade in told.trades
+        if trade.trade_id in booked or trade.status is not TradeStatus.FAILED
+    )  # fmt: skip
+    return Finding.NEWS if steps(statuses, replace(told, trades=moving)) else Finding.SAME
 
 
 _S, _F = OrderState, Finding
