@@ -33,3 +33,23 @@ where e.event_seq > %(after)s
   and (e.from_state = 'SUBMITTING' or (e.from_state = 'CLAIMED' and e.to_state = 'FAILED'))
 order by e.event_seq
 limit %(limit)s
+
+-- name: note_late_acceptances
+-- Acceptances of orders that were fenced meanwhile. They are kept, and confirm looks at once. One
+-- that was stored before (its commit was not acknowledged) finds its order accepted: nothing to note.
+with late as (
+    select t.*, o.state
+    from jsonb_to_recordset(%(accepted)s::jsonb) as t(
+        order_key text, venue_order_id text, answered_ns bigint, detail text)
+    join orders o using (order_key)
+    where o.state in ('UNKNOWN', 'LOST', 'DEAD', 'FAILED')
+), noted as (
+    insert into late_acceptance (order_key, venue_order_id, found_state, answered_ns, detail)
+    select order_key, venue_order_id, state, answered_ns, detail from late
+    on conflict do nothing
+), woken as (
+    update orders o set next_check_at = clock_timestamp()
+    from late
+    where o.order_key = late.order_key and o.state = 'UNKNOWN'
+)
+select order_key, state from late

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+from opentelemetry import metrics
 from psycopg.rows import DictRow
 
 from tradingtools.adapters.postgres import journal
@@ -18,6 +20,10 @@ from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState
 
+_log = structlog.get_logger("executor.store")
+_late = metrics.get_meter("tradingtools.executor").create_counter(
+    "late_acceptances", description="answers after the fence, by the state they found"
+)
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 
@@ -91,7 +97,8 @@ async def record(
     """Build the rows of journal records and apply transitions on them, in one transaction.
 
     Returns:
-        The event number of each order that changed.
+        The event number of each order that changed. An acceptance that changed nothing, because
+        its order was fenced meanwhile, is kept as evidence and confirm looks at once.
 
     Raises:
         Fenced: orders were to fail unsent, and this process does not own the partition any more:
@@ -102,7 +109,25 @@ async def record(
             await journal.check_lease(connection, lease)
         for seq in records:
             await journal.build_rows(connection, seq)
-        return await journal.apply_transitions(connection, transitions)
+        changed = await journal.apply_transitions(connection, transitions)
+        await _note_late(connection, [t for t in transitions if t["order_key"] not in changed])
+    return changed
+
+
+async def _note_late(connection: journal.Connection, dropped: Sequence[dict[str, Any]]) -> None:
+    accepted = [
+        {name: t[name] for name in ("order_key", "venue_order_id", "answered_ns", "detail")}
+        for t in dropped
+        if t["to_state"] == OrderState.SUBMITTED
+    ]
+    if not accepted:
+        return
+    cursor = await connection.execute(
+        _QUERIES["note_late_acceptances"], {"accepted": json.dumps(accepted)}
+    )
+    for row in await cursor.fetchall():
+        _late.add(1, {"state": row["state"]})
+        _log.error("accepted after it was fenced", order=row["order_key"], state=row["state"])
 
 
 async def build_or_set_aside(pool: Pool, seq: int) -> None:

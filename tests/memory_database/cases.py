@@ -346,6 +346,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "abandoned": lambda draw: {"partition": draw.rng.randrange(2)},
         "last_event": _nothing,
         "events_after": _page,
+        "note_late_acceptances": lambda draw: {
+            "accepted": json.dumps(
+                [{**_order_key(draw), "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}]
+            )
+        },
     },
     CONFIRM: {
         "lock_order": _order_key,

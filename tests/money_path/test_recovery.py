@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -142,6 +143,32 @@ async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_t
     await path.settled(1)
     (aside,) = path.world.sql("select set_aside from journal where record_key = 'broken'")
     assert aside["set_aside"]
+    assert len(await path.posted()) == 1
+
+
+async def test_an_acceptance_after_the_fence_is_kept_and_looked_into_at_once(path: Scene) -> None:
+    await path.subscribe(1)
+    fault = {
+        "where": "after_accept", "kind": "delay", "ms": 2000, "seed": 1, "times": 1, "path": "buy",
+    }  # fmt: skip
+    await path.world.control("POST", "/faults", fault)
+    path.put(path.trade(size="100", price="0.5"))
+    await eventually(lambda: _holds(lambda: "SUBMITTING" in {o["state"] for o in path.orders()}))
+    key = path.orders()[0]["order_key"]
+    # The reconciler's fence, and its next look in an hour: only the answer itself can wake it.
+    fence = {
+        "order_key": key, "from_state": "SUBMITTING", "to_state": "UNKNOWN",
+        "expected_epoch": 1, "epoch": 2, "reason": "UNANSWERED", "next_check_ms": 3_600_000,
+    }  # fmt: skip
+    (changed,) = path.world.sql("select * from apply_transitions(%s)", json.dumps([fence]))
+    assert changed["order_key"] == key
+    await path.settled(1)
+    (order,) = path.orders()
+    assert order["state"] == "CONFIRMED"
+    (late,) = path.world.sql("select * from late_acceptance")
+    assert (late["order_key"], late["found_state"]) == (key, "UNKNOWN")
+    assert late["venue_order_id"] == order["venue_order_id"]
+    assert json.loads(late["detail"])
     assert len(await path.posted()) == 1
 
 

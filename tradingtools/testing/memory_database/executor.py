@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Final
 
@@ -74,7 +75,24 @@ def events_after(tx: Transaction, values: Row) -> list[Row]:
     return sorted(found, key=lambda row: row["event_seq"])[: values["limit"]]
 
 
+def note_late_acceptances(tx: Transaction, values: Row) -> list[Row]:
+    """Keep acceptances of orders that were fenced meanwhile, and have confirm look at once."""
+    late = []
+    for told in json.loads(values["accepted"]):
+        order = tx.get("orders", told["order_key"])
+        if order is None or order["state"] not in ("UNKNOWN", "LOST", "DEAD", "FAILED"):
+            continue
+        tx.insert_unless_there("late_acceptance", {**told, "found_state": order["state"]})
+        if order["state"] == "UNKNOWN":
+            tx.update("orders", order, next_check_at=tx.now)
+        late.append({"order_key": order["order_key"], "state": order["state"]})
+    return late
+
+
 EXECUTOR: Final[dict[str, Twin]] = {
     twin.__name__: twin
-    for twin in (submit_batch, last_record, claimed_orders, abandoned, last_event, events_after)
-}
+    for twin in (
+        submit_batch, last_record, claimed_orders, abandoned, last_event, events_after,
+        note_late_acceptances,
+    )
+}  # fmt: skip

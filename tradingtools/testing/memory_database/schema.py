@@ -139,6 +139,14 @@ TABLES: Final[dict[str, Table]] = {
             foreign=_ORDER,
         ),
         Table(
+            name="late_acceptance",
+            key=("order_key",),
+            columns=_columns(
+                "order_key venue_order_id found_state answered_ns detail", noted_at=NOW
+            ),
+            foreign=_ORDER,
+        ),
+        Table(
             name="reservation",
             key=("order_key",),
             columns=_columns(
