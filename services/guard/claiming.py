@@ -13,36 +13,30 @@ from typing import Any
 import structlog
 
 from services.guard import store
+from services.guard.core import halts as halting
 from services.guard.core import trigger as judging
 from services.guard.core.exit_order import exit_order
 from services.guard.core.trigger import Exit, Trigger
+from services.guard.settings import Settings
 from services.guard.store import Change
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Claimed, Connection
 from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.codec.claims import claim_payload
+from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Order
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime import telemetry
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("guard.claiming")
 _SHOWN_LEVELS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a slice is claimed under."""
-
-    floor_ppm: int
-    """How far below the lowest needed bid it may sell."""
-    exit_ttl_ms: int
-    control_seq: int
-    """The last control change that was known."""
-    now_ns: int
-    tried: int
-    """Slices that the venue has tried: each makes the next one sell lower."""
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,63 +49,106 @@ class Claim:
     trigger: Trigger
 
 
-async def claim_slice(
-    connection: Connection,
-    lease: Lease,
-    row: Mapping[str, Any],
-    lot: Mapping[str, Any],
-    book: Book,
-    change: Change,
-    terms: Terms,
-) -> Claim | None:
-    """Claim the slice that ``change`` announces; None when nothing can be sold now.
+Outcome = Trigger | Claim
+"""A trigger as its transaction leaves it, with the exit that was claimed in it."""
+
+
+class Claims:
+    """Claims slices for one partition, and streams them once they are committed.
 
     Args:
-        connection: in the transaction that holds trigger and lot.
         lease: of the guard's partition.
-        row: of the trigger.
-        lot: of the trigger, with what is free of other exits.
-        book: fresh.
-        change: status, slice number and what was sold before.
-        terms: see there.
-
-    Raises:
-        Fenced: the lease is not valid any more.
+        tail: where claimed exits go.
+        settings: of the process.
     """
-    slice_number = change.slice_number or 0
-    size = row["size_micros"]
-    wanted = lot["shares_micros"] if size is None else size - (change.sold_micros or 0)
-    sized = judging.size_exit(
-        book,
-        wanted_micros=max(0, wanted),
-        free_micros=lot["free_micros"],
-        floor_ppm=terms.floor_ppm,
-        tried=terms.tried,
-    )
-    if isinstance(sized, Reason):
-        # Another exit has the shares, or they cannot be sold: judged again on the next mark.
-        _log.debug("trigger cannot sell now", trigger=row["id"], reason=sized.value)
-        return None
-    order = exit_order(
-        row,
-        sized,
-        slice_number=slice_number,
-        not_after_ms=terms.now_ns // 1_000_000 + terms.exit_ttl_ms,
-    )
-    with telemetry.span("guard.claim", trigger=row["id"]) as traceparent:
+
+    def __init__(self, lease: Lease, tail: Tail[pb.OrderBatch], settings: Settings) -> None:
+        self._lease = lease
+        self._tail = tail
+        self._settings = settings
+        self.control_seq = 0
+        """The last control change that is known."""
+        self.halts: frozenset[halting.Halt] = frozenset()
+
+    async def claim(
+        self, connection: Connection, row: Row, lot: Row, book: Book, change: Change, *, tried: int
+    ) -> Outcome:
+        """Claim the slice that ``change`` announces; the trigger as it is when that cannot be.
+
+        Args:
+            connection: in the transaction that holds trigger and lot.
+            row: of the trigger.
+            lot: of the trigger, with what is free of other exits.
+            book: fresh.
+            change: status, slice number and what was sold before.
+            tried: slices that the venue has tried: each makes the next one sell lower.
+
+        Raises:
+            Fenced: the lease is not valid any more.
+        """
+        if self._held(row):
+            return store.trigger(row)
+        size = row["size_micros"]
+        wanted = lot["shares_micros"] if size is None else size - (change.sold_micros or 0)
+        sized = judging.size_exit(
+            book,
+            wanted_micros=max(0, wanted),
+            free_micros=lot["free_micros"],
+            floor_ppm=self._settings.floor_ppm,
+            tried=tried,
+        )
+        if isinstance(sized, Reason):
+            # Another exit has the shares, or they cannot be sold: judged again on the next mark.
+            _log.debug("trigger cannot sell now", trigger=row["id"], reason=sized.value)
+            return store.trigger(row)
+        now_ns = clock.now_ns()
+        order = exit_order(
+            row,
+            sized,
+            slice_number=change.slice_number or 0,
+            not_after_ms=now_ns // 1_000_000 + self._settings.exit_ttl_ms,
+        )
+        with telemetry.span("guard.claim", trigger=row["id"]) as traceparent:
+            record = await self._write(connection, order, traceparent, now_ns)
+            noted = replace(change, order_key=order.order_key, fired=_seen(book, sized))
+            return Claim(record, order, traceparent, await store.move(connection, row, noted))
+
+    async def _write(
+        self, connection: Connection, order: Order, traceparent: str, now_ns: int
+    ) -> Claimed:
         payload = claim_payload(
             [order],
-            control_seq=terms.control_seq,
+            control_seq=self.control_seq,
             traceparent=traceparent,
-            received_ns=terms.now_ns,
-            routed_ns=terms.now_ns,
+            received_ns=now_ns,
+            routed_ns=now_ns,
         )
         record = await journal.insert_claim(
-            connection, lease, f"guard:{order.order_key}", payload, 1
+            connection, self._lease, f"guard:{order.order_key}", payload, 1
         )
         await journal.build_rows(connection, record.seq)
-        noted = replace(change, order_key=order.order_key, fired=_seen(book, sized))
-        return Claim(record, order, traceparent, await store.move(connection, row, noted))
+        return record
+
+    def _held(self, row: Row) -> bool:
+        return halting.held(
+            self.halts,
+            wallet=row["follower_proxy"],
+            leader=row["leader"],
+            condition_id=row["condition_id"],
+        )
+
+    def stream(self, claim: Claim) -> None:
+        """Hand a committed claim on, in the journal's order: call it under the writer's lock."""
+        self._tail.append(
+            claim.record.seq,
+            pb.OrderBatch(
+                journal_seq=claim.record.seq,
+                orders=[order_to_pb(claim.order)],
+                traceparent=claim.traceparent,
+                claimed_ns=claim.record.claimed_ns,
+                control_seq=self.control_seq,
+            ),
+        )
 
 
 def _seen(book: Book, sized: Exit) -> dict[str, Any]:

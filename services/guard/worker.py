@@ -8,21 +8,19 @@ found closing. One writer: all changes go through one lock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import psycopg
 import structlog
 from opentelemetry import metrics
 
 from services.guard import store
-from services.guard.claiming import Claim, Terms, claim_slice
-from services.guard.core import aftermath, telling
-from services.guard.core import halts as halting
+from services.guard.claiming import Claim, Claims, Outcome, Row
+from services.guard.closing import Closing
+from services.guard.core import telling
 from services.guard.core import trigger as judging
-from services.guard.core.aftermath import Ended, Next
-from services.guard.core.index import TriggerIndex
 from services.guard.core.trigger import Judgement, Trigger
+from services.guard.known import Known, lot_of
 from services.guard.settings import Settings
 from services.guard.store import Change
 from tradingtools.adapters import clock
@@ -30,13 +28,9 @@ from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.codec.claims import order_to_pb
-from tradingtools.domain import ids
-from tradingtools.domain.book import Book, BookStatus
+from tradingtools.domain.book import Book
 from tradingtools.domain.money import to_text
-from tradingtools.domain.order_states import FailedKind, OrderState
-from tradingtools.domain.trigger_states import FINAL, TriggerStatus
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
@@ -46,11 +40,6 @@ _log = structlog.get_logger("guard")
 _meter = metrics.get_meter("tradingtools.guard")
 _fired = _meter.create_counter("triggers_fired", description="by type")
 
-LotKey = tuple[str, str, str]
-"""Wallet, asset, origin."""
-Row = Mapping[str, Any]
-Outcome = Trigger | Claim
-"""A trigger as its transaction leaves it, with the exit that was claimed in it."""
 Decide = Callable[[Connection, Row, Row | None], Awaitable[Outcome]]
 """Changes a locked trigger, given its row and its lot."""
 
@@ -76,80 +65,47 @@ class Guard:
     ) -> None:
         self._pool = pool
         self._lease = lease
-        self._tail = tail
-        self._settings = settings
-        self._control_seq = 0
-        self._triggers: dict[str, Trigger] = {}
-        self._by_lot: dict[LotKey, set[str]] = {}
-        self._index = TriggerIndex()
-        self._lots: dict[LotKey, int] = {}
         self._books = books
+        self._known = Known(lease.partition, settings.partitions)
+        self._claims = Claims(lease, tail, settings)
+        self._closing = Closing(books, self._claims)
         self._eager: set[str] = set()
-        self._timed: set[str] = set()
-        self._halts: frozenset[halting.Halt] = frozenset()
         self._writing = asyncio.Lock()
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
-        self._control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
+        self._claims.control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
-            self._lots[key] = row["shares_micros"]
+            self._known.put_lot(key, row["shares_micros"])
         for row in await store.fetch(self._pool, "live_triggers"):
-            self._put(store.trigger(row))
+            self._known.put(store.trigger(row))
 
     async def refresh(self) -> None:
         """Load what the control surface has changed, and judge it at once."""
         seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
-        if seq == self._control_seq:
+        before = self._claims.control_seq
+        if seq == before:
             return
         eased = await self._load_halts()
-        rows = await store.fetch(self._pool, "changed_triggers", after=self._control_seq)
+        rows = await store.fetch(self._pool, "changed_triggers", after=before)
         for row in rows:
-            known = self._triggers.get(row["id"])
+            known = self._known.get(row["id"])
             if known is None or known.version < row["version"]:
-                self._put(store.trigger(row))
-        self._control_seq = seq
-        for trigger_id in list(self._triggers) if eased else [row["id"] for row in rows]:
+                self._known.put(store.trigger(row))
+        self._claims.control_seq = seq
+        for trigger_id in self._known.all() if eased else [row["id"] for row in rows]:
             await self._wake(trigger_id)
 
     async def _load_halts(self) -> bool:
         """Read the halts; returns whether one has ended."""
         rows = await store.fetch(self._pool, "halts")
         halts = frozenset((row["scope"], row["subject"]) for row in rows)
-        eased = bool(self._halts - halts)
-        self._halts = halts
+        eased = bool(self._claims.halts - halts)
+        self._claims.halts = halts
         return eased
-
-    def _held(self, row: Mapping[str, Any]) -> bool:
-        return halting.held(
-            self._halts,
-            wallet=row["follower_proxy"],
-            leader=row["leader"],
-            condition_id=row["condition_id"],
-        )
-
-    def _put(self, trigger: Trigger) -> None:
-        """Take over what the database has; never before it is committed."""
-        owner = ids.partition_of(trigger.follower_proxy, self._settings.partitions)
-        if owner != self._lease.partition:
-            return
-        if trigger.status in FINAL:
-            self._triggers.pop(trigger.id, None)
-            self._timed.discard(trigger.id)
-            self._index.remove(trigger.id)
-            of_lot = self._by_lot.get(_lot_of(trigger), set())
-            of_lot.discard(trigger.id)
-            if not of_lot:
-                self._by_lot.pop(_lot_of(trigger), None)
-            return
-        self._triggers[trigger.id] = trigger
-        if trigger.fire_at_ms is not None:
-            self._timed.add(trigger.id)
-        self._index.put(trigger, self._lots.get(_lot_of(trigger), 0))
-        self._by_lot.setdefault(_lot_of(trigger), set()).add(trigger.id)
 
     async def _change(self, trigger_id: str, decide: Decide) -> None:
         """Change a trigger under lock; memory and stream learn of it once it is committed.
@@ -161,28 +117,23 @@ class Guard:
             async with store.locked(self._pool, trigger_id) as (connection, row, lot):
                 outcome = await decide(connection, row, lot)
             if isinstance(outcome, Claim):
-                self._put(outcome.trigger)
+                self._known.put(outcome.trigger)
                 # Still under the lock, so that the stream keeps the journal's order.
-                self._stream(outcome)
+                self._claims.stream(outcome)
             else:
-                self._put(outcome)
+                self._known.put(outcome)
 
     async def on_book(self, book: Book) -> None:
         """Judge the triggers that an asset's newest book may move, stop-losses first."""
-        waiting = sorted(
-            (self._triggers[i] for i in self._index.candidates(book)),
-            key=lambda t: (list(TriggerType).index(t.type), t.id),
-        )
-        for trigger in waiting:
+        for trigger in self._known.moved_by(book):
             await self._judge(trigger.id, book)
 
     async def _judge(self, trigger_id: str, book: Book) -> None:
-        trigger = self._triggers.get(trigger_id)
+        trigger = self._known.get(trigger_id)
         if trigger is None:
             return
-        lot = self._lots.get(_lot_of(trigger), 0)
         now_ms = clock.now_ms()
-        verdict = judging.judge(trigger, lot, book, now_ms)
+        verdict = judging.judge(trigger, self._known.shares(lot_of(trigger)), book, now_ms)
         if verdict is Judgement.NOTHING:
             return
 
@@ -193,7 +144,7 @@ class Guard:
             await self._change(trigger_id, obey)
         except psycopg.OperationalError as error:
             _log.warning("not judged; judged again soon", error=str(error).strip())
-        now = self._triggers.get(trigger_id)
+        now = self._known.get(trigger_id)
         if verdict is Judgement.ARM and now is not None and now.status is TriggerStatus.ARMED:
             await self._judge(trigger_id, book)
         elif now is not None and now.status is trigger.status:
@@ -223,7 +174,7 @@ class Guard:
                 status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}"
             ),
             Judgement.ARM: Change(status=TriggerStatus.ARMED, detail="the book is good again"),
-            Judgement.RESOLVE: Change(status=TriggerStatus.RESOLVED, detail=_payout(book)),
+            Judgement.RESOLVE: Change(status=TriggerStatus.RESOLVED, detail=telling.payout(book)),
         }[verdict]
         return await store.move(connection, row, change)
 
@@ -234,52 +185,19 @@ class Guard:
             slice_number=0,
             sold_micros=0,
         )
-        outcome = await self._claim(connection, row, lot, book, change, tried=0)
+        outcome = await self._claims.claim(connection, row, lot, book, change, tried=0)
         if isinstance(outcome, Claim):
             _fired.add(1, {"type": row["trigger_type"]})
         return outcome
 
-    async def _claim(
-        self, connection: Connection, row: Row, lot: Row, book: Book, change: Change, *, tried: int
-    ) -> Outcome:
-        """Claim a slice; the trigger as it is when a halt or the lot forbids it."""
-        if self._held(row):
-            return store.trigger(row)
-        terms = Terms(
-            floor_ppm=self._settings.floor_ppm,
-            exit_ttl_ms=self._settings.exit_ttl_ms,
-            control_seq=self._control_seq,
-            now_ns=clock.now_ns(),
-            tried=tried,
-        )
-        claim = await claim_slice(connection, self._lease, row, lot, book, change, terms)
-        return claim if claim is not None else store.trigger(row)
-
-    def _stream(self, claim: Claim) -> None:
-        self._tail.append(
-            claim.record.seq,
-            pb.OrderBatch(
-                journal_seq=claim.record.seq,
-                orders=[order_to_pb(claim.order)],
-                traceparent=claim.traceparent,
-                claimed_ns=claim.record.claimed_ns,
-                control_seq=self._control_seq,
-            ),
-        )
-
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
         key = (fill.follower_proxy, fill.asset_id, fill.subscription_id)
-        self._lots[key] = fill.lot_shares_micros
-        if not fill.lot_shares_micros:
-            del self._lots[key]
+        self._known.put_lot(key, fill.lot_shares_micros)
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
-            await self._change(fill.trigger_id, self._settle)
-        known = [self._triggers[i] for i in self._by_lot.get(key, ())]
-        for trigger in known:
-            self._index.put(trigger, fill.lot_shares_micros)
-        for trigger_id in [trigger.id for trigger in known]:
-            now = self._triggers.get(trigger_id)
+            await self._change(fill.trigger_id, self._closing.settle)
+        for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
+            now = self._known.get(trigger_id)
             # None: it ended while another one of the lot was judged.
             if now is not None:
                 await self._follow_lot(now, fill.lot_shares_micros)
@@ -304,12 +222,12 @@ class Guard:
 
     async def _wake(self, trigger_id: str) -> None:
         """Judge a trigger on the lot and the book that are known already."""
-        trigger = self._triggers.get(trigger_id)
+        trigger = self._known.get(trigger_id)
         if trigger is None:
             return
-        key = _lot_of(trigger)
-        if trigger.status is TriggerStatus.WAITING and self._lots.get(key, 0) > 0:
-            await self._follow_lot(trigger, self._lots[key])
+        shares = self._known.shares(lot_of(trigger))
+        if trigger.status is TriggerStatus.WAITING and shares > 0:
+            await self._follow_lot(trigger, shares)
         book = self._books.known(trigger.asset_id)
         if book is not None:
             await self._judge(trigger_id, book)
@@ -317,102 +235,12 @@ class Guard:
     async def look_again(self) -> None:
         """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""
         for row in await store.fetch(self._pool, "closing"):
-            await self._change(row["id"], self._settle)
+            await self._change(row["id"], self._closing.settle)
         for row in await store.fetch(self._pool, "unresolved"):
-            await self._change(row["id"], self._show_outcome)
-        eager, self._eager = self._eager | self._due(), set()
+            await self._change(row["id"], self._closing.show_outcome)
+        eager, self._eager = self._eager | self._known.due(clock.now_ms()), set()
         for trigger_id in eager:
             await self._wake(trigger_id)
-
-    def _due(self) -> set[str]:
-        """Time stops whose instant has come, and that have not fired."""
-        now_ms = clock.now_ms()
-        timed = [t for t in map(self._triggers.get, self._timed) if t is not None]
-        return {t.id for t in timed if t.fire_at_ms is not None and t.fire_at_ms <= now_ms}
-
-    async def _show_outcome(self, connection: Connection, row: Row, _lot: Row | None) -> Outcome:
-        """Let the status say whether the exit's outcome is known."""
-        order = await store.one(connection, "exit_order", order_key=row["order_key"])
-        closing = (TriggerStatus.TRIGGERED, TriggerStatus.CLOSING, TriggerStatus.NEEDS_CONFIRM)
-        if order is None or row["status"] not in closing:
-            return store.trigger(row)
-        target = {
-            OrderState.UNKNOWN: TriggerStatus.NEEDS_CONFIRM,
-            OrderState.DEAD: TriggerStatus.NEEDS_CONFIRM,
-            OrderState.SUBMITTED: TriggerStatus.CLOSING,
-        }.get(OrderState(order["state"]))
-        if target is None or target == row["status"]:
-            return store.trigger(row)
-        change = Change(status=target, detail=f"the exit is {order['state']}")
-        return await store.move(connection, row, change)
-
-    async def _settle(self, connection: Connection, row: Row, lot: Row | None) -> Outcome:
-        """Follow an exit that has ended: done, armed again, or the next slice."""
-        if row["status"] in FINAL or not row["order_key"]:
-            return store.trigger(row)
-        order = await store.one(connection, "exit_order", order_key=row["order_key"])
-        if order is None:
-            return store.trigger(row)
-        total = await store.one(connection, "sold", copy_key=order["copy_key"])
-        if total is None:
-            raise LookupError(f"the exits of trigger {row['id']} have no sum")
-        sold, tried = total["sold_micros"], total["tried"]
-        book = self._books.known(row["asset_id"])
-        step = aftermath.after_exit(
-            Ended(
-                state=OrderState(order["state"]),
-                failed_kind=FailedKind(order["failed_kind"]) if order["failed_kind"] else None,
-                sold_micros=sold,
-                size_micros=row["size_micros"],
-                lot_micros=lot["shares_micros"] if lot is not None else 0,
-                min_size_micros=book.market.min_size_micros if book is not None else 1,
-            )
-        )
-        if step is Next.SLICE and lot is not None:
-            return await self._next_slice(connection, row, lot, order, sold, tried)
-        if step is Next.DONE:
-            detail = telling.sold(store.trigger(row), sold, total["notional_micros"])
-            change = Change(status=TriggerStatus.DONE, detail=detail, sold_micros=sold)
-        elif step is Next.REARM:
-            change = Change(
-                status=TriggerStatus.ARMED,
-                detail=f"nothing was sold: {order['reason']}",
-                rearmed=True,
-            )
-        else:
-            return store.trigger(row)
-        return await store.move(connection, row, change)
-
-    async def _next_slice(
-        self, connection: Connection, row: Row, lot: Row, order: Row, sold: int, tried: int
-    ) -> Outcome:
-        number = order["ordinal"] + 1
-        book = self._books.known(row["asset_id"])
-        if book is not None and book.market.payout_micros is not None:
-            resolved = Change(status=TriggerStatus.RESOLVED, detail=_payout(book), sold_micros=sold)
-            return await store.move(connection, row, resolved)
-        if row["next_slice_at"] is None:
-            pause = aftermath.pause_ms(order["ordinal"])
-            waiting = Change(
-                status=TriggerStatus.CLOSING,
-                detail=f"{order['reason'] or 'partly filled'}; slice {number} in {pause} ms",
-                sold_micros=sold,
-                next_slice_ms=pause,
-            )
-            return await store.move(connection, row, waiting)
-        if book is None or book.status is not BookStatus.FRESH:
-            return store.trigger(row)
-        change = Change(
-            status=TriggerStatus.CLOSING,
-            detail=f"slice {number}",
-            slice_number=number,
-            sold_micros=sold,
-        )
-        return await self._claim(connection, row, lot, book, change, tried=tried)
-
-
-def _lot_of(trigger: Trigger) -> LotKey:
-    return trigger.follower_proxy, trigger.asset_id, trigger.origin
 
 
 async def _ratchet(connection: Connection, row: Row, shares: int, book: Book) -> Trigger:
@@ -423,8 +251,3 @@ async def _ratchet(connection: Connection, row: Row, shares: int, book: Book) ->
         return now
     told = telling.ratcheted(now, peak) if judging.worth_telling(now, peak) else None
     return await store.ratchet(connection, row, peak, told)
-
-
-def _payout(book: Book) -> str:
-    payout = book.market.payout_micros
-    return f"the market resolved, a share pays {to_text(payout or 0)}"

@@ -40,6 +40,11 @@ def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:
     return text if price is None else f"{text}, {to_text(average - price)} from {to_text(price)}"
 
 
+def payout(book: Book) -> str:
+    """That a market has resolved, and what a share of it pays."""
+    return f"the market resolved, a share pays {to_text(book.market.payout_micros or 0)}"
+
+
 def _against(trigger: Trigger) -> str:
     price = fire_price(trigger)
     peak = "" if trigger.peak_micros is None else f", peak {to_text(trigger.peak_micros)}"

@@ -1,0 +1,100 @@
+"""The live triggers of one partition and the lots that they share, in memory.
+
+Holds what the database has committed and nothing else; the worker puts it here after each commit
+and asks here what a book, a fill or an instant concerns.
+"""
+
+from __future__ import annotations
+
+from services.guard.core.index import TriggerIndex
+from services.guard.core.trigger import Trigger
+from tradingtools.domain import ids
+from tradingtools.domain.book import Book
+from tradingtools.domain.trigger_states import FINAL
+from tradingtools.domain.trigger_types import TriggerType
+
+LotKey = tuple[str, str, str]
+"""Wallet, asset, origin."""
+_TURN = {kind: turn for turn, kind in enumerate(TriggerType)}
+
+
+def lot_of(trigger: Trigger) -> LotKey:
+    """The lot that a trigger sells."""
+    return trigger.follower_proxy, trigger.asset_id, trigger.origin
+
+
+class Known:
+    """Triggers by id, lot, instant and price.
+
+    Args:
+        partition: whose wallets' triggers are kept.
+        partitions: into how many the wallets are divided.
+    """
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        self._partition = partition
+        self._partitions = partitions
+        self._triggers: dict[str, Trigger] = {}
+        self._by_lot: dict[LotKey, set[str]] = {}
+        self._timed: set[str] = set()
+        self._lots: dict[LotKey, int] = {}
+        self._index = TriggerIndex()
+
+    def get(self, trigger_id: str) -> Trigger | None:
+        """A live trigger; None: it has ended, or another partition's guard has it."""
+        return self._triggers.get(trigger_id)
+
+    def all(self) -> list[str]:
+        """Ids of all live triggers."""
+        return list(self._triggers)
+
+    def shares(self, key: LotKey) -> int:
+        """What a lot holds, micros."""
+        return self._lots.get(key, 0)
+
+    def put(self, trigger: Trigger) -> None:
+        """Take over what the database has; never before it is committed."""
+        if ids.partition_of(trigger.follower_proxy, self._partitions) != self._partition:
+            return
+        if trigger.status in FINAL:
+            self._forget(trigger)
+            return
+        self._triggers[trigger.id] = trigger
+        if trigger.fire_at_ms is not None:
+            self._timed.add(trigger.id)
+        key = lot_of(trigger)
+        self._index.put(trigger, self.shares(key))
+        self._by_lot.setdefault(key, set()).add(trigger.id)
+
+    def _forget(self, trigger: Trigger) -> None:
+        self._triggers.pop(trigger.id, None)
+        self._timed.discard(trigger.id)
+        self._index.remove(trigger.id)
+        key = lot_of(trigger)
+        of_lot = self._by_lot.get(key, set())
+        of_lot.discard(trigger.id)
+        if not of_lot:
+            self._by_lot.pop(key, None)
+
+    def put_lot(self, key: LotKey, shares_micros: int) -> None:
+        """What a lot holds from now on; what its triggers would fetch changes with it."""
+        if shares_micros:
+            self._lots[key] = shares_micros
+        else:
+            self._lots.pop(key, None)
+        for trigger in self.of_lot(key):
+            self._index.put(trigger, shares_micros)
+
+    def of_lot(self, key: LotKey) -> list[Trigger]:
+        """The live triggers that share a lot."""
+        return [self._triggers[i] for i in self._by_lot.get(key, ())]
+
+    def moved_by(self, book: Book) -> list[Trigger]:
+        """The triggers that a book may move, in the order in which they are judged."""
+        found = (self._triggers[i] for i in self._index.candidates(book))
+        return sorted(found, key=lambda trigger: (_TURN[trigger.type], trigger.id))
+
+    def due(self, now_ms: int) -> set[str]:
+        """Time stops whose instant has come, and that have not fired."""
+        timed = (self._triggers[i] for i in self._timed)
+        return {t.id for t in timed if t.fire_at_ms is not None and t.fire_at_ms <= now_ms}
