@@ -74,10 +74,11 @@ types: $(READY) ## Types (mypy --strict)
 imports: $(READY) ## Who may import whom (.importlinter)
 	@$(BIN)/lint-imports
 
-proto: $(READY) ## Generate tradingtools/v1 and docs/openapi.json from protos/
+proto: $(READY) ## Generate tradingtools/v1, docs/openapi.json and the Python client from protos/
 	@$(PROTOC) --python_out=. --mypy_out=quiet:. $(PROTOS)
 	@$(PROTOC) --grpc_python_out=. --mypy_grpc_out=quiet:. $(SERVICES)
 	@$(BIN)/python -m tools.openapi
+	@$(BIN)/python -m tools.client
 
 proto-check: $(READY) ## Protos: lint, format, breaking changes, and that what is generated is theirs
 	@$(BIN)/buf lint
@@ -99,6 +100,7 @@ proto-check: $(READY) ## Protos: lint, format, breaking changes, and that what i
 		test -e "$$new/$$file" || { echo "$$file belongs to no proto; remove it" >&2; exit 1; }; \
 	done
 	@$(BIN)/python -m tools.openapi --check
+	@$(BIN)/python -m tools.client --check
 
 fmt: $(READY) ## Format code and protos
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Event
@@ -30,6 +31,8 @@ from launcher.startup import Starter
 from launcher.state import ROOT, open_state
 from tradingtools.domain.money import parse_exact, to_text
 from tradingtools.runtime.settings import load
+from tradingtools_client import ApiError, Client, Session, Unreachable
+from tradingtools_client.models import CreateSubscriptionRequest
 
 _VENUE_SECONDS = 30.0
 _AT_ONCE = 8
@@ -151,21 +154,21 @@ async def running(feed_port: int, far_port: int, venue_at: str) -> AsyncIterator
 
 async def subscribe(prepared: Prepared, leaders: Mapping[str, int]) -> None:
     """Create each leader's followers over REST. Raises BenchError."""
-    async with httpx.AsyncClient(
-        base_url=prepared.note.rest_url,
-        headers={"Authorization": f"Bearer {prepared.token}"},
-        timeout=30.0,
-        trust_env=False,
-    ) as client:
-        room = asyncio.Semaphore(_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for leader, count in leaders.items():
-                for _ in range(count):
-                    group.create_task(_create(client, room, leader))
+    followed = [leader for leader, count in leaders.items() for _ in range(count)]
+    # Many creates at once are told to come again, and do.
+    rest = Client(Session(prepared.note.rest_url, prepared.token, timeout=30.0, tries=100))
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            made = pool.map(rest.create_subscription, map(_follower, followed))
+            await asyncio.to_thread(list, made)
+    except (ApiError, Unreachable) as error:
+        raise BenchError(f"creating subscriptions: {error}") from error
+    finally:
+        rest.close()
 
 
-async def _create(client: httpx.AsyncClient, room: asyncio.Semaphore, leader: str) -> None:
-    body = {
+def _follower(leader: str) -> CreateSubscriptionRequest:
+    return {
         "follower": {
             "followerUserId": secrets.token_hex(8),
             "followerWalletId": secrets.token_hex(8),
@@ -175,14 +178,3 @@ async def _create(client: httpx.AsyncClient, room: asyncio.Semaphore, leader: st
         "sizing": {"fixed": {"amount": _AMOUNT}},
         "limits": {"maxSlippage": _SLIPPAGE},
     }
-    key = secrets.token_hex(16)
-    while True:
-        async with room:
-            answer = await client.post(
-                "/subscriptions", json=body, headers={"Idempotency-Key": key}
-            )
-        if answer.status_code == httpx.codes.CREATED:
-            return
-        if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-            raise BenchError(f"POST /subscriptions: {answer.status_code} {answer.text[:200]}")
-        await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))

@@ -14,7 +14,6 @@ import psycopg
 from rich.console import Console
 
 from launcher import gather, view
-from launcher.client import ClientError
 from launcher.core.invariants import breaches
 from launcher.embedded import EmbeddedServerError
 from launcher.prepare import PrepareError
@@ -24,6 +23,7 @@ from launcher.startup import StartError
 from launcher.state import StateError, is_running, latest, read_note
 from launcher.supervision import SupervisionError
 from tradingtools.runtime.settings import SettingError, load
+from tradingtools_client import ApiError, Unreachable
 
 _USAGE = "usage: python -m launcher [check [STATE-DIRECTORY]]"
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     except (SettingError, StateError, PrepareError, StartError, EmbeddedServerError) as error:
         sys.stderr.write(f"launcher: {error}\n")
         return 2
-    except (SupervisionError, ClientError, gather.GatherError) as error:
+    except (SupervisionError, ApiError, Unreachable, gather.GatherError) as error:
         sys.stderr.write(f"launcher: {error}\n")
     except (httpx.HTTPError, psycopg.Error) as error:
         sys.stderr.write(f"launcher: {type(error).__name__}: {' '.join(str(error).split())}\n")

@@ -1,60 +1,47 @@
 """The run's client: subscriptions and triggers over REST through Envoy, as a product would.
 
-It knows only the public routes and a token. A fill that it sees for the first time in a lot makes
-it guard that lot with a take-profit and a stop-loss.
+It knows only the public routes and a token, by way of ``tradingtools_client``. A fill that it sees
+for the first time in a lot makes it guard that lot with a take-profit and a stop-loss.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, cast
 
-import httpx
-
-from launcher.core.followers import Bought, Json, idempotency_key, subscriptions, triggers
+from launcher.core.followers import Bought, idempotency_key, subscriptions, triggers
 from tradingtools.domain.money import parse_exact
+from tradingtools_client import Client as RestClient
+from tradingtools_client import Session
+from tradingtools_client.models import Subscription
 
-_TRIES = 3
 _PAGE = 100
 
 
-class ClientError(Exception):
-    """The REST surface refused a request; the message has its words."""
-
-
 class Client:
-    """Calls the REST surface of one run."""
+    """Drives one run; every method raises the client's ApiError and Unreachable."""
 
     def __init__(self, url: str, token: str, run_id: str) -> None:
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=10.0,
-            trust_env=False,
-        )
+        self._rest = RestClient(Session(url, token))
         self._run_id = run_id
         self._guarded: set[tuple[str, str]] = set()
-        self._turns: Iterator[Json] = iter(())
-        self.subscriptions: list[Json] = []
+        self._turns: Iterator[Subscription] = iter(())
+        self.subscriptions: list[Subscription] = []
         self.triggers_created = 0
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._rest.close()
 
     def subscribe(self, leaders: tuple[str, ...], followers: int) -> None:
-        """Create the run's subscriptions; repeating it changes nothing. Raises ClientError."""
+        """Create the run's subscriptions; repeating it changes nothing."""
         for body in subscriptions(leaders, followers, self._run_id):
             key = idempotency_key(self._run_id, body["leader"], body["follower"]["followerProxy"])
-            self.subscriptions.append(self._post("/subscriptions", body, key))
+            self.subscriptions.append(self._rest.create_subscription(body, idempotency_key=key))
         self._turns = itertools.cycle(self.subscriptions)
 
     def guard_new_lots(self, subscriptions_count: int) -> None:
-        """Look at the next few subscriptions and guard what they hold since the last look.
-
-        Raises ClientError, httpx.HTTPError (the surface is away for a moment; come again).
-        """
+        """Look at the next few subscriptions and guard what they hold since the last look."""
         for _ in range(min(subscriptions_count, len(self.subscriptions))):
             subscription = next(self._turns)
             for bought in self._bought(subscription):
@@ -63,19 +50,13 @@ class Client:
                     continue
                 for body in triggers(bought):
                     key = idempotency_key(self._run_id, *lot, body["triggerType"])
-                    self._post("/triggers", body, key)
+                    self._rest.create_trigger(body, idempotency_key=key)
                     self.triggers_created += 1
                 self._guarded.add(lot)
 
-    def _bought(self, subscription: Json) -> Iterator[Bought]:
-        answer = self._http.get(
-            f"/subscriptions/{subscription['id']}/fills", params={"pageSize": _PAGE}
-        )
-        if answer.is_server_error:
-            answer.raise_for_status()
-        if answer.status_code != httpx.codes.OK:
-            raise ClientError(f"REST: {answer.status_code} {answer.text[:200]}")
-        for fill in answer.json().get("fills", []):
+    def _bought(self, subscription: Subscription) -> Iterator[Bought]:
+        newest = self._rest.list_subscription_fills(subscription["id"], page_size=_PAGE)
+        for fill in newest["fills"]:
             if fill["side"] == "SIDE_BUY":
                 yield Bought(
                     subscription_id=subscription["id"],
@@ -84,19 +65,3 @@ class Client:
                     asset_id=fill["assetId"],
                     price_micros=parse_exact(fill["price"]),
                 )
-
-    def _post(self, path: str, body: Json, key: str) -> Json:
-        """POST under an idempotency key: what got no answer is asked again."""
-        for attempt in range(1, _TRIES + 1):
-            try:
-                answer = self._http.post(path, json=body, headers={"Idempotency-Key": key})
-            except httpx.TransportError:
-                if attempt == _TRIES:
-                    raise
-                continue
-            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and attempt < _TRIES:
-                continue
-            if answer.status_code != httpx.codes.CREATED:
-                raise ClientError(f"REST: POST {path}: {answer.status_code} {answer.text[:300]}")
-            return cast("dict[str, Any]", answer.json())
-        raise AssertionError("unreachable: the last try returns or raises")

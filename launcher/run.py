@@ -19,7 +19,7 @@ import psycopg
 from rich.console import Console
 
 from launcher import gather, supervision, view
-from launcher.client import Client, ClientError
+from launcher.client import Client
 from launcher.core.invariants import Breach
 from launcher.core.summary import Numbers
 from launcher.ending import end
@@ -29,6 +29,7 @@ from launcher.settings import Settings
 from launcher.startup import Interrupted, Starter
 from launcher.state import ROOT, State, open_state, write_note
 from launcher.supervision import ProcessState, Supervisor
+from tradingtools_client import ApiError, Unreachable
 
 _TICK_SECONDS = 0.5
 _LOOKS_PER_TICK = 3
@@ -180,11 +181,12 @@ class _Live:
     def _guard(self) -> None:
         try:
             self._client.guard_new_lots(_LOOKS_PER_TICK)
-        except ClientError as error:
-            self._refused.append(str(error))
-        except httpx.HTTPError:
+        except Unreachable:
             # The edge or control is being restarted; the next look finds the same fills.
             return
+        except ApiError as error:
+            if not error.temporary:
+                self._refused.append(str(error))
 
     def _numbers(self) -> Numbers | None:
         try:

@@ -9,13 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from tradingtools.domain.money import MICROS, ceil_to, floor_to, to_text
+from tradingtools_client.models import (
+    CreateSubscriptionRequest,
+    CreateTriggerRequest,
+    LimitsInput,
+    SizingInput,
+)
 
-Json = dict[str, Any]
 
-_PROFILES: tuple[Json, ...] = (
+class _Profile(TypedDict):
+    sizing: SizingInput
+    limits: LimitsInput
+
+
+_PROFILES: tuple[_Profile, ...] = (
     {
         "sizing": {"ratio": {"ratio": "0.05"}},
         "limits": {"maxPerTrade": "50", "maxPerMarket": "400", "maxSlippage": "0.05"},
@@ -51,7 +61,9 @@ class Bought:
     price_micros: int
 
 
-def subscriptions(leaders: tuple[str, ...], followers: int, run_id: str) -> Iterator[Json]:
+def subscriptions(
+    leaders: tuple[str, ...], followers: int, run_id: str
+) -> Iterator[CreateSubscriptionRequest]:
     """Bodies of `POST /subscriptions`: for each leader so many followers, each with a wallet.
 
     Wallets and ids follow from the run's id: a continued run asks for the same again.
@@ -71,7 +83,7 @@ def subscriptions(leaders: tuple[str, ...], followers: int, run_id: str) -> Iter
             }
 
 
-def triggers(bought: Bought) -> Iterator[Json]:
+def triggers(bought: Bought) -> Iterator[CreateTriggerRequest]:
     """Bodies of `POST /triggers` that guard a lot near its price: above and below, if there is
     room between 0 and 1."""
     price = bought.price_micros
@@ -89,7 +101,7 @@ def _trigger(
     bought: Bought,
     kind: Literal["TRIGGER_TYPE_TAKE_PROFIT", "TRIGGER_TYPE_STOP_LOSS"],
     price_micros: int,
-) -> Json:
+) -> CreateTriggerRequest:
     return {
         "wallet": bought.wallet,
         "conditionId": bought.condition_id,

@@ -1,0 +1,1 @@
+"""Writes the generated half of ``tradingtools_client`` from ``docs/openapi.json`` alone."""

@@ -1,0 +1,295 @@
+"""The calls of the REST surface. Generated from docs/openapi.json by `make proto`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tradingtools_client import models
+from tradingtools_client.session import Session, segment
+
+
+class Client:
+    """One method for each operation, and `all_...` for each list.
+
+    Every one raises ApiError when it is refused and Unreachable when there is no answer.
+
+    Args:
+        session: with the edge's URL and a token.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def create_subscription(
+        self, body: models.CreateSubscriptionRequest, *, idempotency_key: str | None = None
+    ) -> models.Subscription:
+        """Create a subscription. Repeatable under one Idempotency-Key header: one row, same
+        answer. 400 INVALID_FIELD; 409 REQUEST_ID_REUSED when the key came with another body.
+
+        Needs scope manage.
+        """
+        found: models.Subscription = self._session.create("/subscriptions", body, idempotency_key)
+        return found
+
+    def list_subscriptions(
+        self, *, follower_proxy: str, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListSubscriptionsResponse:
+        """The subscriptions of a follower wallet, oldest first, with live statistics.
+
+        Needs scope read.
+        """
+        found: models.ListSubscriptionsResponse = self._session.call(
+            "GET",
+            "/subscriptions",
+            query={"followerProxy": follower_proxy, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_subscriptions(
+        self, *, follower_proxy: str, page_size: int | None = None
+    ) -> Iterator[models.Subscription]:
+        """Page by page what `list_subscriptions` lists."""
+        page_token = ""
+        while True:
+            page = self.list_subscriptions(
+                follower_proxy=follower_proxy, page_size=page_size, page_token=page_token
+            )
+            yield from page["subscriptions"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_subscription(self, id_: str) -> models.Subscription:
+        """One subscription with live statistics. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.Subscription = self._session.call("GET", f"/subscriptions/{segment(id_)}")
+        return found
+
+    def update_subscription(
+        self, id_: str, body: models.UpdateSubscriptionRequest, *, if_match: str | None = None
+    ) -> models.Subscription:
+        """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+        NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
+
+        Needs scope manage.
+        """
+        found: models.Subscription = self._session.call(
+            "PATCH", f"/subscriptions/{segment(id_)}", body=body, if_match=if_match
+        )
+        return found
+
+    def delete_subscription(self, id_: str, *, if_match: str | None = None) -> models.Subscription:
+        """Stop entries for good. Exits and triggers of what is held go on. May be repeated.
+
+        Needs scope manage.
+        """
+        found: models.Subscription = self._session.call(
+            "DELETE", f"/subscriptions/{segment(id_)}", if_match=if_match
+        )
+        return found
+
+    def pause_subscription(self, id_: str, *, if_match: str | None = None) -> models.Subscription:
+        """Stop entries. When this has answered, no entry is sent any more. May be repeated. 400
+        WRONG_STATE when deleted.
+
+        Needs scope manage.
+        """
+        found: models.Subscription = self._session.call(
+            "POST", f"/subscriptions/{segment(id_)}/pause", if_match=if_match
+        )
+        return found
+
+    def resume_subscription(self, id_: str, *, if_match: str | None = None) -> models.Subscription:
+        """Allow entries again. May be repeated. 400 WRONG_STATE when deleted.
+
+        Needs scope manage.
+        """
+        found: models.Subscription = self._session.call(
+            "POST", f"/subscriptions/{segment(id_)}/resume", if_match=if_match
+        )
+        return found
+
+    def list_subscription_fills(
+        self, id_: str, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListSubscriptionFillsResponse:
+        """Fills, newest first.
+
+        Needs scope read.
+        """
+        found: models.ListSubscriptionFillsResponse = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/fills",
+            query={"pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_subscription_fills(
+        self, id_: str, *, page_size: int | None = None
+    ) -> Iterator[models.Fill]:
+        """Page by page what `list_subscription_fills` lists."""
+        page_token = ""
+        while True:
+            page = self.list_subscription_fills(id_, page_size=page_size, page_token=page_token)
+            yield from page["fills"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def list_subscription_decisions(
+        self,
+        id_: str,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        reason: str | None = None,
+    ) -> models.ListSubscriptionDecisionsResponse:
+        """Each leader trade and what became of it, newest first.
+
+        Needs scope read.
+        """
+        found: models.ListSubscriptionDecisionsResponse = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/decisions",
+            query={"pageSize": page_size, "pageToken": page_token, "reason": reason},
+        )
+        return found
+
+    def all_subscription_decisions(
+        self, id_: str, *, page_size: int | None = None, reason: str | None = None
+    ) -> Iterator[models.Decision]:
+        """Page by page what `list_subscription_decisions` lists."""
+        page_token = ""
+        while True:
+            page = self.list_subscription_decisions(
+                id_, page_size=page_size, page_token=page_token, reason=reason
+            )
+            yield from page["decisions"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_health(self) -> models.Health:
+        """Whether the process answers. No token.
+
+        Needs no token.
+        """
+        found: models.Health = self._session.call("GET", "/health")
+        return found
+
+    def get_readiness(self) -> models.Readiness:
+        """Whether its dependencies answer; 503 when not. No token.
+
+        Needs no token.
+        """
+        found: models.Readiness = self._session.call("GET", "/ready")
+        return found
+
+    def get_open_api(self) -> dict[str, Any]:
+        """This surface as an OpenAPI 3.1 document.
+
+        Needs scope read.
+        """
+        found: dict[str, Any] = self._session.call("GET", "/openapi.json")
+        return found
+
+    def create_trigger(
+        self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
+    ) -> models.Trigger:
+        """Create a trigger. Repeatable under one Idempotency-Key header. 404 when the subscription
+        is not this wallet's.
+
+        Needs scope manage.
+        """
+        found: models.Trigger = self._session.create("/triggers", body, idempotency_key)
+        return found
+
+    def list_triggers(
+        self, *, wallet: str, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListTriggersResponse:
+        """The triggers of a wallet, oldest first.
+
+        Needs scope read.
+        """
+        found: models.ListTriggersResponse = self._session.call(
+            "GET",
+            "/triggers",
+            query={"wallet": wallet, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_triggers(
+        self, *, wallet: str, page_size: int | None = None
+    ) -> Iterator[models.Trigger]:
+        """Page by page what `list_triggers` lists."""
+        page_token = ""
+        while True:
+            page = self.list_triggers(wallet=wallet, page_size=page_size, page_token=page_token)
+            yield from page["triggers"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_trigger(self, id_: str) -> models.Trigger:
+        """One trigger. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.Trigger = self._session.call("GET", f"/triggers/{segment(id_)}")
+        return found
+
+    def update_trigger(
+        self, id_: str, body: models.UpdateTriggerRequest, *, if_match: str | None = None
+    ) -> models.Trigger:
+        """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT
+        on another version. May be repeated: what changes nothing leaves the version.
+
+        Needs scope manage.
+        """
+        found: models.Trigger = self._session.call(
+            "PATCH", f"/triggers/{segment(id_)}", body=body, if_match=if_match
+        )
+        return found
+
+    def delete_trigger(self, id_: str, *, if_match: str | None = None) -> models.Trigger:
+        """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
+        returned as it is.
+
+        Needs scope manage.
+        """
+        found: models.Trigger = self._session.call(
+            "DELETE", f"/triggers/{segment(id_)}", if_match=if_match
+        )
+        return found
+
+    def list_trigger_history(
+        self, id_: str, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListTriggerHistoryResponse:
+        """Everything that happened to it, oldest first.
+
+        Needs scope read.
+        """
+        found: models.ListTriggerHistoryResponse = self._session.call(
+            "GET",
+            f"/triggers/{segment(id_)}/history",
+            query={"pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_trigger_history(
+        self, id_: str, *, page_size: int | None = None
+    ) -> Iterator[models.TriggerHistoryEntry]:
+        """Page by page what `list_trigger_history` lists."""
+        page_token = ""
+        while True:
+            page = self.list_trigger_history(id_, page_size=page_size, page_token=page_token)
+            yield from page["entries"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return

@@ -1,0 +1,385 @@
+"""What requests and answers hold. Generated from docs/openapi.json by `make proto`."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class CreateSubscriptionRequest(TypedDict):
+    follower: FollowerIdentityInput
+    leader: str
+    sizing: SizingInput
+    limits: NotRequired[LimitsInput]
+
+
+class CreateTriggerRequest(TypedDict):
+    wallet: str
+    conditionId: str
+    assetId: str
+    side: NotRequired[str]
+    """"sell"; absent means the same."""
+    triggerType: Literal[
+        "TRIGGER_TYPE_TAKE_PROFIT",
+        "TRIGGER_TYPE_STOP_LOSS",
+        "TRIGGER_TYPE_TRAILING_STOP",
+        "TRIGGER_TYPE_TIME_STOP",
+    ]
+    """What makes a trigger fire. The price is what the size would really fetch: the
+    volume-weighted bid.
+    `TRIGGER_TYPE_TAKE_PROFIT`: At or above the trigger price.
+    `TRIGGER_TYPE_STOP_LOSS`: At or below the trigger price.
+    `TRIGGER_TYPE_TRAILING_STOP`: Active once the trigger price is reached; fires a callback
+    below the best price since then.
+    `TRIGGER_TYPE_TIME_STOP`: From an instant on, at whatever price.
+    """
+    triggerPrice: NotRequired[str]
+    """Empty for a time stop."""
+    size: NotRequired[str]
+    subscriptionId: str
+    callbackPrice: NotRequired[str]
+    """USDC per share, less than the trigger price."""
+    callbackFraction: NotRequired[str]
+    fireAtMs: NotRequired[int | str]
+    """Of a time stop, and only of it: milliseconds since 1970. One that has passed fires as
+    soon as there are shares.
+    """
+
+
+class Decision(TypedDict):
+    """One leader trade and what became of it."""
+
+    leaderTx: str
+    conditionId: str
+    assetId: str
+    side: str
+    """Which way shares move, seen from the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    leaderSize: str
+    """The whole leader trade as far as it is known: shares and USDC, decimal strings."""
+    leaderNotional: str
+    copied: bool
+    reason: str
+    """Reason code of a skip or a shortfall; empty when copied whole."""
+    detail: str
+    """The numbers that were compared."""
+    orderIds: list[str]
+    """The orders that came of it, in the order of their parts."""
+    decidedAt: NotRequired[str]
+
+
+class Fill(TypedDict):
+    """One fill as the follower sees it."""
+
+    orderId: str
+    tradeId: str
+    conditionId: str
+    assetId: str
+    side: str
+    """Which way shares move, seen from the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    size: str
+    """Shares, decimal string."""
+    price: str
+    """USDC per share, decimal string; notional divided by size, rounded half-even."""
+    notional: str
+    """USDC, decimal strings."""
+    fee: str
+    final: bool
+    """False while settlement is open."""
+    filledAt: NotRequired[str]
+    leaderTx: str
+    """The leader trade behind it; empty for exits of triggers."""
+    triggerId: str
+    """The trigger behind it; empty for copies."""
+
+
+class FixedSizing(TypedDict):
+    """The same amount for every leader trade."""
+
+    amount: str
+    """USDC per copy, decimal string, e.g. "25"."""
+
+
+class FixedSizingInput(TypedDict):
+    """The same amount for every leader trade."""
+
+    amount: str
+    """USDC per copy, decimal string, e.g. "25"."""
+
+
+class FollowerIdentity(TypedDict):
+    """Who the follower is, as the product backend asserts it in each create."""
+
+    followerUserId: str
+    """The backend's user id."""
+    followerWalletId: str
+    """The custodial wallet's id at the wallet provider (not an address)."""
+    followerProxy: str
+    """The wallet that holds money and shares: 0x and 40 hex digits, lower case after parsing."""
+
+
+class FollowerIdentityInput(TypedDict):
+    """Who the follower is, as the product backend asserts it in each create."""
+
+    followerUserId: str
+    """The backend's user id."""
+    followerWalletId: str
+    """The custodial wallet's id at the wallet provider (not an address)."""
+    followerProxy: str
+    """The wallet that holds money and shares: 0x and 40 hex digits, lower case after parsing."""
+
+
+class Health(TypedDict):
+    """The process answers."""
+
+    status: str
+    """Always "ok"."""
+
+
+class Limits(TypedDict):
+    """What a copy must respect. An absent limit does not limit; "0" allows nothing."""
+
+    maxPerTrade: NotRequired[str]
+    """USDC per leader trade."""
+    maxPerMarket: NotRequired[str]
+    """USDC at cost in one market (condition): held and reserved."""
+    maxSlippage: NotRequired[str]
+    """How much worse than the leader's price a copy may be, as a fraction: "0.03" is 3 %.
+    Absent: 0.03.
+    """
+    maxAgeMs: NotRequired[int]
+    """Entries older than this are not made, milliseconds. Absent: 60000."""
+
+
+class LimitsInput(TypedDict):
+    """What a copy must respect. An absent limit does not limit; "0" allows nothing."""
+
+    maxPerTrade: NotRequired[str]
+    """USDC per leader trade."""
+    maxPerMarket: NotRequired[str]
+    """USDC at cost in one market (condition): held and reserved."""
+    maxSlippage: NotRequired[str]
+    """How much worse than the leader's price a copy may be, as a fraction: "0.03" is 3 %.
+    Absent: 0.03.
+    """
+    maxAgeMs: NotRequired[int]
+    """Entries older than this are not made, milliseconds. Absent: 60000."""
+
+
+class ListSubscriptionDecisionsResponse(TypedDict):
+    decisions: list[Decision]
+    nextPageToken: str
+
+
+class ListSubscriptionFillsResponse(TypedDict):
+    fills: list[Fill]
+    nextPageToken: str
+
+
+class ListSubscriptionsResponse(TypedDict):
+    subscriptions: list[Subscription]
+    nextPageToken: str
+    """Empty on the last page."""
+
+
+class ListTriggerHistoryResponse(TypedDict):
+    entries: list[TriggerHistoryEntry]
+    nextPageToken: str
+    """Empty on the last page."""
+
+
+class ListTriggersResponse(TypedDict):
+    triggers: list[Trigger]
+    nextPageToken: str
+
+
+class RatioSizing(TypedDict):
+    """A share of what the leader spent."""
+
+    ratio: str
+    """Factor on the leader's notional, decimal string, e.g. "0.1" for a tenth; at most 100."""
+
+
+class RatioSizingInput(TypedDict):
+    """A share of what the leader spent."""
+
+    ratio: str
+    """Factor on the leader's notional, decimal string, e.g. "0.1" for a tenth; at most 100."""
+
+
+class Readiness(TypedDict):
+    """Whether the surface can do its work."""
+
+    status: str
+    """"ready" or "not ready"; the latter comes as 503."""
+
+
+class Sizing(TypedDict):
+    """How large a copy is before any limit. Exactly one form."""
+
+    fixed: NotRequired[FixedSizing]
+    ratio: NotRequired[RatioSizing]
+
+
+class SizingInput(TypedDict):
+    """How large a copy is before any limit. Exactly one form."""
+
+    fixed: NotRequired[FixedSizingInput]
+    ratio: NotRequired[RatioSizingInput]
+
+
+class Subscription(TypedDict):
+    """One follower follows one leader."""
+
+    id: str
+    follower: NotRequired[FollowerIdentity]
+    leader: str
+    """The leader's wallet, lower case."""
+    state: str
+    """Whether a subscription makes new entries. Exits go on in every state.
+    `SUBSCRIPTION_STATE_PAUSED`: No new entries; what is held is still guarded and still
+    follows the leader's sells.
+    `SUBSCRIPTION_STATE_DELETED`: As paused, for good.
+    """
+    sizing: NotRequired[Sizing]
+    limits: NotRequired[Limits]
+    version: str
+    """Rises with each change; orders are sized under one version and refused under another."""
+    createdAt: NotRequired[str]
+    updatedAt: NotRequired[str]
+    statistics: NotRequired[SubscriptionStatistics]
+    """On reads only."""
+
+
+class SubscriptionStatistics(TypedDict):
+    """What a subscription has done so far."""
+
+    leaderTrades: str
+    copied: str
+    skipped: str
+    ordersConfirmed: str
+    ordersFailed: str
+    ordersUnresolved: str
+    """UNKNOWN or DEAD: a human may be needed."""
+    bought: str
+    """USDC, decimal strings."""
+    sold: str
+    fees: str
+    realised: str
+    """Realised profit after fees, USDC; may be negative."""
+    openCost: str
+    """USDC at cost of what is held."""
+
+
+class Trigger(TypedDict):
+    """Sells a lot, or a part of it, when the price is reached."""
+
+    id: str
+    wallet: str
+    """The follower's wallet."""
+    conditionId: str
+    assetId: str
+    side: str
+    """Always "sell"."""
+    triggerType: str
+    """What makes a trigger fire. The price is what the size would really fetch: the
+    volume-weighted bid.
+    `TRIGGER_TYPE_TAKE_PROFIT`: At or above the trigger price.
+    `TRIGGER_TYPE_STOP_LOSS`: At or below the trigger price.
+    `TRIGGER_TYPE_TRAILING_STOP`: Active once the trigger price is reached; fires a callback
+    below the best price since then.
+    `TRIGGER_TYPE_TIME_STOP`: From an instant on, at whatever price.
+    """
+    triggerPrice: str
+    """USDC per share, decimal string between 0 and 1; empty for a time stop."""
+    size: NotRequired[str]
+    """Shares to sell, decimal string; absent: whatever the lot holds."""
+    status: str
+    """Where a trigger stands; `tradingtools/domain/trigger_states.py` has the transitions.
+    `TRIGGER_STATUS_WAITING`: Waits for shares: the lot is empty so far.
+    `TRIGGER_STATUS_TRIGGERED`: It fired; the exit is claimed with the price and the book it
+    saw.
+    `TRIGGER_STATUS_CLOSING`: The exit is on its way.
+    `TRIGGER_STATUS_NEEDS_CONFIRM`: The exit's outcome is unknown; no second order until it
+    is.
+    `TRIGGER_STATUS_CANCELLED`: The lot is gone, or the caller deleted it.
+    `TRIGGER_STATUS_SUSPENDED`: The book is stale, crossed or empty; judged again at the
+    first good one.
+    `TRIGGER_STATUS_RESOLVED`: The market has resolved.
+    """
+    subscriptionId: str
+    """The lot: shares that were bought for this subscription."""
+    version: str
+    createdAt: NotRequired[str]
+    updatedAt: NotRequired[str]
+    generation: int
+    """The generation of its arm; an exit that was undone re-arms under a new one."""
+    callbackPrice: NotRequired[str]
+    """USDC per share, decimal string."""
+    callbackFraction: NotRequired[str]
+    """Of the peak, decimal string between 0 and 1."""
+    peakPrice: NotRequired[str]
+    """The best price that a trailing stop has seen; absent: it is not active yet."""
+    fireAtMs: NotRequired[str]
+    """When a time stop fires, milliseconds since 1970."""
+
+
+class TriggerHistoryEntry(TypedDict):
+    """One thing that happened to a trigger."""
+
+    fromStatus: str
+    """Where a trigger stands; `tradingtools/domain/trigger_states.py` has the transitions.
+    `TRIGGER_STATUS_WAITING`: Waits for shares: the lot is empty so far.
+    `TRIGGER_STATUS_TRIGGERED`: It fired; the exit is claimed with the price and the book it
+    saw.
+    `TRIGGER_STATUS_CLOSING`: The exit is on its way.
+    `TRIGGER_STATUS_NEEDS_CONFIRM`: The exit's outcome is unknown; no second order until it
+    is.
+    `TRIGGER_STATUS_CANCELLED`: The lot is gone, or the caller deleted it.
+    `TRIGGER_STATUS_SUSPENDED`: The book is stale, crossed or empty; judged again at the
+    first good one.
+    `TRIGGER_STATUS_RESOLVED`: The market has resolved.
+    """
+    toStatus: str
+    """Where a trigger stands; `tradingtools/domain/trigger_states.py` has the transitions.
+    `TRIGGER_STATUS_WAITING`: Waits for shares: the lot is empty so far.
+    `TRIGGER_STATUS_TRIGGERED`: It fired; the exit is claimed with the price and the book it
+    saw.
+    `TRIGGER_STATUS_CLOSING`: The exit is on its way.
+    `TRIGGER_STATUS_NEEDS_CONFIRM`: The exit's outcome is unknown; no second order until it
+    is.
+    `TRIGGER_STATUS_CANCELLED`: The lot is gone, or the caller deleted it.
+    `TRIGGER_STATUS_SUSPENDED`: The book is stale, crossed or empty; judged again at the
+    first good one.
+    `TRIGGER_STATUS_RESOLVED`: The market has resolved.
+    """
+    occurredAt: NotRequired[str]
+    detail: str
+    """What it saw, for people: the price that the size would have fetched, the book, the
+    order.
+    """
+    orderId: str
+    """The exit order, when there is one."""
+
+
+class UpdateSubscriptionRequest(TypedDict):
+    sizing: NotRequired[SizingInput]
+    """Present: replaces the sizing. Absent: unchanged."""
+    limits: NotRequired[LimitsInput]
+    """Present: replaces all limits. Absent: unchanged."""
+    version: NotRequired[int | str]
+    """Present: the change is refused (409) unless the subscription has this version."""
+
+
+class UpdateTriggerRequest(TypedDict):
+    triggerPrice: NotRequired[str]
+    size: NotRequired[str]
+    version: NotRequired[int | str]
+    """Present: the change is refused (409) unless the trigger has this version."""
+    callbackPrice: NotRequired[str]
+    callbackFraction: NotRequired[str]
+    fireAtMs: NotRequired[int | str]

@@ -1,0 +1,162 @@
+"""HTTP as the REST surface speaks it: the token, errors as exceptions, and asking again.
+
+Before it: the generated calls of `api`. After it: httpx. Every call may be repeated (a create under
+its key), so one that got no answer is asked again; only a change under If-Match is not, since its
+second try could not tell its own first from somebody else's change.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import httpx
+
+_BUSY = frozenset({429, 502, 503, 504})
+_LONGEST_WAIT_SECONDS = 5.0
+_FIRST_WAIT_SECONDS = 0.1
+
+
+class ApiError(Exception):
+    """The surface refused a call, or could not do it.
+
+    Attributes:
+        status: of HTTP.
+        reason: the ErrorReason in words, empty when what answered was not the surface.
+        message: for people.
+        metadata: what machines need, by reason; ``field`` and ``expected`` for instance.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, metadata: Mapping[str, str]) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata)
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.status in _BUSY
+
+
+class Unreachable(Exception):
+    """No answer: a change may or may not have happened."""
+
+
+class Session:
+    """Calls one surface with one token; safe for several threads.
+
+    Args:
+        url: of the edge.
+        token: 64 hex digits; empty for health and readiness alone.
+        timeout: seconds that one try may take.
+        tries: of a call that got no answer, or was told to come again.
+        sleep: waits for seconds between two tries.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float = 10.0,
+        tries: int = 3,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Proxies of the environment are nobody to show the token to.
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
+        self._tries = tries
+        self._sleep = sleep
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def call(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | None] | None = None,
+        body: object = None,
+        if_match: str | None = None,
+    ) -> Any:
+        """Ask for what may be repeated; with ``if_match`` (a version) only once.
+
+        Returns:
+            The answer's JSON.
+
+        Raises:
+            ApiError: any answer that is no success.
+            Unreachable: no answer.
+        """
+        headers = {} if if_match is None else {"If-Match": f'"{if_match}"'}
+        tries = self._tries if if_match is None else 1
+        return self._ask(verb, path, query, body, headers, tries)
+
+    def create(self, path: str, body: object, key: str | None) -> Any:
+        """Ask for a resource under an Idempotency-Key, one of its own when none is given.
+
+        Raises:
+            ApiError, Unreachable: see ``call``.
+        """
+        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
+        return self._ask("POST", path, None, body, headers, self._tries)
+
+    def _ask(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str | int | None] | None,
+        body: object,
+        headers: Mapping[str, str],
+        tries: int,
+    ) -> Any:
+        request = self._http.build_request(
+            verb,
+            path,
+            params={name: value for name, value in (query or {}).items() if value is not None},
+            json=body,
+            headers=headers,
+        )
+        for attempt in range(1, tries + 1):
+            wait = _FIRST_WAIT_SECONDS * 2**attempt
+            try:
+                answer = self._http.send(request)
+            except httpx.TransportError as error:
+                if attempt == tries:
+                    raise Unreachable(f"{verb} {path}: {type(error).__name__}") from error
+            else:
+                if answer.is_success:
+                    return answer.json()
+                if answer.status_code not in _BUSY or attempt == tries:
+                    _refuse(answer)
+                wait = _seconds(answer.headers.get("retry-after", ""), wait)
+            self._sleep(min(wait, _LONGEST_WAIT_SECONDS))
+        raise AssertionError("unreachable: the last try returns or raises")
+
+
+def segment(text: str) -> str:
+    """A value as one segment of a path, whatever it holds."""
+    return quote(text, safe="")
+
+
+def _seconds(text: str, otherwise: float) -> float:
+    return float(text) if text.isascii() and text.isdigit() else otherwise
+
+
+def _refuse(answer: httpx.Response) -> NoReturn:
+    try:
+        body = answer.json()
+        info = body["details"][0]
+        error = ApiError(
+            answer.status_code, info["reason"], body["message"], info.get("metadata", {})
+        )
+    except (ValueError, LookupError, TypeError):
+        error = ApiError(answer.status_code, "", answer.text[:200], {})
+    raise error
