@@ -24,7 +24,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare help setup run check test pytest test-long chaos kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare help setup run check test pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ test-long: $(READY) ## The long forms of the tests (marker `long`), which CI lea
 
 chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all
 	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5)
+
+simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=200 FROM=1 JOBS=2
+	@exec $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --from $(or $(FROM),1) --jobs $(or $(JOBS),2)
 
 bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(OUT),--out $(OUT))

@@ -120,6 +120,7 @@ TABLES: Final[dict[str, Table]] = {
                 confirmed_ns=0, created_at=NOW,
             ),
             unique=(("copy_key", "ordinal"),),
+            index="copy_key",
             checks={
                 **_at_least_zero("filled_size_micros", "filled_notional_micros", "fee_micros"),
                 "orders_check": lambda row: row["filled_size_micros"] <= row["size_micros"],
@@ -131,6 +132,7 @@ TABLES: Final[dict[str, Table]] = {
         Table(
             name="order_event",
             key=("event_seq",),
+            index="order_key",
             identity="event_seq",
             columns=_columns(
                 "order_key from_state to_state reason epoch hash",
@@ -202,6 +204,7 @@ TABLES: Final[dict[str, Table]] = {
         Table(
             name="fill",
             key=("order_key", "trade_id"),
+            index="order_key",
             columns=_columns(
                 "order_key trade_id status size_micros notional_micros fee_micros",
                 cost_micros=0, matched_at=NOW, final_at=None,
@@ -215,6 +218,7 @@ TABLES: Final[dict[str, Table]] = {
         Table(
             name="booking",
             key=("fill_seq",),
+            index="order_key",
             identity="fill_seq",
             columns=_columns(
                 "kind order_key trade_id size_micros notional_micros fee_micros realised_micros"

@@ -29,7 +29,28 @@ class Rows:
         self.unique: dict[tuple[str, tuple[str, ...]], dict[Key, Key]] = {
             (name, columns): {} for name, table in TABLES.items() for columns in table.unique
         }
+        self.index: dict[str, dict[Any, dict[Key, None]]] = {
+            name: {} for name, table in TABLES.items() if table.index is not None
+        }
+        """Primary keys by the value of a table's indexed column."""
         self.sequences: dict[str, int] = dict.fromkeys(TABLES, 0)
+
+    def apply(self, name: str, key: Key, row: Row | None) -> Row | None:
+        """Take over a committed row; None: it is deleted. Returns the row before."""
+        table, committed = TABLES[name], self.tables[name]
+        before = committed.get(key)
+        if row is None:
+            committed.pop(key, None)
+            if table.index is not None and before is not None:
+                del self.index[name][before[table.index]][key]
+            return before
+        if before is None:
+            for columns in table.unique:
+                self.unique[name, columns][tuple(row[c] for c in columns)] = key
+            if table.index is not None:
+                self.index[name].setdefault(row[table.index], {})[key] = None
+        committed[key] = row
+        return before
 
 
 class Transaction:
@@ -63,17 +84,8 @@ class Transaction:
         """Make everything visible and let go of the locks; returns what changed."""
         changes: list[Change] = []
         for name, rows in self._changed.items():
-            committed = self._rows.tables[name]
             for key, row in rows.items():
-                changes.append((name, committed.get(key), row))
-                if row is None:
-                    committed.pop(key, None)
-                    continue
-                if key not in committed:
-                    for columns in TABLES[name].unique:
-                        index = self._rows.unique[name, columns]
-                        index[tuple(row[c] for c in columns)] = key
-                committed[key] = row
+                changes.append((name, self._rows.apply(name, key, row), row))
         self.rollback()
         return changes
 
@@ -111,8 +123,18 @@ class Transaction:
 
     def where(self, table: str, **values: Any) -> Iterator[Row]:
         """Rows with these values."""
+        index = TABLES[table].index
+        rows = self._found(table, values[index]) if index in values else self.rows(table)
         wanted = values.items()
-        return (row for row in self.rows(table) if all(row[c] == v for c, v in wanted))
+        return (row for row in rows if all(row[c] == v for c, v in wanted))
+
+    def _found(self, table: str, value: Any) -> list[Row]:
+        """Rows by the indexed column; one's own, whatever they have there, behind the others."""
+        mine = self._changed.get(table, {})
+        committed = self._rows.tables[table]
+        keys = self._rows.index[table].get(value, {})
+        seen = [committed[key] for key in keys if key not in mine]
+        return seen + [row for row in mine.values() if row is not None]
 
     # Writing.
 

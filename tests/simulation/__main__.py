@@ -1,0 +1,97 @@
+"""Command line: ``python -m tests.simulation --seeds 2000 [--from 1] [--jobs 2]``.
+
+Runs seeds one after the other and stops at the first that breaks an invariant: its history is
+printed, and how to see it again. The same seed gives the same history on every machine: strings
+hash by `PYTHONHASHSEED=0`, which the program gives itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from tests.simulation.seeds import Outcome, run_seed
+
+_PROGRESS_SECONDS = 10.0
+
+
+def main() -> int:
+    """Run the seeds that were asked for; 1: one of them failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    parser.add_argument("--from", type=int, default=1, dest="first", help="the first of them")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--twice", action="store_true", help="run each twice and compare")
+    parser.add_argument("--show", action="store_true", help="print every history")
+    arguments = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])  # noqa: S606
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    started = told = time.monotonic()
+    faults: Counter[str] = Counter()
+    done = orders = decisions = 0
+    for outcome in _run(seeds, arguments.jobs, twice=arguments.twice):
+        done += 1
+        orders += outcome.orders
+        decisions += outcome.decisions
+        faults.update(outcome.faults)
+        if arguments.show or outcome.breaches:
+            _write(*outcome.lines)
+        if outcome.breaches:
+            _write("", *(f"{breach.invariant}: {breach.detail}" for breach in outcome.breaches))
+            _write(f"seed {outcome.seed} failed; again: python -m tests.simulation --from"
+                   f" {outcome.seed} --show")  # fmt: skip
+            return 1
+        if time.monotonic() - told > _PROGRESS_SECONDS:
+            told = time.monotonic()
+            _write(f"{done} of {len(seeds)} seeds, {done / (told - started):.1f} a second")
+    seconds = time.monotonic() - started
+    _write(
+        f"{done} seeds held in {seconds:.0f} s: {decisions} decisions, {orders} orders,"
+        f" {faults.total()} faults",
+        *(f"  {count:>7}  {kind}" for kind, count in faults.most_common()),
+    )
+    return 0
+
+
+def _run(seeds: Iterable[int], jobs: int, *, twice: bool) -> Iterator[Outcome]:
+    one = run_twice if twice else run_seed
+    if jobs == 1:
+        yield from map(one, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap_unordered(one, seeds, chunksize=4)
+
+
+def run_twice(seed: int) -> Outcome:
+    """Run a seed two times.
+
+    Raises:
+        AssertionError: the second history is another one; something asks the real world.
+    """
+    first, second = run_seed(seed), run_seed(seed)
+    if first.digest != second.digest:
+        at = next(
+            (n for n, (a, b) in enumerate(zip(first.lines, second.lines, strict=False)) if a != b),
+            min(len(first.lines), len(second.lines)),
+        )
+        raise AssertionError(
+            f"seed {seed} went two ways at its line {at}:\n"
+            + "\n".join([*first.lines[max(0, at - 5) : at + 2], "or", *second.lines[at : at + 2]])
+        )
+    return first
+
+
+def _write(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""Redis in the simulation, as far as the money path uses it: the wake-ups of control changes.
+
+It may lose everything it has, and be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisAway
+
+
+class Bus:
+    """One stream of announcements."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self._entries: list[str] = []
+        self._grown = asyncio.Event()
+        self._last = 0
+
+    def announce(self, seq: int) -> None:
+        """What control does after a commit."""
+        if self.down:
+            return
+        self._last += 1
+        self._entries.append(f"{self._last}-0")
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+    def flush(self) -> None:
+        """Lose everything."""
+        self._entries.clear()
+
+    # What `redis.asyncio` is to the services.
+
+    def from_url(self, _url: str, **_options: Any) -> Bus:
+        """The only server there is."""
+        return self
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    async def xrevrange(self, _name: str, count: int) -> list[tuple[str, dict[str, str]]]:
+        """The newest entries."""
+        self._check()
+        return [(entry, {}) for entry in self._entries[-count:]]
+
+    async def xread(self, streams: Mapping[str, str], block: int) -> list[Any]:
+        """Entries after an id; waits for them."""
+        self._check()
+        ((name, after),) = streams.items()
+        number = int(after.split("-")[0])
+        if not self._after(number):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(block / 1000):
+                    await self._grown.wait()
+        self._check()
+        found = self._after(number)
+        return [[name, [(entry, {"seq": "0"}) for entry in found]]] if found else []
+
+    def _after(self, number: int) -> list[str]:
+        return [entry for entry in self._entries if int(entry.split("-")[0]) > number]
+
+    def _check(self) -> None:
+        if self.down:
+            raise RedisAway("connection refused")

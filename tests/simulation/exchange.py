@@ -1,0 +1,290 @@
+"""insiders-api in memory: what `paper.insiders` does, on its own core, without its store.
+
+It keeps its own account of every order, wallet and request; that account is what a seed is judged
+by. What is due later (matching, settlement) is done when somebody asks the next time: nobody can
+see the difference. Amounts in micros, instants in milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from launcher.core import evidence as facts
+from paper.insiders.core.admission import (
+    Capabilities,
+    KeyUse,
+    check_funds,
+    check_key,
+    check_market,
+    check_time,
+)
+from paper.insiders.core.matching import match, movement, reservation
+from paper.insiders.core.model import (
+    Fill,
+    MarketBook,
+    Order,
+    OrderRequest,
+    Rejection,
+    Settlement,
+    Side,
+    Trade,
+)
+from paper.insiders.core.requests import parse_order
+from paper.insiders.core.settlement import next_step
+from paper.insiders.wire import (
+    Answer,
+    refuse,
+    show_capabilities,
+    show_error,
+    show_order,
+    show_voided_order,
+)
+
+CASH_MICROS = 1_000_000 * 10**6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plans:
+    """What is to become of an order, should it be accepted."""
+
+    match_ms: int = 0
+    """It is matched so much later."""
+    settlement: Settlement = "normal"
+
+
+class Exchange:
+    """The far side.
+
+    Args:
+        capabilities: A to D.
+        longest_ms: of processing, as it promises.
+        settle_ms: from a match to the end of its settlement.
+        now_ms: its clock.
+        book: of an asset, now; None: it has none.
+        committed: whether the engine's database had committed a key and the hash of its body.
+    """
+
+    def __init__(
+        self,
+        *,
+        capabilities: Capabilities,
+        longest_ms: int,
+        settle_ms: int,
+        now_ms: Callable[[], int],
+        book: Callable[[str], MarketBook | None],
+        committed: Callable[[str, str], bool],
+    ) -> None:
+        self.capabilities = capabilities
+        self._longest_ms = longest_ms
+        self._settle_ms = settle_ms
+        self._now_ms = now_ms
+        self._book = book
+        self._committed = committed
+        self._orders: list[Order] = []
+        self._by_key: dict[str, int] = {}
+        self._open: set[int] = set()
+        self._voided: set[str] = set()
+        self._cash: defaultdict[str, int] = defaultdict(lambda: CASH_MICROS)
+        self._shares: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._posts: list[facts.FarPost] = []
+
+    # What it is asked.
+
+    def place(self, side: Side, key: str, body: bytes, plans: Plans) -> Answer:
+        """POST an order."""
+        digest = hashlib.sha256(body).hexdigest()
+        self._posts.append(
+            facts.FarPost(order_key=key, body_hash=digest, ledger=self._committed(key, digest))
+        )
+        try:
+            return Answer(payload=show_order(self._place(side, key, body, plans)))
+        except Rejection as rejection:
+            return refuse(rejection)
+
+    def _place(self, side: Side, key: str, body: bytes, plans: Plans) -> Order:
+        self._advance()
+        digest = hashlib.sha256(body).hexdigest()
+        first = self._known(key)
+        replay = check_key(
+            None if first is None else KeyUse(body_sha256=first.body_sha256, purpose=side),
+            KeyUse(body_sha256=digest, purpose=side),
+            voided=key in self._voided,
+            idempotency=self.capabilities.idempotency,
+        )
+        if replay and first is not None:
+            return first
+        request = parse_order(body, side, reads_not_after=self.capabilities.not_after)
+        now_ms = self._now_ms()
+        check_time(request, now_ms=now_ms)
+        book = check_market(request, self._book(request.asset_id))
+        needed = reservation(request, book)
+        check_funds(request, needed=needed, available=self._available(request, None))
+        order = Order(
+            seq=len(self._orders),
+            order_id=f"order-{len(self._orders)}",
+            key=key,
+            body_sha256=digest,
+            request=request,
+            status="ACCEPTED",
+            accepted_ms=now_ms,
+            match_due_ms=now_ms + plans.match_ms,
+            reserved=needed,
+            settlement=plans.settlement,
+        )
+        self._orders.append(order)
+        self._by_key.setdefault(key, order.seq)
+        self._open.add(order.seq)
+        self._advance()
+        return self._orders[order.seq]
+
+    def by_key(self, key: str) -> Answer:
+        """GET what is known under a key."""
+        self._advance()
+        if not self.capabilities.get_by_key:
+            return _unsupported()
+        order = self._known(key)
+        if order is not None:
+            return Answer(payload=show_order(order))
+        if key in self._voided:
+            return Answer(payload=show_voided_order(key))
+        return Answer(status=404, payload=show_error("ORDER_NOT_FOUND", "no order has this key"))
+
+    def void(self, key: str) -> Answer:
+        """Declare a key unusable unless it was used."""
+        self._advance()
+        if not self.capabilities.void:
+            return _unsupported()
+        order = self._known(key)
+        if order is not None:
+            error = show_error("KEY_USED", "the key was used by an accepted order")
+            return Answer(status=409, payload={**error, "order": show_order(order)})
+        self._voided.add(key)
+        return Answer(payload={"idempotencyKey": key, "status": "VOIDED"})
+
+    def promises(self) -> Answer:
+        """GET the capabilities."""
+        switches = show_capabilities(self.capabilities)
+        return Answer(payload={**switches, "longestProcessingMs": self._longest_ms})
+
+    # What becomes of orders.
+
+    def _known(self, key: str) -> Order | None:
+        seq = self._by_key.get(key)
+        return None if seq is None else self._orders[seq]
+
+    def _available(self, request: OrderRequest, own: int | None) -> int:
+        proxy, asset, side = request.proxy, request.asset_id, request.side
+        held = self._cash[proxy] if side == "BUY" else self._shares[proxy, asset]
+        return held - sum(
+            order.reserved
+            for order in (self._orders[seq] for seq in self._open)
+            if order.status == "ACCEPTED"
+            and order.seq != own
+            and (order.request.proxy, order.request.side) == (proxy, side)
+            and (side == "BUY" or order.request.asset_id == asset)
+        )
+
+    def _advance(self) -> None:
+        """Do what is due."""
+        now_ms = self._now_ms()
+        for seq in sorted(self._open):
+            order = self._orders[seq]
+            if order.status == "ACCEPTED":
+                if order.match_due_ms > now_ms:
+                    continue
+                order = self._match(order, now_ms)
+            order = replace(
+                order, trades=tuple(self._settle(order, trade, now_ms) for trade in order.trades)
+            )
+            self._orders[seq] = order
+            if all(trade.status in ("CONFIRMED", "FAILED") for trade in order.trades):
+                self._open.discard(seq)
+
+    def _match(self, order: Order, now_ms: int) -> Order:
+        request = order.request
+        book = self._book(request.asset_id)
+        fills: tuple[Fill, ...] = ()
+        if book is not None:
+            budget = max(0, self._available(request, order.seq))
+            fills = match(request, book, {}, budget=budget).fills
+        for fill in fills:
+            self._move(request, *movement(request.side, fill))
+        trades = tuple(
+            Trade(
+                trade_id=f"{order.order_id}-{number}", fill=fill, status="MATCHED",
+                settlement=order.settlement, matched_ms=now_ms,
+            )
+            for number, fill in enumerate(fills)
+        )  # fmt: skip
+        return replace(order, status="MATCHED" if fills else "KILLED", trades=trades)
+
+    def _settle(self, order: Order, trade: Trade, now_ms: int) -> Trade:
+        while step := next_step(
+            status=trade.status, settlement=trade.settlement, matched_ms=trade.matched_ms,
+            settle_ms=self._settle_ms,
+        ):  # fmt: skip
+            if step.due_ms > now_ms:
+                break
+            trade = replace(trade, status=step.status)
+            if step.status == "FAILED":
+                cash, shares = movement(order.request.side, trade.fill)
+                self._move(order.request, -cash, -shares)
+        return trade
+
+    def _move(self, request: OrderRequest, cash: int, shares: int) -> None:
+        self._cash[request.proxy] += cash
+        self._shares[request.proxy, request.asset_id] += shares
+
+    # What it says afterwards.
+
+    def account(self) -> facts.FarSide:
+        """Its own account of everything."""
+        self._advance()
+        shares: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for (proxy, asset), size in self._shares.items():
+            shares[proxy][asset] = size
+        return facts.FarSide(
+            orders=tuple(_as_fact(order) for order in self._orders),
+            posts=tuple(self._posts),
+            wallets=tuple(
+                facts.FarWallet(follower_proxy=p, cash_micros=cash, shares=shares[p])
+                for p, cash in self._cash.items()
+            ),
+            redeemed_micros={},
+            default_cash_micros=CASH_MICROS,
+            enforces_not_after=self.capabilities.not_after,
+        )
+
+
+def _unsupported() -> Answer:
+    return Answer(status=501, payload=show_error("NOT_SUPPORTED", "this capability is off"))
+
+
+def _as_fact(order: Order) -> facts.FarOrder:
+    request, standing = order.request, order.standing
+    return facts.FarOrder(
+        order_key=order.key,
+        follower_proxy=request.proxy,
+        asset_id=request.asset_id,
+        side=request.side,
+        size_micros=request.size,
+        limit_micros=request.limit_price,
+        closed=order.status != "ACCEPTED",
+        filled_size_micros=sum(trade.fill.size for trade in standing),
+        filled_notional_micros=sum(trade.fill.notional for trade in standing),
+        fee_micros=sum(trade.fill.fee for trade in standing),
+        accepted_ms=order.accepted_ms,
+        trades=tuple(
+            facts.FarTrade(
+                trade_id=trade.trade_id,
+                size_micros=trade.fill.size,
+                notional_micros=trade.fill.notional,
+                fee_micros=trade.fill.fee,
+                status=trade.status,
+            )
+            for trade in order.trades
+        ),
+    )

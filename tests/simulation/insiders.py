@@ -1,0 +1,193 @@
+"""The way to insiders-api: what `InsidersClient` is to a service, with everything that happens.
+
+A request may be refused, get lost, come late or twice; an answer may get lost, say nothing, or be
+about another key. Requests that have left live on when their sender dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from paper.insiders.core.model import Side
+from paper.insiders.wire import Answer as Told
+from paper.insiders.wire import show_error
+from tests.simulation.exchange import Exchange, Plans
+from tests.simulation.history import History
+from tests.simulation.loop import PROCESS, VirtualLoop
+from tests.simulation.machine import Dead, Life, Machine
+from tests.simulation.storm import Storm
+from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.client import Answer, NotSent, Unanswered
+
+_HOP_SECONDS = 0.004
+_Ask = Callable[[], Told]
+
+
+class FarAway:
+    """Everything between the processes and the exchange.
+
+    Args:
+        exchange: the far side.
+        loop: whose time passes.
+        machine: whose processes ask.
+        storm: what goes wrong.
+        history: what happened.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        loop: VirtualLoop,
+        machine: Machine,
+        storm: Storm,
+        history: History,
+    ) -> None:
+        self.exchange = exchange
+        self.loop = loop
+        self.machine = machine
+        self.storm = storm
+        self.history = history
+        self.down = False
+        """Connections are refused."""
+        self._own = contextvars.copy_context()
+        self._own.run(PROCESS.set, "insiders-api")
+
+    @asynccontextmanager
+    async def open_client(self, _base_url: str, _token: str = "") -> AsyncIterator[SimulatedClient]:
+        """Takes the place of `open_client`."""
+        yield SimulatedClient(self, self.machine.here())
+
+    def hop(self) -> float:
+        """Seconds from here to there, or back."""
+        return self.storm.delay(_HOP_SECONDS)
+
+    def later(self, seconds: float, what: Callable[..., object], *arguments: object) -> None:
+        """Do something at the far side."""
+        self.loop.call_later(seconds, what, *arguments, context=self._own)
+
+
+class SimulatedClient:
+    """`InsidersClient`, as the services see it."""
+
+    def __init__(self, far: FarAway, life: Life) -> None:
+        self._far = far
+        self._life = life
+
+    async def submit(self, side: str, order_key: str, body: bytes, timeout_ms: int) -> Answer:
+        """POST an order once. Raises NotSent, Unanswered."""
+        far, storm = self._far, self._far.storm
+        buying: Side = "BUY" if side == "buy" else "SELL"
+        if storm.hits("post refused"):
+            raise NotSent("connection refused")
+        late = storm.hits("post late")
+        plans = Plans(
+            match_ms=int(3000 * storm.rng.random()) if storm.hits("matched later") else 0,
+            settlement="failing" if storm.hits("trade fails")
+            else "retrying" if storm.hits("trade retries") else "normal",
+        )  # fmt: skip
+        exchange = far.exchange
+
+        def place() -> Told:
+            if storm.hits("server error before"):
+                return Told(status=503, payload=show_error("UPSTREAM", "try later"))
+            if storm.hits("rate limited"):
+                payload = show_error("RATE_LIMITED", "slow down", retry_after_ms=200)
+                return Told(status=429, payload=payload)
+            told = exchange.place(buying, order_key, body, plans)
+            far.history.add(f"POST {order_key[:8]} {told.status} {told.code or ''}")
+            if storm.hits("server error after"):
+                return Told(status=500, payload=show_error("INTERNAL", "something broke"))
+            return told
+
+        lost, silent = storm.hits("post lost"), storm.hits("post lost silently")
+        travel = far.hop() + (6 * storm.rng.random() if late else 0)
+        again = exchange.capabilities.idempotency and storm.hits("post twice")
+        if again:
+            far.later(far.hop() + 3 * storm.rng.random(), place)
+        answer = await self._ask(None if lost or silent else place, travel, timeout_ms, broken=lost)
+        return self._garbled(answer, order_key)
+
+    def _garbled(self, answer: Answer, order_key: str) -> Answer:
+        storm, body = self._far.storm, answer.body
+        status = answer.status
+        if storm.hits("another key in the answer"):
+            body = body.replace(order_key.encode(), order_key[::-1].encode())
+        elif storm.hits("answer cut short"):
+            body = body[: len(body) // 2]
+        elif storm.hits("proxy's error page"):
+            status, body = 502, b"<html>Bad Gateway</html>"
+        return Answer(
+            status=status, body=body, first_byte_ns=answer.first_byte_ns,
+            answered_ns=answer.answered_ns,
+        )  # fmt: skip
+
+    async def order_by_key(self, order_key: str, timeout_ms: int) -> Answer:
+        """GET what is known under a key. Raises NotSent, Unanswered."""
+        return await self._question(lambda: self._far.exchange.by_key(order_key), timeout_ms)
+
+    async def void(self, order_key: str, timeout_ms: int) -> Answer:
+        """Declare a key unusable unless it was used. Raises NotSent, Unanswered."""
+        return await self._question(lambda: self._far.exchange.void(order_key), timeout_ms)
+
+    async def capabilities(self, timeout_ms: int) -> Answer:
+        """GET what this insiders-api promises. Raises NotSent, Unanswered."""
+        return await self._question(self._far.exchange.promises, timeout_ms)
+
+    async def _question(self, ask: _Ask, timeout_ms: int) -> Answer:
+        storm = self._far.storm
+        if storm.hits("question refused"):
+            raise NotSent("connection refused")
+        travel = self._far.hop()
+        if storm.hits("question slow"):
+            travel += 4 * storm.rng.random()
+        lost = storm.hits("question lost")
+        return await self._ask(None if lost else ask, travel, timeout_ms, broken=lost)
+
+    async def _ask(
+        self, ask: _Ask | None, travel_seconds: float, timeout_ms: int, *, broken: bool
+    ) -> Answer:
+        """Send a request (None: it is lost on its way) and wait for its answer."""
+        far = self._far
+        if self._life.dead:
+            raise Dead
+        if far.down:
+            await asyncio.sleep(far.hop())
+            raise NotSent("connection refused")
+        started = clock.now_ns()
+        arrived: asyncio.Future[Told] = far.loop.create_future()
+
+        def there() -> None:
+            if far.down or ask is None:
+                return
+            told = ask()
+            if far.storm.hits("answer lost"):
+                far.later(far.hop(), _fail, arrived)
+            elif not far.storm.hits("answer lost silently"):
+                far.later(far.hop(), _give, arrived, told)
+
+        far.later(travel_seconds, there)
+        if broken:
+            far.later(travel_seconds + far.hop(), _fail, arrived)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                told = await arrived
+        except (TimeoutError, ConnectionError) as error:
+            raise Unanswered(f"{type(error).__name__}: {error}") from error
+        if self._life.dead:
+            raise Dead
+        return Answer(
+            status=told.status, body=told.body, first_byte_ns=started, answered_ns=clock.now_ns()
+        )
+
+
+def _give(arrived: asyncio.Future[Told], told: Told) -> None:
+    if not arrived.done():
+        arrived.set_result(told)
+
+
+def _fail(arrived: asyncio.Future[Told]) -> None:
+    if not arrived.done():
+        arrived.set_exception(ConnectionError("reset by peer"))

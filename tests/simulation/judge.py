@@ -1,0 +1,171 @@
+"""The verdict on a seed: the launcher's invariants on the far side's account and the tables.
+
+Evidence comes from the memory database instead of PostgreSQL, and from the exchange's own account.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from launcher.core import evidence as facts
+from launcher.core.evidence import Evidence
+from launcher.core.invariants import Breach, breaches
+from tests.simulation.workload import Workload
+from tests.simulation.world import World
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import microseconds
+
+_UNRESOLVED = ("CLAIMED", "SUBMITTING", "UNKNOWN")
+_CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
+
+
+def judge(world: World, workload: Workload) -> list[Breach]:
+    """Everything that does not hold once the dust has settled."""
+    found = evidence(world, workload)
+    if found.far is not None:
+        open_ends = {"DEAD"} if _can_follow(world) else {"DEAD", "SUBMITTED"}
+        unknown = {row.follower_proxy for row in found.orders if row.state in open_ends}
+        wallets = tuple(w for w in found.far.wallets if w.follower_proxy not in unknown)
+        found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
+    return [
+        *breaches(found),
+        *_forbidden_orders(world),
+        *_needless_ends(world),
+        *_restless(world),
+        *_quarantined(world),
+    ]
+
+
+def _can_follow(world: World) -> bool:
+    """Whether the far side ever tells what became of an accepted order."""
+    return world.capabilities.get_by_key or world.capabilities.void
+
+
+def evidence(world: World, workload: Workload) -> Evidence:
+    """What the tables and the far side say."""
+    orders = _rows(world, "orders")
+    events = sorted(_rows(world, "order_event"), key=lambda row: row["event_seq"])
+    return Evidence(
+        orders=tuple(_as(facts.OrderRow, row) for row in orders),
+        events=tuple(
+            _as(facts.EventRow, row, occurred_us=microseconds(row["occurred_at"])) for row in events
+        ),
+        fills=tuple(_as(facts.FillRow, row) for row in _rows(world, "fill")),
+        decisions=tuple(
+            _as(facts.DecisionRow, row, order_keys=tuple(row["order_keys"]))
+            for row in _rows(world, "decision")
+        ),
+        subscriptions=tuple(
+            _as(facts.SubscriptionRow, row, created_ms=microseconds(row["created_at"]) // 1000)
+            for row in _rows(world, "subscription")
+        ),
+        lots=tuple(_as(facts.LotRow, row) for row in _rows(world, "lot")),
+        triggers=tuple(_as(facts.TriggerRow, row) for row in _rows(world, "trigger")),
+        reservations=tuple(
+            _as(facts.ReservationRow, row)
+            for row in _rows(world, "reservation")
+            if row["released_at"] is None
+        ),
+        control_changes=tuple(
+            _as(facts.ControlChange, row) for row in _rows(world, "control_change")
+        ),
+        journal_unbuilt=sum(row["rows_built_at"] is None for row in _rows(world, "journal")),
+        far=world.exchange.account(),
+        leader_trades=tuple(workload.trades.values()),
+    )
+
+
+def _rows(world: World, table: str) -> list[Row]:
+    return list(world.database.table(table).values())
+
+
+_MAY_BE_ABSENT = ("max_per_trade_micros",)
+
+
+def _as(kind: Any, row: Mapping[str, Any], **more: Any) -> Any:
+    """A row as the evidence has it: no nulls, hashes in hex."""
+    values = dict(more)
+    for field in dataclasses.fields(kind):
+        name = field.name
+        if name in values:
+            continue
+        value = row[name]
+        if isinstance(value, bytes):
+            value = value.hex()
+        values[name] = "" if value is None and name not in _MAY_BE_ABSENT else value
+    return kind(**values)
+
+
+def _forbidden_orders(world: World) -> list[Breach]:
+    """I8: nothing that a pause or a halt forbids was committed after it was acknowledged."""
+    return [
+        Breach("I8 a pause is final", f"order {order['order_key']} was sent after a pause or halt")
+        for ban in world.control.bans
+        for order in _rows(world, "orders")
+        if order["submitting_ns"] > ban.from_ns
+        and (ban.until_ns is None or order["submitting_ns"] < ban.until_ns)
+        and ban.order_is_meant(order)
+    ]
+
+
+def _needless_ends(world: World) -> list[Breach]:
+    """A person is called only where the far side cannot be asked."""
+    promises = world.capabilities
+    if not (promises.void or (promises.get_by_key and promises.not_after)):
+        return []
+    return [
+        Breach("a human is called in need only", f"order {row['order_key']} is DEAD")
+        for row in _rows(world, "orders")
+        if row["state"] == "DEAD"
+    ]
+
+
+def _restless(world: World) -> list[Breach]:
+    """Everything comes to an end."""
+    return [Breach("it comes to rest", text) for text in unrest(world)]
+
+
+def _quarantined(world: World) -> list[Breach]:
+    """No message is poison: all that were made are whole."""
+    return [
+        Breach("nothing is quarantined", f"{row['stream']}: {row['reason']}")
+        for row in _rows(world, "poison")
+    ]
+
+
+def unrest(world: World) -> list[str]:
+    """What is still going on."""
+    open_states = (*_UNRESOLVED, "SUBMITTED") if _can_follow(world) else _UNRESOLVED
+    orders = {row["order_key"]: row for row in _rows(world, "orders")}
+    found = [
+        f"order {key} is {row['state']}"
+        for key, row in orders.items()
+        if row["state"] in open_states
+    ]
+    for row in _rows(world, "trigger"):
+        exit_order = orders.get(row["order_key"])
+        held_up = exit_order is not None and exit_order["state"] in ("DEAD", "SUBMITTED")
+        if row["status"] in _CLOSING and not held_up:
+            found.append(f"trigger {row['id']} is {row['status']}")
+    for row in _rows(world, "decision"):
+        if row["reason"] == "WAITING_FOR_ENTRY" and not _held_up(row, orders):
+            found.append(f"a sell of {row['subscription_id']} waits for its entry")
+    found += [
+        f"journal record {row['seq']} is no rows yet"
+        for row in _rows(world, "journal")
+        if row["rows_built_at"] is None
+    ]
+    return found
+
+
+def _held_up(decision: Mapping[str, Any], orders: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether an entry of the lot has no known end."""
+    return any(
+        row["subscription_id"] == decision["subscription_id"]
+        and row["asset_id"] == decision["asset_id"]
+        and row["purpose"] == "ENTRY"
+        and row["state"] in ("DEAD", "SUBMITTED")
+        for row in orders.values()
+    )

@@ -1,0 +1,216 @@
+"""An event loop in which time is a number and a seed says which process goes next.
+
+asyncio promises that callbacks of one loop run in the order in which they were given; the services
+may rely on it, so within a process that order is kept. Between processes nothing is promised: each
+has a loop of its own in reality. Here each has a queue of its own, and whenever several have
+something to do, the seed draws. Time passes only when nobody has anything to do, and then at once.
+
+A process that is frozen (a SIGSTOP, a long pause) keeps its queue and its timers, and runs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import threading
+from asyncio import base_events
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar
+from typing import Any, NoReturn
+
+PROCESS: ContextVar[str] = ContextVar("process", default="world")
+"""The simulated process in which code runs; tasks and callbacks inherit it."""
+WALL_START_NS = 1_800_000_000 * 10**9
+
+
+class Stalled(Exception):
+    """Nobody has anything to do, now or later."""
+
+
+class _Task(asyncio.Task[Any]):
+    """A task with a hash that does not depend on its address: sets of tasks keep their order."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _Future(asyncio.Future[Any]):
+    """A future with such a hash."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class VirtualLoop(base_events.BaseEventLoop):
+    """The loop. It is also the clock that `tradingtools.adapters.clock` is replaced by.
+
+    Args:
+        rng: draws which process goes next.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__()
+        self._rng = rng
+        self._now = 0.0
+        self._numbers = 0
+        self._queues: dict[str, deque[asyncio.Handle]] = {}
+        self._active: list[str] = []
+        self._frozen: set[str] = set()
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
+        self._thread = threading.get_ident()
+        self.steps = 0
+        self.set_exception_handler(lambda _loop, _context: None)
+
+    # The clock.
+
+    def time(self) -> float:
+        """Seconds since the beginning."""
+        return self._now
+
+    def time_ns(self) -> int:
+        """Wall time."""
+        return WALL_START_NS + int(self._now * 1e9)
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since the beginning."""
+        return int(self._now * 1e9)
+
+    # Giving work.
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Queue a callback behind those of its process."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._queue(handle)
+        return handle
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """The same; there are no other threads."""
+        if threading.get_ident() != self._thread:
+            self._forbidden()
+        return self.call_soon(callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Queue a callback for an instant; those of one instant keep their order."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._numbers += 1
+        heapq.heappush(self._timers, (when, self._numbers, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """A cancelled timer is passed over when its instant comes."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future."""
+        future = _Future(loop=self)
+        self._numbers += 1
+        future.number = self._numbers
+        return future
+
+    def create_task(  # type: ignore[override]
+        self, coro: Any, *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        """A task of the process that asks, or of its context's."""
+        self._numbers += 1
+        task = _Task.__new__(_Task)
+        # Before its first use in a set, which is in the initialiser.
+        task.number = self._numbers
+        task.__init__(coro, loop=self, name=name, context=context)  # type: ignore[misc]
+        process = PROCESS.get() if context is None else context.get(PROCESS, "world")
+        tasks = self._tasks.setdefault(process, {})
+        tasks[task] = None
+        task.add_done_callback(lambda done: tasks.pop(done, None))
+        return task
+
+    def tasks_of(self, process: str) -> list[asyncio.Task[Any]]:
+        """The tasks of a process that have not ended, oldest first."""
+        return list(self._tasks.get(process, {}))
+
+    # Running.
+
+    def freeze(self, process: str) -> None:
+        """Let a process run nothing until `thaw`."""
+        self._frozen.add(process)
+        if process in self._active:
+            self._active.remove(process)
+
+    def thaw(self, process: str) -> None:
+        """Let it go on."""
+        self._frozen.discard(process)
+        if self._queues.get(process) and process not in self._active:
+            self._active.append(process)
+
+    def _queue(self, handle: asyncio.Handle) -> None:
+        process = handle._context.get(PROCESS, "world")  # type: ignore[attr-defined]
+        queue = self._queues.get(process)
+        if queue is None:
+            queue = self._queues[process] = deque()
+        if not queue and process not in self._frozen:
+            self._active.append(process)
+        queue.append(handle)
+
+    def _run_once(self) -> None:
+        while not self._stopping:  # type: ignore[attr-defined]
+            active = self._active
+            if not active:
+                self._pass_time()
+                continue
+            at = self._rng.randrange(len(active)) if len(active) > 1 else 0
+            queue = self._queues[active[at]]
+            handle = queue.popleft()
+            if not queue:
+                active[at] = active[-1]
+                active.pop()
+            if not handle.cancelled():
+                self.steps += 1
+                handle._run()
+
+    def _pass_time(self) -> None:
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not timers:
+            raise Stalled("nobody has anything to do")
+        self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            handle = heapq.heappop(timers)[2]
+            if not handle.cancelled():
+                self._queue(handle)
+
+    # What would leave the simulation.
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> NoReturn:
+        """There are no threads."""
+        self._forbidden()
+
+    def _forbidden(self) -> NoReturn:
+        raise RuntimeError("a simulated process may not use threads")
+
+    def _process_events(self, event_list: Any) -> None:
+        """There is no I/O."""
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end, and close the loop."""
+        try:
+            return self.run_until_complete(main)
+        finally:
+            self.run_until_complete(self.shutdown_asyncgens())
+            self.close()

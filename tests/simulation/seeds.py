@@ -1,0 +1,79 @@
+"""One seed from its beginning to its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from dataclasses import dataclass, field
+
+from launcher.core.invariants import Breach
+from tests.simulation.judge import judge, unrest
+from tests.simulation.workload import Workload
+from tests.simulation.world import Twins, World
+
+STORM_SECONDS = 12.0
+_STEPS = 30
+_QUIET_SECONDS = 3.0
+_PATIENCE_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a seed."""
+
+    seed: int
+    breaches: list[Breach]
+    digest: str
+    lines: list[str]
+    orders: int
+    decisions: int
+    virtual_seconds: float
+    faults: dict[str, int] = field(default_factory=dict)
+
+
+def run_seed(seed: int, *, calm: bool = False, twins: Twins | None = None) -> Outcome:
+    """Run a seed and judge it."""
+    # A collection in the midst of it would end generators at an instant that no seed decides.
+    gc.disable()
+    try:
+        world = World(seed, calm=calm, twins=twins)
+        workload = Workload(world)
+
+        async def whole(_world: World) -> list[Breach]:
+            await workload.prepare()
+            world.start()
+            await workload.run(_STEPS, STORM_SECONDS / _STEPS)
+            world.storm.on = False
+            await workload.calm()
+            await _come_to_rest(world)
+            return judge(world, workload)
+
+        breaches = world.run(whole)
+        return Outcome(
+            seed=seed,
+            breaches=breaches,
+            digest=world.history.digest(),
+            lines=list(world.history.lines()),
+            orders=len(world.database.table("orders")),
+            decisions=len(world.database.table("decision")),
+            virtual_seconds=world.loop.time(),
+            faults=world.storm.counts,
+        )
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+async def _come_to_rest(world: World) -> None:
+    """Wait until nothing goes on for a while, but not for ever."""
+    loop = world.loop
+    deadline = loop.time() + _PATIENCE_SECONDS
+    quiet_since = loop.time()
+    commits = -1
+    while loop.time() < deadline:
+        orders = len(world.database.table("order_event"))
+        if unrest(world) or orders != commits:
+            quiet_since, commits = loop.time(), orders
+        elif loop.time() - quiet_since >= _QUIET_SECONDS:
+            return
+        await asyncio.sleep(0.5)

@@ -1,0 +1,258 @@
+"""What leaders, followers and books do in a seed: drawn, and remembered for the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from launcher.core.evidence import LeaderTrade
+from tests.simulation.upstream import Levels
+from tests.simulation.world import World
+from tradingtools.domain.money import MICROS, to_text
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
+
+ASSETS = ("71", "72")
+CONDITION = "0x" + "c" * 64
+LEADERS = tuple("0x" + digit * 40 for digit in "12")
+WALLETS = tuple("0x" + digit * 40 for digit in "abd")
+_FOLLOWS = ((0, 0), (0, 1), (1, 0), (2, 1))
+"""Wallet and leader of each subscription: one wallet follows both."""
+_DEPTH = 100_000 * MICROS
+
+
+@dataclass(slots=True)
+class _Row:
+    """One row of a leader's transaction."""
+
+    tx: str
+    leader: str
+    asset: str
+    side: str
+    price_micros: int
+    size_micros: int
+    held_before_micros: int | None
+    action: ingest_pb.LeaderAction.ValueType
+
+
+class Workload:
+    """Everything that happens in the world outside, as long as it is asked to.
+
+    Args:
+        world: where.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rng = world.rng("workload")
+        self._held: dict[tuple[str, str], int] = {}
+        self._numbers = 0
+        self._sent: list[ingest_pb.LeaderTradeEvent] = []
+        self.subscriptions: list[str] = []
+        self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
+        self._mids = dict.fromkeys(ASSETS, 50)
+
+    async def prepare(self) -> None:
+        """Books, and subscriptions that have stood for an hour."""
+        world, rng = self._world, self._rng
+        for asset in ASSETS:
+            self._put_book(asset)
+        for number, (wallet, leader) in enumerate(_FOLLOWS):
+            ratio = rng.random() < 0.6
+            identity = f"sub_{number:032x}"
+            await world.control.subscribe(
+                id=identity,
+                follower_user_id=f"user-{wallet}",
+                follower_wallet_id=f"wallet-{wallet}",
+                follower_proxy=WALLETS[wallet],
+                leader=LEADERS[leader],
+                sizing_mode="RATIO" if ratio else "FIXED",
+                sizing_micros=rng.choice((100_000, 500_000)) if ratio else 10 * MICROS,
+                max_per_trade_micros=rng.choice((None, 20 * MICROS)),
+                max_per_market_micros=rng.choice((None, None, 200 * MICROS)),
+                max_slippage_micros=rng.choice((30_000, 200_000)),
+                max_age_ms=rng.choice((None, 4000)),
+                created_at=world.database.now() - timedelta(hours=1),
+            )
+            self.subscriptions.append(identity)
+
+    async def run(self, steps: int, pause_seconds: float) -> None:
+        """So many things, one after the other."""
+        for _ in range(steps):
+            await self._step()
+            await asyncio.sleep(2 * self._rng.random() * pause_seconds)
+
+    async def _step(self) -> None:
+        draw = self._rng.random()
+        for chance, what in self._things():
+            if draw < chance:
+                await what()
+                return
+            draw -= chance
+
+    def _things(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
+        return (
+            (0.45, self._buy),
+            (0.20, self._sell),
+            (0.15, self._move_book),
+            (0.10, self._add_trigger),
+            (0.10, self._change_control),
+        )
+
+    # Leaders.
+
+    async def _buy(self) -> None:
+        rng = self._rng
+        leaders = LEADERS if rng.random() < 0.15 else (rng.choice(LEADERS),)
+        asset, tx = rng.choice(ASSETS), self._tx()
+        for leader in leaders:
+            for _ in range(rng.choice((1, 1, 1, 2, 3))):
+                size = rng.randrange(5, 200) * MICROS
+                self._tell(self._row(tx, leader, asset, "BUY", size))
+                self._held[leader, asset] = self._held.get((leader, asset), 0) + size
+
+    async def _sell(self) -> None:
+        rng = self._rng
+        held = [(key, size) for key, size in self._held.items() if size]
+        if not held:
+            return
+        (leader, asset), size = rng.choice(held)
+        sold = size if rng.random() < 0.4 else max(1, size // MICROS // 3) * MICROS
+        row = self._row(self._tx(), leader, asset, "SELL", sold)
+        row.held_before_micros = size if rng.random() < 0.8 else None
+        if rng.random() < 0.2:
+            row.action, row.price_micros = ingest_pb.LEADER_ACTION_MERGE, 0
+        self._held[leader, asset] = size - sold
+        self._tell(row)
+
+    def _row(self, tx: str, leader: str, asset: str, side: str, size: int) -> _Row:
+        return _Row(
+            tx, leader, asset, side, self._mids[asset] * 10_000, size, None,
+            ingest_pb.LEADER_ACTION_TRADE,
+        )  # fmt: skip
+
+    def _tx(self) -> str:
+        self._numbers += 1
+        return "0x" + hashlib.sha256(f"{self._world.seed}/{self._numbers}".encode()).hexdigest()
+
+    def _tell(self, row: _Row) -> None:
+        """Let the router hear of a row: over the feed, by catching up, or both; once or again."""
+        world, storm, now_ns = self._world, self._world.storm, self._world.loop.time_ns()
+        key = (row.tx, row.leader, row.asset, row.side)
+        self.trades[key] = LeaderTrade(
+            leader_tx=row.tx, leader=row.leader, asset_id=row.asset, side=row.side,
+            traded_ms=now_ns // 10**6,
+        )  # fmt: skip
+        feed = row.action == ingest_pb.LEADER_ACTION_TRADE
+        events = [self._event(row, now_ns, ingest_pb.TRADE_SOURCE_FEED)] if feed else []
+        if not feed or self._rng.random() < 0.3:
+            events.append(self._event(row, now_ns, ingest_pb.TRADE_SOURCE_CATCH_UP))
+        for event in events:
+            if storm.hits("fact late"):
+                world.far.later(4 * storm.rng.random(), world.facts.put, event)
+            else:
+                world.facts.put(event)
+        self._sent += events
+        if storm.hits("fact again"):
+            world.facts.put(storm.rng.choice(self._sent))
+
+    @staticmethod
+    def _event(
+        row: _Row, now_ns: int, source: ingest_pb.TradeSource.ValueType
+    ) -> ingest_pb.LeaderTradeEvent:
+        return ingest_pb.LeaderTradeEvent(
+            leader_tx=row.tx,
+            leader=row.leader,
+            asset_id=row.asset,
+            condition_id=CONDITION,
+            side=common.SIDE_BUY if row.side == "BUY" else common.SIDE_SELL,
+            price_micros=row.price_micros,
+            price_text=to_text(row.price_micros),
+            size_micros=row.size_micros,
+            count=1,
+            source=source,
+            traded_ms=now_ns // 10**6,
+            received_ns=now_ns,
+            leader_held_before_micros=row.held_before_micros,
+            action=row.action,
+            title="Will it rain?",
+        )
+
+    # Books, triggers, control.
+
+    def _put_book(self, asset: str, depth: int = _DEPTH) -> None:
+        mid = self._mids[asset]
+        bids: Levels = tuple(((mid - n) * 10_000, depth) for n in (1, 2, 3))
+        asks: Levels = tuple(((mid + n) * 10_000, depth) for n in (1, 2, 3))
+        self._world.market.put(asset, CONDITION, bids, asks)
+
+    async def _move_book(self) -> None:
+        asset = self._rng.choice(ASSETS)
+        moved = self._mids[asset] + self._rng.choice((-8, -3, -1, 1, 3, 8))
+        self._mids[asset] = min(max(moved, 20), 80)
+        self._put_book(asset, self._rng.choice((_DEPTH, 5 * MICROS)))
+
+    async def _add_trigger(self) -> None:
+        rng = self._rng
+        number = rng.randrange(len(_FOLLOWS))
+        asset = rng.choice(ASSETS)
+        profit = rng.random() < 0.5
+        cents = self._mids[asset] + (1 if profit else -1) * rng.choice((1, 4, 9))
+        self._numbers += 1
+        await self._world.control.add_trigger(
+            id=f"trg_{self._numbers:032x}",
+            follower_proxy=WALLETS[_FOLLOWS[number][0]],
+            condition_id=CONDITION,
+            asset_id=asset,
+            origin=self.subscriptions[number],
+            trigger_type="TAKE_PROFIT" if profit else "STOP_LOSS",
+            price_micros=cents * 10_000,
+            size_micros=rng.choice((None, 7 * MICROS)),
+        )
+
+    async def _change_control(self) -> None:
+        rng, control = self._rng, self._world.control
+        if control.standing and rng.random() < 0.5:
+            await self._allow(rng.choice(control.standing))
+            return
+        draw = rng.random()
+        if draw < 0.6:
+            subscription = rng.choice(self.subscriptions)
+            if draw < 0.3:
+                await control.update(subscription, state="PAUSED")
+            elif draw < 0.55:
+                await control.update(subscription, sizing_micros=300_000)
+            else:
+                await control.update(subscription, state="DELETED")
+            return
+        mode = rng.choice(("HALTED", "REDUCING"))
+        scope, subject, column = rng.choice(
+            (
+                ("GLOBAL", "", ""),
+                ("WALLET", rng.choice(WALLETS), "follower_proxy"),
+                ("LEADER", rng.choice(LEADERS), "leader"),
+                ("MARKET", CONDITION, "condition_id"),
+            )
+        )
+        if f"{scope}:{subject}" not in control.standing:
+            await control.halt(scope, subject, mode, column)
+
+    async def _allow(self, name: str) -> None:
+        control = self._world.control
+        if name.startswith("sub_"):
+            row = self._world.database.table("subscription")[name,]
+            if row["state"] != "DELETED":
+                await control.update(name, state="ACTIVE")
+            return
+        scope, _, subject = name.partition(":")
+        await control.resume(scope, subject)
+
+    async def calm(self) -> None:
+        """Allow everything again, and let the books be deep."""
+        for name in self._world.control.standing:
+            await self._allow(name)
+        for asset in ASSETS:
+            self._put_book(asset)

@@ -1,0 +1,217 @@
+"""One seed's world: the real services on simulated stores, wires and clocks.
+
+Each service runs its own `app.run`, so that recovery, leases, streams and loops are those of the
+real process; only what touches the outside is replaced: pools, channels, servers, the client of
+insiders-api and Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any
+from unittest import mock
+
+from paper.insiders.core.admission import Capabilities
+from services.confirm import app as confirm_app
+from services.confirm.settings import Settings as ConfirmSettings
+from services.executor import app as executor_app
+from services.executor.settings import Settings as ExecutorSettings
+from services.guard import app as guard_app
+from services.guard.settings import Settings as GuardSettings
+from services.router import app as router_app
+from services.router.settings import Settings as RouterSettings
+from tests.simulation.bus import Bus
+from tests.simulation.control import Control
+from tests.simulation.exchange import Exchange
+from tests.simulation.history import History, logs_into
+from tests.simulation.insiders import FarAway
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.machine import Machine
+from tests.simulation.network import Network
+from tests.simulation.storm import Storm
+from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
+from tradingtools.adapters import clock
+from tradingtools.runtime import grpc_server
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database.functions import submitting_committed
+from tradingtools.testing.memory_database.transactions import Change
+
+SERVICES = ("router", "executor", "confirm", "guard")
+_APPS = (router_app, executor_app, confirm_app, guard_app)
+LONGEST_PROCESSING_MS = 500
+SETTLE_MS = 1500
+Twins = Mapping[tuple[str, str], Callable[..., Any]]
+
+
+class World:
+    """Everything of one seed.
+
+    Args:
+        seed: decides everything.
+        calm: nothing goes wrong.
+        twins: database statements that are answered otherwise, to see what a protection is for.
+    """
+
+    def __init__(self, seed: int, *, calm: bool = False, twins: Twins | None = None) -> None:
+        self.seed = seed
+        self.loop = VirtualLoop(self.rng("schedule"))
+        self.history = History(self.loop)
+        self.storm = Storm(self.rng("storm"), calm=calm)
+        self.database = MemoryDatabase(replaced=twins)
+        self.database.watch(self._on_commit)
+        self.network = Network(self.loop, self.storm)
+        self.machine = Machine(self.loop, self.database, self.network, self.storm, self.history)
+        self.bus = Bus()
+        self.control = Control(self.database, self.bus, self.loop, self.history)
+        self.facts = Facts()
+        self.market = Market()
+        draw = self.rng("capabilities")
+        self.capabilities = Capabilities(
+            idempotency=calm or draw.random() < 0.7,
+            not_after=calm or draw.random() < 0.7,
+            get_by_key=calm or draw.random() < 0.7,
+            void=calm or draw.random() < 0.7,
+        )
+        self.exchange = Exchange(
+            capabilities=self.capabilities,
+            longest_ms=LONGEST_PROCESSING_MS,
+            settle_ms=SETTLE_MS,
+            now_ms=lambda: self.loop.time_ns() // 10**6,
+            book=self.market.book,
+            committed=self._committed,
+        )
+        self.far = FarAway(self.exchange, self.loop, self.machine, self.storm, self.history)
+
+    def rng(self, purpose: str) -> random.Random:
+        """The seed's draws for one purpose: independent of how often others draw."""
+        return random.Random(f"{self.seed}/{purpose}")  # noqa: S311 - a seed makes it repeatable
+
+    def run(self, main: Callable[[World], Awaitable[Any]]) -> Any:
+        """Run something in this world, from its beginning to its end."""
+
+        async def whole() -> Any:
+            try:
+                return await main(self)
+            finally:
+                self.storm.on = False
+                await self.machine.stop()
+
+        with self._replacing():
+            return self.loop.run(whole())
+
+    @contextmanager
+    def _replacing(self) -> Iterator[None]:
+        """Have the services use the simulated outside."""
+        with ExitStack() as stack:
+            stack.enter_context(clock.replaced(self.loop))
+            stack.enter_context(logs_into(self.history))
+            put = mock.patch.object
+            stack.enter_context(put(grpc_server, "channel", self.network.channel))
+            stack.enter_context(put(grpc_server, "serving", self.network.serving))
+            for app in _APPS:
+                stack.enter_context(put(app, "open_pool", self._open_pool))
+                if hasattr(app, "open_client"):
+                    stack.enter_context(put(app, "open_client", self.far.open_client))
+                if hasattr(app, "redis"):
+                    stack.enter_context(put(app, "redis", _Redis(self.bus)))
+            yield
+
+    @asynccontextmanager
+    async def _open_pool(
+        self, _url: str, *, size: int = 4, **_options: Any
+    ) -> AsyncIterator[MemoryPool]:
+        yield self.machine.pool(size)
+
+    def start(self) -> None:
+        """Start every process."""
+        draw = self.rng("settings")
+        programs: dict[str, Callable[[], Awaitable[None]]] = {
+            "ingest": partial(run_ingest, self.facts, self.machine, "ingest"),
+            "bookfeed": partial(run_bookfeed, self.market, "bookfeed"),
+            "router": self._service(
+                router_app.run,
+                RouterSettings(
+                    listen="router", ingest_target="ingest", bookfeed_target="bookfeed",
+                    confirm_target="confirm", entry_ttl_ms=draw.choice((1000, 3000)),
+                    exit_ttl_ms=draw.choice((1500, 4000)),
+                ),
+            ),
+            "executor": self._service(
+                executor_app.run,
+                ExecutorSettings(
+                    listen="executor", router_target="router", guard_target="guard",
+                    insiders_url="insiders", poll_ms=500,
+                    submit_timeout_ms=draw.choice((500, 2000)),
+                ),
+            ),
+            "confirm": self._service(
+                confirm_app.run,
+                ConfirmSettings(
+                    listen="confirm", executor_target="executor", insiders_url="insiders",
+                    ask_timeout_ms=1000, poll_ms=250,
+                ),
+            ),
+            "guard": self._service(
+                guard_app.run,
+                GuardSettings(
+                    listen="guard", confirm_target="confirm", bookfeed_target="bookfeed",
+                    exit_ttl_ms=draw.choice((1500, 4000)),
+                ),
+            ),
+        }  # fmt: skip
+        for name, program in programs.items():
+            self.machine.start(name, program)
+
+    @staticmethod
+    def _service(
+        run: Callable[[Any, asyncio.Event], Awaitable[None]], settings: Any
+    ) -> Callable[[], Awaitable[None]]:
+        return lambda: run(settings, asyncio.Event())
+
+    def _committed(self, key: str, body_hash: str) -> bool:
+        """Invariant I5, looked up at the moment of the POST."""
+        transaction = self.database.begin()
+        try:
+            return submitting_committed(transaction, key, body_hash)
+        finally:
+            self.database.rollback(transaction)
+
+    def _on_commit(self, changes: list[Change]) -> None:
+        for table, before, after in changes:
+            text = _told(table, before, after)
+            if text:
+                self.history.add(text)
+
+
+_SHOWN = {
+    "orders": ("order_key", "state", "reason", "epoch", "filled_size_micros"),
+    "journal": ("seq", "kind", "role", "epoch", "order_count", "set_aside"),
+    "decision": ("subscription_id", "leader_tx", "side", "copied", "reason"),
+    "lot": ("origin", "shares_micros"),
+    "trigger": ("id", "status", "generation", "slice"),
+    "partition_lease": ("role", "epoch"),
+    "fill": ("order_key", "trade_id", "status", "size_micros"),
+    "reservation": ("order_key", "money_micros", "shares_micros", "released_at"),
+}
+
+
+def _told(table: str, before: Any, after: Any) -> str:
+    """A change in a few words; empty when it tells nothing."""
+    names = _SHOWN.get(table)
+    if names is None or after is None:
+        return ""
+    shown = [after[name] for name in names]
+    if before is not None and shown == [before[name] for name in names]:
+        return ""
+    return f"{table}: " + " ".join(str(value)[:12] for value in shown)
+
+
+class _Redis:
+    """The module `redis.asyncio`, as the services use it."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.Redis = bus
