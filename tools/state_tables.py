@@ -100,8 +100,8 @@ def _reasons() -> str:
                 _GENERATED,
                 _ABOUT_REASONS,
                 _table(
-                    ("code", "meaning"),
-                    ((reason.value or "(empty)", reason.meaning) for reason in Reason),
+                    ("code", "meaning", "what a follower can do"),
+                    ((r.value or "(empty)", r.meaning, r.advice) for r in Reason),
                 ),
             ]
         )

@@ -7,12 +7,13 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.control import settings_codec
 from services.control.core import rules
 from services.control.store import Row
+from services.control.subscriptions import DecisionFilter
 from tradingtools.domain import ids
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Follower
-from tradingtools.domain.subscription import SizingMode
 from tradingtools.domain.trigger_types import TriggerType
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
@@ -27,32 +28,6 @@ def timestamp(at: datetime) -> Timestamp:
     return message
 
 
-def sizing_of(message: control.Sizing, field: str = "sizing") -> rules.Sizing:
-    """Sizing as given; raises InvalidField."""
-    match message.WhichOneof("mode"):
-        case "fixed":
-            return rules.fixed_sizing(message.fixed.amount)
-        case "ratio":
-            return rules.ratio_sizing(message.ratio.ratio)
-        case _:
-            raise rules.refuse(field, "exactly one of fixed and ratio")
-
-
-def limits_of(message: control.Limits) -> rules.Limits:
-    """Limits as given, absent ones as None; raises InvalidField."""
-
-    def given(name: str, path: str) -> int | None:
-        text = getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
-        return rules.optional_amount(text, f"limits.{path}")
-
-    return rules.Limits(
-        max_per_trade_micros=given("max_per_trade", "maxPerTrade"),
-        max_per_market_micros=given("max_per_market", "maxPerMarket"),
-        max_slippage_micros=given("max_slippage", "maxSlippage"),
-        max_age_ms=message.max_age_ms if message.HasField("max_age_ms") else None,
-    )
-
-
 def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSubscription:
     """What a create asks for; raises InvalidField."""
     return rules.new_subscription(
@@ -62,8 +37,37 @@ def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSub
             proxy=request.follower.follower_proxy,
         ),
         leader=request.leader,
-        sizing=sizing_of(request.sizing),
-        limits=limits_of(request.limits),
+        groups=(
+            settings_codec.sizing_group(request.sizing),
+            settings_codec.limits_group(request.limits),
+            settings_codec.filters_group(request.filters),
+            settings_codec.exits_group(request.exits),
+        ),
+        shadow=request.shadow,
+    )
+
+
+def given_groups(request: control.UpdateSubscriptionRequest) -> list[rules.Group]:
+    """The groups that a change gives; raises InvalidField."""
+    groups: list[rules.Group] = []
+    if request.HasField("sizing"):
+        groups.append(settings_codec.sizing_group(request.sizing))
+    if request.HasField("limits"):
+        groups.append(settings_codec.limits_group(request.limits))
+    if request.HasField("filters"):
+        groups.append(settings_codec.filters_group(request.filters))
+    if request.HasField("exits"):
+        groups.append(settings_codec.exits_group(request.exits))
+    return groups
+
+
+def decision_filter(request: control.ListSubscriptionDecisionsRequest) -> DecisionFilter:
+    """Which decisions a list asks for."""
+    return DecisionFilter(
+        reason=request.reason,
+        from_ms=request.from_ms if request.HasField("from_ms") else None,
+        to_ms=request.to_ms if request.HasField("to_ms") else None,
+        copied=request.copied if request.HasField("copied") else None,
     )
 
 
@@ -110,37 +114,24 @@ def subscription(row: Row, statistics: Row | None = None) -> control.Subscriptio
         ),
         leader=row["leader"],
         state=control.SubscriptionState.Value(f"SUBSCRIPTION_STATE_{row['state']}"),
-        sizing=_sizing(row),
-        limits=_limits(row),
         version=row["version"],
         created_at=timestamp(row["created_at"]),
         updated_at=timestamp(row["updated_at"]),
     )
+    settings_codec.describe(message, row)
     if statistics is not None:
         message.statistics.CopyFrom(_statistics(statistics))
     return message
 
 
-def _sizing(row: Row) -> control.Sizing:
-    text = to_text(row["sizing_micros"])
-    if row["sizing_mode"] == SizingMode.FIXED:
-        return control.Sizing(fixed=control.FixedSizing(amount=text))
-    return control.Sizing(ratio=control.RatioSizing(ratio=text))
-
-
-def _limits(row: Row) -> control.Limits:
-    limits = control.Limits()
-    for name in ("max_per_trade", "max_per_market", "max_slippage"):
-        micros = row[f"{name}_micros"]
-        if micros is not None:
-            setattr(limits, name, to_text(micros))
-    if row["max_age_ms"] is not None:
-        limits.max_age_ms = row["max_age_ms"]
-    return limits
-
-
 def _statistics(row: Row) -> control.SubscriptionStatistics:
+    paper = (
+        {name: to_text(row[name]) for name in ("paper_bought", "paper_sold", "paper_open_cost")}
+        if row["shadow"]
+        else {}
+    )
     return control.SubscriptionStatistics(
+        **paper,
         leader_trades=row["leader_trades"],
         copied=row["copied"],
         skipped=row["leader_trades"] - row["copied"],
@@ -181,7 +172,15 @@ def fill(row: Row) -> control.Fill:
 
 def decision(row: Row) -> control.Decision:
     """A decision's row."""
+    frozen = row["frozen"] or {}
+    paper = {}
+    if frozen.get("paper_size_micros"):
+        paper = {
+            "paper_size": to_text(abs(frozen["paper_size_micros"])),
+            "paper_notional": to_text(abs(frozen.get("paper_notional_micros", 0))),
+        }
     return control.Decision(
+        **paper,
         leader_tx=row["leader_tx"],
         condition_id=row["condition_id"],
         asset_id=row["asset_id"],

@@ -99,16 +99,14 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
     async def UpdateSubscription(
         self, request: pb.UpdateSubscriptionRequest, context: Context
     ) -> pb.Subscription:
-        """Change sizing or limits."""
-        sizing = codec.sizing_of(request.sizing) if request.HasField("sizing") else None
-        limits = codec.limits_of(request.limits) if request.HasField("limits") else None
-        if sizing is None and limits is None:
-            raise rules.refuse("body", "at least one of sizing and limits")
+        """Change the groups that are given."""
+        groups = codec.given_groups(request)
+        if not groups:
+            raise rules.refuse("body", "at least one of sizing, limits, filters and exits")
         row = await self._subscriptions.update(
             caller_of(context),
             request.id,
-            sizing=sizing,
-            limits=limits,
+            groups=groups,
             version=expected_version(context, request),
         )
         return codec.subscription(row)
@@ -164,10 +162,11 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.ListSubscriptionDecisionsRequest, context: Context
     ) -> pb.ListSubscriptionDecisionsResponse:
         """A page of decisions, newest first."""
-        scope = f"decisions:{request.id}:{request.reason}"
+        wanted = codec.decision_filter(request)
+        scope = f"decisions:{request.id}:{wanted}"
         size = paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 4)
-        rows = await self._subscriptions.decisions(request.id, request.reason, after, size + 1)
+        rows = await self._subscriptions.decisions(request.id, wanted, after, size + 1)
         response = pb.ListSubscriptionDecisionsResponse(
             decisions=[codec.decision(row) for row in rows[:size]]
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+
+from psycopg.types.json import Jsonb
 
 from services.control.core.paging import Key
-from services.control.core.rules import Limits, NewSubscription, Sizing
+from services.control.core.rules import Group, NewSubscription, settings_of
 from services.control.core.tokens import Caller
 from services.control.store import Change, RequestId, Row, Store, queries
+from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
 from tradingtools.domain.subscription import SubscriptionState
 
@@ -28,6 +31,17 @@ def refuse_other_version(kind: str, row: Row, version: int | None) -> None:
     """Refuse a change that is meant for another state than the row's; raises Conflict."""
     if version is not None and version != row["version"]:
         raise Conflict(f"the {kind} has version {row['version']}", kind=kind, id=row["id"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionFilter:
+    """Which decisions are asked for; empty or None: all."""
+
+    reason: str = ""
+    from_ms: int | None = None
+    to_ms: int | None = None
+    """Milliseconds since the epoch: at or after, and before."""
+    copied: bool | None = None
 
 
 class Subscriptions:
@@ -54,9 +68,8 @@ class Subscriptions:
                 wallet_id=new.follower.wallet_id,
                 proxy=new.follower.proxy,
                 leader=new.leader,
-                sizing_mode=new.sizing.mode,
-                sizing_micros=new.sizing.micros,
-                **asdict(new.limits),
+                settings=Jsonb(to_json(new.settings)),
+                **new.columns,
             )
             await change.remember(request, identifier)
             return await _record(change, "create", identifier, before=None)
@@ -66,11 +79,10 @@ class Subscriptions:
         caller: Caller,
         identifier: str,
         *,
-        sizing: Sizing | None,
-        limits: Limits | None,
+        groups: Sequence[Group],
         version: int | None,
     ) -> Row:
-        """Replace what is given; what changes nothing leaves the version.
+        """Replace the groups that are given; what changes nothing leaves the version.
 
         Raises:
             NotFound, WrongState: it is not there, or deleted.
@@ -81,10 +93,9 @@ class Subscriptions:
             refuse_other_version(KIND, row, version)
             _refuse_deleted(row)
             wanted = _changeable(row)
-            if sizing is not None:
-                wanted |= {"sizing_mode": sizing.mode.value, "sizing_micros": sizing.micros}
-            if limits is not None:
-                wanted |= asdict(limits)
+            for group in groups:
+                wanted |= group.columns
+            wanted["settings"] = to_json(settings_of(from_json(row["settings"]), groups))
             return await _apply(change, "update", row, wanted)
 
     async def set_state(
@@ -140,7 +151,7 @@ class Subscriptions:
     async def decisions(
         self,
         identifier: str,
-        reason: str,
+        wanted: DecisionFilter,
         after: Key | None,
         limit: int,
     ) -> Sequence[Row]:
@@ -150,7 +161,7 @@ class Subscriptions:
         return await self._store.rows(
             _SQL["decisions"],
             id=identifier,
-            reason=reason,
+            **asdict(wanted),
             after_at=at,
             after_tx=tx,
             after_leader=leader,
@@ -174,6 +185,7 @@ _CHANGEABLE = (
     "max_per_market_micros",
     "max_slippage_micros",
     "max_age_ms",
+    "settings",
 )
 
 
@@ -196,7 +208,9 @@ async def _locked(change: Change, identifier: str) -> Row:
 async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:
     if wanted == _changeable(row):
         return row
-    await change.rows(_SQL["update"], id=row["id"], **wanted)
+    await change.rows(
+        _SQL["update"], id=row["id"], **wanted | {"settings": Jsonb(wanted["settings"])}
+    )
     return await _record(change, action, row["id"], before=row["audit"])
 
 

@@ -3,11 +3,11 @@
 insert into subscription (
     id, follower_user_id, follower_wallet_id, follower_proxy, leader, state, version,
     sizing_mode, sizing_micros, max_per_trade_micros, max_per_market_micros,
-    max_slippage_micros, max_age_ms, changed_seq, created_at, updated_at)
+    max_slippage_micros, max_age_ms, settings, changed_seq, created_at, updated_at)
 values (
     %(id)s, %(user_id)s, %(wallet_id)s, %(proxy)s, %(leader)s, 'ACTIVE', 1,
     %(sizing_mode)s, %(sizing_micros)s, %(max_per_trade_micros)s, %(max_per_market_micros)s,
-    %(max_slippage_micros)s, %(max_age_ms)s, 0,
+    %(max_slippage_micros)s, %(max_age_ms)s, %(settings)s, 0,
     statement_timestamp(), statement_timestamp());
 
 -- name: lock
@@ -25,6 +25,7 @@ update subscription set
     sizing_micros = %(sizing_micros)s, max_per_trade_micros = %(max_per_trade_micros)s,
     max_per_market_micros = %(max_per_market_micros)s,
     max_slippage_micros = %(max_slippage_micros)s, max_age_ms = %(max_age_ms)s,
+    settings = %(settings)s,
     updated_at = clock_timestamp()
 where id = %(id)s;
 
@@ -42,7 +43,8 @@ order by created_at, id limit %(limit)s;
 -- name: statistics
 -- What subscriptions have done so far; one row for each id.
 select wanted.id, d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
-       l.bought, l.sold, l.fees, l.realised, l.open_cost
+       l.bought, l.sold, l.fees, l.realised, l.open_cost, p.shadow,
+       p.paper_bought, p.paper_sold, p.paper_open_cost
 from unnest(%(ids)s::text[]) as wanted(id)
 cross join lateral (
     select count(*) as leader_trades, count(*) filter (where copied) as copied
@@ -58,7 +60,17 @@ cross join lateral (
            coalesce(sum(fee_micros), 0)::bigint as fees,
            coalesce(sum(realised_micros), 0)::bigint as realised,
            coalesce(sum(cost_micros), 0)::bigint as open_cost
-    from lot where origin = wanted.id) l;
+    from lot where origin = wanted.id) l
+cross join lateral (
+    select coalesce(bool_or((s.settings->>'shadow')::boolean), false) as shadow,
+           coalesce(sum((frozen->>'paper_notional_micros')::bigint)
+                    filter (where side = 'BUY'), 0)::bigint as paper_bought,
+           coalesce(-sum((frozen->>'paper_notional_micros')::bigint)
+                    filter (where side = 'SELL'), 0)::bigint as paper_sold,
+           coalesce(sum((frozen->>'paper_cost_micros')::bigint), 0)::bigint as paper_open_cost
+    from subscription s
+    left join decision d on d.subscription_id = s.id and d.frozen ? 'paper_size_micros'
+    where s.id = wanted.id) p;
 
 -- name: fills
 -- Newest first, after a key; what failed to settle did not stand.
@@ -71,9 +83,12 @@ where o.subscription_id = %(id)s and f.status <> 'FAILED'
 order by f.matched_at desc, f.order_key desc, f.trade_id desc limit %(limit)s;
 
 -- name: decisions
--- Newest first, after a key, perhaps of one reason only.
+-- Newest first, after a key, perhaps of one reason, one time or one outcome only.
 select * from decision
 where subscription_id = %(id)s and (%(reason)s = '' or reason = %(reason)s)
+  and (%(from_ms)s::bigint is null or decided_at >= to_timestamp(%(from_ms)s::bigint / 1000.0))
+  and (%(to_ms)s::bigint is null or decided_at < to_timestamp(%(to_ms)s::bigint / 1000.0))
+  and (%(copied)s::boolean is null or copied = %(copied)s::boolean)
   and (%(after_at)s::timestamptz is null
        or (decided_at, leader_tx, leader, asset_id, side)
           < (%(after_at)s::timestamptz, %(after_tx)s::text, %(after_leader)s::text,

@@ -7,16 +7,17 @@ together, here, after every wait: a pause that commits later is seen by the exec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from opentelemetry import metrics
 
 from services.router import store
-from services.router.core import plan as planning
-from services.router.core.ledger import OpenEntry
+from services.router.core.exit_plan import plan_exits
+from services.router.core.ledger import DAY_MS, OpenEntry
 from services.router.core.memory import Memory
-from services.router.core.plan import Context, LotView, Plan
+from services.router.core.plan import plan_entries
+from services.router.core.records import Context, LotView, Plan
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -90,7 +91,7 @@ class Claimer:
                 trade=trade,
                 book=book,
                 cause=cause,
-                followers=self._memory.ledger.followers_of(trade.key.leader),
+                followers=self._memory.index.followers_of(trade.key.leader),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
             )
@@ -101,7 +102,7 @@ class Claimer:
         _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
     async def _claim_entries(self, job: Job) -> None:
-        plan = planning.plan_entries(
+        plan = plan_entries(
             job.trade,
             [s for s in job.followers if s.state is not SubscriptionState.DELETED],
             self._memory.copies.get(job.trade.key, {}),
@@ -119,9 +120,10 @@ class Claimer:
     async def _claim_exits(self, job: Job) -> None:
         asset = job.trade.key.asset_id
         origins = [s.id for s in job.followers]
-        async with store.locked_lots(self._pool, asset, origins) as (connection, lots):
+        async with store.locked_lots(self._pool, asset, origins) as (connection, real):
+            lots = self.lots_of(job.followers, asset, real)
             open_entries = self._memory.ledger.entry_open
-            plan = planning.plan_exits(
+            plan = plan_exits(
                 job.trade,
                 [s for s in job.followers if self._follows_exits(s, asset, lots)],
                 self._memory.copies.get(job.trade.key, {}),
@@ -136,6 +138,15 @@ class Claimer:
         if claimed is not None:
             self._note(job, plan, claimed)
 
+    def lots_of(
+        self, followers: Iterable[Subscription], asset_id: str, lots: Mapping[str, LotView]
+    ) -> dict[str, LotView]:
+        """The lots of an asset, those on paper for shadows."""
+        shadows = {
+            s.id: self._memory.paper_lot(s.id, asset_id) for s in followers if s.settings.shadow
+        }
+        return {**lots, **shadows}
+
     def _follows_exits(
         self, subscription: Subscription, asset_id: str, lots: Mapping[str, LotView]
     ) -> bool:
@@ -147,12 +158,13 @@ class Claimer:
 
     def context(self, trade: LeaderTrade, book: Book | None) -> Context:
         """What a plan depends on besides the trade, now."""
+        now_ms = clock.now_ms()
         return Context(
             book=book,
-            now_ms=clock.now_ms(),
+            now_ms=now_ms,
             entry_ttl_ms=self._settings.entry_ttl_ms,
             exit_ttl_ms=self._settings.exit_ttl_ms,
-            market_exposure=lambda s: self._memory.ledger.exposure(s, trade.condition_id),
+            exposure=lambda s: self._memory.exposure(s, trade, now_ms),
             entry_owner=self._memory.entry_owner.get,
         )
 
@@ -183,14 +195,14 @@ class Claimer:
 
     def _note(self, job: Job, plan: Plan, claimed: Claimed) -> None:
         key = job.trade.key
-        copies = self._memory.copies.setdefault(key, {})
-        for subscription_id, copy in plan.copies.items():
-            copies[subscription_id] = copy
+        now_ms = clock.now_ms()
+        for copy in plan.copies.values():
+            self._memory.note_copy(job.trade, copy, now_ms)
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
         for order in plan.orders:
             if order.purpose is Purpose.ENTRY:
                 self._memory.entry_owner[order.copy_key] = order.subscription_id
-                self._memory.ledger.reserve(order.order_key, _open_entry(order))
+                self._memory.ledger.reserve(order.order_key, _open_entry(order, now_ms // DAY_MS))
             else:
                 self._memory.exit_trade[order.order_key] = key
         if plan.orders:
@@ -215,12 +227,15 @@ def rows_cause(trade: LeaderTrade) -> str:
     return "rows-" + hashlib.sha256(repr(known).encode()).hexdigest()
 
 
-def _open_entry(order: Order) -> OpenEntry:
+def _open_entry(order: Order, day: int) -> OpenEntry:
     return OpenEntry(
         subscription_id=order.subscription_id,
+        proxy=order.follower.proxy,
         condition_id=order.condition_id,
         asset_id=order.asset_id,
+        copy_key=order.copy_key,
         money_micros=order.reserved_money_micros,
+        day=day,
     )
 
 

@@ -5,7 +5,7 @@ select coalesce(max(seq), 0) as seq from control_change
 -- The hot index, or what of it has changed, oldest first.
 select id, follower_user_id, follower_wallet_id, follower_proxy, leader, state, version,
        sizing_mode, sizing_micros, max_per_trade_micros, max_per_market_micros,
-       max_slippage_micros, max_age_ms, changed_seq
+       max_slippage_micros, max_age_ms, settings, changed_seq
 from subscription
 where changed_seq > %(after)s
 order by created_at, id
@@ -16,7 +16,8 @@ from lot where shares_micros > 0
 
 -- name: open_entries
 -- Entries that still hold a reservation.
-select o.order_key, o.copy_key, o.subscription_id, o.condition_id, o.asset_id, r.money_micros
+select o.order_key, o.copy_key, o.subscription_id, o.follower_proxy, o.condition_id, o.asset_id,
+       r.money_micros, o.claimed_ns / 86400000000000 as day
 from reservation r join orders o using (order_key)
 where r.released_at is null and o.purpose = 'ENTRY' and o.partition = %(partition)s
 
@@ -71,3 +72,40 @@ select order_key, size_micros, filled_size_micros,
 from orders
 where purpose = 'COPY_EXIT' and partition = %(partition)s
   and created_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+
+-- name: ended_entries
+-- Entries that hold no reservation any more and have fills: copies by outcome, for caps on buys,
+-- and what those of a UTC day cost at most.
+select o.subscription_id, o.asset_id, o.copy_key, o.claimed_ns / 86400000000000 as day,
+       sum(ceil(r.money_micros::numeric * o.filled_size_micros / o.size_micros))::bigint
+           as money_micros
+from orders o join reservation r using (order_key)
+where o.purpose = 'ENTRY' and o.partition = %(partition)s and r.released_at is not null
+  and o.filled_size_micros > 0
+group by 1, 2, 3, 4
+
+-- name: accrued
+-- What copies that were too small left to the next ones of their outcome.
+select subscription_id, asset_id, sum((frozen->>'accrued_micros')::bigint)::bigint as micros
+from decision where frozen ? 'accrued_micros' group by 1, 2
+
+-- name: paper_lots
+-- What shadows moved on paper, by outcome.
+select subscription_id, condition_id, asset_id,
+       sum((frozen->>'paper_size_micros')::bigint)::bigint as size_micros,
+       sum((frozen->>'paper_cost_micros')::bigint)::bigint as cost_micros,
+       sum((frozen->>'paper_notional_micros')::bigint)::bigint as paid_micros
+from decision where frozen ? 'paper_size_micros' group by 1, 2, 3
+
+-- name: paper_buys
+-- The copies behind them.
+select subscription_id, asset_id, leader_tx,
+       floor(extract(epoch from decided_at) / 86400)::bigint as day,
+       (frozen->>'paper_cost_micros')::bigint as cost_micros
+from decision where frozen ? 'paper_size_micros' and side = 'BUY'
+
+-- name: cash
+-- What trading has moved of wallets' money.
+select follower_proxy,
+       sum(sold_notional_micros - bought_notional_micros - fee_micros)::bigint as moved_micros
+from lot where follower_proxy = any(%(proxies)s) group by 1

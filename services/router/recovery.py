@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.router import store
-from services.router.core import plan as planning
-from services.router.core.ledger import OpenEntry
-from services.router.core.memory import Memory
+from services.router.core.exit_plan import slice_ended
+from services.router.core.ledger import Ledger, OpenEntry
+from services.router.core.memory import Memory, PaperLot
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import Side
 
@@ -14,24 +16,35 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
     """Take over what is durable; the index is loaded and every record has its rows already."""
     ledger = memory.ledger
     for lot in await store.fetch(pool, "lots"):
-        ledger.hold(lot["origin"], lot["condition_id"], lot["asset_id"], lot["cost_micros"])
+        ledger.hold(
+            lot["origin"],
+            lot["follower_proxy"],
+            lot["condition_id"],
+            lot["asset_id"],
+            lot["cost_micros"],
+        )
     for row in await store.fetch(pool, "open_entries", partition=partition):
         ledger.reserve(
             row["order_key"],
             OpenEntry(
                 subscription_id=row["subscription_id"],
+                proxy=row["follower_proxy"],
                 condition_id=row["condition_id"],
                 asset_id=row["asset_id"],
+                copy_key=row["copy_key"],
                 money_micros=row["money_micros"],
+                day=row["day"],
             ),
         )
+    await _recover_sums(pool, partition, memory)
     recent = {"seconds": store.RECENT_SECONDS, "partition": partition}
     memory.entry_owner = {
         row["copy_key"]: row["subscription_id"]
         for row in await store.fetch(pool, "recent_entry_keys", **recent)
     }
-    memory.trades = await store.recent_trades(pool)
-    memory.copies = await store.recent_copies(pool, ledger.subscription)
+    for trade in (await store.recent_trades(pool)).values():
+        memory.know(trade)
+    memory.copies = await store.recent_copies(pool, memory.index.subscription)
     progress = {row["order_key"]: row for row in await store.fetch(pool, "exit_progress", **recent)}
     for key, copies in memory.copies.items():
         if key.side is not Side.SELL or key not in memory.trades:
@@ -39,7 +52,7 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
         for subscription_id, copy in copies.items():
             for row in [progress[k] for k in copy.order_keys if k in progress]:
                 if row["ended"]:
-                    copies[subscription_id] = planning.slice_ended(
+                    copies[subscription_id] = slice_ended(
                         copies[subscription_id],
                         size_micros=row["size_micros"],
                         filled_micros=row["filled_size_micros"],
@@ -49,3 +62,32 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                     memory.exit_trade[row["order_key"]] = key
         # Whether something is left is judged at once: it may have ended while nobody looked.
         memory.open_exits[key] = 0.0
+
+
+async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
+    """What ended copies cost on their day, how often an outcome was bought, paper, accruals."""
+    ledger = memory.ledger
+    ledger.forget_ended()
+    memory.paper.clear()
+    memory.paper_cash.clear()
+    for row in await store.fetch(pool, "ended_entries", partition=partition):
+        ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
+        ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"])
+    for row in await store.fetch(pool, "accrued"):
+        ledger.accrue(row["subscription_id"], row["asset_id"], row["micros"])
+    for row in await store.fetch(pool, "paper_buys"):
+        ledger.spent(row["subscription_id"], row["day"], row["cost_micros"])
+        ledger.bought(row["subscription_id"], row["asset_id"], row["leader_tx"])
+    for row in await store.fetch(pool, "paper_lots"):
+        owner = memory.index.subscription(row["subscription_id"])
+        if owner is not None:
+            moved = PaperLot(size_micros=row["size_micros"], cost_micros=row["cost_micros"])
+            memory.move_paper(
+                owner, row["condition_id"], row["asset_id"], moved, row["paid_micros"]
+            )
+
+
+async def read_cash(pool: Pool, ledger: Ledger, proxies: Sequence[str]) -> None:
+    """Read what trading has moved of wallets' money; absolute, so that repeating is harmless."""
+    for row in await store.fetch(pool, "cash", proxies=list(proxies)):
+        ledger.cash(row["follower_proxy"], row["moved_micros"])

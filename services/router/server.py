@@ -67,13 +67,13 @@ class RouterServicer(rpc.RouterServiceServicer):
                 expected="a positive size",
             )  # fmt: skip
         book = await self._books.get(fact.key.asset_id)
-        plan = self._router.preview(fact, frozenset(request.subscription_ids), book)
+        plan = await self._router.preview(fact, frozenset(request.subscription_ids), book)
         orders = {order.subscription_id: order for order in plan.orders}
         return pb.PreviewRouteResponse(
             previews=[
                 pb.RoutePreview(
                     subscription_id=subscription_id,
-                    copied=copy.copied,
+                    copied=copy.copied and not copy.shadow,
                     reason=copy.reason,
                     detail=copy.detail,
                     size_micros=copy.ordered_size_micros,

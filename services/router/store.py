@@ -13,9 +13,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
-from services.router.core.plan import Copy, LotView
+from services.router.core.records import Copy, LotView
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.order import Follower
 from tradingtools.domain.reasons import Reason
@@ -59,6 +60,8 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
         max_per_market_micros=row["max_per_market_micros"],
         max_slippage_micros=row["max_slippage_micros"],
         max_age_ms=row["max_age_ms"],
+        # What was frozen before there were such settings has none.
+        settings=from_json(row.get("settings", {})),
     )
 
 
@@ -110,22 +113,10 @@ async def recent_copies(
 
 def _copy(row: Mapping[str, Any], now: Subscription) -> Copy:
     saved = row["frozen"]
-    frozen = Subscription(
-        id=now.id,
-        follower=now.follower,
-        leader=now.leader,
-        state=SubscriptionState(saved["state"]),
-        version=saved["version"],
-        sizing_mode=SizingMode(saved["sizing_mode"]),
-        sizing_micros=saved["sizing_micros"],
-        max_per_trade_micros=saved["max_per_trade_micros"],
-        max_per_market_micros=saved["max_per_market_micros"],
-        max_slippage_micros=saved["max_slippage_micros"],
-        max_age_ms=saved["max_age_ms"],
-    )
+    frozen = _subscription({**saved, **_identity(now)})
     return Copy(
         frozen=frozen,
-        copied=row["copied"],
+        copied=row["copied"] or saved.get("paper_size_micros", 0) != 0,
         reason=Reason(row["reason"]),
         detail=row["detail"],
         ordered_size_micros=row["ordered_size_micros"],
@@ -134,7 +125,29 @@ def _copy(row: Mapping[str, Any], now: Subscription) -> Copy:
         judged_notional_micros=saved["judged_notional_micros"],
         judged_size_micros=saved["judged_size_micros"],
         order_keys=tuple(row["order_keys"]),
+        **{name: saved[name] for name in _SPARSE if name in saved},
     )
+
+
+def _identity(now: Subscription) -> dict[str, Any]:
+    return {
+        "id": now.id,
+        "follower_user_id": now.follower.user_id,
+        "follower_wallet_id": now.follower.wallet_id,
+        "follower_proxy": now.follower.proxy,
+        "leader": now.leader,
+    }
+
+
+_SPARSE = (
+    "equity_micros",
+    "leader_equity_micros",
+    "accrued_micros",
+    "paper_size_micros",
+    "paper_cost_micros",
+    "paper_notional_micros",
+)
+"""Fields of a copy that most do not have; stored when they say something."""
 
 
 def decision_fields(trade: LeaderTrade, copies: Mapping[str, Copy]) -> list[dict[str, Any]]:
@@ -148,7 +161,7 @@ def decision_fields(trade: LeaderTrade, copies: Mapping[str, Copy]) -> list[dict
             "subscription_id": subscription_id,
             "condition_id": trade.condition_id,
             "follower_proxy": copy.frozen.follower.proxy,
-            "copied": copy.copied,
+            "copied": copy.copied and not copy.shadow,
             "reason": copy.reason,
             "detail": copy.detail,
             "leader_size_micros": trade.size_micros,
@@ -173,10 +186,12 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
         "max_per_market_micros": frozen.max_per_market_micros,
         "max_slippage_micros": frozen.max_slippage_micros,
         "max_age_ms": frozen.max_age_ms,
+        "settings": to_json(frozen.settings),
         "ordered_money_micros": copy.ordered_money_micros,
         "owned_micros": copy.owned_micros,
         "judged_notional_micros": copy.judged_notional_micros,
         "judged_size_micros": copy.judged_size_micros,
+        **{name: getattr(copy, name) for name in _SPARSE if getattr(copy, name)},
     }
 
 
@@ -189,12 +204,16 @@ async def locked_lots(
         wanted = {"asset_id": asset_id, "origins": list(origins)}
         await connection.execute(_QUERIES["lock_lots"], wanted)
         cursor = await connection.execute(_QUERIES["locked_lots"], wanted)
-        yield (
-            connection,
-            {
-                row["origin"]: LotView(
-                    shares_micros=row["shares_micros"], free_micros=row["free_micros"]
-                )
-                for row in await cursor.fetchall()
-            },
-        )
+        yield connection, _lot_views(await cursor.fetchall())
+
+
+async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[str, LotView]:
+    """The lots of one asset as they are, not locked: for a preview."""
+    return _lot_views(await fetch(pool, "locked_lots", asset_id=asset_id, origins=list(origins)))
+
+
+def _lot_views(rows: Iterable[Mapping[str, Any]]) -> dict[str, LotView]:
+    return {
+        row["origin"]: LotView(shares_micros=row["shares_micros"], free_micros=row["free_micros"])
+        for row in rows
+    }

@@ -15,9 +15,11 @@ import structlog
 
 from services.router import recovery, store
 from services.router.claiming import Claimer, rows_cause
-from services.router.core import plan as planning
+from services.router.core.exit_plan import plan_exits, slice_ended
+from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
-from services.router.core.plan import LotView, Plan
+from services.router.core.plan import plan_entries
+from services.router.core.records import Plan
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -82,7 +84,7 @@ class Router:
         for subscription in changed:
             owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
             if owner == self._lease.partition:
-                self._memory.ledger.put(subscription)
+                self._memory.index.put(subscription)
         self._memory.control_seq = seq
 
     async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
@@ -136,11 +138,21 @@ class Router:
         memory = self._memory
         if fill.subscription_id:
             memory.ledger.hold(
-                fill.subscription_id, fill.condition_id, fill.asset_id, fill.lot_cost_micros
+                fill.subscription_id,
+                fill.follower_proxy,
+                fill.condition_id,
+                fill.asset_id,
+                fill.lot_cost_micros,
             )
+            if memory.ledger.funded(fill.follower_proxy):
+                await recovery.read_cash(self._pool, memory.ledger, [fill.follower_proxy])
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
-        memory.ledger.release(fill.order_key)
+        memory.ledger.release(
+            fill.order_key,
+            size_micros=fill.order_size_micros,
+            filled_micros=fill.order_filled_micros,
+        )
         key = memory.exit_trade.pop(fill.order_key, None)
         if key is not None:
             self._on_exit_closed(key, fill)
@@ -151,7 +163,7 @@ class Router:
 
     def _on_exit_closed(self, key: TradeKey, fill: confirm_pb.FillEvent) -> None:
         copies = self._memory.copies[key]
-        copy = planning.slice_ended(
+        copy = slice_ended(
             copies[fill.subscription_id],
             size_micros=fill.order_size_micros,
             filled_micros=fill.order_filled_micros,
@@ -173,7 +185,7 @@ class Router:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _route(self, trade: LeaderTrade, cause: str) -> None:
-        if not self._memory.ledger.followers_of(trade.key.leader):
+        if not self._memory.index.followers_of(trade.key.leader):
             return
         book = await self._books.get(trade.key.asset_id)
         while True:
@@ -181,12 +193,12 @@ class Router:
                 async with self._writing:
                     await self._claimer.claim(trade, book, cause)
                     # Known only now: what could not be claimed counts as never seen.
-                    self._memory.trades[trade.key] = trade
+                    self._memory.know(trade)
                 break
             except journal.ClaimedBefore:
                 _log.warning("claimed before; catching up with the journal", cause=cause)
                 await while_database_is_away(self._catch_up)
-                self._memory.trades[trade.key] = trade
+                self._memory.know(trade)
                 return
             except psycopg.OperationalError as error:
                 # The commit may have happened: the same record again is refused, never doubled.
@@ -201,19 +213,25 @@ class Router:
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""
         self._memory.forget_before(now_ms - store.RECENT_SECONDS * 1000)
+        self._memory.ledger.forget_days_before(now_ms // DAY_MS)
 
-    def preview(self, fact: LeaderRow, subscription_ids: frozenset[str], book: Book | None) -> Plan:
-        """What a fact would lead to, without doing it; for a sell, as if nothing were held."""
+    async def preview(
+        self, fact: LeaderRow, subscription_ids: frozenset[str], book: Book | None
+    ) -> Plan:
+        """What a fact would lead to, without doing it; sells see the lots as they are."""
         trade = merge(None, fact)
         if trade is None:
             raise AssertionError("a first fact always adds something")
         followers = [
             s
-            for s in self._memory.ledger.followers_of(fact.key.leader)
+            for s in self._memory.index.followers_of(fact.key.leader)
             if not subscription_ids or s.id in subscription_ids
         ]
         context = self._claimer.context(trade, book)
         if fact.key.side is Side.BUY:
-            return planning.plan_entries(trade, followers, {}, context)
-        lots = {s.id: LotView(shares_micros=0, free_micros=0) for s in followers}
-        return planning.plan_exits(trade, followers, {}, lots, frozenset(), context)
+            return plan_entries(trade, followers, {}, context)
+        asset = fact.key.asset_id
+        lots = await store.lots_now(self._pool, asset, [s.id for s in followers])
+        waiting = frozenset(s.id for s in followers if self._memory.ledger.entry_open(s.id, asset))
+        lots = self._claimer.lots_of(followers, asset, lots)
+        return plan_exits(trade, followers, {}, lots, waiting, context)

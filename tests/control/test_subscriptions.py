@@ -326,3 +326,99 @@ def test_an_unknown_subscription_is_404(
     unknown = "sub_" + "0" * 32
     response = edge.call(verb, path.replace("{id}", unknown), MANAGE, json=body)
     assert error_of(response) == (404, "NOT_FOUND", {"kind": "subscription", "id": unknown})
+
+
+EVERYTHING: dict[str, Any] = {
+    "sizing": {
+        "tiers": {
+            "tiers": [
+                {"fromNotional": "0", "fixed": {"amount": "5"}},
+                {"fromNotional": "100", "ratio": {"ratio": "0.05"}},
+            ]
+        },
+        "multiplier": "1.5",
+        "belowMinimum": "BELOW_MINIMUM_ROUND_UP",
+    },
+    "limits": {
+        "maxPerTrade": "50", "maxPerMarket": "100", "maxSlippage": "0.02", "maxAgeMs": 5000,
+        "maxPerLeader": "500", "maxTotal": "0", "maxPerDay": "80", "maxSpread": "0.05",
+        "minDepthFraction": "0", "maxOpenPositions": 0, "maxBuysPerOutcome": 3,
+    },
+    "filters": {
+        "sides": "COPY_SIDES_BUYS", "minPrice": "0.05", "maxPrice": "0.95",
+        "minLeaderNotional": "10", "marketsAllowed": [], "marketsDenied": ["0x" + "ab" * 32],
+        "categoriesAllowed": ["sports"], "categoriesDenied": [], "minSecondsToEnd": 60,
+        "oppositeSide": "OPPOSITE_SIDE_SKIP",
+    },
+    "exits": {"mode": "EXIT_MODE_ALL"},
+    "shadow": True,
+}  # fmt: skip
+
+
+def test_every_setting_comes_back_as_it_was_given(edge: RunningEdge, wallet: Wallet) -> None:
+    made = create_subscription(edge, wallet(), **EVERYTHING)
+    assert {name: made[name] for name in EVERYTHING} == EVERYTHING
+    again = edge.call("GET", f"/subscriptions/{made['id']}", READ).json()
+    assert {name: again[name] for name in EVERYTHING} == EVERYTHING
+    assert again["statistics"]["paperBought"] == "0"
+
+
+def test_a_group_is_replaced_whole_and_the_others_stay(edge: RunningEdge, wallet: Wallet) -> None:
+    made = create_subscription(edge, wallet(), **EVERYTHING)
+    path = f"/subscriptions/{made['id']}"
+    changed = edge.call("PATCH", path, json={"filters": {"minPrice": "0"}}).json()
+    assert changed["filters"]["minPrice"] == "0"
+    assert "maxPrice" not in changed["filters"]
+    assert changed["limits"] == EVERYTHING["limits"]
+    assert changed["sizing"] == EVERYTHING["sizing"]
+    cleared = edge.call("PATCH", path, json={"limits": {}, "filters": {}, "exits": {}}).json()
+    assert cleared["limits"] == {}
+    assert "filters" not in cleared
+    assert "exits" not in cleared
+    assert cleared["shadow"] is True
+    assert cleared["version"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"sizing": {"tiers": {"tiers": []}}}, "sizing.tiers.tiers"),
+        ({"sizing": {"fixed": {"amount": "1"}, "multiplier": "0"}}, "sizing.multiplier"),
+        ({"limits": {"maxSpread": "1.5"}}, "limits.maxSpread"),
+        ({"limits": {"maxOpenPositions": -1}}, "limits.maxOpenPositions"),
+        ({"filters": {"minPrice": "0.6", "maxPrice": "0.5"}}, "filters.minPrice"),
+        ({"filters": {"marketsDenied": "0x" + "ab" * 32}}, "filters.marketsDenied"),
+        ({"filters": {"marketsDenied": [7]}}, "filters.marketsDenied[0]"),
+        ({"exits": {"mode": "EXIT_MODE_UNSPECIFIED"}}, "exits.mode"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_name(
+    edge: RunningEdge, wallet: Wallet, body: dict[str, Any], field: str
+) -> None:
+    made = create_subscription(edge, wallet())
+    response = edge.call("PATCH", f"/subscriptions/{made['id']}", json=body)
+    status, reason, metadata = error_of(response)
+    assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
+
+
+def test_decisions_are_asked_for_by_time_and_outcome(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    old = put_decision(database, proxy, identifier, decided_at="2026-01-01T00:00:00Z")
+    new = put_decision(
+        database, proxy, identifier, decided_at="2026-01-02T00:00:00Z", copied=True, reason=""
+    )
+
+    def found(query: str) -> list[str]:
+        answer = edge.call("GET", f"/subscriptions/{identifier}/decisions?{query}", READ)
+        assert answer.status_code == 200, answer.text
+        return [one["leaderTx"] for one in answer.json()["decisions"]]
+
+    edge_ms = 1767312000000
+    assert found(f"fromMs={edge_ms}") == [new]
+    assert found(f"toMs={edge_ms}") == [old]
+    assert found("copied=true") == [new]
+    assert found("copied=false&reason=TOO_OLD") == [old]
+    assert found(f"fromMs=0&toMs={edge_ms}&copied=true") == []

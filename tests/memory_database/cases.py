@@ -338,6 +338,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_lots": _origins,
         "locked_lots": _origins,
         "exit_progress": _seconds,
+        "ended_entries": _seconds,
+        "accrued": _nothing,
+        "paper_lots": _nothing,
+        "paper_buys": _nothing,
+        "cash": lambda draw: {"proxies": list(WALLETS[: draw.rng.randrange(len(WALLETS) + 1)])},
     },
     EXECUTOR: {
         "submit_batch": lambda draw: draw.submission(),

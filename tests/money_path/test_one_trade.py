@@ -30,15 +30,15 @@ async def test_a_buy_is_copied_once_confirmed_and_reserved_nothing(path: Scene) 
     (order,) = path.orders()
     assert order["state"] == "CONFIRMED"
     assert order["limit_micros"] == 510_000
-    # 10 USDC at 0.51, floored to two decimals.
-    assert order["size_micros"] == 19_600_000
-    assert order["filled_size_micros"] == 19_600_000
-    assert order["filled_notional_micros"] == 9_800_000
+    # 10 USDC at 0.51 and the highest fee (0.05 x 0.5 x 0.5 a share), floored to two decimals.
+    assert order["size_micros"] == 19_130_000
+    assert order["filled_size_micros"] == 19_130_000
+    assert order["filled_notional_micros"] == 9_565_000
     (posted,) = await path.posted()
     assert posted["ledger"] is True
     assert path.open_reservations() == []
     lot = path.lot()
-    assert (lot["shares_micros"], lot["cost_micros"]) == (19_600_000, 9_800_000)
+    assert (lot["shares_micros"], lot["cost_micros"]) == (19_130_000, 9_565_000)
     (decision,) = path.decisions()
     assert decision["copied"]
     assert decision["order_keys"] == [order["order_key"]]
@@ -60,7 +60,8 @@ async def test_rows_of_one_transaction_become_parts_that_sum_to_the_whole(path: 
     assert len({o["copy_key"] for o in orders}) == 1
     assert len(await path.posted()) == 2
     allowed = (200 * 500_000 + 300 * 490_000) // 10
-    spent = sum(o["size_micros"] * o["limit_micros"] // 1_000_000 for o in orders)
+    # With the highest fee, 0.05 x 0.5 x 0.5 a share.
+    spent = sum(o["size_micros"] * (o["limit_micros"] + 12_500) // 1_000_000 for o in orders)
     assert spent <= allowed
     # What is missing is less than one step of size at the limit of each part.
     assert allowed - spent < 2 * 10_000
@@ -79,8 +80,8 @@ async def test_a_sell_follows_in_proportion_and_leaves_the_rest(path: Scene) -> 
     assert sold["purpose"] == "COPY_EXIT"
     assert sold["size_micros"] == 4_900_000 + 100_000, "a quarter, raised to the minimum of 5"
     lot = path.lot()
-    assert lot["shares_micros"] == 19_600_000 - 5_000_000
-    # 5 of 19.6 shares that cost 9.8: 2.5; sold at 0.49.
+    assert lot["shares_micros"] == 19_130_000 - 5_000_000
+    # 5 of 19.13 shares that cost 9.565: 2.5; sold at 0.49.
     assert lot["realised_micros"] == 5 * 490_000 - 2_500_000
 
 
@@ -115,7 +116,7 @@ async def test_every_skip_is_stored_with_its_reason_and_numbers(path: Scene) -> 
         capped: "CAP_PER_MARKET",
     }
     details = {d["subscription_id"]: d["detail"] for d in path.decisions()}
-    assert details[poor] == "1 USDC at 0.51 is 1.96 shares < minimum 5"
+    assert details[poor] == "1 USDC at 0.51 is 1.91 shares < minimum 5"
     assert path.orders() == []
 
 
@@ -157,8 +158,8 @@ async def test_a_take_profit_sells_the_lot_at_what_it_fetches(path: Scene) -> No
     await eventually(done)
     sold = path.orders()[1]
     assert (sold["purpose"], sold["trigger_id"]) == ("GUARD_EXIT", trigger)
-    assert sold["filled_size_micros"] == 19_600_000
-    assert sold["filled_notional_micros"] == 10 * 610_000 + 9_600_000 * 6 // 10
+    assert sold["filled_size_micros"] == 19_130_000
+    assert sold["filled_notional_micros"] == 10 * 610_000 + 9_130_000 * 6 // 10
 
     async def cancelled() -> bool:
         return path.trigger_status(stop) == "CANCELLED"
@@ -208,7 +209,7 @@ async def test_an_exit_that_fills_in_part_goes_on_in_slices(path: Scene) -> None
 
     await eventually(done)
     exits = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
-    assert sum(o["filled_size_micros"] for o in exits) == 19_600_000
+    assert sum(o["filled_size_micros"] for o in exits) == 19_130_000
     assert [o["ordinal"] for o in exits] == list(range(len(exits)))
     assert len(exits) >= 2
 
@@ -243,8 +244,8 @@ async def test_a_trailing_stop_keeps_its_peak_over_a_kill_and_fires_below_it(pat
 
     await eventually(done)
     (sold,) = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
-    assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_600_000)
-    assert told()[-1] == "sold 19.6 shares at 0.57, 0 from 0.57"
+    assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_130_000)
+    assert told()[-1] == "sold 19.13 shares at 0.57, 0 from 0.57"
     assert any("would fetch 0.57, fires at 0.57, peak 0.62" in text for text in told())
 
 
@@ -257,7 +258,7 @@ async def test_a_time_stop_fires_on_a_quiet_book_at_its_instant(path: Scene) -> 
     assert path.trigger_status(timed) == "ARMED"
     await path.settled(2)
     sold = path.orders()[1]
-    assert (sold["trigger_id"], sold["filled_size_micros"]) == (timed, 19_600_000)
+    assert (sold["trigger_id"], sold["filled_size_micros"]) == (timed, 19_130_000)
     assert sold["claimed_ns"] >= at_ms * 1_000_000
 
 

@@ -61,6 +61,9 @@ def book(
     status: BookStatus = BookStatus.FRESH,
     closed: bool = False,
     payout: int | None = None,
+    fee_rate: int = 0,
+    category: str = "other",
+    end_ms: int | None = None,
 ) -> Book:
     """A deep, fresh book around 0.5."""
     market = Market(
@@ -68,8 +71,10 @@ def book(
         condition_id=CONDITION,
         tick_micros=tick,
         min_size_micros=minimum,
-        fee_rate_micros=0,
+        fee_rate_micros=fee_rate,
         closed=closed,
         payout_micros=payout,
+        category=category,
+        end_ms=end_ms,
     )
     return Book(market=market, status=status, bids=bids, asks=asks, book_ms=0)

@@ -25,6 +25,8 @@ def book_from_pb(mark: pb.Mark) -> Book:
             fee_rate_micros=market.fee_rate_micros,
             closed=market.closed,
             payout_micros=market.payout_micros if market.HasField("payout_micros") else None,
+            category=market.category or "other",
+            end_ms=market.end_ms if market.HasField("end_ms") else None,
         ),
         status=_STATUS.get(mark.status, BookStatus.STALE),
         bids=tuple((level.price_micros, level.size_micros) for level in mark.bids),

@@ -31,6 +31,10 @@ class Market:
     fee_rate_micros: int
     closed: bool
     payout_micros: int | None
+    category: str = "other"
+    """Lower case."""
+    end_ms: int | None = None
+    """When trading is expected to end, milliseconds since the epoch; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

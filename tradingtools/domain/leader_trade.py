@@ -89,6 +89,7 @@ class LeaderTrade:
     title: str
     traceparent: str
     rows: Mapping[tuple[Source, _Fingerprint], LeaderRow] = field(default_factory=dict)
+    leader_equity_micros: int | None = None
 
     @property
     def size_micros(self) -> int:
@@ -138,6 +139,7 @@ def merge(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
             title=row.title,
             traceparent=row.traceparent,
             rows={slot: row},
+            leader_equity_micros=row.leader_equity_micros,
         )
     known = trade.rows.get(slot)
     if known is not None and known.count >= row.count:
@@ -148,5 +150,10 @@ def merge(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
         traded_ms=min(trade.traded_ms, row.traded_ms),
         held_before_micros=(
             row.held_before_micros if trade.held_before_micros is None else trade.held_before_micros
+        ),
+        leader_equity_micros=(
+            row.leader_equity_micros
+            if trade.leader_equity_micros is None
+            else trade.leader_equity_micros
         ),
     )

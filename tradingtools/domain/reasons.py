@@ -11,51 +11,259 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Reason codes of decisions and of orders that ended without a fill."""
 
-    def __new__(cls, code: str, meaning: str = "") -> Reason:
-        """A code is a string; its meaning travels beside it."""
+    def __new__(cls, code: str, meaning: str = "", advice: str = "") -> Reason:
+        """A code is a string; its meaning and what a follower can do travel beside it."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
+        member.advice = advice
         return member
 
     meaning: str
+    advice: str
 
-    NONE = "", "Copied whole."
-    PAUSED = "PAUSED", "The subscription is paused or deleted; entries are not made."
-    HALTED = "HALTED", "An operator's halt covers it."
-    SUBSCRIPTION_CHANGED = "SUBSCRIPTION_CHANGED", "The settings changed while it was under way."
-    TOO_OLD = "TOO_OLD", "The leader's trade was older than the maximum age when it was found."
-    EXPIRED = "EXPIRED", "The order could not be sent before its deadline."
-    MARKET_UNKNOWN = "MARKET_UNKNOWN", "Neither the book nor the rules of the market could be had."
-    MARKET_CLOSED = "MARKET_CLOSED", "The market takes no orders any more."
-    PRICE_OUT_OF_RANGE = "PRICE_OUT_OF_RANGE", "No limit between one tick and one minus a tick."
-    SLIPPAGE = "SLIPPAGE", "The book offers nothing within the slippage limit."
-    THIN_BOOK = "THIN_BOOK", "The book offers less than half of the size within the limit."
-    BELOW_MINIMUM = "BELOW_MINIMUM", "The copy would be smaller than the market's minimum order."
+    NONE = (
+        "",
+        "Copied whole.",
+        "Nothing.",
+    )
+    PAUSED = (
+        "PAUSED",
+        "The subscription is paused or deleted; entries are not made.",
+        "Resume it.",
+    )
+    HALTED = (
+        "HALTED",
+        "An operator's halt covers it.",
+        "Wait, or ask the operator.",
+    )
+    SUBSCRIPTION_CHANGED = (
+        "SUBSCRIPTION_CHANGED",
+        "The settings changed while it was under way.",
+        "Nothing: the next trade is sized anew.",
+    )
+    SIDE_FILTERED = (
+        "SIDE_FILTERED",
+        "The subscription does not copy this side.",
+        "Change filters.sides.",
+    )
+    PRICE_BAND = (
+        "PRICE_BAND",
+        "The leader's price is outside the price band.",
+        "Widen filters.minPrice, filters.maxPrice.",
+    )
+    LEADER_TOO_SMALL = (
+        "LEADER_TOO_SMALL",
+        "The leader's trade is below the minimum that is copied.",
+        "Lower filters.minLeaderNotional.",
+    )
+    MARKET_FILTERED = (
+        "MARKET_FILTERED",
+        "The market is denied, or not among those that are allowed.",
+        "Change the lists of markets.",
+    )
+    CATEGORY_FILTERED = (
+        "CATEGORY_FILTERED",
+        "The category is denied, or not among those that are allowed.",
+        "Change the lists of categories.",
+    )
+    NEAR_END = (
+        "NEAR_END",
+        "The market ends too soon, or its end is not known.",
+        "Lower filters.minSecondsToEnd.",
+    )
+    OPPOSITE_SIDE = (
+        "OPPOSITE_SIDE",
+        "The leader is on both sides of the market.",
+        "Change filters.oppositeSide.",
+    )
+    MAX_POSITIONS = (
+        "MAX_POSITIONS",
+        "As many outcomes are held as the subscription allows.",
+        "Raise limits.maxOpenPositions, or sell.",
+    )
+    MAX_BUYS = (
+        "MAX_BUYS",
+        "The outcome was bought as often as the subscription allows.",
+        "Raise limits.maxBuysPerOutcome.",
+    )
+    EXITS_OFF = (
+        "EXITS_OFF",
+        "The subscription does not follow the leader's sells.",
+        "Sell by trigger, or change exits.mode.",
+    )
+    TOO_OLD = (
+        "TOO_OLD",
+        "The leader's trade was older than the maximum age when it was found.",
+        "Raise limits.maxAgeMs, at the price of later entries.",
+    )
+    EXPIRED = (
+        "EXPIRED",
+        "The order could not be sent before its deadline.",
+        "Nothing: a late entry is worse than none.",
+    )
+    MARKET_UNKNOWN = (
+        "MARKET_UNKNOWN",
+        "Neither the book nor the rules of the market could be had.",
+        "Nothing: exits are tried again.",
+    )
+    MARKET_CLOSED = (
+        "MARKET_CLOSED",
+        "The market takes no orders any more.",
+        "Nothing: what is held waits for the payout.",
+    )
+    PRICE_OUT_OF_RANGE = (
+        "PRICE_OUT_OF_RANGE",
+        "No limit between one tick and one minus a tick.",
+        "Nothing.",
+    )
+    SLIPPAGE = (
+        "SLIPPAGE",
+        "The book offers nothing within the slippage limit.",
+        "Raise limits.maxSlippage, at the price of dearer entries.",
+    )
+    SPREAD = (
+        "SPREAD",
+        "Best ask and best bid are further apart than allowed.",
+        "Raise limits.maxSpread.",
+    )
+    THIN_BOOK = (
+        "THIN_BOOK",
+        "The book offers less than the wanted part of the size within the limit.",
+        "Lower limits.minDepthFraction, or copy smaller.",
+    )
+    BELOW_MINIMUM = (
+        "BELOW_MINIMUM",
+        "The copy would be smaller than the market's minimum order.",
+        "Copy larger, or change sizing.belowMinimum.",
+    )
+    ACCUMULATING = (
+        "ACCUMULATING",
+        "Below the minimum order: its money is added to the next copies of the outcome.",
+        "Nothing.",
+    )
+    NO_TIER = (
+        "NO_TIER",
+        "The leader's trade is below the first tier.",
+        "Add a tier from 0.",
+    )
+    EQUITY_UNKNOWN = (
+        "EQUITY_UNKNOWN",
+        "The leader's or the follower's equity is not known.",
+        "Fund the wallet, or size otherwise.",
+    )
     CAP_PER_TRADE = (
         "CAP_PER_TRADE",
         "The limit per trade allows less than the subscription asks for.",
+        "Raise limits.maxPerTrade.",
     )
     CAP_PER_MARKET = (
         "CAP_PER_MARKET",
         "The limit per market allows less than the subscription asks for.",
+        "Raise limits.maxPerMarket, or wait for exits.",
     )
-    KEY_TAKEN = "KEY_TAKEN", "Another subscription of the wallet copies this transaction already."
-    NOTHING_HELD = "NOTHING_HELD", "Nothing was bought after this leader, so nothing is sold."
-    ALREADY_SELLING = "ALREADY_SELLING", "All shares are reserved by another exit under way."
-    WAITING_FOR_ENTRY = "WAITING_FOR_ENTRY", "The entry is still unresolved; judged when it is."
-    DUST = "DUST", "What is held is below the market's minimum order."
-    LEADER_LEFT = "LEADER_LEFT", "The leader sold before the entry was sent."
-    RISK = "RISK", "The executor's last gate refused it."
-    REJECTED = "REJECTED", "insiders-api refused it definitively."
-    NOTHING_FILLED = "NOTHING_FILLED", "Accepted, and no counterpart was found within the limit."
-    SETTLEMENT_FAILED = "SETTLEMENT_FAILED", "Matched, but the settlement failed."
-    UNANSWERED = "UNANSWERED", "The answer is missing or says nothing; being found out."
-    NEVER_ARRIVED = "NEVER_ARRIVED", "insiders-api never got it, and can never accept it."
-    UNDECIDABLE = "UNDECIDABLE", "It cannot be found out; a person has to look."
+    CAP_PER_LEADER = (
+        "CAP_PER_LEADER",
+        "The limit per leader allows less than the subscription asks for.",
+        "Raise limits.maxPerLeader, or wait for exits.",
+    )
+    CAP_TOTAL = (
+        "CAP_TOTAL",
+        "The wallet's limit on all that is held allows less than the subscription asks for.",
+        "Raise limits.maxTotal, or wait for exits.",
+    )
+    CAP_PER_DAY = (
+        "CAP_PER_DAY",
+        "What is left of the day's budget is less than the subscription asks for.",
+        "Raise limits.maxPerDay, or wait for the next UTC day.",
+    )
+    BUDGET = (
+        "BUDGET",
+        "What is left of the wallet's funding is less than the subscription asks for.",
+        "Fund the wallet, or wait for exits.",
+    )
+    KEY_TAKEN = (
+        "KEY_TAKEN",
+        "Another subscription of the wallet copies this transaction already.",
+        "Nothing.",
+    )
+    SHADOW = (
+        "SHADOW",
+        "Decided on paper: the subscription is a shadow and sends nothing.",
+        "Create one that is none.",
+    )
+    NOTHING_HELD = (
+        "NOTHING_HELD",
+        "Nothing was bought after this leader, so nothing is sold.",
+        "Nothing.",
+    )
+    ALREADY_SELLING = (
+        "ALREADY_SELLING",
+        "All shares are reserved by another exit under way.",
+        "Nothing: judged again when it ends.",
+    )
+    WAITING_FOR_ENTRY = (
+        "WAITING_FOR_ENTRY",
+        "The entry is still unresolved; judged when it is.",
+        "Nothing.",
+    )
+    DUST = (
+        "DUST",
+        "What is held is below the market's minimum order.",
+        "Nothing: it waits for the payout.",
+    )
+    LEADER_LEFT = (
+        "LEADER_LEFT",
+        "The leader sold before the entry was sent.",
+        "Nothing.",
+    )
+    RISK = (
+        "RISK",
+        "The executor's last gate refused it.",
+        "Ask the operator.",
+    )
+    REJECTED = (
+        "REJECTED",
+        "insiders-api refused it definitively.",
+        "See the order's detail: balance, allowance, or the market's rules.",
+    )
+    NOTHING_FILLED = (
+        "NOTHING_FILLED",
+        "Accepted, and no counterpart was found within the limit.",
+        "Raise limits.maxSlippage.",
+    )
+    SETTLEMENT_FAILED = (
+        "SETTLEMENT_FAILED",
+        "Matched, but the settlement failed.",
+        "Nothing: what was booked is taken back.",
+    )
+    UNANSWERED = (
+        "UNANSWERED",
+        "The answer is missing or says nothing; being found out.",
+        "Wait.",
+    )
+    NEVER_ARRIVED = (
+        "NEVER_ARRIVED",
+        "insiders-api never got it, and can never accept it.",
+        "Nothing: its money is free again.",
+    )
+    UNDECIDABLE = (
+        "UNDECIDABLE",
+        "It cannot be found out; a person has to look.",
+        "Ask the operator.",
+    )
     CONTRADICTION = (
         "CONTRADICTION",
         "What insiders-api tells under the key cannot be this order; a person has to look.",
+        "Ask the operator.",
     )
-    APPEARED = "APPEARED", "Ended, and then insiders-api told otherwise; a person has to look."
-    OPERATOR = "OPERATOR", "An operator ended it, with evidence."
+    APPEARED = (
+        "APPEARED",
+        "Ended, and then insiders-api told otherwise; a person has to look.",
+        "Ask the operator.",
+    )
+    OPERATOR = (
+        "OPERATOR",
+        "An operator ended it, with evidence.",
+        "Ask the operator.",
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tradingtools.domain.copy_settings import CopySettings
 from tradingtools.domain.order import Follower
 
 DEFAULT_SLIPPAGE_MICROS = 30_000
@@ -24,6 +25,10 @@ class SizingMode(StrEnum):
 
     FIXED = "FIXED"
     RATIO = "RATIO"
+    PROPORTIONAL = "PROPORTIONAL"
+    """The leader's notional x follower equity / leader equity."""
+    TIERS = "TIERS"
+    """Fixed or ratio by the leader's notional; the tiers are in the settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +42,15 @@ class Subscription:
     version: int
     sizing_mode: SizingMode
     sizing_micros: int
-    """USDC per copy for FIXED, factor for RATIO."""
+    """USDC per copy for FIXED, factor for RATIO, 0 for the others."""
     max_per_trade_micros: int | None = None
     max_per_market_micros: int | None = None
     max_slippage_micros: int | None = None
     """Fraction of the leader's price; None: the default."""
     max_age_ms: int | None = None
     """Of an entry; None: the default."""
+    settings: CopySettings = field(default_factory=CopySettings)
+    """Everything else."""
 
     @property
     def slippage_micros(self) -> int:

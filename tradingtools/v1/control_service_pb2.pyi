@@ -48,6 +48,106 @@ SUBSCRIPTION_STATE_DELETED: SubscriptionState.ValueType  # 3
 """As paused, for good."""
 Global___SubscriptionState: _TypeAlias = SubscriptionState  # noqa: Y015
 
+class _BelowMinimum:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BelowMinimumEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BelowMinimum.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BELOW_MINIMUM_UNSPECIFIED: _BelowMinimum.ValueType  # 0
+    BELOW_MINIMUM_SKIP: _BelowMinimum.ValueType  # 1
+    """It is skipped. What an absent field means."""
+    BELOW_MINIMUM_ROUND_UP: _BelowMinimum.ValueType  # 2
+    """The minimum is bought, if every limit still allows it."""
+    BELOW_MINIMUM_ACCUMULATE: _BelowMinimum.ValueType  # 3
+    """Its money is added to the next copies of the outcome, until they reach the minimum."""
+
+class BelowMinimum(_BelowMinimum, metaclass=_BelowMinimumEnumTypeWrapper):
+    """What becomes of a copy below the market's minimum order."""
+
+BELOW_MINIMUM_UNSPECIFIED: BelowMinimum.ValueType  # 0
+BELOW_MINIMUM_SKIP: BelowMinimum.ValueType  # 1
+"""It is skipped. What an absent field means."""
+BELOW_MINIMUM_ROUND_UP: BelowMinimum.ValueType  # 2
+"""The minimum is bought, if every limit still allows it."""
+BELOW_MINIMUM_ACCUMULATE: BelowMinimum.ValueType  # 3
+"""Its money is added to the next copies of the outcome, until they reach the minimum."""
+Global___BelowMinimum: _TypeAlias = BelowMinimum  # noqa: Y015
+
+class _CopySides:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CopySidesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CopySides.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COPY_SIDES_UNSPECIFIED: _CopySides.ValueType  # 0
+    COPY_SIDES_BOTH: _CopySides.ValueType  # 1
+    """What an absent field means."""
+    COPY_SIDES_BUYS: _CopySides.ValueType  # 2
+    COPY_SIDES_SELLS: _CopySides.ValueType  # 3
+
+class CopySides(_CopySides, metaclass=_CopySidesEnumTypeWrapper):
+    """Which trades of the leader are copied."""
+
+COPY_SIDES_UNSPECIFIED: CopySides.ValueType  # 0
+COPY_SIDES_BOTH: CopySides.ValueType  # 1
+"""What an absent field means."""
+COPY_SIDES_BUYS: CopySides.ValueType  # 2
+COPY_SIDES_SELLS: CopySides.ValueType  # 3
+Global___CopySides: _TypeAlias = CopySides  # noqa: Y015
+
+class _OppositeSide:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OppositeSideEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OppositeSide.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPPOSITE_SIDE_UNSPECIFIED: _OppositeSide.ValueType  # 0
+    OPPOSITE_SIDE_COPY: _OppositeSide.ValueType  # 1
+    """Copy both. What an absent field means."""
+    OPPOSITE_SIDE_FIRST_ONLY: _OppositeSide.ValueType  # 2
+    """Only the outcome that this subscription holds or is buying."""
+    OPPOSITE_SIDE_SKIP: _OppositeSide.ValueType  # 3
+    """As above, and no entry once the leader was seen to buy both within an hour."""
+
+class OppositeSide(_OppositeSide, metaclass=_OppositeSideEnumTypeWrapper):
+    """What to do with a leader who is on both sides of a market."""
+
+OPPOSITE_SIDE_UNSPECIFIED: OppositeSide.ValueType  # 0
+OPPOSITE_SIDE_COPY: OppositeSide.ValueType  # 1
+"""Copy both. What an absent field means."""
+OPPOSITE_SIDE_FIRST_ONLY: OppositeSide.ValueType  # 2
+"""Only the outcome that this subscription holds or is buying."""
+OPPOSITE_SIDE_SKIP: OppositeSide.ValueType  # 3
+"""As above, and no entry once the leader was seen to buy both within an hour."""
+Global___OppositeSide: _TypeAlias = OppositeSide  # noqa: Y015
+
+class _ExitMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExitModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExitMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXIT_MODE_UNSPECIFIED: _ExitMode.ValueType  # 0
+    EXIT_MODE_MIRROR: _ExitMode.ValueType  # 1
+    """In proportion to the leader's reduction. What an absent field means."""
+    EXIT_MODE_ALL: _ExitMode.ValueType  # 2
+    """The first sell sells everything."""
+    EXIT_MODE_NONE: _ExitMode.ValueType  # 3
+    """Nothing: only triggers sell."""
+
+class ExitMode(_ExitMode, metaclass=_ExitModeEnumTypeWrapper):
+    """What a leader's sell does to the lot."""
+
+EXIT_MODE_UNSPECIFIED: ExitMode.ValueType  # 0
+EXIT_MODE_MIRROR: ExitMode.ValueType  # 1
+"""In proportion to the leader's reduction. What an absent field means."""
+EXIT_MODE_ALL: ExitMode.ValueType  # 2
+"""The first sell sells everything."""
+EXIT_MODE_NONE: ExitMode.ValueType  # 3
+"""Nothing: only triggers sell."""
+Global___ExitMode: _TypeAlias = ExitMode  # noqa: Y015
+
 @_typing.final
 class FixedSizing(_message.Message):
     """The same amount for every leader trade."""
@@ -93,13 +193,57 @@ class RatioSizing(_message.Message):
 Global___RatioSizing: _TypeAlias = RatioSizing  # noqa: Y015
 
 @_typing.final
-class Sizing(_message.Message):
-    """How large a copy is before any limit. Exactly one form."""
+class ProportionalSizing(_message.Message):
+    """The leader's notional x the follower's equity / the leader's equity. A trade is skipped while one
+    of the two is not known; the follower's is the wallet's funding and what became of it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProportionalSizing: _TypeAlias = ProportionalSizing  # noqa: Y015
+
+@_typing.final
+class TieredSizing(_message.Message):
+    """Fixed or ratio by the leader's notional: the last tier that it reaches decides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SizingTier]:
+        """Ascending by `from_notional`; below the first nothing is copied."""
+
+    def __init__(
+        self,
+        *,
+        tiers: _abc.Iterable[Global___SizingTier] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TieredSizing: _TypeAlias = TieredSizing  # noqa: Y015
+
+@_typing.final
+class SizingTier(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_NOTIONAL_FIELD_NUMBER: _builtins.int
     FIXED_FIELD_NUMBER: _builtins.int
     RATIO_FIELD_NUMBER: _builtins.int
+    from_notional: _builtins.str
+    """USDC of the leader's trade, decimal string."""
     @_builtins.property
     def fixed(self) -> Global___FixedSizing: ...
     @_builtins.property
@@ -107,15 +251,68 @@ class Sizing(_message.Message):
     def __init__(
         self,
         *,
+        from_notional: _builtins.str = ...,
         fixed: Global___FixedSizing | None = ...,
         ratio: Global___RatioSizing | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fixed", b"fixed", "mode", b"mode", "ratio", b"ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fixed", b"fixed", "mode", b"mode", "ratio", b"ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fixed", b"fixed", "from_notional", b"from_notional", "mode", b"mode", "ratio", b"ratio"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_mode: _TypeAlias = _typing.Literal["fixed", "ratio"]  # noqa: Y015
     _WhichOneofArgType_mode: _TypeAlias = _typing.Literal["mode", b"mode"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_mode) -> _WhichOneofReturnType_mode | None: ...
+
+Global___SizingTier: _TypeAlias = SizingTier  # noqa: Y015
+
+@_typing.final
+class Sizing(_message.Message):
+    """How large a copy is before any limit. Exactly one form."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIXED_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    PROPORTIONAL_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    BELOW_MINIMUM_FIELD_NUMBER: _builtins.int
+    multiplier: _builtins.str
+    """Factor on what the mode gives, decimal string, more than 0, at most 100. Absent: 1."""
+    below_minimum: Global___BelowMinimum.ValueType
+    @_builtins.property
+    def fixed(self) -> Global___FixedSizing: ...
+    @_builtins.property
+    def ratio(self) -> Global___RatioSizing: ...
+    @_builtins.property
+    def proportional(self) -> Global___ProportionalSizing: ...
+    @_builtins.property
+    def tiers(self) -> Global___TieredSizing: ...
+    def __init__(
+        self,
+        *,
+        fixed: Global___FixedSizing | None = ...,
+        ratio: Global___RatioSizing | None = ...,
+        proportional: Global___ProportionalSizing | None = ...,
+        tiers: Global___TieredSizing | None = ...,
+        multiplier: _builtins.str | None = ...,
+        below_minimum: Global___BelowMinimum.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_below_minimum", b"_below_minimum", "_multiplier", b"_multiplier", "below_minimum", b"below_minimum", "fixed", b"fixed", "mode", b"mode", "multiplier", b"multiplier", "proportional", b"proportional", "ratio", b"ratio", "tiers", b"tiers"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_below_minimum", b"_below_minimum", "_multiplier", b"_multiplier", "below_minimum", b"below_minimum", "fixed", b"fixed", "mode", b"mode", "multiplier", b"multiplier", "proportional", b"proportional", "ratio", b"ratio", "tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__below_minimum: _TypeAlias = _typing.Literal["below_minimum"]  # noqa: Y015
+    _WhichOneofArgType__below_minimum: _TypeAlias = _typing.Literal["_below_minimum", b"_below_minimum"]  # noqa: Y015
+    _WhichOneofReturnType__multiplier: _TypeAlias = _typing.Literal["multiplier"]  # noqa: Y015
+    _WhichOneofArgType__multiplier: _TypeAlias = _typing.Literal["_multiplier", b"_multiplier"]  # noqa: Y015
+    _WhichOneofReturnType_mode: _TypeAlias = _typing.Literal["fixed", "ratio", "proportional", "tiers"]  # noqa: Y015
+    _WhichOneofArgType_mode: _TypeAlias = _typing.Literal["mode", b"mode"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__below_minimum) -> _WhichOneofReturnType__below_minimum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__multiplier) -> _WhichOneofReturnType__multiplier | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_mode) -> _WhichOneofReturnType_mode | None: ...
 
 Global___Sizing: _TypeAlias = Sizing  # noqa: Y015
@@ -130,6 +327,13 @@ class Limits(_message.Message):
     MAX_PER_MARKET_FIELD_NUMBER: _builtins.int
     MAX_SLIPPAGE_FIELD_NUMBER: _builtins.int
     MAX_AGE_MS_FIELD_NUMBER: _builtins.int
+    MAX_PER_LEADER_FIELD_NUMBER: _builtins.int
+    MAX_TOTAL_FIELD_NUMBER: _builtins.int
+    MAX_PER_DAY_FIELD_NUMBER: _builtins.int
+    MAX_SPREAD_FIELD_NUMBER: _builtins.int
+    MIN_DEPTH_FRACTION_FIELD_NUMBER: _builtins.int
+    MAX_OPEN_POSITIONS_FIELD_NUMBER: _builtins.int
+    MAX_BUYS_PER_OUTCOME_FIELD_NUMBER: _builtins.int
     max_per_trade: _builtins.str
     """USDC per leader trade."""
     max_per_market: _builtins.str
@@ -140,6 +344,20 @@ class Limits(_message.Message):
     """
     max_age_ms: _builtins.int
     """Entries older than this are not made, milliseconds. Absent: 60000."""
+    max_per_leader: _builtins.str
+    """USDC at cost in all markets of this subscription: held and reserved."""
+    max_total: _builtins.str
+    """USDC at cost of the follower's wallet over all its subscriptions: held and reserved."""
+    max_per_day: _builtins.str
+    """USDC spent on entries in one UTC day, fees included."""
+    max_spread: _builtins.str
+    """Best ask minus best bid, USDC per share."""
+    min_depth_fraction: _builtins.str
+    """Part of the size that the book must hold within the limit. Absent: 0.5."""
+    max_open_positions: _builtins.int
+    """Outcomes that are held or being bought at once."""
+    max_buys_per_outcome: _builtins.int
+    """Leader trades that are copied in one outcome."""
     def __init__(
         self,
         *,
@@ -147,29 +365,167 @@ class Limits(_message.Message):
         max_per_market: _builtins.str | None = ...,
         max_slippage: _builtins.str | None = ...,
         max_age_ms: _builtins.int | None = ...,
+        max_per_leader: _builtins.str | None = ...,
+        max_total: _builtins.str | None = ...,
+        max_per_day: _builtins.str | None = ...,
+        max_spread: _builtins.str | None = ...,
+        min_depth_fraction: _builtins.str | None = ...,
+        max_open_positions: _builtins.int | None = ...,
+        max_buys_per_outcome: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "max_age_ms", b"max_age_ms", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms", "_max_buys_per_outcome", b"_max_buys_per_outcome", "_max_open_positions", b"_max_open_positions", "_max_per_day", b"_max_per_day", "_max_per_leader", b"_max_per_leader", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "_max_spread", b"_max_spread", "_max_total", b"_max_total", "_min_depth_fraction", b"_min_depth_fraction", "max_age_ms", b"max_age_ms", "max_buys_per_outcome", b"max_buys_per_outcome", "max_open_positions", b"max_open_positions", "max_per_day", b"max_per_day", "max_per_leader", b"max_per_leader", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage", "max_spread", b"max_spread", "max_total", b"max_total", "min_depth_fraction", b"min_depth_fraction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "max_age_ms", b"max_age_ms", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms", "_max_buys_per_outcome", b"_max_buys_per_outcome", "_max_open_positions", b"_max_open_positions", "_max_per_day", b"_max_per_day", "_max_per_leader", b"_max_per_leader", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "_max_spread", b"_max_spread", "_max_total", b"_max_total", "_min_depth_fraction", b"_min_depth_fraction", "max_age_ms", b"max_age_ms", "max_buys_per_outcome", b"max_buys_per_outcome", "max_open_positions", b"max_open_positions", "max_per_day", b"max_per_day", "max_per_leader", b"max_per_leader", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage", "max_spread", b"max_spread", "max_total", b"max_total", "min_depth_fraction", b"min_depth_fraction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_age_ms: _TypeAlias = _typing.Literal["max_age_ms"]  # noqa: Y015
     _WhichOneofArgType__max_age_ms: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms"]  # noqa: Y015
+    _WhichOneofReturnType__max_buys_per_outcome: _TypeAlias = _typing.Literal["max_buys_per_outcome"]  # noqa: Y015
+    _WhichOneofArgType__max_buys_per_outcome: _TypeAlias = _typing.Literal["_max_buys_per_outcome", b"_max_buys_per_outcome"]  # noqa: Y015
+    _WhichOneofReturnType__max_open_positions: _TypeAlias = _typing.Literal["max_open_positions"]  # noqa: Y015
+    _WhichOneofArgType__max_open_positions: _TypeAlias = _typing.Literal["_max_open_positions", b"_max_open_positions"]  # noqa: Y015
+    _WhichOneofReturnType__max_per_day: _TypeAlias = _typing.Literal["max_per_day"]  # noqa: Y015
+    _WhichOneofArgType__max_per_day: _TypeAlias = _typing.Literal["_max_per_day", b"_max_per_day"]  # noqa: Y015
+    _WhichOneofReturnType__max_per_leader: _TypeAlias = _typing.Literal["max_per_leader"]  # noqa: Y015
+    _WhichOneofArgType__max_per_leader: _TypeAlias = _typing.Literal["_max_per_leader", b"_max_per_leader"]  # noqa: Y015
     _WhichOneofReturnType__max_per_market: _TypeAlias = _typing.Literal["max_per_market"]  # noqa: Y015
     _WhichOneofArgType__max_per_market: _TypeAlias = _typing.Literal["_max_per_market", b"_max_per_market"]  # noqa: Y015
     _WhichOneofReturnType__max_per_trade: _TypeAlias = _typing.Literal["max_per_trade"]  # noqa: Y015
     _WhichOneofArgType__max_per_trade: _TypeAlias = _typing.Literal["_max_per_trade", b"_max_per_trade"]  # noqa: Y015
     _WhichOneofReturnType__max_slippage: _TypeAlias = _typing.Literal["max_slippage"]  # noqa: Y015
     _WhichOneofArgType__max_slippage: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage"]  # noqa: Y015
+    _WhichOneofReturnType__max_spread: _TypeAlias = _typing.Literal["max_spread"]  # noqa: Y015
+    _WhichOneofArgType__max_spread: _TypeAlias = _typing.Literal["_max_spread", b"_max_spread"]  # noqa: Y015
+    _WhichOneofReturnType__max_total: _TypeAlias = _typing.Literal["max_total"]  # noqa: Y015
+    _WhichOneofArgType__max_total: _TypeAlias = _typing.Literal["_max_total", b"_max_total"]  # noqa: Y015
+    _WhichOneofReturnType__min_depth_fraction: _TypeAlias = _typing.Literal["min_depth_fraction"]  # noqa: Y015
+    _WhichOneofArgType__min_depth_fraction: _TypeAlias = _typing.Literal["_min_depth_fraction", b"_min_depth_fraction"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_ms) -> _WhichOneofReturnType__max_age_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_buys_per_outcome) -> _WhichOneofReturnType__max_buys_per_outcome | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_open_positions) -> _WhichOneofReturnType__max_open_positions | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_per_day) -> _WhichOneofReturnType__max_per_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_per_leader) -> _WhichOneofReturnType__max_per_leader | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_per_market) -> _WhichOneofReturnType__max_per_market | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_per_trade) -> _WhichOneofReturnType__max_per_trade | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_slippage) -> _WhichOneofReturnType__max_slippage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_spread) -> _WhichOneofReturnType__max_spread | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_total) -> _WhichOneofReturnType__max_total | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_depth_fraction) -> _WhichOneofReturnType__min_depth_fraction | None: ...
 
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class Filters(_message.Message):
+    """What is not copied at all. Absent or empty: no filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIDES_FIELD_NUMBER: _builtins.int
+    MIN_PRICE_FIELD_NUMBER: _builtins.int
+    MAX_PRICE_FIELD_NUMBER: _builtins.int
+    MIN_LEADER_NOTIONAL_FIELD_NUMBER: _builtins.int
+    MARKETS_ALLOWED_FIELD_NUMBER: _builtins.int
+    MARKETS_DENIED_FIELD_NUMBER: _builtins.int
+    CATEGORIES_ALLOWED_FIELD_NUMBER: _builtins.int
+    CATEGORIES_DENIED_FIELD_NUMBER: _builtins.int
+    MIN_SECONDS_TO_END_FIELD_NUMBER: _builtins.int
+    OPPOSITE_SIDE_FIELD_NUMBER: _builtins.int
+    sides: Global___CopySides.ValueType
+    min_price: _builtins.str
+    """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
+    max_price: _builtins.str
+    min_leader_notional: _builtins.str
+    """USDC of the leader's trade."""
+    min_seconds_to_end: _builtins.int
+    """Until the market is expected to end; a market whose end is not known is skipped, too."""
+    opposite_side: Global___OppositeSide.ValueType
+    @_builtins.property
+    def markets_allowed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Conditions. An empty list of allowed ones allows all."""
+
+    @_builtins.property
+    def markets_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def categories_allowed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Categories as the venue names them, lower case, e.g. "sports"."""
+
+    @_builtins.property
+    def categories_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        sides: Global___CopySides.ValueType | None = ...,
+        min_price: _builtins.str | None = ...,
+        max_price: _builtins.str | None = ...,
+        min_leader_notional: _builtins.str | None = ...,
+        markets_allowed: _abc.Iterable[_builtins.str] | None = ...,
+        markets_denied: _abc.Iterable[_builtins.str] | None = ...,
+        categories_allowed: _abc.Iterable[_builtins.str] | None = ...,
+        categories_denied: _abc.Iterable[_builtins.str] | None = ...,
+        min_seconds_to_end: _builtins.int | None = ...,
+        opposite_side: Global___OppositeSide.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_leader_notional", b"_min_leader_notional", "_min_price", b"_min_price", "_min_seconds_to_end", b"_min_seconds_to_end", "_opposite_side", b"_opposite_side", "_sides", b"_sides", "max_price", b"max_price", "min_leader_notional", b"min_leader_notional", "min_price", b"min_price", "min_seconds_to_end", b"min_seconds_to_end", "opposite_side", b"opposite_side", "sides", b"sides"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_leader_notional", b"_min_leader_notional", "_min_price", b"_min_price", "_min_seconds_to_end", b"_min_seconds_to_end", "_opposite_side", b"_opposite_side", "_sides", b"_sides", "categories_allowed", b"categories_allowed", "categories_denied", b"categories_denied", "markets_allowed", b"markets_allowed", "markets_denied", b"markets_denied", "max_price", b"max_price", "min_leader_notional", b"min_leader_notional", "min_price", b"min_price", "min_seconds_to_end", b"min_seconds_to_end", "opposite_side", b"opposite_side", "sides", b"sides"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_price: _TypeAlias = _typing.Literal["max_price"]  # noqa: Y015
+    _WhichOneofArgType__max_price: _TypeAlias = _typing.Literal["_max_price", b"_max_price"]  # noqa: Y015
+    _WhichOneofReturnType__min_leader_notional: _TypeAlias = _typing.Literal["min_leader_notional"]  # noqa: Y015
+    _WhichOneofArgType__min_leader_notional: _TypeAlias = _typing.Literal["_min_leader_notional", b"_min_leader_notional"]  # noqa: Y015
+    _WhichOneofReturnType__min_price: _TypeAlias = _typing.Literal["min_price"]  # noqa: Y015
+    _WhichOneofArgType__min_price: _TypeAlias = _typing.Literal["_min_price", b"_min_price"]  # noqa: Y015
+    _WhichOneofReturnType__min_seconds_to_end: _TypeAlias = _typing.Literal["min_seconds_to_end"]  # noqa: Y015
+    _WhichOneofArgType__min_seconds_to_end: _TypeAlias = _typing.Literal["_min_seconds_to_end", b"_min_seconds_to_end"]  # noqa: Y015
+    _WhichOneofReturnType__opposite_side: _TypeAlias = _typing.Literal["opposite_side"]  # noqa: Y015
+    _WhichOneofArgType__opposite_side: _TypeAlias = _typing.Literal["_opposite_side", b"_opposite_side"]  # noqa: Y015
+    _WhichOneofReturnType__sides: _TypeAlias = _typing.Literal["sides"]  # noqa: Y015
+    _WhichOneofArgType__sides: _TypeAlias = _typing.Literal["_sides", b"_sides"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_price) -> _WhichOneofReturnType__max_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_leader_notional) -> _WhichOneofReturnType__min_leader_notional | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_price) -> _WhichOneofReturnType__min_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_seconds_to_end) -> _WhichOneofReturnType__min_seconds_to_end | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__opposite_side) -> _WhichOneofReturnType__opposite_side | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sides) -> _WhichOneofReturnType__sides | None: ...
+
+Global___Filters: _TypeAlias = Filters  # noqa: Y015
+
+@_typing.final
+class Exits(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___ExitMode.ValueType
+    def __init__(
+        self,
+        *,
+        mode: Global___ExitMode.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "mode", b"mode"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__mode: _TypeAlias = _typing.Literal["mode"]  # noqa: Y015
+    _WhichOneofArgType__mode: _TypeAlias = _typing.Literal["_mode", b"_mode"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mode) -> _WhichOneofReturnType__mode | None: ...
+
+Global___Exits: _TypeAlias = Exits  # noqa: Y015
 
 @_typing.final
 class SubscriptionStatistics(_message.Message):
@@ -188,6 +544,9 @@ class SubscriptionStatistics(_message.Message):
     FEES_FIELD_NUMBER: _builtins.int
     REALISED_FIELD_NUMBER: _builtins.int
     OPEN_COST_FIELD_NUMBER: _builtins.int
+    PAPER_BOUGHT_FIELD_NUMBER: _builtins.int
+    PAPER_SOLD_FIELD_NUMBER: _builtins.int
+    PAPER_OPEN_COST_FIELD_NUMBER: _builtins.int
     leader_trades: _builtins.int
     copied: _builtins.int
     skipped: _builtins.int
@@ -203,6 +562,12 @@ class SubscriptionStatistics(_message.Message):
     """Realised profit after fees, USDC; may be negative."""
     open_cost: _builtins.str
     """USDC at cost of what is held."""
+    paper_bought: _builtins.str
+    """Of a shadow, assumed at the book of each decision: what was paid and got, fees included, and
+    the cost of what is held on paper. USDC; left out for others.
+    """
+    paper_sold: _builtins.str
+    paper_open_cost: _builtins.str
     def __init__(
         self,
         *,
@@ -217,12 +582,26 @@ class SubscriptionStatistics(_message.Message):
         fees: _builtins.str = ...,
         realised: _builtins.str = ...,
         open_cost: _builtins.str = ...,
+        paper_bought: _builtins.str | None = ...,
+        paper_sold: _builtins.str | None = ...,
+        paper_open_cost: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bought", b"bought", "copied", b"copied", "fees", b"fees", "leader_trades", b"leader_trades", "open_cost", b"open_cost", "orders_confirmed", b"orders_confirmed", "orders_failed", b"orders_failed", "orders_unresolved", b"orders_unresolved", "realised", b"realised", "skipped", b"skipped", "sold", b"sold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "bought", b"bought", "copied", b"copied", "fees", b"fees", "leader_trades", b"leader_trades", "open_cost", b"open_cost", "orders_confirmed", b"orders_confirmed", "orders_failed", b"orders_failed", "orders_unresolved", b"orders_unresolved", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "realised", b"realised", "skipped", b"skipped", "sold", b"sold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__paper_bought: _TypeAlias = _typing.Literal["paper_bought"]  # noqa: Y015
+    _WhichOneofArgType__paper_bought: _TypeAlias = _typing.Literal["_paper_bought", b"_paper_bought"]  # noqa: Y015
+    _WhichOneofReturnType__paper_open_cost: _TypeAlias = _typing.Literal["paper_open_cost"]  # noqa: Y015
+    _WhichOneofArgType__paper_open_cost: _TypeAlias = _typing.Literal["_paper_open_cost", b"_paper_open_cost"]  # noqa: Y015
+    _WhichOneofReturnType__paper_sold: _TypeAlias = _typing.Literal["paper_sold"]  # noqa: Y015
+    _WhichOneofArgType__paper_sold: _TypeAlias = _typing.Literal["_paper_sold", b"_paper_sold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_bought) -> _WhichOneofReturnType__paper_bought | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_open_cost) -> _WhichOneofReturnType__paper_open_cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_sold) -> _WhichOneofReturnType__paper_sold | None: ...
 
 Global___SubscriptionStatistics: _TypeAlias = SubscriptionStatistics  # noqa: Y015
 
@@ -242,12 +621,17 @@ class Subscription(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     STATISTICS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    EXITS_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     leader: _builtins.str
     """The leader's wallet, lower case."""
     state: Global___SubscriptionState.ValueType
     version: _builtins.int
     """Rises with each change; orders are sized under one version and refused under another."""
+    shadow: _builtins.bool
+    """Decides and records, sends nothing. Left out when false."""
     @_builtins.property
     def follower(self) -> _common_pb2.FollowerIdentity: ...
     @_builtins.property
@@ -262,6 +646,12 @@ class Subscription(_message.Message):
     def statistics(self) -> Global___SubscriptionStatistics:
         """On reads only."""
 
+    @_builtins.property
+    def filters(self) -> Global___Filters:
+        """Left out when nothing is set."""
+
+    @_builtins.property
+    def exits(self) -> Global___Exits: ...
     def __init__(
         self,
         *,
@@ -275,12 +665,17 @@ class Subscription(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         statistics: Global___SubscriptionStatistics | None = ...,
+        filters: Global___Filters | None = ...,
+        exits: Global___Exits | None = ...,
+        shadow: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "follower", b"follower", "limits", b"limits", "sizing", b"sizing", "statistics", b"statistics", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "statistics", b"statistics", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "sizing", b"sizing", "state", b"state", "statistics", b"statistics", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "state", b"state", "statistics", b"statistics", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__shadow: _TypeAlias = _typing.Literal["shadow"]  # noqa: Y015
+    _WhichOneofArgType__shadow: _TypeAlias = _typing.Literal["_shadow", b"_shadow"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shadow) -> _WhichOneofReturnType__shadow | None: ...
 
 Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
 
@@ -292,13 +687,22 @@ class CreateSubscriptionRequest(_message.Message):
     LEADER_FIELD_NUMBER: _builtins.int
     SIZING_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    EXITS_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
     leader: _builtins.str
+    shadow: _builtins.bool
+    """For good: a shadow never becomes a real subscription, nor the other way round."""
     @_builtins.property
     def follower(self) -> _common_pb2.FollowerIdentity: ...
     @_builtins.property
     def sizing(self) -> Global___Sizing: ...
     @_builtins.property
     def limits(self) -> Global___Limits: ...
+    @_builtins.property
+    def filters(self) -> Global___Filters: ...
+    @_builtins.property
+    def exits(self) -> Global___Exits: ...
     def __init__(
         self,
         *,
@@ -306,10 +710,13 @@ class CreateSubscriptionRequest(_message.Message):
         leader: _builtins.str = ...,
         sizing: Global___Sizing | None = ...,
         limits: Global___Limits | None = ...,
+        filters: Global___Filters | None = ...,
+        exits: Global___Exits | None = ...,
+        shadow: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower", "limits", b"limits", "sizing", b"sizing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "sizing", b"sizing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower", "leader", b"leader", "limits", b"limits", "sizing", b"sizing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,6 +801,8 @@ class UpdateSubscriptionRequest(_message.Message):
     SIZING_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    EXITS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     """Present: the change is refused (409) unless the subscription has this version."""
@@ -405,6 +814,14 @@ class UpdateSubscriptionRequest(_message.Message):
     def limits(self) -> Global___Limits:
         """Present: replaces all limits. Absent: unchanged."""
 
+    @_builtins.property
+    def filters(self) -> Global___Filters:
+        """Present: replaces all filters. Absent: unchanged."""
+
+    @_builtins.property
+    def exits(self) -> Global___Exits:
+        """Present: replaces it. Absent: unchanged."""
+
     def __init__(
         self,
         *,
@@ -412,10 +829,12 @@ class UpdateSubscriptionRequest(_message.Message):
         sizing: Global___Sizing | None = ...,
         limits: Global___Limits | None = ...,
         version: _builtins.int | None = ...,
+        filters: Global___Filters | None = ...,
+        exits: Global___Exits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "limits", b"limits", "sizing", b"sizing", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "limits", b"limits", "sizing", b"sizing", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "id", b"id", "limits", b"limits", "sizing", b"sizing", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "id", b"id", "limits", b"limits", "sizing", b"sizing", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
     _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
@@ -609,6 +1028,8 @@ class Decision(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     ORDER_IDS_FIELD_NUMBER: _builtins.int
     DECIDED_AT_FIELD_NUMBER: _builtins.int
+    PAPER_SIZE_FIELD_NUMBER: _builtins.int
+    PAPER_NOTIONAL_FIELD_NUMBER: _builtins.int
     leader_tx: _builtins.str
     condition_id: _builtins.str
     asset_id: _builtins.str
@@ -621,6 +1042,11 @@ class Decision(_message.Message):
     """Reason code of a skip or a shortfall; empty when copied whole."""
     detail: _builtins.str
     """The numbers that were compared."""
+    paper_size: _builtins.str
+    """Of a shadow: shares and USDC assumed at the book of the decision, not traded. Left out for
+    others.
+    """
+    paper_notional: _builtins.str
     @_builtins.property
     def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The orders that came of it, in the order of their parts."""
@@ -641,12 +1067,21 @@ class Decision(_message.Message):
         detail: _builtins.str = ...,
         order_ids: _abc.Iterable[_builtins.str] | None = ...,
         decided_at: _timestamp_pb2.Timestamp | None = ...,
+        paper_size: _builtins.str | None = ...,
+        paper_notional: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional", "_paper_size", b"_paper_size", "decided_at", b"decided_at", "paper_notional", b"paper_notional", "paper_size", b"paper_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "condition_id", b"condition_id", "copied", b"copied", "decided_at", b"decided_at", "detail", b"detail", "leader_notional", b"leader_notional", "leader_size", b"leader_size", "leader_tx", b"leader_tx", "order_ids", b"order_ids", "reason", b"reason", "side", b"side"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional", "_paper_size", b"_paper_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "copied", b"copied", "decided_at", b"decided_at", "detail", b"detail", "leader_notional", b"leader_notional", "leader_size", b"leader_size", "leader_tx", b"leader_tx", "order_ids", b"order_ids", "paper_notional", b"paper_notional", "paper_size", b"paper_size", "reason", b"reason", "side", b"side"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__paper_notional: _TypeAlias = _typing.Literal["paper_notional"]  # noqa: Y015
+    _WhichOneofArgType__paper_notional: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional"]  # noqa: Y015
+    _WhichOneofReturnType__paper_size: _TypeAlias = _typing.Literal["paper_size"]  # noqa: Y015
+    _WhichOneofArgType__paper_size: _TypeAlias = _typing.Literal["_paper_size", b"_paper_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_notional) -> _WhichOneofReturnType__paper_notional | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_size) -> _WhichOneofReturnType__paper_size | None: ...
 
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
@@ -658,11 +1093,19 @@ class ListSubscriptionDecisionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FROM_MS_FIELD_NUMBER: _builtins.int
+    TO_MS_FIELD_NUMBER: _builtins.int
+    COPIED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
     reason: _builtins.str
     """Only this reason code."""
+    from_ms: _builtins.int
+    """Only what was decided at or after, and before these instants, milliseconds since the epoch."""
+    to_ms: _builtins.int
+    copied: _builtins.bool
+    """Only what was copied, or only what was not."""
     def __init__(
         self,
         *,
@@ -670,12 +1113,26 @@ class ListSubscriptionDecisionsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         reason: _builtins.str = ...,
+        from_ms: _builtins.int | None = ...,
+        to_ms: _builtins.int | None = ...,
+        copied: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_copied", b"_copied", "_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "copied", b"copied", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_copied", b"_copied", "_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "copied", b"copied", "from_ms", b"from_ms", "id", b"id", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "to_ms", b"to_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__copied: _TypeAlias = _typing.Literal["copied"]  # noqa: Y015
+    _WhichOneofArgType__copied: _TypeAlias = _typing.Literal["_copied", b"_copied"]  # noqa: Y015
+    _WhichOneofReturnType__from_ms: _TypeAlias = _typing.Literal["from_ms"]  # noqa: Y015
+    _WhichOneofArgType__from_ms: _TypeAlias = _typing.Literal["_from_ms", b"_from_ms"]  # noqa: Y015
+    _WhichOneofReturnType__to_ms: _TypeAlias = _typing.Literal["to_ms"]  # noqa: Y015
+    _WhichOneofArgType__to_ms: _TypeAlias = _typing.Literal["_to_ms", b"_to_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__copied) -> _WhichOneofReturnType__copied | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ms) -> _WhichOneofReturnType__from_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_ms) -> _WhichOneofReturnType__to_ms | None: ...
 
 Global___ListSubscriptionDecisionsRequest: _TypeAlias = ListSubscriptionDecisionsRequest  # noqa: Y015
 

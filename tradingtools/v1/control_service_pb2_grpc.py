@@ -125,7 +125,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSubscription(self, request, context):
-        """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+        """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves the version. 404
         NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

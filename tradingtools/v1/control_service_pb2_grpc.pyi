@@ -46,7 +46,7 @@ class ControlServiceStub:
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ListSubscriptionsRequest, _control_service_pb2.ListSubscriptionsResponse]
     """The subscriptions of a follower wallet, oldest first, with live statistics."""
     UpdateSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.UpdateSubscriptionRequest, _control_service_pb2.Subscription]
-    """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+    """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves the version. 404
     NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
     """
     PauseSubscription: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.PauseSubscriptionRequest, _control_service_pb2.Subscription]
@@ -82,7 +82,7 @@ class ControlServiceAsyncStub(ControlServiceStub):
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ListSubscriptionsRequest, _control_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
     """The subscriptions of a follower wallet, oldest first, with live statistics."""
     UpdateSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.UpdateSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
-    """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+    """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves the version. 404
     NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
     """
     PauseSubscription: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PauseSubscriptionRequest, _control_service_pb2.Subscription]  # type: ignore[assignment]
@@ -139,7 +139,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.UpdateSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.Subscription, _abc.Awaitable[_control_service_pb2.Subscription]]:
-        """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
+        """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves the version. 404
         NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
         """
 

@@ -7,13 +7,14 @@ pattern can say is refused with the field's path.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tradingtools.domain import ids, money
+from tradingtools.domain.copy_settings import CopySettings, Tier, from_json, to_json
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.order import Follower
-from tradingtools.domain.subscription import SizingMode
 from tradingtools.domain.trigger_types import TriggerType
 
 MAX_RATIO_MICROS = 100 * money.MICROS
@@ -22,21 +23,17 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sizing:
-    """How large a copy is: USDC for FIXED, a factor for RATIO, in micros."""
+class Group:
+    """One group of a request: columns as named here, and the group's share of the settings.
 
-    mode: SizingMode
-    micros: int
+    A group that is given replaces all of its settings; what it leaves out becomes absent.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a copy must respect; None: absent, does not limit. Amounts in micros."""
-
-    max_per_trade_micros: int | None
-    max_per_market_micros: int | None
-    max_slippage_micros: int | None
-    max_age_ms: int | None
+    columns: dict[str, object]
+    names: frozenset[str]
+    """The settings that belong to the group."""
+    settings: dict[str, object]
+    """Those that are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +42,8 @@ class NewSubscription:
 
     follower: Follower
     leader: str
-    sizing: Sizing
-    limits: Limits
+    columns: dict[str, object]
+    settings: CopySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,35 +99,72 @@ def canonical(parse: Callable[[str], str], text: str, field: str) -> str:
         raise InvalidField(f"{field}: {error}", field=field, expected=str(error)) from None
 
 
-def fixed_sizing(text: str) -> Sizing:
-    """The same USDC for each copy: more than zero."""
-    micros = amount(text, "sizing.fixed.amount")
+def fixed_amount(text: str, field: str) -> int:
+    """The same USDC for each copy, micros: more than zero."""
+    micros = amount(text, field)
     if micros == 0:
-        raise refuse("sizing.fixed.amount", "more than 0")
-    return Sizing(mode=SizingMode.FIXED, micros=micros)
+        raise refuse(field, "more than 0")
+    return micros
 
 
-def ratio_sizing(text: str) -> Sizing:
-    """A share of the leader's notional: more than zero, at most 100."""
-    micros = amount(text, "sizing.ratio.ratio")
+def factor(text: str, field: str) -> int:
+    """A factor in micros: more than zero, at most 100."""
+    micros = amount(text, field)
     if not 0 < micros <= MAX_RATIO_MICROS:
-        raise refuse("sizing.ratio.ratio", "more than 0 and at most 100")
-    return Sizing(mode=SizingMode.RATIO, micros=micros)
+        raise refuse(field, "more than 0 and at most 100")
+    return micros
+
+
+def fraction(text: str | None, field: str) -> int | None:
+    """A price or a fraction in micros: 0 to 1; absent stays absent."""
+    micros = optional_amount(text, field)
+    if micros is not None and micros > money.MICROS:
+        raise refuse(field, "at most 1")
+    return micros
+
+
+def ascending(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    """Tiers as given; each must begin above the one before."""
+    for number, (before, after) in enumerate(pairwise(tiers), 1):
+        if after.from_micros <= before.from_micros:
+            raise refuse(f"sizing.tiers.tiers[{number}].fromNotional", "more than the one before")
+    return tiers
+
+
+def settings_of(before: CopySettings, groups: Iterable[Group]) -> CopySettings:
+    """The settings once each group has replaced its share of them.
+
+    Raises:
+        InvalidField: the price band is empty.
+    """
+    values = to_json(before)
+    for group in groups:
+        values = {name: v for name, v in values.items() if name not in group.names}
+        values |= group.settings
+    made = from_json(values)
+    low, high = made.min_price_micros, made.max_price_micros
+    if low is not None and high is not None and low > high:
+        raise refuse("filters.minPrice", "at most filters.maxPrice")
+    return made
 
 
 def new_subscription(
-    *, follower: Follower, leader: str, sizing: Sizing, limits: Limits
+    *, follower: Follower, leader: str, groups: Iterable[Group], shadow: bool
 ) -> NewSubscription:
     """Check the fields against each other; a wallet cannot follow itself."""
     proxy = canonical(ids.wallet, follower.proxy, "follower.followerProxy")
     leader = canonical(ids.wallet, leader, "leader")
     if leader == proxy:
         raise refuse("leader", "another wallet than the follower's")
+    given = tuple(groups)
+    columns: dict[str, object] = {}
+    for group in given:
+        columns |= group.columns
     return NewSubscription(
         follower=Follower(user_id=follower.user_id, wallet_id=follower.wallet_id, proxy=proxy),
         leader=leader,
-        sizing=sizing,
-        limits=limits,
+        columns=columns,
+        settings=settings_of(CopySettings(shadow=shadow), given),
     )
 
 

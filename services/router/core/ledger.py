@@ -1,15 +1,19 @@
-"""What the router keeps in memory to size without a read: index, lots, reservations.
+"""What the router keeps in memory to size without a read: lots, reservations, days, budgets.
 
 Rebuilt from PostgreSQL on start; kept by its own claims and by confirm's bookings. Reservations are
 released only when an order has ended, after its fills are in the lot: for a moment both count,
-which is against taking risk.
+which is against taking risk. Every sum is kept as it changes, so that a fan-out never scans.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from services.router.core.caps import Exposure
 from tradingtools.domain.subscription import Subscription
+
+DAY_MS = 86_400_000
 
 LotKey = tuple[str, str]
 """Subscription and asset."""
@@ -20,47 +24,61 @@ class OpenEntry:
     """An entry whose reservation stands."""
 
     subscription_id: str
+    proxy: str
     condition_id: str
     asset_id: str
+    copy_key: str
     money_micros: int
+    day: int
+    """UTC day of the claim, counted from the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What the shares of a lot cost, USDC micros."""
+
+    proxy: str
+    condition_id: str
+    cost_micros: int
 
 
 class Ledger:
-    """The state of one partition's followers."""
+    """The money of one partition's followers."""
 
     def __init__(self) -> None:
-        self._by_leader: dict[str, dict[str, Subscription]] = {}
-        self._leader_of: dict[str, str] = {}
         self._open: dict[str, OpenEntry] = {}
         self._open_by_lot: dict[LotKey, set[str]] = {}
-        self._reserved: dict[tuple[str, str], int] = {}
-        self._held: dict[tuple[str, str], dict[str, int]] = {}
-
-    def put(self, subscription: Subscription) -> None:
-        """Add or replace a subscription; its leader never changes."""
-        self._by_leader.setdefault(subscription.leader, {})[subscription.id] = subscription
-        self._leader_of[subscription.id] = subscription.leader
-
-    def followers_of(self, leader: str) -> tuple[Subscription, ...]:
-        """Subscriptions of a leader, oldest first."""
-        return tuple(self._by_leader.get(leader, {}).values())
-
-    def subscription(self, subscription_id: str) -> Subscription | None:
-        """One subscription of this partition."""
-        leader = self._leader_of.get(subscription_id)
-        return None if leader is None else self._by_leader[leader][subscription_id]
+        self._held: dict[LotKey, Holding] = {}
+        self._sums: Counter[tuple[str, ...]] = Counter()
+        self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._markets: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._days: Counter[tuple[str, int]] = Counter()
+        self._buys: defaultdict[LotKey, Counter[str]] = defaultdict(Counter)
+        self._funded: dict[str, int] = {}
+        self._cash: Counter[str] = Counter()
+        self._accrued: Counter[LotKey] = Counter()
+        self._reserved: Counter[str] = Counter()
 
     def reserve(self, order_key: str, entry: OpenEntry) -> None:
         """Note a claimed entry; noting it twice changes nothing."""
         if order_key in self._open:
             return
         self._open[order_key] = entry
-        self._open_by_lot.setdefault((entry.subscription_id, entry.asset_id), set()).add(order_key)
-        market = (entry.subscription_id, entry.condition_id)
-        self._reserved[market] = self._reserved.get(market, 0) + entry.money_micros
+        lot = (entry.subscription_id, entry.asset_id)
+        self._open_by_lot.setdefault(lot, set()).add(order_key)
+        self._count(lot, entry.proxy, entry.condition_id, entry.money_micros, +1)
+        self._reserved[entry.proxy] += entry.money_micros
+        self._days[entry.subscription_id, entry.day] += entry.money_micros
+        self._buys[lot][entry.copy_key] += 1
 
-    def release(self, order_key: str) -> None:
-        """Note that an order has ended; releasing twice changes nothing."""
+    def release(self, order_key: str, *, size_micros: int, filled_micros: int) -> None:
+        """Note that an order has ended; releasing twice changes nothing.
+
+        Args:
+            order_key: of the order.
+            size_micros: of the order.
+            filled_micros: of it that stand.
+        """
         entry = self._open.pop(order_key, None)
         if entry is None:
             return
@@ -68,26 +86,121 @@ class Ledger:
         self._open_by_lot[lot].discard(order_key)
         if not self._open_by_lot[lot]:
             del self._open_by_lot[lot]
-        market = (entry.subscription_id, entry.condition_id)
-        self._reserved[market] -= entry.money_micros
-        if not self._reserved[market]:
-            del self._reserved[market]
+        self._count(lot, entry.proxy, entry.condition_id, -entry.money_micros, -1)
+        self._reserved[entry.proxy] -= entry.money_micros
+        unspent = entry.money_micros - spent_at_most(entry.money_micros, size_micros, filled_micros)
+        self._days[entry.subscription_id, entry.day] -= unspent
+        if filled_micros == 0:
+            self._buys[lot][entry.copy_key] -= 1
 
     def hold(
-        self, subscription_id: str, condition_id: str, asset_id: str, cost_micros: int
+        self, subscription_id: str, proxy: str, condition_id: str, asset_id: str, cost_micros: int
     ) -> None:
         """Set what the shares of a lot cost; absolute, so that repeating changes nothing."""
-        lots = self._held.setdefault((subscription_id, condition_id), {})
+        lot = (subscription_id, asset_id)
+        before = self._held.pop(lot, None)
+        if before is not None:
+            self._count(lot, before.proxy, before.condition_id, -before.cost_micros, -1)
         if cost_micros:
-            lots[asset_id] = cost_micros
-        else:
-            lots.pop(asset_id, None)
+            self._held[lot] = Holding(
+                proxy=proxy, condition_id=condition_id, cost_micros=cost_micros
+            )
+            self._count(lot, proxy, condition_id, cost_micros, +1)
 
-    def exposure(self, subscription_id: str, condition_id: str) -> int:
-        """USDC at cost in one market: held and reserved."""
-        market = (subscription_id, condition_id)
-        return sum(self._held.get(market, {}).values()) + self._reserved.get(market, 0)
+    def _count(
+        self, lot: LotKey, proxy: str, condition_id: str, money_micros: int, number: int
+    ) -> None:
+        subscription_id, asset_id = lot
+        for key in ((subscription_id,), (subscription_id, condition_id), ("", proxy)):
+            self._sums[key] += money_micros
+            if not self._sums[key]:
+                del self._sums[key]
+        for counter in (
+            self._outcomes[subscription_id],
+            self._markets[subscription_id, condition_id],
+        ):
+            counter[asset_id] += number
+            if not counter[asset_id]:
+                del counter[asset_id]
+
+    def spent(self, subscription_id: str, day: int, money_micros: int) -> None:
+        """Take over what ended entries of a day cost at most; for a rebuilt ledger."""
+        self._days[subscription_id, day] += money_micros
+
+    def bought(self, subscription_id: str, asset_id: str, copy_key: str) -> None:
+        """Take over an ended entry that filled; for a rebuilt ledger."""
+        self._buys[subscription_id, asset_id][copy_key] += 1
+
+    def forget_ended(self) -> None:
+        """Back to what the open entries alone say of days, buys and accruals: a rebuild follows."""
+        self._days.clear()
+        self._buys.clear()
+        self._accrued.clear()
+        for entry in self._open.values():
+            self._days[entry.subscription_id, entry.day] += entry.money_micros
+            self._buys[entry.subscription_id, entry.asset_id][entry.copy_key] += 1
+
+    def fund(self, proxy: str, funded_micros: int) -> None:
+        """Set the sum of a wallet's fundings."""
+        self._funded[proxy] = funded_micros
+
+    def funded(self, proxy: str) -> bool:
+        """Whether a budget was ever given to a wallet."""
+        return proxy in self._funded
+
+    def cash(self, purse: str, moved_micros: int) -> None:
+        """Set what trading has brought (less than zero: cost) a purse in money so far."""
+        self._cash[purse] = moved_micros
+
+    def accrue(self, subscription_id: str, asset_id: str, change_micros: int) -> None:
+        """Add to what copies that were too small left to the next ones of the outcome."""
+        self._accrued[subscription_id, asset_id] += change_micros
+
+    def forget_days_before(self, day: int) -> None:
+        """Drop days that no cap looks at any more."""
+        for key in [key for key in self._days if key[1] < day]:
+            del self._days[key]
+
+    @staticmethod
+    def purse_of(subscription: Subscription) -> str:
+        """Whose money a copy takes: the wallet's, or a shadow's own, so that paper never eats into
+        what real copies may spend."""
+        proxy = subscription.follower.proxy
+        return f"paper:{subscription.id}" if subscription.settings.shadow else proxy
+
+    def exposure(
+        self, subscription: Subscription, condition_id: str, asset_id: str, now_ms: int
+    ) -> Exposure:
+        """Everything that limits a subscription's entry into one outcome."""
+        proxy, lot = subscription.follower.proxy, (subscription.id, asset_id)
+        purse = self.purse_of(subscription)
+        outcomes = self._outcomes.get(subscription.id, Counter())
+        market = self._markets.get((subscription.id, condition_id), Counter())
+        total = self._sums["", purse]
+        budget = equity = None
+        if proxy in self._funded:
+            cash = self._funded[proxy] + self._cash[purse]
+            budget = cash - self._reserved[purse]
+            equity = cash + total - self._reserved[purse]
+        return Exposure(
+            market_micros=self._sums[subscription.id, condition_id],
+            leader_micros=self._sums[subscription.id,],
+            total_micros=total,
+            day_micros=self._days[subscription.id, now_ms // DAY_MS],
+            budget_micros=budget,
+            equity_micros=equity,
+            positions=len(outcomes),
+            buys=sum(number > 0 for number in self._buys.get(lot, Counter()).values()),
+            holds_outcome=asset_id in outcomes,
+            holds_other_outcome=any(asset != asset_id for asset in market),
+            accrued_micros=self._accrued[lot],
+        )
 
     def entry_open(self, subscription_id: str, asset_id: str) -> bool:
         """Whether an entry of this lot is unresolved."""
         return (subscription_id, asset_id) in self._open_by_lot
+
+
+def spent_at_most(money_micros: int, size_micros: int, filled_micros: int) -> int:
+    """What of a reservation the fills cost at most, rounded up; without a size, nothing."""
+    return -(-money_micros * filled_micros // size_micros) if size_micros else 0

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from services.router.core.ledger import Ledger
-from services.router.core.plan import Copy
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from services.router.core.caps import Exposure
+from services.router.core.index import Index
+from services.router.core.ledger import DAY_MS, Ledger
+from services.router.core.records import Copy, LotView
 from tradingtools.domain import ids
-from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.reasons import Reason
+from tradingtools.domain.subscription import Subscription
 
 JUDGED_AGAIN = frozenset(
     {
@@ -19,12 +25,21 @@ JUDGED_AGAIN = frozenset(
 """Why an exit cannot be made now and may be later; an exit is never too late."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperLot:
+    """What a shadow holds of an outcome on paper: shares, and what they cost. Micros."""
+
+    size_micros: int = 0
+    cost_micros: int = 0
+
+
 class Memory:
     """One partition's leader trades, copies, and money."""
 
     def __init__(self) -> None:
         self.control_seq = 0
         """The last control change that the index reflects."""
+        self.index = Index()
         self.ledger = Ledger()
         self.trades: dict[TradeKey, LeaderTrade] = {}
         self.copies: dict[TradeKey, dict[str, Copy]] = {}
@@ -34,6 +49,70 @@ class Memory:
         """Sells with something left to sell, and when they are judged again (monotonic)."""
         self.exit_trade: dict[str, TradeKey] = {}
         """The leader trade behind an open exit order."""
+        self.paper: dict[tuple[str, str], PaperLot] = {}
+        """By subscription and asset."""
+        self.paper_cash: defaultdict[str, int] = defaultdict(int)
+        """USDC that a shadow has got (less than zero: paid) on paper."""
+        self._bought: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+
+    def know(self, trade: LeaderTrade) -> None:
+        """Keep a leader trade as it is now."""
+        self.trades[trade.key] = trade
+        if trade.key.side is Side.BUY:
+            self._bought[trade.key.leader, trade.condition_id].add(trade.key.asset_id)
+
+    def exposure(self, subscription: Subscription, trade: LeaderTrade, now_ms: int) -> Exposure:
+        """What limits a subscription's copy of a trade."""
+        condition, asset = trade.condition_id, trade.key.asset_id
+        held = self.ledger.exposure(subscription, condition, asset, now_ms)
+        bought = self._bought.get((trade.key.leader, condition), set())
+        return replace(held, leader_on_both=any(other != asset for other in bought))
+
+    def paper_lot(self, subscription_id: str, asset_id: str) -> LotView:
+        """A shadow's lot as an exit sees it: nobody else sells of it."""
+        lot = self.paper.get((subscription_id, asset_id), PaperLot())
+        return LotView(
+            shares_micros=lot.size_micros,
+            free_micros=lot.size_micros,
+            cost_micros=lot.cost_micros,
+        )
+
+    def note_copy(self, trade: LeaderTrade, copy: Copy, now_ms: int) -> None:
+        """Take over a judgement that is durable: what it accrued, and what it moved on paper."""
+        copies = self.copies.setdefault(trade.key, {})
+        identifier, asset = copy.frozen.id, trade.key.asset_id
+        before = copies.get(identifier, Copy(frozen=copy.frozen))
+        copies[identifier] = copy
+        accrued = copy.accrued_micros - before.accrued_micros
+        if accrued:
+            self.ledger.accrue(identifier, asset, accrued)
+        moved = PaperLot(
+            size_micros=copy.paper_size_micros - before.paper_size_micros,
+            cost_micros=copy.paper_cost_micros - before.paper_cost_micros,
+        )
+        if moved == PaperLot():
+            return
+        paid = copy.paper_notional_micros - before.paper_notional_micros
+        self.move_paper(copy.frozen, trade.condition_id, asset, moved, paid)
+        if trade.key.side is Side.BUY:
+            self.ledger.spent(identifier, now_ms // DAY_MS, moved.cost_micros)
+            if not before.copied:
+                self.ledger.bought(identifier, asset, trade.key.leader_tx)
+
+    def move_paper(
+        self, owner: Subscription, condition_id: str, asset_id: str, moved: PaperLot, paid: int
+    ) -> None:
+        """Add to a shadow's lot and take what was paid from its money."""
+        lot = self.paper.get((owner.id, asset_id), PaperLot())
+        lot = PaperLot(
+            size_micros=lot.size_micros + moved.size_micros,
+            cost_micros=lot.cost_micros + moved.cost_micros,
+        )
+        self.paper[owner.id, asset_id] = lot
+        self.paper_cash[owner.id] -= paid
+        purse = self.ledger.purse_of(owner)
+        self.ledger.hold(owner.id, purse, condition_id, asset_id, lot.cost_micros)
+        self.ledger.cash(purse, self.paper_cash[owner.id])
 
     def has_open_exit(self, key: TradeKey) -> bool:
         """Whether a subscription's exit could not be made and may be later."""
@@ -50,3 +129,7 @@ class Memory:
                     ids.entry_copy_key(key.leader_tx, copy.frozen.follower.proxy, key.asset_id),
                     None,
                 )
+        if old:
+            self._bought.clear()
+            for trade in self.trades.values():
+                self.know(trade)

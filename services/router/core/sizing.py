@@ -1,38 +1,26 @@
-"""How much of a leader trade one follower copies, at what limit. Pure arithmetic in micros.
+"""How much of a leader's buy one follower copies, at what limit. Pure arithmetic in micros.
 
 The formulas are those of the design's copying page. Rounding goes against taking risk: a buy's
-limit and size round down, a sell's limit rounds up.
+limit and size round down, a sell's limit rounds up. Before it come the filters and the caps, after
+it the order; `selling.py` has the other side.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.router.core.caps import Exposure, Room, Skip, mode_money, rooms, tightest
+from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
 from tradingtools.domain.book import Book, BookStatus, Market, depth
+from tradingtools.domain.copy_settings import BelowMinimum
 from tradingtools.domain.leader_trade import Side
-from tradingtools.domain.money import (
-    MICROS,
-    ceil_to,
-    floor_to,
-    notional_ceil,
-    size_for,
-    to_text,
-)
+from tradingtools.domain.money import MICROS, ceil_to, floor_to, to_text
 from tradingtools.domain.reasons import Reason
-from tradingtools.domain.subscription import SizingMode, Subscription
+from tradingtools.domain.subscription import Subscription
 
-SIZE_STEP_MICROS = 10_000
-"""Sizes have two decimals at every tick (CLOB order rules)."""
-MIN_DEPTH_PPM = 500_000
-"""An entry is skipped when the book holds less than this part of its size within the limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """No order, and why."""
-
-    reason: Reason
-    detail: str
+MIN_DEPTH_MICROS = 500_000
+"""An entry is skipped when the book holds less than this part of its size within the limit, unless
+the subscription says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +33,43 @@ class Sized:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What an entry is asked to follow, apart from the subscription."""
+
+    price_micros: int
+    """The leader's price of what is new in the trade."""
+    leader_micros: int
+    """USDC of the whole leader trade as far as it is known."""
+    leader_equity_micros: int | None = None
+    equity_micros: int | None = None
+    """Of both wallets when the first part was sized; None: unknown."""
+    ordered_micros: int = 0
+    """USDC reserved by the parts so far."""
+    accrued_micros: int = 0
+    """USDC that other copies of this outcome left to this one; less than zero when they spent what
+    this one had left."""
+
+
 def limit_price(
-    side: Side, price_micros: int, slippage_micros: int, tick_micros: int
+    side: Side,
+    price_micros: int,
+    slippage_micros: int,
+    tick_micros: int,
+    max_price_micros: int | None = None,
 ) -> int | None:
     """The worst price that is still a copy; None when there is no valid one.
 
-    BUY: floor to the tick of min(P x (1 + slippage), 1 - tick). SELL: ceiling to the tick of
-    max(P x (1 - slippage), tick). Valid limits are multiples of the tick in [tick, 1 - tick].
+    BUY: floor to the tick of min(P x (1 + slippage), max price, 1 - tick). SELL: ceiling to the
+    tick of max(P x (1 - slippage), tick). Valid limits are multiples of the tick in
+    [tick, 1 - tick].
     """
     highest = MICROS - tick_micros
     if side is Side.BUY:
-        limit = floor_to(
-            min(price_micros * (MICROS + slippage_micros) // MICROS, highest), tick_micros
-        )
+        worst = min(price_micros * (MICROS + slippage_micros) // MICROS, highest)
+        if max_price_micros is not None:
+            worst = min(worst, max_price_micros)
+        limit = floor_to(worst, tick_micros)
     else:
         worst = -(-price_micros * (MICROS - slippage_micros) // MICROS)
         # Selling for less than the leader got is what slippage allows; 1 - tick is always less.
@@ -65,78 +77,100 @@ def limit_price(
     return limit if tick_micros <= limit <= highest else None
 
 
-def allowed_money(subscription: Subscription, leader_notional_micros: int) -> tuple[int, Reason]:
-    """USDC that the whole leader trade allows, and which limit bound it (NONE: the mode)."""
-    if subscription.sizing_mode is SizingMode.FIXED:
-        money = subscription.sizing_micros
-    else:
-        money = leader_notional_micros * subscription.sizing_micros // MICROS
-    cap = subscription.max_per_trade_micros
-    if cap is not None and cap < money:
-        return cap, Reason.CAP_PER_TRADE
-    return money, Reason.NONE
-
-
-def size_entry(
-    subscription: Subscription,
-    book: Book,
-    *,
-    price_micros: int,
-    leader_notional_micros: int,
-    ordered_money_micros: int,
-    market_exposure_micros: int,
-) -> Sized | Skip:
-    """Size the next part of an entry.
-
-    Args:
-        subscription: as it was when part 0 was sized.
-        book: of the asset; only a FRESH one is judged by its depth.
-        price_micros: the leader's price of what is new in the trade.
-        leader_notional_micros: of the whole leader trade as far as it is known.
-        ordered_money_micros: size x limit of the parts so far.
-        market_exposure_micros: USDC held at cost and reserved in this market by this
-            subscription, the parts so far included.
-    """
-    market = book.market
-    limit = limit_price(Side.BUY, price_micros, subscription.slippage_micros, market.tick_micros)
-    if limit is None:
-        return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(price_micros)}")
-    allowed, bound = allowed_money(subscription, leader_notional_micros)
-    money = allowed - ordered_money_micros
-    cap = subscription.max_per_market_micros
-    if cap is not None and cap - market_exposure_micros < money:
-        money, bound = cap - market_exposure_micros, Reason.CAP_PER_MARKET
-    size = floor_to(size_for(max(money, 0), limit), SIZE_STEP_MICROS)
-    minimum = smallest(market)
-    if size == 0 and ordered_money_micros and bound is Reason.NONE:
-        # What is left buys not one step more: all that was allowed is ordered.
-        return Skip(Reason.NONE, "")
-    if size < minimum:
-        reason = bound if bound is not Reason.NONE else Reason.BELOW_MINIMUM
-        return Skip(
-            reason,
-            f"{to_text(max(money, 0))} USDC at {to_text(limit)} is {to_text(size)} shares"
-            f" < minimum {to_text(minimum)}",
-        )
-    full = Sized(size, limit, bound, f"the limit leaves {to_text(money)} USDC" if bound else "")
-    return _within_depth(full, book) if book.status is BookStatus.FRESH else full
-
-
 def smallest(market: Market) -> int:
     """The smallest order of a market; at least a step, so that no order is of nothing."""
     return max(market.min_size_micros, SIZE_STEP_MICROS)
 
 
-def _within_depth(full: Sized, book: Book) -> Sized | Skip:
+def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposure) -> Sized | Skip:
+    """Size the next part of an entry.
+
+    Args:
+        subscription: as it was when part 0 was sized.
+        book: of the asset; only a FRESH one is judged by its depth.
+        wish: what is to be followed.
+        held: what is held and reserved, the parts so far included.
+    """
+    market, settings = book.market, subscription.settings
+    limit = limit_price(
+        Side.BUY,
+        wish.price_micros,
+        subscription.slippage_micros,
+        market.tick_micros,
+        settings.max_price_micros,
+    )
+    if limit is None:
+        return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(wish.price_micros)}")
+    given = mode_money(
+        subscription, wish.leader_micros, wish.leader_equity_micros, wish.equity_micros
+    )
+    if isinstance(given, Skip):
+        return given
+    wanted = given + wish.accrued_micros - wish.ordered_micros
+    room = tightest(wanted, rooms(subscription, wish.ordered_micros, held))
+    size = size_within(room.micros, limit, market.fee_rate_micros)
+    if size == 0 and wish.ordered_micros and room.reason is Reason.NONE:
+        # What is left buys not one step more: all that was allowed is ordered.
+        return Skip(Reason.NONE, "")
+    if size < smallest(market):
+        small = _Small(limit, size, given, room)
+        found = _below_minimum(subscription, market, wish, held, small)
+        if isinstance(found, Skip):
+            return found
+        size = found
+    detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
+    full = Sized(size, limit, room.reason, detail if room.reason else "")
+    return _within_depth(full, book, settings.min_depth_micros)
+
+
+@dataclass(frozen=True, slots=True)
+class _Small:
+    """A copy below the market's minimum."""
+
+    limit_micros: int
+    size_micros: int
+    given_micros: int
+    room: Room
+
+
+def _below_minimum(
+    subscription: Subscription, market: Market, wish: Wish, held: Exposure, small: _Small
+) -> int | Skip:
+    """The size that is ordered after all, or why none is."""
+    minimum = ceil_to(smallest(market), SIZE_STEP_MICROS)
+    reason, what = small.room.reason, small.room
+    detail = (
+        f"{to_text(max(what.micros, 0))} USDC at {to_text(small.limit_micros)} is"
+        f" {to_text(small.size_micros)} shares < minimum {to_text(minimum)}"
+    )
+    if reason is not Reason.NONE or wish.ordered_micros:
+        return Skip(reason or Reason.BELOW_MINIMUM, detail)
+    policy = subscription.settings.below_minimum
+    if policy is BelowMinimum.ACCUMULATE:
+        return Skip(Reason.ACCUMULATING, detail, accrued_micros=small.given_micros)
+    if policy is BelowMinimum.SKIP or what.micros <= 0:
+        return Skip(Reason.BELOW_MINIMUM, detail)
+    cost = reserved_money(minimum, small.limit_micros, market.fee_rate_micros)
+    least = tightest(cost, rooms(subscription, wish.ordered_micros, held))
+    if least.reason is not Reason.NONE:
+        return Skip(least.reason, f"{least.detail} < {to_text(cost)} USDC of the minimum order")
+    return minimum
+
+
+def _within_depth(full: Sized, book: Book, least_micros: int | None) -> Sized | Skip:
+    if book.status is not BookStatus.FRESH:
+        return full
     size, limit, minimum = full.size_micros, full.limit_micros, smallest(book.market)
     best = book.asks[0][0] if book.asks else MICROS
     if best > limit:
         return Skip(Reason.SLIPPAGE, f"ask {to_text(best)} > limit {to_text(limit)}")
     there = depth(book.asks, limit, buying=True)
-    if there * MICROS < size * MIN_DEPTH_PPM:
+    least = MIN_DEPTH_MICROS if least_micros is None else least_micros
+    if there * MICROS < size * least:
         return Skip(
             Reason.THIN_BOOK,
-            f"{to_text(there)} of {to_text(size)} shares within {to_text(limit)}",
+            f"{to_text(there)} of {to_text(size)} shares within {to_text(limit)}"
+            f" < {to_text(least)}",
         )
     cut = floor_to(min(size, there), SIZE_STEP_MICROS)
     if cut < minimum:
@@ -147,69 +181,3 @@ def _within_depth(full: Sized, book: Book) -> Sized | Skip:
     if cut < size:
         return Sized(cut, limit, Reason.THIN_BOOK, f"{to_text(there)} of {to_text(size)} shares")
     return full
-
-
-def wanted_exit(
-    *,
-    owned_micros: int,
-    leader_sold_micros: int,
-    leader_held_before_micros: int | None,
-) -> int:
-    """Shares of a lot that a leader's sell asks for, in all slices together.
-
-    In proportion to the leader's reduction; everything when the leader is flat or when nobody
-    knows what the leader held. Rounded up: leaving is what the leader did.
-    """
-    held = leader_held_before_micros
-    if held is None or held <= leader_sold_micros:
-        return owned_micros
-    return min(owned_micros, -(-owned_micros * leader_sold_micros // held))
-
-
-def size_exit(
-    subscription: Subscription,
-    book: Book,
-    *,
-    price_micros: int,
-    wanted_micros: int,
-    free_micros: int,
-    slices_before: int,
-) -> Sized | Skip:
-    """Size one slice of an exit; each slice after the first may cost one slippage more.
-
-    Args:
-        subscription: for its slippage.
-        book: of the asset, for tick and minimum; an exit is never skipped for depth.
-        price_micros: the leader's price.
-        wanted_micros: shares still to be sold for this copy.
-        free_micros: shares of the lot that no other exit has reserved.
-        slices_before: slices that left something unsold.
-    """
-    market = book.market
-    if free_micros <= 0:
-        return Skip(Reason.ALREADY_SELLING, "every share of the lot is reserved")
-    slippage = min(subscription.slippage_micros * (slices_before + 1), MICROS)
-    limit = limit_price(Side.SELL, price_micros, slippage, market.tick_micros)
-    if limit is None:
-        return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(price_micros)}")
-    # Less than the minimum cannot be sold alone, and must not be left over.
-    minimum = smallest(market)
-    size = max(wanted_micros, minimum)
-    if free_micros - size < minimum:
-        size = free_micros
-    size = floor_to(size, SIZE_STEP_MICROS)
-    if size < minimum:
-        return Skip(Reason.DUST, f"{to_text(free_micros)} shares < minimum {to_text(minimum)}")
-    if wanted_micros - size < SIZE_STEP_MICROS:
-        return Sized(size, limit)
-    return Sized(
-        size,
-        limit,
-        Reason.ALREADY_SELLING,
-        f"{to_text(free_micros)} of {to_text(wanted_micros)} shares are free",
-    )
-
-
-def reserved_money(size_micros: int, limit_micros: int) -> int:
-    """What an entry sets aside: its cost at the limit, rounded up."""
-    return notional_ceil(size_micros, limit_micros)

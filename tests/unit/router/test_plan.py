@@ -10,16 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.core.plan import (
-    Context,
-    Copy,
-    LotView,
-    Plan,
-    plan_entries,
-    plan_exits,
-    slice_ended,
-)
-from services.router.core.sizing import allowed_money
+from services.router.core.caps import Exposure
+from services.router.core.exit_plan import plan_exits, slice_ended
+from services.router.core.plan import plan_entries
+from services.router.core.records import Context, Copy, LotView, Plan
 from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscription
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -91,7 +85,7 @@ class Follower:
             now_ms=self.now_ms,
             entry_ttl_ms=2_000,
             exit_ttl_ms=5_000,
-            market_exposure=lambda _: self.held + spent,
+            exposure=lambda _: Exposure(market_micros=self.held + spent),
             entry_owner=owner.get,
         )
 
@@ -125,7 +119,7 @@ subscriptions = st.builds(
         max_per_trade_micros=trade_cap,
         max_per_market_micros=market_cap,
     ),
-    st.sampled_from(SizingMode),
+    st.sampled_from([SizingMode.FIXED, SizingMode.RATIO]),
     money,
     st.integers(0, 2 * MICROS),
     st.none() | money,
@@ -161,7 +155,9 @@ def test_parts_never_exceed_what_the_whole_trade_allows(
             assert order.size_micros % STEP == 0
             assert order.size_micros >= max(market.market.min_size_micros, STEP)
     spent = sum(order.size_micros * order.limit_micros for order in follower.orders)
-    allowed, _ = allowed_money(made, trade(*rows).notional_micros)
+    allowed = made.sizing_micros
+    if made.sizing_mode is SizingMode.RATIO:
+        allowed = trade(*rows).notional_micros * allowed // MICROS
     assert spent <= allowed * MICROS
     if made.max_per_market_micros is not None and follower.orders:
         assert held * MICROS + spent <= made.max_per_market_micros * MICROS

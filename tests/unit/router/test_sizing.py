@@ -10,15 +10,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.router.core.sizing import (
-    Sized,
-    Skip,
-    limit_price,
-    reserved_money,
-    size_entry,
-    size_exit,
-    wanted_exit,
-)
+from services.router.core.caps import Exposure, Skip
+from services.router.core.fees import reserved_money
+from services.router.core.selling import size_exit, wanted_exit
+from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.leader_trade import Side
@@ -36,7 +31,7 @@ limits = st.none() | st.just(0) | money
 
 @st.composite
 def subscriptions(draw: st.DrawFn) -> Subscription:
-    mode = draw(st.sampled_from(SizingMode))
+    mode = draw(st.sampled_from([SizingMode.FIXED, SizingMode.RATIO]))
     return replace(
         subscription(),
         sizing_mode=mode,
@@ -62,6 +57,7 @@ def books(draw: st.DrawFn) -> Book:
         tick=tick,
         minimum=draw(st.sampled_from([0, 1, 1_000_000, 5_000_000])),
         status=draw(st.sampled_from([BookStatus.FRESH, BookStatus.FRESH, *BookStatus])),
+        fee_rate=draw(st.sampled_from([0, 40_000, 70_000])),
     )
 
 
@@ -77,6 +73,21 @@ def _rooms(made: Subscription, leader: int, ordered: int, exposure: int) -> list
     if made.max_per_market_micros is not None:
         rooms.append((made.max_per_market_micros - exposure) * unit)
     return rooms
+
+
+def _largest(money: Fraction, limit: Fraction, rate: Fraction) -> Fraction:
+    """The largest size in hundredths whose cost and highest fee are within some money."""
+
+    def cost(hundredths: int) -> Fraction:
+        shares, worst = Fraction(hundredths, 100), min(limit, Fraction(1, 2))
+        fee = Fraction(ceil(shares * rate * worst * (1 - worst) * 10**5), 10**5)
+        return Fraction(ceil(shares * limit * MICROS), MICROS) + fee
+
+    low, high = 0, floor(money / limit * 100) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cost(middle) <= money else (low, middle)
+    return Fraction(low, 100)
 
 
 def reference(
@@ -98,7 +109,7 @@ def reference(
         return {Reason.PRICE_OUT_OF_RANGE}
     rooms = _rooms(made, leader_micros, ordered_micros, exposure_micros)
     step = Fraction(1, 100)
-    size = floor(max(min(rooms), Fraction(0)) / limit / step) * step
+    size = _largest(max(min(rooms), Fraction(0)), limit, market.market.fee_rate_micros * unit)
     if size < max(least, step):
         return {Reason.BELOW_MINIMUM, Reason.CAP_PER_TRADE, Reason.CAP_PER_MARKET, Reason.NONE}
     if market.status is BookStatus.FRESH:
@@ -121,10 +132,8 @@ def test_an_entry_is_what_the_formulas_say(
     found = size_entry(
         made,
         market,
-        price_micros=price,
-        leader_notional_micros=leader,
-        ordered_money_micros=ordered,
-        market_exposure_micros=exposure,
+        Wish(price_micros=price, leader_micros=leader, ordered_micros=ordered),
+        Exposure(market_micros=exposure),
     )
     expected = reference(made, market, price, leader, ordered, exposure)
     if isinstance(expected, set):
@@ -144,15 +153,13 @@ def test_an_entry_stays_within_every_limit(
     found = size_entry(
         made,
         market,
-        price_micros=price,
-        leader_notional_micros=leader,
-        ordered_money_micros=ordered,
-        market_exposure_micros=exposure,
+        Wish(price_micros=price, leader_micros=leader, ordered_micros=ordered),
+        Exposure(market_micros=exposure),
     )
     if isinstance(found, Skip):
         return
     tick = market.market.tick_micros
-    cost = reserved_money(found.size_micros, found.limit_micros)
+    cost = reserved_money(found.size_micros, found.limit_micros, market.market.fee_rate_micros)
     if made.max_per_trade_micros is not None:
         assert ordered + cost <= made.max_per_trade_micros
     if made.max_per_market_micros is not None:
@@ -183,10 +190,8 @@ def test_more_money_never_buys_less(
         found = size_entry(
             replace(made, sizing_micros=sizing),
             deep,
-            price_micros=price,
-            leader_notional_micros=leader,
-            ordered_money_micros=ordered,
-            market_exposure_micros=exposure,
+            Wish(price_micros=price, leader_micros=leader, ordered_micros=ordered),
+            Exposure(market_micros=exposure),
         )
         return found.size_micros if isinstance(found, Sized) else 0
 
@@ -194,13 +199,8 @@ def test_more_money_never_buys_less(
 
 
 def entry(made: Subscription, market: Book | None = None, **changes: int) -> Sized | Skip:
-    given_ = {
-        "price_micros": 500_000,
-        "leader_notional_micros": 100_000_000,
-        "ordered_money_micros": 0,
-        "market_exposure_micros": 0,
-    }
-    return size_entry(made, market or book(), **{**given_, **changes})
+    wish = replace(Wish(price_micros=500_000, leader_micros=100_000_000), **changes)
+    return size_entry(made, market or book(), wish, Exposure())
 
 
 def test_an_absent_limit_does_not_limit_and_zero_allows_nothing() -> None:
@@ -255,7 +255,7 @@ def test_a_thin_book_cuts_and_says_so_or_skips() -> None:
 
 
 def test_what_was_ordered_whole_is_not_a_shortfall() -> None:
-    found = entry(subscription(), ordered_money_micros=9_999_000)
+    found = entry(subscription(), ordered_micros=9_999_000)
     assert found == Skip(Reason.NONE, "")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import Final
 
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, nanoseconds
+
+_DAY_NS = 86_400_000_000_000
 
 
 def control_seq(tx: Transaction, _values: Row) -> list[Row]:
@@ -17,7 +20,7 @@ def control_seq(tx: Transaction, _values: Row) -> list[Row]:
 _SUBSCRIPTION = (
     "id", "follower_user_id", "follower_wallet_id", "follower_proxy", "leader", "state",
     "version", "sizing_mode", "sizing_micros", "max_per_trade_micros", "max_per_market_micros",
-    "max_slippage_micros", "max_age_ms", "changed_seq",
+    "max_slippage_micros", "max_age_ms", "settings", "changed_seq",
 )  # fmt: skip
 
 
@@ -38,15 +41,91 @@ def lots(tx: Transaction, _values: Row) -> list[Row]:
 
 def open_entries(tx: Transaction, values: Row) -> list[Row]:
     """Entries that still hold a reservation."""
-    names = ("order_key", "copy_key", "subscription_id", "condition_id", "asset_id")
+    names = (
+        "order_key", "copy_key", "subscription_id", "follower_proxy", "condition_id", "asset_id",
+    )  # fmt: skip
     found = []
     for held in tx.where("reservation", released_at=None):
         order = tx.get("orders", held["order_key"])
         if order is None or order["purpose"] != "ENTRY":
             continue
         if order["partition"] == values["partition"]:
-            found.append({**_pick(order, names), "money_micros": held["money_micros"]})
+            day = {"day": order["claimed_ns"] // _DAY_NS}
+            found.append({**_pick(order, names), **day, "money_micros": held["money_micros"]})
     return found
+
+
+def ended_entries(tx: Transaction, values: Row) -> list[Row]:
+    """What ended entries with fills cost at most, by copy and day."""
+    sums: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
+    for order in tx.where("orders", purpose="ENTRY", partition=values["partition"]):
+        held = tx.get("reservation", order["order_key"])
+        if held is None or held["released_at"] is None or order["filled_size_micros"] <= 0:
+            continue
+        day = order["claimed_ns"] // _DAY_NS
+        cost = -(-held["money_micros"] * order["filled_size_micros"] // order["size_micros"])
+        sums[order["subscription_id"], order["asset_id"], order["copy_key"], day] += cost
+    names = ("subscription_id", "asset_id", "copy_key", "day", "money_micros")
+    return [dict(zip(names, (*key, money), strict=True)) for key, money in sums.items()]
+
+
+def _frozen(tx: Transaction, name: str) -> list[Row]:
+    return [row for row in tx.rows("decision") if row["frozen"] and name in row["frozen"]]
+
+
+def _summed(rows: list[Row], by: tuple[str, ...], fields: dict[str, str]) -> list[Row]:
+    groups: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in by)].append(row["frozen"])
+    return [
+        {
+            **dict(zip(by, key, strict=True)),
+            **{ours: sum(one.get(name, 0) for one in of) for ours, name in fields.items()},
+        }
+        for key, of in groups.items()
+    ]
+
+
+def accrued(tx: Transaction, _values: Row) -> list[Row]:
+    """What copies that were too small left to the next ones of their outcome."""
+    rows = _frozen(tx, "accrued_micros")
+    return _summed(rows, ("subscription_id", "asset_id"), {"micros": "accrued_micros"})
+
+
+def paper_lots(tx: Transaction, _values: Row) -> list[Row]:
+    """What shadows moved on paper, by outcome."""
+    return _summed(
+        _frozen(tx, "paper_size_micros"),
+        ("subscription_id", "condition_id", "asset_id"),
+        {
+            "size_micros": "paper_size_micros",
+            "cost_micros": "paper_cost_micros",
+            "paid_micros": "paper_notional_micros",
+        },
+    )
+
+
+def paper_buys(tx: Transaction, _values: Row) -> list[Row]:
+    """The copies behind them."""
+    return [
+        {
+            **_pick(row, ("subscription_id", "asset_id", "leader_tx")),
+            "day": nanoseconds(row["decided_at"]) // _DAY_NS,
+            "cost_micros": row["frozen"].get("paper_cost_micros"),
+        }
+        for row in _frozen(tx, "paper_size_micros")
+        if row["side"] == "BUY"
+    ]
+
+
+def cash(tx: Transaction, values: Row) -> list[Row]:
+    """What trading has moved of wallets' money."""
+    moved: defaultdict[str, int] = defaultdict(int)
+    for lot in tx.rows("lot"):
+        if lot["follower_proxy"] in values["proxies"]:
+            spent = lot["bought_notional_micros"] + lot["fee_micros"]
+            moved[lot["follower_proxy"]] += lot["sold_notional_micros"] - spent
+    return [{"follower_proxy": proxy, "moved_micros": money} for proxy, money in moved.items()]
 
 
 _LEADER_ROW = (
@@ -158,6 +237,7 @@ ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         control_seq, subscriptions_changed, lots, open_entries, recent_rows, recent_decisions,
-        recent_entry_keys, lock_lots, locked_lots, exit_progress,
+        recent_entry_keys, lock_lots, locked_lots, exit_progress, ended_entries, accrued,
+        paper_lots, paper_buys, cash,
     )
 }  # fmt: skip

@@ -85,7 +85,7 @@ TABLES: Final[dict[str, Table]] = {
                 "id follower_user_id follower_wallet_id follower_proxy leader state version"
                 " sizing_mode sizing_micros changed_seq",
                 max_per_trade_micros=None, max_per_market_micros=None, max_slippage_micros=None,
-                max_age_ms=None, created_at=NOW, updated_at=NOW,
+                max_age_ms=None, settings={}, created_at=NOW, updated_at=NOW,
             ),
         ),
         Table(

@@ -1,0 +1,217 @@
+"""The groups of a subscription's settings between their messages and what is stored.
+
+Sizing, limits, filters and exits each become a `Group`; a row becomes the messages again. Before it
+come requests that the contracts' patterns have checked; after it the rules that compare fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.message import Message
+
+from services.control.core import rules
+from services.control.core.rules import Group
+from services.control.store import Row
+from tradingtools.domain import ids
+from tradingtools.domain.copy_settings import CopySettings, Tier, from_json
+from tradingtools.domain.money import to_text
+from tradingtools.domain.subscription import SizingMode
+from tradingtools.v1 import control_service_pb2 as control
+
+_COLUMNS = ("max_per_trade", "max_per_market", "max_slippage")
+_AMOUNTS = ("max_per_leader", "max_total", "max_per_day")
+_FRACTIONS = {"max_spread": "max_spread", "min_depth_fraction": "min_depth"}
+_COUNTS = {"max_open_positions": "max_positions", "max_buys_per_outcome": "max_buys_per_outcome"}
+_LISTS = ("markets_allowed", "markets_denied", "categories_allowed", "categories_denied")
+_PRICES = ("min_price", "max_price")
+
+
+def _json_name(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
+
+
+def _text(message: Message, name: str) -> str | None:
+    return str(getattr(message, name)) if message.HasField(name) else None
+
+
+def _group(
+    names: Iterable[str], values: dict[str, object], columns: dict[str, object] | None = None
+) -> Group:
+    given = {name: value for name, value in values.items() if value is not None}
+    return Group(columns=columns or {}, names=frozenset(names), settings=given)
+
+
+def _enum(message: Message, name: str, prefix: str) -> str | None:
+    kind = message.DESCRIPTOR.fields_by_name[name].enum_type
+    if kind is None or not message.HasField(name):
+        return None
+    return str(kind.values_by_number[getattr(message, name)].name).removeprefix(prefix)
+
+
+def sizing_group(message: control.Sizing) -> Group:
+    """Sizing as given; raises InvalidField."""
+    mode, micros = SizingMode.FIXED, 0
+    tiers: list[dict[str, int]] | None = None
+    match message.WhichOneof("mode"):
+        case "fixed":
+            micros = rules.fixed_amount(message.fixed.amount, "sizing.fixed.amount")
+        case "ratio":
+            mode = SizingMode.RATIO
+            micros = rules.factor(message.ratio.ratio, "sizing.ratio.ratio")
+        case "proportional":
+            mode = SizingMode.PROPORTIONAL
+        case "tiers":
+            mode = SizingMode.TIERS
+            tiers = _tiers(message.tiers)
+        case _:
+            raise rules.refuse("sizing", "exactly one of fixed, ratio, proportional and tiers")
+    multiplier = _text(message, "multiplier")
+    return _group(
+        ("tiers", "multiplier_micros", "below_minimum"),
+        {
+            "tiers": tiers,
+            "multiplier_micros": multiplier and rules.factor(multiplier, "sizing.multiplier"),
+            "below_minimum": _enum(message, "below_minimum", "BELOW_MINIMUM_"),
+        },
+        {"sizing_mode": mode.value, "sizing_micros": micros},
+    )
+
+
+def _tiers(message: control.TieredSizing) -> list[dict[str, int]]:
+    read: list[dict[str, int]] = []
+    for number, tier in enumerate(message.tiers):
+        path = f"sizing.tiers.tiers[{number}]"
+        values = {"from_micros": rules.amount(tier.from_notional, f"{path}.fromNotional")}
+        if tier.WhichOneof("mode") == "fixed":
+            values["fixed_micros"] = rules.fixed_amount(tier.fixed.amount, f"{path}.fixed.amount")
+        else:
+            values["ratio_micros"] = rules.factor(tier.ratio.ratio, f"{path}.ratio.ratio")
+        read.append(values)
+    rules.ascending(tuple(Tier(**values) for values in read))
+    return read
+
+
+def limits_group(message: control.Limits) -> Group:
+    """Limits as given, absent ones absent; raises InvalidField."""
+
+    def given(name: str) -> int | None:
+        return rules.optional_amount(_text(message, name), f"limits.{_json_name(name)}")
+
+    values: dict[str, object] = {f"{name}_micros": given(name) for name in _AMOUNTS}
+    for name, ours in _FRACTIONS.items():
+        values[f"{ours}_micros"] = rules.fraction(
+            _text(message, name), f"limits.{_json_name(name)}"
+        )
+    for name, ours in _COUNTS.items():
+        values[ours] = getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
+    columns: dict[str, object] = {
+        f"{name}_micros": given(name)
+        for name in ("max_per_trade", "max_per_market", "max_slippage")
+    }
+    columns["max_age_ms"] = message.max_age_ms if message.HasField("max_age_ms") else None
+    return _group(values, values, columns)
+
+
+def filters_group(message: control.Filters) -> Group:
+    """Filters as given; raises InvalidField."""
+    values: dict[str, object] = {
+        "sides": _enum(message, "sides", "COPY_SIDES_"),
+        "opposite_side": _enum(message, "opposite_side", "OPPOSITE_SIDE_"),
+        "min_leader_micros": rules.optional_amount(
+            _text(message, "min_leader_notional"), "filters.minLeaderNotional"
+        ),
+        "min_seconds_to_end": (
+            message.min_seconds_to_end if message.HasField("min_seconds_to_end") else None
+        ),
+    }
+    for name in _PRICES:
+        path = f"filters.{_json_name(name)}"
+        values[f"{name}_micros"] = rules.fraction(_text(message, name), path)
+    for name in _LISTS:
+        texts = list(getattr(message, name))
+        if name.startswith("markets"):
+            path = f"filters.{_json_name(name)}"
+            texts = [
+                rules.canonical(ids.hash32, text, f"{path}[{number}]")
+                for number, text in enumerate(texts)
+            ]
+        values[name] = texts or None
+    return _group(values, values)
+
+
+def exits_group(message: control.Exits) -> Group:
+    """Exits as given."""
+    return _group(("exit_mode",), {"exit_mode": _enum(message, "mode", "EXIT_MODE_")})
+
+
+def describe(message: control.Subscription, row: Row) -> None:
+    """Write a row's settings into its message; what is absent is left out."""
+    settings = from_json(row["settings"])
+    _describe_sizing(message.sizing, row, settings)
+    limits = message.limits
+    limits.SetInParent()
+    for name in _COLUMNS:
+        _put(limits, name, row[f"{name}_micros"])
+    if row["max_age_ms"] is not None:
+        limits.max_age_ms = row["max_age_ms"]
+    for name in _AMOUNTS:
+        _put(limits, name, getattr(settings, f"{name}_micros"))
+    for name, ours in _FRACTIONS.items():
+        _put(limits, name, getattr(settings, f"{ours}_micros"))
+    for name, ours in _COUNTS.items():
+        if getattr(settings, ours) is not None:
+            setattr(limits, name, getattr(settings, ours))
+    _describe_filters(message, row, settings)
+    if "exit_mode" in row["settings"]:
+        message.exits.mode = control.ExitMode.Value(f"EXIT_MODE_{settings.exit_mode}")
+    if settings.shadow:
+        message.shadow = True
+
+
+def _put(message: Message, name: str, micros: int | None) -> None:
+    if micros is not None:
+        setattr(message, name, to_text(micros))
+
+
+def _describe_sizing(message: control.Sizing, row: Row, settings: CopySettings) -> None:
+    text = to_text(row["sizing_micros"])
+    match SizingMode(row["sizing_mode"]):
+        case SizingMode.FIXED:
+            message.fixed.amount = text
+        case SizingMode.RATIO:
+            message.ratio.ratio = text
+        case SizingMode.PROPORTIONAL:
+            message.proportional.SetInParent()
+        case SizingMode.TIERS:
+            for tier in settings.tiers:
+                shown = message.tiers.tiers.add(from_notional=to_text(tier.from_micros))
+                if tier.fixed_micros is not None:
+                    shown.fixed.amount = to_text(tier.fixed_micros)
+                else:
+                    shown.ratio.ratio = to_text(tier.ratio_micros or 0)
+    _put(message, "multiplier", settings.multiplier_micros)
+    if "below_minimum" in row["settings"]:
+        message.below_minimum = control.BelowMinimum.Value(
+            f"BELOW_MINIMUM_{settings.below_minimum}"
+        )
+
+
+def _describe_filters(message: control.Subscription, row: Row, settings: CopySettings) -> None:
+    filters = control.Filters()
+    for name in _PRICES:
+        _put(filters, name, getattr(settings, f"{name}_micros"))
+    _put(filters, "min_leader_notional", settings.min_leader_micros)
+    for name in _LISTS:
+        getattr(filters, name).extend(getattr(settings, name))
+    if settings.min_seconds_to_end is not None:
+        filters.min_seconds_to_end = settings.min_seconds_to_end
+    if "sides" in row["settings"]:
+        filters.sides = control.CopySides.Value(f"COPY_SIDES_{settings.sides}")
+    if "opposite_side" in row["settings"]:
+        filters.opposite_side = control.OppositeSide.Value(
+            f"OPPOSITE_SIDE_{settings.opposite_side}"
+        )
+    if filters.ByteSize():
+        message.filters.CopyFrom(filters)

@@ -1,0 +1,164 @@
+"""The plan for a leader's sell: every subscription's slice and decision.
+
+Pure, as `plan.py`. Every lot is the caller's, locked; a sell is never too old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from services.router.core import paper, selling
+from services.router.core.caps import Skip
+from services.router.core.fees import SIZE_STEP_MICROS
+from services.router.core.making import make_order
+from services.router.core.records import Context, Copy, LotView, Plan, after, new_price
+from services.router.core.sizing import Sized
+from tradingtools.domain import ids
+from tradingtools.domain.book import Book
+from tradingtools.domain.copy_settings import ExitMode, Sides
+from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.domain.order import Order, Purpose
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.subscription import Subscription
+
+
+def plan_exits(
+    trade: LeaderTrade,
+    subscriptions: Iterable[Subscription],
+    known: Mapping[str, Copy],
+    lots: Mapping[str, LotView],
+    waiting: frozenset[str],
+    context: Context,
+) -> Plan:
+    """Decide a leader's sell for each subscription; exits are never too old.
+
+    Args:
+        trade: of side SELL.
+        subscriptions: of the leader, in any state: what is held still follows the leader out.
+        known: earlier judgements of this trade.
+        lots: by subscription; absent means nothing was ever bought.
+        waiting: subscriptions with an unresolved entry in this asset.
+        context: as for entries.
+    """
+    orders: list[Order] = []
+    copies: dict[str, Copy] = {}
+    for subscription in subscriptions:
+        before = known.get(subscription.id)
+        start = before or Copy(frozen=subscription)
+        lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
+        if not start.copied:
+            start = replace(start, owned_micros=lot.shares_micros)
+        verdict = _judge_exit(trade, start, lot, subscription.id in waiting, context)
+        copy, order = _decided(trade, start, lot, verdict, context)
+        if order is not None:
+            orders.append(order)
+        if copy != before:
+            copies[subscription.id] = copy
+    return Plan(orders=tuple(orders), copies=copies)
+
+
+def _decided(
+    trade: LeaderTrade, start: Copy, lot: LotView, verdict: Sized | Skip, context: Context
+) -> tuple[Copy, Order | None]:
+    copy = after(trade, start, verdict)
+    if not isinstance(verdict, Sized) or context.book is None:
+        return copy, None
+    copy = replace(copy, ordered_size_micros=start.ordered_size_micros + verdict.size_micros)
+    if copy.shadow:
+        return _on_paper(copy, verdict, lot, context.book), None
+    proxy = copy.frozen.follower.proxy
+    copy_key = ids.exit_copy_key(trade.key.leader_tx, proxy, trade.key.asset_id, trade.key.leader)
+    order = make_order(
+        trade,
+        copy.frozen,
+        # Two subscriptions of one wallet sell two lots: the origin keeps their keys apart.
+        ids.lot_exit_key(copy_key, copy.frozen.id),
+        len(copy.order_keys),
+        Purpose.COPY_EXIT,
+        verdict,
+        context.now_ms + context.exit_ttl_ms,
+    )
+    return replace(copy, order_keys=(*copy.order_keys, order.order_key)), order
+
+
+def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
+    filled = paper.sell(book, sized)
+    cost = lot.cost_micros * filled.size_micros // lot.shares_micros
+    return replace(
+        copy,
+        paper_size_micros=copy.paper_size_micros - filled.size_micros,
+        paper_cost_micros=copy.paper_cost_micros - cost,
+        paper_notional_micros=copy.paper_notional_micros - filled.money_micros,
+    )
+
+
+def _judge_exit(
+    trade: LeaderTrade, start: Copy, lot: LotView, waiting: bool, context: Context
+) -> Sized | Skip:
+    off = _switched_off(start)
+    if off is not None:
+        return off
+    if waiting and not start.copied:
+        return Skip(Reason.WAITING_FOR_ENTRY, "an entry of this lot is unresolved")
+    if start.owned_micros == 0:
+        return Skip(Reason.NOTHING_HELD, "the lot is empty")
+    if context.book is None:
+        return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
+    if context.book.market.closed or context.book.market.payout_micros is not None:
+        return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
+    wanted = min(_still_wanted(trade, start), lot.shares_micros)
+    # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
+    if wanted <= 0 or (start.copied and wanted < SIZE_STEP_MICROS):
+        return Skip(Reason.NONE, "")
+    price = new_price(trade, start) or _best_bid(context.book)
+    if price == 0:
+        return Skip(Reason.PRICE_OUT_OF_RANGE, "the leader left without a price, and nobody bids")
+    return selling.size_exit(
+        start.frozen,
+        context.book,
+        price_micros=price,
+        wanted_micros=wanted,
+        free_micros=lot.free_micros,
+        slices_before=start.tried,
+    )
+
+
+def _best_bid(book: Book) -> int:
+    """What a leader's merge or conversion, which has no price of its own, is worth here."""
+    return book.bids[0][0] if book.bids else 0
+
+
+def _switched_off(start: Copy) -> Skip | None:
+    settings = start.frozen.settings
+    if settings.exit_mode is ExitMode.NONE:
+        return Skip(Reason.EXITS_OFF, "only triggers sell")
+    if settings.sides is Sides.BUYS:
+        return Skip(Reason.SIDE_FILTERED, "a sell; only buys are copied")
+    return None
+
+
+def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
+    wanted = selling.wanted_exit(
+        owned_micros=start.owned_micros,
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+        mode=start.frozen.settings.exit_mode,
+    )
+    return wanted - start.ordered_size_micros
+
+
+def slice_ended(copy: Copy, *, size_micros: int, filled_micros: int, tried: bool) -> Copy:
+    """An exit's copy after one of its slices has ended: what it left is to be sold again.
+
+    Args:
+        copy: before.
+        size_micros: of the slice.
+        filled_micros: of it that stand.
+        tried: the venue has looked for a counterpart.
+    """
+    return replace(
+        copy,
+        ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
+        tried=copy.tried + (1 if tried else 0),
+    )

@@ -1,0 +1,31 @@
+"""The hot index: who follows whom, without a scan.
+
+Loaded on start and kept by control's changes; before it come rows of `subscription`, after it the
+plan for a leader trade.
+"""
+
+from __future__ import annotations
+
+from tradingtools.domain.subscription import Subscription
+
+
+class Index:
+    """The subscriptions of one partition, by leader."""
+
+    def __init__(self) -> None:
+        self._by_leader: dict[str, dict[str, Subscription]] = {}
+        self._leader_of: dict[str, str] = {}
+
+    def put(self, subscription: Subscription) -> None:
+        """Add or replace a subscription; its leader never changes."""
+        self._by_leader.setdefault(subscription.leader, {})[subscription.id] = subscription
+        self._leader_of[subscription.id] = subscription.leader
+
+    def followers_of(self, leader: str) -> tuple[Subscription, ...]:
+        """Subscriptions of a leader, oldest first."""
+        return tuple(self._by_leader.get(leader, {}).values())
+
+    def subscription(self, subscription_id: str) -> Subscription | None:
+        """One subscription of this partition."""
+        leader = self._leader_of.get(subscription_id)
+        return None if leader is None else self._by_leader[leader][subscription_id]

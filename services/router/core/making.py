@@ -1,0 +1,56 @@
+"""From a size and a limit to an order with its keys, its frozen body and its reservation. Pure."""
+
+from __future__ import annotations
+
+from services.router.core.fees import reserved_money
+from services.router.core.sizing import Sized
+from tradingtools.domain import ids
+from tradingtools.domain.leader_trade import LeaderTrade, Side
+from tradingtools.domain.order import Order, Purpose, TimeInForce, body_text
+from tradingtools.domain.subscription import Subscription
+
+
+def make_order(
+    trade: LeaderTrade,
+    subscription: Subscription,
+    copy_key: str,
+    ordinal: int,
+    purpose: Purpose,
+    sized: Sized,
+    not_after_ms: int,
+    fee_rate_micros: int = 0,
+) -> Order:
+    """The n-th order of a copy; an entry reserves its highest fee, too."""
+    entry = purpose is Purpose.ENTRY
+    return Order(
+        order_key=ids.order_key(copy_key, ordinal),
+        copy_key=copy_key,
+        ordinal=ordinal,
+        purpose=purpose,
+        subscription_id=subscription.id,
+        subscription_version=subscription.version,
+        trigger_id="",
+        follower=subscription.follower,
+        leader=trade.key.leader,
+        leader_tx=trade.key.leader_tx,
+        condition_id=trade.condition_id,
+        asset_id=trade.key.asset_id,
+        side=Side.BUY if entry else Side.SELL,
+        size_micros=sized.size_micros,
+        limit_micros=sized.limit_micros,
+        time_in_force=TimeInForce.FAK,
+        not_after_ms=not_after_ms,
+        body=body_text(
+            follower=subscription.follower,
+            condition_id=trade.condition_id,
+            asset_id=trade.key.asset_id,
+            size_micros=sized.size_micros,
+            limit_micros=sized.limit_micros,
+            time_in_force=TimeInForce.FAK,
+            not_after_ms=not_after_ms,
+        ),
+        reserved_money_micros=(
+            reserved_money(sized.size_micros, sized.limit_micros, fee_rate_micros) if entry else 0
+        ),
+        reserved_shares_micros=0 if entry else sized.size_micros,
+    )

@@ -1,0 +1,126 @@
+"""What the router remembers of a leader trade and of what became of it, and what a plan is.
+
+Pure values that `plan.py` (entries) and `exit_plan.py` share; the journal carries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from services.router.core.caps import Exposure, Skip
+from services.router.core.sizing import Sized
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.domain.money import MICROS, to_text
+from tradingtools.domain.order import Order
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.subscription import Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """What became of one leader trade for one subscription so far."""
+
+    frozen: Subscription
+    """As it was when part 0 was sized; later parts are sized under it."""
+    copied: bool = False
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    ordered_size_micros: int = 0
+    ordered_money_micros: int = 0
+    owned_micros: int = 0
+    """Exits: what the lot held when the first slice was sized."""
+    judged_notional_micros: int = 0
+    """The leader trade's notional and size at the last judgement: what is new since is the next
+    part's price."""
+    judged_size_micros: int = 0
+    order_keys: tuple[str, ...] = ()
+    tried: int = 0
+    """Exits: slices that the venue has tried; each makes the next one sell lower."""
+    equity_micros: int | None = None
+    leader_equity_micros: int | None = None
+    """Of follower and leader when part 0 was sized."""
+    accrued_micros: int = 0
+    """USDC that this copy left to the next ones of the outcome; less than zero: took from them."""
+    paper_size_micros: int = 0
+    paper_cost_micros: int = 0
+    paper_notional_micros: int = 0
+    """Shadow: shares moved on paper (a sell's are negative), what they cost, and what was paid
+    (less than zero: received). Sums over copies are the paper lot."""
+
+    @property
+    def shadow(self) -> bool:
+        """Decided on paper only."""
+        return self.frozen.settings.shadow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotView:
+    """A lot as an exit sees it under lock."""
+
+    shares_micros: int
+    free_micros: int
+    """Not reserved by another exit."""
+    cost_micros: int = 0
+    """Of a shadow's paper lot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a plan depends on besides the trade."""
+
+    book: Book | None
+    now_ms: int
+    entry_ttl_ms: int
+    exit_ttl_ms: int
+    exposure: Callable[[Subscription], Exposure]
+    """What a subscription and its wallet hold and have reserved, as far as it concerns this
+    trade."""
+    entry_owner: Callable[[str], str | None]
+    """The subscription that has claimed an entry copy key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to make durable, in the order of the subscriptions."""
+
+    orders: tuple[Order, ...] = ()
+    copies: Mapping[str, Copy] = field(default_factory=dict)
+    """By subscription; only those whose decision is new or has changed."""
+
+
+def new_price(trade: LeaderTrade, before: Copy | None) -> int:
+    """The leader's price of what came since the last judgement; of the whole when nothing did.
+
+    Never outside the prices of the rows: where one kind of source takes over from the other, the
+    differences of size and notional are corrections, and their quotient is no price.
+    """
+    size, notional = trade.size_micros, trade.notional_micros
+    if before is not None and size > before.judged_size_micros:
+        size -= before.judged_size_micros
+        notional -= before.judged_notional_micros
+    prices = [row.price_micros for row in trade.rows.values()]
+    return min(max(notional * MICROS // size, min(prices)), max(prices))
+
+
+def after(trade: LeaderTrade, before: Copy, verdict: Sized | Skip) -> Copy:
+    """The copy with the verdict noted; a copy that was made once stays made."""
+    sized = isinstance(verdict, Sized)
+    reason = verdict.shortfall if isinstance(verdict, Sized) else verdict.reason
+    detail = verdict.detail
+    if before.shadow and isinstance(verdict, Sized):
+        detail = (
+            f"would trade {to_text(verdict.size_micros)} at {to_text(verdict.limit_micros)}"
+            + (f"; {reason}: {detail}" if reason else "")
+        )
+    if before.shadow and (sized or (before.copied and not reason)):
+        reason, detail = Reason.SHADOW, detail or before.detail
+    return replace(
+        before,
+        copied=before.copied or sized,
+        reason=reason,
+        detail=detail,
+        judged_size_micros=trade.size_micros,
+        judged_notional_micros=trade.notional_micros,
+    )

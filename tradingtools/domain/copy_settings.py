@@ -1,0 +1,151 @@
+"""What a subscription says beyond sizing mode and basic caps: tiers, caps, filters, exits, shadow.
+
+Absent (None, or an empty list) is not zero: an absent setting does not limit. Before it come
+control's rules, which made these values of what a caller wrote; after it the router's decisions.
+The JSON form is what the column ``subscription.settings`` and frozen decisions hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+
+class BelowMinimum(StrEnum):
+    """What becomes of a copy below the market's minimum order."""
+
+    SKIP = "SKIP"
+    ROUND_UP = "ROUND_UP"
+    """The minimum is bought, if every cap still allows it."""
+    ACCUMULATE = "ACCUMULATE"
+    """Its money is added to the next copies of the asset until they reach the minimum."""
+
+
+class Sides(StrEnum):
+    """Which trades of the leader are copied."""
+
+    BOTH = "BOTH"
+    BUYS = "BUYS"
+    SELLS = "SELLS"
+
+
+class ExitMode(StrEnum):
+    """What a leader's sell does to the lot."""
+
+    MIRROR = "MIRROR"
+    """In proportion to the leader's reduction."""
+    ALL = "ALL"
+    """The first sell of the leader sells everything."""
+    NONE = "NONE"
+    """Nothing: only the guard sells."""
+
+
+class OppositeSide(StrEnum):
+    """What to do when the leader buys the other outcome of a market that was copied already."""
+
+    COPY = "COPY"
+    FIRST_ONLY = "FIRST_ONLY"
+    """Only the outcome that this subscription holds or is buying."""
+    SKIP = "SKIP"
+    """No entry any more once the leader was seen to buy both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """From a leader notional on: USDC per copy, or a factor on the notional. Micros."""
+
+    from_micros: int
+    fixed_micros: int | None = None
+    ratio_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySettings:
+    """Settings of one subscription. Amounts and fractions in micros; None: absent."""
+
+    tiers: tuple[Tier, ...] = ()
+    """Ascending by ``from_micros``; below the first nothing is copied."""
+    multiplier_micros: int | None = None
+    """Factor on what the mode gives; None: one."""
+    below_minimum: BelowMinimum = BelowMinimum.SKIP
+    max_per_leader_micros: int | None = None
+    """USDC at cost in all markets of this subscription, held and reserved."""
+    max_total_micros: int | None = None
+    """USDC at cost of the follower's wallet over all its subscriptions, held and reserved."""
+    max_per_day_micros: int | None = None
+    """USDC spent on entries in one UTC day by this subscription, fees included."""
+    max_spread_micros: int | None = None
+    """Best ask minus best bid, USDC per share."""
+    min_depth_micros: int | None = None
+    """Part of the size that the book must hold within the limit; None: a half."""
+    max_positions: int | None = None
+    """Outcomes held or being bought at once."""
+    max_buys_per_outcome: int | None = None
+    sides: Sides = Sides.BOTH
+    min_price_micros: int | None = None
+    max_price_micros: int | None = None
+    """Of the leader; the limit of a copy is not above it either."""
+    min_leader_micros: int | None = None
+    """USDC of the leader's trade below which nothing is copied."""
+    markets_allowed: tuple[str, ...] = ()
+    markets_denied: tuple[str, ...] = ()
+    """Conditions."""
+    categories_allowed: tuple[str, ...] = ()
+    categories_denied: tuple[str, ...] = ()
+    """Lower case."""
+    min_seconds_to_end: int | None = None
+    opposite_side: OppositeSide = OppositeSide.COPY
+    exit_mode: ExitMode = ExitMode.MIRROR
+    shadow: bool = False
+    """Decide and record, send nothing."""
+
+
+DEFAULTS = CopySettings()
+
+_ENUMS = {
+    "below_minimum": BelowMinimum,
+    "sides": Sides,
+    "opposite_side": OppositeSide,
+    "exit_mode": ExitMode,
+}
+
+
+def to_json(settings: CopySettings) -> dict[str, Any]:
+    """What differs from the defaults, as JSON values."""
+    found: dict[str, Any] = {}
+    for field in fields(CopySettings):
+        value = getattr(settings, field.name)
+        if value == getattr(DEFAULTS, field.name):
+            continue
+        if field.name == "tiers":
+            value = [_tier_json(tier) for tier in value]
+        elif isinstance(value, tuple):
+            value = list(value)
+        elif isinstance(value, StrEnum):
+            value = value.value
+        found[field.name] = value
+    return found
+
+
+def _tier_json(tier: Tier) -> dict[str, int]:
+    values = {field.name: getattr(tier, field.name) for field in fields(Tier)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def from_json(values: Mapping[str, Any]) -> CopySettings:
+    """The settings of their JSON form.
+
+    Raises:
+        ValueError, TypeError: a name or a value that is none of ours.
+    """
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "tiers":
+            read[name] = tuple(Tier(**tier) for tier in value)
+        elif name in _ENUMS:
+            read[name] = _ENUMS[name](value)
+        else:
+            read[name] = tuple(value) if isinstance(value, list) else value
+    return CopySettings(**read)
