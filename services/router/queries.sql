@@ -82,6 +82,7 @@ select o.subscription_id, o.asset_id, o.copy_key, o.claimed_ns / 86400000000000 
 from orders o join reservation r using (order_key)
 where o.purpose = 'ENTRY' and o.partition = %(partition)s and r.released_at is not null
   and o.filled_size_micros > 0
+  and o.created_at > clock_timestamp() - make_interval(days => %(days)s)
 group by 1, 2, 3, 4
 
 -- name: accrued
@@ -103,6 +104,7 @@ select subscription_id, asset_id, leader_tx,
        floor(extract(epoch from decided_at) / 86400)::bigint as day,
        (frozen->>'paper_cost_micros')::bigint as cost_micros
 from decision where frozen ? 'paper_size_micros' and side = 'BUY'
+  and decided_at > clock_timestamp() - make_interval(days => %(days)s)
 
 -- name: cash
 -- What trading has moved of wallets' money.

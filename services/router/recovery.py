@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.router import store
 from services.router.core.exit_plan import slice_ended
-from services.router.core.ledger import Ledger, OpenEntry
+from services.router.core.ledger import BUY_DAYS, Ledger, OpenEntry
 from services.router.core.memory import Memory, PaperLot
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import Side
@@ -70,14 +70,14 @@ async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
     ledger.forget_ended()
     memory.paper.clear()
     memory.paper_cash.clear()
-    for row in await store.fetch(pool, "ended_entries", partition=partition):
+    for row in await store.fetch(pool, "ended_entries", partition=partition, days=BUY_DAYS):
         ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
-        ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"])
+        ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"], row["day"])
     for row in await store.fetch(pool, "accrued"):
         ledger.accrue(row["subscription_id"], row["asset_id"], row["micros"])
-    for row in await store.fetch(pool, "paper_buys"):
+    for row in await store.fetch(pool, "paper_buys", days=BUY_DAYS):
         ledger.spent(row["subscription_id"], row["day"], row["cost_micros"])
-        ledger.bought(row["subscription_id"], row["asset_id"], row["leader_tx"])
+        ledger.bought(row["subscription_id"], row["asset_id"], row["leader_tx"], row["day"])
     for row in await store.fetch(pool, "paper_lots"):
         owner = memory.index.subscription(row["subscription_id"])
         if owner is not None:

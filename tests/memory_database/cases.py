@@ -241,6 +241,10 @@ def _seconds(draw: Draw) -> Values:
     return {"seconds": draw.rng.choice([0, 3600]), "partition": draw.rng.randrange(2)}
 
 
+def _days(draw: Draw) -> Values:
+    return {"days": draw.rng.choice([0, 90]), "partition": draw.rng.randrange(2)}
+
+
 def _older(draw: Draw) -> Values:
     return {"older_than_seconds": draw.rng.choice([0, 3600]), "partition": draw.rng.randrange(2)}
 
@@ -338,10 +342,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_lots": _origins,
         "locked_lots": _origins,
         "exit_progress": _seconds,
-        "ended_entries": _seconds,
+        "ended_entries": _days,
         "accrued": _nothing,
         "paper_lots": _nothing,
-        "paper_buys": _nothing,
+        "paper_buys": _days,
         "cash": lambda draw: {"proxies": list(WALLETS[: draw.rng.randrange(len(WALLETS) + 1)])},
     },
     EXECUTOR: {

@@ -84,7 +84,7 @@ class Reason(StrEnum):
     )
     MAX_BUYS = (
         "MAX_BUYS",
-        "The outcome was bought as often as the subscription allows.",
+        "The outcome was bought as often in 90 days as the subscription allows.",
         "Raise limits.maxBuysPerOutcome.",
     )
     EXITS_OFF = (

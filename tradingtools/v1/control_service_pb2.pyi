@@ -357,7 +357,7 @@ class Limits(_message.Message):
     max_open_positions: _builtins.int
     """Outcomes that are held or being bought at once."""
     max_buys_per_outcome: _builtins.int
-    """Leader trades that are copied in one outcome."""
+    """Leader trades that are copied in one outcome within 90 days."""
     def __init__(
         self,
         *,

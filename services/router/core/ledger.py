@@ -14,6 +14,8 @@ from services.router.core.caps import Exposure
 from tradingtools.domain.subscription import Subscription
 
 DAY_MS = 86_400_000
+BUY_DAYS = 90
+"""How long a buy counts against the cap on buys of an outcome: what is remembered has a bound."""
 
 LotKey = tuple[str, str]
 """Subscription and asset."""
@@ -54,6 +56,7 @@ class Ledger:
         self._markets: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self._days: Counter[tuple[str, int]] = Counter()
         self._buys: defaultdict[LotKey, Counter[str]] = defaultdict(Counter)
+        self._buys_of: defaultdict[int, set[tuple[LotKey, str]]] = defaultdict(set)
         self._funded: dict[str, int] = {}
         self._cash: Counter[str] = Counter()
         self._accrued: Counter[LotKey] = Counter()
@@ -69,7 +72,7 @@ class Ledger:
         self._count(lot, entry.proxy, entry.condition_id, entry.money_micros, +1)
         self._reserved[entry.proxy] += entry.money_micros
         self._days[entry.subscription_id, entry.day] += entry.money_micros
-        self._buys[lot][entry.copy_key] += 1
+        self._buy(lot, entry.copy_key, entry.day)
 
     def release(self, order_key: str, *, size_micros: int, filled_micros: int) -> None:
         """Note that an order has ended; releasing twice changes nothing.
@@ -127,18 +130,23 @@ class Ledger:
         """Take over what ended entries of a day cost at most; for a rebuilt ledger."""
         self._days[subscription_id, day] += money_micros
 
-    def bought(self, subscription_id: str, asset_id: str, copy_key: str) -> None:
+    def bought(self, subscription_id: str, asset_id: str, copy_key: str, day: int) -> None:
         """Take over an ended entry that filled; for a rebuilt ledger."""
-        self._buys[subscription_id, asset_id][copy_key] += 1
+        self._buy((subscription_id, asset_id), copy_key, day)
+
+    def _buy(self, lot: LotKey, copy_key: str, day: int) -> None:
+        self._buys[lot][copy_key] += 1
+        self._buys_of[day].add((lot, copy_key))
 
     def forget_ended(self) -> None:
         """Back to what the open entries alone say of days, buys and accruals: a rebuild follows."""
         self._days.clear()
         self._buys.clear()
+        self._buys_of.clear()
         self._accrued.clear()
         for entry in self._open.values():
             self._days[entry.subscription_id, entry.day] += entry.money_micros
-            self._buys[entry.subscription_id, entry.asset_id][entry.copy_key] += 1
+            self._buy((entry.subscription_id, entry.asset_id), entry.copy_key, entry.day)
 
     def fund(self, proxy: str, funded_micros: int) -> None:
         """Set the sum of a wallet's fundings."""
@@ -157,9 +165,14 @@ class Ledger:
         self._accrued[subscription_id, asset_id] += change_micros
 
     def forget_days_before(self, day: int) -> None:
-        """Drop days that no cap looks at any more."""
+        """Drop what no cap looks at any more: what earlier days cost, and buys long ago."""
         for key in [key for key in self._days if key[1] < day]:
             del self._days[key]
+        for old in [known for known in self._buys_of if known <= day - BUY_DAYS]:
+            for lot, copy_key in self._buys_of.pop(old):
+                self._buys[lot].pop(copy_key, None)
+                if not self._buys[lot]:
+                    del self._buys[lot]
 
     @staticmethod
     def purse_of(subscription: Subscription) -> str:

@@ -97,7 +97,7 @@ class Memory:
         if trade.key.side is Side.BUY:
             self.ledger.spent(identifier, now_ms // DAY_MS, moved.cost_micros)
             if not before.copied:
-                self.ledger.bought(identifier, asset, trade.key.leader_tx)
+                self.ledger.bought(identifier, asset, trade.key.leader_tx, now_ms // DAY_MS)
 
     def move_paper(
         self, owner: Subscription, condition_id: str, asset_id: str, moved: PaperLot, paid: int

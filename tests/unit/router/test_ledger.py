@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.router.core.caps import Exposure
 from services.router.core.index import Index
-from services.router.core.ledger import DAY_MS, Ledger, OpenEntry
+from services.router.core.ledger import BUY_DAYS, DAY_MS, Ledger, OpenEntry
 from tests.unit.samples import LEADER, subscription
 from tradingtools.domain.subscription import SubscriptionState
 
@@ -112,6 +112,16 @@ def test_a_buy_that_did_not_fill_is_none() -> None:
     ledger.release("k1", size_micros=5, filled_micros=0)
     after = exposed(ledger, "s1", "c1")
     assert (after.buys, after.day_micros, after.positions) == (0, 0, 0)
+
+
+def test_a_buy_counts_for_ninety_days() -> None:
+    ledger = Ledger()
+    for day, copy_key in ((0, "c-0"), (BUY_DAYS, "c-90")):
+        ledger.bought("s1", "1", copy_key, day)
+    ledger.forget_days_before(BUY_DAYS - 1)
+    assert exposed(ledger, "s1", "c1").buys == 2
+    ledger.forget_days_before(BUY_DAYS)
+    assert exposed(ledger, "s1", "c1").buys == 1
 
 
 def test_funding_is_moved_by_trades_and_reservations() -> None:

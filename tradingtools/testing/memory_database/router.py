@@ -58,9 +58,12 @@ def open_entries(tx: Transaction, values: Row) -> list[Row]:
 def ended_entries(tx: Transaction, values: Row) -> list[Row]:
     """What ended entries with fills cost at most, by copy and day."""
     sums: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
+    since = tx.now - timedelta(days=values["days"])
     for order in tx.where("orders", purpose="ENTRY", partition=values["partition"]):
         held = tx.get("reservation", order["order_key"])
         if held is None or held["released_at"] is None or order["filled_size_micros"] <= 0:
+            continue
+        if order["created_at"] <= since:
             continue
         day = order["claimed_ns"] // _DAY_NS
         cost = -(-held["money_micros"] * order["filled_size_micros"] // order["size_micros"])
@@ -105,8 +108,9 @@ def paper_lots(tx: Transaction, _values: Row) -> list[Row]:
     )
 
 
-def paper_buys(tx: Transaction, _values: Row) -> list[Row]:
+def paper_buys(tx: Transaction, values: Row) -> list[Row]:
     """The copies behind them."""
+    since = tx.now - timedelta(days=values["days"])
     return [
         {
             **_pick(row, ("subscription_id", "asset_id", "leader_tx")),
@@ -114,7 +118,7 @@ def paper_buys(tx: Transaction, _values: Row) -> list[Row]:
             "cost_micros": row["frozen"].get("paper_cost_micros"),
         }
         for row in _frozen(tx, "paper_size_micros")
-        if row["side"] == "BUY"
+        if row["side"] == "BUY" and row["decided_at"] > since
     ]
 
 

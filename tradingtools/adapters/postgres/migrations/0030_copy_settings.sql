@@ -31,3 +31,6 @@ create index decision_reason on decision (subscription_id, reason, decided_at de
 -- The few decisions that left money to others or moved something on paper, found on start.
 create index decision_accrued on decision (subscription_id) where frozen ? 'accrued_micros';
 create index decision_paper on decision (subscription_id) where frozen ? 'paper_size_micros';
+
+-- What a router remembers of its orders when it starts is the youngest of them.
+create index orders_created on orders (partition, created_at);
