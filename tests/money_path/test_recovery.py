@@ -27,7 +27,7 @@ async def path(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterat
 
 
 async def test_a_router_restart_sells_nothing_that_the_leader_still_holds(path: Scene) -> None:
-    await path.subscribe(1, sizing_micros=51_000_000)
+    await path.subscribe(1, sizing_micros=52_250_000)
     path.put(path.trade(size="1000", price="0.5"))
     await path.settled(1)
     path.put(path.trade("SELL", size="500", price="0.49", held="1000"))
@@ -45,7 +45,7 @@ async def test_a_router_restart_sells_nothing_that_the_leader_still_holds(path: 
 async def test_slices_that_ended_while_the_router_was_away_go_on_and_sell_no_more(
     path: Scene,
 ) -> None:
-    await path.subscribe(1, sizing_micros=51_000_000)
+    await path.subscribe(1, sizing_micros=52_250_000)
     path.put(path.trade(size="1000", price="0.5"))
     await path.settled(1)
     await path.set_book({"0.50": "100000"}, {"0.49": "30"})
