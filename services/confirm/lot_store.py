@@ -58,9 +58,10 @@ async def take(
 ) -> None:
     """Book one step of a trade; ``costs`` has what the shares of each booked sale had cost."""
     trade = step.trade
-    realised = 0
-    if step.action is Action.BOOK:
-        cost, realised = await _move(connection, order, step)
+    cost = realised = 0
+    if step.action in (Action.BOOK, Action.NOTE):
+        if step.action is Action.BOOK:
+            cost, realised = await _move(connection, order, step)
         await connection.execute(
             QUERIES["add_fill"],
             {
@@ -73,7 +74,7 @@ async def take(
             },
         )
         costs[trade.trade_id] = cost
-    else:
+    if step.action is not Action.BOOK:
         status = FillStatus.CONFIRMED if step.action is Action.FINALISE else FillStatus.FAILED
         await connection.execute(
             QUERIES["end_fill"],
@@ -81,7 +82,8 @@ async def take(
         )
         if step.action is Action.UNDO:
             realised = await _undo(connection, order, step, costs[trade.trade_id])
-    await _note(connection, order, step, realised)
+    if step.action is not Action.NOTE:
+        await _note(connection, order, step, realised)
 
 
 async def _move(connection: Connection, order: Mapping[str, Any], step: Step) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -29,8 +30,10 @@ _log = structlog.get_logger("confirm.resolutions")
 _PAUSE_SECONDS = 0.25
 _BROKEN = "it cannot be carried out; the log of confirm says why"
 
+Write = Callable[[Callable[[], Awaitable[str]]], Awaitable[str]]
 
-async def run(pool: Pool, lease: Lease, write: Callable[[Awaitable[str]], Awaitable[str]]) -> None:
+
+async def run(pool: Pool, lease: Lease, write: Write) -> None:
     """Carry out what operators have decided, for ever; ``write`` books one thing at a time."""
     while True:
         try:
@@ -40,7 +43,7 @@ async def run(pool: Pool, lease: Lease, write: Callable[[Awaitable[str]], Awaita
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def look(pool: Pool, lease: Lease, write: Callable[[Awaitable[str]], Awaitable[str]]) -> None:
+async def look(pool: Pool, lease: Lease, write: Write) -> None:
     """Carry out what waits now; one that cannot be is refused and holds nobody up.
 
     Raises:
@@ -49,7 +52,7 @@ async def look(pool: Pool, lease: Lease, write: Callable[[Awaitable[str]], Await
     """
     for row in await store.fetch(pool, "resolutions"):
         try:
-            await write(carry_out(pool, lease, row, clock.now_ns()))
+            await write(partial(carry_out, pool, lease, row, clock.now_ns()))
         except (Fenced, psycopg.OperationalError):
             raise
         except Exception as error:  # noqa: BLE001 - a contradiction about one order is its own

@@ -7,7 +7,8 @@ question by key, until the order has ended. Both may happen twice; a trade is bo
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -42,6 +43,7 @@ _RECHECK_MS = 200
 _STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
 
+T = TypeVar("T")
 
 _VERDICTS = {Act.GIVE_UP: OrderState.LOST, Act.CALL: OrderState.DEAD}
 
@@ -85,7 +87,7 @@ class Confirm:
         """Book what the submission itself answered."""
         with telemetry.span("confirm.event", event.traceparent, order=event.order_key):
             if event.state == common.ORDER_STATE_FAILED:
-                await self.write(store.close(self._pool, self._lease, event.order_key))
+                await self._close(event.order_key)
             elif event.state == common.ORDER_STATE_SUBMITTED and event.answer:
                 try:
                     order = parse_order(event.answer)
@@ -96,8 +98,8 @@ class Confirm:
 
     async def take(self, order_key: str, order: VenueOrder) -> Taken:
         """Take an answer under a key, and say what a person has to know of it."""
-        taken: Taken = await self.write(
-            store.take(self._pool, self._lease, order_key, order, clock.now_ns())
+        taken = await self.write(
+            lambda: store.take(self._pool, self._lease, order_key, order, clock.now_ns())
         )
         if taken.state is not taken.before:
             self._checks.pop(order_key, None)
@@ -119,12 +121,15 @@ class Confirm:
                 not_found_count=0,
             )
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Callable[[], Awaitable[T]]) -> T:
         """One booking at a time, and each one published in the order of its commit."""
         async with self._writing:
-            result = await work
+            result = await work()
             await self.publish()
             return result
+
+    async def _close(self, order_key: str) -> None:
+        await self.write(lambda: store.close(self._pool, self._lease, order_key))
 
     async def publish(self) -> None:
         """Hand every booking that is committed and not yet streamed to the readers."""
@@ -240,7 +245,7 @@ class Confirm:
             return
         alerts.moved(row["order_key"], target)
         if target is OrderState.LOST:
-            await self.write(store.close(self._pool, self._lease, row["order_key"]))
+            await self._close(row["order_key"])
 
     async def _postpone(self, row: dict[str, Any], not_found_count: int) -> None:
         checks = self._checks.get(row["order_key"], 0)
@@ -270,7 +275,7 @@ class Confirm:
                 await self._fence()
                 alerts.count(await store.fetch(self._pool, "unresolved"))
                 for row in await store.fetch(self._pool, "unclosed"):
-                    await self.write(store.close(self._pool, self._lease, row["order_key"]))
+                    await self._close(row["order_key"])
             except psycopg.OperationalError as error:
                 _log.warning("not tidied", error=str(error))
             await asyncio.sleep(_FENCE_PAUSE_SECONDS)

@@ -18,7 +18,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.executor import store
-from services.executor.core.classify import Meaning, Verdict, classify
+from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
 from services.executor.core.gate import Gate
 from services.executor.recorder import Outcome, Recorder
 from services.executor.settings import Settings
@@ -42,7 +42,6 @@ _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST r
 _REMEMBERED = 200_000
 _WINDOW = 2_000
 """Orders under way at the same time; more wait as claims, and expire as such."""
-_SEND_PAUSE_MS = 50
 _SEND_PAUSE_LONGEST_MS = 500
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
@@ -218,7 +217,7 @@ class Executor:
     async def _submit(self, order: Order) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
         verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
-        pause_ms = _SEND_PAUSE_MS
+        pause_ms = PAUSE_MS
         while clock.now_ms() < order.not_after_ms:
             try:
                 answer = await self._client.submit(
@@ -238,8 +237,10 @@ class Executor:
             _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
             if verdict.meaning is not Meaning.NOT_ACCEPTED:
                 return verdict, answer
-            left = order.not_after_ms - clock.now_ms()
-            await asyncio.sleep(max(0, min(verdict.retry_after_ms or _SEND_PAUSE_MS, left)) / 1000)
+            wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
+            if wait_ms is None:
+                break
+            await asyncio.sleep(wait_ms / 1000)
         return verdict, None
 
     def _fail(

@@ -39,6 +39,7 @@ class Closing:
         target = {
             OrderState.UNKNOWN: TriggerStatus.NEEDS_CONFIRM,
             OrderState.DEAD: TriggerStatus.NEEDS_CONFIRM,
+            OrderState.RESURRECTED: TriggerStatus.NEEDS_CONFIRM,
             OrderState.SUBMITTED: TriggerStatus.CLOSING,
         }.get(OrderState(order["state"]))
         if target is None or target == row["status"]:

@@ -95,5 +95,5 @@ where t.status in ('TRIGGERED', 'CLOSING', 'NEEDS_CONFIRM')
 -- name: unresolved
 -- Triggers whose shown status does not say yet that the exit's outcome is (un)known.
 select t.id, o.state from trigger t join orders o on o.order_key = t.order_key
-where (t.status in ('TRIGGERED', 'CLOSING') and o.state in ('UNKNOWN', 'DEAD'))
+where (t.status in ('TRIGGERED', 'CLOSING') and o.state in ('UNKNOWN', 'DEAD', 'RESURRECTED'))
    or (t.status in ('TRIGGERED', 'NEEDS_CONFIRM') and o.state = 'SUBMITTED')

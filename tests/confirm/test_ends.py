@@ -72,6 +72,19 @@ async def test_what_ended_as_it_is_told_stays_ended(orders: Orders) -> None:
     assert await _halts(orders) == []
 
 
+async def test_an_answer_older_than_the_end_books_nothing(orders: Orders) -> None:
+    key = await orders.make("SUBMITTED")
+    # Asked for when its match had failed already; the answer to its submission comes after that.
+    assert (await orders.take(key, told(key, trade("t1", TradeStatus.FAILED)))).state is S.FAILED
+    late = await orders.take(key, told(key, trade("t1", TradeStatus.MATCHED)))
+    assert (late.before, late.state, late.problem) == (S.FAILED, S.FAILED, "")
+    row = await orders.row(key)
+    assert (row["failed_kind"], row["reserved"], row["filled_size_micros"]) == ("UNDONE", False, 0)
+    bookings = await orders.sql("select kind from booking where order_key = %s", key)
+    assert [b["kind"] for b in bookings] == ["CLOSED"]
+    assert await _halts(orders) == []
+
+
 async def test_fills_that_grow_after_the_end_are_a_breach_that_is_booked(orders: Orders) -> None:
     key = await orders.make("SUBMITTED")
     await orders.take(key, told(key, trade("t1", DONE, BIT)))

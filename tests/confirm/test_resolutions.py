@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -24,8 +24,8 @@ FILLED = (SIZE // 2, SIZE // 5, 7)
 BIT = SIZE // 4
 
 
-async def _at_once(work: Awaitable[str]) -> str:
-    return await work
+async def _at_once(work: Callable[[], Awaitable[str]]) -> str:
+    return await work()
 
 
 class Desk:

@@ -29,6 +29,8 @@ class Action(Enum):
     BOOK = "MATCHED"
     FINALISE = "CONFIRMED"
     UNDO = "UNDONE"
+    NOTE = "FAILED"
+    """It failed before it was booked: moves nothing, and no older answer can book it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,10 @@ def steps(known: Mapping[str, FillStatus], order: VenueOrder) -> list[Step]:
 def _steps_of(status: FillStatus | None, trade: VenueTrade) -> list[Step]:
     found: list[Step] = []
     if status is None:
-        if trade.status is TradeStatus.FAILED or trade.size_micros == 0:
+        if trade.size_micros == 0:
             return []
+        if trade.status is TradeStatus.FAILED:
+            return [Step(Action.NOTE, trade)]
         found.append(Step(Action.BOOK, trade))
         status = FillStatus.MATCHED
     if status is FillStatus.MATCHED and trade.status is TradeStatus.CONFIRMED:
@@ -108,5 +112,6 @@ def after(known: Mapping[str, FillStatus], taken: list[Step]) -> dict[str, FillS
             Action.BOOK: FillStatus.MATCHED,
             Action.FINALISE: FillStatus.CONFIRMED,
             Action.UNDO: FillStatus.FAILED,
+            Action.NOTE: FillStatus.FAILED,
         }[step.action]
     return result

@@ -7,10 +7,10 @@ never booked: nobody can say which half of it is true.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.confirm.core.booking import FillStatus, steps
+from services.confirm.core.booking import Action, FillStatus, steps
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
 
@@ -103,12 +103,8 @@ def finding(ours: Ours, booked: Mapping[str, Booked], told: VenueOrder) -> Findi
     if contradiction(ours, booked, told):
         return Finding.CONTRADICTION
     statuses = {key: fill.status for key, fill in booked.items()}
-    # A trade that failed before it was ever booked moves nothing: no news, however late it is told.
-    moving = tuple(
-        trade for trade in told.trades
-        if trade.trade_id in booked or trade.status is not TradeStatus.FAILED
-    )  # fmt: skip
-    return Finding.NEWS if steps(statuses, replace(told, trades=moving)) else Finding.SAME
+    moving = any(step.action is not Action.NOTE for step in steps(statuses, told))
+    return Finding.NEWS if moving else Finding.SAME
 
 
 _S, _F = OrderState, Finding

@@ -28,6 +28,10 @@ class Meaning(Enum):
     UNKNOWN = auto()
 
 
+PAUSE_MS = 50
+"""Before an order is sent again, where nobody asks for a longer pause."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The meaning, the code behind it, and the order when it was accepted."""
@@ -57,6 +61,16 @@ def classify(status: int, body: bytes, order_key: str) -> Verdict:
     if status == 429 and code == "RATE_LIMITED":
         return Verdict(meaning=Meaning.NOT_ACCEPTED, code=code, retry_after_ms=retry_after_ms)
     return Verdict(meaning=Meaning.UNKNOWN, code=code)
+
+
+def next_try_ms(verdict: Verdict, now_ms: int, not_after_ms: int) -> int | None:
+    """How long to wait before what was not accepted is sent again; None: not any more.
+
+    It honours what was asked for within the order's time. There is nothing to wait for when that
+    outlasts it, and a timer that ends early would send the order only to be refused as too late.
+    """
+    wait = verdict.retry_after_ms or PAUSE_MS
+    return wait if now_ms + wait < not_after_ms else None
 
 
 def _accepted(body: bytes, order_key: str) -> Verdict:

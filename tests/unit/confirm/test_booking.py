@@ -72,6 +72,7 @@ def test_each_trade_is_booked_once_and_ended_at_most_once(told_of: list[VenueOrd
             [Action.BOOK],
             [Action.BOOK, Action.FINALISE],
             [Action.BOOK, Action.UNDO],
+            [Action.NOTE],
         )
 
 
@@ -157,7 +158,7 @@ def test_a_trade_twice_in_one_answer_is_booked_once() -> None:
 
 def test_a_trade_that_is_first_seen_failed_or_empty_is_not_booked() -> None:
     failed, empty = trade("t1", TradeStatus.FAILED), trade("t2", TradeStatus.MATCHED, 0)
-    assert steps({}, answer(failed, empty)) == []
+    assert steps({}, answer(failed, empty)) == [Step(Action.NOTE, failed)]
 
 
 def test_a_settlement_that_failed_before_anybody_looked_is_no_want_of_a_counterpart() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.executor.core.classify import Meaning, classify
+from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
 from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 
 KEY = "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a"
@@ -137,6 +137,24 @@ def test_a_page_of_a_proxy_is_unknown_and_names_the_status() -> None:
 def test_a_pause_that_was_asked_for_is_kept(given_ms: int | None, kept: int | None) -> None:
     verdict = classify(429, error("RATE_LIMITED", retryAfterMs=given_ms), KEY)
     assert (verdict.meaning, verdict.retry_after_ms) == (Meaning.NOT_ACCEPTED, kept)
+
+
+@pytest.mark.parametrize(
+    ("asked_ms", "left_ms", "wait_ms"),
+    [
+        (None, PAUSE_MS + 1, PAUSE_MS),
+        (None, PAUSE_MS, None),
+        (20, 21, 20),
+        (20, 20, None),
+        (600_000, 1_200, None),
+        (20, -1, None),
+    ],
+)
+def test_what_cannot_be_sent_in_its_time_is_not_waited_for(
+    asked_ms: int | None, left_ms: int, wait_ms: int | None
+) -> None:
+    verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="RATE_LIMITED", retry_after_ms=asked_ms)
+    assert next_try_ms(verdict, 1_000_000, 1_000_000 + left_ms) == wait_ms
 
 
 @pytest.mark.parametrize("pause", [-1, 1.5, "1", 10**30])

@@ -13,6 +13,7 @@ from tradingtools.testing.memory_database.router import control_seq, free_shares
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin
 
+_UNDECIDED = ("UNKNOWN", "DEAD", "RESURRECTED")
 _TRIGGER = (
     "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
     "status", "version", "callback_micros", "callback_ppm", "peak_micros", "peak_noted_micros",
@@ -164,7 +165,7 @@ def unresolved(tx: Transaction, _values: Row) -> list[Row]:
     return [
         {"id": row["id"], "state": order["state"]}
         for row, order in _with_order(tx)
-        if (row["status"] in ("TRIGGERED", "CLOSING") and order["state"] in ("UNKNOWN", "DEAD"))
+        if (row["status"] in ("TRIGGERED", "CLOSING") and order["state"] in _UNDECIDED)
         or (row["status"] in ("TRIGGERED", "NEEDS_CONFIRM") and order["state"] == "SUBMITTED")
     ]
 
