@@ -75,8 +75,9 @@ class Client:
     def update_subscription(
         self, id_: str, body: models.UpdateSubscriptionRequest, *, if_match: str | None = None
     ) -> models.Subscription:
-        """Change sizing or limits. May be repeated: what changes nothing leaves the version. 404
-        NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when deleted.
+        """Change sizing, limits, filters or exits. May be repeated: what changes nothing leaves
+        the version. 404 NOT_FOUND; 409 CONFLICT on another version; 400 WRONG_STATE when
+        deleted.
 
         Needs scope manage.
         """
@@ -149,6 +150,9 @@ class Client:
         page_size: int | None = None,
         page_token: str | None = None,
         reason: str | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        copied: bool | None = None,
     ) -> models.ListSubscriptionDecisionsResponse:
         """Each leader trade and what became of it, newest first.
 
@@ -157,18 +161,38 @@ class Client:
         found: models.ListSubscriptionDecisionsResponse = self._session.call(
             "GET",
             f"/subscriptions/{segment(id_)}/decisions",
-            query={"pageSize": page_size, "pageToken": page_token, "reason": reason},
+            query={
+                "pageSize": page_size,
+                "pageToken": page_token,
+                "reason": reason,
+                "fromMs": from_ms,
+                "toMs": to_ms,
+                "copied": copied,
+            },
         )
         return found
 
     def all_subscription_decisions(
-        self, id_: str, *, page_size: int | None = None, reason: str | None = None
+        self,
+        id_: str,
+        *,
+        page_size: int | None = None,
+        reason: str | None = None,
+        from_ms: int | str | None = None,
+        to_ms: int | str | None = None,
+        copied: bool | None = None,
     ) -> Iterator[models.Decision]:
         """Page by page what `list_subscription_decisions` lists."""
         page_token = ""
         while True:
             page = self.list_subscription_decisions(
-                id_, page_size=page_size, page_token=page_token, reason=reason
+                id_,
+                page_size=page_size,
+                page_token=page_token,
+                reason=reason,
+                from_ms=from_ms,
+                to_ms=to_ms,
+                copied=copied,
             )
             yield from page["decisions"]
             page_token = page["nextPageToken"]

@@ -10,6 +10,10 @@ class CreateSubscriptionRequest(TypedDict):
     leader: str
     sizing: SizingInput
     limits: NotRequired[LimitsInput]
+    filters: NotRequired[FiltersInput]
+    exits: NotRequired[ExitsInput]
+    shadow: NotRequired[bool]
+    """For good: a shadow never becomes a real subscription, nor the other way round."""
 
 
 class CreateTriggerRequest(TypedDict):
@@ -67,6 +71,29 @@ class Decision(TypedDict):
     orderIds: list[str]
     """The orders that came of it, in the order of their parts."""
     decidedAt: NotRequired[str]
+    paperSize: NotRequired[str]
+    """Of a shadow: shares and USDC assumed at the book of the decision, not traded. Left out
+    for others.
+    """
+    paperNotional: NotRequired[str]
+
+
+class Exits(TypedDict):
+    mode: NotRequired[str]
+    """What a leader's sell does to the lot.
+    `EXIT_MODE_MIRROR`: In proportion to the leader's reduction. What an absent field means.
+    `EXIT_MODE_ALL`: The first sell sells everything.
+    `EXIT_MODE_NONE`: Nothing: only triggers sell.
+    """
+
+
+class ExitsInput(TypedDict):
+    mode: NotRequired[Literal["EXIT_MODE_MIRROR", "EXIT_MODE_ALL", "EXIT_MODE_NONE"]]
+    """What a leader's sell does to the lot.
+    `EXIT_MODE_MIRROR`: In proportion to the leader's reduction. What an absent field means.
+    `EXIT_MODE_ALL`: The first sell sells everything.
+    `EXIT_MODE_NONE`: Nothing: only triggers sell.
+    """
 
 
 class Fill(TypedDict):
@@ -95,6 +122,66 @@ class Fill(TypedDict):
     """The leader trade behind it; empty for exits of triggers."""
     triggerId: str
     """The trigger behind it; empty for copies."""
+
+
+class Filters(TypedDict):
+    """What is not copied at all. Absent or empty: no filter."""
+
+    sides: NotRequired[str]
+    """Which trades of the leader are copied.
+    `COPY_SIDES_BOTH`: What an absent field means.
+    """
+    minPrice: NotRequired[str]
+    """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
+    maxPrice: NotRequired[str]
+    minLeaderNotional: NotRequired[str]
+    """USDC of the leader's trade."""
+    marketsAllowed: list[str]
+    """Conditions. An empty list of allowed ones allows all."""
+    marketsDenied: list[str]
+    categoriesAllowed: list[str]
+    """Categories as the venue names them, lower case, e.g. "sports"."""
+    categoriesDenied: list[str]
+    minSecondsToEnd: NotRequired[int]
+    """Until the market is expected to end; a market whose end is not known is skipped, too."""
+    oppositeSide: NotRequired[str]
+    """What to do with a leader who is on both sides of a market.
+    `OPPOSITE_SIDE_COPY`: Copy both. What an absent field means.
+    `OPPOSITE_SIDE_FIRST_ONLY`: Only the outcome that this subscription holds or is buying.
+    `OPPOSITE_SIDE_SKIP`: As above, and no entry once the leader was seen to buy both within
+    an hour.
+    """
+
+
+class FiltersInput(TypedDict):
+    """What is not copied at all. Absent or empty: no filter."""
+
+    sides: NotRequired[Literal["COPY_SIDES_BOTH", "COPY_SIDES_BUYS", "COPY_SIDES_SELLS"]]
+    """Which trades of the leader are copied.
+    `COPY_SIDES_BOTH`: What an absent field means.
+    """
+    minPrice: NotRequired[str]
+    """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
+    maxPrice: NotRequired[str]
+    minLeaderNotional: NotRequired[str]
+    """USDC of the leader's trade."""
+    marketsAllowed: NotRequired[list[str]]
+    """Conditions. An empty list of allowed ones allows all."""
+    marketsDenied: NotRequired[list[str]]
+    categoriesAllowed: NotRequired[list[str]]
+    """Categories as the venue names them, lower case, e.g. "sports"."""
+    categoriesDenied: NotRequired[list[str]]
+    minSecondsToEnd: NotRequired[int]
+    """Until the market is expected to end; a market whose end is not known is skipped, too."""
+    oppositeSide: NotRequired[
+        Literal["OPPOSITE_SIDE_COPY", "OPPOSITE_SIDE_FIRST_ONLY", "OPPOSITE_SIDE_SKIP"]
+    ]
+    """What to do with a leader who is on both sides of a market.
+    `OPPOSITE_SIDE_COPY`: Copy both. What an absent field means.
+    `OPPOSITE_SIDE_FIRST_ONLY`: Only the outcome that this subscription holds or is buying.
+    `OPPOSITE_SIDE_SKIP`: As above, and no entry once the leader was seen to buy both within
+    an hour.
+    """
 
 
 class FixedSizing(TypedDict):
@@ -153,6 +240,20 @@ class Limits(TypedDict):
     """
     maxAgeMs: NotRequired[int]
     """Entries older than this are not made, milliseconds. Absent: 60000."""
+    maxPerLeader: NotRequired[str]
+    """USDC at cost in all markets of this subscription: held and reserved."""
+    maxTotal: NotRequired[str]
+    """USDC at cost of the follower's wallet over all its subscriptions: held and reserved."""
+    maxPerDay: NotRequired[str]
+    """USDC spent on entries in one UTC day, fees included."""
+    maxSpread: NotRequired[str]
+    """Best ask minus best bid, USDC per share."""
+    minDepthFraction: NotRequired[str]
+    """Part of the size that the book must hold within the limit. Absent: 0.5."""
+    maxOpenPositions: NotRequired[int]
+    """Outcomes that are held or being bought at once."""
+    maxBuysPerOutcome: NotRequired[int]
+    """Leader trades that are copied in one outcome within 90 days."""
 
 
 class LimitsInput(TypedDict):
@@ -168,6 +269,20 @@ class LimitsInput(TypedDict):
     """
     maxAgeMs: NotRequired[int]
     """Entries older than this are not made, milliseconds. Absent: 60000."""
+    maxPerLeader: NotRequired[str]
+    """USDC at cost in all markets of this subscription: held and reserved."""
+    maxTotal: NotRequired[str]
+    """USDC at cost of the follower's wallet over all its subscriptions: held and reserved."""
+    maxPerDay: NotRequired[str]
+    """USDC spent on entries in one UTC day, fees included."""
+    maxSpread: NotRequired[str]
+    """Best ask minus best bid, USDC per share."""
+    minDepthFraction: NotRequired[str]
+    """Part of the size that the book must hold within the limit. Absent: 0.5."""
+    maxOpenPositions: NotRequired[int]
+    """Outcomes that are held or being bought at once."""
+    maxBuysPerOutcome: NotRequired[int]
+    """Leader trades that are copied in one outcome within 90 days."""
 
 
 class ListSubscriptionDecisionsResponse(TypedDict):
@@ -197,6 +312,20 @@ class ListTriggersResponse(TypedDict):
     nextPageToken: str
 
 
+class ProportionalSizing(TypedDict):
+    """The leader's notional x the follower's equity / the leader's equity. A trade is skipped
+    while one of the two is not known; the follower's is the wallet's funding and what
+    became of it.
+    """
+
+
+class ProportionalSizingInput(TypedDict):
+    """The leader's notional x the follower's equity / the leader's equity. A trade is skipped
+    while one of the two is not known; the follower's is the wallet's funding and what
+    became of it.
+    """
+
+
 class RatioSizing(TypedDict):
     """A share of what the leader spent."""
 
@@ -223,11 +352,49 @@ class Sizing(TypedDict):
 
     fixed: NotRequired[FixedSizing]
     ratio: NotRequired[RatioSizing]
+    proportional: NotRequired[ProportionalSizing]
+    tiers: NotRequired[TieredSizing]
+    multiplier: NotRequired[str]
+    """Factor on what the mode gives, decimal string, more than 0, at most 100. Absent: 1."""
+    belowMinimum: NotRequired[str]
+    """What becomes of a copy below the market's minimum order.
+    `BELOW_MINIMUM_SKIP`: It is skipped. What an absent field means.
+    `BELOW_MINIMUM_ROUND_UP`: The minimum is bought, if every limit still allows it.
+    `BELOW_MINIMUM_ACCUMULATE`: Its money is added to the next copies of the outcome, until
+    they reach the minimum.
+    """
 
 
 class SizingInput(TypedDict):
     """How large a copy is before any limit. Exactly one form."""
 
+    fixed: NotRequired[FixedSizingInput]
+    ratio: NotRequired[RatioSizingInput]
+    proportional: NotRequired[ProportionalSizingInput]
+    tiers: NotRequired[TieredSizingInput]
+    multiplier: NotRequired[str]
+    """Factor on what the mode gives, decimal string, more than 0, at most 100. Absent: 1."""
+    belowMinimum: NotRequired[
+        Literal["BELOW_MINIMUM_SKIP", "BELOW_MINIMUM_ROUND_UP", "BELOW_MINIMUM_ACCUMULATE"]
+    ]
+    """What becomes of a copy below the market's minimum order.
+    `BELOW_MINIMUM_SKIP`: It is skipped. What an absent field means.
+    `BELOW_MINIMUM_ROUND_UP`: The minimum is bought, if every limit still allows it.
+    `BELOW_MINIMUM_ACCUMULATE`: Its money is added to the next copies of the outcome, until
+    they reach the minimum.
+    """
+
+
+class SizingTier(TypedDict):
+    fromNotional: str
+    """USDC of the leader's trade, decimal string."""
+    fixed: NotRequired[FixedSizing]
+    ratio: NotRequired[RatioSizing]
+
+
+class SizingTierInput(TypedDict):
+    fromNotional: str
+    """USDC of the leader's trade, decimal string."""
     fixed: NotRequired[FixedSizingInput]
     ratio: NotRequired[RatioSizingInput]
 
@@ -253,6 +420,11 @@ class Subscription(TypedDict):
     updatedAt: NotRequired[str]
     statistics: NotRequired[SubscriptionStatistics]
     """On reads only."""
+    filters: NotRequired[Filters]
+    """Left out when nothing is set."""
+    exits: NotRequired[Exits]
+    shadow: NotRequired[bool]
+    """Decides and records, sends nothing. Left out when false."""
 
 
 class SubscriptionStatistics(TypedDict):
@@ -273,6 +445,26 @@ class SubscriptionStatistics(TypedDict):
     """Realised profit after fees, USDC; may be negative."""
     openCost: str
     """USDC at cost of what is held."""
+    paperBought: NotRequired[str]
+    """Of a shadow, assumed at the book of each decision: what was paid and got, fees included,
+    and the cost of what is held on paper. USDC; left out for others.
+    """
+    paperSold: NotRequired[str]
+    paperOpenCost: NotRequired[str]
+
+
+class TieredSizing(TypedDict):
+    """Fixed or ratio by the leader's notional: the last tier that it reaches decides."""
+
+    tiers: list[SizingTier]
+    """Ascending by `from_notional`; below the first nothing is copied."""
+
+
+class TieredSizingInput(TypedDict):
+    """Fixed or ratio by the leader's notional: the last tier that it reaches decides."""
+
+    tiers: NotRequired[list[SizingTierInput]]
+    """Ascending by `from_notional`; below the first nothing is copied."""
 
 
 class Trigger(TypedDict):
@@ -373,6 +565,10 @@ class UpdateSubscriptionRequest(TypedDict):
     """Present: replaces all limits. Absent: unchanged."""
     version: NotRequired[int | str]
     """Present: the change is refused (409) unless the subscription has this version."""
+    filters: NotRequired[FiltersInput]
+    """Present: replaces all filters. Absent: unchanged."""
+    exits: NotRequired[ExitsInput]
+    """Present: replaces it. Absent: unchanged."""
 
 
 class UpdateTriggerRequest(TypedDict):

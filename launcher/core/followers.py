@@ -72,6 +72,7 @@ def subscriptions(
         for number in range(followers):
             seed = f"{run_id}:{leader}:{number}"
             digest = hashlib.sha256(seed.encode()).hexdigest()
+            profile = _PROFILES[number % len(_PROFILES)]
             yield {
                 "follower": {
                     "followerUserId": f"user-{digest[40:52]}",
@@ -79,7 +80,8 @@ def subscriptions(
                     "followerProxy": f"0x{digest[:40]}",
                 },
                 "leader": leader,
-                **_PROFILES[number % len(_PROFILES)],
+                "sizing": profile["sizing"],
+                "limits": profile["limits"],
             }
 
 
