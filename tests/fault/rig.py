@@ -22,6 +22,7 @@ import psutil
 import psycopg
 
 from launcher import embedded
+from tests.fault import jumping
 from tests.fault.judge import CASH_USDC
 from tests.fault.stores import Store, own_postgres, own_valkey
 from tests.money_path.upstream import Upstream
@@ -41,12 +42,19 @@ _OPEN = "('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN')"
 class Rig:
     """What a fault may be done to."""
 
-    def __init__(self, world: World, postgres: Store, redis: Store) -> None:
+    def __init__(
+        self, world: World, stack: AsyncExitStack, postgres: Store, redis: Store, redis_url: str
+    ) -> None:
         self.world = world
+        self.stack = stack
+        """What a fault starts and leaves behind ends with the rig."""
         self.postgres = postgres
         self.redis = redis
+        self.redis_url = redis_url
+        """Of the server itself; the engine goes through the proxy."""
         self.proxies: dict[str, Proxy] = {}
         self.restarts: Counter[str] = Counter()
+        self._kept_down: set[str] = set()
         self.peak_rss: defaultdict[str, int] = defaultdict(int)
 
     @property
@@ -58,7 +66,7 @@ class Rig:
         """Start again what ends by itself, and watch memory, for ever."""
         while True:
             for name in self.world.ended():
-                if name in SERVICES or name == "insiders":
+                if name in (*SERVICES, "insiders") and name not in self._kept_down:
                     self.restarts[name] += 1
                     self.world.start(name)
             for name, pid in self.world.pids().items():
@@ -79,6 +87,36 @@ class Rig:
             return self.world.pids().get(name) != pid
 
         await eventually(gone)
+
+    @asynccontextmanager
+    async def without(self, *names: str) -> AsyncIterator[None]:
+        """Have processes end in order, and start them again when the block ends."""
+
+        async def all_run() -> bool:
+            return set(names) <= set(self.world.pids())
+
+        await eventually(all_run)
+        self._kept_down.update(names)
+        for name in names:
+            await self.end(name, signal.SIGTERM)
+        try:
+            yield
+        finally:
+            self._kept_down.difference_update(names)
+            for name in names:
+                self.world.start(name)
+
+    async def jump_clock(self, name: str, seconds: float) -> None:
+        """Set a process's system clock off by so much, while it runs; it stays so.
+
+        The first time it is started afresh, as a process whose clock can jump.
+        """
+        file = self.world.directory / f"clock_{name}"
+        if not file.exists():
+            jumping.jump(file, 0)
+            self.world.run_as(name, "tests.fault.jumping", name, str(file))
+            await self.end(name)
+        jumping.jump(file, seconds)
 
     async def restart_insiders(self) -> None:
         """kill -9 and a fresh start on the same port and store."""
@@ -210,7 +248,7 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
         upstream = await stack.enter_async_context(upstream_serving())
         world = World(database_url, redis_url, upstream, directory)
         stack.push_async_callback(world.close)
-        made = Rig(world, postgres, redis)
+        made = Rig(world, stack, postgres, redis, redis_url)
         world.configure(
             TT_INSIDERS_DEFAULT_CASH_USDC=str(CASH_USDC),
             TT_EXECUTOR_SUBMIT_TIMEOUT_MS="1500",
@@ -247,8 +285,8 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
             with suppress(asyncio.CancelledError):
                 await supervisor
             # What is frozen, and proxies that stand still, would keep the processes from ending.
-            postgres.thaw()
-            redis.thaw()
+            made.postgres.thaw()
+            made.redis.thaw()
             await asyncio.to_thread(_end_all, world)
 
 

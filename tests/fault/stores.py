@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pwd
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,12 +19,26 @@ import psutil
 
 from launcher import embedded
 
+PRIMARY = "primary"
+"""The name by which a Sentinel knows what it watches."""
 _START_SECONDS = 30.0
 _BECOME = (
     "import os, sys; os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[2]));"
     " os.execv(sys.argv[3], sys.argv[3:])"
 )
 """Becomes a user, then a program."""
+_LIMIT = """
+import os, resource, sys
+size, user, group, *pids = map(int, sys.argv[1:])
+if group >= 0:
+    os.setgroups([]); os.setgid(group); os.setuid(user)
+for pid in pids:
+    try:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    except ProcessLookupError:
+        pass
+"""
+"""Limits the files of processes, as their own user: root alone may not everywhere."""
 
 
 class Store:
@@ -44,6 +59,7 @@ class Store:
         self._answers = answers
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._full = False
         self.away = False
         """It was stopped or frozen and has not been brought back."""
 
@@ -104,12 +120,50 @@ class Store:
         self._signal(signal.SIGCONT)
         self.away = False
 
+    def fill_disk(self) -> None:
+        """From now on no file of it grows or changes: each write fails, as on a full disk.
+
+        The limit on file sizes does it, for it needs no rights and is inherited by every child.
+        """
+        self.away = self._full = True
+        self._limit_files(0)
+
+    def free_disk(self) -> None:
+        """Writes succeed again; it is started if it has ended over them."""
+        self._full = False
+        if self._process is None or self._process.poll() is not None:
+            self._process = None
+            self.start()
+            return
+        self._limit_files(resource.RLIM_INFINITY)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            # It may just be ending over what it could not write before.
+            if self._process.poll() is not None:
+                self._process = None
+                self.start()
+                return
+            assert time.monotonic() < deadline, "it did not come back"
+            time.sleep(0.05)
+        self.away = False
+
+    def _limit_files(self, size: int) -> None:
+        entry = pwd.getpwnam(self._user) if self._user is not None else None
+        ids = [entry.pw_uid, entry.pw_gid] if entry else [-1, -1]
+        # Twice: a child that was born during the first round has its parent's old limit.
+        for _ in range(2):
+            pids = [process.pid for process in self._family()]
+            command = [sys.executable, "-c", _LIMIT, *map(str, (size, *ids, *pids))]
+            subprocess.run(command, check=True, timeout=_START_SECONDS)
+
     def bring_back(self) -> None:
-        """Have it there again, whether it was stopped or frozen."""
+        """Have it there again, whether it was stopped, frozen or without room."""
         if self._process is None:
             self.start()
         else:
             self.thaw()
+        if self._full:
+            self.free_disk()
 
     def close(self) -> None:
         """End it for good, frozen or not."""
@@ -125,8 +179,11 @@ class Store:
     def _family(self) -> list[psutil.Process]:
         if self._process is None:
             return []
-        parent = psutil.Process(self._process.pid)
-        return [parent, *parent.children(recursive=True)]
+        try:
+            parent = psutil.Process(self._process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
 
 @contextmanager
@@ -152,13 +209,43 @@ def own_postgres() -> Iterator[tuple[Store, str]]:
 
 
 @contextmanager
-def own_valkey() -> Iterator[tuple[Store, str]]:
-    """A Valkey of the test's own, and its URL."""
+def own_valkey(*settings: str) -> Iterator[tuple[Store, str]]:
+    """A Valkey of the test's own, and its URL; the settings go on its command line."""
     directory = Path(tempfile.mkdtemp(prefix="tt-fault-valkey-"))
     port = embedded.free_port()
     url = f"redis://127.0.0.1:{port}/0"
     store = Store(
-        embedded.valkey_command(directory, port),
+        [*embedded.valkey_command(directory, port), *settings],
+        None,
+        lambda: embedded.redis_answers(url),
+        directory / "log",
+    )
+    try:
+        store.start()
+        yield store, url
+    finally:
+        store.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def own_sentinel(primary_port: int) -> Iterator[tuple[Store, str]]:
+    """A Sentinel that watches one primary, and its URL; it promotes a replica after half a second.
+
+    It alone decides (a quorum of one): what is tried is what a failover does, not who votes for it.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="tt-fault-sentinel-"))
+    port = embedded.free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    (directory / "sentinel.conf").write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+        f"sentinel monitor {PRIMARY} 127.0.0.1 {primary_port} 1\n"
+        f"sentinel down-after-milliseconds {PRIMARY} 500\n"
+        f"sentinel failover-timeout {PRIMARY} 5000\n"
+    )
+    program = embedded.valkey_command(directory, port)[0]
+    store = Store(
+        [program, str(directory / "sentinel.conf"), "--sentinel"],
         None,
         lambda: embedded.redis_answers(url),
         directory / "log",

@@ -30,7 +30,7 @@ from tradingtools.testing.memory_database.transactions import Transaction
 CALLS = [(file, name) for file, names in CASES.items() for name in names]
 _OF_THE_CLOCK = {
     "claimed_ns", "occurred_ns", "seen_ns", "booked_ns", "created_ms", "submitting_ns",
-    "since_ms", "oldest_ms",
+    "since_ms", "oldest_ms", "now_ns",
 }  # fmt: skip
 _HASHES = {"chain_head", "hash", "previous_hash", "key_hashes", "set_at"}
 _IN_ORDER = {

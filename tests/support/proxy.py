@@ -102,6 +102,11 @@ class Proxy:
         """How many are open now."""
         return len(self._links)
 
+    def lead_to(self, port: int) -> None:
+        """Another server is behind it from now on, as when an address moves in a failover."""
+        self._target = port
+        self.reset()
+
     async def listen(self) -> None:
         """Accept connections, on the same port as before."""
         if self._listener is None:

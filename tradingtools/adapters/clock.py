@@ -1,8 +1,9 @@
 """The clocks of a process: the one place where the money path asks what time it is.
 
-A process reads the system's clocks. The simulation runs many processes in one and puts its own
-clock here, so that a seed gives the same times whenever it is run. PostgreSQL's clock stays the one
-that deadlines and leases are judged by.
+PostgreSQL's clock is the one that deadlines and leases are judged by, and whoever holds a lease
+goes by it: each renewal tells its time (:func:`agree`). The system's own wall clock is read once,
+when the process begins; a step of it later changes nothing. The simulation runs many processes in
+one and puts its own clock here, so that a seed gives the same times whenever it is run.
 """
 
 from __future__ import annotations
@@ -23,15 +24,35 @@ class Clock(Protocol):
         """Nanoseconds since an arbitrary instant."""
 
 
+TOLERATED_NS = 50_000_000
+"""Clocks that differ by less agree: a correction would cost more than it mends."""
+
+
 class _System:
+    """The system's wall clock as it was at the beginning, and what has passed since then."""
+
+    def __init__(self) -> None:
+        self._zero_ns = time.time_ns() - time.monotonic_ns()
+
     def time_ns(self) -> int:
-        return time.time_ns()
+        return self._zero_ns + time.monotonic_ns()
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 
+    def agree(self, told_ns: int, asked_ns: int) -> int:
+        now_ns = time.monotonic_ns()
+        # It was told at some instant between question and answer.
+        half_ns = (now_ns - asked_ns) // 2
+        off_ns = told_ns - (self._zero_ns + now_ns - half_ns)
+        if abs(off_ns) <= TOLERATED_NS + half_ns:
+            return 0
+        self._zero_ns += off_ns
+        return off_ns
 
-_clock: Clock = _System()
+
+_system = _System()
+_clock: Clock = _system
 
 
 def now_ns() -> int:
@@ -52,6 +73,20 @@ def monotonic_ns() -> int:
 def monotonic() -> float:
     """Seconds of the same clock."""
     return _clock.monotonic_ns() / 1e9
+
+
+def agree(told_ns: int, asked_ns: int) -> int:
+    """Take over the wall time of the database, unless it is ours already.
+
+    Args:
+        told_ns: what it said, nanoseconds since 1970.
+        asked_ns: `monotonic_ns` when it was asked.
+
+    Returns:
+        By how much this process's wall clock was put forward (negative: back), nanoseconds. A clock
+        that replaces the system's is everybody's, and is left alone.
+    """
+    return _system.agree(told_ns, asked_ns) if _clock is _system else 0
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Who may write for a partition: a lease with an epoch that each journal insert checks.
 
 An owner that slept through its lease changes nothing: its epoch is not the present one any more.
+With the lease comes the time: its owner's clock agrees with PostgreSQL's before it decides.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 import structlog
 
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 
@@ -44,6 +46,7 @@ async def acquire(pool: Pool, role: str, partition: int, owner: str) -> Lease:
     """
     while True:
         async with pool.connection() as connection:
+            asked_ns = clock.monotonic_ns()
             cursor = await connection.execute(
                 _QUERIES["acquire_lease"],
                 {
@@ -55,6 +58,7 @@ async def acquire(pool: Pool, role: str, partition: int, owner: str) -> Lease:
             )
             row = await cursor.fetchone()
         if row is not None:
+            _agree(row["now_ns"], asked_ns)
             _log.info("partition is ours", role=role, partition=partition, epoch=row["epoch"])
             return Lease(role=role, partition=partition, epoch=row["epoch"])
         _log.info("partition is another's; waiting", role=role, partition=partition)
@@ -71,6 +75,7 @@ async def keep(pool: Pool, lease: Lease) -> None:
         await asyncio.sleep(TTL_SECONDS / 4)
         try:
             async with pool.connection() as connection:
+                asked_ns = clock.monotonic_ns()
                 cursor = await connection.execute(
                     _QUERIES["renew_lease"],
                     {
@@ -87,3 +92,10 @@ async def keep(pool: Pool, lease: Lease) -> None:
             continue
         if row is None:
             raise Fenced(f"partition {lease.partition} of {lease.role} has another owner")
+        _agree(row["now_ns"], asked_ns)
+
+
+def _agree(told_ns: int, asked_ns: int) -> None:
+    off_ns = clock.agree(told_ns, asked_ns)
+    if off_ns:
+        _log.warning("clock was not PostgreSQL's; corrected", seconds=round(off_ns / 1e9, 3))

@@ -1,5 +1,6 @@
 -- name: acquire_lease
 -- Take a partition over: free, expired, or ours from an earlier life (the epoch fences that one).
+-- The answer says what time it is.
 insert into partition_lease (role, partition, owner, epoch, expires_at)
 values (%(role)s, %(partition)s, %(owner)s, 1,
         clock_timestamp() + make_interval(secs => %(ttl_seconds)s))
@@ -8,14 +9,14 @@ on conflict (role, partition) do update
         expires_at = excluded.expires_at
     where partition_lease.expires_at < clock_timestamp()
        or partition_lease.owner = excluded.owner
-returning epoch
+returning epoch, (extract(epoch from clock_timestamp()) * 1000000)::bigint * 1000 as now_ns
 
 -- name: renew_lease
 -- Keep it, also a little late, as long as nobody took it over.
 update partition_lease
 set expires_at = clock_timestamp() + make_interval(secs => %(ttl_seconds)s)
 where role = %(role)s and partition = %(partition)s and epoch = %(epoch)s
-returning epoch
+returning epoch, (extract(epoch from clock_timestamp()) * 1000000)::bigint * 1000 as now_ns
 
 -- name: holds_lease
 select holds_lease(%(role)s, %(partition)s, %(epoch)s) as held

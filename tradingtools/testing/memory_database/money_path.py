@@ -25,13 +25,13 @@ def acquire_lease(tx: Transaction, values: Row) -> list[Row]:
         },
     )
     if row is not None:
-        return [{"epoch": 1}]
+        return [{"epoch": 1, "now_ns": tx.now_us * 1000}]
     known = tx.get("partition_lease", values["role"], values["partition"])
     if known is None or not (known["expires_at"] < tx.now or known["owner"] == values["owner"]):
         return []
     epoch = known["epoch"] + 1
     tx.update("partition_lease", known, owner=values["owner"], epoch=epoch, expires_at=expires_at)
-    return [{"epoch": epoch}]
+    return [{"epoch": epoch, "now_ns": tx.now_us * 1000}]
 
 
 def renew_lease(tx: Transaction, values: Row) -> list[Row]:
@@ -41,7 +41,7 @@ def renew_lease(tx: Transaction, values: Row) -> list[Row]:
         return []
     expires_at = tx.now + timedelta(seconds=values["ttl_seconds"])
     tx.update("partition_lease", row, expires_at=expires_at)
-    return [{"epoch": row["epoch"]}]
+    return [{"epoch": row["epoch"], "now_ns": tx.now_us * 1000}]
 
 
 def holds_lease(tx: Transaction, values: Row) -> list[Row]:

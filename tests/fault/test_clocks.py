@@ -1,0 +1,66 @@
+"""The clocks of the engine's machines jump by minutes and hours; PostgreSQL's goes on.
+
+Before it: `jumping.py`, a process whose clock can be set. A process goes by PostgreSQL's time from
+its lease on, so nothing may change: neither what is copied, nor when something is given up or sold.
+"""
+
+from __future__ import annotations
+
+import time
+
+from tests.fault.rig import Rig, good_scene, sent_copy
+from tests.fault.workload import Workload
+from tests.money_path.world import SERVICES, eventually
+
+_HOUR = 3600.0
+_JUMPS = (300.0, -300.0, 2 * _HOUR, -2 * _HOUR)
+
+
+async def test_jumping_clocks_double_and_lose_nothing(own: Rig) -> None:
+    workload = Workload(own, seed=5)
+    await workload.prepare()
+    for turn, _ in enumerate(_JUMPS):
+        # Each process is off by something else.
+        for number, name in enumerate(SERVICES):
+            await own.jump_clock(name, _JUMPS[(turn + number) % len(_JUMPS)])
+        await workload.probe(40)
+        await workload.trade(4)
+    assert await workload.verdict(40) == []
+    late = own.world.sql("select reason, detail from decision where reason = 'TOO_OLD'")
+    assert late == []
+
+
+async def test_a_fast_clock_gives_no_order_up_that_may_still_arrive(own: Rig) -> None:
+    # Without D only the deadline proves that nothing will come: by the far side's clock.
+    promises = {"idempotency": True, "notAfter": True, "getByKey": True, "void": False}
+    await own.world.control("PUT", "/capabilities", promises)
+    scene = await good_scene(own)
+    await own.jump_clock("confirm", _HOUR)
+    await own.fault(
+        "before_accept", "late_accept", path="buy", status=504, code="UPSTREAM", ms=3500
+    )
+    await sent_copy(own, scene)
+    await scene.settled(1)
+    (order,) = scene.orders()
+    assert (order["state"], len(await scene.posted())) == ("CONFIRMED", 1)
+
+
+async def test_a_time_stop_fires_at_its_time_whatever_the_guards_clock_says(own: Rig) -> None:
+    scene = await sent_copy(own)
+    await scene.settled(1)
+    (order,) = scene.orders()
+    subscription = str(order["subscription_id"])
+
+    async def in_seconds(seconds: float) -> str:
+        due_ms = time.time_ns() // 1_000_000 + round(seconds * 1000)
+        return await scene.add_trigger(1, subscription, "TIME_STOP", None, "5", fire_at_ms=due_ms)
+
+    async def fired() -> bool:
+        return scene.trigger_status(soon) == "DONE"
+
+    far = await in_seconds(_HOUR / 2)
+    for off in (-_HOUR, _HOUR):
+        await own.jump_clock("guard", off)
+        soon = await in_seconds(1)
+        await eventually(fired)
+    assert scene.trigger_status(far) == "ARMED"
