@@ -42,7 +42,7 @@ _SOURCES = {
 
 
 class IncarnationLost(Exception):
-    """The log in Redis is another one than at start; the process has to start afresh."""
+    """The log in Redis is another one, or an older copy; the process has to start afresh."""
 
 
 class Publisher:
@@ -52,6 +52,7 @@ class Publisher:
         self._log = log
         self._incarnation = incarnation
         self._pending: deque[tuple[str, bytes]] = deque()
+        self._written_to = from_entry_id(last_entry)
         self._work = asyncio.Event()
         self.tail: Tail[Event] = Tail(from_entry_id(last_entry), self._load)
 
@@ -86,24 +87,29 @@ class Publisher:
 
     def _written(self, batch: list[tuple[str, bytes]]) -> None:
         # Entries may have been pushed out at the front while the batch was under way.
-        last = from_entry_id(batch[-1][0])
+        last = self._written_to = from_entry_id(batch[-1][0])
         while self._pending and from_entry_id(self._pending[0][0]) <= last:
             self._pending.popleft()
 
     async def watch_incarnation(self) -> None:
-        """Look once a second whether the log is still the same one.
+        """Look once a second whether the log is still the same one, with all that was written.
 
         Raises:
-            IncarnationLost: it is not; a new start gives the readers a new incarnation.
+            IncarnationLost: it is not. A new start has its catch-up tell again what is gone; a log
+                that was lost as a whole gets a new name then, so that its readers start afresh.
         """
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
+            written_to = self._written_to
             try:
-                present = await self._log.present_incarnation()
+                present, last = await self._log.present_incarnation(), await self._log.last()
             except RedisError:
                 continue  # away is not lost; `write_log` says so already
             if present != self._incarnation:
                 raise IncarnationLost(f"expected {self._incarnation}, found {present}")
+            if from_entry_id(last) < written_to:
+                # A replica that was behind has been promoted.
+                raise IncarnationLost(f"its newest entry is {last}, but {entry_id(written_to)} was")
 
     async def _load(self, after: int, limit: int) -> list[tuple[int, Event]]:
         try:

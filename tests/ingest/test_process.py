@@ -24,14 +24,14 @@ from tests.ingest.world import (
 from tradingtools.v1 import ingest_service_pb2
 
 
-async def test_over_garbage_drops_and_a_kill_every_trade_is_told_and_none_twice(
+async def test_over_garbage_drops_stalls_and_a_kill_every_trade_is_told_and_none_twice(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     leaders = sorted({one.trade.wallet for one in tape.load(None)[0]})
     follow(database_url, *leaders)
     tail = Tail()
     async with venue(tmp_path / "venue", mean_gap_ms="25", firehose_per_second="100") as replay:
-        at = {**environ, **replayed(replay)}
+        at = {**environ, **replayed(replay), "TT_INGEST_SILENCE_MS": "700"}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await replay.tell("/start")
 
@@ -47,6 +47,10 @@ async def test_over_garbage_drops_and_a_kill_every_trade_is_told_and_none_twice(
             async def more() -> bool:
                 return len(tail.events) >= before + 40
 
+            await until(more)
+            # Pings are answered meanwhile, and what is not told now is never told again.
+            await replay.tell("/stall", {"feed": "rtds", "seconds": 1.5})
+            before = len(tail.events)
             await until(more)
             process.kill()
             await process.wait()

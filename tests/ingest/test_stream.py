@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psycopg
@@ -17,8 +18,10 @@ from tests.ingest.world import (
     connected,
     follow,
     pointing_at,
+    ready,
     row,
 )
+from tradingtools.adapters.redis.leader_log import STREAM
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 
 
@@ -95,6 +98,38 @@ async def test_a_log_that_was_flushed_ends_the_process_and_the_next_life_has_ano
             assert await process.wait() == 1
         async with running("ingest", at, tmp_path):
             assert identity(database_url) != first
+
+
+async def test_a_log_that_lost_its_newest_entries_ends_the_process_and_they_are_told_again(
+    environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    client = redis.Redis.from_url(own_redis)
+    tail = Tail()
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            await until(lambda: ready(tail, fake))
+            for n in (1, 2):
+                fake.trades.append(row(n))
+                await fake.send(frame(row(n)))
+                await tail.of_tx(n)
+
+            async def written() -> bool:
+                entries: Any = client.xrange(STREAM)
+                return len(entries) == len(tail.events)
+
+            await until(written)
+            newest: Any = client.xrevrange(STREAM, count=1)
+            # As a replica has it that missed the last write, and that is promoted.
+            client.xdel(STREAM, newest[0][0])
+            assert await process.wait() == 1
+        again = Tail()
+        again.cursor = tail.cursor
+        async with running("ingest", at, tmp_path) as process, again.reading(process):
+            await again.of_tx(2)
+    client.close()
 
 
 def identity(database_url: str) -> str:
