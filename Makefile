@@ -64,7 +64,7 @@ bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100
 bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.state/bench.json of another run)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) --out .state/bench-new.json --base $(or $(BASE),.state/bench.json)
 
-kill-lines: $(READY) ## kill -9 at every line of the money path, about an hour (SAMPLE=40 takes some, SEED=1)
+kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes (SAMPLE=40 takes some, SEED=1)
 	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: $(READY) ## Style and mistakes (ruff), formatting included

@@ -2,12 +2,16 @@
 
 Runs the service as it is, under a trace function. The file ``plan`` of the directory has the steps
 (`steps.py`), ``reached`` those at which an earlier life ended. The first step of the plan that is
-not among them is noted and answered with SIGKILL, as if the machine had been switched off there.
-Production code knows nothing of it.
+not among them is noted and answered with SIGKILL, as if the machine had been switched off there;
+the next life begins at once. Each life is a child of a process that has imported the service and
+never ran it: importing it again would take longer than the life. Production code knows nothing.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import importlib
 import os
 import runpy
 import signal
@@ -19,6 +23,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from tests.fault.steps import ROOT, Step, bodies_of_blocks
+
+_PR_SET_PDEATHSIG = 1
 
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -36,9 +42,7 @@ class Killer:
         self._left = {step.place: step for step in plan}
         self._seen: dict[tuple[str, int, bool], int] = {}
         self._names = {str(ROOT / step.path): step.path for step in plan}
-        self._bodies = {
-            name: bodies_of_blocks((ROOT / name).read_text()) for name in self._names.values()
-        }
+        self._bodies = {name: _bodies(name) for name in self._names.values()}
         self._first: dict[tuple[CodeType, int], int] = {}
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Trace | None:
@@ -71,6 +75,11 @@ class Killer:
         return self._first[key]
 
 
+@functools.cache
+def _bodies(name: str) -> dict[int, int]:
+    return bodies_of_blocks((ROOT / name).read_text())
+
+
 def read(path: Path) -> list[Step]:
     """The steps of a file; none when it is not there yet."""
     return [Step.parse(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -82,12 +91,27 @@ def _noting(path: Path) -> Callable[[Step], None]:
 
 
 def main(service: str, directory: Path) -> None:
-    """Run the service until it ends or is ended."""
-    reached = {step.place for step in read(directory / "reached")}
-    plan = [step for step in read(directory / "plan") if step.place not in reached]
-    killer = Killer(plan, _noting(directory / "reached"))
+    """Live again after each kill, until a life ends in another way; the exit status is its."""
     # The service must see the command line that it has otherwise.
     sys.argv = [f"services.{service}"]
+    importlib.import_module(f"services.{service}.app")
+    note = _noting(directory / "reached")
+    while True:
+        reached = {step.place for step in read(directory / "reached")}
+        plan = [step for step in read(directory / "plan") if step.place not in reached]
+        killer = Killer(plan, note)
+        child = os.fork()
+        if child == 0:
+            _live(service, killer)
+            return
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            raise SystemExit(os.waitstatus_to_exitcode(status))
+
+
+def _live(service: str, killer: Killer) -> None:
+    # Whoever kills the parent, or ends it, means the service.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.settrace(killer)
     sys.settrace(killer)
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)

@@ -1,9 +1,9 @@
 """kill -9 at every line: ``python -m tests.fault.kill_lines [--sample N] [--seed S]``.
 
-Each of the four services is taken in turn. It runs under `at_line.py`, dies at one step after the
-other and is started again at once, while the other three, the workload and insiders-api's
-misbehaviour go on. A service is done when no further step is reached for a while; then everything
-settles and the judge says what is broken. What was never reached is part of the report.
+The four services run under `at_line.py`, all at the same time: each dies at one step after the
+other and lives again at once, while the others do the same and the workload and insiders-api's
+misbehaviour go on. When no further step is reached for a while, everything settles and the judge
+says what is broken. What was never reached is part of the report.
 """
 
 from __future__ import annotations
@@ -14,25 +14,23 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.core.invariants import Breach
-from tests.fault import at_line, faults, judge
+from tests.fault import at_line, faults
 from tests.fault.rig import Rig, rig
 from tests.fault.steps import Step, steps_of
 from tests.fault.workload import Workload
-from tests.money_path.world import SERVICES, eventually
+from tests.money_path.world import SERVICES
 
 _PER_SECOND = 8.0
 _RECOVERY_SECONDS = 90.0
 _TIMES = (1, 1, 2, 3)
 _LAST_KILLS = 5
 _FIRST_SECONDS = 40.0
-_LOOKS = 2
-"""An exit may be claimed between two looks of one judgement; what is broken stays broken."""
+_TELL_EVERY = 25
 ANSWERS = (faults.error_before, faults.error_after, faults.silence, faults.misshapen)
 """What insiders-api does meanwhile, so that the steps after a bad answer are reached."""
 EVERYTHING = (
@@ -43,14 +41,14 @@ EVERYTHING = (
 """For all steps: also the handling of stores and neighbours that fail."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of it."""
 
-    killed: dict[str, list[Step]] = field(default_factory=dict)
-    missed: dict[str, list[Step]] = field(default_factory=dict)
-    seconds: float = 0.0
-    broken: list[str] = field(default_factory=list)
+    killed: dict[str, list[Step]]
+    missed: dict[str, list[Step]]
+    seconds: float
+    broken: list[str]
 
     def text(self) -> str:
         """For people."""
@@ -77,88 +75,87 @@ def sample(service: str, size: int, rng: random.Random) -> list[Step]:
 
 
 async def take(
-    made: Rig, service: str, plan: list[Step], *, kills: int, patience: float,
+    made: Rig, plans: Mapping[str, list[Step]], *, kills: int, patience: float,
     say: Callable[[str], None],
-) -> list[Step]:  # fmt: skip
-    """Kill a service at the steps of a plan; returns where it was.
+) -> dict[str, list[Step]]:  # fmt: skip
+    """Kill services at the steps of their plans; returns where they were.
 
     Args:
-        made: where it runs, supervised.
-        service: whose plan it is.
-        plan: the steps.
-        kills: enough is enough.
+        made: where they run, supervised.
+        plans: the steps, by service.
+        kills: enough is enough: when each service has had so many, or its whole plan.
         patience: seconds without a kill after which the rest counts as never reached.
         say: gets a line of progress now and then.
     """
-    directory = made.world.directory / f"at_line_{service}"
-    directory.mkdir()
-    (directory / "plan").write_text("".join(f"{step.text}\n" for step in plan))
-    made.world.run_as(service, "tests.fault.at_line", service, str(directory))
-    await made.end(service)
+    directories = {name: made.world.directory / f"at_line_{name}" for name in plans}
+    for name, plan in plans.items():
+        directories[name].mkdir()
+        (directories[name] / "plan").write_text("".join(f"{step.text}\n" for step in plan))
+        made.world.run_as(name, "tests.fault.at_line", name, str(directories[name]))
+        await made.end(name)
+
+    def reached(name: str) -> list[Step]:
+        return at_line.read(directories[name] / "reached")
+
     begun = last = time.monotonic()
-    count = 0
+    total = 0
     # The first one waits for the start of a process, which a busy machine makes long.
-    while count < min(kills, len(plan)) and time.monotonic() - last < (
-        patience if count else max(patience, _FIRST_SECONDS)
-    ):
+    while time.monotonic() - last < (patience if total else max(patience, _FIRST_SECONDS)):
         await asyncio.sleep(0.1)
-        now = len(at_line.read(directory / "reached"))
-        if now > count:
+        counts = {name: len(reached(name)) for name in plans}
+        if all(counts[name] >= min(kills, len(plan)) for name, plan in plans.items()):
+            break
+        if sum(counts.values()) > total:
             last = time.monotonic()
-            if now // 25 > count // 25:
-                say(f"{service}: {now} of {len(plan)} steps after {last - begun:.0f} s")
-            count = now
-    made.world.run_as(service)
-
-    async def as_it_is() -> bool:
-        return service in made.world.pids()
-
-    await eventually(as_it_is)
-    await made.end(service)
-    return at_line.read(directory / "reached")
+            if sum(counts.values()) // _TELL_EVERY > total // _TELL_EVERY:
+                told = ", ".join(f"{name} {counts[name]} of {len(plans[name])}" for name in plans)
+                say(f"{last - begun:6.0f} s  steps: {told}")
+            total = sum(counts.values())
+    for name in plans:
+        made.world.run_as(name)
+    async with made.without(*plans):
+        pass
+    return {name: reached(name) for name in plans}
 
 
 async def run(
     made: Rig, seed: int, *, size: int | None, kills: int, patience: float,
     services: Collection[str] = SERVICES, say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:  # fmt: skip
-    """Kill each service in turn under a workload, and judge after each.
+    """Kill services under a workload, and judge.
 
     Args:
         made: a running rig.
         seed: of the sample and the workload.
         size: how many steps of each service are planned; None: all, each at its first time.
-        kills: at most so many of a service.
+        kills: see `take`.
         patience: see `take`.
         services: which.
         say: gets lines of progress.
     """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
-    outcome = Outcome()
     begun = time.monotonic()
     workload = Workload(made, seed)
     await workload.prepare()
     await workload.probe(_RECOVERY_SECONDS)
-    for service in services:
-        plan = steps_of(service) if size is None else sample(service, size, rng)
-        kinds = EVERYTHING if size is None else ANSWERS
-        tasks = [
-            asyncio.create_task(workload.run(_PER_SECOND)),
-            asyncio.create_task(_misbehave(made, workload, kinds, rng)),
-        ]
-        try:
-            killed = await take(made, service, plan, kills=kills, patience=patience, say=say)
-        finally:
-            await _ended(tasks)
-        outcome.killed[service] = killed
-        places = {step.place for step in killed}
-        outcome.missed[service] = [step for step in plan if step.place not in places]
-        outcome.seconds = time.monotonic() - begun
-        outcome.broken = await _broken(made, workload)
-        if outcome.broken:
-            last = ", ".join(step.text for step in killed[-_LAST_KILLS:])
-            outcome.broken.append(f"seed {seed}, {service}, killed last at: {last}")
-            break
+    plans = {n: steps_of(n) if size is None else sample(n, size, rng) for n in services}
+    kinds = EVERYTHING if size is None else ANSWERS
+    tasks = [
+        asyncio.create_task(workload.run(_PER_SECOND)),
+        asyncio.create_task(_misbehave(made, workload, kinds, rng)),
+    ]
+    try:
+        killed = await take(made, plans, kills=kills, patience=patience, say=say)
+    finally:
+        await _ended(tasks)
+    met = {name: {step.place for step in steps} for name, steps in killed.items()}
+    missed = {n: [step for step in plan if step.place not in met[n]] for n, plan in plans.items()}
+    outcome = Outcome(killed, missed, time.monotonic() - begun, await _broken(made, workload))
+    if outcome.broken:
+        outcome.broken.append(f"seed {seed}")
+        for name, steps in killed.items():
+            last = ", ".join(step.text for step in steps[-_LAST_KILLS:])
+            outcome.broken.append(f"{name}, killed last at: {last}")
     return outcome
 
 
@@ -184,14 +181,9 @@ async def _broken(made: Rig, workload: Workload) -> list[str]:
     await asyncio.to_thread(made.bring_back)
     await made.heal()
     await workload.calm()
-    found: list[Breach] = []
     try:
         await workload.probe(_RECOVERY_SECONDS)
-        for _ in range(_LOOKS):
-            await made.settled(workload.decisions, _RECOVERY_SECONDS)
-            found = await judge.judge(made.world, workload.trades.values(), workload.pauses)
-            if not found:
-                break
+        found = await workload.verdict(_RECOVERY_SECONDS)
     except AssertionError as error:
         return [str(error)]
     return [f"{breach.invariant}: {breach.detail}" for breach in found]

@@ -16,6 +16,8 @@ import aiohttp
 import psycopg
 
 from launcher.core.evidence import LeaderTrade
+from launcher.core.invariants import Breach
+from tests.fault import judge
 from tests.fault.judge import Paused
 from tests.fault.rig import Rig
 from tests.money_path.world import Scene, tx
@@ -187,6 +189,24 @@ class Workload:
         )  # fmt: skip
         await self._rig.world.announce(seq)
         self.pauses.append(Paused(subscription, acknowledged_ns, resumed_ns))
+
+    async def verdict(self, seconds: float) -> list[Breach]:
+        """What is broken once all is at rest; empty is what is promised.
+
+        Router and guard claim by themselves what an exit left unsold, pauses of up to half a minute
+        apart, so a quiet moment proves nothing: they are stopped, what they claimed last ends, and
+        then nothing changes any more while the evidence is read.
+
+        Args:
+            seconds: for coming to rest; twice.
+
+        Raises:
+            AssertionError: it did not come to rest.
+        """
+        await self._rig.settled(self.decisions, seconds)
+        async with self._rig.without("router", "guard"):
+            await self._rig.settled(self.decisions, seconds)
+            return await judge.judge(self._rig.world, self.trades.values(), self.pauses)
 
     def _database_ns(self) -> int:
         (row,) = self._rig.world.sql(

@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc
+import psutil
 import psycopg
 import redis.asyncio as redis
 from psycopg.rows import dict_row
@@ -125,11 +126,18 @@ class World:
 
     def freeze(self, name: str) -> None:
         """Stop a process where it stands."""
-        self._processes[name].send_signal(signal.SIGSTOP)
+        self._signal(name, signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
         """Let it go on."""
-        self._processes[name].send_signal(signal.SIGCONT)
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: int) -> None:
+        """Signal a process, and what stands in for it as its children."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self._processes[name].pid)
+            for member in (process, *process.children()):
+                member.send_signal(number)
 
     def exit_code(self, name: str) -> int:
         """Wait for a process that ends by itself."""
