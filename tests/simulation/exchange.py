@@ -60,6 +60,8 @@ class Exchange:
 
     Args:
         capabilities: A to D.
+        lags: shares can be sold only when the trade that bought them has settled; otherwise at
+            once, and then no buy fails after its match.
         longest_ms: of processing, as it promises.
         settle_ms: from a match to the end of its settlement.
         now_ms: its clock.
@@ -71,6 +73,7 @@ class Exchange:
         self,
         *,
         capabilities: Capabilities,
+        lags: bool,
         longest_ms: int,
         settle_ms: int,
         now_ms: Callable[[], int],
@@ -78,6 +81,7 @@ class Exchange:
         committed: Callable[[str, str], bool],
     ) -> None:
         self.capabilities = capabilities
+        self.lags = lags
         self._longest_ms = longest_ms
         self._settle_ms = settle_ms
         self._now_ms = now_ms
@@ -177,7 +181,7 @@ class Exchange:
 
     def _available(self, request: OrderRequest, own: int | None) -> int:
         proxy, asset, side = request.proxy, request.asset_id, request.side
-        held = self._cash[proxy] if side == "BUY" else self._shares[proxy, asset]
+        held = self._cash[proxy] if side == "BUY" else self._settled(proxy, asset)
         return held - sum(
             order.reserved
             for order in (self._orders[seq] for seq in self._open)
@@ -186,6 +190,15 @@ class Exchange:
             and (order.request.proxy, order.request.side) == (proxy, side)
             and (side == "BUY" or order.request.asset_id == asset)
         )
+
+    def _settled(self, proxy: str, asset: str) -> int:
+        """Shares that can be sold."""
+        held = self._shares[proxy, asset]
+        for order in (self._orders[seq] for seq in self._open) if self.lags else ():
+            request = order.request
+            if (request.proxy, request.asset_id, request.side) == (proxy, asset, "BUY"):
+                held -= sum(t.fill.size for t in order.standing if t.status != "CONFIRMED")
+        return held
 
     def _advance(self) -> None:
         """Do what is due."""

@@ -79,13 +79,15 @@ class SimulatedClient:
     async def submit(self, side: str, order_key: str, body: bytes, timeout_ms: int) -> Answer:
         """POST an order once. Raises NotSent, Unanswered."""
         far, storm = self._far, self._far.storm
-        buying: Side = "BUY" if side == "buy" else "SELL"
+        far.machine.perhaps_killed(self._life, "killed at a request")
+        buying = side == "buy"
+        way: Side = "BUY" if buying else "SELL"
         if storm.hits("post refused"):
             raise NotSent("connection refused")
         late = storm.hits("post late")
         plans = Plans(
             match_ms=int(3000 * storm.rng.random()) if storm.hits("matched later") else 0,
-            settlement="failing" if storm.hits("trade fails")
+            settlement="failing" if (far.exchange.lags or not buying) and storm.hits("trade fails")
             else "retrying" if storm.hits("trade retries") else "normal",
         )  # fmt: skip
         exchange = far.exchange
@@ -96,7 +98,7 @@ class SimulatedClient:
             if storm.hits("rate limited"):
                 payload = show_error("RATE_LIMITED", "slow down", retry_after_ms=200)
                 return Told(status=429, payload=payload)
-            told = exchange.place(buying, order_key, body, plans)
+            told = exchange.place(way, order_key, body, plans)
             far.history.add(f"POST {order_key[:8]} {told.status} {told.code or ''}")
             if storm.hits("server error after"):
                 return Told(status=500, payload=show_error("INTERNAL", "something broke"))
@@ -108,6 +110,7 @@ class SimulatedClient:
         if again:
             far.later(far.hop() + 3 * storm.rng.random(), place)
         answer = await self._ask(None if lost or silent else place, travel, timeout_ms, broken=lost)
+        far.machine.perhaps_killed(self._life, "killed at an answer")
         return self._garbled(answer, order_key)
 
     def _garbled(self, answer: Answer, order_key: str) -> Answer:

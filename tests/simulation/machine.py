@@ -28,6 +28,7 @@ class Life:
 
     name: str
     """With its number: ``router#2``."""
+    service: str
     dead: bool = False
     pools: list[MemoryPool] = field(default_factory=list)
 
@@ -39,31 +40,29 @@ class Dead(asyncio.CancelledError):
 class Line:
     """The way from a process to the database: a point where others go first, or where it breaks."""
 
-    def __init__(self, life: Life, storm: Storm) -> None:
+    def __init__(self, life: Life, storm: Storm, machine: Machine) -> None:
         self._life = life
         self._storm = storm
+        self._machine = machine
 
     async def request(self, what: str) -> None:
-        """A statement travels to the database."""
-        await self._travel()
-        if self._storm.hits("db request lost"):
-            raise psycopg.OperationalError(f"{what}: lost on its way")
-
-    async def reply(self, what: str) -> None:
-        """Its answer travels back."""
-        await self._travel()
-        if self._storm.hits("db reply lost"):
-            raise psycopg.OperationalError(f"{what}: its answer was lost")
-
-    async def _travel(self) -> None:
-        if self._life.dead:
-            raise Dead
+        """A statement travels to the database: a point at which others may go first."""
+        self._machine.perhaps_killed(self._life, "killed at a statement")
         seconds = self._storm.delay(_STATEMENT_SECONDS)
         if self._storm.hits("db slow"):
             seconds += self._storm.rng.random()
         await asyncio.sleep(seconds)
-        if self._life.dead:
-            raise Dead
+        self._machine.perhaps_killed(self._life, "killed at a statement")
+        if self._storm.hits("db request lost"):
+            raise psycopg.OperationalError(f"{what}: lost on its way")
+
+    async def reply(self, what: str) -> None:
+        """Its answer travels back: mostly with the request's delay, sometimes it takes long."""
+        if self._storm.hits("db slow"):
+            await asyncio.sleep(self._storm.rng.random())
+        self._machine.perhaps_killed(self._life, "killed at a statement")
+        if self._storm.hits("db reply lost"):
+            raise psycopg.OperationalError(f"{what}: its answer was lost")
 
 
 class Machine:
@@ -103,7 +102,7 @@ class Machine:
     def pool(self, size: int = 4) -> MemoryPool:
         """A pool of the present process."""
         life = self.here()
-        pool = MemoryPool(self._database, Line(life, self._storm), size)
+        pool = MemoryPool(self._database, Line(life, self._storm, self), size)
         life.pools.append(pool)
         return pool
 
@@ -112,7 +111,7 @@ class Machine:
         if program is not None:
             self._programs[name] = program
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
-        life = Life(f"{name}#{number}")
+        life = Life(f"{name}#{number}", name)
         self._lives[life.name] = self._current[name] = life
         context = contextvars.copy_context()
         context.run(PROCESS.set, life.name)
@@ -131,8 +130,7 @@ class Machine:
         self._bury(life)
         if self._current.get(name) is life:
             self.restarts += 1
-            context = contextvars.Context()
-            self._loop.call_later(0.5, self._restart, name, life, context=context)
+            self._later(0.5, lambda: self._restart(name, life))
 
     def _restart(self, name: str, after: Life) -> None:
         if self._current.get(name) is after:
@@ -144,6 +142,9 @@ class Machine:
         for pool in life.pools:
             pool.abandon()
         self._loop.thaw(life.name)
+        # Not one step further: what is ready to run wakes up cancelled.
+        for task in self._loop.tasks_of(life.name):
+            task.cancel()
 
     def kill(self, name: str, *, restart_seconds: float = 0.0) -> None:
         """kill -9, and start again after a while."""
@@ -151,8 +152,19 @@ class Machine:
         if not life.dead:
             self._history.add(f"kill {life.name}")
             self._bury(life)
-            self._loop.create_task(self._reap(life))
-        self._loop.call_later(restart_seconds, self._restart, name, life)
+            self._later(0, lambda: self._loop.create_task(self._reap(life)))
+            self._later(restart_seconds, lambda: self._restart(name, life))
+
+    def perhaps_killed(self, life: Life, where: str) -> None:
+        """A point at which a process may be killed; raises Dead when it is."""
+        if not life.dead and self._current.get(life.service) is life and self._storm.hits(where):
+            self.kill(life.service, restart_seconds=self._storm.rng.random())
+        if life.dead:
+            raise Dead
+
+    def _later(self, seconds: float, what: Callable[[], object]) -> None:
+        """Do something that belongs to no process."""
+        self._loop.call_later(seconds, what, context=contextvars.Context())
 
     async def _reap(self, life: Life) -> None:
         while tasks := self._loop.tasks_of(life.name):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import warnings
 from dataclasses import dataclass, field
 
 from launcher.core.invariants import Breach
+from tests.simulation.disasters import Disasters
 from tests.simulation.judge import judge, unrest
 from tests.simulation.workload import Workload
 from tests.simulation.world import Twins, World
 
-STORM_SECONDS = 12.0
-_STEPS = 30
-_QUIET_SECONDS = 3.0
+STORM_SECONDS = 8.0
+_STEPS = 24
+_QUIET_SECONDS = 2.0
 _PATIENCE_SECONDS = 120.0
 
 
@@ -35,33 +37,42 @@ def run_seed(seed: int, *, calm: bool = False, twins: Twins | None = None) -> Ou
     """Run a seed and judge it."""
     # A collection in the midst of it would end generators at an instant that no seed decides.
     gc.disable()
-    try:
-        world = World(seed, calm=calm, twins=twins)
-        workload = Workload(world)
+    with warnings.catch_warnings():
+        # Who is killed leaves coroutines that he had made and not begun.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        try:
+            return _run(seed, calm=calm, twins=twins)
+        finally:
+            gc.enable()
+            gc.collect()
 
-        async def whole(_world: World) -> list[Breach]:
-            await workload.prepare()
-            world.start()
-            await workload.run(_STEPS, STORM_SECONDS / _STEPS)
-            world.storm.on = False
-            await workload.calm()
-            await _come_to_rest(world)
-            return judge(world, workload)
 
-        breaches = world.run(whole)
-        return Outcome(
-            seed=seed,
-            breaches=breaches,
-            digest=world.history.digest(),
-            lines=list(world.history.lines()),
-            orders=len(world.database.table("orders")),
-            decisions=len(world.database.table("decision")),
-            virtual_seconds=world.loop.time(),
-            faults=world.storm.counts,
-        )
-    finally:
-        gc.enable()
-        gc.collect()
+def _run(seed: int, *, calm: bool, twins: Twins | None) -> Outcome:
+    world = World(seed, calm=calm, twins=twins)
+    workload = Workload(world)
+
+    async def whole(_world: World) -> list[Breach]:
+        await workload.prepare()
+        world.start()
+        disasters = asyncio.create_task(Disasters(world).run(0 if calm else STORM_SECONDS))
+        await workload.run(_STEPS, STORM_SECONDS / _STEPS)
+        await disasters
+        world.storm.on = False
+        await workload.calm()
+        await _come_to_rest(world)
+        return judge(world, workload)
+
+    breaches = world.run(whole)
+    return Outcome(
+        seed=seed,
+        breaches=breaches,
+        digest=world.history.digest(),
+        lines=list(world.history.lines()),
+        orders=len(world.database.table("orders")),
+        decisions=len(world.database.table("decision")),
+        virtual_seconds=world.loop.time(),
+        faults=world.storm.counts,
+    )
 
 
 async def _come_to_rest(world: World) -> None:

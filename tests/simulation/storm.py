@@ -14,11 +14,14 @@ KINDS: Final[dict[str, float]] = {
     "db request lost": 0.004,
     "db reply lost": 0.004,
     "db slow": 0.02,
+    "killed at a statement": 0.002,
     # Of each message of a stream, and of each call.
     "stream cut": 0.02,
     "stream slow": 0.05,
     "call lost": 0.1,
     # Of each order that is sent to insiders-api.
+    "killed at a request": 0.05,
+    "killed at an answer": 0.05,
     "post refused": 0.08,
     "post lost": 0.05,
     "post lost silently": 0.05,

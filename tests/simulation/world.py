@@ -78,6 +78,7 @@ class World:
         )
         self.exchange = Exchange(
             capabilities=self.capabilities,
+            lags=draw.random() < 0.5,
             longest_ms=LONGEST_PROCESSING_MS,
             settle_ms=SETTLE_MS,
             now_ms=lambda: self.loop.time_ns() // 10**6,
@@ -144,7 +145,7 @@ class World:
                 executor_app.run,
                 ExecutorSettings(
                     listen="executor", router_target="router", guard_target="guard",
-                    insiders_url="insiders", poll_ms=500,
+                    insiders_url="insiders", poll_ms=draw.choice((300, 1000)),
                     submit_timeout_ms=draw.choice((500, 2000)),
                 ),
             ),
@@ -152,14 +153,14 @@ class World:
                 confirm_app.run,
                 ConfirmSettings(
                     listen="confirm", executor_target="executor", insiders_url="insiders",
-                    ask_timeout_ms=1000, poll_ms=250,
+                    ask_timeout_ms=1000, poll_ms=400,
                 ),
             ),
             "guard": self._service(
                 guard_app.run,
                 GuardSettings(
                     listen="guard", confirm_target="confirm", bookfeed_target="bookfeed",
-                    exit_ttl_ms=draw.choice((1500, 4000)),
+                    exit_ttl_ms=draw.choice((1500, 4000)), poll_ms=1600,
                 ),
             ),
         }  # fmt: skip

@@ -229,4 +229,5 @@ class MemoryPool:
     def abandon(self) -> None:
         """The process is gone: what it had not committed is rolled back."""
         for connection in self._lent:
+            connection.break_off()
             connection.close()
