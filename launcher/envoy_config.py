@@ -18,7 +18,12 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from tradingtools.v1 import control_service_pb2, error_reason_pb2, trigger_service_pb2
+from tradingtools.v1 import (
+    control_service_pb2,
+    error_reason_pb2,
+    holding_service_pb2,
+    trigger_service_pb2,
+)
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "envoy" / "envoy.yaml.tmpl"
 DOMAIN = "tradingtools"
@@ -28,6 +33,7 @@ _SOCKET_PATH_MAX = 107
 
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
+    holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
 """The services whose RPCs have routes at the edge; no other RPC has."""

@@ -223,6 +223,54 @@ class Client:
         found: dict[str, Any] = self._session.call("GET", "/openapi.json")
         return found
 
+    def list_subscription_positions(
+        self,
+        id_: str,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        condition_id: str | None = None,
+        open_: bool | None = None,
+    ) -> models.ListSubscriptionPositionsResponse:
+        """Positions with their account, by market and outcome. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.ListSubscriptionPositionsResponse = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/positions",
+            query={
+                "pageSize": page_size,
+                "pageToken": page_token,
+                "conditionId": condition_id,
+                "open": open_,
+            },
+        )
+        return found
+
+    def all_subscription_positions(
+        self,
+        id_: str,
+        *,
+        page_size: int | None = None,
+        condition_id: str | None = None,
+        open_: bool | None = None,
+    ) -> Iterator[models.Position]:
+        """Page by page what `list_subscription_positions` lists."""
+        page_token = ""
+        while True:
+            page = self.list_subscription_positions(
+                id_,
+                page_size=page_size,
+                page_token=page_token,
+                condition_id=condition_id,
+                open_=open_,
+            )
+            yield from page["positions"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

@@ -295,6 +295,12 @@ class ListSubscriptionFillsResponse(TypedDict):
     nextPageToken: str
 
 
+class ListSubscriptionPositionsResponse(TypedDict):
+    positions: list[Position]
+    nextPageToken: str
+    """Empty on the last page."""
+
+
 class ListSubscriptionsResponse(TypedDict):
     subscriptions: list[Subscription]
     nextPageToken: str
@@ -310,6 +316,44 @@ class ListTriggerHistoryResponse(TypedDict):
 class ListTriggersResponse(TypedDict):
     triggers: list[Trigger]
     nextPageToken: str
+
+
+class Position(TypedDict):
+    """The lot of one outcome: shares that this subscription bought, and its account since its
+    first fill. A subscription has one leader, so this is the account of follower, leader
+    and outcome.
+    """
+
+    conditionId: str
+    """The market; its outcomes come one after the other."""
+    assetId: str
+    size: str
+    """Shares held now; "0": closed."""
+    cost: str
+    """USDC that they cost, first in, first out, fees apart."""
+    boughtSize: str
+    """Shares and USDC of all fills that stand."""
+    bought: str
+    soldSize: str
+    sold: str
+    fees: str
+    realised: str
+    """Profit of what is not held any more, USDC before fees; may be negative."""
+    value: NotRequired[str]
+    """What selling all of it now would fetch, USDC before fees: its volume-weighted bid; after
+    the resolution what it pays. Left out when nothing is held, or while there is no fresh
+    book.
+    """
+    sellableSize: NotRequired[str]
+    """Shares that found a bid in that; the rest counts as worth nothing."""
+    unrealised: NotRequired[str]
+    """Value less cost, USDC."""
+    slippage: NotRequired[str]
+    """USDC that fills were worse than the leader's price; less than 0: better. Left out
+    without a leader's price.
+    """
+    updatedAt: NotRequired[str]
+    """When a fill changed it last."""
 
 
 class ProportionalSizing(TypedDict):
@@ -442,7 +486,7 @@ class SubscriptionStatistics(TypedDict):
     sold: str
     fees: str
     realised: str
-    """Realised profit after fees, USDC; may be negative."""
+    """Profit of what is not held any more, USDC before fees; may be negative."""
     openCost: str
     """USDC at cost of what is held."""
     paperBought: NotRequired[str]
@@ -451,6 +495,24 @@ class SubscriptionStatistics(TypedDict):
     """
     paperSold: NotRequired[str]
     paperOpenCost: NotRequired[str]
+    openPositions: str
+    """Outcomes that are held."""
+    unmarkedPositions: str
+    """Those of them without a fresh book: while there are any, the next three are left out."""
+    value: NotRequired[str]
+    """What selling all that is held would fetch now, USDC before fees."""
+    unrealised: NotRequired[str]
+    """Value less cost, USDC; may be negative."""
+    profit: NotRequired[str]
+    """Realised and unrealised less fees, USDC; may be negative."""
+    slippage: str
+    """USDC that fills were worse than the leader's price; less than 0: better."""
+    copyDelayP50Us: NotRequired[str]
+    """From the leader's trade as received to the answer to our order, microseconds, of the
+    last 200 copies: median, 90th percentile, and the last one. Left out before the first.
+    """
+    copyDelayP90Us: NotRequired[str]
+    copyDelayLastUs: NotRequired[str]
 
 
 class TieredSizing(TypedDict):

@@ -97,6 +97,7 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
         "TT_CONFIRM_EXECUTOR_TARGET": at["executor"],
         "TT_GUARD_CONFIRM_TARGET": at["confirm"],
         "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
+        "TT_CONTROL_BOOKFEED_TARGET": at["bookfeed"],
     }
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout.ports)

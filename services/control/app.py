@@ -17,7 +17,10 @@ from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
 from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.gateway import Gateway
+from services.control.holding_server import HoldingServicer
+from services.control.holdings import Holdings
 from services.control.limiter import Limiter, Rates
+from services.control.marks import marks
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.resolutions import Resolutions
@@ -33,6 +36,7 @@ from tradingtools.runtime.grpc_server import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
     control_service_pb2_grpc,
+    holding_service_pb2_grpc,
     operator_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
@@ -70,12 +74,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             # A wake-up may be lost; an answer must not wait for several tries of it.
             retry=Retry(NoBackoff(), 0),
         ) as client,
+        marks(settings.bookfeed_target) as books,
     ):
         store = Store(pool, client)
+        subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(
-                ControlServicer(store, Subscriptions(store), openapi), server
+                ControlServicer(store, subscriptions, holdings, openapi), server
+            )
+            holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(
+                HoldingServicer(subscriptions, holdings), server
             )
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
                 TriggerServicer(Triggers(store)), server
@@ -100,7 +109,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await edge.set_serving(True)
             await internal.set_serving(True)
             await until_stopped(
-                stop, follow(settings.tokens, settings.tokens_file, tokens, gateway.use)
+                stop,
+                follow(settings.tokens, settings.tokens_file, tokens, gateway.use),
+                books.keep(),
             )
 
 

@@ -125,13 +125,7 @@ def subscription(row: Row, statistics: Row | None = None) -> control.Subscriptio
 
 
 def _statistics(row: Row) -> control.SubscriptionStatistics:
-    paper = (
-        {name: to_text(row[name]) for name in ("paper_bought", "paper_sold", "paper_open_cost")}
-        if row["shadow"]
-        else {}
-    )
-    return control.SubscriptionStatistics(
-        **paper,
+    message = control.SubscriptionStatistics(
         leader_trades=row["leader_trades"],
         copied=row["copied"],
         skipped=row["leader_trades"] - row["copied"],
@@ -144,6 +138,11 @@ def _statistics(row: Row) -> control.SubscriptionStatistics:
         realised=to_text(row["realised"]),
         open_cost=to_text(row["open_cost"]),
     )
+    if row["shadow"]:
+        message.paper_bought = to_text(row["paper_bought"])
+        message.paper_sold = to_text(row["paper_sold"])
+        message.paper_open_cost = to_text(row["paper_open_cost"])
+    return message
 
 
 def _side(text: str) -> common.Side.ValueType:

@@ -19,10 +19,11 @@ from google.protobuf.descriptor import (
 
 from services.control.core.gate import Route
 from services.control.core.shapes import Field, Kind, Shape
-from tradingtools.v1 import control_service_pb2, trigger_service_pb2
+from tradingtools.v1 import control_service_pb2, holding_service_pb2, trigger_service_pb2
 
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
+    holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 
-from services.control import codec
+from services.control import codec, holding_codec
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of, header_of
-from services.control.store import RequestId, Store
+from services.control.holdings import Holdings
+from services.control.store import RequestId, Row, Store
 from services.control.subscriptions import Subscriptions
 from tradingtools.domain import ids
 from tradingtools.domain.subscription import SubscriptionState
@@ -53,12 +55,16 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
     Args:
         store: both stores' signs of life.
         subscriptions: where they are kept.
+        holdings: what they hold.
         openapi: the description of REST, JSON.
     """
 
-    def __init__(self, store: Store, subscriptions: Subscriptions, openapi: bytes) -> None:
+    def __init__(
+        self, store: Store, subscriptions: Subscriptions, holdings: Holdings, openapi: bytes
+    ) -> None:
         self._store = store
         self._subscriptions = subscriptions
+        self._holdings = holdings
         self._openapi = openapi
 
     async def CreateSubscription(
@@ -75,9 +81,20 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.GetSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """One with statistics."""
-        row = await self._subscriptions.get(request.id)
-        statistics = await self._subscriptions.statistics([request.id])
-        return codec.subscription(row, statistics[request.id])
+        (shown,) = await self._with_statistics([await self._subscriptions.get(request.id)])
+        return shown
+
+    async def _with_statistics(self, rows: Sequence[Row]) -> list[pb.Subscription]:
+        identifiers = [row["id"] for row in rows]
+        statistics = await self._subscriptions.statistics(identifiers)
+        performance = await self._holdings.performance(identifiers)
+        shown = []
+        for row in rows:
+            sums = statistics[row["id"]]
+            message = codec.subscription(row, sums)
+            holding_codec.describe(message.statistics, sums, performance[row["id"]])
+            shown.append(message)
+        return shown
 
     async def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: Context
@@ -88,10 +105,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         after = paging.decode(scope, request.page_token, 1)
         rows = await self._subscriptions.list(wallet, after, size + 1)
         page = rows[:size]
-        statistics = await self._subscriptions.statistics([row["id"] for row in page])
-        response = pb.ListSubscriptionsResponse(
-            subscriptions=[codec.subscription(row, statistics[row["id"]]) for row in page]
-        )
+        response = pb.ListSubscriptionsResponse(subscriptions=await self._with_statistics(page))
         if len(rows) > size:
             response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
         return response

@@ -15,6 +15,9 @@ class Settings:
     """Where the edge reaches it: public services and the authorization service, nothing else."""
     internal_listen: str = setting("127.0.0.1:0")
     """Where operators reach it: OperatorService, health, reflection, channelz."""
+    bookfeed_target: str = setting("")
+    """Where marks come from, ``host:port``; empty: positions are shown without what they are worth
+    now."""
     tokens: str = setting("", secret=True)
     """``id:scope:digest`` parted by commas; scope is read or manage, digest is the SHA-256 (hex) of
     the token's 64 hex digits as text. At most two for each scope, so that one can be rotated."""

@@ -75,6 +75,9 @@ def test_statistics_are_live(edge: RunningEdge, database: Database, wallet: Wall
         "fees": "0.12",
         "realised": "-0.38",
         "openCost": "20",
+        "openPositions": "1",
+        "unmarkedPositions": "1",
+        "slippage": "0",
     }
     listed = edge.call("GET", "/subscriptions", READ, params={"followerProxy": proxy}).json()
     assert listed == {"subscriptions": [one], "nextPageToken": ""}
@@ -318,6 +321,7 @@ def test_a_large_page_passes_the_edge(
         ("POST", "/subscriptions/{id}/resume", None),
         ("GET", "/subscriptions/{id}/fills", None),
         ("GET", "/subscriptions/{id}/decisions", None),
+        ("GET", "/subscriptions/{id}/positions", None),
     ],
 )
 def test_an_unknown_subscription_is_404(

@@ -28,6 +28,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "UpdateSubscription": {"sizing": {"fixed": {"amount": "25"}}, "limits": {"maxPerTrade": "30"}},
     "ListSubscriptionFills": {"pageSize": 100},
     "ListSubscriptionDecisions": {"reason": "TOO_OLD"},
+    "ListSubscriptionPositions": {"conditionId": "0x" + "3" * 64},
     "CreateTrigger": {
         "wallet": WALLET,
         "conditionId": "0x" + "3" * 64,

@@ -547,6 +547,15 @@ class SubscriptionStatistics(_message.Message):
     PAPER_BOUGHT_FIELD_NUMBER: _builtins.int
     PAPER_SOLD_FIELD_NUMBER: _builtins.int
     PAPER_OPEN_COST_FIELD_NUMBER: _builtins.int
+    OPEN_POSITIONS_FIELD_NUMBER: _builtins.int
+    UNMARKED_POSITIONS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNREALISED_FIELD_NUMBER: _builtins.int
+    PROFIT_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_FIELD_NUMBER: _builtins.int
+    COPY_DELAY_P50_US_FIELD_NUMBER: _builtins.int
+    COPY_DELAY_P90_US_FIELD_NUMBER: _builtins.int
+    COPY_DELAY_LAST_US_FIELD_NUMBER: _builtins.int
     leader_trades: _builtins.int
     copied: _builtins.int
     skipped: _builtins.int
@@ -559,7 +568,7 @@ class SubscriptionStatistics(_message.Message):
     sold: _builtins.str
     fees: _builtins.str
     realised: _builtins.str
-    """Realised profit after fees, USDC; may be negative."""
+    """Profit of what is not held any more, USDC before fees; may be negative."""
     open_cost: _builtins.str
     """USDC at cost of what is held."""
     paper_bought: _builtins.str
@@ -568,6 +577,24 @@ class SubscriptionStatistics(_message.Message):
     """
     paper_sold: _builtins.str
     paper_open_cost: _builtins.str
+    open_positions: _builtins.int
+    """Outcomes that are held."""
+    unmarked_positions: _builtins.int
+    """Those of them without a fresh book: while there are any, the next three are left out."""
+    value: _builtins.str
+    """What selling all that is held would fetch now, USDC before fees."""
+    unrealised: _builtins.str
+    """Value less cost, USDC; may be negative."""
+    profit: _builtins.str
+    """Realised and unrealised less fees, USDC; may be negative."""
+    slippage: _builtins.str
+    """USDC that fills were worse than the leader's price; less than 0: better."""
+    copy_delay_p50_us: _builtins.int
+    """From the leader's trade as received to the answer to our order, microseconds, of the last 200
+    copies: median, 90th percentile, and the last one. Left out before the first.
+    """
+    copy_delay_p90_us: _builtins.int
+    copy_delay_last_us: _builtins.int
     def __init__(
         self,
         *,
@@ -585,23 +612,56 @@ class SubscriptionStatistics(_message.Message):
         paper_bought: _builtins.str | None = ...,
         paper_sold: _builtins.str | None = ...,
         paper_open_cost: _builtins.str | None = ...,
+        open_positions: _builtins.int = ...,
+        unmarked_positions: _builtins.int = ...,
+        value: _builtins.str | None = ...,
+        unrealised: _builtins.str | None = ...,
+        profit: _builtins.str | None = ...,
+        slippage: _builtins.str = ...,
+        copy_delay_p50_us: _builtins.int | None = ...,
+        copy_delay_p90_us: _builtins.int | None = ...,
+        copy_delay_last_us: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us", "_copy_delay_p50_us", b"_copy_delay_p50_us", "_copy_delay_p90_us", b"_copy_delay_p90_us", "_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "_profit", b"_profit", "_unrealised", b"_unrealised", "_value", b"_value", "copy_delay_last_us", b"copy_delay_last_us", "copy_delay_p50_us", b"copy_delay_p50_us", "copy_delay_p90_us", b"copy_delay_p90_us", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "profit", b"profit", "unrealised", b"unrealised", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "bought", b"bought", "copied", b"copied", "fees", b"fees", "leader_trades", b"leader_trades", "open_cost", b"open_cost", "orders_confirmed", b"orders_confirmed", "orders_failed", b"orders_failed", "orders_unresolved", b"orders_unresolved", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "realised", b"realised", "skipped", b"skipped", "sold", b"sold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us", "_copy_delay_p50_us", b"_copy_delay_p50_us", "_copy_delay_p90_us", b"_copy_delay_p90_us", "_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "_profit", b"_profit", "_unrealised", b"_unrealised", "_value", b"_value", "bought", b"bought", "copied", b"copied", "copy_delay_last_us", b"copy_delay_last_us", "copy_delay_p50_us", b"copy_delay_p50_us", "copy_delay_p90_us", b"copy_delay_p90_us", "fees", b"fees", "leader_trades", b"leader_trades", "open_cost", b"open_cost", "open_positions", b"open_positions", "orders_confirmed", b"orders_confirmed", "orders_failed", b"orders_failed", "orders_unresolved", b"orders_unresolved", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "profit", b"profit", "realised", b"realised", "skipped", b"skipped", "slippage", b"slippage", "sold", b"sold", "unmarked_positions", b"unmarked_positions", "unrealised", b"unrealised", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__copy_delay_last_us: _TypeAlias = _typing.Literal["copy_delay_last_us"]  # noqa: Y015
+    _WhichOneofArgType__copy_delay_last_us: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us"]  # noqa: Y015
+    _WhichOneofReturnType__copy_delay_p50_us: _TypeAlias = _typing.Literal["copy_delay_p50_us"]  # noqa: Y015
+    _WhichOneofArgType__copy_delay_p50_us: _TypeAlias = _typing.Literal["_copy_delay_p50_us", b"_copy_delay_p50_us"]  # noqa: Y015
+    _WhichOneofReturnType__copy_delay_p90_us: _TypeAlias = _typing.Literal["copy_delay_p90_us"]  # noqa: Y015
+    _WhichOneofArgType__copy_delay_p90_us: _TypeAlias = _typing.Literal["_copy_delay_p90_us", b"_copy_delay_p90_us"]  # noqa: Y015
     _WhichOneofReturnType__paper_bought: _TypeAlias = _typing.Literal["paper_bought"]  # noqa: Y015
     _WhichOneofArgType__paper_bought: _TypeAlias = _typing.Literal["_paper_bought", b"_paper_bought"]  # noqa: Y015
     _WhichOneofReturnType__paper_open_cost: _TypeAlias = _typing.Literal["paper_open_cost"]  # noqa: Y015
     _WhichOneofArgType__paper_open_cost: _TypeAlias = _typing.Literal["_paper_open_cost", b"_paper_open_cost"]  # noqa: Y015
     _WhichOneofReturnType__paper_sold: _TypeAlias = _typing.Literal["paper_sold"]  # noqa: Y015
     _WhichOneofArgType__paper_sold: _TypeAlias = _typing.Literal["_paper_sold", b"_paper_sold"]  # noqa: Y015
+    _WhichOneofReturnType__profit: _TypeAlias = _typing.Literal["profit"]  # noqa: Y015
+    _WhichOneofArgType__profit: _TypeAlias = _typing.Literal["_profit", b"_profit"]  # noqa: Y015
+    _WhichOneofReturnType__unrealised: _TypeAlias = _typing.Literal["unrealised"]  # noqa: Y015
+    _WhichOneofArgType__unrealised: _TypeAlias = _typing.Literal["_unrealised", b"_unrealised"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__copy_delay_last_us) -> _WhichOneofReturnType__copy_delay_last_us | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__copy_delay_p50_us) -> _WhichOneofReturnType__copy_delay_p50_us | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__copy_delay_p90_us) -> _WhichOneofReturnType__copy_delay_p90_us | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_bought) -> _WhichOneofReturnType__paper_bought | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_open_cost) -> _WhichOneofReturnType__paper_open_cost | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_sold) -> _WhichOneofReturnType__paper_sold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__profit) -> _WhichOneofReturnType__profit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unrealised) -> _WhichOneofReturnType__unrealised | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
 Global___SubscriptionStatistics: _TypeAlias = SubscriptionStatistics  # noqa: Y015
 

@@ -26,6 +26,7 @@ class Permission(StrEnum):
 
 
 _CONTROL = "/tradingtools.v1.ControlService/"
+_HOLDING = "/tradingtools.v1.HoldingService/"
 _TRIGGER = "/tradingtools.v1.TriggerService/"
 
 PERMISSIONS: dict[str, Permission] = {
@@ -41,6 +42,7 @@ PERMISSIONS: dict[str, Permission] = {
     _CONTROL + "GetHealth": Permission.PUBLIC,
     _CONTROL + "GetReadiness": Permission.PUBLIC,
     _CONTROL + "GetOpenApi": Permission.READ,
+    _HOLDING + "ListSubscriptionPositions": Permission.READ,
     _TRIGGER + "CreateTrigger": Permission.MANAGE,
     _TRIGGER + "GetTrigger": Permission.READ,
     _TRIGGER + "ListTriggers": Permission.READ,

@@ -1,0 +1,52 @@
+"""Lots and performance as messages."""
+
+from __future__ import annotations
+
+from services.control.codec import timestamp
+from services.control.core.valuation import Worth
+from services.control.holdings import Performance
+from services.control.store import Row
+from tradingtools.domain.money import to_text
+from tradingtools.v1 import control_service_pb2 as control
+from tradingtools.v1 import holding_service_pb2 as pb
+
+
+def position(lot: Row, worth: Worth | None) -> pb.Position:
+    """A lot's row, with what it is worth."""
+    message = pb.Position(
+        condition_id=lot["condition_id"],
+        asset_id=lot["asset_id"],
+        size=to_text(lot["shares_micros"]),
+        cost=to_text(lot["cost_micros"]),
+        bought_size=to_text(lot["bought_size_micros"]),
+        bought=to_text(lot["bought_notional_micros"]),
+        sold_size=to_text(lot["sold_size_micros"]),
+        sold=to_text(lot["sold_notional_micros"]),
+        fees=to_text(lot["fee_micros"]),
+        realised=to_text(lot["realised_micros"]),
+        updated_at=timestamp(lot["updated_at"]),
+    )
+    if worth is not None:
+        message.value = to_text(worth.value_micros)
+        message.sellable_size = to_text(worth.sellable_micros)
+        message.unrealised = to_text(worth.value_micros - lot["cost_micros"])
+    if lot["slippage"] is not None:
+        message.slippage = to_text(lot["slippage"])
+    return message
+
+
+def describe(message: control.SubscriptionStatistics, row: Row, of: Performance) -> None:
+    """Write a subscription's performance beside its sums, ``row``."""
+    held = of.held
+    message.open_positions = held.positions
+    message.unmarked_positions = held.unmarked
+    if not held.unmarked:
+        message.value = to_text(held.value_micros)
+        message.unrealised = to_text(held.unrealised_micros)
+        message.profit = to_text(row["realised"] + held.unrealised_micros - row["fees"])
+    message.slippage = to_text(of.slippage_micros)
+    if of.delays_us is not None:
+        median, ninetieth, last = of.delays_us
+        message.copy_delay_p50_us = median
+        message.copy_delay_p90_us = ninetieth
+        message.copy_delay_last_us = last
