@@ -24,7 +24,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare help setup run check test pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare help setup run check verify-audit test pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ $(READY): requirements-dev.txt requirements.txt
 
 run: $(READY) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, FOLLOWERS=3, REST_PORT=8080, STATE=dir
 	@exec $(BIN)/python -m launcher
+
+verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, histories of orders, seals
+	@$(BIN)/python -m tools.verify_audit
 
 check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)

@@ -6,10 +6,10 @@ migrations write it; one changed byte anywhere leads to another head.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from launcher.core.evidence import EventRow, OrderRow
+from tradingtools.domain.audit import first_head, next_head
 from tradingtools.domain.order_states import LEGAL
 
 
@@ -18,7 +18,7 @@ def breaks(row: OrderRow, history: Sequence[EventRow]) -> Iterator[str]:
     if not history:
         yield "it has no history"
         return
-    head = _sha256(f"{row.order_key}|CLAIMED|{row.body_hash}|{row.journal_seq}".encode())
+    head = first_head(row.order_key, row.body_hash, row.journal_seq)
     state, epoch = "", 0
     for event in history:
         step = f"{event.from_state or 'nothing'} to {event.to_state}"
@@ -29,16 +29,13 @@ def breaks(row: OrderRow, history: Sequence[EventRow]) -> Iterator[str]:
         if event.epoch < epoch:
             yield f"{step}: the epoch falls from {epoch} to {event.epoch}"
         if state:
-            fields = (event.from_state, event.to_state, event.reason)
-            text = "|".join([*fields, str(event.epoch), str(event.occurred_us)])
-            head = _sha256(head + text.encode())
+            head = next_head(
+                head, event.from_state, event.to_state, event.reason, event.epoch,
+                event.occurred_us,
+            )  # fmt: skip
         if event.hash != head.hex():
             yield f"{step}: the hash chain is broken"
             head = bytes.fromhex(event.hash)
         state, epoch = event.to_state, event.epoch
     if (state, head.hex()) != (row.state, row.chain_head):
         yield f"its history does not lead to {row.state} and its head"
-
-
-def _sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()

@@ -9,6 +9,7 @@ from typing import Any
 from services.confirm import resolutions, store
 from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
+from services.confirm.sealer import Sealer
 from services.confirm.server import ConfirmServicer
 from services.confirm.settings import Settings
 from services.confirm.watch import Watch
@@ -69,6 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             worker.tidy(),
             resolutions.run(pool, owned, worker.write),
             Watch(pool, worker, settings).run(),
+            Sealer(pool, owned, settings.seal_ms / 1000).run(),
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )
 

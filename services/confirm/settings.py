@@ -41,4 +41,6 @@ class Settings:
     """The longest of these pauses."""
     watch_parallel: int = setting(4, minimum=1, maximum=64)
     """Such questions at the same time, beside those about open orders."""
+    seal_ms: int = setting(1000, minimum=20, maximum=3_600_000)
+    """How often order events get a seal; a seal follows its events by one to two of these."""
     shared: SharedSettings = field(default_factory=SharedSettings)

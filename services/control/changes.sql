@@ -15,10 +15,5 @@ where caller = %(caller)s and method = %(method)s and key = %(key)s;
 insert into idempotency (caller, method, key, request_hash, resource_id)
 values (%(caller)s, %(method)s, %(key)s, %(request_hash)s, %(resource_id)s);
 
--- name: chain
--- The audit after a number, with each entry's canonical text.
-select seq, control_change_text(c) as text, previous_hash, hash from control_change c
-where seq > %(after)s order by seq limit %(limit)s;
-
 -- name: ping
 select 1 as alive;

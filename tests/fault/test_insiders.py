@@ -101,7 +101,8 @@ async def befallen(shared: Rig) -> dict[str, Scene]:
         await shared.fault(case.where, case.kind, path="buy", **case.fields)
         # One after the other, so that each fault meets its order.
         found[case.name] = await sent_copy(shared, scene)
-    await asyncio.gather(*(scene.settled(1) for scene in found.values()))
+    for scene in found.values():
+        await scene.settled(1)
     return found
 
 

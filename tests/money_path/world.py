@@ -420,7 +420,11 @@ class Scene:
             opened = [r for r in rows if r["state"] not in ("CONFIRMED", "FAILED", "LOST", "DEAD")]
             return len(rows) >= orders and not opened
 
-        await eventually(quiet)
+        try:
+            await eventually(quiet)
+        except AssertionError:
+            states = [(row["state"], row["reason"]) for row in self.orders()]
+            raise AssertionError(f"not settled: {states}") from None
 
     def trade(
         self,
