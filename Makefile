@@ -50,10 +50,10 @@ check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 test: lint types imports proto-check pytest ## Everything CI runs; ends with pytest's closing line
 
 pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 processes)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: $(READY) ## The long forms of the tests (marker `long`), which CI leaves out; ARGS and WORKERS as above
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m long $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
 chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all
 	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5)

@@ -25,7 +25,7 @@ from launcher.core.programs import PORTS
 from launcher.state import ROOT
 from tests.acceptance.harness import Run, running, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("acceptance")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 STREAMS = {
     "ingest": ("IngestService", "StreamLeaderTrades"),

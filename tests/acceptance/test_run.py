@@ -25,7 +25,7 @@ from launcher.startup import serving
 from launcher.state import ROOT
 from tests.acceptance.harness import Run, running, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("acceptance")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 KILLED = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "envoy")
 KILLED_WORLD = ("insiders", "venue", "valkey", "postgres")

@@ -48,7 +48,6 @@ def test_setups_that_only_one_run_has_are_not_compared() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.xdist_group("acceptance")
 async def test_every_follower_of_both_contestants_posts_in_every_round() -> None:
     said: list[str] = []
     async with rounds.match([2], said.append) as match:

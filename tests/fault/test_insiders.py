@@ -19,7 +19,6 @@ from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("fault-insiders"),
 ]
 
 BEFORE, AFTER = "before_accept", "after_accept"
