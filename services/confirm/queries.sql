@@ -82,6 +82,13 @@ update orders set
     not_found_count = %(not_found_count)s
 where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
 
+-- name: send_again
+-- Wanted: another attempt, by the owner of the partition. It is looked at again if none comes.
+update orders set
+    send_again_epoch = epoch,
+    next_check_at = clock_timestamp() + make_interval(secs => %(milliseconds)s / 1000.0)
+where order_key = %(order_key)s and state = 'UNKNOWN' and epoch = %(epoch)s
+
 -- name: stop_watching
 update orders set next_check_at = '9000-01-01 00:00:00+00'
 where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
@@ -117,7 +124,7 @@ returning order_key
 
 -- name: due
 -- Open orders that are to be looked at now; since when an unresolved one is that.
-select order_key, state, epoch, not_after_ms, not_found_count, traceparent,
+select order_key, state, epoch, attempt, not_after_ms, not_found_count, traceparent,
        coalesce((select (extract(epoch from e.occurred_at) * 1000)::bigint from order_event e
                  where e.order_key = o.order_key and e.to_state = o.state
                  order by e.event_seq desc limit 1),

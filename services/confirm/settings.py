@@ -31,6 +31,10 @@ class Settings:
     """The shortest time between two of them."""
     unreachable_ms: int = setting(900_000, minimum=1000, maximum=86_400_000)
     """An unanswered order that nobody tells anything of for so long is DEAD."""
+    attempts: int = setting(3, minimum=1, maximum=10)
+    """How often an order is sent in all, where one key is one order at insiders-api; 1: once."""
+    send_again_ms: int = setting(250, minimum=0, maximum=60_000)
+    """The pause before an unanswered order is sent again; it doubles."""
     watch_ms: int = setting(600_000, minimum=0, maximum=86_400_000)
     """How long an ended order is still asked for, after its end and its horizon."""
     watch_dead_ms: int = setting(604_800_000, minimum=0, maximum=2_592_000_000)

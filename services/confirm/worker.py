@@ -210,13 +210,18 @@ class Confirm:
             unknown_since_ms=row["since_ms"],
             not_founds_needed=self._settings.not_founds,
             unreachable_ms=self._settings.unreachable_ms,
+            attempt=row["attempt"],
+            attempts=self._settings.attempts,
+            send_again_ms=self._settings.send_again_ms,
         )
         look, order = await self._insiders.look(row["order_key"])
         act = fate.after_look(case, look, promised, now_ms)
         if act is Act.VOID:
             look, order = await self._insiders.void(row["order_key"])
             act = fate.after_void(case, look, now_ms)
-        if act is Act.BOOK and order is not None:
+        if act is Act.SEND_AGAIN:
+            await self._send_again(row)
+        elif act is Act.BOOK and order is not None:
             await self._book(row["order_key"], order)
         elif act in _VERDICTS:
             await self._conclude(row, act)
@@ -224,6 +229,16 @@ class Confirm:
             past = now_ms > fate.horizon_ms(case, promised)
             counted = case.not_found_count + (1 if look is Look.NOT_FOUND and past else 0)
             await self._postpone(row, counted)
+
+    async def _send_again(self, row: dict[str, Any]) -> None:
+        """Leave the sending to the owner of the partition, and look whether it happened."""
+        await store.execute(
+            self._pool,
+            "send_again",
+            order_key=row["order_key"],
+            epoch=row["epoch"],
+            milliseconds=self._next_pause_ms(row["order_key"]),
+        )
 
     async def _conclude(self, row: dict[str, Any], act: Act) -> None:
         """Nobody knows the order, or nobody can say: LOST or DEAD."""
@@ -248,10 +263,14 @@ class Confirm:
             await self._close(row["order_key"])
 
     async def _postpone(self, row: dict[str, Any], not_found_count: int) -> None:
-        checks = self._checks.get(row["order_key"], 0)
-        self._checks[row["order_key"]] = checks + 1
         spacing = self._settings.not_found_spacing_ms if not_found_count else 0
-        await self._put_off(row, max(fate.pause_ms(checks), spacing), not_found_count)
+        pause_ms = max(self._next_pause_ms(row["order_key"]), spacing)
+        await self._put_off(row, pause_ms, not_found_count)
+
+    def _next_pause_ms(self, order_key: str) -> int:
+        checks = self._checks.get(order_key, 0)
+        self._checks[order_key] = checks + 1
+        return fate.pause_ms(checks)
 
     async def _put_off(self, row: dict[str, Any], milliseconds: int, not_founds: int) -> None:
         """Ask again later, if the order is still where it was."""

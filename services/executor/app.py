@@ -70,6 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             lease.keep(pool, owned),
             executor.recorder.run(),
             executor.poll(),
+            executor.send_again(),
             _follow_router(executor, router_rpc.RouterServiceStub(router), name, start),
             _follow_guard(executor, guard_rpc.GuardServiceStub(guard), name, start),
         )

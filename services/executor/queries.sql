@@ -5,6 +5,19 @@ select submit_batch(
     %(keys)s, %(purposes)s, %(subscriptions)s, %(versions)s, %(wallets)s, %(leaders)s,
     %(conditions)s, %(not_afters)s) as answer
 
+-- name: submit_again
+-- Durable before the first byte of another attempt leaves; the same gates in the same statement.
+select submit_again(%(partition)s, %(epoch)s, %(order_key)s, %(expected_epoch)s,
+                    %(lease_ms)s) as answer
+
+-- name: to_send_again
+-- Unanswered orders that confirm wants to be sent again.
+select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros
+from orders o join reservation r using (order_key)
+where o.partition = %(partition)s and o.state = 'UNKNOWN' and o.send_again_epoch = o.epoch
+order by o.journal_seq
+limit 100
+
 -- name: last_record
 select coalesce(max(seq), 0) as seq from journal
 

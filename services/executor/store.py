@@ -86,6 +86,45 @@ async def submit_batch(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A committed UNKNOWN -> SUBMITTING."""
+
+    epoch: int
+    number: int
+    """Of the attempt, from 2."""
+
+
+async def submit_again(
+    pool: Pool, lease: Lease, order_key: str, expected_epoch: int, lease_ms: int
+) -> Again | None:
+    """Make another attempt durable before its first byte leaves; None: it must not be sent.
+
+    Raises:
+        Fenced: this process does not own the partition any more.
+    """
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            _QUERIES["submit_again"],
+            {
+                "partition": lease.partition,
+                "epoch": lease.epoch,
+                "order_key": order_key,
+                "expected_epoch": expected_epoch,
+                "lease_ms": lease_ms,
+            },
+        )
+        row = await cursor.fetchone()
+    answer: dict[str, Any] = row["answer"] if row is not None else {}
+    if answer.get("fenced"):
+        raise Fenced(f"the lease of executor {lease.partition} has run out")
+    if "denied" in answer:
+        _log.info("not sent again", order=order_key, reason=answer["denied"])
+    if "attempt" not in answer:
+        return None
+    return Again(epoch=answer["epoch"], number=answer["attempt"])
+
+
 def _record_key(orders: Sequence[Order], lease: Lease) -> str:
     digest = hashlib.sha256("".join(sorted(o.order_key for o in orders)).encode()).hexdigest()
     return f"executor:{digest}:{lease.epoch}"

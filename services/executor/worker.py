@@ -1,8 +1,8 @@
 """Claimed orders in, POSTs out.
 
-Read batch -> last gate -> SUBMITTING committed -> POST -> classify -> outcomes to the recorder.
+Read batch -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
 A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
-SUBMITTING orders, which become UNKNOWN and are never sent again by this process.
+SUBMITTING orders, which become UNKNOWN. Of those, `send_again` sends what confirm asks for.
 """
 
 from __future__ import annotations
@@ -10,39 +10,32 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
-from weakref import WeakValueDictionary
 
 import psycopg
 import structlog
-from opentelemetry import metrics
+from psycopg.rows import DictRow
 
 from services.executor import store
-from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
 from services.executor.core.gate import Gate
 from services.executor.recorder import Outcome, Recorder
+from services.executor.sender import Attempt, Sender
 from services.executor.settings import Settings
 from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
+from tradingtools.adapters.insiders.client import InsidersClient
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields, order_from_pb
-from tradingtools.domain.order import Order, Purpose
+from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
-from tradingtools.runtime import telemetry
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("executor")
-_meter = metrics.get_meter("tradingtools.executor")
-_answers = _meter.create_counter("answers", description="by meaning and code")
-_submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST round trip")
 
 _REMEMBERED = 200_000
 _WINDOW = 2_000
 """Orders under way at the same time; more wait as claims, and expire as such."""
-_SEND_PAUSE_LONGEST_MS = 500
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
 
@@ -63,15 +56,13 @@ class Executor:
     ) -> None:
         self._pool = pool
         self._lease = lease
-        self._client = client
+        self._sender = Sender(client, settings.submit_timeout_ms)
         self._settings = settings
+        self._lease_ms = settings.submit_timeout_ms + _LEASE_MARGIN_MS
         self._gate = gate
         self.recorder: Recorder | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._in_flight: set[str] = set()
-        # A lane lives as long as somebody is in it.
-        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._running: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
 
@@ -178,13 +169,41 @@ class Executor:
             return
         recorder = self._recorder()
         recorder.put([*records, admission.seq], [])
-        lanes: dict[str, list[Order]] = {}
-        for order in orders:
-            lanes.setdefault(_lane_of(order), []).append(order)
-        for lane, queue in lanes.items():
-            task = asyncio.create_task(self._lane(lane, queue, traceparent))
-            self._running.add(task)
-            task.add_done_callback(self._left_lane)
+        self._sender.send([Attempt(order=o, traceparent=traceparent) for o in orders], recorder)
+
+    async def send_again(self) -> None:
+        """Send what confirm wants to be sent once more; it decides, the owner sends."""
+        pause = self._settings.poll_ms / 1000
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                rows = await store.fetch(
+                    self._pool, "to_send_again", partition=self._lease.partition
+                )
+                for row in rows:
+                    await self._attempt_again(row)
+            except psycopg.OperationalError as error:
+                # A commit that was not acknowledged is not acted on: its lease runs out.
+                _log.warning("not sent again", error=str(error))
+
+    async def _attempt_again(self, row: DictRow) -> None:
+        order = order_from_fields(row)
+        if order.order_key in self._in_flight:
+            return  # The attempt before is still under way here; one sender an order.
+        again = await store.submit_again(
+            self._pool, self._lease, order.order_key, row["epoch"], self._lease_ms
+        )
+        if again is None:
+            return
+        _log.info("sent again", order=order.order_key, attempt=again.number)
+        self._in_flight.add(order.order_key)
+        attempt = Attempt(
+            order=order,
+            epoch=again.epoch,
+            number=again.number,
+            traceparent=row["traceparent"],
+        )
+        self._sender.send([attempt], self._recorder())
 
     async def _admit(self, orders: Sequence[Order], control_seq: int) -> store.Admission:
         while True:
@@ -194,54 +213,11 @@ class Executor:
                     self._lease,
                     orders,
                     control_seq,
-                    self._settings.submit_timeout_ms + _LEASE_MARGIN_MS,
+                    self._lease_ms,
                 )
             except psycopg.OperationalError as error:
                 _log.warning("SUBMITTING not committed; trying again", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
-
-    def _left_lane(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a lane died; its orders become UNKNOWN", exc_info=task.exception())
-
-    async def _lane(self, name: str, orders: Sequence[Order], traceparent: str) -> None:
-        """The orders of a lane one after the other; lanes run in parallel."""
-        lock = self._lanes.setdefault(name, asyncio.Lock())
-        async with lock:
-            for order in orders:
-                with telemetry.span("executor.submit", traceparent, order=order.order_key) as trace:
-                    verdict, answer = await self._submit(order)
-                self._recorder().put([], [_outcome(order, verdict, answer, trace)])
-
-    async def _submit(self, order: Order) -> tuple[Verdict, Answer | None]:
-        """POST until something may be concluded; only what provably was not taken goes again."""
-        verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
-        pause_ms = PAUSE_MS
-        while clock.now_ms() < order.not_after_ms:
-            try:
-                answer = await self._client.submit(
-                    order.side.lower(), order.order_key, order.body.encode(),
-                    self._settings.submit_timeout_ms,
-                )  # fmt: skip
-            except NotSent as error:
-                _log.warning("insiders-api unreachable", error=str(error))
-                await asyncio.sleep(pause_ms / 1000)
-                pause_ms = min(2 * pause_ms, _SEND_PAUSE_LONGEST_MS)
-                continue
-            except Unanswered as error:
-                _log.warning("no answer", order=order.order_key, error=str(error))
-                return Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER"), None
-            verdict = classify(answer.status, answer.body, order.order_key)
-            _answers.add(1, {"meaning": verdict.meaning.name, "code": verdict.code})
-            _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
-            if verdict.meaning is not Meaning.NOT_ACCEPTED:
-                return verdict, answer
-            wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
-            if wait_ms is None:
-                break
-            await asyncio.sleep(wait_ms / 1000)
-        return verdict, None
 
     def _fail(
         self,
@@ -276,50 +252,3 @@ class Executor:
         if self.recorder is None:
             raise RuntimeError("the recorder is attached before any batch")
         return self.recorder
-
-
-def _lane_of(order: Order) -> str:
-    """Entries of a wallet keep their order; an exit waits for nobody, its shares are reserved."""
-    return order.follower.proxy if order.purpose is Purpose.ENTRY else order.order_key
-
-
-def _text(body: bytes) -> str:
-    """An answer as the audit keeps it; PostgreSQL has no NUL in text."""
-    return body.decode(errors="replace").replace("\x00", "\ufffd")[:20_000]
-
-
-def _outcome(order: Order, verdict: Verdict, answer: Answer | None, trace: str) -> Outcome:
-    fields: dict[str, Any] = {
-        "order_key": order.order_key,
-        "from_state": OrderState.SUBMITTING,
-        "expected_epoch": 1,
-        "detail": _text(answer.body) if answer else None,
-        "first_byte_ns": answer.first_byte_ns if answer else None,
-        "answered_ns": answer.answered_ns if answer else None,
-    }
-    if verdict.meaning is Meaning.ACCEPTED and verdict.order is not None:
-        fields |= {
-            "to_state": OrderState.SUBMITTED,
-            "venue_order_id": verdict.order.order_id,
-            "next_check_ms": 0,
-        }
-    elif verdict.meaning is Meaning.REJECTED:
-        fields |= {
-            "to_state": OrderState.FAILED,
-            "failed_kind": FailedKind.REJECTED,
-            "reason": verdict.code,
-        }
-    elif verdict.meaning is Meaning.NOT_ACCEPTED:
-        fields |= {
-            "to_state": OrderState.FAILED,
-            "failed_kind": FailedKind.UNSENT,
-            "reason": Reason.EXPIRED,
-        }
-    else:
-        fields |= {
-            "to_state": OrderState.UNKNOWN,
-            "reason": Reason.UNANSWERED,
-            "detail": verdict.code,
-            "next_check_ms": 0,
-        }
-    return Outcome(fields=fields, traceparent=trace)

@@ -19,6 +19,8 @@ _LONGEST_MS = 500
 _NOT_AFTER_MS = 5_000
 _ENDS = {
     Act.BOOK: OrderState.SUBMITTED,
+    # With A the answer is that of the first attempt, or the order's own.
+    Act.SEND_AGAIN: OrderState.SUBMITTED,
     Act.GIVE_UP: OrderState.LOST,
     Act.CALL: OrderState.DEAD,
 }
@@ -33,6 +35,18 @@ class Row:
     request_lost: OrderState
     at_once: bool
     """Whether a lost request is decided before its horizon."""
+    answer_sent_again: bool
+    request_sent_again: bool
+
+    @property
+    def settles(self) -> bool:
+        """Whether an accepted order's end can be seen."""
+        return self.capabilities.get_by_key or self.capabilities.void
+
+    def shown(self, end: OrderState) -> OrderState:
+        """Where an order with this end comes to a rest."""
+        found = end is OrderState.SUBMITTED and self.settles
+        return OrderState.CONFIRMED if found else end
 
     @property
     def name(self) -> str:
@@ -48,8 +62,11 @@ def _look(capabilities: Capabilities, *, accepted: bool) -> Look:
     return Look.FOUND if accepted else Look.NOT_FOUND
 
 
-def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, int]:
-    """The end of an unanswered order, and when (ms), asked again and again as confirm does."""
+def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, int, bool]:
+    """The end of an unanswered order, when (ms), and whether it was sent again.
+
+    Asked again and again as confirm does; another attempt is delivered and answered.
+    """
     now, found, checks = 0, 0, 0
     while True:
         case = Case(not_after_ms=_NOT_AFTER_MS, not_found_count=found, unknown_since_ms=0)
@@ -59,7 +76,7 @@ def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, in
             # The answer to a void tells which: 200 voided, 409 with the order that used the key.
             act = fate.after_void(case, Look.FOUND if accepted else Look.VOIDED, now)
         if act in _ENDS:
-            return _ENDS[act], now
+            return _ENDS[act], now, act is Act.SEND_AGAIN
         if look is Look.NOT_FOUND and now > fate.horizon_ms(case, capabilities):
             found += 1
         now += max(fate.pause_ms(checks), fate.SPACING_MS)
@@ -71,13 +88,16 @@ def rows() -> list[Row]:
     found = []
     for a, b, c, d in itertools.product((False, True), repeat=4):
         capabilities = Capabilities(a, b, c, d, _LONGEST_MS)
-        request_lost, when = _fate(capabilities, accepted=False)
+        answer_lost, _, answer_again = _fate(capabilities, accepted=True)
+        request_lost, when, request_again = _fate(capabilities, accepted=False)
         found.append(
             Row(
                 capabilities,
-                _fate(capabilities, accepted=True)[0],
+                answer_lost,
                 request_lost,
                 when <= _NOT_AFTER_MS + _LONGEST_MS,
+                answer_again,
+                request_again,
             )
         )
     return found
@@ -85,6 +105,13 @@ def rows() -> list[Row]:
 
 def _means(row: Row) -> str:
     promised = row.capabilities
+    if not promised.idempotency:
+        return _without_sending(promised)
+    again = "sent again" if row.answer_sent_again else "found by key, or sent again"
+    return f"{again}; in vain: {_without_sending(promised)}"
+
+
+def _without_sending(promised: Capabilities) -> str:
     if promised.get_by_key:
         found = "found by key"
     elif promised.void:
@@ -105,9 +132,9 @@ def markdown() -> str:
         "|---|---|---|---|---|",
     ]
     for row in rows():
-        end = "CONFIRMED" if row.answer_lost is OrderState.SUBMITTED else row.answer_lost
+        ends = row.shown(row.answer_lost), row.shown(row.request_lost)
         when = "at once" if row.at_once else "after the horizon"
-        lines.append(f"| `{row.name}` | {end} | {row.request_lost} | {when} | {_means(row)} |")
+        lines.append(f"| `{row.name}` | {ends[0]} | {ends[1]} | {when} | {_means(row)} |")
     return "\n".join(lines)
 
 

@@ -229,6 +229,24 @@ def _as_it_is(draw: Draw) -> Values:
     return {"order_key": row["order_key"], "state": row["state"], "epoch": epoch}
 
 
+def _unknown(draw: Draw) -> Values:
+    """An unanswered order, where there is one."""
+    unknown = [row for row in draw.rows("orders") if row["state"] == "UNKNOWN"]
+    row = draw.rng.choice(unknown) if unknown else None
+    return {
+        "order_key": row["order_key"] if row else draw.order_key(),
+        "epoch": row["epoch"] if row else 2,
+    }
+
+
+def _another_attempt(draw: Draw) -> Values:
+    unknown = _unknown(draw)
+    return {
+        "order_key": unknown["order_key"], "expected_epoch": unknown["epoch"],
+        **draw.lease(), "lease_ms": 60_000,
+    }  # fmt: skip
+
+
 def _trade(draw: Draw) -> Values:
     return {"order_key": draw.order_key(), "trade_id": draw.rng.choice(TRADES)}
 
@@ -350,6 +368,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     },
     EXECUTOR: {
         "submit_batch": lambda draw: draw.submission(),
+        "submit_again": _another_attempt,
+        "to_send_again": lambda draw: {"partition": draw.rng.randrange(2)},
         "last_record": _nothing,
         "claimed_orders": _older,
         "abandoned": lambda draw: {"partition": draw.rng.randrange(2)},
@@ -398,6 +418,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             **_as_it_is(draw),
             "milliseconds": draw.rng.choice([-1000, 60_000]),
             "not_found_count": 1,
+        },
+        "send_again": lambda draw: {
+            **_unknown(draw),
+            "milliseconds": draw.rng.choice([0, 60_000]),
         },
         "stop_watching": _as_it_is,
         "watched": lambda draw: {"first_ms": draw.rng.choice([0, 60_000]), "limit": 100},

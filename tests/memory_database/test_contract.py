@@ -6,6 +6,7 @@ transactions. Instants and hashes cannot be equal; that the chains are whole is 
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -250,3 +251,43 @@ async def test_random_calls_have_equal_answers(database_url: str, seed: int) -> 
         for file, name in CALLS:
             await pair.call(file, name, CASES[file][name](draw))
         await pair.compare_tables()
+
+
+async def test_another_attempt_is_admitted_alike(database_url: str) -> None:
+    async with both(database_url) as (pair, memory):
+        draw = Draw(random.Random(1), memory)  # noqa: S311 - a seed makes it repeatable
+        owner: dict[str, Any] = {"partition": 0, "epoch": 1}
+        for role in ("router", "executor"):
+            await pair.call(
+                cases.MONEY_PATH, "acquire_lease",
+                {"role": role, "partition": 0, "owner": "a", "ttl_seconds": 60.0},
+            )  # fmt: skip
+        keys = [key for key, (copy, _) in cases.ORDERS.items() if copy != cases.COPIES[2]]
+        payload = {"orders": [draw.order(key) for key in keys], "decisions": [], "rows": []}
+        await pair.call(
+            cases.MONEY_PATH, "claim",
+            {**owner, "role": "router", "record_key": "r", "order_count": len(keys),
+             "payload": json.dumps(payload).encode()},
+        )  # fmt: skip
+        await pair.call(cases.MONEY_PATH, "build_rows", {"seq": 1})
+        for steps in (("CLAIMED", "SUBMITTING", 0, 1), ("SUBMITTING", "UNKNOWN", 1, 2)):
+            names = ("from_state", "to_state", "expected_epoch", "epoch")
+            moved = [{"order_key": key, **dict(zip(names, steps, strict=True))} for key in keys]
+            await pair.call(
+                cases.MONEY_PATH, "apply_transitions", {"transitions": json.dumps(moved)}
+            )
+        await pair.insert(
+            "halt", scope="WALLET", subject=cases.WALLETS[1], mode="HALTED", reason="r"
+        )
+        for key in keys[1:]:
+            await pair.call(
+                cases.CONFIRM, "send_again", {"order_key": key, "epoch": 2, "milliseconds": 0}
+            )
+        await pair.call(cases.EXECUTOR, "to_send_again", {"partition": 0})
+        for key in keys:
+            again = {**owner, "order_key": key, "expected_epoch": 2, "lease_ms": 60_000}
+            for values in ({**again, "epoch": 9}, again, again):
+                await pair.call(cases.EXECUTOR, "submit_again", values)
+        await pair.call(cases.EXECUTOR, "to_send_again", {"partition": 0})
+        await pair.compare_tables()
+    assert sorted(o["attempt"] for o in memory.table("orders").values()) == [0, 0, 0, 1]

@@ -92,12 +92,60 @@ async def test_an_answer_that_never_comes_is_found_by_key_and_not_sent_again(pat
     await _judge(path, path.world)
 
 
-async def test_a_request_that_never_arrived_is_given_up_with_its_reason(path: Scene) -> None:
+async def test_a_request_that_never_arrived_is_sent_again_under_its_key(path: Scene) -> None:
     await path.subscribe(1)
     await path.world.control(
         "POST",
         "/faults",
         {"where": "before_accept", "kind": "reset", "times": 1, "path": "buy", "seed": 1},
+    )
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    (order,) = path.orders()
+    assert (order["state"], order["attempt"], order["epoch"]) == ("CONFIRMED", 2, 2)
+    assert len(await path.posted()) == 2
+    await _judge(path, path.world)
+
+
+async def test_a_refusal_of_a_retry_says_nothing_about_the_first_attempt(path: Scene) -> None:
+    await path.world.control(
+        "PUT", "/capabilities",
+        {"idempotency": True, "notAfter": False, "getByKey": False, "void": False},
+    )  # fmt: skip
+    await path.subscribe(1)
+    for fault in (
+        {"kind": "reset"},
+        {"kind": "status", "status": 400, "code": "INSUFFICIENT_BALANCE"},
+    ):
+        both = {"where": "after_accept", "times": 1, "path": "buy", "seed": 1}
+        await path.world.control("POST", "/faults", {**both, **fault})
+    path.put(path.trade(size="100", price="0.5"))
+
+    async def accepted() -> bool:
+        assert {o["state"] for o in path.orders()} <= {
+            "CLAIMED", "SUBMITTING", "UNKNOWN", "SUBMITTED", "CONFIRMED"
+        }  # fmt: skip
+        return {o["attempt"] for o in path.orders()} == {3} and not {
+            o["state"] for o in path.orders()
+        } & {"SUBMITTING", "UNKNOWN"}
+
+    await eventually(accepted)
+    await path.world.control(
+        "PUT", "/capabilities",
+        {"idempotency": True, "notAfter": True, "getByKey": True, "void": True},
+    )  # fmt: skip
+    await path.settled(1)
+    assert path.orders()[0]["state"] == "CONFIRMED"
+    assert len(await path.posted()) == 3
+    await _judge(path, path.world)
+
+
+async def test_a_request_that_never_arrives_is_given_up_with_its_reason(path: Scene) -> None:
+    await path.subscribe(1)
+    await path.world.control(
+        "POST",
+        "/faults",
+        {"where": "before_accept", "kind": "reset", "path": "buy", "seed": 1},
     )
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)

@@ -14,6 +14,7 @@ from tools.model.explore import Step
 from tools.model.farside import MEANINGS, UNKNOWN, finish, refusal
 from tools.model.guards import Guard, Rules
 from tools.model.state import (
+    ATTEMPTS,
     BEFORE_DEADLINE,
     CLAIMED,
     FAILED,
@@ -30,7 +31,6 @@ from tradingtools.domain.order_states import FailedKind
 
 SENDS = (0, 2, 1)
 """How often each attempt may be POSTed while the far side provably did not take it."""
-ATTEMPTS = 2
 NAMES = ("A", "B")
 REQUEST_AT = frozenset({"net", "taken"})
 
@@ -118,20 +118,29 @@ def _look_for_work(state: State, rules: Rules, who: int, owner: Owner) -> Iterat
 
 
 def _send_again(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
+    """What confirm wants: the statement with its gates, then the POST."""
     row = state.row
     assert row is not None  # noqa: S101 - the caller has looked
-    allowed = rules.capabilities.idempotency or not rules.have(Guard.NO_RESEND_WITHOUT_A)
-    if not allowed or row.attempt >= ATTEMPTS or _denied(state, rules):
+    if not row.wanted or (rules.have(Guard.LEASE_IN_STATEMENT) and state.lease != owner.life):
         return
-    if rules.have(Guard.LEASE_IN_STATEMENT) and state.lease != owner.life:
+    if _denied(state, rules):
+        refused = state._replace(row=row._replace(wanted=False))
+        yield "is denied another attempt", refused, False
         return
     epoch, attempt = row.epoch + 1, row.attempt + 1
+    took = owner._replace(at="send", seen=True, epoch=epoch, attempt=attempt, sends=0)
+    if not rules.have(Guard.RETRY_BEFORE_POST):
+        yield f"goes on to POST attempt {attempt} before its commit", put(state, who, took), False
+        return
     after = compare_and_set(
         state, rules, UNKNOWN_STATE, row.epoch, SUBMITTING, epoch=epoch, attempt=attempt
     )
     after = _judge_commit(after)
-    took = owner._replace(at="send", seen=True, epoch=epoch, attempt=attempt, sends=0)
-    yield f"commits SUBMITTING again (attempt {attempt})", put(after, who, took), False
+    if attempt > ATTEMPTS:
+        after = violate(after, f"ATTEMPTS: {attempt} were made, {ATTEMPTS} are allowed")
+    label = f"commits SUBMITTING again (attempt {attempt})"
+    yield label, put(after, who, took), False
+    yield f"{label}, not acknowledged", after, False
 
 
 def _denied(state: State, rules: Rules) -> bool:

@@ -37,6 +37,9 @@ class Guard(Enum):
     UNPROVEN_IS_UNKNOWN = "what does not prove acceptance or refusal leads to UNKNOWN"
     RETRY_REJECTION_UNKNOWN = "a refusal of a retry says nothing about the first attempt"
     NO_RESEND_WITHOUT_A = "an unresolved order is sent again only with capability A"
+    RETRY_BEFORE_POST = "another attempt is committed before its first byte leaves"
+    ATTEMPTS_BOUNDED = "an order is sent again only so often"
+    WISH_OF_ONE_EPOCH = "a wish to send again does not outlive the attempt that it led to"
     BODY_FROZEN = "a retry carries the bytes that were claimed"
     NOT_FOUND_NEEDS_B = "not-founds prove a loss only where the far side enforces not_after"
     HORIZON = "not-founds count only after the horizon"
@@ -101,6 +104,9 @@ PARTS_GUARDS: frozenset[Guard] = frozenset(
 SHOWN_IN: dict[Guard, str] = {
     Guard.RETRY_REJECTION_UNKNOWN: "AC",
     Guard.EPOCH_CAS: "AC",
+    Guard.RETRY_BEFORE_POST: "AC",
+    Guard.ATTEMPTS_BOUNDED: "AC",
+    Guard.WISH_OF_ONE_EPOCH: "AC",
     Guard.BODY_FROZEN: "AC",
     Guard.HORIZON: "BC",
     Guard.THREE_NOT_FOUNDS: "BC",

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
 from tools.model.explore import Step
 from tools.model.guards import LONGEST_PROCESSING_MS, Guard, Rules
 from tools.model.state import (
+    ATTEMPTS,
     CONFIRMED,
     DEAD,
     FAILED,
@@ -34,6 +37,7 @@ _HORIZON_MS = _NOT_AFTER_MS + LONGEST_PROCESSING_MS
 _CLOCK_MS = (0, _NOT_AFTER_MS + 1, _HORIZON_MS + 1)
 _LONG_AFTER_MS = _HORIZON_MS + 1 + fate.UNREACHABLE_MS
 _STALE_ANSWERS = fate.NOT_FOUNDS_NEEDED - 1
+_UNBOUNDED = 99
 _TARGETS = {Act.BOOK: SUBMITTED, Act.GIVE_UP: LOST, Act.CALL: DEAD}
 
 
@@ -122,11 +126,11 @@ def _planned(
 
 def _believed(rules: Rules) -> Capabilities:
     told = rules.capabilities
-    if rules.have(Guard.NOT_FOUND_NEEDS_B):
-        return told
-    return Capabilities(
-        told.idempotency, True, told.get_by_key, told.void, told.longest_processing_ms
-    )
+    if not rules.have(Guard.NOT_FOUND_NEEDS_B):
+        told = msgspec.structs.replace(told, not_after=True)
+    if not rules.have(Guard.NO_RESEND_WITHOUT_A):
+        told = msgspec.structs.replace(told, idempotency=True)
+    return told
 
 
 def _case(rules: Rules, row: Row) -> Case:
@@ -136,6 +140,9 @@ def _case(rules: Rules, row: Row) -> Case:
         not_found_count=fate.NOT_FOUNDS_NEEDED - 1 if enough else row.not_founds,
         unknown_since_ms=0,
         not_founds_needed=fate.NOT_FOUNDS_NEEDED,
+        attempt=row.attempt,
+        attempts=ATTEMPTS if rules.have(Guard.ATTEMPTS_BOUNDED) else _UNBOUNDED,
+        send_again_ms=0,
     )
 
 
@@ -157,6 +164,21 @@ def _void(state: State, rules: Rules) -> Iterator[Step]:
 
 
 def _write(state: State, rules: Rules) -> Step:
+    if state.confirm.act == Act.SEND_AGAIN.name:
+        return _want(state, rules)
     target = _TARGETS[Act[state.confirm.act]]
     written = compare_and_set(state, rules, UNKNOWN, state.confirm.epoch, target)
     return Step(f"confirm: writes {target}", written._replace(confirm=Reconciler()))
+
+
+def _want(state: State, rules: Rules) -> Step:
+    """Another attempt is wanted, if the order still is where confirm saw it."""
+    row = state.row
+    there = row is not None and row.state == UNKNOWN
+    if (
+        row is not None
+        and there
+        and (row.epoch == state.confirm.epoch or not rules.have(Guard.EPOCH_CAS))
+    ):
+        state = state._replace(row=row._replace(wanted=True))
+    return Step("confirm: wants it sent again", state._replace(confirm=Reconciler()))

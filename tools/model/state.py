@@ -20,6 +20,9 @@ CONFIRMED, FAILED = OrderState.CONFIRMED.value, OrderState.FAILED.value
 LOST, DEAD = OrderState.LOST.value, OrderState.DEAD.value
 ENDS = frozenset({CONFIRMED, FAILED, LOST, DEAD})
 
+ATTEMPTS = 2
+"""How often an order is sent in all, with A."""
+
 BEFORE_DEADLINE, BEFORE_HORIZON, PAST_HORIZON = range(3)
 """Instants that differ: before not_after, then before the horizon, then past it."""
 
@@ -32,6 +35,8 @@ class Row(NamedTuple):
     attempt: int = 0
     not_founds: int = 0
     failed: str = ""
+    wanted: bool = False
+    """confirm wants this UNKNOWN to be sent again."""
 
 
 class Owner(NamedTuple):
@@ -116,6 +121,8 @@ def compare_and_set(
     if rules.have(Guard.EPOCH_CAS) and row.epoch != expected:
         return state
     columns.setdefault("failed", "")
+    if rules.have(Guard.WISH_OF_ONE_EPOCH):
+        columns["wanted"] = False
     return move(state, row._replace(state=target, not_founds=0, **columns))  # type: ignore[arg-type]
 
 

@@ -67,7 +67,10 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SUBMITTING, _S.FAILED, "definitive rejection of the first attempt"),
     Transition(_S.SUBMITTING, _S.UNKNOWN, "anything else, or the lease ran out"),
     Transition(
-        _S.UNKNOWN, _S.SUBMITTING, "idempotency at the far side, same bytes, before not_after"
+        _S.UNKNOWN,
+        _S.SUBMITTING,
+        "one key is one order at the far side, attempts left, same bytes, and all that the first "
+        "attempt needed; epoch + 1; committed before the first byte leaves",
     ),
     Transition(_S.UNKNOWN, _S.SUBMITTED, "found by key"),
     Transition(

@@ -2,7 +2,8 @@
 
 "Not found" is no verdict by itself: the request may still be on its way. Only a void of the key, or
 a deadline that the far side enforces together with several spaced not-founds after it, proves that
-nothing will come. The sixteen combinations of what insiders-api promises all end here.
+nothing will come. Where one key is one order, it may be sent again instead, a bounded number of
+times and while there is time. The sixteen combinations of what insiders-api promises all end here.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Act(Enum):
     """It exists: SUBMITTED."""
     GIVE_UP = auto()
     """It provably never will: LOST."""
+    SEND_AGAIN = auto()
+    """Have the same bytes sent under the same key once more."""
     VOID = auto()
     """Ask for a void of the key."""
     CALL = auto()
@@ -45,6 +48,8 @@ NOT_FOUNDS_NEEDED = 3
 """What the protocol asks for at least."""
 SPACING_MS = 500
 UNREACHABLE_MS = 15 * 60_000
+ATTEMPTS = 3
+SEND_AGAIN_MS = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,12 @@ class Case:
     """After the horizon."""
     unreachable_ms: int = UNREACHABLE_MS
     """Silence longer than this calls a human."""
+    attempt: int = 1
+    """How often SUBMITTING was committed."""
+    attempts: int = ATTEMPTS
+    """How often it may be."""
+    send_again_ms: int = SEND_AGAIN_MS
+    """From the first UNKNOWN to the second attempt; it doubles with each further one."""
 
 
 def horizon_ms(case: Case, capabilities: Capabilities) -> int:
@@ -74,6 +85,9 @@ def after_look(case: Case, look: Look, capabilities: Capabilities, now_ms: int) 
         return Act.GIVE_UP
     if look is Look.NO_ANSWER:
         return Act.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else Act.WAIT
+    if may_be_sent_again(case, capabilities, now_ms):
+        pause_ms = case.send_again_ms << (case.attempt - 1)
+        return Act.SEND_AGAIN if now_ms - case.unknown_since_ms >= pause_ms else Act.WAIT
     if capabilities.void:
         return Act.VOID
     if look is Look.NOT_SUPPORTED or not capabilities.get_by_key:
@@ -84,6 +98,11 @@ def after_look(case: Case, look: Look, capabilities: Capabilities, now_ms: int) 
     if case.not_found_count + 1 < case.not_founds_needed:
         return Act.WAIT
     return Act.GIVE_UP if capabilities.not_after else Act.CALL
+
+
+def may_be_sent_again(case: Case, capabilities: Capabilities, now_ms: int) -> bool:
+    """Whether another attempt can only help: one key is one order, and it is wanted still."""
+    return capabilities.idempotency and case.attempt < case.attempts and now_ms < case.not_after_ms
 
 
 def after_void(case: Case, look: Look, now_ms: int) -> Act:

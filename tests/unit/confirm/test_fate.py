@@ -33,6 +33,8 @@ cases = st.builds(
     not_after_ms=st.just(NOT_AFTER),
     not_found_count=st.integers(0, 5),
     unknown_since_ms=st.integers(0, NOT_AFTER),
+    attempt=st.integers(1, 5),
+    attempts=st.integers(1, 4),
 )
 moments = st.integers(0, HORIZON + 2 * UNREACHABLE_MS) | st.sampled_from([HORIZON, HORIZON + 1])
 
@@ -61,6 +63,11 @@ def test_an_order_is_given_up_only_on_proof(
         assert act in (Act.WAIT, Act.CALL)
     if act is Act.VOID:
         assert promises.void
+    if act is Act.SEND_AGAIN:
+        assert promises.idempotency
+        assert now < NOT_AFTER
+        assert made.attempt < made.attempts
+        assert look in (Look.NOT_FOUND, Look.NOT_SUPPORTED)
     if act is Act.BOOK:
         assert look is Look.FOUND
 
@@ -106,6 +113,27 @@ def test_without_an_enforced_deadline_a_person_is_called() -> None:
 def test_a_not_found_of_a_far_side_without_get_by_key_says_nothing() -> None:
     promises = Capabilities(True, True, False, False, LONGEST)
     assert after_look(case(2), Look.NOT_FOUND, promises, HORIZON + 1) is Act.CALL
+
+
+@pytest.mark.parametrize("look", [Look.NOT_FOUND, Look.NOT_SUPPORTED])
+@pytest.mark.parametrize("promises", PROMISES)
+def test_an_order_is_sent_again_after_a_doubling_pause_while_that_can_help(
+    promises: Capabilities, look: Look
+) -> None:
+    def act(attempt: int, now: int) -> Act:
+        made = Case(
+            not_after_ms=NOT_AFTER, not_found_count=0, unknown_since_ms=0,
+            attempt=attempt, attempts=3, send_again_ms=250,
+        )  # fmt: skip
+        return after_look(made, look, promises, now)
+
+    again = promises.idempotency
+    for attempt, pause in ((1, 250), (2, 500)):
+        assert (act(attempt, pause - 1) is Act.WAIT) >= again, "it waits for its turn, no void"
+        assert (act(attempt, pause) is Act.SEND_AGAIN) == again
+        assert (act(attempt, NOT_AFTER - 1) is Act.SEND_AGAIN) == again
+        assert act(attempt, NOT_AFTER) is not Act.SEND_AGAIN
+    assert act(3, 250 << 2) is not Act.SEND_AGAIN
 
 
 @given(st.sampled_from(Look), cases, moments)

@@ -152,6 +152,15 @@ def postpone(tx: Transaction, values: Row) -> list[Row]:
     return []
 
 
+def send_again(tx: Transaction, values: Row) -> list[Row]:
+    """Want another attempt."""
+    row = _as_it_was(tx, {**values, "state": "UNKNOWN"})
+    if row is not None:
+        later = tx.now + timedelta(milliseconds=values["milliseconds"])
+        tx.update("orders", row, send_again_epoch=row["epoch"], next_check_at=later)
+    return []
+
+
 def _as_it_was(tx: Transaction, values: Row) -> Row | None:
     row = tx.get("orders", values["order_key"])
     if row is None or (row["state"], row["epoch"]) != (str(values["state"]), values["epoch"]):
@@ -245,7 +254,10 @@ def due(tx: Transaction, values: Row) -> list[Row]:
     ]
     found.sort(key=_next_check)
     return [
-        {**_pick(row, _LOOKED_AT), "since_ms": round(microseconds(_since(tx, row)) / 1000)}
+        {
+            **_pick(row, (*_LOOKED_AT, "attempt")),
+            "since_ms": round(microseconds(_since(tx, row)) / 1000),
+        }
         for row in found[: values["limit"]]
     ]
 
@@ -335,7 +347,8 @@ CONFIRM: Final[dict[str, Twin]] = {
     for twin in (
         lock_order, fills, make_lot, lock_lot, lot_entries, entries_of_trade, add_entry,
         set_entry, move_lot, add_fill, end_fill, move_order, add_booking, postpone,
-        stop_watching, watched, reduce_wallet, wallet, reserve_again, release, unresolved, due,
-        leaseless, unclosed, resolutions, end_resolution, last_booking, bookings_after,
+        send_again, stop_watching, watched, reduce_wallet, wallet, reserve_again, release,
+        unresolved, due, leaseless, unclosed, resolutions, end_resolution, last_booking,
+        bookings_after,
     )
 }  # fmt: skip

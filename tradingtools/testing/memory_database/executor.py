@@ -16,6 +16,29 @@ def submit_batch(tx: Transaction, values: Row) -> list[Row]:
     return [{"answer": submitting.submit_batch(tx, values)}]
 
 
+def submit_again(tx: Transaction, values: Row) -> list[Row]:
+    """Durable before the first byte of another attempt leaves."""
+    return [{"answer": submitting.submit_again(tx, values)}]
+
+
+def to_send_again(tx: Transaction, values: Row) -> list[Row]:
+    """Unanswered orders that confirm wants to be sent again."""
+    found = []
+    for order in tx.where("orders", state="UNKNOWN", partition=values["partition"]):
+        held = tx.get("reservation", order["order_key"])
+        if held is not None and order["send_again_epoch"] == order["epoch"]:
+            found.append(_with_reservation(order, held))
+    return sorted(found, key=lambda row: row["journal_seq"])[:100]
+
+
+def _with_reservation(order: Row, held: Row) -> Row:
+    return {
+        **order,
+        "reserved_money_micros": held["money_micros"],
+        "reserved_shares_micros": held["shares_micros"],
+    }
+
+
 def last_record(tx: Transaction, _values: Row) -> list[Row]:
     """The newest journal record."""
     return [{"seq": max((row["seq"] for row in tx.rows("journal")), default=0)}]
@@ -28,13 +51,7 @@ def claimed_orders(tx: Transaction, values: Row) -> list[Row]:
     for order in tx.where("orders", state="CLAIMED", partition=values["partition"]):
         held = tx.get("reservation", order["order_key"])
         if held is not None and order["created_at"] <= until:
-            found.append(
-                {
-                    **order,
-                    "reserved_money_micros": held["money_micros"],
-                    "reserved_shares_micros": held["shares_micros"],
-                }
-            )
+            found.append(_with_reservation(order, held))
     return sorted(found, key=lambda row: row["journal_seq"])[:500]
 
 
@@ -93,6 +110,6 @@ EXECUTOR: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         submit_batch, last_record, claimed_orders, abandoned, last_event, events_after,
-        note_late_acceptances,
+        note_late_acceptances, submit_again, to_send_again,
     )
 }  # fmt: skip

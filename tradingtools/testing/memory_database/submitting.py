@@ -1,4 +1,7 @@
-"""`submit_batch` and `denials` of the migrations, as twins: may these orders be sent now?"""
+"""`submit_batch`, `submit_again` and `denials` of the migrations, as twins.
+
+May these orders be sent now?
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from tradingtools.testing.memory_database.building import build_rows
 from tradingtools.testing.memory_database.functions import (
     CONTROL_LOCK,
     SUBMITTING_LOCK,
+    apply_transitions,
     holds_lease,
 )
 from tradingtools.testing.memory_database.schema import Row
@@ -40,6 +44,37 @@ def submit_batch(tx: Transaction, values: Row) -> Row:
         ("record_key",),
     )
     return {"duplicate": True} if row is None else {"seq": row["seq"]}
+
+
+_OF_ROW = (
+    "order_key", "purpose", "subscription_id", "subscription_version", "follower_proxy", "leader",
+    "condition_id", "not_after_ms",
+)  # fmt: skip
+
+
+def submit_again(tx: Transaction, values: Row) -> Row:
+    """UNKNOWN -> SUBMITTING of one order that confirm wants to be sent again."""
+    tx.lock(CONTROL_LOCK, shared=True)
+    if not holds_lease(tx, "executor", values["partition"], values["epoch"]):
+        return {"fenced": True}
+    order = tx.get("orders", values["order_key"])
+    expected = values["expected_epoch"]
+    wanted = (values["partition"], "UNKNOWN", expected, expected)
+    columns = ("partition", "state", "epoch", "send_again_epoch")
+    if order is None or tuple(order[name] for name in columns) != wanted:
+        return {}
+    tx.lock_row("orders", order)
+    denied = _held_back(tx, tuple(order[name] for name in _OF_ROW))
+    if denied:
+        tx.update("orders", order, send_again_epoch=None)
+        return {"denied": denied}
+    step = {
+        "order_key": order["order_key"], "from_state": "UNKNOWN", "to_state": "SUBMITTING",
+        "expected_epoch": expected, "epoch": expected + 1, "attempt": order["attempt"] + 1,
+        "lease_ms": values["lease_ms"],
+    }  # fmt: skip
+    apply_transitions(tx, [step])
+    return {"epoch": step["epoch"], "attempt": step["attempt"]}
 
 
 def _build_what_has_these_keys(tx: Transaction, partition: int, keys: set[str]) -> None:
@@ -97,10 +132,14 @@ def denials(tx: Transaction, values: Row) -> dict[str, str]:
 
 
 def _denial(tx: Transaction, order: tuple[Any, ...], aside: set[str]) -> str:
-    key, purpose, subscription_id, version, wallet, leader, condition_id, not_after_ms = order
-    row = tx.get("orders", key)
-    if (row is not None and row["state"] != "CLAIMED") or key in aside:
+    row = tx.get("orders", order[0])
+    if (row is not None and row["state"] != "CLAIMED") or order[0] in aside:
         return "HANDLED_BEFORE"
+    return _held_back(tx, order)
+
+
+def _held_back(tx: Transaction, order: tuple[Any, ...]) -> str:
+    _, purpose, subscription_id, version, wallet, leader, condition_id, not_after_ms = order
     if not_after_ms * 1000 <= tx.now_us:
         return "EXPIRED"
     subjects = {"GLOBAL": None, "WALLET": wallet, "LEADER": leader, "MARKET": condition_id}
