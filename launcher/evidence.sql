@@ -39,7 +39,8 @@ from lot l where exists (
     where s.follower_proxy = l.follower_proxy and s.created_at >= %(since)s);
 
 -- name: triggers
-select id, status, generation from trigger where created_at >= %(since)s;
+select id, status, generation, coalesce(jsonb_array_length(rungs), 0) as rungs
+from trigger where created_at >= %(since)s;
 
 -- name: reservations
 select r.order_key, r.money_micros, r.shares_micros

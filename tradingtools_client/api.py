@@ -319,8 +319,8 @@ class Client:
     def update_trigger(
         self, id_: str, body: models.UpdateTriggerRequest, *, if_match: str | None = None
     ) -> models.Trigger:
-        """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT
-        on another version. May be repeated: what changes nothing leaves the version.
+        """Change its terms. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version.
+        May be repeated: what changes nothing leaves the version.
 
         Needs scope manage.
         """

@@ -27,6 +27,7 @@ class CreateTriggerRequest(TypedDict):
         "TRIGGER_TYPE_STOP_LOSS",
         "TRIGGER_TYPE_TRAILING_STOP",
         "TRIGGER_TYPE_TIME_STOP",
+        "TRIGGER_TYPE_LADDER",
     ]
     """What makes a trigger fire. The price is what the size would really fetch: the
     volume-weighted bid.
@@ -35,9 +36,10 @@ class CreateTriggerRequest(TypedDict):
     `TRIGGER_TYPE_TRAILING_STOP`: Active once the trigger price is reached; fires a callback
     below the best price since then.
     `TRIGGER_TYPE_TIME_STOP`: From an instant on, at whatever price.
+    `TRIGGER_TYPE_LADDER`: Sells a part at or above the price of each of its rungs.
     """
     triggerPrice: NotRequired[str]
-    """Empty for a time stop."""
+    """Empty for a time stop and a ladder."""
     size: NotRequired[str]
     subscriptionId: str
     callbackPrice: NotRequired[str]
@@ -47,6 +49,12 @@ class CreateTriggerRequest(TypedDict):
     """Of a time stop, and only of it: milliseconds since 1970. One that has passed fires as
     soon as there are shares.
     """
+    rungs: NotRequired[list[RungInput]]
+    """Of a ladder, and only of it."""
+    breakEven: NotRequired[bool]
+    """A stop-loss that moves up to the entry price once a rung of its lot's ladder has sold."""
+    twoTicks: NotRequired[bool]
+    """Fire only when two books in a row reach the price; not for a time stop."""
 
 
 class Decision(TypedDict):
@@ -391,6 +399,28 @@ class Readiness(TypedDict):
     """"ready" or "not ready"; the latter comes as 503."""
 
 
+class Rung(TypedDict):
+    """One step of a ladder."""
+
+    triggerPrice: str
+    """USDC per share, decimal string; above the price of the rung before."""
+    fraction: str
+    """Of the shares that the lot held when the first rung was reached, decimal string. The
+    last rung takes whatever is left and may leave it out.
+    """
+
+
+class RungInput(TypedDict):
+    """One step of a ladder."""
+
+    triggerPrice: str
+    """USDC per share, decimal string; above the price of the rung before."""
+    fraction: NotRequired[str]
+    """Of the shares that the lot held when the first rung was reached, decimal string. The
+    last rung takes whatever is left and may leave it out.
+    """
+
+
 class Sizing(TypedDict):
     """How large a copy is before any limit. Exactly one form."""
 
@@ -547,9 +577,10 @@ class Trigger(TypedDict):
     `TRIGGER_TYPE_TRAILING_STOP`: Active once the trigger price is reached; fires a callback
     below the best price since then.
     `TRIGGER_TYPE_TIME_STOP`: From an instant on, at whatever price.
+    `TRIGGER_TYPE_LADDER`: Sells a part at or above the price of each of its rungs.
     """
     triggerPrice: str
-    """USDC per share, decimal string between 0 and 1; empty for a time stop."""
+    """USDC per share, decimal string between 0 and 1; empty for a time stop and a ladder."""
     size: NotRequired[str]
     """Shares to sell, decimal string; absent: whatever the lot holds."""
     status: str
@@ -580,6 +611,14 @@ class Trigger(TypedDict):
     """The best price that a trailing stop has seen; absent: it is not active yet."""
     fireAtMs: NotRequired[str]
     """When a time stop fires, milliseconds since 1970."""
+    rungs: list[Rung]
+    """Of a ladder, lowest price first."""
+    rungsSold: NotRequired[int]
+    """How many of them have sold."""
+    breakEven: NotRequired[bool]
+    """A stop-loss: whether it moves up to the entry price once a rung of its lot has sold."""
+    twoTicks: NotRequired[bool]
+    """Whether it fires only when two books in a row reach its price; absent for a time stop."""
 
 
 class TriggerHistoryEntry(TypedDict):
@@ -641,3 +680,7 @@ class UpdateTriggerRequest(TypedDict):
     callbackPrice: NotRequired[str]
     callbackFraction: NotRequired[str]
     fireAtMs: NotRequired[int | str]
+    rungs: NotRequired[list[RungInput]]
+    """Replaces all rungs of a ladder of which none has sold yet."""
+    breakEven: NotRequired[bool]
+    twoTicks: NotRequired[bool]

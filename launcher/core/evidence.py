@@ -113,6 +113,8 @@ class TriggerRow:
     id: str
     status: str
     generation: int
+    rungs: int = 0
+    """Of a ladder; 0 for other kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,24 +226,35 @@ def backlog_is_empty(evidence: Evidence) -> Iterator[str]:
 
 
 def triggers_fire_once(evidence: Evidence) -> Iterator[str]:
-    """I11: an exit for each generation and slice at most, one after the other; never oversold."""
-    generations = {trigger.id: trigger.generation for trigger in evidence.triggers}
+    """I11: an exit for each generation, rung and slice at most, in turn; never oversold."""
+    known = {
+        trigger.id: {
+            guard_exit_key(trigger.id, generation, rung)
+            for generation in range(trigger.generation + 1)
+            for rung in range(max(trigger.rungs, 1))
+        }
+        for trigger in evidence.triggers
+    }
     arms = defaultdict(list)
     for row in evidence.orders:
         if row.trigger_id:
             arms[row.trigger_id, row.copy_key].append(row)
     for (trigger_id, copy_key), slices in arms.items():
-        known = {
-            guard_exit_key(trigger_id, generation, 0)
-            for generation in range(generations.get(trigger_id, -1) + 1)
-        }
-        if copy_key not in known:
-            yield f"trigger {trigger_id} has an exit of a generation that it never had"
+        if copy_key not in known.get(trigger_id, set()):
+            yield f"trigger {trigger_id} has an exit of a generation or rung that it never had"
         slices.sort(key=lambda row: row.ordinal)
         if [row.ordinal for row in slices] != list(range(len(slices))):
             yield f"trigger {trigger_id}: its slices are not numbered one by one"
         if any(row.state in OPEN for row in slices[:-1]):
             yield f"trigger {trigger_id}: a slice was made while the one before was open"
+    under_way = Counter(row.trigger_id for row in evidence.orders if row.state in OPEN)
+    for trigger in evidence.triggers:
+        if under_way[trigger.id] > 1:
+            yield f"trigger {trigger.id} has more than one exit under way"
+    yield from _oversold(evidence)
+
+
+def _oversold(evidence: Evidence) -> Iterator[str]:
     for lot in evidence.lots:
         if lot.sold_size_micros > lot.bought_size_micros:
             yield (

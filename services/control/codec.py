@@ -8,13 +8,13 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.control import settings_codec
-from services.control.core import rules
+from services.control.core import rules, trigger_rules
 from services.control.store import Row
 from services.control.subscriptions import DecisionFilter
 from tradingtools.domain import ids
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Follower
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as operator
@@ -76,7 +76,7 @@ def new_trigger(request: trigger.CreateTriggerRequest) -> rules.NewTrigger:
     name = trigger.TriggerType.Name(request.trigger_type)
     kind = TriggerType(name.removeprefix("TRIGGER_TYPE_"))
     terms = trigger_terms(request, request.trigger_price or None)
-    rules.check_terms(kind, terms)
+    trigger_rules.check_terms(kind, terms)
     return rules.NewTrigger(
         wallet=rules.canonical(ids.wallet, request.wallet, "wallet"),
         condition_id=rules.canonical(ids.hash32, request.condition_id, "conditionId"),
@@ -100,6 +100,9 @@ def trigger_terms(
         callback_micros=rules.within_one(absolute, "callbackPrice"),
         callback_ppm=rules.within_one(fraction, "callbackFraction"),
         fire_at_ms=request.fire_at_ms if request.HasField("fire_at_ms") else None,
+        rungs=trigger_rules.rungs([(rung.trigger_price, rung.fraction) for rung in request.rungs]),
+        break_even=request.break_even if request.HasField("break_even") else None,
+        two_ticks=request.two_ticks if request.HasField("two_ticks") else None,
     )
 
 
@@ -221,7 +224,22 @@ def trigger_message(row: Row) -> trigger.Trigger:
         message.peak_price = to_text(row["peak_micros"])
     if row["fire_at_ms"] is not None:
         message.fire_at_ms = row["fire_at_ms"]
+    _add_richer(message, row)
     return message
+
+
+def _add_richer(message: trigger.Trigger, row: Row) -> None:
+    """What only some kinds have."""
+    kind, rungs = TriggerType(row["trigger_type"]), rungs_from_fields(row["rungs"])
+    for rung in rungs:
+        fraction = to_text(rung.share_ppm) if rung.share_ppm else ""
+        message.rungs.add(trigger_price=to_text(rung.price_micros), fraction=fraction)
+    if rungs:
+        message.rungs_sold = row["rungs_done"]
+    if kind is TriggerType.STOP_LOSS:
+        message.break_even = row["break_even"]
+    if kind is not TriggerType.TIME_STOP:
+        message.two_ticks = row["two_ticks"]
 
 
 def _text(micros: int | None) -> str:

@@ -14,6 +14,11 @@ from tradingtools.domain import ids
 from tradingtools.v1 import trigger_service_pb2 as pb
 from tradingtools.v1 import trigger_service_pb2_grpc as pb_grpc
 
+_CHANGEABLE = (
+    "one of triggerPrice, size, callbackPrice, callbackFraction, fireAtMs, rungs, breakEven,"
+    " twoTicks"
+)
+
 
 class TriggerServicer(pb_grpc.TriggerServiceServicer):
     """Take-profit and stop-loss of lots.
@@ -51,13 +56,11 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
         return response
 
     async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, context: Context) -> pb.Trigger:
-        """Change price, size, callback or instant."""
+        """Change its terms."""
         price = request.trigger_price if request.HasField("trigger_price") else None
         terms = codec.trigger_terms(request, price)
         if terms == rules.TriggerTerms():
-            raise rules.refuse(
-                "body", "one of triggerPrice, size, callbackPrice, callbackFraction, fireAtMs"
-            )
+            raise rules.refuse("body", _CHANGEABLE)
         version = expected_version(context, request)
         return codec.trigger_message(
             await self._triggers.update(caller_of(context), request.id, terms, version)

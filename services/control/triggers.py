@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from services.control.core.paging import Key
-from services.control.core.rules import NewTrigger, TriggerTerms, check_terms, refuse
+from services.control.core.rules import NewTrigger, TriggerTerms, refuse
 from services.control.core.tokens import Caller
+from services.control.core.trigger_rules import check_terms
 from services.control.store import Change, RequestId, Row, Store, queries
 from services.control.subscriptions import SOURCE, not_found, refuse_other_version
 from tradingtools.domain.errors import NotFound, WrongState
 from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields, rungs_to_fields
 
 KIND = "trigger"
 
@@ -57,7 +61,7 @@ class Triggers:
                 origin=new.subscription_id,
                 trigger_type=new.trigger_type,
                 status=status,
-                **asdict(new.terms),
+                **_columns(new.terms),
             )
             await change.remember(request, identifier)
             return await _record(change, "create", identifier, before=None, detail="created")
@@ -81,7 +85,9 @@ class Triggers:
             check_terms(TriggerType(row["trigger_type"]), terms)
             if terms == present:
                 return row
-            await change.rows(_SQL["update"], id=identifier, **asdict(terms))
+            if terms.rungs != present.rungs and row["rungs_done"]:
+                raise refuse("rungs", "those that it has, since one of them has sold")
+            await change.rows(_SQL["update"], id=identifier, **_columns(terms))
             return await _record(change, "update", identifier, before=row, detail="changed")
 
     async def delete(self, caller: Caller, identifier: str, *, version: int | None) -> Row:
@@ -123,12 +129,26 @@ class Triggers:
 
 
 def _terms(row: Row) -> TriggerTerms:
-    return TriggerTerms(**{field.name: row[field.name] for field in fields(TriggerTerms)})
+    values = {field.name: row[field.name] for field in fields(TriggerTerms)}
+    return TriggerTerms(**{**values, "rungs": rungs_from_fields(row["rungs"]) or None})
+
+
+def _columns(terms: TriggerTerms) -> dict[str, Any]:
+    """The terms as their columns take them."""
+    values = {field.name: getattr(terms, field.name) for field in fields(TriggerTerms)}
+    rungs = None if terms.rungs is None else Jsonb(rungs_to_fields(terms.rungs))
+    return {
+        **values,
+        "rungs": rungs,
+        "break_even": bool(terms.break_even),
+        "two_ticks": bool(terms.two_ticks),
+    }
 
 
 def _merged(present: TriggerTerms, wanted: TriggerTerms) -> TriggerTerms:
     """What is given replaces what is there; one callback replaces the other."""
-    given = {name: value for name, value in asdict(wanted).items() if value is not None}
+    values = {field.name: getattr(wanted, field.name) for field in fields(TriggerTerms)}
+    given = {name: value for name, value in values.items() if value is not None}
     if given.keys() & {"callback_micros", "callback_ppm"}:
         present = replace(present, callback_micros=None, callback_ppm=None)
     return replace(present, **given)

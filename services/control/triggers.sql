@@ -1,10 +1,10 @@
 -- name: insert
 insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
                      price_micros, size_micros, callback_micros, callback_ppm, fire_at_ms,
-                     status, created_at, updated_at)
+                     rungs, break_even, two_ticks, status, created_at, updated_at)
 values (%(id)s, %(wallet)s, %(condition_id)s, %(asset_id)s, %(origin)s, %(trigger_type)s,
         %(price_micros)s, %(size_micros)s, %(callback_micros)s, %(callback_ppm)s, %(fire_at_ms)s,
-        %(status)s, statement_timestamp(), statement_timestamp());
+        %(rungs)s, %(break_even)s, %(two_ticks)s, %(status)s, statement_timestamp(), statement_timestamp());
 
 -- name: lot
 -- What the lot holds, kept as it is until the transaction ends.
@@ -24,7 +24,8 @@ select t.* from trigger t where id = %(id)s;
 update trigger set
     price_micros = %(price_micros)s, size_micros = %(size_micros)s,
     callback_micros = %(callback_micros)s, callback_ppm = %(callback_ppm)s,
-    fire_at_ms = %(fire_at_ms)s, version = version + 1, updated_at = clock_timestamp()
+    fire_at_ms = %(fire_at_ms)s, rungs = %(rungs)s, break_even = %(break_even)s,
+    two_ticks = %(two_ticks)s, version = version + 1, updated_at = clock_timestamp()
 where id = %(id)s;
 
 -- name: cancel

@@ -49,8 +49,16 @@ class Claim:
     trigger: Trigger
 
 
-Outcome = Trigger | Claim
-"""A trigger as its transaction leaves it, with the exit that was claimed in it."""
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A trigger, and others of its lot that its transaction has changed."""
+
+    trigger: Trigger
+    others: tuple[Trigger, ...]
+
+
+Outcome = Trigger | Claim | Moved
+"""A trigger as its transaction leaves it, with what else became durable in it."""
 
 
 class Claims:
@@ -71,7 +79,15 @@ class Claims:
         self.halts: frozenset[halting.Halt] = frozenset()
 
     async def claim(
-        self, connection: Connection, row: Row, lot: Row, book: Book, change: Change, *, tried: int
+        self,
+        connection: Connection,
+        row: Row,
+        lot: Row,
+        book: Book,
+        change: Change,
+        *,
+        wanted_micros: int,
+        tried: int,
     ) -> Outcome:
         """Claim the slice that ``change`` announces; the trigger as it is when that cannot be.
 
@@ -80,7 +96,8 @@ class Claims:
             row: of the trigger.
             lot: of the trigger, with what is free of other exits.
             book: fresh.
-            change: status, slice number and what was sold before.
+            change: status, slice number, rungs, and what was sold before.
+            wanted_micros: shares that the exit still wants to sell.
             tried: slices that the venue has tried: each makes the next one sell lower.
 
         Raises:
@@ -88,11 +105,9 @@ class Claims:
         """
         if self._held(row):
             return store.trigger(row)
-        size = row["size_micros"]
-        wanted = lot["shares_micros"] if size is None else size - (change.sold_micros or 0)
         sized = judging.size_exit(
             book,
-            wanted_micros=max(0, wanted),
+            wanted_micros=wanted_micros,
             free_micros=lot["free_micros"],
             floor_ppm=self._settings.floor_ppm,
             tried=tried,
@@ -105,6 +120,7 @@ class Claims:
         order = exit_order(
             row,
             sized,
+            rung=max(0, (change.rungs_fired or row["rungs_fired"]) - 1),
             slice_number=change.slice_number or 0,
             not_after_ms=now_ns // 1_000_000 + self._settings.exit_ttl_ms,
         )

@@ -6,15 +6,20 @@ The worker calls this with trigger and lot locked, when an exit has ended or its
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.guard import store
-from services.guard.claiming import Claims, Outcome, Row
+from services.guard.claiming import Claims, Moved, Outcome, Row
 from services.guard.core import aftermath, telling
+from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
+from services.guard.core.trigger import Trigger
 from services.guard.store import Change
 from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.domain.book import BookStatus
+from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import FailedKind, OrderState
-from tradingtools.domain.trigger_states import FINAL, TriggerStatus
+from tradingtools.domain.trigger_states import UNDER_WAY, TriggerStatus
 from tradingtools.runtime.books import Books
 
 
@@ -33,8 +38,7 @@ class Closing:
     async def show_outcome(self, connection: Connection, row: Row, _lot: Row | None) -> Outcome:
         """Let the status say whether the exit's outcome is known."""
         order = await store.one(connection, "exit_order", order_key=row["order_key"])
-        closing = (TriggerStatus.TRIGGERED, TriggerStatus.CLOSING, TriggerStatus.NEEDS_CONFIRM)
-        if order is None or row["status"] not in closing:
+        if order is None or row["status"] not in UNDER_WAY:
             return store.trigger(row)
         target = {
             OrderState.UNKNOWN: TriggerStatus.NEEDS_CONFIRM,
@@ -48,45 +52,52 @@ class Closing:
         return await store.move(connection, row, change)
 
     async def settle(self, connection: Connection, row: Row, lot: Row | None) -> Outcome:
-        """Follow an exit that has ended: done, armed again, or the next slice."""
-        if row["status"] in FINAL or not row["order_key"]:
+        """Follow an exit that has ended: done, armed again, the next rung, or the next slice."""
+        if row["status"] not in UNDER_WAY or not row["order_key"]:
             return store.trigger(row)
         order = await store.one(connection, "exit_order", order_key=row["order_key"])
         if order is None:
             return store.trigger(row)
-        total = await store.one(connection, "sold", copy_key=order["copy_key"])
+        total = await store.one(
+            connection, "sold", trigger_id=row["id"], copy_key=order["copy_key"]
+        )
         if total is None:
             raise LookupError(f"the exits of trigger {row['id']} have no sum")
-        sold, tried = total["sold_micros"], total["tried"]
-        book = self._books.known(row["asset_id"])
-        step = aftermath.after_exit(
-            Ended(
-                state=OrderState(order["state"]),
-                failed_kind=FailedKind(order["failed_kind"]) if order["failed_kind"] else None,
-                sold_micros=sold,
-                size_micros=row["size_micros"],
-                lot_micros=lot["shares_micros"] if lot is not None else 0,
-                min_size_micros=book.market.min_size_micros if book is not None else 1,
-            )
-        )
+        sold = total["sold_micros"]
+        trigger = replace(store.trigger(row), sold_micros=sold)
+        step = aftermath.after_exit(self._ended(trigger, order, lot, total))
         if step is Next.SLICE and lot is not None:
-            return await self._next_slice(connection, row, lot, order, sold, tried)
-        if step is Next.DONE:
-            detail = telling.sold(store.trigger(row), sold, total["notional_micros"])
-            change = Change(status=TriggerStatus.DONE, detail=detail, sold_micros=sold)
-        elif step is Next.REARM:
+            return await self._next_slice(connection, row, lot, order, total)
+        if step in (Next.DONE, Next.RUNG):
+            return await _end(connection, trigger, row, lot, total, more=step is Next.RUNG)
+        if step is Next.REARM:
             change = Change(
                 status=TriggerStatus.ARMED,
                 detail=f"nothing was sold: {order['reason']}",
                 rearmed=True,
+                sold_micros=sold,
+                rungs_fired=trigger.rungs_done,
             )
-        else:
-            return store.trigger(row)
-        return await store.move(connection, row, change)
+            return await store.move(connection, row, change)
+        return store.trigger(row)
+
+    def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> Ended:
+        held = lot["shares_micros"] if lot is not None else 0
+        book = self._books.known(trigger.asset_id)
+        more = trigger.rungs_fired < len(trigger.rungs)
+        return Ended(
+            state=OrderState(order["state"]),
+            failed_kind=FailedKind(order["failed_kind"]) if order["failed_kind"] else None,
+            sold_micros=total["exit_sold_micros"],
+            wanted_micros=judging.still_wanted(trigger, held, total["exit_sold_micros"]),
+            rungs_micros=judging.left(trigger, held) if more else 0,
+            min_size_micros=book.market.min_size_micros if book is not None else 1,
+        )
 
     async def _next_slice(
-        self, connection: Connection, row: Row, lot: Row, order: Row, sold: int, tried: int
+        self, connection: Connection, row: Row, lot: Row, order: Row, total: Row
     ) -> Outcome:
+        sold = total["sold_micros"]
         number = order["ordinal"] + 1
         book = self._books.known(row["asset_id"])
         if book is not None and book.market.payout_micros is not None:
@@ -111,4 +122,38 @@ class Closing:
             slice_number=number,
             sold_micros=sold,
         )
-        return await self._claims.claim(connection, row, lot, book, change, tried=tried)
+        wanted = judging.still_wanted(
+            replace(store.trigger(row), sold_micros=sold),
+            lot["shares_micros"],
+            total["exit_sold_micros"],
+        )
+        return await self._claims.claim(
+            connection, row, lot, book, change, wanted_micros=wanted, tried=total["tried"]
+        )
+
+
+async def _end(
+    connection: Connection, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
+) -> Outcome:
+    """An exit has sold what it wanted: done, or armed again for the rungs that are left."""
+    detail = telling.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
+    change = Change(
+        status=TriggerStatus.ARMED if more else TriggerStatus.DONE,
+        detail=detail,
+        sold_micros=total["sold_micros"],
+        rungs_done=trigger.rungs_fired,
+        order_key="" if more else None,
+    )
+    moved = await store.move(connection, row, change)
+    entry = _entry_price(lot)
+    if not trigger.rungs or entry is None or total["exit_sold_micros"] == 0:
+        return moved
+    return Moved(moved, tuple(await store.break_even(connection, row, entry)))
+
+
+def _entry_price(lot: Row | None) -> int | None:
+    """What a share of the lot has cost, rounded up: a stop there rather fires too early."""
+    if lot is None or lot["shares_micros"] == 0:
+        return None
+    entry: int = -(-lot["cost_micros"] * MICROS // lot["shares_micros"])
+    return min(max(entry, 1), MICROS - 1)

@@ -1,13 +1,15 @@
 -- name: live_triggers
 -- Everything that may still fire or is closing.
 select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
+       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
 from trigger where status not in ('DONE', 'CANCELLED', 'RESOLVED')
 
 -- name: changed_triggers
 -- Triggers that the control surface has touched, whatever their state.
 select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
+       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
 from trigger
 where id in (select subject_id from control_change
              where subject_kind = 'trigger' and seq > %(after)s)
@@ -37,7 +39,7 @@ for update
 
 -- name: locked_lot
 -- The lot that this transaction holds, with what no other exit has reserved.
-select l.shares_micros,
+select l.shares_micros, l.cost_micros,
        l.shares_micros - coalesce((
            select sum(r.shares_micros) from reservation r join orders o using (order_key)
            where r.released_at is null and r.follower_proxy = l.follower_proxy
@@ -51,12 +53,16 @@ where l.follower_proxy = %(follower_proxy)s and l.asset_id = %(asset_id)s
 select state, failed_kind, reason, ordinal, copy_key from orders where order_key = %(order_key)s
 
 -- name: sold
--- Shares that the exits of one arm generation have sold and that stand, and how many of them the
--- venue has tried: only these make the next one sell lower.
+-- Shares that a trigger's exits have sold and that stand: all of them, and the one under way; and
+-- how many slices of that one the venue has tried: only these make the next one sell lower.
 select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros,
-       coalesce(sum(filled_notional_micros), 0)::bigint as notional_micros,
-       count(*) filter (where state = 'CONFIRMED' or failed_kind = 'KILLED') as tried
-from orders where copy_key = %(copy_key)s
+       coalesce(sum(filled_size_micros) filter (where copy_key = %(copy_key)s), 0)::bigint
+           as exit_sold_micros,
+       coalesce(sum(filled_notional_micros) filter (where copy_key = %(copy_key)s), 0)::bigint
+           as exit_notional_micros,
+       count(*) filter (where copy_key = %(copy_key)s
+                        and (state = 'CONFIRMED' or failed_kind = 'KILLED')) as tried
+from orders where trigger_id = %(trigger_id)s
 
 -- name: move_trigger
 update trigger set
@@ -64,6 +70,9 @@ update trigger set
     generation = generation + %(generations)s,
     slice = %(slice)s,
     sold_micros = %(sold_micros)s,
+    rungs_done = %(rungs_done)s,
+    rungs_fired = %(rungs_fired)s,
+    basis_micros = %(basis_micros)s,
     order_key = %(order_key)s,
     fired = coalesce(%(fired)s::jsonb, fired),
     next_slice_at = clock_timestamp() + make_interval(secs => %(next_slice_ms)s / 1000.0),
@@ -71,7 +80,8 @@ update trigger set
     updated_at = clock_timestamp()
 where id = %(id)s and version = %(version)s
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
+          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
 
 -- name: ratchet
 -- The caller has locked the row.
@@ -79,7 +89,18 @@ update trigger set
     peak_micros = %(peak)s, peak_noted_micros = %(noted)s, updated_at = clock_timestamp()
 where id = %(id)s
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms
+          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
+
+-- name: break_even
+-- Stops of a lot that want it, moved up to the entry price; never down.
+update trigger set
+    price_micros = %(price)s, version = version + 1, updated_at = clock_timestamp()
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+  and break_even and price_micros < %(price)s and status in ('WAITING', 'ARMED', 'SUSPENDED')
+returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
+          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+          sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
 
 -- name: add_event
 insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)

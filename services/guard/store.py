@@ -12,11 +12,12 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
+from services.guard.core import telling
 from services.guard.core.trigger import Trigger
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 Connection = psycopg.AsyncConnection[DictRow]
@@ -52,6 +53,12 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
         peak_micros=row["peak_micros"],
         peak_noted_micros=row["peak_noted_micros"],
         fire_at_ms=row["fire_at_ms"],
+        sold_micros=row["sold_micros"],
+        rungs=rungs_from_fields(row["rungs"]),
+        rungs_done=row["rungs_done"],
+        rungs_fired=row["rungs_fired"],
+        basis_micros=row["basis_micros"],
+        two_ticks=row["two_ticks"],
     )
 
 
@@ -77,9 +84,13 @@ class Change:
     detail: str
     """For its history."""
     rearmed: bool = False
-    """A new arm generation begins: slice, sold and order start afresh."""
+    """A new arm generation begins: slice and order start afresh."""
     slice_number: int | None = None
     sold_micros: int | None = None
+    """By all exits."""
+    rungs_done: int | None = None
+    rungs_fired: int | None = None
+    basis_micros: int | None = None
     order_key: str | None = None
     fired: Mapping[str, Any] | None = None
     """The book that was seen."""
@@ -97,7 +108,7 @@ async def move(connection: Connection, row: Mapping[str, Any], change: Change) -
     source = TriggerStatus(row["status"])
     if source is not change.status and (source, change.status) not in TRANSITIONS:
         raise ValueError(f"{source} -> {change.status} is no transition of a trigger")
-    kept = {"slice": 0, "sold_micros": 0, "order_key": ""} if change.rearmed else row
+    kept = {**row, "slice": 0, "order_key": ""} if change.rearmed else row
     order_key = str(kept["order_key"]) if change.order_key is None else change.order_key
     moved = await one(
         connection,
@@ -106,8 +117,11 @@ async def move(connection: Connection, row: Mapping[str, Any], change: Change) -
         version=row["version"],
         status=change.status,
         generations=1 if change.rearmed else 0,
-        slice=kept["slice"] if change.slice_number is None else change.slice_number,
-        sold_micros=kept["sold_micros"] if change.sold_micros is None else change.sold_micros,
+        slice=_given(change.slice_number, kept["slice"]),
+        sold_micros=_given(change.sold_micros, kept["sold_micros"]),
+        rungs_done=_given(change.rungs_done, kept["rungs_done"]),
+        rungs_fired=_given(change.rungs_fired, kept["rungs_fired"]),
+        basis_micros=_given(change.basis_micros, kept["basis_micros"]),
         order_key=order_key,
         fired=None if change.fired is None else json.dumps(change.fired),
         next_slice_ms=change.next_slice_ms,
@@ -116,6 +130,29 @@ async def move(connection: Connection, row: Mapping[str, Any], change: Change) -
         raise LookupError(f"trigger {row['id']} changed under its lock")
     await _note(connection, row, change.status, change.detail, order_key)
     return trigger(moved)
+
+
+def _given(value: int | None, present: int | None) -> int | None:
+    return present if value is None else value
+
+
+async def break_even(
+    connection: Connection, ladder: Mapping[str, Any], price_micros: int
+) -> list[Trigger]:
+    """Move the stops of a ladder's lot that want it up to the entry price; returns those moved.
+
+    Args:
+        connection: in the transaction that holds the ladder and its lot.
+        ladder: its row.
+        price_micros: what the lot's shares have cost.
+    """
+    key = {name: ladder[name] for name in ("follower_proxy", "asset_id", "origin")}
+    cursor = await connection.execute(_QUERIES["break_even"], {**key, "price": price_micros})
+    rows = await cursor.fetchall()
+    for row in rows:
+        told = telling.broke_even(price_micros, ladder["id"])
+        await _note(connection, row, TriggerStatus(row["status"]), told, "")
+    return [trigger(row) for row in rows]
 
 
 async def ratchet(

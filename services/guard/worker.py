@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import psycopg
 import structlog
 from opentelemetry import metrics
 
 from services.guard import store
-from services.guard.claiming import Claim, Claims, Outcome, Row
+from services.guard.claiming import Claim, Claims, Moved, Outcome, Row
 from services.guard.closing import Closing
 from services.guard.core import telling
 from services.guard.core import trigger as judging
@@ -116,12 +117,14 @@ class Guard:
         async with self._writing:
             async with store.locked(self._pool, trigger_id) as (connection, row, lot):
                 outcome = await decide(connection, row, lot)
+            self._known.put(outcome if isinstance(outcome, Trigger) else outcome.trigger)
             if isinstance(outcome, Claim):
-                self._known.put(outcome.trigger)
                 # Still under the lock, so that the stream keeps the journal's order.
                 self._claims.stream(outcome)
-            else:
-                self._known.put(outcome)
+            if isinstance(outcome, Moved):
+                for other in outcome.others:
+                    self._known.put(other)
+                    self._eager.add(other.id)
 
     async def on_book(self, book: Book) -> None:
         """Judge the triggers that an asset's newest book may move, stop-losses first."""
@@ -136,9 +139,14 @@ class Guard:
         verdict = judging.judge(trigger, self._known.shares(lot_of(trigger)), book, now_ms)
         if verdict is Judgement.NOTHING:
             return
+        if verdict in (Judgement.NOTE, Judgement.UNNOTE):
+            tick = judging.tick_of(book) if verdict is Judgement.NOTE else None
+            self._known.put(replace(trigger, tick=tick))
+            return
 
         async def obey(connection: Connection, row: Row, locked: Row | None) -> Outcome:
-            return await self._obey(connection, row, locked, verdict, book, now_ms)
+            now = replace(store.trigger(row), tick=trigger.tick)
+            return await self._obey(connection, now, row, locked, verdict, book, now_ms)
 
         try:
             await self._change(trigger_id, obey)
@@ -150,23 +158,24 @@ class Guard:
         elif now is not None and now.status is trigger.status:
             # It asked for something that could not be done: no mark may come in a quiet book.
             self._eager.add(trigger_id)
+            self._known.put(replace(now, tick=trigger.tick))
 
     async def _obey(
         self,
         connection: Connection,
+        now: Trigger,
         row: Row,
         lot: Row | None,
         verdict: Judgement,
         book: Book,
         now_ms: int,
     ) -> Outcome:
-        now = store.trigger(row)
         # Judged again under lock: the caller may have changed price or size meanwhile.
         shares = lot["shares_micros"] if lot is not None else 0
         if judging.judge(now, shares, book, now_ms) is not verdict:
             return now
         if verdict is Judgement.FIRE and lot is not None:
-            return await self._fire(connection, row, lot, book)
+            return await self._fire(connection, now, row, lot, book)
         if verdict is Judgement.RATCHET:
             return await _ratchet(connection, row, shares, book)
         change = {
@@ -178,14 +187,29 @@ class Guard:
         }[verdict]
         return await store.move(connection, row, change)
 
-    async def _fire(self, connection: Connection, row: Row, lot: Row, book: Book) -> Outcome:
+    async def _fire(
+        self, connection: Connection, now: Trigger, row: Row, lot: Row, book: Book
+    ) -> Outcome:
+        shares = lot["shares_micros"]
+        through = judging.rungs_reached(now, shares, book)
         change = Change(
             status=TriggerStatus.TRIGGERED,
-            detail=telling.fired(store.trigger(row), lot["shares_micros"], book),
+            detail=telling.fired(now, shares, book, through),
             slice_number=0,
-            sold_micros=0,
+            rungs_fired=through,
+            basis_micros=judging.left(now, shares) if through else None,
         )
-        outcome = await self._claims.claim(connection, row, lot, book, change, tried=0)
+        if now.basis_micros is not None:
+            change = replace(change, basis_micros=now.basis_micros)
+        outcome = await self._claims.claim(
+            connection,
+            row,
+            lot,
+            book,
+            change,
+            wanted_micros=judging.next_size(now, shares, through),
+            tried=0,
+        )
         if isinstance(outcome, Claim):
             _fired.add(1, {"type": row["trigger_type"]})
         return outcome

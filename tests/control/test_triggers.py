@@ -45,6 +45,8 @@ def test_a_trigger_waits_while_its_lot_is_empty(edge: RunningEdge, wallet: Walle
         "subscriptionId": subscription,
         "version": "1",
         "generation": 0,
+        "rungs": [],
+        "twoTicks": False,
     }
 
 
@@ -196,9 +198,70 @@ def test_a_time_stop_is_made_read_and_changed(edge: RunningEdge, wallet: Wallet)
     assert error_of(priced)[2]["field"] == "triggerPrice"
 
 
+def rungs_of(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"triggerPrice": price, "fraction": fraction} for price, fraction in pairs]
+
+
+RUNGS = rungs_of(("0.6", "0.5"), ("0.7", "0.25"), ("0.8", ""))
+LADDER: dict[str, Any] = {
+    "triggerType": "TRIGGER_TYPE_LADDER",
+    "triggerPrice": "",
+    "rungs": RUNGS,
+}
+
+
+def test_a_ladder_is_made_read_and_changed_until_a_rung_has_sold(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    made = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"], **LADDER)
+    path = f"/triggers/{made['id']}"
+    assert {name: made[name] for name in LADDER} == LADDER
+    assert (made["rungsSold"], made["twoTicks"]) == (0, False)
+
+    fewer = rungs_of(("0.6", "0.5"), ("0.9", ""))
+    changed = edge.call("PATCH", path, json={"rungs": fewer, "twoTicks": True}).json()
+    assert (changed["rungs"], changed["twoTicks"], changed["version"]) == (fewer, True, "2")
+    assert edge.call("GET", path, READ).json() == changed
+
+    database.execute(
+        "update trigger set rungs_fired = 1, rungs_done = 1 where id = %s", [made["id"]]
+    )
+    refused = edge.call("PATCH", path, json={"rungs": RUNGS})
+    assert error_of(refused)[:2] == (400, "INVALID_FIELD")
+    assert error_of(refused)[2]["field"] == "rungs"
+    sized = edge.call("PATCH", path, json={"size": "3"}).json()
+    assert (sized["size"], sized["rungs"], sized["rungsSold"]) == ("3", fewer, 1)
+    with pytest.raises(psycopg.errors.RaiseException, match="does not come back"):
+        database.execute("update trigger set rungs_done = 0 where id = %s", [made["id"]])
+    database.execute("update trigger set rungs_fired = 2 where id = %s", [made["id"]])
+    with pytest.raises(psycopg.errors.RaiseException, match="once in a generation"):
+        database.execute("update trigger set rungs_fired = 1 where id = %s", [made["id"]])
+
+
+def test_a_stop_that_breaks_even_is_made_and_changed(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+    stop = {"triggerType": "TRIGGER_TYPE_STOP_LOSS", "triggerPrice": "0.3"}
+    made = create_trigger(edge, proxy, subscription, **stop, breakEven=True)
+    assert made["breakEven"] is True
+    changed = edge.call("PATCH", f"/triggers/{made['id']}", json={"breakEven": False}).json()
+    assert (changed["breakEven"], changed["version"]) == (False, "2")
+
+
 @pytest.mark.parametrize(
     ("terms", "field"),
     [
+        (LADDER | {"rungs": []}, "rungs"),
+        (LADDER | {"triggerPrice": "0.5"}, "triggerPrice"),
+        (LADDER | {"rungs": rungs_of(("0.6", "0.5"), ("0.6", ""))}, "rungs[1].triggerPrice"),
+        (LADDER | {"rungs": rungs_of(("0.6", ""), ("0.7", ""))}, "rungs[0].fraction"),
+        (LADDER | {"rungs": rungs_of(("0.6", "0.7"), ("0.7", "0.4"))}, "rungs"),
+        (LADDER | {"rungs": rungs_of(("0.0", ""))}, "rungs[0].triggerPrice"),
+        (LADDER | {"breakEven": True}, "breakEven"),
+        ({"rungs": RUNGS}, "rungs"),
+        ({"breakEven": True}, "breakEven"),
+        (TIMED | {"twoTicks": True}, "twoTicks"),
         ({"triggerPrice": ""}, "triggerPrice"),
         ({"callbackFraction": "0.1"}, "callback"),
         ({"fireAtMs": 1}, "fireAtMs"),

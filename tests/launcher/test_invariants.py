@@ -314,6 +314,16 @@ def _slice_beside_an_open_one(evidence: Evidence) -> Evidence:
     return replace(opened, orders=(*opened.orders, following))
 
 
+def _rungs_side_by_side(evidence: Evidence) -> Evidence:
+    exit_row = next(row for row in evidence.orders if row.order_key == EXIT)
+    second = replace(
+        exit_row, order_key="e" * 64, copy_key=guard_exit_key(TRIGGER, 0, 1), state="SUBMITTED"
+    )
+    opened = _with_order(EXIT, state="SUBMITTED")(evidence)
+    ladder = tuple(replace(row, rungs=2) for row in evidence.triggers)
+    return replace(opened, orders=(*opened.orders, second), triggers=ladder)
+
+
 HELD = ReservationRow(order_key=BUY, money_micros=1, shares_micros=0)
 
 CORRUPTIONS: list[tuple[str, str, Callable[[Evidence], Evidence]]] = [
@@ -350,6 +360,8 @@ CORRUPTIONS: list[tuple[str, str, Callable[[Evidence], Evidence]]] = [
     ("I9 cash", "lots", _with_first("lots", shares_micros=1)),
     ("I10", "3 journal records", lambda e: replace(e, journal_unbuilt=3)),
     ("I11", "never had", _with_order(EXIT, copy_key="9" * 64)),
+    ("I11", "generation or rung", _with_order(EXIT, copy_key=guard_exit_key(TRIGGER, 0, 1))),
+    ("I11", "more than one exit", _rungs_side_by_side),
     ("I11", "one by one", _with_order(EXIT, ordinal=1)),
     ("I11", "the one before was open", _slice_beside_an_open_one),
     ("I11", "sold 11000000", _with_first("lots", sold_size_micros=11_000_000)),

@@ -25,7 +25,7 @@ Values = dict[str, Any]
 
 CONDITION = "0x" + "c" * 64
 SUBSCRIPTIONS = ["sub_" + digit * 32 for digit in "ab"]
-TRIGGERS = ["trg_" + digit * 32 for digit in "12"]
+TRIGGERS = ["trg_" + digit * 32 for digit in "123"]
 WALLETS = ["0x" + digit * 40 for digit in "de"]
 LEADER = "0x" + "9" * 40
 TRADES = ["t1", "t2"]
@@ -187,6 +187,8 @@ class Draw:
             "version": row["version"] if row and rng.random() < 0.8 else 1,
             "status": rng.choice(["ARMED", "TRIGGERED", "CLOSING", "NEEDS_CONFIRM", "DONE"]),
             "generations": rng.randrange(2), "slice": rng.randrange(3), "sold_micros": 5,
+            "rungs_done": rng.choice([0, 0, 1]), "rungs_fired": rng.choice([0, 1, 1, 2]),
+            "basis_micros": rng.choice([None, 5, 5]),
             "order_key": rng.choice(["", self.order_key()]),
             "fired": rng.choice([None, '{"size":"5"}']),
             "next_slice_ms": rng.choice([None, 0, 60_000]),
@@ -455,7 +457,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_lot": _lot,
         "locked_lot": _lot,
         "exit_order": _order_key,
-        "sold": lambda draw: {"copy_key": draw.rng.choice(COPIES)},
+        "sold": lambda draw: {
+            "copy_key": draw.rng.choice(COPIES),
+            "trigger_id": draw.rng.choice(TRIGGERS),
+        },
+        "break_even": lambda draw: {**draw.lot(), "price": draw.rng.choice([300_000, 450_000])},
         "move_trigger": lambda draw: draw.moved_trigger(),
         "ratchet": lambda draw: {
             **_trigger(draw),

@@ -87,7 +87,7 @@ class Both:
         holes = ", ".join(["%s"] * len(values))
         await self.real.execute(
             f"insert into {table} ({', '.join(values)}) values ({holes})",
-            [Jsonb(v) if isinstance(v, dict) else v for v in values.values()],
+            [Jsonb(v) if isinstance(v, dict | list) else v for v in values.values()],
         )
 
         def insert(tx: Transaction) -> None:
@@ -184,14 +184,17 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
                 leader=cases.LEADER, state="ACTIVE", version=1, sizing_mode="FIXED",
                 sizing_micros=10, changed_seq=number + 1,
             )  # fmt: skip
+        rungs = [{"price_micros": price, "share_ppm": 500_000} for price in (500_000, 600_000)]
+        terms: tuple[dict[str, Any], ...] = (
+            {"trigger_type": "STOP_LOSS", "price_micros": 400_000, "break_even": True},
+            {"trigger_type": "TRAILING_STOP", "price_micros": 400_000, "callback_micros": 10_000},
+            {"trigger_type": "LADDER", "rungs": rungs},
+        )
         for number, trigger in enumerate(cases.TRIGGERS):
             await pair.insert(
-                "trigger", id=trigger, follower_proxy=cases.WALLETS[number],
+                "trigger", id=trigger, follower_proxy=cases.WALLETS[number % 2],
                 condition_id=cases.CONDITION, asset_id="7",
-                origin=cases.SUBSCRIPTIONS[number],
-                    trigger_type="TRAILING_STOP" if number else "STOP_LOSS",
-                price_micros=400_000, status="ARMED",
-                **({"callback_micros": 10_000} if number else {}),
+                origin=cases.SUBSCRIPTIONS[number % 2], status="ARMED", **terms[number],
             )  # fmt: skip
         yield pair, memory
 

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 import pytest_asyncio
+from psycopg.types.json import Jsonb
 
 from tests.money_path.world import Scene, World, eventually, tx
 from tradingtools.adapters import clock
+from tradingtools.domain.ids import guard_exit_key
 from tradingtools.v1 import common_pb2 as common
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -247,6 +249,70 @@ async def test_a_trailing_stop_keeps_its_peak_over_a_kill_and_fires_below_it(pat
     assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_130_000)
     assert told()[-1] == "sold 19.13 shares at 0.57, 0 from 0.57"
     assert any("would fetch 0.57, fires at 0.57, peak 0.62" in text for text in told())
+
+
+async def test_a_ladder_sells_rung_by_rung_over_a_kill_and_moves_its_stop(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    rungs = [(600_000, 250_000), (700_000, 250_000), (800_000, 100_000), (900_000, 0)]
+    fields = [{"price_micros": price, "share_ppm": share} for price, share in rungs]
+    ladder = await path.add_trigger(1, subscription, "LADDER", None, rungs=Jsonb(fields))
+    stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.3", break_even=True)
+
+    def exits() -> list[tuple[str, int]]:
+        rows = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
+        return [(row["copy_key"], row["filled_size_micros"]) for row in rows]
+
+    async def armed_again(rungs_done: int) -> None:
+        async def holds() -> bool:
+            rows = path.world.sql("select status, rungs_done from trigger where id = %s", ladder)
+            return rows == [{"status": "ARMED", "rungs_done": rungs_done}]
+
+        await eventually(holds)
+
+    await path.set_book({"0.62": "1000"}, {"0.61": "1000"})
+    await armed_again(1)
+    (moved,) = path.world.sql("select price_micros from trigger where id = %s", stop)
+    lot = path.lot()
+    assert moved["price_micros"] == -(-lot["cost_micros"] * 1_000_000 // lot["shares_micros"])
+    path.world.kill("guard")
+    path.world.start("guard")
+    # Over two rungs at once.
+    await path.set_book({"0.83": "1000"}, {"0.82": "1000"})
+    await armed_again(3)
+    part = lot["bought_size_micros"] * 35 // 100
+    assert exits() == [
+        # A quarter would be less than the market's smallest order.
+        (guard_exit_key(ladder, 0, 0), 5_000_000),
+        (guard_exit_key(ladder, 0, 2), part - part % 10_000),
+    ]
+    # Back through the entry: the stop takes what the last rung has not.
+    await path.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    await path.settled(4)
+    assert path.orders()[3]["trigger_id"] == stop
+    assert path.lot()["shares_micros"] == 0
+
+    async def over() -> bool:
+        return (path.trigger_status(stop), path.trigger_status(ladder)) == ("DONE", "CANCELLED")
+
+    await eventually(over)
+
+
+async def test_a_stop_that_wants_two_ticks_does_not_fire_on_one(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    patient = await path.add_trigger(1, subscription, "STOP_LOSS", "0.45", two_ticks=True)
+    plain = await path.add_trigger(1, subscription, "STOP_LOSS", "0.35", size="5")
+    for bid in ("0.40", "0.50", "0.34"):
+        await path.set_book({"0.60": "1000"}, {bid: "1000"})
+    # The plain one has seen the last book, and so has the patient one.
+    await path.settled(2)
+    assert [o["trigger_id"] for o in path.orders()[1:]] == [plain]
+    await path.set_book({"0.60": "1000"}, {"0.44": "1000"})
+    await path.settled(3)
+    assert path.orders()[2]["trigger_id"] == patient
 
 
 async def test_a_time_stop_fires_on_a_quiet_book_at_its_instant(path: Scene) -> None:

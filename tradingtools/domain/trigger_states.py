@@ -45,7 +45,8 @@ TRANSITIONS: frozenset[tuple[TriggerStatus, TriggerStatus]] = frozenset(
         (_T.CLOSING, _T.NEEDS_CONFIRM),
         (_T.CLOSING, _T.DONE),
         (_T.CLOSING, _T.RESOLVED),
-        # Nothing was sent, or all of it was undone: armed again under a new generation.
+        # Nothing was sent, or all of it was undone: armed again under a new generation. Or a rung
+        # has sold: armed for the next one.
         (_T.CLOSING, _T.ARMED),
         (_T.NEEDS_CONFIRM, _T.CLOSING),
         (_T.NEEDS_CONFIRM, _T.DONE),
@@ -56,5 +57,8 @@ TRANSITIONS: frozenset[tuple[TriggerStatus, TriggerStatus]] = frozenset(
 
 EDITABLE: frozenset[TriggerStatus] = frozenset({_T.WAITING, _T.ARMED, _T.SUSPENDED})
 """A caller may change or delete it."""
+
+UNDER_WAY: frozenset[TriggerStatus] = frozenset({_T.TRIGGERED, _T.CLOSING, _T.NEEDS_CONFIRM})
+"""It has fired, and its exit has not ended."""
 
 FINAL: frozenset[TriggerStatus] = frozenset({_T.DONE, _T.CANCELLED, _T.RESOLVED})

@@ -35,6 +35,8 @@ class _TriggerTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerTy
     """Active once the trigger price is reached; fires a callback below the best price since then."""
     TRIGGER_TYPE_TIME_STOP: _TriggerType.ValueType  # 4
     """From an instant on, at whatever price."""
+    TRIGGER_TYPE_LADDER: _TriggerType.ValueType  # 5
+    """Sells a part at or above the price of each of its rungs."""
 
 class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
     """What makes a trigger fire. The price is what the size would really fetch: the volume-weighted
@@ -50,6 +52,8 @@ TRIGGER_TYPE_TRAILING_STOP: TriggerType.ValueType  # 3
 """Active once the trigger price is reached; fires a callback below the best price since then."""
 TRIGGER_TYPE_TIME_STOP: TriggerType.ValueType  # 4
 """From an instant on, at whatever price."""
+TRIGGER_TYPE_LADDER: TriggerType.ValueType  # 5
+"""Sells a part at or above the price of each of its rungs."""
 Global___TriggerType: _TypeAlias = TriggerType  # noqa: Y015
 
 class _TriggerStatus:
@@ -99,6 +103,34 @@ TRIGGER_STATUS_RESOLVED: TriggerStatus.ValueType  # 9
 Global___TriggerStatus: _TypeAlias = TriggerStatus  # noqa: Y015
 
 @_typing.final
+class Rung(_message.Message):
+    """One step of a ladder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    trigger_price: _builtins.str
+    """USDC per share, decimal string; above the price of the rung before."""
+    fraction: _builtins.str
+    """Of the shares that the lot held when the first rung was reached, decimal string. The last rung
+    takes whatever is left and may leave it out.
+    """
+    def __init__(
+        self,
+        *,
+        trigger_price: _builtins.str = ...,
+        fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "trigger_price", b"trigger_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rung: _TypeAlias = Rung  # noqa: Y015
+
+@_typing.final
 class Trigger(_message.Message):
     """Sells a lot, or a part of it, when the price is reached."""
 
@@ -122,6 +154,10 @@ class Trigger(_message.Message):
     CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
     PEAK_PRICE_FIELD_NUMBER: _builtins.int
     FIRE_AT_MS_FIELD_NUMBER: _builtins.int
+    RUNGS_FIELD_NUMBER: _builtins.int
+    RUNGS_SOLD_FIELD_NUMBER: _builtins.int
+    BREAK_EVEN_FIELD_NUMBER: _builtins.int
+    TWO_TICKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     wallet: _builtins.str
     """The follower's wallet."""
@@ -131,7 +167,7 @@ class Trigger(_message.Message):
     """Always "sell"."""
     trigger_type: Global___TriggerType.ValueType
     trigger_price: _builtins.str
-    """USDC per share, decimal string between 0 and 1; empty for a time stop."""
+    """USDC per share, decimal string between 0 and 1; empty for a time stop and a ladder."""
     size: _builtins.str
     """Shares to sell, decimal string; absent: whatever the lot holds."""
     status: Global___TriggerStatus.ValueType
@@ -148,10 +184,20 @@ class Trigger(_message.Message):
     """The best price that a trailing stop has seen; absent: it is not active yet."""
     fire_at_ms: _builtins.int
     """When a time stop fires, milliseconds since 1970."""
+    rungs_sold: _builtins.int
+    """How many of them have sold."""
+    break_even: _builtins.bool
+    """A stop-loss: whether it moves up to the entry price once a rung of its lot has sold."""
+    two_ticks: _builtins.bool
+    """Whether it fires only when two books in a row reach its price; absent for a time stop."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
+        """Of a ladder, lowest price first."""
+
     def __init__(
         self,
         *,
@@ -173,25 +219,41 @@ class Trigger(_message.Message):
         callback_fraction: _builtins.str = ...,
         peak_price: _builtins.str | None = ...,
         fire_at_ms: _builtins.int | None = ...,
+        rungs: _abc.Iterable[Global___Rung] | None = ...,
+        rungs_sold: _builtins.int | None = ...,
+        break_even: _builtins.bool | None = ...,
+        two_ticks: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_peak_price", b"_peak_price", "_size", b"_size", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "created_at", b"created_at", "fire_at_ms", b"fire_at_ms", "peak_price", b"peak_price", "size", b"size", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_peak_price", b"_peak_price", "_rungs_sold", b"_rungs_sold", "_size", b"_size", "_two_ticks", b"_two_ticks", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "created_at", b"created_at", "fire_at_ms", b"fire_at_ms", "peak_price", b"peak_price", "rungs_sold", b"rungs_sold", "size", b"size", "two_ticks", b"two_ticks", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_peak_price", b"_peak_price", "_size", b"_size", "asset_id", b"asset_id", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "created_at", b"created_at", "fire_at_ms", b"fire_at_ms", "generation", b"generation", "id", b"id", "peak_price", b"peak_price", "side", b"side", "size", b"size", "status", b"status", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "updated_at", b"updated_at", "version", b"version", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_peak_price", b"_peak_price", "_rungs_sold", b"_rungs_sold", "_size", b"_size", "_two_ticks", b"_two_ticks", "asset_id", b"asset_id", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "created_at", b"created_at", "fire_at_ms", b"fire_at_ms", "generation", b"generation", "id", b"id", "peak_price", b"peak_price", "rungs", b"rungs", "rungs_sold", b"rungs_sold", "side", b"side", "size", b"size", "status", b"status", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "two_ticks", b"two_ticks", "updated_at", b"updated_at", "version", b"version", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__break_even: _TypeAlias = _typing.Literal["break_even"]  # noqa: Y015
+    _WhichOneofArgType__break_even: _TypeAlias = _typing.Literal["_break_even", b"_break_even"]  # noqa: Y015
     _WhichOneofReturnType__fire_at_ms: _TypeAlias = _typing.Literal["fire_at_ms"]  # noqa: Y015
     _WhichOneofArgType__fire_at_ms: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms"]  # noqa: Y015
     _WhichOneofReturnType__peak_price: _TypeAlias = _typing.Literal["peak_price"]  # noqa: Y015
     _WhichOneofArgType__peak_price: _TypeAlias = _typing.Literal["_peak_price", b"_peak_price"]  # noqa: Y015
+    _WhichOneofReturnType__rungs_sold: _TypeAlias = _typing.Literal["rungs_sold"]  # noqa: Y015
+    _WhichOneofArgType__rungs_sold: _TypeAlias = _typing.Literal["_rungs_sold", b"_rungs_sold"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    _WhichOneofReturnType__two_ticks: _TypeAlias = _typing.Literal["two_ticks"]  # noqa: Y015
+    _WhichOneofArgType__two_ticks: _TypeAlias = _typing.Literal["_two_ticks", b"_two_ticks"]  # noqa: Y015
     _WhichOneofReturnType_callback: _TypeAlias = _typing.Literal["callback_price", "callback_fraction"]  # noqa: Y015
     _WhichOneofArgType_callback: _TypeAlias = _typing.Literal["callback", b"callback"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__break_even) -> _WhichOneofReturnType__break_even | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fire_at_ms) -> _WhichOneofReturnType__fire_at_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_price) -> _WhichOneofReturnType__peak_price | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rungs_sold) -> _WhichOneofReturnType__rungs_sold | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__two_ticks) -> _WhichOneofReturnType__two_ticks | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_callback) -> _WhichOneofReturnType_callback | None: ...
 
@@ -212,6 +274,9 @@ class CreateTriggerRequest(_message.Message):
     CALLBACK_PRICE_FIELD_NUMBER: _builtins.int
     CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
     FIRE_AT_MS_FIELD_NUMBER: _builtins.int
+    RUNGS_FIELD_NUMBER: _builtins.int
+    BREAK_EVEN_FIELD_NUMBER: _builtins.int
+    TWO_TICKS_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     condition_id: _builtins.str
     asset_id: _builtins.str
@@ -219,7 +284,7 @@ class CreateTriggerRequest(_message.Message):
     """"sell"; absent means the same."""
     trigger_type: Global___TriggerType.ValueType
     trigger_price: _builtins.str
-    """Empty for a time stop."""
+    """Empty for a time stop and a ladder."""
     size: _builtins.str
     subscription_id: _builtins.str
     callback_price: _builtins.str
@@ -229,6 +294,14 @@ class CreateTriggerRequest(_message.Message):
     """Of a time stop, and only of it: milliseconds since 1970. One that has passed fires as soon as
     there are shares.
     """
+    break_even: _builtins.bool
+    """A stop-loss that moves up to the entry price once a rung of its lot's ladder has sold."""
+    two_ticks: _builtins.bool
+    """Fire only when two books in a row reach the price; not for a time stop."""
+    @_builtins.property
+    def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
+        """Of a ladder, and only of it."""
+
     def __init__(
         self,
         *,
@@ -243,21 +316,32 @@ class CreateTriggerRequest(_message.Message):
         callback_price: _builtins.str = ...,
         callback_fraction: _builtins.str = ...,
         fire_at_ms: _builtins.int | None = ...,
+        rungs: _abc.Iterable[Global___Rung] | None = ...,
+        break_even: _builtins.bool | None = ...,
+        two_ticks: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_two_ticks", b"_two_ticks", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size", "two_ticks", b"two_ticks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "asset_id", b"asset_id", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "fire_at_ms", b"fire_at_ms", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_two_ticks", b"_two_ticks", "asset_id", b"asset_id", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "fire_at_ms", b"fire_at_ms", "rungs", b"rungs", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "two_ticks", b"two_ticks", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__break_even: _TypeAlias = _typing.Literal["break_even"]  # noqa: Y015
+    _WhichOneofArgType__break_even: _TypeAlias = _typing.Literal["_break_even", b"_break_even"]  # noqa: Y015
     _WhichOneofReturnType__fire_at_ms: _TypeAlias = _typing.Literal["fire_at_ms"]  # noqa: Y015
     _WhichOneofArgType__fire_at_ms: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    _WhichOneofReturnType__two_ticks: _TypeAlias = _typing.Literal["two_ticks"]  # noqa: Y015
+    _WhichOneofArgType__two_ticks: _TypeAlias = _typing.Literal["_two_ticks", b"_two_ticks"]  # noqa: Y015
     _WhichOneofReturnType_callback: _TypeAlias = _typing.Literal["callback_price", "callback_fraction"]  # noqa: Y015
     _WhichOneofArgType_callback: _TypeAlias = _typing.Literal["callback", b"callback"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__break_even) -> _WhichOneofReturnType__break_even | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fire_at_ms) -> _WhichOneofReturnType__fire_at_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__two_ticks) -> _WhichOneofReturnType__two_ticks | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_callback) -> _WhichOneofReturnType_callback | None: ...
 
@@ -341,6 +425,9 @@ class UpdateTriggerRequest(_message.Message):
     CALLBACK_PRICE_FIELD_NUMBER: _builtins.int
     CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
     FIRE_AT_MS_FIELD_NUMBER: _builtins.int
+    RUNGS_FIELD_NUMBER: _builtins.int
+    BREAK_EVEN_FIELD_NUMBER: _builtins.int
+    TWO_TICKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     trigger_price: _builtins.str
     size: _builtins.str
@@ -349,6 +436,12 @@ class UpdateTriggerRequest(_message.Message):
     callback_price: _builtins.str
     callback_fraction: _builtins.str
     fire_at_ms: _builtins.int
+    break_even: _builtins.bool
+    two_ticks: _builtins.bool
+    @_builtins.property
+    def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
+        """Replaces all rungs of a ladder of which none has sold yet."""
+
     def __init__(
         self,
         *,
@@ -359,27 +452,38 @@ class UpdateTriggerRequest(_message.Message):
         callback_price: _builtins.str = ...,
         callback_fraction: _builtins.str = ...,
         fire_at_ms: _builtins.int | None = ...,
+        rungs: _abc.Iterable[Global___Rung] | None = ...,
+        break_even: _builtins.bool | None = ...,
+        two_ticks: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_trigger_price", b"_trigger_price", "_version", b"_version", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size", "trigger_price", b"trigger_price", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_trigger_price", b"_trigger_price", "_two_ticks", b"_two_ticks", "_version", b"_version", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size", "trigger_price", b"trigger_price", "two_ticks", b"two_ticks", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_trigger_price", b"_trigger_price", "_version", b"_version", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "id", b"id", "size", b"size", "trigger_price", b"trigger_price", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_trigger_price", b"_trigger_price", "_two_ticks", b"_two_ticks", "_version", b"_version", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "id", b"id", "rungs", b"rungs", "size", b"size", "trigger_price", b"trigger_price", "two_ticks", b"two_ticks", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__break_even: _TypeAlias = _typing.Literal["break_even"]  # noqa: Y015
+    _WhichOneofArgType__break_even: _TypeAlias = _typing.Literal["_break_even", b"_break_even"]  # noqa: Y015
     _WhichOneofReturnType__fire_at_ms: _TypeAlias = _typing.Literal["fire_at_ms"]  # noqa: Y015
     _WhichOneofArgType__fire_at_ms: _TypeAlias = _typing.Literal["_fire_at_ms", b"_fire_at_ms"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
     _WhichOneofReturnType__trigger_price: _TypeAlias = _typing.Literal["trigger_price"]  # noqa: Y015
     _WhichOneofArgType__trigger_price: _TypeAlias = _typing.Literal["_trigger_price", b"_trigger_price"]  # noqa: Y015
+    _WhichOneofReturnType__two_ticks: _TypeAlias = _typing.Literal["two_ticks"]  # noqa: Y015
+    _WhichOneofArgType__two_ticks: _TypeAlias = _typing.Literal["_two_ticks", b"_two_ticks"]  # noqa: Y015
     _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
     _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
     _WhichOneofReturnType_callback: _TypeAlias = _typing.Literal["callback_price", "callback_fraction"]  # noqa: Y015
     _WhichOneofArgType_callback: _TypeAlias = _typing.Literal["callback", b"callback"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__break_even) -> _WhichOneofReturnType__break_even | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fire_at_ms) -> _WhichOneofReturnType__fire_at_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trigger_price) -> _WhichOneofReturnType__trigger_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__two_ticks) -> _WhichOneofReturnType__two_ticks | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
     @_typing.overload

@@ -94,8 +94,8 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTrigger(self, request, context):
-        """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
-        be repeated: what changes nothing leaves the version.
+        """Change its terms. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May be
+        repeated: what changes nothing leaves the version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

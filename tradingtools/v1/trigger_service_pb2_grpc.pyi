@@ -42,8 +42,8 @@ class TriggerServiceStub:
     ListTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]
     """The triggers of a wallet, oldest first."""
     UpdateTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdateTriggerRequest, _trigger_service_pb2.Trigger]
-    """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
-    be repeated: what changes nothing leaves the version.
+    """Change its terms. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May be
+    repeated: what changes nothing leaves the version.
     """
     DeleteTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.DeleteTriggerRequest, _trigger_service_pb2.Trigger]
     """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
@@ -66,8 +66,8 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     ListTriggers: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]  # type: ignore[assignment]
     """The triggers of a wallet, oldest first."""
     UpdateTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.UpdateTriggerRequest, _trigger_service_pb2.Trigger]  # type: ignore[assignment]
-    """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
-    be repeated: what changes nothing leaves the version.
+    """Change its terms. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May be
+    repeated: what changes nothing leaves the version.
     """
     DeleteTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.DeleteTriggerRequest, _trigger_service_pb2.Trigger]  # type: ignore[assignment]
     """Cancel a trigger. 400 WRONG_STATE once it has fired. May be repeated: a cancelled one is
@@ -111,8 +111,8 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.UpdateTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.Trigger, _abc.Awaitable[_trigger_service_pb2.Trigger]]:
-        """Change price, size, callback or instant. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May
-        be repeated: what changes nothing leaves the version.
+        """Change its terms. 400 WRONG_STATE once it has fired; 409 CONFLICT on another version. May be
+        repeated: what changes nothing leaves the version.
         """
 
     @_abc_1.abstractmethod

@@ -15,7 +15,7 @@ from tradingtools.domain import ids, money
 from tradingtools.domain.copy_settings import CopySettings, Tier, from_json, to_json
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.order import Follower
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import Rung, TriggerType
 
 MAX_RATIO_MICROS = 100 * money.MICROS
 _ETAG = re.compile('"([1-9][0-9]{0,17})"')
@@ -56,6 +56,9 @@ class TriggerTerms:
     callback_micros: int | None = None
     callback_ppm: int | None = None
     fire_at_ms: int | None = None
+    rungs: tuple[Rung, ...] | None = None
+    break_even: bool | None = None
+    two_ticks: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,19 +177,6 @@ def within_one(text: str | None, field: str) -> int | None:
     if micros is not None and not 0 < micros < money.MICROS:
         raise refuse(field, "more than 0 and less than 1")
     return micros
-
-
-def check_terms(kind: TriggerType, terms: TriggerTerms) -> None:
-    """Check that a trigger has what its kind needs and nothing else. Raises InvalidField."""
-    timed, trailing = kind is TriggerType.TIME_STOP, kind is TriggerType.TRAILING_STOP
-    if timed is (terms.price_micros is not None):
-        raise refuse("triggerPrice", "none for a time stop" if timed else "a price")
-    if timed is (terms.fire_at_ms is None):
-        raise refuse("fireAtMs", "an instant for a time stop, and for no other type")
-    if trailing is (terms.callback_micros is None and terms.callback_ppm is None):
-        raise refuse("callback", "one for a trailing stop, and for no other type")
-    if (terms.callback_micros or 0) >= (terms.price_micros or money.MICROS):
-        raise refuse("callbackPrice", "less than triggerPrice")
 
 
 def trigger_size(text: str | None) -> int | None:

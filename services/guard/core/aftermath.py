@@ -16,6 +16,8 @@ class Next(Enum):
     DONE = auto()
     SLICE = auto()
     """Sell the rest under the next key."""
+    RUNG = auto()
+    """Armed again for the next rung of a ladder."""
     REARM = auto()
     """Nothing was sent, or all of it was undone: armed under a new generation."""
 
@@ -27,30 +29,25 @@ class Ended:
     state: OrderState
     failed_kind: FailedKind | None
     sold_micros: int
-    """By all slices of this generation."""
-    size_micros: int | None
-    """What the trigger was to sell in all; None: the lot."""
-    lot_micros: int
+    """By all slices of this exit."""
+    wanted_micros: int
+    """What this exit still has to sell."""
+    rungs_micros: int
+    """What is left for the rungs after it; 0 for other kinds and after the last rung."""
     min_size_micros: int
 
 
 def after_exit(ended: Ended) -> Next:
-    """Decide; what is left below the market's minimum cannot be sold and ends the trigger."""
+    """Decide; what is left below the market's minimum cannot be sold and ends exit or trigger."""
     if ended.state not in (OrderState.CONFIRMED, OrderState.FAILED, OrderState.LOST):
         return Next.NOTHING
     nothing_sent = ended.failed_kind in (FailedKind.UNSENT, FailedKind.UNDONE)
     if nothing_sent and ended.sold_micros == 0:
         return Next.REARM
-    if left(ended) < max(ended.min_size_micros, 1):
-        return Next.DONE
-    return Next.SLICE
-
-
-def left(ended: Ended) -> int:
-    """Shares that the trigger still has to sell."""
-    if ended.size_micros is None:
-        return ended.lot_micros
-    return max(0, min(ended.size_micros - ended.sold_micros, ended.lot_micros))
+    minimum = max(ended.min_size_micros, 1)
+    if ended.wanted_micros >= minimum:
+        return Next.SLICE
+    return Next.RUNG if ended.rungs_micros >= minimum else Next.DONE
 
 
 def pause_ms(slice_number: int) -> int:

@@ -12,17 +12,18 @@ from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, bod
 
 
 def exit_order(
-    row: Mapping[str, Any], sized: Exit, *, slice_number: int, not_after_ms: int
+    row: Mapping[str, Any], sized: Exit, *, rung: int, slice_number: int, not_after_ms: int
 ) -> Order:
     """The order for a slice.
 
     Args:
         row: of the trigger, with its subscription's follower ids and leader.
         sized: size and limit.
-        slice_number: from 0 within the arm's generation.
+        rung: the highest one that it sells, from 0; 0 for what is no ladder.
+        slice_number: from 0 within the exit.
         not_after_ms: its deadline.
     """
-    copy_key = ids.guard_exit_key(row["id"], row["generation"], 0)
+    copy_key = ids.guard_exit_key(row["id"], row["generation"], rung)
     follower = Follower(
         user_id=row["follower_user_id"],
         wallet_id=row["follower_wallet_id"],

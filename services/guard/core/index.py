@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from services.guard.core.trigger import Trigger, fire_price
+from services.guard.core.trigger import RISING, Trigger, fire_price, next_size
 from tradingtools.domain.book import Book, BookStatus, sell_into
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
@@ -41,7 +41,8 @@ class _Asset:
     """The triggers of one asset."""
 
     all: dict[str, TriggerStatus] = field(default_factory=dict)
-    suspended: set[str] = field(default_factory=set)
+    always: set[str] = field(default_factory=set)
+    """Suspended, or between the two ticks that they want: every good book concerns them."""
     shelves: defaultdict[Shelf, list[tuple[int, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -66,8 +67,8 @@ class TriggerIndex:
         places = tuple(_places(trigger, lot_micros))
         self._places[trigger.id] = (trigger.asset_id, places)
         asset.all[trigger.id] = trigger.status
-        if trigger.status is TriggerStatus.SUSPENDED:
-            asset.suspended.add(trigger.id)
+        if trigger.status is TriggerStatus.SUSPENDED or trigger.tick is not None:
+            asset.always.add(trigger.id)
         for shelf, price in places:
             insort(asset.shelves[shelf], (price, trigger.id))
 
@@ -78,7 +79,7 @@ class TriggerIndex:
         if asset is None:
             return
         del asset.all[trigger_id]
-        asset.suspended.discard(trigger_id)
+        asset.always.discard(trigger_id)
         for shelf, price in places:
             held = asset.shelves[shelf]
             del held[bisect_left(held, (price, trigger_id))]
@@ -100,18 +101,18 @@ class TriggerIndex:
             return set(asset.all)
         if book.status is not BookStatus.FRESH or not book.bids:
             return {i for i, status in asset.all.items() if status is TriggerStatus.ARMED}
-        found = set(asset.suspended)
+        found = set(asset.always)
         for (way, bits), held in asset.shelves.items():
             found.update(trigger_id for _, trigger_id in _reached(book, way, bits, held))
         return found
 
 
 def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
-    size = lot_micros if trigger.size_micros is None else min(trigger.size_micros, lot_micros)
+    size = next_size(trigger, lot_micros)
     if trigger.status is not TriggerStatus.ARMED or size <= 0:
         return
     bits, fires = size.bit_length(), fire_price(trigger)
-    if trigger.type is TriggerType.TAKE_PROFIT and fires is not None:
+    if trigger.type in RISING and fires is not None:
         yield (Way.UP, bits), fires
     elif trigger.type is not TriggerType.TIME_STOP and fires is not None:
         yield (Way.DOWN, bits), fires

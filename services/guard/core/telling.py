@@ -7,21 +7,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.guard.core.trigger import Trigger, fire_price, sale_of
-from tradingtools.domain.book import Book
+from services.guard.core.trigger import Trigger, fire_price, next_size
+from tradingtools.domain.book import Book, sell_into
 from tradingtools.domain.money import MICROS, to_text
 
 _LEVELS = 5
 
 
-def fired(trigger: Trigger, lot_micros: int, book: Book) -> str:
-    """What it saw when it fired: what its size would fetch, its price, and the bids."""
-    sale = sale_of(trigger, lot_micros, book)
+def fired(trigger: Trigger, lot_micros: int, book: Book, through: int = 0) -> str:
+    """What it saw when it fired: what its size would fetch, its price, and the bids.
+
+    Args:
+        trigger: as it was before.
+        lot_micros: shares that its lot held.
+        book: that it fired on.
+        through: rungs of a ladder that have fired with it.
+    """
+    sale = sell_into(book.bids, next_size(trigger, lot_micros, through or None))
     if sale is None:
         return "no bid"
     fetch = f"{to_text(sale.size_micros)} shares would fetch {to_text(sale.average_micros)}"
     bids = ", ".join(f"{to_text(size)} at {to_text(p)}" for p, size in book.bids[:_LEVELS])
-    return f"{fetch}{_against(trigger)}; bids {bids}"
+    return f"{_rungs(trigger.rungs_done, through)}{fetch}{_against(trigger)}; bids {bids}"
 
 
 def ratcheted(trigger: Trigger, peak_micros: int) -> str:
@@ -40,9 +47,20 @@ def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:
     return text if price is None else f"{text}, {to_text(average - price)} from {to_text(price)}"
 
 
+def broke_even(price_micros: int, ladder_id: str) -> str:
+    """That a stop was moved to the entry price, and why."""
+    return f"moved to the entry price {to_text(price_micros)}: a rung of {ladder_id} has sold"
+
+
 def payout(book: Book) -> str:
     """That a market has resolved, and what a share of it pays."""
     return f"the market resolved, a share pays {to_text(book.market.payout_micros or 0)}"
+
+
+def _rungs(done: int, through: int) -> str:
+    if through == 0:
+        return ""
+    return f"rung {through}: " if through == done + 1 else f"rungs {done + 1} to {through}: "
 
 
 def _against(trigger: Trigger) -> str:

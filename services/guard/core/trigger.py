@@ -10,17 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from services.guard.core import ladder
 from tradingtools.domain.book import Book, BookStatus, Sale, sell_into
 from tradingtools.domain.money import MICROS, ceil_to, floor_to
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import TriggerStatus
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import Rung, TriggerType
 
 SIZE_STEP_MICROS = 10_000
 """Sizes have two decimals at every tick (CLOB order rules)."""
 WIDEST_PPM = 500_000
+RISING = frozenset({TriggerType.TAKE_PROFIT, TriggerType.LADDER})
+"""These fire at a price or above it, all other priced ones at it or below it."""
 TOLD_MICROS = 10_000
 """The history tells a peak that is so far above the last one it told: a cent."""
+
+
+Tick = tuple[int, int]
+"""A book's revision and its time at the venue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +40,7 @@ class Trigger:
     origin: str
     type: TriggerType
     price_micros: int | None
-    """Where it fires, a trailing stop becomes active; None for a time stop."""
+    """Where it fires, a trailing stop becomes active; None for a time stop and a ladder."""
     size_micros: int | None
     """Shares to sell in all; None: whatever the lot holds."""
     status: TriggerStatus
@@ -48,6 +55,25 @@ class Trigger:
     """The last peak that its history tells."""
     fire_at_ms: int | None = None
     """When a time stop fires, milliseconds since 1970."""
+    sold_micros: int = 0
+    """What its exits have sold so far; no lot is in question for it again."""
+    rungs: tuple[Rung, ...] = ()
+    """Of a ladder, lowest price first."""
+    rungs_done: int = 0
+    """Rungs whose exits have ended."""
+    rungs_fired: int = 0
+    """Those, and the ones that are being sold."""
+    basis_micros: int | None = None
+    """What a ladder began with; None: no rung of it was reached yet."""
+    two_ticks: bool = False
+    """It fires only when two books in a row reach its price."""
+    tick: Tick | None = None
+    """The book that was the first of two; forgotten with the process, and then counted anew."""
+
+
+def tick_of(book: Book) -> Tick:
+    """What tells one book of an asset from the next."""
+    return book.revision, book.book_ms
 
 
 class Judgement(Enum):
@@ -59,6 +85,10 @@ class Judgement(Enum):
     """The book is good again; judged at once on it once it is armed."""
     RATCHET = auto()
     """A trailing stop has seen a new peak."""
+    NOTE = auto()
+    """The first of two ticks that it wants."""
+    UNNOTE = auto()
+    """The second tick did not reach its price."""
     FIRE = auto()
     RESOLVE = auto()
 
@@ -83,14 +113,75 @@ def judge(trigger: Trigger, lot_micros: int, book: Book, now_ms: int) -> Judgeme
     if trigger.status is TriggerStatus.SUSPENDED:
         return Judgement.ARM
     if reached(trigger, sale, now_ms):
+        return _confirmed(trigger, book)
+    if new_peak(trigger, sale):
+        return Judgement.RATCHET
+    return Judgement.NOTHING if trigger.tick is None else Judgement.UNNOTE
+
+
+def _confirmed(trigger: Trigger, book: Book) -> Judgement:
+    if not trigger.two_ticks or trigger.tick not in (None, tick_of(book)):
         return Judgement.FIRE
-    return Judgement.RATCHET if new_peak(trigger, sale) else Judgement.NOTHING
+    return Judgement.NOTE if trigger.tick is None else Judgement.NOTHING
 
 
 def sale_of(trigger: Trigger, lot_micros: int, book: Book) -> Sale | None:
-    """What the trigger's size would fetch; None without a bid."""
-    size = trigger.size_micros
-    return sell_into(book.bids, lot_micros if size is None else min(size, lot_micros))
+    """What the size that fires next would fetch; None without a bid."""
+    return sell_into(book.bids, next_size(trigger, lot_micros))
+
+
+def left(trigger: Trigger, lot_micros: int) -> int:
+    """Shares that the trigger may still sell, never more than are held."""
+    if trigger.size_micros is None:
+        return lot_micros
+    return max(0, min(trigger.size_micros - trigger.sold_micros, lot_micros))
+
+
+def next_size(trigger: Trigger, lot_micros: int, through: int | None = None) -> int:
+    """Shares that fire next; of a ladder the next rung's, or those up to rung ``through``."""
+    available = left(trigger, lot_micros)
+    if not trigger.rungs:
+        return available
+    return ladder.together(
+        trigger.rungs,
+        done=trigger.rungs_done,
+        through=trigger.rungs_done + 1 if through is None else through,
+        basis_micros=available if trigger.basis_micros is None else trigger.basis_micros,
+        left_micros=available,
+    )
+
+
+def rungs_reached(trigger: Trigger, lot_micros: int, book: Book) -> int:
+    """How many rungs have fired after this book; 0 for other kinds."""
+    available = left(trigger, lot_micros)
+    return ladder.climbed(
+        trigger.rungs,
+        done=trigger.rungs_done,
+        basis_micros=available if trigger.basis_micros is None else trigger.basis_micros,
+        left_micros=available,
+        bids=book.bids,
+    )
+
+
+def still_wanted(trigger: Trigger, lot_micros: int, exit_sold_micros: int) -> int:
+    """Shares that the exit under way still wants to sell.
+
+    Args:
+        trigger: fired; with what all its exits have sold.
+        lot_micros: shares that its lot holds.
+        exit_sold_micros: what this exit's slices have sold.
+    """
+    available = left(trigger, lot_micros)
+    if not trigger.rungs or trigger.basis_micros is None:
+        return available
+    whole = ladder.together(
+        trigger.rungs,
+        done=trigger.rungs_done,
+        through=trigger.rungs_fired,
+        basis_micros=trigger.basis_micros,
+        left_micros=available + exit_sold_micros,
+    )
+    return max(0, min(whole - exit_sold_micros, available))
 
 
 def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
@@ -102,16 +193,19 @@ def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
         return False
     # Products, not averages: a rounded average misses a bid that is exactly the trigger's price.
     asked = price * sale.size_micros
-    if trigger.type is TriggerType.TAKE_PROFIT:
+    if trigger.type in RISING:
         return sale.product >= asked
     return sale.product <= asked
 
 
 def fire_price(trigger: Trigger) -> int | None:
-    """The price at which it fires as it stands; None: at none.
+    """The price at which it fires as it stands, a ladder's next rung; None: at none.
 
     A trailing stop's is rounded up to the micro: it rather fires too early.
     """
+    if trigger.rungs:
+        after = trigger.rungs[trigger.rungs_done :]
+        return after[0].price_micros if after else None
     if trigger.type is not TriggerType.TRAILING_STOP:
         return trigger.price_micros
     if trigger.peak_micros is None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.aftermath import Ended, Next, after_exit, left, pause_ms
+from services.guard.core.aftermath import Ended, Next, after_exit, pause_ms
 from tradingtools.domain.order_states import RELEASING, FailedKind, OrderState
 
 S, K = OrderState, FailedKind
@@ -17,28 +17,28 @@ ENDS: list[tuple[OrderState, FailedKind | None]] = [
 amounts = st.integers(0, 20_000_000)
 
 
-@given(st.sampled_from(ENDS), amounts, st.none() | amounts, amounts, amounts)
+@given(st.sampled_from(ENDS), amounts, amounts, amounts, amounts)
 def test_every_end_against_the_rules(
-    end: tuple[OrderState, FailedKind | None], sold: int, size: int | None, lot: int, minimum: int
+    end: tuple[OrderState, FailedKind | None], sold: int, wanted: int, rungs: int, minimum: int
 ) -> None:
     ended = Ended(
         state=end[0],
         failed_kind=end[1],
         sold_micros=sold,
-        size_micros=size,
-        lot_micros=lot,
+        wanted_micros=wanted,
+        rungs_micros=rungs,
         min_size_micros=minimum,
     )
-    rest = lot if size is None else max(0, min(size - sold, lot))
-    assert left(ended) == rest <= lot
     step = after_exit(ended)
     if end[0] not in RELEASING:
         # Nothing may be sold again while an earlier order may still fill.
         assert step is Next.NOTHING
     elif sold == 0 and end[1] in (K.UNSENT, K.UNDONE):
         assert step is Next.REARM
+    elif wanted and wanted >= minimum:
+        assert step is Next.SLICE
     else:
-        assert step is (Next.SLICE if rest and rest >= minimum else Next.DONE)
+        assert step is (Next.RUNG if rungs and rungs >= minimum else Next.DONE)
 
 
 @pytest.mark.parametrize("state", [S.UNKNOWN, S.DEAD, S.SUBMITTING, S.SUBMITTED, S.RESURRECTED])
@@ -47,8 +47,8 @@ def test_an_unresolved_exit_never_gets_a_second_order(state: OrderState) -> None
         state=state,
         failed_kind=None,
         sold_micros=0,
-        size_micros=None,
-        lot_micros=10_000_000,
+        wanted_micros=10_000_000,
+        rungs_micros=10_000_000,
         min_size_micros=5_000_000,
     )
     assert after_exit(ended) is Next.NOTHING

@@ -25,14 +25,18 @@ ROW: dict[str, Any] = {
 
 
 def test_the_same_inputs_give_the_same_order() -> None:
-    first = exit_order(dict(ROW), Exit(5_000_000, 400_000), slice_number=0, not_after_ms=1_500)
-    again = exit_order(dict(ROW), Exit(5_000_000, 400_000), slice_number=0, not_after_ms=1_500)
+    first = exit_order(
+        dict(ROW), Exit(5_000_000, 400_000), rung=0, slice_number=0, not_after_ms=1_500
+    )
+    again = exit_order(
+        dict(ROW), Exit(5_000_000, 400_000), rung=0, slice_number=0, not_after_ms=1_500
+    )
     assert first == again
     assert first.body_hash == again.body_hash
 
 
 def test_an_exit_sells_and_reserves_shares_only() -> None:
-    order = exit_order(ROW, Exit(5_000_000, 400_000), slice_number=0, not_after_ms=1_500)
+    order = exit_order(ROW, Exit(5_000_000, 400_000), rung=0, slice_number=0, not_after_ms=1_500)
     assert (order.side, order.purpose) == (Side.SELL, Purpose.GUARD_EXIT)
     assert (order.reserved_money_micros, order.reserved_shares_micros) == (0, 5_000_000)
     body = json.loads(order.body)
@@ -40,16 +44,18 @@ def test_an_exit_sells_and_reserves_shares_only() -> None:
     assert body["notAfter"] == "1970-01-01T00:00:01.500Z"
 
 
-def test_slices_generations_and_triggers_never_share_a_key() -> None:
+def test_slices_rungs_generations_and_triggers_never_share_a_key() -> None:
     keys = {
         exit_order(
             {**ROW, "id": trigger, "generation": generation},
             Exit(5_000_000, 400_000),
+            rung=rung,
             slice_number=number,
             not_after_ms=1_500,
         ).order_key
         for trigger in ("trigger-1", "trigger-11")
         for generation in (1, 2, 11)
+        for rung in range(3)
         for number in range(12)
     }
-    assert len(keys) == 2 * 3 * 12
+    assert len(keys) == 2 * 3 * 3 * 12

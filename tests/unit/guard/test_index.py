@@ -12,9 +12,10 @@ from services.guard.core.trigger import Judgement, Trigger, judge
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import Rung, TriggerType
 
 PRICED = [kind for kind in TriggerType if kind is not TriggerType.TIME_STOP]
+RUNGS = (Rung(300_000, 250_000), Rung(600_000, 250_000), Rung(700_000, 0))
 PRICED_ABOVE = (TriggerType.TAKE_PROFIT, 700_000)
 cents = st.integers(1, 99).map(lambda cent: cent * 10_000)
 sizes = st.one_of(st.integers(0, 40), st.integers(0, 40_000_000))
@@ -42,8 +43,15 @@ def triggers(draw: st.DrawFn) -> tuple[Trigger, int]:
     )
     share = draw(st.booleans())
     callback = draw(st.integers(1, 900_000))
+    laddered = kind is TriggerType.LADDER
     return replace(
         made,
+        price_micros=None if laddered else made.price_micros,
+        rungs=RUNGS if laddered else (),
+        rungs_done=draw(st.integers(0, 2)) if laddered else 0,
+        basis_micros=draw(st.none() | st.integers(1, 40_000_000)) if laddered else None,
+        two_ticks=draw(st.booleans()),
+        tick=draw(st.sampled_from([None, None, (0, 0), (0, 1)])),
         id=str(draw(st.integers(0, 30))),
         callback_ppm=callback if trailing and share else None,
         callback_micros=callback if trailing and not share else None,

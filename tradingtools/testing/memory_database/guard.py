@@ -17,7 +17,8 @@ _UNDECIDED = ("UNKNOWN", "DEAD", "RESURRECTED")
 _TRIGGER = (
     "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
     "status", "version", "callback_micros", "callback_ppm", "peak_micros", "peak_noted_micros",
-    "fire_at_ms",
+    "fire_at_ms", "sold_micros", "rungs", "rungs_done", "rungs_fired", "basis_micros",
+    "two_ticks",
 )  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def locked_lot(tx: Transaction, values: Row) -> list[Row]:
     row = _lot(tx, values)
     if row is None:
         return []
-    return [{"shares_micros": row["shares_micros"], "free_micros": free_shares(tx, row)}]
+    return [{**_pick(row, ("shares_micros", "cost_micros")), "free_micros": free_shares(tx, row)}]
 
 
 def exit_order(tx: Transaction, values: Row) -> list[Row]:
@@ -88,14 +89,16 @@ def exit_order(tx: Transaction, values: Row) -> list[Row]:
 
 
 def sold(tx: Transaction, values: Row) -> list[Row]:
-    """What the exits of one arm generation have sold, and how many the venue has tried."""
-    rows = list(tx.where("orders", copy_key=values["copy_key"]))
+    """What a trigger's exits have sold, and how many slices of the last one the venue has tried."""
+    rows = list(tx.where("orders", trigger_id=values["trigger_id"]))
+    last = [row for row in rows if row["copy_key"] == values["copy_key"]]
     return [
         {
             "sold_micros": sum(row["filled_size_micros"] for row in rows),
-            "notional_micros": sum(row["filled_notional_micros"] for row in rows),
+            "exit_sold_micros": sum(row["filled_size_micros"] for row in last),
+            "exit_notional_micros": sum(row["filled_notional_micros"] for row in last),
             "tried": sum(
-                row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED" for row in rows
+                row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED" for row in last
             ),
         }
     ]
@@ -107,6 +110,7 @@ def move_trigger(tx: Transaction, values: Row) -> list[Row]:
     if row is None or row["version"] != values["version"]:
         return []
     pause = values["next_slice_ms"]
+    _keep_rungs(row, values)
     after = tx.update(
         "trigger",
         row,
@@ -114,6 +118,9 @@ def move_trigger(tx: Transaction, values: Row) -> list[Row]:
         generation=row["generation"] + values["generations"],
         slice=values["slice"],
         sold_micros=values["sold_micros"],
+        rungs_done=values["rungs_done"],
+        rungs_fired=values["rungs_fired"],
+        basis_micros=values["basis_micros"],
         order_key=values["order_key"],
         fired=row["fired"] if values["fired"] is None else json.loads(values["fired"]),
         next_slice_at=None if pause is None else tx.now + timedelta(milliseconds=pause),
@@ -121,6 +128,36 @@ def move_trigger(tx: Transaction, values: Row) -> list[Row]:
         updated_at=tx.now,
     )
     return [_pick(after, _TRIGGER)]
+
+
+def _keep_rungs(row: Row, values: Row) -> None:
+    if values["rungs_done"] < row["rungs_done"]:
+        raise psycopg.errors.RaiseException(
+            f"a rung that has ended does not come back: {row['id']}"
+        )
+    if values["rungs_fired"] < row["rungs_fired"] and not values["generations"]:
+        raise psycopg.errors.RaiseException(f"a rung fires once in a generation: {row['id']}")
+
+
+def break_even(tx: Transaction, values: Row) -> list[Row]:
+    """Move the stops of a lot that want it up to the entry price."""
+    key = {name: values[name] for name in ("follower_proxy", "asset_id", "origin")}
+    return [
+        _pick(
+            tx.update(
+                "trigger",
+                row,
+                price_micros=values["price"],
+                version=row["version"] + 1,
+                updated_at=tx.now,
+            ),
+            _TRIGGER,
+        )
+        for row in list(tx.where("trigger", **key))
+        if row["break_even"]
+        and row["price_micros"] < values["price"]
+        and row["status"] in ("WAITING", "ARMED", "SUSPENDED")
+    ]
 
 
 def ratchet(tx: Transaction, values: Row) -> list[Row]:
@@ -178,6 +215,7 @@ GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         live_triggers, changed_triggers, control_seq, halts, held_lots, lock_trigger, lock_lot,
-        locked_lot, exit_order, sold, move_trigger, ratchet, add_event, closing, unresolved,
+        locked_lot, exit_order, sold, move_trigger, break_even,
+        ratchet, add_event, closing, unresolved,
     )
 }  # fmt: skip

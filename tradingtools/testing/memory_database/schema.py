@@ -248,13 +248,31 @@ TABLES: Final[dict[str, Table]] = {
                 version=1, price_micros=None,
                 callback_micros=None, callback_ppm=None, peak_micros=None, peak_noted_micros=None,
                 fire_at_ms=None, next_slice_at=None, created_at=NOW, updated_at=NOW,
+                rungs=None, basis_micros=None, rungs_done=0, rungs_fired=0, break_even=False,
+                two_ticks=False,
             ),
             checks={
                 "trigger_check": lambda row: (
                     (row["trigger_type"] == "TIME_STOP") == (row["fire_at_ms"] is not None)
                 ),
-                "trigger_check1": lambda row: (
-                    (row["trigger_type"] == "TIME_STOP") == (row["price_micros"] is None)
+                "trigger_price_check": lambda row: (
+                    (row["trigger_type"] in ("TIME_STOP", "LADDER"))
+                    == (row["price_micros"] is None)
+                ),
+                "trigger_ladder_check": lambda row: (
+                    (row["trigger_type"] == "LADDER") == (row["rungs"] is not None)
+                ),
+                "trigger_rungs_order_check": lambda row: (
+                    0 <= row["rungs_done"] <= row["rungs_fired"] <= len(row["rungs"] or ())
+                ),
+                "trigger_basis_micros_check": lambda row: (
+                    row["basis_micros"] is None or row["basis_micros"] > 0
+                ),
+                "trigger_break_even_check": lambda row: (
+                    not row["break_even"] or row["trigger_type"] == "STOP_LOSS"
+                ),
+                "trigger_two_ticks_check": lambda row: (
+                    not row["two_ticks"] or row["trigger_type"] != "TIME_STOP"
                 ),
                 "trigger_check2": lambda row: (
                     (row["callback_micros"] is not None) + (row["callback_ppm"] is not None)
