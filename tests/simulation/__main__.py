@@ -14,11 +14,15 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
+from tests.simulation.mutations import MUTATIONS
 from tests.simulation.seeds import Outcome, run_seed
 
 _PROGRESS_SECONDS = 10.0
+_MUTATION_SEEDS = 100
 
 
 def main() -> int:
@@ -29,6 +33,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--twice", action="store_true", help="run each twice and compare")
     parser.add_argument("--show", action="store_true", help="print every history")
+    parser.add_argument(
+        "--without",
+        default="",
+        choices=["", *MUTATIONS],
+        help="a protection that is missing",
+        metavar="PROTECTION",
+    )
+    parser.add_argument("--mutations", action="store_true", help="each one until a seed fails")
     arguments = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.environ["PYTHONHASHSEED"] = "0"
@@ -36,11 +48,14 @@ def main() -> int:
     # What is loaded now lives on: no collection between seeds needs to look at it.
     gc.collect()
     gc.freeze()
+    if arguments.mutations:
+        return _mutate(arguments.jobs)
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     started = told = time.monotonic()
     faults: Counter[str] = Counter()
     done = orders = decisions = 0
-    for outcome in _run(seeds, arguments.jobs, twice=arguments.twice):
+    one = run_twice if arguments.twice else partial(run_seed, without=arguments.without)
+    for outcome in _each(one, seeds, arguments.jobs):
         done += 1
         orders += outcome.orders
         decisions += outcome.decisions
@@ -64,13 +79,35 @@ def main() -> int:
     return 0
 
 
-def _run(seeds: Iterable[int], jobs: int, *, twice: bool) -> Iterator[Outcome]:
-    one = run_twice if twice else run_seed
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _each(one: Callable[[T], R], of: Iterable[T], jobs: int) -> Iterator[R]:
     if jobs == 1:
-        yield from map(one, seeds)
+        yield from map(one, of)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(one, seeds, chunksize=4)
+    with multiprocessing.get_context("spawn").Pool(jobs, gc.freeze) as pool:
+        yield from pool.imap_unordered(one, of, chunksize=1)
+
+
+def _mutate(jobs: int) -> int:
+    """Look for a seed that fails without each protection; 1: one is not missed."""
+    missed = 0
+    for name, seed in _each(_first_failing, MUTATIONS, jobs):
+        missed += seed is None
+        found = f"found by seed {seed}" if seed else f"NOT FOUND by {_MUTATION_SEEDS} seeds"
+        _write(f"without '{name}': {found}")
+    return 1 if missed else 0
+
+
+def _first_failing(name: str) -> tuple[str, int | None]:
+    breaks = MUTATIONS[name].breaks
+    for seed in range(1, _MUTATION_SEEDS + 1):
+        outcome = run_seed(seed, without=name)
+        if any(breach.invariant.startswith(breaks) for breach in outcome.breaches):
+            return name, seed
+    return name, None
 
 
 def run_twice(seed: int) -> Outcome:

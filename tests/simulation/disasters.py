@@ -34,21 +34,23 @@ class Disasters:
             await asyncio.sleep(2 * self._rng.random() * self._pause_seconds)
             if world.loop.time() >= until:
                 return
-            name, what = self._rng.choice(tuple(self._kinds().items()))
+            kinds = self._kinds()
+            (name,) = self._rng.choices(list(kinds), [weight for weight, _ in kinds.values()])
             world.storm.note(name)
-            await what()
+            await kinds[name][1]()
 
-    def _kinds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def _kinds(self) -> dict[str, tuple[int, Callable[[], Awaitable[None]]]]:
+        """How often each comes, of so many in all, and what it is."""
         return {
-            "killed": self._kill,
-            "killed together": self._kill_all,
-            "frozen": self._freeze,
-            "taken over": self._take_over,
-            "database restarted": self._restart_database,
-            "database away": self._database_away,
-            "redis away": self._redis_away,
-            "redis flushed": self._flush_redis,
-            "insiders-api away": self._far_side_away,
+            "killed": (4, self._kill),
+            "killed together": (1, self._kill_all),
+            "frozen": (2, self._freeze),
+            "taken over": (4, self._take_over),
+            "database restarted": (2, self._restart_database),
+            "database away": (2, self._database_away),
+            "redis away": (1, self._redis_away),
+            "redis flushed": (1, self._flush_redis),
+            "insiders-api away": (2, self._far_side_away),
         }
 
     async def _kill(self) -> None:

@@ -6,6 +6,7 @@ Evidence comes from the memory database instead of PostgreSQL, and from the exch
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
+from tradingtools.domain.money import MICROS, notional_ceil
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import microseconds
 
@@ -31,6 +33,9 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
     return [
         *breaches(found),
+        *world.commits.breaches,
+        *_counted_twice(world, workload),
+        *_costs_too_much(world, workload),
         *_forbidden_orders(world),
         *_needless_ends(world),
         *_restless(world),
@@ -96,6 +101,44 @@ def _as(kind: Any, row: Mapping[str, Any], **more: Any) -> Any:
             value = value.hex()
         values[name] = "" if value is None and name not in _MAY_BE_ABSENT else value
     return kind(**values)
+
+
+def _counted_twice(world: World, workload: Workload) -> list[Breach]:
+    """I12: a decision is made of no more than the leader did."""
+    found = []
+    for row in _rows(world, "decision"):
+        key = (row["leader_tx"], row["leader"], row["asset_id"], row["side"])
+        told = sum(size * count for (_, size), count in workload.told[key].items())
+        if row["leader_size_micros"] > told:
+            found.append(
+                Breach("I12 rows count once", f"{row['leader_size_micros']} of {told} in {key}")
+            )
+    return found
+
+
+def _costs_too_much(world: World, workload: Workload) -> list[Breach]:
+    """I12, I13: a copy costs no more than its mode gives for what the leader did."""
+    subscriptions = {row["id"]: row for row in _rows(world, "subscription")}
+    cost: Counter[tuple[str, tuple[str, str, str, str]]] = Counter()
+    for order in _rows(world, "orders"):
+        if order["purpose"] == "ENTRY":
+            key = (order["leader_tx"], order["leader"], order["asset_id"], order["side"])
+            cost[order["subscription_id"], key] += notional_ceil(
+                order["size_micros"], order["limit_micros"]
+            )
+    found = []
+    for (subscription_id, key), micros in cost.items():
+        mode = subscriptions[subscription_id]
+        if mode["version"] > 1:
+            continue
+        spent = sum(price * size * count for (price, size), count in workload.told[key].items())
+        allowed = mode["sizing_micros"]
+        if mode["sizing_mode"] == "RATIO":
+            allowed = spent * mode["sizing_micros"] // MICROS // MICROS
+        if micros > allowed:
+            text = f"{subscription_id} pays {micros} for {key}, allowed are {allowed}"
+            found.append(Breach("I12 a copy costs what its mode gives", text))
+    return found
 
 
 def _forbidden_orders(world: World) -> list[Breach]:

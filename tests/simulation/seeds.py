@@ -8,10 +8,11 @@ import warnings
 from dataclasses import dataclass, field
 
 from launcher.core.invariants import Breach
+from tests.simulation import mutations
 from tests.simulation.disasters import Disasters
 from tests.simulation.judge import judge, unrest
 from tests.simulation.workload import Workload
-from tests.simulation.world import Twins, World
+from tests.simulation.world import World
 
 STORM_SECONDS = 8.0
 _STEPS = 24
@@ -33,22 +34,28 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def run_seed(seed: int, *, calm: bool = False, twins: Twins | None = None) -> Outcome:
-    """Run a seed and judge it."""
+def run_seed(seed: int, *, calm: bool = False, without: str = "") -> Outcome:
+    """Run a seed and judge it.
+
+    Args:
+        seed: decides everything.
+        calm: nothing goes wrong.
+        without: a protection that is missing; see `mutations`.
+    """
     # A collection in the midst of it would end generators at an instant that no seed decides.
     gc.disable()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mutations.without(without):
         # Who is killed leaves coroutines that he had made and not begun.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         try:
-            return _run(seed, calm=calm, twins=twins)
+            return _run(seed, calm=calm)
         finally:
             gc.enable()
             gc.collect()
 
 
-def _run(seed: int, *, calm: bool, twins: Twins | None) -> Outcome:
-    world = World(seed, calm=calm, twins=twins)
+def _run(seed: int, *, calm: bool) -> Outcome:
+    world = World(seed, calm=calm)
     workload = Workload(world)
 
     async def whole(_world: World) -> list[Breach]:

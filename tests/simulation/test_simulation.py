@@ -5,15 +5,33 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
-def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+
+def simulate(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
     """Run the program, which gives itself the hash seed that makes histories equal."""
     return subprocess.run(
         [sys.executable, "-m", "tests.simulation", *arguments],
-        capture_output=True, text=True, timeout=110, check=False,
+        capture_output=True, text=True, timeout=seconds, check=False,
     )  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(420)
 def test_seeds_hold_and_repeat() -> None:
-    ended = simulate("--seeds", "8", "--twice")
+    ended = simulate("--seeds", "8", "--twice", seconds=400)
+    assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_each_protection_that_is_missing_is_missed() -> None:
+    ended = simulate("--mutations", seconds=400)
+    assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_two_thousand_seeds_hold() -> None:
+    ended = simulate("--seeds", "2000", "--jobs", "2", seconds=1100)
     assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr

@@ -53,6 +53,8 @@ class Workload:
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
         self.subscriptions: list[str] = []
         self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
+        self.told: dict[tuple[str, str, str, str], dict[tuple[int, int], int]] = {}
+        """By leader trade: how many rows of which price and size there were."""
         self._mids = dict.fromkeys(ASSETS, 50)
 
     async def prepare(self) -> None:
@@ -146,6 +148,10 @@ class Workload:
             leader_tx=row.tx, leader=row.leader, asset_id=row.asset, side=row.side,
             traded_ms=now_ns // 10**6,
         )  # fmt: skip
+        rows = self.told.setdefault(key, {})
+        rows[row.price_micros, row.size_micros] = (
+            rows.get((row.price_micros, row.size_micros), 0) + 1
+        )
         feed = row.action == ingest_pb.LEADER_ACTION_TRADE
         events = [self._event(row, now_ns, ingest_pb.TRADE_SOURCE_FEED)] if feed else []
         if not feed or self._rng.random() < 0.3:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from services.guard.settings import Settings as GuardSettings
 from services.router import app as router_app
 from services.router.settings import Settings as RouterSettings
 from tests.simulation.bus import Bus
+from tests.simulation.commits import CommitWatch
 from tests.simulation.control import Control
 from tests.simulation.exchange import Exchange
 from tests.simulation.history import History, logs_into
@@ -44,7 +45,6 @@ SERVICES = ("router", "executor", "confirm", "guard")
 _APPS = (router_app, executor_app, confirm_app, guard_app)
 LONGEST_PROCESSING_MS = 500
 SETTLE_MS = 1500
-Twins = Mapping[tuple[str, str], Callable[..., Any]]
 
 
 class World:
@@ -53,16 +53,16 @@ class World:
     Args:
         seed: decides everything.
         calm: nothing goes wrong.
-        twins: database statements that are answered otherwise, to see what a protection is for.
     """
 
-    def __init__(self, seed: int, *, calm: bool = False, twins: Twins | None = None) -> None:
+    def __init__(self, seed: int, *, calm: bool = False) -> None:
         self.seed = seed
         self.loop = VirtualLoop(self.rng("schedule"))
         self.history = History(self.loop)
         self.storm = Storm(self.rng("storm"), calm=calm)
-        self.database = MemoryDatabase(replaced=twins)
+        self.database = MemoryDatabase()
         self.database.watch(self._on_commit)
+        self.commits = CommitWatch(self.database, self.history)
         self.network = Network(self.loop, self.storm)
         self.machine = Machine(self.loop, self.database, self.network, self.storm, self.history)
         self.bus = Bus()

@@ -1,0 +1,167 @@
+"""The engine with one protection removed: each must make some seed fail.
+
+A mutation replaces a function of a service or the twin of a statement; everything else is as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from unittest import mock
+
+import services.executor.core.classify as classifying
+import services.executor.worker as executor
+import services.router.worker as router_worker
+from services.confirm.core import booking, fate
+from services.confirm.core.booking import Action
+from services.confirm.core.fate import Act, Look
+from services.executor import store as executor_store
+from services.executor.core.classify import Meaning, Verdict
+from tests.simulation.insiders import SimulatedClient
+from tradingtools.adapters.insiders.client import Unanswered
+from tradingtools.domain import leader_trade
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
+from tradingtools.domain.order_states import RELEASING, OrderState
+from tradingtools.runtime.intake import Intake
+from tradingtools.testing.memory_database import functions, guard, router, submitting
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What is put in the place of what: (object, attribute, replacement)."""
+
+    patches: tuple[tuple[Any, str, Any], ...]
+    breaks: str
+    """How the name of an invariant begins that some seed finds broken."""
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Remove a protection; the empty name removes none."""
+    patches = MUTATIONS[name].patches if name else ()
+    before = [mock.patch.object(where, what, other) for where, what, other in patches]
+    for patch in before:
+        patch.start()
+    try:
+        yield
+    finally:
+        for patch in before:
+            patch.stop()
+
+
+_classify = classifying.classify
+
+
+def _a_server_error_is_a_refusal(status: int, body: bytes, order_key: str) -> Verdict:
+    if status >= 500:
+        return Verdict(meaning=Meaning.REJECTED, code=f"HTTP_{status}")
+    return _classify(status, body, order_key)
+
+
+_submit = SimulatedClient.submit
+
+
+async def _send_again_when_nobody_answers(
+    client: SimulatedClient, side: str, order_key: str, body: bytes, timeout_ms: int
+) -> Any:
+    try:
+        return await _submit(client, side, order_key, body, timeout_ms)
+    except Unanswered:
+        return await _submit(client, side, order_key, body, timeout_ms)
+
+
+_denials = submitting.denials
+
+
+def _look_at_no_halt(tx: Transaction, values: Row) -> dict[str, str]:
+    forbidden = ("HALTED", "PAUSED", "SUBSCRIPTION_CHANGED")
+    return {key: why for key, why in _denials(tx, values).items() if why not in forbidden}
+
+
+async def _acknowledge_at_once(intake: Any, message: Any, _cursor: str) -> None:
+    work = asyncio.ensure_future(intake._handle(message))
+    work.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+_submit_batch = executor_store.submit_batch
+
+
+async def _send_before_the_commit(pool: Any, *arguments: Any) -> executor_store.Admission:
+    work = asyncio.ensure_future(_submit_batch(pool, *arguments))
+    work.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return executor_store.Admission(seq=0)
+
+
+_after_look = fate.after_look
+
+
+def _one_not_found_is_a_loss(case: Any, look: Look, promised: Any, now_ms: int) -> Act:
+    if look is Look.NOT_FOUND:
+        return Act.GIVE_UP
+    return _after_look(case, look, promised, now_ms)
+
+
+_steps = booking.steps
+
+
+def _undo_nothing(known: Mapping[str, Any], order: Any) -> list[Any]:
+    return [step for step in _steps(known, order) if step.action is not Action.UNDO]
+
+
+def _anyone_holds_the_lease(*_arguments: Any) -> bool:
+    return True
+
+
+def _all_shares_are_free(_tx: Transaction, lot: Row) -> int:
+    return int(lot["shares_micros"])
+
+
+_merge = leader_trade.merge
+
+
+def _count_what_was_counted(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
+    known = trade.rows.get((row.source, (row.price_text, row.size_micros))) if trade else None
+    return _merge(trade, row if known is None else replace(row, count=row.count + known.count))
+
+
+MUTATIONS: Final[dict[str, Mutation]] = {
+    "a 5xx says nothing": Mutation(((executor, "classify", _a_server_error_is_a_refusal),), "I4"),
+    "who is not answered does not send again": Mutation(
+        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1"
+    ),
+    "halts and pauses are looked at in the commit": Mutation(
+        ((submitting, "denials", _look_at_no_halt),), "I8"
+    ),
+    "acknowledged after the commit": Mutation(((Intake, "take", _acknowledge_at_once),), "I3"),
+    "committed before the first byte": Mutation(
+        ((executor_store, "submit_batch", _send_before_the_commit),), "I5"
+    ),
+    "a not-found is no verdict": Mutation(((fate, "after_look", _one_not_found_is_a_loss),), "I4"),
+    "what failed to settle is undone": Mutation(((booking, "steps", _undo_nothing),), "I9"),
+    "an UNKNOWN order keeps its reservation": Mutation(
+        ((functions, "RELEASING", RELEASING | {OrderState.UNKNOWN}),), "I9"
+    ),
+    "only the owner of a lease writes": Mutation(
+        (
+            (functions, "holds_lease", _anyone_holds_the_lease),
+            (submitting, "holds_lease", _anyone_holds_the_lease),
+        ),
+        "only the owner",
+    ),
+    "a row that was counted adds nothing": Mutation(
+        ((router_worker, "merge", _count_what_was_counted),), "I12"
+    ),
+    "what another exit has reserved is not free": Mutation(
+        (
+            (guard, "free_shares", _all_shares_are_free),
+            (router, "free_shares", _all_shares_are_free),
+        ),
+        "I11",
+    ),
+}
+"""By the protection that is missing."""
