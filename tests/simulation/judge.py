@@ -67,7 +67,10 @@ def evidence(world: World, workload: Workload) -> Evidence:
             for row in _rows(world, "subscription")
         ),
         lots=tuple(_as(facts.LotRow, row) for row in _rows(world, "lot")),
-        triggers=tuple(_as(facts.TriggerRow, row) for row in _rows(world, "trigger")),
+        triggers=tuple(
+            _as(facts.TriggerRow, row, rungs=len(row["rungs"] or ()))
+            for row in _rows(world, "trigger")
+        ),
         reservations=tuple(
             _as(facts.ReservationRow, row)
             for row in _rows(world, "reservation")

@@ -119,6 +119,8 @@ class World:
                     stack.enter_context(put(app, "open_client", self.far.open_client))
                 if hasattr(app, "redis"):
                     stack.enter_context(put(app, "redis", _Redis(self.bus)))
+            # Seals come behind everything and nothing waits for them: not in the memory database.
+            stack.enter_context(put(confirm_app, "Sealer", _NoSealer))
             yield
 
     @asynccontextmanager
@@ -209,6 +211,17 @@ def _told(table: str, before: Any, after: Any) -> str:
     if before is not None and shown == [before[name] for name in names]:
         return ""
     return f"{table}: " + " ".join(str(value)[:12] for value in shown)
+
+
+class _NoSealer:
+    """Takes the place of confirm's sealer."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+    async def run(self) -> None:
+        """Seal nothing, for ever."""
+        await asyncio.Event().wait()
 
 
 class _Redis:
