@@ -10,6 +10,7 @@ from collections.abc import Iterator
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import pytest
+from hypothesis import settings
 
 from launcher import embedded
 from tradingtools.adapters.postgres.migrate import migrate
@@ -17,6 +18,11 @@ from tradingtools.adapters.postgres.migrate import migrate
 for _name in [name for name in os.environ if name.startswith("TT_")]:
     # A setting of the person's shell must not change what the tests see.
     del os.environ[_name]
+
+
+# An example that takes long on a busy machine says nothing about the code.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opentelemetry import metrics
 
 from services.router import store
-from services.router.core.exit_plan import plan_exits
+from services.router.core.exit_plan import plan_exits, switched_off
 from services.router.core.ledger import DAY_MS, OpenEntry
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
@@ -106,7 +106,7 @@ class Claimer:
             job.trade,
             [s for s in job.followers if s.state is not SubscriptionState.DELETED],
             self._memory.copies.get(job.trade.key, {}),
-            self.context(job.trade, job.book),
+            self.context(job.trade, job.book, self._quiet_ms(job)),
         )
         async with self._pool.connection() as connection:
             claimed = await self._insert(connection, job, plan)
@@ -119,18 +119,24 @@ class Claimer:
 
     async def _claim_exits(self, job: Job) -> None:
         asset = job.trade.key.asset_id
-        origins = [s.id for s in job.followers]
-        async with store.locked_lots(self._pool, asset, origins) as (connection, real):
+        entries = self._entries_left(job)
+        if entries:
+            # Now, and not under the lock, which holds up the executor.
+            partition = self._lease.partition
+            await journal.build_open_rows(self._pool, partition, older_than_seconds=None)
+        async with store.exiting(self._pool) as connection:
+            # Whatever is still CLAIMED fails here and was never sent; the rest is awaited.
+            left = await store.leader_left(connection, self._lease.partition, entries)
+            real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
             lots = self.lots_of(job.followers, asset, real)
-            open_entries = self._memory.ledger.entry_open
             plan = plan_exits(
                 job.trade,
                 [s for s in job.followers if self._follows_exits(s, asset, lots)],
                 self._memory.copies.get(job.trade.key, {}),
                 lots,
-                frozenset(s.id for s in job.followers if open_entries(s.id, asset)),
                 self.context(job.trade, job.book),
             )
+            plan = replace(plan, left=self._memory.left(left), left_orders=tuple(left))
             # A crash from here to the commit leaves nothing: record, rows, reservation are one.
             claimed = await self._insert(connection, job, plan)
             if claimed is not None:
@@ -138,14 +144,25 @@ class Claimer:
         if claimed is not None:
             self._note(job, plan, claimed)
 
+    def _entries_left(self, job: Job) -> list[str]:
+        """Entries under way of followers who have not judged this sell before."""
+        asset, known = job.trade.key.asset_id, self._memory.copies.get(job.trade.key, {})
+        return sorted(
+            order_key
+            for s in job.followers
+            if s.id not in known and switched_off(s) is None
+            for order_key in self._memory.ledger.open_entries(s.id, asset)
+        )
+
     def lots_of(
         self, followers: Iterable[Subscription], asset_id: str, lots: Mapping[str, LotView]
     ) -> dict[str, LotView]:
         """The lots of an asset, those on paper for shadows."""
+        real = {origin: self._memory.with_portions(origin, lot) for origin, lot in lots.items()}
         shadows = {
             s.id: self._memory.paper_lot(s.id, asset_id) for s in followers if s.settings.shadow
         }
-        return {**lots, **shadows}
+        return {**real, **shadows}
 
     def _follows_exits(
         self, subscription: Subscription, asset_id: str, lots: Mapping[str, LotView]
@@ -156,7 +173,9 @@ class Claimer:
             or self._memory.ledger.entry_open(subscription.id, asset_id)
         )
 
-    def context(self, trade: LeaderTrade, book: Book | None) -> Context:
+    def context(
+        self, trade: LeaderTrade, book: Book | None, quiet_ms: int | None = None
+    ) -> Context:
         """What a plan depends on besides the trade, now."""
         now_ms = clock.now_ms()
         return Context(
@@ -166,23 +185,32 @@ class Claimer:
             exit_ttl_ms=self._settings.exit_ttl_ms,
             exposure=lambda s: self._memory.exposure(s, trade, now_ms),
             entry_owner=self._memory.entry_owner.get,
+            quiet_ms=quiet_ms,
+            close_ms=self._settings.trade_close_ms,
         )
+
+    def _quiet_ms(self, job: Job) -> int | None:
+        known = self._memory.trades.get(job.trade.key)
+        if known is None or not job.cause.startswith("rows-"):
+            return None
+        return (job.trade.last_row_ns - known.last_row_ns) // 1_000_000
 
     async def _insert(self, connection: Connection, job: Job, plan: Plan) -> Claimed | None:
         """Insert the record; None when the judgement changes nothing that is not durable."""
         fresh = job.cause.startswith("rows-")
-        if not plan.copies and not fresh:
+        if not plan.copies and not plan.left and not fresh:
             return None
+        decisions = store.decision_fields(job.trade, plan.copies)
+        for key, copies in plan.left.items():
+            decisions += store.decision_fields(self._memory.trades[key], copies)
         payload = claim_payload(
             plan.orders,
-            decisions=store.decision_fields(job.trade, plan.copies),
+            decisions=decisions,
             # All of them: rows that were merged while nobody followed are stored with the first.
             rows=job.trade.rows.values() if fresh else (),
             control_seq=job.control_seq,
             traceparent=job.traceparent,
-            received_ns=max(r.received_ns for r in job.trade.rows.values())
-            if fresh
-            else clock.now_ns(),
+            received_ns=job.trade.last_row_ns if fresh else clock.now_ns(),
             routed_ns=clock.now_ns(),
         )
         return await journal.insert_claim(
@@ -199,8 +227,13 @@ class Claimer:
         for copy in plan.copies.values():
             self._memory.note_copy(job.trade, copy, now_ms)
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
+        for buy, copies in plan.left.items():
+            self._memory.copies[buy].update(copies)
+        for order_key in plan.left_orders:
+            self._memory.ledger.release(order_key, size_micros=0, filled_micros=0)
         for order in plan.orders:
             if order.purpose is Purpose.ENTRY:
+                self._memory.entry_trade[order.order_key] = key
                 self._memory.entry_owner[order.copy_key] = order.subscription_id
                 self._memory.ledger.reserve(order.order_key, _open_entry(order, now_ms // DAY_MS))
             else:

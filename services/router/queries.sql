@@ -30,7 +30,7 @@ where seen_at > clock_timestamp() - make_interval(secs => %(seconds)s)
    or exists (
        select 1 from decision d
        where d.leader_tx = r.leader_tx and d.leader = r.leader and d.asset_id = r.asset_id
-         and d.side = r.side and d.reason = 'WAITING_FOR_ENTRY')
+         and d.side = r.side and (d.reason = 'WAITING_FOR_ENTRY' or d.frozen ? 'awaited'))
 
 -- name: recent_decisions
 -- Judgements of leader trades that may still grow, and exits that still wait.
@@ -38,7 +38,7 @@ select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detai
        ordered_size_micros, order_keys
 from decision
 where updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
-   or reason = 'WAITING_FOR_ENTRY'
+   or reason = 'WAITING_FOR_ENTRY' or frozen ? 'awaited'
 
 -- name: recent_entry_keys
 select copy_key, subscription_id from orders
@@ -53,16 +53,32 @@ where asset_id = %(asset_id)s and origin = any(%(origins)s)
 order by follower_proxy, asset_id, origin
 for update
 
+-- name: leader_left
+-- Entries that were not sent yet and never will be.
+select order_key from leader_left(%(partition)s, %(keys)s) as t(order_key)
+
 -- name: locked_lots
--- Lots that this transaction holds, with what no other exit has reserved.
-select l.follower_proxy, l.origin, l.shares_micros,
-       l.shares_micros - coalesce((
+-- Lots that this transaction holds, with what no other exit has reserved, and entries that may
+-- still fill. One statement: a fill is in the lot and counted with its order, or neither.
+select s.origin, coalesce(l.shares_micros, 0) as shares_micros,
+       coalesce(l.shares_micros, 0) - coalesce((
            select sum(r.shares_micros) from reservation r join orders o using (order_key)
            where r.released_at is null and r.follower_proxy = l.follower_proxy
              and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin
-       ), 0)::bigint as free_micros
-from lot l
-where l.asset_id = %(asset_id)s and l.origin = any(%(origins)s)
+       ), 0)::bigint as free_micros,
+       e.unresolved
+from unnest(%(origins)s::text[]) s(origin)
+left join lot l on l.asset_id = %(asset_id)s and l.origin = s.origin
+left join lateral (
+    select jsonb_object_agg(o.order_key, o.filled_size_micros) as unresolved from orders o
+    where o.subscription_id = s.origin and o.asset_id = %(asset_id)s and o.purpose = 'ENTRY'
+      and o.state not in ('CONFIRMED', 'FAILED', 'LOST')) e on true
+where l.origin is not null or e.unresolved is not null
+
+-- name: ended_of
+-- Which of these entries have ended, and with what.
+select order_key, subscription_id, filled_size_micros from orders
+where order_key = any(%(keys)s) and state in ('CONFIRMED', 'FAILED', 'LOST')
 
 -- name: exit_progress
 -- How the slices of recent copy exits have ended, or that they have not.

@@ -45,6 +45,14 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
     for trade in (await store.recent_trades(pool)).values():
         memory.know(trade)
     memory.copies = await store.recent_copies(pool, memory.index.subscription)
+    memory.entry_trade = {
+        order_key: key
+        for key, copies in memory.copies.items()
+        for copy in copies.values()
+        for order_key in copy.order_keys
+        if ledger.is_open(order_key)
+    }
+    await _recover_awaited(pool, memory)
     progress = {row["order_key"]: row for row in await store.fetch(pool, "exit_progress", **recent)}
     for key, copies in memory.copies.items():
         if key.side is not Side.SELL or key not in memory.trades:
@@ -62,6 +70,22 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                     memory.exit_trade[row["order_key"]] = key
         # Whether something is left is judged at once: it may have ended while nobody looked.
         memory.open_exits[key] = 0.0
+
+
+async def _recover_awaited(pool: Pool, memory: Memory) -> None:
+    """What sells still have to be applied to, and what has come while nobody looked."""
+    memory.awaiting = {}
+    waiting = [
+        (key, copy)
+        for key, copies in memory.copies.items()
+        if key in memory.trades
+        for copy in copies.values()
+        if copy.awaited
+    ]
+    for key, copy in sorted(waiting, key=lambda found: memory.trades[found[0]].traded_ms):
+        memory.note_awaited(key, copy)
+    for row in await store.fetch(pool, "ended_of", keys=list(memory.awaiting)):
+        memory.entry_ended(row["subscription_id"], row["order_key"], row["filled_size_micros"])
 
 
 async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:

@@ -29,6 +29,8 @@ class Settings:
     """An exit's attempt ends after so long; the next slice is a new order."""
     book_timeout_ms: int = setting(1500, minimum=10, maximum=60_000)
     """How long an asset's first book may take before its entries are skipped."""
+    trade_close_ms: int = setting(30_000, minimum=1000, maximum=3_600_000)
+    """A leader trade without a new row for so long is closed: later rows are not entered."""
     poll_ms: int = setting(1000, minimum=50, maximum=60_000)
     """How often changes are looked for when no wake-up comes."""
     shared: SharedSettings = field(default_factory=SharedSettings)

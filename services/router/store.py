@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from psycopg.rows import DictRow
 
-from services.router.core.records import Copy, LotView
+from services.router.core.records import Awaited, Copy, LotView
+from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.copy_settings import from_json, to_json
@@ -125,6 +126,7 @@ def _copy(row: Mapping[str, Any], now: Subscription) -> Copy:
         judged_notional_micros=saved["judged_notional_micros"],
         judged_size_micros=saved["judged_size_micros"],
         order_keys=tuple(row["order_keys"]),
+        awaited=tuple(Awaited(**entry) for entry in saved.get("awaited", ())),
         **{name: saved[name] for name in _SPARSE if name in saved},
     )
 
@@ -192,19 +194,37 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
         "judged_notional_micros": copy.judged_notional_micros,
         "judged_size_micros": copy.judged_size_micros,
         **{name: getattr(copy, name) for name in _SPARSE if getattr(copy, name)},
+        **({"awaited": [asdict(entry) for entry in copy.awaited]} if copy.awaited else {}),
     }
 
 
 @asynccontextmanager
-async def locked_lots(
-    pool: Pool, asset_id: str, origins: Iterable[str]
-) -> AsyncIterator[tuple[psycopg.AsyncConnection[DictRow], dict[str, LotView]]]:
-    """A transaction that holds the lots of one asset; what is free in each, by subscription."""
+async def exiting(pool: Pool) -> AsyncIterator[Connection]:
+    """The transaction of an exit: what it locks stays locked until its record is committed."""
     async with pool.connection() as connection, connection.transaction():
-        wanted = {"asset_id": asset_id, "origins": list(origins)}
-        await connection.execute(_QUERIES["lock_lots"], wanted)
-        cursor = await connection.execute(_QUERIES["locked_lots"], wanted)
-        yield connection, _lot_views(await cursor.fetchall())
+        yield connection
+
+
+async def leader_left(connection: Connection, partition: int, keys: list[str]) -> list[str]:
+    """Fail entries that are still CLAIMED; returns which, and that they were never sent is final.
+
+    Until the transaction ends, no other order of the partition becomes SUBMITTING.
+    """
+    if not keys:
+        return []
+    wanted = {"partition": partition, "keys": keys}
+    cursor = await connection.execute(_QUERIES["leader_left"], wanted)
+    return sorted(row["order_key"] for row in await cursor.fetchall())
+
+
+async def locked_lots(
+    connection: Connection, asset_id: str, origins: Iterable[str]
+) -> dict[str, LotView]:
+    """Lock the lots of one asset; what is free in each, by subscription."""
+    wanted = {"asset_id": asset_id, "origins": list(origins)}
+    await connection.execute(_QUERIES["lock_lots"], wanted)
+    cursor = await connection.execute(_QUERIES["locked_lots"], wanted)
+    return _lot_views(await cursor.fetchall())
 
 
 async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[str, LotView]:
@@ -214,6 +234,13 @@ async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[st
 
 def _lot_views(rows: Iterable[Mapping[str, Any]]) -> dict[str, LotView]:
     return {
-        row["origin"]: LotView(shares_micros=row["shares_micros"], free_micros=row["free_micros"])
+        row["origin"]: LotView(
+            shares_micros=row["shares_micros"],
+            free_micros=row["free_micros"],
+            unresolved=tuple(
+                Awaited(order_key=key, filled_micros=filled)
+                for key, filled in sorted((row["unresolved"] or {}).items())
+            ),
+        )
         for row in rows
     }

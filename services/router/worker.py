@@ -157,6 +157,10 @@ class Router:
         if key is not None:
             self._on_exit_closed(key, fill)
         now = clock.monotonic()
+        for sell in memory.entry_ended(
+            fill.subscription_id, fill.order_key, fill.order_filled_micros
+        ):
+            memory.open_exits[sell] = now
         for waiting in memory.open_exits:
             if waiting.asset_id == fill.asset_id and waiting != key:
                 memory.open_exits[waiting] = now
@@ -232,6 +236,5 @@ class Router:
             return plan_entries(trade, followers, {}, context)
         asset = fact.key.asset_id
         lots = await store.lots_now(self._pool, asset, [s.id for s in followers])
-        waiting = frozenset(s.id for s in followers if self._memory.ledger.entry_open(s.id, asset))
         lots = self._claimer.lots_of(followers, asset, lots)
-        return plan_exits(trade, followers, {}, lots, waiting, context)
+        return plan_exits(trade, followers, {}, lots, context)

@@ -261,6 +261,10 @@ def _seconds(draw: Draw) -> Values:
     return {"seconds": draw.rng.choice([0, 3600]), "partition": draw.rng.randrange(2)}
 
 
+def _keys(draw: Draw) -> Values:
+    return {"keys": draw.rng.sample(list(ORDERS), draw.rng.randrange(0, 4))}
+
+
 def _days(draw: Draw) -> Values:
     return {"days": draw.rng.choice([0, 90]), "partition": draw.rng.randrange(2)}
 
@@ -359,8 +363,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "recent_rows": _seconds,
         "recent_decisions": _seconds,
         "recent_entry_keys": _seconds,
+        "leader_left": lambda draw: {"partition": 0, **_keys(draw)},
         "lock_lots": _origins,
         "locked_lots": _origins,
+        "ended_of": _keys,
         "exit_progress": _seconds,
         "ended_entries": _days,
         "accrued": _nothing,

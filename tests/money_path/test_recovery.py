@@ -207,8 +207,9 @@ async def test_who_waits_for_a_lot_sees_what_was_reserved_meanwhile(database_url
         await first.execute("select 1 from lot for update")
 
         async def second() -> int:
-            async with router_store.locked_lots(pool, lot[0], [lot[1]]) as (_, lots):
-                return lots[lot[1]].free_micros
+            async with router_store.exiting(pool) as connection:
+                lots = await router_store.locked_lots(connection, lot[0], [lot[1]])
+            return lots[lot[1]].free_micros
 
         waiting = asyncio.create_task(second())
         await asyncio.sleep(0.3)

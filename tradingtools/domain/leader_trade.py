@@ -111,6 +111,11 @@ class LeaderTrade:
         )
 
     @property
+    def last_row_ns(self) -> int:
+        """When the latest of its rows arrived."""
+        return max(row.received_ns for row in self.rows.values())
+
+    @property
     def revision(self) -> int:
         """How much has been counted; rises with each fact that adds something."""
         return sum(row.count for row in self.rows.values())

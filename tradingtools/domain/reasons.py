@@ -97,6 +97,11 @@ class Reason(StrEnum):
         "The leader's trade was older than the maximum age when it was found.",
         "Raise limits.maxAgeMs, at the price of later entries.",
     )
+    TRADE_CLOSED = (
+        "TRADE_CLOSED",
+        "Rows of the leader's trade came long after the others; they are not copied.",
+        "Nothing.",
+    )
     EXPIRED = (
         "EXPIRED",
         "The order could not be sent before its deadline.",
@@ -204,7 +209,7 @@ class Reason(StrEnum):
     )
     WAITING_FOR_ENTRY = (
         "WAITING_FOR_ENTRY",
-        "The entry is still unresolved; judged when it is.",
+        "An entry is still unresolved; the sell is applied to what it brings.",
         "Nothing.",
     )
     DUST = (

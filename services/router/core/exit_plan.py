@@ -12,12 +12,21 @@ from services.router.core import paper, selling
 from services.router.core.caps import Skip
 from services.router.core.fees import SIZE_STEP_MICROS
 from services.router.core.making import make_order
-from services.router.core.records import Context, Copy, LotView, Plan, after, new_price
+from services.router.core.records import (
+    Awaited,
+    Context,
+    Copy,
+    LotView,
+    Plan,
+    after,
+    new_price,
+)
 from services.router.core.sizing import Sized
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import ExitMode, Sides
 from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.domain.money import MICROS
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
@@ -28,7 +37,6 @@ def plan_exits(
     subscriptions: Iterable[Subscription],
     known: Mapping[str, Copy],
     lots: Mapping[str, LotView],
-    waiting: frozenset[str],
     context: Context,
 ) -> Plan:
     """Decide a leader's sell for each subscription; exits are never too old.
@@ -38,18 +46,18 @@ def plan_exits(
         subscriptions: of the leader, in any state: what is held still follows the leader out.
         known: earlier judgements of this trade.
         lots: by subscription; absent means nothing was ever bought.
-        waiting: subscriptions with an unresolved entry in this asset.
         context: as for entries.
     """
     orders: list[Order] = []
     copies: dict[str, Copy] = {}
     for subscription in subscriptions:
         before = known.get(subscription.id)
-        start = before or Copy(frozen=subscription)
         lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
-        if not start.copied:
-            start = replace(start, owned_micros=lot.shares_micros)
-        verdict = _judge_exit(trade, start, lot, subscription.id in waiting, context)
+        # What is bought after the leader sold is no part of this exit, whenever it is judged again.
+        start = before or Copy(
+            frozen=subscription, owned_micros=lot.shares_micros, awaited=_awaited(subscription, lot)
+        )
+        verdict = _still_waiting(start, _judge_exit(trade, start, lot, context))
         copy, order = _decided(trade, start, lot, verdict, context)
         if order is not None:
             orders.append(order)
@@ -93,14 +101,28 @@ def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
     )
 
 
-def _judge_exit(
-    trade: LeaderTrade, start: Copy, lot: LotView, waiting: bool, context: Context
-) -> Sized | Skip:
-    off = _switched_off(start)
+def _awaited(subscription: Subscription, lot: LotView) -> tuple[Awaited, ...]:
+    return () if switched_off(subscription) else lot.unresolved
+
+
+def _still_waiting(start: Copy, verdict: Sized | Skip) -> Sized | Skip:
+    """An exit with entries under way is not done, whatever its last slice says."""
+    if not start.awaited:
+        return verdict
+    detail = f"{len(start.awaited)} entries of this lot are unresolved"
+    if isinstance(verdict, Sized):
+        if verdict.shortfall is not Reason.NONE:
+            return verdict
+        return replace(verdict, shortfall=Reason.WAITING_FOR_ENTRY, detail=detail)
+    if verdict.reason in (Reason.NONE, Reason.NOTHING_HELD, Reason.DUST):
+        return Skip(Reason.WAITING_FOR_ENTRY, detail)
+    return verdict
+
+
+def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context) -> Sized | Skip:
+    off = switched_off(start.frozen)
     if off is not None:
         return off
-    if waiting and not start.copied:
-        return Skip(Reason.WAITING_FOR_ENTRY, "an entry of this lot is unresolved")
     if start.owned_micros == 0:
         return Skip(Reason.NOTHING_HELD, "the lot is empty")
     if context.book is None:
@@ -108,6 +130,8 @@ def _judge_exit(
     if context.book.market.closed or context.book.market.payout_micros is not None:
         return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
     wanted = min(_still_wanted(trade, start), lot.shares_micros)
+    if wanted <= 0 and not start.copied:
+        return Skip(Reason.NOTHING_HELD, "another exit has sold what was held")
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
     if wanted <= 0 or (start.copied and wanted < SIZE_STEP_MICROS):
         return Skip(Reason.NONE, "")
@@ -129,8 +153,9 @@ def _best_bid(book: Book) -> int:
     return book.bids[0][0] if book.bids else 0
 
 
-def _switched_off(start: Copy) -> Skip | None:
-    settings = start.frozen.settings
+def switched_off(subscription: Subscription) -> Skip | None:
+    """Why a subscription does not follow its leader's sells; None: it does."""
+    settings = subscription.settings
     if settings.exit_mode is ExitMode.NONE:
         return Skip(Reason.EXITS_OFF, "only triggers sell")
     if settings.sides is Sides.BUYS:
@@ -146,6 +171,39 @@ def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
         mode=start.frozen.settings.exit_mode,
     )
     return wanted - start.ordered_size_micros
+
+
+def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
+    """An exit's copy after an entry that it awaits has ended: the sell applies to what came.
+
+    Args:
+        copy: before.
+        order_key: of the entry; one that is not awaited changes nothing.
+        filled_micros: of it that stand.
+    """
+    came = sum(
+        (filled_micros - entry.filled_micros) * entry.portion_micros // MICROS
+        for entry in copy.awaited
+        if entry.order_key == order_key
+    )
+    return replace(
+        copy,
+        owned_micros=max(copy.owned_micros + came, 0),
+        awaited=tuple(entry for entry in copy.awaited if entry.order_key != order_key),
+    )
+
+
+def left_to_later_sells(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
+    """Of each later fill of an entry, the portion that this exit leaves to the leader's next."""
+    for entry in copy.awaited:
+        if entry.order_key == order_key:
+            return entry.portion_micros - selling.wanted_exit(
+                owned_micros=entry.portion_micros,
+                leader_sold_micros=trade.size_micros,
+                leader_held_before_micros=trade.held_before_micros,
+                mode=copy.frozen.settings.exit_mode,
+            )
+    return MICROS
 
 
 def slice_ended(copy: Copy, *, size_micros: int, filled_micros: int, tried: bool) -> Copy:

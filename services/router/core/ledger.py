@@ -213,6 +213,14 @@ class Ledger:
         """Whether an entry of this lot is unresolved."""
         return (subscription_id, asset_id) in self._open_by_lot
 
+    def open_entries(self, subscription_id: str, asset_id: str) -> frozenset[str]:
+        """The orders of a lot's unresolved entries."""
+        return frozenset(self._open_by_lot.get((subscription_id, asset_id), ()))
+
+    def is_open(self, order_key: str) -> bool:
+        """Whether an entry is unresolved."""
+        return order_key in self._open
+
 
 def spent_at_most(money_micros: int, size_micros: int, filled_micros: int) -> int:
     """What of a reservation the fills cost at most, rounded up; without a size, nothing."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from services.router.core.caps import Exposure
+from services.router.core.exit_plan import entry_ended, left_to_later_sells
 from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
 from services.router.core.records import Copy, LotView
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
 
@@ -49,6 +52,10 @@ class Memory:
         """Sells with something left to sell, and when they are judged again (monotonic)."""
         self.exit_trade: dict[str, TradeKey] = {}
         """The leader trade behind an open exit order."""
+        self.entry_trade: dict[str, TradeKey] = {}
+        """The leader trade behind an open entry."""
+        self.awaiting: dict[str, dict[TradeKey, None]] = {}
+        """The leader's sells that apply to what an open entry may still fill, oldest first."""
         self.paper: dict[tuple[str, str], PaperLot] = {}
         """By subscription and asset."""
         self.paper_cash: defaultdict[str, int] = defaultdict(int)
@@ -83,6 +90,7 @@ class Memory:
         identifier, asset = copy.frozen.id, trade.key.asset_id
         before = copies.get(identifier, Copy(frozen=copy.frozen))
         copies[identifier] = copy
+        self.note_awaited(trade.key, copy)
         accrued = copy.accrued_micros - before.accrued_micros
         if accrued:
             self.ledger.accrue(identifier, asset, accrued)
@@ -98,6 +106,54 @@ class Memory:
             self.ledger.spent(identifier, now_ms // DAY_MS, moved.cost_micros)
             if not before.copied:
                 self.ledger.bought(identifier, asset, trade.key.leader_tx, now_ms // DAY_MS)
+
+    def note_awaited(self, key: TradeKey, copy: Copy) -> None:
+        """Find the exit again when an entry that it awaits has ended."""
+        for entry in copy.awaited:
+            self.awaiting.setdefault(entry.order_key, {})[key] = None
+
+    def with_portions(self, subscription_id: str, lot: LotView) -> LotView:
+        """A lot with what earlier sells of the leader leave of its unresolved entries."""
+        return replace(
+            lot,
+            unresolved=tuple(
+                replace(entry, portion_micros=self._portion(subscription_id, entry.order_key))
+                for entry in lot.unresolved
+            ),
+        )
+
+    def _portion(self, subscription_id: str, order_key: str) -> int:
+        portion = MICROS
+        for key in self.awaiting.get(order_key, {}):
+            copy = self.copies.get(key, {}).get(subscription_id)
+            if copy is not None:
+                portion = left_to_later_sells(self.trades[key], copy, order_key)
+        return portion
+
+    def entry_ended(
+        self, subscription_id: str, order_key: str, filled_micros: int
+    ) -> tuple[TradeKey, ...]:
+        """Take note of an entry's end; the exits that have to be judged again come back."""
+        self.entry_trade.pop(order_key, None)
+        keys = tuple(self.awaiting.pop(order_key, {}))
+        for key in keys:
+            copies = self.copies[key]
+            copies[subscription_id] = entry_ended(
+                copies[subscription_id], order_key, filled_micros=filled_micros
+            )
+        return keys
+
+    def left(self, order_keys: Iterable[str]) -> dict[TradeKey, dict[str, Copy]]:
+        """The copies of entries that were not sent because their leader has sold, with that."""
+        found: dict[TradeKey, dict[str, Copy]] = {}
+        for order_key in order_keys:
+            key = self.entry_trade.get(order_key)
+            for identifier, copy in self.copies.get(key, {}).items() if key else ():
+                if key in self.trades and order_key in copy.order_keys:
+                    found.setdefault(key, {})[identifier] = replace(
+                        copy, reason=Reason.LEADER_LEFT, detail="the leader sold before it was sent"
+                    )
+        return found
 
     def move_paper(
         self, owner: Subscription, condition_id: str, asset_id: str, moved: PaperLot, paid: int
@@ -121,6 +177,7 @@ class Memory:
     def forget_before(self, oldest_ms: int) -> None:
         """Drop leader trades of before an instant, unless an exit of theirs is open."""
         kept = {*self.open_exits, *self.exit_trade.values()}
+        kept.update(key for keys in self.awaiting.values() for key in keys)
         old = [k for k, t in self.trades.items() if t.traded_ms < oldest_ms and k not in kept]
         for key in old:
             del self.trades[key]

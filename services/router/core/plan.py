@@ -125,6 +125,12 @@ def _judge(
     age_ms = context.now_ms - trade.traded_ms
     if age_ms > frozen.age_ms:
         return Skip(Reason.TOO_OLD, f"{age_ms} ms > {frozen.age_ms} ms")
+    if start.reason is Reason.LEADER_LEFT:
+        return Skip(Reason.LEADER_LEFT, start.detail)
+    if context.quiet_ms is not None and context.quiet_ms > context.close_ms:
+        return Skip(
+            Reason.TRADE_CLOSED, f"no row for {context.quiet_ms} ms > {context.close_ms} ms"
+        )
     if book is None:
         return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
     if book.market.closed or book.market.payout_micros is not None:

@@ -11,11 +11,25 @@ from dataclasses import dataclass, field, replace
 from services.router.core.caps import Exposure, Skip
 from services.router.core.sizing import Sized
 from tradingtools.domain.book import Book
-from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.order import Order
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """An entry that was under way when the leader sold: the sell applies to its later fills, too.
+
+    Shares, micros.
+    """
+
+    order_key: str
+    filled_micros: int
+    """Of the entry when the sell was first judged: in the lot already."""
+    portion_micros: int = MICROS
+    """Of each later fill, what earlier sells of the leader leave to this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +44,10 @@ class Copy:
     ordered_size_micros: int = 0
     ordered_money_micros: int = 0
     owned_micros: int = 0
-    """Exits: what the lot held when the first slice was sized."""
+    """Exits: what the lot held when the sell was first judged, and what has come since by entries
+    of before."""
+    awaited: tuple[Awaited, ...] = ()
+    """Exits: entries of before that are still unresolved."""
     judged_notional_micros: int = 0
     """The leader trade's notional and size at the last judgement: what is new since is the next
     part's price."""
@@ -62,6 +79,8 @@ class LotView:
     shares_micros: int
     free_micros: int
     """Not reserved by another exit."""
+    unresolved: tuple[Awaited, ...] = ()
+    """Entries of this lot that may still fill."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
 
@@ -79,6 +98,11 @@ class Context:
     trade."""
     entry_owner: Callable[[str], str | None]
     """The subscription that has claimed an entry copy key."""
+    quiet_ms: int | None = None
+    """How long the trade had no new row before the one that is judged; None: it is not about a new
+    row."""
+    close_ms: int = 30_000
+    """A trade that was quiet for longer is closed to entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +112,10 @@ class Plan:
     orders: tuple[Order, ...] = ()
     copies: Mapping[str, Copy] = field(default_factory=dict)
     """By subscription; only those whose decision is new or has changed."""
+    left: Mapping[TradeKey, Mapping[str, Copy]] = field(default_factory=dict)
+    """Copies of earlier buys whose leader has left, by leader trade and subscription."""
+    left_orders: tuple[str, ...] = ()
+    """Their entries, which were never sent."""
 
 
 def new_price(trade: LeaderTrade, before: Copy | None) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.plan import plan_entries
-from services.router.core.records import Context, Copy, LotView, Plan
+from services.router.core.records import Awaited, Context, Copy, LotView, Plan
 from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscription
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -93,12 +93,9 @@ class Follower:
         plan = plan_entries(known, [self.subscription], self.copies, self.context())
         return self.take(plan)
 
-    def sees_sell(
-        self, known: LeaderTrade, lot: LotView, waiting: frozenset[str] = frozenset()
-    ) -> tuple[Order, ...]:
-        lots = {SUB: lot}
-        subs = [self.subscription]
-        return self.take(plan_exits(known, subs, self.copies, lots, waiting, self.context()))
+    def sees_sell(self, known: LeaderTrade, lot: LotView) -> tuple[Order, ...]:
+        plan = plan_exits(known, [self.subscription], self.copies, {SUB: lot}, self.context())
+        return self.take(plan)
 
     def take(self, plan: Plan) -> tuple[Order, ...]:
         self.copies |= plan.copies
@@ -361,7 +358,7 @@ def test_without_an_open_market_nothing_is_ordered(market: Book | None, reason: 
     assert plan.orders == ()
     assert plan.copies[SUB].reason is reason
     lot = {SUB: LotView(shares_micros=10_000_000, free_micros=10_000_000)}
-    leaving = plan_exits(trade(row(Side.SELL)), [subscription()], {}, lot, frozenset(), context)
+    leaving = plan_exits(trade(row(Side.SELL)), [subscription()], {}, lot, context)
     assert leaving.orders == ()
     assert leaving.copies[SUB].reason is reason
 
@@ -484,18 +481,24 @@ def test_what_would_be_left_as_dust_is_sold_along() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lot", "waiting", "reason"),
+    ("lot", "reason"),
     [
-        (LotView(shares_micros=0, free_micros=0), False, Reason.NOTHING_HELD),
-        (LotView(shares_micros=10**7, free_micros=0), False, Reason.ALREADY_SELLING),
-        (LotView(shares_micros=10**6, free_micros=10**6), False, Reason.DUST),
-        (LotView(shares_micros=10**7, free_micros=10**7), True, Reason.WAITING_FOR_ENTRY),
+        (LotView(shares_micros=0, free_micros=0), Reason.NOTHING_HELD),
+        (LotView(shares_micros=10**7, free_micros=0), Reason.ALREADY_SELLING),
+        (LotView(shares_micros=10**6, free_micros=10**6), Reason.DUST),
+        (
+            LotView(
+                shares_micros=10**6,
+                free_micros=10**6,
+                unresolved=(Awaited(order_key="e", filled_micros=0),),
+            ),
+            Reason.WAITING_FOR_ENTRY,
+        ),
     ],
 )
-def test_an_exit_that_is_not_made_says_why(lot: LotView, waiting: bool, reason: Reason) -> None:
+def test_an_exit_that_is_not_made_says_why(lot: LotView, reason: Reason) -> None:
     follower = Follower(subscription())
-    blocked = frozenset({SUB}) if waiting else frozenset()
-    assert follower.sees_sell(trade(row(Side.SELL)), lot, blocked) == ()
+    assert follower.sees_sell(trade(row(Side.SELL)), lot) == ()
     assert (follower.copy.reason, follower.copy.copied) == (reason, False)
 
 
@@ -533,14 +536,21 @@ def test_a_lot_that_was_sold_elsewhere_asks_for_nothing_more() -> None:
     assert not follower.copies[SUB].reason
 
 
+def test_a_lot_that_was_sold_before_the_first_slice_says_so() -> None:
+    follower = Follower(subscription())
+    known = trade(row(Side.SELL))
+    follower.sees_sell(known, LotView(shares_micros=10**7, free_micros=0))
+    assert follower.copy.reason is Reason.ALREADY_SELLING
+    assert follower.sees_sell(known, LotView(shares_micros=0, free_micros=0)) == ()
+    assert (follower.copy.reason, follower.copy.copied) == (Reason.NOTHING_HELD, False)
+
+
 def test_lots_of_one_wallet_have_exits_of_their_own() -> None:
     subs = [subscription(), replace(subscription(), id="sub-2")]
     lots: Mapping[str, LotView] = {
         made.id: LotView(shares_micros=10**7, free_micros=10**7) for made in subs
     }
-    plan = plan_exits(
-        trade(row(Side.SELL)), subs, {}, lots, frozenset(), Follower(subs[0]).context()
-    )
+    plan = plan_exits(trade(row(Side.SELL)), subs, {}, lots, Follower(subs[0]).context())
     assert len({order.copy_key for order in plan.orders}) == 2
 
 

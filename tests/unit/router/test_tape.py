@@ -342,7 +342,7 @@ class Decider:
             lot = LotView(shares_micros=self.shares[asset], free_micros=self.shares[asset])
             if made.settings.shadow:
                 lot = memory.paper_lot(made.id, asset)
-            plan = plan_exits(trade, [made], {}, {made.id: lot}, frozenset(), context)
+            plan = plan_exits(trade, [made], {}, {made.id: lot}, context)
         copy = plan.copies[made.id]
         memory.note_copy(trade, copy, now)
         for order in plan.orders:

@@ -6,7 +6,11 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import Final
 
+from tradingtools.domain.order_states import RELEASING
+from tradingtools.testing.memory_database.building import build_rows
+from tradingtools.testing.memory_database.functions import SUBMITTING_LOCK, apply_transitions
 from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.submitting import set_aside_keys
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, nanoseconds
 
 _DAY_NS = 86_400_000_000_000
@@ -139,13 +143,14 @@ _LEADER_ROW = (
 _TRADE = ("leader_tx", "leader", "asset_id", "side")
 
 
+def _waits(decision: Row) -> bool:
+    return decision["reason"] == "WAITING_FOR_ENTRY" or "awaited" in (decision["frozen"] or {})
+
+
 def recent_rows(tx: Transaction, values: Row) -> list[Row]:
     """Facts about leader trades that may still grow."""
     since = tx.now - timedelta(seconds=values["seconds"])
-    waiting = {
-        tuple(row[name] for name in _TRADE)
-        for row in tx.where("decision", reason="WAITING_FOR_ENTRY")
-    }
+    waiting = {tuple(row[name] for name in _TRADE) for row in tx.rows("decision") if _waits(row)}
     return [
         {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])}
         for row in tx.rows("leader_row")
@@ -165,7 +170,7 @@ def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
     return [
         _pick(row, _DECISION)
         for row in tx.rows("decision")
-        if row["updated_at"] > since or row["reason"] == "WAITING_FOR_ENTRY"
+        if row["updated_at"] > since or _waits(row)
     ]
 
 
@@ -209,14 +214,65 @@ def free_shares(tx: Transaction, lot: Row) -> int:
 
 
 def locked_lots(tx: Transaction, values: Row) -> list[Row]:
-    """Lots with what is free in them."""
-    return [
-        {
-            **_pick(row, ("follower_proxy", "origin", "shares_micros")),
-            "free_micros": free_shares(tx, row),
+    """Lots with what is free in them, and entries that may still fill."""
+    found = []
+    for origin in values["origins"]:
+        entries = {
+            order["order_key"]: order["filled_size_micros"]
+            for order in tx.where(
+                "orders", subscription_id=origin, asset_id=values["asset_id"], purpose="ENTRY"
+            )
+            if order["state"] not in RELEASING
         }
-        for row in _wanted_lots(tx, values)
+        lots: list[Row | None] = list(tx.where("lot", asset_id=values["asset_id"], origin=origin))
+        found += [
+            {
+                "origin": origin,
+                "shares_micros": lot["shares_micros"] if lot else 0,
+                "free_micros": free_shares(tx, lot) if lot else 0,
+                "unresolved": entries or None,
+            }
+            for lot in lots or ([None] if entries else [])
+        ]
+    return found
+
+
+def ended_of(tx: Transaction, values: Row) -> list[Row]:
+    """Which of these entries have ended, and with what."""
+    orders = (tx.get("orders", key) for key in values["keys"])
+    return [
+        _pick(order, ("order_key", "subscription_id", "filled_size_micros"))
+        for order in orders
+        if order is not None and order["state"] in RELEASING
     ]
+
+
+def leader_left(tx: Transaction, values: Row) -> list[Row]:
+    """Fail entries that are still CLAIMED."""
+    tx.lock((*SUBMITTING_LOCK, values["partition"]))
+    wanted = {"partition": values["partition"], "rows_built_at": None, "set_aside": None}
+    for record in sorted(tx.where("journal", **wanted), key=lambda row: row["seq"]):
+        build_rows(tx, record["seq"])
+    aside = set_aside_keys(tx)
+    orders = (tx.get("orders", key) for key in values["keys"])
+    changed = apply_transitions(
+        tx,
+        [
+            {
+                "order_key": order["order_key"],
+                "from_state": "CLAIMED",
+                "to_state": "FAILED",
+                "expected_epoch": order["epoch"],
+                "failed_kind": "UNSENT",
+                "reason": "LEADER_LEFT",
+            }
+            for order in orders
+            if order is not None
+            and (order["state"], order["purpose"]) == ("CLAIMED", "ENTRY")
+            and order["order_key"] not in aside
+        ],
+    )
+    return [{"order_key": row["order_key"]} for row in changed]
 
 
 def exit_progress(tx: Transaction, values: Row) -> list[Row]:
@@ -241,7 +297,7 @@ ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         control_seq, subscriptions_changed, lots, open_entries, recent_rows, recent_decisions,
-        recent_entry_keys, lock_lots, locked_lots, exit_progress, ended_entries, accrued,
-        paper_lots, paper_buys, cash,
+        recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of, exit_progress,
+        ended_entries, accrued, paper_lots, paper_buys, cash,
     )
 }  # fmt: skip

@@ -117,18 +117,23 @@ _COLUMNS = (
 
 def denials(tx: Transaction, values: Row) -> dict[str, str]:
     """Why each of these orders may not be sent now; not named: it may."""
-    aside = {
-        order["order_key"]
-        for record in tx.rows("journal")
-        if record["set_aside"] is not None and record["kind"] == "SUBMITTING"
-        for order in json.loads(record["payload"])["orders"]
-    }
+    aside = set_aside_keys(tx)
     found: dict[str, str] = {}
     for order in zip(*(values[name] for name in _COLUMNS), strict=True):
         reason = _denial(tx, order, aside)
         if reason:
             found[order[0]] = reason
     return found
+
+
+def set_aside_keys(tx: Transaction) -> set[str]:
+    """Orders that are durable as SUBMITTING in a record that cannot become rows."""
+    return {
+        order["order_key"]
+        for record in tx.rows("journal")
+        if record["set_aside"] is not None and record["kind"] == "SUBMITTING"
+        for order in json.loads(record["payload"])["orders"]
+    }
 
 
 def _denial(tx: Transaction, order: tuple[Any, ...], aside: set[str]) -> str:
