@@ -55,8 +55,8 @@ pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 proces
 test-long: $(READY) ## The long forms of the tests (marker `long`), which CI leaves out; ARGS and WORKERS as above
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
-chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all
-	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5)
+chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all, OUT=report.json
+	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5) $(if $(OUT),--out $(OUT))
 
 simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=200 FROM=1 JOBS=2
 	@exec $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --from $(or $(FROM),1) --jobs $(or $(JOBS),2)

@@ -1,7 +1,8 @@
-"""Command line: ``python -m tests.fault.chaos --seeds N [--minutes M]``.
+"""Command line: ``python -m tests.fault.chaos --seeds N [--minutes M] [--out FILE]``.
 
 A seeded, random mix of every fault under a steady workload, judged at the end of each seed by the
-far side's journal and the database. Exit status 1, with the seed, when an invariant is broken.
+far side's journal and the database. Ends with a report (`report.py`), as text and as JSON; exit
+status 1, with the seed, when an invariant is broken.
 The choice of faults repeats with the seed; the operating system's scheduling does not.
 """
 
@@ -13,70 +14,15 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from contextlib import suppress
 from pathlib import Path
 
-from tests.fault import judge
 from tests.fault.faults import FAULTS
-from tests.fault.rig import Rig, rig
-from tests.fault.workload import Workload
+from tests.fault.report import Report
+from tests.fault.rig import rig
+from tests.fault.workload import Workload, ended
 
 _PER_SECOND = 6.0
 _RECOVERY_SECONDS = 90.0
-_MEBI = 1 << 20
-
-
-class Report:
-    """What the seeds so far have seen."""
-
-    def __init__(self) -> None:
-        self.injected: Counter[str] = Counter()
-        self.counts: Counter[str] = Counter()
-        self.worst: defaultdict[str, float] = defaultdict(float)
-        self.peak_rss: defaultdict[str, int] = defaultdict(int)
-        self.restarts: Counter[str] = Counter()
-
-    def recovered(self, kind: str, seconds: float) -> None:
-        """A fault ended, and a fresh trade went through so many seconds later."""
-        self.injected[kind] += 1
-        self.worst[kind] = max(self.worst[kind], seconds)
-
-    def take(self, made: Rig, workload: Workload) -> None:
-        """Add up one seed."""
-        (row,) = made.world.sql(
-            "select (select count(*) from orders) as orders,"
-            " (select count(*) from orders where ordinal > 0 and purpose = 'ENTRY') as later_parts,"
-            " (select count(*) from orders where purpose = 'GUARD_EXIT') as guard_exits,"
-            " (select count(*) from decision) as decisions,"
-            " (select count(*) from poison) as quarantined"
-        )
-        self.counts.update({name: int(value) for name, value in row.items()})
-        for (state,) in ((r["state"],) for r in made.world.sql("select state from orders")):
-            self.counts[f"orders {state}"] += 1
-        self.counts["leader trades"] += len(workload.trades)
-        self.counts["triggers"] += workload.triggers
-        self.counts["pauses"] += len(workload.pauses)
-        for name, rss in made.peak_rss.items():
-            self.peak_rss[name] = max(self.peak_rss[name], rss)
-        self.restarts.update(made.restarts)
-
-    def text(self) -> str:
-        """For people."""
-        lines = ["faults injected, and the worst time until a fresh trade had gone through:"]
-        lines += [
-            f"  {kind:<28} {count:>5}   {self.worst[kind]:6.2f} s"
-            for kind, count in sorted(self.injected.items())
-        ]
-        lines += ["counts:"]
-        lines += [f"  {name:<28} {count:>7}" for name, count in sorted(self.counts.items())]
-        lines += ["restarts:"]
-        lines += [f"  {name:<28} {count:>7}" for name, count in sorted(self.restarts.items())]
-        lines += ["peak memory:"]
-        lines += [
-            f"  {name:<28} {rss / _MEBI:7.1f} MiB" for name, rss in sorted(self.peak_rss.items())
-        ]
-        return "\n".join(lines)
 
 
 def _say(text: str) -> None:
@@ -84,7 +30,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def one_seed(seed: int, until: float, report: Report, directory: Path) -> list[str]:
+async def one_seed(seed: int, share: float, report: Report, directory: Path) -> list[str]:
     """One seed on processes and stores of its own; returns what is broken."""
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     async with rig(directory, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
@@ -93,9 +39,12 @@ async def one_seed(seed: int, until: float, report: Report, directory: Path) -> 
         await workload.probe(_RECOVERY_SECONDS)
         traffic = asyncio.create_task(workload.run(_PER_SECOND))
         begun = time.monotonic()
+        bag: list[str] = []
         try:
-            while time.monotonic() < until:
-                kind = rng.choice(list(FAULTS))
+            while time.monotonic() < begun + share:
+                # Each kind once before one comes again.
+                bag = bag or rng.sample(list(FAULTS), len(FAULTS))
+                kind = bag.pop()
                 await FAULTS[kind](made, workload, rng)
                 await made.heal()
                 seconds = await workload.probe(_RECOVERY_SECONDS)
@@ -109,16 +58,13 @@ async def one_seed(seed: int, until: float, report: Report, directory: Path) -> 
         except AssertionError as error:
             return [f"{kind}: {error}"]
         finally:
-            traffic.cancel()
-            with suppress(asyncio.CancelledError):
-                await traffic
+            await ended(traffic)
         try:
             await workload.calm()
-            await made.settled(workload.decisions, _RECOVERY_SECONDS)
+            broken = await workload.verdict(_RECOVERY_SECONDS)
         except AssertionError as error:
             return [f"after the last fault: {error}"]
         report.take(made, workload)
-        broken = await judge.judge(made.world, workload.trades.values(), workload.pauses)
         return [f"{breach.invariant}: {breach.detail}" for breach in broken]
 
 
@@ -128,6 +74,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--minutes", type=float, default=5.0, help="for all seeds together")
+    parser.add_argument("--out", type=Path, default=Path(".state/chaos.json"), help="the report")
     given = parser.parse_args(arguments)
     if given.seeds < 1 or given.minutes <= 0:
         parser.error("--seeds and --minutes must be positive")
@@ -137,12 +84,17 @@ def main(arguments: list[str]) -> int:
     for seed in range(given.first, given.first + given.seeds):
         with tempfile.TemporaryDirectory(prefix="tt-chaos-", ignore_cleanup_errors=True) as name:
             directory = Path(name)
-            broken = asyncio.run(one_seed(seed, time.monotonic() + share, report, directory))
+            broken = asyncio.run(one_seed(seed, share, report, directory))
             if broken:
                 _keep_logs(directory, seed)
         if broken:
             break
+    report.seeds = seed - given.first + 1
+    report.broken = broken
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(report.json())
     _say(report.text())
+    _say(f"the report as JSON: {given.out}")
     if broken:
         _say(f"BROKEN with --first {seed} --seeds 1:")
         for line in broken:

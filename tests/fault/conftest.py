@@ -1,4 +1,4 @@
-"""One rig per module for what insiders-api does; the faults of processes take one of their own."""
+"""A rig starts five processes and two stores, so a module's tests share one where they can."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]
         TT_ROUTER_ENTRY_TTL_MS="1200",
         TT_INSIDERS_LONGEST_PROCESSING_MS="300",
     ) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def common(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A rig as it is, for tests that leave it whole."""
+    async with rig(tmp_path_factory.mktemp("rig")) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import redis.asyncio as redis_client
 
+from tests.fault.failover import Failover
 from tests.fault.rig import PROXIED, Rig
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
@@ -71,6 +72,16 @@ async def settlement(rig: Rig, _: Workload, rng: random.Random) -> None:
     """A match is settled only after a retry."""
     await rig.fault("before_accept", "retrying_trade", times=3, path="any")
     await asyncio.sleep(1)
+
+
+async def promises_withdrawn(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """insiders-api can be asked for nothing while it does not answer, and promises less later."""
+    for on in (False, True):
+        promises = {"idempotency": on, "notAfter": on, "getByKey": on, "void": on}
+        await rig.world.control("PUT", "/capabilities", promises)
+        if not on:
+            await silence(rig, _, rng)
+            await asyncio.sleep(rng.uniform(0.5, 2))
 
 
 async def insiders_killed(rig: Rig, _: Workload, rng: random.Random) -> None:
@@ -181,6 +192,42 @@ async def redis_flushed(rig: Rig, _: Workload, rng: random.Random) -> None:
         await client.flushall()
 
 
+async def redis_failed_over(rig: Rig, workload: Workload, rng: random.Random) -> None:
+    """Sentinel promotes a replica of Redis that has missed the newest writes."""
+    failover = Failover(rig)
+    await failover.prepare()
+    failover.fall_behind()
+    paused = asyncio.create_task(workload.pause_for(rng.uniform(0, 3)))
+    await failover.promote()
+    await paused
+
+
+async def disk_full(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """PostgreSQL's disk is full for a while."""
+    rig.postgres.fill_disk()
+    await asyncio.sleep(rng.uniform(0.5, 5))
+    await asyncio.to_thread(rig.postgres.free_disk)
+
+
+async def clock_jumped(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """One or all clocks of the engine jump by minutes or hours, and stay wrong."""
+    for name in rng.choice((SERVICES, (rng.choice(SERVICES),))):
+        if name in rig.world.pids():
+            sign = rng.choice((-1, 1))
+            await rig.jump_clock(name, sign * rng.choice((60, 900, 7200)) * rng.random())
+    await asyncio.sleep(rng.uniform(0, 2))
+
+
+async def everything_frozen(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """All processes of the engine and insiders-api stand still together."""
+    names = list(rig.world.pids())
+    for name in names:
+        rig.world.freeze(name)
+    await asyncio.sleep(rng.choice((0.5, 2, 6)))
+    for name in names:
+        rig.world.thaw(name)
+
+
 async def pause(rig: Rig, workload: Workload, rng: random.Random) -> None:
     """A subscription is paused and resumed, with a process dying meanwhile."""
     paused = asyncio.create_task(workload.pause_for(0.5))
@@ -215,9 +262,11 @@ FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
         error_before, error_after, silence, misshapen, oversized, late_accept, rate_limit,
-        settlement, insiders_killed, network, connections_reset, half_open, refused,
+        settlement, promises_withdrawn, insiders_killed, network, connections_reset, half_open,
+        refused,
         process_killed, process_frozen, lease_stolen, twin, postgres_restarted, postgres_frozen,
-        redis_killed, redis_flushed, pause, several, everything_killed,
+        redis_killed, redis_flushed, redis_failed_over, disk_full, clock_jumped, pause, several,
+        everything_killed, everything_frozen,
     )
 }  # fmt: skip
 """By name."""

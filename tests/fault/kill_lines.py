@@ -15,14 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fault import at_line, faults
 from tests.fault.rig import Rig, rig
 from tests.fault.steps import Step, steps_of
-from tests.fault.workload import Workload
+from tests.fault.workload import Workload, ended
 from tests.money_path.world import SERVICES
 
 _PER_SECOND = 8.0
@@ -36,7 +35,7 @@ ANSWERS = (faults.error_before, faults.error_after, faults.silence, faults.missh
 EVERYTHING = (
     *ANSWERS, faults.late_accept, faults.rate_limit, faults.settlement, faults.pause,
     faults.connections_reset, faults.network, faults.postgres_restarted, faults.redis_killed,
-    faults.lease_stolen,
+    faults.lease_stolen, faults.promises_withdrawn, faults.oversized,
 )  # fmt: skip
 """For all steps: also the handling of stores and neighbours that fail."""
 
@@ -147,7 +146,7 @@ async def run(
     try:
         killed = await take(made, plans, kills=kills, patience=patience, say=say)
     finally:
-        await _ended(tasks)
+        await ended(*tasks)
     met = {name: {step.place for step in steps} for name, steps in killed.items()}
     missed = {n: [step for step in plan if step.place not in met[n]] for n, plan in plans.items()}
     outcome = Outcome(killed, missed, time.monotonic() - begun, await _broken(made, workload))
@@ -166,15 +165,6 @@ async def _misbehave(
         await rng.choice(kinds)(made, workload, rng)
         await made.heal()
         await asyncio.sleep(rng.uniform(0.5, 3))
-
-
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel, and raise what one of them died of."""
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _broken(made: Rig, workload: Workload) -> list[str]:

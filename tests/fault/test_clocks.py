@@ -8,45 +8,51 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.fault.rig import Rig, good_scene, sent_copy
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _HOUR = 3600.0
 _JUMPS = (300.0, -300.0, 2 * _HOUR, -2 * _HOUR)
 
 
-async def test_jumping_clocks_double_and_lose_nothing(own: Rig) -> None:
-    workload = Workload(own, seed=5)
+async def test_jumping_clocks_double_and_lose_nothing(common: Rig) -> None:
+    workload = Workload(common, seed=5)
     await workload.prepare()
     for turn, _ in enumerate(_JUMPS):
         # Each process is off by something else.
         for number, name in enumerate(SERVICES):
-            await own.jump_clock(name, _JUMPS[(turn + number) % len(_JUMPS)])
+            await common.jump_clock(name, _JUMPS[(turn + number) % len(_JUMPS)])
         await workload.probe(40)
         await workload.trade(4)
     assert await workload.verdict(40) == []
-    late = own.world.sql("select reason, detail from decision where reason = 'TOO_OLD'")
+    late = common.world.sql("select reason, detail from decision where reason = 'TOO_OLD'")
     assert late == []
 
 
-async def test_a_fast_clock_gives_no_order_up_that_may_still_arrive(own: Rig) -> None:
-    # Without D only the deadline proves that nothing will come: by the far side's clock.
-    promises = {"idempotency": True, "notAfter": True, "getByKey": True, "void": False}
-    await own.world.control("PUT", "/capabilities", promises)
-    scene = await good_scene(own)
-    await own.jump_clock("confirm", _HOUR)
-    await own.fault(
+async def test_a_fast_clock_gives_no_order_up_that_may_still_arrive(common: Rig) -> None:
+    # Without D only the deadline proves that nothing will come: by the far side's clock. Without A
+    # it is sent once.
+    promises = {"idempotency": False, "notAfter": True, "getByKey": True, "void": False}
+    await common.world.control("PUT", "/capabilities", promises)
+    scene = await good_scene(common)
+    await common.jump_clock("confirm", _HOUR)
+    await common.fault(
         "before_accept", "late_accept", path="buy", status=504, code="UPSTREAM", ms=3500
     )
-    await sent_copy(own, scene)
+    await sent_copy(common, scene)
     await scene.settled(1)
     (order,) = scene.orders()
     assert (order["state"], len(await scene.posted())) == ("CONFIRMED", 1)
+    await common.world.control("PUT", "/capabilities", dict.fromkeys(promises, True))
 
 
-async def test_a_time_stop_fires_at_its_time_whatever_the_guards_clock_says(own: Rig) -> None:
-    scene = await sent_copy(own)
+async def test_a_time_stop_fires_at_its_time_whatever_the_guards_clock_says(common: Rig) -> None:
+    scene = await sent_copy(common)
     await scene.settled(1)
     (order,) = scene.orders()
     subscription = str(order["subscription_id"])
@@ -60,7 +66,7 @@ async def test_a_time_stop_fires_at_its_time_whatever_the_guards_clock_says(own:
 
     far = await in_seconds(_HOUR / 2)
     for off in (-_HOUR, _HOUR):
-        await own.jump_clock("guard", off)
+        await common.jump_clock("guard", off)
         soon = await in_seconds(1)
         await eventually(fired)
     assert scene.trigger_status(far) == "ARMED"

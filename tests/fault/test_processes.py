@@ -13,6 +13,9 @@ from tests.fault.rig import Rig
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
 from tests.support.proxy import Direction, Weather
+from tradingtools.adapters.postgres import lease
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def _loaded(rig: Rig) -> Workload:
@@ -27,50 +30,51 @@ async def _judge(rig: Rig, workload: Workload) -> None:
     assert await judge.judge(rig.world, workload.trades.values(), workload.pauses) == []
 
 
-async def test_insiders_api_killed_and_restarted(own: Rig) -> None:
-    workload = await _loaded(own)
+async def test_insiders_api_killed_and_restarted(common: Rig) -> None:
+    workload = await _loaded(common)
     for _ in range(2):
         traffic = asyncio.create_task(workload.trade(8))
         await asyncio.sleep(0.15)
-        await own.restart_insiders()
+        await common.restart_insiders()
         await traffic
-    await _judge(own, workload)
+    await _judge(common, workload)
 
 
-async def test_postgres_restarted_killed_and_frozen(own: Rig) -> None:
-    workload = await _loaded(own)
+async def test_postgres_restarted_killed_and_frozen(common: Rig) -> None:
+    workload = await _loaded(common)
     for number in (signal.SIGINT, signal.SIGKILL):
         traffic = asyncio.create_task(workload.trade(10))
         await asyncio.sleep(0.1)
-        await asyncio.to_thread(own.postgres.stop, number)
+        await asyncio.to_thread(common.postgres.stop, number)
         await asyncio.sleep(0.5)
-        await asyncio.to_thread(own.postgres.start)
+        await asyncio.to_thread(common.postgres.start)
         await traffic
-    own.postgres.freeze()
+    common.postgres.freeze()
     await workload.trade(5, pause=0.3)
-    own.postgres.thaw()
-    await _judge(own, workload)
+    common.postgres.thaw()
+    await _judge(common, workload)
 
 
-async def test_redis_killed_and_flushed_loses_no_control_change(own: Rig) -> None:
-    workload = await _loaded(own)
-    own.redis.stop(signal.SIGKILL)
+async def test_redis_killed_and_flushed_loses_no_control_change(common: Rig) -> None:
+    workload = await _loaded(common)
+    common.redis.stop(signal.SIGKILL)
     # Nobody can be woken: the router finds the new subscriptions by polling.
-    late = Workload(own, seed=8, leaders=1)
+    late = Workload(common, seed=8, leaders=1)
     await late.prepare()
     await late.trade(3)
-    await asyncio.to_thread(own.redis.start)
-    client = redis_client.Redis(port=own.proxies["redis"].port)
+    await asyncio.to_thread(common.redis.start)
+    client = redis_client.Redis(port=common.proxies["redis"].port)
     await client.flushall()
     await client.aclose()
     await workload.pause_for(0.2)
     await workload.trade(3)
-    await own.settled(workload.decisions + late.decisions)
+    await common.settled(workload.decisions + late.own_decisions)
     trades = [*workload.trades.values(), *late.trades.values()]
-    assert await judge.judge(own.world, trades, workload.pauses) == []
+    assert await judge.judge(common.world, trades, workload.pauses) == []
     assert workload.pauses
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_whoever_slept_through_its_lease_is_fenced_and_restarted(own: Rig) -> None:
     workload = await _loaded(own)
     for name in SERVICES:
@@ -95,19 +99,33 @@ async def test_whoever_slept_through_its_lease_is_fenced_and_restarted(own: Rig)
     assert {name: own.restarts[name] for name in SERVICES} == dict.fromkeys(SERVICES, 1)
 
 
-async def test_two_executors_of_one_partition_send_nothing_twice(own: Rig) -> None:
-    workload = await _loaded(own)
-    traffic = asyncio.create_task(workload.trade(40))
-    own.world.start("executor", alias="twin", TT_EXECUTOR_LISTEN="127.0.0.1:0")
+async def test_all_frozen_together_for_longer_than_their_leases_go_on(common: Rig) -> None:
+    workload = await _loaded(common)
+    traffic = asyncio.create_task(workload.trade(25, pause=0.3))
+    names = list(common.world.pids())
+    assert set(names) == {*SERVICES, "insiders"}
+    for name in names:
+        common.world.freeze(name)
+    await asyncio.sleep(lease.TTL_SECONDS + 1)
+    for name in names:
+        common.world.thaw(name)
     await traffic
-    await own.end("twin", signal.SIGTERM)
-    await _judge(own, workload)
+    await _judge(common, workload)
+
+
+async def test_two_executors_of_one_partition_send_nothing_twice(common: Rig) -> None:
+    workload = await _loaded(common)
+    traffic = asyncio.create_task(workload.trade(40))
+    common.world.start("executor", alias="twin", TT_EXECUTOR_LISTEN="127.0.0.1:0")
+    await traffic
+    await common.end("twin", signal.SIGTERM)
+    await _judge(common, workload)
 
 
 @pytest.mark.parametrize("between", ["router", "executor", "postgres", "redis", "insiders"])
-async def test_a_bad_network_delays_and_loses_nothing(own: Rig, between: str) -> None:
-    workload = await _loaded(own)
-    proxy = own.proxies[between]
+async def test_a_bad_network_delays_and_loses_nothing(common: Rig, between: str) -> None:
+    workload = await _loaded(common)
+    proxy = common.proxies[between]
     for weather in (
         Weather(latency_ms=30),
         Weather(stalled=True),
@@ -125,4 +143,4 @@ async def test_a_bad_network_delays_and_loses_nothing(own: Rig, between: str) ->
     proxy.refuse()
     await workload.trade(2)
     await proxy.heal()
-    await _judge(own, workload)
+    await _judge(common, workload)

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import psycopg
@@ -27,6 +28,25 @@ from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 _GOOD = ({"0.50": "1000000"}, {"0.49": "1000000"})
 _LOW = ({"0.36": "1000000"}, {"0.35": "1000000"})
 _HIGH = ({"0.68": "1000000"}, {"0.67": "1000000"})
+_APART_SECONDS = 0.3
+_THIN = ({"0.36": "1000000"}, {"0.35": "20"})
+"""Stop-losses fire, and sell a slice only."""
+
+
+async def ended(*tasks: asyncio.Task[None]) -> None:
+    """Cancel, and raise what one of them died of.
+
+    Once is not enough: a cancellation that meets a breaking connection to Redis comes out as the
+    connection's error, which the workload survives.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.5)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 @dataclass
@@ -56,15 +76,23 @@ class Workload:
         self.pauses: list[Paused] = []
         self.triggers = 0
         self.poison = 0
+        self._decided_before = 0
 
     @property
     def decisions(self) -> int:
-        """How many there have to be: one for each leader trade and follower."""
+        """How many there have to be in all: those before it, and its own."""
+        return self._decided_before + self.own_decisions
+
+    @property
+    def own_decisions(self) -> int:
+        """One for each leader trade and follower."""
         return len(self.trades) * self._followers
 
     async def prepare(self) -> None:
         """Books and subscriptions, as if they had stood for an hour."""
         long_ago = datetime.now(UTC) - timedelta(hours=1)
+        (row,) = self._rig.world.sql("select count(*) as decisions from decision")
+        self._decided_before = row["decisions"]
         for leader in self._leaders:
             await leader.scene.set_book(*_GOOD)
             for number in range(self._followers):
@@ -122,6 +150,7 @@ class Workload:
             self._put(leader, [row])
 
     def _put(self, leader: _Leader, rows: list[ingest_pb.LeaderTradeEvent]) -> None:
+        late = 0.0
         for row in rows:
             side = "BUY" if row.side == common.SIDE_BUY else "SELL"
             key = (row.leader_tx, row.leader, row.asset_id, side)
@@ -132,8 +161,9 @@ class Workload:
                 side=side,
                 traded_ms=row.traded_ms,
             )
-            # Apart, as the feed brings them.
-            leader.scene.put(row)
+            # Apart, as the feed brings them: what comes together is decided together.
+            asyncio.get_running_loop().call_later(late, leader.scene.put, row)
+            late += self._rng.uniform(0, _APART_SECONDS)
         leader.recent = [*leader.recent, *rows][-20:]
 
     def _repeat(self, leader: _Leader) -> None:
@@ -153,14 +183,23 @@ class Workload:
         if not self._rig.database_is_there:
             return
         number = self._rng.choice(list(leader.subscriptions))
-        kind, price = self._rng.choice((("TAKE_PROFIT", "0.6"), ("STOP_LOSS", "0.4")))
+        soon_ms = time.time_ns() // 1_000_000 + 1_500
+        kinds: list[tuple[str, str | None, dict[str, Any]]] = [
+            ("TAKE_PROFIT", "0.6", {}),
+            ("STOP_LOSS", "0.4", {}),
+            ("STOP_LOSS", "0.4", {}),
+            ("TRAILING_STOP", "0.6", {"callback_micros": 50_000}),
+            ("TIME_STOP", None, {"fire_at_ms": soon_ms}),
+        ]
+        kind, price, terms = self._rng.choice(kinds)
+        subscription = leader.subscriptions[number]
         with suppress(psycopg.OperationalError):
-            await leader.scene.add_trigger(number, leader.subscriptions[number], kind, price)
+            await leader.scene.add_trigger(number, subscription, kind, price, **terms)
             self.triggers += 1
 
     async def _move_book(self, leader: _Leader) -> None:
         try:
-            await leader.scene.set_book(*self._rng.choice((_LOW, _HIGH)))
+            await leader.scene.set_book(*self._rng.choice((_LOW, _HIGH, _THIN)))
             await asyncio.sleep(0.3)
             await leader.scene.set_book(*_GOOD)
         except (aiohttp.ClientError, TimeoutError):

@@ -1,0 +1,67 @@
+"""A backlog that grows while somebody is away costs no memory, and ends in reasons.
+
+The executor is away while leaders trade on, at many times their speed; then it comes back.
+"""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from tests.fault.rig import Rig
+from tests.fault.workload import Workload
+from tests.money_path.world import SERVICES, eventually
+
+_MEBI = 1 << 20
+_PAGE = 50
+
+
+async def _feed(own: Rig, workload: Workload, trades: int) -> None:
+    """So many leader trades, as fast as the router decides them."""
+    until = len(workload.trades) + trades
+    while len(workload.trades) < until:
+        await workload.trade(_PAGE, pause=0)
+
+        async def decided() -> bool:
+            # The journal has what was decided; its rows are the executor's to build.
+            (row,) = own.world.sql("select count(*) as n from journal where kind = 'CLAIMED'")
+            return bool(row["n"] >= len(workload.trades) - _PAGE)
+
+        await eventually(decided, 60)
+
+
+def _memory(own: Rig) -> dict[str, int]:
+    pids = own.world.pids()
+    return {n: psutil.Process(pids[n]).memory_info().rss for n in SERVICES if n in pids}
+
+
+async def _through(own: Rig, first: int, then: int, most: int) -> None:
+    """Feed a backlog; past its first part no process may grow by more than ``most`` bytes."""
+    workload = Workload(own, seed=11)
+    await workload.prepare()
+    await workload.probe(40)
+    async with own.without("executor"):
+        await _feed(own, workload, first)
+        before = _memory(own)
+        await _feed(own, workload, then)
+        grown = {name: rss - before[name] for name, rss in _memory(own).items()}
+    assert max(grown.values()) < most, {name: rss / _MEBI for name, rss in grown.items()}
+    assert await workload.verdict(300) == []
+    assert own.peak_rss["executor"] < max(before.values()) + most
+    ends = own.world.sql(
+        "select state, reason, count(*) as n from orders where reason = 'EXPIRED' group by 1, 2"
+    )
+    assert [end["state"] for end in ends] == ["FAILED"]
+    assert ends[0]["n"] >= first // 2, "what waited too long was sent"
+
+
+@pytest.mark.timeout(300)
+async def test_a_backlog_ends_in_reasons_and_the_processes_stay_small(own: Rig) -> None:
+    await _through(own, 100, 200, 16 * _MEBI)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_an_hour_of_backlog_leaves_memory_flat(own: Rig) -> None:
+    # An hour of the tape: a leader trade every 180 ms.
+    await _through(own, 5_000, 15_000, 24 * _MEBI)
