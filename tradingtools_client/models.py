@@ -14,6 +14,8 @@ class CreateSubscriptionRequest(TypedDict):
     exits: NotRequired[ExitsInput]
     shadow: NotRequired[bool]
     """For good: a shadow never becomes a real subscription, nor the other way round."""
+    triggers: NotRequired[DefaultTriggersInput]
+    """What every new position is guarded with."""
 
 
 class CreateTriggerRequest(TypedDict):
@@ -84,6 +86,86 @@ class Decision(TypedDict):
     for others.
     """
     paperNotional: NotRequired[str]
+
+
+class DefaultRung(TypedDict):
+    """One step of a default ladder."""
+
+    gain: str
+    """How far above the entry price it sells, decimal string: "0.2" is 20 percent. Above that
+    of the rung before.
+    """
+    fraction: str
+    """Of the position, decimal string; the last rung takes the rest and may leave it out."""
+
+
+class DefaultRungInput(TypedDict):
+    """One step of a default ladder."""
+
+    gain: str
+    """How far above the entry price it sells, decimal string: "0.2" is 20 percent. Above that
+    of the rung before.
+    """
+    fraction: NotRequired[str]
+    """Of the position, decimal string; the last rung takes the rest and may leave it out."""
+
+
+class DefaultTrailing(TypedDict):
+    """A default trailing stop."""
+
+    gain: NotRequired[str]
+    """How far above the entry price it becomes active, decimal string; absent: at the entry
+    price.
+    """
+    callbackFraction: str
+    """How far below its peak it fires, of the peak, decimal string between 0 and 1."""
+
+
+class DefaultTrailingInput(TypedDict):
+    """A default trailing stop."""
+
+    gain: NotRequired[str]
+    """How far above the entry price it becomes active, decimal string; absent: at the entry
+    price.
+    """
+    callbackFraction: str
+    """How far below its peak it fires, of the peak, decimal string between 0 and 1."""
+
+
+class DefaultTriggers(TypedDict):
+    """Triggers that each new position of a subscription gets with its first fill. Fractions
+    are of the entry price of that fill; a price of 1 or more cannot be reached and makes no
+    trigger.
+    """
+
+    takeProfit: NotRequired[str]
+    """How far above the entry price, decimal string: "0.2" is 20 percent."""
+    stopLoss: NotRequired[str]
+    """How far below the entry price, decimal string between 0 and 1."""
+    breakEven: NotRequired[bool]
+    """The stop-loss moves up to the entry price once a rung has sold."""
+    trailing: NotRequired[DefaultTrailing]
+    ladder: list[DefaultRung]
+    timeStopSeconds: NotRequired[str]
+    """From so many seconds after the first fill on, at any price."""
+
+
+class DefaultTriggersInput(TypedDict):
+    """Triggers that each new position of a subscription gets with its first fill. Fractions
+    are of the entry price of that fill; a price of 1 or more cannot be reached and makes no
+    trigger.
+    """
+
+    takeProfit: NotRequired[str]
+    """How far above the entry price, decimal string: "0.2" is 20 percent."""
+    stopLoss: NotRequired[str]
+    """How far below the entry price, decimal string between 0 and 1."""
+    breakEven: NotRequired[bool]
+    """The stop-loss moves up to the entry price once a rung has sold."""
+    trailing: NotRequired[DefaultTrailingInput]
+    ladder: NotRequired[list[DefaultRungInput]]
+    timeStopSeconds: NotRequired[int | str]
+    """From so many seconds after the first fill on, at any price."""
 
 
 class Exits(TypedDict):
@@ -499,6 +581,8 @@ class Subscription(TypedDict):
     exits: NotRequired[Exits]
     shadow: NotRequired[bool]
     """Decides and records, sends nothing. Left out when false."""
+    triggers: NotRequired[DefaultTriggers]
+    """Left out when there are none."""
 
 
 class SubscriptionStatistics(TypedDict):
@@ -670,6 +754,10 @@ class UpdateSubscriptionRequest(TypedDict):
     """Present: replaces all filters. Absent: unchanged."""
     exits: NotRequired[ExitsInput]
     """Present: replaces it. Absent: unchanged."""
+    triggers: NotRequired[DefaultTriggersInput]
+    """Present: replaces all default triggers, for positions that begin from now on. Absent:
+    unchanged.
+    """
 
 
 class UpdateTriggerRequest(TypedDict):

@@ -16,6 +16,8 @@ from psycopg.rows import DictRow
 
 from services.confirm.core import lots
 from services.confirm.core.booking import Action, FillStatus, Step
+from services.confirm.guards import guard_position
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "queries.sql")
@@ -100,11 +102,13 @@ async def _move(connection: Connection, order: Mapping[str, Any], step: Step) ->
                 "cost_micros": trade.notional_micros,
             },
         )
-        await _move_lot(
+        held = await _move_lot(
             connection, key, shares=trade.size_micros, cost=trade.notional_micros,
             bought_size=trade.size_micros, bought_notional=trade.notional_micros,
             fee=trade.fee_micros,
         )  # fmt: skip
+        if held == trade.size_micros:
+            await guard_position(connection, QUERIES, order, trade, clock.now_ms())
         return 0, 0
     rows = await every(connection, "lot_entries", key)
     entries = [lots.Entry(r["entry_seq"], r["size_micros"], r["cost_micros"]) for r in rows]
@@ -170,7 +174,8 @@ async def _undo(connection: Connection, order: Mapping[str, Any], step: Step, co
     return 0
 
 
-async def _move_lot(connection: Connection, key: Mapping[str, Any], **changes: int) -> None:
+async def _move_lot(connection: Connection, key: Mapping[str, Any], **changes: int) -> int:
+    """Move a lot's sums; returns the shares that it holds then."""
     values = dict.fromkeys(
         (
             "shares", "cost", "bought_size", "bought_notional", "sold_size", "sold_notional",
@@ -178,7 +183,8 @@ async def _move_lot(connection: Connection, key: Mapping[str, Any], **changes: i
         ),
         0,
     )  # fmt: skip
-    await connection.execute(QUERIES["move_lot"], {**key, **values, **changes})
+    lot = await one(connection, "move_lot", {**key, **values, **changes})
+    return int(lot["shares_micros"])
 
 
 async def _note(

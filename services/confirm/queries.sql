@@ -49,6 +49,21 @@ update lot set
 where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
 returning shares_micros, cost_micros
 
+-- name: default_triggers
+-- What a subscription guards a new position with; no row: with nothing.
+select triggers from subscription where id = %(id)s and triggers <> '{}'
+
+-- name: add_trigger
+insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
+                     price_micros, callback_ppm, fire_at_ms, rungs, break_even, made_for, status)
+values (%(id)s, %(follower_proxy)s, %(condition_id)s, %(asset_id)s, %(origin)s,
+        %(trigger_type)s, %(price_micros)s, %(callback_ppm)s, %(fire_at_ms)s, %(rungs)s::jsonb,
+        %(break_even)s, %(made_for)s, 'ARMED')
+
+-- name: add_trigger_event
+insert into trigger_event (trigger_id, from_status, to_status, detail)
+values (%(trigger_id)s, '', 'ARMED', %(detail)s)
+
 -- name: add_fill
 insert into fill (order_key, trade_id, status, size_micros, notional_micros, fee_micros,
                   cost_micros)

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.control import settings_codec
+from services.control import defaults_codec, settings_codec
 from services.control.core import rules, trigger_rules
 from services.control.store import Row
 from services.control.subscriptions import DecisionFilter
@@ -42,6 +42,7 @@ def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSub
             settings_codec.limits_group(request.limits),
             settings_codec.filters_group(request.filters),
             settings_codec.exits_group(request.exits),
+            defaults_codec.triggers_group(request.triggers),
         ),
         shadow=request.shadow,
     )
@@ -58,6 +59,8 @@ def given_groups(request: control.UpdateSubscriptionRequest) -> list[rules.Group
         groups.append(settings_codec.filters_group(request.filters))
     if request.HasField("exits"):
         groups.append(settings_codec.exits_group(request.exits))
+    if request.HasField("triggers"):
+        groups.append(defaults_codec.triggers_group(request.triggers))
     return groups
 
 
@@ -122,6 +125,7 @@ def subscription(row: Row, statistics: Row | None = None) -> control.Subscriptio
         updated_at=timestamp(row["updated_at"]),
     )
     settings_codec.describe(message, row)
+    defaults_codec.describe(message, row)
     if statistics is not None:
         message.statistics.CopyFrom(_statistics(statistics))
     return message

@@ -116,7 +116,9 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         """Change the groups that are given."""
         groups = codec.given_groups(request)
         if not groups:
-            raise rules.refuse("body", "at least one of sizing, limits, filters and exits")
+            raise rules.refuse(
+                "body", "at least one of sizing, limits, filters, exits and triggers"
+            )
         row = await self._subscriptions.update(
             caller_of(context),
             request.id,

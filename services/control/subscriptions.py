@@ -69,7 +69,7 @@ class Subscriptions:
                 proxy=new.follower.proxy,
                 leader=new.leader,
                 settings=Jsonb(to_json(new.settings)),
-                **new.columns,
+                **new.columns | {"triggers": Jsonb(new.columns["triggers"])},
             )
             await change.remember(request, identifier)
             return await _record(change, "create", identifier, before=None)
@@ -186,6 +186,7 @@ _CHANGEABLE = (
     "max_slippage_micros",
     "max_age_ms",
     "settings",
+    "triggers",
 )
 
 
@@ -209,7 +210,9 @@ async def _apply(change: Change, action: str, row: Row, wanted: Row) -> Row:
     if wanted == _changeable(row):
         return row
     await change.rows(
-        _SQL["update"], id=row["id"], **wanted | {"settings": Jsonb(wanted["settings"])}
+        _SQL["update"],
+        id=row["id"],
+        **wanted | {name: Jsonb(wanted[name]) for name in ("settings", "triggers")},
     )
     return await _record(change, action, row["id"], before=row["audit"])
 

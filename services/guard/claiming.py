@@ -6,7 +6,7 @@ transaction streams the claim on afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,9 @@ import structlog
 
 from services.guard import store
 from services.guard.core import halts as halting
-from services.guard.core import trigger as judging
 from services.guard.core.exit_order import exit_order
-from services.guard.core.trigger import Exit, Trigger
+from services.guard.core.exit_size import Exit, Floor, size_exit
+from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
 from services.guard.store import Change
 from tradingtools.adapters import clock
@@ -59,6 +59,8 @@ class Moved:
 
 Outcome = Trigger | Claim | Moved
 """A trigger as its transaction leaves it, with what else became durable in it."""
+Decide = Callable[[Connection, Row, Row | None], Awaitable[Outcome]]
+"""Changes a locked trigger, given its row and its lot."""
 
 
 class Claims:
@@ -74,6 +76,11 @@ class Claims:
         self._lease = lease
         self._tail = tail
         self._settings = settings
+        self._floor = Floor(
+            first_ppm=settings.floor_ppm,
+            step_ppm=settings.widen_ppm,
+            widest_ppm=settings.widest_ppm,
+        )
         self.control_seq = 0
         """The last control change that is known."""
         self.halts: frozenset[halting.Halt] = frozenset()
@@ -105,12 +112,11 @@ class Claims:
         """
         if self._held(row):
             return store.trigger(row)
-        sized = judging.size_exit(
+        sized = size_exit(
             book,
             wanted_micros=wanted_micros,
             free_micros=lot["free_micros"],
-            floor_ppm=self._settings.floor_ppm,
-            tried=tried,
+            below_ppm=self._floor.below(tried),
         )
         if isinstance(sized, Reason):
             # Another exit has the shares, or they cannot be sold: judged again on the next mark.

@@ -89,6 +89,10 @@ class Known:
         """The live triggers that share a lot."""
         return [self._triggers[i] for i in self._by_lot.get(key, ())]
 
+    def lots_by_default(self) -> list[LotKey]:
+        """Lots with triggers that were made with their positions."""
+        return [key for key in self._by_lot if any(t.made_for for t in self.of_lot(key))]
+
     def moved_by(self, book: Book) -> list[Trigger]:
         """The triggers that a book may move, in the order in which they are judged."""
         found = (self._triggers[i] for i in self._index.candidates(book))

@@ -2,14 +2,35 @@
 -- Everything that may still fire or is closing.
 select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
        version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
+       made_for
 from trigger where status not in ('DONE', 'CANCELLED', 'RESOLVED')
+
+-- name: lot_triggers
+-- What may still fire or is closing of one lot, oldest first.
+select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
+       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
+       made_for
+from trigger
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+  and status not in ('DONE', 'CANCELLED', 'RESOLVED')
+order by created_at, id
+
+-- name: unsettled
+-- Whether a sale of a lot may still be undone.
+select exists (
+    select 1 from orders o join fill f using (order_key)
+    where o.follower_proxy = %(follower_proxy)s and o.asset_id = %(asset_id)s
+      and coalesce(o.subscription_id, 'manual') = %(origin)s and o.side = 'SELL'
+      and f.status = 'MATCHED') as unsettled
 
 -- name: changed_triggers
 -- Triggers that the control surface has touched, whatever their state.
 select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
        version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
+       made_for
 from trigger
 where id in (select subject_id from control_change
              where subject_kind = 'trigger' and seq > %(after)s)
@@ -81,7 +102,8 @@ update trigger set
 where id = %(id)s and version = %(version)s
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
           version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
+       made_for
 
 -- name: ratchet
 -- The caller has locked the row.
@@ -90,7 +112,8 @@ update trigger set
 where id = %(id)s
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
           version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
+       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
+       made_for
 
 -- name: break_even
 -- Stops of a lot that want it, moved up to the entry price; never down.
@@ -100,7 +123,8 @@ where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin
   and break_even and price_micros < %(price)s and status in ('WAITING', 'ARMED', 'SUSPENDED')
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
           version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-          sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks
+          sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
+       made_for
 
 -- name: add_event
 insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)

@@ -59,7 +59,13 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
         rungs_fired=row["rungs_fired"],
         basis_micros=row["basis_micros"],
         two_ticks=row["two_ticks"],
+        made_for=row["made_for"],
     )
+
+
+def lot_key(key: tuple[str, str, str]) -> dict[str, str]:
+    """A lot's key as statements take it."""
+    return dict(zip(("follower_proxy", "asset_id", "origin"), key, strict=True))
 
 
 @asynccontextmanager

@@ -8,20 +8,20 @@ found closing. One writer: all changes go through one lock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import psycopg
 import structlog
 from opentelemetry import metrics
 
-from services.guard import store
-from services.guard.claiming import Claim, Claims, Moved, Outcome, Row
+from services.guard import following, store
+from services.guard.claiming import Claim, Claims, Decide, Moved, Outcome, Row
 from services.guard.closing import Closing
 from services.guard.core import telling
 from services.guard.core import trigger as judging
+from services.guard.core.superseding import superseded
 from services.guard.core.trigger import Judgement, Trigger
-from services.guard.known import Known, lot_of
+from services.guard.known import Known, LotKey, lot_of
 from services.guard.settings import Settings
 from services.guard.store import Change
 from tradingtools.adapters import clock
@@ -30,7 +30,6 @@ from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.book import Book
-from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
@@ -40,9 +39,6 @@ from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 _log = structlog.get_logger("guard")
 _meter = metrics.get_meter("tradingtools.guard")
 _fired = _meter.create_counter("triggers_fired", description="by type")
-
-Decide = Callable[[Connection, Row, Row | None], Awaitable[Outcome]]
-"""Changes a locked trigger, given its row and its lot."""
 
 
 class Guard:
@@ -83,6 +79,8 @@ class Guard:
             self._known.put_lot(key, row["shares_micros"])
         for row in await store.fetch(self._pool, "live_triggers"):
             self._known.put(store.trigger(row))
+        for key in self._known.lots_by_default():
+            await self._open(key)
 
     async def refresh(self) -> None:
         """Load what the control surface has changed, and judge it at once."""
@@ -217,6 +215,9 @@ class Guard:
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
         key = (fill.follower_proxy, fill.asset_id, fill.subscription_id)
+        opens = fill.side == pb.SIDE_BUY and fill.lot_shares_micros == fill.size_micros
+        if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:
+            await self._open(key)
         self._known.put_lot(key, fill.lot_shares_micros)
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._change(fill.trigger_id, self._closing.settle)
@@ -227,22 +228,22 @@ class Guard:
                 await self._follow_lot(now, fill.lot_shares_micros)
                 await self._wake(trigger_id)
 
+    async def _open(self, key: LotKey) -> None:
+        """Take over the triggers that were made with a position; end those of the one before."""
+        rows = await store.fetch(self._pool, "lot_triggers", **store.lot_key(key))
+        triggers = [store.trigger(row) for row in rows]
+        for trigger in triggers:
+            known = self._known.get(trigger.id)
+            if known is None or known.version < trigger.version:
+                self._known.put(trigger)
+
+        for trigger in superseded(triggers):
+            await self._change(trigger.id, following.end_superseded)
+
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:
-        if trigger.status is TriggerStatus.WAITING and shares > 0:
-            target, detail = TriggerStatus.ARMED, f"the lot holds {to_text(shares)} shares"
-        elif trigger.status in (TriggerStatus.ARMED, TriggerStatus.SUSPENDED) and shares == 0:
-            target, detail = TriggerStatus.CANCELLED, "the lot is empty"
-        else:
-            return
-
-        async def follow(connection: Connection, row: Row, lot: Row | None) -> Outcome:
-            now = store.trigger(row)
-            held = lot["shares_micros"] if lot is not None else 0
-            if now.status is not trigger.status or (held > 0) != (shares > 0):
-                return now
-            return await store.move(connection, row, Change(status=target, detail=detail))
-
-        await self._change(trigger.id, follow)
+        decide = following.follow(trigger, shares)
+        if decide is not None:
+            await self._change(trigger.id, decide)
 
     async def _wake(self, trigger_id: str) -> None:
         """Judge a trigger on the lot and the book that are known already."""

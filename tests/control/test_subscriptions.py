@@ -426,3 +426,50 @@ def test_decisions_are_asked_for_by_time_and_outcome(
     assert found("copied=true") == [new]
     assert found("copied=false&reason=TOO_OLD") == [old]
     assert found(f"fromMs=0&toMs={edge_ms}&copied=true") == []
+
+
+TRIGGERS: dict[str, Any] = {
+    "takeProfit": "0.2",
+    "stopLoss": "0.1",
+    "breakEven": True,
+    "trailing": {"gain": "0.05", "callbackFraction": "0.1"},
+    "ladder": [{"gain": "0.1", "fraction": "0.5"}, {"gain": "0.3", "fraction": ""}],
+    "timeStopSeconds": "3600",
+}
+
+
+def test_default_triggers_are_made_read_replaced_and_removed(
+    edge: RunningEdge, wallet: Wallet
+) -> None:
+    made = create_subscription(edge, wallet(), triggers=TRIGGERS)
+    path = f"/subscriptions/{made['id']}"
+    assert made["triggers"] == TRIGGERS
+    other = edge.call("PATCH", path, json={"limits": {}}).json()
+    assert other["triggers"] == TRIGGERS, "a group that is left out stays"
+    fewer = edge.call("PATCH", path, json={"triggers": {"stopLoss": "0.25"}}).json()
+    assert fewer["triggers"] == {"stopLoss": "0.25", "ladder": []}
+    assert edge.call("PATCH", path, json={"triggers": {}}).json().keys().isdisjoint({"triggers"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"takeProfit": "0"}, "triggers.takeProfit"),
+        ({"stopLoss": "1"}, "triggers.stopLoss"),
+        ({"stopLoss": "0.0"}, "triggers.stopLoss"),
+        ({"trailing": {"gain": "0.1"}}, "triggers.trailing.callbackFraction"),
+        ({"ladder": [{"gain": "0.1"}, {"gain": "0.2"}]}, "triggers.ladder[0].fraction"),
+        (
+            {"ladder": [{"gain": "0.2", "fraction": "0.5"}, {"gain": "0.2"}]},
+            "triggers.ladder[1].gain",
+        ),
+        ({"breakEven": True}, "triggers.breakEven"),
+        ({"timeStopSeconds": 0}, "triggers.timeStopSeconds"),
+    ],
+)
+def test_a_default_trigger_that_cannot_be_is_named(
+    edge: RunningEdge, wallet: Wallet, changes: dict[str, Any], field: str
+) -> None:
+    body = subscription_body(wallet(), triggers=changes)
+    status, reason, metadata = error_of(edge.call("POST", "/subscriptions", json=body))
+    assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)

@@ -194,6 +194,17 @@ class Draw:
             "next_slice_ms": rng.choice([None, 0, 60_000]),
         }  # fmt: skip
 
+    def default_trigger(self) -> Values:
+        """A trigger of a new position; its id may be taken."""
+        rungs = self.rng.choice([None, '[{"price_micros":600000,"share_ppm":1}]'])
+        return {
+            **self.lot(), "id": f"trg_{self.rng.randrange(8):032x}", "condition_id": CONDITION,
+            "trigger_type": "LADDER" if rungs else "STOP_LOSS",
+            "price_micros": None if rungs else 400_000, "callback_ppm": None,
+            "fire_at_ms": None, "rungs": rungs, "break_even": self.rng.random() < 0.3,
+            "made_for": self.order_key(),
+        }  # fmt: skip
+
     def booking(self) -> Values:
         """What the stream of fills carries."""
         numbers = (
@@ -404,6 +415,12 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "set_entry": _entry,
         "entries_of_trade": _trade,
         "move_lot": lambda draw: draw.moved_lot(),
+        "default_triggers": lambda draw: {"id": draw.rng.choice([*SUBSCRIPTIONS, None])},
+        "add_trigger": lambda draw: draw.default_trigger(),
+        "add_trigger_event": lambda draw: {
+            "trigger_id": draw.rng.choice([*TRIGGERS, "trg_none"]),
+            "detail": "d",
+        },
         "add_fill": lambda draw: {
             **_trade(draw),
             "size_micros": draw.rng.choice([5, 5, 0]),
@@ -455,6 +472,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     },
     GUARD: {
         "live_triggers": _nothing,
+        "lot_triggers": _lot,
+        "unsettled": _lot,
         "changed_triggers": lambda draw: {"after": draw.rng.randrange(3)},
         "control_seq": _nothing,
         "halts": _nothing,

@@ -183,6 +183,7 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
                 follower_wallet_id="w", follower_proxy=cases.WALLETS[number],
                 leader=cases.LEADER, state="ACTIVE", version=1, sizing_mode="FIXED",
                 sizing_micros=10, changed_seq=number + 1,
+                triggers={"stop_loss_ppm": 100_000} if number else {},
             )  # fmt: skip
         rungs = [{"price_micros": price, "share_ppm": 500_000} for price in (500_000, 600_000)]
         terms: tuple[dict[str, Any], ...] = (

@@ -528,6 +528,121 @@ class Exits(_message.Message):
 Global___Exits: _TypeAlias = Exits  # noqa: Y015
 
 @_typing.final
+class DefaultRung(_message.Message):
+    """One step of a default ladder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GAIN_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    gain: _builtins.str
+    """How far above the entry price it sells, decimal string: "0.2" is 20 percent. Above that of the
+    rung before.
+    """
+    fraction: _builtins.str
+    """Of the position, decimal string; the last rung takes the rest and may leave it out."""
+    def __init__(
+        self,
+        *,
+        gain: _builtins.str = ...,
+        fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "gain", b"gain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefaultRung: _TypeAlias = DefaultRung  # noqa: Y015
+
+@_typing.final
+class DefaultTrailing(_message.Message):
+    """A default trailing stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GAIN_FIELD_NUMBER: _builtins.int
+    CALLBACK_FRACTION_FIELD_NUMBER: _builtins.int
+    gain: _builtins.str
+    """How far above the entry price it becomes active, decimal string; absent: at the entry price."""
+    callback_fraction: _builtins.str
+    """How far below its peak it fires, of the peak, decimal string between 0 and 1."""
+    def __init__(
+        self,
+        *,
+        gain: _builtins.str | None = ...,
+        callback_fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "gain", b"gain"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "callback_fraction", b"callback_fraction", "gain", b"gain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gain: _TypeAlias = _typing.Literal["gain"]  # noqa: Y015
+    _WhichOneofArgType__gain: _TypeAlias = _typing.Literal["_gain", b"_gain"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gain) -> _WhichOneofReturnType__gain | None: ...
+
+Global___DefaultTrailing: _TypeAlias = DefaultTrailing  # noqa: Y015
+
+@_typing.final
+class DefaultTriggers(_message.Message):
+    """Triggers that each new position of a subscription gets with its first fill. Fractions are of the
+    entry price of that fill; a price of 1 or more cannot be reached and makes no trigger.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAKE_PROFIT_FIELD_NUMBER: _builtins.int
+    STOP_LOSS_FIELD_NUMBER: _builtins.int
+    BREAK_EVEN_FIELD_NUMBER: _builtins.int
+    TRAILING_FIELD_NUMBER: _builtins.int
+    LADDER_FIELD_NUMBER: _builtins.int
+    TIME_STOP_SECONDS_FIELD_NUMBER: _builtins.int
+    take_profit: _builtins.str
+    """How far above the entry price, decimal string: "0.2" is 20 percent."""
+    stop_loss: _builtins.str
+    """How far below the entry price, decimal string between 0 and 1."""
+    break_even: _builtins.bool
+    """The stop-loss moves up to the entry price once a rung has sold."""
+    time_stop_seconds: _builtins.int
+    """From so many seconds after the first fill on, at any price."""
+    @_builtins.property
+    def trailing(self) -> Global___DefaultTrailing: ...
+    @_builtins.property
+    def ladder(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefaultRung]: ...
+    def __init__(
+        self,
+        *,
+        take_profit: _builtins.str | None = ...,
+        stop_loss: _builtins.str | None = ...,
+        break_even: _builtins.bool | None = ...,
+        trailing: Global___DefaultTrailing | None = ...,
+        ladder: _abc.Iterable[Global___DefaultRung] | None = ...,
+        time_stop_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_stop_loss", b"_stop_loss", "_take_profit", b"_take_profit", "_time_stop_seconds", b"_time_stop_seconds", "break_even", b"break_even", "stop_loss", b"stop_loss", "take_profit", b"take_profit", "time_stop_seconds", b"time_stop_seconds", "trailing", b"trailing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_stop_loss", b"_stop_loss", "_take_profit", b"_take_profit", "_time_stop_seconds", b"_time_stop_seconds", "break_even", b"break_even", "ladder", b"ladder", "stop_loss", b"stop_loss", "take_profit", b"take_profit", "time_stop_seconds", b"time_stop_seconds", "trailing", b"trailing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__break_even: _TypeAlias = _typing.Literal["break_even"]  # noqa: Y015
+    _WhichOneofArgType__break_even: _TypeAlias = _typing.Literal["_break_even", b"_break_even"]  # noqa: Y015
+    _WhichOneofReturnType__stop_loss: _TypeAlias = _typing.Literal["stop_loss"]  # noqa: Y015
+    _WhichOneofArgType__stop_loss: _TypeAlias = _typing.Literal["_stop_loss", b"_stop_loss"]  # noqa: Y015
+    _WhichOneofReturnType__take_profit: _TypeAlias = _typing.Literal["take_profit"]  # noqa: Y015
+    _WhichOneofArgType__take_profit: _TypeAlias = _typing.Literal["_take_profit", b"_take_profit"]  # noqa: Y015
+    _WhichOneofReturnType__time_stop_seconds: _TypeAlias = _typing.Literal["time_stop_seconds"]  # noqa: Y015
+    _WhichOneofArgType__time_stop_seconds: _TypeAlias = _typing.Literal["_time_stop_seconds", b"_time_stop_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__break_even) -> _WhichOneofReturnType__break_even | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_loss) -> _WhichOneofReturnType__stop_loss | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__take_profit) -> _WhichOneofReturnType__take_profit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_stop_seconds) -> _WhichOneofReturnType__time_stop_seconds | None: ...
+
+Global___DefaultTriggers: _TypeAlias = DefaultTriggers  # noqa: Y015
+
+@_typing.final
 class SubscriptionStatistics(_message.Message):
     """What a subscription has done so far."""
 
@@ -684,6 +799,7 @@ class Subscription(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXITS_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     leader: _builtins.str
     """The leader's wallet, lower case."""
@@ -712,6 +828,10 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def exits(self) -> Global___Exits: ...
+    @_builtins.property
+    def triggers(self) -> Global___DefaultTriggers:
+        """Left out when there are none."""
+
     def __init__(
         self,
         *,
@@ -728,10 +848,11 @@ class Subscription(_message.Message):
         filters: Global___Filters | None = ...,
         exits: Global___Exits | None = ...,
         shadow: _builtins.bool | None = ...,
+        triggers: Global___DefaultTriggers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "statistics", b"statistics", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "state", b"state", "statistics", b"statistics", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "state", b"state", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__shadow: _TypeAlias = _typing.Literal["shadow"]  # noqa: Y015
     _WhichOneofArgType__shadow: _TypeAlias = _typing.Literal["_shadow", b"_shadow"]  # noqa: Y015
@@ -750,6 +871,7 @@ class CreateSubscriptionRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXITS_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     leader: _builtins.str
     shadow: _builtins.bool
     """For good: a shadow never becomes a real subscription, nor the other way round."""
@@ -763,6 +885,10 @@ class CreateSubscriptionRequest(_message.Message):
     def filters(self) -> Global___Filters: ...
     @_builtins.property
     def exits(self) -> Global___Exits: ...
+    @_builtins.property
+    def triggers(self) -> Global___DefaultTriggers:
+        """What every new position is guarded with."""
+
     def __init__(
         self,
         *,
@@ -773,10 +899,11 @@ class CreateSubscriptionRequest(_message.Message):
         filters: Global___Filters | None = ...,
         exits: Global___Exits | None = ...,
         shadow: _builtins.bool = ...,
+        triggers: Global___DefaultTriggers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "sizing", b"sizing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "sizing", b"sizing", "triggers", b"triggers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -863,6 +990,7 @@ class UpdateSubscriptionRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     EXITS_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     """Present: the change is refused (409) unless the subscription has this version."""
@@ -882,6 +1010,10 @@ class UpdateSubscriptionRequest(_message.Message):
     def exits(self) -> Global___Exits:
         """Present: replaces it. Absent: unchanged."""
 
+    @_builtins.property
+    def triggers(self) -> Global___DefaultTriggers:
+        """Present: replaces all default triggers, for positions that begin from now on. Absent: unchanged."""
+
     def __init__(
         self,
         *,
@@ -891,10 +1023,11 @@ class UpdateSubscriptionRequest(_message.Message):
         version: _builtins.int | None = ...,
         filters: Global___Filters | None = ...,
         exits: Global___Exits | None = ...,
+        triggers: Global___DefaultTriggers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "limits", b"limits", "sizing", b"sizing", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "limits", b"limits", "sizing", b"sizing", "triggers", b"triggers", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "id", b"id", "limits", b"limits", "sizing", b"sizing", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "exits", b"exits", "filters", b"filters", "id", b"id", "limits", b"limits", "sizing", b"sizing", "triggers", b"triggers", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
     _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015

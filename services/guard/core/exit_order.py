@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.guard.core.trigger import Exit
+from services.guard.core.exit_size import Exit
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text

@@ -12,14 +12,10 @@ from enum import Enum, auto
 
 from services.guard.core import ladder
 from tradingtools.domain.book import Book, BookStatus, Sale, sell_into
-from tradingtools.domain.money import MICROS, ceil_to, floor_to
-from tradingtools.domain.reasons import Reason
+from tradingtools.domain.money import MICROS
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import Rung, TriggerType
 
-SIZE_STEP_MICROS = 10_000
-"""Sizes have two decimals at every tick (CLOB order rules)."""
-WIDEST_PPM = 500_000
 RISING = frozenset({TriggerType.TAKE_PROFIT, TriggerType.LADDER})
 """These fire at a price or above it, all other priced ones at it or below it."""
 TOLD_MICROS = 10_000
@@ -67,6 +63,8 @@ class Trigger:
     """What a ladder began with; None: no rung of it was reached yet."""
     two_ticks: bool = False
     """It fires only when two books in a row reach its price."""
+    made_for: str = ""
+    """The order that opened the position, of a subscription's default; empty: made by a caller."""
     tick: Tick | None = None
     """The book that was the first of two; forgotten with the process, and then counted anew."""
 
@@ -229,49 +227,3 @@ def worth_telling(trigger: Trigger, peak_micros: int) -> bool:
     """Whether the history tells of a new peak: the first, and then each cent."""
     noted = trigger.peak_noted_micros
     return noted is None or peak_micros >= noted + TOLD_MICROS
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """One slice of an exit."""
-
-    size_micros: int
-    limit_micros: int
-
-
-def size_exit(
-    book: Book,
-    *,
-    wanted_micros: int,
-    free_micros: int,
-    floor_ppm: int,
-    tried: int,
-) -> Exit | Reason:
-    """Size one slice; the reason when it cannot be sold now.
-
-    Args:
-        book: fresh, with at least one bid.
-        wanted_micros: shares that the trigger still wants to sell.
-        free_micros: shares of the lot that no other exit has reserved.
-        floor_ppm: how far below the lowest needed bid the limit is; each further slice adds as
-            much again.
-        tried: slices that the venue has tried and that left something.
-    """
-    market = book.market
-    if free_micros <= 0:
-        return Reason.ALREADY_SELLING
-    size = min(wanted_micros, free_micros)
-    # Less than the minimum cannot be sold alone, and must not be left over.
-    minimum = max(market.min_size_micros, SIZE_STEP_MICROS)
-    size = max(size, min(minimum, free_micros))
-    if free_micros - size < minimum:
-        size = free_micros
-    size = floor_to(size, SIZE_STEP_MICROS)
-    if size < minimum:
-        return Reason.DUST
-    sale = sell_into(book.bids, size)
-    if sale is None:
-        return Reason.THIN_BOOK
-    below = min(floor_ppm * (tried + 1), WIDEST_PPM)
-    limit = max(-(-sale.worst_micros * (MICROS - below) // MICROS), market.tick_micros)
-    return Exit(size, min(ceil_to(limit, market.tick_micros), MICROS - market.tick_micros))

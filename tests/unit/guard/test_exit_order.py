@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from services.guard.core.exit_order import exit_order
-from services.guard.core.trigger import Exit
+from services.guard.core.exit_size import Exit
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Purpose
 

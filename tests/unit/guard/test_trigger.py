@@ -9,13 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.guard.core.trigger import (
-    WIDEST_PPM,
-    Exit,
-    Judgement,
-    Trigger,
-    size_exit,
-)
+from services.guard.core.exit_size import Exit, Floor, size_exit
+from services.guard.core.trigger import Judgement, Trigger
 from services.guard.core.trigger import judge as judge_at
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus, Level
@@ -25,7 +20,12 @@ from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
 STEP = 10_000
+WIDEST_PPM = 500_000
 BY_PRICE = (TriggerType.STOP_LOSS, TriggerType.TAKE_PROFIT)
+
+
+def floor_of(ppm: int) -> Floor:
+    return Floor(first_ppm=ppm, step_ppm=ppm, widest_ppm=WIDEST_PPM)
 
 
 def judge(trigger: Trigger, lot_micros: int, book: Book) -> Judgement:
@@ -139,7 +139,10 @@ def test_an_exit_is_within_what_is_free_and_within_range(
 ) -> None:
     number = data.draw(st.integers(0, 20))
     found = size_exit(
-        book, wanted_micros=wanted, free_micros=free, floor_ppm=floor_ppm, tried=number
+        book,
+        wanted_micros=wanted,
+        free_micros=free,
+        below_ppm=floor_of(floor_ppm).below(number),
     )
     minimum = max(book.market.min_size_micros, STEP)
     if not isinstance(found, Exit):
@@ -176,8 +179,7 @@ def test_each_slice_asks_for_no_more_than_the_one_before(
             book,
             wanted_micros=wanted,
             free_micros=free,
-            floor_ppm=floor_ppm,
-            tried=tried,
+            below_ppm=floor_of(floor_ppm).below(tried),
         )
         return found.limit_micros if isinstance(found, Exit) else None
 
@@ -202,17 +204,18 @@ def test_each_slice_asks_for_no_more_than_the_one_before(
 )
 def test_nothing_unsellable_is_left_over(wanted: int, free: int, size: int) -> None:
     deep = book_of(((500_000, 10**12),))
-    found = size_exit(deep, wanted_micros=wanted, free_micros=free, floor_ppm=0, tried=0)
+    found = size_exit(deep, wanted_micros=wanted, free_micros=free, below_ppm=0)
     assert found == Exit(size, 500_000)
 
 
 @pytest.mark.parametrize(("tried", "limit"), [(0, 450_000), (1, 400_000), (9, 250_000)])
 def test_each_slice_widens_down_to_the_widest(tried: int, limit: int) -> None:
     deep = book_of(((500_000, 10**12),))
-    found = size_exit(deep, wanted_micros=10**7, free_micros=10**7, floor_ppm=100_000, tried=tried)
+    floor = Floor(first_ppm=100_000, step_ppm=100_000, widest_ppm=500_000)
+    found = size_exit(deep, wanted_micros=10**7, free_micros=10**7, below_ppm=floor.below(tried))
     assert found == Exit(10**7, limit)
 
 
 def test_without_bids_nothing_is_sold() -> None:
-    found = size_exit(book_of(()), wanted_micros=10**7, free_micros=10**7, floor_ppm=0, tried=0)
+    found = size_exit(book_of(()), wanted_micros=10**7, free_micros=10**7, below_ppm=0)
     assert found is Reason.THIN_BOOK

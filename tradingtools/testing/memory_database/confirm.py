@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -104,6 +105,25 @@ def move_lot(tx: Transaction, values: Row) -> list[Row]:
     changes = {column: row[column] + values[name] for column, name in _MOVED.items()}
     after = tx.update("lot", row, **changes, updated_at=tx.now)
     return [_pick(after, ("shares_micros", "cost_micros"))]
+
+
+def default_triggers(tx: Transaction, values: Row) -> list[Row]:
+    """What a subscription guards a new position with."""
+    row = tx.get("subscription", values["id"])
+    return [{"triggers": row["triggers"]}] if row is not None and row["triggers"] else []
+
+
+def add_trigger(tx: Transaction, values: Row) -> list[Row]:
+    """A trigger of a new position."""
+    rungs = values["rungs"] if values["rungs"] is None else json.loads(values["rungs"])
+    tx.insert("trigger", {**values, "rungs": rungs, "status": "ARMED"})
+    return []
+
+
+def add_trigger_event(tx: Transaction, values: Row) -> list[Row]:
+    """The first entry of its history."""
+    tx.insert("trigger_event", {**values, "from_status": "", "to_status": "ARMED"})
+    return []
 
 
 def add_fill(tx: Transaction, values: Row) -> list[Row]:
@@ -346,9 +366,9 @@ CONFIRM: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         lock_order, fills, make_lot, lock_lot, lot_entries, entries_of_trade, add_entry,
-        set_entry, move_lot, add_fill, end_fill, move_order, add_booking, postpone,
-        send_again, stop_watching, watched, reduce_wallet, wallet, reserve_again, release,
-        unresolved, due, leaseless, unclosed, resolutions, end_resolution, last_booking,
-        bookings_after,
+        set_entry, move_lot, default_triggers, add_trigger, add_trigger_event, add_fill,
+        end_fill, move_order, add_booking, postpone, send_again, stop_watching, watched,
+        reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,
+        resolutions, end_resolution, last_booking, bookings_after,
     )
 }  # fmt: skip

@@ -18,7 +18,7 @@ _TRIGGER = (
     "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
     "status", "version", "callback_micros", "callback_ppm", "peak_micros", "peak_noted_micros",
     "fire_at_ms", "sold_micros", "rungs", "rungs_done", "rungs_fired", "basis_micros",
-    "two_ticks",
+    "two_ticks", "made_for",
 )  # fmt: skip
 
 
@@ -35,6 +35,25 @@ def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
         if row["seq"] > values["after"]
     }
     return [_pick(row, _TRIGGER) for row in tx.rows("trigger") if row["id"] in touched]
+
+
+def lot_triggers(tx: Transaction, values: Row) -> list[Row]:
+    """What may still fire or is closing of one lot, oldest first."""
+    key = {name: values[name] for name in ("follower_proxy", "asset_id", "origin")}
+    rows = [row for row in tx.where("trigger", **key) if row["status"] not in FINAL]
+    return [_pick(row, _TRIGGER) for row in sorted(rows, key=lambda r: (r["created_at"], r["id"]))]
+
+
+def unsettled(tx: Transaction, values: Row) -> list[Row]:
+    """Whether a sale of a lot may still be undone."""
+    key = {"follower_proxy": values["follower_proxy"], "asset_id": values["asset_id"]}
+    sales = {
+        row["order_key"]
+        for row in tx.where("orders", side="SELL", **key)
+        if (row["subscription_id"] or "manual") == values["origin"]
+    }
+    found = any(row["order_key"] in sales for row in tx.where("fill", status="MATCHED"))
+    return [{"unsettled": found}]
 
 
 def halts(tx: Transaction, _values: Row) -> list[Row]:
@@ -214,8 +233,8 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        live_triggers, changed_triggers, control_seq, halts, held_lots, lock_trigger, lock_lot,
-        locked_lot, exit_order, sold, move_trigger, break_even,
+        live_triggers, lot_triggers, unsettled, changed_triggers, control_seq, halts, held_lots,
+        lock_trigger, lock_lot, locked_lot, exit_order, sold, move_trigger, break_even,
         ratchet, add_event, closing, unresolved,
     )
 }  # fmt: skip

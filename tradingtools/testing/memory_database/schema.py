@@ -85,7 +85,7 @@ TABLES: Final[dict[str, Table]] = {
                 "id follower_user_id follower_wallet_id follower_proxy leader state version"
                 " sizing_mode sizing_micros changed_seq",
                 max_per_trade_micros=None, max_per_market_micros=None, max_slippage_micros=None,
-                max_age_ms=None, settings={}, created_at=NOW, updated_at=NOW,
+                max_age_ms=None, settings={}, triggers={}, created_at=NOW, updated_at=NOW,
             ),
         ),
         Table(
@@ -249,7 +249,7 @@ TABLES: Final[dict[str, Table]] = {
                 callback_micros=None, callback_ppm=None, peak_micros=None, peak_noted_micros=None,
                 fire_at_ms=None, next_slice_at=None, created_at=NOW, updated_at=NOW,
                 rungs=None, basis_micros=None, rungs_done=0, rungs_fired=0, break_even=False,
-                two_ticks=False,
+                two_ticks=False, made_for="",
             ),
             checks={
                 "trigger_check": lambda row: (

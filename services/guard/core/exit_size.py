@@ -1,0 +1,71 @@
+"""How much one slice of an exit sells, and at what limit. Pure.
+
+Comes after `trigger`, which has said what an exit still wants; before `exit_order`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tradingtools.domain.book import Book, sell_into
+from tradingtools.domain.money import MICROS, ceil_to, floor_to
+from tradingtools.domain.reasons import Reason
+
+SIZE_STEP_MICROS = 10_000
+"""Sizes have two decimals at every tick (CLOB order rules)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """How far below the lowest needed bid an exit may sell, millionths of it."""
+
+    first_ppm: int
+    step_ppm: int
+    """Added for each slice that the venue has tried and that left something."""
+    widest_ppm: int
+
+    def below(self, tried: int) -> int:
+        """For the slice after so many that were tried."""
+        return min(self.first_ppm + self.step_ppm * tried, self.widest_ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One slice of an exit."""
+
+    size_micros: int
+    limit_micros: int
+
+
+def size_exit(
+    book: Book,
+    *,
+    wanted_micros: int,
+    free_micros: int,
+    below_ppm: int,
+) -> Exit | Reason:
+    """Size one slice; the reason when it cannot be sold now.
+
+    Args:
+        book: fresh, with at least one bid.
+        wanted_micros: shares that the trigger still wants to sell.
+        free_micros: shares of the lot that no other exit has reserved.
+        below_ppm: how far below the lowest needed bid the limit is.
+    """
+    market = book.market
+    if free_micros <= 0:
+        return Reason.ALREADY_SELLING
+    size = min(wanted_micros, free_micros)
+    # Less than the minimum cannot be sold alone, and must not be left over.
+    minimum = max(market.min_size_micros, SIZE_STEP_MICROS)
+    size = max(size, min(minimum, free_micros))
+    if free_micros - size < minimum:
+        size = free_micros
+    size = floor_to(size, SIZE_STEP_MICROS)
+    if size < minimum:
+        return Reason.DUST
+    sale = sell_into(book.bids, size)
+    if sale is None:
+        return Reason.THIN_BOOK
+    limit = max(-(-sale.worst_micros * (MICROS - below_ppm) // MICROS), market.tick_micros)
+    return Exit(size, min(ceil_to(limit, market.tick_micros), MICROS - market.tick_micros))

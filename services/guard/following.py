@@ -1,0 +1,54 @@
+"""Triggers follow their lot: armed when it holds shares, cancelled when they are gone for good.
+
+The worker calls this when a fill has moved a lot; what is decided here is decided again under the
+locks of trigger and lot.
+"""
+
+from __future__ import annotations
+
+from services.guard import store
+from services.guard.claiming import Decide, Outcome, Row
+from services.guard.core.trigger import Trigger
+from services.guard.store import Change
+from tradingtools.adapters.postgres.journal import Connection
+from tradingtools.domain.money import to_text
+from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
+
+
+def follow(trigger: Trigger, shares: int) -> Decide | None:
+    """What a lot's new size makes of a trigger; None: nothing.
+
+    A lot that was sold out is not gone before its sales have settled: one that is undone brings the
+    shares back, and the trigger is there, armed, with its peak and its rungs.
+    """
+    if trigger.status is TriggerStatus.WAITING and shares > 0:
+        target, detail = TriggerStatus.ARMED, f"the lot holds {to_text(shares)} shares"
+    elif trigger.status in (TriggerStatus.ARMED, TriggerStatus.SUSPENDED) and shares == 0:
+        target, detail = TriggerStatus.CANCELLED, "the lot is empty"
+    else:
+        return None
+
+    async def decide(connection: Connection, row: Row, lot: Row | None) -> Outcome:
+        now = store.trigger(row)
+        held = lot["shares_micros"] if lot is not None else 0
+        if now.status is not trigger.status or (held > 0) != (shares > 0):
+            return now
+        if target is TriggerStatus.CANCELLED and await _unsettled(connection, row):
+            return now
+        return await store.move(connection, row, Change(status=target, detail=detail))
+
+    return decide
+
+
+async def end_superseded(connection: Connection, row: Row, _lot: Row | None) -> Outcome:
+    """End a default trigger of the position before."""
+    if row["status"] not in EDITABLE:
+        return store.trigger(row)
+    gone = Change(status=TriggerStatus.CANCELLED, detail="a new position has begun")
+    return await store.move(connection, row, gone)
+
+
+async def _unsettled(connection: Connection, row: Row) -> bool:
+    key = store.lot_key((row["follower_proxy"], row["asset_id"], row["origin"]))
+    found = await store.one(connection, "unsettled", **key)
+    return found is not None and bool(found["unsettled"])
