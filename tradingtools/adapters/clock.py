@@ -1,9 +1,10 @@
 """The clocks of a process: the one place where the money path asks what time it is.
 
 PostgreSQL's clock is the one that deadlines and leases are judged by, and whoever holds a lease
-goes by it: each renewal tells its time (:func:`agree`). The system's own wall clock is read once,
-when the process begins; a step of it later changes nothing. The simulation runs many processes in
-one and puts its own clock here, so that a seed gives the same times whenever it is run.
+goes by it: each renewal tells its time (:func:`agree`), and from the first one on a step of the
+system's wall clock changes nothing. Who holds no lease goes by the system's. The simulation runs
+many processes in one and puts its own clock here, so that a seed gives the same times whenever it
+is run.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ TOLERATED_NS = 50_000_000
 
 
 class _System:
-    """The system's wall clock as it was at the beginning, and what has passed since then."""
+    """The system's wall clock until PostgreSQL has told its time; then that, counted on."""
 
     def __init__(self) -> None:
-        self._zero_ns = time.time_ns() - time.monotonic_ns()
+        self._zero_ns: int | None = None
 
     def time_ns(self) -> int:
-        return self._zero_ns + time.monotonic_ns()
+        return time.time_ns() if self._zero_ns is None else self._zero_ns + time.monotonic_ns()
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 
     def agree(self, told_ns: int, asked_ns: int) -> int:
-        now_ns = time.monotonic_ns()
+        now_ns, wall_ns = time.monotonic_ns(), self.time_ns()
         # It was told at some instant between question and answer.
         half_ns = (now_ns - asked_ns) // 2
-        off_ns = told_ns - (self._zero_ns + now_ns - half_ns)
+        off_ns = told_ns - (wall_ns - half_ns)
         if abs(off_ns) <= TOLERATED_NS + half_ns:
-            return 0
-        self._zero_ns += off_ns
+            off_ns = 0
+        self._zero_ns = wall_ns + off_ns - now_ns
         return off_ns
 
 

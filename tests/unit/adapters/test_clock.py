@@ -34,7 +34,15 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> _Machine:
 
 
 @pytest.mark.parametrize("jump_ns", [HOUR_NS, -HOUR_NS])
-def test_a_step_of_the_systems_clock_changes_nothing(machine: _Machine, jump_ns: int) -> None:
+def test_without_a_lease_it_is_the_systems_clock(machine: _Machine, jump_ns: int) -> None:
+    assert clock.now_ns() == 50 * HOUR_NS
+    machine.wall_ns += jump_ns
+    assert clock.now_ns() == 50 * HOUR_NS + jump_ns
+
+
+@pytest.mark.parametrize("jump_ns", [HOUR_NS, -HOUR_NS])
+def test_with_a_lease_a_step_of_it_changes_nothing(machine: _Machine, jump_ns: int) -> None:
+    assert clock.agree(50 * HOUR_NS, clock.monotonic_ns()) == 0
     machine.wall_ns += jump_ns
     machine.pass_time(3 * MS)
     assert clock.now_ns() == 50 * HOUR_NS + 3 * MS
