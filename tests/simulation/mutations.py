@@ -13,11 +13,11 @@ from typing import Any, Final
 from unittest import mock
 
 import services.executor.core.classify as classifying
-import services.executor.worker as executor
 import services.router.worker as router_worker
 from services.confirm.core import booking, fate
 from services.confirm.core.booking import Action
 from services.confirm.core.fate import Act, Look
+from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
 from tests.simulation.insiders import SimulatedClient
@@ -113,6 +113,10 @@ def _undo_nothing(known: Mapping[str, Any], order: Any) -> list[Any]:
     return [step for step in _steps(known, order) if step.action is not Action.UNDO]
 
 
+def _send_again_without_its_promise(case: Any, promised: Any, now_ms: int) -> bool:
+    return bool(case.attempt < case.attempts and now_ms < case.not_after_ms)
+
+
 def _anyone_holds_the_lease(*_arguments: Any) -> bool:
     return True
 
@@ -130,9 +134,12 @@ def _count_what_was_counted(trade: LeaderTrade | None, row: LeaderRow) -> Leader
 
 
 MUTATIONS: Final[dict[str, Mutation]] = {
-    "a 5xx says nothing": Mutation(((executor, "classify", _a_server_error_is_a_refusal),), "I4"),
+    "a 5xx says nothing": Mutation(((sender, "classify", _a_server_error_is_a_refusal),), "I4"),
     "who is not answered does not send again": Mutation(
         ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1"
+    ),
+    "sent again only where one key is one order": Mutation(
+        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1"
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8"
