@@ -15,7 +15,7 @@ class Settings:
     """Where its gRPC server listens."""
     executor_target: str = setting()
     """Where order events come from, ``host:port``."""
-    insiders_url: str = setting()
+    insiders_url: str = setting(schemes=("http", "https"))
     """insiders-api, e.g. ``http://host:port``."""
     insiders_token: str = setting("", secret=True)
     """Bearer token for insiders-api; empty: none is sent."""

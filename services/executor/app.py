@@ -41,7 +41,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         client = await stack.enter_async_context(
-            open_client(settings.insiders_url, settings.insiders_token)
+            open_client(
+                settings.insiders_url,
+                settings.insiders_token,
+                limit=settings.insiders_connections,
+                warm=settings.insiders_warm,
+                idle_ms=settings.insiders_idle_ms,
+            )
         )
         router = grpc_server.channel(settings.router_target)
         guard = grpc_server.channel(settings.guard_target)

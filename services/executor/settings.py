@@ -17,10 +17,17 @@ class Settings:
     """Where copies come from, ``host:port``."""
     guard_target: str = setting()
     """Where exits of triggers come from, ``host:port``."""
-    insiders_url: str = setting()
+    insiders_url: str = setting(schemes=("http", "https"))
     """insiders-api, e.g. ``http://host:port``."""
     insiders_token: str = setting("", secret=True)
     """Bearer token for insiders-api; empty: none is sent."""
+    insiders_connections: int = setting(256, minimum=1, maximum=10_000)
+    """Connections to insiders-api at most; an order beyond them waits for one."""
+    insiders_warm: int = setting(64, minimum=0, maximum=10_000)
+    """Connections that are held ready, so that a fan-out does not begin with handshakes."""
+    insiders_idle_ms: int = setting(4_000, minimum=1_000, maximum=600_000)
+    """An idle connection is replaced after so long. Must be less than what insiders-api waits
+    before it closes one: an order that meets the close is UNKNOWN."""
     partition: int = setting(0, minimum=0, maximum=1023)
     """Which follower wallets this executor answers for."""
     submit_timeout_ms: int = setting(10_000, minimum=100, maximum=120_000)

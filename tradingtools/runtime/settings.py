@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 PREFIX = "TT_"
 
@@ -49,6 +50,7 @@ def setting(
     minimum: int | None = None,
     maximum: int | None = None,
     choices: tuple[str, ...] | None = None,
+    schemes: tuple[str, ...] | None = None,
     secret: bool = False,
 ) -> Any:
     """Declare a setting with its bounds.
@@ -58,9 +60,16 @@ def setting(
         minimum: smallest allowed integer.
         maximum: largest allowed integer.
         choices: allowed texts.
+        schemes: the text is a URL with a host and one of these schemes, and nothing after its path.
         secret: never shown in errors or logs.
     """
-    metadata = {"minimum": minimum, "maximum": maximum, "choices": choices, "secret": secret}
+    metadata = {
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "schemes": schemes,
+        "secret": secret,
+    }
     if default is MISSING:
         return field(metadata=metadata, repr=not secret)
     return field(default=default, metadata=metadata, repr=not secret)
@@ -153,7 +162,24 @@ def _parse(name: str, text: str, wanted: Any, metadata: Mapping[str, Any]) -> An
     choices = metadata.get("choices")
     if choices is not None and text not in choices:
         raise SettingError(f"{name}: {shown} is not one of {', '.join(choices)}")
+    schemes = metadata.get("schemes")
+    if schemes is not None and not _is_url(text, schemes):
+        shown = "(hidden)" if "@" in text else shown
+        raise SettingError(
+            f"{name}: {shown} is not a URL ({' or '.join(schemes)}://host[:port][/path])"
+        )
     return text
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        url = urlsplit(text)
+        whole = url.port is None or url.port > 0
+    except ValueError:
+        return False
+    bare = text.isascii() and text.isprintable() and " " not in text
+    rest = url.query + url.fragment + (url.username or "") + (url.password or "")
+    return bool(bare and whole and url.scheme in schemes and url.hostname and not rest)
 
 
 def _parse_int(name: str, text: str, shown: str, metadata: Mapping[str, Any]) -> int:

@@ -32,6 +32,7 @@ class Sample:
     names: tuple[str, ...] = setting(())
     folder: Path | None = setting(None)  # noqa: RUF009
     mode: str = setting("a", choices=("a", "b"))
+    url: str = setting("", schemes=("http", "https"))
     token: str = setting("", secret=True)
     pin: int = setting(1, minimum=1, maximum=9, secret=True)
     shared: SharedSettings = field(default_factory=SharedSettings)
@@ -114,6 +115,37 @@ def test_a_missing_setting_is_named() -> None:
         ("COUNT", "a\nb", "TT_ROUTER_COUNT: 'a\\nb' is not a whole number"),
         ("ON", "yes", "TT_ROUTER_ON: 'yes' is not true or false"),
         ("MODE", "c", "TT_ROUTER_MODE: 'c' is not one of a, b"),
+        ("URL", "h:1", "TT_ROUTER_URL: 'h:1' is not a URL (http or https://host[:port][/path])"),
+        (
+            "URL",
+            "ws://h",
+            "TT_ROUTER_URL: 'ws://h' is not a URL (http or https://host[:port][/path])",
+        ),
+        (
+            "URL",
+            "http://",
+            "TT_ROUTER_URL: 'http://' is not a URL (http or https://host[:port][/path])",
+        ),
+        (
+            "URL",
+            "http://h:0",
+            "TT_ROUTER_URL: 'http://h:0' is not a URL (http or https://host[:port][/path])",
+        ),
+        (
+            "URL",
+            "http://h ",
+            "TT_ROUTER_URL: 'http://h ' is not a URL (http or https://host[:port][/path])",
+        ),
+        (
+            "URL",
+            "http://h?q",
+            "TT_ROUTER_URL: 'http://h?q' is not a URL (http or https://host[:port][/path])",
+        ),
+        (
+            "URL",
+            "http://u:p@h",
+            "TT_ROUTER_URL: (hidden) is not a URL (http or https://host[:port][/path])",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_and_shown(name: str, text: str, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""A plain HTTP client of insiders-api: one request, one answer, nothing hidden.
+"""insiders-api over HTTP: one request, one answer, nothing hidden.
 
 No automatic retry, no redirect, bounded bodies: on the money path a second request that nobody
 decided on is a second order.
@@ -6,50 +6,44 @@ decided on is a second order.
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-import aiohttp
-
-from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.connections import (
+    Answer,
+    Connections,
+    NotSent,
+    Origin,
+    Unanswered,
+)
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
 
+__all__ = ["Answer", "InsidersClient", "NotSent", "Unanswered", "open_client"]
+
 CONNECTIONS = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back, unjudged."""
-
-    status: int
-    body: bytes
-    first_byte_ns: int
-    """When the request began to leave, nanoseconds since the epoch."""
-    answered_ns: int
-
-
-class NotSent(Exception):
-    """No connection could be made: provably not one byte of the request left."""
-
-
-class Unanswered(Exception):
-    """The request may have left and no whole answer came."""
+IDLE_MS = 4_000
+"""Less than the five seconds after which common servers close an idle connection."""
 
 
 class InsidersClient:
     """Requests to one insiders-api.
 
     Args:
-        session: with its connection pool.
-        base_url: without a trailing slash.
+        connections: to it.
+        host: what the ``Host`` header says.
+        prefix: of every path, without a trailing slash.
         token: bearer token, empty for none.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, token: str) -> None:
-        self._session = session
-        self._base = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+    def __init__(self, connections: Connections, host: str, prefix: str, token: str) -> None:
+        self._connections = connections
+        self._prefix = prefix
+        self._common = f"Host: {host}\r\n"
+        if token:
+            self._common += f"Authorization: Bearer {token}\r\n"
 
     async def submit(self, side: str, order_key: str, body: bytes, timeout_ms: int) -> Answer:
         """POST an order once.
@@ -58,76 +52,87 @@ class InsidersClient:
             side: ``buy`` or ``sell``.
             order_key: the idempotency key.
             body: exactly the bytes that were made durable.
-            timeout_ms: for the whole exchange.
+            timeout_ms: for the whole exchange, a wait for a connection included.
 
         Raises:
             NotSent: nothing left.
             Unanswered: anything else without a whole answer.
         """
         return await self._request(
-            "POST",
-            f"/api/trade/{side}",
+            f"POST {self._prefix}/api/trade/{side} HTTP/1.1\r\n{self._common}"
+            f"Idempotency-Key: {order_key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n",
             timeout_ms,
-            body=body,
-            headers={"Idempotency-Key": order_key, "Content-Type": "application/json"},
+            body,
         )
 
     async def order_by_key(self, order_key: str, timeout_ms: int) -> Answer:
         """GET what is known under a key. Raises NotSent, Unanswered."""
-        return await self._request("GET", f"/api/trade/orders/by-key/{order_key}", timeout_ms)
+        return await self._get(f"/api/trade/orders/by-key/{order_key}", timeout_ms)
 
     async def void(self, order_key: str, timeout_ms: int) -> Answer:
         """Declare a key unusable unless it was used. Raises NotSent, Unanswered."""
         return await self._request(
-            "POST", f"/api/trade/orders/by-key/{order_key}/void", timeout_ms, body=b""
+            f"POST {self._prefix}/api/trade/orders/by-key/{order_key}/void HTTP/1.1\r\n"
+            f"{self._common}Content-Length: 0\r\n\r\n",
+            timeout_ms,
         )
 
     async def capabilities(self, timeout_ms: int) -> Answer:
         """GET what this insiders-api promises. Raises NotSent, Unanswered."""
-        return await self._request("GET", "/api/capabilities", timeout_ms)
+        return await self._get("/api/capabilities", timeout_ms)
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        timeout_ms: int,
-        *,
-        body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        started = clock.now_ns()
-        try:
-            async with self._session.request(
-                method,
-                self._base + path,
-                data=body,
-                headers={**self._headers, **(headers or {})},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_ms / 1000),
-            ) as response:
-                content = await response.content.read(BODY_LIMIT_BYTES + 1)
-                while len(content) <= BODY_LIMIT_BYTES:
-                    more = await response.content.read(BODY_LIMIT_BYTES + 1)
-                    if not more:
-                        break
-                    content += more
-                return Answer(
-                    status=response.status,
-                    body=content,
-                    first_byte_ns=started,
-                    answered_ns=clock.now_ns(),
-                )
-        except aiohttp.ClientConnectorError as error:
-            raise NotSent(str(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unanswered(f"{type(error).__name__}: {error}") from error
+    async def _get(self, path: str, timeout_ms: int) -> Answer:
+        return await self._request(
+            f"GET {self._prefix}{path} HTTP/1.1\r\n{self._common}\r\n", timeout_ms
+        )
+
+    async def _request(self, head: str, timeout_ms: int, body: bytes = b"") -> Answer:
+        return await self._connections.exchange(head.encode() + body, timeout_ms)
 
 
 @asynccontextmanager
-async def open_client(base_url: str, token: str = "") -> AsyncIterator[InsidersClient]:
-    """A client with its own warm connections for the length of the block."""
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60)
-    async with aiohttp.ClientSession(
-        connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield InsidersClient(session, base_url, token)
+async def open_client(
+    base_url: str,
+    token: str = "",
+    *,
+    limit: int = CONNECTIONS,
+    warm: int = 0,
+    idle_ms: int = IDLE_MS,
+) -> AsyncIterator[InsidersClient]:
+    """A client with its own connections for the length of the block.
+
+    Args:
+        base_url: ``http://`` or ``https://``, with a path prefix if there is one.
+        token: bearer token, empty for none.
+        limit: connections at most.
+        warm: connections held ready.
+        idle_ms: longest idle time of a connection.
+
+    Raises:
+        ValueError: the URL or the token cannot be used.
+    """
+    url = urlsplit(base_url)
+    if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc:
+        raise ValueError("the URL of insiders-api must be http(s)://host[:port][/path]")
+    if not token.isascii() or not token.isprintable():
+        raise ValueError("the token of insiders-api must be printable ASCII")
+    secure = url.scheme == "https"
+    connections = Connections(
+        Origin(
+            host=url.hostname,
+            port=url.port or (443 if secure else 80),
+            tls=ssl.create_default_context() if secure else None,
+        ),
+        limit=limit,
+        warm=warm,
+        idle_ms=idle_ms,
+        body_limit=BODY_LIMIT_BYTES,
+    )
+    warming = asyncio.ensure_future(connections.keep_warm())
+    try:
+        yield InsidersClient(connections, url.netloc, url.path.rstrip("/"), token)
+    finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        connections.close()
