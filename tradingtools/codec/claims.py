@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from tradingtools.domain.leader_trade import LeaderRow, Side
 from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce
 from tradingtools.v1 import common_pb2 as pb
+
+_encode = msgspec.json.Encoder().encode
 
 
 def claim_payload(
@@ -28,14 +31,13 @@ def claim_payload(
         "received_ns": received_ns,
         "routed_ns": routed_ns,
     }
-    return json.dumps(
+    return _encode(
         {
-            "orders": [{**_order_fields(order), **common} for order in orders],
+            "orders": [_order_fields(order) | common for order in orders],
             "decisions": list(decisions),
             "rows": [_row_fields(row) for row in rows],
-        },
-        separators=(",", ":"),
-    ).encode()
+        }
+    )
 
 
 def _order_fields(order: Order) -> dict[str, Any]:

@@ -90,25 +90,24 @@ class LeaderTrade:
     traceparent: str
     rows: Mapping[tuple[Source, _Fingerprint], LeaderRow] = field(default_factory=dict)
     leader_equity_micros: int | None = None
+    # Sums of the rows, made once: a fan-out asks for them for each follower.
+    size_micros: int = field(init=False, repr=False, compare=False)
+    """Shares of the whole trade: the greater total of the kinds of sources."""
+    notional_micros: int = field(init=False, repr=False, compare=False)
+    """USDC of the whole trade, rounded down, from the source with the greater size."""
 
-    @property
-    def size_micros(self) -> int:
-        """Shares of the whole trade: the greater total of the kinds of sources."""
-        return max(self._size(source) for source in Source)
-
-    @property
-    def notional_micros(self) -> int:
-        """USDC of the whole trade, rounded down, from the source with the greater size."""
+    def __post_init__(self) -> None:
+        """Sum up the rows."""
+        sizes = {source: self._size(source) for source in Source}
         # Ties go to the feed, which rounds less than the Data API does.
-        best = max(Source, key=lambda source: (self._size(source), source is Source.FEED))
-        return (
-            sum(
-                row.size_micros * row.price_micros * row.count
-                for (source, _), row in self.rows.items()
-                if source is best
-            )
-            // MICROS
+        best = max(Source, key=lambda source: (sizes[source], source is Source.FEED))
+        notional = sum(
+            row.size_micros * row.price_micros * row.count
+            for (source, _), row in self.rows.items()
+            if source is best
         )
+        object.__setattr__(self, "size_micros", sizes[best])
+        object.__setattr__(self, "notional_micros", notional // MICROS)
 
     @property
     def last_row_ns(self) -> int:

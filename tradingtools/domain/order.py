@@ -7,9 +7,12 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import to_text
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class Purpose(StrEnum):
@@ -81,8 +84,7 @@ def body_text(
     not_after_ms: int,
 ) -> str:
     """The request body as `docs/insiders-api.yaml` fixes it; same inputs, same bytes."""
-    instant = datetime.fromtimestamp(not_after_ms // 1000, UTC)
-    return json.dumps(
+    return _ENCODER.encode(
         {
             "followerUserId": follower.user_id,
             "followerWalletId": follower.wallet_id,
@@ -92,7 +94,13 @@ def body_text(
             "size": to_text(size_micros),
             "limitPrice": to_text(limit_micros),
             "orderType": time_in_force.value,
-            "notAfter": f"{instant:%Y-%m-%dT%H:%M:%S}.{not_after_ms % 1000:03d}Z",
-        },
-        separators=(",", ":"),
+            "notAfter": _instant_text(not_after_ms),
+        }
     )
+
+
+@lru_cache(maxsize=256)
+def _instant_text(instant_ms: int) -> str:
+    # The orders of a fan-out share one.
+    instant = datetime.fromtimestamp(instant_ms // 1000, UTC)
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant_ms % 1000:03d}Z"

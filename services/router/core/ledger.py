@@ -8,7 +8,9 @@ which is against taking risk. Every sum is kept as it changes, so that a fan-out
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from services.router.core.caps import Exposure
 from tradingtools.domain.subscription import Subscription
@@ -19,6 +21,8 @@ BUY_DAYS = 90
 
 LotKey = tuple[str, str]
 """Subscription and asset."""
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +191,8 @@ class Ledger:
         """Everything that limits a subscription's entry into one outcome."""
         proxy, lot = subscription.follower.proxy, (subscription.id, asset_id)
         purse = self.purse_of(subscription)
-        outcomes = self._outcomes.get(subscription.id, Counter())
-        market = self._markets.get((subscription.id, condition_id), Counter())
+        outcomes = self._outcomes.get(subscription.id, _NOTHING)
+        market = self._markets.get((subscription.id, condition_id), _NOTHING)
         total = self._sums["", purse]
         budget = equity = None
         if proxy in self._funded:
@@ -203,7 +207,7 @@ class Ledger:
             budget_micros=budget,
             equity_micros=equity,
             positions=len(outcomes),
-            buys=sum(number > 0 for number in self._buys.get(lot, Counter()).values()),
+            buys=sum(number > 0 for number in self._buys.get(lot, _NOTHING).values()),
             holds_outcome=asset_id in outcomes,
             holds_other_outcome=any(asset != asset_id for asset in market),
             accrued_micros=self._accrued[lot],

@@ -57,51 +57,54 @@ def _decide(
     context: Context,
 ) -> tuple[Copy, Order | None]:
     held = context.exposure(subscription)
-    start = before or Copy(frozen=subscription)
-    if not start.copied:
+    if before is None:
+        start = Copy(
+            frozen=subscription,
+            equity_micros=held.equity_micros,
+            leader_equity_micros=trade.leader_equity_micros,
+        )
+    elif before.copied:
+        start = before
+    else:
         start = replace(
-            start,
+            before,
             frozen=subscription,
             equity_micros=held.equity_micros,
             leader_equity_micros=trade.leader_equity_micros,
         )
     verdict = _judge(trade, subscription, start, owner, held, context)
-    copy = _noted(after(trade, start, verdict), start, verdict, held)
-    if not isinstance(verdict, Sized) or context.book is None:
-        return copy, None
-    copy = replace(copy, ordered_size_micros=start.ordered_size_micros + verdict.size_micros)
-    if copy.shadow:
-        return _on_paper(copy, verdict, context.book), None
-    order = make_order(
-        trade,
-        copy.frozen,
-        copy_key,
-        len(copy.order_keys),
-        Purpose.ENTRY,
-        verdict,
-        min(context.now_ms + context.entry_ttl_ms, trade.traded_ms + copy.frozen.age_ms),
-        context.book.market.fee_rate_micros,
-    )
-    return replace(
-        copy,
-        order_keys=(*copy.order_keys, order.order_key),
-        ordered_money_micros=copy.ordered_money_micros + order.reserved_money_micros,
-    ), order
+    order = None
+    if isinstance(verdict, Sized) and context.book is not None and not start.shadow:
+        order = make_order(
+            trade,
+            start.frozen,
+            copy_key,
+            len(start.order_keys),
+            Purpose.ENTRY,
+            verdict,
+            min(context.now_ms + context.entry_ttl_ms, trade.traded_ms + start.frozen.age_ms),
+            context.book.market.fee_rate_micros,
+        )
+    copy = after(trade, start, verdict, accrued_micros=_left(start, verdict, held), order=order)
+    if isinstance(verdict, Sized) and context.book is not None and start.shadow:
+        copy = _on_paper(copy, verdict, context.book)
+    return copy, order
 
 
-def _noted(copy: Copy, before: Copy, verdict: Sized | Skip, held: Exposure) -> Copy:
-    """The copy with what it leaves to the next ones of its outcome, or took from others."""
+def _left(before: Copy, verdict: Sized | Skip, held: Exposure) -> int:
+    """USDC that a copy leaves to the next ones of its outcome; less than zero: took from others."""
     if before.copied:
-        return copy
+        return before.accrued_micros
     if isinstance(verdict, Sized):
-        return replace(copy, accrued_micros=before.accrued_micros - held.accrued_micros)
-    return replace(copy, accrued_micros=verdict.accrued_micros)
+        return before.accrued_micros - held.accrued_micros
+    return verdict.accrued_micros
 
 
 def _on_paper(copy: Copy, sized: Sized, book: Book) -> Copy:
     filled = paper.buy(book, sized)
     return replace(
         copy,
+        ordered_size_micros=copy.ordered_size_micros + sized.size_micros,
         ordered_money_micros=copy.ordered_money_micros + filled.money_micros,
         paper_size_micros=copy.paper_size_micros + filled.size_micros,
         paper_cost_micros=copy.paper_cost_micros + filled.money_micros,

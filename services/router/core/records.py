@@ -132,8 +132,23 @@ def new_price(trade: LeaderTrade, before: Copy | None) -> int:
     return min(max(notional * MICROS // size, min(prices)), max(prices))
 
 
-def after(trade: LeaderTrade, before: Copy, verdict: Sized | Skip) -> Copy:
-    """The copy with the verdict noted; a copy that was made once stays made."""
+def after(
+    trade: LeaderTrade,
+    before: Copy,
+    verdict: Sized | Skip,
+    *,
+    accrued_micros: int | None = None,
+    order: Order | None = None,
+) -> Copy:
+    """The copy with the verdict noted; a copy that was made once stays made.
+
+    Args:
+        trade: as far as it was known to the judgement.
+        before: the copy until now.
+        verdict: of the judgement.
+        accrued_micros: what it leaves to the next ones of the outcome; None: as before.
+        order: that the verdict led to, if it did.
+    """
     sized = isinstance(verdict, Sized)
     reason = verdict.shortfall if isinstance(verdict, Sized) else verdict.reason
     detail = verdict.detail
@@ -151,4 +166,10 @@ def after(trade: LeaderTrade, before: Copy, verdict: Sized | Skip) -> Copy:
         detail=detail,
         judged_size_micros=trade.size_micros,
         judged_notional_micros=trade.notional_micros,
+        accrued_micros=before.accrued_micros if accrued_micros is None else accrued_micros,
+        ordered_size_micros=before.ordered_size_micros + (order.size_micros if order else 0),
+        ordered_money_micros=(
+            before.ordered_money_micros + (order.reserved_money_micros if order else 0)
+        ),
+        order_keys=(*before.order_keys, order.order_key) if order else before.order_keys,
     )
