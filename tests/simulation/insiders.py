@@ -56,7 +56,9 @@ class FarAway:
         self._own.run(PROCESS.set, "insiders-api")
 
     @asynccontextmanager
-    async def open_client(self, _base_url: str, _token: str = "") -> AsyncIterator[SimulatedClient]:
+    async def open_client(
+        self, _base_url: str, _token: str = "", **_pool: int
+    ) -> AsyncIterator[SimulatedClient]:
         """Takes the place of `open_client`."""
         yield SimulatedClient(self, self.machine.here())
 
