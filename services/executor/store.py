@@ -24,6 +24,8 @@ _log = structlog.get_logger("executor.store")
 _late = metrics.get_meter("tradingtools.executor").create_counter(
     "late_acceptances", description="answers after the fence, by the state they found"
 )
+HANDLED_BEFORE = "HANDLED_BEFORE"
+"""Denied because the order may have been sent: nothing may be concluded from the denial."""
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 

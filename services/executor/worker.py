@@ -156,9 +156,7 @@ class Executor:
             if admission.denied is None:
                 break
             denied = admission.denied
-            self._fail(
-                [o for o in orders if o.order_key in denied], records, traceparent, denied, {}
-            )
+            self._refuse([o for o in orders if o.order_key in denied], records, traceparent, denied)
             orders = [o for o in orders if o.order_key not in denied]
         if not orders:
             return
@@ -218,6 +216,21 @@ class Executor:
             except psycopg.OperationalError as error:
                 _log.warning("SUBMITTING not committed; trying again", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    def _refuse(
+        self,
+        orders: Sequence[Order],
+        records: Sequence[int],
+        traceparent: str,
+        denied: dict[str, str],
+    ) -> None:
+        """Fail what was denied; what was handled before may have been sent and is left alone."""
+        before = [o.order_key for o in orders if denied[o.order_key] == store.HANDLED_BEFORE]
+        if before:
+            _log.warning("handled before; not sent", orders=before)
+            self.done(before)
+        unsent = [o for o in orders if o.order_key not in before]
+        self._fail(unsent, records, traceparent, denied, {})
 
     def _fail(
         self,

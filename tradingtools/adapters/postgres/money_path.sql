@@ -37,7 +37,8 @@ select 1 as found from journal where record_key = %(record_key)s
 select build_rows(%(seq)s)
 
 -- name: set_aside
-update journal set set_aside = %(reason)s where seq = %(seq)s
+-- Leave a record that cannot become rows to a person.
+select set_aside_record(%(seq)s, %(reason)s)
 
 -- name: last_claimed
 -- Where a tail of claimed records starts.

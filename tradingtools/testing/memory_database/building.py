@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+import psycopg
+
 from tradingtools.testing.memory_database.functions import apply_transitions
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, nanoseconds
@@ -43,6 +45,9 @@ def build_rows(tx: Transaction, seq: int) -> bool:
     if record["kind"] == "CLAIMED":
         _build_claimed(tx, record, payload, committed_ns)
     else:
+        for order in payload["orders"]:
+            if tx.get("orders", order["order_key"]) is None:
+                raise psycopg.errors.ForeignKeyViolation(f"{order['order_key']} has no row")
         apply_transitions(
             tx,
             [
@@ -61,6 +66,24 @@ def build_rows(tx: Transaction, seq: int) -> bool:
         )
     tx.update("journal", record, rows_built_at=tx.now)
     return True
+
+
+def set_aside_record(tx: Transaction, seq: int, reason: str) -> None:
+    """Leave a record to a person; what was to be sent becomes SUBMITTING, where it can."""
+    record = tx.get("journal", seq)
+    if record is None:
+        return
+    keys = [order["order_key"] for order in json.loads(record["payload"])["orders"]]
+    tx.update("journal", record, set_aside=reason, aside_keys=keys)
+    if record["kind"] != "SUBMITTING":
+        return
+    for key in keys:
+        step = {
+            "order_key": key, "from_state": "CLAIMED", "to_state": "SUBMITTING",
+            "expected_epoch": 0, "epoch": 1, "attempt": 1, "lease_ms": 15_000,
+            "submitting_ns": nanoseconds(record["committed_at"]),
+        }  # fmt: skip
+        apply_transitions(tx, [step])
 
 
 def _build_claimed(tx: Transaction, record: Row, payload: Row, committed_ns: int) -> None:

@@ -73,10 +73,8 @@ def build_rows(tx: Transaction, values: Row) -> list[Row]:
 
 def set_aside(tx: Transaction, values: Row) -> list[Row]:
     """Leave a record to a person."""
-    row = tx.get("journal", values["seq"])
-    if row is not None:
-        tx.update("journal", row, set_aside=values["reason"])
-    return []
+    building.set_aside_record(tx, values["seq"], values["reason"])
+    return [{"set_aside_record": ""}]
 
 
 def _claimed(tx: Transaction, values: Row) -> list[Row]:

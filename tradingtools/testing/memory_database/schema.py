@@ -100,7 +100,7 @@ TABLES: Final[dict[str, Table]] = {
             columns=_columns(
                 "kind role record_key partition epoch payload order_count",
                 seq=None, committed_at=NOW, rows_built_at=None, set_aside=None,
-                key_hashes=None,
+                key_hashes=None, aside_keys=None,
             ),
             unique=(("record_key",),),
         ),

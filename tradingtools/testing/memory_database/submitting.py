@@ -127,12 +127,12 @@ def denials(tx: Transaction, values: Row) -> dict[str, str]:
 
 
 def set_aside_keys(tx: Transaction) -> set[str]:
-    """Orders that are durable as SUBMITTING in a record that cannot become rows."""
+    """Orders of records that cannot become rows: they may have been sent."""
     return {
-        order["order_key"]
+        key
         for record in tx.rows("journal")
-        if record["set_aside"] is not None and record["kind"] == "SUBMITTING"
-        for order in json.loads(record["payload"])["orders"]
+        if record["set_aside"] is not None
+        for key in record["aside_keys"] or ()
     }
 
 
