@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,7 @@ class Statement:
     twin: Twin
 
 
+@cache
 def loaded(file: str) -> dict[str, str]:
     """The statements of a file by name, as the services load them."""
     return dict(load_queries(_ROOT / file))
