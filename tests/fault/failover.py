@@ -64,6 +64,7 @@ class Failover:
             assert await replica.get(_MARK) == b"before", "the replica was not behind"
         self._rig.redis, self._rig.redis_url = self._replica, self._replica_url
         self._rig.proxies["redis"].lead_to(_port(self._replica_url))
+        await self._rig.world.redis_moved(self._replica_url)
 
     async def _level(self) -> bool:
         async with redis_client.Redis.from_url(self._replica_url) as replica:

@@ -192,14 +192,12 @@ async def redis_flushed(rig: Rig, _: Workload, rng: random.Random) -> None:
         await client.flushall()
 
 
-async def redis_failed_over(rig: Rig, workload: Workload, rng: random.Random) -> None:
+async def redis_failed_over(rig: Rig, workload: Workload, _: random.Random) -> None:
     """Sentinel promotes a replica of Redis that has missed the newest writes."""
     failover = Failover(rig)
     await failover.prepare()
     failover.fall_behind()
-    paused = asyncio.create_task(workload.pause_for(rng.uniform(0, 3)))
-    await failover.promote()
-    await paused
+    await workload.pause_while(failover.promote())
 
 
 async def disk_full(rig: Rig, _: Workload, rng: random.Random) -> None:

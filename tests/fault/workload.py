@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -212,13 +213,18 @@ class Workload:
             await leader.scene.set_book(*_GOOD)
 
     async def pause_for(self, seconds: float) -> None:
-        """Pause one subscription as control does, trade on, and resume it."""
+        """Pause one subscription for a while, see `pause_while`."""
+        await self.pause_while(asyncio.sleep(seconds))
+
+    async def pause_while(self, work: Awaitable[None]) -> None:
+        """Pause one subscription as control does, trade on until something is done, resume it."""
         leader = self._rng.choice(self._leaders)
         subscription = self._rng.choice(list(leader.subscriptions.values()))
         leader.scene.pause(subscription)
         acknowledged_ns = self._database_ns()
         await self.trade(3)
-        await asyncio.sleep(seconds)
+        await work
+        await self.trade(3)
         resumed_ns = self._database_ns()
         seq = leader.scene.note_change("subscription", subscription)
         self._rig.world.sql(

@@ -208,6 +208,11 @@ class World:
             cursor = connection.execute(query.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
+    async def redis_moved(self, redis_url: str) -> None:
+        """What announces goes to another Redis from now on."""
+        await self._bus.aclose()
+        self._bus = redis.Redis.from_url(redis_url)
+
     async def announce(self, seq: int) -> None:
         """Wake the indexes, as control does after a commit."""
         await control_feed.announce(self._bus, seq)
