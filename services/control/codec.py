@@ -265,6 +265,21 @@ def history_entry(row: Row) -> trigger.TriggerHistoryEntry:
     )
 
 
+def breaker(row: Row) -> operator.Breaker:
+    """A circuit breaker's row."""
+    retry_at = Timestamp()
+    retry_at.FromMilliseconds(row["retry_at_ms"])
+    return operator.Breaker(
+        dependency=row["dependency"],
+        state=operator.BreakerState.Value(f"BREAKER_STATE_{row['state']}"),
+        reason=row["reason"],
+        openings=row["openings"],
+        retry_at=retry_at if row["retry_at_ms"] else None,
+        prober=row["prober"],
+        changed_at=timestamp(row["changed_at"]),
+    )
+
+
 def halt(row: Row) -> operator.Halt:
     """A halt's row."""
     return operator.Halt(

@@ -68,6 +68,21 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
             halts=[codec.halt(row) for row in await self._operators.halts()]
         )
 
+    async def ListBreakers(
+        self, request: pb.ListBreakersRequest, context: Context
+    ) -> pb.ListBreakersResponse:
+        """The circuit breakers of the executors."""
+        return pb.ListBreakersResponse(
+            breakers=[codec.breaker(row) for row in await self._operators.breakers()]
+        )
+
+    async def ResetBreaker(
+        self, request: pb.ResetBreakerRequest, context: Context
+    ) -> pb.ResetBreakerResponse:
+        """Close a breaker without waiting for a probe."""
+        row = await self._operators.reset_breaker(request.dependency)
+        return pb.ResetBreakerResponse(breaker=codec.breaker(row))
+
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         """One order with its whole history."""
         return order_codec.order_history(*await self._operators.order(request.order_key))

@@ -1,4 +1,4 @@
-"""Halts and order histories in PostgreSQL, for operators."""
+"""Halts, circuit breakers and order histories in PostgreSQL, for operators."""
 
 from __future__ import annotations
 
@@ -61,6 +61,26 @@ class Operators:
     async def halts(self) -> Sequence[Row]:
         """What is halted now."""
         return await self._store.rows(_SQL["halts"])
+
+    async def breakers(self) -> Sequence[Row]:
+        """Every circuit breaker."""
+        return await self._store.rows(_SQL["breakers"])
+
+    async def reset_breaker(self, dependency: str) -> Row:
+        """Close a breaker; a closed one stays as it is. Raises NotFound."""
+        async with self._store.change(OPERATOR, SOURCE) as change:
+            before = await change.row(_SQL["lock_breaker"], dependency=dependency)
+            if before is None:
+                raise NotFound(f"no breaker {dependency}", kind="breaker", id=dependency)
+            if before["state"] == "CLOSED":
+                return before
+            await change.rows(_SQL["reset_breaker"], dependency=dependency)
+            after = await change.row(_SQL["lock_breaker"], dependency=dependency)
+            assert after is not None  # noqa: S101 - written just above, and locked
+            await change.record(
+                "reset", "breaker", dependency, before=before["audit"], after=after["audit"]
+            )
+        return after
 
     async def order(self, key: str) -> tuple[Row, Sequence[Row]]:
         """An order and its transitions, oldest first; raises NotFound."""

@@ -14,6 +14,17 @@ delete from halt where scope = %(scope)s and subject = %(subject)s;
 -- name: halts
 select * from halt order by scope, subject;
 
+-- name: breakers
+select * from breaker order by dependency;
+
+-- name: lock_breaker
+select b.*, to_jsonb(b) as audit from breaker b where dependency = %(dependency)s for update;
+
+-- name: reset_breaker
+update breaker set state = 'CLOSED', version = version + 1, openings = 0, retry_at_ms = 0,
+    prober = '', reason = '', changed_at = clock_timestamp()
+where dependency = %(dependency)s;
+
 -- name: in_flight
 -- Orders that are committed as SUBMITTING under a scope: rows, and journal records that are no
 -- rows yet. One statement, so that a record which becomes rows meanwhile is seen once. An order of

@@ -77,6 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             executor.recorder.run(),
             executor.poll(),
             executor.send_again(),
+            executor.breaker.watch(settings.poll_ms / 1000),
             _follow_router(executor, router_rpc.RouterServiceStub(router), name, start),
             _follow_guard(executor, guard_rpc.GuardServiceStub(guard), name, start),
         )

@@ -18,6 +18,24 @@ where o.partition = %(partition)s and o.state = 'UNKNOWN' and o.send_again_epoch
 order by o.journal_seq
 limit 100
 
+-- name: halt
+select halt_by_engine(%(scope)s, %(subject)s, %(mode)s, %(actor)s, %(reason)s) as changed
+
+-- name: breaker
+select * from breaker where dependency = %(dependency)s
+
+-- name: add_breaker
+insert into breaker (dependency) values (%(dependency)s) on conflict do nothing
+
+-- name: move_breaker
+-- One of the executors moves it.
+update breaker set
+    state = %(state)s, version = version + 1, openings = %(openings)s,
+    retry_at_ms = %(retry_at_ms)s, prober = %(prober)s, reason = %(reason)s,
+    changed_at = clock_timestamp()
+where dependency = %(dependency)s and version = %(version)s
+returning version
+
 -- name: last_record
 select coalesce(max(seq), 0) as seq from journal
 

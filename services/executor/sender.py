@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import structlog
 from opentelemetry import metrics
 
+from services.executor.breaker import CircuitBreaker
 from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
 from services.executor.recorder import Outcome, Recorder
 from tradingtools.adapters import clock
@@ -39,6 +40,8 @@ class Attempt:
     order: Order
     epoch: int = 1
     number: int = 1
+    probe: bool = False
+    """The one request that a circuit breaker lets out."""
     traceparent: str = ""
 
     @property
@@ -56,11 +59,13 @@ class Sender:
 
     Args:
         client: of insiders-api.
+        breaker: of insiders-api.
         timeout_ms: an answer that takes longer counts as none.
     """
 
-    def __init__(self, client: InsidersClient, timeout_ms: int) -> None:
+    def __init__(self, client: InsidersClient, breaker: CircuitBreaker, timeout_ms: int) -> None:
         self._client = client
+        self._breaker = breaker
         self._timeout_ms = timeout_ms
         # A lane lives as long as somebody is in it.
         self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -90,37 +95,50 @@ class Sender:
                 with telemetry.span(
                     "executor.submit", attempt.traceparent, order=order.order_key
                 ) as trace:
-                    verdict, answer = await self._submit(order)
+                    verdict, answer = await self._submit(attempt)
                 recorder.put([], [_outcome(attempt, verdict, answer, trace)])
 
-    async def _submit(self, order: Order) -> tuple[Verdict, Answer | None]:
+    async def _submit(self, attempt: Attempt) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
+        order, probe = attempt.order, attempt.probe
         verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
         pause_ms = PAUSE_MS
         while clock.now_ms() < order.not_after_ms:
-            try:
-                answer = await self._client.submit(
-                    order.side.lower(), order.order_key, order.body.encode(),
-                    self._timeout_ms,
-                )  # fmt: skip
-            except NotSent as error:
-                _log.warning("insiders-api unreachable", error=str(error))
-                await asyncio.sleep(pause_ms / 1000)
+            if probe or self._breaker.closed:
+                verdict, answer = await self._post(order, probe=probe)
+                probe = False
+                if verdict.meaning is not Meaning.NOT_ACCEPTED:
+                    return verdict, answer
+            if verdict.code == "NOT_SENT":
+                wait_ms: int | None = pause_ms
                 pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
-                continue
-            except Unanswered as error:
-                _log.warning("no answer", order=order.order_key, error=str(error))
-                return Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER"), None
-            verdict = classify(answer.status, answer.body, order.order_key)
-            _answers.add(1, {"meaning": verdict.meaning.name, "code": verdict.code})
-            _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
-            if verdict.meaning is not Meaning.NOT_ACCEPTED:
-                return verdict, answer
-            wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
+            else:
+                wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
             if wait_ms is None:
                 break
             await asyncio.sleep(wait_ms / 1000)
+        if probe:
+            await self._breaker.give_back()
         return verdict, None
+
+    async def _post(self, order: Order, *, probe: bool) -> tuple[Verdict, Answer | None]:
+        try:
+            answer = await self._client.submit(
+                order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
+            )
+        except NotSent as error:
+            _log.warning("insiders-api unreachable", error=str(error))
+            await self._breaker.told(None, probe=probe)
+            return Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT"), None
+        except Unanswered as error:
+            _log.warning("no answer", order=order.order_key, error=str(error))
+            await self._breaker.told(None, probe=probe)
+            return Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER"), None
+        await self._breaker.told(answer.status, probe=probe)
+        verdict = classify(answer.status, answer.body, order.order_key)
+        _answers.add(1, {"meaning": verdict.meaning.name, "code": verdict.code})
+        _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
+        return verdict, answer
 
 
 def _text(body: bytes) -> str:

@@ -40,4 +40,10 @@ class Settings:
     """Last gate: entries of one wallet within a minute, whole USDC; absent: no bound."""
     orders_per_minute_max: int | None = setting(None, minimum=1)
     """Last gate: entries overall within a minute; absent: no bound."""
+    breaker_failures: int = setting(10, minimum=1, maximum=1_000_000)
+    """Failures of insiders-api in a row that open its circuit breaker."""
+    breaker_open_ms: int = setting(1000, minimum=50, maximum=600_000)
+    """The first pause until one order probes it; it doubles."""
+    breaker_longest_ms: int = setting(30_000, minimum=50, maximum=3_600_000)
+    """The longest of these pauses."""
     shared: SharedSettings = field(default_factory=SharedSettings)

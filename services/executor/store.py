@@ -13,6 +13,8 @@ import structlog
 from opentelemetry import metrics
 from psycopg.rows import DictRow
 
+from services.executor.core.breaker import Breaker
+from services.executor.core.gate import Halt
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -127,6 +129,36 @@ async def submit_again(
     return Again(epoch=answer["epoch"], number=answer["attempt"])
 
 
+async def halt(pool: Pool, wanted: Halt, actor: str) -> bool:
+    """Halt durably; False: what stands already is as strict."""
+    (row,) = await fetch(
+        pool,
+        "halt",
+        scope=wanted.scope,
+        subject=wanted.subject,
+        mode=wanted.mode,
+        actor=actor,
+        reason=wanted.reason,
+    )
+    return bool(row["changed"])
+
+
+async def move_breaker(pool: Pool, dependency: str, version: int, target: Breaker) -> bool:
+    """Compare-and-set a breaker's row; False: somebody was first."""
+    moved = await fetch(
+        pool,
+        "move_breaker",
+        dependency=dependency,
+        version=version,
+        state=target.state,
+        openings=target.openings,
+        retry_at_ms=target.retry_at_ms,
+        prober=target.prober,
+        reason=target.reason,
+    )
+    return bool(moved)
+
+
 def _record_key(orders: Sequence[Order], lease: Lease) -> str:
     digest = hashlib.sha256("".join(sorted(o.order_key for o in orders)).encode()).hexdigest()
     return f"executor:{digest}:{lease.epoch}"
@@ -175,6 +207,12 @@ async def build_or_set_aside(pool: Pool, seq: int) -> None:
     """Build one record's rows, or set it aside when they cannot be built."""
     async with pool.connection() as connection:
         await journal.build_rows_or_set_aside(connection, seq)
+
+
+async def execute(pool: Pool, name: str, **values: Any) -> None:
+    """Run one named statement."""
+    async with pool.connection() as connection:
+        await connection.execute(_QUERIES[name], values)
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import psycopg
 import structlog
+from opentelemetry import metrics
 from psycopg.rows import DictRow
 
 from services.executor import store
-from services.executor.core.gate import Gate
+from services.executor.breaker import CircuitBreaker
+from services.executor.core.breaker import Policy
+from services.executor.core.gate import Gate, Halt
 from services.executor.recorder import Outcome, Recorder
 from services.executor.sender import Attempt, Sender
 from services.executor.settings import Settings
@@ -26,12 +30,17 @@ from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields, order_from_pb
-from tradingtools.domain.order import Order
+from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
+from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("executor")
+_halts = metrics.get_meter("tradingtools.executor").create_counter(
+    "gate_halts", description="halts by the last gate, by scope and mode"
+)
+_ACTOR = "executor"
 
 _REMEMBERED = 200_000
 _WINDOW = 2_000
@@ -56,9 +65,16 @@ class Executor:
     ) -> None:
         self._pool = pool
         self._lease = lease
-        self._sender = Sender(client, settings.submit_timeout_ms)
         self._settings = settings
         self._lease_ms = settings.submit_timeout_ms + _LEASE_MARGIN_MS
+        policy = Policy(
+            failures=settings.breaker_failures,
+            open_ms=settings.breaker_open_ms,
+            longest_ms=settings.breaker_longest_ms,
+            probe_ms=self._lease_ms,
+        )
+        self.breaker = CircuitBreaker(pool, f"executor-{lease.partition}", policy)
+        self._sender = Sender(client, self.breaker, settings.submit_timeout_ms)
         self._gate = gate
         self.recorder: Recorder | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -117,7 +133,7 @@ class Executor:
             except psycopg.OperationalError as error:
                 _log.warning("cannot look for claims", error=str(error))
                 continue
-            for row in rows:
+            for row in sorted(rows, key=lambda row: bool(row["purpose"] == Purpose.ENTRY)):
                 order = order_from_fields(row)
                 await self._handle([order], [], row["control_seq"], row["traceparent"])
 
@@ -134,14 +150,50 @@ class Executor:
             return
         if len(self._in_flight) >= _WINDOW:
             self._room.clear()
+        probe = not self.breaker.closed
+        if probe:
+            fresh = await self._await_breaker(fresh, records, traceparent)
         refused = self._gate.judge(fresh, clock.now_ms())
+        await self._halt({r.halt: None for r in refused.values() if r.halt is not None})
         self._fail(
             [o for o in fresh if o.order_key in refused], records, traceparent,
-            dict.fromkeys(refused, Reason.RISK.value), refused,
+            dict.fromkeys(refused, Reason.RISK.value), {k: r.why for k, r in refused.items()},
         )  # fmt: skip
-        await self._send(
-            [o for o in fresh if o.order_key not in refused], records, control_seq, traceparent
-        )
+        going = [o for o in fresh if o.order_key not in refused]
+        sent = await self._send(going, records, control_seq, traceparent, probe=probe)
+        if probe and fresh and not sent:
+            await self.breaker.give_back()
+
+    async def _halt(self, halts: Iterable[Halt]) -> None:
+        """Stop what runs away, durably and before anything else is admitted."""
+        for halt in halts:
+            if await while_database_is_away(partial(store.halt, self._pool, halt, _ACTOR)):
+                _halts.add(1, {"scope": halt.scope, "mode": halt.mode})
+                _log.error("the last gate has halted; a person has to look", alert=True,
+                           scope=halt.scope, subject=halt.subject, mode=halt.mode,
+                           reason=halt.reason)  # fmt: skip
+
+    async def _await_breaker(
+        self, orders: Sequence[Order], records: Sequence[int], traceparent: str
+    ) -> list[Order]:
+        """The one order that may be the probe, an exit if there is one; the others wait.
+
+        Who waits stays CLAIMED and is found by polling until it is let out or its time is over.
+        """
+        probing = await self.breaker.take_probe()
+        exits_first = sorted(orders, key=lambda o: o.purpose is Purpose.ENTRY)
+        going, waiting = exits_first[:probing], exits_first[probing:]
+        now_ms = clock.now_ms()
+        late = {o.order_key: self.breaker.reason for o in waiting if o.not_after_ms <= now_ms}
+        self._fail(
+            [o for o in waiting if o.order_key in late], records, traceparent,
+            dict.fromkeys(late, Reason.EXPIRED.value), late,
+        )  # fmt: skip
+        for order in waiting:
+            if order.order_key not in late:
+                del self._seen[order.order_key]
+                self.done([order.order_key])
+        return going
 
     def _forget(self) -> None:
         # In-flight keys are young; only keys whose outcome is long durable fall out here.
@@ -149,8 +201,15 @@ class Executor:
             self._seen.popitem(last=False)
 
     async def _send(
-        self, orders: Sequence[Order], records: Sequence[int], control_seq: int, traceparent: str
-    ) -> None:
+        self,
+        orders: Sequence[Order],
+        records: Sequence[int],
+        control_seq: int,
+        traceparent: str,
+        *,
+        probe: bool,
+    ) -> bool:
+        """Commit SUBMITTING and have them POSTed; whether anything leaves."""
         while orders:
             admission = await self._admit(orders, control_seq)
             if admission.denied is None:
@@ -159,21 +218,25 @@ class Executor:
             self._refuse([o for o in orders if o.order_key in denied], records, traceparent, denied)
             orders = [o for o in orders if o.order_key not in denied]
         if not orders:
-            return
+            return False
         if admission.duplicate:
             # The commit had happened and its acknowledgement was lost: do not send. The lease of
             # the rows runs out and the orders become UNKNOWN.
             _log.warning("batch was committed before", orders=len(orders))
-            return
+            return False
         recorder = self._recorder()
         recorder.put([*records, admission.seq], [])
-        self._sender.send([Attempt(order=o, traceparent=traceparent) for o in orders], recorder)
+        attempts = [Attempt(order=o, traceparent=traceparent, probe=probe) for o in orders]
+        self._sender.send(attempts, recorder)
+        return True
 
     async def send_again(self) -> None:
         """Send what confirm wants to be sent once more; it decides, the owner sends."""
         pause = self._settings.poll_ms / 1000
         while True:
             await asyncio.sleep(pause)
+            if not self.breaker.closed:
+                continue
             try:
                 rows = await store.fetch(
                     self._pool, "to_send_again", partition=self._lease.partition

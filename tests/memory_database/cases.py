@@ -260,6 +260,16 @@ def _another_attempt(draw: Draw) -> Values:
     }  # fmt: skip
 
 
+def _breaker(draw: Draw) -> Values:
+    row = draw.row("breaker")
+    return {
+        "dependency": "insiders-api", "version": row["version"] if row else 1,
+        "state": draw.rng.choice(["CLOSED", "OPEN", "HALF_OPEN"]),
+        "openings": draw.rng.choice([0, 3]), "retry_at_ms": 5,
+        "prober": draw.rng.choice(["", "executor-0"]), "reason": "r",
+    }  # fmt: skip
+
+
 def _trade(draw: Draw) -> Values:
     return {"order_key": draw.order_key(), "trade_id": draw.rng.choice(TRADES)}
 
@@ -389,6 +399,16 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "submit_batch": lambda draw: draw.submission(),
         "submit_again": _another_attempt,
         "to_send_again": lambda draw: {"partition": draw.rng.randrange(2)},
+        "halt": lambda draw: {
+            "scope": "WALLET",
+            "subject": draw.rng.choice(WALLETS),
+            "mode": draw.rng.choice(["REDUCING", "HALTED"]),
+            "actor": "executor",
+            "reason": "r",
+        },
+        "breaker": lambda draw: {"dependency": "insiders-api"},
+        "add_breaker": lambda draw: {"dependency": "insiders-api"},
+        "move_breaker": _breaker,
         "last_record": _nothing,
         "claimed_orders": _older,
         "abandoned": lambda draw: {"partition": draw.rng.randrange(2)},

@@ -50,6 +50,16 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListHaltsRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListHaltsResponse.FromString,
                 _registered_method=True)
+        self.ListBreakers = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListBreakers',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListBreakersRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListBreakersResponse.FromString,
+                _registered_method=True)
+        self.ResetBreaker = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ResetBreaker',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerResponse.FromString,
+                _registered_method=True)
         self.GetOrder = channel.unary_unary(
                 '/tradingtools.v1.OperatorService/GetOrder',
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOrderRequest.SerializeToString,
@@ -88,6 +98,21 @@ class OperatorServiceServicer:
 
     def ListHalts(self, request, context):
         """What is halted now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBreakers(self, request, context):
+        """The circuit breakers of the executors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetBreaker(self, request, context):
+        """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
+        one changes nothing. NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +159,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ListHalts,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListHaltsRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListHaltsResponse.SerializeToString,
+            ),
+            'ListBreakers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBreakers,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListBreakersRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListBreakersResponse.SerializeToString,
+            ),
+            'ResetBreaker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetBreaker,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerResponse.SerializeToString,
             ),
             'GetOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrder,
@@ -233,6 +268,60 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/ListHalts',
             tradingtools_dot_v1_dot_operator__service__pb2.ListHaltsRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.ListHaltsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBreakers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ListBreakers',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListBreakersRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListBreakersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetBreaker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ResetBreaker',
+            tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class OperatorServiceStub:
     """Allow sending again. May be repeated."""
     ListHalts: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListHaltsRequest, _operator_service_pb2.ListHaltsResponse]
     """What is halted now."""
+    ListBreakers: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListBreakersRequest, _operator_service_pb2.ListBreakersResponse]
+    """The circuit breakers of the executors."""
+    ResetBreaker: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ResetBreakerRequest, _operator_service_pb2.ResetBreakerResponse]
+    """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
+    one changes nothing. NOT_FOUND.
+    """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.GetOrderRequest, _operator_service_pb2.GetOrderResponse]
     """One order with its whole history. NOT_FOUND."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListOrdersRequest, _operator_service_pb2.ListOrdersResponse]
@@ -65,6 +71,12 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """Allow sending again. May be repeated."""
     ListHalts: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListHaltsRequest, _operator_service_pb2.ListHaltsResponse]  # type: ignore[assignment]
     """What is halted now."""
+    ListBreakers: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListBreakersRequest, _operator_service_pb2.ListBreakersResponse]  # type: ignore[assignment]
+    """The circuit breakers of the executors."""
+    ResetBreaker: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ResetBreakerRequest, _operator_service_pb2.ResetBreakerResponse]  # type: ignore[assignment]
+    """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
+    one changes nothing. NOT_FOUND.
+    """
     GetOrder: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.GetOrderRequest, _operator_service_pb2.GetOrderResponse]  # type: ignore[assignment]
     """One order with its whole history. NOT_FOUND."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListOrdersRequest, _operator_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
@@ -104,6 +116,24 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.ListHaltsResponse, _abc.Awaitable[_operator_service_pb2.ListHaltsResponse]]:
         """What is halted now."""
+
+    @_abc_1.abstractmethod
+    def ListBreakers(
+        self,
+        request: _operator_service_pb2.ListBreakersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListBreakersResponse, _abc.Awaitable[_operator_service_pb2.ListBreakersResponse]]:
+        """The circuit breakers of the executors."""
+
+    @_abc_1.abstractmethod
+    def ResetBreaker(
+        self,
+        request: _operator_service_pb2.ResetBreakerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ResetBreakerResponse, _abc.Awaitable[_operator_service_pb2.ResetBreakerResponse]]:
+        """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
+        one changes nothing. NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def GetOrder(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.executor.core.gate import Gate, Limits
+from services.executor.core.gate import Gate, Halt, Limits
 from tests.unit.samples import order
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
@@ -68,7 +68,7 @@ def test_the_gate_against_a_plain_reference(
             bounds.orders_per_minute is not None and len(recent) >= bounds.orders_per_minute,
         ]
         assert set(refused) == ({made.order_key} if any(over) else set())
-        assert all(refused.values())
+        assert all(refusal.why for refusal in refused.values())
         if not any(over):
             passed.append((now, wallet, cost(made)))
 
@@ -105,5 +105,24 @@ def test_a_minute_later_there_is_room_again() -> None:
 
 def test_a_refusal_shows_its_numbers() -> None:
     gate = Gate(replace(NONE, order_notional_micros=1_000_000))
-    why = gate.judge([entry("a", WALLETS[0], 5_000_000)], 0)["a"]
+    why = gate.judge([entry("a", WALLETS[0], 5_000_000)], 0)["a"].why
     assert why == "order 2.5 > 1 USDC"
+
+
+def test_an_exposure_halts_its_wallet_and_a_rate_everything() -> None:
+    gate = Gate(replace(NONE, wallet_minute_micros=100, orders_per_minute=2))
+    assert gate.judge([entry("a", WALLETS[0], 100)], 0) == {}
+    halt = gate.judge([entry("b", WALLETS[0], 200)], 0)["b"].halt
+    assert halt == Halt(
+        scope="WALLET", subject=WALLETS[0], mode="REDUCING",
+        reason="last gate: wallet 0.00015 > 0.0001 USDC within a minute",
+    )  # fmt: skip
+    assert gate.judge([entry("c", WALLETS[1], 10)], 0) == {}
+    halt = gate.judge([entry("d", WALLETS[1], 10)], 0)["d"].halt
+    assert halt is not None
+    assert (halt.scope, halt.subject, halt.mode) == ("GLOBAL", "", "HALTED")
+
+
+def test_a_single_large_order_halts_nothing() -> None:
+    gate = Gate(replace(NONE, order_notional_micros=1))
+    assert gate.judge([entry("a", WALLETS[0], 100)], 0)["a"].halt is None

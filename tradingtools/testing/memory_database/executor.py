@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Final
 
-from tradingtools.testing.memory_database import submitting
+from tradingtools.testing.memory_database import functions, submitting
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, nanoseconds
 
@@ -37,6 +37,34 @@ def _with_reservation(order: Row, held: Row) -> Row:
         "reserved_money_micros": held["money_micros"],
         "reserved_shares_micros": held["shares_micros"],
     }
+
+
+def halt(tx: Transaction, values: Row) -> list[Row]:
+    """Halt durably."""
+    wanted = {name: values[name] for name in ("scope", "subject", "mode", "reason")}
+    return [{"changed": functions.halt_by_engine(tx, wanted, values["actor"])}]
+
+
+def breaker(tx: Transaction, values: Row) -> list[Row]:
+    """How a circuit breaker stands."""
+    return list(tx.where("breaker", **values))
+
+
+def add_breaker(tx: Transaction, values: Row) -> list[Row]:
+    """A closed one, unless there is one."""
+    tx.insert_unless_there("breaker", values)
+    return []
+
+
+def move_breaker(tx: Transaction, values: Row) -> list[Row]:
+    """One of the executors moves it."""
+    row = tx.get("breaker", values["dependency"])
+    if row is None or row["version"] != values["version"]:
+        return []
+    version = row["version"] + 1
+    changes = {**values, "state": str(values["state"]), "version": version, "changed_at": tx.now}
+    tx.update("breaker", row, **changes)
+    return [{"version": version}]
 
 
 def last_record(tx: Transaction, _values: Row) -> list[Row]:
@@ -110,6 +138,7 @@ EXECUTOR: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         submit_batch, last_record, claimed_orders, abandoned, last_event, events_after,
-        note_late_acceptances, submit_again, to_send_again,
+        note_late_acceptances, submit_again, to_send_again, halt, breaker, add_breaker,
+        move_breaker,
     )
 }  # fmt: skip

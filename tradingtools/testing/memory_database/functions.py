@@ -52,20 +52,42 @@ def apply_transitions(tx: Transaction, transitions: Iterable[Mapping[str, Any]])
 
 def reduce_wallet(tx: Transaction, wallet: str, actor: str, reason: str) -> bool:
     """Let a wallet only sell from now on; False: a halt of it stands already."""
-    tx.lock(CONTROL_LOCK)
     halt = {"scope": "WALLET", "subject": wallet, "mode": "REDUCING", "reason": reason}
-    row = tx.insert_unless_there("halt", halt)
-    if row is None:
+    return halt_by_engine(tx, halt, actor)
+
+
+def halt_by_engine(tx: Transaction, halt: Row, actor: str) -> bool:
+    """Halt as an operator does; False: what stands already is as strict."""
+    tx.lock(CONTROL_LOCK)
+    before = tx.get("halt", halt["scope"], halt["subject"])
+    if before is not None and before["mode"] in ("HALTED", halt["mode"]):
         return False
-    after = {**halt, "set_at": row["set_at"].isoformat()}
-    append_control_change(tx, actor, "engine", "halt", "halt", f"WALLET:{wallet}", after)
+    if before is None:
+        after = tx.insert("halt", halt)
+    else:
+        after = tx.update("halt", before, **halt, set_at=tx.now)
+    subject = f"{halt['scope']}:{halt['subject']}"
+    append_control_change(
+        tx, actor, "engine", "halt", "halt", subject, _audit(after), before and _audit(before)
+    )
     return True
 
 
+def _audit(row: Row) -> Row:
+    return {**row, "set_at": row["set_at"].isoformat()}
+
+
 def append_control_change(
-    tx: Transaction, actor: str, source: str, action: str, kind: str, subject: str, after: Row
+    tx: Transaction,
+    actor: str,
+    source: str,
+    action: str,
+    kind: str,
+    subject: str,
+    after: Row,
+    before: Row | None = None,
 ) -> int:
-    """Append a change that had nothing before it to the chain; returns its number."""
+    """Append a change to the chain; returns its number."""
     tx.lock(CONTROL_LOCK)
     last = max(tx.rows("control_change"), key=lambda row: row["seq"], default=None)
     previous = bytes(32) if last is None else last["hash"]
@@ -78,6 +100,7 @@ def append_control_change(
             "action": action,
             "subject_kind": kind,
             "subject_id": subject,
+            "before": before,
             "after": after,
             "previous_hash": previous,
             "hash": hashlib.sha256(previous + text.encode()).digest(),

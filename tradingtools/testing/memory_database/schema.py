@@ -141,6 +141,19 @@ TABLES: Final[dict[str, Table]] = {
             foreign=_ORDER,
         ),
         Table(
+            name="breaker",
+            key=("dependency",),
+            columns=_columns(
+                "dependency",
+                state="CLOSED", version=1, openings=0, retry_at_ms=0, prober="", reason="",
+                changed_at=NOW,
+            ),
+            checks={
+                **_at_least_zero("openings"),
+                "breaker_check": lambda row: (row["state"] == "HALF_OPEN") == bool(row["prober"]),
+            },
+        ),
+        Table(
             name="late_acceptance",
             key=("order_key",),
             columns=_columns(

@@ -1,0 +1,86 @@
+"""The executors' circuit breaker: shared through PostgreSQL, and what it does to orders."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from services.executor.breaker import CircuitBreaker
+from services.executor.core.breaker import Policy
+from tests.money_path.world import eventually, world
+from tradingtools.adapters.postgres.pool import open_pool
+
+POLICY = Policy(failures=2, open_ms=50, longest_ms=50, probe_ms=60_000)
+
+
+async def test_one_opens_it_for_all_and_one_of_all_probes(database_url: str) -> None:
+    async with open_pool(database_url, name="breaker", size=4) as pool:
+        breakers = [CircuitBreaker(pool, f"executor-{n}", POLICY) for n in range(4)]
+        first, second = breakers[:2]
+
+        async def closed() -> set[bool]:
+            for breaker in breakers:
+                await breaker.read()
+            return {breaker.closed for breaker in breakers}
+
+        assert await closed() == {True}
+        await first.told(503, probe=False)
+        await first.told(200, probe=False)
+        await first.told(None, probe=False)
+        assert await closed() == {True}, "not in a row"
+        await first.told(429, probe=False)
+        assert await closed() == {False}
+        await asyncio.sleep(0.06)
+        took = await asyncio.gather(*(breaker.take_probe() for breaker in breakers))
+        assert sum(took) == 1
+        prober = breakers[took.index(True)]
+        await (second if prober is first else first).told(200, probe=False)
+        assert await closed() == {False}, "an answer to what left earlier proves nothing"
+        await prober.told(200, probe=True)
+        assert await closed() == {True}
+
+
+async def test_orders_wait_while_it_is_open_and_one_finds_out(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, redis_url, tmp_path) as made:
+        made.configure(
+            TT_EXECUTOR_BREAKER_FAILURES="2",
+            TT_EXECUTOR_BREAKER_OPEN_MS="300",
+            TT_CONFIRM_ATTEMPTS="1",
+        )
+        await made.start_all()
+        scenes = []
+        for _ in range(3):
+            scene = made.scene()
+            await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
+            await scene.subscribe(1)
+            scenes.append(scene)
+        down = {"where": "before_accept", "kind": "status", "status": 503, "path": "buy", "seed": 1}
+        await made.control("POST", "/faults", down)
+
+        async def opened() -> bool:
+            rows = made.sql("select state from breaker")
+            return [row["state"] for row in rows] == ["OPEN"]
+
+        for scene in scenes[:2]:
+            scene.put(scene.trade(size="100", price="0.5"))
+        await eventually(opened)
+        waiting = scenes[2]
+        waiting.put(waiting.trade(size="100", price="0.5"))
+        # Its probes are all that is sent, each after a pause; it is not sent at once.
+        await waiting.settled(1)
+        (order,) = waiting.orders()
+        assert order["state"] in ("FAILED", "LOST")
+        if order["state"] == "FAILED":
+            assert (order["failed_kind"], order["reason"]) == ("UNSENT", "EXPIRED")
+        await made.control("DELETE", "/faults")
+        later = made.scene()
+        await later.set_book({"0.50": "1000"}, {"0.49": "1000"})
+        await later.subscribe(1)
+        later.put(later.trade(size="100", price="0.5"))
+        await later.settled(1)
+        assert later.orders()[0]["state"] == "CONFIRMED"
+        assert made.sql("select state, openings from breaker") == [
+            {"state": "CLOSED", "openings": 0}
+        ]
