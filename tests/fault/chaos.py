@@ -21,7 +21,6 @@ from tests.fault.report import Report
 from tests.fault.rig import rig
 from tests.fault.workload import Workload, ended
 
-_PER_SECOND = 6.0
 _RECOVERY_SECONDS = 90.0
 
 
@@ -30,14 +29,24 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def one_seed(seed: int, share: float, report: Report, directory: Path) -> list[str]:
-    """One seed on processes and stores of its own; returns what is broken."""
+async def one_seed(
+    seed: int, share: float, rate: float, report: Report, directory: Path
+) -> list[str]:
+    """One seed on processes and stores of its own; returns what is broken.
+
+    Args:
+        seed: of the choice of faults and of the workload.
+        share: seconds during which faults are injected.
+        rate: steps of the workload a second.
+        report: gets what happened.
+        directory: of logs.
+    """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     async with rig(directory, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
         workload = Workload(made, seed)
         await workload.prepare()
         await workload.probe(_RECOVERY_SECONDS)
-        traffic = asyncio.create_task(workload.run(_PER_SECOND))
+        traffic = asyncio.create_task(workload.run(rate))
         begun = time.monotonic()
         bag: list[str] = []
         try:
@@ -74,17 +83,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--minutes", type=float, default=5.0, help="for all seeds together")
+    parser.add_argument("--rate", type=float, default=6.0, help="steps of the workload a second")
     parser.add_argument("--out", type=Path, default=Path(".state/chaos.json"), help="the report")
     given = parser.parse_args(arguments)
-    if given.seeds < 1 or given.minutes <= 0:
-        parser.error("--seeds and --minutes must be positive")
+    if given.seeds < 1 or given.minutes <= 0 or given.rate <= 0:
+        parser.error("--seeds, --minutes and --rate must be positive")
     report = Report()
     broken: list[str] = []
     share = given.minutes * 60 / given.seeds
     for seed in range(given.first, given.first + given.seeds):
         with tempfile.TemporaryDirectory(prefix="tt-chaos-", ignore_cleanup_errors=True) as name:
             directory = Path(name)
-            broken = asyncio.run(one_seed(seed, share, report, directory))
+            broken = asyncio.run(one_seed(seed, share, given.rate, report, directory))
             if broken:
                 _keep_logs(directory, seed)
         if broken:
