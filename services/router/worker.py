@@ -148,6 +148,12 @@ class Router:
                 await recovery.read_cash(self._pool, memory.ledger, [fill.follower_proxy])
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
+        # Not while a claim is under way: it writes back the copies that it has read.
+        async with self._writing:
+            self._on_closed(fill)
+
+    def _on_closed(self, fill: confirm_pb.FillEvent) -> None:
+        memory = self._memory
         memory.ledger.release(
             fill.order_key,
             size_micros=fill.order_size_micros,
@@ -201,8 +207,9 @@ class Router:
                 break
             except journal.ClaimedBefore:
                 _log.warning("claimed before; catching up with the journal", cause=cause)
-                await while_database_is_away(self._catch_up)
-                self._memory.know(trade)
+                async with self._writing:
+                    await while_database_is_away(self._catch_up)
+                    self._memory.know(trade)
                 return
             except psycopg.OperationalError as error:
                 # The commit may have happened: the same record again is refused, never doubled.

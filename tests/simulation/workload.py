@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -60,6 +61,8 @@ class Workload:
     async def prepare(self) -> None:
         """Books, and subscriptions that have stood for an hour."""
         world, rng = self._world, self._rng
+        leaders = Counter(wallet for wallet, _ in _FOLLOWS)
+        world.far.several_lots = frozenset(WALLETS[w] for w, count in leaders.items() if count > 1)
         for asset in ASSETS:
             self._put_book(asset)
         for number, (wallet, leader) in enumerate(_FOLLOWS):
