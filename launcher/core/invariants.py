@@ -285,6 +285,8 @@ def caps_hold(evidence: Evidence) -> Iterator[str]:
 def parts_stay_within(evidence: Evidence) -> Iterator[str]:
     """I13: the parts of a copy sum to what was decided, and what was not copied has a reason."""
     sizes = {row.order_key: row.size_micros for row in evidence.orders}
+    # What was refused unsent because the settings had changed is decided again as another part.
+    withdrawn = {row.order_key for row in evidence.events if row.reason == "SUBSCRIPTION_CHANGED"}
     for row in evidence.decisions:
         name = f"decision {row.leader_tx}/{row.asset_id}/{row.side} of {row.subscription_id}"
         missing = [key for key in row.order_keys if key not in sizes]
@@ -294,7 +296,7 @@ def parts_stay_within(evidence: Evidence) -> Iterator[str]:
             yield f"{name}: copied without an order"
         if not row.copied and not row.reason:
             yield f"{name}: skipped without a reason"
-        total = sum(sizes.get(key, 0) for key in row.order_keys)
+        total = sum(sizes.get(key, 0) for key in row.order_keys if key not in withdrawn)
         if row.side == "BUY" and total > row.ordered_size_micros:
             yield f"{name}: parts sum to {total}, decided were {row.ordered_size_micros}"
 

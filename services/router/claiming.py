@@ -17,7 +17,14 @@ from services.router.core.exit_plan import plan_exits, switched_off
 from services.router.core.ledger import DAY_MS, OpenEntry
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
-from services.router.core.records import Context, LotView, Plan
+from services.router.core.records import (
+    Context,
+    Copy,
+    LotView,
+    Plan,
+    Withdrawn,
+    decided_again,
+)
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -50,6 +57,8 @@ class Job:
     control_seq: int
     """The last control change that the followers reflect."""
     traceparent: str
+    withdrawn: Withdrawn | None = None
+    """The entry that is to be decided again; then it is about its subscription alone."""
 
 
 class Claimer:
@@ -77,7 +86,9 @@ class Claimer:
         self._tail = tail
         self._settings = settings
 
-    async def claim(self, trade: LeaderTrade, book: Book | None, cause: str) -> None:
+    async def claim(
+        self, trade: LeaderTrade, book: Book | None, cause: str, withdrawn: Withdrawn | None = None
+    ) -> None:
         """Judge a leader trade for its followers and commit what follows from it.
 
         Raises:
@@ -94,6 +105,7 @@ class Claimer:
                 followers=self._memory.index.followers_of(trade.key.leader),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
+                withdrawn=withdrawn,
             )
             if trade.key.side is Side.BUY:
                 await self._claim_entries(job)
@@ -102,12 +114,22 @@ class Claimer:
         _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
     async def _claim_entries(self, job: Job) -> None:
+        known = self._memory.copies.get(job.trade.key, {})
+        again = {} if job.withdrawn is None else self._again(job.withdrawn, known)
+        if job.withdrawn is not None and not again:
+            return
         plan = plan_entries(
             job.trade,
-            [s for s in job.followers if s.state is not SubscriptionState.DELETED],
-            self._memory.copies.get(job.trade.key, {}),
+            [
+                s
+                for s in job.followers
+                if s.id in again or (not again and s.state is not SubscriptionState.DELETED)
+            ],
+            {**known, **again},
             self.context(job.trade, job.book, self._quiet_ms(job)),
         )
+        # That it counts for nothing is durable also when nothing takes its place.
+        plan = replace(plan, copies={**again, **plan.copies})
         async with self._pool.connection() as connection:
             claimed = await self._insert(connection, job, plan)
             if claimed is None:
@@ -143,6 +165,14 @@ class Claimer:
                 await journal.build_rows(connection, claimed.seq)
         if claimed is not None:
             self._note(job, plan, claimed)
+
+    def _again(self, order: Withdrawn, known: Mapping[str, Copy]) -> dict[str, Copy]:
+        before = known.get(order.subscription_id)
+        now = self._memory.index.subscription(order.subscription_id)
+        if before is None or now is None:
+            return {}
+        copy = decided_again(before, order, now)
+        return {} if copy is None else {order.subscription_id: copy}
 
     def _entries_left(self, job: Job) -> list[str]:
         """Entries under way of followers who have not judged this sell before."""

@@ -80,6 +80,13 @@ where l.origin is not null or e.unresolved is not null
 select order_key, subscription_id, filled_size_micros from orders
 where order_key = any(%(keys)s) and state in ('CONFIRMED', 'FAILED', 'LOST')
 
+-- name: withdrawn
+-- An entry that was never sent because its subscription had changed, and what it had set aside.
+select o.leader_tx, o.leader, o.asset_id, o.side, o.subscription_id, o.size_micros, r.money_micros
+from orders o join reservation r using (order_key)
+where o.order_key = %(order_key)s and o.purpose = 'ENTRY' and o.state = 'FAILED'
+  and o.failed_kind = 'UNSENT' and o.reason = 'SUBSCRIPTION_CHANGED'
+
 -- name: exit_progress
 -- How the slices of recent copy exits have ended, or that they have not.
 select order_key, size_micros, filled_size_micros,

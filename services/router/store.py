@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from services.router.core.records import Awaited, Copy, LotView
+from services.router.core.records import Awaited, Copy, LotView, Withdrawn
 from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
@@ -127,6 +127,7 @@ def _copy(row: Mapping[str, Any], now: Subscription) -> Copy:
         judged_size_micros=saved["judged_size_micros"],
         order_keys=tuple(row["order_keys"]),
         awaited=tuple(Awaited(**entry) for entry in saved.get("awaited", ())),
+        withdrawn=tuple(saved.get("withdrawn", ())),
         **{name: saved[name] for name in _SPARSE if name in saved},
     )
 
@@ -195,7 +196,21 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
         "judged_size_micros": copy.judged_size_micros,
         **{name: getattr(copy, name) for name in _SPARSE if getattr(copy, name)},
         **({"awaited": [asdict(entry) for entry in copy.awaited]} if copy.awaited else {}),
+        **({"withdrawn": list(copy.withdrawn)} if copy.withdrawn else {}),
     }
+
+
+async def withdrawn(pool: Pool, order_key: str) -> Withdrawn | None:
+    """The entry behind a key that failed with SUBSCRIPTION_CHANGED; None: it is none."""
+    for row in await fetch(pool, "withdrawn", order_key=order_key):
+        return Withdrawn(
+            key=trade_key(row),
+            subscription_id=row["subscription_id"],
+            order_key=order_key,
+            size_micros=row["size_micros"],
+            money_micros=row["money_micros"],
+        )
+    return None
 
 
 @asynccontextmanager

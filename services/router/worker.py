@@ -19,7 +19,7 @@ from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
-from services.router.core.records import Plan
+from services.router.core.records import Plan, Withdrawn
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -167,9 +167,21 @@ class Router:
             fill.subscription_id, fill.order_key, fill.order_filled_micros
         ):
             memory.open_exits[sell] = now
+        if fill.reason == Reason.SUBSCRIPTION_CHANGED:
+            await self._decide_again(fill.order_key)
         for waiting in memory.open_exits:
             if waiting.asset_id == fill.asset_id and waiting != key:
                 memory.open_exits[waiting] = now
+
+    async def _decide_again(self, order_key: str) -> None:
+        """An entry was refused because its subscription had changed: judge it as it is now."""
+        order = await store.withdrawn(self._pool, order_key)
+        trade = None if order is None else self._memory.trades.get(order.key)
+        if order is None or trade is None:
+            return
+        # The change is committed, or it could not have refused the order: now it is known here.
+        await self.refresh_index()
+        await self._route(trade, f"changed-{order_key}", order)
 
     def _on_exit_closed(self, key: TradeKey, fill: confirm_pb.FillEvent) -> None:
         copies = self._memory.copies[key]
@@ -194,14 +206,16 @@ class Router:
                 await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _route(self, trade: LeaderTrade, cause: str) -> None:
+    async def _route(
+        self, trade: LeaderTrade, cause: str, withdrawn: Withdrawn | None = None
+    ) -> None:
         if not self._memory.index.followers_of(trade.key.leader):
             return
         book = await self._books.get(trade.key.asset_id)
         while True:
             try:
                 async with self._writing:
-                    await self._claimer.claim(trade, book, cause)
+                    await self._claimer.claim(trade, book, cause, withdrawn)
                     # Known only now: what could not be claimed counts as never seen.
                     self._memory.know(trade)
                 break

@@ -388,6 +388,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_lots": _origins,
         "locked_lots": _origins,
         "ended_of": _keys,
+        "withdrawn": _order_key,
         "exit_progress": _seconds,
         "ended_entries": _days,
         "accrued": _nothing,

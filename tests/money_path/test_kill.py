@@ -194,3 +194,32 @@ async def test_a_pause_that_was_committed_is_followed_by_no_entry(path: Scene) -
     )
     assert await path.posted() == []
     await _judge(path, path.world)
+
+
+async def test_an_entry_whose_settings_changed_is_decided_again_though_the_router_dies(
+    path: Scene,
+) -> None:
+    path.world.kill("router")
+    path.world.start("router", TT_ROUTER_ENTRY_TTL_MS="60000")
+    subscription = await path.subscribe(1, sizing_micros=52_250_000)
+    path.world.kill("executor")
+    path.put(path.trade(size="1000", price="0.5"))
+
+    async def claimed() -> bool:
+        return bool(path.world.sql("select 1 from journal where order_count > 0"))
+
+    await eventually(claimed)
+    path.change(subscription, sizing_micros=10_450_000)
+    path.world.kill("router")
+    path.world.start("executor")
+    await path.settled(1)
+    path.world.start("router")
+    await path.settled(2)
+    assert [(o["state"], o["reason"], o["size_micros"]) for o in path.orders()] == [
+        ("FAILED", "SUBSCRIPTION_CHANGED", 100_000_000),
+        ("CONFIRMED", "", 20_000_000),
+    ]
+    (decision,) = path.decisions()
+    assert (decision["copied"], decision["ordered_size_micros"]) == (True, 20_000_000)
+    assert len(await path.posted()) == 1
+    await _judge(path, path.world)

@@ -328,7 +328,12 @@ class Scene:
         return int(rows[0]["seq"])
 
     def pause(self, subscription: str) -> None:
-        """Pause as control does: under the exclusive lock."""
+        """Pause as control does."""
+        self.change(subscription, state="PAUSED")
+
+    def change(self, subscription: str, **columns: object) -> None:
+        """Change a subscription as control does: under the exclusive lock."""
+        sets = "".join(f"{name} = %s, " for name in columns)
         with psycopg.connect(self.world.database_url) as connection:
             connection.execute("select lock_control_exclusive()")
             row = connection.execute(
@@ -339,9 +344,9 @@ class Scene:
             ).fetchone()
             assert row is not None
             connection.execute(
-                "update subscription set state = 'PAUSED', version = version + 1,"
+                f"update subscription set {sets} version = version + 1,"
                 " changed_seq = %s where id = %s",
-                (row[0], subscription),
+                (*columns.values(), row[0], subscription),
             )
 
     async def halt(self, scope: str, subject: str, mode: str = "HALTED") -> None:

@@ -39,8 +39,8 @@ class Reason(StrEnum):
     )
     SUBSCRIPTION_CHANGED = (
         "SUBSCRIPTION_CHANGED",
-        "The settings changed while it was under way.",
-        "Nothing: the next trade is sized anew.",
+        "The settings changed while it was under way: it is decided again under the new ones.",
+        "Nothing.",
     )
     SIDE_FILTERED = (
         "SIDE_FILTERED",

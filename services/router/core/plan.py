@@ -63,7 +63,7 @@ def _decide(
             equity_micros=held.equity_micros,
             leader_equity_micros=trade.leader_equity_micros,
         )
-    elif before.copied:
+    elif before.begun:
         start = before
     else:
         start = replace(
@@ -93,7 +93,7 @@ def _decide(
 
 def _left(before: Copy, verdict: Sized | Skip, held: Exposure) -> int:
     """USDC that a copy leaves to the next ones of its outcome; less than zero: took from others."""
-    if before.copied:
+    if before.begun:
         return before.accrued_micros
     if isinstance(verdict, Sized):
         return before.accrued_micros - held.accrued_micros
@@ -139,7 +139,7 @@ def _judge(
     if book.market.closed or book.market.payout_micros is not None:
         return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
     price = new_price(trade, start)
-    if not start.copied:
+    if not start.begun:
         signal = Signal(
             price_micros=price,
             notional_micros=trade.notional_micros,
@@ -151,7 +151,7 @@ def _judge(
         if refused is not None:
             return refused
     # What others left is in the sum of all; what this copy left itself is not to be had twice.
-    others = -start.accrued_micros if start.copied else held.accrued_micros - start.accrued_micros
+    others = -start.accrued_micros if start.begun else held.accrued_micros - start.accrued_micros
     wish = Wish(
         price_micros=price,
         leader_micros=trade.notional_micros,

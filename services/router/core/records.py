@@ -53,6 +53,9 @@ class Copy:
     part's price."""
     judged_size_micros: int = 0
     order_keys: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    """Those of them that were never sent because the settings had changed; they count for nothing,
+    and what they were to buy was decided again."""
     tried: int = 0
     """Exits: slices that the venue has tried; each makes the next one sell lower."""
     equity_micros: int | None = None
@@ -67,9 +70,40 @@ class Copy:
     (less than zero: received). Sums over copies are the paper lot."""
 
     @property
+    def begun(self) -> bool:
+        """Something is ordered that counts; before that, everything is judged afresh."""
+        return self.ordered_size_micros > 0
+
+    @property
     def shadow(self) -> bool:
         """Decided on paper only."""
         return self.frozen.settings.shadow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """An entry that was refused unsent because its subscription had changed."""
+
+    key: TradeKey
+    subscription_id: str
+    order_key: str
+    size_micros: int
+    money_micros: int
+    """Its reservation."""
+
+
+def decided_again(copy: Copy, order: Withdrawn, now: Subscription) -> Copy | None:
+    """The copy without an order that was never sent, under the settings of now; None: it has been
+    taken out before."""
+    if order.order_key not in copy.order_keys or order.order_key in copy.withdrawn:
+        return None
+    return replace(
+        copy,
+        frozen=now,
+        ordered_size_micros=copy.ordered_size_micros - order.size_micros,
+        ordered_money_micros=copy.ordered_money_micros - order.money_micros,
+        withdrawn=(*copy.withdrawn, order.order_key),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

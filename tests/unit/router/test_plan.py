@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.plan import plan_entries
-from services.router.core.records import Awaited, Context, Copy, LotView, Plan
+from services.router.core.records import (
+    Awaited,
+    Context,
+    Copy,
+    LotView,
+    Plan,
+    Withdrawn,
+    decided_again,
+)
 from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscription
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -270,6 +278,45 @@ def test_part_zero_freezes_the_settings() -> None:
     (part,) = follower.sees_buy(trade(row(count=2)))
     assert part.subscription_version == 1
     assert follower.copy.ordered_money_micros <= 10_000_000
+
+
+def withdrawn(order: Order) -> Withdrawn:
+    return Withdrawn(
+        key=trade(row()).key,
+        subscription_id=order.subscription_id,
+        order_key=order.order_key,
+        size_micros=order.size_micros,
+        money_micros=order.reserved_money_micros,
+    )
+
+
+@given(buys, money, money, st.data())
+def test_what_was_refused_unsent_is_decided_again_under_the_new_settings(
+    rows: list[LeaderRow], before: int, now: int, data: st.DataObject
+) -> None:
+    old, new = (replace(subscription(), sizing_micros=money) for money in (before, now))
+    new = replace(new, version=2)
+    follower = Follower(old, book(minimum=0))
+    cut = data.draw(st.integers(1, len(rows)))
+    first = follower.sees_buy(trade(*rows[:cut]))
+    for order in first:
+        copy = decided_again(follower.copy, withdrawn(order), new)
+        assert copy is not None
+        assert decided_again(copy, withdrawn(order), new) is None
+        follower.copies[SUB] = copy
+        follower.orders.remove(order)
+    follower.subscription = new
+    for end in range(cut, len(rows) + 1):
+        follower.sees_buy(trade(*rows[:end]))
+    afresh = Follower(new, book(minimum=0))
+    for end in range(cut, len(rows) + 1):
+        afresh.sees_buy(trade(*rows[:end]))
+    assert [(o.size_micros, o.limit_micros) for o in follower.orders] == [
+        (o.size_micros, o.limit_micros) for o in afresh.orders
+    ]
+    assert all(o.subscription_version == 2 for o in follower.orders)
+    keys = [order.order_key for order in (*first, *follower.orders)]
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_skip_is_judged_under_the_settings_of_its_moment() -> None:

@@ -247,6 +247,19 @@ def ended_of(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
+def withdrawn(tx: Transaction, values: Row) -> list[Row]:
+    """An entry that was never sent because its subscription had changed."""
+    order = tx.get("orders", values["order_key"])
+    held = tx.get("reservation", values["order_key"])
+    if order is None or held is None or order["purpose"] != "ENTRY":
+        return []
+    ended = (order["state"], order["failed_kind"], order["reason"])
+    if ended != ("FAILED", "UNSENT", "SUBSCRIPTION_CHANGED"):
+        return []
+    names = (*_TRADE, "subscription_id", "size_micros")
+    return [{**_pick(order, names), "money_micros": held["money_micros"]}]
+
+
 def leader_left(tx: Transaction, values: Row) -> list[Row]:
     """Fail entries that are still CLAIMED."""
     tx.lock((*SUBMITTING_LOCK, values["partition"]))
@@ -297,7 +310,7 @@ ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         control_seq, subscriptions_changed, lots, open_entries, recent_rows, recent_decisions,
-        recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of, exit_progress,
+        recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of, withdrawn, exit_progress,
         ended_entries, accrued, paper_lots, paper_buys, cash,
     )
 }  # fmt: skip
