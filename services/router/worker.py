@@ -151,6 +151,8 @@ class Router:
         # Not while a claim is under way: it writes back the copies that it has read.
         async with self._writing:
             self._on_closed(fill)
+        if fill.reason == Reason.SUBSCRIPTION_CHANGED:
+            await self._decide_again(fill.order_key)
 
     def _on_closed(self, fill: confirm_pb.FillEvent) -> None:
         memory = self._memory
@@ -167,8 +169,6 @@ class Router:
             fill.subscription_id, fill.order_key, fill.order_filled_micros
         ):
             memory.open_exits[sell] = now
-        if fill.reason == Reason.SUBSCRIPTION_CHANGED:
-            await self._decide_again(fill.order_key)
         for waiting in memory.open_exits:
             if waiting.asset_id == fill.asset_id and waiting != key:
                 memory.open_exits[waiting] = now
