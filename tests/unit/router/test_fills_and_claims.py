@@ -31,7 +31,9 @@ class _SlowClaim:
         self.reached = asyncio.Event()
         self.committed = asyncio.Event()
 
-    async def claim(self, _trade: LeaderTrade, _book: object, _cause: str) -> None:
+    async def claim(
+        self, _trade: LeaderTrade, _book: object, _cause: str, _withdrawn: object
+    ) -> None:
         read = self._copies[self._name]
         self.reached.set()
         await self.committed.wait()
