@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from launcher.core.evidence import LeaderTrade
 from tests.simulation.upstream import Levels
@@ -208,8 +209,6 @@ class Workload:
         rng = self._rng
         number = rng.randrange(len(_FOLLOWS))
         asset = rng.choice(ASSETS)
-        profit = rng.random() < 0.5
-        cents = self._mids[asset] + (1 if profit else -1) * rng.choice((1, 4, 9))
         self._numbers += 1
         await self._world.control.add_trigger(
             id=f"trg_{self._numbers:032x}",
@@ -217,10 +216,30 @@ class Workload:
             condition_id=CONDITION,
             asset_id=asset,
             origin=self.subscriptions[number],
-            trigger_type="TAKE_PROFIT" if profit else "STOP_LOSS",
-            price_micros=cents * 10_000,
             size_micros=rng.choice((None, 7 * MICROS)),
+            **self._terms(asset),
         )
+
+    def _terms(self, asset: str) -> dict[str, Any]:
+        """A kind of trigger, and the prices that it goes by."""
+        rng = self._rng
+
+        def price(cents: int) -> int:
+            return (self._mids[asset] + cents) * 10_000
+
+        near = rng.choice((1, 4, 9))
+        kind = rng.choice(("TAKE_PROFIT", "STOP_LOSS", "TRAILING_STOP", "TIME_STOP", "LADDER"))
+        terms: dict[str, Any] = {"trigger_type": kind}
+        if kind == "TIME_STOP":
+            terms["fire_at_ms"] = self._world.loop.time_ns() // 10**6 + rng.randrange(8000)
+        elif kind == "LADDER":
+            steps = ((near - 2, 300_000), (near + 2, 700_000))
+            terms["rungs"] = [{"price_micros": price(c), "share_ppm": part} for c, part in steps]
+        else:
+            terms["price_micros"] = price(-near if kind == "STOP_LOSS" else near - 1)
+        if kind == "TRAILING_STOP":
+            terms["callback_micros"] = 30_000
+        return terms
 
     async def _change_control(self) -> None:
         rng, control = self._rng, self._world.control
