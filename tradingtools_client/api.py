@@ -365,3 +365,45 @@ class Client:
             page_token = page["nextPageToken"]
             if not page_token:
                 return
+
+    def create_simple_trigger(
+        self, body: models.CreateSimpleTriggerRequest, *, idempotency_key: str | None = None
+    ) -> models.SimpleTrigger:
+        """Create a take-profit or stop-loss in the product backend's shape. Repeatable under one
+        Idempotency-Key header. 404 when the subscription is not this wallet's.
+
+        Needs scope manage.
+        """
+        found: models.SimpleTrigger = self._session.create(
+            "/simple-triggers", body, idempotency_key
+        )
+        return found
+
+    def list_simple_triggers(
+        self, *, wallet_address: str, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListSimpleTriggersResponse:
+        """The take-profits and stop-losses of a wallet in that shape, oldest first. A page may be
+        shorter than asked for, since other kinds have no such shape; the last one has no token.
+
+        Needs scope read.
+        """
+        found: models.ListSimpleTriggersResponse = self._session.call(
+            "GET",
+            "/simple-triggers",
+            query={"walletAddress": wallet_address, "pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_simple_triggers(
+        self, *, wallet_address: str, page_size: int | None = None
+    ) -> Iterator[models.SimpleTrigger]:
+        """Page by page what `list_simple_triggers` lists."""
+        page_token = ""
+        while True:
+            page = self.list_simple_triggers(
+                wallet_address=wallet_address, page_size=page_size, page_token=page_token
+            )
+            yield from page["triggers"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return

@@ -5,6 +5,22 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 
+class CreateSimpleTriggerRequest(TypedDict):
+    walletAddress: str
+    conditionId: str
+    assetId: str
+    side: NotRequired[str]
+    """"sell"; absent means the same."""
+    triggerType: Literal["take_profit", "stop_loss"]
+    triggerPrice: float
+    """USDC per share, taken to six decimals."""
+    size: NotRequired[float]
+    """USDC that the sale brings at the trigger price, taken to six decimals; absent: whatever
+    the lot holds.
+    """
+    subscriptionId: str
+
+
 class CreateSubscriptionRequest(TypedDict):
     follower: FollowerIdentityInput
     leader: str
@@ -375,6 +391,12 @@ class LimitsInput(TypedDict):
     """Leader trades that are copied in one outcome within 90 days."""
 
 
+class ListSimpleTriggersResponse(TypedDict):
+    triggers: list[SimpleTrigger]
+    nextPageToken: str
+    """Empty on the last page."""
+
+
 class ListSubscriptionDecisionsResponse(TypedDict):
     decisions: list[Decision]
     nextPageToken: str
@@ -501,6 +523,29 @@ class RungInput(TypedDict):
     """Of the shares that the lot held when the first rung was reached, decimal string. The
     last rung takes whatever is left and may leave it out.
     """
+
+
+class SimpleTrigger(TypedDict):
+    """A take-profit or stop-loss in the product backend's own shape: `docs/api.md` maps it to
+    Trigger.
+    """
+
+    id: str
+    walletAddress: str
+    conditionId: str
+    assetId: str
+    side: str
+    """Always "sell"."""
+    triggerType: str
+    """"take_profit" or "stop_loss"."""
+    triggerPrice: float
+    """USDC per share."""
+    size: NotRequired[float]
+    """USDC at the trigger price; absent: whatever the lot holds."""
+    status: str
+    """"pending", "triggered", "cancelled" or "failed"."""
+    createdAt: NotRequired[str]
+    subscriptionId: str
 
 
 class Sizing(TypedDict):

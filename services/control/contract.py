@@ -1,7 +1,7 @@
 """The public routes and the shapes of their requests, read from the contracts at start.
 
 One source for REST: the `google.api.http` options that the edge's transcoder reads as well. What
-this cannot judge strictly (a double, a map, a richer path pattern) stops the start, so that a new
+this cannot judge strictly (a float, a map, a richer path pattern) stops the start, so that a new
 kind of field is decided on before it is served.
 """
 
@@ -34,6 +34,7 @@ _KINDS = {
     FieldDescriptor.TYPE_BOOL: Kind.BOOL,
     FieldDescriptor.TYPE_INT32: Kind.INT32,
     FieldDescriptor.TYPE_INT64: Kind.INT64,
+    FieldDescriptor.TYPE_DOUBLE: Kind.NUMBER,
     FieldDescriptor.TYPE_ENUM: Kind.ENUM,
     FieldDescriptor.TYPE_MESSAGE: Kind.MESSAGE,
 }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from services.control import codec
+from services.control import codec, simple_codec
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of
 from services.control.server import expected_version, request_id
@@ -87,6 +87,35 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
             response.next_page_token = paging.encode(
                 scope, last["occurred_at"], str(last["event_seq"])
             )
+        return response
+
+    async def CreateSimpleTrigger(
+        self, request: pb.CreateSimpleTriggerRequest, context: Context
+    ) -> pb.SimpleTrigger:
+        """Make one in the product backend's shape."""
+        new = simple_codec.new_trigger(request)
+        identity = request_id(context, "CreateSimpleTrigger", request)
+        return simple_codec.message(await self._triggers.create(caller_of(context), identity, new))
+
+    async def ListSimpleTriggers(
+        self, request: pb.ListSimpleTriggersRequest, context: Context
+    ) -> pb.ListSimpleTriggersResponse:
+        """A page of a wallet's that have this shape."""
+        wallet = rules.canonical(ids.wallet, request.wallet_address, "walletAddress")
+        scope, size = f"simple:{wallet}", paging.size(request.page_size)
+        rows = await self._triggers.list(
+            wallet, paging.decode(scope, request.page_token, 1), size + 1
+        )
+        page = rows[:size]
+        response = pb.ListSimpleTriggersResponse(
+            triggers=[
+                simple_codec.message(row)
+                for row in page
+                if row["trigger_type"] in simple_codec.KINDS
+            ]
+        )
+        if len(rows) > size:
+            response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
         return response
 
 

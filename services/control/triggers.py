@@ -85,8 +85,7 @@ class Triggers:
             check_terms(TriggerType(row["trigger_type"]), terms)
             if terms == present:
                 return row
-            if terms.rungs != present.rungs and row["rungs_done"]:
-                raise refuse("rungs", "those that it has, since one of them has sold")
+            _refuse_sold(row, present, terms)
             await change.rows(_SQL["update"], id=identifier, **_columns(terms))
             return await _record(change, "update", identifier, before=row, detail="changed")
 
@@ -163,6 +162,14 @@ def _refuse_fired(row: Row) -> None:
         raise WrongState(
             f"the trigger is {row['status']}", kind=KIND, id=row["id"], state=row["status"]
         )
+
+
+def _refuse_sold(row: Row, present: TriggerTerms, terms: TriggerTerms) -> None:
+    """What a ladder has sold already is not to be planned anew; raises InvalidField."""
+    if terms.rungs != present.rungs and row["rungs_done"]:
+        raise refuse("rungs", "those that it has, since one of them has sold")
+    if terms.size_micros is not None and 0 < terms.size_micros <= row["sold_micros"]:
+        raise refuse("size", "more than what it has sold")
 
 
 async def _first_status(change: Change, new: NewTrigger) -> TriggerStatus:

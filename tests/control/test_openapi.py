@@ -60,14 +60,15 @@ def _example(operation: dict[str, Any], wallet: str, subscription: str) -> dict[
     if body is not None:
         shown = dict(body["example"])
         assert list(_validator(body["schema"]).iter_errors(shown)) == []
-        if "wallet" in shown:
-            shown |= {"wallet": wallet, "subscriptionId": subscription}
+        for name in ("wallet", "walletAddress"):
+            if name in shown:
+                shown |= {name: wallet, "subscriptionId": subscription}
         changed["json"] = shown
     query = {
         p["name"]: p["example"] for p in operation.get("parameters", []) if p.get("in") == "query"
         and "example" in p
     }  # fmt: skip
-    for name in ("wallet", "followerProxy"):
+    for name in ("wallet", "walletAddress", "followerProxy"):
         if name in query:
             query[name] = wallet
     return changed | {"params": query}

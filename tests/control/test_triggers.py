@@ -225,11 +225,14 @@ def test_a_ladder_is_made_read_and_changed_until_a_rung_has_sold(
     assert edge.call("GET", path, READ).json() == changed
 
     database.execute(
-        "update trigger set rungs_fired = 1, rungs_done = 1 where id = %s", [made["id"]]
+        "update trigger set rungs_fired = 1, rungs_done = 1, sold_micros = 2000000 where id = %s",
+        [made["id"]],
     )
     refused = edge.call("PATCH", path, json={"rungs": RUNGS})
     assert error_of(refused)[:2] == (400, "INVALID_FIELD")
     assert error_of(refused)[2]["field"] == "rungs"
+    too_small = edge.call("PATCH", path, json={"size": "2"})
+    assert error_of(too_small)[2]["field"] == "size"
     sized = edge.call("PATCH", path, json={"size": "3"}).json()
     assert (sized["size"], sized["rungs"], sized["rungsSold"]) == ("3", fewer, 1)
     with pytest.raises(psycopg.errors.RaiseException, match="does not come back"):

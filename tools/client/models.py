@@ -18,7 +18,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 '''
-_SCALARS = {"string": "str", "integer": "int", "boolean": "bool", "object": "dict[str, Any]"}
+_SCALARS = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "object": "dict[str, Any]",
+}
 # The session raises it; it is no value.
 _NOT_MODELS = frozenset({"Error"})
 

@@ -126,6 +126,8 @@ class Schemas:
             return self._enum(field, rules.enum)
         if field.type in _INTS:
             return _integer(field, rules, request=request)
+        if field.type == FieldDescriptor.TYPE_DOUBLE:
+            return _number(rules.double)
         raise SchemaError(f"{field.full_name}: a kind of field that is not known")
 
     def _enum(self, field: FieldDescriptor, rules: Any) -> Json:
@@ -194,6 +196,13 @@ def _integer(field: FieldDescriptor, rules: Any, *, request: bool) -> Json:
     return {"anyOf": [number, {"type": "string", "pattern": _WHOLE}]}
 
 
+def _number(rules: Any) -> Json:
+    schema: Json = {"type": "number", "format": "double"}
+    if rules.HasField("gte"):
+        schema |= {"minimum": rules.gte, "maximum": rules.lte}
+    return schema
+
+
 def _needed(field: FieldDescriptor) -> bool:
     """Whether a request without this field is refused by a rule."""
     rules = _rules(field)
@@ -215,6 +224,8 @@ def _needed(field: FieldDescriptor) -> bool:
         )
     if field.type == FieldDescriptor.TYPE_ENUM:
         return 0 in rules.enum.not_in
+    if field.type == FieldDescriptor.TYPE_DOUBLE:
+        return bool(rules.double.gte > 0)
     if field.type in _INTS:
         own = getattr(rules, _INTS[field.type][0])
         return bool(own.gte > 0 or (own.HasField("gt") and own.gt >= 0))

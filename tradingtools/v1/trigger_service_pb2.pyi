@@ -596,3 +596,160 @@ class ListTriggerHistoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTriggerHistoryResponse: _TypeAlias = ListTriggerHistoryResponse  # noqa: Y015
+
+@_typing.final
+class SimpleTrigger(_message.Message):
+    """A take-profit or stop-loss in the product backend's own shape: `docs/api.md` maps it to Trigger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WALLET_ADDRESS_FIELD_NUMBER: _builtins.int
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    TRIGGER_TYPE_FIELD_NUMBER: _builtins.int
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    wallet_address: _builtins.str
+    condition_id: _builtins.str
+    asset_id: _builtins.str
+    side: _builtins.str
+    """Always "sell"."""
+    trigger_type: _builtins.str
+    """"take_profit" or "stop_loss"."""
+    trigger_price: _builtins.float
+    """USDC per share."""
+    size: _builtins.float
+    """USDC at the trigger price; absent: whatever the lot holds."""
+    status: _builtins.str
+    """"pending", "triggered", "cancelled" or "failed"."""
+    subscription_id: _builtins.str
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        wallet_address: _builtins.str = ...,
+        condition_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        side: _builtins.str = ...,
+        trigger_type: _builtins.str = ...,
+        trigger_price: _builtins.float = ...,
+        size: _builtins.float | None = ...,
+        status: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "created_at", b"created_at", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "created_at", b"created_at", "id", b"id", "side", b"side", "size", b"size", "status", b"status", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet_address", b"wallet_address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___SimpleTrigger: _TypeAlias = SimpleTrigger  # noqa: Y015
+
+@_typing.final
+class CreateSimpleTriggerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_ADDRESS_FIELD_NUMBER: _builtins.int
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    TRIGGER_TYPE_FIELD_NUMBER: _builtins.int
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    wallet_address: _builtins.str
+    condition_id: _builtins.str
+    asset_id: _builtins.str
+    side: _builtins.str
+    """"sell"; absent means the same."""
+    trigger_type: _builtins.str
+    trigger_price: _builtins.float
+    """USDC per share, taken to six decimals."""
+    size: _builtins.float
+    """USDC that the sale brings at the trigger price, taken to six decimals; absent: whatever the lot
+    holds.
+    """
+    subscription_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        wallet_address: _builtins.str = ...,
+        condition_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        side: _builtins.str = ...,
+        trigger_type: _builtins.str = ...,
+        trigger_price: _builtins.float = ...,
+        size: _builtins.float | None = ...,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet_address", b"wallet_address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___CreateSimpleTriggerRequest: _TypeAlias = CreateSimpleTriggerRequest  # noqa: Y015
+
+@_typing.final
+class ListSimpleTriggersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_ADDRESS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    wallet_address: _builtins.str
+    page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        wallet_address: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "wallet_address", b"wallet_address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSimpleTriggersRequest: _TypeAlias = ListSimpleTriggersRequest  # noqa: Y015
+
+@_typing.final
+class ListSimpleTriggersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimpleTrigger]: ...
+    def __init__(
+        self,
+        *,
+        triggers: _abc.Iterable[Global___SimpleTrigger] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "triggers", b"triggers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSimpleTriggersResponse: _TypeAlias = ListSimpleTriggersResponse  # noqa: Y015

@@ -65,6 +65,16 @@ class TriggerServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListTriggerHistoryRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListTriggerHistoryResponse.FromString,
                 _registered_method=True)
+        self.CreateSimpleTrigger = channel.unary_unary(
+                '/tradingtools.v1.TriggerService/CreateSimpleTrigger',
+                request_serializer=tradingtools_dot_v1_dot_trigger__service__pb2.CreateSimpleTriggerRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_trigger__service__pb2.SimpleTrigger.FromString,
+                _registered_method=True)
+        self.ListSimpleTriggers = channel.unary_unary(
+                '/tradingtools.v1.TriggerService/ListSimpleTriggers',
+                request_serializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListSimpleTriggersRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListSimpleTriggersResponse.FromString,
+                _registered_method=True)
 
 
 class TriggerServiceServicer:
@@ -116,6 +126,22 @@ class TriggerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSimpleTrigger(self, request, context):
+        """Create a take-profit or stop-loss in the product backend's shape. Repeatable under one
+        Idempotency-Key header. 404 when the subscription is not this wallet's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSimpleTriggers(self, request, context):
+        """The take-profits and stop-losses of a wallet in that shape, oldest first. A page may be shorter
+        than asked for, since other kinds have no such shape; the last one has no token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TriggerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +174,16 @@ def add_TriggerServiceServicer_to_server(servicer, server):
                     servicer.ListTriggerHistory,
                     request_deserializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListTriggerHistoryRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListTriggerHistoryResponse.SerializeToString,
+            ),
+            'CreateSimpleTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSimpleTrigger,
+                    request_deserializer=tradingtools_dot_v1_dot_trigger__service__pb2.CreateSimpleTriggerRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_trigger__service__pb2.SimpleTrigger.SerializeToString,
+            ),
+            'ListSimpleTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSimpleTriggers,
+                    request_deserializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListSimpleTriggersRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_trigger__service__pb2.ListSimpleTriggersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +349,60 @@ class TriggerService:
             '/tradingtools.v1.TriggerService/ListTriggerHistory',
             tradingtools_dot_v1_dot_trigger__service__pb2.ListTriggerHistoryRequest.SerializeToString,
             tradingtools_dot_v1_dot_trigger__service__pb2.ListTriggerHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSimpleTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.TriggerService/CreateSimpleTrigger',
+            tradingtools_dot_v1_dot_trigger__service__pb2.CreateSimpleTriggerRequest.SerializeToString,
+            tradingtools_dot_v1_dot_trigger__service__pb2.SimpleTrigger.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSimpleTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.TriggerService/ListSimpleTriggers',
+            tradingtools_dot_v1_dot_trigger__service__pb2.ListSimpleTriggersRequest.SerializeToString,
+            tradingtools_dot_v1_dot_trigger__service__pb2.ListSimpleTriggersResponse.FromString,
             options,
             channel_credentials,
             insecure,

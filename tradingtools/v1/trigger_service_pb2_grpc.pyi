@@ -51,6 +51,14 @@ class TriggerServiceStub:
     """
     ListTriggerHistory: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerHistoryRequest, _trigger_service_pb2.ListTriggerHistoryResponse]
     """Everything that happened to it, oldest first."""
+    CreateSimpleTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.CreateSimpleTriggerRequest, _trigger_service_pb2.SimpleTrigger]
+    """Create a take-profit or stop-loss in the product backend's shape. Repeatable under one
+    Idempotency-Key header. 404 when the subscription is not this wallet's.
+    """
+    ListSimpleTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListSimpleTriggersRequest, _trigger_service_pb2.ListSimpleTriggersResponse]
+    """The take-profits and stop-losses of a wallet in that shape, oldest first. A page may be shorter
+    than asked for, since other kinds have no such shape; the last one has no token.
+    """
 
 @_typing.type_check_only
 class TriggerServiceAsyncStub(TriggerServiceStub):
@@ -75,6 +83,14 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     """
     ListTriggerHistory: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggerHistoryRequest, _trigger_service_pb2.ListTriggerHistoryResponse]  # type: ignore[assignment]
     """Everything that happened to it, oldest first."""
+    CreateSimpleTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.CreateSimpleTriggerRequest, _trigger_service_pb2.SimpleTrigger]  # type: ignore[assignment]
+    """Create a take-profit or stop-loss in the product backend's shape. Repeatable under one
+    Idempotency-Key header. 404 when the subscription is not this wallet's.
+    """
+    ListSimpleTriggers: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListSimpleTriggersRequest, _trigger_service_pb2.ListSimpleTriggersResponse]  # type: ignore[assignment]
+    """The take-profits and stop-losses of a wallet in that shape, oldest first. A page may be shorter
+    than asked for, since other kinds have no such shape; the last one has no token.
+    """
 
 class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Triggers over REST. Served at the edge; token required."""
@@ -132,5 +148,25 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.ListTriggerHistoryResponse, _abc.Awaitable[_trigger_service_pb2.ListTriggerHistoryResponse]]:
         """Everything that happened to it, oldest first."""
+
+    @_abc_1.abstractmethod
+    def CreateSimpleTrigger(
+        self,
+        request: _trigger_service_pb2.CreateSimpleTriggerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.SimpleTrigger, _abc.Awaitable[_trigger_service_pb2.SimpleTrigger]]:
+        """Create a take-profit or stop-loss in the product backend's shape. Repeatable under one
+        Idempotency-Key header. 404 when the subscription is not this wallet's.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSimpleTriggers(
+        self,
+        request: _trigger_service_pb2.ListSimpleTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trigger_service_pb2.ListSimpleTriggersResponse, _abc.Awaitable[_trigger_service_pb2.ListSimpleTriggersResponse]]:
+        """The take-profits and stop-losses of a wallet in that shape, oldest first. A page may be shorter
+        than asked for, since other kinds have no such shape; the last one has no token.
+        """
 
 def add_TriggerServiceServicer_to_server(servicer: TriggerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

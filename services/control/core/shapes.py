@@ -35,6 +35,8 @@ class Kind(StrEnum):
     BOOL = "bool"
     INT32 = "int32"
     INT64 = "int64"
+    NUMBER = "number"
+    """For a foreign shape only: amounts of ours are decimal strings."""
     ENUM = "enum"
     TIMESTAMP = "timestamp"
     MESSAGE = "message"
@@ -45,6 +47,7 @@ _EXPECTED = {
     Kind.BOOL: "true or false",
     Kind.INT32: "a whole number",
     Kind.INT64: "a whole number",
+    Kind.NUMBER: "a number",
     Kind.ENUM: "the name of a value",
     Kind.TIMESTAMP: "an instant such as 2026-01-31T12:00:00Z",
     Kind.MESSAGE: "an object",
@@ -180,6 +183,8 @@ def _fits(field: Field, value: Any) -> bool:
             # Answers carry these as strings, so a client may send them back as such.
             whole = int(value) if _is_whole_text(value) else value
             return _is_int(whole) and _in_range(whole, 64)
+        case Kind.NUMBER:
+            return _is_number(value)
         case Kind.MESSAGE:
             return False
 
@@ -190,6 +195,13 @@ def _is_whole_text(value: Any) -> bool:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    """A number whose double still has six exact decimals."""
+    if _is_int(value):
+        return abs(int(value)) < 10**9
+    return isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 9
 
 
 def _in_range(value: int, bits: int) -> bool:

@@ -49,6 +49,8 @@ PERMISSIONS: dict[str, Permission] = {
     _TRIGGER + "UpdateTrigger": Permission.MANAGE,
     _TRIGGER + "DeleteTrigger": Permission.MANAGE,
     _TRIGGER + "ListTriggerHistory": Permission.READ,
+    _TRIGGER + "CreateSimpleTrigger": Permission.MANAGE,
+    _TRIGGER + "ListSimpleTriggers": Permission.READ,
 }
 """Every public RPC and what it demands. An RPC without an entry is not served."""
 
