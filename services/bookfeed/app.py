@@ -14,6 +14,7 @@ import structlog
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
+from services.bookfeed.publisher import publish
 from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
@@ -77,7 +78,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await server.set_serving(True)
         _log.info("serving", port=server.port)
         await until_stopped(
-            stop, fetcher.run(), sockets.run(), _follow_database(store, interest, sockets, client)
+            stop,
+            fetcher.run(),
+            sockets.run(),
+            _follow_database(store, interest, sockets, client),
+            publish(
+                hub,
+                client,
+                pause_ms=settings.board_pause_ms,
+                stands_ms=settings.board_stands_ms,
+            ),
         )
 
 

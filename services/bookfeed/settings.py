@@ -37,3 +37,7 @@ class Settings:
     """Requests to one host at once."""
     frame_max_bytes: int = setting(1 << 23, minimum=1_024, maximum=1 << 26)
     """A bigger frame ends its connection; a first answer holds the books of a whole shard."""
+    board_pause_ms: int = setting(100, minimum=10, maximum=10_000)
+    """How often marks that have changed are written to Redis."""
+    board_stands_ms: int = setting(30_000, minimum=300, maximum=600_000)
+    """How long a mark stays in Redis when nobody writes it again."""

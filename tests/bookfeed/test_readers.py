@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import grpc
 import psycopg
 import pytest
+import redis.asyncio as redis
 
-from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, pin
+from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, matches, pin
 from tests.ingest.harness import Process, running, until
+from tradingtools.adapters.redis.mark_board import PREFIX
 from tradingtools.domain import money
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import common_pb2
@@ -94,6 +97,40 @@ async def test_a_slow_reader_gets_the_newest_mark_and_no_backlog(
                 mark = response.marks[-1] if response.marks else mark
             assert mark.bids[0].price_micros == 770_000
             assert read < fast.count
+
+
+async def test_marks_are_on_the_board_in_redis_while_they_are_watched(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[7]
+    async with (
+        bookfeed(
+            environ, tmp_path, linger_ms="2000", board_pause_ms="10", board_stands_ms="600"
+        ) as (stub, replay, _),
+        aclosing(redis.Redis.from_url(environ["TT_REDIS_URL"])) as client,
+    ):
+
+        async def shown() -> pb.Mark | None:
+            written = await client.get(f"{PREFIX}{asset}")
+            return pb.Mark.FromString(written) if isinstance(written, bytes) else None
+
+        await get(stub, asset)
+        # It is written again, though nothing moves: three times as long as it stands.
+        for _ in range(3):
+            assert await until(shown) is not None
+            await asyncio.sleep(0.6)
+        await pin(replay, asset, best_bid="0.31", best_ask="0.33")
+
+        async def moved() -> bool:
+            mark = await shown()
+            return mark is not None and matches(mark, {"best_bid": 310_000, "best_ask": 330_000})
+
+        await until(moved)
+
+        async def gone() -> bool:
+            return await shown() is None
+
+        await until(gone)
 
 
 async def test_only_named_readers_are_remembered_and_only_forward(
