@@ -13,6 +13,7 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
 from services.control.edge import EtagInterceptor, SealInterceptor
@@ -23,6 +24,7 @@ from services.control.limiter import Limiter, Rates
 from services.control.marks import marks
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
+from services.control.poison import Poison
 from services.control.resolutions import Resolutions
 from services.control.rotation import follow, read_tokens
 from services.control.server import ControlServicer
@@ -93,7 +95,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         def register_internal(server: grpc.aio.Server) -> None:
             operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(
-                OperatorServicer(Operators(store), Resolutions(store)), server
+                OperatorServicer(Operators(store), Resolutions(store), Audit(store), Poison(store)),
+                server,
             )
 
         async with (

@@ -32,7 +32,7 @@ from order_event where event_seq > %(after)s and event_seq <= %(to)s order by ev
 select seq, changed_at, actor, source, action, subject_kind, subject_id, before::text as before,
        after::text as after, encode(hash, 'hex') as hash
 from control_change
-where (%(before_seq)s::bigint is null or seq < %(before_seq)s::bigint)
+where seq < %(before_seq)s
   and (%(actor)s = '' or actor = %(actor)s)
   and (%(kind)s = '' or subject_kind = %(kind)s)
   and (%(subject)s = '' or subject_id = %(subject)s)

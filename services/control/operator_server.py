@@ -1,4 +1,7 @@
-"""OperatorService: halts, orders and their ends by a person, on the internal port only."""
+"""OperatorService: halts, orders and their ends by a person, the audit, messages set aside.
+
+On the internal port only.
+"""
 
 # The signature of a servicer's method is given by the framework.
 # ruff: noqa: ARG002
@@ -6,11 +9,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from typing import Any
 
-from services.control import codec, order_codec
+import grpc
+
+from services.control import audit_codec, codec, order_codec
+from services.control.audit import Audit
 from services.control.core.rules import refuse
 from services.control.edge import Context
 from services.control.operators import Operators
+from services.control.poison import Poison
 from services.control.resolutions import Decision, Resolutions
 from tradingtools.domain.order_states import OrderState
 from tradingtools.v1 import operator_service_pb2 as pb
@@ -18,6 +27,7 @@ from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 
 _WAITING = [OrderState.DEAD, OrderState.RESURRECTED]
 _PAGE = 100
+_NEWEST = 2**63 - 1
 _SUBJECTS = {
     pb.HALT_SCOPE_GLOBAL: (re.compile(""), "nothing, for everything is halted"),
     pb.HALT_SCOPE_WALLET: (re.compile("0x[0-9a-f]{40}"), "the follower's wallet"),
@@ -40,11 +50,17 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     Args:
         operators: halts and orders.
         resolutions: ends of orders that wait for a person.
+        audit: what was changed.
+        poison: messages that were set aside.
     """
 
-    def __init__(self, operators: Operators, resolutions: Resolutions) -> None:
+    def __init__(
+        self, operators: Operators, resolutions: Resolutions, audit: Audit, poison: Poison
+    ) -> None:
         self._operators = operators
         self._resolutions = resolutions
+        self._audit = audit
+        self._poison = poison
 
     async def SetHalt(self, request: pb.SetHaltRequest, context: Context) -> pb.SetHaltResponse:
         """Stop sending; when this has answered, nothing that it forbids leaves."""
@@ -122,3 +138,44 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
             )
         )
         return pb.ResolveOrderResponse(state=order_codec.state(state), control_seq=seq)
+
+    async def ListAudit(
+        self, request: pb.ListAuditRequest, context: Context
+    ) -> pb.ListAuditResponse:
+        """What was changed on the control surface, newest first."""
+        size = request.page_size or _PAGE
+        rows = await self._audit.entries(
+            actor=request.actor, kind=request.subject_kind, subject=request.subject_id,
+            before_seq=int(request.page_token or _NEWEST), limit=size + 1,
+        )  # fmt: skip
+        return pb.ListAuditResponse(
+            entries=[audit_codec.entry(row) for row in rows[:size]],
+            next_page_token=str(rows[size - 1]["seq"]) if len(rows) > size else "",
+        )
+
+    async def VerifyAudit(
+        self, request: pb.VerifyAuditRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[pb.VerifyAuditResponse]:
+        """Verify the whole audit, and tell how far it has come."""
+        async for step in self._audit.verify():
+            yield audit_codec.progress(step)
+
+    async def ListPoison(
+        self, request: pb.ListPoisonRequest, context: Context
+    ) -> pb.ListPoisonResponse:
+        """Messages that could not be handled, newest first."""
+        size = request.page_size or _PAGE
+        rows = await self._poison.messages(
+            request.consumer, int(request.page_token or _NEWEST), size + 1
+        )
+        return pb.ListPoisonResponse(
+            messages=[audit_codec.message(row) for row in rows[:size]],
+            next_page_token=str(rows[size - 1]["id"]) if len(rows) > size else "",
+        )
+
+    async def ReplayPoison(
+        self, request: pb.ReplayPoisonRequest, context: Context
+    ) -> pb.ReplayPoisonResponse:
+        """Have a message handled again by its reader."""
+        row = await self._poison.replay(request.id, request.operator)
+        return pb.ReplayPoisonResponse(message=audit_codec.message(row))

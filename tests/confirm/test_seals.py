@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, LiteralString
 
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 from services.confirm.sealer import Sealer
 from services.control.verification import Part, Progress, verify
 from tests.confirm.conftest import Orders
+from tools.verify_audit import main
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.domain.order_states import OrderState as S
@@ -82,6 +84,17 @@ async def test_what_is_committed_is_sealed_and_whole(orders: Orders, owner: Owne
     await _seal(orders)
     assert await _sealed_to(orders) == await _last_event(orders)
     assert await owner.found() == {}
+
+
+def test_the_command_says_that_it_is_whole(
+    shared_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TT_DATABASE_URL", shared_url)
+    assert main() == 0
+    assert re.fullmatch(
+        r"the audit is whole: 1 control changes, \d+ orders, 2 seals up to event \d+\n",
+        capsys.readouterr().out,
+    )
 
 
 async def test_no_event_can_slip_behind_a_seal(orders: Orders, shared_url: str) -> None:

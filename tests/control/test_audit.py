@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from services.control.verification import Part, Progress
 from tests.control.edge import ROOT, RunningEdge
 from tests.control.requests import Database, create_subscription, create_trigger
+from tools.verify_audit import verified
 
 Wallet = Callable[[], str]
 
@@ -32,11 +35,16 @@ def _change_much(edge: RunningEdge, proxy: str) -> None:
     edge.call("DELETE", f"/triggers/{trigger}")
 
 
+def _changes(database_url: str) -> Progress:
+    """How the verification of the changes ended; other tests put orders there past the engine."""
+    (end,) = (e for e in asyncio.run(verified(database_url)) if e.part is Part.CHANGES)
+    return end
+
+
 def test_the_chain_is_whole_after_real_changes(edge: RunningEdge, wallet: Wallet) -> None:
     _change_much(edge, wallet())
-    done = _verify(edge.database_url)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("the audit is whole: ")
+    end = _changes(edge.database_url)
+    assert (end.checked >= 5, end.broken) == (True, None)
 
 
 def test_an_entry_holds_what_was_and_what_is(
@@ -91,11 +99,10 @@ def test_tampering_past_the_database_is_found(
             )
             owner.execute("alter table control_change enable trigger control_change_append_only")
             owner.commit()
-    assert (done.returncode, done.stdout) == (
-        1,
-        f"the audit is broken at change {row['seq']}: was changed\n",
-    )
-    assert _verify(edge.database_url).returncode == 0
+    assert done.returncode == 1
+    first = done.stdout.splitlines()[0]
+    assert first == f"the audit is broken at change {row['seq']}: was changed"
+    assert _changes(edge.database_url).broken is None
 
 
 def test_a_change_wakes_the_readers(edge: RunningEdge, database: Database, wallet: Wallet) -> None:

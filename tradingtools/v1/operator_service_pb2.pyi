@@ -93,6 +93,32 @@ BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
 """One request is on its way to find out."""
 Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
 
+class _AuditPart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuditPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditPart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIT_PART_UNSPECIFIED: _AuditPart.ValueType  # 0
+    AUDIT_PART_CHANGES: _AuditPart.ValueType  # 1
+    """The audit of control changes."""
+    AUDIT_PART_ORDERS: _AuditPart.ValueType  # 2
+    """The hash chain of each order, and its row."""
+    AUDIT_PART_SEALS: _AuditPart.ValueType  # 3
+    """The seals over the events of all orders and over the changes."""
+
+class AuditPart(_AuditPart, metaclass=_AuditPartEnumTypeWrapper):
+    """What is verified, in this order."""
+
+AUDIT_PART_UNSPECIFIED: AuditPart.ValueType  # 0
+AUDIT_PART_CHANGES: AuditPart.ValueType  # 1
+"""The audit of control changes."""
+AUDIT_PART_ORDERS: AuditPart.ValueType  # 2
+"""The hash chain of each order, and its row."""
+AUDIT_PART_SEALS: AuditPart.ValueType  # 3
+"""The seals over the events of all orders and over the changes."""
+Global___AuditPart: _TypeAlias = AuditPart  # noqa: Y015
+
 @_typing.final
 class Halt(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -679,3 +705,315 @@ class ResetBreakerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResetBreakerResponse: _TypeAlias = ResetBreakerResponse  # noqa: Y015
+
+@_typing.final
+class AuditEntry(_message.Message):
+    """One change of the control surface, as the audit has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_JSON_FIELD_NUMBER: _builtins.int
+    AFTER_JSON_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    actor: _builtins.str
+    """Who: a token's id, or a part of the engine."""
+    source: _builtins.str
+    """From where: an address, or the way in."""
+    action: _builtins.str
+    subject_kind: _builtins.str
+    subject_id: _builtins.str
+    before_json: _builtins.str
+    """JSON; empty: there was nothing before, or there is nothing after."""
+    after_json: _builtins.str
+    hash: _builtins.str
+    """Of the chain, hex."""
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        source: _builtins.str = ...,
+        action: _builtins.str = ...,
+        subject_kind: _builtins.str = ...,
+        subject_id: _builtins.str = ...,
+        before_json: _builtins.str = ...,
+        after_json: _builtins.str = ...,
+        hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "after_json", b"after_json", "before_json", b"before_json", "changed_at", b"changed_at", "hash", b"hash", "seq", b"seq", "source", b"source", "subject_id", b"subject_id", "subject_kind", b"subject_kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
+
+@_typing.final
+class ListAuditRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: _builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Only of this actor; empty: of all."""
+    subject_kind: _builtins.str
+    """subscription, trigger, halt, order, breaker or message; empty: all."""
+    subject_id: _builtins.str
+    """Only about this one; empty: about all."""
+    page_size: _builtins.int
+    """0: 100."""
+    page_token: _builtins.str
+    """Of the page before; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        actor: _builtins.str = ...,
+        subject_kind: _builtins.str = ...,
+        subject_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "page_size", b"page_size", "page_token", b"page_token", "subject_id", b"subject_id", "subject_kind", b"subject_kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditRequest: _TypeAlias = ListAuditRequest  # noqa: Y015
+
+@_typing.final
+class ListAuditResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___AuditEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditResponse: _TypeAlias = ListAuditResponse  # noqa: Y015
+
+@_typing.final
+class VerifyAuditRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAuditRequest: _TypeAlias = VerifyAuditRequest  # noqa: Y015
+
+@_typing.final
+class VerifyAuditResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    BROKEN_AT_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    SEALED_EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    part: Global___AuditPart.ValueType
+    checked: _builtins.int
+    """Changes, orders or seals so far."""
+    done: _builtins.bool
+    """Nothing more comes of this part."""
+    broken_at: _builtins.str
+    """The first thing that does not fit, e.g. "event 17 of order ..."; empty: all fits so far."""
+    problem: _builtins.str
+    """What is wrong with it."""
+    sealed_event_seq: _builtins.int
+    """With seals: the last event that one covers. What comes after it is covered by its order's chain."""
+    def __init__(
+        self,
+        *,
+        part: Global___AuditPart.ValueType = ...,
+        checked: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        broken_at: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        sealed_event_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_at", b"broken_at", "checked", b"checked", "done", b"done", "part", b"part", "problem", b"problem", "sealed_event_seq", b"sealed_event_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAuditResponse: _TypeAlias = VerifyAuditResponse  # noqa: Y015
+
+@_typing.final
+class PoisonMessage(_message.Message):
+    """A message that a reader could not handle; its stream moved on without it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    QUARANTINED_AT_FIELD_NUMBER: _builtins.int
+    REPLAY_REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    REPLAYED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    stream: _builtins.str
+    consumer: _builtins.str
+    cursor: _builtins.str
+    """Where it was in the stream."""
+    reason: _builtins.str
+    @_builtins.property
+    def quarantined_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def replay_requested_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent: nobody asked for it."""
+
+    @_builtins.property
+    def replayed_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent: its reader has not taken it again."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        stream: _builtins.str = ...,
+        consumer: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        quarantined_at: _timestamp_pb2.Timestamp | None = ...,
+        replay_requested_at: _timestamp_pb2.Timestamp | None = ...,
+        replayed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quarantined_at", b"quarantined_at", "replay_requested_at", b"replay_requested_at", "replayed_at", b"replayed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "cursor", b"cursor", "id", b"id", "quarantined_at", b"quarantined_at", "reason", b"reason", "replay_requested_at", b"replay_requested_at", "replayed_at", b"replayed_at", "stream", b"stream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoisonMessage: _TypeAlias = PoisonMessage  # noqa: Y015
+
+@_typing.final
+class ListPoisonRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    """Only of this reader; empty: of all."""
+    page_size: _builtins.int
+    """0: 100."""
+    page_token: _builtins.str
+    """Of the page before; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoisonRequest: _TypeAlias = ListPoisonRequest  # noqa: Y015
+
+@_typing.final
+class ListPoisonResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoisonMessage]: ...
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___PoisonMessage] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoisonResponse: _TypeAlias = ListPoisonResponse  # noqa: Y015
+
+@_typing.final
+class ReplayPoisonRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    operator: _builtins.str
+    """Who decides; kept in the audit."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        operator: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "operator", b"operator"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayPoisonRequest: _TypeAlias = ReplayPoisonRequest  # noqa: Y015
+
+@_typing.final
+class ReplayPoisonResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def message(self) -> Global___PoisonMessage: ...
+    def __init__(
+        self,
+        *,
+        message: Global___PoisonMessage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayPoisonResponse: _TypeAlias = ReplayPoisonResponse  # noqa: Y015

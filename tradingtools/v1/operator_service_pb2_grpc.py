@@ -75,6 +75,26 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.FromString,
                 _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListAudit',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
+        self.VerifyAudit = channel.unary_stream(
+                '/tradingtools.v1.OperatorService/VerifyAudit',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditResponse.FromString,
+                _registered_method=True)
+        self.ListPoison = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ListPoison',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonResponse.FromString,
+                _registered_method=True)
+        self.ReplayPoison = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/ReplayPoison',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer:
@@ -142,6 +162,37 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAudit(self, request, context):
+        """What was changed on the control surface, newest first, page by page. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAudit(self, request, context):
+        """Verify the whole audit, page by page; the answers tell how far it has come. Each part ends with
+        done, and with its first break when it has one. Long and light; may be repeated, and broken off
+        at any time. UNAVAILABLE when the database goes away under it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPoison(self, request, context):
+        """Messages that their readers could not handle, newest first, page by page. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayPoison(self, request, context):
+        """Have a message handled again by its reader, soon; what cannot be handled again comes back under
+        another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -184,6 +235,26 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ResolveOrder,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListAuditRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListAuditResponse.SerializeToString,
+            ),
+            'VerifyAudit': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyAudit,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'ListPoison': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPoison,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonResponse.SerializeToString,
+            ),
+            'ReplayPoison': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayPoison,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -403,6 +474,114 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/ResolveOrder',
             tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ListAudit',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListAuditRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/VerifyAudit',
+            tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPoison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ListPoison',
+            tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ListPoisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayPoison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/ReplayPoison',
+            tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.ReplayPoisonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,19 @@ class OperatorServiceStub:
     not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
     UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
     """
+    ListAudit: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]
+    """What was changed on the control surface, newest first, page by page. May be repeated."""
+    VerifyAudit: _grpc.UnaryStreamMultiCallable[_operator_service_pb2.VerifyAuditRequest, _operator_service_pb2.VerifyAuditResponse]
+    """Verify the whole audit, page by page; the answers tell how far it has come. Each part ends with
+    done, and with its first break when it has one. Long and light; may be repeated, and broken off
+    at any time. UNAVAILABLE when the database goes away under it.
+    """
+    ListPoison: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListPoisonRequest, _operator_service_pb2.ListPoisonResponse]
+    """Messages that their readers could not handle, newest first, page by page. May be repeated."""
+    ReplayPoison: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ReplayPoisonRequest, _operator_service_pb2.ReplayPoisonResponse]
+    """Have a message handled again by its reader, soon; what cannot be handled again comes back under
+    another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
@@ -86,6 +99,19 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
     not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
     UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+    """
+    ListAudit: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]  # type: ignore[assignment]
+    """What was changed on the control surface, newest first, page by page. May be repeated."""
+    VerifyAudit: _aio.UnaryStreamMultiCallable[_operator_service_pb2.VerifyAuditRequest, _operator_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
+    """Verify the whole audit, page by page; the answers tell how far it has come. Each part ends with
+    done, and with its first break when it has one. Long and light; may be repeated, and broken off
+    at any time. UNAVAILABLE when the database goes away under it.
+    """
+    ListPoison: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListPoisonRequest, _operator_service_pb2.ListPoisonResponse]  # type: ignore[assignment]
+    """Messages that their readers could not handle, newest first, page by page. May be repeated."""
+    ReplayPoison: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ReplayPoisonRequest, _operator_service_pb2.ReplayPoisonResponse]  # type: ignore[assignment]
+    """Have a message handled again by its reader, soon; what cannot be handled again comes back under
+    another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
     """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -161,6 +187,43 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
         not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
         UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAudit(
+        self,
+        request: _operator_service_pb2.ListAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListAuditResponse, _abc.Awaitable[_operator_service_pb2.ListAuditResponse]]:
+        """What was changed on the control surface, newest first, page by page. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def VerifyAudit(
+        self,
+        request: _operator_service_pb2.VerifyAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_operator_service_pb2.VerifyAuditResponse], _abc.AsyncIterator[_operator_service_pb2.VerifyAuditResponse]]:
+        """Verify the whole audit, page by page; the answers tell how far it has come. Each part ends with
+        done, and with its first break when it has one. Long and light; may be repeated, and broken off
+        at any time. UNAVAILABLE when the database goes away under it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPoison(
+        self,
+        request: _operator_service_pb2.ListPoisonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListPoisonResponse, _abc.Awaitable[_operator_service_pb2.ListPoisonResponse]]:
+        """Messages that their readers could not handle, newest first, page by page. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def ReplayPoison(
+        self,
+        request: _operator_service_pb2.ReplayPoisonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ReplayPoisonResponse, _abc.Awaitable[_operator_service_pb2.ReplayPoisonResponse]]:
+        """Have a message handled again by its reader, soon; what cannot be handled again comes back under
+        another id. Audited. May be repeated: one that is asked for already stays so. NOT_FOUND.
         """
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
