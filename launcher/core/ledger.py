@@ -27,12 +27,10 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
         filled[key, f"{way}_size_micros"] += row.filled_size_micros
         filled[key, f"{way}_notional_micros"] += row.filled_notional_micros
         filled[key, "fee_micros"] += row.fee_micros
-    undone = _undone_buys(evidence)
     lots = {(lot.follower_proxy, lot.asset_id, lot.origin): lot for lot in evidence.lots}
     for key, lot in lots.items():
         yield from _against_orders(key, lot, filled)
-        if key not in undone:
-            yield from _within(key, lot)
+        yield from _within(key, lot)
     for (key, name), micros in filled.items():
         if micros and key not in lots:
             yield f"{_named(key)}: its orders have {name} {micros}, and there is no lot"
@@ -51,19 +49,14 @@ def _against_orders(
 
 
 def _within(key: _LotKey, lot: LotRow) -> Iterator[str]:
-    left = lot.bought_size_micros - lot.sold_size_micros
+    # Less was bought than sold when a buy was undone whose shares were sold meanwhile.
+    left = max(0, lot.bought_size_micros - lot.sold_size_micros)
     if lot.shares_micros != left:
         yield f"{_named(key)}: holds {lot.shares_micros}, bought less sold is {left}"
     # What the sold shares had cost is what profit was taken against.
     realised = lot.sold_notional_micros - (lot.bought_notional_micros - lot.cost_micros)
     if lot.realised_micros != realised:
         yield f"{_named(key)}: realised_micros is {lot.realised_micros}, sums say {realised}"
-
-
-def _undone_buys(evidence: Evidence) -> set[_LotKey]:
-    """Lots of which a buy was taken back: what was sold of it meanwhile stays sold."""
-    failed = {fill.order_key for fill in evidence.fills if fill.status == "FAILED"}
-    return {_lot_of(row) for row in evidence.orders if row.order_key in failed}
 
 
 def _lot_of(row: OrderRow) -> _LotKey:

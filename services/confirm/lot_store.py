@@ -61,9 +61,9 @@ async def take(
     """Book one step of a trade; ``costs`` has what the shares of each booked sale had cost."""
     trade = step.trade
     cost = realised = 0
+    if step.action in (Action.BOOK, Action.UNDO):
+        cost, realised = await _move(connection, order, step, costs.get(trade.trade_id, 0))
     if step.action in (Action.BOOK, Action.NOTE):
-        if step.action is Action.BOOK:
-            cost, realised = await _move(connection, order, step)
         await connection.execute(
             QUERIES["add_fill"],
             {
@@ -82,39 +82,79 @@ async def take(
             QUERIES["end_fill"],
             {"order_key": order["order_key"], "trade_id": trade.trade_id, "status": status},
         )
-        if step.action is Action.UNDO:
-            realised = await _undo(connection, order, step, costs[trade.trade_id])
     if step.action is not Action.NOTE:
         await _note(connection, order, step, realised)
 
 
-async def _move(connection: Connection, order: Mapping[str, Any], step: Step) -> tuple[int, int]:
-    """Move the lot by a new trade; returns (cost of what was sold, realised profit)."""
+async def _move(
+    connection: Connection, order: Mapping[str, Any], step: Step, cost: int
+) -> tuple[int, int]:
+    """Move the lot by a trade that is booked or undone.
+
+    Args:
+        connection: in the transaction that holds the lot.
+        order: the row.
+        step: the trade, and whether it comes or goes.
+        cost: of an undone sale: what its shares had cost.
+
+    Returns:
+        What the shares of a sale had cost, and the change of the realised profit.
+    """
     trade, key = step.trade, lot_key(order)
-    if order["side"] == "BUY":
-        await connection.execute(
-            QUERIES["add_entry"],
-            {
-                **key,
-                "order_key": order["order_key"],
-                "trade_id": trade.trade_id,
-                "size_micros": trade.size_micros,
-                "cost_micros": trade.notional_micros,
-            },
-        )
-        held = await _move_lot(
-            connection, key, shares=trade.size_micros, cost=trade.notional_micros,
-            bought_size=trade.size_micros, bought_notional=trade.notional_micros,
-            fee=trade.fee_micros,
-        )  # fmt: skip
-        if held == trade.size_micros:
-            await guard_position(connection, QUERIES, order, trade, clock.now_ms())
-        return 0, 0
-    rows = await every(connection, "lot_entries", key)
+    buying, sign = order["side"] == "BUY", 1 if step.action is Action.BOOK else -1
+    lot = await one(connection, "lock_lot", key)
+    net = lot["bought_size_micros"] - lot["sold_size_micros"]
+    change = lots.shift(
+        lot["shares_micros"], net, sign * trade.size_micros * (1 if buying else -1)
+    )  # fmt: skip
+    if change > 0:
+        moved = (trade.notional_micros if buying else cost) * change // trade.size_micros
+        await _add_entry(connection, order, step, change, moved)
+    else:
+        moved = -await _take_out(connection, order, step, -change)
+        if step.action is Action.BOOK and -change < trade.size_micros:
+            _log.error("sold more than the lot held", order=order["order_key"], **key)
+    notional = sign * trade.notional_micros
+    # Profit is what sales brought, less what buys cost, plus what the shares still held had cost.
+    realised = moved - notional if buying else moved + notional
+    way = "bought" if buying else "sold"
+    held = await _move_lot(
+        connection, key, shares=change, cost=moved, fee=sign * trade.fee_micros,
+        realised=realised,
+        **{f"{way}_size": sign * trade.size_micros, f"{way}_notional": notional},
+    )  # fmt: skip
+    if buying and step.action is Action.BOOK and 0 < held == change:
+        await guard_position(connection, QUERIES, order, trade, clock.now_ms())
+    return -moved if not buying else 0, realised
+
+
+async def _add_entry(
+    connection: Connection, order: Mapping[str, Any], step: Step, size: int, cost: int
+) -> None:
+    """Shares that came: bought, or back from a sale that was undone."""
+    trade_id = step.trade.trade_id
+    await connection.execute(
+        QUERIES["add_entry"],
+        {
+            **lot_key(order),
+            "order_key": order["order_key"],
+            "trade_id": trade_id if step.action is Action.BOOK else f"{trade_id}:undone",
+            "size_micros": size,
+            "cost_micros": cost,
+        },
+    )
+
+
+async def _take_out(connection: Connection, order: Mapping[str, Any], step: Step, size: int) -> int:
+    """Shares that left: the oldest, but of an undone buy its own first; returns their cost."""
+    rows = await every(connection, "lot_entries", lot_key(order))
+    own: set[int] = set()
+    if step.action is Action.UNDO:
+        of_trade = {"order_key": order["order_key"], "trade_id": step.trade.trade_id}
+        own = {row["entry_seq"] for row in await every(connection, "entries_of_trade", of_trade)}
+    rows.sort(key=lambda row: (row["entry_seq"] not in own, row["entry_seq"]))
     entries = [lots.Entry(r["entry_seq"], r["size_micros"], r["cost_micros"]) for r in rows]
-    taken = lots.consume(entries, trade.size_micros)
-    if taken.size_micros < trade.size_micros:
-        _log.error("sold more than the lot held", order=order["order_key"], **key)
+    taken = lots.consume(entries, size)
     for entry in taken.entries:
         await connection.execute(
             QUERIES["set_entry"],
@@ -124,54 +164,7 @@ async def _move(connection: Connection, order: Mapping[str, Any], step: Step) ->
                 "cost_micros": entry.cost_micros,
             },
         )
-    realised = trade.notional_micros - taken.cost_micros
-    await _move_lot(
-        connection, key, shares=-taken.size_micros, cost=-taken.cost_micros,
-        sold_size=trade.size_micros, sold_notional=trade.notional_micros,
-        fee=trade.fee_micros, realised=realised,
-    )  # fmt: skip
-    return taken.cost_micros, realised
-
-
-async def _undo(connection: Connection, order: Mapping[str, Any], step: Step, cost: int) -> int:
-    """Take a booked trade back; returns the change of realised profit."""
-    trade, key = step.trade, lot_key(order)
-    if order["side"] == "SELL":
-        await connection.execute(
-            QUERIES["add_entry"],
-            {
-                **key,
-                "order_key": order["order_key"],
-                "trade_id": f"{trade.trade_id}:undone",
-                "size_micros": trade.size_micros,
-                "cost_micros": cost,
-            },
-        )
-        realised = cost - trade.notional_micros
-        await _move_lot(
-            connection, key, shares=trade.size_micros, cost=cost,
-            sold_size=-trade.size_micros, sold_notional=-trade.notional_micros,
-            fee=-trade.fee_micros, realised=realised,
-        )  # fmt: skip
-        return realised
-    # What was sold of it meanwhile stays sold; only what is left of these shares goes.
-    left = await every(
-        connection,
-        "entries_of_trade",
-        {"order_key": order["order_key"], "trade_id": trade.trade_id},
-    )
-    shares = sum(row["size_micros"] for row in left)
-    gone = sum(row["cost_micros"] for row in left)
-    for row in left:
-        await connection.execute(
-            QUERIES["set_entry"],
-            {"entry_seq": row["entry_seq"], "size_micros": 0, "cost_micros": 0},
-        )
-    await _move_lot(
-        connection, key, shares=-shares, cost=-gone, bought_size=-trade.size_micros,
-        bought_notional=-trade.notional_micros, fee=-trade.fee_micros,
-    )  # fmt: skip
-    return 0
+    return taken.cost_micros
 
 
 async def _move_lot(connection: Connection, key: Mapping[str, Any], **changes: int) -> int:

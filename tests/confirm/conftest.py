@@ -30,6 +30,22 @@ PATHS: dict[str, list[tuple[S, str | None]]] = {
 }
 
 
+def order_fields(
+    key: str, wallet: str, *, side: str = "BUY", asset: str = "1"
+) -> dict[str, object]:
+    """An order as a claim carries it."""
+    return {
+        "order_key": key, "copy_key": key, "ordinal": 0, "purpose": "ENTRY",
+        "subscription_id": "sub_1", "subscription_version": 1, "trigger_id": "",
+        "follower_user_id": "u", "follower_wallet_id": "w", "follower_proxy": wallet,
+        "leader": "", "leader_tx": "", "condition_id": "0xc", "asset_id": asset,
+        "side": side, "size_micros": SIZE, "limit_micros": 500_000, "time_in_force": "FAK",
+        "not_after_ms": 1, "body": "{}", "body_hash": "h", "control_seq": 0,
+        "reserved_money_micros": 5_000_000, "reserved_shares_micros": 0, "traceparent": "",
+        "received_ns": 1, "routed_ns": 1,
+    }  # fmt: skip
+
+
 class Orders:
     """Makes orders, and asks for them."""
 
@@ -41,16 +57,7 @@ class Orders:
     async def make(self, path: str, *, side: str = "BUY", asset: str = "1") -> str:
         """An order that has come to where ``path`` ends; returns its key."""
         key = secrets.token_hex(32)
-        order = {
-            "order_key": key, "copy_key": key, "ordinal": 0, "purpose": "ENTRY",
-            "subscription_id": "sub_1", "subscription_version": 1, "trigger_id": "",
-            "follower_user_id": "u", "follower_wallet_id": "w", "follower_proxy": self.wallet,
-            "leader": "", "leader_tx": "", "condition_id": "0xc", "asset_id": asset,
-            "side": side, "size_micros": SIZE, "limit_micros": 500_000, "time_in_force": "FAK",
-            "not_after_ms": 1, "body": "{}", "body_hash": "h", "control_seq": 0,
-            "reserved_money_micros": 5_000_000, "reserved_shares_micros": 0, "traceparent": "",
-            "received_ns": 1, "routed_ns": 1,
-        }  # fmt: skip
+        order = order_fields(key, self.wallet, side=side, asset=asset)
         payload = json.dumps({"orders": [order], "decisions": [], "rows": []}).encode()
         (row,) = await self.sql(
             "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"

@@ -46,3 +46,19 @@ def consume(entries: Sequence[Entry], size_micros: int) -> Consumed:
         left -= taken
         cost += part
     return Consumed(tuple(changed), size_micros - left, cost)
+
+
+def shift(shares_micros: int, net_micros: int, by_micros: int) -> int:
+    """By how much the shares of a lot change when its trades move it.
+
+    A lot holds what was bought less what was sold, whatever was undone and when: a buy that is
+    undone after its shares were sold leaves the lot short, and what comes next covers that first.
+
+    Args:
+        shares_micros: what it holds; never below zero.
+        net_micros: bought less sold. Below what it holds: it is short. Above: shares have left it
+            by another way than a sale, and stay away.
+        by_micros: above zero: a buy is booked or a sale undone; below: the other way round.
+    """
+    position = min(shares_micros, net_micros)
+    return max(0, position + by_micros) - shares_micros
