@@ -1,77 +1,117 @@
-"""The audit and the messages set aside as operators call for them: over gRPC, internal port."""
+"""The audit and the messages set aside as operators call for them, over gRPC on PostgreSQL."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
+import redis.asyncio as redis
 
-from tests.control.edge import RunningEdge
-from tests.control.requests import Database, create_subscription, put_order
+from services.control.app import OPERATOR_SERVICE
+from services.control.audit import Audit
+from services.control.operator_server import OperatorServicer
+from services.control.operators import Operators
+from services.control.poison import Poison
+from services.control.resolutions import Resolutions
+from services.control.store import Store
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.runtime import grpc_server
 from tradingtools.v1 import operator_service_pb2 as pb
-from tradingtools.v1 import operator_service_pb2_grpc
-
-Stub = operator_service_pb2_grpc.OperatorServiceStub
+from tradingtools.v1 import operator_service_pb2_grpc as rpc
 
 
-@pytest.fixture
-def stub(edge: RunningEdge) -> Iterator[Stub]:
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
-        yield operator_service_pb2_grpc.OperatorServiceStub(channel)
+@dataclass(frozen=True)
+class Desk:
+    """An operator's stub, and the database behind it."""
+
+    stub: Any
+    pool: Pool
+
+    async def sql(self, query: str, *values: object) -> list[dict[str, Any]]:
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(query.encode(), values)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def quarantine(self, consumer: str) -> int:
+        (row,) = await self.sql(
+            "insert into poison (stream, consumer, cursor, reason, payload)"
+            " values ('fills', %s, '7', 'ValueError: no', 'x') returning id",
+            consumer,
+        )
+        return int(row["id"])
 
 
-def _quarantine(database: Database, consumer: str) -> int:
-    (row,) = database.execute(
-        "insert into poison (stream, consumer, cursor, reason, payload)"
-        " values ('fills', %s, '7', 'ValueError: no', 'x') returning id",
-        [consumer],
-    ).fetchall()
-    return int(row["id"])
+@pytest_asyncio.fixture
+async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
+    async with (
+        open_pool(database_url, name="test", size=2) as pool,
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        store = Store(pool, client)
+        servicer = OperatorServicer(
+            Operators(store), Resolutions(store), Audit(store), Poison(store)
+        )
+        async with (
+            grpc_server.serving(
+                "127.0.0.1:0", [OPERATOR_SERVICE],
+                lambda s: rpc.add_OperatorServiceServicer_to_server(servicer, s),
+            ) as server,
+            grpc_server.channel(f"127.0.0.1:{server.port}") as channel,
+        ):  # fmt: skip
+            yield Desk(rpc.OperatorServiceStub(channel), pool)
 
 
-def test_changes_are_listed_newest_first_with_what_was_and_is(
-    edge: RunningEdge, stub: Stub, wallet: Callable[[], str]
-) -> None:
-    subscription = create_subscription(edge, wallet())["id"]
-    edge.call("POST", f"/subscriptions/{subscription}/pause")
-    first = stub.ListAudit(pb.ListAuditRequest(subject_id=subscription, page_size=1), timeout=10)
-    last = stub.ListAudit(
-        pb.ListAuditRequest(subject_id=subscription, page_token=first.next_page_token), timeout=10
+async def _halt(desk: Desk, reason: str) -> None:
+    request = pb.SetHaltRequest(
+        scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_REDUCING, reason=reason
     )
-    (paused,), (created,) = first.entries, last.entries
-    assert (paused.subject_kind, paused.seq > created.seq) == ("subscription", True)
-    assert json.loads(paused.before_json) == json.loads(created.after_json)
-    assert json.loads(paused.after_json)["state"] == "PAUSED"
-    assert (created.before_json, last.next_page_token) == ("", "")
-    nobody = stub.ListAudit(
-        pb.ListAuditRequest(subject_id=subscription, actor="nobody"), timeout=10
+    await desk.stub.SetHalt(request, timeout=10)
+
+
+async def test_changes_are_listed_newest_first_with_what_was_and_is(desk: Desk) -> None:
+    await _halt(desk, "a look")
+    await _halt(desk, "a longer look")
+    first = await desk.stub.ListAudit(pb.ListAuditRequest(page_size=1), timeout=10)
+    last = await desk.stub.ListAudit(
+        pb.ListAuditRequest(page_token=first.next_page_token), timeout=10
     )
-    assert list(nobody.entries) == []
+    (later,), (earlier,) = first.entries, last.entries
+    assert (later.subject_kind, later.seq > earlier.seq) == ("halt", True)
+    assert json.loads(later.before_json) == json.loads(earlier.after_json)
+    assert json.loads(later.after_json)["reason"] == "a longer look"
+    assert (earlier.before_json, last.next_page_token) == ("", "")
+    for other in (
+        pb.ListAuditRequest(actor="nobody"), pb.ListAuditRequest(subject_kind="order"),
+        pb.ListAuditRequest(subject_id="WALLET:0x"),
+    ):  # fmt: skip
+        assert list((await desk.stub.ListAudit(other, timeout=10)).entries) == []
 
 
-def test_a_message_is_handed_to_its_reader_again_once_and_audited(
-    stub: Stub, database: Database, wallet: Callable[[], str]
-) -> None:
-    consumer = f"reader-{wallet()}"
-    older, newer = (_quarantine(database, consumer) for _ in range(2))
-    page = stub.ListPoison(pb.ListPoisonRequest(consumer=consumer, page_size=1), timeout=10)
-    rest = stub.ListPoison(
-        pb.ListPoisonRequest(consumer=consumer, page_token=page.next_page_token), timeout=10
+async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: Desk) -> None:
+    older, newer = [await desk.quarantine("guard-0") for _ in range(2)]
+    await desk.quarantine("router-0")
+    page = await desk.stub.ListPoison(
+        pb.ListPoisonRequest(consumer="guard-0", page_size=1), timeout=10
+    )
+    rest = await desk.stub.ListPoison(
+        pb.ListPoisonRequest(consumer="guard-0", page_token=page.next_page_token), timeout=10
     )
     assert [m.id for m in [*page.messages, *rest.messages]] == [newer, older]
     request = pb.ReplayPoisonRequest(id=older, operator="ann")
-    asked = stub.ReplayPoison(request, timeout=10).message
+    asked = (await desk.stub.ReplayPoison(request, timeout=10)).message
     assert asked.HasField("replay_requested_at")
     assert not asked.HasField("replayed_at")
-    assert stub.ReplayPoison(request, timeout=10).message == asked, "it waits already"
-    (entry,) = stub.ListAudit(
-        pb.ListAuditRequest(subject_kind="message", subject_id=str(older)), timeout=10
-    ).entries
+    assert (await desk.stub.ReplayPoison(request, timeout=10)).message == asked, "it waits already"
+    about = pb.ListAuditRequest(subject_kind="message", subject_id=str(older))
+    (entry,) = (await desk.stub.ListAudit(about, timeout=10)).entries
     assert (entry.action, json.loads(entry.after_json)["operator"]) == ("replay", "ann")
-    database.execute("update poison set replayed_at = now() where id = %s", [older])
-    again = stub.ReplayPoison(request, timeout=10).message
+    await desk.sql("update poison set replayed_at = now() where id = %s", older)
+    again = (await desk.stub.ReplayPoison(request, timeout=10)).message
     assert again.replay_requested_at != asked.replay_requested_at
     assert not again.HasField("replayed_at")
 
@@ -84,25 +124,32 @@ def test_a_message_is_handed_to_its_reader_again_once_and_audited(
         (pb.ReplayPoisonRequest(), grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
-def test_a_replay_that_cannot_be_is_refused(
-    stub: Stub, request_: pb.ReplayPoisonRequest, code: grpc.StatusCode
+async def test_a_replay_that_cannot_be_is_refused(
+    desk: Desk, request_: pb.ReplayPoisonRequest, code: grpc.StatusCode
 ) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.ReplayPoison(request_, timeout=10)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await desk.stub.ReplayPoison(request_, timeout=10)
     assert caught.value.code() is code
 
 
-def test_a_verification_tells_its_parts_and_the_first_break(
-    edge: RunningEdge, stub: Stub, database: Database, wallet: Callable[[], str]
-) -> None:
-    """These orders were put there past the engine, so they have no history, and it is seen."""
-    create_subscription(edge, wallet())
-    put_order(database, wallet(), "sub_1", "DEAD")
-    (first,) = database.execute("select min(order_key) as key from orders").fetchall()
-    ends = [step for step in stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=30) if step.done]
-    assert [step.part for step in ends] == [
+async def test_a_verification_tells_its_parts_and_the_first_break(desk: Desk) -> None:
+    await _halt(desk, "a look")
+    whole = [
+        step async for step in desk.stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=10)
+        if step.done
+    ]  # fmt: skip
+    assert [step.part for step in whole] == [
         pb.AUDIT_PART_CHANGES, pb.AUDIT_PART_ORDERS, pb.AUDIT_PART_SEALS,
     ]  # fmt: skip
-    changes, orders, _ = ends
-    assert (changes.checked > 0, changes.broken_at) == (True, "")
-    assert (orders.broken_at, orders.problem) == (f"order {first['key']}", "has no history")
+    assert [(step.checked, step.broken_at) for step in whole] == [(1, ""), (0, ""), (0, "")]
+    for statement in ("disable", "enable"):
+        await desk.sql(f"alter table control_change {statement} trigger user")
+        if statement == "disable":
+            await desk.sql("update control_change set actor = 'nobody'")
+    broken = [
+        step async for step in desk.stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=10)
+        if step.broken_at
+    ]  # fmt: skip
+    assert [(step.part, step.broken_at, step.problem) for step in broken] == [
+        (pb.AUDIT_PART_CHANGES, "change 1", "was changed")
+    ]
