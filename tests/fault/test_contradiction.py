@@ -36,7 +36,7 @@ async def test_a_refused_order_that_appears_after_all_is_a_breach_and_is_seen(ow
 
 
 async def test_a_dead_order_that_can_be_asked_for_later_goes_on(own: Rig) -> None:
-    promises = {"idempotency": True, "notAfter": True, "getByKey": False, "void": False}
+    promises = {"idempotency": False, "notAfter": True, "getByKey": False, "void": False}
     await own.world.control("PUT", "/capabilities", promises)
     await own.fault("after_accept", "reset", path="buy")
     scene = await sent_copy(own)
