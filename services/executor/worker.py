@@ -2,7 +2,7 @@
 
 Read batch -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
 A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
-SUBMITTING orders, which become UNKNOWN. Of those, `send_again` sends what confirm asks for.
+SUBMITTING orders, which become UNKNOWN. Of those, `resending` sends what confirm asks for.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from functools import partial
 import psycopg
 import structlog
 from opentelemetry import metrics
-from psycopg.rows import DictRow
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy
 from services.executor.core.gate import Gate, Halt
 from services.executor.recorder import Outcome, Recorder
+from services.executor.resending import Resender
 from services.executor.sender import Attempt, Sender
 from services.executor.settings import Settings
 from tradingtools.adapters import clock
@@ -79,6 +79,9 @@ class Executor:
         self.recorder: Recorder | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._in_flight: set[str] = set()
+        self._resender = Resender(
+            pool, lease, self.breaker, self._sender, self._in_flight, self._lease_ms
+        )
         self._room = asyncio.Event()
         self._room.set()
 
@@ -231,40 +234,8 @@ class Executor:
         return True
 
     async def send_again(self) -> None:
-        """Send what confirm wants to be sent once more; it decides, the owner sends."""
-        pause = self._settings.poll_ms / 1000
-        while True:
-            await asyncio.sleep(pause)
-            if not self.breaker.closed:
-                continue
-            try:
-                rows = await store.fetch(
-                    self._pool, "to_send_again", partition=self._lease.partition
-                )
-                for row in rows:
-                    await self._attempt_again(row)
-            except psycopg.OperationalError as error:
-                # A commit that was not acknowledged is not acted on: its lease runs out.
-                _log.warning("not sent again", error=str(error))
-
-    async def _attempt_again(self, row: DictRow) -> None:
-        order = order_from_fields(row)
-        if order.order_key in self._in_flight:
-            return  # The attempt before is still under way here; one sender an order.
-        again = await store.submit_again(
-            self._pool, self._lease, order.order_key, row["epoch"], self._lease_ms
-        )
-        if again is None:
-            return
-        _log.info("sent again", order=order.order_key, attempt=again.number)
-        self._in_flight.add(order.order_key)
-        attempt = Attempt(
-            order=order,
-            epoch=again.epoch,
-            number=again.number,
-            traceparent=row["traceparent"],
-        )
-        self._sender.send([attempt], self._recorder())
+        """Send what confirm wants to be sent once more, for ever."""
+        await self._resender.run(self._recorder(), self._settings.poll_ms / 1000)
 
     async def _admit(self, orders: Sequence[Order], control_seq: int) -> store.Admission:
         while True:

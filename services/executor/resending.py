@@ -1,0 +1,86 @@
+"""UNKNOWN -> SUBMITTING: sends what confirm wants to be sent once more.
+
+confirm decides by what it has asked; the owner of the partition commits and sends. Before it: the
+wish in the order's row. After it: `sender`, as for a first attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import structlog
+from psycopg.rows import DictRow
+
+from services.executor import store
+from services.executor.breaker import CircuitBreaker
+from services.executor.recorder import Recorder
+from services.executor.sender import Attempt, Sender
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.claims import order_from_fields
+
+_log = structlog.get_logger("executor.resending")
+
+
+class Resender:
+    """Sends one partition's further attempts.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to write for the partition.
+        breaker: of insiders-api; while it is not closed nothing is sent again.
+        sender: of attempts.
+        in_flight: keys of the orders that this process sends now; shared with the worker.
+        lease_ms: how long an attempt may take before it is fenced.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        breaker: CircuitBreaker,
+        sender: Sender,
+        in_flight: set[str],
+        lease_ms: int,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._breaker = breaker
+        self._sender = sender
+        self._in_flight = in_flight
+        self._lease_ms = lease_ms
+
+    async def run(self, recorder: Recorder, pause_seconds: float) -> None:
+        """Look for wishes for ever."""
+        while True:
+            await asyncio.sleep(pause_seconds)
+            if not self._breaker.closed:
+                continue
+            try:
+                for row in await store.fetch(
+                    self._pool, "to_send_again", partition=self._lease.partition
+                ):
+                    await self._send(row, recorder)
+            except psycopg.OperationalError as error:
+                # A commit that was not acknowledged is not acted on: its lease runs out.
+                _log.warning("not sent again", error=str(error))
+
+    async def _send(self, row: DictRow, recorder: Recorder) -> None:
+        order = order_from_fields(row)
+        if order.order_key in self._in_flight:
+            return  # The attempt before is still under way here; one sender an order.
+        again = await store.submit_again(
+            self._pool, self._lease, order.order_key, row["epoch"], self._lease_ms
+        )
+        if again is None:
+            return
+        _log.info("sent again", order=order.order_key, attempt=again.number)
+        self._in_flight.add(order.order_key)
+        attempt = Attempt(
+            order=order,
+            epoch=again.epoch,
+            number=again.number,
+            traceparent=row["traceparent"],
+        )
+        self._sender.send([attempt], recorder)
