@@ -33,6 +33,13 @@ INVARIANTS = {
     Guard.LOST_CLAIM_READ_AGAIN: "SILENT",
     Guard.ROUTER_LEASE: "SILENT",
     Guard.ROWS_BY_MAX: "I13",
+    Guard.FAILED_TRADE_NOTED: "BREACH",
+    Guard.CONTRADICTION_NOT_BOOKED: "BOOKED",
+    Guard.ENDS_WATCHED: "SILENT",
+    Guard.DEAD_ASKED_AGAIN: "SILENT",
+    Guard.DEAD_STAYS: "CALLED",
+    Guard.REDUCED_TOGETHER: "BREACH",
+    Guard.RESERVED_AGAIN: "MONEY",
 }
 """The nearest promise that breaks; the others break I4: the row denies what the far side has."""
 

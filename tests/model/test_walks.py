@@ -11,6 +11,7 @@ from tools.model.explore import Condition
 from tools.model.guards import COMBINATIONS, Rules, combination
 from tools.model.protocol import OneOrder
 from tools.model.state import State
+from tradingtools.domain.order_states import OrderState
 
 STATES_AT_LEAST = 5_000
 TRANSITIONS_AT_LEAST = 25_000
@@ -57,6 +58,15 @@ def test_the_parts_of_a_copy_are_the_whole_and_no_more() -> None:
     assert not found.broken, runs.readable(found)
     assert found.states >= 100
     assert found.sights >= {"part 0 over 2", "part 0 over 1, part 1 over 1"}
+
+
+def test_an_order_ends_right_whatever_the_far_side_says_later() -> None:
+    found = runs.ends()
+
+    assert not found.broken, runs.readable(found)
+    assert found.states >= 200
+    assert {s.split(",")[0] for s in found.sights} == {s.value for s in OrderState} - {"CLAIMED"}
+    assert {"RESURRECTED, grown", "DEAD, another's", "FAILED, undone"} <= found.sights
 
 
 def _visible(world: OneOrder) -> Iterator[tuple[object, ...]]:

@@ -52,6 +52,13 @@ class Guard(Enum):
     LOST_CLAIM_READ_AGAIN = "a router whose claim was not acknowledged reads what is durable"
     ROUTER_LEASE = "the claim statement checks the lease's epoch under the lock of its row"
     ROWS_BY_MAX = "a row that was counted adds nothing"
+    FAILED_TRADE_NOTED = "a trade that failed unseen is noted, so that no older answer books it"
+    CONTRADICTION_NOT_BOOKED = "what cannot be this order is never booked"
+    ENDS_WATCHED = "an order that has ended is asked for again"
+    DEAD_ASKED_AGAIN = "a dead order is asked for again"
+    DEAD_STAYS = "a dead order that is told in contradictions stays dead"
+    REDUCED_TOGETHER = "a breach sets its wallet to REDUCING in the transaction that notes it"
+    RESERVED_AGAIN = "what appears and may still change has its money set aside again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +106,20 @@ PARTS_GUARDS: frozenset[Guard] = frozenset(
         Guard.ROWS_BY_MAX,
     }
 )
-"""Guards of the world of parts; the others belong to the world of one order."""
+"""Guards of the world of parts."""
+
+ENDS_GUARDS: frozenset[Guard] = frozenset(
+    {
+        Guard.FAILED_TRADE_NOTED,
+        Guard.CONTRADICTION_NOT_BOOKED,
+        Guard.ENDS_WATCHED,
+        Guard.DEAD_ASKED_AGAIN,
+        Guard.DEAD_STAYS,
+        Guard.REDUCED_TOGETHER,
+        Guard.RESERVED_AGAIN,
+    }
+)
+"""Guards of the world of an order's end."""
 
 SHOWN_IN: dict[Guard, str] = {
     Guard.RETRY_REJECTION_UNKNOWN: "AC",

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tools.model.ends import Ends
 from tools.model.explore import Walk, walk
-from tools.model.guards import COMBINATIONS, PARTS_GUARDS, SHOWN_IN, Guard, Rules, combination
+from tools.model.guards import (
+    COMBINATIONS,
+    ENDS_GUARDS,
+    PARTS_GUARDS,
+    SHOWN_IN,
+    Guard,
+    Rules,
+    combination,
+)
 from tools.model.parts import TwoParts
 from tools.model.protocol import OneOrder
 
@@ -28,18 +37,26 @@ def two_parts(*, without: Guard | None = None) -> Walk:
     return walk(TwoParts(Rules(capabilities=combination(""), without=without)))
 
 
+def ends(*, without: Guard | None = None) -> Walk:
+    """Walk the world of one order's end, in which the far side may break its word."""
+    return walk(Ends(Rules(capabilities=combination("C"), without=without)))
+
+
 def without(guard: Guard) -> Walk:
     """Walk the world in which the loss of a guard shows."""
     if guard in PARTS_GUARDS:
         return two_parts(without=guard)
+    if guard in ENDS_GUARDS:
+        return ends(without=guard)
     return one_order(SHOWN_IN.get(guard, "C"), without=guard)
 
 
 def everything(lives: int) -> Iterator[tuple[str, Walk]]:
-    """All sixteen combinations, then the parts."""
+    """All sixteen combinations, then the parts, then the ends."""
     for letters in COMBINATIONS:
         yield letters or "none", one_order(letters, lives=lives)
     yield "two parts", two_parts()
+    yield "ends", ends()
 
 
 def readable(found: Walk) -> str:
