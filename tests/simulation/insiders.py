@@ -112,8 +112,9 @@ class SimulatedClient:
         lost, silent = storm.hits("post lost"), storm.hits("post lost silently")
         travel = far.hop() + (6 * storm.rng.random() if late else 0)
         again = exchange.capabilities.idempotency and storm.hits("post twice")
-        if again:
-            far.later(far.hop() + 3 * storm.rng.random(), place)
+        if again and not far.down:
+            # What gets no connection does not leave, and so arrives not even once.
+            far.later(far.hop() + 3 * storm.rng.random(), lambda: far.down or place())
         answer = await self._ask(None if lost or silent else place, travel, timeout_ms, broken=lost)
         far.machine.perhaps_killed(self._life, "killed at an answer")
         return self._garbled(answer, order_key)
