@@ -17,9 +17,11 @@ from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
 from services.control.edge import EtagInterceptor, SealInterceptor
+from services.control.funding import Fundings
 from services.control.gateway import Gateway
 from services.control.holding_server import HoldingServicer
 from services.control.holdings import Holdings
+from services.control.internal_server import InternalServicer
 from services.control.limiter import Limiter, Rates
 from services.control.marks import marks
 from services.control.operator_server import OperatorServicer
@@ -37,6 +39,7 @@ from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
+    control_internal_service_pb2_grpc,
     control_service_pb2_grpc,
     holding_service_pb2_grpc,
     operator_service_pb2_grpc,
@@ -44,6 +47,7 @@ from tradingtools.v1 import (
 )
 
 OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
+INTERNAL_SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
 _REDIS_SECONDS = 1.0
 _OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
@@ -79,6 +83,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         marks(settings.bookfeed_target) as books,
     ):
         store = Store(pool, client)
+        internal_servicer = InternalServicer(Fundings(store), tokens)
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
 
         def register_edge(server: grpc.aio.Server) -> None:
@@ -98,6 +103,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 OperatorServicer(Operators(store), Resolutions(store), Audit(store), Poison(store)),
                 server,
             )
+            control_internal_service_pb2_grpc.add_ControlInternalServiceServicer_to_server(
+                internal_servicer, server
+            )
+
+        def use_tokens(found: tuple[Token, ...]) -> None:
+            gateway.use(found)
+            internal_servicer.use(found)
 
         async with (
             serving(
@@ -107,13 +119,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 operators=False,
                 interceptors=[SealInterceptor(key), EtagInterceptor()],
             ) as edge,
-            serving(settings.internal_listen, [OPERATOR_SERVICE], register_internal) as internal,
+            serving(settings.internal_listen, INTERNAL_SERVICES, register_internal) as internal,
         ):
             await edge.set_serving(True)
             await internal.set_serving(True)
             await until_stopped(
                 stop,
-                follow(settings.tokens, settings.tokens_file, tokens, gateway.use),
+                follow(settings.tokens, settings.tokens_file, tokens, use_tokens),
                 books.keep(),
             )
 

@@ -10,6 +10,10 @@ from subscription
 where changed_seq > %(after)s
 order by created_at, id
 
+-- name: fundings_changed
+-- Budgets of wallets, or what of them has changed.
+select follower_proxy, funded_micros from funding where changed_seq > %(after)s
+
 -- name: lots
 select follower_proxy, asset_id, origin, condition_id, shares_micros, cost_micros
 from lot where shares_micros > 0
@@ -130,7 +134,9 @@ from decision where frozen ? 'paper_size_micros' and side = 'BUY'
   and decided_at > clock_timestamp() - make_interval(days => %(days)s)
 
 -- name: cash
--- What trading has moved of wallets' money.
-select follower_proxy,
-       sum(sold_notional_micros - bought_notional_micros - fee_micros)::bigint as moved_micros
-from lot where follower_proxy = any(%(proxies)s) group by 1
+-- What trading has moved of wallets' money since they have a budget.
+select l.follower_proxy,
+       (sum(l.sold_notional_micros - l.bought_notional_micros - l.fee_micros)
+        - coalesce(max(f.before_micros), 0))::bigint as moved_micros
+from lot l left join funding f using (follower_proxy)
+where l.follower_proxy = any(%(proxies)s) group by 1

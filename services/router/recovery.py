@@ -113,5 +113,7 @@ async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
 
 async def read_cash(pool: Pool, ledger: Ledger, proxies: Sequence[str]) -> None:
     """Read what trading has moved of wallets' money; absolute, so that repeating is harmless."""
+    if not proxies:
+        return
     for row in await store.fetch(pool, "cash", proxies=list(proxies)):
         ledger.cash(row["follower_proxy"], row["moved_micros"])

@@ -44,6 +44,12 @@ async def changed_subscriptions(pool: Pool, after: int) -> tuple[int, list[Subsc
     return seq, [_subscription(row) for row in rows]
 
 
+async def changed_fundings(pool: Pool, after: int) -> dict[str, int]:
+    """The budgets, USDC micros by wallet, that changed after a control sequence number."""
+    rows = await fetch(pool, "fundings_changed", after=after)
+    return {row["follower_proxy"]: row["funded_micros"] for row in rows}
+
+
 def _subscription(row: Mapping[str, Any]) -> Subscription:
     return Subscription(
         id=row["id"],

@@ -67,6 +67,7 @@ class Router:
         self._memory = Memory()
         self._claimer = Claimer(pool, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
@@ -80,12 +81,20 @@ class Router:
 
     async def refresh_index(self) -> None:
         """Load what has changed in the control surface."""
-        seq, changed = await store.changed_subscriptions(self._pool, self._memory.control_seq)
-        for subscription in changed:
-            owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
-            if owner == self._lease.partition:
-                self._memory.index.put(subscription)
-        self._memory.control_seq = seq
+        # One at a time: an older look must not overwrite what a newer one has found.
+        async with self._refreshing:
+            memory, after = self._memory, self._memory.control_seq
+            seq, changed = await store.changed_subscriptions(self._pool, after)
+            fundings = await store.changed_fundings(self._pool, after)
+            # A wallet's money is read before its budget counts: never one without the other.
+            await recovery.read_cash(self._pool, memory.ledger, list(fundings))
+            for proxy, funded in fundings.items():
+                memory.ledger.fund(proxy, funded)
+            for subscription in changed:
+                owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
+                if owner == self._lease.partition:
+                    memory.index.put(subscription)
+            memory.control_seq = seq
 
     async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
         """Route the facts of one message.

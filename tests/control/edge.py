@@ -21,6 +21,7 @@ from launcher.embedded import free_port
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = "a1" * 32
 READ = "b2" * 32
+INTERNAL = "d4" * 32
 _START_SECONDS = 20.0
 
 
@@ -29,7 +30,9 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-TOKENS = f"backend:manage:{digest(MANAGE)},viewer:read:{digest(READ)}"
+TOKENS = (
+    f"backend:manage:{digest(MANAGE)},viewer:read:{digest(READ)},inside:internal:{digest(INTERNAL)}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

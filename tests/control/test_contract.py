@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 import tradingtools.v1
 from launcher import envoy_config
 from services.control import contract
-from services.control.core.tokens import PERMISSIONS, Permission
+from services.control.core.tokens import INTERNAL_PERMISSIONS, PERMISSIONS, Permission
 
 EDGE = envoy_config.Edge(port=1, control_port=2, directory=Path("/x"))
 
@@ -43,6 +43,13 @@ def _manager() -> dict[str, Any]:
 
 def test_every_public_rpc_has_a_permission_and_nothing_else_has() -> None:
     assert set(PERMISSIONS) == _methods(list(contract.PUBLIC_SERVICES))
+
+
+def test_the_internal_scope_has_its_rpcs_and_they_are_not_public() -> None:
+    inside = _methods([s for s in _services() if s.name == "ControlInternalService"])
+    assert set(INTERNAL_PERMISSIONS) == inside
+    assert set(INTERNAL_PERMISSIONS.values()) == {Permission.INTERNAL}
+    assert not inside & set(PERMISSIONS)
 
 
 def test_what_changes_something_needs_manage() -> None:

@@ -379,6 +379,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     ROUTER: {
         "control_seq": _nothing,
         "subscriptions_changed": lambda draw: {"after": draw.rng.randrange(4)},
+        "fundings_changed": lambda draw: {"after": draw.rng.randrange(4)},
         "lots": _nothing,
         "open_entries": _seconds,
         "recent_rows": _seconds,

@@ -191,6 +191,10 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
             {"trigger_type": "TRAILING_STOP", "price_micros": 400_000, "callback_micros": 10_000},
             {"trigger_type": "LADDER", "rungs": rungs},
         )
+        await pair.insert(
+            "funding", follower_proxy=cases.WALLETS[0], funded_micros=50, before_micros=-7,
+            changed_seq=2,
+        )  # fmt: skip
         for number, trigger in enumerate(cases.TRIGGERS):
             await pair.insert(
                 "trigger", id=trigger, follower_proxy=cases.WALLETS[number % 2],

@@ -18,11 +18,13 @@ _BEARER = re.compile(r"Bearer ([0-9a-f]{64})", re.IGNORECASE)
 
 
 class Permission(StrEnum):
-    """What a call demands; a token's scope is READ or MANAGE, and MANAGE includes READ."""
+    """What a call demands; a token's scope is READ, MANAGE, which includes READ, or INTERNAL, which
+    includes neither."""
 
     PUBLIC = "public"
     READ = "read"
     MANAGE = "manage"
+    INTERNAL = "internal"
 
 
 _CONTROL = "/tradingtools.v1.ControlService/"
@@ -53,6 +55,17 @@ PERMISSIONS: dict[str, Permission] = {
     _TRIGGER + "ListSimpleTriggers": Permission.READ,
 }
 """Every public RPC and what it demands. An RPC without an entry is not served."""
+
+INTERNAL_SERVICE = "/tradingtools.v1.ControlInternalService/"
+INTERNAL_PERMISSIONS: dict[str, Permission] = {INTERNAL_SERVICE + "Fund": Permission.INTERNAL}
+"""The same for the internal port; no edge has a route to them."""
+
+_REACH: dict[Permission, frozenset[Permission]] = {
+    Permission.READ: frozenset({Permission.READ, Permission.MANAGE}),
+    Permission.MANAGE: frozenset({Permission.MANAGE}),
+    Permission.INTERNAL: frozenset({Permission.INTERNAL}),
+}
+"""The scopes that reach a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +120,8 @@ def _parse_entry(number: int, entry: str) -> Token:
     name, scope, digest = parts
     if not _ID.fullmatch(name):
         raise TokenError(f"entry {number}: the id has to be 1 to 32 of a-z, 0-9 and -")
-    if scope not in (Permission.READ, Permission.MANAGE):
-        raise TokenError(f"entry {number}: the scope has to be read or manage")
+    if scope not in _REACH:
+        raise TokenError(f"entry {number}: the scope has to be read, manage or internal")
     if not _DIGEST.fullmatch(digest):
         raise TokenError(f"entry {number}: the digest has to be 64 hex digits, lower case")
     return Token(name, Permission(scope), bytes.fromhex(digest))
@@ -139,10 +152,10 @@ def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Cal
         Unauthenticated: no valid token.
         NotAllowed: the token's scope does not reach this RPC, or nobody's does.
     """
-    needed = PERMISSIONS.get(method)
+    needed = PERMISSIONS.get(method) or INTERNAL_PERMISSIONS.get(method)
     if needed is Permission.PUBLIC:
         return PUBLIC
     caller = authenticate(tokens, authorization)
-    if needed is None or (needed is Permission.MANAGE and caller.scope is not Permission.MANAGE):
+    if needed is None or caller.scope not in _REACH[needed]:
         raise NotAllowed("the token's scope does not reach this call")
     return caller

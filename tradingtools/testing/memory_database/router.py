@@ -35,6 +35,15 @@ def subscriptions_changed(tx: Transaction, values: Row) -> list[Row]:
     return [_pick(row, _SUBSCRIPTION) for row in found]
 
 
+def fundings_changed(tx: Transaction, values: Row) -> list[Row]:
+    """What of the budgets has changed."""
+    return [
+        _pick(row, ("follower_proxy", "funded_micros"))
+        for row in tx.rows("funding")
+        if row["changed_seq"] > values["after"]
+    ]
+
+
 def lots(tx: Transaction, _values: Row) -> list[Row]:
     """Lots that hold something."""
     names = (
@@ -133,6 +142,9 @@ def cash(tx: Transaction, values: Row) -> list[Row]:
         if lot["follower_proxy"] in values["proxies"]:
             spent = lot["bought_notional_micros"] + lot["fee_micros"]
             moved[lot["follower_proxy"]] += lot["sold_notional_micros"] - spent
+    for proxy in moved:
+        funding = tx.get("funding", proxy)
+        moved[proxy] -= funding["before_micros"] if funding else 0
     return [{"follower_proxy": proxy, "moved_micros": money} for proxy, money in moved.items()]
 
 
@@ -309,8 +321,8 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        control_seq, subscriptions_changed, lots, open_entries, recent_rows, recent_decisions,
-        recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of, withdrawn, exit_progress,
-        ended_entries, accrued, paper_lots, paper_buys, cash,
+        control_seq, subscriptions_changed, fundings_changed, lots, open_entries, recent_rows,
+        recent_decisions, recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of,
+        withdrawn, exit_progress, ended_entries, accrued, paper_lots, paper_buys, cash,
     )
 }  # fmt: skip

@@ -253,6 +253,11 @@ TABLES: Final[dict[str, Table]] = {
             foreign=_ORDER,
         ),
         Table(
+            name="funding",
+            key=("follower_proxy",),
+            columns=_columns("follower_proxy funded_micros before_micros changed_seq"),
+        ),
+        Table(
             name="trigger",
             key=("id",),
             columns=_columns(
