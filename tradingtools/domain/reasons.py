@@ -227,10 +227,50 @@ class Reason(StrEnum):
         "The executor's last gate refused it.",
         "Ask the operator.",
     )
-    REJECTED = (
-        "REJECTED",
-        "insiders-api refused it definitively.",
-        "See the order's detail: balance, allowance, or the market's rules.",
+    INSUFFICIENT_BALANCE = (
+        "INSUFFICIENT_BALANCE",
+        "insiders-api refused it: the wallet's balance or allowance is too small.",
+        "Put money into the wallet, or allow the venue to use it.",
+    )
+    CLOSED_ONLY = (
+        "CLOSED_ONLY",
+        "insiders-api refused it: the wallet may only sell.",
+        "Ask the venue why; exits go on.",
+    )
+    FORBIDDEN = (
+        "FORBIDDEN",
+        "insiders-api refused it: the wallet may not trade.",
+        "Ask the venue why.",
+    )
+    MIN_SIZE = (
+        "MIN_SIZE",
+        "insiders-api refused it: the market's minimum order had just grown.",
+        "Nothing: the next trade is sized by it.",
+    )
+    TICK_SIZE = (
+        "TICK_SIZE",
+        "insiders-api refused it: the market's tick had just changed.",
+        "Nothing: the next trade is sized by it.",
+    )
+    PRICE_RANGE = (
+        "PRICE_RANGE",
+        "insiders-api refused it: no price between one tick and one minus a tick.",
+        "Nothing.",
+    )
+    TOO_LATE = (
+        "TOO_LATE",
+        "insiders-api refused it: it came after its deadline.",
+        "Nothing: a late entry is worse than none.",
+    )
+    VOIDED = (
+        "VOIDED",
+        "insiders-api refused it: it had been made void, so that it can never come late.",
+        "Nothing.",
+    )
+    INVALID_REQUEST = (
+        "INVALID_REQUEST",
+        "insiders-api refused it as malformed; a person has to look.",
+        "Ask the operator.",
     )
     NOTHING_FILLED = (
         "NOTHING_FILLED",

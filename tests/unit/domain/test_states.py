@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from tools import state_tables
+from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 from tradingtools.domain import order_states, trigger_states
 from tradingtools.domain.order_states import (
     LEGAL,
@@ -93,6 +94,10 @@ def test_reason_codes_have_meanings_of_their_own() -> None:
     assert len(set(meanings)) == len(meanings)
     assert [reason for reason in Reason if not reason] == [Reason.NONE]
     assert all(reason == reason.name for reason in Reason if reason)
+
+
+def test_every_refusal_of_insiders_api_is_a_reason_that_a_follower_can_read_about() -> None:
+    assert set(Reason) >= DEFINITIVE_REJECTIONS
 
 
 def test_every_way_to_fail_is_documented() -> None:

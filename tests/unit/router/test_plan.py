@@ -270,6 +270,21 @@ def test_every_earlier_part_counts() -> None:
     assert [order.ordinal for order in follower.orders] == [0, 1, 2, 3]
 
 
+def test_a_part_respects_the_tick_and_the_minimum_of_its_moment() -> None:
+    made = replace(subscription(), sizing_mode=SizingMode.RATIO, sizing_micros=100_000)
+    asks = ((330_000, 10**12),)
+    follower = Follower(made, book(asks=asks))
+    price = row(price=333_333, size=300_000_000)
+    (first,) = follower.sees_buy(trade(price))
+    assert first.limit_micros == 340_000
+    follower.market = book(asks=asks, tick=1_000, minimum=500_000_000)
+    assert follower.sees_buy(trade(replace(price, count=2))) == ()
+    assert follower.copy.reason is Reason.BELOW_MINIMUM
+    follower.market = book(asks=asks, tick=1_000)
+    (second,) = follower.sees_buy(trade(replace(price, count=3)))
+    assert second.limit_micros == 343_000
+
+
 def test_part_zero_freezes_the_settings() -> None:
     made = replace(subscription(), sizing_mode=SizingMode.RATIO, sizing_micros=100_000)
     follower = Follower(made)
