@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradingtools.codec.claims import side_from_pb
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Action, LeaderRow, Source, TradeKey
+from tradingtools.domain.money import MICROS
 from tradingtools.v1 import ingest_service_pb2 as pb
 
 _ACTIONS = {
@@ -15,16 +16,25 @@ _ACTIONS = {
     pb.LEADER_ACTION_CONVERSION: Action.CONVERSION,
 }
 
+_MOST_MICROS = 10**18
+"""Shares of one fact: a trade of many still fits into 64 bits."""
+
 
 def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
     """A fact as the router merges it.
 
     Raises:
         KeyError: the side is unspecified, or the action unknown.
-        ValueError: an id is not one, or size, count or price are out of range.
+        ValueError: an id is not one, or an amount or a text is not to be stored.
     """
-    if event.size_micros <= 0 or event.count <= 0 or event.price_micros < 0:
+    if event.size_micros <= 0 or event.count <= 0 or not 0 <= event.price_micros <= MICROS:
         raise ValueError("size, count or price out of range")
+    if event.size_micros * event.count > _MOST_MICROS or event.traded_ms < 0:
+        raise ValueError("shares or instant out of range")
+    if event.leader_held_before_micros < 0 or event.leader_equity_micros < 0:
+        raise ValueError("what the leader holds or is worth is less than nothing")
+    if "\x00" in event.price_text + event.traceparent:
+        raise ValueError("a text with NUL")
     return LeaderRow(
         key=TradeKey(
             leader_tx=ids.hash32(event.leader_tx),
