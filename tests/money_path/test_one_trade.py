@@ -47,29 +47,6 @@ async def test_a_buy_is_copied_once_confirmed_and_reserved_nothing(path: Scene) 
     assert order["received_ns"] < order["claimed_ns"] < order["first_byte_ns"]
 
 
-async def test_entries_stay_within_the_budget_and_exits_give_it_back(path: Scene) -> None:
-    await path.fund(1, 4_000_000)
-    await path.subscribe(1)
-    path.put(path.trade(size="100", price="0.5"))
-    await path.settled(1)
-    (order,) = path.orders()
-    (reservation,) = path.world.sql(
-        "select money_micros from reservation where order_key = %s", order["order_key"]
-    )
-    assert 3_990_000 < reservation["money_micros"] <= 4_000_000
-    path.put(path.trade(size="100", price="0.5"))
-    await eventually(lambda: _reasons(path, {"BUDGET"}))
-    path.put(path.trade("SELL", size="200", price="0.49", held="200"))
-    await path.settled(2)
-    path.put(path.trade(size="100", price="0.5"))
-    await path.settled(3)
-    assert [o["side"] for o in path.orders()] == ["BUY", "SELL", "BUY"]
-
-
-async def _reasons(path: Scene, wanted: set[str]) -> bool:
-    return wanted <= {decision["reason"] for decision in path.decisions() if not decision["copied"]}
-
-
 async def test_rows_of_one_transaction_become_parts_that_sum_to_the_whole(path: Scene) -> None:
     await path.subscribe(1, sizing_mode="RATIO", sizing_micros=100_000)
     leader_tx = tx()

@@ -349,15 +349,6 @@ class Scene:
                 (*columns.values(), row[0], subscription),
             )
 
-    async def fund(self, number: int, micros_: int) -> None:
-        """Move a follower's budget as control does; a subscription that follows tells it came."""
-        self.world.sql(
-            "insert into funding (follower_proxy, funded_micros, before_micros, changed_seq)"
-            " values (%s, %s, 0, %s) on conflict (follower_proxy) do update"
-            " set funded_micros = excluded.funded_micros, changed_seq = excluded.changed_seq",
-            self.wallet(number), micros_, self.note_change("funding", self.wallet(number)),
-        )  # fmt: skip
-
     async def halt(self, scope: str, subject: str, mode: str = "HALTED") -> None:
         """Halt as control does."""
         self.world.sql(
