@@ -11,6 +11,7 @@ import contextvars
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from paper.insiders.core.model import Side
 from paper.insiders.wire import Answer as Told
@@ -53,6 +54,8 @@ class FarAway:
         self.history = history
         self.down = False
         """Connections are refused."""
+        self.contradicted: set[str] = set()
+        """Keys about which it has said what cannot be."""
         self.several_lots: frozenset[str] = frozenset()
         """Wallets with more than one lot of an asset: their buys always settle. Otherwise one lot's
         exit may take another one's shares, and its own never come; see the ADR."""
@@ -134,14 +137,18 @@ class SimulatedClient:
             body = body[: len(body) // 2]
         elif storm.hits("proxy's error page"):
             status, body = 502, b"<html>Bad Gateway</html>"
-        return Answer(
-            status=status, body=body, first_byte_ns=answer.first_byte_ns,
-            answered_ns=answer.answered_ns,
-        )  # fmt: skip
+        return replace(answer, status=status, body=body)
 
     async def order_by_key(self, order_key: str, timeout_ms: int) -> Answer:
         """GET what is known under a key. Raises NotSent, Unanswered."""
-        return await self._question(lambda: self._far.exchange.by_key(order_key), timeout_ms)
+        answer = await self._question(lambda: self._far.exchange.by_key(order_key), timeout_ms)
+        far = self._far
+        if answer.status != 200 or not far.storm.hits("another size in the answer"):
+            return answer
+        far.contradicted.add(order_key)
+        far.history.add(f"a contradiction about {order_key[:8]}")
+        told = {**json.loads(answer.body), "size": "999"}
+        return replace(answer, body=json.dumps(told).encode())
 
     async def void(self, order_key: str, timeout_ms: int) -> Answer:
         """Declare a key unusable unless it was used. Raises NotSent, Unanswered."""

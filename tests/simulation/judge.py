@@ -20,6 +20,8 @@ from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import microseconds
 
 _UNRESOLVED = ("CLAIMED", "SUBMITTING", "UNKNOWN")
+_FOR_A_PERSON = ("DEAD", "RESURRECTED", "SUBMITTED")
+"""An order that holds up others, rightly; SUBMITTED where the far side never tells its end."""
 _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 
 
@@ -27,12 +29,14 @@ def judge(world: World, workload: Workload) -> list[Breach]:
     """Everything that does not hold once the dust has settled."""
     found = evidence(world, workload)
     if found.far is not None:
-        open_ends = {"DEAD"} if _can_follow(world) else {"DEAD", "SUBMITTED"}
+        open_ends = {"DEAD", "RESURRECTED"}
+        if not _can_follow(world):
+            open_ends.add("SUBMITTED")
         unknown = {row.follower_proxy for row in found.orders if row.state in open_ends}
         wallets = tuple(w for w in found.far.wallets if w.follower_proxy not in unknown)
         found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
     return [
-        *breaches(found),
+        *(breach for breach in breaches(found) if not _was_contradicted(world, breach)),
         *world.commits.breaches,
         *_counted_twice(world, workload),
         *_costs_too_much(world, workload),
@@ -41,6 +45,14 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_restless(world),
         *_quarantined(world),
     ]
+
+
+def _was_contradicted(world: World, breach: Breach) -> bool:
+    """An order about which the far side contradicted itself after its end: a person was called."""
+    return any(
+        breach.detail == f"order {key} was given up and appeared after all"
+        for key in world.far.contradicted
+    )
 
 
 def _can_follow(world: World) -> bool:
@@ -164,7 +176,7 @@ def _needless_ends(world: World) -> list[Breach]:
     return [
         Breach("a human is called in need only", f"order {row['order_key']} is DEAD")
         for row in _rows(world, "orders")
-        if row["state"] == "DEAD"
+        if row["state"] == "DEAD" and row["order_key"] not in world.far.contradicted
     ]
 
 
@@ -192,8 +204,9 @@ def unrest(world: World) -> list[str]:
     ]
     for row in _rows(world, "trigger"):
         exit_order = orders.get(row["order_key"])
-        held_up = exit_order is not None and exit_order["state"] in ("DEAD", "SUBMITTED")
-        if row["status"] in _CLOSING and not held_up:
+        held_up = exit_order is not None and exit_order["state"] in _FOR_A_PERSON
+        # Who is never told that a buy did not settle tries to sell it for ever.
+        if row["status"] in _CLOSING and not held_up and _can_follow(world):
             found.append(f"trigger {row['id']} is {row['status']}")
     for row in _rows(world, "decision"):
         if row["reason"] == "WAITING_FOR_ENTRY" and not _held_up(row, orders):
@@ -212,6 +225,6 @@ def _held_up(decision: Mapping[str, Any], orders: Mapping[str, Mapping[str, Any]
         row["subscription_id"] == decision["subscription_id"]
         and row["asset_id"] == decision["asset_id"]
         and row["purpose"] == "ENTRY"
-        and row["state"] in ("DEAD", "SUBMITTED")
+        and row["state"] in _FOR_A_PERSON
         for row in orders.values()
     )

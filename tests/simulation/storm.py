@@ -39,6 +39,7 @@ KINDS: Final[dict[str, float]] = {
     "question lost": 0.1,
     "question slow": 0.1,
     "question refused": 0.05,
+    "another size in the answer": 0.02,
     # Of each order that it accepts, and of each of its trades.
     "matched later": 0.2,
     "trade fails": 0.1,
