@@ -108,16 +108,20 @@ class SimulatedClient:
                 return Told(status=429, payload=payload)
             told = exchange.place(way, order_key, body, plans)
             far.history.add(f"POST {order_key[:8]} {told.status} {told.code or ''}")
+            # Only what was accepted: the contract remembers no refusals, so a way that delivers
+            # twice makes every refusal uncertain, and nobody can be safe from that.
+            if (
+                told.status == 200
+                and exchange.capabilities.idempotency
+                and storm.hits("post twice")
+            ):
+                far.later(3 * storm.rng.random(), lambda: far.down or place())
             if storm.hits("server error after"):
                 return Told(status=500, payload=show_error("INTERNAL", "something broke"))
             return told
 
         lost, silent = storm.hits("post lost"), storm.hits("post lost silently")
         travel = far.hop() + (6 * storm.rng.random() if late else 0)
-        again = exchange.capabilities.idempotency and storm.hits("post twice")
-        if again and not far.down:
-            # What gets no connection does not leave, and so arrives not even once.
-            far.later(far.hop() + 3 * storm.rng.random(), lambda: far.down or place())
         answer = await self._ask(None if lost or silent else place, travel, timeout_ms, broken=lost)
         far.machine.perhaps_killed(self._life, "killed at an answer")
         return self._garbled(answer, order_key)
