@@ -151,10 +151,12 @@ class Claimer:
             left = await store.leader_left(connection, self._lease.partition, entries)
             real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
             lots = self.lots_of(job.followers, asset, real)
+            known = self._memory.copies.get(job.trade.key, {})
             plan = plan_exits(
                 job.trade,
-                [s for s in job.followers if self._follows_exits(s, asset, lots)],
-                self._memory.copies.get(job.trade.key, {}),
+                # What was judged once is judged to its end, whoever has been deleted meanwhile.
+                [s for s in job.followers if s.id in known or self._follows_exits(s, asset, lots)],
+                known,
                 lots,
                 self.context(job.trade, job.book),
             )
