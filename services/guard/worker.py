@@ -215,7 +215,8 @@ class Guard:
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
         key = (fill.follower_proxy, fill.asset_id, fill.subscription_id)
-        opens = fill.side == pb.SIDE_BUY and fill.lot_shares_micros == fill.size_micros
+        # No more than this fill: the lot was empty before, or short of what came undone.
+        opens = fill.side == pb.SIDE_BUY and 0 < fill.lot_shares_micros <= fill.size_micros
         if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:
             await self._open(key)
         self._known.put_lot(key, fill.lot_shares_micros)
