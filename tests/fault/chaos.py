@@ -94,7 +94,10 @@ def main(arguments: list[str]) -> int:
     for seed in range(given.first, given.first + given.seeds):
         with tempfile.TemporaryDirectory(prefix="tt-chaos-", ignore_cleanup_errors=True) as name:
             directory = Path(name)
-            broken = asyncio.run(one_seed(seed, share, given.rate, report, directory))
+            try:
+                broken = asyncio.run(one_seed(seed, share, given.rate, report, directory))
+            except Exception as error:  # noqa: BLE001 - what is known by then has to be told
+                broken = [f"chaos itself failed: {error!r}"]
             if broken:
                 _keep_logs(directory, seed)
         if broken:

@@ -36,8 +36,10 @@ class Failover:
         self._primary = self._rig.redis_url
         port = _port(self._primary)
         self._link = await self._rig.stack.enter_async_context(proxied(port))
-        replica_of = ("--replicaof", "127.0.0.1", str(self._link.port))
-        self._replica, self._replica_url = enter(own_valkey(*replica_of))
+        self._replica, self._replica_url = enter(own_valkey())
+        async with redis_client.Redis.from_url(self._replica_url) as replica:
+            # Told, not configured: promoted and started again, it must not be a replica once more.
+            await replica.replicaof("127.0.0.1", self._link.port)
         self._sentinel, self._sentinel_url = enter(own_sentinel(port))
         async with redis_client.Redis.from_url(self._primary) as primary:
             await primary.set(_MARK, "before")

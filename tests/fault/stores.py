@@ -209,13 +209,13 @@ def own_postgres() -> Iterator[tuple[Store, str]]:
 
 
 @contextmanager
-def own_valkey(*settings: str) -> Iterator[tuple[Store, str]]:
-    """A Valkey of the test's own, and its URL; the settings go on its command line."""
+def own_valkey() -> Iterator[tuple[Store, str]]:
+    """A Valkey of the test's own, and its URL."""
     directory = Path(tempfile.mkdtemp(prefix="tt-fault-valkey-"))
     port = embedded.free_port()
     url = f"redis://127.0.0.1:{port}/0"
     store = Store(
-        [*embedded.valkey_command(directory, port), *settings],
+        embedded.valkey_command(directory, port),
         None,
         lambda: embedded.redis_answers(url),
         directory / "log",
