@@ -21,7 +21,8 @@ from tradingtools.testing.memory_database.transactions import microseconds
 
 _UNRESOLVED = ("CLAIMED", "SUBMITTING", "UNKNOWN")
 _FOR_A_PERSON = ("DEAD", "RESURRECTED", "SUBMITTED")
-"""An order that holds up others, rightly; SUBMITTED where the far side never tells its end."""
+"""An order that holds up what else is to become of its lot, and rightly; SUBMITTED: where the far
+side never tells its end."""
 _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 
 
@@ -202,14 +203,18 @@ def unrest(world: World) -> list[str]:
         for key, row in orders.items()
         if row["state"] in open_states
     ]
+    held_up = [row for row in orders.values() if row["state"] in _FOR_A_PERSON]
+    lots = {(row["subscription_id"], row["asset_id"]) for row in held_up}
     for row in _rows(world, "trigger"):
-        exit_order = orders.get(row["order_key"])
-        held_up = exit_order is not None and exit_order["state"] in _FOR_A_PERSON
         # Who is never told that a buy did not settle tries to sell it for ever.
-        if row["status"] in _CLOSING and not held_up and _can_follow(world):
+        ends = _can_follow(world) and (row["origin"], row["asset_id"]) not in lots
+        if row["status"] in _CLOSING and ends:
             found.append(f"trigger {row['id']} is {row['status']}")
+    entries = [row for row in held_up if row["purpose"] == "ENTRY"]
+    awaited = {(row["subscription_id"], row["asset_id"]) for row in entries}
     for row in _rows(world, "decision"):
-        if row["reason"] == "WAITING_FOR_ENTRY" and not _held_up(row, orders):
+        lot = (row["subscription_id"], row["asset_id"])
+        if row["reason"] == "WAITING_FOR_ENTRY" and lot not in awaited:
             found.append(f"a sell of {row['subscription_id']} waits for its entry")
     found += [
         f"journal record {row['seq']} is no rows yet"
@@ -217,14 +222,3 @@ def unrest(world: World) -> list[str]:
         if row["rows_built_at"] is None
     ]
     return found
-
-
-def _held_up(decision: Mapping[str, Any], orders: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether an entry of the lot has no known end."""
-    return any(
-        row["subscription_id"] == decision["subscription_id"]
-        and row["asset_id"] == decision["asset_id"]
-        and row["purpose"] == "ENTRY"
-        and row["state"] in _FOR_A_PERSON
-        for row in orders.values()
-    )
