@@ -33,10 +33,15 @@ from subscription where created_at >= %(since)s;
 -- name: lots
 select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.cost_micros,
        l.bought_size_micros, l.bought_notional_micros, l.sold_size_micros,
-       l.sold_notional_micros, l.fee_micros, l.realised_micros
+       l.sold_notional_micros, l.fee_micros, l.realised_micros, l.resolved_size_micros,
+       l.payout_micros
 from lot l where exists (
     select 1 from subscription s
     where s.follower_proxy = l.follower_proxy and s.created_at >= %(since)s);
+
+-- name: redemptions
+select redeem_key, follower_proxy, condition_id, state, expected_micros, paid_micros
+from redemption where requested_at >= %(since)s;
 
 -- name: triggers
 select id, status, generation, coalesce(jsonb_array_length(rungs), 0) as rungs

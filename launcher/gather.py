@@ -7,7 +7,6 @@ neither is asked what we think of it.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +87,7 @@ def _rows(database_url: str, begun_ms: int) -> Json:
         "subscriptions": facts.SubscriptionRow,
         "lots": facts.LotRow,
         "triggers": facts.TriggerRow,
+        "redemptions": facts.RedemptionRow,
         "reservations": facts.ReservationRow,
         "control_changes": facts.ControlChange,
     }
@@ -119,9 +119,6 @@ def _get(http: httpx.Client, url: str, **query: int | str) -> Any:
 
 def _far_side(http: httpx.Client, url: str, default_cash_micros: int) -> facts.FarSide:
     state = cast("Json", _get(http, f"{url}/state"))
-    redeemed: defaultdict[str, int] = defaultdict(int)
-    for one in state["redemptions"]:
-        redeemed[one["followerProxy"]] += parse_exact(one["payout"])
     return facts.FarSide(
         orders=tuple(_far_order(order) for order in state["orders"]),
         posts=tuple(_posts(http, url)),
@@ -133,9 +130,17 @@ def _far_side(http: httpx.Client, url: str, default_cash_micros: int) -> facts.F
             )
             for wallet in state["balances"]
         ),
-        redeemed_micros=dict(redeemed),
         default_cash_micros=default_cash_micros,
         enforces_not_after=state["capabilities"]["notAfter"],
+        redemptions=tuple(
+            facts.FarRedemption(
+                redeem_key=one["idempotencyKey"],
+                follower_proxy=one["followerProxy"],
+                condition_id=one["conditionId"],
+                payout_micros=parse_exact(one["payout"]),
+            )
+            for one in state["redemptions"]
+        ),
     )
 
 

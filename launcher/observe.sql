@@ -51,8 +51,11 @@ from orders where purpose <> 'GUARD_EXIT' and created_at >= %(since)s
 order by created_at desc limit 5000;
 
 -- name: open_orders
-select count(*)::int as number from orders
-where state in ('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN') and created_at >= %(since)s;
+select (select count(*) from orders
+        where state in ('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN')
+          and created_at >= %(since)s)::int
+     + (select count(*) from redemption
+        where state <> 'CONFIRMED' and requested_at >= %(since)s)::int as number;
 
 -- name: decided
 select leader_tx, leader, asset_id, side, subscription_id from decision

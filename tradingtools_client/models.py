@@ -465,7 +465,19 @@ class Position(TypedDict):
     without a leader's price.
     """
     updatedAt: NotRequired[str]
-    """When a fill changed it last."""
+    """When a fill or a payout changed it last."""
+    resolvedSize: str
+    """Shares that the resolution of the market took, and what they were paid, USDC."""
+    payout: str
+    redemption: NotRequired[str]
+    """Of the market's last redemption. Left out before there is one. Where the redemption of a
+    resolved market's shares stands.
+    `REDEMPTION_STATE_REQUESTED`: It will be asked for, or was asked for and not accepted.
+    `REDEMPTION_STATE_UNKNOWN`: It was asked for and the answer did not come; it is asked
+    for again, under the same key.
+    `REDEMPTION_STATE_ACCEPTED`: Accepted, and not done.
+    `REDEMPTION_STATE_CONFIRMED`: The money is in the wallet.
+    """
 
 
 class ProportionalSizing(TypedDict):
@@ -666,6 +678,8 @@ class SubscriptionStatistics(TypedDict):
     """Realised and unrealised less fees, USDC; may be negative."""
     slippage: str
     """USDC that fills were worse than the leader's price; less than 0: better."""
+    payouts: str
+    """What resolved markets paid, USDC."""
     copyDelayP50Us: NotRequired[str]
     """From the leader's trade as received to the answer to our order, microseconds, of the
     last 200 copies: median, 90th percentile, and the last one. Left out before the first.

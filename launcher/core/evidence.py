@@ -104,6 +104,20 @@ class LotRow:
     sold_notional_micros: int
     fee_micros: int
     realised_micros: int
+    resolved_size_micros: int = 0
+    payout_micros: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionRow:
+    """A row of `redemption`."""
+
+    redeem_key: str
+    follower_proxy: str
+    condition_id: str
+    state: str
+    expected_micros: int
+    paid_micros: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,16 +197,25 @@ class FarWallet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarRedemption:
+    """A redemption as insiders-api has it."""
+
+    redeem_key: str
+    follower_proxy: str
+    condition_id: str
+    payout_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FarSide:
     """The paper insiders-api's own account of the run."""
 
     orders: tuple[FarOrder, ...]
     posts: tuple[FarPost, ...]
     wallets: tuple[FarWallet, ...]
-    redeemed_micros: dict[str, int]
-    """Paid out to a wallet by redemptions."""
     default_cash_micros: int
     enforces_not_after: bool
+    redemptions: tuple[FarRedemption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +240,7 @@ class Evidence:
     subscriptions: tuple[SubscriptionRow, ...] = ()
     lots: tuple[LotRow, ...] = ()
     triggers: tuple[TriggerRow, ...] = ()
+    redemptions: tuple[RedemptionRow, ...] = ()
     reservations: tuple[ReservationRow, ...] = ()
     control_changes: tuple[ControlChange, ...] = ()
     journal_unbuilt: int = 0

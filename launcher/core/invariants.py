@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from launcher.core.evidence import EventRow, Evidence, FarOrder, FarTrade, FillRow, OrderRow
 from launcher.core.history import breaks
-from launcher.core.ledger import ledger_balances
+from launcher.core.ledger import ledger_balances, payouts_balance
 from tradingtools.domain.ids import guard_exit_key
 from tradingtools.domain.money import notional_floor
 from tradingtools.domain.order_states import OPEN, RELEASING, FailedKind, OrderState
@@ -197,24 +197,25 @@ def cash_balances(evidence: Evidence) -> Iterator[str]:
         sign = 1 if row.side == "BUY" else -1
         cash[row.follower_proxy] -= sign * row.filled_notional_micros + row.fee_micros
         shares[row.follower_proxy, row.asset_id] += sign * row.filled_size_micros
+    for done in evidence.far.redemptions:
+        cash[done.follower_proxy] += done.payout_micros
     lots: Counter[tuple[str, str]] = Counter()
     for lot in evidence.lots:
         lots[lot.follower_proxy, lot.asset_id] += lot.shares_micros
+        shares[lot.follower_proxy, lot.asset_id] -= lot.resolved_size_micros
     for wallet in evidence.far.wallets:
         proxy = wallet.follower_proxy
-        redeemed = evidence.far.redeemed_micros.get(proxy, 0)
-        wanted = evidence.far.default_cash_micros + cash[proxy] + redeemed
+        wanted = evidence.far.default_cash_micros + cash[proxy]
         if wallet.cash_micros != wanted:
             yield f"wallet {proxy} has {wallet.cash_micros} micros of cash, rows say {wanted}"
-        if redeemed:
-            continue
         assets = set(wallet.shares) | {asset for owner, asset in shares if owner == proxy}
         for asset in sorted(assets):
             there = wallet.shares.get(asset, 0)
             by_orders, by_lots = shares[proxy, asset], lots[proxy, asset]
             if not there == by_orders == by_lots:
                 yield (
-                    f"wallet {proxy} has {there} micros of {asset}, orders say {by_orders},"
+                    f"wallet {proxy} has {there} micros of {asset}, orders less payouts say"
+                    f" {by_orders},"
                     f" lots {by_lots}"
                 )
 
@@ -313,6 +314,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "I9 reservations balance": reservations_balance,
     "I9 cash and shares balance": cash_balances,
     "I9 ledger balances": ledger_balances,
+    "I9 payouts balance": payouts_balance,
     "I10 backlog is empty": backlog_is_empty,
     "I11 triggers fire once": triggers_fire_once,
     "I12 caps hold": caps_hold,

@@ -7,9 +7,15 @@ the orders to the micro balances with that journal, too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from launcher.core.evidence import Evidence, LotRow, OrderRow
+from launcher.core.evidence import (
+    Evidence,
+    FarRedemption,
+    LotRow,
+    OrderRow,
+    RedemptionRow,
+)
 
 _LotKey = tuple[str, str, str]
 """Wallet, asset, origin."""
@@ -36,6 +42,48 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
             yield f"{_named(key)}: its orders have {name} {micros}, and there is no lot"
 
 
+def payouts_balance(evidence: Evidence) -> Iterator[str]:
+    """I9: what lots were paid is what was redeemed for, once a key, and paid there to the micro."""
+    booked: Counter[str] = Counter()
+    for lot in evidence.lots:
+        booked[lot.follower_proxy] += lot.payout_micros
+    for row in evidence.redemptions:
+        booked[row.follower_proxy] -= row.expected_micros
+        name = f"redemption {row.redeem_key}"
+        if evidence.settled and row.state != "CONFIRMED":
+            yield f"{name} is still {row.state}"
+        if row.paid_micros not in (None, row.expected_micros):
+            yield f"{name}: {row.paid_micros} micros were paid, {row.expected_micros} booked"
+    for wallet, micros in booked.items():
+        if micros:
+            yield f"wallet {wallet}: lots were paid {micros} micros more than was redeemed for"
+    if evidence.far is not None:
+        yield from _against_the_far_side(evidence.redemptions, evidence.far.redemptions)
+
+
+def _against_the_far_side(
+    rows: Sequence[RedemptionRow], redemptions: Sequence[FarRedemption]
+) -> Iterator[str]:
+    ours = {row.redeem_key: row for row in rows}
+    counts = Counter(done.redeem_key for done in redemptions)
+    for done in redemptions:
+        name = f"redemption {done.redeem_key}"
+        row = ours.get(done.redeem_key)
+        if counts[done.redeem_key] > 1:
+            yield f"{name}: {counts[done.redeem_key]} of them at insiders-api"
+        if row is None:
+            yield f"{name} at insiders-api has no row"
+        elif (row.follower_proxy, row.condition_id, row.expected_micros) != (
+            done.follower_proxy,
+            done.condition_id,
+            done.payout_micros,
+        ):
+            yield f"{name}: {row.expected_micros} micros are booked, there {done.payout_micros}"
+    for key, row in ours.items():
+        if row.state == "CONFIRMED" and key not in counts and row.expected_micros:
+            yield f"redemption {key} is CONFIRMED and unknown at insiders-api"
+
+
 def _against_orders(
     key: _LotKey, lot: LotRow, filled: Counter[tuple[_LotKey, str]]
 ) -> Iterator[str]:
@@ -50,11 +98,13 @@ def _against_orders(
 
 def _within(key: _LotKey, lot: LotRow) -> Iterator[str]:
     # Less was bought than sold when a buy was undone whose shares were sold meanwhile.
-    left = max(0, lot.bought_size_micros - lot.sold_size_micros)
+    net = lot.bought_size_micros - lot.sold_size_micros - lot.resolved_size_micros
+    left = max(0, net)
     if lot.shares_micros != left:
-        yield f"{_named(key)}: holds {lot.shares_micros}, bought less sold is {left}"
-    # What the sold shares had cost is what profit was taken against.
-    realised = lot.sold_notional_micros - (lot.bought_notional_micros - lot.cost_micros)
+        yield f"{_named(key)}: holds {lot.shares_micros}, bought less sold and resolved is {left}"
+    # What the sold and resolved shares had cost is what profit was taken against.
+    fetched = lot.sold_notional_micros + lot.payout_micros
+    realised = fetched - (lot.bought_notional_micros - lot.cost_micros)
     if lot.realised_micros != realised:
         yield f"{_named(key)}: realised_micros is {lot.realised_micros}, sums say {realised}"
 

@@ -95,6 +95,7 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
         "TT_EXECUTOR_ROUTER_TARGET": at["router"],
         "TT_EXECUTOR_GUARD_TARGET": at["guard"],
         "TT_CONFIRM_EXECUTOR_TARGET": at["executor"],
+        "TT_CONFIRM_BOOKFEED_TARGET": at["bookfeed"],
         "TT_GUARD_CONFIRM_TARGET": at["confirm"],
         "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
         "TT_CONTROL_BOOKFEED_TARGET": at["bookfeed"],

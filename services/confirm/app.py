@@ -9,6 +9,8 @@ from typing import Any
 from services.confirm import resolutions, store
 from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
+from services.confirm.payouts import Payouts
+from services.confirm.redemptions import Redemptions
 from services.confirm.sealer import Sealer
 from services.confirm.server import ConfirmServicer
 from services.confirm.settings import Settings
@@ -18,6 +20,7 @@ from tradingtools.adapters.insiders.client import open_client
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime.books import Books
 from tradingtools.runtime.intake import Intake
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -61,6 +64,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
+        payouts = Payouts(pool, owned, worker.write)
+        redemptions = Redemptions(
+            pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
+        )
+        marks = []
+        if settings.bookfeed_target:
+            bookfeed = grpc_server.channel(settings.bookfeed_target)
+            stack.push_async_callback(bookfeed.close)
+            books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
+            marks.append(books.keep(payouts.on_book))
         events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await until_stopped(
             stop,
@@ -71,6 +84,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             resolutions.run(pool, owned, worker.write),
             Watch(pool, worker, settings).run(),
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
+            payouts.run(),
+            redemptions.run(),
+            *marks,
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )
 

@@ -14,6 +14,7 @@ _KINDS = {
     "CONFIRMED": pb.FILL_KIND_CONFIRMED,
     "UNDONE": pb.FILL_KIND_UNDONE,
     "CLOSED": pb.FILL_KIND_CLOSED,
+    "RESOLVED": pb.FILL_KIND_RESOLVED,
 }
 
 
@@ -24,26 +25,33 @@ async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, p
 
 
 def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
-    return pb.FillEvent(
+    fill = pb.FillEvent(
         fill_seq=row["fill_seq"],
         kind=_KINDS[row["kind"]],
-        order_key=row["order_key"],
-        purpose=common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}"),
         subscription_id=row["subscription_id"] or "",
-        trigger_id=row["trigger_id"] or "",
         follower_proxy=row["follower_proxy"],
         condition_id=row["condition_id"],
         asset_id=row["asset_id"],
-        side=common.Side.Value(f"SIDE_{row['side']}"),
         size_micros=row["size_micros"],
         notional_micros=row["notional_micros"],
         fee_micros=row["fee_micros"],
-        order_state=common.OrderState.Value(f"ORDER_STATE_{row['order_state']}"),
         lot_shares_micros=row["lot_shares_micros"],
         lot_cost_micros=row["lot_cost_micros"],
         booked_ns=row["booked_ns"],
-        traceparent=row["traceparent"],
-        reason=row["reason"],
-        order_filled_micros=row["order_filled_micros"],
-        order_size_micros=row["order_size_micros"],
     )
+    if row["order_key"] is not None:
+        _add_order(fill, row)
+    return fill
+
+
+def _add_order(fill: pb.FillEvent, row: dict[str, Any]) -> None:
+    """What only a booking about an order has; a payout is about none."""
+    fill.order_key = row["order_key"]
+    fill.purpose = common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}")
+    fill.trigger_id = row["trigger_id"] or ""
+    fill.side = common.Side.Value(f"SIDE_{row['side']}")
+    fill.order_state = common.OrderState.Value(f"ORDER_STATE_{row['order_state']}")
+    fill.traceparent = row["traceparent"]
+    fill.reason = row["reason"]
+    fill.order_filled_micros = row["order_filled_micros"]
+    fill.order_size_micros = row["order_size_micros"]

@@ -103,7 +103,7 @@ async def _move(
     trade, key = step.trade, lot_key(order)
     buying, sign = order["side"] == "BUY", 1 if step.action is Action.BOOK else -1
     lot = await one(connection, "lock_lot", key)
-    net = lot["bought_size_micros"] - lot["sold_size_micros"]
+    net = lot["bought_size_micros"] - lot["sold_size_micros"] - lot["resolved_size_micros"]
     change = lots.shift(
         lot["shares_micros"], net, sign * trade.size_micros * (1 if buying else -1)
     )  # fmt: skip
@@ -118,7 +118,7 @@ async def _move(
     # Profit is what sales brought, less what buys cost, plus what the shares still held had cost.
     realised = moved - notional if buying else moved + notional
     way = "bought" if buying else "sold"
-    held = await _move_lot(
+    held = await move_lot(
         connection, key, shares=change, cost=moved, fee=sign * trade.fee_micros,
         realised=realised,
         **{f"{way}_size": sign * trade.size_micros, f"{way}_notional": notional},
@@ -167,12 +167,12 @@ async def _take_out(connection: Connection, order: Mapping[str, Any], step: Step
     return taken.cost_micros
 
 
-async def _move_lot(connection: Connection, key: Mapping[str, Any], **changes: int) -> int:
-    """Move a lot's sums; returns the shares that it holds then."""
+async def move_lot(connection: Connection, key: Mapping[str, Any], **changes: int) -> int:
+    """Add to the sums of a lot that is locked, micros; returns the shares that it holds then."""
     values = dict.fromkeys(
         (
             "shares", "cost", "bought_size", "bought_notional", "sold_size", "sold_notional",
-            "fee", "realised",
+            "fee", "realised", "resolved_size", "payout",
         ),
         0,
     )  # fmt: skip

@@ -45,6 +45,8 @@ update lot set
     sold_notional_micros = sold_notional_micros + %(sold_notional)s,
     fee_micros = fee_micros + %(fee)s,
     realised_micros = realised_micros + %(realised)s,
+    resolved_size_micros = resolved_size_micros + %(resolved_size)s,
+    payout_micros = payout_micros + %(payout)s,
     updated_at = clock_timestamp()
 where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
 returning shares_micros, cost_micros
@@ -168,10 +170,14 @@ limit 200
 select coalesce(max(fill_seq), 0) as seq from booking
 
 -- name: bookings_after
-select b.*, o.purpose, o.subscription_id, o.trigger_id, o.follower_proxy, o.condition_id,
-       o.asset_id, o.side, o.traceparent, o.size_micros as order_size_micros,
+select b.*, o.purpose, o.trigger_id, o.side, o.traceparent,
+       coalesce(o.subscription_id, nullif(p.origin, 'manual')) as subscription_id,
+       coalesce(o.follower_proxy, p.follower_proxy) as follower_proxy,
+       coalesce(o.condition_id, p.condition_id) as condition_id,
+       coalesce(o.asset_id, p.asset_id) as asset_id,
+       o.size_micros as order_size_micros,
        (extract(epoch from b.booked_at) * 1000000)::bigint * 1000 as booked_ns
-from booking b join orders o using (order_key)
+from booking b left join orders o using (order_key) left join payout p on p.id = b.payout_id
 where b.fill_seq > %(after)s
 order by b.fill_seq
 limit %(limit)s
@@ -194,3 +200,82 @@ select * from order_resolution where done_at is null order by id limit 20
 -- name: end_resolution
 update order_resolution set done_at = clock_timestamp(), refused = %(refused)s
 where id = %(id)s and done_at is null
+
+-- name: payable
+-- Markets of which wallets hold resolved assets, where no order is open any more.
+select distinct l.follower_proxy, l.condition_id from lot l
+where l.asset_id = any(%(assets)s) and l.shares_micros > 0
+  and not exists (
+      select 1 from reservation r
+      where r.released_at is null and r.follower_proxy = l.follower_proxy
+        and r.condition_id = l.condition_id)
+order by 1, 2 limit 100
+
+-- name: lock_market
+-- Everything that a wallet holds in one market.
+select asset_id, origin, shares_micros, cost_micros from lot
+where follower_proxy = %(follower_proxy)s and condition_id = %(condition_id)s and shares_micros > 0
+order by asset_id, origin
+for update
+
+-- name: market_busy
+-- Whether an order may still move it: claimed and not ended, or claimed and not a row yet.
+select exists (
+    select 1 from reservation
+    where released_at is null and follower_proxy = %(follower_proxy)s
+      and condition_id = %(condition_id)s
+) or exists (
+    select 1 from journal j,
+         json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+    where j.kind = 'CLAIMED' and j.rows_built_at is null and j.set_aside is null
+      and e->>'follower_proxy' = %(follower_proxy)s and e->>'condition_id' = %(condition_id)s
+) as busy
+
+-- name: redemptions_made
+select count(*)::int as made from redemption
+where follower_proxy = %(follower_proxy)s and condition_id = %(condition_id)s
+
+-- name: owner
+-- Whom a wallet belongs to, as its last order had it.
+select follower_user_id, follower_wallet_id from orders
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s
+order by created_at desc, order_key limit 1
+
+-- name: add_redemption
+insert into redemption (redeem_key, follower_proxy, condition_id, round, body, state,
+                        expected_micros)
+values (%(redeem_key)s, %(follower_proxy)s, %(condition_id)s, %(round)s, %(body)s, 'REQUESTED',
+        %(expected_micros)s)
+
+-- name: empty_lot
+update lot_entry set size_micros = 0, cost_micros = 0
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+  and size_micros > 0
+
+-- name: add_payout
+insert into payout (redeem_key, follower_proxy, asset_id, origin, condition_id, size_micros,
+                    cost_micros, share_micros, paid_micros)
+values (%(redeem_key)s, %(follower_proxy)s, %(asset_id)s, %(origin)s, %(condition_id)s,
+        %(size_micros)s, %(cost_micros)s, %(share_micros)s, %(paid_micros)s)
+returning id
+
+-- name: add_payout_booking
+insert into booking (kind, payout_id, trade_id, size_micros, notional_micros, fee_micros,
+                     realised_micros, order_state, order_filled_micros, lot_shares_micros,
+                     lot_cost_micros)
+values ('RESOLVED', %(payout_id)s, '', %(size_micros)s, %(notional_micros)s, 0,
+        %(realised_micros)s, '', 0, 0, 0)
+
+-- name: due_redemptions
+select * from redemption where state <> 'CONFIRMED' and next_at <= clock_timestamp()
+order by next_at, redeem_key limit 20
+
+-- name: move_redemption
+update redemption set
+    state = %(state)s,
+    paid_micros = coalesce(%(paid_micros)s, paid_micros),
+    detail = %(detail)s,
+    asked = asked + 1,
+    next_at = clock_timestamp() + make_interval(secs => %(pause_ms)s / 1000.0),
+    updated_at = clock_timestamp()
+where redeem_key = %(redeem_key)s and state = %(before)s

@@ -15,6 +15,9 @@ class Settings:
     """Where its gRPC server listens."""
     executor_target: str = setting()
     """Where order events come from, ``host:port``."""
+    bookfeed_target: str = setting("")
+    """Where marks come from, ``host:port``, to learn that a market has resolved; empty: nothing is
+    paid out."""
     insiders_url: str = setting(schemes=("http", "https"))
     """insiders-api, e.g. ``http://host:port``."""
     insiders_token: str = setting("", secret=True)
@@ -35,6 +38,8 @@ class Settings:
     """How often an order is sent in all, where one key is one order at insiders-api; 1: once."""
     send_again_ms: int = setting(250, minimum=0, maximum=60_000)
     """The pause before an unanswered order is sent again; it doubles."""
+    redeem_spacing_ms: int = setting(250, minimum=0, maximum=60_000)
+    """The shortest time between two redemptions that are asked for."""
     watch_ms: int = setting(600_000, minimum=0, maximum=86_400_000)
     """How long an ended order is still asked for, after its end and its horizon."""
     watch_dead_ms: int = setting(604_800_000, minimum=0, maximum=2_592_000_000)

@@ -25,7 +25,11 @@ def position(lot: Row, worth: Worth | None) -> pb.Position:
         fees=to_text(lot["fee_micros"]),
         realised=to_text(lot["realised_micros"]),
         updated_at=timestamp(lot["updated_at"]),
+        resolved_size=to_text(lot["resolved_size_micros"]),
+        payout=to_text(lot["payout_micros"]),
     )
+    if lot["redemption"] is not None:
+        message.redemption = pb.RedemptionState.Value(f"REDEMPTION_STATE_{lot['redemption']}")
     if worth is not None:
         message.value = to_text(worth.value_micros)
         message.sellable_size = to_text(worth.sellable_micros)
@@ -45,6 +49,7 @@ def describe(message: control.SubscriptionStatistics, row: Row, of: Performance)
         message.unrealised = to_text(held.unrealised_micros)
         message.profit = to_text(row["realised"] + held.unrealised_micros - row["fees"])
     message.slippage = to_text(of.slippage_micros)
+    message.payouts = to_text(of.payouts_micros)
     if of.delays_us is not None:
         median, ninetieth, last = of.delays_us
         message.copy_delay_p50_us = median

@@ -25,6 +25,8 @@ class Performance:
     """What a subscription's copies are worth, and how well they were made."""
 
     held: Total
+    payouts_micros: int
+    """What resolved markets paid."""
     slippage_micros: int
     """USDC that fills were worse than the leader's price."""
     delays_us: tuple[int, int, int] | None
@@ -57,6 +59,7 @@ class Holdings:
         return {
             row["id"]: Performance(
                 held=total(lots[row["id"]]),
+                payouts_micros=row["payouts"],
                 slippage_micros=row["slippage"],
                 delays_us=None if row["last"] is None else (row["p50"], row["p90"], row["last"]),
             )

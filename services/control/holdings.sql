@@ -5,8 +5,11 @@ where origin = any(%(ids)s) and shares_micros > 0;
 
 -- name: performance
 -- How well subscriptions copied; one row for each id. Delays are of the last 200 copies.
-select wanted.id, s.slippage, d.p50, d.p90, d.last
+select wanted.id, l.payouts, s.slippage, d.p50, d.p90, d.last
 from unnest(%(ids)s::text[]) as wanted(id)
+cross join lateral (
+    select coalesce(sum(payout_micros), 0)::bigint as payouts
+    from lot where origin = wanted.id) l
 cross join lateral (
     select coalesce(sum(micros), 0)::bigint as slippage
     from copy_slippage where subscription_id = wanted.id) s
@@ -21,7 +24,10 @@ cross join lateral (
 
 -- name: positions
 -- By market and outcome, after a key.
-select l.*, s.slippage
+select l.*, s.slippage,
+       (select r.state from redemption r
+        where r.follower_proxy = l.follower_proxy and r.condition_id = l.condition_id
+        order by r.round desc limit 1) as redemption
 from lot l
 cross join lateral (
     select sum(c.micros)::bigint as slippage from copy_slippage c

@@ -12,7 +12,7 @@ from services.guard.core.trigger import Trigger
 from services.guard.store import Change
 from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.domain.money import to_text
-from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
+from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
 
 
 def follow(trigger: Trigger, shares: int) -> Decide | None:
@@ -46,6 +46,14 @@ async def end_superseded(connection: Connection, row: Row, _lot: Row | None) -> 
         return store.trigger(row)
     gone = Change(status=TriggerStatus.CANCELLED, detail="a new position has begun")
     return await store.move(connection, row, gone)
+
+
+async def end_resolved(connection: Connection, row: Row, _lot: Row | None) -> Outcome:
+    """End a trigger whose lot was paid out, which happens only when no exit of it is open."""
+    if row["status"] in FINAL:
+        return store.trigger(row)
+    paid = Change(status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out")
+    return await store.move(connection, row, paid)
 
 
 async def _unsettled(connection: Connection, row: Row) -> bool:

@@ -220,6 +220,10 @@ class Guard:
         if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:
             await self._open(key)
         self._known.put_lot(key, fill.lot_shares_micros)
+        if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
+            for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
+                await self._change(trigger_id, following.end_resolved)
+            return
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._change(fill.trigger_id, self._closing.settle)
         for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:

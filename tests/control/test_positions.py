@@ -123,7 +123,7 @@ def test_positions_tell_their_account(
     assert position == {
         "conditionId": CONDITION, "assetId": "7" * 30, "size": "40", "cost": "20",
         "boughtSize": "51", "bought": "20", "soldSize": "11", "sold": "5.5", "fees": "0.12",
-        "realised": "-0.38",
+        "realised": "-0.38", "resolvedSize": "0", "payout": "0",
     }  # fmt: skip
     assert _page(edge, create_subscription(edge, proxy)["id"])["positions"] == []
 

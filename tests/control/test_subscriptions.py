@@ -78,6 +78,7 @@ def test_statistics_are_live(edge: RunningEdge, database: Database, wallet: Wall
         "openPositions": "1",
         "unmarkedPositions": "1",
         "slippage": "0",
+        "payouts": "0",
     }
     listed = edge.call("GET", "/subscriptions", READ, params={"followerProxy": proxy}).json()
     assert listed == {"subscriptions": [one], "nextPageToken": ""}

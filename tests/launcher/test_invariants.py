@@ -16,6 +16,7 @@ from launcher.core.evidence import (
     Evidence,
     FarOrder,
     FarPost,
+    FarRedemption,
     FarSide,
     FarTrade,
     FarWallet,
@@ -23,6 +24,7 @@ from launcher.core.evidence import (
     LeaderTrade,
     LotRow,
     OrderRow,
+    RedemptionRow,
     ReservationRow,
     SubscriptionRow,
     TriggerRow,
@@ -227,7 +229,6 @@ def whole() -> Evidence:
                     shares={ASSET: 6_000_000},
                 ),
             ),
-            redeemed_micros={},
             default_cash_micros=CASH,
             enforces_not_after=True,
         ),
@@ -358,6 +359,7 @@ CORRUPTIONS: list[tuple[str, str, Callable[[Evidence], Evidence]]] = [
     ("I9 ledger", "its orders say", _with_first("lots", sold_notional_micros=0)),
     ("I9 ledger", "there is no lot", lambda e: replace(e, lots=())),
     ("I9 cash", "lots", _with_first("lots", shares_micros=1)),
+    ("I9 payouts", "more than was redeemed", _with_first("lots", payout_micros=1)),
     ("I10", "3 journal records", lambda e: replace(e, journal_unbuilt=3)),
     ("I11", "never had", _with_order(EXIT, copy_key="9" * 64)),
     ("I11", "generation or rung", _with_order(EXIT, copy_key=guard_exit_key(TRIGGER, 0, 1))),
@@ -415,3 +417,63 @@ def test_without_a_far_side_only_our_rows_are_judged() -> None:
     assert breaches(alone) == []
     broken = breaches(_with_order(BUY, chain_head="00" * 32)(alone))
     assert [b.invariant.split(" ")[0] for b in broken] == ["I6"]
+
+
+def resolved() -> Evidence:
+    """The same run after its market has resolved at 0.5: six shares were paid 3 USDC."""
+    row = RedemptionRow(
+        redeem_key="f" * 64, follower_proxy=WALLET, condition_id="0x1", state="CONFIRMED",
+        expected_micros=3_000_000, paid_micros=3_000_000,
+    )  # fmt: skip
+    done = FarRedemption(
+        redeem_key="f" * 64, follower_proxy=WALLET, condition_id="0x1", payout_micros=3_000_000
+    )
+    paid = _with_first(
+        "lots", shares_micros=0, cost_micros=0, resolved_size_micros=6_000_000,
+        payout_micros=3_000_000, realised_micros=140_000 + 60_000,
+    )(whole())  # fmt: skip
+    assert paid.far is not None
+    cash = paid.far.wallets[0].cash_micros + 3_000_000
+    far = _wallet(cash_micros=cash, shares={})(paid)
+    return _with_far(redemptions=(done,))(replace(far, redemptions=(row,)))
+
+
+def _far_redemption(**changed: object) -> Callable[[Evidence], Evidence]:
+    def change(evidence: Evidence) -> Evidence:
+        assert evidence.far is not None
+        (done,) = evidence.far.redemptions
+        return _with_far(redemptions=(replace(done, **changed),))(evidence)  # type: ignore[arg-type]
+
+    return change
+
+
+def _redeemed_twice(evidence: Evidence) -> Evidence:
+    assert evidence.far is not None
+    return _with_far(redemptions=evidence.far.redemptions * 2)(evidence)
+
+
+def test_a_resolved_market_balances() -> None:
+    assert breaches(resolved()) == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "words", "corrupt"),
+    [
+        ("I9 payouts", "still UNKNOWN", _with_first("redemptions", state="UNKNOWN")),
+        ("I9 payouts", "micros were paid", _with_first("redemptions", paid_micros=2_999_999)),
+        ("I9 payouts", "2 of them", _redeemed_twice),
+        ("I9 payouts", "has no row", _far_redemption(redeem_key="0" * 64)),
+        ("I9 payouts", "are booked, there", _far_redemption(payout_micros=3_000_001)),
+        ("I9 payouts", "unknown at insiders-api", _with_far(redemptions=())),
+        ("I9 payouts", "-1 micros more", _with_first("lots", payout_micros=2_999_999)),
+        ("I9 ledger", "realised_micros", _with_first("lots", payout_micros=2_999_999)),
+        ("I9 ledger", "and resolved is", _with_first("lots", resolved_size_micros=5_999_999)),
+        ("I9 cash", "micros of cash", _far_redemption(payout_micros=1)),
+        ("I9 cash", "less payouts", _wallet(shares={ASSET: 6_000_000})),
+    ],
+)
+def test_a_corrupted_payout_is_named(
+    invariant: str, words: str, corrupt: Callable[[Evidence], Evidence]
+) -> None:
+    found = breaches(corrupt(resolved()))
+    assert any(b.invariant.startswith(invariant) and words in b.detail for b in found), found

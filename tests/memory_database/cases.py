@@ -221,6 +221,7 @@ class Draw:
         """A change of a lot's sums; some are more than it has."""
         names = (
             "bought_size", "bought_notional", "sold_size", "sold_notional", "fee", "realised",
+            "resolved_size", "payout",
         )  # fmt: skip
         shares = self.rng.choice([5, 5, -2, -100])
         return {**self.lot(), **dict.fromkeys(names, 3), "shares": shares, "cost": 4}
@@ -334,6 +335,26 @@ def _entry(draw: Draw) -> Values:
         "entry_seq": row["entry_seq"] if row else 1,
         "size_micros": draw.rng.choice([0, 3, -1]),
         "cost_micros": 2,
+    }
+
+
+def _market(draw: Draw) -> Values:
+    return {"follower_proxy": draw.rng.choice(WALLETS), "condition_id": CONDITION}
+
+
+def _redeem_key(draw: Draw) -> str:
+    return _key(f"redemption {draw.rng.randrange(2)}")
+
+
+def _moved_redemption(draw: Draw) -> Values:
+    row = draw.row("redemption")
+    return {
+        "redeem_key": row["redeem_key"] if row else _redeem_key(draw),
+        "before": row["state"] if row and draw.rng.random() < 0.8 else "ACCEPTED",
+        "state": draw.rng.choice(["UNKNOWN", "ACCEPTED", "CONFIRMED"]),
+        "paid_micros": draw.rng.choice([None, 7]),
+        "detail": "d",
+        "pause_ms": draw.rng.choice([0, 60_000]),
     }
 
 
@@ -491,6 +512,36 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "unclosed": _nothing,
         "last_booking": _nothing,
         "bookings_after": _page,
+        "payable": lambda draw: {"assets": draw.rng.choice([["7"], ["8"], []])},
+        "lock_market": _market,
+        "market_busy": _market,
+        "redemptions_made": _market,
+        "owner": lambda draw: {**_market(draw), "asset_id": "7"},
+        "add_redemption": lambda draw: {
+            **_market(draw),
+            "redeem_key": _redeem_key(draw),
+            "round": draw.rng.randrange(2),
+            "body": b"{}",
+            "expected_micros": 5,
+        },
+        "empty_lot": _lot,
+        "add_payout": lambda draw: {
+            **draw.lot(),
+            "redeem_key": _redeem_key(draw),
+            "condition_id": CONDITION,
+            "size_micros": 5,
+            "cost_micros": 2,
+            "share_micros": 1_000_000,
+            "paid_micros": 5,
+        },
+        "add_payout_booking": lambda draw: {
+            "payout_id": draw.rng.choice([row["id"] for row in draw.rows("payout")] or [1]),
+            "size_micros": 5,
+            "notional_micros": 5,
+            "realised_micros": 3,
+        },
+        "due_redemptions": _nothing,
+        "move_redemption": _moved_redemption,
     },
     GUARD: {
         "live_triggers": _nothing,
@@ -532,6 +583,7 @@ LIKELY = (
     (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "build_rows", 12),
     (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
     (CONFIRM, "make_lot", 3), (CONFIRM, "move_lot", 3), (CONFIRM, "add_entry", 3),
-    (CONFIRM, "add_fill", 3), (CONFIRM, "add_booking", 3), (GUARD, "move_trigger", 4),
+    (CONFIRM, "add_fill", 3), (CONFIRM, "add_booking", 3), (CONFIRM, "add_redemption", 2),
+    (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_trigger", 4),
 )  # fmt: skip
 """What makes rows comes more often."""

@@ -74,6 +74,7 @@ class World:
             "TT_EXECUTOR_ROUTER_TARGET": self.target("router"),
             "TT_EXECUTOR_GUARD_TARGET": self.target("guard"),
             "TT_CONFIRM_EXECUTOR_TARGET": self.target("executor"),
+            "TT_CONFIRM_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_GUARD_CONFIRM_TARGET": self.target("confirm"),
             "TT_GUARD_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_INSIDERS_STATE_DIR": str(directory),
@@ -259,6 +260,8 @@ class Scene:
             "asks": [{"price": p, "size": s} for p, s in asks.items()],
             "bids": [{"price": p, "size": s} for p, s in bids.items()],
         }
+        if payout is not None:
+            book["payout"] = payout
         await self.world.control("PUT", f"/books/{self.asset}", book)
         market = books_pb.MarketInfo(
             asset_id=self.asset,

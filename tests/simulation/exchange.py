@@ -266,7 +266,6 @@ class Exchange:
                 facts.FarWallet(follower_proxy=p, cash_micros=cash, shares=shares[p])
                 for p, cash in self._cash.items()
             ),
-            redeemed_micros={},
             default_cash_micros=CASH_MICROS,
             enforces_not_after=self.capabilities.not_after,
         )

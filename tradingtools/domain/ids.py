@@ -72,6 +72,11 @@ def order_key(copy_key: str, ordinal: int) -> str:
     return _digest("order", copy_key, str(ordinal))
 
 
+def redeem_key(follower_wallet: str, condition_id: str, number: int) -> str:
+    """Key of a wallet's redemption ``number`` (from 0) in one market."""
+    return _digest("redeem", follower_wallet, condition_id, str(number))
+
+
 def partition_of(follower_wallet: str, partitions: int) -> int:
     """Which partition owns a follower wallet; stable over processes and restarts."""
     return int.from_bytes(hashlib.sha256(follower_wallet.encode()).digest()[:8]) % partitions

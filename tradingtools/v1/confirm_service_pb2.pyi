@@ -35,6 +35,10 @@ class _FillKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FillKind.Val
     """Settlement failed: what was booked is taken back."""
     FILL_KIND_CLOSED: _FillKind.ValueType  # 4
     """The order has ended; its reservation is released."""
+    FILL_KIND_RESOLVED: _FillKind.ValueType  # 5
+    """The market has resolved: the lot was paid out (`notional_micros`) and holds nothing any more.
+    About no order: what an order has is empty.
+    """
 
 class FillKind(_FillKind, metaclass=_FillKindEnumTypeWrapper):
     """What a booking did."""
@@ -48,6 +52,10 @@ FILL_KIND_UNDONE: FillKind.ValueType  # 3
 """Settlement failed: what was booked is taken back."""
 FILL_KIND_CLOSED: FillKind.ValueType  # 4
 """The order has ended; its reservation is released."""
+FILL_KIND_RESOLVED: FillKind.ValueType  # 5
+"""The market has resolved: the lot was paid out (`notional_micros`) and holds nothing any more.
+About no order: what an order has is empty.
+"""
 Global___FillKind: _TypeAlias = FillKind  # noqa: Y015
 
 @_typing.final

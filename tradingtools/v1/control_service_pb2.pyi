@@ -668,6 +668,7 @@ class SubscriptionStatistics(_message.Message):
     UNREALISED_FIELD_NUMBER: _builtins.int
     PROFIT_FIELD_NUMBER: _builtins.int
     SLIPPAGE_FIELD_NUMBER: _builtins.int
+    PAYOUTS_FIELD_NUMBER: _builtins.int
     COPY_DELAY_P50_US_FIELD_NUMBER: _builtins.int
     COPY_DELAY_P90_US_FIELD_NUMBER: _builtins.int
     COPY_DELAY_LAST_US_FIELD_NUMBER: _builtins.int
@@ -704,6 +705,8 @@ class SubscriptionStatistics(_message.Message):
     """Realised and unrealised less fees, USDC; may be negative."""
     slippage: _builtins.str
     """USDC that fills were worse than the leader's price; less than 0: better."""
+    payouts: _builtins.str
+    """What resolved markets paid, USDC."""
     copy_delay_p50_us: _builtins.int
     """From the leader's trade as received to the answer to our order, microseconds, of the last 200
     copies: median, 90th percentile, and the last one. Left out before the first.
@@ -733,13 +736,14 @@ class SubscriptionStatistics(_message.Message):
         unrealised: _builtins.str | None = ...,
         profit: _builtins.str | None = ...,
         slippage: _builtins.str = ...,
+        payouts: _builtins.str = ...,
         copy_delay_p50_us: _builtins.int | None = ...,
         copy_delay_p90_us: _builtins.int | None = ...,
         copy_delay_last_us: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us", "_copy_delay_p50_us", b"_copy_delay_p50_us", "_copy_delay_p90_us", b"_copy_delay_p90_us", "_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "_profit", b"_profit", "_unrealised", b"_unrealised", "_value", b"_value", "copy_delay_last_us", b"copy_delay_last_us", "copy_delay_p50_us", b"copy_delay_p50_us", "copy_delay_p90_us", b"copy_delay_p90_us", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "profit", b"profit", "unrealised", b"unrealised", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us", "_copy_delay_p50_us", b"_copy_delay_p50_us", "_copy_delay_p90_us", b"_copy_delay_p90_us", "_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "_profit", b"_profit", "_unrealised", b"_unrealised", "_value", b"_value", "bought", b"bought", "copied", b"copied", "copy_delay_last_us", b"copy_delay_last_us", "copy_delay_p50_us", b"copy_delay_p50_us", "copy_delay_p90_us", b"copy_delay_p90_us", "fees", b"fees", "leader_trades", b"leader_trades", "open_cost", b"open_cost", "open_positions", b"open_positions", "orders_confirmed", b"orders_confirmed", "orders_failed", b"orders_failed", "orders_unresolved", b"orders_unresolved", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "profit", b"profit", "realised", b"realised", "skipped", b"skipped", "slippage", b"slippage", "sold", b"sold", "unmarked_positions", b"unmarked_positions", "unrealised", b"unrealised", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us", "_copy_delay_p50_us", b"_copy_delay_p50_us", "_copy_delay_p90_us", b"_copy_delay_p90_us", "_paper_bought", b"_paper_bought", "_paper_open_cost", b"_paper_open_cost", "_paper_sold", b"_paper_sold", "_profit", b"_profit", "_unrealised", b"_unrealised", "_value", b"_value", "bought", b"bought", "copied", b"copied", "copy_delay_last_us", b"copy_delay_last_us", "copy_delay_p50_us", b"copy_delay_p50_us", "copy_delay_p90_us", b"copy_delay_p90_us", "fees", b"fees", "leader_trades", b"leader_trades", "open_cost", b"open_cost", "open_positions", b"open_positions", "orders_confirmed", b"orders_confirmed", "orders_failed", b"orders_failed", "orders_unresolved", b"orders_unresolved", "paper_bought", b"paper_bought", "paper_open_cost", b"paper_open_cost", "paper_sold", b"paper_sold", "payouts", b"payouts", "profit", b"profit", "realised", b"realised", "skipped", b"skipped", "slippage", b"slippage", "sold", b"sold", "unmarked_positions", b"unmarked_positions", "unrealised", b"unrealised", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__copy_delay_last_us: _TypeAlias = _typing.Literal["copy_delay_last_us"]  # noqa: Y015
     _WhichOneofArgType__copy_delay_last_us: _TypeAlias = _typing.Literal["_copy_delay_last_us", b"_copy_delay_last_us"]  # noqa: Y015

@@ -11,6 +11,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,36 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RedemptionState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RedemptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RedemptionState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REDEMPTION_STATE_UNSPECIFIED: _RedemptionState.ValueType  # 0
+    REDEMPTION_STATE_REQUESTED: _RedemptionState.ValueType  # 1
+    """It will be asked for, or was asked for and not accepted."""
+    REDEMPTION_STATE_UNKNOWN: _RedemptionState.ValueType  # 2
+    """It was asked for and the answer did not come; it is asked for again, under the same key."""
+    REDEMPTION_STATE_ACCEPTED: _RedemptionState.ValueType  # 3
+    """Accepted, and not done."""
+    REDEMPTION_STATE_CONFIRMED: _RedemptionState.ValueType  # 4
+    """The money is in the wallet."""
+
+class RedemptionState(_RedemptionState, metaclass=_RedemptionStateEnumTypeWrapper):
+    """Where the redemption of a resolved market's shares stands."""
+
+REDEMPTION_STATE_UNSPECIFIED: RedemptionState.ValueType  # 0
+REDEMPTION_STATE_REQUESTED: RedemptionState.ValueType  # 1
+"""It will be asked for, or was asked for and not accepted."""
+REDEMPTION_STATE_UNKNOWN: RedemptionState.ValueType  # 2
+"""It was asked for and the answer did not come; it is asked for again, under the same key."""
+REDEMPTION_STATE_ACCEPTED: RedemptionState.ValueType  # 3
+"""Accepted, and not done."""
+REDEMPTION_STATE_CONFIRMED: RedemptionState.ValueType  # 4
+"""The money is in the wallet."""
+Global___RedemptionState: _TypeAlias = RedemptionState  # noqa: Y015
 
 @_typing.final
 class Position(_message.Message):
@@ -45,6 +76,9 @@ class Position(_message.Message):
     UNREALISED_FIELD_NUMBER: _builtins.int
     SLIPPAGE_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    RESOLVED_SIZE_FIELD_NUMBER: _builtins.int
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    REDEMPTION_FIELD_NUMBER: _builtins.int
     condition_id: _builtins.str
     """The market; its outcomes come one after the other."""
     asset_id: _builtins.str
@@ -72,9 +106,14 @@ class Position(_message.Message):
     """USDC that fills were worse than the leader's price; less than 0: better. Left out without a
     leader's price.
     """
+    resolved_size: _builtins.str
+    """Shares that the resolution of the market took, and what they were paid, USDC."""
+    payout: _builtins.str
+    redemption: Global___RedemptionState.ValueType
+    """Of the market's last redemption. Left out before there is one."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """When a fill changed it last."""
+        """When a fill or a payout changed it last."""
 
     def __init__(
         self,
@@ -94,11 +133,16 @@ class Position(_message.Message):
         unrealised: _builtins.str | None = ...,
         slippage: _builtins.str | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        resolved_size: _builtins.str = ...,
+        payout: _builtins.str = ...,
+        redemption: Global___RedemptionState.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_sellable_size", b"_sellable_size", "_slippage", b"_slippage", "_unrealised", b"_unrealised", "_value", b"_value", "sellable_size", b"sellable_size", "slippage", b"slippage", "unrealised", b"unrealised", "updated_at", b"updated_at", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_redemption", b"_redemption", "_sellable_size", b"_sellable_size", "_slippage", b"_slippage", "_unrealised", b"_unrealised", "_value", b"_value", "redemption", b"redemption", "sellable_size", b"sellable_size", "slippage", b"slippage", "unrealised", b"unrealised", "updated_at", b"updated_at", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sellable_size", b"_sellable_size", "_slippage", b"_slippage", "_unrealised", b"_unrealised", "_value", b"_value", "asset_id", b"asset_id", "bought", b"bought", "bought_size", b"bought_size", "condition_id", b"condition_id", "cost", b"cost", "fees", b"fees", "realised", b"realised", "sellable_size", b"sellable_size", "size", b"size", "slippage", b"slippage", "sold", b"sold", "sold_size", b"sold_size", "unrealised", b"unrealised", "updated_at", b"updated_at", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_redemption", b"_redemption", "_sellable_size", b"_sellable_size", "_slippage", b"_slippage", "_unrealised", b"_unrealised", "_value", b"_value", "asset_id", b"asset_id", "bought", b"bought", "bought_size", b"bought_size", "condition_id", b"condition_id", "cost", b"cost", "fees", b"fees", "payout", b"payout", "realised", b"realised", "redemption", b"redemption", "resolved_size", b"resolved_size", "sellable_size", b"sellable_size", "size", b"size", "slippage", b"slippage", "sold", b"sold", "sold_size", b"sold_size", "unrealised", b"unrealised", "updated_at", b"updated_at", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__redemption: _TypeAlias = _typing.Literal["redemption"]  # noqa: Y015
+    _WhichOneofArgType__redemption: _TypeAlias = _typing.Literal["_redemption", b"_redemption"]  # noqa: Y015
     _WhichOneofReturnType__sellable_size: _TypeAlias = _typing.Literal["sellable_size"]  # noqa: Y015
     _WhichOneofArgType__sellable_size: _TypeAlias = _typing.Literal["_sellable_size", b"_sellable_size"]  # noqa: Y015
     _WhichOneofReturnType__slippage: _TypeAlias = _typing.Literal["slippage"]  # noqa: Y015
@@ -107,6 +151,8 @@ class Position(_message.Message):
     _WhichOneofArgType__unrealised: _TypeAlias = _typing.Literal["_unrealised", b"_unrealised"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__redemption) -> _WhichOneofReturnType__redemption | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sellable_size) -> _WhichOneofReturnType__sellable_size | None: ...
     @_typing.overload

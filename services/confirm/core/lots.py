@@ -56,8 +56,8 @@ def shift(shares_micros: int, net_micros: int, by_micros: int) -> int:
 
     Args:
         shares_micros: what it holds; never below zero.
-        net_micros: bought less sold. Below what it holds: it is short. Above: shares have left it
-            by another way than a sale, and stay away.
+        net_micros: bought less sold and resolved. Below what it holds: it is short. Above: shares
+            have left it by another way, and stay away.
         by_micros: above zero: a buy is booked or a sale undone; below: the other way round.
     """
     position = min(shares_micros, net_micros)

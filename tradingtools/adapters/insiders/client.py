@@ -58,13 +58,7 @@ class InsidersClient:
             NotSent: nothing left.
             Unanswered: anything else without a whole answer.
         """
-        return await self._request(
-            f"POST {self._prefix}/api/trade/{side} HTTP/1.1\r\n{self._common}"
-            f"Idempotency-Key: {order_key}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n",
-            timeout_ms,
-            body,
-        )
+        return await self._keyed(f"/api/trade/{side}", order_key, body, timeout_ms)
 
     async def order_by_key(self, order_key: str, timeout_ms: int) -> Answer:
         """GET what is known under a key. Raises NotSent, Unanswered."""
@@ -78,9 +72,22 @@ class InsidersClient:
             timeout_ms,
         )
 
+    async def redeem(self, redeem_key: str, body: bytes, timeout_ms: int) -> Answer:
+        """POST a redemption; the same key and bytes each time. Raises NotSent, Unanswered."""
+        return await self._keyed("/api/trade/redeem", redeem_key, body, timeout_ms)
+
     async def capabilities(self, timeout_ms: int) -> Answer:
         """GET what this insiders-api promises. Raises NotSent, Unanswered."""
         return await self._get("/api/capabilities", timeout_ms)
+
+    async def _keyed(self, path: str, key: str, body: bytes, timeout_ms: int) -> Answer:
+        return await self._request(
+            f"POST {self._prefix}{path} HTTP/1.1\r\n{self._common}"
+            f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n",
+            timeout_ms,
+            body,
+        )
 
     async def _get(self, path: str, timeout_ms: int) -> Answer:
         return await self._request(

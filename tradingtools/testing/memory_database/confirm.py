@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tradingtools.testing.memory_database import functions
+from tradingtools.testing.memory_database.paying import PAYING
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import (
     Transaction,
@@ -94,6 +95,8 @@ _MOVED = {
     "sold_notional_micros": "sold_notional",
     "fee_micros": "fee",
     "realised_micros": "realised",
+    "resolved_size_micros": "resolved_size",
+    "payout_micros": "payout",
 }
 
 
@@ -317,27 +320,30 @@ def last_booking(tx: Transaction, _values: Row) -> list[Row]:
     return [{"seq": max((row["fill_seq"] for row in tx.rows("booking")), default=0)}]
 
 
-_OF_ORDER = (
-    "purpose", "subscription_id", "trigger_id", "follower_proxy", "condition_id", "asset_id",
-    "side", "traceparent",
-)  # fmt: skip
+_OF_LOT = ("subscription_id", "follower_proxy", "condition_id", "asset_id")
+_OF_ORDER = ("purpose", "trigger_id", "side", "traceparent")
 
 
 def bookings_after(tx: Transaction, values: Row) -> list[Row]:
     """Bookings after a number, oldest first."""
-    found = []
-    for row in tx.rows("booking"):
-        order = tx.get("orders", row["order_key"])
-        if row["fill_seq"] > values["after"] and order is not None:
-            found.append(
-                {
-                    **row,
-                    **_pick(order, _OF_ORDER),
-                    "order_size_micros": order["size_micros"],
-                    "booked_ns": nanoseconds(row["booked_at"]),
-                }
-            )
+    found = [
+        {**row, **_subject(tx, row), "booked_ns": nanoseconds(row["booked_at"])}
+        for row in tx.rows("booking")
+        if row["fill_seq"] > values["after"]
+    ]
     return sorted(found, key=lambda row: row["fill_seq"])[: values["limit"]]
+
+
+def _subject(tx: Transaction, booking: Row) -> Row:
+    """What a booking is about: an order, or a payout, which has nothing of an order."""
+    order = tx.get("orders", booking["order_key"])
+    if order is not None:
+        told = _pick(order, (*_OF_LOT, *_OF_ORDER))
+        return {**told, "order_size_micros": order["size_micros"]}
+    payout = tx.get("payout", booking["payout_id"]) or {}
+    origin = payout["origin"]
+    told = _pick({**payout, "subscription_id": None if origin == "manual" else origin}, _OF_LOT)
+    return {**told, **dict.fromkeys((*_OF_ORDER, "order_size_micros"))}
 
 
 def _lot(tx: Transaction, values: Row) -> Row | None:
@@ -371,4 +377,4 @@ CONFIRM: Final[dict[str, Twin]] = {
         reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,
         resolutions, end_resolution, last_booking, bookings_after,
     )
-}  # fmt: skip
+} | PAYING  # fmt: skip

@@ -199,7 +199,7 @@ TABLES: Final[dict[str, Table]] = {
                 "follower_proxy asset_id origin condition_id",
                 shares_micros=0, cost_micros=0, bought_size_micros=0, bought_notional_micros=0,
                 sold_size_micros=0, sold_notional_micros=0, fee_micros=0, realised_micros=0,
-                updated_at=NOW,
+                resolved_size_micros=0, payout_micros=0, updated_at=NOW,
             ),
             checks=_at_least_zero("shares_micros", "cost_micros"),
         ),
@@ -229,17 +229,42 @@ TABLES: Final[dict[str, Table]] = {
             },
         ),
         Table(
+            name="redemption",
+            key=("redeem_key",),
+            columns=_columns(
+                "redeem_key follower_proxy condition_id round body state expected_micros",
+                paid_micros=None, asked=0, detail="", next_at=NOW, requested_at=NOW,
+                updated_at=NOW,
+            ),
+            unique=(("follower_proxy", "condition_id", "round"),),
+        ),
+        Table(
+            name="payout",
+            key=("id",),
+            identity="id",
+            columns=_columns(
+                "redeem_key follower_proxy asset_id origin condition_id size_micros cost_micros"
+                " share_micros paid_micros",
+                id=None, booked_at=NOW,
+            ),
+            unique=(("redeem_key", "asset_id", "origin"),),
+            foreign=(
+                (("redeem_key",), "redemption"),
+                (("follower_proxy", "asset_id", "origin"), "lot"),
+            ),
+        ),
+        Table(
             name="booking",
             key=("fill_seq",),
             index="order_key",
             identity="fill_seq",
             columns=_columns(
-                "kind order_key trade_id size_micros notional_micros fee_micros realised_micros"
+                "kind trade_id size_micros notional_micros fee_micros realised_micros"
                 " order_state order_filled_micros lot_shares_micros lot_cost_micros",
-                fill_seq=None, reason="", booked_at=NOW,
+                fill_seq=None, order_key=None, payout_id=None, reason="", booked_at=NOW,
             ),
-            unique=(("order_key", "kind", "trade_id"),),
-            foreign=_ORDER,
+            unique=(("order_key", "kind", "trade_id"), ("payout_id",)),
+            foreign=(*_ORDER, (("payout_id",), "payout")),
         ),
         Table(
             name="order_resolution",

@@ -180,7 +180,9 @@ class Transaction:
         table = TABLES[name]
         row = self._complete(table, values)
         key = table.key_of(row)
-        uniques = [(columns, tuple(row[c] for c in columns)) for columns in table.unique]
+        keys = [(columns, tuple(row[c] for c in columns)) for columns in table.unique]
+        # A null is equal to nothing.
+        uniques = [(columns, value) for columns, value in keys if None not in value]
         self._check(table, row)
         self.lock((name, key))
         for columns, value in uniques:

@@ -1,0 +1,176 @@
+"""Pays out the lots of resolved markets.
+
+Before it: bookfeed's marks, which say what a share pays. One transaction takes the shares from all
+lots of a wallet in the market, books their profit, and makes the redemption durable; a crash before
+its commit changes nothing, and afterwards there is nothing left to pay. After it: `redemptions`,
+which asks insiders-api, and the readers of bookings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.confirm import store
+from services.confirm.core import paying
+from services.confirm.core.paying import Held, Paid
+from services.confirm.lot_store import QUERIES, Connection, every, move_lot, one
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.redemptions import redeem_body
+from tradingtools.domain import ids
+from tradingtools.domain.book import Book
+
+_log = structlog.get_logger("confirm.payouts")
+_KEPT = 20_000
+_PAUSE_SECONDS = 0.25
+
+Write = Callable[[Callable[[], Awaitable[int | None]]], Awaitable[int | None]]
+"""Books one thing at a time and publishes it."""
+
+
+class Payouts:
+    """Pays out what has resolved.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to book.
+        write: see `Write`.
+    """
+
+    def __init__(self, pool: Pool, lease: Lease, write: Write) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._write = write
+        self._payouts: OrderedDict[str, int] = OrderedDict()
+
+    async def on_book(self, book: Book) -> None:
+        """Remember what a share of a resolved asset pays."""
+        payout = book.market.payout_micros
+        if payout is None:
+            return
+        self._payouts[book.market.asset_id] = payout
+        self._payouts.move_to_end(book.market.asset_id)
+        while len(self._payouts) > _KEPT:
+            self._payouts.popitem(last=False)
+
+    async def run(self) -> None:
+        """Pay out for ever; also what comes into a lot after its market has resolved."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                await self.look()
+            except psycopg.OperationalError as error:
+                _log.warning("payouts wait", error=str(error))
+
+    async def look(self) -> None:
+        """Pay out what can be now."""
+        if not self._payouts:
+            return
+        assets = list(self._payouts)
+        for row in await store.fetch(self._pool, "payable", assets=assets):
+            market = (row["follower_proxy"], row["condition_id"], self._payouts)
+            await self._write(partial(pay_market, self._pool, self._lease, *market))
+
+
+async def pay_market(
+    pool: Pool, lease: Lease, proxy: str, condition_id: str, payouts: Mapping[str, int]
+) -> int | None:
+    """Pay out all lots of a wallet in one market; repeating changes nothing.
+
+    Nothing happens while an order of the wallet in this market may still move its shares: the
+    redemption takes whatever is there.
+
+    Args:
+        pool: of the deciding database.
+        lease: of the process that books.
+        proxy: the wallet.
+        condition_id: the market.
+        payouts: what a share pays, by asset, micros.
+
+    Returns:
+        Micros that were paid; None: nothing was to be done, or not yet.
+
+    Raises:
+        Fenced: somebody else books now.
+    """
+    market = {"follower_proxy": proxy, "condition_id": condition_id}
+    async with pool.connection() as connection, connection.transaction():
+        await journal.check_lease(connection, lease)
+        lots = [Held(**row) for row in await every(connection, "lock_market", market)]
+        # After the locks: whoever claims a sale holds its lot.
+        busy = await one(connection, "market_busy", market)
+        paid = paying.pay(lots, payouts)
+        if not lots or busy["busy"] or paid is None:
+            return None
+        key = await _request(connection, market, paid)
+        for one_paid in paid:
+            await _book(connection, market, key, one_paid)
+    total = sum(p.paid_micros for p in paid)
+    _log.info("paid out", wallet=proxy, condition=condition_id, micros=total, redemption=key)
+    return total
+
+
+async def _request(connection: Connection, market: Mapping[str, Any], paid: list[Paid]) -> str:
+    """Make the redemption durable; returns its key."""
+    proxy, condition = market["follower_proxy"], market["condition_id"]
+    number = (await one(connection, "redemptions_made", market))["made"]
+    owner = await one(connection, "owner", {**market, "asset_id": paid[0].lot.asset_id})
+    key = ids.redeem_key(proxy, condition, number)
+    body = redeem_body(owner["follower_user_id"], owner["follower_wallet_id"], proxy, condition)
+    await connection.execute(
+        QUERIES["add_redemption"],
+        {
+            **market,
+            "redeem_key": key,
+            "round": number,
+            "body": body,
+            "expected_micros": sum(p.paid_micros for p in paid),
+        },
+    )
+    return key
+
+
+async def _book(
+    connection: Connection, market: Mapping[str, Any], redeem_key: str, paid: Paid
+) -> None:
+    lot = paid.lot
+    key = {
+        "follower_proxy": market["follower_proxy"],
+        "asset_id": lot.asset_id,
+        "origin": lot.origin,
+    }
+    await connection.execute(QUERIES["empty_lot"], key)
+    await move_lot(
+        connection, key, shares=-lot.shares_micros, cost=-lot.cost_micros,
+        resolved_size=lot.shares_micros, payout=paid.paid_micros, realised=paid.realised_micros,
+    )  # fmt: skip
+    row = await one(
+        connection,
+        "add_payout",
+        {
+            **key,
+            "redeem_key": redeem_key,
+            "condition_id": market["condition_id"],
+            "size_micros": lot.shares_micros,
+            "cost_micros": lot.cost_micros,
+            "share_micros": paid.share_micros,
+            "paid_micros": paid.paid_micros,
+        },
+    )
+    await connection.execute(
+        QUERIES["add_payout_booking"],
+        {
+            "payout_id": row["id"],
+            "size_micros": lot.shares_micros,
+            "notional_micros": paid.paid_micros,
+            "realised_micros": paid.realised_micros,
+        },
+    )

@@ -1,0 +1,102 @@
+"""Asks insiders-api to redeem what was paid out, until it is done.
+
+Before it: `payouts`, which has made each request durable with its key and bytes. The same request
+may be sent again at any time: under its key it is answered as before, and without keys a second
+one finds nothing left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import structlog
+from opentelemetry import metrics
+
+from services.confirm import store
+from services.confirm.core import redeeming
+from services.confirm.core.redeeming import Heard, Word
+from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.redemption_states import RedemptionState
+
+_log = structlog.get_logger("confirm.redemptions")
+_meter = metrics.get_meter("tradingtools.confirm")
+_asked = _meter.create_counter("redemptions_asked", description="by what was heard")
+_differs = _meter.create_counter(
+    "redemptions_differ", description="paid otherwise than booked; a person has to look"
+)
+_PAUSE_SECONDS = 1.0
+
+
+class Redemptions:
+    """Redemptions until they are confirmed.
+
+    Args:
+        pool: of the deciding database.
+        client: of insiders-api.
+        timeout_ms: of one request.
+        spacing_ms: between two requests.
+    """
+
+    def __init__(
+        self, pool: Pool, client: InsidersClient, *, timeout_ms: int, spacing_ms: int
+    ) -> None:
+        self._pool = pool
+        self._client = client
+        self._timeout_ms = timeout_ms
+        self._spacing = spacing_ms / 1000
+
+    async def run(self) -> None:
+        """Ask for what is due, for ever."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                for row in await store.fetch(self._pool, "due_redemptions"):
+                    await self.ask(row)
+                    await asyncio.sleep(self._spacing)
+            except psycopg.OperationalError as error:
+                _log.warning("redemptions wait", error=str(error))
+
+    async def ask(self, row: Mapping[str, Any]) -> RedemptionState:
+        """Send one request, and note what was heard; returns where it stands."""
+        word = await self._word(row)
+        _asked.add(1, {"heard": word.heard.name})
+        before = RedemptionState(row["state"])
+        state = redeeming.follows(before, word.heard)
+        await store.execute(
+            self._pool,
+            "move_redemption",
+            redeem_key=row["redeem_key"],
+            before=before,
+            state=state,
+            paid_micros=word.paid_micros,
+            detail=word.detail,
+            pause_ms=redeeming.pause_ms(row["asked"]),
+        )
+        if state is not RedemptionState.CONFIRMED:
+            _log.warning("not redeemed yet", redemption=row["redeem_key"], heard=word.heard.name,
+                         detail=word.detail)  # fmt: skip
+        elif word.paid_micros != row["expected_micros"]:
+            _differs.add(1)
+            _log.error("redeemed otherwise than booked; a person has to look",
+                       redemption=row["redeem_key"], booked_micros=row["expected_micros"],
+                       paid_micros=word.paid_micros, detail=word.detail)  # fmt: skip
+        return state
+
+    async def _word(self, row: Mapping[str, Any]) -> Word:
+        try:
+            answer = await self._client.redeem(row["redeem_key"], row["body"], self._timeout_ms)
+        except NotSent as error:
+            return Word(heard=Heard.NOT_SENT, detail=str(error))
+        except Unanswered as error:
+            return Word(heard=Heard.NO_ANSWER, detail=str(error))
+        return redeeming.judge(
+            answer.status,
+            answer.body,
+            redeem_key=row["redeem_key"],
+            proxy=row["follower_proxy"],
+            condition_id=row["condition_id"],
+        )

@@ -1,0 +1,120 @@
+"""Paying out a resolved market in one transaction of PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from services.confirm import payouts
+from services.confirm.bookings import load_bookings
+from tests.confirm.conftest import SIZE, Orders, told, trade
+from tradingtools.domain import ids
+from tradingtools.domain.venue_order import TradeStatus
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+MARKET = "0xc"
+HALF = {"1": 500_000}
+DONE = TradeStatus.CONFIRMED
+
+
+async def _held(orders: Orders, size: int = SIZE) -> str:
+    key = await orders.make("SUBMITTED")
+    await orders.take(key, told(key, trade(f"t-{key}", DONE, size)))
+    return key
+
+
+async def _pay(orders: Orders, shares: dict[str, int] | None = None) -> int | None:
+    return await payouts.pay_market(
+        orders.pool, orders.lease, orders.wallet, MARKET, shares or HALF
+    )
+
+
+async def _rows(orders: Orders, table: str) -> list[dict[str, Any]]:
+    return await orders.sql(f"select * from {table} where follower_proxy = %s", orders.wallet)
+
+
+async def test_a_lot_is_paid_once_and_holds_nothing(orders: Orders) -> None:
+    await _held(orders)
+    assert await _pay(orders) == 5_000_000
+    assert await _pay(orders) is None
+    (lot,) = await _rows(orders, "lot")
+    assert (lot["shares_micros"], lot["cost_micros"]) == (0, 0)
+    assert (lot["resolved_size_micros"], lot["payout_micros"]) == (SIZE, 5_000_000)
+    assert lot["realised_micros"] == 1_000_000, "they had cost 4"
+    (entry,) = await _rows(orders, "lot_entry")
+    assert (entry["size_micros"], entry["cost_micros"]) == (0, 0)
+    (redemption,) = await _rows(orders, "redemption")
+    assert redemption["redeem_key"] == ids.redeem_key(orders.wallet, MARKET, 0)
+    assert (redemption["state"], redemption["expected_micros"]) == ("REQUESTED", 5_000_000)
+    assert bytes(redemption["body"]) == (
+        b'{"followerUserId":"u","followerWalletId":"w","followerProxy":"%s","conditionId":"0xc"}'
+        % orders.wallet.encode()
+    )
+
+
+async def test_readers_are_told(orders: Orders) -> None:
+    await _held(orders)
+    await _pay(orders)
+    fills = [fill for _, fill in await load_bookings(orders.pool, 0, 10_000)]
+    mine = [fill for fill in fills if fill.follower_proxy == orders.wallet]
+    assert all(a.fill_seq < b.fill_seq for a, b in pairwise(mine))
+    assert mine[-1] == pb.FillEvent(
+        fill_seq=mine[-1].fill_seq, kind=pb.FILL_KIND_RESOLVED, subscription_id="sub_1",
+        follower_proxy=orders.wallet, condition_id=MARKET, asset_id="1", size_micros=SIZE,
+        notional_micros=5_000_000, booked_ns=mine[-1].booked_ns,
+    )  # fmt: skip
+
+
+async def test_a_loser_is_paid_nothing_and_redeemed_all_the_same(orders: Orders) -> None:
+    await _held(orders)
+    assert await _pay(orders, {"1": 0}) == 0
+    (lot,) = await _rows(orders, "lot")
+    assert (lot["shares_micros"], lot["realised_micros"]) == (0, -4_000_000)
+    assert len(await _rows(orders, "redemption")) == 1
+
+
+async def test_nothing_is_paid_while_an_order_may_move_the_lot(orders: Orders) -> None:
+    await _held(orders)
+    selling = await orders.make("SUBMITTED", side="SELL")
+    assert await _pay(orders) is None
+    assert await _rows(orders, "redemption") == []
+    sold = told(selling, trade("sale", DONE, SIZE // 4), side="SELL")
+    await orders.take(selling, sold)
+    assert await _pay(orders) == 5_000_000 * 3 // 4
+
+
+async def test_nothing_is_paid_before_claims_are_rows(orders: Orders) -> None:
+    await _held(orders)
+    claimed = {"follower_proxy": orders.wallet, "condition_id": "0xd"}
+    for condition, paid in (("0xd", 5_000_000), (MARKET, None)):
+        payload = json.dumps({"orders": [claimed | {"condition_id": condition}]}).encode()
+        (record,) = await orders.sql(
+            "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"
+            " values ('CLAIMED', 'router', %s, 0, 1, %s, 1) returning seq",
+            orders.wallet + condition, payload,
+        )  # fmt: skip
+        assert await _pay(orders) == paid
+        await orders.sql("update journal set rows_built_at = now() where seq = %s", record["seq"])
+        await _held(orders)
+    assert await _pay(orders) == 10_000_000
+
+
+async def test_nothing_is_paid_until_all_payouts_of_the_market_are_known(orders: Orders) -> None:
+    await _held(orders)
+    assert await _pay(orders, {"2": 1_000_000}) is None
+    (lot,) = await _rows(orders, "lot")
+    assert lot["shares_micros"] == SIZE
+
+
+async def test_what_comes_in_later_is_a_round_of_its_own(orders: Orders) -> None:
+    await _held(orders)
+    await _pay(orders)
+    await _held(orders, SIZE // 2)
+    assert await _pay(orders) == 2_500_000
+    rounds = sorted(await _rows(orders, "redemption"), key=lambda row: row["round"])
+    assert [row["redeem_key"] for row in rounds] == [
+        ids.redeem_key(orders.wallet, MARKET, number) for number in (0, 1)
+    ]
+    (lot,) = await _rows(orders, "lot")
+    assert lot["payout_micros"] == 7_500_000

@@ -1,0 +1,86 @@
+"""What answers to a redemption mean, and where it stands after them."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+
+from services.confirm.core.redeeming import Heard, Word, follows, judge, pause_ms
+from tradingtools.domain.redemption_states import TRANSITIONS
+from tradingtools.domain.redemption_states import RedemptionState as S
+
+KEY, WALLET, MARKET = "a" * 64, "0x" + "b" * 40, "0x" + "c" * 64
+
+
+def _told(status: int, body: object) -> Word:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return judge(status, text, redeem_key=KEY, proxy=WALLET, condition_id=MARKET)
+
+
+def _redemption(**changed: object) -> dict[str, object]:
+    whole = {
+        "idempotencyKey": KEY, "followerProxy": WALLET, "conditionId": MARKET, "payout": "12.5",
+        "status": "CONFIRMED",
+    }  # fmt: skip
+    return whole | changed
+
+
+def _error(code: str) -> dict[str, object]:
+    return {"error": {"code": code, "message": "x"}}
+
+
+def test_a_confirmed_redemption_tells_what_it_paid() -> None:
+    upper = _redemption(followerProxy=WALLET.upper().replace("X", "x"))
+    assert _told(200, upper) == Word(heard=Heard.DONE, paid_micros=12_500_000)
+    under_way = _told(200, _redemption(status="ACCEPTED"))
+    assert under_way == Word(heard=Heard.UNDER_WAY)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "heard"),
+    [
+        (400, _error("NOTHING_TO_REDEEM"), Heard.NOTHING_LEFT),
+        (400, _error("MARKET_NOT_RESOLVED"), Heard.REFUSED),
+        (400, _error("INVALID_REQUEST"), Heard.REFUSED),
+        (429, _error("RATE_LIMITED"), Heard.REFUSED),
+        (409, _error("IN_PROGRESS"), Heard.NO_ANSWER),
+        (422, _error("KEY_REUSED"), Heard.NO_ANSWER),
+        (500, _error("NOTHING_TO_REDEEM"), Heard.NO_ANSWER),
+        (400, b"<html>", Heard.NO_ANSWER),
+        (429, b"", Heard.NO_ANSWER),
+        (302, _redemption(), Heard.NO_ANSWER),
+        (200, b"{}", Heard.NO_ANSWER),
+        (200, _redemption(payout="-1"), Heard.NO_ANSWER),
+        (200, _redemption(payout="0.0000001"), Heard.NO_ANSWER),
+        (200, _redemption(payout=12.5), Heard.NO_ANSWER),
+        (200, _redemption(status="FAILED"), Heard.NO_ANSWER),
+        (200, _redemption(idempotencyKey="d" * 64), Heard.NO_ANSWER),
+        (200, _redemption(followerProxy="0x" + "d" * 40), Heard.NO_ANSWER),
+        (200, _redemption(conditionId="0x" + "d" * 64), Heard.NO_ANSWER),
+    ],
+)
+def test_what_does_not_prove_anything_is_no_answer(status: int, body: object, heard: Heard) -> None:
+    assert _told(status, body).heard is heard
+    assert _told(status, body).paid_micros is None
+
+
+def test_a_state_follows_only_by_the_table_and_is_never_less_certain() -> None:
+    for state, heard in product(S, Heard):
+        target = follows(state, heard)
+        assert target is state or (state, target) in TRANSITIONS
+    assert follows(S.REQUESTED, Heard.NO_ANSWER) is S.UNKNOWN
+    # A refusal of a repeated request says nothing about the first one.
+    assert follows(S.UNKNOWN, Heard.REFUSED) is S.UNKNOWN
+    assert follows(S.ACCEPTED, Heard.NO_ANSWER) is S.ACCEPTED
+    assert follows(S.REQUESTED, Heard.REFUSED) is S.REQUESTED
+    for state in S:
+        assert follows(state, Heard.DONE) is S.CONFIRMED
+        assert follows(state, Heard.NOTHING_LEFT) is S.CONFIRMED
+        assert follows(S.CONFIRMED, Heard.NO_ANSWER) is S.CONFIRMED
+
+
+def test_pauses_double_and_end() -> None:
+    assert [pause_ms(n) for n in (0, 1, 2)] == [1_000, 2_000, 4_000]
+    assert pause_ms(1_000_000) == 300_000
