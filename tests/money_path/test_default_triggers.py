@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from psycopg.types.json import Jsonb
@@ -77,3 +78,39 @@ async def test_a_new_position_of_the_same_lot_has_an_entry_price_of_its_own(path
     await path.set_book({"0.36": "1000"}, {"0.35": "1000"})
     await path.settled(4)
     assert path.lot()["shares_micros"] == 0
+
+
+async def test_a_sale_that_is_undone_finds_the_lots_other_triggers_armed(path: Scene) -> None:
+    path.world.kill("insiders")
+    await path.world.start_insiders(TT_INSIDERS_SETTLE_DELAY_MS="1500")
+
+    async def answers() -> bool:
+        try:
+            await path.world.control("GET", "/health")
+        except aiohttp.ClientError:
+            return False
+        return True
+
+    await eventually(answers)
+    await path.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    await path.subscribe(1, triggers=DEFAULTS)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    await path.world.control(
+        "POST",
+        "/faults",
+        {"where": "before_accept", "kind": "fail_trade", "path": "sell", "times": 1, "seed": 1},
+    )
+    await path.set_book({"0.63": "1000"}, {"0.62": "1000"})
+
+    async def sold_for_now() -> bool:
+        return bool(path.lot()["shares_micros"] == 0)
+
+    await eventually(sold_for_now)
+    await path.set_book({"0.51": "1000"}, {"0.50": "1000"})
+    await until(path, ("STOP_LOSS", "ARMED"), ("TAKE_PROFIT", "ARMED"))
+    stop, profit = triggers(path)
+    assert (stop["told"], profit["generation"]) == (1, 1), "the stop was armed all the time"
+    assert path.lot()["shares_micros"] > 0
+    await path.set_book({"0.41": "1000"}, {"0.40": "1000"})
+    await until(path, ("STOP_LOSS", "DONE"), ("TAKE_PROFIT", "CANCELLED"))
