@@ -22,7 +22,7 @@ from tests.simulation.mutations import MUTATIONS
 from tests.simulation.seeds import Outcome, run_seed
 
 _PROGRESS_SECONDS = 10.0
-_MUTATION_SEEDS = 100
+_MUTATION_SEEDS = 200
 
 
 def main() -> int:
