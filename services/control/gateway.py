@@ -32,6 +32,7 @@ _HTTP = {
     grpc.StatusCode.UNAUTHENTICATED: 401,
     grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNIMPLEMENTED: 405,
     grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
 }
 
@@ -122,6 +123,8 @@ def denied(error: TradingError) -> Any:
     headers = [_header("content-type", "application/json")]
     if error.reason == "UNAUTHENTICATED":
         headers.append(_header("www-authenticate", "Bearer"))
+    if "allow" in error.metadata:
+        headers.append(_header("allow", error.metadata["allow"]))
     if "retry_after_ms" in error.metadata:
         seconds = -(-int(error.metadata["retry_after_ms"]) // 1000)
         headers.append(_header("retry-after", str(seconds)))

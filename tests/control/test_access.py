@@ -112,10 +112,6 @@ def test_health_and_readiness_need_no_token(edge: RunningEdge, path: str) -> Non
         ("GET", "/metrics"),
         ("POST", "/subscriptions/funding"),
         ("POST", f"/subscriptions/{SUB}/perf-action"),
-        ("PUT", "/subscriptions"),
-        ("OPTIONS", "/subscriptions"),
-        ("HEAD", "/health"),
-        ("TRACE", "/health"),
         ("GET", "/subscriptions/"),
         ("GET", f"/subscriptions/{SUB}/"),
         ("GET", f"/Subscriptions/{SUB}"),
@@ -136,6 +132,27 @@ def test_what_is_not_public_is_404(
     assert response.status_code == 404
     if verb != "HEAD":
         assert error_of(response)[1] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("token", [None, READ])
+@pytest.mark.parametrize(
+    ("verb", "path", "allow"),
+    [
+        ("PUT", "/subscriptions", "GET, POST"),
+        ("OPTIONS", "/subscriptions", "GET, POST"),
+        ("HEAD", "/health", "GET"),
+        ("TRACE", "/health", "GET"),
+        ("POST", f"/subscriptions/{SUB}", "DELETE, GET, PATCH"),
+        ("GET", f"/subscriptions/{SUB}/pause", "POST"),
+    ],
+)
+def test_another_method_is_told_which_ones_there_are(
+    edge: RunningEdge, verb: str, path: str, allow: str, token: str | None
+) -> None:
+    response = edge.call(verb, path, token)
+    assert (response.status_code, response.headers["allow"]) == (405, allow)
+    if verb != "HEAD":
+        assert error_of(response)[1:] == ("METHOD_NOT_ALLOWED", {"allow": allow})
 
 
 def _raw(edge: RunningEdge, target: str, *headers: str, verb: str = "POST", body: str = "") -> int:

@@ -203,6 +203,15 @@ def test_a_body_above_64_kib_is_refused(edge: RunningEdge) -> None:
     assert error_of(response)[:2] == (413, "MALFORMED_BODY")
 
 
+@pytest.mark.parametrize("name", ["*", "!", "^|`", "x-other", "grpc-timeout", "user-agent"])
+def test_a_header_that_nobody_reads_does_no_harm(
+    edge: RunningEdge, wallet: Wallet, name: str
+) -> None:
+    body = subscription_body(wallet())
+    response = edge.call("POST", "/subscriptions", json=body, headers={name: "1n"})
+    assert response.status_code == 201, response.text
+
+
 def test_too_large_headers_are_refused(edge: RunningEdge) -> None:
     response = edge.call("GET", "/health", headers={"X-Large": "x" * 20_000})
     assert error_of(response)[:2] == (431, "MALFORMED_BODY")
@@ -219,6 +228,7 @@ def test_too_large_headers_are_refused(edge: RunningEdge) -> None:
         (f"followerProxy={PROXY}%FF", "INVALID_FIELD", "followerProxy"),
         ("followerProxy=0x12", "INVALID_FIELD", "followerProxy"),
         ("", "INVALID_FIELD", "followerProxy"),
+        (f"followerProxy={PROXY}&=1", "UNKNOWN_FIELD", '""'),
         (f"followerProxy={PROXY}&pageSize=1e2", "INVALID_FIELD", "pageSize"),
         (f"followerProxy={PROXY}&pageSize=201", "INVALID_FIELD", "pageSize"),
         (f"followerProxy={PROXY}&pageSize=-1", "INVALID_FIELD", "pageSize"),

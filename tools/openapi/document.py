@@ -139,14 +139,14 @@ def _error_schema(schemas: Schemas) -> Json:
     }
     return {
         "type": "object",
-        "description": "The one shape of every error; the first detail says why.",
+        "description": "The one shape of every error; its ErrorInfo says why.",
         "properties": {
             "code": {"type": "integer", "description": "google.rpc.Code"},
             "message": {"type": "string", "description": "For people."},
             "details": {
                 "type": "array",
                 "minItems": 1,
-                "prefixItems": [info],
+                "contains": info,
                 "items": {"type": "object"},
             },
         },

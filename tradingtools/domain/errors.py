@@ -47,6 +47,12 @@ class NotFound(TradingError):
     reason = "NOT_FOUND"
 
 
+class MethodNotAllowed(TradingError):
+    """The path exists, but does not take this HTTP method. Metadata: allow."""
+
+    reason = "METHOD_NOT_ALLOWED"
+
+
 class WrongState(TradingError):
     """The resource's state does not allow this. Metadata: kind, id, state."""
 

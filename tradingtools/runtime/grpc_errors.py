@@ -28,6 +28,7 @@ CODES: dict[str, grpc.StatusCode] = {
     "UNKNOWN_FIELD": grpc.StatusCode.INVALID_ARGUMENT,
     "MALFORMED_BODY": grpc.StatusCode.INVALID_ARGUMENT,
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "METHOD_NOT_ALLOWED": grpc.StatusCode.UNIMPLEMENTED,
     "WRONG_STATE": grpc.StatusCode.FAILED_PRECONDITION,
     "CONFLICT": grpc.StatusCode.ABORTED,
     "REQUEST_ID_REUSED": grpc.StatusCode.ALREADY_EXISTS,

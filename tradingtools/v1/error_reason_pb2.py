@@ -26,7 +26,7 @@ from google.rpc import error_details_pb2 as google_dot_rpc_dot_error__details__p
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tradingtools/v1/error_reason.proto\x12\x0ftradingtools.v1\x1a\x1egoogle/rpc/error_details.proto\x1a\x17google/rpc/status.proto\"z\n\tErrorBody\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12#\n\x04info\x18\x02 \x01(\x0b\x32\x15.google.rpc.ErrorInfo\x12$\n\x05retry\x18\x03 \x01(\x0b\x32\x15.google.rpc.RetryInfo*\xc4\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_UNKNOWN_FIELD\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_MALFORMED_BODY\x10\x03\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x04\x12\x1c\n\x18\x45RROR_REASON_WRONG_STATE\x10\x05\x12\x19\n\x15\x45RROR_REASON_CONFLICT\x10\x06\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x07\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x08\x12\x1c\n\x18\x45RROR_REASON_NOT_ALLOWED\x10\t\x12\x1e\n\x1a\x45RROR_REASON_LIMIT_REACHED\x10\n\x12\x1c\n\x18\x45RROR_REASON_UNAVAILABLE\x10\x0b\x12$\n ERROR_REASON_CURSOR_OUT_OF_RANGE\x10\x0c\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tradingtools/v1/error_reason.proto\x12\x0ftradingtools.v1\x1a\x1egoogle/rpc/error_details.proto\x1a\x17google/rpc/status.proto\"z\n\tErrorBody\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12#\n\x04info\x18\x02 \x01(\x0b\x32\x15.google.rpc.ErrorInfo\x12$\n\x05retry\x18\x03 \x01(\x0b\x32\x15.google.rpc.RetryInfo*\xe9\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_UNKNOWN_FIELD\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_MALFORMED_BODY\x10\x03\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x04\x12\x1c\n\x18\x45RROR_REASON_WRONG_STATE\x10\x05\x12\x19\n\x15\x45RROR_REASON_CONFLICT\x10\x06\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x07\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x08\x12\x1c\n\x18\x45RROR_REASON_NOT_ALLOWED\x10\t\x12\x1e\n\x1a\x45RROR_REASON_LIMIT_REACHED\x10\n\x12\x1c\n\x18\x45RROR_REASON_UNAVAILABLE\x10\x0b\x12$\n ERROR_REASON_CURSOR_OUT_OF_RANGE\x10\x0c\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\r\x12#\n\x1f\x45RROR_REASON_METHOD_NOT_ALLOWED\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tradingtools.v1.error_reaso
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=237
-  _globals['_ERRORREASON']._serialized_end=689
+  _globals['_ERRORREASON']._serialized_end=726
   _globals['_ERRORBODY']._serialized_start=112
   _globals['_ERRORBODY']._serialized_end=234
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The cursor belongs to another incarnation of the stream. Metadata: cursor."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 13
     """Our fault; the log has the rest. Metadata: incident."""
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 14
+    """The path exists, but does not take this HTTP method. Metadata: allow."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Each value's comment names the metadata keys that come with it."""
@@ -83,6 +85,8 @@ ERROR_REASON_CURSOR_OUT_OF_RANGE: ErrorReason.ValueType  # 12
 """The cursor belongs to another incarnation of the stream. Metadata: cursor."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 13
 """Our fault; the log has the rest. Metadata: incident."""
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 14
+"""The path exists, but does not take this HTTP method. Metadata: allow."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from services.control.core.shapes import Shape, check_body, check_query, parse_object
 from services.control.core.tokens import Caller, Token, authorize
-from tradingtools.domain.errors import InvalidField, MalformedBody, NotFound
+from tradingtools.domain.errors import (
+    InvalidField,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    TradingError,
+)
 
 _NO_QUERY = Shape({})
 
@@ -54,13 +60,14 @@ def admit(
 
     Raises:
         NotFound: no such route; also for native gRPC and internal RPCs, whatever the token.
+        MethodNotAllowed: a public path, but not with this verb.
         Unauthenticated, NotAllowed: see ``authorize``.
         MalformedBody, UnknownField, InvalidField: the query or the body does not fit.
     """
     path, _, query = request.target.partition("?")
     route = find(routes, request.verb, path)
     if route is None or request.content_type.lower().startswith("application/grpc"):
-        raise NotFound("no such route", kind="route", id=path[:200])
+        raise _no_route(routes, request, path)
     caller = authorize(tokens, route.method, request.authorization)
     check_query(_NO_QUERY if route.takes_body else route.shape, query, bound=route.bound)
     if route.takes_body:
@@ -73,13 +80,33 @@ def admit(
 
 def find(routes: Sequence[Route], verb: str, path: str) -> Route | None:
     """The route of exactly this verb and path; nothing is decoded, trimmed or merged."""
+    return next((route for route in _with_path(routes, path) if route.verb == verb), None)
+
+
+def _no_route(routes: Sequence[Route], request: HttpRequest, path: str) -> TradingError:
+    # An id has an underscore and no segment of a route has one: what is no id may be the name of
+    # an internal route, of which nothing is said.
+    allowed = {
+        route.verb
+        for route in _with_path(routes, path)
+        if all(
+            "_" in given
+            for wanted, given in zip(route.segments, path[1:].split("/"), strict=True)
+            if wanted.startswith("{")
+        )
+    }
+    if allowed and request.verb not in allowed:
+        return MethodNotAllowed(
+            "this path does not take this method", allow=", ".join(sorted(allowed))
+        )
+    return NotFound("no such route", kind="route", id=path[:200])
+
+
+def _with_path(routes: Sequence[Route], path: str) -> list[Route]:
     if not path.startswith("/") or not path.isascii() or "%" in path:
-        return None
+        return []
     segments = path[1:].split("/")
-    for route in routes:
-        if route.verb == verb and _matches(route.segments, segments):
-            return route
-    return None
+    return [route for route in routes if _matches(route.segments, segments)]
 
 
 def _matches(template: tuple[str, ...], segments: list[str]) -> bool:

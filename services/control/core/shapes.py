@@ -154,8 +154,8 @@ def _check_field(field: Field, value: Any, where: str) -> None:
 
 
 def _shown(name: str) -> str:
-    """A key as it may be repeated in an answer: short and printable."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:64])
+    """A key as it may be repeated in an answer: short, printable, and something to see."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:64]) or '""'
 
 
 def _check_value(field: Field, value: Any, where: str) -> None:

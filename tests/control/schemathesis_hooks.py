@@ -1,0 +1,43 @@
+"""What schemathesis demands of every answer beyond its own checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+
+
+@schemathesis.check
+def every_error_has_the_one_shape(_context: Any, response: Any, _case: Any) -> None:
+    """Code, sentence and ErrorInfo; what is refused for a field names it and what was expected."""
+    if response.status_code < 400:
+        return
+    body = response.json()
+    assert set(body) == {"code", "message", "details"}, body
+    info = body["details"][0]
+    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+    metadata = info.get("metadata", {})
+    if info["reason"] == "INVALID_FIELD":
+        assert metadata.get("field"), body
+        assert metadata.get("expected"), body
+    if info["reason"] == "UNKNOWN_FIELD":
+        assert metadata.get("field"), body
+
+
+@schemathesis.check
+class EveryOperationWorks:
+    """Each operation succeeded once, so that what was refused was not refused for its address."""
+
+    def __init__(self) -> None:
+        self.tried: set[str] = set()
+        self.worked: set[str] = set()
+
+    def after_response(self, _context: Any, response: Any, case: Any) -> None:
+        """Note what became of a call."""
+        self.tried.add(case.operation.label)
+        if 200 <= response.status_code < 300:
+            self.worked.add(case.operation.label)
+
+    def after_run(self, _context: Any) -> None:
+        """Judge the whole run."""
+        assert self.tried == self.worked, f"never worked: {sorted(self.tried - self.worked)}"

@@ -1,0 +1,74 @@
+"""Schemathesis reads the OpenAPI document and asks the real edge: right, wrong, and in chains.
+
+Examples, the edges of every schema, random requests of both kinds, and chains of calls along the
+links (create, get, patch, pause, delete). `schemathesis.toml` configures it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.embedded import create_database
+from tests.control.edge import MANAGE, ROOT, RunningEdge, running_edge
+from tools.openapi.__main__ import DOCUMENT
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.fixture(scope="module")
+def patient(
+    postgres_server: str,
+    migrated_template: str,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningEdge]:
+    """An edge that nobody can ask too often."""
+    database = create_database(postgres_server, template=migrated_template)
+    with running_edge(
+        tmp_path_factory.mktemp("patient"),
+        database,
+        redis_url,
+        token_rate="100000",
+        address_rate="100000",
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("examples", "chains", "seed", "more"),
+    [
+        # So few chains need not reach everything; the long form has to.
+        pytest.param(3, 25, 1, ["--exclude-checks", "EveryOperationWorks"], id="short"),
+        *(
+            pytest.param(100, 400, seed, [], id=f"long-{seed}", marks=[
+                pytest.mark.long, pytest.mark.timeout(1800),
+            ])
+            for seed in (2, 3)
+        ),
+    ],
+)  # fmt: skip
+def test_the_document_holds(
+    patient: RunningEdge, tmp_path: Path, examples: int, chains: int, seed: int, more: list[str]
+) -> None:
+    config = tmp_path / "schemathesis.toml"
+    stateful = f"[phases.stateful]\ngeneration = {{ max-examples = {chains} }}\n"
+    config.write_text(f"{CONFIG.read_text()}\n{stateful}")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run",
+            str(DOCUMENT), "--url", patient.url, "--max-examples", str(examples),
+            "--seed", str(seed), "--generation-database", "none", "--no-color", *more,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "EDGE_TOKEN": MANAGE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
