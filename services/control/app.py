@@ -21,6 +21,7 @@ from services.control.funding import Fundings
 from services.control.gateway import Gateway
 from services.control.holding_server import HoldingServicer
 from services.control.holdings import Holdings
+from services.control.inside import TokenInterceptor
 from services.control.internal_server import InternalServicer
 from services.control.limiter import Limiter, Rates
 from services.control.marks import marks
@@ -36,6 +37,7 @@ from services.control.subscriptions import Subscriptions
 from services.control.trigger_server import TriggerServicer
 from services.control.triggers import Triggers
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.domain.permissions import EDGE_PORT, INSIDE_PORT
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
@@ -65,6 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     rates = Rates(
         token=settings.token_rate, address=settings.address_rate, refused=settings.refused_rate
     )
+    inside = TokenInterceptor(tokens)
     gateway = Gateway(public_routes(), tokens, key, Limiter(rates))
     async with (
         open_pool(
@@ -109,6 +112,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         def use_tokens(found: tuple[Token, ...]) -> None:
             gateway.use(found)
+            inside.use(found)
             internal_servicer.use(found)
 
         async with (
@@ -118,8 +122,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 register_edge,
                 operators=False,
                 interceptors=[SealInterceptor(key), EtagInterceptor()],
+                permissions=EDGE_PORT,
             ) as edge,
-            serving(settings.internal_listen, INTERNAL_SERVICES, register_internal) as internal,
+            serving(
+                settings.internal_listen,
+                INTERNAL_SERVICES,
+                register_internal,
+                interceptors=[inside],
+                permissions=INSIDE_PORT,
+            ) as internal,
         ):
             await edge.set_serving(True)
             await internal.set_serving(True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from grpc_status import rpc_status
 
 from services.control.core.identity import HEADER, unseal
-from services.control.core.tokens import PUBLIC, Caller, Permission
+from services.control.core.tokens import PUBLIC, Caller
 from tradingtools.domain.errors import Unauthenticated
-from tradingtools.runtime.grpc_errors import to_status
+from tradingtools.domain.permissions import Permission
+from tradingtools.runtime.grpc_permissions import OURS, refusal
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -36,12 +36,12 @@ class SealInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Let a sealed call on; answer another by itself."""
         method = handler_call_details.method
-        if not method.startswith("/tradingtools."):
+        if not method.startswith(OURS):
             return await continuation(handler_call_details)
         seals = _values(handler_call_details.invocation_metadata)
         if len(seals) == 1 and unseal(self._key, seals[0], method) is not None:
             return await continuation(handler_call_details)
-        return grpc.unary_unary_rpc_method_handler(_refuse)
+        return refusal(Unauthenticated("calls have to come through the edge"))
 
 
 class EtagInterceptor(grpc.aio.ServerInterceptor):
@@ -59,7 +59,7 @@ class EtagInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the unary handlers; the edge port has no others of ours."""
         handler = await continuation(handler_call_details)
-        ours = handler_call_details.method.startswith("/tradingtools.")
+        ours = handler_call_details.method.startswith(OURS)
         if handler is None or handler.unary_unary is None or not ours:
             return handler
         return grpc.unary_unary_rpc_method_handler(
@@ -78,12 +78,6 @@ def _with_etag(inner: Any) -> Any:
         return response
 
     return call
-
-
-async def _refuse(_request: bytes, context: Context) -> bytes:
-    refusal = Unauthenticated("calls have to come through the edge")
-    await context.abort_with_status(rpc_status.to_status(to_status(refusal)))
-    raise AssertionError("abort returned")
 
 
 def _values(metadata: Any) -> list[str]:

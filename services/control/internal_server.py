@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from services.control.core.tokens import INTERNAL_SERVICE, Token, authorize
+from services.control.core.tokens import Token, authorize
 from services.control.edge import Context, header_of
 from services.control.funding import Fundings, Movement
 from tradingtools.v1 import control_internal_service_pb2 as pb
 from tradingtools.v1 import control_internal_service_pb2_grpc as pb_grpc
+
+_FUND = "/tradingtools.v1.ControlInternalService/Fund"
 
 
 class InternalServicer(pb_grpc.ControlInternalServiceServicer):
@@ -28,7 +30,7 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
     async def Fund(self, request: pb.FundRequest, context: Context) -> pb.FundResponse:
         """Move a wallet's budget, once for each operation id."""
         authorization = header_of(context, "authorization") or ""
-        caller = authorize(self._tokens, INTERNAL_SERVICE + "Fund", authorization)
+        caller = authorize(self._tokens, _FUND, authorization)
         funded, seq = await self._fundings.fund(
             caller,
             Movement(

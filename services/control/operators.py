@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.control.core.tokens import Caller, Permission
+from services.control.core.tokens import OPERATOR
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
 
-OPERATOR = Caller("operator", Permission.MANAGE)
 KIND = "halt"
 SOURCE = "grpc"
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.control.operators import OPERATOR, SOURCE
+from services.control.core.tokens import OPERATOR
+from services.control.operators import SOURCE
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
 

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.control.operators import OPERATOR, SOURCE
+from services.control.core.tokens import OPERATOR
+from services.control.operators import SOURCE
 from services.control.store import RETRY_AFTER_MS, Row, Store, queries
 from tradingtools.domain.errors import Conflict, NotFound, Unavailable, WrongState
 from tradingtools.domain.order_states import OrderState, operator_ends

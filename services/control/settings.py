@@ -19,8 +19,10 @@ class Settings:
     """Where marks come from, ``host:port``; empty: positions are shown without what they are worth
     now."""
     tokens: str = setting("", secret=True)
-    """``id:scope:digest`` parted by commas; scope is read or manage, digest is the SHA-256 (hex) of
-    the token's 64 hex digits as text. At most two for each scope, so that one can be rotated."""
+    """``id:scope:digest`` parted by commas; scope is read or manage at the edge, observe, operate
+    or internal on the internal port; digest is the SHA-256 (hex) of the token's 64 hex digits as
+    text. At most two for each scope, so that one can be rotated. As long as none is for observe or
+    operate, operators need no token."""
     tokens_file: str = setting("")
     """More of them, one a line; read again when it changes, so that a token can be rotated without
     a restart. One of the two settings has to name a token."""

@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 import tradingtools.v1
 from launcher import envoy_config
 from services.control import contract
-from services.control.core.tokens import INTERNAL_PERMISSIONS, PERMISSIONS, Permission
+from tradingtools.domain.permissions import EDGE_PORT, PERMISSIONS, Permission
 
 EDGE = envoy_config.Edge(port=1, control_port=2, directory=Path("/x"))
 
@@ -41,19 +41,15 @@ def _manager() -> dict[str, Any]:
     return manager
 
 
-def test_every_public_rpc_has_a_permission_and_nothing_else_has() -> None:
-    assert set(PERMISSIONS) == _methods(list(contract.PUBLIC_SERVICES))
+PUBLIC = {method: p for method, p in PERMISSIONS.items() if p in EDGE_PORT}
 
 
-def test_the_internal_scope_has_its_rpcs_and_they_are_not_public() -> None:
-    inside = _methods([s for s in _services() if s.name == "ControlInternalService"])
-    assert set(INTERNAL_PERMISSIONS) == inside
-    assert set(INTERNAL_PERMISSIONS.values()) == {Permission.INTERNAL}
-    assert not inside & set(PERMISSIONS)
+def test_the_public_rpcs_are_those_of_the_edge_port() -> None:
+    assert set(PUBLIC) == _methods(list(contract.PUBLIC_SERVICES))
 
 
 def test_what_changes_something_needs_manage() -> None:
-    for method, permission in PERMISSIONS.items():
+    for method, permission in PUBLIC.items():
         reads = re.match("(Get|List)", method.rsplit("/", 1)[1]) is not None
         assert reads == (permission is not Permission.MANAGE), method
     public = [method for method, p in PERMISSIONS.items() if p is Permission.PUBLIC]
@@ -75,7 +71,7 @@ def test_the_routes_of_gate_and_transcoder_are_the_same_services() -> None:
     names = [service.full_name for service in contract.PUBLIC_SERVICES]
     transcoder = next(f for f in _manager()["http_filters"] if f["name"].endswith("transcoder"))
     assert transcoder["typed_config"]["services"] == names
-    assert {route.method for route in contract.public_routes()} == set(PERMISSIONS)
+    assert {route.method for route in contract.public_routes()} == set(PUBLIC)
 
 
 def test_the_authorization_comes_before_the_transcoder_and_fails_closed() -> None:

@@ -16,7 +16,6 @@ from services.control.core.identity import seal, unseal
 from services.control.core.shapes import Field, Kind, Shape, check_body, check_query
 from services.control.core.tokens import (
     Caller,
-    Permission,
     TokenError,
     authenticate,
     authorize,
@@ -24,6 +23,7 @@ from services.control.core.tokens import (
 )
 from tests.control.edge import MANAGE, READ, TOKENS, digest
 from tradingtools.domain.errors import InvalidField, NotAllowed, TradingError, Unauthenticated
+from tradingtools.domain.permissions import Permission
 
 PAUSE = "/tradingtools.v1.ControlService/PauseSubscription"
 READS = "/tradingtools.v1.ControlService/GetSubscription"

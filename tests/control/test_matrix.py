@@ -25,12 +25,13 @@ from launcher import envoy_config
 from launcher.embedded import free_port
 from services.control.contract import public_routes
 from services.control.core.gate import Route
-from services.control.core.tokens import PERMISSIONS, Permission, parse_tokens
+from services.control.core.tokens import parse_tokens
 from services.control.gateway import Gateway
 from services.control.limiter import Limiter, Rates
 from tests.control.edge import MANAGE, READ, TOKENS
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
+from tradingtools.domain.permissions import PERMISSIONS, Permission
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 OTHERS = (

@@ -14,9 +14,9 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from services.control.contract import creates, versioned
 from services.control.core.gate import Route
-from services.control.core.tokens import PERMISSIONS, Permission
 from tools.openapi.examples import EXAMPLES
 from tools.openapi.schemas import Json, SchemaError, Schemas
+from tradingtools.domain.permissions import PERMISSIONS, Permission
 
 ERRORS = {
     "400": "The request is malformed, a field is unknown or not what was expected.",

@@ -12,7 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
+from tradingtools.domain.permissions import ENGINE_PORT, Permission
 from tradingtools.runtime.grpc_errors import ErrorInterceptor
+from tradingtools.runtime.grpc_permissions import PermissionInterceptor
 
 MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -56,6 +58,7 @@ async def serving(
     *,
     operators: bool = True,
     interceptors: Sequence[Any] = (),
+    permissions: frozenset[Permission] = ENGINE_PORT,
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends; it starts as NOT_SERVING.
 
@@ -65,12 +68,13 @@ async def serving(
         register: adds the servicers.
         operators: reflection and channelz, for internal ports only.
         interceptors: run outside the error interceptor, outermost first.
+        permissions: what calls on this port may demand; any other is refused.
 
     Raises:
         RuntimeError: the port is taken; the message names it.
     """
     server = grpc.aio.server(
-        interceptors=[*interceptors, ErrorInterceptor()],
+        interceptors=[PermissionInterceptor(permissions), *interceptors, ErrorInterceptor()],
         options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
     )
     register(server)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from services.control.core.tokens import Caller, Permission
+from services.control.core.tokens import Caller
+from tradingtools.domain.permissions import Permission
 
 HEADER = "x-tt-identity"
 

@@ -1,4 +1,4 @@
-"""Who may call: tokens, of which only digests are known, and what each RPC demands."""
+"""Who may call: tokens, of which only digests are known, and how far their scopes reach."""
 
 from __future__ import annotations
 
@@ -7,65 +7,14 @@ import hmac
 import re
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
+from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
 
 MAX_PER_SCOPE = 2
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BEARER = re.compile(r"Bearer ([0-9a-f]{64})", re.IGNORECASE)
-
-
-class Permission(StrEnum):
-    """What a call demands; a token's scope is READ, MANAGE, which includes READ, or INTERNAL, which
-    includes neither."""
-
-    PUBLIC = "public"
-    READ = "read"
-    MANAGE = "manage"
-    INTERNAL = "internal"
-
-
-_CONTROL = "/tradingtools.v1.ControlService/"
-_HOLDING = "/tradingtools.v1.HoldingService/"
-_TRIGGER = "/tradingtools.v1.TriggerService/"
-
-PERMISSIONS: dict[str, Permission] = {
-    _CONTROL + "CreateSubscription": Permission.MANAGE,
-    _CONTROL + "GetSubscription": Permission.READ,
-    _CONTROL + "ListSubscriptions": Permission.READ,
-    _CONTROL + "UpdateSubscription": Permission.MANAGE,
-    _CONTROL + "PauseSubscription": Permission.MANAGE,
-    _CONTROL + "ResumeSubscription": Permission.MANAGE,
-    _CONTROL + "DeleteSubscription": Permission.MANAGE,
-    _CONTROL + "ListSubscriptionFills": Permission.READ,
-    _CONTROL + "ListSubscriptionDecisions": Permission.READ,
-    _CONTROL + "GetHealth": Permission.PUBLIC,
-    _CONTROL + "GetReadiness": Permission.PUBLIC,
-    _CONTROL + "GetOpenApi": Permission.READ,
-    _HOLDING + "ListSubscriptionPositions": Permission.READ,
-    _TRIGGER + "CreateTrigger": Permission.MANAGE,
-    _TRIGGER + "GetTrigger": Permission.READ,
-    _TRIGGER + "ListTriggers": Permission.READ,
-    _TRIGGER + "UpdateTrigger": Permission.MANAGE,
-    _TRIGGER + "DeleteTrigger": Permission.MANAGE,
-    _TRIGGER + "ListTriggerHistory": Permission.READ,
-    _TRIGGER + "CreateSimpleTrigger": Permission.MANAGE,
-    _TRIGGER + "ListSimpleTriggers": Permission.READ,
-}
-"""Every public RPC and what it demands. An RPC without an entry is not served."""
-
-INTERNAL_SERVICE = "/tradingtools.v1.ControlInternalService/"
-INTERNAL_PERMISSIONS: dict[str, Permission] = {INTERNAL_SERVICE + "Fund": Permission.INTERNAL}
-"""The same for the internal port; no edge has a route to them."""
-
-_REACH: dict[Permission, frozenset[Permission]] = {
-    Permission.READ: frozenset({Permission.READ, Permission.MANAGE}),
-    Permission.MANAGE: frozenset({Permission.MANAGE}),
-    Permission.INTERNAL: frozenset({Permission.INTERNAL}),
-}
-"""The scopes that reach a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +35,8 @@ class Caller:
 
 
 PUBLIC = Caller("public", Permission.PUBLIC)
+OPERATOR = Caller("operator", Permission.OPERATE)
+"""Whoever calls on the internal port without a token."""
 
 
 class TokenError(ValueError):
@@ -120,8 +71,8 @@ def _parse_entry(number: int, entry: str) -> Token:
     name, scope, digest = parts
     if not _ID.fullmatch(name):
         raise TokenError(f"entry {number}: the id has to be 1 to 32 of a-z, 0-9 and -")
-    if scope not in _REACH:
-        raise TokenError(f"entry {number}: the scope has to be read, manage or internal")
+    if scope not in REACH:
+        raise TokenError(f"entry {number}: the scope has to be one of {', '.join(REACH)}")
     if not _DIGEST.fullmatch(digest):
         raise TokenError(f"entry {number}: the digest has to be 64 hex digits, lower case")
     return Token(name, Permission(scope), bytes.fromhex(digest))
@@ -152,10 +103,24 @@ def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Cal
         Unauthenticated: no valid token.
         NotAllowed: the token's scope does not reach this RPC, or nobody's does.
     """
-    needed = PERMISSIONS.get(method) or INTERNAL_PERMISSIONS.get(method)
+    needed = PERMISSIONS.get(method)
     if needed is Permission.PUBLIC:
         return PUBLIC
     caller = authenticate(tokens, authorization)
-    if needed is None or caller.scope not in _REACH[needed]:
+    if needed not in REACH[caller.scope]:
         raise NotAllowed("the token's scope does not reach this call")
     return caller
+
+
+def authorize_inside(tokens: tuple[Token, ...], method: str, authorization: str) -> Caller:
+    """As ``authorize``, on the internal port.
+
+    Operators need no token there until one is configured for them; what is INTERNAL always does.
+
+    Raises:
+        Unauthenticated, NotAllowed: as ``authorize``.
+    """
+    operators = REACH[Permission.OPERATE]
+    if PERMISSIONS.get(method) in operators and not any(t.scope in operators for t in tokens):
+        return OPERATOR
+    return authorize(tokens, method, authorization)

@@ -1,0 +1,83 @@
+"""What each RPC of every port demands. An RPC without an entry is refused everywhere.
+
+Servers judge by it before any handler (`runtime/grpc_permissions`), control's gate before any
+transcoding. Tests demand an entry for each RPC of the contracts.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a call demands. The names of all but PUBLIC and ENGINE are scopes of tokens, too."""
+
+    PUBLIC = "public"
+    """Nothing; at the edge."""
+    READ = "read"
+    MANAGE = "manage"
+    """Change what followers have; includes READ."""
+    OBSERVE = "observe"
+    """Look at the engine as an operator."""
+    OPERATE = "operate"
+    """Halt, resume and decide as an operator; includes OBSERVE."""
+    INTERNAL = "internal"
+    """What the product's own backend does inside: funding and the like."""
+    ENGINE = "engine"
+    """Streams between the processes of the engine; who reaches the port may read and confirm."""
+
+
+EDGE_PORT = frozenset({Permission.PUBLIC, Permission.READ, Permission.MANAGE})
+"""What control's edge port serves, behind the gate."""
+INSIDE_PORT = frozenset({Permission.OBSERVE, Permission.OPERATE, Permission.INTERNAL})
+"""What control's internal port serves; no cluster of the edge knows it."""
+ENGINE_PORT = frozenset({Permission.ENGINE})
+"""What every other process serves."""
+
+REACH: dict[Permission, frozenset[Permission]] = {
+    Permission.READ: frozenset({Permission.READ}),
+    Permission.MANAGE: frozenset({Permission.READ, Permission.MANAGE}),
+    Permission.OBSERVE: frozenset({Permission.OBSERVE}),
+    Permission.OPERATE: frozenset({Permission.OBSERVE, Permission.OPERATE}),
+    Permission.INTERNAL: frozenset({Permission.INTERNAL}),
+}
+"""The scopes that a token may have, and what each of them may call."""
+
+
+def _of(service: str, **permissions: str) -> dict[str, Permission]:
+    return {
+        f"/tradingtools.v1.{service}/{rpc}": Permission(permission)
+        for permission, rpcs in permissions.items()
+        for rpc in rpcs.split()
+    }
+
+
+PERMISSIONS: dict[str, Permission] = {
+    **_of(
+        "ControlService",
+        public="GetHealth GetReadiness",
+        read="GetSubscription ListSubscriptions ListSubscriptionFills ListSubscriptionDecisions"
+        " GetOpenApi",
+        manage="CreateSubscription UpdateSubscription PauseSubscription ResumeSubscription"
+        " DeleteSubscription",
+    ),
+    **_of("HoldingService", read="ListSubscriptionPositions"),
+    **_of(
+        "TriggerService",
+        read="GetTrigger ListTriggers ListTriggerHistory ListSimpleTriggers",
+        manage="CreateTrigger UpdateTrigger DeleteTrigger CreateSimpleTrigger",
+    ),
+    **_of(
+        "OperatorService",
+        observe="ListHalts ListBreakers GetOrder ListOrders ListAudit VerifyAudit ListPoison",
+        operate="SetHalt ClearHalt ResetBreaker ResolveOrder ReplayPoison",
+    ),
+    **_of("ControlInternalService", internal="Fund"),
+    **_of("IngestService", engine="StreamLeaderTrades Acknowledge"),
+    **_of("BookfeedService", engine="StreamMarks GetBook Acknowledge"),
+    **_of("RouterService", engine="StreamOrders Acknowledge PreviewRoute"),
+    **_of("ExecutorService", engine="StreamOrderEvents Acknowledge"),
+    **_of("ConfirmService", engine="StreamFills Acknowledge"),
+    **_of("GuardService", engine="StreamExits Acknowledge"),
+}
+"""By full RPC path."""
