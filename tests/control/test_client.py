@@ -39,7 +39,7 @@ def _body(wallet: str) -> CreateSubscriptionRequest:
     }
 
 
-def test_from_a_subscription_to_the_history_of_its_trigger(
+def test_from_a_subscription_to_the_history_of_a_ladder(
     client: Client, database: Database, wallet: Wallet
 ) -> None:
     follower = wallet()
@@ -63,16 +63,20 @@ def test_from_a_subscription_to_the_history_of_its_trigger(
             "wallet": follower,
             "conditionId": CONDITION,
             "assetId": ASSET,
-            "triggerType": "TRIGGER_TYPE_STOP_LOSS",
-            "triggerPrice": "0.3",
+            "triggerType": "TRIGGER_TYPE_LADDER",
+            "rungs": [
+                {"triggerPrice": "0.6", "fraction": "0.5"},
+                {"triggerPrice": "0.8", "fraction": ""},
+            ],
             "subscriptionId": made["id"],
         }
     )
+    assert len(trigger["rungs"]) == 2
     assert [found["id"] for found in client.all_triggers(wallet=follower)] == [trigger["id"]]
     changed = client.update_trigger(
-        trigger["id"], {"triggerPrice": "0.35"}, if_match=trigger["version"]
+        trigger["id"], {"rungs": [{"triggerPrice": "0.7"}]}, if_match=trigger["version"]
     )
-    assert changed["triggerPrice"] == "0.35"
+    assert [rung["triggerPrice"] for rung in changed["rungs"]] == ["0.7"]
     entries = list(client.all_trigger_history(trigger["id"], page_size=1))
     assert entries[0]["toStatus"] == changed["status"]
     assert client.delete_trigger(trigger["id"])["status"] == "TRIGGER_STATUS_CANCELLED"

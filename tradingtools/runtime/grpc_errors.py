@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import grpc
-import protovalidate
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -20,6 +19,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from tradingtools.domain import errors
+from tradingtools.domain.permissions import PERMISSIONS, Permission
+from tradingtools.runtime import grpc_requests
 
 DOMAIN = "tradingtools"
 
@@ -60,27 +61,6 @@ def to_status(error: errors.TradingError) -> status_pb2.Status:
     return status
 
 
-def check(request: Message) -> None:
-    """Check a request against the rules in its contract.
-
-    Raises:
-        InvalidField: with the first violated field's path and what was expected.
-    """
-    violations = protovalidate.collect_violations(request)
-    if not violations:
-        return
-    first = violations[0].proto
-    elements = first.field.elements if first.field is not None else []
-    path = ".".join(_camel(element.field_name) for element in elements) or "body"
-    expected = first.message or first.rule_id
-    raise errors.InvalidField(f"{path}: {expected}", field=path, expected=expected)
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
-
-
 async def _fail(
     context: grpc.aio.ServicerContext[Any, Any], error: Exception, method: str
 ) -> NoReturn:
@@ -107,24 +87,28 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith("/tradingtools."):
             return handler
+        # The bytes come here as they are, for gRPC's own words about bad ones are not ours.
+        parse: Any = handler.request_deserializer
+
+        def read(raw: bytes) -> Message:
+            strict = PERMISSIONS.get(method) is not Permission.ENGINE
+            return grpc_requests.read(raw, parse, strict=strict)
+
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
-                _guard_unary(handler.unary_unary, method),
-                request_deserializer=handler.request_deserializer,
+                _guard_unary(handler.unary_unary, read, method),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_stream_rpc_method_handler(
-            _guard_stream(handler.unary_stream, method),
-            request_deserializer=handler.request_deserializer,
+            _guard_stream(handler.unary_stream, read, method),
             response_serializer=handler.response_serializer,
         )
 
 
-def _guard_unary(inner: Any, method: str) -> Any:
-    async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+def _guard_unary(inner: Any, read: Callable[[bytes], Message], method: str) -> Any:
+    async def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            check(request)
-            return await inner(request, context)
+            return await inner(read(raw), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
@@ -133,13 +117,10 @@ def _guard_unary(inner: Any, method: str) -> Any:
     return call
 
 
-def _guard_stream(inner: Any, method: str) -> Any:
-    async def call(
-        request: Message, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> AsyncIterator[Any]:
+def _guard_stream(inner: Any, read: Callable[[bytes], Message], method: str) -> Any:
+    async def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         try:
-            check(request)
-            async for response in inner(request, context):
+            async for response in inner(read(raw), context):
                 yield response
         except grpc.aio.AbortError:
             raise

@@ -1,0 +1,82 @@
+"""Requests as gRPC brings them: bytes into a message that its contract allows, or why not.
+
+Before it: the interceptors of the port. After it: a servicer, which sees only requests whose every
+field it knows and whose rules hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import protovalidate
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from tradingtools.domain.errors import InvalidField, MalformedBody, UnknownField
+
+
+def read(raw: bytes, parse: Callable[[bytes], Message], *, strict: bool) -> Message:
+    """The request in the bytes.
+
+    Args:
+        raw: as they came.
+        parse: of the request's type.
+        strict: also refuse fields that the contract does not have. A person's client that sets one
+            means something by it; processes of the engine differ in version during an upgrade.
+
+    Raises:
+        MalformedBody: the bytes are no message of the type.
+        UnknownField: see ``strict``.
+        InvalidField: a rule of the contract is broken; with the first such field's path.
+    """
+    try:
+        request = parse(raw)
+    except (DecodeError, UnicodeDecodeError):
+        raise MalformedBody("the bytes are not a message of this call") from None
+    if strict:
+        unknown = _unknown(request, "")
+        if unknown:
+            raise UnknownField(f"{unknown}: no such field", field=unknown)
+    check(request)
+    return request
+
+
+def check(request: Message) -> None:
+    """Check a request against the rules in its contract.
+
+    Raises:
+        InvalidField: with the first violated field's path and what was expected.
+    """
+    violations = protovalidate.collect_violations(request)
+    if not violations:
+        return
+    first = violations[0].proto
+    elements = first.field.elements if first.field is not None else []
+    path = ".".join(_shown(element) for element in elements) or "body"
+    expected = first.message or first.rule_id
+    raise InvalidField(f"{path}: {expected}", field=path, expected=expected)
+
+
+def _shown(element: Any) -> str:
+    name: str = element.field_name
+    head, *rest = name.split("_")
+    index = f"[{element.index}]" if element.WhichOneof("subscript") == "index" else ""
+    return head + "".join(part.title() for part in rest) + index
+
+
+def _unknown(message: Message, path: str) -> str:
+    """Where the first field is that the contract does not have, by its number; empty: nowhere."""
+    unknown = UnknownFieldSet(message)
+    if len(unknown) > 0:
+        number: int = unknown[0].field_number
+        return f"{path}{number}"
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is None:
+            continue
+        for place, inner in enumerate(value if descriptor.is_repeated else [value]):
+            index = f"[{place}]" if descriptor.is_repeated else ""
+            found = _unknown(inner, f"{path}{descriptor.json_name}{index}.")
+            if found:
+                return found
+    return ""
