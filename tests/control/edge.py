@@ -46,6 +46,9 @@ class RunningEdge:
     database_url: str
     redis_url: str
     log: Path
+    admin_socket: Path
+    processes: tuple[int, ...]
+    """Ids of control and Envoy."""
     client: httpx.Client = field(repr=False)
 
     def call(self, verb: str, path: str, token: str | None = MANAGE, **more: Any) -> httpx.Response:
@@ -107,6 +110,8 @@ def running_edge(
                 database_url=database_url,
                 redis_url=redis_url,
                 log=log,
+                admin_socket=edge.admin_socket,
+                processes=tuple(child.pid for child in children),
                 client=client,
             )
         finally:
