@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
+from services.control.dependencies import unknown, watch
 from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.funding import Fundings
 from services.control.gateway import Gateway
@@ -132,12 +133,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 permissions=INSIDE_PORT,
             ) as internal,
         ):
+            await unknown(internal)
             await edge.set_serving(True)
             await internal.set_serving(True)
             await until_stopped(
                 stop,
                 follow(settings.tokens, settings.tokens_file, tokens, use_tokens),
                 books.keep(),
+                watch(store, internal),
             )
 
 

@@ -162,13 +162,16 @@ class Store:
         if change.seq is not None:
             await announce(self._redis, change.seq)
 
-    async def check(self) -> None:
-        """Ask both stores for a sign of life.
+    async def check(self, name: str = "") -> None:
+        """Ask the stores for a sign of life: ``postgresql``, ``redis``, or both.
 
         Raises:
             Unavailable: naming the one that gives none.
         """
-        await self.rows(_SQL["ping"])
+        if name in ("", "postgresql"):
+            await self.rows(_SQL["ping"])
+        if name == "postgresql":
+            return
         try:
             await self._redis.ping()
         except redis.RedisError:

@@ -8,9 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import grpc
 import psycopg
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher import embedded, envoy_config
 from tests.control.edge import ROOT, TOKENS, RunningEdge, running_edge
@@ -49,10 +52,31 @@ def test_without_redis_changes_go_on_and_readiness_tells(
         status, reason, metadata = error_of(response)
         assert (status, reason, metadata["dependency"]) == (503, "UNAVAILABLE", "redis")
         assert response.headers["retry-after"] == "1"
+        _until_health(edge, postgresql="SERVING", redis="NOT_SERVING")
         assert edge.call("GET", "/health", None).status_code == 200
         assert edge.call("POST", "/subscriptions", json=subscription_body(wallet())).is_success
     finally:
         context.__exit__(None, None, None)
+
+
+def _until_health(edge: RunningEdge, **expected: str) -> None:
+    """Health by the name of the dependency, on the internal port."""
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+        stub: Any = health_pb2_grpc.HealthStub(port)
+        deadline = time.monotonic() + 20
+        while True:
+            found = {
+                name: health_pb2.HealthCheckResponse.ServingStatus.Name(
+                    stub.Check(
+                        health_pb2.HealthCheckRequest(service=name), wait_for_ready=True, timeout=10
+                    ).status
+                )
+                for name in expected
+            }
+            if found == expected:
+                return
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
 
 
 def test_without_postgresql_everything_else_says_so(
@@ -68,6 +92,7 @@ def test_without_postgresql_everything_else_says_so(
         server.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]
         )
+        _until_health(edge, postgresql="NOT_SERVING", redis="SERVING")
         for verb, path, body in (
             ("GET", "/ready", None),
             ("GET", "/subscriptions?followerProxy=0x" + "ab" * 20, None),

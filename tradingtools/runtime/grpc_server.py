@@ -41,13 +41,17 @@ class Server:
 
     async def set_serving(self, serving: bool) -> None:
         """Tell health checks (of every service and of the whole) whether work is done here."""
+        for name in (*self._names, ""):
+            await self.set_health(name, serving=serving)
+
+    async def set_health(self, name: str, *, serving: bool) -> None:
+        """Tell health checks about one name: a service, or what this process depends on."""
         status = (
             health_pb2.HealthCheckResponse.SERVING
             if serving
             else health_pb2.HealthCheckResponse.NOT_SERVING
         )
-        for name in (*self._names, ""):
-            await self._health.set(name, status)
+        await self._health.set(name, status)
 
 
 @asynccontextmanager
