@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -27,8 +28,10 @@ _WIDTH = 170
 _ROUNDS = {1: 60, 10: 60, 100: 40, 1000: 12}
 
 
-def _setups(counts: Sequence[int], *, whole: bool) -> list[Setup]:
+def _setups(counts: Sequence[int], *, whole: bool, reads: int) -> list[Setup]:
     plain = [Setup(followers=n, trades=1, noise=100, answer_ms=0) for n in counts]
+    if reads:
+        return [each for n in plain for each in (n, replace(n, reads=reads))]
     if not whole:
         return plain
     noisy = [Setup(followers=n, trades=1, noise=1000, answer_ms=0) for n in counts]
@@ -47,7 +50,7 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> list[Line
     lines: list[Line] = []
     async with rounds.match(arguments.followers, console.print) as match:
         with console.status("") as status:
-            for setup in _setups(arguments.followers, whole=arguments.whole):
+            for setup in _setups(arguments.followers, whole=arguments.whole, reads=arguments.reads):
                 wanted = _times(setup, arguments.rounds)
 
                 def progress(done: int, setup: Setup = setup, wanted: int = wanted) -> None:
@@ -63,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--followers", type=_counts, default=[1, 10, 100, 1000])
     parser.add_argument("--rounds", type=float, default=1.0, help="factor on the usual rounds")
     parser.add_argument("--whole", action="store_true", help="also noise, slow answers, bursts")
+    parser.add_argument("--reads", type=int, default=0, help="beside so many REST reads a second")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the figures go (JSON)")
     parser.add_argument("--base", type=Path, help="an earlier run to compare with")
     given = parser.parse_args(arguments)
@@ -79,6 +83,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     console.print(report.table(lines))
+    for said in report.beside_reads(lines):
+        console.print(said)
     report.keep(report.described(lines), given.out)
     console.print(f"kept in {given.out}")
     if base is None:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -86,6 +87,22 @@ def table(lines: Sequence[Line]) -> Table:
     return shown
 
 
+def beside_reads(lines: Sequence[Line]) -> list[str]:
+    """What the reads did to the copies of the same setup without them, in words."""
+    quiet = {each.setup: each for each in lines if not each.setup.reads}
+    said = []
+    for each in lines:
+        before = quiet.get(replace(each.setup, reads=0))
+        if each.setup.reads and before is not None:
+            ratio = each.system_last.p50 / before.system_last.p50
+            said.append(
+                f"{_name(each.setup)}: {each.reads_reached:.0f} reads a second were answered; the"
+                f" copies' p50 went from {_number(before.system_last.p50)} to"
+                f" {_number(each.system_last.p50)} ms ({ratio:.2f} times)"
+            )
+    return said
+
+
 def changes(found: Sequence[Change]) -> Table:
     """What has changed since another run."""
     shown = Table(title="ratio of medians to the floor")
@@ -100,7 +117,8 @@ def changes(found: Sequence[Change]) -> Table:
 
 
 def _name(setup: Setup) -> str:
-    return f"N={setup.followers} x{setup.trades}, {setup.noise}/s, {setup.answer_ms} ms"
+    reads = f", {setup.reads} reads/s" if setup.reads else ""
+    return f"N={setup.followers} x{setup.trades}, {setup.noise}/s, {setup.answer_ms} ms{reads}"
 
 
 def _text(spread: Spread) -> str:

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bench import far_side, feed, hops, system
 from bench.core.figures import Line, Round, Setup, line
 from bench.far_side import FarSide
 from bench.feed import Asset, Feed
+from bench.reads import reading
 from bench.system import BenchError
 from launcher.state import ROOT
 
@@ -57,9 +60,16 @@ class Match:
     """One run of the benchmark, everything up."""
 
     def __init__(
-        self, side: FarSide, source: Feed, asset: Asset, found: Leaders, database_url: str
+        self,
+        side: FarSide,
+        source: Feed,
+        asset: Asset,
+        found: Leaders,
+        database_url: str,
+        reads: Callable[[int], AbstractAsyncContextManager[list[float]]],
     ) -> None:
         self._database_url = database_url
+        self._reads = reads
         self._side = side
         self._feed = source
         self._asset = asset
@@ -75,6 +85,22 @@ class Match:
         self._side.answer_ms = setup.answer_ms
         self._feed.noise = setup.noise
         of: dict[bool, list[Round]] = {True: [], False: []}
+        async with self._reads(setup.reads) if setup.reads else nullcontext([0.0]) as reached:
+            began_ns = await self._rounds(setup, rounds, of, progress)
+        self._feed.noise = 0
+        await self._quiet()
+        theirs = self._leaders[setup.followers][1]
+        found = await asyncio.to_thread(hops.medians, self._database_url, theirs, began_ns)
+        return replace(line(setup, of[True], of[False], found), reads_reached=reached[0])
+
+    async def _rounds(
+        self,
+        setup: Setup,
+        rounds: int,
+        of: Mapping[bool, list[Round]],
+        progress: Callable[[int], None],
+    ) -> int:
+        """Play them in turns; when the first that counts began, nanoseconds since 1970."""
         began_ns = time.time_ns()
         for number in range(-_WARM_UP, rounds):
             if number == 0:
@@ -84,11 +110,7 @@ class Match:
                 if number >= 0:
                     of[floor_plays].append(played)
             progress(max(number + 1, 0))
-        self._feed.noise = 0
-        await self._quiet()
-        theirs = self._leaders[setup.followers][1]
-        found = await asyncio.to_thread(hops.medians, self._database_url, theirs, began_ns)
-        return line(setup, of[True], of[False], found)
+        return began_ns
 
     async def _burst(self, setup: Setup, *, floor: bool) -> Round:
         await self._quiet()
@@ -130,10 +152,17 @@ async def match(counts: Iterable[int], say: Callable[[str], None]) -> AsyncItera
                     path.unlink(missing_ok=True)
                     async with floor((source.port, side.port), path, found):
                         say(f"creating {sum(found)} subscriptions over REST")
-                        await system.subscribe(
+                        made = await system.subscribe(
                             prepared, {theirs: count for count, (_, theirs) in found.items()}
                         )
-                        yield Match(side, source, asset, found, prepared.environ["TT_DATABASE_URL"])
+                        read = partial(
+                            reading,
+                            prepared.note.rest_url,
+                            prepared.token,
+                            f"/subscriptions/{made}",
+                        )
+                        url = prepared.environ["TT_DATABASE_URL"]
+                        yield Match(side, source, asset, found, url, read)
                     path.unlink(missing_ok=True)
             finally:
                 noise.cancel()

@@ -152,15 +152,15 @@ async def running(feed_port: int, far_port: int, venue_at: str) -> AsyncIterator
         await asyncio.to_thread(stack.close)
 
 
-async def subscribe(prepared: Prepared, leaders: Mapping[str, int]) -> None:
-    """Create each leader's followers over REST. Raises BenchError."""
+async def subscribe(prepared: Prepared, leaders: Mapping[str, int]) -> str:
+    """Create each leader's followers over REST; the id of one. Raises BenchError."""
     followed = [leader for leader, count in leaders.items() for _ in range(count)]
     # Many creates at once are told to come again, and do.
     rest = Client(Session(prepared.note.rest_url, prepared.token, timeout=30.0, tries=100))
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             made = pool.map(rest.create_subscription, map(_follower, followed))
-            await asyncio.to_thread(list, made)
+            return (await asyncio.to_thread(list, made))[0]["id"]
     except (ApiError, Unreachable) as error:
         raise BenchError(f"creating subscriptions: {error}") from error
     finally:

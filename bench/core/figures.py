@@ -18,6 +18,8 @@ class Setup:
     """Other wallets' messages a second in the feed."""
     answer_ms: int
     """How long the far side takes to answer."""
+    reads: int = 0
+    """Reads a second that others make over REST meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Line:
     system_first: Spread
     system_last: Spread
     hops: tuple[Hop, ...] = ()
+    reads_reached: float = 0.0
+    """Right answers a second to the reads."""
 
     @property
     def ratio_p50(self) -> float:

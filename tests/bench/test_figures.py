@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
 from bench import rounds
 from bench.core.figures import Line, Round, Setup, compare, line, spread
+from bench.report import beside_reads
 
 SETUP = Setup(followers=3, trades=1, noise=0, answer_ms=0)
 
@@ -54,8 +56,11 @@ async def test_every_follower_of_both_contestants_posts_in_every_round() -> None
         found = await match.play(
             Setup(followers=2, trades=3, noise=50, answer_ms=5), 2, lambda _: None
         )
+        read = await match.play(replace(found.setup, reads=20), 2, lambda _: None)
     assert found.rounds == 2
     assert found.system_first.p50 <= found.system_last.p50
     assert [hop.name for hop in found.hops] == ["decide", "claim", "submit", "send"]
     assert all(hop.p50_ms > 0 for hop in found.hops)
+    assert read.reads_reached > 0
+    assert "20 reads/s" in beside_reads([found, read])[0]
     assert match.strays == 0, "a POST came that no burst explains"
