@@ -18,7 +18,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from tests.control.edge import ROOT, RunningEdge
+from tests.control.edge import INTERNAL, ROOT, RunningEdge
 from tests.control.requests import Database, create_subscription, put_order
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.v1 import router_service_pb2 as pb
@@ -45,20 +45,19 @@ REFUSED = {
 TWINS = [command for command in COMMANDS if command[0] == "buf"]
 
 
-def _said_by_grpcurl(words: list[str]) -> tuple[str, str, str]:
-    """Address, what is asked, and the data."""
+Said = tuple[str, str, list[str]]
+"""Address, what is asked, and the header and the data as they are given."""
+
+
+def _said_by_grpcurl(words: list[str]) -> Said:
     assert words[:2] == ["grpcurl", "-plaintext"], words
-    data = words[3] if words[2] == "-d" else ""
-    address, asked = words[-2:]
-    return address, asked, data
+    return words[-2], words[-1], words[2:-2]
 
 
-def _said_by_buf(words: list[str]) -> tuple[str, str, str]:
+def _said_by_buf(words: list[str]) -> Said:
     assert words[:4] == ["buf", "curl", "--protocol", "grpc"], words
     address, _, asked = words[-1].removeprefix("http://").partition("/")
-    if "--list-methods" in words:
-        return address, "list", ""
-    return address, asked, words[5] if words[4] == "-d" else ""
+    return (address, asked, words[4:-1]) if asked else (address, "list", [])
 
 
 def test_every_line_has_its_twin() -> None:
@@ -96,7 +95,7 @@ async def _run(words: list[str], port: int, **filled: str) -> tuple[int, str, st
     return child.returncode, out.decode(), err.decode()
 
 
-@pytest.mark.parametrize("words", TWINS, ids=lambda words: " ".join(_said_by_buf(words)[1:]))
+@pytest.mark.parametrize("words", TWINS, ids=lambda words: _said_by_buf(words)[1])
 async def test_every_twin_works(
     edge: RunningEdge, database: Database, wallet: Callable[[], str], words: list[str]
 ) -> None:
@@ -104,7 +103,7 @@ async def test_every_twin_works(
     made = create_subscription(edge, follower)["id"]
     # Nobody waits for it, so to end it is refused.
     key = put_order(database, follower, made, "CONFIRMED")
-    filled = {"0x...": follower, "KEY": key}
+    filled = {"0x...": follower, "KEY": key, "TOKEN": INTERNAL}
     asked = _said_by_buf(words)[1]
     if asked.startswith(ROUTER):
         async with serving("127.0.0.1:0", [ROUTER], _router) as router:
