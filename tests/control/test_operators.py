@@ -20,6 +20,7 @@ from services.control.poison import Poison
 from services.control.resolutions import Resolutions
 from services.control.store import Store
 from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.domain.permissions import INSIDE_PORT
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
@@ -60,6 +61,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
             grpc_server.serving(
                 "127.0.0.1:0", [OPERATOR_SERVICE],
                 lambda s: rpc.add_OperatorServiceServicer_to_server(servicer, s),
+                permissions=INSIDE_PORT,
             ) as server,
             grpc_server.channel(f"127.0.0.1:{server.port}") as channel,
         ):  # fmt: skip

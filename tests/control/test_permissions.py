@@ -13,7 +13,7 @@ import pytest
 from launcher.embedded import create_database
 from services.control.core.tokens import OPERATOR, authorize_inside, parse_tokens
 from tests.control.edge import MANAGE, READ, RunningEdge, digest, running_edge
-from tests.control.requests import Database, count, create_subscription, error_of
+from tests.control.requests import create_subscription, error_of
 from tests.control.test_contract import _methods, _services
 from tradingtools.domain import permissions
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
@@ -187,16 +187,26 @@ def test_a_token_of_the_inside_opens_nothing_at_the_edge(
         assert error_of(guarded.call("POST", path, token))[:2] == (404, "NOT_FOUND")
 
 
-def test_a_call_on_the_wrong_port_runs_nothing(edge: RunningEdge, database: Database) -> None:
+def test_a_call_on_the_wrong_port_runs_nothing(guarded: RunningEdge) -> None:
     """Operators' RPCs on the edge port, the public ones on the internal port."""
-    before = count(database, "halt")
-    for port, method in (
-        (edge.control_port, "/tradingtools.v1.OperatorService/SetHalt"),
-        (edge.internal_port, "/tradingtools.v1.ControlService/CreateSubscription"),
+    decide, manage = (("authorization", f"Bearer {token}") for token in (DECIDE, MANAGE))
+    for port, header, method, code in (
+        # Who did not come through the gate learns nothing of what there is.
+        (
+            guarded.control_port,
+            decide,
+            "/tradingtools.v1.OperatorService/SetHalt",
+            grpc.StatusCode.UNAUTHENTICATED,
+        ),
+        (
+            guarded.internal_port,
+            manage,
+            "/tradingtools.v1.ControlService/CreateSubscription",
+            grpc.StatusCode.PERMISSION_DENIED,
+        ),
     ):
         with grpc.insecure_channel(f"127.0.0.1:{port}") as there:
             call: Any = there.unary_unary(method)
             with pytest.raises(grpc.RpcError) as refused:
-                call(b"", timeout=10)
-        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
-    assert count(database, "halt") == before
+                call(b"", metadata=(header,), timeout=10)
+        assert refused.value.code() is code

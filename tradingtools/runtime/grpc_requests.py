@@ -50,6 +50,11 @@ def check(request: Message) -> None:
     """
     violations = protovalidate.collect_violations(request)
     if not violations:
+        # protovalidate 2.1 lets values through that the enum of a repeated field does not have.
+        undefined = _undefined(request, "")
+        if undefined:
+            expected = "a value of its enum"
+            raise InvalidField(f"{undefined}: {expected}", field=undefined, expected=expected)
         return
     first = violations[0].proto
     elements = first.field.elements if first.field is not None else []
@@ -79,4 +84,21 @@ def _unknown(message: Message, path: str) -> str:
             found = _unknown(inner, f"{path}{descriptor.json_name}{index}.")
             if found:
                 return found
+    return ""
+
+
+def _undefined(message: Message, path: str) -> str:
+    """Where the first enum value is that the contract does not have; empty: nowhere."""
+    for descriptor, value in message.ListFields():
+        for place, inner in enumerate(value if descriptor.is_repeated else [value]):
+            here = f"{path}{descriptor.json_name}" + (
+                f"[{place}]" if descriptor.is_repeated else ""
+            )
+            if descriptor.enum_type is not None:
+                if inner not in descriptor.enum_type.values_by_number:
+                    return here
+            elif descriptor.message_type is not None:
+                found = _undefined(inner, f"{here}.")
+                if found:
+                    return found
     return ""

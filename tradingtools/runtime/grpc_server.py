@@ -78,7 +78,7 @@ async def serving(
         RuntimeError: the port is taken; the message names it.
     """
     server = grpc.aio.server(
-        interceptors=[PermissionInterceptor(permissions), *interceptors, ErrorInterceptor()],
+        interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor()],
         options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
     )
     register(server)
