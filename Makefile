@@ -8,7 +8,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PROTOS := $(wildcard protos/tradingtools/v1/*.proto)
+PROTOS := $(wildcard protos/tradingtools/v1/*.proto) third_party/ext_authz/external_auth.proto
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
 WORKERS ?= 2
@@ -80,7 +80,7 @@ types: $(READY) ## Types (mypy --strict)
 imports: $(READY) ## Who may import whom (.importlinter)
 	@$(BIN)/lint-imports
 
-proto: $(READY) ## Generate tradingtools/v1, docs/openapi.json and the Python client from protos/
+proto: $(READY) ## Generate tradingtools/v1, ext_authz, docs/openapi.json and the Python client from protos/
 	@$(PROTOC) --python_out=. --mypy_out=quiet:. $(PROTOS)
 	@$(PROTOC) --grpc_python_out=. --mypy_grpc_out=quiet:. $(SERVICES)
 	@$(BIN)/python -m tools.openapi

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import grpc
 import redis.asyncio as redis
-from envoy.service.auth.v3 import external_auth_pb2_grpc
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from ext_authz import external_auth_pb2_grpc
 from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError

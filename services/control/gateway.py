@@ -12,13 +12,11 @@ from typing import Any
 
 import grpc
 import structlog
-from envoy.config.core.v3 import base_pb2
-from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
-from envoy.type.v3 import http_status_pb2
 from google.protobuf import json_format
 from google.rpc import status_pb2
 from opentelemetry import metrics
 
+from ext_authz import external_auth_pb2, external_auth_pb2_grpc
 from services.control.core.gate import HttpRequest, Route, admit
 from services.control.core.identity import HEADER, seal
 from services.control.core.tokens import Caller, Token
@@ -46,7 +44,7 @@ _last_used = _meter.create_gauge(
 )
 
 
-class Gateway(external_auth_pb2_grpc.AuthorizationServicer):  # type: ignore[misc]
+class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
     """Answers whether a request may pass.
 
     Args:
@@ -131,7 +129,7 @@ def denied(error: TradingError) -> Any:
     return external_auth_pb2.CheckResponse(
         status=status_pb2.Status(code=status.code),
         denied_response=external_auth_pb2.DeniedHttpResponse(
-            status=http_status_pb2.HttpStatus(code=_HTTP[CODES[error.reason]]),
+            status=external_auth_pb2.HttpStatus(code=_HTTP[CODES[error.reason]]),
             headers=headers,
             body=json.dumps(json_format.MessageToDict(status), separators=(",", ":")),
         ),
@@ -139,7 +137,7 @@ def denied(error: TradingError) -> Any:
 
 
 def _header(name: str, value: str) -> Any:
-    return base_pb2.HeaderValueOption(
-        header=base_pb2.HeaderValue(key=name, value=value),
-        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    return external_auth_pb2.HeaderValueOption(
+        header=external_auth_pb2.HeaderValue(key=name, value=value),
+        append_action=external_auth_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )

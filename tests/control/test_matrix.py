@@ -18,9 +18,9 @@ from typing import Any
 
 import grpc
 import pytest
-from envoy.service.auth.v3 import external_auth_pb2_grpc
 from google.protobuf.descriptor import MethodDescriptor
 
+from ext_authz import external_auth_pb2_grpc
 from launcher import envoy_config
 from launcher.embedded import free_port
 from services.control.contract import public_routes

@@ -1,0 +1,1 @@
+"""Generated from third_party/ext_authz: what Envoy asks an authorization service."""
