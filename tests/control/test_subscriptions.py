@@ -427,6 +427,9 @@ def test_decisions_are_asked_for_by_time_and_outcome(
     assert found("copied=true") == [new]
     assert found("copied=false&reason=TOO_OLD") == [old]
     assert found(f"fromMs=0&toMs={edge_ms}&copied=true") == []
+    assert found("toMs=253402300799999") == [new, old]
+    beyond = edge.call("GET", f"/subscriptions/{identifier}/decisions?toMs=253402300800000", READ)
+    assert error_of(beyond)[:2] == (400, "INVALID_FIELD")
 
 
 TRIGGERS: dict[str, Any] = {

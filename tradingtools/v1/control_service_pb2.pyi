@@ -1299,7 +1299,9 @@ class ListSubscriptionDecisionsRequest(_message.Message):
     reason: _builtins.str
     """Only this reason code."""
     from_ms: _builtins.int
-    """Only what was decided at or after, and before these instants, milliseconds since the epoch."""
+    """Only what was decided at or after, and before these instants, milliseconds since the epoch.
+    Until the end of the year 9999.
+    """
     to_ms: _builtins.int
     copied: _builtins.bool
     """Only what was copied, or only what was not."""
