@@ -32,6 +32,7 @@ from tests.support.proxy import Proxy, proxied
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.migrate import migrate
 from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.codec.insiders import Capabilities
 from tradingtools.v1 import common_pb2 as common
 
 PROXIED = ("insiders", "postgres", "redis", "router", "executor")
@@ -185,6 +186,33 @@ async def good_scene(made: Rig) -> Scene:
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
     await scene.subscribe(1)
     return scene
+
+
+async def promise(made: Rig, promised: Capabilities) -> None:
+    """Switch the far side, and wait until confirm has asked for its promises since."""
+    await made.world.control(
+        "PUT",
+        "/capabilities",
+        {
+            "idempotency": promised.idempotency,
+            "notAfter": promised.not_after,
+            "getByKey": promised.get_by_key,
+            "void": promised.void,
+        },
+    )
+    before = await _asked(made)
+
+    async def known() -> bool:
+        # The second question since the switch was certainly asked after it, and the first
+        # answer is taken over before the second question is asked.
+        return await _asked(made) >= before + 2
+
+    await eventually(known)
+
+
+async def _asked(made: Rig) -> int:
+    entries = (await made.world.control("GET", "/journal?after=0&limit=10000"))["entries"]
+    return sum(entry["path"] == "/api/capabilities" for entry in entries)
 
 
 async def sent_copy(made: Rig, prepared: Scene | None = None) -> Scene:

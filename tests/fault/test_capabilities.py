@@ -9,40 +9,12 @@ import pytest
 
 from services.confirm.core.fate import ATTEMPTS
 from tests.fault import judge, table
-from tests.fault.rig import Rig, sent_copy
+from tests.fault.rig import Rig, promise, sent_copy
 from tests.money_path.world import Scene, eventually
 from tradingtools.domain.order_states import OrderState
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "failure-modes.md"
-
-
-async def _promise(rig: Rig, row: table.Row) -> None:
-    """Switch the far side, and wait until confirm has asked for its promises since."""
-    promised = row.capabilities
-    await rig.world.control(
-        "PUT",
-        "/capabilities",
-        {
-            "idempotency": promised.idempotency,
-            "notAfter": promised.not_after,
-            "getByKey": promised.get_by_key,
-            "void": promised.void,
-        },
-    )
-    before = await _asked(rig)
-
-    async def known() -> bool:
-        # The second question since the switch was certainly asked after it, and the first
-        # answer is taken over before the second question is asked.
-        return await _asked(rig) >= before + 2
-
-    await eventually(known)
-
-
-async def _asked(rig: Rig) -> int:
-    entries = (await rig.world.control("GET", "/journal?after=0&limit=10000"))["entries"]
-    return sum(entry["path"] == "/api/capabilities" for entry in entries)
 
 
 async def _lose(rig: Rig, where: str) -> Scene:
@@ -68,7 +40,7 @@ async def _end(scene: Scene, row: table.Row, *, sent_again: bool) -> dict[str, A
 async def test_a_lost_answer_and_a_lost_request_end_as_the_table_says(
     shared: Rig, row: table.Row
 ) -> None:
-    await _promise(shared, row)
+    await promise(shared, row.capabilities)
     answer_lost = await _lose(shared, "after_accept")
     request_lost = await _lose(shared, "before_accept")
     ends = (
@@ -82,7 +54,7 @@ async def test_a_lost_answer_and_a_lost_request_end_as_the_table_says(
         if end is not OrderState.SUBMITTED:
             assert bool(scene.open_reservations()) == (end is OrderState.DEAD)
     if not row.settles:
-        await _promise(shared, table.rows()[-1])
+        await promise(shared, table.rows()[-1].capabilities)
         for scene, _, _ in ends:
             await scene.settled(1)
     assert await judge.judge(shared.world, ()) == []

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.fault import judge
-from tests.fault.rig import Rig, good_scene, sent_copy
+from tests.fault import judge, table
+from tests.fault.rig import Rig, good_scene, promise, sent_copy
 from tests.money_path.world import Scene
 from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 
@@ -93,7 +93,12 @@ CASES = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def befallen(shared: Rig) -> dict[str, Scene]:
-    """Each case's order, with everything at rest."""
+    """Each case's order, with everything at rest.
+
+    Without capability A: with it, what was lost is sent again (`test_capabilities.py`).
+    """
+    (row,) = (row for row in table.rows() if row.name == "-BCD")
+    await promise(shared, row.capabilities)
     scenes = await asyncio.gather(*(good_scene(shared) for _ in CASES))
     found = {}
     for case, scene in zip(CASES, scenes, strict=True):
