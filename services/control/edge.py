@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -12,13 +11,20 @@ from services.control.core.identity import HEADER, unseal
 from services.control.core.tokens import PUBLIC, Caller
 from tradingtools.domain.errors import Unauthenticated
 from tradingtools.domain.permissions import Permission
-from tradingtools.runtime.grpc_permissions import OURS, refusal
+from tradingtools.runtime.grpc_admission import (
+    OURS,
+    Admission,
+    Continuation,
+    Handler,
+    Metadata,
+    values_of,
+)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class SealInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses calls of the engine's RPCs that come without a seal for that very RPC.
+class SealInterceptor(Admission):
+    """Refuses calls that come without a seal for that very RPC.
 
     Args:
         key: with which the authorization seals.
@@ -27,21 +33,11 @@ class SealInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Let a sealed call on; answer another by itself."""
-        method = handler_call_details.method
-        if not method.startswith(OURS):
-            return await continuation(handler_call_details)
-        seals = _values(handler_call_details.invocation_metadata)
-        if len(seals) == 1 and unseal(self._key, seals[0], method) is not None:
-            return await continuation(handler_call_details)
-        return refusal(Unauthenticated("calls have to come through the edge"))
+    def judge(self, method: str, metadata: Metadata) -> None:
+        """Let a sealed call on. Raises Unauthenticated."""
+        seals = values_of(metadata, HEADER)
+        if len(seals) != 1 or unseal(self._key, seals[0], method) is None:
+            raise Unauthenticated("calls have to come through the edge")
 
 
 class EtagInterceptor(grpc.aio.ServerInterceptor):
@@ -51,12 +47,8 @@ class EtagInterceptor(grpc.aio.ServerInterceptor):
     """
 
     async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
         """Wrap the unary handlers; the edge port has no others of ours."""
         handler = await continuation(handler_call_details)
         ours = handler_call_details.method.startswith(OURS)
@@ -80,17 +72,13 @@ def _with_etag(inner: Any) -> Any:
     return call
 
 
-def _values(metadata: Any) -> list[str]:
-    return [str(value) for name, value in metadata or () if name == HEADER]
-
-
 def caller_of(context: Context) -> Caller:
     """Who called, on a server behind a :class:`SealInterceptor`, which has checked the seal."""
-    name, scope, _ = _values(context.invocation_metadata())[0].split(":")
+    name, scope, _ = values_of(context.invocation_metadata(), HEADER)[0].split(":")
     return PUBLIC if scope == Permission.PUBLIC else Caller(name, Permission(scope))
 
 
 def header_of(context: Context, name: str) -> str | None:
     """A request header; several of one name are joined by commas, as HTTP has it."""
-    found = [str(value) for key, value in context.invocation_metadata() or () if key == name]
+    found = values_of(context.invocation_metadata(), name)
     return ", ".join(found) if found else None

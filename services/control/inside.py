@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import grpc
-
 from services.control.core.tokens import Token, authorize_inside
-from tradingtools.domain.errors import TradingError
-from tradingtools.runtime.grpc_permissions import OURS, refusal
+from tradingtools.runtime.grpc_admission import Admission, Metadata, values_of
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):
+class TokenInterceptor(Admission):
     """Asks for a token of the scope that an RPC demands.
 
     Args:
@@ -26,23 +20,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         """From the next call on, these tokens are the active ones."""
         self._tokens = tokens
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Let a call on whose caller may make it."""
-        method = handler_call_details.method
-        if method.startswith(OURS):
-            given = [
-                str(value)
-                for name, value in handler_call_details.invocation_metadata or ()
-                if name == "authorization"
-            ]
-            try:
-                authorize_inside(self._tokens, method, given[0] if len(given) == 1 else "")
-            except TradingError as error:
-                return refusal(error)
-        return await continuation(handler_call_details)
+    def judge(self, method: str, metadata: Metadata) -> None:
+        """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
+        given = values_of(metadata, "authorization")
+        authorize_inside(self._tokens, method, given[0] if len(given) == 1 else "")

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
 from launcher.embedded import create_database
-from tests.control.edge import RunningEdge, running_edge
+from tests.control.edge import RunningEdge, StartEdge, running_edge
 
 
 @pytest.fixture(scope="session")
-def edge(
+def start_edge(
     postgres_server: str,
     migrated_template: str,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RunningEdge]:
+) -> StartEdge:
+    """Starts an edge with a directory and a database of its own."""
+
+    def start(name: str, **settings: str) -> AbstractContextManager[RunningEdge]:
+        database = create_database(postgres_server, template=migrated_template)
+        return running_edge(tmp_path_factory.mktemp(name), database, redis_url, **settings)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def edge(start_edge: StartEdge) -> Iterator[RunningEdge]:
     """Envoy, control, PostgreSQL and Valkey, all real, shared by the tests of this folder."""
-    database = create_database(postgres_server, template=migrated_template)
-    with running_edge(tmp_path_factory.mktemp("edge"), database, redis_url) as running:
+    with start_edge("edge") as running:
         yield running
 
 

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -57,6 +57,12 @@ class RunningEdge:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         return self.client.request(verb, path, headers=headers, **more)
+
+
+class StartEdge(Protocol):
+    """``start_edge("strict", refused_rate="5")``: a name, and settings of control."""
+
+    def __call__(self, name: str, **settings: str) -> AbstractContextManager[RunningEdge]: ...
 
 
 @contextmanager

@@ -18,8 +18,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from launcher.embedded import create_database, free_port
-from tests.control.edge import RunningEdge, digest, running_edge
+from launcher.embedded import free_port
+from tests.control.edge import RunningEdge, StartEdge, digest
 from tests.control.requests import create_subscription, subscription_body
 
 CANARY = "ca7a" * 16
@@ -99,11 +99,7 @@ def _spellings(secret: str) -> list[bytes]:
 
 
 def test_no_token_is_written_anywhere(
-    postgres_server: str,
-    migrated_template: str,
-    redis_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    start_edge: StartEdge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = free_port()
     written: dict[str, bytes] = {}
@@ -111,14 +107,14 @@ def test_no_token_is_written_anywhere(
         monkeypatch.setenv("TT_METRICS_PORT", str(metrics))
         monkeypatch.setenv("TT_OTLP_ENDPOINT", f"http://127.0.0.1:{collector}")
         monkeypatch.setenv("TT_LOG_LEVEL", "debug")
-        database = create_database(postgres_server, template=migrated_template)
         tokens = f"backend:manage:{digest(CANARY)}"
-        with running_edge(tmp_path, database, redis_url, tokens=tokens, identity_key=KEY) as edge:
+        with start_edge("canary", tokens=tokens, identity_key=KEY) as edge:
+            directory = edge.log.parent
             monkeypatch.setattr(RunningEdge.call, "__defaults__", (CANARY,))
             _misuse(edge)
             written["metrics"] = httpx.get(f"http://127.0.0.1:{metrics}/metrics").content
             written["admin"] = _admin(edge).encode()
-            written["rows"] = _rows(database).encode()
+            written["rows"] = _rows(edge.database_url).encode()
             for pid in edge.processes:
                 written[f"arguments of {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
                 environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -127,12 +123,12 @@ def test_no_token_is_written_anywhere(
                     line for line in environment if not line.startswith(b"TT_CONTROL_IDENTITY_KEY")
                 )
         written["telemetry"] = b"".join(received)
-    for path in tmp_path.rglob("*"):
+    for path in directory.rglob("*"):
         if path.is_file():
             written[str(path)] = path.read_bytes()
     assert b"control_token_last_used" in written["metrics"]
     assert b"token_last_used" in written["telemetry"]
-    assert b'"path":"/subscriptions"' in written[str(tmp_path / "log")]
+    assert b'"path":"/subscriptions"' in written[str(directory / "log")]
     for name, content in written.items():
         for secret in (CANARY, WRONG, KEY):
             for spelling in _spellings(secret):

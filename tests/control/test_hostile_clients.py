@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from launcher.embedded import create_database
-from tests.control.edge import MANAGE, RunningEdge, running_edge
+from tests.control.edge import MANAGE, RunningEdge, StartEdge
 from tests.control.requests import Database, count, create_subscription, subscription_body
 
 Wallet = Callable[[], str]
@@ -46,16 +45,9 @@ LARGE = {
 
 
 @pytest.fixture(scope="module")
-def besieged(
-    postgres_server: str,
-    migrated_template: str,
-    redis_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RunningEdge]:
+def besieged(start_edge: StartEdge) -> Iterator[RunningEdge]:
     """An edge of their own: what they do must not disturb another test."""
-    database = create_database(postgres_server, template=migrated_template)
-    directory = tmp_path_factory.mktemp("besieged")
-    with running_edge(directory, database, redis_url, address_rate="100000") as running:
+    with start_edge("besieged", address_rate="100000") as running:
         yield running
 
 

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.embedded import create_database
 from services.control.core import limits
 from services.control.core.limits import Bucket, Buckets, spend
 from services.control.core.tokens import TokenError
 from services.control.limiter import network
 from services.control.rotation import read_tokens
-from tests.control.edge import MANAGE, READ, RunningEdge, digest, running_edge
+from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import error_of
 
 SECOND = 1_000_000_000
@@ -74,20 +73,13 @@ def test_a_file_of_tokens_adds_to_the_setting(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def strict(
-    postgres_server: str,
-    migrated_template: str,
-    redis_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
+    start_edge: StartEdge, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningEdge, Path]]:
     """An edge that refuses soon, and its file of tokens."""
-    directory = tmp_path_factory.mktemp("strict")
-    file = directory / "tokens"
+    file = tmp_path_factory.mktemp("strict") / "tokens"
     file.write_text(f"viewer:read:{digest(READ)}\n")
-    database = create_database(postgres_server, template=migrated_template)
-    with running_edge(
-        directory,
-        database,
-        redis_url,
+    with start_edge(
+        "strict",
         tokens=f"backend:manage:{digest(MANAGE)}",
         tokens_file=str(file),
         token_rate="20",

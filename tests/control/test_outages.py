@@ -16,7 +16,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher import embedded, envoy_config
-from tests.control.edge import ROOT, TOKENS, RunningEdge, running_edge
+from tests.control.edge import ROOT, TOKENS, RunningEdge, StartEdge, running_edge
 from tests.control.requests import Database, create_subscription, error_of, subscription_body
 
 Wallet = Callable[[], str]
@@ -80,14 +80,13 @@ def _until_health(edge: RunningEdge, **expected: str) -> None:
 
 
 def test_without_postgresql_everything_else_says_so(
-    postgres_server: str, migrated_template: str, redis_url: str, tmp_path: Path, wallet: Wallet
+    start_edge: StartEdge, postgres_server: str, wallet: Wallet
 ) -> None:
-    url = embedded.create_database(postgres_server, template=migrated_template)
-    name = url.rsplit("/", 1)[1]
     with (
-        running_edge(tmp_path, url, redis_url) as edge,
+        start_edge("cut-off") as edge,
         psycopg.connect(postgres_server, autocommit=True) as server,
     ):
+        name = edge.database_url.rsplit("/", 1)[1]
         server.execute(f"alter database {name} allow_connections false".encode())
         server.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]

@@ -10,9 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from launcher.embedded import create_database
 from services.control.core.tokens import OPERATOR, authorize_inside, parse_tokens
-from tests.control.edge import MANAGE, READ, RunningEdge, digest, running_edge
+from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import create_subscription, error_of
 from tests.control.test_contract import _methods, _services
 from tradingtools.domain import permissions
@@ -122,12 +121,7 @@ def test_what_is_internal_needs_its_token_always(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(scope="module")
-def guarded(
-    postgres_server: str,
-    migrated_template: str,
-    redis_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RunningEdge]:
+def guarded(start_edge: StartEdge) -> Iterator[RunningEdge]:
     """An edge with a token of every scope."""
     tokens = {
         "backend": ("manage", MANAGE), "viewer": ("read", READ), "ann": ("observe", LOOK),
@@ -135,9 +129,7 @@ def guarded(
     }  # fmt: skip
     assert {scope for scope, _ in tokens.values()} == set(REACH)
     text = ",".join(f"{name}:{scope}:{digest(token)}" for name, (scope, token) in tokens.items())
-    database = create_database(postgres_server, template=migrated_template)
-    directory = tmp_path_factory.mktemp("guarded")
-    with running_edge(directory, database, redis_url, tokens=text) as running:
+    with start_edge("guarded", tokens=text) as running:
         yield running
 
 

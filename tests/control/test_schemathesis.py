@@ -14,29 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from launcher.embedded import create_database
-from tests.control.edge import MANAGE, ROOT, RunningEdge, running_edge
+from tests.control.edge import MANAGE, ROOT, RunningEdge, StartEdge
 from tools.openapi.__main__ import DOCUMENT
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.fixture(scope="module")
-def patient(
-    postgres_server: str,
-    migrated_template: str,
-    redis_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RunningEdge]:
+def patient(start_edge: StartEdge) -> Iterator[RunningEdge]:
     """An edge that nobody can ask too often."""
-    database = create_database(postgres_server, template=migrated_template)
-    with running_edge(
-        tmp_path_factory.mktemp("patient"),
-        database,
-        redis_url,
-        token_rate="100000",
-        address_rate="100000",
-    ) as running:
+    with start_edge("patient", token_rate="100000", address_rate="100000") as running:
         yield running
 
 

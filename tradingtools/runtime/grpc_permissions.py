@@ -6,31 +6,12 @@ on a port where it does not belong.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import grpc
-from grpc_status import rpc_status
-
-from tradingtools.domain.errors import NotAllowed, TradingError
+from tradingtools.domain.errors import NotAllowed
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.runtime.grpc_errors import to_status
-
-OURS = "/tradingtools."
-"""The engine's own RPCs; health, reflection and channelz are the port's."""
+from tradingtools.runtime.grpc_admission import Admission, Metadata
 
 
-def refusal(error: TradingError) -> grpc.RpcMethodHandler[Any, Any]:
-    """A handler that answers any call with the error."""
-
-    async def refuse(_request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-        await context.abort_with_status(rpc_status.to_status(to_status(error)))
-        raise AssertionError("abort returned")
-
-    return grpc.unary_unary_rpc_method_handler(refuse)
-
-
-class PermissionInterceptor(grpc.aio.ServerInterceptor):
+class PermissionInterceptor(Admission):
     """Refuses the RPCs that this port does not serve.
 
     Args:
@@ -40,15 +21,7 @@ class PermissionInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, served: frozenset[Permission]) -> None:
         self._served = served
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Let a call on that belongs here."""
-        method = handler_call_details.method
-        if method.startswith(OURS) and PERMISSIONS.get(method) not in self._served:
-            return refusal(NotAllowed("this port does not serve this call"))
-        return await continuation(handler_call_details)
+    def judge(self, method: str, _metadata: Metadata) -> None:
+        """Let a call on that belongs here. Raises NotAllowed."""
+        if PERMISSIONS.get(method) not in self._served:
+            raise NotAllowed("this port does not serve this call")
