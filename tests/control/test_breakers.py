@@ -20,15 +20,21 @@ def operators(edge: RunningEdge) -> Iterator[operator_service_pb2_grpc.OperatorS
         yield operator_service_pb2_grpc.OperatorServiceStub(channel)
 
 
-def test_an_open_breaker_is_listed_and_closed_once(
-    database: Database, operators: operator_service_pb2_grpc.OperatorServiceStub
-) -> None:
+@pytest.fixture
+def opened(database: Database) -> Iterator[None]:
+    """An open breaker; other tests of this database meet none."""
     database.execute(
         "insert into breaker (dependency, state, version, openings, retry_at_ms, reason)"
         " values ('insiders-api', 'OPEN', 7, 2, 1000, '10 failures in a row')"
-        " on conflict (dependency) do update set state = 'OPEN', version = 7, openings = 2,"
-        " retry_at_ms = 1000, reason = excluded.reason"
     )
+    yield
+    database.execute("delete from breaker")
+
+
+@pytest.mark.usefixtures("opened")
+def test_an_open_breaker_is_listed_and_closed_once(
+    database: Database, operators: operator_service_pb2_grpc.OperatorServiceStub
+) -> None:
     (listed,) = operators.ListBreakers(pb.ListBreakersRequest(), timeout=10).breakers
     assert (listed.dependency, listed.state, listed.openings, listed.reason) == (
         "insiders-api", pb.BREAKER_STATE_OPEN, 2, "10 failures in a row",

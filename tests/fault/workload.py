@@ -226,12 +226,7 @@ class Workload:
         await work
         await self.trade(3)
         resumed_ns = self._database_ns()
-        seq = leader.scene.note_change("subscription", subscription)
-        self._rig.world.sql(
-            "update subscription set state = 'ACTIVE', version = version + 1, changed_seq = %s"
-            " where id = %s",
-            seq, subscription,
-        )  # fmt: skip
+        seq = leader.scene.change(subscription, state="ACTIVE")
         await self._rig.world.announce(seq)
         self.pauses.append(Paused(subscription, acknowledged_ns, resumed_ns))
 

@@ -141,8 +141,12 @@ async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_t
     path.world.start("executor")
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
-    (aside,) = path.world.sql("select set_aside from journal where record_key = 'broken'")
-    assert aside["set_aside"]
+
+    def set_aside() -> bool:
+        (record,) = path.world.sql("select set_aside from journal where record_key = 'broken'")
+        return bool(record["set_aside"])
+
+    await eventually(lambda: _holds(set_aside))
     assert len(await path.posted()) == 1
 
 

@@ -14,8 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import grpc
 import psutil
 import psycopg
 import redis.asyncio as redis
-from psycopg.rows import dict_row
+from psycopg.rows import TupleRow, dict_row
 
 from launcher.embedded import free_port
 from tests.money_path import upstream as upstreams
@@ -39,7 +39,8 @@ from tradingtools.v1 import router_service_pb2 as router_pb
 from tradingtools.v1 import router_service_pb2_grpc as router_rpc
 
 SERVICES = ("router", "executor", "confirm", "guard")
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 40.0
+"""How long a test waits for what must come; only a failing test waits that long."""
 
 
 def tx() -> str:
@@ -301,11 +302,13 @@ class Scene:
             "max_slippage_micros": 30_000,
             **changes,
         }
-        seq = self.note_change("subscription", str(fields["id"]))
-        fields["changed_seq"] = seq
-        names = ", ".join(fields)
-        holes = ", ".join(["%s"] * len(fields))
-        self.world.sql(f"insert into subscription ({names}) values ({holes})", *fields.values())
+        with self._as_control("subscription", str(fields["id"])) as (connection, seq):
+            fields["changed_seq"] = seq
+            names = ", ".join(fields)
+            holes = ", ".join(["%s"] * len(fields))
+            connection.execute(
+                f"insert into subscription ({names}) values ({holes})", list(fields.values())
+            )
         await self.world.announce(seq)
         await eventually(lambda: self._routed(str(fields["id"])))
         return str(fields["id"])
@@ -320,37 +323,44 @@ class Scene:
                 return False
         return subscription in {p.subscription_id for p in answer.previews}
 
-    def note_change(self, kind: str, subject: str) -> int:
-        """A control change, so that indexes look."""
-        rows = self.world.sql(
-            "insert into control_change (actor, source, action, subject_kind, subject_id,"
-            " previous_hash, hash) values ('test', 'test', 'test', %s, %s, '', '') returning seq",
-            kind,
-            subject,
-        )
-        return int(rows[0]["seq"])
+    @contextmanager
+    def _as_control(
+        self, kind: str, subject: str
+    ) -> Iterator[tuple[psycopg.Connection[TupleRow], int]]:
+        """A change as control makes it: under the exclusive lock, committed with its number.
 
-    def pause(self, subscription: str) -> None:
-        """Pause as control does."""
-        self.change(subscription, state="PAUSED")
-
-    def change(self, subscription: str, **columns: object) -> None:
-        """Change a subscription as control does: under the exclusive lock."""
-        sets = "".join(f"{name} = %s, " for name in columns)
+        A number that is visible before what it stands for would be missed by the hot index.
+        """
         with psycopg.connect(self.world.database_url) as connection:
             connection.execute("select lock_control_exclusive()")
             row = connection.execute(
                 "insert into control_change (actor, source, action, subject_kind, subject_id,"
-                " previous_hash, hash) values ('test', 'test', 'pause', 'subscription', %s, '', '')"
+                " previous_hash, hash) values ('test', 'test', 'test', %s, %s, '', '')"
                 " returning seq",
-                (subscription,),
+                (kind, subject),
             ).fetchone()
             assert row is not None
+            yield connection, int(row[0])
+
+    def note_change(self, kind: str, subject: str) -> int:
+        """A control change, so that indexes look."""
+        with self._as_control(kind, subject) as (_, seq):
+            return seq
+
+    def pause(self, subscription: str) -> int:
+        """Pause as control does; the number of the change."""
+        return self.change(subscription, state="PAUSED")
+
+    def change(self, subscription: str, **columns: object) -> int:
+        """Change a subscription as control does; the number of the change."""
+        sets = "".join(f"{name} = %s, " for name in columns)
+        with self._as_control("subscription", subscription) as (connection, seq):
             connection.execute(
                 f"update subscription set {sets} version = version + 1,"
                 " changed_seq = %s where id = %s",
-                (*columns.values(), row[0], subscription),
+                (*columns.values(), seq, subscription),
             )
+        return seq
 
     async def halt(self, scope: str, subject: str, mode: str = "HALTED") -> None:
         """Halt as control does."""
