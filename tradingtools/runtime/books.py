@@ -1,7 +1,8 @@
 """The newest book of every watched asset, in memory, for processes that decide by it.
 
 A book is only as good as the stream that brings it: when that is silent, every book counts as
-stale until it speaks again.
+stale until it speaks again. Reading and telling are two tasks: whoever is slow to take a book, as
+when the database is away, is told the newest next, and the stream does not look silent meanwhile.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ class Books:
     def __init__(self, channel: grpc.aio.Channel, *, timeout_ms: int) -> None:
         self._stub: Any = rpc.BookfeedServiceStub(channel)
         self._timeout = timeout_ms / 1000
-        self._on_book: OnBook | None = None
         self._books: OrderedDict[str, Book] = OrderedDict()
+        self._untold: dict[str, None] = {}
+        self._to_tell = asyncio.Event()
         self._heard = clock.monotonic()
         self._silent = False
 
@@ -51,49 +53,75 @@ class Books:
         """Follow the marks of all watched assets for ever.
 
         Args:
-            on_book: called with each new book, and with each book that has become stale.
+            on_book: called with the newest book of each asset that has another one, or whose book
+                became stale or good again; for one asset after the other.
         """
-        self._on_book = on_book
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._watch())
+            if on_book is not None:
+                group.create_task(self._tell(on_book))
 
     async def _follow(self) -> None:
-        async for response in streams.read(
-            "marks", lambda cursor: self._stub.StreamMarks(pb.StreamMarksRequest(cursor=cursor)), ""
-        ):
+        async for response in streams.read("marks", self._open, ""):
             self._heard = clock.monotonic()
-            self._silent = False
+            if self._silent:
+                self._silent = False
+                self._touch(*self._books)
             for mark in response.marks:
-                await self._keep(book_from_pb(mark))
+                self._keep(book_from_pb(mark))
 
-    async def _keep(self, book: Book) -> None:
-        self._books[book.market.asset_id] = book
-        self._books.move_to_end(book.market.asset_id)
+    def _open(self, cursor: str) -> Any:
+        if self._silent or self._nothing_heard():
+            # The new stream begins with all books; those from before the silence are not it.
+            for asset_id, book in self._books.items():
+                self._books[asset_id] = _stale(book)
+        return self._stub.StreamMarks(pb.StreamMarksRequest(cursor=cursor))
+
+    def _keep(self, book: Book) -> None:
+        asset_id = book.market.asset_id
+        self._books[asset_id] = book
+        self._books.move_to_end(asset_id)
         while len(self._books) > KEPT:
             self._books.popitem(last=False)
-        if self._on_book is not None:
-            await self._on_book(book)
+        self._touch(asset_id)
+
+    def _touch(self, *asset_ids: str) -> None:
+        self._untold.update(dict.fromkeys(asset_ids))
+        self._to_tell.set()
+
+    async def _tell(self, on_book: OnBook) -> None:
+        while True:
+            await self._to_tell.wait()
+            self._to_tell.clear()
+            while self._untold:
+                asset_id = next(iter(self._untold))
+                del self._untold[asset_id]
+                book = self.known(asset_id)
+                if book is not None:
+                    await on_book(book)
 
     async def _watch(self) -> None:
         """Nothing, not even a checkpoint, came for a while: no book may be traded on."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if self._silent or clock.monotonic() - self._heard < SILENT_SECONDS:
+            if self._silent or not self._nothing_heard():
                 continue
             self._silent = True
             _log.warning("no marks; all books count as stale", books=len(self._books))
-            for book in list(self._books.values()):
-                if book.status is BookStatus.FRESH:
-                    await self._keep(replace(book, status=BookStatus.STALE))
+            self._touch(*self._books)
+
+    def _nothing_heard(self) -> bool:
+        return clock.monotonic() - self._heard >= SILENT_SECONDS
 
     def known(self, asset_id: str) -> Book | None:
         """The asset's book if it is in memory."""
-        return self._books.get(asset_id)
+        book = self._books.get(asset_id)
+        return _stale(book) if book is not None and self._silent else book
 
     async def get(self, asset_id: str) -> Book | None:
         """The asset's book, asked for when it is not in memory; None when it cannot be had."""
-        known = self._books.get(asset_id)
+        known = self.known(asset_id)
         if known is not None:
             return known
         try:
@@ -104,5 +132,9 @@ class Books:
             _log.warning("no book", asset=asset_id, code=error.code().name)
             return None
         if asset_id not in self._books:
-            await self._keep(book_from_pb(response.mark))
-        return self._books[asset_id]
+            self._keep(book_from_pb(response.mark))
+        return self.known(asset_id)
+
+
+def _stale(book: Book) -> Book:
+    return replace(book, status=BookStatus.STALE) if book.status is BookStatus.FRESH else book

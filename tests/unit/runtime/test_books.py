@@ -1,0 +1,167 @@
+"""Books count as stale while their stream is silent, and as what they are once it speaks again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import grpc
+import pytest
+
+from tradingtools.domain.book import Book, BookStatus
+from tradingtools.runtime import books
+from tradingtools.runtime.books import SILENT_SECONDS, Books, OnBook
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+BOUND_SECONDS = 20.0
+
+
+class Hand:
+    """A clock that stands still until it is moved on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Feed:
+    """A channel to a bookfeed in the test's hands: every opened stream is a queue of its own."""
+
+    def __init__(self) -> None:
+        self.calls: list[asyncio.Queue[Any]] = []
+
+    def unary_stream(self, *_: object, **__: object) -> Callable[[pb.StreamMarksRequest], Any]:
+        return self._open
+
+    def unary_unary(self, *_: object, **__: object) -> None:
+        """Nobody asks for a single book."""
+
+    def _open(self, _request: pb.StreamMarksRequest) -> Any:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.calls.append(queue)
+        return _Call(queue)
+
+    def say(self, *marks: tuple[str, int]) -> None:
+        """Marks by asset and revision; none: a checkpoint."""
+        self.calls[-1].put_nowait(
+            pb.StreamMarksResponse(
+                marks=[
+                    pb.Mark(asset_id=asset, revision=n, status=pb.BOOK_STATUS_FRESH)
+                    for asset, n in marks
+                ],
+                cursor="1",
+            )
+        )
+
+
+class _Call:
+    def __init__(self, queue: asyncio.Queue[Any]) -> None:
+        self._queue = queue
+
+    async def read(self) -> Any:
+        return await self._queue.get()
+
+    def cancel(self) -> None:
+        """Nothing to end."""
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    made = Hand()
+    monkeypatch.setattr(books, "clock", made)
+    monkeypatch.setattr(books, "_WATCH_SECONDS", 0.01)
+    return made
+
+
+@asynccontextmanager
+async def following(feed: Feed, on_book: OnBook) -> AsyncIterator[Books]:
+    made = Books(cast(Any, feed), timeout_ms=1000)
+    task = asyncio.create_task(made.keep(on_book))
+    await until(lambda: bool(feed.calls))
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + BOUND_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.005)
+
+
+def stands(found: Books, asset: str) -> tuple[int, BookStatus] | None:
+    book = found.known(asset)
+    return None if book is None else (book.revision, book.status)
+
+
+async def test_who_is_slow_to_take_a_book_is_told_the_newest_next(hand: Hand) -> None:
+    feed, free, told = Feed(), asyncio.Event(), list[tuple[str, int]]()
+
+    async def slow(book: Book) -> None:
+        told.append((book.market.asset_id, book.revision))
+        await free.wait()
+
+    async with following(feed, slow) as found:
+        feed.say(("a", 1))
+        await until(lambda: told == [("a", 1)])
+        for number in range(2, 9):
+            feed.say(("a", number), ("b", number))
+        await until(lambda: stands(found, "b") == (8, BookStatus.FRESH))
+        free.set()
+        await until(lambda: len(told) == 3)
+        assert told == [("a", 1), ("a", 8), ("b", 8)]
+
+
+async def test_a_slow_taker_is_no_silence(hand: Hand) -> None:
+    feed, never = Feed(), asyncio.Event()
+
+    async def stuck(_book: Book) -> None:
+        await never.wait()
+
+    async with following(feed, stuck) as found:
+        feed.say(("a", 1))
+        await until(lambda: stands(found, "a") is not None)
+        hand.seconds += 2 * SILENT_SECONDS
+        feed.say(("a", 2))
+        await until(lambda: stands(found, "a") == (2, BookStatus.FRESH))
+
+
+async def test_a_book_is_good_again_when_its_stream_speaks_again(hand: Hand) -> None:
+    feed, told = Feed(), list[BookStatus]()
+
+    async def note(book: Book) -> None:
+        told.append(book.status)
+
+    async with following(feed, note) as found:
+        feed.say(("a", 1))
+        await until(lambda: told == [BookStatus.FRESH])
+        hand.seconds += SILENT_SECONDS
+        await until(lambda: told[1:] == [BookStatus.STALE])
+        assert stands(found, "a") == (1, BookStatus.STALE)
+        feed.say()
+        await until(lambda: told[2:] == [BookStatus.FRESH])
+        assert stands(found, "a") == (1, BookStatus.FRESH)
+
+
+async def test_a_new_stream_after_a_silence_tells_its_own_books(hand: Hand) -> None:
+    feed = Feed()
+
+    async def take(_book: Book) -> None:
+        """Whatever comes."""
+
+    async with following(feed, take) as found:
+        feed.say(("a", 1), ("b", 1))
+        await until(lambda: stands(found, "b") is not None)
+        hand.seconds += SILENT_SECONDS
+        await until(lambda: stands(found, "a") == (1, BookStatus.STALE))
+        feed.calls[-1].put_nowait(cast(Any, grpc.aio.EOF))
+        await until(lambda: len(feed.calls) == 2)
+        feed.say(("b", 2))
+        await until(lambda: stands(found, "b") == (2, BookStatus.FRESH))
+        assert stands(found, "a") == (1, BookStatus.STALE)
