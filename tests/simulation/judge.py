@@ -221,4 +221,6 @@ def unrest(world: World) -> list[str]:
         for row in _rows(world, "journal")
         if row["rows_built_at"] is None
     ]
+    if world.facts.under_way:
+        found.append(f"{world.facts.under_way} facts are still under way")
     return found

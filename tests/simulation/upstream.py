@@ -35,6 +35,13 @@ class Facts:
 
     def __init__(self) -> None:
         self.tail: Tail[ingest_pb.LeaderTradeEvent] = Tail(0, _nothing)
+        self.under_way = 0
+        """Facts that are late and still to come."""
+
+    def come_late(self, event: ingest_pb.LeaderTradeEvent) -> None:
+        """One of them is there."""
+        self.under_way -= 1
+        self.put(event)
 
     def put(self, event: ingest_pb.LeaderTradeEvent) -> None:
         """Let the routers see a fact."""

@@ -162,7 +162,8 @@ class Workload:
             events.append(self._event(row, now_ns, ingest_pb.TRADE_SOURCE_CATCH_UP))
         for event in events:
             if storm.hits("fact late"):
-                world.far.later(4 * storm.rng.random(), world.facts.put, event)
+                world.facts.under_way += 1
+                world.far.later(4 * storm.rng.random(), world.facts.come_late, event)
             else:
                 world.facts.put(event)
         self._sent += events
