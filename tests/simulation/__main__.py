@@ -54,7 +54,11 @@ def main() -> int:
     started = told = time.monotonic()
     faults: Counter[str] = Counter()
     done = orders = decisions = 0
-    one = run_twice if arguments.twice else partial(run_seed, without=arguments.without)
+    one = (
+        run_twice
+        if arguments.twice
+        else partial(run_seed, without=arguments.without, shown=arguments.show)
+    )
     for outcome in _each(one, seeds, arguments.jobs):
         done += 1
         orders += outcome.orders
@@ -116,7 +120,7 @@ def run_twice(seed: int) -> Outcome:
     Raises:
         AssertionError: the second history is another one; something asks the real world.
     """
-    first, second = run_seed(seed), run_seed(seed)
+    first, second = run_seed(seed, shown=True), run_seed(seed, shown=True)
     if first.digest != second.digest:
         at = next(
             (n for n, (a, b) in enumerate(zip(first.lines, second.lines, strict=False)) if a != b),

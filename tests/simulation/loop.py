@@ -14,10 +14,10 @@ import asyncio
 import heapq
 import random
 import threading
-from asyncio import base_events
+from asyncio import base_events, futures
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, NoReturn
 
 PROCESS: ContextVar[str] = ContextVar("process", default="world")
@@ -25,8 +25,45 @@ PROCESS: ContextVar[str] = ContextVar("process", default="world")
 WALL_START_NS = 1_800_000_000 * 10**9
 
 
+_WAKE_UP = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+"""What `asyncio.sleep` has a timer call."""
+
+
 class Stalled(Exception):
     """Nobody has anything to do, now or later."""
+
+
+class _Handle:
+    """What is to be called, as `asyncio.Handle`, without the means to debug it: half of the loop's
+    time went there."""
+
+    __slots__ = ("args", "callback", "context", "gone", "process", "time")
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+        time: float = 0.0,
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = copy_context() if context is None else context
+        self.process: str = self.context.get(PROCESS, "world")
+        self.gone = False
+        self.time = time
+
+    def cancel(self) -> None:
+        """Not to be called any more."""
+        self.gone = True
+
+    def cancelled(self) -> bool:
+        """Whether it is not to be called any more."""
+        return self.gone
+
+    def when(self) -> float:
+        """The instant of a timer."""
+        return self.time
 
 
 class _Task(asyncio.Task[Any]):
@@ -59,10 +96,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._rng = rng
         self._now = 0.0
         self._numbers = 0
-        self._queues: dict[str, deque[asyncio.Handle]] = {}
+        self._queues: dict[str, deque[_Handle]] = {}
         self._active: list[str] = []
         self._frozen: set[str] = set()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Handle]] = []
         self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
         self._thread = threading.get_ident()
         self.steps = 0
@@ -86,19 +123,29 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> _Handle:
         """Queue a callback behind those of its process."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, context)
         self._queue(handle)
         return handle
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> _Handle:
         """The same; there are no other threads."""
         if threading.get_ident() != self._thread:
             self._forbidden()
         return self.call_soon(callback, *args, context=context)
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> _Handle:
+        """Queue a callback for so many seconds from now."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self,
@@ -106,15 +153,24 @@ class VirtualLoop(base_events.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> _Handle:
         """Queue a callback for an instant; those of one instant keep their order."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Handle(callback, args, context, when)
         self._numbers += 1
         heapq.heappush(self._timers, (when, self._numbers, timer))
         return timer
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is passed over when its instant comes."""
+    async def sleep(self, seconds: float) -> None:
+        """`asyncio.sleep`, for who has the loop at hand and need not look for it."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = self.create_future()
+        timer = self.call_at(self._now + seconds, _WAKE_UP, future, None)
+        try:
+            await future
+        finally:
+            timer.cancel()
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future."""
@@ -156,8 +212,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         if self._queues.get(process) and process not in self._active:
             self._active.append(process)
 
-    def _queue(self, handle: asyncio.Handle) -> None:
-        process = handle._context.get(PROCESS, "world")  # type: ignore[attr-defined]
+    def _queue(self, handle: _Handle) -> None:
+        process = handle.process
         queue = self._queues.get(process)
         if queue is None:
             queue = self._queues[process] = deque()
@@ -166,8 +222,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         queue.append(handle)
 
     def _run_once(self) -> None:
+        active = self._active
         while not self._stopping:  # type: ignore[attr-defined]
-            active = self._active
             if not active:
                 self._pass_time()
                 continue
@@ -177,20 +233,31 @@ class VirtualLoop(base_events.BaseEventLoop):
             if not queue:
                 active[at] = active[-1]
                 active.pop()
-            if not handle.cancelled():
+            if not handle.gone:
                 self.steps += 1
-                handle._run()
+                self._call(handle)
+
+    def _call(self, handle: _Handle) -> None:
+        try:
+            handle.context.run(handle.callback, *handle.args)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as any loop: go on
+            self.call_exception_handler({"message": "a callback has failed", "exception": error})
 
     def _pass_time(self) -> None:
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2].gone:
             heapq.heappop(timers)
         if not timers:
             raise Stalled("nobody has anything to do")
         self._now = max(self._now, timers[0][0])
         while timers and timers[0][0] <= self._now:
             handle = heapq.heappop(timers)[2]
-            if not handle.cancelled():
+            if handle.gone:
+                continue
+            if handle.callback is _WAKE_UP:
+                # It runs nothing of the process; who has slept waits for his turn behind it.
+                _WAKE_UP(*handle.args)
+            else:
                 self._queue(handle)
 
     # What would leave the simulation.

@@ -40,8 +40,9 @@ class Dead(asyncio.CancelledError):
 class Line:
     """The way from a process to the database: a point where others go first, or where it breaks."""
 
-    def __init__(self, life: Life, storm: Storm, machine: Machine) -> None:
+    def __init__(self, life: Life, loop: VirtualLoop, storm: Storm, machine: Machine) -> None:
         self._life = life
+        self._loop = loop
         self._storm = storm
         self._machine = machine
 
@@ -51,7 +52,7 @@ class Line:
         seconds = self._storm.delay(_STATEMENT_SECONDS)
         if self._storm.hits("db slow"):
             seconds += self._storm.rng.random()
-        await asyncio.sleep(seconds)
+        await self._loop.sleep(seconds)
         self._machine.perhaps_killed(self._life, "killed at a statement")
         if self._storm.hits("db request lost"):
             raise psycopg.OperationalError(f"{what}: lost on its way")
@@ -59,7 +60,7 @@ class Line:
     async def reply(self, what: str) -> None:
         """Its answer travels back: mostly with the request's delay, sometimes it takes long."""
         if self._storm.hits("db slow"):
-            await asyncio.sleep(self._storm.rng.random())
+            await self._loop.sleep(self._storm.rng.random())
         self._machine.perhaps_killed(self._life, "killed at a statement")
         if self._storm.hits("db reply lost"):
             raise psycopg.OperationalError(f"{what}: its answer was lost")
@@ -102,7 +103,7 @@ class Machine:
     def pool(self, size: int = 4) -> MemoryPool:
         """A pool of the present process."""
         life = self.here()
-        pool = MemoryPool(self._database, Line(life, self._storm, self), size)
+        pool = MemoryPool(self._database, Line(life, self._loop, self._storm, self), size)
         life.pools.append(pool)
         return pool
 

@@ -28,19 +28,21 @@ class Outcome:
     breaches: list[Breach]
     digest: str
     lines: list[str]
+    """The history; empty where nobody asked for it and nothing is broken."""
     orders: int
     decisions: int
     virtual_seconds: float
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def run_seed(seed: int, *, calm: bool = False, without: str = "") -> Outcome:
+def run_seed(seed: int, *, calm: bool = False, without: str = "", shown: bool = False) -> Outcome:
     """Run a seed and judge it.
 
     Args:
         seed: decides everything.
         calm: nothing goes wrong.
         without: a protection that is missing; see `mutations`.
+        shown: the history is wanted, whatever it is.
     """
     # A collection in the midst of it would end generators at an instant that no seed decides.
     gc.disable()
@@ -48,13 +50,13 @@ def run_seed(seed: int, *, calm: bool = False, without: str = "") -> Outcome:
         # Who is killed leaves coroutines that he had made and not begun.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         try:
-            return _run(seed, calm=calm)
+            return _run(seed, calm=calm, shown=shown)
         finally:
             gc.enable()
             gc.collect()
 
 
-def _run(seed: int, *, calm: bool) -> Outcome:
+def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
     world = World(seed, calm=calm)
     workload = Workload(world)
 
@@ -74,7 +76,7 @@ def _run(seed: int, *, calm: bool) -> Outcome:
         seed=seed,
         breaches=breaches,
         digest=world.history.digest(),
-        lines=list(world.history.lines()),
+        lines=list(world.history.lines()) if shown or breaches else [],
         orders=len(world.database.table("orders")),
         decisions=len(world.database.table("decision")),
         virtual_seconds=world.loop.time(),

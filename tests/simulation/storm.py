@@ -62,16 +62,16 @@ class Storm:
     def __init__(self, rng: random.Random, *, calm: bool = False) -> None:
         self.rng = rng
         self.on = not calm
-        self.chances = {
-            kind: most * rng.random() if not calm and rng.random() < 0.6 else 0.0
+        self._chances = {
+            kind: most * rng.random()
             for kind, most in KINDS.items()
+            if not calm and rng.random() < 0.6
         }
         self.counts: dict[str, int] = {}
 
     def hits(self, kind: str) -> bool:
         """Whether it happens now."""
-        chance = self.chances[kind]
-        if not self.on or not chance or self.rng.random() >= chance:
+        if not self.on or kind not in self._chances or self.rng.random() >= self._chances[kind]:
             return False
         self.note(kind)
         return True

@@ -26,7 +26,7 @@ def test_seeds_hold_and_repeat() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_more_seeds_hold() -> None:
-    ended = simulate("--from", "100", "--seeds", "100", seconds=400)
+    ended = simulate("--from", "100", "--seeds", "150", seconds=400)
     assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr
 
 

@@ -207,15 +207,19 @@ def _last_event(tx: Transaction, order: Row) -> Row:
 _LOOKED_AT = ("order_key", "state", "epoch", "not_after_ms", "not_found_count", "traceparent")
 
 
+_ENDED = ("DEAD", "RESURRECTED", "CONFIRMED", "FAILED", "LOST")
+
+
 def watched(tx: Transaction, values: Row) -> list[Row]:
     """Orders that the engine is done with and that are to be asked for again now."""
     found = []
     for row in tx.rows("orders"):
-        if row["state"] in ("DEAD", "RESURRECTED", "CONFIRMED", "FAILED", "LOST"):
-            since, next_at = _last_event(tx, row)["occurred_at"], row["next_check_at"]
-            first = since + timedelta(milliseconds=values["first_ms"])
-            if (first if next_at is None else next_at) <= tx.now:
-                found.append({**row, "since_ms": round(microseconds(since) / 1000)})
+        next_at = row["next_check_at"]
+        if row["state"] not in _ENDED or (next_at is not None and next_at > tx.now):
+            continue
+        since = _last_event(tx, row)["occurred_at"]
+        if next_at is not None or since + timedelta(milliseconds=values["first_ms"]) <= tx.now:
+            found.append({**row, "since_ms": round(microseconds(since) / 1000)})
     found.sort(key=_next_check)
     return [_pick(row, (*_LOOKED_AT, "since_ms")) for row in found[: values["limit"]]]
 

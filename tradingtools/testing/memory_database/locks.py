@@ -46,6 +46,8 @@ class Locks:
     def __init__(self) -> None:
         self._locks: defaultdict[Hashable, _Lock] = defaultdict(_Lock)
         self._held: defaultdict[Any, dict[Hashable, None]] = defaultdict(dict)
+        self._waits: dict[Any, tuple[_Lock, _Waiter]] = {}
+        """What each owner waits for; a connection has one statement at a time."""
 
     def take(self, owner: Any, name: Hashable, *, shared: bool) -> bool:
         """Take a lock now; False: somebody holds it, or waits for it in front of us."""
@@ -75,6 +77,7 @@ class Locks:
         if owner in self._waits_for(owner, set()):
             lock.waiters.remove(waiter)
             raise psycopg.errors.DeadlockDetected("deadlock detected")
+        self._waits[owner] = lock, waiter
         try:
             await waiter.granted
         except BaseException:
@@ -82,6 +85,8 @@ class Locks:
                 lock.waiters.remove(waiter)
                 self._grant(blocked.name)
             raise
+        finally:
+            self._waits.pop(owner, None)
 
     def _waits_for(self, owner: Any, seen: set[int]) -> Iterator[Any]:
         for lock in self._locks.values():
@@ -100,13 +105,11 @@ class Locks:
 
     def release(self, owner: Any) -> None:
         """End of a transaction: everything it holds or waits for."""
-        for lock in self._locks.values():
-            for waiter in [w for w in lock.waiters if w.owner is owner]:
+        if owner in self._waits:
+            lock, waiter = self._waits.pop(owner)
+            if not waiter.granted.done():
                 lock.waiters.remove(waiter)
-                if not waiter.granted.done():
-                    waiter.granted.set_exception(
-                        psycopg.OperationalError("the connection is closed")
-                    )
+                waiter.granted.set_exception(psycopg.OperationalError("the connection is closed"))
         for name in self._held.pop(owner, {}):
             lock = self._locks[name]
             lock.holders.pop(owner, None)

@@ -7,7 +7,8 @@ which keeps the rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
 Row = dict[str, Any]
@@ -45,10 +46,40 @@ class Table:
     foreign: tuple[tuple[tuple[str, ...], str], ...] = ()
     """Columns, and the table whose key they must be; a null among them passes."""
     checks: Mapping[str, Callable[[Row], bool]] | None = None
+    key_of: Callable[[Mapping[str, Any]], Key] = field(init=False)
+    """The row's primary key."""
+    constants: Row = field(init=False)
+    """What a row begins with: defaults that are the same for all."""
+    dated: tuple[str, ...] = field(init=False)
+    """Columns that default to the instant of the statement."""
+    filled: tuple[str, ...] = field(init=False)
+    """Columns that are never null."""
 
-    def key_of(self, row: Mapping[str, Any]) -> Key:
-        """The row's primary key."""
-        return tuple(row[name] for name in self.key)
+    def __post_init__(self) -> None:
+        own = {
+            "key_of": tuple_of(self.key),
+            "constants": {
+                name: default
+                for name, default in self.columns.items()
+                if default is not NOW and default is not REQUIRED
+            },
+            "dated": tuple(name for name, default in self.columns.items() if default is NOW),
+            "filled": tuple(
+                name
+                for name, default in self.columns.items()
+                if default is not None or name == self.identity
+            ),
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+
+def tuple_of(columns: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Key]:
+    """Takes these columns out of a row, as a tuple."""
+    if len(columns) == 1:
+        (only,) = columns
+        return lambda row: (row[only],)
+    return itemgetter(*columns)
 
 
 def _columns(required: str, **defaults: Any) -> dict[str, Any]:

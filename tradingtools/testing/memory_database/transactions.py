@@ -14,7 +14,7 @@ import psycopg
 
 from tradingtools.domain.order_states import LEGAL
 from tradingtools.testing.memory_database.locks import Blocked, Locks
-from tradingtools.testing.memory_database.schema import NOW, REQUIRED, TABLES, Key, Row, Table
+from tradingtools.testing.memory_database.schema import TABLES, Key, Row, Table, tuple_of
 
 Change = tuple[str, Row | None, Row | None]
 """Table, the row before and after; None: there was or is none."""
@@ -125,8 +125,8 @@ class Transaction:
         """Rows with these values."""
         index = TABLES[table].index
         rows = self._found(table, values[index]) if index in values else self.rows(table)
-        wanted = values.items()
-        return (row for row in rows if all(row[c] == v for c, v in wanted))
+        wanted, of = tuple(values.values()), tuple_of(tuple(values))
+        return (row for row in rows if of(row) == wanted)
 
     def _found(self, table: str, value: Any) -> list[Row]:
         """Rows by the indexed column; one's own, whatever they have there, behind the others."""
@@ -205,22 +205,14 @@ class Transaction:
         return any(row and tuple(row[c] for c in columns) == value for row in mine.values())
 
     def _complete(self, table: Table, values: Row) -> Row:
-        row: Row = {}
-        for name, default in table.columns.items():
-            if name in values:
-                row[name] = values[name]
-                if values[name] is None and default is not None:
-                    raise psycopg.errors.NotNullViolation(f"{table.name}.{name} is null")
-            elif default is NOW:
-                row[name] = self.now
-            elif name == table.identity:
-                row[name] = self.next_value(table.name)
-            elif default is REQUIRED:
-                raise psycopg.errors.NotNullViolation(f"{table.name}.{name} has no value")
-            else:
-                row[name] = default
-        if len(values) > sum(name in values for name in table.columns):
+        row = {**table.constants, **dict.fromkeys(table.dated, self.now), **values}
+        if table.identity is not None and table.identity not in values:
+            row[table.identity] = self.next_value(table.name)
+        if len(row) > len(table.columns):
             raise psycopg.errors.UndefinedColumn(f"{table.name} has not all of {list(values)}")
+        for name in table.filled:
+            if row.get(name) is None:
+                raise psycopg.errors.NotNullViolation(f"{table.name}.{name} has no value")
         return row
 
     def update(self, name: str, row: Row, **changes: Any) -> Row:
