@@ -43,6 +43,12 @@ from lot l where exists (
 select redeem_key, follower_proxy, condition_id, state, expected_micros, paid_micros
 from redemption where requested_at >= %(since)s;
 
+-- name: balances
+select b.follower_proxy, b.cash_micros from follower_balance b
+where b.cash_micros is not null and exists (
+    select 1 from subscription s
+    where s.follower_proxy = b.follower_proxy and s.created_at >= %(since)s);
+
 -- name: triggers
 select id, status, generation, coalesce(jsonb_array_length(rungs), 0) as rungs
 from trigger where created_at >= %(since)s;

@@ -88,6 +88,7 @@ def _rows(database_url: str, begun_ms: int) -> Json:
         "lots": facts.LotRow,
         "triggers": facts.TriggerRow,
         "redemptions": facts.RedemptionRow,
+        "balances": facts.BalanceRow,
         "reservations": facts.ReservationRow,
         "control_changes": facts.ControlChange,
     }

@@ -271,6 +271,33 @@ class Client:
             if not page_token:
                 return
 
+    def get_subscription_drift(
+        self, id_: str, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.GetSubscriptionDriftResponse:
+        """What would be held if every copy had worked, beside what is held and what the wallet is
+        said to hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.GetSubscriptionDriftResponse = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/drift",
+            query={"pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_get_subscription_drift(
+        self, id_: str, *, page_size: int | None = None
+    ) -> Iterator[models.Drift]:
+        """Page by page what `get_subscription_drift` lists."""
+        page_token = ""
+        while True:
+            page = self.get_subscription_drift(id_, page_size=page_size, page_token=page_token)
+            yield from page["outcomes"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

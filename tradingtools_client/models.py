@@ -184,6 +184,54 @@ class DefaultTriggersInput(TypedDict):
     """From so many seconds after the first fill on, at any price."""
 
 
+class Drift(TypedDict):
+    """One outcome: what would be held if every order of a copy had filled, beside what is
+    held.
+    """
+
+    conditionId: str
+    assetId: str
+    idealSize: str
+    """Shares if all that was decided had been bought, less the part that the leader sold each
+    time, less what triggers sold; nothing after the resolution.
+    """
+    size: str
+    """Shares of this subscription's lot."""
+    reasons: list[DriftReason]
+    unexplainedSize: str
+    """What of the difference no reason names: what sells in proportion make of what was
+    missing before, and rounding. May be negative.
+    """
+    lotsSize: str
+    """Shares of all lots of the wallet in this outcome."""
+    walletSize: NotRequired[str]
+    """Shares as insiders-api has told; left out while it has not, or something was booked
+    since.
+    """
+    foreignSize: NotRequired[str]
+    """Wallet less lots: what others bought or sold with it. May be negative; left out with the
+    wallet.
+    """
+
+
+class DriftReason(TypedDict):
+    """Why a lot differs from what it would be."""
+
+    reason: str
+    """A reason code, PARTLY_FILLED, or the state of an order that has not ended."""
+    side: str
+    """Which way shares move, seen from the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    number: str
+    """Orders with it; without a size, leader trades that were not copied."""
+    size: NotRequired[str]
+    """Shares that these orders did not get: missing after buys, too many after sells. Left out
+    when nothing was ordered.
+    """
+
+
 class Exits(TypedDict):
     mode: NotRequired[str]
     """What a leader's sell does to the lot.
@@ -324,6 +372,14 @@ class FollowerIdentityInput(TypedDict):
     """The custodial wallet's id at the wallet provider (not an address)."""
     followerProxy: str
     """The wallet that holds money and shares: 0x and 40 hex digits, lower case after parsing."""
+
+
+class GetSubscriptionDriftResponse(TypedDict):
+    outcomes: list[Drift]
+    walletToldAt: NotRequired[str]
+    """When insiders-api told what the wallet holds. Left out as `wallet_size`."""
+    nextPageToken: str
+    """Empty on the last page."""
 
 
 class Health(TypedDict):

@@ -121,6 +121,14 @@ class RedemptionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceRow:
+    """A row of `follower_balance` whose cash is known."""
+
+    follower_proxy: str
+    cash_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRow:
     """A row of `trigger`."""
 
@@ -241,6 +249,7 @@ class Evidence:
     lots: tuple[LotRow, ...] = ()
     triggers: tuple[TriggerRow, ...] = ()
     redemptions: tuple[RedemptionRow, ...] = ()
+    balances: tuple[BalanceRow, ...] = ()
     reservations: tuple[ReservationRow, ...] = ()
     control_changes: tuple[ControlChange, ...] = ()
     journal_unbuilt: int = 0

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from launcher.core.evidence import EventRow, Evidence, FarOrder, FarTrade, FillRow, OrderRow
 from launcher.core.history import breaks
-from launcher.core.ledger import ledger_balances, payouts_balance
+from launcher.core.ledger import balances_agree, ledger_balances, payouts_balance
 from tradingtools.domain.ids import guard_exit_key
 from tradingtools.domain.money import notional_floor
 from tradingtools.domain.order_states import OPEN, RELEASING, FailedKind, OrderState
@@ -315,6 +315,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "I9 cash and shares balance": cash_balances,
     "I9 ledger balances": ledger_balances,
     "I9 payouts balance": payouts_balance,
+    "I9 balances agree": balances_agree,
     "I10 backlog is empty": backlog_is_empty,
     "I11 triggers fire once": triggers_fire_once,
     "I12 caps hold": caps_hold,

@@ -42,6 +42,17 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
             yield f"{_named(key)}: its orders have {name} {micros}, and there is no lot"
 
 
+def balances_agree(evidence: Evidence) -> Iterator[str]:
+    """I9: cash as it was told once and moved by each booking since is the cash that is there."""
+    if evidence.far is None or not evidence.settled:
+        return
+    there = {wallet.follower_proxy: wallet.cash_micros for wallet in evidence.far.wallets}
+    for row in evidence.balances:
+        cash = there.get(row.follower_proxy)
+        if cash is not None and cash != row.cash_micros:
+            yield f"wallet {row.follower_proxy} has {cash} micros, kept are {row.cash_micros}"
+
+
 def payouts_balance(evidence: Evidence) -> Iterator[str]:
     """I9: what lots were paid is what was redeemed for, once a key, and paid there to the micro."""
     booked: Counter[str] = Counter()

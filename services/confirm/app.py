@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from services.confirm import resolutions, store
+from services.confirm.balances import Balances
 from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
 from services.confirm.payouts import Payouts
@@ -68,12 +69,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         redemptions = Redemptions(
             pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
         )
-        marks = []
+        optional = []
+        if settings.balance_ms:
+            balances = Balances(
+                pool,
+                client,
+                timeout_ms=settings.ask_timeout_ms,
+                every_ms=settings.balance_ms,
+                spacing_ms=settings.balance_spacing_ms,
+            )
+            optional.append(balances.run())
         if settings.bookfeed_target:
             bookfeed = grpc_server.channel(settings.bookfeed_target)
             stack.push_async_callback(bookfeed.close)
             books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
-            marks.append(books.keep(payouts.on_book))
+            optional.append(books.keep(payouts.on_book))
         events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await until_stopped(
             stop,
@@ -86,7 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
             payouts.run(),
             redemptions.run(),
-            *marks,
+            *optional,
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )
 

@@ -196,6 +196,10 @@ async def _note(
             "fee": sign * trade.fee_micros,
         },
     )
+    if sign:
+        received = trade.notional_micros if order["side"] == "SELL" else -trade.notional_micros
+        cash = sign * (received - trade.fee_micros)
+        await move_balance(connection, order["follower_proxy"], cash)
     lot = await one(connection, "lock_lot", lot_key(order))
     await connection.execute(
         QUERIES["add_booking"],
@@ -213,4 +217,11 @@ async def _note(
             "lot_shares_micros": lot["shares_micros"],
             "lot_cost_micros": lot["cost_micros"],
         },
+    )
+
+
+async def move_balance(connection: Connection, proxy: str, cash_micros: int) -> None:
+    """Add to the cash of a wallet; what was asked about it before is outdated."""
+    await connection.execute(
+        QUERIES["move_balance"], {"follower_proxy": proxy, "cash": cash_micros}
     )

@@ -20,7 +20,14 @@ import structlog
 from services.confirm import store
 from services.confirm.core import paying
 from services.confirm.core.paying import Held, Paid
-from services.confirm.lot_store import QUERIES, Connection, every, move_lot, one
+from services.confirm.lot_store import (
+    QUERIES,
+    Connection,
+    every,
+    move_balance,
+    move_lot,
+    one,
+)
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -113,6 +120,8 @@ async def pay_market(
         key = await _request(connection, market, paid)
         for one_paid in paid:
             await _book(connection, market, key, one_paid)
+        # The cash comes with the redemption.
+        await move_balance(connection, proxy, 0)
     total = sum(p.paid_micros for p in paid)
     _log.info("paid out", wallet=proxy, condition=condition_id, micros=total, redemption=key)
     return total

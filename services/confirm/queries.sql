@@ -279,3 +279,53 @@ update redemption set
     next_at = clock_timestamp() + make_interval(secs => %(pause_ms)s / 1000.0),
     updated_at = clock_timestamp()
 where redeem_key = %(redeem_key)s and state = %(before)s
+
+-- name: wallets_to_poll
+-- Wallets that follow or hold something, those that were asked for longest ago first.
+select w.follower_proxy
+from (select follower_proxy from subscription where state <> 'DELETED'
+      union select follower_proxy from lot where shares_micros > 0) w
+left join follower_balance b using (follower_proxy)
+where (b.polled_at is null
+       or b.polled_at <= clock_timestamp() - make_interval(secs => %(every_ms)s / 1000.0))
+  and w.follower_proxy <> all(%(but)s)
+order by b.polled_at nulls first, w.follower_proxy
+limit %(limit)s
+
+-- name: add_balance
+insert into follower_balance (follower_proxy) values (%(follower_proxy)s) on conflict do nothing
+
+-- name: wallet_quiet
+-- Whether nothing of a wallet is under way, and how often it was moved.
+select b.moves, not exists (
+    select 1 from reservation r
+    where r.released_at is null and r.follower_proxy = b.follower_proxy
+) and not exists (
+    select 1 from redemption d where d.state <> 'CONFIRMED' and d.follower_proxy = b.follower_proxy
+) and not exists (
+    select 1 from journal j,
+         json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+    where j.kind = 'CLAIMED' and j.rows_built_at is null and j.set_aside is null
+      and e->>'follower_proxy' = b.follower_proxy
+) as quiet
+from follower_balance b where b.follower_proxy = %(follower_proxy)s
+
+-- name: put_balance
+update follower_balance set
+    cash_micros = %(cash_micros)s, polled_moves = moves, polled_at = clock_timestamp(),
+    changed_at = clock_timestamp()
+where follower_proxy = %(follower_proxy)s and moves = %(moves)s
+
+-- name: move_balance
+-- A wallet whose cash is unknown stays so.
+update follower_balance set
+    cash_micros = cash_micros + %(cash)s, moves = moves + 1, changed_at = clock_timestamp()
+where follower_proxy = %(follower_proxy)s
+
+-- name: clear_positions
+delete from follower_position where follower_proxy = %(follower_proxy)s
+
+-- name: add_positions
+insert into follower_position (follower_proxy, asset_id, condition_id, shares_micros)
+select %(follower_proxy)s, t.*
+from unnest(%(assets)s::text[], %(conditions)s::text[], %(shares)s::bigint[]) as t

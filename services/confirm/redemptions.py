@@ -18,6 +18,7 @@ from opentelemetry import metrics
 from services.confirm import store
 from services.confirm.core import redeeming
 from services.confirm.core.redeeming import Heard, Word
+from services.confirm.lot_store import QUERIES, move_balance
 from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.redemption_states import RedemptionState
@@ -66,16 +67,7 @@ class Redemptions:
         _asked.add(1, {"heard": word.heard.name})
         before = RedemptionState(row["state"])
         state = redeeming.follows(before, word.heard)
-        await store.execute(
-            self._pool,
-            "move_redemption",
-            redeem_key=row["redeem_key"],
-            before=before,
-            state=state,
-            paid_micros=word.paid_micros,
-            detail=word.detail,
-            pause_ms=redeeming.pause_ms(row["asked"]),
-        )
+        await self._note(row, before, state, word)
         if state is not RedemptionState.CONFIRMED:
             _log.warning("not redeemed yet", redemption=row["redeem_key"], heard=word.heard.name,
                          detail=word.detail)  # fmt: skip
@@ -85,6 +77,27 @@ class Redemptions:
                        redemption=row["redeem_key"], booked_micros=row["expected_micros"],
                        paid_micros=word.paid_micros, detail=word.detail)  # fmt: skip
         return state
+
+    async def _note(
+        self,
+        row: Mapping[str, Any],
+        before: RedemptionState,
+        state: RedemptionState,
+        word: Word,
+    ) -> None:
+        values = {
+            "redeem_key": row["redeem_key"],
+            "before": before,
+            "state": state,
+            "paid_micros": word.paid_micros,
+            "detail": word.detail,
+            "pause_ms": redeeming.pause_ms(row["asked"]),
+        }
+        async with self._pool.connection() as connection, connection.transaction():
+            moved = await connection.execute(QUERIES["move_redemption"], values)
+            if moved.rowcount and state is RedemptionState.CONFIRMED:
+                paid = word.paid_micros if word.paid_micros is not None else 0
+                await move_balance(connection, row["follower_proxy"], paid)
 
     async def _word(self, row: Mapping[str, Any]) -> Word:
         try:

@@ -40,6 +40,10 @@ class Settings:
     """The pause before an unanswered order is sent again; it doubles."""
     redeem_spacing_ms: int = setting(250, minimum=0, maximum=60_000)
     """The shortest time between two redemptions that are asked for."""
+    balance_ms: int = setting(30_000, minimum=0, maximum=86_400_000)
+    """How often insiders-api is asked what a wallet holds; 0: never, and it stays unknown."""
+    balance_spacing_ms: int = setting(50, minimum=0, maximum=60_000)
+    """The shortest time between two wallets that are asked for."""
     watch_ms: int = setting(600_000, minimum=0, maximum=86_400_000)
     """How long an ended order is still asked for, after its end and its horizon."""
     watch_dead_ms: int = setting(604_800_000, minimum=0, maximum=2_592_000_000)

@@ -17,6 +17,7 @@ from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
 from services.control.dependencies import unknown, watch
+from services.control.drift import Drift
 from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.funding import Fundings
 from services.control.gateway import Gateway
@@ -95,7 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 ControlServicer(store, subscriptions, holdings, openapi), server
             )
             holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(
-                HoldingServicer(subscriptions, holdings), server
+                HoldingServicer(subscriptions, holdings, Drift(store)), server
             )
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
                 TriggerServicer(Triggers(store)), server

@@ -9,7 +9,8 @@ select funded_micros from funding where follower_proxy = %(proxy)s;
 -- name: put
 insert into funding (follower_proxy, funded_micros, before_micros, changed_seq)
 values (%(proxy)s, %(funded)s,
-        coalesce((select sum(sold_notional_micros - bought_notional_micros - fee_micros)
+        coalesce((select sum(sold_notional_micros + payout_micros - bought_notional_micros
+                          - fee_micros)
                   from lot where follower_proxy = %(proxy)s), 0)::bigint,
         %(seq)s)
 on conflict (follower_proxy) do update

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from services.control.codec import timestamp
+from services.control.core.drift import unexplained
 from services.control.core.valuation import Worth
+from services.control.drift import Outcome
 from services.control.holdings import Performance
 from services.control.store import Row
 from tradingtools.domain.money import to_text
+from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import holding_service_pb2 as pb
 
@@ -36,6 +39,29 @@ def position(lot: Row, worth: Worth | None) -> pb.Position:
         message.unrealised = to_text(worth.value_micros - lot["cost_micros"])
     if lot["slippage"] is not None:
         message.slippage = to_text(lot["slippage"])
+    return message
+
+
+def drift(outcome: Outcome) -> pb.Drift:
+    """What an outcome would be beside what it is."""
+    missing = unexplained(outcome.ideal_micros, outcome.held_micros, outcome.shortfalls)
+    message = pb.Drift(
+        condition_id=outcome.condition_id,
+        asset_id=outcome.asset_id,
+        ideal_size=to_text(outcome.ideal_micros),
+        size=to_text(outcome.held_micros),
+        unexplained_size=to_text(missing),
+        lots_size=to_text(outcome.lots_micros),
+    )
+    for one in outcome.shortfalls:
+        shown = message.reasons.add(
+            reason=one.reason, side=common.Side.Value(f"SIDE_{one.side}"), number=one.number
+        )
+        if one.size_micros is not None:
+            shown.size = to_text(one.size_micros)
+    if outcome.wallet_micros is not None:
+        message.wallet_size = to_text(outcome.wallet_micros)
+        message.foreign_size = to_text(outcome.wallet_micros - outcome.lots_micros)
     return message
 
 

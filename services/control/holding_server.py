@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.control import holding_codec
+from services.control import codec, holding_codec
 from services.control.core import paging
+from services.control.drift import Drift
 from services.control.edge import Context
 from services.control.holdings import Holdings
 from services.control.subscriptions import Subscriptions
@@ -25,11 +26,13 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
     Args:
         subscriptions: whose holdings these are.
         holdings: the lots, and what they are worth.
+        drift: what they would be.
     """
 
-    def __init__(self, subscriptions: Subscriptions, holdings: Holdings) -> None:
+    def __init__(self, subscriptions: Subscriptions, holdings: Holdings, drift: Drift) -> None:
         self._subscriptions = subscriptions
         self._holdings = holdings
+        self._drift = drift
 
     async def ListSubscriptionPositions(
         self, request: pb.ListSubscriptionPositionsRequest, context: Context
@@ -38,8 +41,7 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         await self._subscriptions.get(request.id)
         condition, size = request.condition_id.lower(), paging.size(request.page_size)
         scope = f"positions:{request.id}:{condition}:{request.open}"
-        key = paging.decode(scope, request.page_token, 2)
-        after = (key[1][0], key[1][1]) if key is not None else ("", "")
+        after = _after(scope, request.page_token)
         rows = await self._holdings.positions(
             request.id, condition, after, size + 1, open_=request.open
         )
@@ -54,3 +56,29 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
                 scope, _NO_INSTANT, last["condition_id"], last["asset_id"]
             )
         return response
+
+    async def GetSubscriptionDrift(
+        self, request: pb.GetSubscriptionDriftRequest, context: Context
+    ) -> pb.GetSubscriptionDriftResponse:
+        """A page of what would be held."""
+        subscription = await self._subscriptions.get(request.id)
+        scope, size = f"drift:{request.id}", paging.size(request.page_size)
+        after = _after(scope, request.page_token)
+        found, told_at = await self._drift.page(subscription, after, size + 1)
+        response = pb.GetSubscriptionDriftResponse(
+            outcomes=[holding_codec.drift(outcome) for outcome in found[:size]]
+        )
+        if told_at is not None:
+            response.wallet_told_at.CopyFrom(codec.timestamp(told_at))
+        if len(found) > size:
+            last = found[size - 1]
+            response.next_page_token = paging.encode(
+                scope, _NO_INSTANT, last.condition_id, last.asset_id
+            )
+        return response
+
+
+def _after(scope: str, token: str) -> tuple[str, str]:
+    """Market and outcome after which a page starts; raises InvalidField."""
+    key = paging.decode(scope, token, 2)
+    return (key[1][0], key[1][1]) if key is not None else ("", "")

@@ -88,6 +88,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
             _follow_control(router, bus, settings.poll_ms),
             router.run_open_exits(),
+            router.follow_balances(),
         )
 
 

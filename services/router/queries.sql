@@ -136,7 +136,14 @@ from decision where frozen ? 'paper_size_micros' and side = 'BUY'
 -- name: cash
 -- What trading has moved of wallets' money since they have a budget.
 select l.follower_proxy,
-       (sum(l.sold_notional_micros - l.bought_notional_micros - l.fee_micros)
+       (sum(l.sold_notional_micros + l.payout_micros - l.bought_notional_micros - l.fee_micros)
         - coalesce(max(f.before_micros), 0))::bigint as moved_micros
 from lot l left join funding f using (follower_proxy)
 where l.follower_proxy = any(%(proxies)s) group by 1
+
+-- name: balances
+-- Cash of wallets that is known, of these or of those that changed lately.
+select follower_proxy, cash_micros from follower_balance
+where cash_micros is not null
+  and (follower_proxy = any(%(proxies)s)
+       or changed_at > clock_timestamp() - make_interval(secs => %(seconds)s))

@@ -11,6 +11,8 @@ from services.router.core.memory import Memory, PaperLot
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import Side
 
+_EVER_SECONDS = 10 * 365 * 86_400.0
+
 
 async def recover(pool: Pool, partition: int, memory: Memory) -> None:
     """Take over what is durable; the index is loaded and every record has its rows already."""
@@ -36,6 +38,7 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                 day=row["day"],
             ),
         )
+    await read_balances(pool, ledger, seconds=_EVER_SECONDS)
     await _recover_sums(pool, partition, memory)
     recent = {"seconds": store.RECENT_SECONDS, "partition": partition}
     memory.entry_owner = {
@@ -109,6 +112,15 @@ async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
             memory.move_paper(
                 owner, row["condition_id"], row["asset_id"], moved, row["paid_micros"]
             )
+
+
+async def read_balances(
+    pool: Pool, ledger: Ledger, *, proxies: Sequence[str] = (), seconds: float = 0
+) -> None:
+    """Read the cash of these wallets, and of those whose cash changed in the last seconds."""
+    found = await store.fetch(pool, "balances", proxies=list(proxies), seconds=seconds)
+    for row in found:
+        ledger.wallet(row["follower_proxy"], row["cash_micros"])
 
 
 async def read_cash(pool: Pool, ledger: Ledger, proxies: Sequence[str]) -> None:

@@ -42,6 +42,8 @@ _log = structlog.get_logger("router")
 _SLICE_PAUSE_SECONDS = 1.0
 _SLICE_PAUSE_LONGEST = 30.0
 _AGAIN_SECONDS = 2.0
+_BALANCE_SECONDS = 2.0
+_BALANCE_OVERLAP_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 _RETRY_SECONDS = 0.2
 
@@ -155,6 +157,10 @@ class Router:
             )
             if memory.ledger.funded(fill.follower_proxy):
                 await recovery.read_cash(self._pool, memory.ledger, [fill.follower_proxy])
+        if memory.ledger.wallet_known(fill.follower_proxy):
+            # Before its reservation goes: for a moment both count.
+            proxies = [fill.follower_proxy]
+            await recovery.read_balances(self._pool, memory.ledger, proxies=proxies)
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
         # Not while a claim is under way: it writes back the copies that it has read.
@@ -205,6 +211,20 @@ class Router:
         if fill.order_filled_micros < fill.order_size_micros:
             pause = _SLICE_PAUSE_SECONDS * (1 << min(len(copy.order_keys) - 1, 10))
             self._memory.open_exits[key] = clock.monotonic() + min(pause, _SLICE_PAUSE_LONGEST)
+
+    async def follow_balances(self) -> None:
+        """Take over what insiders-api has told of wallets, for ever."""
+        read = clock.monotonic()
+        while True:
+            await asyncio.sleep(_BALANCE_SECONDS)
+            since, read = read, clock.monotonic()
+            try:
+                await recovery.read_balances(
+                    self._pool, self._memory.ledger, seconds=read - since + _BALANCE_OVERLAP_SECONDS
+                )
+            except psycopg.OperationalError as error:
+                read = since
+                _log.warning("balances not read", error=str(error).strip())
 
     async def run_open_exits(self) -> None:
         """Judge exits again that have something left to sell, for ever."""

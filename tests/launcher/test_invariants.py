@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from launcher.core.evidence import (
+    BalanceRow,
     ControlChange,
     DecisionRow,
     EventRow,
@@ -212,6 +213,12 @@ def whole() -> Evidence:
                 realised_micros=140_000,
             ),
         ),
+        balances=(
+            BalanceRow(
+                follower_proxy=WALLET,
+                cash_micros=CASH - 4_900_000 - 20_000 + 2_100_000 - 9_000,
+            ),
+        ),
         triggers=(TriggerRow(id=TRIGGER, status="DONE", generation=0),),
         control_changes=(
             ControlChange(seq=1, previous_hash="00", hash="01"),
@@ -360,6 +367,7 @@ CORRUPTIONS: list[tuple[str, str, Callable[[Evidence], Evidence]]] = [
     ("I9 ledger", "there is no lot", lambda e: replace(e, lots=())),
     ("I9 cash", "lots", _with_first("lots", shares_micros=1)),
     ("I9 payouts", "more than was redeemed", _with_first("lots", payout_micros=1)),
+    ("I9 balances", "kept are", _with_first("balances", cash_micros=CASH)),
     ("I10", "3 journal records", lambda e: replace(e, journal_unbuilt=3)),
     ("I11", "never had", _with_order(EXIT, copy_key="9" * 64)),
     ("I11", "generation or rung", _with_order(EXIT, copy_key=guard_exit_key(TRIGGER, 0, 1))),
@@ -435,7 +443,8 @@ def resolved() -> Evidence:
     assert paid.far is not None
     cash = paid.far.wallets[0].cash_micros + 3_000_000
     far = _wallet(cash_micros=cash, shares={})(paid)
-    return _with_far(redemptions=(done,))(replace(far, redemptions=(row,)))
+    kept = _with_first("balances", cash_micros=cash)(replace(far, redemptions=(row,)))
+    return _with_far(redemptions=(done,))(kept)
 
 
 def _far_redemption(**changed: object) -> Callable[[Evidence], Evidence]:

@@ -358,6 +358,17 @@ def _moved_redemption(draw: Draw) -> Values:
     }
 
 
+def _wallet(draw: Draw) -> Values:
+    return {"follower_proxy": draw.rng.choice(WALLETS)}
+
+
+def _put_balance(draw: Draw) -> Values:
+    row = draw.row("follower_balance")
+    moves = row["moves"] if row and draw.rng.random() < 0.8 else 9
+    proxy = row["follower_proxy"] if row else WALLETS[0]
+    return {"follower_proxy": proxy, "moves": moves, "cash_micros": draw.rng.choice([-1, 10**12])}
+
+
 CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     MONEY_PATH: {
         "acquire_lease": lambda draw: {
@@ -416,6 +427,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "accrued": _nothing,
         "paper_lots": _nothing,
         "paper_buys": _days,
+        "balances": lambda draw: {
+            "proxies": draw.rng.choice([[], WALLETS]),
+            "seconds": draw.rng.choice([0.0, 3600.0]),
+        },
         "cash": lambda draw: {"proxies": list(WALLETS[: draw.rng.randrange(len(WALLETS) + 1)])},
     },
     EXECUTOR: {
@@ -540,6 +555,26 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "notional_micros": 5,
             "realised_micros": 3,
         },
+        "wallets_to_poll": lambda draw: {
+            "every_ms": draw.rng.choice([0, 60_000]),
+            "but": draw.rng.choice([[], WALLETS[:1]]),
+            "limit": draw.rng.choice([1, 10]),
+        },
+        "add_balance": _wallet,
+        "wallet_quiet": _wallet,
+        "put_balance": _put_balance,
+        "move_balance": lambda draw: {**_wallet(draw), "cash": draw.rng.choice([-5, 7])},
+        "clear_positions": _wallet,
+        "add_positions": lambda draw: {
+            **_wallet(draw),
+            **draw.rng.choice(
+                [
+                    {"assets": ["7"], "conditions": [CONDITION], "shares": [0]},
+                    {"assets": ["8", "9"], "conditions": [CONDITION] * 2, "shares": [5, -5]},
+                    {"assets": [], "conditions": [], "shares": []},
+                ]
+            ),
+        },
         "due_redemptions": _nothing,
         "move_redemption": _moved_redemption,
     },
@@ -581,9 +616,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
 
 LIKELY = (
     (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "build_rows", 12),
-    (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
-    (CONFIRM, "make_lot", 3), (CONFIRM, "move_lot", 3), (CONFIRM, "add_entry", 3),
-    (CONFIRM, "add_fill", 3), (CONFIRM, "add_booking", 3), (CONFIRM, "add_redemption", 2),
-    (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_trigger", 4),
+    (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14), (CONFIRM, "make_lot", 3),
+    (CONFIRM, "move_lot", 3), (CONFIRM, "add_entry", 3), (CONFIRM, "add_fill", 3),
+    (CONFIRM, "add_booking", 3), (CONFIRM, "add_redemption", 2), (CONFIRM, "add_payout", 4),
+    (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2), (CONFIRM, "add_payout_booking", 2),
+    (GUARD, "move_trigger", 4),
 )  # fmt: skip
 """What makes rows comes more often."""

@@ -36,7 +36,7 @@ _OF_THE_CLOCK = {
 _HASHES = {"chain_head", "hash", "previous_hash", "key_hashes", "set_at"}
 _IN_ORDER = {
     "claimed_after", "open_records", "events_after", "bookings_after", "lot_entries", "to_replay",
-    "list", "payable", "lock_market",
+    "list", "payable", "lock_market", "wallets_to_poll",
 }  # fmt: skip
 
 

@@ -75,6 +75,8 @@ class World:
             "TT_EXECUTOR_ROUTER_TARGET": self.target("router"),
             "TT_EXECUTOR_GUARD_TARGET": self.target("guard"),
             "TT_CONFIRM_EXECUTOR_TARGET": self.target("executor"),
+            # A fault may be meant for the next request, whatever it asks.
+            "TT_CONFIRM_BALANCE_MS": "0",
             "TT_CONFIRM_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_GUARD_CONFIRM_TARGET": self.target("confirm"),
             "TT_GUARD_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",

@@ -155,6 +155,8 @@ class World:
                 confirm_app.run,
                 ConfirmSettings(
                     listen="confirm", executor_target="executor", insiders_url="insiders",
+                    # The far side of a simulation has no wallets to ask for.
+                    balance_ms=0,
                     ask_timeout_ms=1000, poll_ms=400,
                 ),
             ),

@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ListSubscriptionFills": {"pageSize": 100},
     "ListSubscriptionDecisions": {"reason": "TOO_OLD"},
     "ListSubscriptionPositions": {"conditionId": "0x" + "3" * 64},
+    "GetSubscriptionDrift": {"pageSize": 100},
     "CreateTrigger": {
         "wallet": WALLET,
         "conditionId": "0x" + "3" * 64,

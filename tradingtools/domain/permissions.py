@@ -61,7 +61,7 @@ PERMISSIONS: dict[str, Permission] = {
         manage="CreateSubscription UpdateSubscription PauseSubscription ResumeSubscription"
         " DeleteSubscription",
     ),
-    **_of("HoldingService", read="ListSubscriptionPositions"),
+    **_of("HoldingService", read="ListSubscriptionPositions GetSubscriptionDrift"),
     **_of(
         "TriggerService",
         read="GetTrigger ListTriggers ListTriggerHistory ListSimpleTriggers",

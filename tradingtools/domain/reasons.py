@@ -187,6 +187,11 @@ class Reason(StrEnum):
         "What is left of the wallet's funding is less than the subscription asks for.",
         "Fund the wallet, or wait for exits.",
     )
+    CASH = (
+        "CASH",
+        "The cash in the wallet that is not reserved is less than the subscription asks for.",
+        "Pay in, or wait for exits.",
+    )
     KEY_TAKEN = (
         "KEY_TAKEN",
         "Another subscription of the wallet copies this transaction already.",

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tradingtools.v1 import common_pb2 as tradingtools_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/holding_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x03\n\x08Position\x12\x14\n\x0c\x63ondition_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\t\x12\x0c\n\x04\x63ost\x18\x04 \x01(\t\x12\x13\n\x0b\x62ought_size\x18\x05 \x01(\t\x12\x0e\n\x06\x62ought\x18\x06 \x01(\t\x12\x11\n\tsold_size\x18\x07 \x01(\t\x12\x0c\n\x04sold\x18\x08 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\t \x01(\t\x12\x10\n\x08realised\x18\n \x01(\t\x12\x12\n\x05value\x18\x0b \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rsellable_size\x18\x0c \x01(\tH\x01\x88\x01\x01\x12\x17\n\nunrealised\x18\r \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08slippage\x18\x0e \x01(\tH\x03\x88\x01\x01\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rresolved_size\x18\x10 \x01(\t\x12\x0e\n\x06payout\x18\x11 \x01(\t\x12\x39\n\nredemption\x18\x12 \x01(\x0e\x32 .tradingtools.v1.RedemptionStateH\x04\x88\x01\x01\x42\x08\n\x06_valueB\x10\n\x0e_sellable_sizeB\r\n\x0b_unrealisedB\x0b\n\t_slippageB\r\n\x0b_redemption\"\xc9\x01\n ListSubscriptionPositionsRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x33\n\x0c\x63ondition_id\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{64})?$\x12\x0c\n\x04open\x18\x05 \x01(\x08\"j\n!ListSubscriptionPositionsResponse\x12,\n\tpositions\x18\x01 \x03(\x0b\x32\x19.tradingtools.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb0\x01\n\x0fRedemptionState\x12 \n\x1cREDEMPTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREDEMPTION_STATE_REQUESTED\x10\x01\x12\x1c\n\x18REDEMPTION_STATE_UNKNOWN\x10\x02\x12\x1d\n\x19REDEMPTION_STATE_ACCEPTED\x10\x03\x12\x1e\n\x1aREDEMPTION_STATE_CONFIRMED\x10\x04\x32\xbc\x01\n\x0eHoldingService\x12\xa9\x01\n\x19ListSubscriptionPositions\x12\x31.tradingtools.v1.ListSubscriptionPositionsRequest\x1a\x32.tradingtools.v1.ListSubscriptionPositionsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/subscriptions/{id}/positionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/holding_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctradingtools/v1/common.proto\"\xed\x03\n\x08Position\x12\x14\n\x0c\x63ondition_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\t\x12\x0c\n\x04\x63ost\x18\x04 \x01(\t\x12\x13\n\x0b\x62ought_size\x18\x05 \x01(\t\x12\x0e\n\x06\x62ought\x18\x06 \x01(\t\x12\x11\n\tsold_size\x18\x07 \x01(\t\x12\x0c\n\x04sold\x18\x08 \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\t \x01(\t\x12\x10\n\x08realised\x18\n \x01(\t\x12\x12\n\x05value\x18\x0b \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rsellable_size\x18\x0c \x01(\tH\x01\x88\x01\x01\x12\x17\n\nunrealised\x18\r \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08slippage\x18\x0e \x01(\tH\x03\x88\x01\x01\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rresolved_size\x18\x10 \x01(\t\x12\x0e\n\x06payout\x18\x11 \x01(\t\x12\x39\n\nredemption\x18\x12 \x01(\x0e\x32 .tradingtools.v1.RedemptionStateH\x04\x88\x01\x01\x42\x08\n\x06_valueB\x10\n\x0e_sellable_sizeB\r\n\x0b_unrealisedB\x0b\n\t_slippageB\r\n\x0b_redemption\"\xc9\x01\n ListSubscriptionPositionsRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x33\n\x0c\x63ondition_id\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{64})?$\x12\x0c\n\x04open\x18\x05 \x01(\x08\"j\n!ListSubscriptionPositionsResponse\x12,\n\tpositions\x18\x01 \x03(\x0b\x32\x19.tradingtools.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"n\n\x0b\x44riftReason\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12#\n\x04side\x18\x02 \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x11\n\x04size\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_size\"\x83\x02\n\x05\x44rift\x12\x14\n\x0c\x63ondition_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x12\n\nideal_size\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\t\x12-\n\x07reasons\x18\x05 \x03(\x0b\x32\x1c.tradingtools.v1.DriftReason\x12\x18\n\x10unexplained_size\x18\x06 \x01(\t\x12\x11\n\tlots_size\x18\x07 \x01(\t\x12\x18\n\x0bwallet_size\x18\x08 \x01(\tH\x00\x88\x01\x01\x12\x19\n\x0c\x66oreign_size\x18\t \x01(\tH\x01\x88\x01\x01\x42\x0e\n\x0c_wallet_sizeB\x0f\n\r_foreign_size\"\x81\x01\n\x1bGetSubscriptionDriftRequest\x12%\n\x02id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^sub_[0-9a-f]{32}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\x95\x01\n\x1cGetSubscriptionDriftResponse\x12(\n\x08outcomes\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Drift\x12\x32\n\x0ewallet_told_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t*\xb0\x01\n\x0fRedemptionState\x12 \n\x1cREDEMPTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREDEMPTION_STATE_REQUESTED\x10\x01\x12\x1c\n\x18REDEMPTION_STATE_UNKNOWN\x10\x02\x12\x1d\n\x19REDEMPTION_STATE_ACCEPTED\x10\x03\x12\x1e\n\x1aREDEMPTION_STATE_CONFIRMED\x10\x04\x32\xd5\x02\n\x0eHoldingService\x12\xa9\x01\n\x19ListSubscriptionPositions\x12\x31.tradingtools.v1.ListSubscriptionPositionsRequest\x1a\x32.tradingtools.v1.ListSubscriptionPositionsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/subscriptions/{id}/positions\x12\x96\x01\n\x14GetSubscriptionDrift\x12,.tradingtools.v1.GetSubscriptionDriftRequest\x1a-.tradingtools.v1.GetSubscriptionDriftResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/subscriptions/{id}/driftb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,16 +43,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST'].fields_by_name['condition_id']._loaded_options = None
   _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST'].fields_by_name['condition_id']._serialized_options = b'\272H\032r\0302\026^(0x[0-9a-fA-F]{64})?$'
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST'].fields_by_name['id']._serialized_options = b'\272H\026r\0242\022^sub_[0-9a-f]{32}$'
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_HOLDINGSERVICE'].methods_by_name['ListSubscriptionPositions']._loaded_options = None
   _globals['_HOLDINGSERVICE'].methods_by_name['ListSubscriptionPositions']._serialized_options = b'\202\323\344\223\002\037\022\035/subscriptions/{id}/positions'
-  _globals['_REDEMPTIONSTATE']._serialized_start=959
-  _globals['_REDEMPTIONSTATE']._serialized_end=1135
-  _globals['_POSITION']._serialized_start=151
-  _globals['_POSITION']._serialized_end=644
-  _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST']._serialized_start=647
-  _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST']._serialized_end=848
-  _globals['_LISTSUBSCRIPTIONPOSITIONSRESPONSE']._serialized_start=850
-  _globals['_LISTSUBSCRIPTIONPOSITIONSRESPONSE']._serialized_end=956
-  _globals['_HOLDINGSERVICE']._serialized_start=1138
-  _globals['_HOLDINGSERVICE']._serialized_end=1326
+  _globals['_HOLDINGSERVICE'].methods_by_name['GetSubscriptionDrift']._loaded_options = None
+  _globals['_HOLDINGSERVICE'].methods_by_name['GetSubscriptionDrift']._serialized_options = b'\202\323\344\223\002\033\022\031/subscriptions/{id}/drift'
+  _globals['_REDEMPTIONSTATE']._serialized_start=1647
+  _globals['_REDEMPTIONSTATE']._serialized_end=1823
+  _globals['_POSITION']._serialized_start=181
+  _globals['_POSITION']._serialized_end=674
+  _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST']._serialized_start=677
+  _globals['_LISTSUBSCRIPTIONPOSITIONSREQUEST']._serialized_end=878
+  _globals['_LISTSUBSCRIPTIONPOSITIONSRESPONSE']._serialized_start=880
+  _globals['_LISTSUBSCRIPTIONPOSITIONSRESPONSE']._serialized_end=986
+  _globals['_DRIFTREASON']._serialized_start=988
+  _globals['_DRIFTREASON']._serialized_end=1098
+  _globals['_DRIFT']._serialized_start=1101
+  _globals['_DRIFT']._serialized_end=1360
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST']._serialized_start=1363
+  _globals['_GETSUBSCRIPTIONDRIFTREQUEST']._serialized_end=1492
+  _globals['_GETSUBSCRIPTIONDRIFTRESPONSE']._serialized_start=1495
+  _globals['_GETSUBSCRIPTIONDRIFTRESPONSE']._serialized_end=1644
+  _globals['_HOLDINGSERVICE']._serialized_start=1826
+  _globals['_HOLDINGSERVICE']._serialized_end=2167
 # @@protoc_insertion_point(module_scope)

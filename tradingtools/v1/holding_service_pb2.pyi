@@ -12,6 +12,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tradingtools.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -222,3 +223,160 @@ class ListSubscriptionPositionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSubscriptionPositionsResponse: _TypeAlias = ListSubscriptionPositionsResponse  # noqa: Y015
+
+@_typing.final
+class DriftReason(_message.Message):
+    """Why a lot differs from what it would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """A reason code, PARTLY_FILLED, or the state of an order that has not ended."""
+    side: _common_pb2.Side.ValueType
+    number: _builtins.int
+    """Orders with it; without a size, leader trades that were not copied."""
+    size: _builtins.str
+    """Shares that these orders did not get: missing after buys, too many after sells. Left out when
+    nothing was ordered.
+    """
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        side: _common_pb2.Side.ValueType = ...,
+        number: _builtins.int = ...,
+        size: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "number", b"number", "reason", b"reason", "side", b"side", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___DriftReason: _TypeAlias = DriftReason  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """One outcome: what would be held if every order of a copy had filled, beside what is held."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    IDEAL_SIZE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    UNEXPLAINED_SIZE_FIELD_NUMBER: _builtins.int
+    LOTS_SIZE_FIELD_NUMBER: _builtins.int
+    WALLET_SIZE_FIELD_NUMBER: _builtins.int
+    FOREIGN_SIZE_FIELD_NUMBER: _builtins.int
+    condition_id: _builtins.str
+    asset_id: _builtins.str
+    ideal_size: _builtins.str
+    """Shares if all that was decided had been bought, less the part that the leader sold each time,
+    less what triggers sold; nothing after the resolution.
+    """
+    size: _builtins.str
+    """Shares of this subscription's lot."""
+    unexplained_size: _builtins.str
+    """What of the difference no reason names: what sells in proportion make of what was missing
+    before, and rounding. May be negative.
+    """
+    lots_size: _builtins.str
+    """Shares of all lots of the wallet in this outcome."""
+    wallet_size: _builtins.str
+    """Shares as insiders-api has told; left out while it has not, or something was booked since."""
+    foreign_size: _builtins.str
+    """Wallet less lots: what others bought or sold with it. May be negative; left out with the wallet."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___DriftReason]: ...
+    def __init__(
+        self,
+        *,
+        condition_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        ideal_size: _builtins.str = ...,
+        size: _builtins.str = ...,
+        reasons: _abc.Iterable[Global___DriftReason] | None = ...,
+        unexplained_size: _builtins.str = ...,
+        lots_size: _builtins.str = ...,
+        wallet_size: _builtins.str | None = ...,
+        foreign_size: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_foreign_size", b"_foreign_size", "_wallet_size", b"_wallet_size", "foreign_size", b"foreign_size", "wallet_size", b"wallet_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_foreign_size", b"_foreign_size", "_wallet_size", b"_wallet_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "foreign_size", b"foreign_size", "ideal_size", b"ideal_size", "lots_size", b"lots_size", "reasons", b"reasons", "size", b"size", "unexplained_size", b"unexplained_size", "wallet_size", b"wallet_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__foreign_size: _TypeAlias = _typing.Literal["foreign_size"]  # noqa: Y015
+    _WhichOneofArgType__foreign_size: _TypeAlias = _typing.Literal["_foreign_size", b"_foreign_size"]  # noqa: Y015
+    _WhichOneofReturnType__wallet_size: _TypeAlias = _typing.Literal["wallet_size"]  # noqa: Y015
+    _WhichOneofArgType__wallet_size: _TypeAlias = _typing.Literal["_wallet_size", b"_wallet_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__foreign_size) -> _WhichOneofReturnType__foreign_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wallet_size) -> _WhichOneofReturnType__wallet_size | None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class GetSubscriptionDriftRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSubscriptionDriftRequest: _TypeAlias = GetSubscriptionDriftRequest  # noqa: Y015
+
+@_typing.final
+class GetSubscriptionDriftResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    WALLET_TOLD_AT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]: ...
+    @_builtins.property
+    def wallet_told_at(self) -> _timestamp_pb2.Timestamp:
+        """When insiders-api told what the wallet holds. Left out as `wallet_size`."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___Drift] | None = ...,
+        wallet_told_at: _timestamp_pb2.Timestamp | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wallet_told_at", b"wallet_told_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "outcomes", b"outcomes", "wallet_told_at", b"wallet_told_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSubscriptionDriftResponse: _TypeAlias = GetSubscriptionDriftResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class HoldingServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ListSubscriptionPositionsRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ListSubscriptionPositionsResponse.FromString,
                 _registered_method=True)
+        self.GetSubscriptionDrift = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/GetSubscriptionDrift',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftResponse.FromString,
+                _registered_method=True)
 
 
 class HoldingServiceServicer:
@@ -53,6 +58,14 @@ class HoldingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSubscriptionDrift(self, request, context):
+        """What would be held if every copy had worked, beside what is held and what the wallet is said to
+        hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HoldingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +73,11 @@ def add_HoldingServiceServicer_to_server(servicer, server):
                     servicer.ListSubscriptionPositions,
                     request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ListSubscriptionPositionsRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ListSubscriptionPositionsResponse.SerializeToString,
+            ),
+            'GetSubscriptionDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubscriptionDrift,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class HoldingService:
             '/tradingtools.v1.HoldingService/ListSubscriptionPositions',
             tradingtools_dot_v1_dot_holding__service__pb2.ListSubscriptionPositionsRequest.SerializeToString,
             tradingtools_dot_v1_dot_holding__service__pb2.ListSubscriptionPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubscriptionDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/GetSubscriptionDrift',
+            tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class HoldingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HoldingServiceAsyncStub: ...
     ListSubscriptionPositions: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.ListSubscriptionPositionsRequest, _holding_service_pb2.ListSubscriptionPositionsResponse]
     """Positions with their account, by market and outcome. 404 NOT_FOUND."""
+    GetSubscriptionDrift: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.GetSubscriptionDriftRequest, _holding_service_pb2.GetSubscriptionDriftResponse]
+    """What would be held if every copy had worked, beside what is held and what the wallet is said to
+    hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class HoldingServiceAsyncStub(HoldingServiceStub):
@@ -46,6 +50,10 @@ class HoldingServiceAsyncStub(HoldingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListSubscriptionPositions: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.ListSubscriptionPositionsRequest, _holding_service_pb2.ListSubscriptionPositionsResponse]  # type: ignore[assignment]
     """Positions with their account, by market and outcome. 404 NOT_FOUND."""
+    GetSubscriptionDrift: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.GetSubscriptionDriftRequest, _holding_service_pb2.GetSubscriptionDriftResponse]  # type: ignore[assignment]
+    """What would be held if every copy had worked, beside what is held and what the wallet is said to
+    hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+    """
 
 class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Holdings over REST. Served at the edge; token required."""
@@ -57,5 +65,15 @@ class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_holding_service_pb2.ListSubscriptionPositionsResponse, _abc.Awaitable[_holding_service_pb2.ListSubscriptionPositionsResponse]]:
         """Positions with their account, by market and outcome. 404 NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def GetSubscriptionDrift(
+        self,
+        request: _holding_service_pb2.GetSubscriptionDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.GetSubscriptionDriftResponse, _abc.Awaitable[_holding_service_pb2.GetSubscriptionDriftResponse]]:
+        """What would be held if every copy had worked, beside what is held and what the wallet is said to
+        hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+        """
 
 def add_HoldingServiceServicer_to_server(servicer: HoldingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

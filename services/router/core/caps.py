@@ -38,8 +38,11 @@ class Exposure:
     """Spent by this subscription on the UTC day."""
     budget_micros: int | None = None
     """USDC of the wallet's funding that is free; None: the wallet was never funded."""
+    cash_micros: int | None = None
+    """USDC in the wallet that no open entry has reserved; None: unknown."""
     equity_micros: int | None = None
-    """The wallet's funding, what is invested at cost included; None: unknown."""
+    """The wallet's funding, or its cash if it was never funded, and what is invested at cost; None:
+    unknown."""
     positions: int = 0
     """Outcomes that this subscription holds or is buying."""
     buys: int = 0
@@ -114,6 +117,8 @@ def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> It
             yield Room(reason, cap - used, f"limit {to_text(cap)} - used {to_text(used)}")
     if held.budget_micros is not None:
         yield Room(Reason.BUDGET, held.budget_micros, "the wallet's funding")
+    if held.cash_micros is not None:
+        yield Room(Reason.CASH, held.cash_micros, "the wallet's free cash")
 
 
 def tightest(money_micros: int, limits: Iterator[Room]) -> Room:

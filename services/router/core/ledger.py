@@ -63,6 +63,7 @@ class Ledger:
         self._buys_of: defaultdict[int, set[tuple[LotKey, str]]] = defaultdict(set)
         self._funded: dict[str, int] = {}
         self._cash: Counter[str] = Counter()
+        self._wallets: dict[str, int] = {}
         self._accrued: Counter[LotKey] = Counter()
         self._reserved: Counter[str] = Counter()
 
@@ -164,6 +165,14 @@ class Ledger:
         """Set what trading has brought (less than zero: cost) a purse in money so far."""
         self._cash[purse] = moved_micros
 
+    def wallet(self, proxy: str, cash_micros: int) -> None:
+        """Set a wallet's cash as insiders-api told it, moved by what was booked since."""
+        self._wallets[proxy] = cash_micros
+
+    def wallet_known(self, proxy: str) -> bool:
+        """Whether insiders-api has told of a wallet."""
+        return proxy in self._wallets
+
     def accrue(self, subscription_id: str, asset_id: str, change_micros: int) -> None:
         """Add to what copies that were too small left to the next ones of the outcome."""
         self._accrued[subscription_id, asset_id] += change_micros
@@ -195,9 +204,14 @@ class Ledger:
         market = self._markets.get((subscription.id, condition_id), _NOTHING)
         total = self._sums["", purse]
         budget = equity = None
+        # A shadow takes no money out of the wallet.
+        cash = self._wallets.get(purse)
+        free = None if cash is None else cash - self._reserved[purse]
         if proxy in self._funded:
             cash = self._funded[proxy] + self._cash[purse]
             budget = cash - self._reserved[purse]
+        if cash is not None:
+            # The total has what is reserved, and so has the cash.
             equity = cash + total - self._reserved[purse]
         return Exposure(
             market_micros=self._sums[subscription.id, condition_id],
@@ -205,6 +219,7 @@ class Ledger:
             total_micros=total,
             day_micros=self._days[subscription.id, now_ms // DAY_MS],
             budget_micros=budget,
+            cash_micros=free,
             equity_micros=equity,
             positions=len(outcomes),
             buys=sum(number > 0 for number in self._buys.get(lot, _NOTHING).values()),

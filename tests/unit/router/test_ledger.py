@@ -135,6 +135,29 @@ def test_funding_is_moved_by_trades_and_reservations() -> None:
     assert (held.budget_micros, held.equity_micros) == (65, 95)
 
 
+def test_a_wallets_cash_is_free_but_for_what_is_reserved_and_funding_goes_before_it() -> None:
+    ledger = Ledger()
+    ledger.reserve("k2", entry_of("k2"))
+    ledger.hold("s1", PROXY, "c1", "1", 20)
+    unknown = exposed(ledger, "s1", "c1")
+    assert (unknown.cash_micros, unknown.equity_micros) == (None, None)
+    ledger.wallet(PROXY, 50)
+    known = exposed(ledger, "s1", "c1")
+    assert (known.cash_micros, known.budget_micros, known.equity_micros) == (40, None, 70)
+    ledger.fund(PROXY, 30)
+    ledger.cash(PROXY, -20)
+    funded = exposed(ledger, "s1", "c1")
+    assert (funded.cash_micros, funded.budget_micros, funded.equity_micros) == (40, 0, 30)
+
+
+def test_a_shadow_takes_no_cash() -> None:
+    ledger = Ledger()
+    ledger.wallet(PROXY, 50)
+    settings = replace(subscription().settings, shadow=True)
+    shadow = replace(subscription(), settings=settings)
+    assert ledger.exposure(shadow, "c1", "1", 0).cash_micros is None
+
+
 def test_followers_stay_in_the_order_they_came() -> None:
     index = Index()
     first, second = subscription(), replace(subscription(), id="sub-2")

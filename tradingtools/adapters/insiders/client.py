@@ -76,6 +76,14 @@ class InsidersClient:
         """POST a redemption; the same key and bytes each time. Raises NotSent, Unanswered."""
         return await self._keyed("/api/trade/redeem", redeem_key, body, timeout_ms)
 
+    async def balance(self, proxy: str, timeout_ms: int) -> Answer:
+        """GET the cash of a wallet. Raises NotSent, Unanswered."""
+        return await self._get(f"/api/wallets/{proxy}/balance", timeout_ms)
+
+    async def positions(self, proxy: str, timeout_ms: int) -> Answer:
+        """GET the shares of a wallet. Raises NotSent, Unanswered."""
+        return await self._get(f"/api/wallets/{proxy}/positions", timeout_ms)
+
     async def capabilities(self, timeout_ms: int) -> Answer:
         """GET what this insiders-api promises. Raises NotSent, Unanswered."""
         return await self._get("/api/capabilities", timeout_ms)

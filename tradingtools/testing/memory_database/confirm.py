@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tradingtools.testing.memory_database import functions
+from tradingtools.testing.memory_database.balances import BALANCES
 from tradingtools.testing.memory_database.paying import PAYING
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import (
@@ -381,4 +382,4 @@ CONFIRM: Final[dict[str, Twin]] = {
         reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,
         resolutions, end_resolution, last_booking, bookings_after,
     )
-} | PAYING  # fmt: skip
+} | PAYING | BALANCES  # fmt: skip

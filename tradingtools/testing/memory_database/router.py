@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from tradingtools.domain.order_states import RELEASING
+from tradingtools.testing.memory_database.balances import balances
 from tradingtools.testing.memory_database.building import build_rows
 from tradingtools.testing.memory_database.functions import SUBMITTING_LOCK, apply_transitions
 from tradingtools.testing.memory_database.schema import Row
@@ -141,7 +142,8 @@ def cash(tx: Transaction, values: Row) -> list[Row]:
     for lot in tx.rows("lot"):
         if lot["follower_proxy"] in values["proxies"]:
             spent = lot["bought_notional_micros"] + lot["fee_micros"]
-            moved[lot["follower_proxy"]] += lot["sold_notional_micros"] - spent
+            fetched = lot["sold_notional_micros"] + lot["payout_micros"]
+            moved[lot["follower_proxy"]] += fetched - spent
     for proxy in moved:
         funding = tx.get("funding", proxy)
         moved[proxy] -= funding["before_micros"] if funding else 0
@@ -324,5 +326,6 @@ ROUTER: Final[dict[str, Twin]] = {
         control_seq, subscriptions_changed, fundings_changed, lots, open_entries, recent_rows,
         recent_decisions, recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of,
         withdrawn, exit_progress, ended_entries, accrued, paper_lots, paper_buys, cash,
+        balances,
     )
 }  # fmt: skip

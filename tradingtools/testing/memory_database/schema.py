@@ -285,6 +285,21 @@ TABLES: Final[dict[str, Table]] = {
             ),
         ),
         Table(
+            name="follower_balance",
+            key=("follower_proxy",),
+            columns=_columns(
+                "follower_proxy",
+                cash_micros=None, moves=0, polled_moves=None, polled_at=None, changed_at=NOW,
+            ),
+        ),
+        Table(
+            name="follower_position",
+            key=("follower_proxy", "asset_id"),
+            columns=_columns("follower_proxy asset_id condition_id shares_micros"),
+            foreign=((("follower_proxy",), "follower_balance"),),
+            checks={"shares_micros_check": lambda row: row["shares_micros"] != 0},
+        ),
+        Table(
             name="booking",
             key=("fill_seq",),
             index="order_key",

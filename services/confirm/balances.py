@@ -1,0 +1,122 @@
+"""Asks insiders-api what followers' wallets hold: cash and shares, one wallet after the other.
+
+An answer counts only when nothing of the wallet was under way from before the question until it is
+stored; between two answers each booking moves the cash in its own transaction. So what is stored is
+exact but for what others do with the wallet, and what was never told stays unknown. After it: the
+router's free cash and equity, and the drift that control shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.confirm import store
+from services.confirm.lot_store import QUERIES, one
+from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.insiders import WireError
+from tradingtools.codec.wallets import Position, parse_balance, parse_positions
+
+_log = structlog.get_logger("confirm.balances")
+_PAUSE_SECONDS = 1.0
+_AGAIN_SECONDS = 5.0
+_PAGE = 200
+
+
+class Balances:
+    """Keeps what wallets hold.
+
+    Args:
+        pool: of the deciding database.
+        client: of insiders-api.
+        timeout_ms: of one question.
+        every_ms: how often each wallet is asked for.
+        spacing_ms: between two wallets.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        client: InsidersClient,
+        *,
+        timeout_ms: int,
+        every_ms: int,
+        spacing_ms: int,
+    ) -> None:
+        self._pool = pool
+        self._client = client
+        self._timeout_ms = timeout_ms
+        self._every_ms = every_ms
+        self._spacing = spacing_ms / 1000
+        self._later: dict[str, float] = {}
+        """When a wallet that could not be asked for is due again, monotonic seconds."""
+
+    async def run(self) -> None:
+        """Ask for wallets that are due, for ever."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                await self.look()
+            except psycopg.OperationalError as error:
+                _log.warning("balances wait", error=str(error))
+
+    async def look(self) -> None:
+        """Ask for each wallet that is due now."""
+        now = clock.monotonic()
+        self._later = {proxy: due for proxy, due in self._later.items() if due > now}
+        wanted = {"every_ms": self._every_ms, "but": list(self._later), "limit": _PAGE}
+        for row in await store.fetch(self._pool, "wallets_to_poll", **wanted):
+            proxy = row["follower_proxy"]
+            if not await self.poll(proxy):
+                self._later[proxy] = clock.monotonic() + _AGAIN_SECONDS
+            await asyncio.sleep(self._spacing)
+
+    async def poll(self, proxy: str) -> bool:
+        """Ask for one wallet; returns whether the answer could be stored."""
+        await store.execute(self._pool, "add_balance", follower_proxy=proxy)
+        (before,) = await store.fetch(self._pool, "wallet_quiet", follower_proxy=proxy)
+        if not before["quiet"]:
+            return False
+        try:
+            cash = parse_balance(_body(await self._client.balance(proxy, self._timeout_ms)), proxy)
+            positions = parse_positions(
+                _body(await self._client.positions(proxy, self._timeout_ms)), proxy
+            )
+        except (NotSent, Unanswered, WireError) as error:
+            _log.warning("wallet not told", wallet=proxy, error=str(error))
+            return False
+        return await self._keep(proxy, before["moves"], cash, positions)
+
+    async def _keep(
+        self, proxy: str, moves: int, cash: int, positions: tuple[Position, ...]
+    ) -> bool:
+        values: dict[str, Any] = {"follower_proxy": proxy, "moves": moves, "cash_micros": cash}
+        async with self._pool.connection() as connection, connection.transaction():
+            now = await one(connection, "wallet_quiet", values)
+            if not now["quiet"] or now["moves"] != moves:
+                return False
+            kept = await connection.execute(QUERIES["put_balance"], values)
+            if kept.rowcount != 1:
+                return False
+            await connection.execute(QUERIES["clear_positions"], values)
+            await connection.execute(
+                QUERIES["add_positions"],
+                {
+                    "follower_proxy": proxy,
+                    "assets": [p.asset_id for p in positions],
+                    "conditions": [p.condition_id for p in positions],
+                    "shares": [p.shares_micros for p in positions],
+                },
+            )
+        return True
+
+
+def _body(answer: Answer) -> bytes:
+    if answer.status != 200:
+        raise WireError(f"answered {answer.status}")
+    return answer.body

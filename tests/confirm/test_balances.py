@@ -1,0 +1,151 @@
+"""What wallets hold: asked for when nothing moves, moved by what is booked, else unknown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from services.confirm import payouts
+from services.confirm.balances import Balances
+from services.confirm.redemptions import Redemptions
+from tests.confirm.conftest import SIZE, Orders, told, trade
+from tradingtools.adapters.insiders.client import Answer, InsidersClient, Unanswered
+from tradingtools.domain.venue_order import TradeStatus
+
+MARKET = "0x" + "c" * 64
+MATCHED, DONE, UNDONE = TradeStatus.MATCHED, TradeStatus.CONFIRMED, TradeStatus.FAILED
+
+
+class Far:
+    """An insiders-api with one wallet; something may happen while it is asked."""
+
+    def __init__(self, proxy: str) -> None:
+        self.proxy = proxy
+        self.cash = "100.5"
+        self.positions_held = [{"assetId": "1", "conditionId": MARKET, "size": "10"}]
+        self.status = 200
+        self.meanwhile: Callable[[], Any] | None = None
+
+    async def balance(self, _proxy: str, _timeout_ms: int) -> Answer:
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return self._answer(cash=self.cash)
+
+    async def positions(self, _proxy: str, _timeout_ms: int) -> Answer:
+        return self._answer(positions=self.positions_held)
+
+    async def redeem(self, key: str, _body: bytes, _timeout_ms: int) -> Answer:
+        return self._answer(idempotencyKey=key, conditionId="0xc", payout="5", status="CONFIRMED")
+
+    def _answer(self, **fields: Any) -> Answer:
+        if self.status == 0:
+            raise Unanswered("gone")
+        body = json.dumps({"followerProxy": self.proxy, "asOf": "now", **fields}).encode()
+        return Answer(status=self.status, body=body, first_byte_ns=1, answered_ns=2)
+
+
+def _balances(orders: Orders, far: Far) -> Balances:
+    client = cast(InsidersClient, far)
+    return Balances(orders.pool, client, timeout_ms=1000, every_ms=1000, spacing_ms=0)
+
+
+async def _cash(orders: Orders) -> Any:
+    rows = await orders.sql(
+        "select cash_micros from follower_balance where follower_proxy = %s", orders.wallet
+    )
+    return rows[0]["cash_micros"] if rows else None
+
+
+async def test_what_is_told_is_moved_by_what_is_booked(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    assert await _balances(orders, far).poll(orders.wallet)
+    assert await _cash(orders) == 100_500_000
+    (position,) = await orders.sql(
+        "select * from follower_position where follower_proxy = %s", orders.wallet
+    )
+    assert (position["asset_id"], position["shares_micros"]) == ("1", 10_000_000)
+
+    buying = await orders.make("SUBMITTED")
+    await orders.take(buying, told(buying, trade("b", MATCHED)))
+    await orders.take(buying, told(buying, trade("b", DONE)))
+    assert await _cash(orders) == 96_500_000, "10 shares at 0.4, once"
+    undone = await orders.make("SUBMITTED")
+    await orders.take(undone, told(undone, trade("u", MATCHED)))
+    assert await _cash(orders) == 92_500_000
+    await orders.take(undone, told(undone, trade("u", UNDONE)))
+    assert await _cash(orders) == 96_500_000
+    selling = await orders.make("SUBMITTED", side="SELL")
+    await orders.take(selling, told(selling, trade("s", DONE, SIZE // 2), side="SELL"))
+    assert await _cash(orders) == 98_500_000
+
+
+async def test_the_money_of_a_resolved_market_comes_with_its_redemption(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    held = await orders.make("SUBMITTED")
+    await orders.take(held, told(held, trade("b", DONE)))
+    balances = _balances(orders, far)
+    assert await balances.poll(orders.wallet)
+    await payouts.pay_market(orders.pool, orders.lease, orders.wallet, "0xc", {"1": 500_000})
+    assert await _cash(orders) == 100_500_000
+    assert not await balances.poll(orders.wallet), "it may be redeemed at any moment"
+    (row,) = await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
+    client = cast(InsidersClient, far)
+    await Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0).ask(row)
+    assert await _cash(orders) == 105_500_000
+    assert await balances.poll(orders.wallet)
+
+
+async def test_unknown_stays_unknown(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    balances = _balances(orders, far)
+    for status in (0, 501, 500):
+        far.status = status
+        assert not await balances.poll(orders.wallet)
+    far.status = 200
+    far.proxy = "0x" + "0" * 40
+    assert not await balances.poll(orders.wallet), "another wallet's"
+    far.proxy, far.cash = orders.wallet, "1.0000001"
+    assert not await balances.poll(orders.wallet), "not exact"
+    key = await orders.make("SUBMITTED")
+    await orders.take(key, told(key, trade("b", DONE)))
+    assert await _cash(orders) is None
+
+
+async def test_nothing_is_believed_while_an_order_is_open(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    balances = _balances(orders, far)
+    key = await orders.make("SUBMITTED")
+    assert not await balances.poll(orders.wallet)
+    await orders.take(key, told(key, trade("b", DONE)))
+    assert await balances.poll(orders.wallet)
+
+
+async def test_what_was_overtaken_by_a_booking_is_not_stored(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    balances = _balances(orders, far)
+    assert await balances.poll(orders.wallet)
+
+    async def trade_meanwhile() -> None:
+        key = await orders.make("SUBMITTED")
+        await orders.take(key, told(key, trade("b", DONE)))
+
+    far.meanwhile, far.cash = trade_meanwhile, "7"
+    assert not await balances.poll(orders.wallet)
+    assert await _cash(orders) == 96_500_000
+
+
+async def test_every_wallet_that_follows_is_asked_for_in_turn(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    await orders.sql(
+        "insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy,"
+        " leader, state, version, sizing_mode, sizing_micros, changed_seq)"
+        " values ('sub_' || repeat('a', 32), 'u', 'w', %s, %s, 'PAUSED', 1, 'FIXED', 1, 1)",
+        orders.wallet, "0x" + "9" * 40,
+    )  # fmt: skip
+    balances = _balances(orders, far)
+    await balances.look()
+    assert await _cash(orders) == 100_500_000
+    far.cash = "3"
+    await balances.look()
+    assert await _cash(orders) == 100_500_000, "it was asked for just now"
