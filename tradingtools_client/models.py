@@ -18,7 +18,10 @@ class CreateSimpleTriggerRequest(TypedDict):
     """USDC that the sale brings at the trigger price, taken to six decimals; absent: whatever
     the lot holds.
     """
-    subscriptionId: str
+    subscriptionId: NotRequired[str]
+    """The lot: of a subscription, or else `manual_lot`."""
+    manualLot: NotRequired[ManualLotInput]
+    """What the follower has bought by hand; not with a subscription."""
 
 
 class CreateSubscriptionRequest(TypedDict):
@@ -59,7 +62,8 @@ class CreateTriggerRequest(TypedDict):
     triggerPrice: NotRequired[str]
     """Empty for a time stop and a ladder."""
     size: NotRequired[str]
-    subscriptionId: str
+    subscriptionId: NotRequired[str]
+    """The lot: of a subscription, or else `manual_lot`."""
     callbackPrice: NotRequired[str]
     """USDC per share, less than the trigger price."""
     callbackFraction: NotRequired[str]
@@ -73,6 +77,8 @@ class CreateTriggerRequest(TypedDict):
     """A stop-loss that moves up to the entry price once a rung of its lot's ladder has sold."""
     twoTicks: NotRequired[bool]
     """Fire only when two books in a row reach the price; not for a time stop."""
+    manualLot: NotRequired[ManualLotInput]
+    """What the follower has bought by hand; not with a subscription."""
 
 
 class Decision(TypedDict):
@@ -486,6 +492,19 @@ class ListTriggersResponse(TypedDict):
     nextPageToken: str
 
 
+class ManualLotInput(TypedDict):
+    """Shares that the follower has bought by hand, in the trading terminal; triggers sell them
+    as they sell copied ones.
+    """
+
+    followerUserId: str
+    followerWalletId: str
+    heldSize: str
+    """Shares of the asset that the wallet holds by hand now, decimal string. It takes the
+    place of what was told before, and cannot be less than what exits are selling.
+    """
+
+
 class Position(TypedDict):
     """The lot of one outcome: shares that this subscription bought, and its account since its
     first fill. A subscription has one leader, so this is the account of follower, leader
@@ -796,7 +815,7 @@ class Trigger(TypedDict):
     `TRIGGER_STATUS_RESOLVED`: The market has resolved.
     """
     subscriptionId: str
-    """The lot: shares that were bought for this subscription."""
+    """The lot: shares that were bought for this subscription; empty: by hand."""
     version: str
     createdAt: NotRequired[str]
     updatedAt: NotRequired[str]

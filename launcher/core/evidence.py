@@ -106,6 +106,8 @@ class LotRow:
     realised_micros: int
     resolved_size_micros: int = 0
     payout_micros: int = 0
+    by_hand_micros: int = 0
+    """Shares that a caller has told of; no order bought them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,6 +203,8 @@ def cash_balances(evidence: Evidence) -> Iterator[str]:
     for lot in evidence.lots:
         lots[lot.follower_proxy, lot.asset_id] += lot.shares_micros
         shares[lot.follower_proxy, lot.asset_id] -= lot.resolved_size_micros
+        # Bought by hand: no order of ours, but shares that are there.
+        shares[lot.follower_proxy, lot.asset_id] += lot.by_hand_micros
     for wallet in evidence.far.wallets:
         proxy = wallet.follower_proxy
         wanted = evidence.far.default_cash_micros + cash[proxy]

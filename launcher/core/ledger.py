@@ -33,6 +33,9 @@ def ledger_balances(evidence: Evidence) -> Iterator[str]:
         filled[key, f"{way}_size_micros"] += row.filled_size_micros
         filled[key, f"{way}_notional_micros"] += row.filled_notional_micros
         filled[key, "fee_micros"] += row.fee_micros
+    for lot in evidence.lots:
+        key = lot.follower_proxy, lot.asset_id, lot.origin
+        filled[key, "bought_size_micros"] += lot.by_hand_micros
     lots = {(lot.follower_proxy, lot.asset_id, lot.origin): lot for lot in evidence.lots}
     for key, lot in lots.items():
         yield from _against_orders(key, lot, filled)

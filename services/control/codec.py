@@ -7,14 +7,14 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.control import defaults_codec, settings_codec
+from services.control import defaults_codec, manual_lots, settings_codec
 from services.control.core import rules, trigger_rules
 from services.control.store import Row
 from services.control.subscriptions import DecisionFilter
 from tradingtools.domain import ids
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Follower
-from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
+from tradingtools.domain.trigger_types import MANUAL, TriggerType, rungs_from_fields
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as operator
@@ -80,13 +80,15 @@ def new_trigger(request: trigger.CreateTriggerRequest) -> rules.NewTrigger:
     kind = TriggerType(name.removeprefix("TRIGGER_TYPE_"))
     terms = trigger_terms(request, request.trigger_price or None)
     trigger_rules.check_terms(kind, terms)
+    manual = manual_lots.asked(request)
     return rules.NewTrigger(
         wallet=rules.canonical(ids.wallet, request.wallet, "wallet"),
         condition_id=rules.canonical(ids.hash32, request.condition_id, "conditionId"),
         asset_id=rules.canonical(ids.asset, request.asset_id, "assetId"),
         trigger_type=kind,
         terms=terms,
-        subscription_id=request.subscription_id,
+        origin=MANUAL if manual is not None else request.subscription_id,
+        manual=manual,
     )
 
 
@@ -212,7 +214,7 @@ def trigger_message(row: Row) -> trigger.Trigger:
         trigger_type=trigger.TriggerType.Value(f"TRIGGER_TYPE_{row['trigger_type']}"),
         trigger_price=_text(row["price_micros"]),
         status=_status(row["status"]),
-        subscription_id=row["origin"],
+        subscription_id="" if row["origin"] == MANUAL else row["origin"],
         version=row["version"],
         created_at=timestamp(row["created_at"]),
         updated_at=timestamp(row["updated_at"]),

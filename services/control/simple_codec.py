@@ -7,14 +7,14 @@ be that. The gate lets only numbers through whose doubles have six exact decimal
 
 from __future__ import annotations
 
-from services.control import codec
+from services.control import codec, manual_lots
 from services.control.core import rules
 from services.control.core.rules import NewTrigger, TriggerTerms
 from services.control.store import Row
 from tradingtools.domain import ids
 from tradingtools.domain.money import floor_to, notional_floor, parse_rounded, size_for, to_text
 from tradingtools.domain.trigger_states import TriggerStatus
-from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.domain.trigger_types import MANUAL, TriggerType
 from tradingtools.v1 import trigger_service_pb2 as trigger
 
 KINDS = (TriggerType.TAKE_PROFIT, TriggerType.STOP_LOSS)
@@ -41,13 +41,15 @@ def new_trigger(request: trigger.CreateSimpleTriggerRequest) -> NewTrigger:
         size = floor_to(size_for(parse_rounded(repr(request.size)), price), _STEP_MICROS)
         if size == 0:
             raise rules.refuse("size", "the price of a hundredth of a share, or more")
+    manual = manual_lots.asked(request)
     return NewTrigger(
         wallet=rules.canonical(ids.wallet, request.wallet_address, "walletAddress"),
         condition_id=rules.canonical(ids.hash32, request.condition_id, "conditionId"),
         asset_id=rules.canonical(ids.asset, request.asset_id, "assetId"),
         trigger_type=TriggerType(request.trigger_type.upper()),
         terms=TriggerTerms(price_micros=price, size_micros=size),
-        subscription_id=request.subscription_id,
+        origin=MANUAL if manual is not None else request.subscription_id,
+        manual=manual,
     )
 
 
@@ -63,7 +65,7 @@ def message(row: Row) -> trigger.SimpleTrigger:
         trigger_price=float(to_text(row["price_micros"])),
         status=status(row),
         created_at=codec.timestamp(row["created_at"]),
-        subscription_id=row["origin"],
+        subscription_id="" if row["origin"] == MANUAL else row["origin"],
     )
     if row["size_micros"] is not None:
         notional = notional_floor(row["size_micros"], row["price_micros"])

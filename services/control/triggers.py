@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from services.control import manual_lots
 from services.control.core.paging import Key
 from services.control.core.rules import NewTrigger, TriggerTerms, refuse
 from services.control.core.tokens import Caller
@@ -40,16 +41,17 @@ class Triggers:
 
         Raises:
             NotFound: the wallet has no such subscription.
-            InvalidField: the lot is of another market.
+            InvalidField: the lot is of another market, or exits are selling more than is told.
             RequestIdReused: the key came with another request.
         """
         async with self._store.change(caller, SOURCE) as change:
             known = await change.known_resource(request)
             if known is not None:
                 return await _locked(change, known)
-            subscription = await change.row(_SUBSCRIPTION, id=new.subscription_id)
-            if subscription is None or subscription["follower_proxy"] != new.wallet:
-                raise not_found(new.subscription_id)
+            if new.manual is not None:
+                await manual_lots.tell(change, new, new.manual)
+            else:
+                await _refuse_foreign(change, new)
             identifier = f"trg_{secrets.token_hex(16)}"
             status = await _first_status(change, new)
             await change.rows(
@@ -58,7 +60,9 @@ class Triggers:
                 wallet=new.wallet,
                 condition_id=new.condition_id,
                 asset_id=new.asset_id,
-                origin=new.subscription_id,
+                origin=new.origin,
+                user_id=new.manual.user_id if new.manual is not None else "",
+                wallet_id=new.manual.wallet_id if new.manual is not None else "",
                 trigger_type=new.trigger_type,
                 status=status,
                 **_columns(new.terms),
@@ -172,10 +176,14 @@ def _refuse_sold(row: Row, present: TriggerTerms, terms: TriggerTerms) -> None:
         raise refuse("size", "more than what it has sold")
 
 
+async def _refuse_foreign(change: Change, new: NewTrigger) -> None:
+    subscription = await change.row(_SUBSCRIPTION, id=new.origin)
+    if subscription is None or subscription["follower_proxy"] != new.wallet:
+        raise not_found(new.origin)
+
+
 async def _first_status(change: Change, new: NewTrigger) -> TriggerStatus:
-    lot = await change.row(
-        _SQL["lot"], wallet=new.wallet, asset_id=new.asset_id, origin=new.subscription_id
-    )
+    lot = await change.row(_SQL["lot"], wallet=new.wallet, asset_id=new.asset_id, origin=new.origin)
     if lot is None:
         return TriggerStatus.WAITING
     if lot["condition_id"] != new.condition_id:

@@ -1,16 +1,54 @@
 -- name: insert
 insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
                      price_micros, size_micros, callback_micros, callback_ppm, fire_at_ms,
-                     rungs, break_even, two_ticks, status, created_at, updated_at)
+                     rungs, break_even, two_ticks, follower_user_id,
+                     follower_wallet_id, status, created_at, updated_at)
 values (%(id)s, %(wallet)s, %(condition_id)s, %(asset_id)s, %(origin)s, %(trigger_type)s,
         %(price_micros)s, %(size_micros)s, %(callback_micros)s, %(callback_ppm)s, %(fire_at_ms)s,
-        %(rungs)s, %(break_even)s, %(two_ticks)s, %(status)s, statement_timestamp(), statement_timestamp());
+        %(rungs)s, %(break_even)s, %(two_ticks)s, %(user_id)s,
+        %(wallet_id)s, %(status)s, statement_timestamp(), statement_timestamp());
 
 -- name: lot
 -- What the lot holds, kept as it is until the transaction ends.
 select condition_id, shares_micros from lot
 where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = %(origin)s
 for share;
+
+-- name: make_manual_lot
+insert into lot (follower_proxy, asset_id, origin, condition_id)
+values (%(wallet)s, %(asset_id)s, 'manual', %(condition_id)s)
+on conflict do nothing;
+
+-- name: lock_manual_lot
+-- What is reserved is read by the next statement, whose snapshot is taken after the lock.
+select condition_id, shares_micros from lot
+where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = 'manual'
+for update;
+
+-- name: manual_reserved
+-- Shares of a manual lot that exits are selling.
+select coalesce(sum(r.shares_micros), 0)::bigint as reserved_micros
+from reservation r join orders o using (order_key)
+where r.released_at is null and r.follower_proxy = %(wallet)s and r.asset_id = %(asset_id)s
+  and o.subscription_id is null;
+
+-- name: empty_manual_entries
+update lot_entry set size_micros = 0, cost_micros = 0
+where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = 'manual'
+  and size_micros > 0;
+
+-- name: add_manual_entry
+-- What it has cost is not known here.
+insert into lot_entry (follower_proxy, asset_id, origin, trade_id, size_micros, cost_micros)
+values (%(wallet)s, %(asset_id)s, 'manual', 'by hand', %(held)s, 0);
+
+-- name: tell_manual_lot
+update lot set
+    shares_micros = %(held)s, cost_micros = 0,
+    bought_size_micros = bought_size_micros + %(held)s - shares_micros,
+    by_hand_micros = by_hand_micros + %(held)s - shares_micros,
+    updated_at = clock_timestamp()
+where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = 'manual';
 
 -- name: lock
 -- One trigger, held until the transaction ends, with the form that the audit keeps.

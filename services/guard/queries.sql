@@ -35,6 +35,16 @@ from trigger
 where id in (select subject_id from control_change
              where subject_kind = 'trigger' and seq > %(after)s)
 
+-- name: told_lots
+-- What callers have said of lots that were bought by hand, with triggers that were touched since.
+select l.follower_proxy, l.asset_id, l.origin, l.shares_micros
+from lot l
+where l.origin = 'manual' and exists (
+    select 1 from trigger t join control_change c on c.subject_id = t.id
+    where c.subject_kind = 'trigger' and c.seq > %(after)s
+      and t.follower_proxy = l.follower_proxy and t.asset_id = l.asset_id
+      and t.origin = l.origin)
+
 -- name: control_seq
 select coalesce(max(seq), 0) as seq from control_change
 
@@ -46,9 +56,11 @@ select scope, subject from halt where mode = 'HALTED'
 select follower_proxy, asset_id, origin, shares_micros from lot where shares_micros > 0
 
 -- name: lock_trigger
-select t.*, s.follower_user_id, s.follower_wallet_id, s.leader,
-       s.version as subscription_version
-from trigger t join subscription s on s.id = t.origin
+-- Whose it is comes from its subscription, for a manual lot from itself.
+select t.*, coalesce(s.follower_user_id, t.follower_user_id) as user_id,
+       coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
+       coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
+from trigger t left join subscription s on s.id = t.origin
 where t.id = %(id)s
 for update of t
 

@@ -31,6 +31,7 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import TriggerStatus
+from tradingtools.domain.trigger_types import MANUAL
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
@@ -95,8 +96,18 @@ class Guard:
             if known is None or known.version < row["version"]:
                 self._known.put(store.trigger(row))
         self._claims.control_seq = seq
+        for row in await store.fetch(self._pool, "told_lots", after=before):
+            await self._take_lot(
+                (row["follower_proxy"], row["asset_id"], row["origin"]), row["shares_micros"]
+            )
         for trigger_id in self._known.all() if eased else [row["id"] for row in rows]:
             await self._wake(trigger_id)
+
+    async def _take_lot(self, key: LotKey, shares: int) -> None:
+        """A caller has said how large a lot is that was bought by hand."""
+        self._known.put_lot(key, shares)
+        for trigger in self._known.of_lot(key):
+            await self._follow_lot(trigger, shares)
 
     async def _load_halts(self) -> bool:
         """Read the halts; returns whether one has ended."""
@@ -214,7 +225,7 @@ class Guard:
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
-        key = (fill.follower_proxy, fill.asset_id, fill.subscription_id)
+        key = (fill.follower_proxy, fill.asset_id, fill.subscription_id or MANUAL)
         # No more than this fill: the lot was empty before, or short of what came undone.
         opens = fill.side == pb.SIDE_BUY and 0 < fill.lot_shares_micros <= fill.size_micros
         if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:

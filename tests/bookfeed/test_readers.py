@@ -38,8 +38,8 @@ async def test_held_assets_and_live_triggers_are_watched(
             )
             connection.execute(
                 "insert into trigger (id, follower_proxy, condition_id, asset_id, origin,"
-                " trigger_type, price_micros, status)"
-                " values (%s, '0x', '0x', %s, 'manual', 'STOP_LOSS', 5, 'ARMED')",
+                " trigger_type, price_micros, status, follower_wallet_id)"
+                " values (%s, '0x', '0x', %s, 'manual', 'STOP_LOSS', 5, 'ARMED', 'w')",
                 (f"trg_{1:032x}", guarded),
             )
         for asset in (held, guarded):

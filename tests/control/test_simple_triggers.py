@@ -137,3 +137,18 @@ def test_a_missing_asset_is_named_and_no_number_is_not_json(
     headers = {"Content-Type": "application/json"}
     refused = edge.call("POST", PATH, content=text, headers=headers)
     assert error_of(refused)[:2] == (400, "MALFORMED_BODY")
+
+
+def test_shares_that_were_bought_by_hand(edge: RunningEdge, wallet: Wallet) -> None:
+    proxy = wallet()
+    body = body_of(proxy, "")
+    del body["subscriptionId"]
+    refused = error_of(edge.call("POST", PATH, json=body))
+    assert (refused[0], refused[2]["field"]) == (400, "subscriptionId")
+    told = {"followerUserId": "u", "followerWalletId": "w", "heldSize": "80"}
+    made = edge.call("POST", PATH, json=body | {"manualLot": told})
+    assert made.status_code == 201, made.text
+    shown = made.json()
+    assert (shown["status"], shown["subscriptionId"], shown["size"]) == ("pending", "", 24.997)
+    ours = edge.call("GET", f"/triggers/{shown['id']}", READ).json()
+    assert (ours["status"], ours["size"]) == ("TRIGGER_STATUS_ARMED", "71.42")

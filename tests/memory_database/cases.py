@@ -25,7 +25,7 @@ Values = dict[str, Any]
 
 CONDITION = "0x" + "c" * 64
 SUBSCRIPTIONS = ["sub_" + digit * 32 for digit in "ab"]
-TRIGGERS = ["trg_" + digit * 32 for digit in "123"]
+TRIGGERS = ["trg_" + digit * 32 for digit in "1234"]
 WALLETS = ["0x" + digit * 40 for digit in "de"]
 LEADER = "0x" + "9" * 40
 TRADES = ["t1", "t2"]
@@ -581,6 +581,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     GUARD: {
         "live_triggers": _nothing,
         "lot_triggers": _lot,
+        "told_lots": lambda draw: {"after": draw.rng.randrange(3)},
         "unsettled": _lot,
         "changed_triggers": lambda draw: {"after": draw.rng.randrange(3)},
         "control_seq": _nothing,

@@ -190,6 +190,13 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
             {"trigger_type": "STOP_LOSS", "price_micros": 400_000, "break_even": True},
             {"trigger_type": "TRAILING_STOP", "price_micros": 400_000, "callback_micros": 10_000},
             {"trigger_type": "LADDER", "rungs": rungs},
+            {
+                "trigger_type": "STOP_LOSS",
+                "price_micros": 300_000,
+                "origin": "manual",
+                "follower_user_id": "u",
+                "follower_wallet_id": "w",
+            },
         )
         await pair.insert(
             "funding", follower_proxy=cases.WALLETS[0], funded_micros=50, before_micros=-7,
@@ -199,7 +206,7 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
             await pair.insert(
                 "trigger", id=trigger, follower_proxy=cases.WALLETS[number % 2],
                 condition_id=cases.CONDITION, asset_id="7",
-                origin=cases.SUBSCRIPTIONS[number % 2], status="ARMED", **terms[number],
+                **{"origin": cases.SUBSCRIPTIONS[number % 2], "status": "ARMED"} | terms[number],
             )  # fmt: skip
         yield pair, memory
 

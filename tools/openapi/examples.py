@@ -46,7 +46,11 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "triggerType": "stop_loss",
         "triggerPrice": 0.35,
         "size": 25,
-        "subscriptionId": SUBSCRIPTION,
+        "manualLot": {
+            "followerUserId": "user-1",
+            "followerWalletId": "wallet-1",
+            "heldSize": "80",
+        },
     },
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},

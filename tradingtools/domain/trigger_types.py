@@ -25,6 +25,8 @@ class TriggerType(StrEnum):
 UNPRICED = frozenset({TriggerType.TIME_STOP, TriggerType.LADDER})
 """These have no one price."""
 MAX_RUNGS = 10
+MANUAL = "manual"
+"""The origin of lots that a follower has bought by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Trigger(_message.Message):
     """Shares to sell, decimal string; absent: whatever the lot holds."""
     status: Global___TriggerStatus.ValueType
     subscription_id: _builtins.str
-    """The lot: shares that were bought for this subscription."""
+    """The lot: shares that were bought for this subscription; empty: by hand."""
     version: _builtins.int
     generation: _builtins.int
     """The generation of its arm; an exit that was undone re-arms under a new one."""
@@ -260,6 +260,38 @@ class Trigger(_message.Message):
 Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
 
 @_typing.final
+class ManualLot(_message.Message):
+    """Shares that the follower has bought by hand, in the trading terminal; triggers sell them as they
+    sell copied ones.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_USER_ID_FIELD_NUMBER: _builtins.int
+    FOLLOWER_WALLET_ID_FIELD_NUMBER: _builtins.int
+    HELD_SIZE_FIELD_NUMBER: _builtins.int
+    follower_user_id: _builtins.str
+    follower_wallet_id: _builtins.str
+    held_size: _builtins.str
+    """Shares of the asset that the wallet holds by hand now, decimal string. It takes the place of
+    what was told before, and cannot be less than what exits are selling.
+    """
+    def __init__(
+        self,
+        *,
+        follower_user_id: _builtins.str = ...,
+        follower_wallet_id: _builtins.str = ...,
+        held_size: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follower_user_id", b"follower_user_id", "follower_wallet_id", b"follower_wallet_id", "held_size", b"held_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManualLot: _TypeAlias = ManualLot  # noqa: Y015
+
+@_typing.final
 class CreateTriggerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -277,6 +309,7 @@ class CreateTriggerRequest(_message.Message):
     RUNGS_FIELD_NUMBER: _builtins.int
     BREAK_EVEN_FIELD_NUMBER: _builtins.int
     TWO_TICKS_FIELD_NUMBER: _builtins.int
+    MANUAL_LOT_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     condition_id: _builtins.str
     asset_id: _builtins.str
@@ -287,6 +320,7 @@ class CreateTriggerRequest(_message.Message):
     """Empty for a time stop and a ladder."""
     size: _builtins.str
     subscription_id: _builtins.str
+    """The lot: of a subscription, or else `manual_lot`."""
     callback_price: _builtins.str
     """USDC per share, less than the trigger price."""
     callback_fraction: _builtins.str
@@ -301,6 +335,10 @@ class CreateTriggerRequest(_message.Message):
     @_builtins.property
     def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
         """Of a ladder, and only of it."""
+
+    @_builtins.property
+    def manual_lot(self) -> Global___ManualLot:
+        """What the follower has bought by hand; not with a subscription."""
 
     def __init__(
         self,
@@ -319,10 +357,11 @@ class CreateTriggerRequest(_message.Message):
         rungs: _abc.Iterable[Global___Rung] | None = ...,
         break_even: _builtins.bool | None = ...,
         two_ticks: _builtins.bool | None = ...,
+        manual_lot: Global___ManualLot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_two_ticks", b"_two_ticks", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "size", b"size", "two_ticks", b"two_ticks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_two_ticks", b"_two_ticks", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "fire_at_ms", b"fire_at_ms", "manual_lot", b"manual_lot", "size", b"size", "two_ticks", b"two_ticks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_two_ticks", b"_two_ticks", "asset_id", b"asset_id", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "fire_at_ms", b"fire_at_ms", "rungs", b"rungs", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "two_ticks", b"two_ticks", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_break_even", b"_break_even", "_fire_at_ms", b"_fire_at_ms", "_size", b"_size", "_two_ticks", b"_two_ticks", "asset_id", b"asset_id", "break_even", b"break_even", "callback", b"callback", "callback_fraction", b"callback_fraction", "callback_price", b"callback_price", "condition_id", b"condition_id", "fire_at_ms", b"fire_at_ms", "manual_lot", b"manual_lot", "rungs", b"rungs", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "two_ticks", b"two_ticks", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__break_even: _TypeAlias = _typing.Literal["break_even"]  # noqa: Y015
     _WhichOneofArgType__break_even: _TypeAlias = _typing.Literal["_break_even", b"_break_even"]  # noqa: Y015
@@ -668,6 +707,7 @@ class CreateSimpleTriggerRequest(_message.Message):
     TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    MANUAL_LOT_FIELD_NUMBER: _builtins.int
     wallet_address: _builtins.str
     condition_id: _builtins.str
     asset_id: _builtins.str
@@ -681,6 +721,11 @@ class CreateSimpleTriggerRequest(_message.Message):
     holds.
     """
     subscription_id: _builtins.str
+    """The lot: of a subscription, or else `manual_lot`."""
+    @_builtins.property
+    def manual_lot(self) -> Global___ManualLot:
+        """What the follower has bought by hand; not with a subscription."""
+
     def __init__(
         self,
         *,
@@ -692,10 +737,11 @@ class CreateSimpleTriggerRequest(_message.Message):
         trigger_price: _builtins.float = ...,
         size: _builtins.float | None = ...,
         subscription_id: _builtins.str = ...,
+        manual_lot: Global___ManualLot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "manual_lot", b"manual_lot", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet_address", b"wallet_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "manual_lot", b"manual_lot", "side", b"side", "size", b"size", "subscription_id", b"subscription_id", "trigger_price", b"trigger_price", "trigger_type", b"trigger_type", "wallet_address", b"wallet_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015

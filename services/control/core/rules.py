@@ -62,6 +62,15 @@ class TriggerTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManualLot:
+    """What a follower says to have bought by hand, and who the follower is."""
+
+    user_id: str
+    wallet_id: str
+    held_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewTrigger:
     """A trigger to be made."""
 
@@ -70,7 +79,9 @@ class NewTrigger:
     asset_id: str
     trigger_type: TriggerType
     terms: TriggerTerms
-    subscription_id: str
+    origin: str
+    """The subscription, or MANUAL."""
+    manual: ManualLot | None = None
 
 
 def refuse(field: str, expected: str) -> InvalidField:

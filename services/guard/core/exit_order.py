@@ -9,6 +9,7 @@ from services.guard.core.exit_size import Exit
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text
+from tradingtools.domain.trigger_types import MANUAL
 
 
 def exit_order(
@@ -25,8 +26,8 @@ def exit_order(
     """
     copy_key = ids.guard_exit_key(row["id"], row["generation"], rung)
     follower = Follower(
-        user_id=row["follower_user_id"],
-        wallet_id=row["follower_wallet_id"],
+        user_id=row["user_id"],
+        wallet_id=row["wallet_id"],
         proxy=row["follower_proxy"],
     )
     return Order(
@@ -34,7 +35,7 @@ def exit_order(
         copy_key=copy_key,
         ordinal=slice_number,
         purpose=Purpose.GUARD_EXIT,
-        subscription_id=row["origin"],
+        subscription_id="" if row["origin"] == MANUAL else row["origin"],
         subscription_version=row["subscription_version"],
         trigger_id=row["id"],
         follower=follower,

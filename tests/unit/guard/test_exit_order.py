@@ -13,8 +13,8 @@ from tradingtools.domain.order import Purpose
 ROW: dict[str, Any] = {
     "id": "trigger-1",
     "generation": 1,
-    "follower_user_id": "user",
-    "follower_wallet_id": "wallet",
+    "user_id": "user",
+    "wallet_id": "wallet",
     "follower_proxy": "0x" + "2" * 40,
     "origin": "sub-1",
     "leader": "0x" + "b" * 40,

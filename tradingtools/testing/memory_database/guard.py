@@ -37,6 +37,22 @@ def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
     return [_pick(row, _TRIGGER) for row in tx.rows("trigger") if row["id"] in touched]
 
 
+def told_lots(tx: Transaction, values: Row) -> list[Row]:
+    """What callers have said of lots that were bought by hand."""
+    touched = {row["id"] for row in changed_triggers(tx, values)}
+    lots = {
+        (row["follower_proxy"], row["asset_id"])
+        for row in tx.where("trigger", origin="manual")
+        if row["id"] in touched
+    }
+    names = ("follower_proxy", "asset_id", "origin", "shares_micros")
+    return [
+        _pick(row, names)
+        for row in tx.where("lot", origin="manual")
+        if (row["follower_proxy"], row["asset_id"]) in lots
+    ]
+
+
 def lot_triggers(tx: Transaction, values: Row) -> list[Row]:
     """What may still fire or is closing of one lot, oldest first."""
     key = {name: values[name] for name in ("follower_proxy", "asset_id", "origin")}
@@ -70,13 +86,20 @@ def held_lots(tx: Transaction, _values: Row) -> list[Row]:
 def lock_trigger(tx: Transaction, values: Row) -> list[Row]:
     """One trigger, locked, with whose it is."""
     row = tx.get("trigger", values["id"])
-    subscription = tx.get("subscription", row["origin"]) if row is not None else None
-    if row is None or subscription is None:
+    if row is None:
         return []
     tx.lock_row("trigger", row)
-    names = ("follower_user_id", "follower_wallet_id", "leader")
-    version = subscription["version"]
-    return [{**row, **_pick(subscription, names), "subscription_version": version}]
+    mine = {"leader": "", "version": 0, **_pick(row, ("follower_user_id", "follower_wallet_id"))}
+    whose = tx.get("subscription", row["origin"]) or mine
+    return [
+        {
+            **row,
+            "user_id": whose["follower_user_id"],
+            "wallet_id": whose["follower_wallet_id"],
+            "leader": whose["leader"],
+            "subscription_version": whose["version"],
+        }
+    ]
 
 
 def _lot(tx: Transaction, values: Row) -> Row | None:
@@ -233,8 +256,8 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        live_triggers, lot_triggers, unsettled, changed_triggers, control_seq, halts, held_lots,
-        lock_trigger, lock_lot, locked_lot, exit_order, sold, move_trigger, break_even,
+        live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
+        held_lots, lock_trigger, lock_lot, locked_lot, exit_order, sold, move_trigger, break_even,
         ratchet, add_event, closing, unresolved,
     )
 }  # fmt: skip

@@ -230,7 +230,7 @@ TABLES: Final[dict[str, Table]] = {
                 "follower_proxy asset_id origin condition_id",
                 shares_micros=0, cost_micros=0, bought_size_micros=0, bought_notional_micros=0,
                 sold_size_micros=0, sold_notional_micros=0, fee_micros=0, realised_micros=0,
-                resolved_size_micros=0, payout_micros=0, updated_at=NOW,
+                resolved_size_micros=0, payout_micros=0, by_hand_micros=0, updated_at=NOW,
             ),
             checks=_at_least_zero("shares_micros", "cost_micros"),
         ),
@@ -239,8 +239,8 @@ TABLES: Final[dict[str, Table]] = {
             key=("entry_seq",),
             identity="entry_seq",
             columns=_columns(
-                "follower_proxy asset_id origin order_key trade_id size_micros cost_micros",
-                entry_seq=None,
+                "follower_proxy asset_id origin trade_id size_micros cost_micros",
+                entry_seq=None, order_key=None,
             ),
             foreign=((("follower_proxy", "asset_id", "origin"), "lot"), *_ORDER),
             checks=_at_least_zero("size_micros", "cost_micros"),
@@ -338,7 +338,7 @@ TABLES: Final[dict[str, Table]] = {
                 callback_micros=None, callback_ppm=None, peak_micros=None, peak_noted_micros=None,
                 fire_at_ms=None, next_slice_at=None, created_at=NOW, updated_at=NOW,
                 rungs=None, basis_micros=None, rungs_done=0, rungs_fired=0, break_even=False,
-                two_ticks=False, made_for="",
+                two_ticks=False, made_for="", follower_user_id="", follower_wallet_id="",
             ),
             checks={
                 "trigger_check": lambda row: (
@@ -359,6 +359,9 @@ TABLES: Final[dict[str, Table]] = {
                 ),
                 "trigger_break_even_check": lambda row: (
                     not row["break_even"] or row["trigger_type"] == "STOP_LOSS"
+                ),
+                "trigger_manual_check": lambda row: (
+                    (row["origin"] == "manual") == (row["follower_wallet_id"] != "")
                 ),
                 "trigger_two_ticks_check": lambda row: (
                     not row["two_ticks"] or row["trigger_type"] != "TIME_STOP"
