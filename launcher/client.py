@@ -27,7 +27,6 @@ class Client:
         self._guarded: set[tuple[str, str]] = set()
         self._turns: Iterator[Subscription] = iter(())
         self.subscriptions: list[Subscription] = []
-        self.triggers_created = 0
 
     def close(self) -> None:
         """Close the connections."""
@@ -51,7 +50,6 @@ class Client:
                 for body in triggers(bought):
                     key = idempotency_key(self._run_id, *lot, body["triggerType"])
                     self._rest.create_trigger(body, idempotency_key=key)
-                    self.triggers_created += 1
                 self._guarded.add(lot)
 
     def _bought(self, subscription: Subscription) -> Iterator[Bought]:

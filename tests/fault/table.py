@@ -17,6 +17,8 @@ from tradingtools.domain.order_states import OrderState
 
 _LONGEST_MS = 500
 _NOT_AFTER_MS = 5_000
+_SPACING_MS = 500
+"""Between two "not found" that count, as `TT_CONFIRM_NOT_FOUND_SPACING_MS` has it by default."""
 _ENDS = {
     Act.BOOK: OrderState.SUBMITTED,
     # With A the answer is that of the first attempt, or the order's own.
@@ -79,7 +81,7 @@ def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, in
             return _ENDS[act], now, act is Act.SEND_AGAIN
         if look is Look.NOT_FOUND and now > fate.horizon_ms(case, capabilities):
             found += 1
-        now += max(fate.pause_ms(checks), fate.SPACING_MS)
+        now += max(fate.pause_ms(checks), _SPACING_MS)
         checks += 1
 
 

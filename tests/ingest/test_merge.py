@@ -113,8 +113,9 @@ def test_a_leader_who_is_dropped_leaves_nothing() -> None:
     state.catch_up([row()], NOW, leader=LEADER, positions={})
     state.drop_leader(LEADER)
     assert len(state) == 0
-    assert not state.knows(LEADER)
     assert state.feed(row(), A, NOW) is not None
+    # Its baseline is gone with it.
+    assert held(state.feed(row(2), A, NOW)) is None
 
 
 def test_a_transaction_keeps_its_first_trace() -> None:

@@ -16,9 +16,6 @@ class TradeStatus(StrEnum):
     FAILED = "FAILED"
 
 
-FINAL_TRADE: frozenset[TradeStatus] = frozenset({TradeStatus.CONFIRMED, TradeStatus.FAILED})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueTrade:
     """One trade of an order."""

@@ -46,7 +46,6 @@ class Act(Enum):
 
 NOT_FOUNDS_NEEDED = 3
 """What the protocol asks for at least."""
-SPACING_MS = 500
 UNREACHABLE_MS = 15 * 60_000
 ATTEMPTS = 3
 SEND_AGAIN_MS = 250

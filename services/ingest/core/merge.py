@@ -99,10 +99,6 @@ class Merger:
         """Transactions remembered."""
         return len(self._touched)
 
-    def knows(self, leader: str) -> bool:
-        """Whether the leader has a baseline."""
-        return leader in self._holdings
-
     def weigh(self, leader: str, equity: int, now_ms: int) -> None:
         """Remember what a leader is worth, 1e-6 USDC, and since when."""
         self._equity[leader] = (equity, now_ms)
