@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from launcher import gather
@@ -17,6 +17,7 @@ from launcher.core.invariants import Breach, breaches
 from tests.money_path.world import World
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import OrderState
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 CASH_USDC = 1_000_000
 """What a wallet begins with in a world that is judged."""
@@ -86,6 +87,28 @@ def still_reserved(world: World) -> list[Breach]:
         Breach("I9 nothing stays reserved", f"order {row['order_key']} ({row['state']})")
         for row in rows
     ]
+
+
+def quarantine(world: World, poison: Collection[str], after: int) -> list[Breach]:
+    """What cannot be handled is set aside, and nothing else is.
+
+    Args:
+        world: whose quarantine.
+        poison: leader_tx of every row that cannot be handled.
+        after: the last message that was set aside before these rows.
+    """
+    name = "the quarantine holds the poison"
+    found, set_aside = [], set()
+    for row in world.sql("select * from poison where id > %s order by id", after):
+        txs = set()
+        if row["stream"] == "leader_trades":
+            message = ingest_pb.StreamLeaderTradesResponse.FromString(row["payload"])
+            txs = {trade.leader_tx for trade in message.trades}
+        set_aside |= txs
+        if not txs & set(poison):
+            found.append(Breach(name, f"{row['stream']} {row['cursor']}: {row['reason']}"))
+    found += [Breach(name, f"row {tx} is not in it") for tx in sorted(set(poison) - set_aside)]
+    return found
 
 
 async def judge(

@@ -14,12 +14,14 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fault import at_line, faults
 from tests.fault.rig import Rig, rig
+from tests.fault.standing import keep
 from tests.fault.steps import Step, steps_of
 from tests.fault.workload import Workload, ended
 from tests.money_path.world import SERVICES
@@ -139,14 +141,12 @@ async def run(
     await workload.probe(_RECOVERY_SECONDS)
     plans = {n: steps_of(n) if size is None else sample(n, size, rng) for n in services}
     kinds = EVERYTHING if size is None else ANSWERS
-    tasks = [
-        asyncio.create_task(workload.run(_PER_SECOND)),
-        asyncio.create_task(_misbehave(made, workload, kinds, rng)),
-    ]
+    traffic = asyncio.create_task(workload.run(_PER_SECOND))
     try:
-        killed = await take(made, plans, kills=kills, patience=patience, say=say)
+        async with misbehaving(made, workload, kinds, rng):
+            killed = await take(made, plans, kills=kills, patience=patience, say=say)
     finally:
-        await ended(*tasks)
+        await ended(traffic)
     met = {name: {step.place for step in steps} for name, steps in killed.items()}
     missed = {n: [step for step in plan if step.place not in met[n]] for n, plan in plans.items()}
     outcome = Outcome(killed, missed, time.monotonic() - begun, await _broken(made, workload))
@@ -158,13 +158,30 @@ async def run(
     return outcome
 
 
-async def _misbehave(
-    made: Rig, workload: Workload, kinds: tuple[faults.Fault, ...], rng: random.Random
-) -> None:
-    while True:
-        await rng.choice(kinds)(made, workload, rng)
-        await made.heal()
-        await asyncio.sleep(rng.uniform(0.5, 3))
+@asynccontextmanager
+async def misbehaving(
+    made: Rig, workload: Workload, kinds: Sequence[faults.Fault], rng: random.Random
+) -> AsyncIterator[None]:
+    """One fault after the other during the block; the last one comes to its end as well.
+
+    A fault that is cancelled stays: a store stopped, promises withdrawn, a subscription paused.
+    """
+    over = asyncio.Event()
+
+    async def go_on() -> None:
+        while not over.is_set():
+            await rng.choice(kinds)(made, workload, rng)
+            await made.heal()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rng.uniform(0.5, 3)):
+                    await over.wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(go_on())
+        try:
+            yield
+        finally:
+            over.set()
 
 
 async def _broken(made: Rig, workload: Workload) -> list[str]:
@@ -191,6 +208,8 @@ async def _main(given: argparse.Namespace) -> int:
                 made, given.seed, size=given.sample, kills=sys.maxsize, patience=given.patience,
                 services=given.service or SERVICES, say=_say,
             )  # fmt: skip
+            if outcome.broken and given.keep is not None:
+                await asyncio.to_thread(keep, made, given.keep)
     _say(outcome.text())
     for line in outcome.broken:
         _say(f"BROKEN  {line}")
@@ -203,6 +222,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sample", type=int, help="steps of each service; without it: all")
     parser.add_argument("--patience", type=float, default=30.0, help="seconds without a kill")
+    parser.add_argument("--keep", type=Path, help="where to put logs and database of a failure")
     parser.add_argument("--service", action="append", choices=SERVICES, help="only this one")
     return asyncio.run(_main(parser.parse_args(arguments)))
 

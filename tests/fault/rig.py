@@ -158,10 +158,15 @@ class Rig:
         An exit may follow a booking, so it has to stay quiet for a moment.
         """
         quiet_since = 0.0
-        deadline = time.monotonic() + seconds
+        begun = time.monotonic()
+        # How many were open, ten times on the way: a backlog shrinks, a stall does not.
+        open_then: list[int] = []
         while not quiet_since or time.monotonic() - quiet_since < 0.6:
-            assert time.monotonic() < deadline, f"not settled: {self._standing()}"
+            waited = time.monotonic() - begun
             standing = self._standing()
+            if waited >= len(open_then) * seconds / 10:
+                open_then.append(standing["open"])
+            assert waited < seconds, f"not settled: {standing}, open on the way: {open_then}"
             quiet = standing["decisions"] >= decisions and not standing["open"]
             quiet_since = (quiet_since or time.monotonic()) if quiet else 0.0
             await asyncio.sleep(0.1)

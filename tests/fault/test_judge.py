@@ -1,20 +1,38 @@
-"""The judge looks at a moment at which nothing changes any more."""
+"""The judge looks at a moment at which nothing changes any more, and at what was set aside."""
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fault import judge
 from tests.fault.rig import Rig, sent_copy
-from tests.money_path.world import Scene, eventually
+from tests.fault.workload import Workload
+from tests.money_path.world import Scene, eventually, tx
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_an_exit_goes_on_by_itself_until_who_claims_is_stopped(own: Rig) -> None:
-    scene = await sent_copy(own)
+async def test_the_quarantine_holds_what_cannot_be_handled_and_nothing_else(common: Rig) -> None:
+    workload = Workload(common, seed=12, leaders=1)
+    await workload.prepare()
+    workload.send_poison()
+    await workload.trade(1)
+    assert await workload.verdict(40) == []
+    # Another row than the one that was sent: this one is missing, and that one is there.
+    (row,) = common.world.sql("select id from poison order by id desc limit 1")
+    found = judge.quarantine(common.world, {tx()}, row["id"] - 1)
+    assert len(found) == 2, found
+
+
+async def test_an_exit_goes_on_by_itself_until_who_claims_is_stopped(common: Rig) -> None:
+    scene = await sent_copy(common)
     await scene.settled(1)
     # Nobody buys there, and the engine believes that somebody does: slice after slice is killed.
     asks = [{"price": "0.50", "size": "1000"}]
-    await own.world.control("PUT", f"/books/{scene.asset}", {"asks": asks, "bids": []})
+    await common.world.control("PUT", f"/books/{scene.asset}", {"asks": asks, "bids": []})
+    (row,) = common.world.sql("select count(*) + 1 as decided from decision")
     scene.put(scene.trade("SELL", size="100", price="0.49", held="100"))
-    await own.settled(2)
+    await common.settled(row["decided"])
     quiet = len(scene.orders())
 
     async def claimed_again() -> bool:
@@ -22,10 +40,10 @@ async def test_an_exit_goes_on_by_itself_until_who_claims_is_stopped(own: Rig) -
 
     # All was decided and nothing was open: a claim comes all the same, in the middle of a look.
     await eventually(claimed_again)
-    async with own.without("router", "guard"):
-        await own.settled(2)
+    async with common.without("router", "guard"):
+        await common.settled(row["decided"])
         last = _ends(scene)
-        assert await judge.judge(own.world, ()) == []
+        assert await judge.judge(common.world, ()) == []
         assert _ends(scene) == last
 
 

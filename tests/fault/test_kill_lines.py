@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +97,29 @@ def test_a_step_is_met_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _counted(passed: list[int]) -> None:
     passed.append(1)
+
+
+class _Healthy:
+    async def heal(self) -> None:
+        """Nothing is ill."""
+
+
+async def test_a_fault_that_is_under_way_when_the_killing_ends_comes_to_its_end() -> None:
+    said: list[str] = []
+    begun = asyncio.Event()
+
+    async def promises_withdrawn(*_: object) -> None:
+        said.append("withdrawn")
+        begun.set()
+        await asyncio.sleep(0.05)
+        said.append("given")
+
+    made: Any = _Healthy()
+    workload: Any = None
+    rng = random.Random(1)  # noqa: S311 - there is nothing to choose
+    async with kill_lines.misbehaving(made, workload, [promises_withdrawn], rng):
+        await begun.wait()
+    assert said == ["withdrawn", "given"]
 
 
 @pytest.mark.timeout(240)

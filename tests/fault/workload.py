@@ -22,6 +22,7 @@ from launcher.core.invariants import Breach
 from tests.fault import judge
 from tests.fault.judge import Paused
 from tests.fault.rig import Rig
+from tests.fault.standing import standing
 from tests.money_path.world import Scene, tx
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
@@ -76,8 +77,10 @@ class Workload:
         self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
         self.pauses: list[Paused] = []
         self.triggers = 0
-        self.poison = 0
+        self.poison: set[str] = set()
+        """The leader_tx of rows that nobody can handle."""
         self._decided_before = 0
+        self._quarantined_before = 0
 
     @property
     def decisions(self) -> int:
@@ -92,8 +95,11 @@ class Workload:
     async def prepare(self) -> None:
         """Books and subscriptions, as if they had stood for an hour."""
         long_ago = datetime.now(UTC) - timedelta(hours=1)
-        (row,) = self._rig.world.sql("select count(*) as decisions from decision")
-        self._decided_before = row["decisions"]
+        (row,) = self._rig.world.sql(
+            "select (select count(*) from decision) as decisions,"
+            " (select coalesce(max(id), 0) from poison) as quarantined"
+        )
+        self._decided_before, self._quarantined_before = row["decisions"], row["quarantined"]
         for leader in self._leaders:
             await leader.scene.set_book(*_GOOD)
             for number in range(self._followers):
@@ -126,7 +132,7 @@ class Workload:
         elif draw < 0.82:
             self._repeat(leader)
         elif draw < 0.84:
-            self._send_poison(leader)
+            self.send_poison(leader)
         elif draw < 0.92:
             await self._add_trigger(leader)
         else:
@@ -174,11 +180,13 @@ class Workload:
         if rows:
             leader.scene.put(*rows)
 
-    def _send_poison(self, leader: _Leader) -> None:
+    def send_poison(self, leader: _Leader | None = None) -> None:
+        """A row that nobody can handle."""
+        leader = leader or self._rng.choice(self._leaders)
         row = leader.scene.trade(size="10", price="0.5")
         row.side = common.SIDE_UNSPECIFIED
         leader.scene.put(row)
-        self.poison += 1
+        self.poison.add(row.leader_tx)
 
     async def _add_trigger(self, leader: _Leader) -> None:
         if not self._rig.database_is_there:
@@ -243,10 +251,27 @@ class Workload:
         Raises:
             AssertionError: it did not come to rest.
         """
-        await self._rig.settled(self.decisions, seconds)
+        await self._settled(seconds)
         async with self._rig.without("router", "guard"):
+            await self._settled(seconds)
+            found = await judge.judge(self._rig.world, self.trades.values(), self.pauses)
+        # The router is back and takes what it had not acknowledged.
+        return found + await self._quarantine(seconds)
+
+    async def _settled(self, seconds: float) -> None:
+        try:
             await self._rig.settled(self.decisions, seconds)
-            return await judge.judge(self._rig.world, self.trades.values(), self.pauses)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {await standing(self._rig)}") from None
+
+    async def _quarantine(self, seconds: float) -> list[Breach]:
+        """What is wrong with it once every row has been tried as often as it is."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = judge.quarantine(self._rig.world, self.poison, self._quarantined_before)
+            if not found or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(0.1)
 
     def _database_ns(self) -> int:
         (row,) = self._rig.world.sql(
@@ -270,5 +295,10 @@ class Workload:
                 )  # fmt: skip
                 if row["decided"] >= self._followers and not row["open"]:
                     return time.monotonic() - started
-            assert time.monotonic() - started < seconds, "a fresh trade was not settled in time"
+            if time.monotonic() - started >= seconds:
+                told = await standing(self._rig, leader_tx)
+                raise AssertionError(
+                    f"a fresh trade was not settled in {seconds:.0f} s, which takes"
+                    f" {self._followers} decisions: {told}"
+                )
             await asyncio.sleep(0.05)
