@@ -113,6 +113,7 @@ where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
 -- name: watched
 -- Orders that the engine is done with and that are to be asked for again now.
 select o.order_key, o.state, o.epoch, o.not_after_ms, o.not_found_count, o.traceparent,
+       o.failed_kind, o.side, o.asset_id, o.follower_proxy, o.size_micros, o.venue_order_id,
        last.since_ms
 from orders o cross join lateral (
     select e.occurred_at, (extract(epoch from e.occurred_at) * 1000)::bigint as since_ms

@@ -93,9 +93,7 @@ async def _take(
         before = OrderState(order["state"])
         rows = await every(connection, "fills", {"order_key": order_key})
         ours, known = _ours(order), {row["trade_id"]: booked(row) for row in rows}
-        kind = FailedKind(order["failed_kind"]) if order["failed_kind"] else None
-        found = judging.finding(ours, known, answer)
-        target = judging.follows(before, kind, found)
+        found, target = _follows(order, known, answer)
         if (target is OrderState.RESURRECTED) is not reducing:
             raise _BeginAgain
         problem = judging.contradiction(ours, known, answer)
@@ -106,6 +104,29 @@ async def _take(
         if state in _TAKES_FILLS and found is not Finding.CONTRADICTION:
             state = await _book(connection, order, rows, answer, now_ns)
         return Taken(before=before, state=state, epoch=order["epoch"], problem=problem)
+
+
+async def tells_nothing_new(pool: Pool, ended: Mapping[str, Any], answer: VenueOrder) -> bool:
+    """Whether an answer leaves an order as it is; asked without a lock, so that nobody waits.
+
+    Args:
+        pool: of the deciding database.
+        ended: a row of ``watched``. A RESURRECTED one may always have fills to be booked.
+        answer: of insiders-api, about its key.
+    """
+    if ended["state"] == OrderState.RESURRECTED:
+        return False
+    rows = await fetch(pool, "fills", order_key=ended["order_key"])
+    _, target = _follows(ended, {row["trade_id"]: booked(row) for row in rows}, answer)
+    return target is None
+
+
+def _follows(
+    order: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueOrder
+) -> tuple[Finding, OrderState | None]:
+    found = judging.finding(_ours(order), known, answer)
+    kind = FailedKind(order["failed_kind"]) if order["failed_kind"] else None
+    return found, judging.follows(OrderState(order["state"]), kind, found)
 
 
 async def _reduce(connection: Connection, order_key: str) -> None:

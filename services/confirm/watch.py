@@ -22,6 +22,7 @@ from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.venue_order import VenueOrder
 
 _log = structlog.get_logger("confirm.watch")
 _PAUSE_SECONDS = 0.5
@@ -59,7 +60,12 @@ class Watch:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def look(self) -> int:
-        """Ask for those that are due, a few at a time; returns how many."""
+        """Ask for those that are due, a few at a time; returns how many.
+
+        None while open orders wait to be asked for: they share the far side and the processor.
+        """
+        if self._confirm.behind:
+            return 0
         rows = await store.fetch(
             self._pool, "watched", limit=self._limit, first_ms=self._patience.first_ms
         )
@@ -71,10 +77,8 @@ class Watch:
     async def _look(self, row: dict[str, Any]) -> None:
         try:
             look, order = await self._confirm.ask(row["order_key"])
-            if look is Look.FOUND and order is not None:
-                taken = await self._confirm.take(row["order_key"], order)
-                if taken.state is not taken.before:
-                    return
+            if look is Look.FOUND and order is not None and await self._moved(row, order):
+                return
             await self._again(row)
         except psycopg.OperationalError as error:
             _log.warning("not watched; asked again", order=row["order_key"], error=str(error))
@@ -84,6 +88,12 @@ class Watch:
             _log.error("an ended order cannot be judged; a person has to look",
                        order=row["order_key"], exc_info=error)  # fmt: skip
             await self._again(row)
+
+    async def _moved(self, row: dict[str, Any], order: VenueOrder) -> bool:
+        if await store.tells_nothing_new(self._pool, row, order):
+            return False
+        taken = await self._confirm.take(row["order_key"], order)
+        return taken.state is not taken.before
 
     async def _again(self, row: dict[str, Any]) -> None:
         promised = self._confirm.capabilities

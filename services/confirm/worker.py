@@ -83,6 +83,11 @@ class Confirm:
         """What insiders-api promises; None: it has not said so yet."""
         return self._capabilities
 
+    @property
+    def behind(self) -> bool:
+        """Whether more open orders are due than are asked for at a time."""
+        return len(self._busy) > self._settings.parallel
+
     async def on_event(self, event: executor_pb.OrderEvent) -> None:
         """Book what the submission itself answered."""
         with telemetry.span("confirm.event", event.traceparent, order=event.order_key):

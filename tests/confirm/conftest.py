@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from launcher import embedded
 from services.confirm import store
-from tradingtools.adapters.postgres import lease as leases
+from tests.support import leases
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.order_states import OrderState as S
@@ -122,4 +122,4 @@ def shared_url(postgres_server: str, migrated_template: str) -> str:
 async def orders(shared_url: str) -> AsyncIterator[Orders]:
     """A wallet of this test alone."""
     async with open_pool(shared_url, name="test", size=2) as pool:
-        yield Orders(pool, await leases.acquire(pool, "confirm", 0, "test"))
+        yield Orders(pool, await leases.held(pool, "confirm"))

@@ -7,7 +7,7 @@ from typing import cast
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.confirm.conftest import Orders, told
-from tradingtools.adapters.postgres import lease as leases
+from tests.support import leases
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.settings import load
@@ -39,7 +39,7 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
     settings = load(Settings, "guard", {
         f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
     })  # fmt: skip
-    lease = await leases.acquire(orders.pool, "guard", 0, "test")
+    lease = await leases.held(orders.pool, "guard")
     guard = Guard(orders.pool, lease, cast(Books, None), Tail(0, _none), settings)
     await guard.look_again()
     await guard.look_again()

@@ -206,6 +206,10 @@ def _last_event(tx: Transaction, order: Row) -> Row:
 
 
 _LOOKED_AT = ("order_key", "state", "epoch", "not_after_ms", "not_found_count", "traceparent")
+_WATCHED = (
+    *_LOOKED_AT, "failed_kind", "side", "asset_id", "follower_proxy", "size_micros",
+    "venue_order_id", "since_ms",
+)  # fmt: skip
 
 
 _ENDED = ("DEAD", "RESURRECTED", "CONFIRMED", "FAILED", "LOST")
@@ -222,7 +226,7 @@ def watched(tx: Transaction, values: Row) -> list[Row]:
         if next_at is not None or since + timedelta(milliseconds=values["first_ms"]) <= tx.now:
             found.append({**row, "since_ms": round(microseconds(since) / 1000)})
     found.sort(key=_next_check)
-    return [_pick(row, (*_LOOKED_AT, "since_ms")) for row in found[: values["limit"]]]
+    return [_pick(row, _WATCHED) for row in found[: values["limit"]]]
 
 
 def _next_check(row: Row) -> int:

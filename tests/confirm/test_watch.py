@@ -1,0 +1,107 @@
+"""Ended orders are asked for again without holding up those that are open."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from services.confirm.bookings import load_bookings
+from services.confirm.core.fate import Look
+from services.confirm.settings import Settings
+from services.confirm.watch import Watch
+from services.confirm.worker import Confirm
+from tests.confirm.conftest import Orders, told, trade
+from tests.money_path.world import eventually
+from tradingtools.domain.venue_order import TradeStatus, VenueOrder
+from tradingtools.runtime.process import until_stopped
+from tradingtools.runtime.streams import Tail
+
+DONE = TradeStatus.CONFIRMED
+AT_A_TIME = 2
+
+
+class FarSide:
+    """Answers for what it knows, at once or when it is told to."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, VenueOrder] = {}
+        self.slow: set[str] = set()
+        self.answers = asyncio.Event()
+
+    async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+        """Ask for a key."""
+        if order_key in self.slow:
+            await self.answers.wait()
+        order = self.orders.get(order_key)
+        return (Look.FOUND, order) if order is not None else (Look.NO_ANSWER, None)
+
+
+def _confirm(orders: Orders, far: Any) -> tuple[Confirm, Watch]:
+    settings = Settings(
+        executor_target="127.0.0.1:1", insiders_url="http://127.0.0.1:1", parallel=AT_A_TIME,
+        poll_ms=20, watch_first_ms=100, watch_parallel=64,
+    )  # fmt: skip
+    tail: Tail[Any] = Tail(0, lambda after, limit: load_bookings(orders.pool, after, limit))
+    confirm = Confirm(orders.pool, orders.lease, far, tail, settings)
+    return confirm, Watch(orders.pool, confirm, settings)
+
+
+async def _confirmed(orders: Orders, far: FarSide) -> str:
+    """An order whose end is known here and there, and that is due to be asked for again."""
+    key = await orders.make("SUBMITTED")
+    far.orders[key] = told(key, trade("t1", DONE))
+    await orders.take(key, far.orders[key])
+    await orders.sql("update orders set next_check_at = now() where order_key = %s", key)
+    return key
+
+
+async def _asked_again_at(orders: Orders, key: str) -> object:
+    return (await orders.row(key))["next_check_at"]
+
+
+async def test_an_answer_that_is_known_takes_no_lock(orders: Orders) -> None:
+    far = FarSide()
+    key = await _confirmed(orders, far)
+    _, watch = _confirm(orders, far)
+    before = await _asked_again_at(orders, key)
+    async with orders.pool.connection() as other, other.transaction():
+        # Whoever books waits for this until the database gives him up.
+        await other.execute("select 1 from partition_lease where role = 'confirm' for update")
+        await watch.look()
+    assert await _asked_again_at(orders, key) != before
+    far.orders[key] = told(key, trade("t1", TradeStatus.FAILED))
+    await orders.sql("update orders set next_check_at = now() where order_key = %s", key)
+    await watch.look()
+    assert (await orders.row(key))["state"] == "RESURRECTED", "news is taken all the same"
+
+
+async def test_the_past_waits_while_the_present_is_behind(orders: Orders) -> None:
+    far = FarSide()
+    ended = await _confirmed(orders, far)
+    before = await _asked_again_at(orders, ended)
+    for _ in range(AT_A_TIME + 1):
+        key = await orders.make("SUBMITTED")
+        far.orders[key] = told(key, trade("t1", DONE))
+        far.slow.add(key)
+    confirm, watch = _confirm(orders, far)
+    stop = asyncio.Event()
+    looking = asyncio.create_task(until_stopped(stop, confirm.look_at_due()))
+    try:
+
+        async def behind() -> bool:
+            return confirm.behind
+
+        await eventually(behind)
+        assert await watch.look() == 0
+        assert await _asked_again_at(orders, ended) == before
+
+        async def caught_up() -> bool:
+            return not confirm.behind
+
+        far.answers.set()
+        await eventually(caught_up)
+        assert await watch.look() > 0
+        assert await _asked_again_at(orders, ended) != before
+    finally:
+        stop.set()
+        await looking
