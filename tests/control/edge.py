@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import httpx
 
 from launcher import envoy_config
-from launcher.embedded import free_port
+from launcher.embedded import free_port, role_urls
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = "a1" * 32
@@ -81,6 +81,7 @@ def running_edge(
     environment = {
         **os.environ,
         "TT_DATABASE_URL": database_url,
+        **role_urls(database_url),
         "TT_REDIS_URL": redis_url,
         "TT_CONTROL_LISTEN": f"127.0.0.1:{control_port}",
         "TT_CONTROL_INTERNAL_LISTEN": f"127.0.0.1:{internal_port}",

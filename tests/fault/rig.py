@@ -299,7 +299,7 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
             made.proxies[name] = await stack.enter_async_context(proxied(targets[name]))
         ports = {name: proxy.port for name, proxy in made.proxies.items()}
         world.configure(
-            TT_DATABASE_URL=_behind(database_url, ports["postgres"]),
+            **embedded.role_urls(_behind(database_url, ports["postgres"])),
             TT_REDIS_URL=_behind(redis_url, ports["redis"]),
             TT_EXECUTOR_INSIDERS_URL=f"http://127.0.0.1:{ports['insiders']}",
             TT_CONFIRM_INSIDERS_URL=f"http://127.0.0.1:{ports['insiders']}",

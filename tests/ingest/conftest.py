@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import redis
 
+from launcher.embedded import role_urls
+
 
 @pytest.fixture
 def own_redis(redis_url: str) -> str:
@@ -20,6 +22,7 @@ def own_redis(redis_url: str) -> str:
 def environ(database_url: str, own_redis: str) -> dict[str, str]:
     return {
         "TT_DATABASE_URL": database_url,
+        **role_urls(database_url),
         "TT_REDIS_URL": own_redis,
         "TT_INGEST_RECHECK_MS": "1500",
         "TT_INGEST_POLL_MS": "3000",

@@ -154,7 +154,9 @@ def identity(database_url: str) -> str:
 async def test_a_wrong_setting_is_one_line_that_names_it(
     environ: dict[str, str], tmp_path: Path, name: str, value: str
 ) -> None:
-    process = Process("services.ingest", {**environ, name: value}, tmp_path / "log", 0)
+    # The process's own, which goes before the shared one, must not stand in for it.
+    own = {"TT_INGEST_DATABASE_URL": ""}
+    process = Process("services.ingest", {**environ, **own, name: value}, tmp_path / "log", 0)
     await process.start()
     assert await process.wait() == 2
     (line,) = process.log.read_text().splitlines()

@@ -26,7 +26,7 @@ import psycopg
 import redis.asyncio as redis
 from psycopg.rows import TupleRow, dict_row
 
-from launcher.embedded import free_port
+from launcher.embedded import free_port, role_urls
 from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
 from tradingtools.adapters.redis import control_feed
@@ -68,6 +68,7 @@ class World:
         self._environment = {
             "PATH": os.environ["PATH"],
             "TT_DATABASE_URL": database_url,
+            **role_urls(database_url),
             "TT_REDIS_URL": redis_url,
             "TT_ROUTER_INGEST_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_ROUTER_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",

@@ -1,8 +1,9 @@
 """Settings come from the environment, once, at start, and a wrong one stops the process.
 
 Every name begins with ``TT_``. A process reads its own names ``TT_<PROCESS>_<FIELD>`` into one
-frozen dataclass, and the shared ones ``TT_<FIELD>`` into :class:`SharedSettings`. A name under
-the prefix that nobody knows is refused: a misspelt limit must not be a missing limit.
+frozen dataclass, and the shared ones ``TT_<FIELD>`` into :class:`SharedSettings`; where only one
+process is meant, ``TT_<PROCESS>_<FIELD>`` goes before the shared name. A name under the prefix that
+nobody knows is refused: a misspelt limit must not be a missing limit.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSettings:
-    """What several processes need; each under ``TT_<FIELD>``."""
+    """What several processes need; ``TT_<FIELD>``, for one alone ``TT_<PROCESS>_<FIELD>``."""
 
     database_url: str = setting("", secret=True)
     """PostgreSQL, e.g. ``postgresql://user@host:5432/tradingtools``."""
@@ -109,17 +110,16 @@ def load(kind: type[T], process: str, environ: Mapping[str, str] | None = None) 
     source = os.environ if environ is None else environ
     own = f"{PREFIX}{process.upper()}_"
     _refuse_unknown(source, own, kind)
-    return _read(kind, source, own)
+    return _read(kind, source, (own,))
 
 
 def _refuse_unknown(source: Mapping[str, str], own: str, kind: type[Any]) -> None:
-    # A nested dataclass is no setting itself: its fields have the shared names.
+    # A nested dataclass is no setting itself: its fields have the shared names, or the process's.
     hints = typing.get_type_hints(kind)
-    known_own = {
-        own + f.name.upper()
-        for f in dataclasses.fields(kind)
-        if not dataclasses.is_dataclass(hints[f.name])
-    }
+    fields = [
+        f for f in dataclasses.fields(kind) if not dataclasses.is_dataclass(hints[f.name])
+    ] + list(dataclasses.fields(SharedSettings))
+    known_own = {own + f.name.upper() for f in fields}
     shared = {PREFIX + f.name.upper() for f in dataclasses.fields(SharedSettings)}
     others = tuple(f"{PREFIX}{name}_" for name in PROCESSES)
     for name in sorted(source):
@@ -129,19 +129,21 @@ def _refuse_unknown(source: Mapping[str, str], own: str, kind: type[Any]) -> Non
             raise SettingError(f"{name}: no such setting")
 
 
-def _read(kind: type[T], source: Mapping[str, str], prefix: str) -> T:
+def _read(kind: type[T], source: Mapping[str, str], prefixes: tuple[str, ...]) -> T:
+    """The fields of a dataclass, each by the first of the prefixes under which it is set."""
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
         wanted = hints[item.name]
         if dataclasses.is_dataclass(wanted):
-            values[item.name] = _read(typing.cast("type[Any]", wanted), source, PREFIX)
+            values[item.name] = _read(typing.cast("type[Any]", wanted), source, (*prefixes, PREFIX))
             continue
-        name = prefix + item.name.upper()
-        if name in source and source[name] != "":
+        names = [prefix + item.name.upper() for prefix in prefixes]
+        name = next((name for name in names if source.get(name)), None)
+        if name is not None:
             values[item.name] = _parse(name, source[name], wanted, item.metadata)
         elif item.default is MISSING:
-            raise SettingError(f"{name}: required and not set")
+            raise SettingError(f"{names[-1]}: required and not set")
     return kind(**values)
 
 

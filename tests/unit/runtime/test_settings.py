@@ -72,6 +72,14 @@ def test_every_kind_is_read() -> None:
     assert found.shared == SharedSettings(database_url="postgresql://u@h/d", metrics_port=65_535)
 
 
+def test_a_shared_setting_may_be_meant_for_one_process() -> None:
+    both = {"TT_LOG_LEVEL": "error", "TT_EXECUTOR_LOG_LEVEL": "info"}
+    assert read(**both, TT_ROUTER_LOG_LEVEL="debug").shared.log_level == "debug"
+    assert read(**both, TT_ROUTER_LOG_LEVEL="").shared.log_level == "error"
+    wrong = {"TT_ROUTER_REQUIRED": "x", "TT_ROUTER_METRICS_PORT": "-1"}
+    assert complaint(wrong).startswith("TT_ROUTER_METRICS_PORT: ")
+
+
 def test_an_absent_limit_is_not_zero() -> None:
     assert (read().cap, read(TT_ROUTER_CAP="0").cap) == (None, 0)
 
@@ -82,7 +90,7 @@ def test_an_absent_limit_is_not_zero() -> None:
         "TT_ROUTER_COUNTS",
         "TT_ROUTER_",
         "TT_ROUTER_SHARED",
-        "TT_ROUTER_DATABASE_URL",
+        "TT_ROUTER_DATABASE",
         "TT_DATABASEURL",
         "TT_ROUTR_COUNT",
         "TT_",

@@ -1,7 +1,7 @@
 """Bring a database to the present schema.
 
-Migrations are plain SQL files applied by yoyo; the transition table is written from the domain
-afterwards, so that the database enforces exactly what the code says.
+Migrations are plain SQL files applied by yoyo. The transition table and the rights of the processes
+are written from the code afterwards, so that the database enforces exactly what the code says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import yoyo
 
+from tradingtools.adapters.postgres import rights
 from tradingtools.domain.order_states import TRANSITIONS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -19,8 +20,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def migrate(url: str) -> list[str]:
     """Apply what is missing; returns the ids of the migrations that were applied.
 
+    Args:
+        url: of the owner of the database.
+
     Raises:
         psycopg.OperationalError: the database does not answer.
+        psycopg.errors.InsufficientPrivilege: the URL's user may not do it.
     """
     backend = yoyo.get_backend(url.replace("postgresql://", "postgresql+psycopg://", 1))
     migrations = yoyo.read_migrations(str(MIGRATIONS))
@@ -28,11 +33,13 @@ def migrate(url: str) -> list[str]:
         missing = backend.to_apply(migrations)
         applied = [migration.id for migration in missing]
         backend.apply_migrations(missing)
+        # Under the lock, too: two at once would change the same rights.
+        with psycopg.connect(url) as connection:
+            connection.cursor().executemany(
+                "insert into order_transition (from_state, to_state) values (%s, %s)"
+                " on conflict do nothing",
+                [(t.source or "", t.target) for t in TRANSITIONS],
+            )
+            rights.grant(connection)
     backend.connection.close()
-    with psycopg.connect(url) as connection:
-        connection.cursor().executemany(
-            "insert into order_transition (from_state, to_state) values (%s, %s)"
-            " on conflict do nothing",
-            [(t.source or "", t.target) for t in TRANSITIONS],
-        )
     return applied

@@ -1,0 +1,168 @@
+"""What each process may do in the database: one table, granted anew by every migration.
+
+A process logs in as a role of its own (:func:`role_of`), so that a mistake or a stranger in one of
+them cannot do what only another one does. All may read all; what is not named here nobody but the
+owner of the database may write. The audit is append-only for everybody, and control's part of it is
+written by functions that run as the owner and keep the chain whole
+(docs/adr/0021-database-roles.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+_Rights = Mapping[str, LiteralString]
+
+READER = "reader"
+"""No process: whoever only looks."""
+
+_STREAM: _Rights = {"consumer_cursor": "insert, update"}
+_INTAKE: _Rights = {**_STREAM, "poison": "insert, update"}
+_LEASE: _Rights = {"partition_lease": "insert, update"}
+_TRANSITIONS: _Rights = {"orders": "update", "order_event": "insert", "reservation": "update"}
+# Whoever claims or submits writes the journal, and whoever is first builds its rows.
+_JOURNAL: _Rights = {
+    **_INTAKE,
+    **_LEASE,
+    **_TRANSITIONS,
+    "journal": "insert, update",
+    "orders": "insert, update",
+    "reservation": "insert, update",
+    "decision": "insert, update",
+    "leader_row": "insert, update",
+}
+# PostgreSQL lets nobody lock a row who may not change some column of it.
+_LOT_LOCK: _Rights = {"lot": "update (updated_at)"}
+
+RIGHTS: Mapping[str, _Rights] = {
+    "ingest": {
+        **_STREAM,
+        "store_identity": "insert, update",
+        "rejected_frame": "insert",
+        "leader_account": "insert, update",
+        "leader_holding": "insert, update, delete",
+    },
+    "bookfeed": _STREAM,
+    "router": {**_JOURNAL, **_LOT_LOCK},
+    "executor": {**_JOURNAL, "late_acceptance": "insert", "breaker": "insert, update"},
+    "confirm": {
+        **_INTAKE,
+        **_LEASE,
+        **_TRANSITIONS,
+        "fill": "insert, update",
+        "lot": "insert, update",
+        "lot_entry": "insert, update",
+        "booking": "insert",
+        "redemption": "insert, update",
+        "payout": "insert",
+        "follower_balance": "insert, update",
+        "follower_position": "insert, delete",
+        "order_resolution": "update (done_at, refused)",
+        "seal": "insert",
+        # Default triggers, for a position that opens.
+        "trigger": "insert",
+        "trigger_event": "insert",
+    },
+    "guard": {**_JOURNAL, **_LOT_LOCK, "trigger": "update", "trigger_event": "insert"},
+    "control": {
+        # What followers say that they have bought by hand, and the lock on a lot.
+        "lot": "insert (follower_proxy, asset_id, origin, condition_id), update (shares_micros,"
+        " cost_micros, bought_size_micros, by_hand_micros, updated_at)",
+        "lot_entry": "insert (follower_proxy, asset_id, origin, trade_id, size_micros,"
+        " cost_micros), update (size_micros, cost_micros)",
+        "subscription": "insert, update",
+        "idempotency": "insert",
+        "halt": "insert, update, delete",
+        "breaker": "update",
+        "funding": "insert, update",
+        "funding_operation": "insert",
+        "order_resolution": "insert",
+        "poison": "update (replay_requested_at, replayed_at)",
+        "trigger": "insert, update",
+        "trigger_event": "insert",
+    },
+    READER: {},
+}
+"""By process, what it may do with a table beyond reading it."""
+
+OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {
+    "append_control_change(text, text, text, text, text, jsonb, jsonb)": ("control",),
+    "halt_by_engine(text, text, text, text, text)": ("router", "executor", "confirm", "guard"),
+}
+"""Functions that run as the owner, and the processes that may call them."""
+
+
+def role_of(process: str) -> str:
+    """As whom a process logs in; without a password until the server's administrator sets one."""
+    return f"tradingtools_{process}"
+
+
+def grant(connection: psycopg.Connection[Any]) -> None:
+    """Make the roles where they are missing, and their rights in this database exactly the table's.
+
+    Args:
+        connection: of the owner of the database, in a transaction or not; he may create roles, or
+            somebody who may has created them.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: a role is missing, and the owner may not create it.
+    """
+    for process in RIGHTS:
+        make_role(connection, role_of(process))
+    roles = sql.SQL(", ").join(sql.Identifier(role_of(process)) for process in RIGHTS)
+    for statement in (
+        "revoke create on schema public from public",
+        "revoke all on all tables in schema public from {roles}",
+        "revoke all on all sequences in schema public from {roles}",
+        "revoke all on all functions in schema public from {roles}",
+        "grant usage on schema public to {roles}",
+        "grant select on all tables in schema public to {roles}",
+        "grant select on all sequences in schema public to {roles}",
+    ):
+        connection.execute(sql.SQL(statement).format(roles=roles))
+    for process, rights in RIGHTS.items():
+        for table, verbs in rights.items():
+            connection.execute(
+                sql.SQL("grant {verbs} on {table} to {role}").format(
+                    verbs=sql.SQL(verbs),
+                    table=sql.Identifier(table),
+                    role=sql.Identifier(role_of(process)),
+                )
+            )
+    for function, callers in OWNERS_HANDS.items():
+        _run_as_owner(connection, function, callers)
+
+
+def make_role(connection: psycopg.Connection[Any], role: str) -> None:
+    """Make a role unless there is one.
+
+    Roles belong to the whole server: another database of it may make the same one just now.
+    """
+    if connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
+        return
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        return
+
+
+def _run_as_owner(
+    connection: psycopg.Connection[Any], function: LiteralString, callers: tuple[str, ...]
+) -> None:
+    for statement in (
+        # Without a path of its own, a caller's temporary table could stand in for a real one.
+        "alter function {function} security definer set search_path = public, pg_temp",
+        "revoke all on function {function} from public",
+        "grant execute on function {function} to {callers}",
+    ):
+        connection.execute(
+            sql.SQL(statement).format(
+                function=sql.SQL(function),
+                callers=sql.SQL(", ").join(sql.Identifier(role_of(name)) for name in callers),
+            )
+        )
