@@ -1,39 +1,27 @@
-"""Connections to the CLOB market channel, a shard of the watched assets on each.
+"""Connections to the CLOB market channel: one for each shard of the watched assets, and a spare.
 
-Assets come and go in place. A change is taken only from the connection that owns its asset: two
-connections may both speak of a market, and their words may overtake each other.
+Assets come and go in place. A shard that loses its connection goes on over the spare at once, which
+is open already; the lost connection, made anew, is the next spare.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from contextlib import suppress
-from itertools import groupby
 
 import msgspec
 import structlog
 from websockets.asyncio.client import ClientConnection
 
 from services.bookfeed import metrics
-from services.bookfeed.core.tracking import Change
 from services.bookfeed.core.watching import Interest, plan
 from services.bookfeed.fetcher import Fetcher
+from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.market_channel import (
-    BookMessage,
-    ChangeMessage,
-    Message,
-    MessageError,
-    ResolvedMessage,
-    TickMessage,
-    decode_message,
-)
 from tradingtools.adapters.polymarket.socket import CLOSED, open_socket
-from tradingtools.domain.money import MICROS
-from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _PING_SECONDS = 5.0
 _POLL_SECONDS = 0.25
@@ -45,9 +33,21 @@ _log = structlog.get_logger("bookfeed")
 class _Shard:
     def __init__(self) -> None:
         self.assets: set[str] = set()
-        self.heard_ms: int | None = None
-        self.filled = asyncio.Event()
-        self.socket: ClientConnection | None = None
+        self.link: _Link | None = None
+
+
+class _Link:
+    """One connection while it is open. The spare one has no shard."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.heard_ms = now_ms()
+        self.shard: _Shard | None = None
+
+    async def say(self, body: dict[str, object]) -> None:
+        """Send; a connection that is gone already is found out by its reader."""
+        with suppress(*CLOSED):
+            await self.socket.send(msgspec.json.encode(body).decode())
 
 
 class Sockets:
@@ -58,8 +58,10 @@ class Sockets:
         self._hub = hub
         self._fetcher = fetcher
         self._interest = interest
+        self._frames = Frames(hub, fetcher)
         self._shards: list[_Shard] = []
         self._owner: dict[str, _Shard] = {}
+        self._spare: deque[_Link] = deque()
         self._poked = asyncio.Event()
         hub.heard = self._heard
 
@@ -70,6 +72,7 @@ class Sockets:
     async def run(self) -> None:
         """Follow what is wanted, for ever."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._connect_forever())
             while True:
                 self._poked.clear()
                 await self._follow(group)
@@ -79,7 +82,7 @@ class Sockets:
 
     def _heard(self, asset_id: str) -> int | None:
         owner = self._owner.get(asset_id)
-        return owner.heard_ms if owner else None
+        return owner.link.heard_ms if owner and owner.link else None
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
         wanted = self._interest.wanted(now_ms())
@@ -87,7 +90,7 @@ class Sockets:
         for move in plan(held, wanted, self._settings.shard):
             if move.shard == len(self._shards):
                 self._shards.append(_Shard())
-                group.create_task(self._connect_forever(self._shards[-1]))
+                group.create_task(self._connect_forever())
             shard = self._shards[move.shard]
             for asset_id in move.unsubscribe:
                 shard.assets.discard(asset_id)
@@ -97,41 +100,43 @@ class Sockets:
                 shard.assets.add(asset_id)
                 self._owner[asset_id] = shard
                 self._hub.track(asset_id)
-            if shard.assets:
-                shard.filled.set()
-            else:
-                shard.filled.clear()
             await self._tell(shard, "unsubscribe", move.unsubscribe)
             await self._tell(shard, "subscribe", move.subscribe)
+        await self._serve()
         for asset_id in self._hub.tracked.keys() - wanted - self._fetcher.busy:
             self._hub.drop(asset_id)
 
     async def _tell(self, shard: _Shard, operation: str, assets: tuple[str, ...]) -> None:
-        if shard.socket is None or not assets:
-            return
-        with suppress(*CLOSED):  # the next connection subscribes to all of the shard
-            await shard.socket.send(_encoded({"assets_ids": assets, "operation": operation}))
+        if shard.link is not None and assets:
+            await shard.link.say({"assets_ids": assets, "operation": operation})
 
-    async def _connect_forever(self, shard: _Shard) -> None:
+    async def _serve(self) -> None:
+        """Give what is spare to the shards that have assets and no connection."""
+        for shard in self._shards:
+            if shard.assets and shard.link is None and self._spare:
+                link = shard.link = self._spare.popleft()
+                link.shard = shard
+                await link.say(
+                    {
+                        "assets_ids": sorted(shard.assets),
+                        "type": "market",
+                        "custom_feature_enabled": True,
+                    }
+                )
+
+    async def _connect_forever(self) -> None:
         failures = 0
         while True:
-            await shard.filled.wait()
-            end, heard = await self._connect(shard)
-            shard.heard_ms = None
-            for asset_id in shard.assets:
-                tracked = self._hub.tracked.get(asset_id)
-                if tracked is not None:
-                    tracked.disconnected()
-            self._hub.notice_statuses()
-            metrics.RECONNECTS.add(1, {"end": end})
-            _log.info("market connection ended", end=end, assets=len(shard.assets))
+            end, heard = await self._connect()
             failures = 0 if heard else failures + 1
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+            metrics.RECONNECTS.add(1, {"end": end})
             await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311
 
-    async def _connect(self, shard: _Shard) -> tuple[str, bool]:
-        heard = False
+    async def _connect(self) -> tuple[str, bool]:
+        """Be the spare, then a shard's connection, until it ends; how, and whether it said much."""
         silence_s = self._settings.stale_ms / 1000
+        link, heard = None, False
         try:
             async with open_socket(
                 self._settings.clob_ws_url,
@@ -139,27 +144,17 @@ class Sockets:
                 ping_seconds=min(_PING_SECONDS, silence_s / 3),
                 max_bytes=self._settings.frame_max_bytes,
             ) as socket:
-                subscribed = set(shard.assets)
-                await socket.send(
-                    _encoded(
-                        {
-                            "assets_ids": sorted(subscribed),
-                            "type": "market",
-                            "custom_feature_enabled": True,
-                        }
-                    )
-                )
-                shard.socket = socket
-                # While the first message was on its way out, the shard may have grown.
-                await self._tell(shard, "subscribe", tuple(sorted(shard.assets - subscribed)))
-                watching = asyncio.create_task(self._watch(shard, socket, silence_s))
+                link = _Link(socket)
+                watching = asyncio.create_task(_watch(link, silence_s))
+                self._spare.append(link)
+                self.poke()
                 try:
                     while True:
                         frame = await socket.recv(decode=False)
-                        shard.heard_ms = now_ms()
-                        if frame not in _PONGS:
+                        link.heard_ms = now_ms()
+                        if frame not in _PONGS and link.shard is not None:
                             heard = True
-                            self._take(shard, frame)
+                            self._frames.take(link.shard.assets, frame)
                 finally:
                     watching.cancel()
                     with suppress(asyncio.CancelledError):
@@ -167,93 +162,28 @@ class Sockets:
         except CLOSED as error:
             return type(error).__name__, heard
         finally:
-            shard.socket = None
+            if link is not None:
+                self._lost(link)
 
-    async def _watch(self, shard: _Shard, socket: ClientConnection, silence_s: float) -> None:
-        began = now_ms()
-        while True:
-            await asyncio.sleep(silence_s / 4)
-            if now_ms() - (shard.heard_ms or began) >= silence_s * 1000:
-                _log.warning("market connection is silent", assets=len(shard.assets))
-                await socket.close()
-                return
-
-    def _take(self, shard: _Shard, frame: bytes) -> None:
-        received_ns = clock.now_ns()
-        try:
-            messages = decode_message(frame)
-        except MessageError as error:
-            self._refuse(shard, frame, error)
+    def _lost(self, link: _Link) -> None:
+        if link.shard is None:
+            self._spare.remove(link)
             return
-        for message in messages:
-            self._apply(shard, message, received_ns)
-
-    def _refuse(self, shard: _Shard, frame: bytes, error: MessageError) -> None:
-        metrics.REJECTS.add(1)
-        _log.warning("frame refused", error=str(error)[:200], bytes=len(frame))
-        # It may have been a change, so whatever it names is in doubt until REST has been asked.
-        for asset_id in shard.assets:
-            if asset_id.encode() in frame and asset_id in self._hub.tracked:
-                self._hub.tracked[asset_id].doubtful = True
-
-    def _apply(self, shard: _Shard, message: Message, received_ns: int) -> None:
-        metrics.MESSAGES.add(1, {"kind": type(message).__name__})
-        if isinstance(message, ChangeMessage):
-            self._changes(shard, message, received_ns)
-        elif isinstance(message, BookMessage):
-            self._book(shard, message, received_ns)
-        elif isinstance(message, TickMessage):
-            self._update(message.asset_id, tick_micros=message.tick_micros)
-        else:
-            self._resolved(message)
-
-    def _changes(self, shard: _Shard, message: ChangeMessage, received_ns: int) -> None:
-        ordered = sorted(message.changes, key=lambda change: change.asset_id)
-        for asset_id, changes in groupby(ordered, key=lambda change: change.asset_id):
+        link.shard.link = None
+        for asset_id in link.shard.assets:
             tracked = self._hub.tracked.get(asset_id)
-            if tracked is None or asset_id not in shard.assets:
-                continue
-            tracked.changes(
-                [
-                    Change(c.is_bid, c.price_micros, c.size_micros, c.best_bid, c.best_ask)
-                    for c in changes
-                ],
-                message.book_ms,
-                received_ns,
-            )
-            self._hub.changed(asset_id)
+            if tracked is not None:
+                tracked.disconnected()
+        self._hub.notice_statuses()
+        _log.info("market connection ended", assets=len(link.shard.assets))
+        self.poke()
 
-    def _book(self, shard: _Shard, message: BookMessage, received_ns: int) -> None:
-        asset_id = message.asset_id
-        tracked = self._hub.tracked.get(asset_id)
-        if tracked is None or asset_id not in shard.assets:
+
+async def _watch(link: _Link, silence_s: float) -> None:
+    """Close a connection that is silent, its answers to pings included."""
+    while True:
+        await asyncio.sleep(silence_s / 4)
+        if now_ms() - link.heard_ms >= silence_s * 1000:
+            _log.warning("market connection is silent")
+            await link.socket.close()
             return
-        tracked.snapshot(message.bids, message.asks, message.book_ms, received_ns)
-        if message.tick_micros is not None:
-            self._update(asset_id, tick_micros=message.tick_micros)
-        self._hub.changed(asset_id)
-
-    def _resolved(self, message: ResolvedMessage) -> None:
-        named = {*message.asset_ids, *self._hub.markets_of(message.condition_id)}
-        for asset_id in named:
-            if message.winner is None:
-                # Nobody won alone: Gamma says what each share pays.
-                self._update(asset_id, closed=True)
-                self._fetcher.refresh_soon(asset_id)
-            else:
-                payout = MICROS if asset_id == message.winner else 0
-                self._update(asset_id, closed=True, payout_micros=payout)
-
-    def _update(self, asset_id: str, **changes: int | bool) -> None:
-        market = self._hub.market(asset_id)
-        if market is None:
-            return  # the fetch that is under way brings it
-        updated = pb.MarketInfo()
-        updated.CopyFrom(market)
-        for name, value in changes.items():
-            setattr(updated, name, value)
-        self._hub.set_market(asset_id, updated)
-
-
-def _encoded(body: dict[str, object]) -> str:
-    return msgspec.json.encode(body).decode()

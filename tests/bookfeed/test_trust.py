@@ -2,14 +2,68 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from tests.bookfeed.world import ASSETS, ROWS, Marks, bookfeed, get, pin
 from tests.ingest.harness import until
 from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+
+class Channel:
+    """A market channel that answers each subscription with a book and then says nothing more."""
+
+    def __init__(self, asset: str, *, answers_pings: bool = True) -> None:
+        self.open: set[web.WebSocketResponse] = set()
+        self.subscribed: list[web.WebSocketResponse] = []
+        self.refuses = False
+        self._asset = asset
+        self._answers_pings = answers_pings
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_get("/", self._serve)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"ws://127.0.0.1:{runner.addresses[0][1]}/"
+        finally:
+            await runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if self.refuses:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.open.add(socket)
+        try:
+            async for message in socket:
+                if message.data != "PING":
+                    await self._answer(socket, json.loads(message.data))
+                elif self._answers_pings:
+                    await socket.send_str("PONG")
+        finally:
+            self.open.discard(socket)
+        return socket
+
+    async def _answer(self, socket: web.WebSocketResponse, asked: dict[str, Any]) -> None:
+        if asked.get("type") != "market" or self._asset not in asked["assets_ids"]:
+            return
+        self.subscribed.append(socket)
+        book = {
+            "event_type": "book", "market": "0x", "asset_id": self._asset,
+            "timestamp": "1790272267688", "hash": "f2a3",
+            "bids": [{"price": "0.3", "size": "5"}], "asks": [], "tick_size": "0.01",
+        }  # fmt: skip
+        await socket.send_json([book])
 
 
 async def test_a_lost_connection_makes_marks_stale_until_the_next_snapshot(
@@ -34,43 +88,55 @@ async def test_a_silent_connection_makes_marks_stale_and_is_renewed(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     asset = ASSETS[3]
-    opened = 0
-
-    async def speak_once(request: web.Request) -> web.WebSocketResponse:
-        nonlocal opened
-        opened += 1
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        book = {
-            "event_type": "book", "market": "0x", "asset_id": asset, "timestamp": "1790272267688",
-            "bids": [{"price": "0.3", "size": "5"}], "asks": [], "tick_size": "0.01",
-        }  # fmt: skip
-        await socket.send_json([book])
-        async for _ in socket:
-            pass  # not even a PONG
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/", speak_once)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    silent = f"ws://127.0.0.1:{runner.addresses[0][1]}/"
+    channel = Channel(asset, answers_pings=False)
     marks = Marks()
-    try:
-        async with (
-            bookfeed(environ, tmp_path, stale_ms="500", clob_ws_url=silent) as (stub, _, process),
-            marks.reading(stub, asset),
-        ):
+    async with (
+        channel.serving() as url,
+        bookfeed(environ, tmp_path, stale_ms="500", clob_ws_url=url) as (stub, _, process),
+        marks.reading(stub, asset),
+    ):
 
-            async def both() -> bool:
-                return {pb.BOOK_STATUS_FRESH, pb.BOOK_STATUS_STALE} <= marks.seen and opened > 2
+        async def both() -> bool:
+            seen = {pb.BOOK_STATUS_FRESH, pb.BOOK_STATUS_STALE} <= marks.seen
+            return seen and len(channel.subscribed) > 1
 
-            await until(both)
-            process.kill(signal.SIGTERM)
-            assert await process.wait() == 0
-    finally:
-        await runner.cleanup()
+        await until(both)
+        process.kill(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_a_lost_connection_goes_on_over_the_spare(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    channel, marks = Channel(asset), Marks()
+    async with (
+        channel.serving() as url,
+        bookfeed(environ, tmp_path, clob_ws_url=url) as (stub, _, _),
+        marks.reading(stub, asset),
+    ):
+
+        async def one_and_a_spare() -> bool:
+            return len(channel.open) == 2 and len(channel.subscribed) == 1
+
+        await until(one_and_a_spare)
+        channel.refuses = True
+        (lost,) = channel.subscribed
+        await lost.close()
+
+        async def goes_on() -> bool:
+            return len(channel.subscribed) == 2
+
+        await until(goes_on)
+        assert channel.open == {channel.subscribed[1]}
+        channel.refuses = False
+
+        async def spare_again() -> bool:
+            return len(channel.open) == 2
+
+        await until(spare_again)
+        await marks.where(asset, status=pb.BOOK_STATUS_FRESH)
+        assert len(channel.subscribed) == 2
 
 
 async def test_a_connection_that_lives_and_brings_nothing_is_found_out_by_asking(

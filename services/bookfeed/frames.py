@@ -1,0 +1,122 @@
+"""Frames of the CLOB market channel, put into the hub.
+
+Before it: `sockets`, whose connection a frame came over; after it: `hub`, which tells the readers.
+A change is taken only from the connection that owns its asset: two connections may both speak of a
+market, and their words may overtake each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import groupby
+
+import structlog
+
+from services.bookfeed import metrics
+from services.bookfeed.core.tracking import Change
+from services.bookfeed.fetcher import Fetcher
+from services.bookfeed.hub import Hub
+from tradingtools.adapters import clock
+from tradingtools.adapters.polymarket.market_channel import (
+    BookMessage,
+    ChangeMessage,
+    Message,
+    MessageError,
+    ResolvedMessage,
+    TickMessage,
+    decode_message,
+)
+from tradingtools.domain.money import MICROS
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+_log = structlog.get_logger("bookfeed")
+
+
+class Frames:
+    """Applies what connections say to the hub's books and markets."""
+
+    def __init__(self, hub: Hub, fetcher: Fetcher) -> None:
+        self._hub = hub
+        self._fetcher = fetcher
+
+    def take(self, mine: Collection[str], frame: bytes) -> None:
+        """Take what one connection said.
+
+        Args:
+            mine: the assets that this connection owns; what it says of others is left aside.
+            frame: as it came.
+        """
+        received_ns = clock.now_ns()
+        try:
+            messages = decode_message(frame)
+        except MessageError as error:
+            self._refuse(mine, frame, error)
+            return
+        for message in messages:
+            self._apply(mine, message, received_ns)
+
+    def _refuse(self, mine: Collection[str], frame: bytes, error: MessageError) -> None:
+        metrics.REJECTS.add(1)
+        _log.warning("frame refused", error=str(error)[:200], bytes=len(frame))
+        # It may have been a change, so whatever it names is in doubt until REST has been asked.
+        for asset_id in mine:
+            if asset_id.encode() in frame and asset_id in self._hub.tracked:
+                self._hub.tracked[asset_id].doubtful = True
+
+    def _apply(self, mine: Collection[str], message: Message, received_ns: int) -> None:
+        metrics.MESSAGES.add(1, {"kind": type(message).__name__})
+        if isinstance(message, ChangeMessage):
+            self._changes(mine, message, received_ns)
+        elif isinstance(message, BookMessage):
+            self._book(mine, message, received_ns)
+        elif isinstance(message, TickMessage):
+            self._update(message.asset_id, tick_micros=message.tick_micros)
+        else:
+            self._resolved(message)
+
+    def _changes(self, mine: Collection[str], message: ChangeMessage, received_ns: int) -> None:
+        ordered = sorted(message.changes, key=lambda change: change.asset_id)
+        for asset_id, changes in groupby(ordered, key=lambda change: change.asset_id):
+            tracked = self._hub.tracked.get(asset_id)
+            if tracked is None or asset_id not in mine:
+                continue
+            tracked.changes(
+                [
+                    Change(c.is_bid, c.price_micros, c.size_micros, c.best_bid, c.best_ask)
+                    for c in changes
+                ],
+                message.book_ms,
+                received_ns,
+            )
+            self._hub.changed(asset_id)
+
+    def _book(self, mine: Collection[str], message: BookMessage, received_ns: int) -> None:
+        asset_id = message.asset_id
+        tracked = self._hub.tracked.get(asset_id)
+        if tracked is None or asset_id not in mine:
+            return
+        tracked.snapshot(message.bids, message.asks, message.book_ms, received_ns)
+        if message.tick_micros is not None:
+            self._update(asset_id, tick_micros=message.tick_micros)
+        self._hub.changed(asset_id)
+
+    def _resolved(self, message: ResolvedMessage) -> None:
+        named = {*message.asset_ids, *self._hub.markets_of(message.condition_id)}
+        for asset_id in named:
+            if message.winner is None:
+                # Nobody won alone: Gamma says what each share pays.
+                self._update(asset_id, closed=True)
+                self._fetcher.refresh_soon(asset_id)
+            else:
+                payout = MICROS if asset_id == message.winner else 0
+                self._update(asset_id, closed=True, payout_micros=payout)
+
+    def _update(self, asset_id: str, **changes: int | bool) -> None:
+        market = self._hub.market(asset_id)
+        if market is None:
+            return  # the fetch that is under way brings it
+        updated = pb.MarketInfo()
+        updated.CopyFrom(market)
+        for name, value in changes.items():
+            setattr(updated, name, value)
+        self._hub.set_market(asset_id, updated)
