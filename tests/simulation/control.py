@@ -150,14 +150,14 @@ class Control:
 
     def _forbid(self, name: str, meant: Callable[[Row], bool]) -> None:
         if name not in self._standing:
-            ban = self._standing[name] = Ban(meant, self._loop.time_ns())
+            ban = self._standing[name] = Ban(meant, self._loop.wall_ns())
             self.bans.append(ban)
 
     def _allow(self, name: str) -> None:
         ban = self._standing.pop(name, None)
         if ban is not None:
             # What is committed from here on may be the change that allows it again.
-            ban.until_ns = self._loop.time_ns()
+            ban.until_ns = self._loop.wall_ns()
 
     @property
     def standing(self) -> list[str]:

@@ -8,7 +8,6 @@ see the difference. Amounts in micros, instants in milliseconds.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -42,8 +41,8 @@ from paper.insiders.wire import (
     show_order,
     show_voided_order,
 )
-
-CASH_MICROS = 1_000_000 * 10**6
+from tests.simulation.account import as_fact
+from tests.simulation.wallets import CASH_MICROS, Wallets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +90,7 @@ class Exchange:
         self._by_key: dict[str, int] = {}
         self._open: set[int] = set()
         self._voided: set[str] = set()
-        self._cash: defaultdict[str, int] = defaultdict(lambda: CASH_MICROS)
-        self._shares: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.wallets = Wallets(book, idempotency=capabilities.idempotency)
         self._posts: list[facts.FarPost] = []
 
     # What it is asked.
@@ -173,6 +171,21 @@ class Exchange:
         switches = show_capabilities(self.capabilities)
         return Answer(payload={**switches, "longestProcessingMs": self._longest_ms})
 
+    def balance(self, proxy: str) -> Answer:
+        """GET the cash of a wallet."""
+        self._advance()
+        return self.wallets.balance(proxy)
+
+    def positions(self, proxy: str) -> Answer:
+        """GET its shares."""
+        self._advance()
+        return self.wallets.positions(proxy)
+
+    def redeem(self, key: str, body: bytes) -> Answer:
+        """POST a redemption."""
+        self._advance()
+        return self.wallets.redeem(key, body)
+
     # What becomes of orders.
 
     def _known(self, key: str) -> Order | None:
@@ -181,7 +194,7 @@ class Exchange:
 
     def _available(self, request: OrderRequest, own: int | None) -> int:
         proxy, asset, side = request.proxy, request.asset_id, request.side
-        held = self._cash[proxy] if side == "BUY" else self._settled(proxy, asset)
+        held = self.wallets.cash[proxy] if side == "BUY" else self._settled(proxy, asset)
         return held - sum(
             order.reserved
             for order in (self._orders[seq] for seq in self._open)
@@ -193,7 +206,7 @@ class Exchange:
 
     def _settled(self, proxy: str, asset: str) -> int:
         """Shares that can be sold."""
-        held = self._shares[proxy, asset]
+        held = self.wallets.shares[proxy, asset]
         for order in (self._orders[seq] for seq in self._open) if self.lags else ():
             request = order.request
             if (request.proxy, request.asset_id, request.side) == (proxy, asset, "BUY"):
@@ -220,7 +233,7 @@ class Exchange:
         request = order.request
         book = self._book(request.asset_id)
         fills: tuple[Fill, ...] = ()
-        if book is not None:
+        if book is not None and book.payout is None:
             budget = max(0, self._available(request, order.seq))
             fills = match(request, book, {}, budget=budget).fills
         for fill in fills:
@@ -248,24 +261,19 @@ class Exchange:
         return trade
 
     def _move(self, request: OrderRequest, cash: int, shares: int) -> None:
-        self._cash[request.proxy] += cash
-        self._shares[request.proxy, request.asset_id] += shares
+        self.wallets.move(request.proxy, request.asset_id, cash, shares)
 
     # What it says afterwards.
 
     def account(self) -> facts.FarSide:
         """Its own account of everything."""
         self._advance()
-        shares: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for (proxy, asset), size in self._shares.items():
-            shares[proxy][asset] = size
+        wallets, redemptions = self.wallets.account()
         return facts.FarSide(
-            orders=tuple(_as_fact(order) for order in self._orders),
+            orders=tuple(as_fact(order) for order in self._orders),
             posts=tuple(self._posts),
-            wallets=tuple(
-                facts.FarWallet(follower_proxy=p, cash_micros=cash, shares=shares[p])
-                for p, cash in self._cash.items()
-            ),
+            wallets=wallets,
+            redemptions=redemptions,
             default_cash_micros=CASH_MICROS,
             enforces_not_after=self.capabilities.not_after,
         )
@@ -273,30 +281,3 @@ class Exchange:
 
 def _unsupported() -> Answer:
     return Answer(status=501, payload=show_error("NOT_SUPPORTED", "this capability is off"))
-
-
-def _as_fact(order: Order) -> facts.FarOrder:
-    request, standing = order.request, order.standing
-    return facts.FarOrder(
-        order_key=order.key,
-        follower_proxy=request.proxy,
-        asset_id=request.asset_id,
-        side=request.side,
-        size_micros=request.size,
-        limit_micros=request.limit_price,
-        closed=order.status != "ACCEPTED",
-        filled_size_micros=sum(trade.fill.size for trade in standing),
-        filled_notional_micros=sum(trade.fill.notional for trade in standing),
-        fee_micros=sum(trade.fill.fee for trade in standing),
-        accepted_ms=order.accepted_ms,
-        trades=tuple(
-            facts.FarTrade(
-                trade_id=trade.trade_id,
-                size_micros=trade.fill.size,
-                notional_micros=trade.fill.notional,
-                fee_micros=trade.fill.fee,
-                status=trade.status,
-            )
-            for trade in order.trades
-        ),
-    )

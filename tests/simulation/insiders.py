@@ -162,6 +162,24 @@ class SimulatedClient:
         """GET what this insiders-api promises. Raises NotSent, Unanswered."""
         return await self._question(self._far.exchange.promises, timeout_ms)
 
+    async def redeem(self, redeem_key: str, body: bytes, timeout_ms: int) -> Answer:
+        """POST a redemption once. Raises NotSent, Unanswered."""
+
+        def pay() -> Told:
+            told = self._far.exchange.redeem(redeem_key, body)
+            self._far.history.add(f"redeem {redeem_key[:8]} {told.status} {told.code or ''}")
+            return told
+
+        return await self._question(pay, timeout_ms)
+
+    async def balance(self, proxy: str, timeout_ms: int) -> Answer:
+        """GET a wallet's cash. Raises NotSent, Unanswered."""
+        return await self._question(lambda: self._far.exchange.balance(proxy), timeout_ms)
+
+    async def positions(self, proxy: str, timeout_ms: int) -> Answer:
+        """GET a wallet's shares. Raises NotSent, Unanswered."""
+        return await self._question(lambda: self._far.exchange.positions(proxy), timeout_ms)
+
     async def _question(self, ask: _Ask, timeout_ms: int) -> Answer:
         storm = self._far.storm
         if storm.hits("question refused"):
@@ -192,7 +210,8 @@ class SimulatedClient:
             if far.storm.hits("answer lost"):
                 far.later(far.hop(), _fail, arrived)
             elif not far.storm.hits("answer lost silently"):
-                far.later(far.hop(), _give, arrived, told)
+                slow = 3 * far.storm.rng.random() if far.storm.hits("answer slow") else 0
+                far.later(far.hop() + slow, _give, arrived, told)
 
         far.later(travel_seconds, there)
         if broken:

@@ -36,8 +36,9 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         unknown = {row.follower_proxy for row in found.orders if row.state in open_ends}
         wallets = tuple(w for w in found.far.wallets if w.follower_proxy not in unknown)
         found = dataclasses.replace(found, far=dataclasses.replace(found.far, wallets=wallets))
+    excused = _excused(world)
     return [
-        *(breach for breach in breaches(found) if not _was_contradicted(world, breach)),
+        *(breach for breach in breaches(found) if breach.detail not in excused),
         *world.commits.breaches,
         *_counted_twice(world, workload),
         *_costs_too_much(world, workload),
@@ -48,12 +49,18 @@ def judge(world: World, workload: Workload) -> list[Breach]:
     ]
 
 
-def _was_contradicted(world: World, breach: Breach) -> bool:
-    """An order about which the far side contradicted itself after its end: a person was called."""
-    return any(
-        breach.detail == f"order {key} was given up and appeared after all"
-        for key in world.far.contradicted
-    )
+def _excused(world: World) -> set[str]:
+    """What has to be so where the far side contradicted itself and where a person has decided."""
+    appeared = {
+        f"order {key} was given up and appeared after all" for key in world.far.contradicted
+    }
+    # What an operator tells in sums is booked as one trade of his own.
+    told = {
+        f"order {row['order_key']}: its fills are not those of insiders-api"
+        for row in _rows(world, "order_resolution")
+        if row["refused"] == ""
+    }
+    return appeared | told
 
 
 def _can_follow(world: World) -> bool:
@@ -64,6 +71,8 @@ def _can_follow(world: World) -> bool:
 def evidence(world: World, workload: Workload) -> Evidence:
     """What the tables and the far side say."""
     orders = _rows(world, "orders")
+    # Where nothing was left to redeem, nobody said what had been paid: the next poll tells.
+    untold = {r["follower_proxy"] for r in _rows(world, "redemption") if r["paid_micros"] is None}
     events = sorted(_rows(world, "order_event"), key=lambda row: row["event_seq"])
     return Evidence(
         orders=tuple(_as(facts.OrderRow, row) for row in orders),
@@ -84,6 +93,12 @@ def evidence(world: World, workload: Workload) -> Evidence:
             _as(facts.TriggerRow, row, rungs=len(row["rungs"] or ()))
             for row in _rows(world, "trigger")
         ),
+        redemptions=tuple(_as(facts.RedemptionRow, row) for row in _rows(world, "redemption")),
+        balances=tuple(
+            _as(facts.BalanceRow, row)
+            for row in _rows(world, "follower_balance")
+            if row["cash_micros"] is not None and row["follower_proxy"] not in untold
+        ),
         reservations=tuple(
             _as(facts.ReservationRow, row)
             for row in _rows(world, "reservation")
@@ -102,7 +117,7 @@ def _rows(world: World, table: str) -> list[Row]:
     return list(world.database.table(table).values())
 
 
-_MAY_BE_ABSENT = ("max_per_trade_micros",)
+_MAY_BE_ABSENT = ("max_per_trade_micros", "paid_micros")
 
 
 def _as(kind: Any, row: Mapping[str, Any], **more: Any) -> Any:
@@ -174,10 +189,13 @@ def _needless_ends(world: World) -> list[Breach]:
     promises = world.capabilities
     if not (promises.void or (promises.get_by_key and promises.not_after)):
         return []
+    told = _rows(world, "order_resolution")
+    ended = {row["order_key"] for row in told if row["from_state"] == "DEAD"}
     return [
         Breach("a human is called in need only", f"order {row['order_key']} is DEAD")
         for row in _rows(world, "orders")
-        if row["state"] == "DEAD" and row["order_key"] not in world.far.contradicted
+        if (row["state"] == "DEAD" or row["order_key"] in ended)
+        and row["order_key"] not in world.far.contradicted
     ]
 
 
@@ -187,10 +205,11 @@ def _restless(world: World) -> list[Breach]:
 
 
 def _quarantined(world: World) -> list[Breach]:
-    """No message is poison: all that were made are whole."""
+    """No message is poison but by a mistake, and is handled when that is mended."""
     return [
-        Breach("nothing is quarantined", f"{row['stream']}: {row['reason']}")
+        Breach("nothing stays in quarantine", f"{row['stream']}: {row['reason']}")
         for row in _rows(world, "poison")
+        if row["replayed_at"] is None or not row["reason"].startswith("Mistake: ")
     ]
 
 
@@ -221,6 +240,22 @@ def unrest(world: World) -> list[str]:
         for row in _rows(world, "journal")
         if row["rows_built_at"] is None
     ]
+    found += [
+        f"redemption {row['redeem_key']} is {row['state']}"
+        for row in _rows(world, "redemption")
+        if row["state"] != "CONFIRMED"
+    ]
+    blocked = {row["follower_proxy"] for row in held_up}
+    found += [
+        f"lot {row['origin']} of {row['asset_id']} is not paid out"
+        for row in _rows(world, "lot")
+        if row["asset_id"] in world.market.payouts
+        and row["shares_micros"]
+        and row["follower_proxy"] not in blocked
+    ]
+    waiting = sum(row["replayed_at"] is None for row in _rows(world, "poison"))
+    if waiting:
+        found.append(f"{waiting} messages are in quarantine")
     if world.facts.under_way:
         found.append(f"{world.facts.under_way} facts are still under way")
     return found

@@ -102,6 +102,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._timers: list[tuple[float, int, _Handle]] = []
         self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
         self._thread = threading.get_ident()
+        self.skews_ns: dict[str, int] = {}
+        """How much a process's wall clock is ahead; not in it: nothing."""
         self.steps = 0
         self.set_exception_handler(lambda _loop, _context: None)
 
@@ -111,9 +113,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Seconds since the beginning."""
         return self._now
 
-    def time_ns(self) -> int:
-        """Wall time."""
+    def wall_ns(self) -> int:
+        """Wall time, as PostgreSQL has it."""
         return WALL_START_NS + int(self._now * 1e9)
+
+    def time_ns(self) -> int:
+        """Wall time, as the process has it that asks."""
+        return self.wall_ns() + self.skews_ns.get(PROCESS.get(), 0)
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since the beginning."""

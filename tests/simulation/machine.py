@@ -17,6 +17,7 @@ from tests.simulation.history import History
 from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.network import Network
 from tests.simulation.storm import Storm
+from tradingtools.adapters import clock
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 
 _STATEMENT_SECONDS = 0.001
@@ -94,6 +95,8 @@ class Machine:
         self._programs: dict[str, Callable[[], Awaitable[None]]] = {}
         self._current: dict[str, Life] = {}
         self._numbers: dict[str, int] = {}
+        self._skew_ns = storm.rng.choice((0, clock.TOLERATED_NS))
+        """The most by which a process's clock may be off: what nobody corrects (ADR 17)."""
         self.restarts = 0
 
     def here(self) -> Life:
@@ -114,6 +117,7 @@ class Machine:
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         life = Life(f"{name}#{number}", name)
         self._lives[life.name] = self._current[name] = life
+        self._loop.skews_ns[life.name] = int(self._storm.rng.uniform(-1, 1) * self._skew_ns)
         context = contextvars.copy_context()
         context.run(PROCESS.set, life.name)
         self._history.add(f"start {life.name}")

@@ -14,7 +14,7 @@ from unittest import mock
 
 import services.executor.core.classify as classifying
 import services.router.worker as router_worker
-from services.confirm.core import booking, fate
+from services.confirm.core import booking, fate, resolving
 from services.confirm.core.booking import Action
 from services.confirm.core.fate import Act, Look
 from services.executor import sender
@@ -88,6 +88,17 @@ async def _acknowledge_at_once(intake: Any, message: Any, _cursor: str) -> None:
     work.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
+async def _forget_what_cannot_be_handled(*_arguments: Any) -> None:
+    pass
+
+
+_resolve = resolving.resolve
+
+
+def _resolve_without_booking(*arguments: Any) -> resolving.Resolved:
+    return replace(_resolve(*arguments), steps=())
+
+
 _submit_batch = executor_store.submit_batch
 
 
@@ -145,6 +156,12 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((submitting, "denials", _look_at_no_halt),), "I8"
     ),
     "acknowledged after the commit": Mutation(((Intake, "take", _acknowledge_at_once),), "I3"),
+    "what cannot be handled is set aside": Mutation(
+        ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3"
+    ),
+    "what an operator tells is booked": Mutation(
+        ((resolving, "resolve", _resolve_without_booking),), "I4"
+    ),
     "committed before the first byte": Mutation(
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5"
     ),

@@ -11,6 +11,7 @@ from launcher.core.invariants import Breach
 from tests.simulation import mutations
 from tests.simulation.disasters import Disasters
 from tests.simulation.judge import judge, unrest
+from tests.simulation.operators import Operators
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 
@@ -59,17 +60,24 @@ def run_seed(seed: int, *, calm: bool = False, without: str = "", shown: bool = 
 def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
     world = World(seed, calm=calm)
     workload = Workload(world)
+    operators = Operators(world)
 
     async def whole(_world: World) -> list[Breach]:
         await workload.prepare()
         world.start()
-        disasters = asyncio.create_task(Disasters(world).run(0 if calm else STORM_SECONDS))
+        stormy = 0 if calm else STORM_SECONDS
+        disasters = asyncio.create_task(Disasters(world).run(stormy))
+        people = asyncio.create_task(operators.run(stormy))
         await workload.run(_STEPS, STORM_SECONDS / _STEPS)
         await disasters
+        await people
         world.storm.on = False
         await workload.calm()
-        await _come_to_rest(world)
-        return judge(world, workload)
+        await _come_to_rest(world, operators)
+        return [
+            *judge(world, workload),
+            *(Breach("it comes to rest", w) for w in operators.waiting()),
+        ]
 
     breaches = world.run(whole)
     return Outcome(
@@ -84,7 +92,7 @@ def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
     )
 
 
-async def _come_to_rest(world: World) -> None:
+async def _come_to_rest(world: World, operators: Operators) -> None:
     """Wait until nothing goes on for a while, but not for ever."""
     loop = world.loop
     deadline = loop.time() + _PATIENCE_SECONDS
@@ -92,8 +100,9 @@ async def _come_to_rest(world: World) -> None:
     commits = -1
     while loop.time() < deadline:
         orders = len(world.database.table("order_event"))
-        if unrest(world) or orders != commits:
+        if unrest(world) or operators.waiting() or orders != commits:
             quiet_since, commits = loop.time(), orders
         elif loop.time() - quiet_since >= _QUIET_SECONDS:
             return
         await asyncio.sleep(0.5)
+        await operators.clear_up()

@@ -19,6 +19,8 @@ KINDS: Final[dict[str, float]] = {
     "stream cut": 0.02,
     "stream slow": 0.05,
     "call lost": 0.1,
+    # Of each message that a reader takes.
+    "message not handled": 0.04,
     # Of each order that is sent to insiders-api.
     "killed at a request": 0.05,
     "killed at an answer": 0.05,
@@ -27,6 +29,7 @@ KINDS: Final[dict[str, float]] = {
     "post lost silently": 0.05,
     "answer lost": 0.06,
     "answer lost silently": 0.06,
+    "answer slow": 0.08,
     "post late": 0.08,
     "post twice": 0.05,
     "server error before": 0.05,

@@ -54,12 +54,20 @@ class Market:
     def __init__(self) -> None:
         self.books: dict[str, tuple[str, Levels, Levels]] = {}
         """By asset: condition, bids, asks; best first."""
+        self.payouts: dict[str, int] = {}
+        """What a share pays, by resolved asset, micros."""
         self.log: Tail[books_pb.Mark] = Tail(0, _nothing)
 
     def put(self, asset: str, condition: str, bids: Levels, asks: Levels) -> None:
         """Set an asset's book and publish it."""
         self.books[asset] = (condition, bids, asks)
         self.log.append(self.log.last + 1, self.mark(asset))
+
+    def resolve(self, payouts: dict[str, int]) -> None:
+        """Say for good what shares pay, and publish it."""
+        self.payouts |= payouts
+        for asset in payouts:
+            self.log.append(self.log.last + 1, self.mark(asset))
 
     def mark(self, asset: str) -> books_pb.Mark:
         """An asset's book as bookfeed publishes it."""
@@ -79,6 +87,8 @@ class Market:
                 min_size_micros=MIN_SIZE_MICROS,
                 fee_rate_micros=FEE_RATE_MICROS,
                 category="other",
+                closed=asset in self.payouts,
+                payout_micros=self.payouts.get(asset),
             ),
         )
 
@@ -94,6 +104,8 @@ class Market:
             tick=TICK_MICROS,
             min_size=MIN_SIZE_MICROS,
             fee_rate=FEE_RATE_MICROS,
+            closed=asset in self.payouts,
+            payout=self.payouts.get(asset),
             bids=tuple(Level(price=p, size=s) for p, s in bids),
             asks=tuple(Level(price=p, size=s) for p, s in asks),
         )

@@ -11,16 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from launcher.core.evidence import LeaderTrade
+from tests.simulation.followers import ASSETS, CONDITION, LEADERS, WALLETS, Followers
 from tests.simulation.upstream import Levels
 from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
-ASSETS = ("71", "72")
-CONDITION = "0x" + "c" * 64
-LEADERS = tuple("0x" + digit * 40 for digit in "12")
-WALLETS = tuple("0x" + digit * 40 for digit in "abd")
 _FOLLOWS = ((0, 0), (0, 1), (1, 0), (2, 1))
 """Wallet and leader of each subscription: one wallet follows both."""
 _DEPTH = 100_000 * MICROS
@@ -58,6 +55,7 @@ class Workload:
         self.told: dict[tuple[str, str, str, str], dict[tuple[int, int], int]] = {}
         """By leader trade: how many rows of which price and size there were."""
         self._mids = dict.fromkeys(ASSETS, 50)
+        self._followers = Followers(world, self._rng, self.subscriptions)
 
     async def prepare(self) -> None:
         """Books, and subscriptions that have stood for an hour."""
@@ -101,16 +99,18 @@ class Workload:
 
     def _things(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
         return (
-            (0.45, self._buy),
+            (0.45, self.buy),
             (0.20, self._sell),
             (0.15, self._move_book),
-            (0.10, self._add_trigger),
-            (0.10, self._change_control),
+            (0.10, self.add_trigger),
+            (0.09, self._followers.change),
+            (0.01, self._resolve),
         )
 
     # Leaders.
 
-    async def _buy(self) -> None:
+    async def buy(self) -> None:
+        """A leader buys, or two in one transaction."""
         rng = self._rng
         leaders = LEADERS if rng.random() < 0.15 else (rng.choice(LEADERS),)
         asset, tx = rng.choice(ASSETS), self._tx()
@@ -206,7 +206,16 @@ class Workload:
         self._mids[asset] = min(max(moved, 20), 80)
         self._put_book(asset, self._rng.choice((_DEPTH, 5 * MICROS)))
 
-    async def _add_trigger(self) -> None:
+    async def _resolve(self) -> None:
+        """The market is decided; once."""
+        market = self._world.market
+        if not market.payouts:
+            paid = self._rng.choice((0, MICROS, MICROS, MICROS // 2, 333_333))
+            market.resolve(dict(zip(ASSETS, (paid, MICROS - paid), strict=True)))
+            self._world.history.add(f"the market resolves, {ASSETS[0]} pays {paid}")
+
+    async def add_trigger(self) -> None:
+        """A follower wants a position guarded."""
         rng = self._rng
         number = rng.randrange(len(_FOLLOWS))
         asset = rng.choice(ASSETS)
@@ -242,46 +251,8 @@ class Workload:
             terms["callback_micros"] = 30_000
         return terms
 
-    async def _change_control(self) -> None:
-        rng, control = self._rng, self._world.control
-        if control.standing and rng.random() < 0.5:
-            await self._allow(rng.choice(control.standing))
-            return
-        draw = rng.random()
-        if draw < 0.6:
-            subscription = rng.choice(self.subscriptions)
-            if draw < 0.3:
-                await control.update(subscription, state="PAUSED")
-            elif draw < 0.55:
-                await control.update(subscription, sizing_micros=300_000)
-            else:
-                await control.update(subscription, state="DELETED")
-            return
-        mode = rng.choice(("HALTED", "REDUCING"))
-        scope, subject, column = rng.choice(
-            (
-                ("GLOBAL", "", ""),
-                ("WALLET", rng.choice(WALLETS), "follower_proxy"),
-                ("LEADER", rng.choice(LEADERS), "leader"),
-                ("MARKET", CONDITION, "condition_id"),
-            )
-        )
-        if f"{scope}:{subject}" not in control.standing:
-            await control.halt(scope, subject, mode, column)
-
-    async def _allow(self, name: str) -> None:
-        control = self._world.control
-        if name.startswith("sub_"):
-            row = self._world.database.table("subscription")[name,]
-            if row["state"] != "DELETED":
-                await control.update(name, state="ACTIVE")
-            return
-        scope, _, subject = name.partition(":")
-        await control.resume(scope, subject)
-
     async def calm(self) -> None:
         """Allow everything again, and let the books be deep."""
-        for name in self._world.control.standing:
-            await self._allow(name)
+        await self._followers.allow_everything()
         for asset in ASSETS:
             self._put_book(asset)

@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -33,13 +34,14 @@ from tests.simulation.insiders import FarAway
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
+from tests.simulation.poison import Mistakes
 from tests.simulation.storm import Storm
 from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools.adapters import clock
 from tradingtools.runtime import grpc_server
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
-from tradingtools.testing.memory_database.transactions import Change
+from tradingtools.testing.memory_database.transactions import EPOCH, Change
 
 SERVICES = ("router", "executor", "confirm", "guard")
 _APPS = (router_app, executor_app, confirm_app, guard_app)
@@ -60,13 +62,14 @@ class World:
         self.loop = VirtualLoop(self.rng("schedule"))
         self.history = History(self.loop)
         self.storm = Storm(self.rng("storm"), calm=calm)
-        self.database = MemoryDatabase()
+        self.database = MemoryDatabase(self._now)
         self.database.watch(self._on_commit)
         self.commits = CommitWatch(self.database, self.history)
         self.network = Network(self.loop, self.storm)
         self.machine = Machine(self.loop, self.database, self.network, self.storm, self.history)
         self.bus = Bus()
         self.control = Control(self.database, self.bus, self.loop, self.history)
+        self.mistakes = Mistakes(self.storm)
         self.facts = Facts()
         self.market = Market()
         draw = self.rng("capabilities")
@@ -81,11 +84,14 @@ class World:
             lags=draw.random() < 0.5,
             longest_ms=LONGEST_PROCESSING_MS,
             settle_ms=SETTLE_MS,
-            now_ms=lambda: self.loop.time_ns() // 10**6,
+            now_ms=lambda: self.loop.wall_ns() // 10**6,
             book=self.market.book,
             committed=self._committed,
         )
         self.far = FarAway(self.exchange, self.loop, self.machine, self.storm, self.history)
+
+    def _now(self) -> datetime:
+        return EPOCH + timedelta(microseconds=self.loop.wall_ns() // 1000)
 
     def rng(self, purpose: str) -> random.Random:
         """The seed's draws for one purpose: independent of how often others draw."""
@@ -117,6 +123,8 @@ class World:
                 stack.enter_context(put(app, "open_pool", self._open_pool))
                 if hasattr(app, "open_client"):
                     stack.enter_context(put(app, "open_client", self.far.open_client))
+                if hasattr(app, "Intake"):
+                    stack.enter_context(put(app, "Intake", self.mistakes.intake))
                 if hasattr(app, "redis"):
                     stack.enter_context(put(app, "redis", _Redis(self.bus)))
             # Seals come behind everything and nothing waits for them: not in the memory database.
@@ -155,9 +163,8 @@ class World:
                 confirm_app.run,
                 ConfirmSettings(
                     listen="confirm", executor_target="executor", insiders_url="insiders",
-                    # The far side of a simulation has no wallets to ask for.
-                    balance_ms=0,
-                    ask_timeout_ms=1000, poll_ms=400,
+                    bookfeed_target="bookfeed", ask_timeout_ms=1000, poll_ms=400,
+                    balance_ms=draw.choice((0, 3000)), redeem_spacing_ms=50,
                 ),
             ),
             "guard": self._service(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tradingtools.adapters import clock
 from tradingtools.testing.memory_database.locks import Locks
 from tradingtools.testing.memory_database.schema import Key, Row
 from tradingtools.testing.memory_database.statements import Statement, statements
-from tradingtools.testing.memory_database.transactions import Change, Rows, Transaction
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from tradingtools.testing.memory_database.transactions import EPOCH, Change, Rows, Transaction
 
 
 def _clock() -> datetime:
-    return _EPOCH + timedelta(microseconds=clock.now_ns() // 1000)
+    return EPOCH + timedelta(microseconds=clock.now_ns() // 1000)
 
 
 class MemoryDatabase:

@@ -18,7 +18,7 @@ from tradingtools.testing.memory_database.schema import TABLES, Key, Row, Table,
 
 Change = tuple[str, Row | None, Row | None]
 """Table, the row before and after; None: there was or is none."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Rows:
@@ -61,7 +61,7 @@ class Transaction:
         self._locks = locks
         self._changed: dict[str, dict[Key, Row | None]] = {}
         self._undo: list[tuple[str, Key, bool, Row | None]] = []
-        self.now = _EPOCH
+        self.now = EPOCH
         self.failed = False
         """A statement has failed: only a rollback is possible."""
 
@@ -258,7 +258,7 @@ Twin = Callable[[Transaction, Row], list[Row]]
 
 def microseconds(instant: datetime) -> int:
     """Microseconds since 1970."""
-    span = instant - _EPOCH
+    span = instant - EPOCH
     return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 
