@@ -17,7 +17,7 @@ from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.money import MICROS
 from tradingtools.runtime import grpc_server, streams
-from tradingtools.runtime.process import until_stopped
+from tradingtools.runtime.process import beside, until_stopped
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc
 from tradingtools.v1 import guard_service_pb2 as guard_pb
@@ -55,7 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "executor", settings.partition, name)
         executor = Executor(pool, owned, client, settings, Gate(_limits(settings)))
-        await executor.recover()
+        await beside(lease.keep(pool, owned), executor.recover())
         # Everything up to here is rows, and what is still CLAIMED is found by polling; the streams
         # begin after it, so that nothing of an earlier life is read twice.
         start = str((await store.fetch(pool, "last_record"))[0]["seq"])

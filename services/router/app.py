@@ -20,7 +20,7 @@ from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.intake import Intake, while_database_is_away
-from tradingtools.runtime.process import until_stopped
+from tradingtools.runtime.process import beside, until_stopped
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
 )
@@ -63,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
         router = Router(pool, owned, books, tail, settings)
-        await router.recover()
+        await beside(lease.keep(pool, owned), router.recover())
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,
