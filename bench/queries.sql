@@ -5,3 +5,33 @@ select percentile_disc(0.5) within group (order by routed_ns - received_ns),
        percentile_disc(0.5) within group (order by first_byte_ns - submitting_ns)
 from orders
 where leader = %(leader)s and received_ns >= %(since_ns)s and first_byte_ns > 0
+
+-- name: guarded_lots
+-- Shares that followers hold in each asset; a lot's number is its place among those of its asset.
+insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros, bought_size_micros,
+                 by_hand_micros)
+select '0x' || lpad(to_hex(a * 1000 + n), 40, '0'), (a + 1)::text, 'manual',
+       '0x' || lpad(to_hex(a + 1), 64, '0'), size, size, size
+from generate_series(0, %(assets)s - 1) a, generate_series(0, %(lots)s - 1) n,
+     lateral (select (20 + 10 * (n %% 10))::bigint * 1000000 as size) s
+
+-- name: armed_triggers
+-- Five to a lot: only the stop-loss is ever reached, each by a dip of its own.
+insert into trigger (id, follower_proxy, condition_id, asset_id, origin, follower_user_id,
+                     follower_wallet_id, status, trigger_type, price_micros, peak_micros,
+                     peak_noted_micros, callback_ppm, fire_at_ms, rungs)
+select 'trg_' || md5(concat_ws('/', l.follower_proxy, l.asset_id, k.trigger_type)),
+       l.follower_proxy, l.condition_id, l.asset_id, 'manual', 'user', 'wallet', 'ARMED', k.*
+from lot l,
+     lateral (select ('x' || right(l.follower_proxy, 7))::bit(28)::int %% 1000 as n) place,
+     lateral (values
+         ('STOP_LOSS', 400000 - place.n * 2000, null::bigint, null::bigint, null::int,
+          null::bigint, null::jsonb),
+         ('TAKE_PROFIT', 600000 + place.n * 2000, null, null, null, null, null),
+         ('TRAILING_STOP', 300000, 490000, 490000, 650000, null, null),
+         ('LADDER', null, null, null, null, null, jsonb_build_array(
+             jsonb_build_object('price_micros', 700000, 'share_ppm', 500000),
+             jsonb_build_object('price_micros', 800000, 'share_ppm', 500000))),
+         ('TIME_STOP', null, null, null, null, 4102444800000, null)
+     ) k (trigger_type, price_micros, peak_micros, peak_noted_micros, callback_ppm, fire_at_ms,
+          rungs)

@@ -6,6 +6,8 @@ and asks here what a book, a fill or an instant concerns.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+
 from services.guard.core.index import TriggerIndex
 from services.guard.core.trigger import Trigger
 from tradingtools.domain import ids
@@ -36,7 +38,7 @@ class Known:
         self._partitions = partitions
         self._triggers: dict[str, Trigger] = {}
         self._by_lot: dict[LotKey, set[str]] = {}
-        self._timed: set[str] = set()
+        self._timed: list[tuple[int, str]] = []
         self._lots: dict[LotKey, int] = {}
         self._index = TriggerIndex()
 
@@ -59,22 +61,28 @@ class Known:
         if trigger.status in FINAL:
             self._forget(trigger)
             return
+        self._untime(trigger.id)
         self._triggers[trigger.id] = trigger
         if trigger.fire_at_ms is not None:
-            self._timed.add(trigger.id)
+            insort(self._timed, (trigger.fire_at_ms, trigger.id))
         key = lot_of(trigger)
         self._index.put(trigger, self.shares(key))
         self._by_lot.setdefault(key, set()).add(trigger.id)
 
     def _forget(self, trigger: Trigger) -> None:
+        self._untime(trigger.id)
         self._triggers.pop(trigger.id, None)
-        self._timed.discard(trigger.id)
         self._index.remove(trigger.id)
         key = lot_of(trigger)
         of_lot = self._by_lot.get(key, set())
         of_lot.discard(trigger.id)
         if not of_lot:
             self._by_lot.pop(key, None)
+
+    def _untime(self, trigger_id: str) -> None:
+        before = self._triggers.get(trigger_id)
+        if before is not None and before.fire_at_ms is not None:
+            del self._timed[bisect_left(self._timed, (before.fire_at_ms, trigger_id))]
 
     def put_lot(self, key: LotKey, shares_micros: int) -> None:
         """What a lot holds from now on; what its triggers would fetch changes with it."""
@@ -100,5 +108,4 @@ class Known:
 
     def due(self, now_ms: int) -> set[str]:
         """Time stops whose instant has come, and that have not fired."""
-        timed = (self._triggers[i] for i in self._timed)
-        return {t.id for t in timed if t.fire_at_ms is not None and t.fire_at_ms <= now_ms}
+        return {i for _, i in self._timed[: bisect_left(self._timed, (now_ms + 1, ""))]}

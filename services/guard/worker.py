@@ -39,6 +39,8 @@ from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 _log = structlog.get_logger("guard")
 _meter = metrics.get_meter("tradingtools.guard")
+_LOADED_AT_ONCE = 500
+"""Triggers; then the lease may be renewed."""
 _fired = _meter.create_counter("triggers_fired", description="by type")
 
 
@@ -78,8 +80,10 @@ class Guard:
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._known.put_lot(key, row["shares_micros"])
-        for row in await store.fetch(self._pool, "live_triggers"):
+        for number, row in enumerate(await store.fetch(self._pool, "live_triggers")):
             self._known.put(store.trigger(row))
+            if number % _LOADED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         for key in self._known.lots_by_default():
             await self._open(key)
 

@@ -1,0 +1,219 @@
+"""How long the guard takes from a book to a committed exit: `make bench-guard`.
+
+A real guard process on a PostgreSQL of its own, with as many armed triggers and moving books as
+are asked for. Measured is from the mark's leaving to the exit's arrival on `StreamExits`, which is
+after its commit. Exit status: 0; 1 when the run cannot go on; 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from bench.core.figures import Spread, spread
+from bench.market import Market
+from bench.system import BenchError
+from launcher import embedded
+from launcher.state import ROOT
+from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.runtime import grpc_server
+from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
+from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
+from tradingtools.v1 import guard_service_pb2 as guard_pb
+from tradingtools.v1 import guard_service_pb2_grpc as guard_rpc
+
+_SQL = load_queries(Path(__file__).parent / "queries.sql")
+_TO_A_LOT = 5
+_MOST_LOTS = 150
+"""Of one asset: their stops lie between 0.40 and 0.10."""
+_TICK_SECONDS = 0.002
+_START_SECONDS = 120.0
+_WARM_SECONDS = 3.0
+_EXIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a run is made of."""
+
+    triggers: int
+    assets: int
+    deltas: int
+    """A second."""
+    fires: int
+    """A second."""
+    seconds: float
+
+    @property
+    def lots(self) -> int:
+        """Of each asset."""
+        return self.triggers // self.assets // _TO_A_LOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What it came to."""
+
+    exits: int
+    taken_ms: Spread
+    deltas: float
+    """A second, as they really left."""
+    cores: float
+    """Of the guard."""
+    before_mib: float
+    after_mib: float
+
+
+@asynccontextmanager
+async def _guard(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]:
+    """A guard that has loaded the triggers; its process id and address."""
+
+    def register(server: Any) -> None:
+        books_rpc.add_BookfeedServiceServicer_to_server(market, server)
+        confirm_rpc.add_ConfirmServiceServicer_to_server(market, server)
+
+    with ExitStack() as stack:
+        server_url = stack.enter_context(embedded.temporary_postgres())
+        redis_url = stack.enter_context(embedded.temporary_valkey())
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tt-bench-")))
+        url = embedded.create_database(server_url)
+        await asyncio.to_thread(_fill, url, asked)
+        async with grpc_server.serving("127.0.0.1:0", [], register) as served:
+            listen, here = f"127.0.0.1:{embedded.free_port()}", f"127.0.0.1:{served.port}"
+            log = directory / "guard.log"
+            with log.open("wb") as output:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "services.guard",
+                    cwd=ROOT,
+                    stdout=output,
+                    stderr=output,
+                    env={
+                        "PATH": os.environ["PATH"],
+                        "TT_DATABASE_URL": url,
+                        "TT_REDIS_URL": redis_url,
+                        "TT_GUARD_LISTEN": listen,
+                        "TT_GUARD_CONFIRM_TARGET": here,
+                        "TT_GUARD_BOOKFEED_TARGET": here,
+                    },
+                )  # fmt: skip
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    await market.asked.wait()
+                yield process.pid, listen
+            except (BenchError, TimeoutError) as error:
+                raise BenchError(f"{error}; the guard said: {log.read_text()[-800:]}") from error
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                await process.wait()
+
+
+def _fill(url: str, asked: Asked) -> None:
+    migrate(url)
+    with psycopg.connect(url) as connection:
+        for name in ("guarded_lots", "armed_triggers"):
+            connection.execute(_SQL[name], {"assets": asked.assets, "lots": asked.lots})
+        connection.commit()
+        connection.autocommit = True
+        connection.execute("vacuum analyze")
+
+
+async def _read(listen: str, market: Market, taken: list[float]) -> None:
+    async with grpc_server.channel(listen) as channel:
+        stub: Any = guard_rpc.GuardServiceStub(channel)
+        async for response in stub.StreamExits(guard_pb.StreamExitsRequest()):
+            now_ns = time.monotonic_ns()
+            orders = [order for batch in response.batches for order in batch.orders]
+            taken += market.came({order.asset_id: now_ns for order in orders})
+
+
+async def _play(asked: Asked, market: Market, seconds: float) -> float:
+    """Move books and let some dip; how many deltas a second left."""
+    began = time.monotonic()
+    moved = dipped = 0
+    while (gone := time.monotonic() - began) < seconds or dipped == 0:
+        due = int(gone * asked.deltas) - moved
+        market.move(due)
+        moved += due
+        if int(gone * asked.fires) > dipped:
+            market.dip()
+            dipped += 1
+        await asyncio.sleep(_TICK_SECONDS)
+    deadline = time.monotonic() + _EXIT_SECONDS
+    while market.dips:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{market.dips} exits did not come in {_EXIT_SECONDS:.0f} s")
+        await asyncio.sleep(_TICK_SECONDS)
+    return moved / gone
+
+
+async def measure(asked: Asked) -> Found:
+    """Fill, start, warm up, measure. Raises BenchError."""
+    market = Market(assets=asked.assets, stops=asked.lots)
+    async with _guard(asked, market) as (pid, listen):
+        taken: list[float] = []
+        reading = asyncio.create_task(_read(listen, market, taken))
+        try:
+            await _play(asked, market, _WARM_SECONDS)
+            taken.clear()
+            process = psutil.Process(pid)
+            before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
+            began = time.monotonic()
+            deltas = await _play(asked, market, asked.seconds)
+            cores = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
+            return Found(
+                exits=len(taken),
+                taken_ms=spread(taken),
+                deltas=deltas,
+                cores=cores,
+                before_mib=before / 2**20,
+                after_mib=process.memory_info().rss / 2**20,
+            )
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and show; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.guard", description=__doc__)
+    parser.add_argument("--triggers", type=int, default=100_000, help="armed, in all")
+    parser.add_argument("--assets", type=int, default=200)
+    parser.add_argument("--deltas", type=int, default=2_500, help="a second, over all assets")
+    parser.add_argument("--fires", type=int, default=20, help="stops reached a second")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    asked = Asked(**vars(parser.parse_args(arguments)))
+    if min(asked.assets, asked.deltas, asked.fires, asked.lots) < 1 or asked.lots > _MOST_LOTS:
+        parser.error(f"--triggers: five to {_TO_A_LOT * _MOST_LOTS} for each asset")
+    try:
+        found = asyncio.run(measure(asked))
+    except BenchError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+    ms = found.taken_ms
+    sys.stdout.write(
+        f"{asked.triggers} armed triggers on {asked.assets} assets, {found.deltas:.0f} deltas/s,"
+        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
+        f"{found.exits} exits, from delta to committed exit: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
+        f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms\n"
+        f"guard: {found.cores:.2f} cores, {found.before_mib:.0f} MiB before,"
+        f" {found.after_mib:.0f} MiB after\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,16 @@
+"""A small run of the guard's benchmark: every stop that a dip reached has its exit."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.guard import Asked, measure
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_every_dip_has_its_exit() -> None:
+    asked = Asked(triggers=1_000, assets=10, deltas=50, fires=5, seconds=2.0)
+    found = await measure(asked)
+    assert found.exits > 0
+    assert found.taken_ms.max >= found.taken_ms.p50 > 0
