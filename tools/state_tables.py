@@ -28,6 +28,18 @@ _ABOUT_REASONS = (
     " Codes are stored and shown over REST; they never change their meaning."
 )
 
+_ABOUT_MODES = (
+    "Modes of the venue that take no orders of ours. A wallet that may only sell is"
+    " `CLOSED_ONLY`, one that may not trade `FORBIDDEN`; both are definitive refusals. A venue"
+    " that starts again (HTTP 425), is in post-only mode or has trading disabled has no code"
+    " that refuses: by the contract insiders-api answers 425 or 503 (`TOO_EARLY`, `UPSTREAM`,"
+    " `TRADING_DISABLED`), which prove nothing about the order. It is `UNANSWERED` until it is"
+    " found out under its key, and ends as `NEVER_ARRIVED` when insiders-api never took it; its"
+    " money is reserved until then. Several in a row open the breaker, and nothing is sent until"
+    " one order has shown that the venue is back; entries become `EXPIRED` meanwhile, exits are"
+    " sliced again."
+)
+
 FAILED_KINDS = {
     order_states.FailedKind.UNSENT: "No byte ever left.",
     order_states.FailedKind.REJECTED: "insiders-api refused it definitively.",
@@ -103,6 +115,7 @@ def _reasons() -> str:
                     ("code", "meaning", "what a follower can do"),
                     ((r.value or "(empty)", r.meaning, r.advice) for r in Reason),
                 ),
+                _ABOUT_MODES,
             ]
         )
         + "\n"

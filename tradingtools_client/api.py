@@ -298,6 +298,61 @@ class Client:
             if not page_token:
                 return
 
+    def create_resync(self, id_: str, *, idempotency_key: str | None = None) -> models.Resync:
+        """Preview of a resync. REQUESTED when the lines take longer: read it again. 404 NOT_FOUND;
+        400 WRONG_STATE when the subscription is deleted.
+
+        Needs scope manage.
+        """
+        found: models.Resync = self._session.create(
+            f"/subscriptions/{segment(id_)}/resync", None, idempotency_key
+        )
+        return found
+
+    def list_resyncs(
+        self, id_: str, *, page_size: int | None = None, page_token: str | None = None
+    ) -> models.ListResyncsResponse:
+        """The resyncs of a subscription, newest first. 404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.ListResyncsResponse = self._session.call(
+            "GET",
+            f"/subscriptions/{segment(id_)}/resyncs",
+            query={"pageSize": page_size, "pageToken": page_token},
+        )
+        return found
+
+    def all_resyncs(self, id_: str, *, page_size: int | None = None) -> Iterator[models.Resync]:
+        """Page by page what `list_resyncs` lists."""
+        page_token = ""
+        while True:
+            page = self.list_resyncs(id_, page_size=page_size, page_token=page_token)
+            yield from page["resyncs"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def get_resync(self, id_: str) -> models.Resync:
+        """404 NOT_FOUND.
+
+        Needs scope read.
+        """
+        found: models.Resync = self._session.call("GET", f"/resyncs/{segment(id_)}")
+        return found
+
+    def execute_resync(self, id_: str, *, if_match: str | None = None) -> models.Resync:
+        """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes
+        longer: read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409
+        CONFLICT when the preview is stale, with what has changed.
+
+        Needs scope manage.
+        """
+        found: models.Resync = self._session.call(
+            "POST", f"/resyncs/{segment(id_)}/execution", if_match=if_match
+        )
+        return found
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

@@ -35,6 +35,13 @@ class CreateSubscriptionRequest(TypedDict):
     """For good: a shadow never becomes a real subscription, nor the other way round."""
     triggers: NotRequired[DefaultTriggersInput]
     """What every new position is guarded with."""
+    start: NotRequired[Literal["START_MODE_BASELINE", "START_MODE_MIRROR"]]
+    """Which of the leader's positions a subscription follows.
+    `START_MODE_BASELINE`: Only what the leader trades from now on. What an absent field
+    means.
+    `START_MODE_MIRROR`: What the leader holds at the start, too: a resync that is executed
+    once, by itself.
+    """
 
 
 class CreateTriggerRequest(TypedDict):
@@ -453,6 +460,12 @@ class LimitsInput(TypedDict):
     """Leader trades that are copied in one outcome within 90 days."""
 
 
+class ListResyncsResponse(TypedDict):
+    resyncs: list[Resync]
+    nextPageToken: str
+    """Empty on the last page."""
+
+
 class ListSimpleTriggersResponse(TypedDict):
     triggers: list[SimpleTrigger]
     nextPageToken: str
@@ -590,6 +603,84 @@ class Readiness(TypedDict):
     """"ready" or "not ready"; the latter comes as 503."""
 
 
+class Resync(TypedDict):
+    """What would bring a subscription to what its leader's positions imply: first shown, then
+    done.
+    """
+
+    id: str
+    subscriptionId: str
+    state: str
+    """Where a resync stands.
+    `RESYNC_STATE_REQUESTED`: Asked for; the lines are being made.
+    `RESYNC_STATE_PREVIEWED`: The lines are there, nothing is done.
+    `RESYNC_STATE_EXECUTING`: To be done; not done yet.
+    `RESYNC_STATE_EXECUTED`: Every order of the lines was claimed, in one commit.
+    `RESYNC_STATE_STALE`: Nothing was done and nothing will be: what it was made of has
+    changed.
+    """
+    atStart: bool
+    """It was made with the subscription and executed by itself."""
+    lines: list[ResyncLine]
+    omitted: int
+    """Outcomes beyond the hundred that have a line: the smallest that the leader holds."""
+    leaderToldAt: NotRequired[str]
+    """When the leader's holdings were told that the lines are about. Left out while nobody
+    knows.
+    """
+    detail: str
+    """Why it is stale."""
+    version: str
+    """Rises with each change."""
+    requestedAt: NotRequired[str]
+    previewedAt: NotRequired[str]
+    endedAt: NotRequired[str]
+    """When it was executed or became stale."""
+
+
+class ResyncLine(TypedDict):
+    """What a resync does with one outcome: an order, or the reason why there is none."""
+
+    conditionId: str
+    assetId: str
+    leaderSize: NotRequired[str]
+    """Shares of the leader; left out while nobody knows."""
+    heldSize: str
+    """Shares of this subscription's lot when the line was made."""
+    side: NotRequired[str]
+    """Left out when nothing is done; so are size and limit. Which way shares move, seen from
+    the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    size: NotRequired[str]
+    limit: NotRequired[str]
+    """USDC per share."""
+    cost: NotRequired[str]
+    """A buy: USDC that it sets aside, its highest fee included."""
+    reason: str
+    """Why nothing, or less than wanted, is done."""
+    detail: str
+    """The numbers that were compared."""
+    orderId: NotRequired[str]
+    """Of the order, once it is claimed."""
+    orderState: NotRequired[str]
+    """Where an order stands. The transitions, their guards and their kinds of end are one
+    table in `tradingtools/domain/order_states.py`.
+    `ORDER_STATE_CLAIMED`: Durable, reserved, not sent.
+    `ORDER_STATE_SUBMITTING`: Durable that a first byte may leave.
+    `ORDER_STATE_SUBMITTED`: insiders-api has accepted it.
+    `ORDER_STATE_CONFIRMED`: The venue has finished with it; fills are final.
+    `ORDER_STATE_FAILED`: It ended without a standing fill.
+    `ORDER_STATE_UNKNOWN`: It may or may not exist at insiders-api.
+    `ORDER_STATE_LOST`: It provably does not exist and never will.
+    `ORDER_STATE_DEAD`: Nobody could find out; a human is called and the money stays
+    reserved.
+    `ORDER_STATE_RESURRECTED`: It had been given up and appeared after all.
+    """
+    filledSize: NotRequired[str]
+
+
 class Rung(TypedDict):
     """One step of a ladder."""
 
@@ -715,6 +806,14 @@ class Subscription(TypedDict):
     """Decides and records, sends nothing. Left out when false."""
     triggers: NotRequired[DefaultTriggers]
     """Left out when there are none."""
+    start: NotRequired[str]
+    """Left out when it is the baseline. Which of the leader's positions a subscription
+    follows.
+    `START_MODE_BASELINE`: Only what the leader trades from now on. What an absent field
+    means.
+    `START_MODE_MIRROR`: What the leader holds at the start, too: a resync that is executed
+    once, by itself.
+    """
 
 
 class SubscriptionStatistics(TypedDict):

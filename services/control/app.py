@@ -31,6 +31,7 @@ from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison
 from services.control.resolutions import Resolutions
+from services.control.resyncs import Resyncs
 from services.control.rotation import follow, read_tokens
 from services.control.server import ControlServicer
 from services.control.settings import Settings
@@ -90,13 +91,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         store = Store(pool, client)
         internal_servicer = InternalServicer(Fundings(store), tokens)
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
+        resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(
                 ControlServicer(store, subscriptions, holdings, openapi), server
             )
             holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(
-                HoldingServicer(subscriptions, holdings, Drift(store)), server
+                HoldingServicer(subscriptions, holdings, Drift(store), resyncs), server
             )
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
                 TriggerServicer(Triggers(store)), server

@@ -45,6 +45,7 @@ def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSub
             defaults_codec.triggers_group(request.triggers),
         ),
         shadow=request.shadow,
+        start=settings_codec.start_mode(request),
     )
 
 

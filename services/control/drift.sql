@@ -32,6 +32,14 @@ from (
     where o.subscription_id = %(id)s and o.asset_id = any(%(assets)s)
       and o.purpose = 'GUARD_EXIT' and o.filled_size_micros > 0
     union all
+    select l->>'asset_id', r.ended_at, 'RESYNC',
+           (l->>'held_micros')::bigint
+               + case l->>'side' when 'BUY' then 1 else -1 end * (l->>'size_micros')::bigint,
+           null, false
+    from resync r, jsonb_array_elements(r.lines) l
+    where r.subscription_id = %(id)s and r.state = 'EXECUTED' and l ? 'order_key'
+      and l->>'asset_id' = any(%(assets)s)
+    union all
     select p.asset_id, p.booked_at, 'RESOLVED', 0, null, false
     from payout p where p.origin = %(id)s and p.asset_id = any(%(assets)s)
 ) moved
@@ -39,13 +47,21 @@ order by at;
 
 -- name: shortfalls
 -- Shares that copies ordered and did not get, and leader trades that were not copied, by reason. Of
--- an exit only the last slice counts: each one sells what the one before left.
+-- an exit only the last slice counts: each one sells what the one before left. What came before a
+-- resync of the outcome does not count: that set right what was missing or too much by then.
+with resynced as (
+    select l->>'asset_id' as asset_id, max(r.ended_at) as at
+    from resync r, jsonb_array_elements(r.lines) l
+    where r.subscription_id = %(id)s and r.state = 'EXECUTED' and l ? 'order_key'
+    group by 1
+)
 select o.asset_id, o.side, count(*) as number,
        sum(o.size_micros - o.filled_size_micros)::bigint as size_micros,
        case when o.state in ('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN', 'DEAD') then o.state
             else coalesce(nullif(o.reason, ''), 'PARTLY_FILLED') end as reason
-from orders o
+from orders o left join resynced using (asset_id)
 where o.subscription_id = %(id)s and o.asset_id = any(%(assets)s)
+  and (resynced.at is null or o.created_at >= resynced.at)
   and o.purpose in ('ENTRY', 'COPY_EXIT') and o.filled_size_micros < o.size_micros
   and not (o.purpose = 'COPY_EXIT' and exists (
       select 1 from orders later
@@ -53,8 +69,9 @@ where o.subscription_id = %(id)s and o.asset_id = any(%(assets)s)
 group by 1, 2, 5
 union all
 select asset_id, side, count(*), null, reason
-from decision
+from decision left join resynced using (asset_id)
 where subscription_id = %(id)s and asset_id = any(%(assets)s) and not copied and reason <> ''
+  and (resynced.at is null or decided_at >= resynced.at)
 group by asset_id, side, reason
 order by 1, 2, 5;
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.control import codec, holding_codec
+from services.control import codec, holding_codec, resync_codec
 from services.control.core import paging
 from services.control.drift import Drift
-from services.control.edge import Context
+from services.control.edge import Context, caller_of
 from services.control.holdings import Holdings
+from services.control.resyncs import Resyncs
+from services.control.server import expected_version, request_id
 from services.control.subscriptions import Subscriptions
 from tradingtools.v1 import holding_service_pb2 as pb
 from tradingtools.v1 import holding_service_pb2_grpc as pb_grpc
@@ -27,12 +29,16 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         subscriptions: whose holdings these are.
         holdings: the lots, and what they are worth.
         drift: what they would be.
+        resyncs: what brings them to what the leader's positions imply.
     """
 
-    def __init__(self, subscriptions: Subscriptions, holdings: Holdings, drift: Drift) -> None:
+    def __init__(
+        self, subscriptions: Subscriptions, holdings: Holdings, drift: Drift, resyncs: Resyncs
+    ) -> None:
         self._subscriptions = subscriptions
         self._holdings = holdings
         self._drift = drift
+        self._resyncs = resyncs
 
     async def ListSubscriptionPositions(
         self, request: pb.ListSubscriptionPositionsRequest, context: Context
@@ -76,6 +82,41 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
                 scope, _NO_INSTANT, last.condition_id, last.asset_id
             )
         return response
+
+    async def CreateResync(self, request: pb.CreateResyncRequest, context: Context) -> pb.Resync:
+        """A preview."""
+        subscription = await self._subscriptions.get(request.id)
+        asked = request_id(context, "CreateResync", request)
+        row = await self._resyncs.create(caller_of(context), asked, subscription)
+        return resync_codec.resync(row)
+
+    async def ListResyncs(
+        self, request: pb.ListResyncsRequest, context: Context
+    ) -> pb.ListResyncsResponse:
+        """A page of resyncs, newest first."""
+        await self._subscriptions.get(request.id)
+        scope, size = f"resyncs:{request.id}", paging.size(request.page_size)
+        rows = await self._resyncs.list(
+            request.id, paging.decode(scope, request.page_token, 1), size + 1
+        )
+        page = rows[:size]
+        response = pb.ListResyncsResponse(resyncs=[resync_codec.resync(row) for row in page])
+        if len(rows) > size:
+            response.next_page_token = paging.encode(
+                scope, page[-1]["requested_at"], page[-1]["id"]
+            )
+        return response
+
+    async def GetResync(self, request: pb.GetResyncRequest, context: Context) -> pb.Resync:
+        """One as it stands."""
+        return resync_codec.resync(await self._resyncs.get(request.id))
+
+    async def ExecuteResync(self, request: pb.ExecuteResyncRequest, context: Context) -> pb.Resync:
+        """Do what a preview shows."""
+        row = await self._resyncs.execute(
+            caller_of(context), request.id, version=expected_version(context, request)
+        )
+        return resync_codec.resync(row)
 
 
 def _after(scope: str, token: str) -> tuple[str, str]:

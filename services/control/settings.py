@@ -35,6 +35,9 @@ class Settings:
     identity_key: str = setting("", secret=True)
     """64 hex digits that seal what the authorization found out. Needed only when several control
     processes stand behind one edge; empty: made at start."""
+    resync_wait_ms: int = setting(2000, minimum=0, maximum=5000)
+    """How long a request waits for the router's answer about a resync; then it is told as it
+    stands."""
     pool_size: int = setting(4, minimum=2, maximum=64)
     """Connections to PostgreSQL."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -14,7 +14,7 @@ from services.control.core import rules
 from services.control.core.rules import Group
 from services.control.store import Row
 from tradingtools.domain import ids
-from tradingtools.domain.copy_settings import CopySettings, Tier, from_json
+from tradingtools.domain.copy_settings import CopySettings, StartMode, Tier, from_json
 from tradingtools.domain.money import to_text
 from tradingtools.domain.subscription import SizingMode
 from tradingtools.v1 import control_service_pb2 as control
@@ -146,6 +146,11 @@ def exits_group(message: control.Exits) -> Group:
     return _group(("exit_mode",), {"exit_mode": _enum(message, "mode", "EXIT_MODE_")})
 
 
+def start_mode(request: control.CreateSubscriptionRequest) -> StartMode:
+    """Which of the leader's positions are followed."""
+    return StartMode(_enum(request, "start", "START_MODE_") or StartMode.BASELINE)
+
+
 def describe(message: control.Subscription, row: Row) -> None:
     """Write a row's settings into its message; what is absent is left out."""
     settings = from_json(row["settings"])
@@ -168,6 +173,8 @@ def describe(message: control.Subscription, row: Row) -> None:
         message.exits.mode = control.ExitMode.Value(f"EXIT_MODE_{settings.exit_mode}")
     if settings.shadow:
         message.shadow = True
+    if settings.start is not StartMode.BASELINE:
+        message.start = control.StartMode.Value(f"START_MODE_{settings.start}")
 
 
 def _put(message: Message, name: str, micros: int | None) -> None:

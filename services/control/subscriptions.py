@@ -11,9 +11,11 @@ from psycopg.types.json import Jsonb
 from services.control.core.paging import Key
 from services.control.core.rules import Group, NewSubscription, settings_of
 from services.control.core.tokens import Caller
+from services.control.resync_requests import ask
 from services.control.store import Change, RequestId, Row, Store, queries
-from tradingtools.domain.copy_settings import from_json, to_json
+from tradingtools.domain.copy_settings import StartMode, from_json, to_json
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
+from tradingtools.domain.resync import ResyncKind
 from tradingtools.domain.subscription import SubscriptionState
 
 KIND = "subscription"
@@ -72,7 +74,10 @@ class Subscriptions:
                 **new.columns | {"triggers": Jsonb(new.columns["triggers"])},
             )
             await change.remember(request, identifier)
-            return await _record(change, "create", identifier, before=None)
+            row = await _record(change, "create", identifier, before=None)
+            if new.settings.start is StartMode.MIRROR:
+                await ask(change, row, ResyncKind.START)
+            return row
 
     async def update(
         self,

@@ -89,6 +89,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_control(router, bus, settings.poll_ms),
             router.run_open_exits(),
             router.follow_balances(),
+            router.resyncs.run(),
         )
 
 
@@ -130,4 +131,5 @@ async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: s
 async def _follow_control(router: Router, bus: redis.Redis, poll_ms: int) -> None:
     async for _ in control_feed.wake_ups(bus, poll_ms=poll_ms):
         await while_database_is_away(router.refresh_index)
+        router.resyncs.wake()
         router.forget_old(clock.now_ms())

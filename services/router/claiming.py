@@ -267,21 +267,18 @@ class Claimer:
             if order.purpose is Purpose.ENTRY:
                 self._memory.entry_trade[order.order_key] = key
                 self._memory.entry_owner[order.copy_key] = order.subscription_id
-                self._memory.ledger.reserve(order.order_key, _open_entry(order, now_ms // DAY_MS))
+                self._memory.ledger.reserve(order.order_key, open_entry(order, now_ms // DAY_MS))
             else:
                 self._memory.exit_trade[order.order_key] = key
         if plan.orders:
-            self._tail.append(
-                claimed.seq,
-                pb.OrderBatch(
-                    journal_seq=claimed.seq,
-                    orders=[order_to_pb(order) for order in plan.orders],
-                    traceparent=job.traceparent,
-                    received_ns=job.trade.received_ns,
-                    claimed_ns=claimed.claimed_ns,
-                    control_seq=job.control_seq,
-                ),
+            batch = order_batch(
+                claimed,
+                plan.orders,
+                control_seq=job.control_seq,
+                traceparent=job.traceparent,
+                received_ns=job.trade.received_ns,
             )
+            self._tail.append(claimed.seq, batch)
 
 
 def rows_cause(trade: LeaderTrade) -> str:
@@ -292,7 +289,27 @@ def rows_cause(trade: LeaderTrade) -> str:
     return "rows-" + hashlib.sha256(repr(known).encode()).hexdigest()
 
 
-def _open_entry(order: Order, day: int) -> OpenEntry:
+def order_batch(
+    claimed: Claimed,
+    orders: Iterable[Order],
+    *,
+    control_seq: int,
+    traceparent: str,
+    received_ns: int,
+) -> pb.OrderBatch:
+    """A committed claim as the executor gets it."""
+    return pb.OrderBatch(
+        journal_seq=claimed.seq,
+        orders=[order_to_pb(order) for order in orders],
+        traceparent=traceparent,
+        received_ns=received_ns,
+        claimed_ns=claimed.claimed_ns,
+        control_seq=control_seq,
+    )
+
+
+def open_entry(order: Order, day: int) -> OpenEntry:
+    """What an entry that was just claimed sets aside; ``day`` counts from the epoch."""
     return OpenEntry(
         subscription_id=order.subscription_id,
         proxy=order.follower.proxy,

@@ -31,6 +31,12 @@ class Settings:
     """How long an asset's first book may take before its entries are skipped."""
     trade_close_ms: int = setting(30_000, minimum=1000, maximum=3_600_000)
     """A leader trade without a new row for so long is closed: later rows are not entered."""
+    resync_ttl_ms: int = setting(300_000, minimum=1000, maximum=3_600_000)
+    """A preview of a resync is executed no later than so long after it was made."""
+    holding_age_ms: int = setting(900_000, minimum=1000, maximum=86_400_000)
+    """What a leader holds counts as unknown when it was told longer ago."""
+    start_patience_ms: int = setting(300_000, minimum=0, maximum=3_600_000)
+    """How long a start waits for what the leader holds, and for books and orders under way."""
     poll_ms: int = setting(1000, minimum=50, maximum=60_000)
     """How often changes are looked for when no wake-up comes."""
     shared: SharedSettings = field(default_factory=SharedSettings)

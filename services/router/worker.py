@@ -20,6 +20,7 @@ from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
 from services.router.core.records import Plan, Withdrawn
+from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -70,6 +71,13 @@ class Router:
         self._claimer = Claimer(pool, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
         self._refreshing = asyncio.Lock()
+        shared = Shared(
+            memory=self._memory,
+            writing=self._writing,
+            refresh=self.refresh_index,
+            catch_up=self._catch_up,
+        )
+        self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""

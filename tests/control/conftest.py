@@ -12,6 +12,7 @@ from psycopg.rows import DictRow, dict_row
 
 from launcher.embedded import create_database
 from tests.control.edge import RunningEdge, StartEdge, running_edge
+from tests.control.requests import ROUTER_STAND_IN
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,8 @@ def start_edge(
 
     def start(name: str, **settings: str) -> AbstractContextManager[RunningEdge]:
         database = create_database(postgres_server, template=migrated_template)
+        with psycopg.connect(database) as connection:
+            connection.execute(ROUTER_STAND_IN)
         return running_edge(tmp_path_factory.mktemp(name), database, redis_url, **settings)
 
     return start

@@ -14,6 +14,30 @@ from tests.control.edge import RunningEdge
 
 CONDITION = "0x" + "c0" * 32
 ASSET = "7" * 30
+ROUTER_STAND_IN = f"""
+create function answer_resync() returns trigger language plpgsql as $$
+begin
+    if new.state = 'REQUESTED' and new.kind = 'ASKED' and tg_op = 'INSERT' then
+        new.state := 'PREVIEWED';
+        new.previewed_at := clock_timestamp();
+        new.lines := jsonb_build_array(
+            jsonb_build_object(
+                'condition_id', '{CONDITION}', 'asset_id', '{ASSET}', 'leader_micros', 1000000000,
+                'held_micros', 40000000, 'side', 'BUY', 'size_micros', 60000000,
+                'limit_micros', 510000, 'money_micros', 30600000, 'order_key', repeat('a', 64)),
+            jsonb_build_object(
+                'condition_id', '{CONDITION}', 'asset_id', '8', 'leader_micros', null,
+                'held_micros', 0, 'reason', 'HOLDING_UNKNOWN'));
+    elsif new.state = 'EXECUTING' then
+        new.state := 'EXECUTED';
+        new.ended_at := clock_timestamp();
+    end if;
+    return new;
+end $$;
+create trigger answer_resync before insert or update on resync
+    for each row execute function answer_resync();
+"""
+"""Answers resyncs at once where no router runs, with one buy and one outcome that is not known."""
 Database = psycopg.Connection[DictRow]
 
 

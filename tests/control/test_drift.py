@@ -139,6 +139,33 @@ def test_triggers_and_resolutions_are_no_drift(
     assert (drift["idealSize"], drift["unexplainedSize"]) == ("0", "0")
 
 
+def test_a_resync_sets_right_what_was_missing_before_it(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    _decide(database, proxy, identifier, 1, copied=True, reason="", ordered_size_micros=70 * MICROS)
+    _decide(database, proxy, identifier, 2)  # TOO_OLD
+    long_ago = {"created_at": "2026-01-01T00:00:01Z"}
+    put_order(
+        database, proxy, identifier, "CONFIRMED", size_micros=70 * MICROS,
+        filled_size_micros=40 * MICROS, **long_ago,
+    )  # fmt: skip
+    put_lot(database, proxy, identifier, shares_micros=97 * MICROS)
+    # It finds 40 and buys 60 more, of which 3 do not come.
+    shown = edge.call("POST", f"/subscriptions/{identifier}/resync").json()
+    before = _drift(edge, identifier)["outcomes"][0]
+    assert [reason["reason"] for reason in before["reasons"]] == ["PARTLY_FILLED", "TOO_OLD"]
+    edge.call("POST", f"/resyncs/{shown['id']}/execution")
+    put_order(
+        database, proxy, identifier, "CONFIRMED", size_micros=60 * MICROS,
+        filled_size_micros=57 * MICROS, leader_tx="",
+    )  # fmt: skip
+    (drift,) = _drift(edge, identifier)["outcomes"]
+    assert [(r["reason"], r["size"]) for r in drift["reasons"]] == [("PARTLY_FILLED", "3")]
+    assert (drift["idealSize"], drift["size"], drift["unexplainedSize"]) == ("100", "97", "0")
+
+
 def test_drift_is_paged(edge: RunningEdge, database: Database, wallet: Wallet) -> None:
     proxy = wallet()
     identifier = create_subscription(edge, proxy)["id"]

@@ -44,7 +44,11 @@ OTHERS = (
 )
 METHODS: list[MethodDescriptor] = [m for service in _services() for m in service.methods]
 RPCS = [f"/{m.containing_service.full_name}/{m.name}" for m in METHODS]
-IDS = {"subscriptions": "sub_" + "0" * 32, "triggers": "trg_" + "0" * 32}
+IDS = {
+    "subscriptions": "sub_" + "0" * 32,
+    "triggers": "trg_" + "0" * 32,
+    "resyncs": "rsy_" + "0" * 32,
+}
 KINDS = (
     ("Content-Type: application/json",),
     ("Content-Type: application/grpc", "TE: trailers"),

@@ -42,8 +42,10 @@ def test_the_edge_serves_it_behind_the_token(edge: RunningEdge) -> None:
 
 def _ids(edge: RunningEdge, wallet: str) -> dict[str, str]:
     subscription = create_subscription(edge, wallet)["id"]
+    resync = edge.call("POST", f"/subscriptions/{subscription}/resync").json()["id"]
     return {
         "/subscriptions": subscription,
+        "/resyncs": resync,
         "/triggers": create_trigger(edge, wallet, subscription)["id"],
     }
 
@@ -62,7 +64,9 @@ def _example(operation: dict[str, Any], wallet: str, subscription: str) -> dict[
         assert list(_validator(body["schema"]).iter_errors(shown)) == []
         for name in ("wallet", "walletAddress"):
             if name in shown:
-                shown |= {name: wallet, "subscriptionId": subscription}
+                shown |= {name: wallet}
+        if "subscriptionId" in shown:
+            shown |= {"subscriptionId": subscription}
         changed["json"] = shown
     query = {
         p["name"]: p["example"] for p in operation.get("parameters", []) if p.get("in") == "query"

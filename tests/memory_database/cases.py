@@ -20,11 +20,13 @@ ROUTER = "services/router/queries.sql"
 EXECUTOR = "services/executor/queries.sql"
 CONFIRM = "services/confirm/queries.sql"
 GUARD = "services/guard/queries.sql"
+RESYNC = "services/router/resync.sql"
 
 Values = dict[str, Any]
 
 CONDITION = "0x" + "c" * 64
 SUBSCRIPTIONS = ["sub_" + digit * 32 for digit in "ab"]
+RESYNCS = ["rsy_" + digit * 32 for digit in "456"]
 TRIGGERS = ["trg_" + digit * 32 for digit in "1234"]
 WALLETS = ["0x" + digit * 40 for digit in "de"]
 LEADER = "0x" + "9" * 40
@@ -362,6 +364,10 @@ def _wallet(draw: Draw) -> Values:
     return {"follower_proxy": draw.rng.choice(WALLETS)}
 
 
+def _resync(draw: Draw) -> Values:
+    return {"id": draw.rng.choice(RESYNCS)}
+
+
 def _put_balance(draw: Draw) -> Values:
     row = draw.row("follower_balance")
     moves = row["moves"] if row and draw.rng.random() < 0.8 else 9
@@ -432,6 +438,33 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "seconds": draw.rng.choice([0.0, 3600.0]),
         },
         "cash": lambda draw: {"proxies": list(WALLETS[: draw.rng.randrange(len(WALLETS) + 1)])},
+    },
+    RESYNC: {
+        "open_resyncs": _nothing,
+        "leader_told": lambda draw: {
+            **_resync(draw),
+            "leader": draw.rng.choice([LEADER, "0xnobody"]),
+            "age_ms": draw.rng.choice([0, 10**12]),
+        },
+        "resync_outcomes": lambda draw: {
+            "leader": draw.rng.choice([LEADER, "0xnobody"]),
+            "origin": draw.subscription(),
+            "lag_ms": draw.rng.choice([0, 10**14]),
+        },
+        "put_preview": lambda draw: {
+            **_resync(draw),
+            "state": draw.rng.choice(["PREVIEWED", "EXECUTING"]),
+            "subscription_version": 1,
+            "lines": '[{"asset_id":"7"}]',
+            "omitted": draw.rng.choice([0, 2]),
+            "told_at": None,
+        },
+        "lock_resync": lambda draw: {**_resync(draw), "ttl_ms": draw.rng.choice([-1000, 60_000])},
+        "end_resync": lambda draw: {
+            **_resync(draw),
+            "state": draw.rng.choice(["EXECUTED", "STALE"]),
+            "detail": "d",
+        },
     },
     EXECUTOR: {
         "submit_batch": lambda draw: draw.submission(),

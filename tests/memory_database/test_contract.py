@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -31,12 +31,12 @@ from tradingtools.testing.memory_database.transactions import Transaction
 CALLS = [(file, name) for file, names in CASES.items() for name in names]
 _OF_THE_CLOCK = {
     "claimed_ns", "occurred_ns", "seen_ns", "booked_ns", "created_ms", "submitting_ns",
-    "since_ms", "oldest_ms", "now_ns",
+    "since_ms", "oldest_ms", "now_ns", "waits_ms",
 }  # fmt: skip
 _HASHES = {"chain_head", "hash", "previous_hash", "key_hashes", "set_at"}
 _IN_ORDER = {
     "claimed_after", "open_records", "events_after", "bookings_after", "lot_entries", "to_replay",
-    "list", "payable", "lock_market", "wallets_to_poll",
+    "list", "payable", "lock_market", "wallets_to_poll", "open_resyncs", "resync_outcomes",
 }  # fmt: skip
 
 
@@ -202,6 +202,19 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
             "funding", follower_proxy=cases.WALLETS[0], funded_micros=50, before_micros=-7,
             changed_seq=2,
         )  # fmt: skip
+        told = datetime(2026, 1, 1, tzinfo=UTC)
+        await pair.insert("leader_account", leader=cases.LEADER, equity_micros=5, asked_at=told)
+        for number, asset in enumerate(("7", "8", "9")):
+            await pair.insert(
+                "leader_holding", leader=cases.LEADER, asset_id=asset,
+                condition_id=cases.CONDITION if number else "", shares_micros=5 + number // 2,
+            )  # fmt: skip
+        for number, resync in enumerate(cases.RESYNCS):
+            await pair.insert(
+                "resync", id=resync, subscription_id=cases.SUBSCRIPTIONS[number % 2],
+                follower_proxy=cases.WALLETS[number % 2], kind="ASKED", state="REQUESTED",
+                requested_at=told,
+            )  # fmt: skip
         for number, trigger in enumerate(cases.TRIGGERS):
             await pair.insert(
                 "trigger", id=trigger, follower_proxy=cases.WALLETS[number % 2],

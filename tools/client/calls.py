@@ -140,7 +140,8 @@ def _method(operation: _Operation) -> list[str]:
     path = re.sub(r"\{(\w+)\}", lambda m: f"{{segment({snake(m[1])})}}", operation.path)
     spelled = f'f"{path}"' if "{" in path else f'"{path}"'
     if operation.creates:
-        ask = f"self._session.create({spelled}, body, idempotency_key)"
+        body = "body" if operation.body else "None"
+        ask = f"self._session.create({spelled}, {body}, idempotency_key)"
     else:
         words = [f'"{operation.verb}"', spelled]
         query = ", ".join(f'"{p.name}": {snake(p.name)}' for p in operation.of("query"))

@@ -30,6 +30,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ListSubscriptionDecisions": {"reason": "TOO_OLD"},
     "ListSubscriptionPositions": {"conditionId": "0x" + "3" * 64},
     "GetSubscriptionDrift": {"pageSize": 100},
+    "ListResyncs": {"pageSize": 20},
     "CreateTrigger": {
         "wallet": WALLET,
         "conditionId": "0x" + "3" * 64,

@@ -52,6 +52,15 @@ class OppositeSide(StrEnum):
     """No entry any more once the leader was seen to buy both."""
 
 
+class StartMode(StrEnum):
+    """Which of the leader's positions are followed."""
+
+    BASELINE = "BASELINE"
+    """Only what is traded after the start."""
+    MIRROR = "MIRROR"
+    """What the leader holds at the start, too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
     """From a leader notional on: USDC per copy, or a factor on the notional. Micros."""
@@ -100,6 +109,7 @@ class CopySettings:
     exit_mode: ExitMode = ExitMode.MIRROR
     shadow: bool = False
     """Decide and record, send nothing."""
+    start: StartMode = StartMode.BASELINE
 
 
 DEFAULTS = CopySettings()
@@ -109,6 +119,7 @@ _ENUMS = {
     "sides": Sides,
     "opposite_side": OppositeSide,
     "exit_mode": ExitMode,
+    "start": StartMode,
 }
 
 

@@ -67,6 +67,11 @@ def guard_exit_key(trigger_id: str, generation: int, rung: int) -> str:
     return _digest("guard", trigger_id, str(generation), str(rung))
 
 
+def resync_copy_key(resync_id: str, asset_id: str) -> str:
+    """Key of what a resync does with one outcome: once, however often it is executed."""
+    return _digest("resync", resync_id, asset_id)
+
+
 def order_key(copy_key: str, ordinal: int) -> str:
     """Key of one order: part or slice ``ordinal`` (from 0) of a copy or of a trigger's exit."""
     return _digest("order", copy_key, str(ordinal))

@@ -61,7 +61,11 @@ PERMISSIONS: dict[str, Permission] = {
         manage="CreateSubscription UpdateSubscription PauseSubscription ResumeSubscription"
         " DeleteSubscription",
     ),
-    **_of("HoldingService", read="ListSubscriptionPositions GetSubscriptionDrift"),
+    **_of(
+        "HoldingService",
+        read="ListSubscriptionPositions GetSubscriptionDrift ListResyncs GetResync",
+        manage="CreateResync ExecuteResync",
+    ),
     **_of(
         "TriggerService",
         read="GetTrigger ListTriggers ListTriggerHistory ListSimpleTriggers",

@@ -192,6 +192,21 @@ class Reason(StrEnum):
         "The cash in the wallet that is not reserved is less than the subscription asks for.",
         "Pay in, or wait for exits.",
     )
+    IN_LINE = (
+        "IN_LINE",
+        "What is held is what the leader's position implies, as far as the sizing can tell.",
+        "Nothing.",
+    )
+    HOLDING_UNKNOWN = (
+        "HOLDING_UNKNOWN",
+        "What the leader holds is not known, or he has traded since it was told.",
+        "Ask for another preview in a while.",
+    )
+    BOOK_STALE = (
+        "BOOK_STALE",
+        "The book is stale, crossed or empty: without a leader's trade there is no price to go by.",
+        "Ask for another preview in a while.",
+    )
     KEY_TAKEN = (
         "KEY_TAKEN",
         "Another subscription of the wallet copies this transaction already.",

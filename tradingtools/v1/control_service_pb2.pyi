@@ -148,6 +148,28 @@ EXIT_MODE_NONE: ExitMode.ValueType  # 3
 """Nothing: only triggers sell."""
 Global___ExitMode: _TypeAlias = ExitMode  # noqa: Y015
 
+class _StartMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StartModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StartMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    START_MODE_UNSPECIFIED: _StartMode.ValueType  # 0
+    START_MODE_BASELINE: _StartMode.ValueType  # 1
+    """Only what the leader trades from now on. What an absent field means."""
+    START_MODE_MIRROR: _StartMode.ValueType  # 2
+    """What the leader holds at the start, too: a resync that is executed once, by itself."""
+
+class StartMode(_StartMode, metaclass=_StartModeEnumTypeWrapper):
+    """Which of the leader's positions a subscription follows."""
+
+START_MODE_UNSPECIFIED: StartMode.ValueType  # 0
+START_MODE_BASELINE: StartMode.ValueType  # 1
+"""Only what the leader trades from now on. What an absent field means."""
+START_MODE_MIRROR: StartMode.ValueType  # 2
+"""What the leader holds at the start, too: a resync that is executed once, by itself."""
+Global___StartMode: _TypeAlias = StartMode  # noqa: Y015
+
 @_typing.final
 class FixedSizing(_message.Message):
     """The same amount for every leader trade."""
@@ -804,6 +826,7 @@ class Subscription(_message.Message):
     EXITS_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     leader: _builtins.str
     """The leader's wallet, lower case."""
@@ -812,6 +835,8 @@ class Subscription(_message.Message):
     """Rises with each change; orders are sized under one version and refused under another."""
     shadow: _builtins.bool
     """Decides and records, sends nothing. Left out when false."""
+    start: Global___StartMode.ValueType
+    """Left out when it is the baseline."""
     @_builtins.property
     def follower(self) -> _common_pb2.FollowerIdentity: ...
     @_builtins.property
@@ -853,14 +878,20 @@ class Subscription(_message.Message):
         exits: Global___Exits | None = ...,
         shadow: _builtins.bool | None = ...,
         triggers: Global___DefaultTriggers | None = ...,
+        start: Global___StartMode.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "_start", b"_start", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "state", b"state", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "_start", b"_start", "created_at", b"created_at", "exits", b"exits", "filters", b"filters", "follower", b"follower", "id", b"id", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "state", b"state", "statistics", b"statistics", "triggers", b"triggers", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__shadow: _TypeAlias = _typing.Literal["shadow"]  # noqa: Y015
     _WhichOneofArgType__shadow: _TypeAlias = _typing.Literal["_shadow", b"_shadow"]  # noqa: Y015
+    _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
+    _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__shadow) -> _WhichOneofReturnType__shadow | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start) -> _WhichOneofReturnType__start | None: ...
 
 Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
 
@@ -876,9 +907,11 @@ class CreateSubscriptionRequest(_message.Message):
     EXITS_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
     leader: _builtins.str
     shadow: _builtins.bool
     """For good: a shadow never becomes a real subscription, nor the other way round."""
+    start: Global___StartMode.ValueType
     @_builtins.property
     def follower(self) -> _common_pb2.FollowerIdentity: ...
     @_builtins.property
@@ -904,12 +937,15 @@ class CreateSubscriptionRequest(_message.Message):
         exits: Global___Exits | None = ...,
         shadow: _builtins.bool = ...,
         triggers: Global___DefaultTriggers | None = ...,
+        start: Global___StartMode.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "sizing", b"sizing", "triggers", b"triggers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "limits", b"limits", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start", b"_start", "exits", b"exits", "filters", b"filters", "follower", b"follower", "leader", b"leader", "limits", b"limits", "shadow", b"shadow", "sizing", b"sizing", "start", b"start", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
+    _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start) -> _WhichOneofReturnType__start | None: ...
 
 Global___CreateSubscriptionRequest: _TypeAlias = CreateSubscriptionRequest  # noqa: Y015
 

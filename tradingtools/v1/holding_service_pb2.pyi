@@ -54,6 +54,40 @@ REDEMPTION_STATE_CONFIRMED: RedemptionState.ValueType  # 4
 """The money is in the wallet."""
 Global___RedemptionState: _TypeAlias = RedemptionState  # noqa: Y015
 
+class _ResyncState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResyncStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResyncState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESYNC_STATE_UNSPECIFIED: _ResyncState.ValueType  # 0
+    RESYNC_STATE_REQUESTED: _ResyncState.ValueType  # 1
+    """Asked for; the lines are being made."""
+    RESYNC_STATE_PREVIEWED: _ResyncState.ValueType  # 2
+    """The lines are there, nothing is done."""
+    RESYNC_STATE_EXECUTING: _ResyncState.ValueType  # 3
+    """To be done; not done yet."""
+    RESYNC_STATE_EXECUTED: _ResyncState.ValueType  # 4
+    """Every order of the lines was claimed, in one commit."""
+    RESYNC_STATE_STALE: _ResyncState.ValueType  # 5
+    """Nothing was done and nothing will be: what it was made of has changed."""
+
+class ResyncState(_ResyncState, metaclass=_ResyncStateEnumTypeWrapper):
+    """Where a resync stands."""
+
+RESYNC_STATE_UNSPECIFIED: ResyncState.ValueType  # 0
+RESYNC_STATE_REQUESTED: ResyncState.ValueType  # 1
+"""Asked for; the lines are being made."""
+RESYNC_STATE_PREVIEWED: ResyncState.ValueType  # 2
+"""The lines are there, nothing is done."""
+RESYNC_STATE_EXECUTING: ResyncState.ValueType  # 3
+"""To be done; not done yet."""
+RESYNC_STATE_EXECUTED: ResyncState.ValueType  # 4
+"""Every order of the lines was claimed, in one commit."""
+RESYNC_STATE_STALE: ResyncState.ValueType  # 5
+"""Nothing was done and nothing will be: what it was made of has changed."""
+Global___ResyncState: _TypeAlias = ResyncState  # noqa: Y015
+
 @_typing.final
 class Position(_message.Message):
     """The lot of one outcome: shares that this subscription bought, and its account since its first
@@ -380,3 +414,276 @@ class GetSubscriptionDriftResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSubscriptionDriftResponse: _TypeAlias = GetSubscriptionDriftResponse  # noqa: Y015
+
+@_typing.final
+class ResyncLine(_message.Message):
+    """What a resync does with one outcome: an order, or the reason why there is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    LEADER_SIZE_FIELD_NUMBER: _builtins.int
+    HELD_SIZE_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_STATE_FIELD_NUMBER: _builtins.int
+    FILLED_SIZE_FIELD_NUMBER: _builtins.int
+    condition_id: _builtins.str
+    asset_id: _builtins.str
+    leader_size: _builtins.str
+    """Shares of the leader; left out while nobody knows."""
+    held_size: _builtins.str
+    """Shares of this subscription's lot when the line was made."""
+    side: _common_pb2.Side.ValueType
+    """Left out when nothing is done; so are size and limit."""
+    size: _builtins.str
+    limit: _builtins.str
+    """USDC per share."""
+    cost: _builtins.str
+    """A buy: USDC that it sets aside, its highest fee included."""
+    reason: _builtins.str
+    """Why nothing, or less than wanted, is done."""
+    detail: _builtins.str
+    """The numbers that were compared."""
+    order_id: _builtins.str
+    """Of the order, once it is claimed."""
+    order_state: _common_pb2.OrderState.ValueType
+    filled_size: _builtins.str
+    def __init__(
+        self,
+        *,
+        condition_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        leader_size: _builtins.str | None = ...,
+        held_size: _builtins.str = ...,
+        side: _common_pb2.Side.ValueType | None = ...,
+        size: _builtins.str | None = ...,
+        limit: _builtins.str | None = ...,
+        cost: _builtins.str | None = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        order_id: _builtins.str | None = ...,
+        order_state: _common_pb2.OrderState.ValueType | None = ...,
+        filled_size: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "_filled_size", b"_filled_size", "_leader_size", b"_leader_size", "_limit", b"_limit", "_order_id", b"_order_id", "_order_state", b"_order_state", "_side", b"_side", "_size", b"_size", "cost", b"cost", "filled_size", b"filled_size", "leader_size", b"leader_size", "limit", b"limit", "order_id", b"order_id", "order_state", b"order_state", "side", b"side", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "_filled_size", b"_filled_size", "_leader_size", b"_leader_size", "_limit", b"_limit", "_order_id", b"_order_id", "_order_state", b"_order_state", "_side", b"_side", "_size", b"_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "cost", b"cost", "detail", b"detail", "filled_size", b"filled_size", "held_size", b"held_size", "leader_size", b"leader_size", "limit", b"limit", "order_id", b"order_id", "order_state", b"order_state", "reason", b"reason", "side", b"side", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    _WhichOneofReturnType__filled_size: _TypeAlias = _typing.Literal["filled_size"]  # noqa: Y015
+    _WhichOneofArgType__filled_size: _TypeAlias = _typing.Literal["_filled_size", b"_filled_size"]  # noqa: Y015
+    _WhichOneofReturnType__leader_size: _TypeAlias = _typing.Literal["leader_size"]  # noqa: Y015
+    _WhichOneofArgType__leader_size: _TypeAlias = _typing.Literal["_leader_size", b"_leader_size"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__order_id: _TypeAlias = _typing.Literal["order_id"]  # noqa: Y015
+    _WhichOneofArgType__order_id: _TypeAlias = _typing.Literal["_order_id", b"_order_id"]  # noqa: Y015
+    _WhichOneofReturnType__order_state: _TypeAlias = _typing.Literal["order_state"]  # noqa: Y015
+    _WhichOneofArgType__order_state: _TypeAlias = _typing.Literal["_order_state", b"_order_state"]  # noqa: Y015
+    _WhichOneofReturnType__side: _TypeAlias = _typing.Literal["side"]  # noqa: Y015
+    _WhichOneofArgType__side: _TypeAlias = _typing.Literal["_side", b"_side"]  # noqa: Y015
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__filled_size) -> _WhichOneofReturnType__filled_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leader_size) -> _WhichOneofReturnType__leader_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__order_id) -> _WhichOneofReturnType__order_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__order_state) -> _WhichOneofReturnType__order_state | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__side) -> _WhichOneofReturnType__side | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___ResyncLine: _TypeAlias = ResyncLine  # noqa: Y015
+
+@_typing.final
+class Resync(_message.Message):
+    """What would bring a subscription to what its leader's positions imply: first shown, then done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AT_START_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    OMITTED_FIELD_NUMBER: _builtins.int
+    LEADER_TOLD_AT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    PREVIEWED_AT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    subscription_id: _builtins.str
+    state: Global___ResyncState.ValueType
+    at_start: _builtins.bool
+    """It was made with the subscription and executed by itself."""
+    omitted: _builtins.int
+    """Outcomes beyond the hundred that have a line: the smallest that the leader holds."""
+    detail: _builtins.str
+    """Why it is stale."""
+    version: _builtins.int
+    """Rises with each change."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResyncLine]: ...
+    @_builtins.property
+    def leader_told_at(self) -> _timestamp_pb2.Timestamp:
+        """When the leader's holdings were told that the lines are about. Left out while nobody knows."""
+
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def previewed_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was executed or became stale."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        subscription_id: _builtins.str = ...,
+        state: Global___ResyncState.ValueType = ...,
+        at_start: _builtins.bool = ...,
+        lines: _abc.Iterable[Global___ResyncLine] | None = ...,
+        omitted: _builtins.int = ...,
+        leader_told_at: _timestamp_pb2.Timestamp | None = ...,
+        detail: _builtins.str = ...,
+        version: _builtins.int = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        previewed_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "leader_told_at", b"leader_told_at", "previewed_at", b"previewed_at", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_start", b"at_start", "detail", b"detail", "ended_at", b"ended_at", "id", b"id", "leader_told_at", b"leader_told_at", "lines", b"lines", "omitted", b"omitted", "previewed_at", b"previewed_at", "requested_at", b"requested_at", "state", b"state", "subscription_id", b"subscription_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resync: _TypeAlias = Resync  # noqa: Y015
+
+@_typing.final
+class CreateResyncRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of the subscription."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateResyncRequest: _TypeAlias = CreateResyncRequest  # noqa: Y015
+
+@_typing.final
+class GetResyncRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetResyncRequest: _TypeAlias = GetResyncRequest  # noqa: Y015
+
+@_typing.final
+class ExecuteResyncRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecuteResyncRequest: _TypeAlias = ExecuteResyncRequest  # noqa: Y015
+
+@_typing.final
+class ListResyncsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of the subscription."""
+    page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResyncsRequest: _TypeAlias = ListResyncsRequest  # noqa: Y015
+
+@_typing.final
+class ListResyncsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESYNCS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def resyncs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resync]: ...
+    def __init__(
+        self,
+        *,
+        resyncs: _abc.Iterable[Global___Resync] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "resyncs", b"resyncs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResyncsResponse: _TypeAlias = ListResyncsResponse  # noqa: Y015

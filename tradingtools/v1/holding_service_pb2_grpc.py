@@ -45,6 +45,26 @@ class HoldingServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftResponse.FromString,
                 _registered_method=True)
+        self.CreateResync = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/CreateResync',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.CreateResyncRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+                _registered_method=True)
+        self.ListResyncs = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/ListResyncs',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ListResyncsRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ListResyncsResponse.FromString,
+                _registered_method=True)
+        self.GetResync = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/GetResync',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetResyncRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+                _registered_method=True)
+        self.ExecuteResync = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/ExecuteResync',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+                _registered_method=True)
 
 
 class HoldingServiceServicer:
@@ -66,6 +86,37 @@ class HoldingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateResync(self, request, context):
+        """Preview of a resync. REQUESTED when the lines take longer: read it again. 404 NOT_FOUND; 400
+        WRONG_STATE when the subscription is deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListResyncs(self, request, context):
+        """The resyncs of a subscription, newest first. 404 NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetResync(self, request, context):
+        """404 NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExecuteResync(self, request, context):
+        """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes longer:
+        read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
+        preview is stale, with what has changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HoldingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +129,26 @@ def add_HoldingServiceServicer_to_server(servicer, server):
                     servicer.GetSubscriptionDrift,
                     request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftResponse.SerializeToString,
+            ),
+            'CreateResync': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateResync,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.CreateResyncRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.SerializeToString,
+            ),
+            'ListResyncs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResyncs,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ListResyncsRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ListResyncsResponse.SerializeToString,
+            ),
+            'GetResync': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetResync,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.GetResyncRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.SerializeToString,
+            ),
+            'ExecuteResync': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExecuteResync,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +206,114 @@ class HoldingService:
             '/tradingtools.v1.HoldingService/GetSubscriptionDrift',
             tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftRequest.SerializeToString,
             tradingtools_dot_v1_dot_holding__service__pb2.GetSubscriptionDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateResync(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/CreateResync',
+            tradingtools_dot_v1_dot_holding__service__pb2.CreateResyncRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResyncs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/ListResyncs',
+            tradingtools_dot_v1_dot_holding__service__pb2.ListResyncsRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.ListResyncsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetResync(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/GetResync',
+            tradingtools_dot_v1_dot_holding__service__pb2.GetResyncRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecuteResync(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/ExecuteResync',
+            tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
             options,
             channel_credentials,
             insecure,

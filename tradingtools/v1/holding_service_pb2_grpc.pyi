@@ -42,6 +42,19 @@ class HoldingServiceStub:
     """What would be held if every copy had worked, beside what is held and what the wallet is said to
     hold, with the reasons, by market and outcome. 404 NOT_FOUND.
     """
+    CreateResync: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.CreateResyncRequest, _holding_service_pb2.Resync]
+    """Preview of a resync. REQUESTED when the lines take longer: read it again. 404 NOT_FOUND; 400
+    WRONG_STATE when the subscription is deleted.
+    """
+    ListResyncs: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.ListResyncsRequest, _holding_service_pb2.ListResyncsResponse]
+    """The resyncs of a subscription, newest first. 404 NOT_FOUND."""
+    GetResync: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.GetResyncRequest, _holding_service_pb2.Resync]
+    """404 NOT_FOUND."""
+    ExecuteResync: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.ExecuteResyncRequest, _holding_service_pb2.Resync]
+    """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes longer:
+    read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
+    preview is stale, with what has changed.
+    """
 
 @_typing.type_check_only
 class HoldingServiceAsyncStub(HoldingServiceStub):
@@ -53,6 +66,19 @@ class HoldingServiceAsyncStub(HoldingServiceStub):
     GetSubscriptionDrift: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.GetSubscriptionDriftRequest, _holding_service_pb2.GetSubscriptionDriftResponse]  # type: ignore[assignment]
     """What would be held if every copy had worked, beside what is held and what the wallet is said to
     hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+    """
+    CreateResync: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.CreateResyncRequest, _holding_service_pb2.Resync]  # type: ignore[assignment]
+    """Preview of a resync. REQUESTED when the lines take longer: read it again. 404 NOT_FOUND; 400
+    WRONG_STATE when the subscription is deleted.
+    """
+    ListResyncs: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.ListResyncsRequest, _holding_service_pb2.ListResyncsResponse]  # type: ignore[assignment]
+    """The resyncs of a subscription, newest first. 404 NOT_FOUND."""
+    GetResync: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.GetResyncRequest, _holding_service_pb2.Resync]  # type: ignore[assignment]
+    """404 NOT_FOUND."""
+    ExecuteResync: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.ExecuteResyncRequest, _holding_service_pb2.Resync]  # type: ignore[assignment]
+    """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes longer:
+    read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
+    preview is stale, with what has changed.
     """
 
 class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -74,6 +100,43 @@ class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_holding_service_pb2.GetSubscriptionDriftResponse, _abc.Awaitable[_holding_service_pb2.GetSubscriptionDriftResponse]]:
         """What would be held if every copy had worked, beside what is held and what the wallet is said to
         hold, with the reasons, by market and outcome. 404 NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateResync(
+        self,
+        request: _holding_service_pb2.CreateResyncRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.Resync, _abc.Awaitable[_holding_service_pb2.Resync]]:
+        """Preview of a resync. REQUESTED when the lines take longer: read it again. 404 NOT_FOUND; 400
+        WRONG_STATE when the subscription is deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def ListResyncs(
+        self,
+        request: _holding_service_pb2.ListResyncsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.ListResyncsResponse, _abc.Awaitable[_holding_service_pb2.ListResyncsResponse]]:
+        """The resyncs of a subscription, newest first. 404 NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def GetResync(
+        self,
+        request: _holding_service_pb2.GetResyncRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.Resync, _abc.Awaitable[_holding_service_pb2.Resync]]:
+        """404 NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ExecuteResync(
+        self,
+        request: _holding_service_pb2.ExecuteResyncRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.Resync, _abc.Awaitable[_holding_service_pb2.Resync]]:
+        """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes longer:
+        read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
+        preview is stale, with what has changed.
         """
 
 def add_HoldingServiceServicer_to_server(servicer: HoldingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

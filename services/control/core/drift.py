@@ -19,6 +19,8 @@ class Kind(StrEnum):
     LEADER_SELL = "LEADER_SELL"
     OWN_SALE = "OWN_SALE"
     """Of a trigger: the follower's own decision, whatever came of the copies."""
+    RESYNC = "RESYNC"
+    """What was missing or too much by then was set right, as far as the subscription allows."""
     RESOLVED = "RESOLVED"
 
 
@@ -28,7 +30,8 @@ class Event:
 
     kind: Kind
     size_micros: int = 0
-    """ENTRY: ordered; LEADER_SELL: sold by the leader; OWN_SALE: filled."""
+    """ENTRY: ordered; LEADER_SELL: sold by the leader; OWN_SALE: filled;
+    RESYNC: what the lot was to hold after it."""
     held_micros: int | None = None
     """LEADER_SELL: what the leader held before; None: unknown."""
     everything: bool = False
@@ -58,6 +61,8 @@ def ideal(events: Iterable[Event]) -> int:
                 held -= _follow(held, event)
             case Kind.OWN_SALE:
                 held -= min(held, event.size_micros)
+            case Kind.RESYNC:
+                held = event.size_micros
             case Kind.RESOLVED:
                 held = 0
     return held

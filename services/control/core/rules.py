@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tradingtools.domain import ids, money
-from tradingtools.domain.copy_settings import CopySettings, Tier, from_json, to_json
+from tradingtools.domain.copy_settings import CopySettings, StartMode, Tier, from_json, to_json
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.order import Follower
 from tradingtools.domain.trigger_types import Rung, TriggerType
@@ -163,13 +163,20 @@ def settings_of(before: CopySettings, groups: Iterable[Group]) -> CopySettings:
 
 
 def new_subscription(
-    *, follower: Follower, leader: str, groups: Iterable[Group], shadow: bool
+    *,
+    follower: Follower,
+    leader: str,
+    groups: Iterable[Group],
+    shadow: bool,
+    start: StartMode = StartMode.BASELINE,
 ) -> NewSubscription:
     """Check the fields against each other; a wallet cannot follow itself."""
     proxy = canonical(ids.wallet, follower.proxy, "follower.followerProxy")
     leader = canonical(ids.wallet, leader, "leader")
     if leader == proxy:
         raise refuse("leader", "another wallet than the follower's")
+    if shadow and start is not StartMode.BASELINE:
+        raise refuse("start", "START_MODE_BASELINE for a shadow: it buys nothing")
     given = tuple(groups)
     columns: dict[str, object] = {}
     for group in given:
@@ -178,7 +185,7 @@ def new_subscription(
         follower=Follower(user_id=follower.user_id, wallet_id=follower.wallet_id, proxy=proxy),
         leader=leader,
         columns=columns,
-        settings=settings_of(CopySettings(shadow=shadow), given),
+        settings=settings_of(CopySettings(shadow=shadow, start=start), given),
     )
 
 

@@ -112,23 +112,29 @@ def _spread(settings: CopySettings, signal: Signal) -> str | None:
     return f"ask {to_text(ask)} - bid {to_text(bid)} = {to_text(ask - bid)} > {to_text(most)}"
 
 
-_RULES: tuple[tuple[Reason, Callable[[CopySettings, Signal], str | None]], ...] = (
+_Rules = tuple[tuple[Reason, Callable[[CopySettings, Signal], str | None]], ...]
+
+BY_HOLDING: _Rules = (
+    (Reason.OPPOSITE_SIDE, _opposite),
+    (Reason.MAX_POSITIONS, _positions),
+    (Reason.MAX_BUYS, _buys),
+)
+"""Those that look at nothing but what is held."""
+_RULES: _Rules = (
     (Reason.SIDE_FILTERED, _side),
     (Reason.LEADER_TOO_SMALL, _leader_minimum),
     (Reason.PRICE_BAND, _price_band),
     (Reason.MARKET_FILTERED, _market),
     (Reason.CATEGORY_FILTERED, _category),
     (Reason.NEAR_END, _near_end),
-    (Reason.OPPOSITE_SIDE, _opposite),
-    (Reason.MAX_POSITIONS, _positions),
-    (Reason.MAX_BUYS, _buys),
+    *BY_HOLDING,
     (Reason.SPREAD, _spread),
 )
 
 
-def objection(settings: CopySettings, signal: Signal) -> Skip | None:
+def objection(settings: CopySettings, signal: Signal, rules: _Rules = _RULES) -> Skip | None:
     """The first rule that objects, with what it compared."""
-    for reason, rule in _RULES:
+    for reason, rule in rules:
         detail = rule(settings, signal)
         if detail is not None:
             return Skip(reason, detail)

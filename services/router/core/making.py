@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from services.router.core.fees import reserved_money
 from services.router.core.sizing import Sized
 from tradingtools.domain import ids
-from tradingtools.domain.leader_trade import LeaderTrade, Side
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.order import Order, Purpose, TimeInForce, body_text
 from tradingtools.domain.subscription import Subscription
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an order is made for: a leader trade, or an outcome alone, without a transaction."""
+
+    key: TradeKey
+    condition_id: str
+
+
 def make_order(
-    trade: LeaderTrade,
+    cause: LeaderTrade | Cause,
     subscription: Subscription,
     copy_key: str,
     ordinal: int,
@@ -31,10 +41,10 @@ def make_order(
         subscription_version=subscription.version,
         trigger_id="",
         follower=subscription.follower,
-        leader=trade.key.leader,
-        leader_tx=trade.key.leader_tx,
-        condition_id=trade.condition_id,
-        asset_id=trade.key.asset_id,
+        leader=cause.key.leader,
+        leader_tx=cause.key.leader_tx,
+        condition_id=cause.condition_id,
+        asset_id=cause.key.asset_id,
         side=Side.BUY if entry else Side.SELL,
         size_micros=sized.size_micros,
         limit_micros=sized.limit_micros,
@@ -42,8 +52,8 @@ def make_order(
         not_after_ms=not_after_ms,
         body=body_text(
             follower=subscription.follower,
-            condition_id=trade.condition_id,
-            asset_id=trade.key.asset_id,
+            condition_id=cause.condition_id,
+            asset_id=cause.key.asset_id,
             size_micros=sized.size_micros,
             limit_micros=sized.limit_micros,
             time_in_force=TimeInForce.FAK,

@@ -30,6 +30,8 @@ def sell(sold: int, held: int | None, *, everything: bool = False) -> Event:
         ([BUY, Event(kind=Kind.OWN_SALE, size_micros=3)], 7),
         ([BUY, Event(kind=Kind.OWN_SALE, size_micros=30)], 0),
         ([BUY, Event(kind=Kind.RESOLVED), BUY], 10),
+        ([BUY, Event(kind=Kind.RESYNC, size_micros=25), BUY], 35),
+        ([BUY, Event(kind=Kind.RESYNC, size_micros=3)], 3),
     ],
 )
 def test_each_event_moves_what_would_be_held(events: list[Event], held: int) -> None:
@@ -48,7 +50,8 @@ def test_each_event_moves_what_would_be_held(events: list[Event], held: int) -> 
     )
 )
 def test_never_less_than_nothing_nor_more_than_was_ordered(events: list[Event]) -> None:
-    bought = sum(event.size_micros for event in events if event.kind is Kind.ENTRY)
+    adding = (Kind.ENTRY, Kind.RESYNC)
+    bought = sum(event.size_micros for event in events if event.kind in adding)
     assert 0 <= ideal(events) <= bought
 
 

@@ -47,7 +47,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "leader_holding": "insert, update, delete",
     },
     "bookfeed": _STREAM,
-    "router": {**_JOURNAL, **_LOT_LOCK},
+    "router": {**_JOURNAL, **_LOT_LOCK, "resync": "update"},
     "executor": {**_JOURNAL, "late_acceptance": "insert", "breaker": "insert, update"},
     "confirm": {
         **_INTAKE,
@@ -82,6 +82,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "funding_operation": "insert",
         "order_resolution": "insert",
         "poison": "update (replay_requested_at, replayed_at)",
+        "resync": "insert, update (state, version)",
         "trigger": "insert, update",
         "trigger_event": "insert",
     },

@@ -300,6 +300,32 @@ TABLES: Final[dict[str, Table]] = {
             checks={"shares_micros_check": lambda row: row["shares_micros"] != 0},
         ),
         Table(
+            name="leader_account",
+            key=("leader",),
+            columns=_columns("leader asked_at", equity_micros=None),
+        ),
+        Table(
+            name="leader_holding",
+            key=("leader", "asset_id"),
+            columns=_columns("leader asset_id condition_id shares_micros"),
+            foreign=((("leader",), "leader_account"),),
+        ),
+        Table(
+            name="resync",
+            key=("id",),
+            columns=_columns(
+                "id subscription_id follower_proxy kind state",
+                version=1, subscription_version=None, lines=[], omitted=0, leader_told_at=None,
+                detail="", requested_at=NOW, previewed_at=None, ended_at=None,
+            ),
+            foreign=((("subscription_id",), "subscription"),),
+            checks={
+                "resync_check": lambda row: (
+                    row["state"] in ("REQUESTED", "STALE") or row["previewed_at"] is not None
+                ),
+            },
+        ),
+        Table(
             name="booking",
             key=("fill_seq",),
             index="order_key",

@@ -16,6 +16,7 @@ from tradingtools.testing.memory_database.confirm import CONFIRM
 from tradingtools.testing.memory_database.executor import EXECUTOR
 from tradingtools.testing.memory_database.guard import GUARD
 from tradingtools.testing.memory_database.money_path import MONEY_PATH, POISON
+from tradingtools.testing.memory_database.resync import RESYNC
 from tradingtools.testing.memory_database.router import ROUTER
 from tradingtools.testing.memory_database.transactions import Twin
 
@@ -24,6 +25,7 @@ TWINS: Final[dict[str, Mapping[str, Twin]]] = {
     "tradingtools/adapters/postgres/money_path.sql": MONEY_PATH,
     "tradingtools/adapters/postgres/poison.sql": POISON,
     "services/router/queries.sql": ROUTER,
+    "services/router/resync.sql": RESYNC,
     "services/executor/queries.sql": EXECUTOR,
     "services/confirm/queries.sql": CONFIRM,
     "services/guard/queries.sql": GUARD,

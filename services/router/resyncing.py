@@ -1,0 +1,398 @@
+"""Previews and executions of resyncs: read, judge, commit, hand on.
+
+Control writes what is asked for; this answers in the same row. The orders of an execution are
+claimed in the transaction that ends the resync: whoever repeats it finds it ended. A crash before
+that commit leaves it open, and it is done from the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.router import store
+from services.router.claiming import open_entry, order_batch
+from services.router.core import resync
+from services.router.core.ledger import DAY_MS
+from services.router.core.making import Cause, make_order
+from services.router.core.memory import Memory
+from services.router.core.records import LotView
+from services.router.core.resync import Outcome
+from services.router.core.sizing import Sized
+from services.router.settings import Settings
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.codec.claims import claim_payload
+from tradingtools.domain import ids
+from tradingtools.domain.leader_trade import Side, TradeKey
+from tradingtools.domain.order import Order, Purpose
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.resync import Line, ResyncKind, ResyncState, line_from_json, line_json
+from tradingtools.domain.subscription import Subscription, SubscriptionState
+from tradingtools.runtime.books import Books
+from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as pb
+
+_log = structlog.get_logger("router.resyncing")
+_QUERIES = load_queries(Path(__file__).parent / "resync.sql")
+MAX_LINES = 100
+_LAG_MS = 15_000
+"""A trade this shortly before the leader's holdings were told may be missing in them."""
+_LOOK_SECONDS = 1.0
+_AGAIN_SECONDS = 5.0
+_MAY_COME = frozenset(
+    {
+        Reason.HOLDING_UNKNOWN,
+        Reason.WAITING_FOR_ENTRY,
+        Reason.BOOK_STALE,
+        Reason.MARKET_UNKNOWN,
+    }
+)
+"""What a start waits for."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What resyncs have in common with the copies of the partition."""
+
+    memory: Memory
+    writing: asyncio.Lock
+    """Held by whoever claims."""
+    refresh: Callable[[], Awaitable[None]]
+    """Loads what has changed in the control surface."""
+    catch_up: Callable[[], Awaitable[None]]
+    """Takes over what is durable."""
+
+
+class Resyncs:
+    """The resyncs of one partition.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to write for the partition.
+        books: newest books.
+        tail: where committed claims go.
+        settings: of the process.
+        shared: with the router.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        books: Books,
+        tail: Tail[pb.OrderBatch],
+        settings: Settings,
+        shared: Shared,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._books = books
+        self._tail = tail
+        self._settings = settings
+        self._memory = shared.memory
+        self._writing = shared.writing
+        self._refresh = shared.refresh
+        self._catch_up = shared.catch_up
+        self._woken = asyncio.Event()
+        self._later: dict[str, float] = {}
+        """When a start that waits is looked at again, monotonic seconds."""
+
+    def wake(self) -> None:
+        """Something has changed in the control surface."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Answer what is asked for, for ever."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self.look()
+            except psycopg.OperationalError as error:
+                _log.warning("resyncs wait", error=str(error).strip())
+
+    async def look(self) -> None:
+        """Answer what is asked for now."""
+        now = clock.monotonic()
+        self._later = {name: due for name, due in self._later.items() if due > now}
+        for row in await _rows(self._pool, "open_resyncs"):
+            owner = ids.partition_of(row["follower_proxy"], self._settings.partitions)
+            if owner != self._lease.partition or row["id"] in self._later:
+                continue
+            # Whoever asked knew the subscription as it is: so does the answer.
+            await self._refresh()
+            try:
+                await self._answer(row)
+            except (psycopg.OperationalError, Fenced):
+                raise
+            except Exception as error:  # noqa: BLE001 - one of them must not stop all copying
+                _log.error("resync failed", resync=row["id"], exc_info=error)
+                await self._end(row["id"], "it could not be judged; the log of the router has why")
+
+    async def _answer(self, row: Row) -> None:
+        if row["state"] == ResyncState.REQUESTED:
+            await self._preview(row)
+        if row["state"] == ResyncState.EXECUTING or row["kind"] == ResyncKind.START:
+            await self._execute(row)
+
+    async def _preview(self, row: Row) -> None:
+        subscription = self._memory.index.subscription(row["subscription_id"])
+        if subscription is None:
+            return
+        start = row["kind"] == ResyncKind.START
+        impatient = row["waits_ms"] >= self._settings.start_patience_ms
+        if start and subscription.state is SubscriptionState.DELETED:
+            await self._end(row["id"], "the subscription is deleted")
+            return
+        told = await self._told(subscription, row["id"])
+        known = told is not None and told["lately"] and (not start or told["since"])
+        if start and not known:
+            if impatient:
+                await self._end(row["id"], "what the leader holds was not told in time")
+            self._later[row["id"]] = clock.monotonic() + _AGAIN_SECONDS
+            return
+        outcomes, omitted = await self._outcomes(subscription, known=known)
+        lines = resync.plan(
+            row["id"],
+            subscription,
+            outcomes,
+            leader_equity_micros=told["equity_micros"] if told is not None and known else None,
+            now_ms=clock.now_ms(),
+        )
+        if start and not impatient and any(line.reason in _MAY_COME for line in lines):
+            self._later[row["id"]] = clock.monotonic() + _AGAIN_SECONDS
+            return
+        preview = {
+            "id": row["id"],
+            # Nobody is asked whether a start is to be done.
+            "state": ResyncState.EXECUTING if start else ResyncState.PREVIEWED,
+            "subscription_version": subscription.version,
+            "lines": json.dumps([line_json(line) for line in lines]),
+            "omitted": omitted,
+            "told_at": told["asked_at"] if told is not None else None,
+        }
+        async with self._pool.connection() as connection:
+            await connection.execute(_QUERIES["put_preview"], preview)
+
+    async def _told(self, subscription: Subscription, resync_id: str) -> Row | None:
+        found = await _rows(
+            self._pool,
+            "leader_told",
+            leader=subscription.leader,
+            id=resync_id,
+            age_ms=self._settings.holding_age_ms,
+        )
+        return found[0] if found else None
+
+    async def _outcomes(
+        self, subscription: Subscription, *, known: bool
+    ) -> tuple[list[Outcome], int]:
+        """What may have a line, and how many more outcomes there are than lines."""
+        rows = await _rows(self._pool, "resync_outcomes", **_of(subscription))
+        shown = rows[:MAX_LINES]
+        await asyncio.gather(*(self._books.get(row["asset_id"]) for row in shown))
+        async with self._writing:
+            await self._build_rows()
+            origin = [subscription.id]
+            lots: dict[str, LotView] = {}
+            for row in shown:
+                asset = row["asset_id"]
+                lots[asset] = _only(await store.lots_now(self._pool, asset, origin))
+        return self._seen(subscription, rows, shown, lots, known=known), len(rows) - len(shown)
+
+    def _seen(
+        self,
+        subscription: Subscription,
+        rows: Sequence[Row],
+        shown: Sequence[Row],
+        lots: Mapping[str, LotView],
+        *,
+        known: bool,
+    ) -> list[Outcome]:
+        now_ms, found = clock.now_ms(), []
+        for row in shown:
+            asset = row["asset_id"]
+            book = self._books.known(asset)
+            condition = row["condition_id"] or (book.market.condition_id if book else "")
+            held = self._memory.ledger.exposure(subscription, condition, asset, now_ms)
+            both = any(
+                other["leader_micros"]
+                and other["condition_id"] == condition
+                and other["asset_id"] != asset
+                for other in rows
+            )
+            found.append(
+                Outcome(
+                    condition_id=condition,
+                    asset_id=asset,
+                    leader_micros=row["leader_micros"] if known and not row["moved"] else None,
+                    lot=lots[asset],
+                    cost_micros=row["cost_micros"],
+                    book=book,
+                    held=replace(held, leader_on_both=both),
+                )
+            )
+        return found
+
+    async def _build_rows(self) -> None:
+        # Under the writing lock: a claim that is no rows yet would not be seen.
+        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
+
+    async def _execute(self, row: Row) -> None:
+        subscription = self._memory.index.subscription(row["subscription_id"])
+        if subscription is None:
+            return
+        told = await self._told(subscription, row["id"])
+        known = told is not None and bool(told["lately"])
+        async with self._writing:
+            await self._build_rows()
+            try:
+                # A crash from here to the commit leaves nothing: record, rows and end are one.
+                async with store.exiting(self._pool) as connection:
+                    claimed = await self._claim(connection, row["id"], subscription, known=known)
+            except psycopg.OperationalError:
+                # The commit may have happened: nobody claims before memory knows.
+                await while_database_is_away(self._catch_up)
+                raise
+            if claimed is not None:
+                self._hand_on(*claimed)
+
+    async def _claim(
+        self, connection: Connection, resync_id: str, subscription: Subscription, *, known: bool
+    ) -> tuple[Claimed, list[Order]] | None:
+        """Claim the orders of a preview that still holds, and end the resync; None: no orders."""
+        ttl_ms = self._settings.resync_ttl_ms
+        found = await _every(connection, "lock_resync", id=resync_id, ttl_ms=ttl_ms)
+        if not found or found[0]["state"] != ResyncState.EXECUTING:
+            return None
+        lines = [line_from_json(values) for values in found[0]["lines"]]
+        outcomes = await self._locked_outcomes(connection, subscription, lines, known=known)
+        objection = "the preview is too old" if found[0]["expired"] else ""
+        objection = objection or resync.objection(
+            subscription, found[0]["subscription_version"], lines, outcomes
+        )
+        await _end(connection, resync_id, objection)
+        orders = [
+            self._order(resync_id, subscription, line, line.side)
+            for line in lines
+            if line.side is not None and not objection
+        ]
+        if not orders:
+            _log.info("resync has ended without orders", resync=resync_id, why=objection)
+            return None
+        payload = claim_payload(
+            orders,
+            control_seq=self._memory.control_seq,
+            traceparent="",
+            # No leader's trade was received: what a copy's delay is counted from.
+            received_ns=0,
+            routed_ns=clock.now_ns(),
+        )
+        claimed = await journal.insert_claim(
+            connection, self._lease, f"resync:{resync_id}", payload, len(orders)
+        )
+        await journal.build_rows(connection, claimed.seq)
+        return claimed, orders
+
+    async def _locked_outcomes(
+        self,
+        connection: Connection,
+        subscription: Subscription,
+        lines: Sequence[Line],
+        *,
+        known: bool,
+    ) -> list[Outcome]:
+        wanted = {line.asset_id for line in lines if line.side is not None}
+        rows = await _every(connection, "resync_outcomes", **_of(subscription))
+        there = {row["asset_id"]: row for row in rows}
+        gone = {"leader_micros": 0, "cost_micros": 0, "moved": False}
+        shown = [
+            there.get(
+                line.asset_id,
+                {"asset_id": line.asset_id, "condition_id": line.condition_id, **gone},
+            )
+            for line in lines
+            if line.asset_id in wanted
+        ]
+        lots = {
+            # In one order for everybody who locks several.
+            asset: _only(await store.locked_lots(connection, asset, [subscription.id]))
+            for asset in sorted(wanted)
+        }
+        return self._seen(subscription, rows, shown, lots, known=known)
+
+    def _order(self, resync_id: str, subscription: Subscription, line: Line, side: Side) -> Order:
+        buying = side is Side.BUY
+        ttl = self._settings.entry_ttl_ms if buying else self._settings.exit_ttl_ms
+        book = self._books.known(line.asset_id)
+        return make_order(
+            Cause(
+                TradeKey(
+                    leader_tx="", leader=subscription.leader, asset_id=line.asset_id, side=side
+                ),
+                line.condition_id,
+            ),
+            subscription,
+            ids.resync_copy_key(resync_id, line.asset_id),
+            0,
+            Purpose.ENTRY if buying else Purpose.COPY_EXIT,
+            Sized(line.size_micros, line.limit_micros),
+            clock.now_ms() + ttl,
+            book.market.fee_rate_micros if book is not None else 0,
+        )
+
+    def _hand_on(self, claimed: Claimed, orders: Sequence[Order]) -> None:
+        day = clock.now_ms() // DAY_MS
+        for order in orders:
+            if order.purpose is Purpose.ENTRY:
+                self._memory.ledger.reserve(order.order_key, open_entry(order, day))
+        batch = order_batch(
+            claimed, orders, control_seq=self._memory.control_seq, traceparent="", received_ns=0
+        )
+        self._tail.append(claimed.seq, batch)
+
+    async def _end(self, resync_id: str, detail: str) -> None:
+        async with self._pool.connection() as connection:
+            await _end(connection, resync_id, detail)
+
+
+def _of(subscription: Subscription) -> dict[str, Any]:
+    return {"leader": subscription.leader, "origin": subscription.id, "lag_ms": _LAG_MS}
+
+
+async def _rows(pool: Pool, name: str, **values: Any) -> list[dict[str, Any]]:
+    async with pool.connection() as connection:
+        return await _every(connection, name, **values)
+
+
+async def _every(connection: Connection, name: str, **values: Any) -> list[dict[str, Any]]:
+    cursor = await connection.execute(_QUERIES[name], values)
+    return await cursor.fetchall()
+
+
+def _only(lots: Mapping[str, LotView]) -> LotView:
+    return next(iter(lots.values()), LotView(shares_micros=0, free_micros=0))
+
+
+async def _end(connection: Connection, resync_id: str, detail: str) -> None:
+    state = ResyncState.STALE if detail else ResyncState.EXECUTED
+    values = {"id": resync_id, "state": state, "detail": detail}
+    await connection.execute(_QUERIES["end_resync"], values)
