@@ -89,7 +89,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         marks(settings.bookfeed_target) as books,
     ):
         store = Store(pool, client)
-        internal_servicer = InternalServicer(Fundings(store), tokens)
+        internal_servicer = InternalServicer(Fundings(store), inside)
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
@@ -107,7 +107,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         def register_internal(server: grpc.aio.Server) -> None:
             operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(
-                OperatorServicer(Operators(store), Resolutions(store), Audit(store), Poison(store)),
+                OperatorServicer(
+                    Operators(store), Resolutions(store), Audit(store), Poison(store), inside
+                ),
                 server,
             )
             control_internal_service_pb2_grpc.add_ControlInternalServiceServicer_to_server(
@@ -117,7 +119,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         def use_tokens(found: tuple[Token, ...]) -> None:
             gateway.use(found)
             inside.use(found)
-            internal_servicer.use(found)
 
         async with (
             serving(

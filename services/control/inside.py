@@ -1,8 +1,11 @@
-"""Who may call on the internal port, when its callers have tokens."""
+"""Who may call on the internal port, and who a caller is."""
 
 from __future__ import annotations
 
-from services.control.core.tokens import Token, authorize_inside
+from services.control.core.operator import HEADER, Operator, identify
+from services.control.core.tokens import Caller, Token, authenticate, authorize_inside
+from services.control.edge import Context
+from tradingtools.domain.errors import Unauthenticated
 from tradingtools.runtime.grpc_admission import Admission, Metadata, values_of
 
 
@@ -22,5 +25,23 @@ class TokenInterceptor(Admission):
 
     def judge(self, method: str, metadata: Metadata) -> None:
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
-        given = values_of(metadata, "authorization")
-        authorize_inside(self._tokens, method, given[0] if len(given) == 1 else "")
+        authorize_inside(self._tokens, method, _authorization(metadata))
+
+    def caller(self, context: Context) -> Caller:
+        """Whose token came with a call. Raises Unauthenticated: it is no longer active."""
+        return authenticate(self._tokens, _authorization(context.invocation_metadata()))
+
+    def operator(self, context: Context) -> Operator:
+        """Which operator a call came from. Raises InvalidField: what he says is no name."""
+        try:
+            token = self.caller(context)
+        except Unauthenticated:
+            token = None
+        shown = context.auth_context().get("x509_common_name", ())
+        names = [name.decode("utf-8", "replace") for name in shown if name]
+        return identify(token, names, values_of(context.invocation_metadata(), HEADER))
+
+
+def _authorization(metadata: Metadata) -> str:
+    given = values_of(metadata, "authorization")
+    return given[0] if len(given) == 1 else ""

@@ -18,6 +18,7 @@ from services.control import audit_codec, codec, order_codec
 from services.control.audit import Audit
 from services.control.core.rules import refuse
 from services.control.edge import Context
+from services.control.inside import TokenInterceptor
 from services.control.operators import Operators
 from services.control.poison import Poison
 from services.control.resolutions import Decision, Resolutions
@@ -52,11 +53,18 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         resolutions: ends of orders that wait for a person.
         audit: what was changed.
         poison: messages that were set aside.
+        inside: of the port; knows who calls.
     """
 
     def __init__(
-        self, operators: Operators, resolutions: Resolutions, audit: Audit, poison: Poison
+        self,
+        operators: Operators,
+        resolutions: Resolutions,
+        audit: Audit,
+        poison: Poison,
+        inside: TokenInterceptor,
     ) -> None:
+        self._inside = inside
         self._operators = operators
         self._resolutions = resolutions
         self._audit = audit
@@ -66,14 +74,17 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         """Stop sending; when this has answered, nothing that it forbids leaves."""
         scope, subject = _subject(request.scope, request.subject)
         mode = pb.HaltMode.Name(request.mode).removeprefix("HALT_MODE_")
-        row, keys = await self._operators.set_halt(scope, subject, mode, request.reason)
+        row, keys = await self._operators.set_halt(
+            self._inside.operator(context), scope, subject, mode, request.reason
+        )
         return pb.SetHaltResponse(halt=codec.halt(row), in_flight_order_keys=keys)
 
     async def ClearHalt(
         self, request: pb.ClearHaltRequest, context: Context
     ) -> pb.ClearHaltResponse:
         """Allow sending again."""
-        await self._operators.clear_halt(*_subject(request.scope, request.subject))
+        by = self._inside.operator(context)
+        await self._operators.clear_halt(by, *_subject(request.scope, request.subject))
         return pb.ClearHaltResponse()
 
     async def ListHalts(
@@ -96,7 +107,9 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         self, request: pb.ResetBreakerRequest, context: Context
     ) -> pb.ResetBreakerResponse:
         """Close a breaker without waiting for a probe."""
-        row = await self._operators.reset_breaker(request.dependency)
+        row = await self._operators.reset_breaker(
+            self._inside.operator(context), request.dependency
+        )
         return pb.ResetBreakerResponse(breaker=codec.breaker(row))
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
@@ -127,6 +140,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         if filled is not None and target is not OrderState.CONFIRMED:
             raise refuse("filled", "nothing, unless toState is CONFIRMED")
         state, seq = await self._resolutions.resolve(
+            self._inside.operator(context),
             Decision(
                 order_key=request.order_key,
                 to_state=target,
@@ -135,7 +149,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
                 filled=None
                 if filled is None
                 else (filled.size_micros, filled.notional_micros, filled.fee_micros),
-            )
+            ),
         )
         return pb.ResolveOrderResponse(state=order_codec.state(state), control_seq=seq)
 
@@ -177,5 +191,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         self, request: pb.ReplayPoisonRequest, context: Context
     ) -> pb.ReplayPoisonResponse:
         """Have a message handled again by its reader."""
-        row = await self._poison.replay(request.id, request.operator)
+        row = await self._poison.replay(
+            self._inside.operator(context), request.id, request.operator
+        )
         return pb.ReplayPoisonResponse(message=audit_codec.message(row))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.control.core.tokens import OPERATOR
+from services.control.core.operator import Operator
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
 
 KIND = "halt"
-SOURCE = "grpc"
 
 _SQL = queries("operators")
 
@@ -21,13 +20,13 @@ class Operators:
         self._store = store
 
     async def set_halt(
-        self, scope: str, subject: str, mode: str, reason: str
+        self, by: Operator, scope: str, subject: str, mode: str, reason: str
     ) -> tuple[Row, list[str]]:
         """Set or change a halt; returns it and the keys of orders that were under way.
 
         Repeating it changes nothing, and lists again what is under way.
         """
-        async with self._store.change(OPERATOR, SOURCE) as change:
+        async with self._store.change(by.caller, by.source) as change:
             before = await change.row(_SQL["lock_halt"], scope=scope, subject=subject)
             if before is None or (before["mode"], before["reason"]) != (mode, reason):
                 await change.rows(
@@ -46,9 +45,9 @@ class Operators:
             flying = await change.rows(_SQL["in_flight"], scope=scope, subject=subject)
         return halt, [row["order_key"] for row in flying]
 
-    async def clear_halt(self, scope: str, subject: str) -> None:
+    async def clear_halt(self, by: Operator, scope: str, subject: str) -> None:
         """Lift a halt; lifting none changes nothing."""
-        async with self._store.change(OPERATOR, SOURCE) as change:
+        async with self._store.change(by.caller, by.source) as change:
             before = await change.row(_SQL["lock_halt"], scope=scope, subject=subject)
             if before is None:
                 return
@@ -65,9 +64,9 @@ class Operators:
         """Every circuit breaker."""
         return await self._store.rows(_SQL["breakers"])
 
-    async def reset_breaker(self, dependency: str) -> Row:
+    async def reset_breaker(self, by: Operator, dependency: str) -> Row:
         """Close a breaker; a closed one stays as it is. Raises NotFound."""
-        async with self._store.change(OPERATOR, SOURCE) as change:
+        async with self._store.change(by.caller, by.source) as change:
             before = await change.row(_SQL["lock_breaker"], dependency=dependency)
             if before is None:
                 raise NotFound(f"no breaker {dependency}", kind="breaker", id=dependency)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.control.core.tokens import OPERATOR
-from services.control.operators import SOURCE
+from services.control.core.operator import Operator
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
 
@@ -32,13 +31,13 @@ class Poison:
             _SQL["list"], consumer=consumer, before_id=before_id, limit=limit
         )
 
-    async def replay(self, message: int, operator: str) -> Row:
+    async def replay(self, by: Operator, message: int, operator: str) -> Row:
         """Have it handled again; returns it. One that waits for its reader already stays as it is.
 
         Raises:
             NotFound: no such message.
         """
-        async with self._store.change(OPERATOR, SOURCE) as change:
+        async with self._store.change(by.caller, by.source) as change:
             row = await change.row(_SQL["lock_message"], id=message)
             if row is None:
                 raise NotFound(f"no message {message}", kind=KIND, id=str(message))

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.control.core.tokens import OPERATOR
-from services.control.operators import SOURCE
+from services.control.core.operator import Operator
 from services.control.store import RETRY_AFTER_MS, Row, Store, queries
 from tradingtools.domain.errors import Conflict, NotFound, Unavailable, WrongState
 from tradingtools.domain.order_states import OrderState, operator_ends
@@ -51,7 +50,7 @@ class Resolutions:
             _SQL["list_orders"], states=list(states), wallet=wallet, after=after, limit=limit
         )
 
-    async def resolve(self, decision: Decision) -> tuple[OrderState, int]:
+    async def resolve(self, by: Operator, decision: Decision) -> tuple[OrderState, int]:
         """Record a decision and wait until confirm has carried it out; may be repeated.
 
         Returns:
@@ -63,7 +62,7 @@ class Resolutions:
             Conflict: another decision is being carried out.
             Unavailable: recorded, and confirm has not carried it out yet.
         """
-        await self._record(decision)
+        await self._record(by, decision)
         for _ in range(_LOOKS):
             (row,) = await self._store.rows(_SQL["resolved_order"], key=decision.order_key)
             if row["done_at"] is not None:
@@ -76,8 +75,8 @@ class Resolutions:
             dependency="confirm", retry_after_ms=RETRY_AFTER_MS,
         )  # fmt: skip
 
-    async def _record(self, decision: Decision) -> None:
-        async with self._store.change(OPERATOR, SOURCE) as change:
+    async def _record(self, by: Operator, decision: Decision) -> None:
+        async with self._store.change(by.caller, by.source) as change:
             row = await change.row(_SQL["resolved_order"], key=decision.order_key)
             if row is None:
                 raise NotFound(f"no order {decision.order_key}", kind=KIND, id=decision.order_key)

@@ -12,6 +12,7 @@ import redis.asyncio as redis
 
 from services.confirm import resolutions as carrying
 from services.confirm import store
+from services.control.core.operator import UNNAMED
 from services.control.resolutions import Decision, Resolutions
 from services.control.store import Store
 from tests.confirm.conftest import SIZE, Orders, told, trade
@@ -47,7 +48,7 @@ class Desk:
         )
         work = asyncio.create_task(self.confirm_works())
         try:
-            return await self.resolutions.resolve(decision)
+            return await self.resolutions.resolve(UNNAMED, decision)
         finally:
             work.cancel()
 
@@ -154,7 +155,7 @@ async def test_an_order_that_went_on_meanwhile_is_left_alone(desk: Desk) -> None
     decided = Decision(
         order_key=key, to_state=S.FAILED, evidence="not there", operator="ann", filled=None
     )
-    waiting = asyncio.create_task(desk.resolutions.resolve(decided))
+    waiting = asyncio.create_task(desk.resolutions.resolve(UNNAMED, decided))
 
     async def recorded() -> bool:
         return bool(
@@ -164,7 +165,8 @@ async def test_an_order_that_went_on_meanwhile_is_left_alone(desk: Desk) -> None
     await eventually(recorded)
     with pytest.raises(Conflict):
         await desk.resolutions.resolve(
-            Decision(order_key=key, to_state=S.FAILED, evidence="x", operator="bob", filled=None)
+            UNNAMED,
+            Decision(order_key=key, to_state=S.FAILED, evidence="x", operator="bob", filled=None),
         )
     await desk.orders.take(key, told(key, closed=False))
     work = asyncio.create_task(desk.confirm_works())

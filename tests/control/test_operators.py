@@ -14,13 +14,16 @@ import redis.asyncio as redis
 
 from services.control.app import OPERATOR_SERVICE
 from services.control.audit import Audit
+from services.control.core.operator import Operator, identify
+from services.control.core.tokens import Caller
+from services.control.inside import TokenInterceptor
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison
 from services.control.resolutions import Resolutions
 from services.control.store import Store
 from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.domain.permissions import INSIDE_PORT
+from tradingtools.domain.permissions import INSIDE_PORT, Permission
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
@@ -53,9 +56,9 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
         open_pool(database_url, name="test", size=2) as pool,
         redis.Redis.from_url(redis_url) as client,
     ):
-        store = Store(pool, client)
+        store, inside = Store(pool, client), TokenInterceptor(())
         servicer = OperatorServicer(
-            Operators(store), Resolutions(store), Audit(store), Poison(store)
+            Operators(store), Resolutions(store), Audit(store), Poison(store), inside
         )
         async with (
             grpc_server.serving(
@@ -92,6 +95,51 @@ async def test_changes_are_listed_newest_first_with_what_was_and_is(desk: Desk) 
         pb.ListAuditRequest(subject_id="WALLET:0x"),
     ):  # fmt: skip
         assert list((await desk.stub.ListAudit(other, timeout=10)).entries) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "actor", "source"),
+    [
+        ([], "operator", "grpc"),
+        (["ann"], "ann", "grpc: said"),
+        (["ann.b-c_d@example.org"], "ann.b-c_d@example.org", "grpc: said"),
+    ],
+)
+async def test_the_audit_names_who_says_who_he_is(
+    desk: Desk, said: list[str], actor: str, source: str
+) -> None:
+    metadata = [("x-tt-operator", name) for name in said]
+    halt = pb.SetHaltRequest(scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="x")
+    await desk.stub.SetHalt(halt, metadata=metadata, timeout=10)
+    lift = pb.ClearHaltRequest(scope=pb.HALT_SCOPE_GLOBAL)
+    await desk.stub.ClearHalt(lift, metadata=metadata, timeout=10)
+    await desk.sql("insert into breaker (dependency, state) values ('insiders-api', 'OPEN')")
+    reset = pb.ResetBreakerRequest(dependency="insiders-api")
+    await desk.stub.ResetBreaker(reset, metadata=metadata, timeout=10)
+    replay = pb.ReplayPoisonRequest(id=await desk.quarantine("guard-0"), operator="x")
+    await desk.stub.ReplayPoison(replay, metadata=metadata, timeout=10)
+    entries = (await desk.stub.ListAudit(pb.ListAuditRequest(), timeout=10)).entries
+    assert [entry.action for entry in entries] == ["replay", "reset", "unhalt", "halt"]
+    assert {(entry.actor, entry.source) for entry in entries} == {(actor, source)}
+
+
+@pytest.mark.parametrize("said", [[""], ["a b"], ["ann", "bob"], ["-x"], ["a" * 65], ["a:b"]])
+async def test_who_says_no_name_is_refused(desk: Desk, said: list[str]) -> None:
+    halt = pb.SetHaltRequest(scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="x")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await desk.stub.SetHalt(
+            halt, metadata=[("x-tt-operator", name) for name in said], timeout=10
+        )
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "x-tt-operator" in str(refused.value.details())
+    assert not (await desk.stub.ListHalts(pb.ListHaltsRequest(), timeout=10)).halts
+
+
+def test_what_was_checked_goes_before_what_is_said() -> None:
+    token = Caller("bob", Permission.OPERATE)
+    assert identify(token, ["ann"], ["eve"]) == Operator(token, "grpc: token")
+    certain = identify(None, ["ann", "carol"], ["eve"])
+    assert (certain.caller.id, certain.source) == ("ann", "grpc: certificate")
 
 
 async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: Desk) -> None:

@@ -164,6 +164,19 @@ def test_an_operators_token_reaches_so_far(
     assert (call("ListHalts", pb.ListHaltsRequest()), call("ClearHalt", clear)) == (looks, decides)
 
 
+def test_the_audit_names_the_token_of_an_operator(guarded: RunningEdge) -> None:
+    metadata = (("authorization", f"Bearer {DECIDE}"), ("x-tt-operator", "eve"))
+    request = pb.SetHaltRequest(
+        scope=pb.HALT_SCOPE_MARKET, subject=f"0x{7:064x}", mode=pb.HALT_MODE_HALTED, reason="x"
+    )
+    about = pb.ListAuditRequest(subject_kind="halt", subject_id=f"MARKET:{request.subject}")
+    with grpc.insecure_channel(f"127.0.0.1:{guarded.internal_port}") as there:
+        stub = pb_grpc.OperatorServiceStub(there)
+        stub.SetHalt(request, metadata=metadata, timeout=10)
+        (entry,) = stub.ListAudit(about, metadata=metadata, timeout=10).entries
+    assert (entry.actor, entry.source) == ("bob", "grpc: token")
+
+
 @pytest.mark.parametrize("token", [LOOK, DECIDE, INSIDE])
 def test_a_token_of_the_inside_opens_nothing_at_the_edge(
     guarded: RunningEdge, wallet: Callable[[], str], token: str
