@@ -22,6 +22,7 @@ from launcher.settings import Settings
 from launcher.startup import StartError
 from launcher.state import StateError, is_running, latest, read_note
 from launcher.supervision import SupervisionError
+from tradingtools.runtime import tls
 from tradingtools.runtime.settings import SettingError, load
 from tradingtools_client import ApiError, Unreachable
 
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
     console = Console(highlight=False)
     try:
         settings = load(Settings, "launcher")
+        tls.use(settings.shared)
         if arguments:
             return _check(
                 Path(arguments[1]) if len(arguments) == 2 else latest(), settings, console

@@ -18,6 +18,8 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
+from tradingtools.runtime.tls import is_loopback
 from tradingtools.v1 import (
     control_service_pb2,
     error_reason_pb2,
@@ -71,6 +73,12 @@ class Edge:
     """For the configuration, the descriptor set and the admin socket."""
     host: str = "127.0.0.1"
     control_host: str = "127.0.0.1"
+    certificate: Certificate | None = None
+    """What clients are shown; None: HTTP in plaintext."""
+    control_certificate: Certificate | None = None
+    """What control is shown; None: gRPC in plaintext."""
+    plaintext: bool = False
+    """Listen without a certificate where other machines reach it, too."""
 
     @property
     def descriptors(self) -> Path:
@@ -112,8 +120,14 @@ def render(edge: Edge) -> str:
     """The configuration as YAML.
 
     Raises:
-        EdgeConfigError: the directory's path is too long for the admin socket.
+        EdgeConfigError: the directory's path is too long for the admin socket, or clients on other
+            machines would have to speak plaintext.
     """
+    if edge.certificate is None and not edge.plaintext and not is_loopback(f"{edge.host}:0"):
+        raise EdgeConfigError(
+            f"{edge.host} is reachable from other machines: the edge needs a certificate,"
+            " or plaintext has to be allowed"
+        )
     socket = str(edge.admin_socket.absolute())
     if len(socket.encode()) > _SOCKET_PATH_MAX:
         raise EdgeConfigError(f"{socket}: longer than {_SOCKET_PATH_MAX} bytes, too long a socket")
@@ -123,10 +137,13 @@ def render(edge: Edge) -> str:
         "listen_port": edge.port,
         "control_host": edge.control_host,
         "control_port": edge.control_port,
+        "control_type": "STATIC" if is_address(edge.control_host) else "STRICT_DNS",
         "descriptors": str(edge.descriptors.absolute()),
         "services": [service.full_name for service in PUBLIC_SERVICES],
         "routes": _routes(),
         "local_replies": _local_replies(),
+        "listen_tls": listen_tls(edge.certificate),
+        "control_tls": control_tls(edge.control_certificate, edge.control_host),
     }
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")

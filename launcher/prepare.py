@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher import embedded, envoy_config, ports
+from launcher import embedded, envoy_config, envoy_tls, ports
 from launcher.core import programs as core
 from launcher.settings import Settings
 from launcher.state import Note, State, read_note
@@ -131,7 +131,7 @@ def _programs(
         layout,
         postgres=postgres,
         valkey=valkey,
-        envoy=_envoy(layout, state, environ),
+        envoy=_envoy(layout, settings, state, environ),
         metrics_port=settings.shared.metrics_port,
     )
 
@@ -174,12 +174,15 @@ def _token(path: Path) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def _envoy(layout: core.Layout, state: State, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _envoy(
+    layout: core.Layout, settings: Settings, state: State, environ: Mapping[str, str]
+) -> tuple[str, ...]:
     host, _, port = core.address("control", layout, environ).rpartition(":")
     edge = envoy_config.Edge(
         port=layout.ports["rest"],
         control_host=host,
         control_port=int(port),
+        control_certificate=envoy_tls.of_process(settings.shared),
         directory=state.sockets / "envoy",
     )
     return tuple(envoy_config.command(envoy_config.prepare(edge)))

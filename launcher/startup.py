@@ -21,6 +21,7 @@ from launcher import embedded
 from launcher.core.programs import ENGINE, Program
 from launcher.supervision import Supervisor
 from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.runtime.grpc_server import blocking_channel
 
 _POLL_SECONDS = 0.1
 _STORE_SECONDS = 30.0
@@ -121,7 +122,7 @@ def answers(url: str) -> bool:
 
 def serving(target: str) -> bool:
     """Whether the gRPC server there says SERVING."""
-    with grpc.insecure_channel(target) as channel:
+    with blocking_channel(target) as channel:
         try:
             # The package's types leave out the methods of its stub.
             stub: Any = health_pb2_grpc.HealthStub(channel)

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import grpc.aio
 import msgspec
 import structlog
 from aiohttp import web
@@ -33,6 +32,7 @@ from paper.insiders.server import Server
 from paper.insiders.settings import Settings
 from paper.insiders.store import Store
 from paper.insiders.told import Told
+from tradingtools.runtime import grpc_server
 from tradingtools.runtime.process import Startup, until_stopped
 
 PORTS_FILE = "insiders.ports.json"
@@ -117,7 +117,7 @@ async def _store(state_dir: Path) -> AsyncIterator[Store]:
 async def _source(settings: Settings, stack: AsyncExitStack) -> BookfeedSource | None:
     if not settings.bookfeed_target:
         return None
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(settings.bookfeed_target))
+    channel = await stack.enter_async_context(grpc_server.channel(settings.bookfeed_target))
     return BookfeedSource(channel, timeout_s=settings.longest_processing_ms / 2000)
 
 

@@ -13,6 +13,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from tradingtools.domain.permissions import ENGINE_PORT, Permission
+from tradingtools.runtime import tls
 from tradingtools.runtime.grpc_errors import ErrorInterceptor
 from tradingtools.runtime.grpc_permissions import PermissionInterceptor
 
@@ -76,7 +77,9 @@ async def serving(
 
     Raises:
         RuntimeError: the port is taken; the message names it.
+        SettingError: other machines reach the address, and this process has no certificate.
     """
+    tls.refuse_plaintext(listen)
     server = grpc.aio.server(
         interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor()],
         options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
@@ -95,7 +98,7 @@ async def serving(
         )
         channelz.add_channelz_servicer(server)
     try:
-        port = server.add_insecure_port(listen)
+        port = _add_port(server, listen)
     except RuntimeError as error:
         raise RuntimeError(f"cannot listen on {listen}: the port is taken") from error
     started = Server(server, health, port, services)
@@ -108,15 +111,33 @@ async def serving(
         await server.stop(grace=1.0)
 
 
+def _add_port(server: grpc.aio.Server, listen: str) -> int:
+    identity = tls.identity()
+    if identity is None:
+        return server.add_insecure_port(listen)
+    return server.add_secure_port(listen, identity.server())
+
+
+_CHANNEL = (
+    *KEEPALIVE,
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 500),
+)
+
+
 def channel(target: str) -> grpc.aio.Channel:
     """A channel to another process of the engine; no retries of its own: readers resume."""
-    return grpc.aio.insecure_channel(
-        target,
-        options=[
-            *KEEPALIVE,
-            ("grpc.enable_retries", 0),
-            ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50),
-            ("grpc.max_reconnect_backoff_ms", 500),
-        ],
-    )
+    identity = tls.identity()
+    if identity is None:
+        return grpc.aio.insecure_channel(target, options=_CHANNEL)
+    return grpc.aio.secure_channel(target, identity.client(), options=_CHANNEL)
+
+
+def blocking_channel(target: str) -> grpc.Channel:
+    """The same, for who is not asynchronous."""
+    identity = tls.identity()
+    if identity is None:
+        return grpc.insecure_channel(target, options=_CHANNEL)
+    return grpc.secure_channel(target, identity.client(), options=_CHANNEL)

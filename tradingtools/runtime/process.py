@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 import uvloop
 
-from tradingtools.runtime import telemetry
+from tradingtools.runtime import telemetry, tls
 from tradingtools.runtime.settings import SettingError, SharedSettings, load
 
 _CANCEL_AGAIN_SECONDS = 0.5
@@ -35,7 +35,7 @@ S = TypeVar("S", bound=HasShared)
 
 
 def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
-    """Load settings, set up telemetry, run until told to stop, exit.
+    """Load settings, set up TLS and telemetry, run until told to stop, exit.
 
     Args:
         name: the process's name in lower case.
@@ -44,13 +44,14 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
     """
     try:
         settings = load(kind, name)
+        tls.use(settings.shared)
     except SettingError as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None
     telemetry.configure(name, settings.shared)
     try:
         uvloop.run(_run(name, settings, run))
-    except Startup as error:
+    except (Startup, SettingError) as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None
 
@@ -70,7 +71,7 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
     gc.freeze()
     try:
         await run(settings, stop)
-    except Startup:
+    except (Startup, SettingError):
         raise
     except BaseException:
         if stop.is_set():

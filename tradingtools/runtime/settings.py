@@ -32,6 +32,7 @@ PROCESSES = (
     "INSIDERS",
     "VENUE",
     "LAUNCHER",
+    "EDGE",
     "TEST",
 )
 """Names that may follow the prefix; a process ignores the settings of the others."""
@@ -86,6 +87,16 @@ class SharedSettings:
     """A connection to PostgreSQL whose other end is silently gone is given up after so long."""
     redis_url: str = setting("", secret=True)
     """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``."""
+    tls_cert: str = setting("")
+    """File with the certificate (PEM, with its chain) that a process shows to the others; with one,
+    gRPC between processes is TLS only."""
+    tls_key: str = setting("")
+    """File with the certificate's private key (PEM)."""
+    tls_ca: str = setting("")
+    """File with who signs the processes' certificates (PEM): callers then have to show one, too.
+    Empty: the system's authorities, and any caller."""
+    plaintext: bool = setting(False)
+    """Listen without TLS where other machines reach it, too: something in between encrypts."""
     otlp_endpoint: str = setting("")
     """Where traces and metrics go (OTLP over gRPC, ``http://host:4317``); empty: nowhere."""
     metrics_port: int = setting(0, minimum=0, maximum=65535)

@@ -1,0 +1,87 @@
+"""Command line: ``python -m launcher.edge`` is Envoy as the edge, where there is no `make run`.
+
+It writes the configuration from its settings and becomes Envoy: the same configuration as in a run
+and in the tests, so that nobody keeps a second one by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from launcher import envoy_config, envoy_tls
+from tradingtools.runtime import tls
+from tradingtools.runtime.settings import SettingError, SharedSettings, load, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``TT_EDGE_<FIELD>``; the shared TLS settings say what the edge shows to control."""
+
+    listen: str = setting()
+    """Where clients reach REST, ``address:port``."""
+    control_target: str = setting()
+    """Control's TT_CONTROL_LISTEN, ``host:port``."""
+    directory: str = setting()
+    """For the configuration, the descriptor set and the admin socket; its owner alone may enter."""
+    cert: str = setting("")
+    """File with the certificate (PEM, with its chain) that clients are shown; empty: plaintext."""
+    key: str = setting("")
+    """File with its private key (PEM)."""
+    client_ca: str = setting("")
+    """File with who signs clients' certificates (PEM); a client without one is refused. Empty: the
+    token alone decides."""
+    shared: SharedSettings = field(default_factory=SharedSettings)
+
+
+def edge(settings: Settings) -> envoy_config.Edge:
+    """What the settings say; raises SettingError."""
+    tls.read(settings.shared)
+    host, port = _address("TT_EDGE_LISTEN", settings.listen)
+    control_host, control_port = _address("TT_EDGE_CONTROL_TARGET", settings.control_target)
+    if bool(settings.cert) != bool(settings.key):
+        missing = "TT_EDGE_KEY" if settings.cert else "TT_EDGE_CERT"
+        raise SettingError(f"{missing}: required and not set, for there is TLS")
+    if settings.client_ca and not settings.cert:
+        raise SettingError("TT_EDGE_CERT: required with TT_EDGE_CLIENT_CA and not set")
+    return envoy_config.Edge(
+        host=host,
+        port=port,
+        control_host=control_host,
+        control_port=control_port,
+        directory=Path(settings.directory),
+        certificate=envoy_tls.Certificate(
+            chain=settings.cert, key=settings.key, authorities=settings.client_ca
+        )
+        if settings.cert
+        else None,
+        control_certificate=envoy_tls.of_process(settings.shared),
+        plaintext=settings.shared.plaintext,
+    )
+
+
+def _address(name: str, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+        raise SettingError(f"{name}: {text!r} is not host:port with a port from 1 to 65535")
+    return host.strip("[]"), int(port)
+
+
+def main() -> None:
+    """Become Envoy."""
+    try:
+        wanted = edge(load(Settings, "edge"))
+        wanted.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = envoy_config.command(envoy_config.prepare(wanted))
+    except (SettingError, envoy_config.EdgeConfigError, OSError) as error:
+        sys.stderr.write(f"edge: {error}\n")
+        raise SystemExit(2) from None
+    # No setting of ours is a setting of Envoy's, and a token has no business in its environment.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
+    os.execve(command[0], command, environ)  # noqa: S606 - our own wheel's program
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""How the edge's configuration says TLS: towards clients, and towards control.
+
+Part of `envoy_config`. Envoy reads the files itself, so that no key is in its configuration.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any
+
+from tradingtools.runtime.settings import SharedSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Files (PEM) by which Envoy proves who it is, and whom it believes."""
+
+    chain: str
+    key: str
+    authorities: str = ""
+    """Who signed what the other side shows. Empty: clients need not show anything, and of control
+    the system's authorities are believed."""
+
+
+def of_process(shared: SharedSettings) -> Certificate | None:
+    """What the edge shows to control, as processes do among themselves; None: plaintext."""
+    if not shared.tls_cert:
+        return None
+    return Certificate(chain=shared.tls_cert, key=shared.tls_key, authorities=shared.tls_ca)
+
+
+def listen_tls(certificate: Certificate | None) -> dict[str, Any] | None:
+    """The transport of the listener; None: plaintext."""
+    if certificate is None:
+        return None
+    common = _common_tls(certificate, ["h2", "http/1.1"])
+    if certificate.authorities:
+        common["validation_context"] = {"trusted_ca": {"filename": certificate.authorities}}
+    required = bool(certificate.authorities)
+    return _transport(
+        "Downstream", {"common_tls_context": common, "require_client_certificate": required}
+    )
+
+
+def control_tls(certificate: Certificate | None, host: str) -> dict[str, Any] | None:
+    """The transport to control on a host, which control's certificate has to name."""
+    if certificate is None:
+        return None
+    kind = "IP_ADDRESS" if is_address(host) else "DNS"
+    # Envoy compares no names by itself: without this, anybody's certificate would be control's.
+    validation: dict[str, Any] = {
+        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}]
+    }
+    if certificate.authorities:
+        validation["trusted_ca"] = {"filename": certificate.authorities}
+    else:
+        validation["system_root_certs"] = {}
+    common = {**_common_tls(certificate, ["h2"]), "validation_context": validation}
+    name = {} if is_address(host) else {"sni": host}
+    return _transport("Upstream", {"common_tls_context": common, **name})
+
+
+def _common_tls(certificate: Certificate, protocols: list[str]) -> dict[str, Any]:
+    return {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+        "alpn_protocols": protocols,
+        "tls_certificates": [
+            {
+                "certificate_chain": {"filename": certificate.chain},
+                "private_key": {"filename": certificate.key},
+            }
+        ],
+    }
+
+
+def _transport(direction: str, context: dict[str, Any]) -> dict[str, Any]:
+    kind = f"envoy.extensions.transport_sockets.tls.v3.{direction}TlsContext"
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": f"type.googleapis.com/{kind}", **context},
+    }
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
