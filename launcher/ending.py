@@ -76,7 +76,8 @@ def collect(prepared: Prepared, *, settled: bool) -> Evidence:
         database_url=prepared.environ["TT_DATABASE_URL"],
         begun_ms=note.begun_ms,
         insiders_control_url=note.insiders_control_url,
-        venue_url=note.venue_url,
+        # What became of the leaders' trades is judged at rest.
+        venue_url=note.venue_url if settled else "",
         default_cash_micros=note.default_cash_micros,
         settled=settled,
     )

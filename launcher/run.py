@@ -22,9 +22,10 @@ from launcher import gather, supervision, view
 from launcher.client import Client
 from launcher.core.invariants import Breach
 from launcher.core.summary import Numbers
-from launcher.ending import end
+from launcher.ending import collect, end
 from launcher.observe import Observer
 from launcher.prepare import Prepared, prepare
+from launcher.running_check import RunningCheck
 from launcher.settings import Settings
 from launcher.startup import Interrupted, Starter
 from launcher.state import ROOT, State, open_state, write_note
@@ -128,6 +129,7 @@ class _Live:
         self._client = Client(prepared.note.rest_url, prepared.token, state.run_id)
         self._observer = Observer(prepared.environ["TT_DATABASE_URL"], prepared.note.begun_ms)
         self._refused: list[str] = []
+        self._check = RunningCheck(lambda: collect(prepared, settled=False))
 
     def close(self) -> None:
         """Let go of connections."""
@@ -154,7 +156,8 @@ class _Live:
         )
         numbers, states = self._observer.numbers(), self._supervisor.states()
         gather.keep(self._state.directory, ending.evidence)
-        _keep_summary(self._state.directory, numbers, states, ending.breaches)
+        broken = [*self._check.found, *ending.breaches]
+        _keep_summary(self._state.directory, numbers, states, broken)
         self._console.print(view.summary(numbers, states))
         if self._refused:
             view.say(
@@ -162,8 +165,9 @@ class _Live:
                 f"note: {len(self._refused)} requests of the client were refused; last:"
                 f" {self._refused[-1]}",
             )
-        view.verdict(self._console, ending.breaches, ending.evidence.notes)
-        return 1 if ending.breaches else 0
+        view.say(self._console, f"judged {self._check.looks} times while it ran")
+        view.verdict(self._console, broken, ending.evidence.notes)
+        return 1 if broken else 0
 
     def _watch(self, stop: Event) -> None:
         begun = time.monotonic()
@@ -172,6 +176,7 @@ class _Live:
             tick = 0
             while not (wanted and time.monotonic() - begun >= wanted):
                 self._guard()
+                self._check.look()
                 if tick % _SHOW_EVERY_TICKS == 0:
                     shown.show(time.monotonic() - begun, self._numbers(), self._supervisor.states())
                 tick += 1

@@ -31,6 +31,7 @@ from launcher.core.evidence import (
     TriggerRow,
 )
 from launcher.core.invariants import CHECKS, breaches
+from launcher.running_check import RunningCheck
 from tradingtools.domain.ids import entry_copy_key, guard_exit_key, order_key
 
 WALLET = "0x" + "a" * 40
@@ -368,6 +369,8 @@ CORRUPTIONS: list[tuple[str, str, Callable[[Evidence], Evidence]]] = [
     ("I9 cash", "lots", _with_first("lots", shares_micros=1)),
     ("I9 payouts", "more than was redeemed", _with_first("lots", payout_micros=1)),
     ("I9 balances", "kept are", _with_first("balances", cash_micros=CASH)),
+    ("I9 within", "off what is booked", _wallet(cash_micros=CASH)),
+    ("I9 within", f"{ASSET} is -1 micros", _wallet(shares={ASSET: 5_999_999})),
     ("I10", "3 journal records", lambda e: replace(e, journal_unbuilt=3)),
     ("I11", "never had", _with_order(EXIT, copy_key="9" * 64)),
     ("I11", "generation or rung", _with_order(EXIT, copy_key=guard_exit_key(TRIGGER, 0, 1))),
@@ -413,6 +416,52 @@ def test_what_must_hold_only_at_rest_is_not_judged_while_trading() -> None:
     going_on = _with_order(BUY, state="CLAIMED")(going_on)
     names = {breach.invariant.split(" ")[0] for breach in breaches(going_on)}
     assert names.isdisjoint({"I3", "I9", "I10"})
+
+
+def _in_flight(evidence: Evidence, *, booked: int, cost: int, reserved: int) -> Evidence:
+    """The buy is open, and a part of it is booked."""
+    row = {"state": "SUBMITTED", "filled_notional_micros": booked, "fee_micros": 0}
+    going_on = _with_order(BUY, **row)(replace(evidence, settled=False))
+    held = ReservationRow(order_key=BUY, money_micros=reserved, shares_micros=0)
+    far = _with_far_order(filled_notional_micros=cost, fee_micros=0)(going_on)
+    paid = _wallet(cash_micros=CASH - cost + 2_100_000 - 9_000)(far)
+    return replace(paid, reservations=(held,))
+
+
+@pytest.mark.parametrize(
+    ("booked", "cost", "reserved", "words"),
+    [
+        (0, 4_900_000, 4_900_000, ""),
+        (1_000_000, 4_900_000, 4_900_000, ""),
+        (4_900_000, 4_900_000, 4_900_000, ""),
+        # A trade that failed to settle there is still booked here.
+        (4_900_000, 0, 4_900_000, ""),
+        (0, 4_900_001, 4_900_000, "has cost 4900001 micros, reserved are 4900000"),
+        (0, 4_900_001, 4_900_000, "cash is -4900001 micros off what is booked, in flight are"),
+    ],
+)
+def test_open_orders_are_apart_by_no_more_than_what_is_in_flight(
+    booked: int, cost: int, reserved: int, words: str
+) -> None:
+    evidence = _in_flight(whole(), booked=booked, cost=cost, reserved=reserved)
+    found = [b.detail for b in breaches(evidence, ["I9 within what is in flight"])]
+    assert any(words in detail for detail in found) if words else found == []
+
+
+def test_what_was_sent_after_our_rows_were_read_is_in_flight() -> None:
+    evidence = replace(whole(), settled=False)
+    later = replace(evidence, orders=tuple(r for r in evidence.orders if r.order_key != EXIT))
+    assert breaches(later, ["I9 within what is in flight"]) == []
+
+
+def test_a_run_is_judged_on_its_way_and_each_breach_named_once() -> None:
+    check = RunningCheck(whole)
+    check.judge(replace(whole(), settled=False))
+    assert (check.looks, check.found) == (1, [])
+    for _ in range(2):
+        check.judge(_wallet(cash_micros=1)(replace(whole(), settled=False)))
+    assert (check.looks, len(check.found)) == (3, 1)
+    assert check.found[0].detail.startswith("while it ran: wallet")
 
 
 def test_a_trade_before_the_subscription_needs_no_decision() -> None:

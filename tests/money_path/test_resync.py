@@ -1,4 +1,7 @@
-"""Resyncs on the money path: real processes claim, send and book exactly what was shown."""
+"""Resyncs on the money path: real processes claim, send and book exactly what was shown.
+
+And what is caught up after a downtime without one: exits, never entries.
+"""
 
 from __future__ import annotations
 
@@ -141,3 +144,30 @@ async def test_a_start_mirrors_once_what_is_told_after_it(running: World) -> Non
     assert [line["leader_micros"] for line in done["lines"]] == [10**9]
     await scene.settled(1)
     assert _held(scene, subscription) > 0
+
+
+async def test_after_a_downtime_exits_are_caught_up_and_entries_are_not(running: World) -> None:
+    scene = running.scene()
+    await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    subscription = await scene.subscribe(1)
+    scene.put(scene.trade(size="100", price="0.5"))
+    await scene.settled(1)
+    held = _held(scene, subscription)
+    running.kill("router")
+    hour = 3_600_000
+    scene.put(
+        scene.trade(size="100", price="0.5", age_ms=hour),
+        scene.trade("SELL", size="50", price="0.49", held="100", age_ms=hour),
+    )
+    running.start("router")
+    await scene.settled(2)
+
+    async def decided() -> bool:
+        return len(scene.decisions()) == 3
+
+    await eventually(decided)
+    assert [order["side"] for order in scene.orders()] == ["BUY", "SELL"]
+    # Half of it, to the step of two decimals.
+    assert abs(held - 2 * _held(scene, subscription)) <= 20_000
+    late = [d for d in scene.decisions() if d["reason"] == "TOO_OLD"]
+    assert [(d["side"], d["copied"]) for d in late] == [("BUY", False)]
