@@ -6,6 +6,7 @@ The watcher sees each transaction's changes as they become visible, in the order
 from __future__ import annotations
 
 from launcher.core.invariants import Breach
+from tests.simulation.control import moved_micros
 from tests.simulation.history import History
 from tradingtools.domain.order_states import RELEASING, OrderState
 from tradingtools.testing.memory_database import MemoryDatabase
@@ -37,6 +38,7 @@ class CommitWatch:
                 self._holds_its_reservation(after)
             elif table == "reservation" and before is None:
                 self._reserves_what_is_there(after)
+                self._stays_within_its_limits(after)
             elif table == "journal" and before is None:
                 self._is_the_owners(after)
 
@@ -66,6 +68,61 @@ class CommitWatch:
         held = self._database.table("lot")[lot]["shares_micros"]
         if reserved > held:
             self._breach("I11 no share is sold twice", f"{reserved} of {held} in lot {lot}")
+
+    def _stays_within_its_limits(self, reservation: Row) -> None:
+        """A wallet's funding and a subscription's cap in the market cover what was spent and what
+        open entries may still spend (ADR 15)."""
+        if not reservation["money_micros"] or self._came_back(reservation["follower_proxy"]):
+            return
+        claimed = self._database.table("orders")[reservation["order_key"],]
+        self._stays_within_the_funding(claimed)
+        self._stays_within_the_cap(claimed)
+
+    def _came_back(self, proxy: str) -> bool:
+        """What had been given back may have been spent: a sale is undone, an order resurrected."""
+        orders = self._database.table("orders")
+        undone = (row for row in self._database.table("fill").values() if row["status"] == "FAILED")
+        events = self._database.table("order_event").values()
+        again = [row for row in events if row["to_state"] == "RESURRECTED"]
+        sold = [row for row in undone if orders[row["order_key"],]["side"] == "SELL"]
+        return any(orders[row["order_key"],]["follower_proxy"] == proxy for row in (*again, *sold))
+
+    def _stays_within_the_funding(self, claimed: Row) -> None:
+        proxy = claimed["follower_proxy"]
+        funding = self._database.table("funding").get((proxy,))
+        if funding is None or claimed["control_seq"] < funding["changed_seq"]:
+            return
+        left = funding["funded_micros"] - funding["before_micros"]
+        left += moved_micros(self._of("lot", follower_proxy=proxy))
+        left -= self._may_still_spend(self._of("orders", follower_proxy=proxy))
+        if left < 0:
+            self._breach("I12 a wallet spends what it was funded with", f"{proxy} is at {left}")
+
+    def _stays_within_the_cap(self, claimed: Row) -> None:
+        subscription = self._database.table("subscription")[claimed["subscription_id"],]
+        cap = subscription["max_per_market_micros"]
+        if cap is None or subscription["version"] != claimed["subscription_version"]:
+            return
+        market = {"condition_id": claimed["condition_id"]}
+        lots = self._of("lot", origin=subscription["id"], **market)
+        orders = self._of("orders", subscription_id=subscription["id"], **market)
+        used = sum(lot["cost_micros"] for lot in lots) + self._may_still_spend(orders)
+        if used > cap:
+            text = f"{subscription['id']} uses {used} of {cap}"
+            self._breach("I12 a subscription stays within its cap", text)
+
+    def _may_still_spend(self, orders: list[Row]) -> int:
+        money = 0
+        for order in orders:
+            held = self._database.table("reservation").get((order["order_key"],))
+            if order["side"] == "BUY" and held is not None and held["released_at"] is None:
+                spent = order["filled_notional_micros"] + order["fee_micros"]
+                money += max(0, held["money_micros"] - spent)
+        return money
+
+    def _of(self, table: str, **values: object) -> list[Row]:
+        rows = self._database.table(table).values()
+        return [row for row in rows if all(row[name] == v for name, v in values.items())]
 
     def _is_the_owners(self, record: Row) -> None:
         lease = self._database.table("partition_lease").get((record["role"], record["partition"]))

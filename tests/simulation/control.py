@@ -7,7 +7,7 @@ that an acknowledged pause is as final as in reality; it remembers the instants 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,17 @@ from tradingtools.testing.memory_database.transactions import Transaction
 
 Work = Callable[[Transaction], tuple[str, str, str]]
 """Changes rows; returns action, kind and subject of the change."""
+
+
+def moved_micros(lots: Iterable[Row]) -> int:
+    """What trading has brought (less than zero: cost) in money, by lots."""
+    return sum(
+        lot["sold_notional_micros"]
+        + lot["payout_micros"]
+        - lot["bought_notional_micros"]
+        - lot["fee_micros"]
+        for lot in lots
+    )
 
 
 @dataclass(slots=True)
@@ -65,9 +76,9 @@ class Control:
                     seq = append_control_change(
                         transaction, "user", "product", action, kind, subject, {}
                     )
-                    if kind == "subscription":
-                        row = transaction.get("subscription", subject)
-                        transaction.update("subscription", row or {}, changed_seq=seq)
+                    if kind in ("subscription", "funding"):
+                        row = transaction.get(kind, subject)
+                        transaction.update(kind, row or {}, changed_seq=seq)
                     break
                 except Blocked as blocked:
                     transaction.rollback_to(0)
@@ -107,6 +118,21 @@ class Control:
                 subscription,
                 lambda o: o["purpose"] == "ENTRY" and o["subscription_id"] == subscription,
             )
+
+    async def fund(self, proxy: str, micros: int) -> None:
+        """Put money into what a wallet's copies may spend."""
+
+        def work(tx: Transaction) -> tuple[str, str, str]:
+            row = tx.get("funding", proxy)
+            if row is None:
+                before = moved_micros(tx.where("lot", follower_proxy=proxy))
+                fresh = {"funded_micros": micros, "before_micros": before, "changed_seq": 0}
+                tx.insert("funding", {"follower_proxy": proxy, **fresh})
+            else:
+                tx.update("funding", row, funded_micros=row["funded_micros"] + micros)
+            return "fund", "funding", proxy
+
+        await self.change(work)
 
     async def halt(self, scope: str, subject: str, mode: str, column: str) -> None:
         """Halt everything, a wallet, a leader or a market; ``column`` of an order names it."""

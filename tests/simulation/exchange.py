@@ -42,7 +42,7 @@ from paper.insiders.wire import (
     show_voided_order,
 )
 from tests.simulation.account import as_fact
-from tests.simulation.wallets import CASH_MICROS, Wallets
+from tests.simulation.wallets import Wallets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ class Exchange:
         capabilities: A to D.
         lags: shares can be sold only when the trade that bought them has settled; otherwise at
             once, and then no buy fails after its match.
+        cash_micros: what each wallet begins with.
         longest_ms: of processing, as it promises.
         settle_ms: from a match to the end of its settlement.
         now_ms: its clock.
@@ -73,6 +74,7 @@ class Exchange:
         *,
         capabilities: Capabilities,
         lags: bool,
+        cash_micros: int,
         longest_ms: int,
         settle_ms: int,
         now_ms: Callable[[], int],
@@ -90,7 +92,8 @@ class Exchange:
         self._by_key: dict[str, int] = {}
         self._open: set[int] = set()
         self._voided: set[str] = set()
-        self.wallets = Wallets(book, idempotency=capabilities.idempotency)
+        self._cash_micros = cash_micros
+        self.wallets = Wallets(book, idempotency=capabilities.idempotency, cash_micros=cash_micros)
         self._posts: list[facts.FarPost] = []
 
     # What it is asked.
@@ -274,7 +277,7 @@ class Exchange:
             posts=tuple(self._posts),
             wallets=wallets,
             redemptions=redemptions,
-            default_cash_micros=CASH_MICROS,
+            default_cash_micros=self._cash_micros,
             enforces_not_after=self.capabilities.not_after,
         )
 

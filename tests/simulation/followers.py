@@ -35,7 +35,9 @@ class Followers:
             await self._allow(rng.choice(control.standing))
             return
         draw = rng.random()
-        if draw < 0.6:
+        if draw > 0.9:
+            await control.fund(rng.choice(WALLETS), rng.choice((20, 100)) * MICROS)
+        elif draw < 0.6:
             subscription = rng.choice(self._subscriptions)
             if draw < 0.3:
                 await control.update(subscription, state="PAUSED")

@@ -20,6 +20,8 @@ from services.confirm.core.fate import Act, Look
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
+from services.router.core.caps import Exposure
+from services.router.core.ledger import Ledger
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.adapters.insiders.client import Unanswered
 from tradingtools.domain import leader_trade
@@ -99,6 +101,17 @@ def _resolve_without_booking(*arguments: Any) -> resolving.Resolved:
     return replace(_resolve(*arguments), steps=())
 
 
+_exposure = Ledger.exposure
+
+
+def _forget_the_funding(ledger: Ledger, *arguments: Any) -> Exposure:
+    return replace(_exposure(ledger, *arguments), budget_micros=None)
+
+
+def _forget_the_market(ledger: Ledger, *arguments: Any) -> Exposure:
+    return replace(_exposure(ledger, *arguments), market_micros=0)
+
+
 _submit_batch = executor_store.submit_batch
 
 
@@ -161,6 +174,12 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "what an operator tells is booked": Mutation(
         ((resolving, "resolve", _resolve_without_booking),), "I4"
+    ),
+    "copies spend what their wallet was funded with": Mutation(
+        ((Ledger, "exposure", _forget_the_funding),), "I12 a wallet"
+    ),
+    "copies count what the market has taken": Mutation(
+        ((Ledger, "exposure", _forget_the_market),), "I12 a subscription"
     ),
     "committed before the first byte": Mutation(
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5"

@@ -16,7 +16,6 @@ from paper.insiders.core.model import MarketBook, RedeemRequest, Redemption, Rej
 from paper.insiders.core.requests import parse_redeem
 from paper.insiders.wire import Answer, refuse, show_positions, show_redemption
 
-CASH_MICROS = 1_000_000 * 10**6
 _AS_OF = "2027-01-15T08:00:00.000Z"
 
 
@@ -26,12 +25,15 @@ class Wallets:
     Args:
         book: of an asset, now; None: it has none.
         idempotency: whether a key redeems once.
+        cash_micros: what each wallet begins with.
     """
 
-    def __init__(self, book: Callable[[str], MarketBook | None], *, idempotency: bool) -> None:
+    def __init__(
+        self, book: Callable[[str], MarketBook | None], *, idempotency: bool, cash_micros: int
+    ) -> None:
         self._book = book
         self._idempotency = idempotency
-        self.cash: defaultdict[str, int] = defaultdict(lambda: CASH_MICROS)
+        self.cash: defaultdict[str, int] = defaultdict(lambda: cash_micros)
         self.shares: defaultdict[tuple[str, str], int] = defaultdict(int)
         """By wallet and asset."""
         self._redemptions: list[Redemption] = []

@@ -64,6 +64,9 @@ class Workload:
         world.far.several_lots = frozenset(WALLETS[w] for w, count in leaders.items() if count > 1)
         for asset in ASSETS:
             self._put_book(asset)
+        for proxy in WALLETS:
+            if rng.random() < 0.3:
+                await world.control.fund(proxy, rng.choice((30, 200)) * MICROS)
         for number, (wallet, leader) in enumerate(_FOLLOWS):
             ratio = rng.random() < 0.6
             identity = f"sub_{number:032x}"
@@ -76,7 +79,7 @@ class Workload:
                 sizing_mode="RATIO" if ratio else "FIXED",
                 sizing_micros=rng.choice((100_000, 500_000)) if ratio else 10 * MICROS,
                 max_per_trade_micros=rng.choice((None, 20 * MICROS)),
-                max_per_market_micros=rng.choice((None, None, 200 * MICROS)),
+                max_per_market_micros=rng.choice((None, 50 * MICROS, 200 * MICROS)),
                 max_slippage_micros=rng.choice((30_000, 200_000)),
                 max_age_ms=rng.choice((None, 4000)),
                 created_at=world.database.now() - timedelta(hours=1),

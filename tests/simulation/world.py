@@ -38,6 +38,7 @@ from tests.simulation.poison import Mistakes
 from tests.simulation.storm import Storm
 from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools.adapters import clock
+from tradingtools.domain.money import MICROS
 from tradingtools.runtime import grpc_server
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
@@ -82,6 +83,7 @@ class World:
         self.exchange = Exchange(
             capabilities=self.capabilities,
             lags=draw.random() < 0.5,
+            cash_micros=draw.choice((10**6, 150)) * MICROS,
             longest_ms=LONGEST_PROCESSING_MS,
             settle_ms=SETTLE_MS,
             now_ms=lambda: self.loop.wall_ns() // 10**6,
