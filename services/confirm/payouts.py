@@ -29,7 +29,7 @@ from services.confirm.lot_store import (
     one,
 )
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.redemptions import redeem_body
 from tradingtools.domain import ids
@@ -78,13 +78,24 @@ class Payouts:
                 _log.warning("payouts wait", error=str(error))
 
     async def look(self) -> None:
-        """Pay out what can be now."""
+        """Pay out what can be now; what cannot be paid holds nothing else up.
+
+        Raises:
+            Fenced: somebody else books now.
+            psycopg.OperationalError: the database went away.
+        """
         if not self._payouts:
             return
         assets = list(self._payouts)
         for row in await store.fetch(self._pool, "payable", assets=assets):
             market = (row["follower_proxy"], row["condition_id"], self._payouts)
-            await self._write(partial(pay_market, self._pool, self._lease, *market))
+            try:
+                await self._write(partial(pay_market, self._pool, self._lease, *market))
+            except (Fenced, psycopg.OperationalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - it must not hold up all other bookings
+                _log.error("a market cannot be paid out; a person has to look", alert=True,
+                           wallet=market[0], condition=market[1], exc_info=error)  # fmt: skip
 
 
 async def pay_market(
@@ -131,7 +142,8 @@ async def _request(connection: Connection, market: Mapping[str, Any], paid: list
     """Make the redemption durable; returns its key."""
     proxy, condition = market["follower_proxy"], market["condition_id"]
     number = (await one(connection, "redemptions_made", market))["made"]
-    owner = await one(connection, "owner", {**market, "asset_id": paid[0].lot.asset_id})
+    assets = [p.lot.asset_id for p in paid]
+    owner = await one(connection, "owner", {"follower_proxy": proxy, "assets": assets})
     key = ids.redeem_key(proxy, condition, number)
     body = redeem_body(owner["follower_user_id"], owner["follower_wallet_id"], proxy, condition)
     await connection.execute(

@@ -237,10 +237,17 @@ select count(*)::int as made from redemption
 where follower_proxy = %(follower_proxy)s and condition_id = %(condition_id)s
 
 -- name: owner
--- Whom a wallet belongs to, as its last order had it.
-select follower_user_id, follower_wallet_id from orders
-where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s
-order by created_at desc, order_key limit 1
+-- Whom a wallet belongs to, as its last order had it; of shares that were bought by hand and never
+-- sold by us, as their last trigger has it.
+select follower_user_id, follower_wallet_id from (
+    select follower_user_id, follower_wallet_id, 1 as choice, created_at, order_key as id
+    from orders where follower_proxy = %(follower_proxy)s and asset_id = any(%(assets)s)
+    union all
+    select follower_user_id, follower_wallet_id, 2, created_at, id
+    from trigger where follower_proxy = %(follower_proxy)s and asset_id = any(%(assets)s)
+      and follower_wallet_id <> ''
+) known
+order by choice, created_at desc, id limit 1
 
 -- name: add_redemption
 insert into redemption (redeem_key, follower_proxy, condition_id, round, body, state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from services.confirm import payouts
 from services.confirm.bookings import load_bookings
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain import ids
+from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.venue_order import TradeStatus
 from tradingtools.v1 import confirm_service_pb2 as pb
 
@@ -118,3 +120,52 @@ async def test_what_comes_in_later_is_a_round_of_its_own(orders: Orders) -> None
     ]
     (lot,) = await _rows(orders, "lot")
     assert lot["payout_micros"] == 7_500_000
+
+
+async def _bought_by_hand(orders: Orders, asset: str, *, guarded: bool) -> None:
+    """A lot that no order of ours has touched, as control makes it with its trigger."""
+    await orders.sql(
+        "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros,"
+        " bought_size_micros, by_hand_micros) values (%s, %s, 'manual', %s, %s, %s, %s)",
+        orders.wallet, asset, f"0x{asset}", SIZE, SIZE, SIZE,
+    )  # fmt: skip
+    if guarded:
+        await orders.sql(
+            "insert into trigger (id, follower_proxy, condition_id, asset_id, origin, status,"
+            " trigger_type, price_micros, follower_user_id, follower_wallet_id)"
+            " values (%s, %s, %s, %s, 'manual', 'ARMED', 'STOP_LOSS', 100000, 'hand', 'purse')",
+            f"trg_{secrets.token_hex(16)}", orders.wallet, f"0x{asset}", asset,
+        )  # fmt: skip
+
+
+async def _look(orders: Orders, assets: list[str]) -> None:
+    """As confirm does, with these assets resolved."""
+    paying = payouts.Payouts(orders.pool, orders.lease, lambda work: work())
+    for asset in assets:
+        market = Market(
+            asset_id=asset, condition_id=f"0x{asset}", tick_micros=10_000, min_size_micros=1,
+            fee_rate_micros=0, closed=True, payout_micros=0,
+        )  # fmt: skip
+        await paying.on_book(
+            Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)
+        )
+    await paying.look()
+
+
+async def test_what_was_bought_by_hand_is_paid_to_whom_its_trigger_names(orders: Orders) -> None:
+    asset = str(secrets.randbits(60))
+    await _bought_by_hand(orders, asset, guarded=True)
+    await _look(orders, [asset])
+    (redemption,) = await _rows(orders, "redemption")
+    assert json.loads(bytes(redemption["body"]))["followerWalletId"] == "purse"
+    (lot,) = await _rows(orders, "lot")
+    assert (lot["shares_micros"], lot["resolved_size_micros"]) == (0, SIZE)
+
+
+async def test_a_market_that_cannot_be_paid_holds_up_no_other(orders: Orders) -> None:
+    nobodys, known = sorted(str(secrets.randbits(60)) for _ in range(2))
+    await _bought_by_hand(orders, nobodys, guarded=False)
+    await _bought_by_hand(orders, known, guarded=True)
+    await _look(orders, [nobodys, known])
+    left = {lot["asset_id"]: lot["shares_micros"] for lot in await _rows(orders, "lot")}
+    assert left == {nobodys: SIZE, known: 0}

@@ -564,7 +564,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_market": _market,
         "market_busy": _market,
         "redemptions_made": _market,
-        "owner": lambda draw: {**_market(draw), "asset_id": "7"},
+        "owner": lambda draw: {
+            "follower_proxy": draw.rng.choice(WALLETS),
+            "assets": draw.rng.choice([["7"], ["8"], ["7", "8"]]),
+        },
         "add_redemption": lambda draw: {
             **_market(draw),
             "redeem_key": _redeem_key(draw),

@@ -61,13 +61,19 @@ def redemptions_made(tx: Transaction, values: Row) -> list[Row]:
 
 
 def owner(tx: Transaction, values: Row) -> list[Row]:
-    """Whom a wallet belongs to, as its last order had it."""
-    names = ("follower_proxy", "asset_id")
-    found = [row for row in tx.rows("orders") if _same(row, values, names)]
-    found.sort(key=lambda row: row["order_key"])
-    found.sort(key=lambda row: row["created_at"], reverse=True)
+    """Whom a wallet belongs to, as its last order had it, or else its last trigger."""
+    orders = sorted(_held(tx, "orders", values), key=lambda row: row["order_key"])
+    triggers = [row for row in _held(tx, "trigger", values) if row["follower_wallet_id"]]
+    triggers.sort(key=lambda row: row["id"])
+    for found in (orders, triggers):
+        found.sort(key=lambda row: row["created_at"], reverse=True)
     kept = ("follower_user_id", "follower_wallet_id")
-    return [{name: row[name] for name in kept} for row in found[:1]]
+    return [{name: row[name] for name in kept} for row in (*orders, *triggers)[:1]]
+
+
+def _held(tx: Transaction, table: str, values: Row) -> list[Row]:
+    rows = tx.where(table, follower_proxy=values["follower_proxy"])
+    return [row for row in rows if row["asset_id"] in values["assets"]]
 
 
 def add_redemption(tx: Transaction, values: Row) -> list[Row]:
