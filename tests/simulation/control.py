@@ -174,6 +174,31 @@ class Control:
 
         await self.change(work)
 
+    async def guard_by_hand(self, bought_micros: int, **fields: Any) -> None:
+        """Arm a trigger of shares that a follower has bought by hand, as `manual_lots` does."""
+        key = {name: fields[name] for name in ("follower_proxy", "asset_id", "origin")}
+
+        def work(tx: Transaction) -> tuple[str, str, str]:
+            lot = tx.get("lot", *key.values()) or tx.insert(
+                "lot", {**key, "condition_id": fields["condition_id"]}
+            )
+            for entry in list(tx.where("lot_entry", **key)):
+                tx.update("lot_entry", entry, size_micros=0, cost_micros=0)
+            held = lot["shares_micros"] + bought_micros
+            tx.insert(
+                "lot_entry",
+                {**key, "trade_id": "by hand", "size_micros": held, "cost_micros": 0},
+            )
+            tx.update(
+                "lot", lot, shares_micros=held, cost_micros=0,
+                bought_size_micros=lot["bought_size_micros"] + bought_micros,
+                by_hand_micros=lot["by_hand_micros"] + bought_micros,
+            )  # fmt: skip
+            tx.insert("trigger", {**fields, "status": "ARMED"})
+            return "create", "trigger", fields["id"]
+
+        await self.change(work)
+
     def _forbid(self, name: str, meant: Callable[[Row], bool]) -> None:
         if name not in self._standing:
             ban = self._standing[name] = Ban(meant, self._loop.wall_ns())

@@ -20,6 +20,8 @@ from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _FOLLOWS = ((0, 0), (0, 1), (1, 0), (2, 1))
 """Wallet and leader of each subscription: one wallet follows both."""
+_BY_HAND = (WALLETS[0], "0x" + "e" * 40)
+"""Who trades by hand, too; the second one follows nobody."""
 _DEPTH = 100_000 * MICROS
 
 
@@ -219,10 +221,13 @@ class Workload:
 
     async def add_trigger(self) -> None:
         """A follower wants a position guarded."""
-        rng = self._rng
+        rng, market = self._rng, self._world.market
         number = rng.randrange(len(_FOLLOWS))
         asset = rng.choice(ASSETS)
         self._numbers += 1
+        if rng.random() < 0.2 and not market.payouts:
+            await self._guard_by_hand(asset)
+            return
         await self._world.control.add_trigger(
             id=f"trg_{self._numbers:032x}",
             follower_proxy=WALLETS[_FOLLOWS[number][0]],
@@ -230,6 +235,23 @@ class Workload:
             asset_id=asset,
             origin=self.subscriptions[number],
             size_micros=rng.choice((None, 7 * MICROS)),
+            **self._terms(asset),
+        )
+
+    async def _guard_by_hand(self, asset: str) -> None:
+        """A follower has bought shares himself, and wants them guarded, too."""
+        proxy, bought = self._rng.choice(_BY_HAND), self._rng.randrange(1, 20) * MICROS
+        # What he paid is nobody's business here.
+        self._world.exchange.wallets.move(proxy, asset, 0, bought)
+        await self._world.control.guard_by_hand(
+            bought,
+            id=f"trg_{self._numbers:032x}",
+            follower_proxy=proxy,
+            follower_user_id="user-0",
+            follower_wallet_id="wallet-0",
+            condition_id=CONDITION,
+            asset_id=asset,
+            origin="manual",
             **self._terms(asset),
         )
 
