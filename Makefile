@@ -70,8 +70,8 @@ bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.sta
 bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20")
 	@exec $(BIN)/python -m bench.guard $(ARGS)
 
-kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes (SAMPLE=40 takes some, SEED=1)
-	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE))
+kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes (SAMPLE=40 takes some, SEED=1, KEEP=dir)
+	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(KEEP),--keep $(KEEP))
 
 lint: $(READY) ## Style and mistakes (ruff), formatting included
 	@$(BIN)/ruff check .

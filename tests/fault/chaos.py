@@ -19,9 +19,11 @@ from pathlib import Path
 from tests.fault.faults import FAULTS
 from tests.fault.report import Report
 from tests.fault.rig import rig
-from tests.fault.workload import Workload, ended
+from tests.fault.trading import ended
+from tests.fault.workload import Workload
 
 _RECOVERY_SECONDS = 90.0
+_RESOLVING = 4
 
 
 def _say(text: str) -> None:
@@ -43,7 +45,7 @@ async def one_seed(
     """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     async with rig(directory, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
-        workload = Workload(made, seed)
+        workload = Workload(made, seed, resolving=_RESOLVING)
         await workload.prepare()
         await workload.probe(_RECOVERY_SECONDS)
         traffic = asyncio.create_task(workload.run(rate))

@@ -23,11 +23,16 @@ from tests.fault import at_line, faults
 from tests.fault.rig import Rig, rig
 from tests.fault.standing import keep
 from tests.fault.steps import Step, steps_of
-from tests.fault.workload import Workload, ended
+from tests.fault.trading import ended
+from tests.fault.unreached import untrue, why
+from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES
 
+SETTINGS = {"TT_INSIDERS_LONGEST_PROCESSING_MS": "1000", "TT_CONFIRM_BALANCE_MS": "2000"}
+"""Of every line: horizons are near, and wallets' balances are asked for."""
 _PER_SECOND = 8.0
 _RECOVERY_SECONDS = 90.0
+_RESOLVING = 6
 _TIMES = (1, 1, 2, 3)
 _LAST_KILLS = 5
 _FIRST_SECONDS = 40.0
@@ -58,8 +63,20 @@ class Outcome:
         for service, steps in self.killed.items():
             # What services share counts as reached when it was in any of them.
             missed = [step for step in self.missed[service] if step.place not in met]
-            lines.append(f"{service}: killed at {len(steps)} steps, {len(missed)} never reached")
-            lines += [f"  never reached: {step.path}:{step.line}" for step in missed]
+            told = [step for step in missed if why(step)]
+            lines.append(
+                f"{service}: killed at {len(steps)} steps, {len(missed)} never reached,"
+                f" {len(told)} of them for a reason"
+            )
+            lines += [f"  {step.path}:{step.line}: {why(step)}" for step in told]
+            lines += [
+                f"  never reached: {step.path}:{step.line}" for step in missed if step not in told
+            ]
+        every = [step for steps in self.killed.values() for step in steps]
+        lines += [
+            f"reached after all: {entry.path} {entry.function}: {entry.why}"
+            for entry in untrue(every)
+        ]
         total = sum(len(steps) for steps in self.killed.values())
         return "\n".join([*lines, f"{total} kills in {self.seconds:.0f} s"])
 
@@ -136,7 +153,7 @@ async def run(
     """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     begun = time.monotonic()
-    workload = Workload(made, seed)
+    workload = Workload(made, seed, resolving=_RESOLVING if size is None else 1)
     await workload.prepare()
     await workload.probe(_RECOVERY_SECONDS)
     plans = {n: steps_of(n) if size is None else sample(n, size, rng) for n in services}
@@ -203,7 +220,7 @@ def _say(text: str) -> None:
 
 async def _main(given: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tt-lines-", ignore_cleanup_errors=True) as name:
-        async with rig(Path(name), TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
+        async with rig(Path(name), **SETTINGS) as made:
             outcome = await run(
                 made, given.seed, size=given.sample, kills=sys.maxsize, patience=given.patience,
                 services=given.service or SERVICES, say=_say,

@@ -22,7 +22,7 @@ _SHARED = (
     "tradingtools/runtime/cursors.py",
     "tradingtools/runtime/intake.py",
 )
-_EXECUTOR = ("tradingtools/adapters/insiders/client.py",)
+_CLIENT = ("tradingtools/adapters/insiders/client.py",)
 # Nothing durable, nothing sent: a kill there is a kill in the statement that called it.
 _NO_STEPS = frozenset({"__init__.py", "__main__.py", "settings.py"})
 
@@ -64,7 +64,7 @@ def steps_of(service: str) -> list[Step]:
     """Every step of a service, in the order of its files and lines."""
     own = sorted((ROOT / "services" / service).glob("*.py"))
     names = [str(path.relative_to(ROOT)) for path in own if path.name not in _NO_STEPS]
-    names += [*_SHARED, *(_EXECUTOR if service == "executor" else ())]
+    names += [*_SHARED, *(_CLIENT if service in ("executor", "confirm") else ())]
     return [step for name in names for step in steps_in((ROOT / name).read_text(), name)]
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -187,72 +187,76 @@ class Store:
 
 
 @contextmanager
-def own_postgres() -> Iterator[tuple[Store, str]]:
-    """A PostgreSQL of the test's own, and the URL of its default database."""
-    directory = Path(tempfile.mkdtemp(prefix="tt-fault-pg-"))
+def _own(
+    name: str,
+    user: str | None,
+    url_of: Callable[[int], str],
+    answers: Callable[[str], bool],
+    command: Callable[[Path, int], list[str]],
+) -> Iterator[tuple[Store, str]]:
+    """A server in a directory and on a port of its own, and its URL; gone when the block ends.
+
+    Args:
+        name: of the directory.
+        user: whom it runs as; None: the same user.
+        url_of: its URL, from its port.
+        answers: whether the server behind a URL can be asked.
+        command: makes the directory ready; returns the command line.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=f"tt-fault-{name}-"))
     directory.chmod(0o755)
     port = embedded.free_port()
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    store = Store(
-        embedded.postgres_command(directory / "data", port),
-        embedded.postgres_user(),
-        lambda: embedded.postgres_answers(url),
-        directory / "log",
-    )
+    url = url_of(port)
+    store: Store | None = None
     try:
+        store = Store(command(directory, port), user, lambda: answers(url), directory / "log")
+        store.start()
+        yield store, url
+    finally:
+        if store is not None:
+            store.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def own_postgres() -> AbstractContextManager[tuple[Store, str]]:
+    """A PostgreSQL of the test's own, and the URL of its default database."""
+
+    def command(directory: Path, port: int) -> list[str]:
         embedded.init_postgres(directory / "data")
-        store.start()
-        yield store, url
-    finally:
-        store.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        return embedded.postgres_command(directory / "data", port)
 
-
-@contextmanager
-def own_valkey() -> Iterator[tuple[Store, str]]:
-    """A Valkey of the test's own, and its URL."""
-    directory = Path(tempfile.mkdtemp(prefix="tt-fault-valkey-"))
-    port = embedded.free_port()
-    url = f"redis://127.0.0.1:{port}/0"
-    store = Store(
-        embedded.valkey_command(directory, port),
-        None,
-        lambda: embedded.redis_answers(url),
-        directory / "log",
+    return _own(
+        "pg",
+        embedded.postgres_user(),
+        lambda port: f"postgresql://postgres@127.0.0.1:{port}/postgres",
+        embedded.postgres_answers,
+        command,
     )
-    try:
-        store.start()
-        yield store, url
-    finally:
-        store.close()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
-@contextmanager
-def own_sentinel(primary_port: int) -> Iterator[tuple[Store, str]]:
+def own_valkey() -> AbstractContextManager[tuple[Store, str]]:
+    """A Valkey of the test's own, and its URL."""
+    return _own("valkey", None, _redis_url, embedded.redis_answers, embedded.valkey_command)
+
+
+def own_sentinel(primary_port: int) -> AbstractContextManager[tuple[Store, str]]:
     """A Sentinel that watches one primary, and its URL; it promotes a replica after half a second.
 
     It alone decides (a quorum of one): what is tried is what a failover does, not who votes for it.
     """
-    directory = Path(tempfile.mkdtemp(prefix="tt-fault-sentinel-"))
-    port = embedded.free_port()
-    url = f"redis://127.0.0.1:{port}/0"
-    (directory / "sentinel.conf").write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
-        f"sentinel monitor {PRIMARY} 127.0.0.1 {primary_port} 1\n"
-        f"sentinel down-after-milliseconds {PRIMARY} 500\n"
-        f"sentinel failover-timeout {PRIMARY} 5000\n"
-    )
-    program = embedded.valkey_command(directory, port)[0]
-    store = Store(
-        [program, str(directory / "sentinel.conf"), "--sentinel"],
-        None,
-        lambda: embedded.redis_answers(url),
-        directory / "log",
-    )
-    try:
-        store.start()
-        yield store, url
-    finally:
-        store.close()
-        shutil.rmtree(directory, ignore_errors=True)
+
+    def command(directory: Path, port: int) -> list[str]:
+        (directory / "sentinel.conf").write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"sentinel monitor {PRIMARY} 127.0.0.1 {primary_port} 1\n"
+            f"sentinel down-after-milliseconds {PRIMARY} 500\n"
+            f"sentinel failover-timeout {PRIMARY} 5000\n"
+        )
+        program = embedded.valkey_command(directory, port)[0]
+        return [program, str(directory / "sentinel.conf"), "--sentinel"]
+
+    return _own("sentinel", None, _redis_url, embedded.redis_answers, command)
+
+
+def _redis_url(port: int) -> str:
+    return f"redis://127.0.0.1:{port}/0"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.fault import at_line, kill_lines
+from tests.fault import at_line, kill_lines, unreached
 from tests.fault.rig import rig
 from tests.fault.steps import ROOT, Step, steps_in, steps_of
 from tests.money_path.world import SERVICES
@@ -41,6 +41,17 @@ def test_every_service_has_steps_and_each_reads_back() -> None:
         every = steps_of(service)
         assert len(every) > 100
         assert [Step.parse(step.text) for step in every] == every
+
+
+def test_the_table_of_unreached_steps_is_about_steps_that_there_are() -> None:
+    every = [step for service in SERVICES for step in steps_of(service)]
+    assert unreached.empty(every) == []
+    reasons = [entry for entry in unreached.UNREACHED if not entry.why]
+    assert reasons == []
+    # What only a mistake raises needs no entry, and whoever lists a step that is met is told.
+    assert any(unreached.why(step) == unreached.MISTAKE for step in every)
+    met = next(step for step in every if unreached.UNREACHED[0].holds(step))
+    assert unreached.untrue([met]) == [unreached.UNREACHED[0]]
 
 
 @pytest.mark.parametrize(("leaving", "printed"), [(False, "begin\n"), (True, "begin\nbody\n")])
@@ -139,6 +150,6 @@ async def test_killed_at_a_sample_of_lines_nothing_is_doubled_and_nothing_lost(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 async def test_killed_at_every_line_nothing_is_doubled_and_nothing_lost(tmp_path: Path) -> None:
-    async with rig(tmp_path, TT_INSIDERS_LONGEST_PROCESSING_MS="1000") as made:
+    async with rig(tmp_path, **kill_lines.SETTINGS) as made:
         outcome = await kill_lines.run(made, 1, size=None, kills=sys.maxsize, patience=30)
     assert outcome.broken == [], outcome.text()

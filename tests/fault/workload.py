@@ -1,84 +1,37 @@
-"""A steady, seeded workload: leaders who buy and sell, followers with triggers, moving books.
+"""A steady, seeded workload and its verdict: what leaders do, and what has to come of it.
 
-It remembers every leader trade it made, so that the judge can ask for each one's decision.
+Before it: `trading.py`, what happens there. It waits until everything is at rest, asks for each
+leader trade's decision and has the judge compare the books.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import aiohttp
 import psycopg
 
-from launcher.core.evidence import LeaderTrade
 from launcher.core.invariants import Breach
 from tests.fault import judge
 from tests.fault.judge import Paused
 from tests.fault.rig import Rig
 from tests.fault.standing import standing
-from tests.money_path.world import Scene, tx
-from tradingtools.v1 import common_pb2 as common
-from tradingtools.v1 import ingest_service_pb2 as ingest_pb
-
-_GOOD = ({"0.50": "1000000"}, {"0.49": "1000000"})
-_LOW = ({"0.36": "1000000"}, {"0.35": "1000000"})
-_HIGH = ({"0.68": "1000000"}, {"0.67": "1000000"})
-_APART_SECONDS = 0.3
-_THIN = ({"0.36": "1000000"}, {"0.35": "20"})
-"""Stop-losses fire, and sell a slice only."""
+from tests.fault.trading import DEFAULTS, GOOD, Trading
+from tests.money_path.world import eventually
 
 
-async def ended(*tasks: asyncio.Task[None]) -> None:
-    """Cancel, and raise what one of them died of.
+class Workload(Trading):
+    """Leaders, followers, what happens to them and whether it is right; see `Trading`."""
 
-    Once is not enough: a cancellation that meets a breaking connection to Redis comes out as the
-    connection's error, which the workload survives.
-    """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.5)
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
-
-
-@dataclass
-class _Leader:
-    scene: Scene
-    subscriptions: dict[int, str] = field(default_factory=dict)
-    held: int = 0
-    recent: list[ingest_pb.LeaderTradeEvent] = field(default_factory=list)
-
-
-class Workload:
-    """Leaders, followers and what happens to them.
-
-    Args:
-        rig: where.
-        seed: of every choice.
-        leaders: each with an asset of its own.
-        followers: of each leader.
-    """
-
-    def __init__(self, rig: Rig, seed: int, *, leaders: int = 2, followers: int = 2) -> None:
-        self._rig = rig
-        self._rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
-        self._leaders = [_Leader(rig.world.scene()) for _ in range(leaders)]
+    def __init__(
+        self, rig: Rig, seed: int, *, leaders: int = 2, followers: int = 2, resolving: int = 0
+    ) -> None:
+        super().__init__(rig, seed, leaders=leaders + resolving, staying=leaders)
         self._followers = followers
-        self.trades: dict[tuple[str, str, str, str], LeaderTrade] = {}
         self.pauses: list[Paused] = []
-        self.triggers = 0
-        self.poison: set[str] = set()
-        """The leader_tx of rows that nobody can handle."""
         self._decided_before = 0
         self._quarantined_before = 0
 
@@ -100,125 +53,16 @@ class Workload:
             " (select coalesce(max(id), 0) from poison) as quarantined"
         )
         self._decided_before, self._quarantined_before = row["decisions"], row["quarantined"]
-        for leader in self._leaders:
-            await leader.scene.set_book(*_GOOD)
+        for at, leader in enumerate(self._leaders):
+            # Positions that will be paid out are guarded from their first fill to their end.
+            guarded = {"triggers": DEFAULTS} if at >= self._staying else {}
+            await leader.scene.set_book(*GOOD)
             for number in range(self._followers):
                 # Every second one by ratio: only its copies grow with later rows.
                 ratio = {"sizing_mode": "RATIO", "sizing_micros": 100_000} if number % 2 else {}
                 leader.subscriptions[number] = await leader.scene.subscribe(
-                    number, created_at=long_ago, **ratio
+                    number, created_at=long_ago, **ratio, **guarded
                 )
-
-    async def run(self, per_second: float) -> None:
-        """Go on until cancelled."""
-        while True:
-            await self.step()
-            await asyncio.sleep(self._rng.uniform(0.5, 1.5) / per_second)
-
-    async def trade(self, times: int, pause: float = 0.05) -> None:
-        """So many buys, one after the other."""
-        for _ in range(times):
-            self.buy(self._rng.choice(self._leaders))
-            await asyncio.sleep(pause)
-
-    async def step(self) -> None:
-        """One thing that happens."""
-        leader = self._rng.choice(self._leaders)
-        draw = self._rng.random()
-        if draw < 0.62:
-            self.buy(leader)
-        elif draw < 0.74:
-            self._sell(leader)
-        elif draw < 0.82:
-            self._repeat(leader)
-        elif draw < 0.84:
-            self.send_poison(leader)
-        elif draw < 0.92:
-            await self._add_trigger(leader)
-        else:
-            await self._move_book(leader)
-
-    def buy(self, leader: _Leader) -> None:
-        """A buy; one in eight comes in two rows."""
-        size = self._rng.randrange(50, 300)
-        first = leader.scene.trade(leader_tx=tx(), size=str(size), price="0.5")
-        rows = [first]
-        leader.held += size
-        if self._rng.random() < 0.125:
-            rows.append(leader.scene.trade(leader_tx=first.leader_tx, size="77", price="0.49"))
-            leader.held += 77
-        self._put(leader, rows)
-
-    def _sell(self, leader: _Leader) -> None:
-        size = leader.held if self._rng.random() < 0.3 else leader.held // 3
-        if size:
-            row = leader.scene.trade("SELL", size=str(size), price="0.49", held=str(leader.held))
-            leader.held -= size
-            self._put(leader, [row])
-
-    def _put(self, leader: _Leader, rows: list[ingest_pb.LeaderTradeEvent]) -> None:
-        late = 0.0
-        for row in rows:
-            side = "BUY" if row.side == common.SIDE_BUY else "SELL"
-            key = (row.leader_tx, row.leader, row.asset_id, side)
-            self.trades[key] = LeaderTrade(
-                leader_tx=row.leader_tx,
-                leader=row.leader,
-                asset_id=row.asset_id,
-                side=side,
-                traded_ms=row.traded_ms,
-            )
-            # Apart, as the feed brings them: what comes together is decided together.
-            asyncio.get_running_loop().call_later(late, leader.scene.put, row)
-            late += self._rng.uniform(0, _APART_SECONDS)
-        leader.recent = [*leader.recent, *rows][-20:]
-
-    def _repeat(self, leader: _Leader) -> None:
-        """The feed says again, in another order, what it has said before."""
-        rows = list(leader.recent)
-        self._rng.shuffle(rows)
-        if rows:
-            leader.scene.put(*rows)
-
-    def send_poison(self, leader: _Leader | None = None) -> None:
-        """A row that nobody can handle."""
-        leader = leader or self._rng.choice(self._leaders)
-        row = leader.scene.trade(size="10", price="0.5")
-        row.side = common.SIDE_UNSPECIFIED
-        leader.scene.put(row)
-        self.poison.add(row.leader_tx)
-
-    async def _add_trigger(self, leader: _Leader) -> None:
-        if not self._rig.database_is_there:
-            return
-        number = self._rng.choice(list(leader.subscriptions))
-        soon_ms = time.time_ns() // 1_000_000 + 1_500
-        kinds: list[tuple[str, str | None, dict[str, Any]]] = [
-            ("TAKE_PROFIT", "0.6", {}),
-            ("STOP_LOSS", "0.4", {}),
-            ("STOP_LOSS", "0.4", {}),
-            ("TRAILING_STOP", "0.6", {"callback_micros": 50_000}),
-            ("TIME_STOP", None, {"fire_at_ms": soon_ms}),
-        ]
-        kind, price, terms = self._rng.choice(kinds)
-        subscription = leader.subscriptions[number]
-        with suppress(psycopg.OperationalError):
-            await leader.scene.add_trigger(number, subscription, kind, price, **terms)
-            self.triggers += 1
-
-    async def _move_book(self, leader: _Leader) -> None:
-        try:
-            await leader.scene.set_book(*self._rng.choice((_LOW, _HIGH, _THIN)))
-            await asyncio.sleep(0.3)
-            await leader.scene.set_book(*_GOOD)
-        except (aiohttp.ClientError, TimeoutError):
-            # insiders-api is down; the book moves another time.
-            return
-
-    async def calm(self) -> None:
-        """Every book good again."""
-        for leader in self._leaders:
-            await leader.scene.set_book(*_GOOD)
 
     async def pause_for(self, seconds: float) -> None:
         """Pause one subscription for a while, see `pause_while`."""
@@ -261,8 +105,20 @@ class Workload:
     async def _settled(self, seconds: float) -> None:
         try:
             await self._rig.settled(self.decisions, seconds)
+            await eventually(self._paid_out, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}; {await standing(self._rig)}") from None
+
+    async def _paid_out(self) -> bool:
+        """Whether nothing is left of what has resolved, but for what waits for a person."""
+        (row,) = self._rig.world.sql(
+            "select (select count(*) from lot l where condition_id = any(%s) and shares_micros > 0"
+            "  and not exists (select 1 from reservation r where r.released_at is null"
+            "   and r.follower_proxy = l.follower_proxy and r.condition_id = l.condition_id))"
+            " + (select count(*) from redemption where state <> 'CONFIRMED') as left",
+            self._resolved,
+        )
+        return not row["left"]
 
     async def _quarantine(self, seconds: float) -> list[Breach]:
         """What is wrong with it once every row has been tried as often as it is."""

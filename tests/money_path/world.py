@@ -365,6 +365,22 @@ class Scene:
             )
         return seq
 
+    def fund(self, subscription: str, usdc: int) -> int:
+        """Put a budget into a subscription's wallet as control does; the number of the change."""
+        (row,) = self.world.sql(
+            "select follower_proxy from subscription where id = %s", subscription
+        )
+        with self._as_control("funding", row["follower_proxy"]) as (connection, seq):
+            connection.execute(
+                "insert into funding (follower_proxy, funded_micros, before_micros, changed_seq)"
+                " select %s, %s, coalesce(sum(sold_notional_micros - bought_notional_micros"
+                " - fee_micros), 0)::bigint, %s from lot where follower_proxy = %s"
+                " on conflict (follower_proxy) do update set"
+                " funded_micros = excluded.funded_micros, changed_seq = excluded.changed_seq",
+                (row["follower_proxy"], usdc * 1_000_000, seq, row["follower_proxy"]),
+            )
+        return seq
+
     async def halt(self, scope: str, subject: str, mode: str = "HALTED") -> None:
         """Halt as control does."""
         self.world.sql(

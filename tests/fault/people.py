@@ -1,0 +1,82 @@
+"""What people and the product's backend do to the engine while it works.
+
+Before it: control, which writes what is written here. After it: router, confirm and guard, which
+carry it out, and the judge, who must find the books right whatever was done.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.fault.rig import Rig
+from tests.money_path.world import Scene, micros
+
+Act = Callable[[Rig, Scene, str, random.Random], Awaitable[None]]
+"""With a rig, a scene of it, a subscription there, and where chance comes from."""
+_BUDGET_USDC = 1_000_000
+_CERTAIN_SECONDS = 10
+"""After so long nothing that was sent is still on its way."""
+
+
+async def change_settings(rig: Rig, scene: Scene, subscription: str, _: random.Random) -> None:
+    """A subscription gets another version: what was sized under the old one is decided again."""
+    await rig.world.announce(scene.change(subscription))
+
+
+async def fund(rig: Rig, scene: Scene, subscription: str, _: random.Random) -> None:
+    """A wallet gets a budget that is larger than what it can spend."""
+    await rig.world.announce(scene.fund(subscription, _BUDGET_USDC))
+
+
+async def replay_poison(rig: Rig, _: Scene, __: str, rng: random.Random) -> None:
+    """An operator has a message tried again that was set aside; it is set aside again."""
+    rows = rig.world.sql("select id from poison where replay_requested_at is null order by id")
+    if rows:
+        rig.world.sql(
+            "update poison set replay_requested_at = clock_timestamp(), replayed_at = null"
+            " where id = %s",
+            rng.choice(rows)["id"],
+        )
+
+
+async def end_dead_order(rig: Rig, scene: Scene, _: str, rng: random.Random) -> None:
+    """An operator has looked at insiders-api and ends an order that nobody else can end."""
+    rows = rig.world.sql(
+        "select o.order_key, o.epoch from orders o where o.state = 'DEAD'"
+        " and o.not_after_ms + %s < extract(epoch from clock_timestamp()) * 1000"
+        " and not exists (select 1 from order_resolution r where r.order_key = o.order_key)"
+        " order by o.order_key",
+        _CERTAIN_SECONDS * 1000,
+    )
+    if not rows:
+        return
+    dead = rng.choice(rows)
+    state = await rig.world.control("GET", "/state")
+    there = [order for order in state["orders"] if order["idempotencyKey"] == dead["order_key"]]
+    told = _told(there[0]) if there else ("FAILED", None, None, None)
+    if told is not None:
+        seq = scene.note_change("order", dead["order_key"])
+        rig.world.sql(
+            "insert into order_resolution (order_key, from_state, epoch, to_state,"
+            " filled_size_micros, filled_notional_micros, fee_micros, evidence, operator,"
+            " control_seq) values (%s, 'DEAD', %s, %s, %s, %s, %s, %s, 'ann', %s)",
+            dead["order_key"], dead["epoch"], *told, json.dumps(there), seq,
+        )  # fmt: skip
+
+
+def _told(order: Any) -> tuple[str, int | None, int | None, int | None] | None:
+    """How an operator ends what insiders-api has like this; None: it is not over there."""
+    if not order["closed"] or any(t["status"] not in _OVER for t in order["trades"]):
+        return None
+    filled = micros(order["filledSize"])
+    if not filled:
+        return "FAILED", None, None, None
+    return "CONFIRMED", filled, micros(order["filledNotional"]), micros(order["fee"])
+
+
+_OVER = ("CONFIRMED", "FAILED")
+ACTS: tuple[Act, ...] = (change_settings, fund, replay_poison, end_dead_order)
+"""All of them; each leaves the number of decisions as it is."""
