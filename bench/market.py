@@ -2,6 +2,7 @@
 
 Books flap between 0.20 and 0.49 at the bid, where no trigger is reached. A dip is a book whose only
 bid is the price of the next stop-loss of its asset; it stays until that exit has come.
+A guard that is slow to read gets the newest mark of each asset, as it does from bookfeed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from services.bookfeed.hub import Reader
 from tradingtools.domain.errors import NotFound
 from tradingtools.runtime.streams import CHECKPOINT_SECONDS
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
@@ -28,6 +30,7 @@ _BEST_BID = 490_000
 _HIGHEST_STOP = 400_000
 _BETWEEN_STOPS = 2_000
 _DEEP = 10**12
+_MARKS_MAX = 50
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -43,9 +46,22 @@ class _Asset:
         self.reached = 0
         self.dipped_ns = 0
 
-    def mark(self, bids: list[tuple[int, int]]) -> books_pb.Mark:
-        """The present mark with these bids."""
+    def move(self, rng: random.Random) -> None:
+        """Change the size of one level."""
+        side = rng.choice((self.bids, self.asks))
+        side[rng.randrange(_LEVELS)] = rng.randrange(100, 1_000) * 1_000_000
+
+    def dip(self) -> None:
+        """Fall to the next stop."""
+        self.reached += 1
+        self.dipped_ns = time.monotonic_ns()
+
+    def mark(self) -> books_pb.Mark:
+        """The present mark."""
         self.revision += 1
+        bids = [(_BEST_BID - _CENT * n, size) for n, size in enumerate(self.bids)]
+        if self.dipped_ns:
+            bids = [(_HIGHEST_STOP - _BETWEEN_STOPS * (self.reached - 1), _DEEP)]
         level, now_ns = books_pb.BookLevel, time.time_ns()
         asks = ((_BEST_BID + _CENT * (2 + n), size) for n, size in enumerate(self.asks))
         return books_pb.Mark(
@@ -65,10 +81,6 @@ class _Asset:
             ),
         )
 
-    def usual(self) -> books_pb.Mark:
-        """The book between two dips."""
-        return self.mark([(_BEST_BID - _CENT * n, size) for n, size in enumerate(self.bids)])
-
 
 class Market(books_rpc.BookfeedServiceServicer, confirm_rpc.ConfirmServiceServicer):
     """Serves one guard.
@@ -83,7 +95,8 @@ class Market(books_rpc.BookfeedServiceServicer, confirm_rpc.ConfirmServiceServic
         self._rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
         self._assets = [_Asset(number, self._rng) for number in range(assets)]
         self._stops = stops
-        self._said: asyncio.Queue[list[books_pb.Mark]] = asyncio.Queue()
+        self._by_id = {asset.asset_id: asset for asset in self._assets}
+        self._reader = Reader(None)
         self._dipped: dict[str, _Asset] = {}
         self.asked = asyncio.Event()
         """The guard has loaded its triggers and wants to know the marks."""
@@ -95,26 +108,19 @@ class Market(books_rpc.BookfeedServiceServicer, confirm_rpc.ConfirmServiceServic
 
     def move(self, count: int) -> None:
         """So many changes of one level each, of books that are not in a dip."""
-        marks = []
         for _ in range(count):
             asset = self._rng.choice(self._assets)
             if asset.dipped_ns == 0:
-                side = self._rng.choice((asset.bids, asset.asks))
-                side[self._rng.randrange(_LEVELS)] = self._rng.randrange(100, 1_000) * 1_000_000
-                marks.append(asset.usual())
-        if marks:
-            self._said.put_nowait(marks)
+                asset.move(self._rng)
+                self._reader.touch(asset.asset_id)
 
     def dip(self) -> None:
         """Let one asset's bid fall to its next stop."""
         able = [a for a in self._assets if a.dipped_ns == 0 and a.reached < self._stops]
         asset = self._rng.choice(able)
-        price = _HIGHEST_STOP - _BETWEEN_STOPS * asset.reached
-        asset.reached += 1
+        asset.dip()
         self._dipped[asset.asset_id] = asset
-        mark = asset.mark([(price, _DEEP)])
-        asset.dipped_ns = time.monotonic_ns()
-        self._said.put_nowait([mark])
+        self._reader.touch(asset.asset_id)
 
     def came(self, orders: Mapping[str, int]) -> list[float]:
         """End the dips whose exits came; how long each had taken, milliseconds.
@@ -127,16 +133,19 @@ class Market(books_rpc.BookfeedServiceServicer, confirm_rpc.ConfirmServiceServic
             asset = self._dipped.pop(asset_id)
             taken.append((came_ns - asset.dipped_ns) / 1e6)
             asset.dipped_ns = 0
-            self._said.put_nowait([asset.usual()])
+            self._reader.touch(asset_id)
         return taken
 
     async def StreamMarks(
         self, request: books_pb.StreamMarksRequest, context: Context
     ) -> AsyncIterator[books_pb.StreamMarksResponse]:
-        yield books_pb.StreamMarksResponse(marks=[a.usual() for a in self._assets], cursor="b-0")
+        for asset in self._assets:
+            self._reader.touch(asset.asset_id)
         self.asked.set()
         while True:
-            yield books_pb.StreamMarksResponse(marks=await self._said.get(), cursor="b-1")
+            changed = await self._reader.changed(_MARKS_MAX, CHECKPOINT_SECONDS)
+            marks = [self._by_id[asset_id].mark() for asset_id in changed]
+            yield books_pb.StreamMarksResponse(marks=marks, cursor="b-1")
 
     async def GetBook(
         self, request: books_pb.GetBookRequest, context: Context

@@ -7,6 +7,7 @@ and asks here what a book, a fill or an instant concerns.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 from services.guard.core.index import TriggerIndex
 from services.guard.core.trigger import Trigger
@@ -103,7 +104,11 @@ class Known:
 
     def moved_by(self, book: Book) -> list[Trigger]:
         """The triggers that a book may move, in the order in which they are judged."""
-        found = (self._triggers[i] for i in self._index.candidates(book))
+        return self.in_turn(self._index.candidates(book))
+
+    def in_turn(self, trigger_ids: Iterable[str]) -> list[Trigger]:
+        """Those of them that live, in the order in which they are judged: stop-losses first."""
+        found = (self._triggers[i] for i in trigger_ids if i in self._triggers)
         return sorted(found, key=lambda trigger: (_TURN[trigger.type], trigger.id))
 
     def due(self, now_ms: int) -> set[str]:

@@ -284,8 +284,8 @@ class Guard:
         for row in await store.fetch(self._pool, "unresolved"):
             await self._change(row["id"], self._closing.show_outcome)
         eager, self._eager = self._eager | self._known.due(clock.now_ms()), set()
-        for trigger_id in eager:
-            await self._wake(trigger_id)
+        for trigger in self._known.in_turn(eager):
+            await self._wake(trigger.id)
 
 
 async def _ratchet(connection: Connection, row: Row, shares: int, book: Book) -> Trigger:
