@@ -121,8 +121,6 @@ async def test_an_execution_survives_its_router_and_is_done_once(running: World)
     running.start("router")
     await _reached(scene, identifier, "EXECUTED")
     await scene.settled(1)
-    running.kill("router")
-    running.start("router")
     other = await _ask(scene, subscription)
     (line,) = (await _reached(scene, other, "PREVIEWED"))["lines"]
     # What the limit's room for slippage and fees leaves is too little for an order.

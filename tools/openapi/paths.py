@@ -152,13 +152,23 @@ def _good(method: MethodDescriptor, schemas: Schemas) -> str:
 
 def links(method: MethodDescriptor, operations: dict[str, Route]) -> Json:
     """From what a create answers to every operation on one such resource."""
-    if not creates(method) or "id" not in method.output_type.fields_by_name:
+    if not creates(method):
         return {}
-    collection = path_of(operations[method.name])
+    # Where one is made need not be where it lives.
+    home = next(
+        (
+            path_of(operations[other.name])
+            for other in method.containing_service.methods
+            if other.name.startswith("Get") and other.output_type is method.output_type
+        ),
+        None,
+    )
+    if home is None:
+        return {}
     found: Json = {}
     for name, route in operations.items():
         path = path_of(route)
-        if path.startswith(f"{collection}/{{id}}") and route.bound == frozenset({"id"}):
+        if path.startswith(home) and route.bound == frozenset({"id"}):
             parameters: dict[str, Any] = {"id": "$response.body#/id"}
             found[name] = {"operationId": name, "parameters": parameters}
     return found
