@@ -95,8 +95,8 @@ class Known:
             self._index.put(trigger, shares_micros)
 
     def of_lot(self, key: LotKey) -> list[Trigger]:
-        """The live triggers that share a lot."""
-        return [self._triggers[i] for i in self._by_lot.get(key, ())]
+        """The live triggers that share a lot, in the order in which they are judged."""
+        return self.in_turn(self._by_lot.get(key, ()))
 
     def lots_by_default(self) -> list[LotKey]:
         """Lots with triggers that were made with their positions."""

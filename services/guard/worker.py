@@ -104,8 +104,9 @@ class Guard:
             await self._take_lot(
                 (row["follower_proxy"], row["asset_id"], row["origin"]), row["shares_micros"]
             )
-        for trigger_id in self._known.all() if eased else [row["id"] for row in rows]:
-            await self._wake(trigger_id)
+        touched = self._known.all() if eased else [row["id"] for row in rows]
+        for trigger in self._known.in_turn(touched):
+            await self._wake(trigger.id)
 
     async def _take_lot(self, key: LotKey, shares: int) -> None:
         """A caller has said how large a lot is that was bought by hand."""

@@ -1,4 +1,4 @@
-"""Which time stops are due equals what a scan of all triggers finds."""
+"""What is known of triggers: which time stops are due, and in which order those of a lot come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.guard.core.trigger import Trigger
-from services.guard.known import Known
+from services.guard.known import Known, lot_of
 from tests.unit.guard.samples import trigger_of
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
@@ -42,3 +42,16 @@ def test_due_is_what_a_scan_finds(
             plain[identifier] = fire_at_ms
     assert known.due(now) == {i for i, at in plain.items() if at is not None and at <= now}
     assert set(known.all()) == set(plain)
+
+
+@given(st.permutations(list(TriggerType)))
+def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
+    kinds: list[TriggerType],
+) -> None:
+    known = Known(0, 1)
+    for number, kind in enumerate(kinds):
+        for identifier in (f"{number}b", f"{number}a"):
+            known.put(replace(trigger_of(kind), id=identifier))
+    found = known.of_lot(lot_of(trigger_of()))
+    assert [t.type for t in found] == [kind for kind in TriggerType for _ in "ab"]
+    assert [t.id[-1] for t in found] == ["a", "b"] * len(kinds)
