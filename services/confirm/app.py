@@ -8,6 +8,7 @@ from typing import Any
 
 from services.confirm import resolutions, store
 from services.confirm.balances import Balances
+from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
 from services.confirm.payouts import Payouts
@@ -56,7 +57,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         last = (await store.fetch(pool, "last_booking"))[0]["seq"]
         tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
-        worker = Confirm(pool, owned, Insiders(client, settings.ask_timeout_ms), tail, settings)
+        booker = Booker(pool, owned, tail)
+        worker = Confirm(pool, booker, Insiders(client, settings.ask_timeout_ms), settings)
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,
@@ -65,7 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
-        payouts = Payouts(pool, owned, worker.write)
+        payouts = Payouts(pool, owned, booker.write)
         redemptions = Redemptions(
             pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
         )
@@ -91,7 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             events.replay(),
             worker.look_at_due(),
             worker.tidy(),
-            resolutions.run(pool, owned, worker.write),
+            resolutions.run(pool, owned, booker.write),
             Watch(pool, worker, settings).run(),
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
             payouts.run(),
@@ -109,8 +111,9 @@ async def _follow_events(intake: Intake[executor_pb.OrderEvent], stub: Any) -> N
         ),
         "",
     ):
-        for event in response.events:
-            await intake.take(event, str(event.event_seq))
+        # All at the same time, so that they are booked together; those of one order in turn.
+        messages = [(event, str(event.event_seq)) for event in response.events]
+        await intake.take_all(messages, lambda event: event.order_key)
         if response.events:
             # Acknowledged after the booking; a crash before it books again, by trade id, nothing.
             await streams.acknowledge(stub, NAME, response.cursor)

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 
 from services.confirm import store
-from services.confirm.lot_store import QUERIES, one
+from services.confirm.queries import QUERIES, one
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres.pool import Pool

@@ -20,14 +20,8 @@ import structlog
 from services.confirm import store
 from services.confirm.core import paying
 from services.confirm.core.paying import Held, Paid
-from services.confirm.lot_store import (
-    QUERIES,
-    Connection,
-    every,
-    move_balance,
-    move_lot,
-    one,
-)
+from services.confirm.ledger import move_balances, move_lots
+from services.confirm.queries import QUERIES, Connection, every, one
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -132,7 +126,7 @@ async def pay_market(
         for one_paid in paid:
             await _book(connection, market, key, one_paid)
         # The cash comes with the redemption.
-        await move_balance(connection, proxy, 0)
+        await move_balances(connection, {proxy: 0})
     total = sum(p.paid_micros for p in paid)
     _log.info("paid out", wallet=proxy, condition=condition_id, micros=total, redemption=key)
     return total
@@ -169,10 +163,14 @@ async def _book(
         "origin": lot.origin,
     }
     await connection.execute(QUERIES["empty_lot"], key)
-    await move_lot(
-        connection, key, shares=-lot.shares_micros, cost=-lot.cost_micros,
-        resolved_size=lot.shares_micros, payout=paid.paid_micros, realised=paid.realised_micros,
-    )  # fmt: skip
+    moved = {
+        "shares": -lot.shares_micros,
+        "cost": -lot.cost_micros,
+        "resolved_size": lot.shares_micros,
+        "payout": paid.paid_micros,
+        "realised": paid.realised_micros,
+    }
+    await move_lots(connection, [((market["follower_proxy"], lot.asset_id, lot.origin), moved)])
     row = await one(
         connection,
         "add_payout",

@@ -1,103 +1,137 @@
--- name: lock_order
-select * from orders where order_key = %(order_key)s for update
+-- name: lock_orders
+-- In the order of their keys, so that two who lock some never wait for each other.
+select * from orders where order_key = any(%(keys)s) order by order_key for update
 
 -- name: fills
-select trade_id, status, size_micros, notional_micros, fee_micros, cost_micros
-from fill where order_key = %(order_key)s
+select order_key, trade_id, status, size_micros, notional_micros, fee_micros, cost_micros
+from fill where order_key = any(%(keys)s)
 
--- name: make_lot
+-- name: make_lots
 insert into lot (follower_proxy, asset_id, origin, condition_id)
-values (%(follower_proxy)s, %(asset_id)s, %(origin)s, %(condition_id)s)
+select follower_proxy, asset_id, origin, condition_id
+from jsonb_to_recordset(%(lots)s::jsonb)
+    as l(follower_proxy text, asset_id text, origin text, condition_id text)
+order by follower_proxy, asset_id, origin
 on conflict do nothing
 
--- name: lock_lot
-select * from lot
-where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
-for update
+-- name: lock_lots
+select l.* from lot l
+join jsonb_to_recordset(%(lots)s::jsonb) as k(follower_proxy text, asset_id text, origin text)
+    using (follower_proxy, asset_id, origin)
+order by l.follower_proxy, l.asset_id, l.origin
+for update of l
 
 -- name: lot_entries
-select entry_seq, size_micros, cost_micros from lot_entry
-where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
-  and size_micros > 0
-order by entry_seq
+select e.follower_proxy, e.asset_id, e.origin, e.entry_seq, e.order_key, e.trade_id,
+       e.size_micros, e.cost_micros
+from lot_entry e
+join jsonb_to_recordset(%(lots)s::jsonb) as k(follower_proxy text, asset_id text, origin text)
+    using (follower_proxy, asset_id, origin)
+where e.size_micros > 0
+order by e.entry_seq
 
--- name: add_entry
+-- name: add_entries
 insert into lot_entry (follower_proxy, asset_id, origin, order_key, trade_id, size_micros,
                        cost_micros)
-values (%(follower_proxy)s, %(asset_id)s, %(origin)s, %(order_key)s, %(trade_id)s,
-        %(size_micros)s, %(cost_micros)s)
+select follower_proxy, asset_id, origin, order_key, trade_id, size_micros, cost_micros
+from jsonb_to_recordset(%(entries)s::jsonb)
+    as e(place integer, follower_proxy text, asset_id text, origin text, order_key text,
+         trade_id text, size_micros bigint, cost_micros bigint)
+order by place
 
--- name: set_entry
-update lot_entry set size_micros = %(size_micros)s, cost_micros = %(cost_micros)s
-where entry_seq = %(entry_seq)s
+-- name: set_entries
+update lot_entry e set size_micros = n.size_micros, cost_micros = n.cost_micros
+from jsonb_to_recordset(%(entries)s::jsonb)
+    as n(entry_seq bigint, size_micros bigint, cost_micros bigint)
+where e.entry_seq = n.entry_seq
 
--- name: entries_of_trade
-select entry_seq, size_micros, cost_micros from lot_entry
-where order_key = %(order_key)s and trade_id = %(trade_id)s and size_micros > 0
-
--- name: move_lot
+-- name: move_lots
 update lot set
-    shares_micros = shares_micros + %(shares)s,
-    cost_micros = cost_micros + %(cost)s,
-    bought_size_micros = bought_size_micros + %(bought_size)s,
-    bought_notional_micros = bought_notional_micros + %(bought_notional)s,
-    sold_size_micros = sold_size_micros + %(sold_size)s,
-    sold_notional_micros = sold_notional_micros + %(sold_notional)s,
-    fee_micros = fee_micros + %(fee)s,
-    realised_micros = realised_micros + %(realised)s,
-    resolved_size_micros = resolved_size_micros + %(resolved_size)s,
-    payout_micros = payout_micros + %(payout)s,
+    shares_micros = lot.shares_micros + m.shares,
+    cost_micros = lot.cost_micros + m.cost,
+    bought_size_micros = bought_size_micros + m.bought_size,
+    bought_notional_micros = bought_notional_micros + m.bought_notional,
+    sold_size_micros = sold_size_micros + m.sold_size,
+    sold_notional_micros = sold_notional_micros + m.sold_notional,
+    fee_micros = fee_micros + m.fee,
+    realised_micros = realised_micros + m.realised,
+    resolved_size_micros = resolved_size_micros + m.resolved_size,
+    payout_micros = payout_micros + m.payout,
     updated_at = clock_timestamp()
-where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
-returning shares_micros, cost_micros
+from jsonb_to_recordset(%(moves)s::jsonb)
+    as m(follower_proxy text, asset_id text, origin text, shares bigint, cost bigint,
+         bought_size bigint, bought_notional bigint, sold_size bigint, sold_notional bigint,
+         fee bigint, realised bigint, resolved_size bigint, payout bigint)
+where lot.follower_proxy = m.follower_proxy and lot.asset_id = m.asset_id
+  and lot.origin = m.origin
 
 -- name: default_triggers
--- What a subscription guards a new position with; no row: with nothing.
-select triggers from subscription where id = %(id)s and triggers <> '{}'
+-- What subscriptions guard a new position with; no row: with nothing.
+select id, triggers from subscription where id = any(%(ids)s) and triggers <> '{}'
 
--- name: add_trigger
-insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
-                     price_micros, callback_ppm, fire_at_ms, rungs, break_even, made_for, status)
-values (%(id)s, %(follower_proxy)s, %(condition_id)s, %(asset_id)s, %(origin)s,
-        %(trigger_type)s, %(price_micros)s, %(callback_ppm)s, %(fire_at_ms)s, %(rungs)s::jsonb,
-        %(break_even)s, %(made_for)s, 'ARMED')
-
--- name: add_trigger_event
+-- name: add_triggers
+with made as (
+    insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,
+                         price_micros, callback_ppm, fire_at_ms, rungs, break_even, made_for,
+                         status)
+    select id, follower_proxy, condition_id, asset_id, origin, trigger_type, price_micros,
+           callback_ppm, fire_at_ms, rungs, break_even, made_for, 'ARMED'
+    from jsonb_to_recordset(%(triggers)s::jsonb)
+        as t(place integer, id text, follower_proxy text, condition_id text, asset_id text,
+             origin text, trigger_type text, price_micros bigint, callback_ppm integer,
+             fire_at_ms bigint, rungs jsonb, break_even boolean, made_for text)
+    order by place
+    returning id
+)
 insert into trigger_event (trigger_id, from_status, to_status, detail)
-values (%(trigger_id)s, '', 'ARMED', %(detail)s)
+select id, '', 'ARMED', detail
+from made
+join jsonb_to_recordset(%(triggers)s::jsonb) as t(place integer, id text, detail text) using (id)
+order by place
 
--- name: add_fill
+-- name: put_fills
+-- Trades of orders, or where they stand now.
 insert into fill (order_key, trade_id, status, size_micros, notional_micros, fee_micros,
-                  cost_micros)
-values (%(order_key)s, %(trade_id)s, 'MATCHED', %(size_micros)s, %(notional_micros)s,
-        %(fee_micros)s, %(cost_micros)s)
+                  cost_micros, final_at)
+select order_key, trade_id, status, size_micros, notional_micros, fee_micros, cost_micros,
+       case when status <> 'MATCHED' then clock_timestamp() end
+from jsonb_to_recordset(%(fills)s::jsonb)
+    as f(order_key text, trade_id text, status text, size_micros bigint,
+         notional_micros bigint, fee_micros bigint, cost_micros bigint)
+on conflict (order_key, trade_id) do update
+    set status = excluded.status, final_at = excluded.final_at
 
--- name: end_fill
-update fill set status = %(status)s, final_at = clock_timestamp()
-where order_key = %(order_key)s and trade_id = %(trade_id)s
+-- name: move_orders
+update orders o set
+    filled_size_micros = o.filled_size_micros + m.size,
+    filled_notional_micros = o.filled_notional_micros + m.notional,
+    fee_micros = o.fee_micros + m.fee
+from jsonb_to_recordset(%(moves)s::jsonb)
+    as m(order_key text, size bigint, notional bigint, fee bigint)
+where o.order_key = m.order_key
 
--- name: move_order
-update orders set
-    filled_size_micros = filled_size_micros + %(size)s,
-    filled_notional_micros = filled_notional_micros + %(notional)s,
-    fee_micros = fee_micros + %(fee)s
-where order_key = %(order_key)s
-returning filled_size_micros
-
--- name: add_booking
+-- name: add_bookings
 insert into booking (kind, order_key, trade_id, size_micros, notional_micros, fee_micros,
                      realised_micros, order_state, reason, order_filled_micros,
                      lot_shares_micros, lot_cost_micros)
-values (%(kind)s, %(order_key)s, %(trade_id)s, %(size_micros)s, %(notional_micros)s,
-        %(fee_micros)s, %(realised_micros)s, %(order_state)s, %(reason)s,
-        %(order_filled_micros)s, %(lot_shares_micros)s, %(lot_cost_micros)s)
+select kind, order_key, trade_id, size_micros, notional_micros, fee_micros, realised_micros,
+       order_state, reason, order_filled_micros, lot_shares_micros, lot_cost_micros
+from jsonb_to_recordset(%(bookings)s::jsonb)
+    as b(place integer, kind text, order_key text, trade_id text, size_micros bigint,
+         notional_micros bigint, fee_micros bigint, realised_micros bigint, order_state text,
+         reason text, order_filled_micros bigint, lot_shares_micros bigint,
+         lot_cost_micros bigint)
+order by place
 on conflict (order_key, kind, trade_id) do nothing
 
 -- name: postpone
-update orders set
-    next_check_at = clock_timestamp() + make_interval(secs => %(milliseconds)s / 1000.0),
-    not_found_count = %(not_found_count)s
-where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
+-- Ask for orders again later, if they are still where they were.
+update orders o set
+    next_check_at = clock_timestamp() + make_interval(secs => p.milliseconds / 1000.0),
+    not_found_count = p.not_found_count
+from jsonb_to_recordset(%(orders)s::jsonb)
+    as p(order_key text, state text, epoch bigint, milliseconds bigint, not_found_count integer)
+where o.order_key = p.order_key and o.state = p.state and o.epoch = p.epoch
 
 -- name: send_again
 -- Wanted: another attempt, by the owner of the partition. It is looked at again if none comes.
@@ -324,11 +358,12 @@ update follower_balance set
     changed_at = clock_timestamp()
 where follower_proxy = %(follower_proxy)s and moves = %(moves)s
 
--- name: move_balance
--- A wallet whose cash is unknown stays so.
-update follower_balance set
-    cash_micros = cash_micros + %(cash)s, moves = moves + 1, changed_at = clock_timestamp()
-where follower_proxy = %(follower_proxy)s
+-- name: move_balances
+-- Wallets whose cash is unknown stay so.
+update follower_balance b set
+    cash_micros = b.cash_micros + m.cash, moves = b.moves + 1, changed_at = clock_timestamp()
+from jsonb_to_recordset(%(moves)s::jsonb) as m(follower_proxy text, cash bigint)
+where b.follower_proxy = m.follower_proxy
 
 -- name: clear_positions
 delete from follower_position where follower_proxy = %(follower_proxy)s

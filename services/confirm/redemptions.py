@@ -18,7 +18,8 @@ from opentelemetry import metrics
 from services.confirm import store
 from services.confirm.core import redeeming
 from services.confirm.core.redeeming import Heard, Word
-from services.confirm.lot_store import QUERIES, move_balance
+from services.confirm.ledger import move_balances
+from services.confirm.queries import QUERIES
 from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.redemption_states import RedemptionState
@@ -97,7 +98,7 @@ class Redemptions:
             moved = await connection.execute(QUERIES["move_redemption"], values)
             if moved.rowcount and state is RedemptionState.CONFIRMED:
                 paid = word.paid_micros if word.paid_micros is not None else 0
-                await move_balance(connection, row["follower_proxy"], paid)
+                await move_balances(connection, {row["follower_proxy"]: paid})
 
     async def _word(self, row: Mapping[str, Any]) -> Word:
         try:

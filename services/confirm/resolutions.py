@@ -15,10 +15,11 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.confirm import lot_store, store
+from services.confirm import store
 from services.confirm.core import resolving
-from services.confirm.core.resolving import Resolved, Told
-from services.confirm.lot_store import QUERIES, Connection, every, one
+from services.confirm.core.resolving import Told
+from services.confirm.ledger import Ledger
+from services.confirm.queries import QUERIES, Connection
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -78,8 +79,9 @@ async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: 
     """
     async with pool.connection() as connection, connection.transaction():
         await journal.check_lease(connection, lease)
-        order = await one(connection, "lock_order", {"order_key": asked["order_key"]})
-        refused = await _resolve(connection, order, asked, now_ns)
+        ledger = Ledger(connection)
+        await ledger.lock([asked["order_key"]])
+        refused = await _resolve(connection, ledger, asked, now_ns)
         ended = await connection.execute(
             QUERIES["end_resolution"], {"id": asked["id"], "refused": refused}
         )
@@ -91,55 +93,37 @@ async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: 
 
 
 async def _resolve(
-    connection: Connection, order: Mapping[str, Any], asked: Mapping[str, Any], now_ns: int
+    connection: Connection, ledger: Ledger, asked: Mapping[str, Any], now_ns: int
 ) -> str:
+    key = asked["order_key"]
+    order = ledger.orders[key]
     if (order["state"], order["epoch"]) != (asked["from_state"], asked["epoch"]):
         return f"it was {asked['from_state']} when it was decided, and is {order['state']}"
-    rows = await every(connection, "fills", {"order_key": order["order_key"]})
     filled = (asked["filled_size_micros"], asked["filled_notional_micros"], asked["fee_micros"])
     told = Told(
         to_state=OrderState(asked["to_state"]),
         filled=None if filled[0] is None else filled,
         trade_id=f"operator:{asked['id']}",
     )
-    booked = {row["trade_id"]: store.booked(row) for row in rows}
+    booked = {trade_id: store.booked(row) for trade_id, row in ledger.fills(key).items()}
     what = resolving.resolve(told, order["size_micros"], booked)
     if what.refused:
         return what.refused
-    await _book(connection, order, rows, what)
-    await journal.apply_transitions(
-        connection,
-        [
-            {
-                "order_key": order["order_key"],
-                "from_state": order["state"],
-                "to_state": told.to_state,
-                "expected_epoch": order["epoch"],
-                "failed_kind": what.failed_kind,
-                "reason": Reason.OPERATOR,
-                "confirmed_ns": now_ns,
-                "detail": json.dumps(
-                    {name: asked[name] for name in ("operator", "evidence", "control_seq")}
-                ),
-            }
-        ],
-    )
-    # A person has decided; what the far side says now would only call him again.
-    where = {**order, "state": told.to_state}
-    await connection.execute(QUERIES["stop_watching"], where)
-    again = f"operator:{asked['id']}" if order["state"] == OrderState.RESURRECTED else ""
-    await store.add_closed(connection, order, told.to_state, Reason.OPERATOR, again)
-    return ""
-
-
-async def _book(
-    connection: Connection,
-    order: Mapping[str, Any],
-    rows: list[dict[str, Any]],
-    what: Resolved,
-) -> None:
-    if what.steps:
-        await lot_store.lock_lot(connection, order)
-    costs = {row["trade_id"]: row["cost_micros"] for row in rows}
+    await ledger.hold(moving=[key] if what.steps else [], ending=[key])
     for step in what.steps:
-        await lot_store.take(connection, order, step, costs)
+        ledger.book(key, step)
+    await ledger.move(
+        key,
+        told.to_state,
+        failed_kind=what.failed_kind,
+        reason=Reason.OPERATOR,
+        confirmed_ns=now_ns,
+        detail=json.dumps({name: asked[name] for name in ("operator", "evidence", "control_seq")}),
+    )
+    ledger.close(
+        key, again=f"operator:{asked['id']}" if order["state"] == OrderState.RESURRECTED else ""
+    )
+    await ledger.write()
+    # A person has decided; what the far side says now would only call him again.
+    await connection.execute(QUERIES["stop_watching"], ledger.orders[key])
+    return ""

@@ -1,4 +1,4 @@
-"""Bookings and ends in PostgreSQL: one order, one transaction, one lot under lock."""
+"""Bookings and ends in PostgreSQL: a batch of answers, one transaction, its orders under lock."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.confirm import lot_store
 from services.confirm.core import booking
 from services.confirm.core import contradiction as judging
-from services.confirm.core.booking import End, FillStatus
+from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
-from services.confirm.lot_store import QUERIES, Connection, every, one
+from services.confirm.ledger import Ledger
+from services.confirm.queries import QUERIES, Connection, every, one, put
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -25,12 +25,22 @@ _REASONS = {OrderState.DEAD: Reason.CONTRADICTION, OrderState.RESURRECTED: Reaso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is to be booked of one order."""
+
+    order_key: str
+    answer: VenueOrder | None
+    """Of insiders-api, about this key; None: it has ended elsewhere, and only that is told."""
+    again_ms: int | None = None
+    """When it is asked for again if it stays SUBMITTED; None: when it was to be anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """What became of an order by one answer."""
 
     before: OrderState
     state: OrderState
-    epoch: int
     problem: str = ""
     """Why the answer cannot be about this order; empty: it can."""
 
@@ -47,63 +57,113 @@ async def execute(pool: Pool, name: str, **values: Any) -> None:
         await connection.execute(QUERIES[name], values)
 
 
+async def postpone(
+    pool: Pool, order: Mapping[str, Any], milliseconds: int, not_found_count: int
+) -> None:
+    """Ask for an order again later, if it is still in its state and epoch."""
+    async with pool.connection() as connection:
+        await put(connection, "postpone", "orders", [_later(order, milliseconds, not_found_count)])
+
+
+def _later(order: Mapping[str, Any], milliseconds: int, not_found_count: int) -> dict[str, Any]:
+    return {
+        **{name: order[name] for name in ("order_key", "state", "epoch")},
+        "milliseconds": milliseconds,
+        "not_found_count": not_found_count,
+    }
+
+
 async def transition(pool: Pool, transitions: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Apply transitions; returns the keys that changed with their event numbers."""
     async with pool.connection() as connection, connection.transaction():
         return await journal.apply_transitions(connection, transitions)
 
 
-async def take(pool: Pool, lease: Lease, order_key: str, answer: VenueOrder, now_ns: int) -> Taken:
-    """Take an answer under an order's key: move the order, book what is new, end what has ended.
+async def take(pool: Pool, lease: Lease, batch: Sequence[Told], now_ns: int) -> list[Taken]:
+    """Take answers under their orders' keys: move the orders, book what is new, end what has ended.
 
-    A crash before the commit changes nothing; repeating changes nothing twice. When the order
-    turns out RESURRECTED, its wallet is set to REDUCING in the same transaction.
+    A crash before the commit changes nothing; repeating changes nothing twice. When an order turns
+    out RESURRECTED, its wallet is set to REDUCING in the same transaction.
 
     Args:
         pool: of the deciding database.
         lease: of the process that books.
-        order_key: of the order.
-        answer: of insiders-api, about this key.
-        now_ns: for the order's time of confirmation.
+        batch: of different orders.
+        now_ns: for the orders' times of confirmation.
 
     Raises:
         Fenced: somebody else books now.
+        LookupError: an order is not there.
     """
-    reducing = False
+    reducing: frozenset[str] = frozenset()
     while True:
         try:
-            return await _take(pool, lease, order_key, answer, now_ns, reducing=reducing)
-        except _BeginAgain:
-            reducing = not reducing
+            return await _take(pool, lease, batch, now_ns, reducing)
+        except _BeginAgain as again:
+            reducing = again.appeared
 
 
 class _BeginAgain(Exception):
-    """The control lock comes before any row: whether it is needed was guessed wrong."""
+    """The control lock comes before any row: for which orders it is needed was guessed wrong."""
+
+    def __init__(self, appeared: frozenset[str]) -> None:
+        super().__init__()
+        self.appeared = appeared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What an answer means for its order as it stands."""
+
+    told: Told
+    before: OrderState
+    target: OrderState | None = None
+    """None: it stays."""
+    problem: str = ""
+    steps: tuple[Step, ...] = ()
+    ending: booking.End | None = None
+
+    @property
+    def closes(self) -> bool:
+        """Whether an end may be told."""
+        return self.told.answer is None or self.ending is not None
 
 
 async def _take(
-    pool: Pool, lease: Lease, order_key: str, answer: VenueOrder, now_ns: int, *, reducing: bool
-) -> Taken:
+    pool: Pool, lease: Lease, batch: Sequence[Told], now_ns: int, reducing: frozenset[str]
+) -> list[Taken]:
     """One transaction; raises _BeginAgain, and has changed nothing."""
     async with pool.connection() as connection, connection.transaction():
-        if reducing:
+        for order_key in sorted(reducing):
             await _reduce(connection, order_key)
         await journal.check_lease(connection, lease)
-        order = await one(connection, "lock_order", {"order_key": order_key})
-        before = OrderState(order["state"])
-        rows = await every(connection, "fills", {"order_key": order_key})
-        ours, known = _ours(order), {row["trade_id"]: booked(row) for row in rows}
-        found, target = _follows(order, known, answer)
-        if (target is OrderState.RESURRECTED) is not reducing:
-            raise _BeginAgain
-        problem = judging.contradiction(ours, known, answer)
-        state = target or before
-        if target is not None:
-            await _move(connection, order, target, answer, problem)
-            order = await one(connection, "lock_order", {"order_key": order_key})
-        if state in _TAKES_FILLS and found is not Finding.CONTRADICTION:
-            state = await _book(connection, order, rows, answer, now_ns)
-        return Taken(before=before, state=state, epoch=order["epoch"], problem=problem)
+        ledger = Ledger(connection)
+        await ledger.lock(told.order_key for told in batch)
+        verdicts = [_judge(ledger, told) for told in batch]
+        appeared = frozenset(
+            v.told.order_key for v in verdicts if v.target is OrderState.RESURRECTED
+        )
+        if appeared != reducing:
+            raise _BeginAgain(appeared)
+        await ledger.hold(
+            moving=[v.told.order_key for v in verdicts if v.steps],
+            ending=[v.told.order_key for v in verdicts if v.closes],
+        )
+        for verdict in verdicts:
+            await _move(connection, ledger, verdict)
+        taken = [await _book(connection, ledger, v, now_ns) for v in verdicts]
+        await ledger.write()
+        await put(
+            connection,
+            "postpone",
+            "orders",
+            (
+                _later(ledger.orders[v.told.order_key], v.told.again_ms, 0)
+                for v, each in zip(verdicts, taken, strict=True)
+                if v.told.again_ms is not None and each.state is OrderState.SUBMITTED
+            ),
+        )
+        return taken
 
 
 async def tells_nothing_new(pool: Pool, ended: Mapping[str, Any], answer: VenueOrder) -> bool:
@@ -116,17 +176,9 @@ async def tells_nothing_new(pool: Pool, ended: Mapping[str, Any], answer: VenueO
     """
     if ended["state"] == OrderState.RESURRECTED:
         return False
-    rows = await fetch(pool, "fills", order_key=ended["order_key"])
+    rows = await fetch(pool, "fills", keys=[ended["order_key"]])
     _, target = _follows(ended, {row["trade_id"]: booked(row) for row in rows}, answer)
     return target is None
-
-
-def _follows(
-    order: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueOrder
-) -> tuple[Finding, OrderState | None]:
-    found = judging.finding(_ours(order), known, answer)
-    kind = FailedKind(order["failed_kind"]) if order["failed_kind"] else None
-    return found, judging.follows(OrderState(order["state"]), kind, found)
 
 
 async def _reduce(connection: Connection, order_key: str) -> None:
@@ -135,6 +187,34 @@ async def _reduce(connection: Connection, order_key: str) -> None:
         QUERIES["reduce_wallet"],
         {"wallet": wallet, "actor": ACTOR, "reason": f"order {order_key} appeared after its end"},
     )
+
+
+def _judge(ledger: Ledger, told: Told) -> _Verdict:
+    order, rows = ledger.orders[told.order_key], ledger.fills(told.order_key)
+    before = OrderState(order["state"])
+    if told.answer is None:
+        return _Verdict(told=told, before=before)
+    ours, known = _ours(order), {trade_id: booked(row) for trade_id, row in rows.items()}
+    found, target = _follows(order, known, told.answer)
+    takes = (target or before) in _TAKES_FILLS and found is not Finding.CONTRADICTION
+    statuses = {trade_id: fill.status for trade_id, fill in known.items()}
+    steps = booking.steps(statuses, told.answer) if takes else []
+    return _Verdict(
+        told=told,
+        before=before,
+        target=target,
+        problem=judging.contradiction(ours, known, told.answer),
+        steps=tuple(steps),
+        ending=booking.end(booking.after(statuses, steps), told.answer) if takes else None,
+    )
+
+
+def _follows(
+    order: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueOrder
+) -> tuple[Finding, OrderState | None]:
+    found = judging.finding(_ours(order), known, answer)
+    kind = FailedKind(order["failed_kind"]) if order["failed_kind"] else None
+    return found, judging.follows(OrderState(order["state"]), kind, found)
 
 
 def _ours(order: Mapping[str, Any]) -> Ours:
@@ -157,111 +237,38 @@ def booked(row: Mapping[str, Any]) -> Booked:
     )
 
 
-async def _move(
-    connection: Connection,
-    order: Mapping[str, Any],
-    target: OrderState,
-    answer: VenueOrder,
-    problem: str,
-) -> None:
-    await journal.apply_transitions(
-        connection,
-        [
-            {
-                "order_key": order["order_key"],
-                "from_state": order["state"],
-                "to_state": target,
-                "expected_epoch": order["epoch"],
-                "reason": _REASONS.get(target, Reason.NONE),
-                "venue_order_id": None if problem else answer.order_id or None,
-                "detail": problem or None,
-            }
-        ],
+async def _move(connection: Connection, ledger: Ledger, verdict: _Verdict) -> None:
+    key, answer = verdict.told.order_key, verdict.told.answer
+    if verdict.target is None or answer is None:
+        return
+    await ledger.move(
+        key,
+        verdict.target,
+        reason=_REASONS.get(verdict.target, Reason.NONE),
+        venue_order_id=None if verdict.problem else answer.order_id or None,
+        detail=verdict.problem or None,
     )
-    if target is OrderState.RESURRECTED:
+    if verdict.target is OrderState.RESURRECTED:
         # It may still fill: what it was to cost is set aside again until the far side is done.
-        await connection.execute(QUERIES["reserve_again"], {"order_key": order["order_key"]})
+        await ledger.apply()
+        await connection.execute(QUERIES["reserve_again"], {"order_key": key})
 
 
-async def _book(
-    connection: Connection,
-    order: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    answer: VenueOrder,
-    now_ns: int,
-) -> OrderState:
-    """Book what is new in an answer; returns the state after it."""
-    state = OrderState(order["state"])
-    known = {row["trade_id"]: FillStatus(row["status"]) for row in rows}
-    costs = {row["trade_id"]: row["cost_micros"] for row in rows}
-    todo = booking.steps(known, answer)
-    if todo:
-        await lot_store.lock_lot(connection, order)
-    for step in todo:
-        await lot_store.take(connection, order, step, costs)
-    ending = booking.end(booking.after(known, todo), answer)
-    if ending is None:
-        return state
-    if state is OrderState.RESURRECTED:
+async def _book(connection: Connection, ledger: Ledger, verdict: _Verdict, now_ns: int) -> Taken:
+    """Book what is new in an answer, and end what has ended."""
+    key, state, ending = verdict.told.order_key, verdict.target or verdict.before, verdict.ending
+    for step in verdict.steps:
+        ledger.book(key, step)
+    if verdict.told.answer is None:
+        ledger.close(key)
+    elif ending is not None and state is OrderState.RESURRECTED:
         # A person ends it; but nothing more can fill, so nothing more is set aside.
-        released = await every(connection, "release", {"order_key": order["order_key"]})
-        if released:
-            await add_closed(connection, order, state, order["reason"], state)
-        return state
-    await _end(connection, order, ending, now_ns)
-    return ending.state
-
-
-async def close(pool: Pool, lease: Lease, order_key: str) -> None:
-    """Add the CLOSED booking of an order that has ended elsewhere; once. Raises Fenced."""
-    async with pool.connection() as connection, connection.transaction():
-        await journal.check_lease(connection, lease)
-        order = await one(connection, "lock_order", {"order_key": order_key})
-        await add_closed(connection, order, order["state"], order["reason"])
-
-
-async def _end(connection: Connection, order: Mapping[str, Any], ending: End, now_ns: int) -> None:
-    changed = await journal.apply_transitions(
-        connection,
-        [
-            {
-                "order_key": order["order_key"],
-                "from_state": OrderState.SUBMITTED,
-                "to_state": ending.state,
-                "expected_epoch": order["epoch"],
-                "failed_kind": ending.failed_kind,
-                "reason": ending.reason,
-                "confirmed_ns": now_ns,
-            }
-        ],
-    )
-    if changed:
-        await add_closed(connection, order, ending.state, ending.reason)
-
-
-async def add_closed(
-    connection: Connection, order: Mapping[str, Any], state: str, reason: str, again: str = ""
-) -> None:
-    """Tell readers that an order has ended and holds no money any more.
-
-    ``again`` names a later end than the first, of which there is one booking each.
-    """
-    now = await one(connection, "lock_order", {"order_key": order["order_key"]})
-    held = await every(connection, "lock_lot", lot_store.lot_key(order))
-    await connection.execute(
-        QUERIES["add_booking"],
-        {
-            "kind": "CLOSED",
-            "order_key": order["order_key"],
-            "trade_id": again,
-            "size_micros": 0,
-            "notional_micros": 0,
-            "fee_micros": 0,
-            "realised_micros": 0,
-            "order_state": state,
-            "reason": reason,
-            "order_filled_micros": now["filled_size_micros"],
-            "lot_shares_micros": held[0]["shares_micros"] if held else 0,
-            "lot_cost_micros": held[0]["cost_micros"] if held else 0,
-        },
-    )
+        if await every(connection, "release", {"order_key": key}):
+            ledger.close(key, again=state)
+    elif ending is not None:
+        state = ending.state
+        await ledger.move(
+            key, state, failed_kind=ending.failed_kind, reason=ending.reason, confirmed_ns=now_ns
+        )
+        ledger.close(key)
+    return Taken(before=verdict.before, state=state, problem=verdict.problem)

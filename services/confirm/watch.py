@@ -105,14 +105,8 @@ class Watch:
             clock.now_ms(),
             self._patience,
         )
-        where = {name: row[name] for name in ("order_key", "state", "epoch")}
         if pause is None:
+            where = {name: row[name] for name in ("order_key", "state", "epoch")}
             await store.execute(self._pool, "stop_watching", **where)
         else:
-            await store.execute(
-                self._pool,
-                "postpone",
-                milliseconds=pause,
-                not_found_count=row["not_found_count"],
-                **where,
-            )
+            await store.postpone(self._pool, row, pause, row["not_found_count"])

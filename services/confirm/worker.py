@@ -7,22 +7,21 @@ question by key, until the order has ended. Both may happen twice; a trade is bo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 import structlog
 from opentelemetry import metrics
 
 from services.confirm import alerts, store
-from services.confirm.bookings import load_bookings
+from services.confirm.booker import Booker
 from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
 from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
-from services.confirm.store import Taken
+from services.confirm.store import Taken, Told
 from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.insiders import Capabilities, WireError, parse_order
 from tradingtools.domain.order_states import OrderState
@@ -30,20 +29,15 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.runtime import telemetry
 from tradingtools.runtime.intake import while_database_is_away
-from tradingtools.runtime.streams import PAGE, Tail
 from tradingtools.v1 import common_pb2 as common
-from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2 as executor_pb
 
 _log = structlog.get_logger("confirm")
 _meter = metrics.get_meter("tradingtools.confirm")
-_ends = _meter.create_counter("orders_ended", description="by state and reason")
 _stuck = _meter.create_counter("orders_stuck", description="answers that cannot be booked")
 _RECHECK_MS = 200
 _STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
-
-T = TypeVar("T")
 
 _VERDICTS = {Act.GIVE_UP: OrderState.LOST, Act.CALL: OrderState.DEAD}
 
@@ -53,28 +47,18 @@ class Confirm:
 
     Args:
         pool: of the deciding database.
-        lease: the right to book; each booking checks it.
+        booker: books what it hears.
         insiders: questions to insiders-api.
-        tail: of bookings.
         settings: of the process.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        lease: Lease,
-        insiders: Insiders,
-        tail: Tail[pb.FillEvent],
-        settings: Settings,
-    ) -> None:
+    def __init__(self, pool: Pool, booker: Booker, insiders: Insiders, settings: Settings) -> None:
         self._pool = pool
-        self._lease = lease
+        self._booker = booker
         self._insiders = insiders
-        self._tail = tail
         self._settings = settings
         self._capabilities: Capabilities | None = None
         """What insiders-api promises; None: it has not said so yet, and nothing is concluded."""
-        self._writing = asyncio.Lock()
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
 
@@ -101,51 +85,29 @@ class Confirm:
                     return
                 await self._book(event.order_key, order)
 
-    async def take(self, order_key: str, order: VenueOrder) -> Taken:
-        """Take an answer under a key, and say what a person has to know of it."""
-        taken = await self.write(
-            lambda: store.take(self._pool, self._lease, order_key, order, clock.now_ns())
-        )
+    async def take(
+        self, order_key: str, order: VenueOrder, *, again_ms: int | None = None
+    ) -> Taken:
+        """Take an answer under a key, and say what a person has to know of it.
+
+        ``again_ms``: when to ask again if it stays open; None: when it was to be asked anyway.
+        """
+        told = Told(order_key=order_key, answer=order, again_ms=again_ms)
+        taken = await self._booker.take(told)
         if taken.state is not taken.before:
             self._checks.pop(order_key, None)
             alerts.moved(order_key, taken.state, taken.problem)
         return taken
 
     async def _book(self, order_key: str, order: VenueOrder) -> None:
-        taken = await self.take(order_key, order)
+        checks = self._checks.get(order_key, 0)
+        again_ms = fate.pause_ms(checks) if checks else _RECHECK_MS
+        taken = await self.take(order_key, order, again_ms=again_ms)
         if taken.state is OrderState.SUBMITTED:
-            checks = self._checks.get(order_key, 0)
             self._checks[order_key] = checks + 1
-            await store.execute(
-                self._pool,
-                "postpone",
-                order_key=order_key,
-                state=OrderState.SUBMITTED,
-                epoch=taken.epoch,
-                milliseconds=fate.pause_ms(checks) if checks else _RECHECK_MS,
-                not_found_count=0,
-            )
-
-    async def write(self, work: Callable[[], Awaitable[T]]) -> T:
-        """One booking at a time, and each one published in the order of its commit."""
-        async with self._writing:
-            result = await work()
-            await self.publish()
-            return result
 
     async def _close(self, order_key: str) -> None:
-        await self.write(lambda: store.close(self._pool, self._lease, order_key))
-
-    async def publish(self) -> None:
-        """Hand every booking that is committed and not yet streamed to the readers."""
-        while True:
-            page = await load_bookings(self._pool, self._tail.last, PAGE)
-            for seq, fill in page:
-                self._tail.append(seq, fill)
-                if fill.kind == pb.FILL_KIND_CLOSED:
-                    _ends.add(1, {"state": fill.order_state, "reason": fill.reason})
-            if len(page) < PAGE:
-                return
+        await self._booker.take(Told(order_key=order_key, answer=None))
 
     async def look_at_due(self) -> None:
         """Ask for open orders that are due, for ever."""
@@ -279,15 +241,7 @@ class Confirm:
 
     async def _put_off(self, row: dict[str, Any], milliseconds: int, not_founds: int) -> None:
         """Ask again later, if the order is still where it was."""
-        await store.execute(
-            self._pool,
-            "postpone",
-            order_key=row["order_key"],
-            state=row["state"],
-            epoch=row["epoch"],
-            milliseconds=milliseconds,
-            not_found_count=not_founds,
-        )
+        await store.postpone(self._pool, row, milliseconds, not_founds)
 
     async def tidy(self) -> None:
         """Fence submissions without an answer, close what ended unseen, keep the promises fresh."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
@@ -92,7 +92,13 @@ class Orders:
 
     async def take(self, key: str, told: VenueOrder) -> store.Taken:
         """Take an answer as confirm does."""
-        return await store.take(self.pool, self.lease, key, told, 1)
+        (taken,) = await self.take_all({key: told})
+        return taken
+
+    async def take_all(self, told: Mapping[str, VenueOrder]) -> list[store.Taken]:
+        """Take answers by key in one batch."""
+        batch = [store.Told(order_key=key, answer=answer) for key, answer in told.items()]
+        return await store.take(self.pool, self.lease, batch, 1)
 
 
 def trade(name: str, status: TradeStatus, size: int = SIZE) -> VenueTrade:

@@ -160,11 +160,11 @@ async def test_a_dead_order_that_is_found_goes_on(orders: Orders) -> None:
 
 async def test_postponing_is_compare_and_set(orders: Orders) -> None:
     key = await orders.make("UNKNOWN")
-    where = {"order_key": key, "epoch": 0, "milliseconds": 5, "not_found_count": 2}
-    await store.execute(orders.pool, "postpone", state=S.SUBMITTED, **where)
-    await store.execute(orders.pool, "postpone", state=S.UNKNOWN, **{**where, "epoch": 1})
+    where = {"order_key": key, "state": S.UNKNOWN, "epoch": 0}
+    await store.postpone(orders.pool, {**where, "state": S.SUBMITTED}, 5, 2)
+    await store.postpone(orders.pool, {**where, "epoch": 1}, 5, 2)
     assert (await orders.row(key))["not_found_count"] == 0
-    await store.execute(orders.pool, "postpone", state=S.UNKNOWN, **where)
+    await store.postpone(orders.pool, where, 5, 2)
     assert (await orders.row(key))["not_found_count"] == 2
 
 
@@ -194,10 +194,8 @@ async def test_ends_are_watched_until_their_time_is_over(orders: Orders) -> None
     assert not {row["order_key"] for row in young} & set(keys.values())
     await store.execute(orders.pool, "stop_watching", order_key=keys["LOST"], state=S.LOST, epoch=0)
     assert (await orders.row(keys["LOST"]))["state"] == "LOST", "it can still be read"
-    await store.execute(
-        orders.pool, "postpone", order_key=keys["DEAD"], state=S.DEAD, epoch=0,
-        milliseconds=60_000, not_found_count=0,
-    )  # fmt: skip
+    dead = {"order_key": keys["DEAD"], "state": S.DEAD, "epoch": 0}
+    await store.postpone(orders.pool, dead, 60_000, 0)
     assert await watched() == {keys["UNSENT"]}
     after = {r["state"]: r["orders"] for r in await store.fetch(orders.pool, "unresolved")}
     assert after["DEAD"] == before.get("DEAD", 0) + 1

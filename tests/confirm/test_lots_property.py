@@ -1,7 +1,7 @@
 """Whatever is told of the orders of a lot, in whatever order: the lot is its standing trades.
 
-confirm's own booking on the in-memory PostgreSQL, against sums and a plain first-in-first-out over
-fractions. Seeded: a failing seed is one line to repeat.
+confirm's own booking, alone and in batches, on the in-memory PostgreSQL, against sums and a plain
+first-in-first-out over fractions. Seeded: a failing seed is one line to repeat.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Table:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
+        self.waiting: list[store.Told] = []
         self.database = MemoryDatabase()
         self.pool = cast(Pool, MemoryPool(self.database))
 
@@ -99,7 +100,16 @@ class Table:
             order_key=key, order_id=f"0x{key[:8]}", status="MATCHED", closed=closed,
             trades=tuple(trades), asset_id="1", size_micros=SIZE,
         )  # fmt: skip
-        await store.take(self.pool, self.lease, key, answer, 1)
+        if any(told.order_key == key for told in self.waiting):
+            await self.book()
+        self.waiting.append(store.Told(order_key=key, answer=answer))
+        if self.rng.random() < 0.5:
+            await self.book()
+
+    async def book(self) -> None:
+        """What waits, in one batch."""
+        await store.take(self.pool, self.lease, self.waiting, 1)
+        self.waiting = []
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return list(self.database.table(table).values())
@@ -139,6 +149,7 @@ async def _play(seed: int, *, undo: bool, buys_first: bool) -> tuple[Table, list
         await table.tell(key, ended, closed=True)
         late = [life.told(TradeStatus.MATCHED) for life in lives if life.order == key]
         await table.tell(key, late, closed=rng.random() < 0.5)
+    await table.book()
     return table, lives
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
 from services.confirm.core.fate import Look
 from services.confirm.settings import Settings
@@ -42,7 +43,8 @@ def _confirm(orders: Orders, far: Any) -> tuple[Confirm, Watch]:
         poll_ms=20, watch_first_ms=100, watch_parallel=64,
     )  # fmt: skip
     tail: Tail[Any] = Tail(0, lambda after, limit: load_bookings(orders.pool, after, limit))
-    confirm = Confirm(orders.pool, orders.lease, far, tail, settings)
+    booker = Booker(orders.pool, orders.lease, tail)
+    confirm = Confirm(orders.pool, booker, far, settings)
     return confirm, Watch(orders.pool, confirm, settings)
 
 

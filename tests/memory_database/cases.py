@@ -198,14 +198,34 @@ class Draw:
 
     def default_trigger(self) -> Values:
         """A trigger of a new position; its id may be taken."""
-        rungs = self.rng.choice([None, '[{"price_micros":600000,"share_ppm":1}]'])
+        rungs = self.rng.choice([None, [{"price_micros": 600_000, "share_ppm": 1}]])
         return {
             **self.lot(), "id": f"trg_{self.rng.randrange(8):032x}", "condition_id": CONDITION,
             "trigger_type": "LADDER" if rungs else "STOP_LOSS",
             "price_micros": None if rungs else 400_000, "callback_ppm": None,
             "fire_at_ms": None, "rungs": rungs, "break_even": self.rng.random() < 0.3,
-            "made_for": self.order_key(),
+            "made_for": self.order_key(), "detail": "d",
         }  # fmt: skip
+
+    def many(self, parameter: str, one: Callable[[], Values], *key: str) -> Values:
+        """Up to three rows for a statement that takes many; those of one key once."""
+        drawn = [one() for _ in range(self.rng.randrange(1, 4))]
+        if parameter != "lots" and not all(map(self._stands, drawn)):
+            # Alone: which row's violation is told, and how far identities went, may differ.
+            drawn = drawn[:1]
+        rows = {tuple(row[name] for name in key) if key else n: row for n, row in enumerate(drawn)}
+        placed = [{**row, "place": place} for place, row in enumerate(rows.values())]
+        return {parameter: json.dumps(placed)}
+
+    def _stands(self, row: Values) -> bool:
+        """Whether what a row refers to is committed, and its amounts are possible."""
+        order_key, lot = row.get("order_key"), [row.get(n) for n in ("follower_proxy", "origin")]
+        lots = [[r["follower_proxy"], r["origin"]] for r in self.rows("lot")]
+        return (
+            (order_key is None or any(r["order_key"] == order_key for r in self.rows("orders")))
+            and (None in lot or lot in lots)
+            and all(row.get(name, 1) > 0 for name in ("size_micros", "shares"))
+        )
 
     def booking(self) -> Values:
         """What the stream of fills carries."""
@@ -338,6 +358,27 @@ def _entry(draw: Draw) -> Values:
         "size_micros": draw.rng.choice([0, 3, -1]),
         "cost_micros": 2,
     }
+
+
+def _fill(draw: Draw) -> Values:
+    return {
+        **_trade(draw),
+        "status": draw.rng.choice(["MATCHED", "MATCHED", "CONFIRMED", "FAILED"]),
+        "size_micros": draw.rng.choice([5, 5, 0]),
+        "notional_micros": 2,
+        "fee_micros": 0,
+        "cost_micros": 0,
+    }
+
+
+def _moved_order(draw: Draw) -> Values:
+    size = draw.rng.choice([5, -5, 9_000_000])
+    return {**_order_key(draw), "size": size, "notional": 2, "fee": 0}
+
+
+def _later(draw: Draw) -> Values:
+    later = draw.rng.choice([-1000, 60_000])
+    return {**_as_it_is(draw), "milliseconds": later, "not_found_count": 1}
 
 
 def _market(draw: Draw) -> Values:
@@ -492,49 +533,28 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         },
     },
     CONFIRM: {
-        "lock_order": _order_key,
-        "fills": _order_key,
-        "make_lot": lambda draw: {**draw.lot(), "condition_id": CONDITION},
-        "lock_lot": _lot,
-        "lot_entries": _lot,
-        "add_entry": lambda draw: {
-            **draw.lot(),
-            **_trade(draw),
-            "size_micros": 5,
-            "cost_micros": 2,
+        "lock_orders": _keys,
+        "fills": _keys,
+        "make_lots": lambda draw: draw.many(
+            "lots", lambda: {**draw.lot(), "condition_id": CONDITION}
+        ),
+        "lock_lots": lambda draw: draw.many("lots", draw.lot),
+        "lot_entries": lambda draw: draw.many("lots", draw.lot),
+        "add_entries": lambda draw: draw.many(
+            "entries", lambda: {**draw.lot(), **_trade(draw), "size_micros": 5, "cost_micros": 2}
+        ),
+        "set_entries": lambda draw: draw.many("entries", lambda: _entry(draw), "entry_seq"),
+        "move_lots": lambda draw: draw.many(
+            "moves", draw.moved_lot, "follower_proxy", "asset_id", "origin"
+        ),
+        "default_triggers": lambda draw: {
+            "ids": draw.rng.sample([*SUBSCRIPTIONS, ""], draw.rng.randrange(3))
         },
-        "set_entry": _entry,
-        "entries_of_trade": _trade,
-        "move_lot": lambda draw: draw.moved_lot(),
-        "default_triggers": lambda draw: {"id": draw.rng.choice([*SUBSCRIPTIONS, None])},
-        "add_trigger": lambda draw: draw.default_trigger(),
-        "add_trigger_event": lambda draw: {
-            "trigger_id": draw.rng.choice([*TRIGGERS, "trg_none"]),
-            "detail": "d",
-        },
-        "add_fill": lambda draw: {
-            **_trade(draw),
-            "size_micros": draw.rng.choice([5, 5, 0]),
-            "notional_micros": 2,
-            "fee_micros": 0,
-            "cost_micros": 0,
-        },
-        "end_fill": lambda draw: {
-            **_trade(draw),
-            "status": draw.rng.choice(["CONFIRMED", "FAILED"]),
-        },
-        "move_order": lambda draw: {
-            **_order_key(draw),
-            "size": draw.rng.choice([5, -5, 9_000_000]),
-            "notional": 2,
-            "fee": 0,
-        },
-        "add_booking": lambda draw: draw.booking(),
-        "postpone": lambda draw: {
-            **_as_it_is(draw),
-            "milliseconds": draw.rng.choice([-1000, 60_000]),
-            "not_found_count": 1,
-        },
+        "add_triggers": lambda draw: draw.many("triggers", draw.default_trigger),
+        "put_fills": lambda draw: draw.many("fills", lambda: _fill(draw), "order_key", "trade_id"),
+        "move_orders": lambda draw: draw.many("moves", lambda: _moved_order(draw), "order_key"),
+        "add_bookings": lambda draw: draw.many("bookings", draw.booking),
+        "postpone": lambda draw: draw.many("orders", lambda: _later(draw), "order_key"),
         "send_again": lambda draw: {
             **_unknown(draw),
             "milliseconds": draw.rng.choice([0, 60_000]),
@@ -599,7 +619,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "add_balance": _wallet,
         "wallet_quiet": _wallet,
         "put_balance": _put_balance,
-        "move_balance": lambda draw: {**_wallet(draw), "cash": draw.rng.choice([-5, 7])},
+        "move_balances": lambda draw: draw.many(
+            "moves",
+            lambda: {**_wallet(draw), "cash": draw.rng.choice([-5, 7])},
+            "follower_proxy",
+        ),
         "clear_positions": _wallet,
         "add_positions": lambda draw: {
             **_wallet(draw),
@@ -653,10 +677,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
 
 LIKELY = (
     (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "build_rows", 12),
-    (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14), (CONFIRM, "make_lot", 3),
-    (CONFIRM, "move_lot", 3), (CONFIRM, "add_entry", 3), (CONFIRM, "add_fill", 3),
-    (CONFIRM, "add_booking", 3), (CONFIRM, "add_redemption", 2), (CONFIRM, "add_payout", 4),
-    (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2), (CONFIRM, "add_payout_booking", 2),
-    (GUARD, "move_trigger", 4),
+    (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
+    (CONFIRM, "make_lots", 3), (CONFIRM, "move_lots", 3), (CONFIRM, "add_entries", 3),
+    (CONFIRM, "put_fills", 3), (CONFIRM, "add_bookings", 3), (CONFIRM, "add_redemption", 2),
+    (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_trigger", 4),
+    (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2),
 )  # fmt: skip
 """What makes rows comes more often."""

@@ -8,7 +8,8 @@ the stream moves on; ``python -m tradingtools.runtime.poison`` lists and replays
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -97,6 +98,23 @@ class Intake(Generic[M]):
             await asyncio.sleep(_PAUSE_SECONDS)
         await while_database_is_away(lambda: self._quarantine(message, cursor, reason))
         _quarantined.add(1, {"stream": self._stream})
+
+    async def take_all(self, messages: Iterable[tuple[M, str]], lane: Callable[[M], str]) -> None:
+        """Take messages with their cursors at the same time; those of one lane in turn.
+
+        Raises:
+            ExceptionGroup: of Fenced.
+        """
+        lanes: dict[str, list[tuple[M, str]]] = defaultdict(list)
+        for message, cursor in messages:
+            lanes[lane(message)].append((message, cursor))
+        async with asyncio.TaskGroup() as group:
+            for waiting in lanes.values():
+                group.create_task(self._take_in_turn(waiting))
+
+    async def _take_in_turn(self, messages: Iterable[tuple[M, str]]) -> None:
+        for message, cursor in messages:
+            await self.take(message, cursor)
 
     async def _quarantine(self, message: M, cursor: str, reason: str) -> None:
         async with self._pool.connection() as connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from services.confirm.core.booking import Action, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +13,11 @@ class Entry:
     """Shares that were bought together and are still held."""
 
     entry_seq: int
+    """Its number; below zero while it has no row."""
     size_micros: int
     cost_micros: int
+    order_key: str = ""
+    trade_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,11 @@ def consume(entries: Sequence[Entry], size_micros: int) -> Consumed:
             continue
         taken = min(entry.size_micros, left)
         part = entry.cost_micros * taken // entry.size_micros
-        changed.append(Entry(entry.entry_seq, entry.size_micros - taken, entry.cost_micros - part))
+        changed.append(
+            replace(
+                entry, size_micros=entry.size_micros - taken, cost_micros=entry.cost_micros - part
+            )
+        )
         left -= taken
         cost += part
     return Consumed(tuple(changed), size_micros - left, cost)
@@ -62,3 +71,90 @@ def shift(shares_micros: int, net_micros: int, by_micros: int) -> int:
     """
     position = min(shares_micros, net_micros)
     return max(0, position + by_micros) - shares_micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a lot holds."""
+
+    shares_micros: int = 0
+    cost_micros: int = 0
+    net_micros: int = 0
+    """Bought less sold and resolved."""
+    entries: tuple[Entry, ...] = ()
+    """Oldest first; those that are used up are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What one trade does to a lot."""
+
+    holding: Holding
+    """Afterwards."""
+    changed: tuple[Entry, ...]
+    """Entries that came, or of which something was taken."""
+    sums: Mapping[str, int]
+    """By how much the lot's sums change, by name, micros."""
+    sold_cost_micros: int
+    """Of a sale: what its shares had cost."""
+    short: bool
+    """More was sold than the lot held."""
+
+
+def move(
+    held: Holding, step: Step, *, buying: bool, order_key: str, cost_micros: int, entry_seq: int
+) -> Move:
+    """Book a trade in its lot, or undo it there.
+
+    Args:
+        held: the lot before.
+        step: ``BOOK`` or ``UNDO`` of a trade.
+        buying: whether its order buys.
+        order_key: of its order.
+        cost_micros: of an undone sale: what its shares had cost.
+        entry_seq: for the entry of shares that come.
+    """
+    trade, sign = step.trade, 1 if step.action is Action.BOOK else -1
+    change = shift(
+        held.shares_micros, held.net_micros, sign * trade.size_micros * (1 if buying else -1)
+    )
+    changed: tuple[Entry, ...]
+    if change > 0:
+        moved = (trade.notional_micros if buying else cost_micros) * change // trade.size_micros
+        named = trade.trade_id if step.action is Action.BOOK else f"{trade.trade_id}:undone"
+        changed = (Entry(entry_seq, change, moved, order_key, named),)
+        entries = (*held.entries, *changed)
+    else:
+        taken = consume(_first(held.entries, step, order_key), -change)
+        moved, changed = -taken.cost_micros, taken.entries
+        after = {entry.entry_seq: entry for entry in changed}
+        left = (after.get(entry.entry_seq, entry) for entry in held.entries)
+        entries = tuple(entry for entry in left if entry.size_micros)
+    way, notional = "bought" if buying else "sold", sign * trade.notional_micros
+    return Move(
+        holding=Holding(
+            shares_micros=held.shares_micros + change,
+            cost_micros=held.cost_micros + moved,
+            net_micros=held.net_micros + sign * trade.size_micros * (1 if buying else -1),
+            entries=entries,
+        ),
+        changed=changed,
+        sums={
+            "shares": change,
+            "cost": moved,
+            "fee": sign * trade.fee_micros,
+            # What sales brought, less what buys cost, plus what the shares still held had cost.
+            "realised": moved - notional if buying else moved + notional,
+            f"{way}_size": sign * trade.size_micros,
+            f"{way}_notional": notional,
+        },
+        sold_cost_micros=0 if buying else -moved,
+        short=not buying and step.action is Action.BOOK and -change < trade.size_micros,
+    )
+
+
+def _first(entries: tuple[Entry, ...], step: Step, order_key: str) -> list[Entry]:
+    """In the order in which shares leave: the oldest first, but of an undone buy its own."""
+    own = (order_key, step.trade.trade_id)
+    undone = step.action is Action.UNDO
+    return sorted(entries, key=lambda e: not (undone and (e.order_key, e.trade_id) == own))

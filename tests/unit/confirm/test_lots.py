@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.confirm.core.lots import Consumed, Entry, consume
+from services.confirm.core.booking import Action, Step
+from services.confirm.core.lots import Consumed, Entry, Holding, consume, move
+from tradingtools.domain.venue_order import TradeStatus, VenueTrade
 
 sizes = st.integers(0, 2_000)
 lots = st.lists(st.tuples(sizes, st.integers(0, 5_000)), max_size=6).map(
@@ -61,3 +63,19 @@ def test_selling_everything_takes_the_cost_of_every_share(entries: list[Entry]) 
 def test_more_than_is_held_sells_what_is_held() -> None:
     taken = consume([Entry(1, 10, 5)], 11)
     assert (taken.size_micros, taken.cost_micros) == (10, 5)
+
+
+def test_a_buy_that_is_undone_takes_its_own_shares_back() -> None:
+    entries = (Entry(1, 10, 4, "a", "t1"), Entry(2, 10, 6, "b", "t2"), Entry(3, 5, 3, "b", "t3"))
+    held = Holding(shares_micros=25, cost_micros=13, net_micros=25, entries=entries)
+    trade = VenueTrade(
+        trade_id="t2", size_micros=10, notional_micros=6, fee_micros=1, status=TradeStatus.FAILED
+    )
+    undone = move(
+        held, Step(Action.UNDO, trade), buying=True, order_key="b", cost_micros=0, entry_seq=-1
+    )
+    assert undone.holding.entries == (entries[0], entries[2])
+    assert (undone.holding.shares_micros, undone.holding.cost_micros) == (15, 7)
+    assert (undone.sums["bought_notional"], undone.sums["fee"], undone.sums["realised"]) == (
+        -6, -1, 0,
+    )  # fmt: skip

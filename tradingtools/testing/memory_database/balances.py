@@ -7,7 +7,7 @@ from typing import Final
 
 from tradingtools.testing.memory_database.paying import unbuilt_orders
 from tradingtools.testing.memory_database.schema import Row
-from tradingtools.testing.memory_database.transactions import Transaction, Twin
+from tradingtools.testing.memory_database.transactions import Transaction, Twin, given
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -55,14 +55,14 @@ def put_balance(tx: Transaction, values: Row) -> list[Row]:
     return []
 
 
-def move_balance(tx: Transaction, values: Row) -> list[Row]:
-    """Move a wallet's cash by what was booked."""
-    row = tx.get("follower_balance", values["follower_proxy"])
-    if row is not None:
-        cash = None if row["cash_micros"] is None else row["cash_micros"] + values["cash"]
-        tx.update(
-            "follower_balance", row, cash_micros=cash, moves=row["moves"] + 1, changed_at=tx.now
-        )
+def move_balances(tx: Transaction, values: Row) -> list[Row]:
+    """Move wallets' cash by what was booked."""
+    for one in given(values, "moves"):
+        row = tx.get("follower_balance", one["follower_proxy"])
+        if row is not None:
+            cash = None if row["cash_micros"] is None else row["cash_micros"] + one["cash"]
+            moves = row["moves"] + 1
+            tx.update("follower_balance", row, cash_micros=cash, moves=moves, changed_at=tx.now)
     return []
 
 
@@ -96,7 +96,7 @@ def balances(tx: Transaction, values: Row) -> list[Row]:
 BALANCES: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        wallets_to_poll, add_balance, wallet_quiet, put_balance, move_balance, clear_positions,
+        wallets_to_poll, add_balance, wallet_quiet, put_balance, move_balances, clear_positions,
         add_positions,
     )
 }  # fmt: skip

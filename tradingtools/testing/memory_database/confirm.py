@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,6 +12,7 @@ from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import (
     Transaction,
     Twin,
+    given,
     microseconds,
     nanoseconds,
 )
@@ -22,68 +22,72 @@ WATCH_IS_OVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _LOT = ("follower_proxy", "asset_id", "origin")
 
 
-def lock_order(tx: Transaction, values: Row) -> list[Row]:
-    """One order, locked."""
-    row = tx.get("orders", values["order_key"])
-    if row is None:
-        return []
-    tx.lock_row("orders", row)
-    return [dict(row)]
+def lock_orders(tx: Transaction, values: Row) -> list[Row]:
+    """Orders, locked."""
+    found = [tx.get("orders", key) for key in sorted(set(values["keys"]))]
+    rows = [row for row in found if row is not None]
+    for row in rows:
+        tx.lock_row("orders", row)
+    return [dict(row) for row in rows]
 
 
 def fills(tx: Transaction, values: Row) -> list[Row]:
-    """What is booked of an order."""
+    """What is booked of orders."""
     names = (
-        "trade_id", "status", "size_micros", "notional_micros", "fee_micros", "cost_micros",
+        "order_key", "trade_id", "status", "size_micros", "notional_micros", "fee_micros",
+        "cost_micros",
     )  # fmt: skip
-    return [_pick(row, names) for row in tx.where("fill", order_key=values["order_key"])]
+    return [_pick(row, names) for key in set(values["keys"])
+            for row in tx.where("fill", order_key=key)]  # fmt: skip
 
 
-def make_lot(tx: Transaction, values: Row) -> list[Row]:
-    """The lot, if it is not there yet."""
-    tx.insert_unless_there("lot", values)
+def make_lots(tx: Transaction, values: Row) -> list[Row]:
+    """Lots, those that are not there yet."""
+    for row in sorted(given(values, "lots"), key=_lot_key):
+        tx.insert_unless_there("lot", _pick(row, (*_LOT, "condition_id")))
     return []
 
 
-def lock_lot(tx: Transaction, values: Row) -> list[Row]:
-    """One lot, locked."""
-    row = _lot(tx, values)
-    if row is None:
-        return []
-    tx.lock_row("lot", row)
-    return [dict(row)]
+def _lot_key(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in _LOT)
+
+
+def lock_lots(tx: Transaction, values: Row) -> list[Row]:
+    """Lots, locked."""
+    found = (_lot(tx, row) for row in sorted(given(values, "lots"), key=_lot_key))
+    rows = [row for row in found if row is not None]
+    for row in rows:
+        tx.lock_row("lot", row)
+    return [dict(row) for row in rows]
 
 
 def lot_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What a lot was bought for, oldest first."""
-    found = tx.where("lot_entry", **{name: values[name] for name in _LOT})
-    return _entries(list(found))
-
-
-def entries_of_trade(tx: Transaction, values: Row) -> list[Row]:
-    """What is left of a trade's shares."""
-    found = tx.where("lot_entry", order_key=values["order_key"], trade_id=values["trade_id"])
-    return _entries(list(found))
-
-
-def _entries(rows: list[Row]) -> list[Row]:
-    names = ("entry_seq", "size_micros", "cost_micros")
-    found = [_pick(row, names) for row in rows if row["size_micros"] > 0]
+    """What lots were bought for, oldest first."""
+    lots = {_lot_key(row) for row in given(values, "lots")}
+    names = (*_LOT, "entry_seq", "order_key", "trade_id", "size_micros", "cost_micros")
+    found = [
+        _pick(row, names)
+        for row in tx.rows("lot_entry")
+        if row["size_micros"] > 0 and _lot_key(row) in lots
+    ]
     return sorted(found, key=lambda row: row["entry_seq"])
 
 
-def add_entry(tx: Transaction, values: Row) -> list[Row]:
-    """Shares that came into a lot."""
-    tx.insert("lot_entry", values)
+def add_entries(tx: Transaction, values: Row) -> list[Row]:
+    """Shares that came into lots."""
+    names = (*_LOT, "order_key", "trade_id", "size_micros", "cost_micros")
+    for row in given(values, "entries"):
+        tx.insert("lot_entry", _pick(row, names))
     return []
 
 
-def set_entry(tx: Transaction, values: Row) -> list[Row]:
+def set_entries(tx: Transaction, values: Row) -> list[Row]:
     """What is left of them."""
-    row = tx.get("lot_entry", values["entry_seq"])
-    if row is not None:
-        size, cost = values["size_micros"], values["cost_micros"]
-        tx.update("lot_entry", row, size_micros=size, cost_micros=cost)
+    for one in given(values, "entries"):
+        row = tx.get("lot_entry", one["entry_seq"])
+        if row is not None:
+            size, cost = one["size_micros"], one["cost_micros"]
+            tx.update("lot_entry", row, size_micros=size, cost_micros=cost)
     return []
 
 
@@ -101,78 +105,80 @@ _MOVED = {
 }
 
 
-def move_lot(tx: Transaction, values: Row) -> list[Row]:
-    """Move a lot's sums."""
-    row = _lot(tx, values)
-    if row is None:
-        return []
-    changes = {column: row[column] + values[name] for column, name in _MOVED.items()}
-    after = tx.update("lot", row, **changes, updated_at=tx.now)
-    return [_pick(after, ("shares_micros", "cost_micros"))]
+def move_lots(tx: Transaction, values: Row) -> list[Row]:
+    """Move lots' sums."""
+    for one in given(values, "moves"):
+        row = _lot(tx, one)
+        if row is not None:
+            changes = {column: row[column] + one[name] for column, name in _MOVED.items()}
+            tx.update("lot", row, **changes, updated_at=tx.now)
+    return []
 
 
 def default_triggers(tx: Transaction, values: Row) -> list[Row]:
-    """What a subscription guards a new position with."""
-    row = tx.get("subscription", values["id"])
-    return [{"triggers": row["triggers"]}] if row is not None and row["triggers"] else []
+    """What subscriptions guard a new position with."""
+    rows = (tx.get("subscription", each) for each in set(values["ids"]))
+    return [_pick(row, ("id", "triggers")) for row in rows if row is not None and row["triggers"]]
 
 
-def add_trigger(tx: Transaction, values: Row) -> list[Row]:
-    """A trigger of a new position."""
-    rungs = values["rungs"] if values["rungs"] is None else json.loads(values["rungs"])
-    tx.insert("trigger", {**values, "rungs": rungs, "status": "ARMED"})
+def add_triggers(tx: Transaction, values: Row) -> list[Row]:
+    """Triggers of new positions, and the first entry of their histories."""
+    made = given(values, "triggers")
+    for row in made:
+        columns = {name: row[name] for name in row if name not in ("place", "detail")}
+        tx.insert("trigger", {**columns, "status": "ARMED"})
+    for row in made:
+        event = {"trigger_id": row["id"], "detail": row["detail"]}
+        tx.insert("trigger_event", {**event, "from_status": "", "to_status": "ARMED"})
     return []
 
 
-def add_trigger_event(tx: Transaction, values: Row) -> list[Row]:
-    """The first entry of its history."""
-    tx.insert("trigger_event", {**values, "from_status": "", "to_status": "ARMED"})
+def put_fills(tx: Transaction, values: Row) -> list[Row]:
+    """Trades of orders, or where they stand now."""
+    names = (
+        "order_key", "trade_id", "status", "size_micros", "notional_micros", "fee_micros",
+        "cost_micros",
+    )  # fmt: skip
+    for one in given(values, "fills"):
+        final_at = None if one["status"] == "MATCHED" else tx.now
+        made = tx.insert_unless_there("fill", {**_pick(one, names), "final_at": final_at})
+        row = tx.get("fill", one["order_key"], one["trade_id"])
+        if made is None and row is not None:
+            tx.update("fill", row, status=one["status"], final_at=final_at)
     return []
 
 
-def add_fill(tx: Transaction, values: Row) -> list[Row]:
-    """A trade of an order."""
-    tx.insert("fill", {**values, "status": "MATCHED"})
+def move_orders(tx: Transaction, values: Row) -> list[Row]:
+    """Move orders' totals."""
+    for one in given(values, "moves"):
+        row = tx.get("orders", one["order_key"])
+        if row is not None:
+            tx.update(
+                "orders",
+                row,
+                filled_size_micros=row["filled_size_micros"] + one["size"],
+                filled_notional_micros=row["filled_notional_micros"] + one["notional"],
+                fee_micros=row["fee_micros"] + one["fee"],
+            )
     return []
 
 
-def end_fill(tx: Transaction, values: Row) -> list[Row]:
-    """A trade is final or undone."""
-    row = tx.get("fill", values["order_key"], values["trade_id"])
-    if row is not None:
-        tx.update("fill", row, status=str(values["status"]), final_at=tx.now)
-    return []
-
-
-def move_order(tx: Transaction, values: Row) -> list[Row]:
-    """Move an order's totals."""
-    row = tx.get("orders", values["order_key"])
-    if row is None:
-        return []
-    after = tx.update(
-        "orders",
-        row,
-        filled_size_micros=row["filled_size_micros"] + values["size"],
-        filled_notional_micros=row["filled_notional_micros"] + values["notional"],
-        fee_micros=row["fee_micros"] + values["fee"],
-    )
-    return [{"filled_size_micros": after["filled_size_micros"]}]
-
-
-def add_booking(tx: Transaction, values: Row) -> list[Row]:
+def add_bookings(tx: Transaction, values: Row) -> list[Row]:
     """What the stream of fills carries, once."""
-    given = {**values, "order_state": str(values["order_state"]), "reason": str(values["reason"])}
-    tx.insert_unless_there("booking", given, ("order_key", "kind", "trade_id"))
+    for row in given(values, "bookings"):
+        columns = {name: row[name] for name in row if name != "place"}
+        tx.insert_unless_there("booking", columns, ("order_key", "kind", "trade_id"))
     return []
 
 
 def postpone(tx: Transaction, values: Row) -> list[Row]:
-    """When an order is looked at again."""
-    row = _as_it_was(tx, values)
-    if row is not None:
-        later = tx.now + timedelta(milliseconds=values["milliseconds"])
-        count = values["not_found_count"]
-        tx.update("orders", row, next_check_at=later, not_found_count=count)
+    """When orders are looked at again."""
+    for one in given(values, "orders"):
+        row = _as_it_was(tx, one)
+        if row is not None:
+            later = tx.now + timedelta(milliseconds=one["milliseconds"])
+            count = one["not_found_count"]
+            tx.update("orders", row, next_check_at=later, not_found_count=count)
     return []
 
 
@@ -380,9 +386,9 @@ def end_resolution(tx: Transaction, values: Row) -> list[Row]:
 CONFIRM: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        lock_order, fills, make_lot, lock_lot, lot_entries, entries_of_trade, add_entry,
-        set_entry, move_lot, default_triggers, add_trigger, add_trigger_event, add_fill,
-        end_fill, move_order, add_booking, postpone, send_again, stop_watching, watched,
+        lock_orders, fills, make_lots, lock_lots, lot_entries, add_entries, set_entries,
+        move_lots, default_triggers, add_triggers, put_fills, move_orders, add_bookings,
+        postpone, send_again, stop_watching, watched,
         reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,
         resolutions, end_resolution, last_booking, bookings_after,
     )

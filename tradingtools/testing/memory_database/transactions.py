@@ -6,6 +6,7 @@ are never changed in place. Whoever writes a row or a unique key holds its lock 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -254,6 +255,12 @@ class Transaction:
 
 Twin = Callable[[Transaction, Row], list[Row]]
 """A statement's twin: reads and writes a transaction, and returns the rows of the answer."""
+
+
+def given(values: Row, name: str) -> list[Row]:
+    """The rows of a statement that takes many at once, in their order."""
+    rows: list[Row] = json.loads(values[name])
+    return sorted(rows, key=lambda row: row.get("place") or 0)
 
 
 def microseconds(instant: datetime) -> int:

@@ -1,0 +1,143 @@
+"""Books in batches: what comes while one batch is being committed is the next one.
+
+Before it: `worker`, `watch`, `payouts` and `resolutions`, each with its own reason to book. After
+it: the readers of bookings, who get them in the order of their commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg
+from opentelemetry import metrics
+
+from services.confirm import store
+from services.confirm.bookings import load_bookings
+from services.confirm.store import Taken, Told
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime.streams import PAGE, Tail
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+_meter = metrics.get_meter("tradingtools.confirm")
+_ends = _meter.create_counter("orders_ended", description="by state and reason")
+_batches = _meter.create_histogram("booked_together", description="orders of one transaction")
+MOST = 200
+"""Orders of one batch."""
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    told: Told
+    done: asyncio.Future[Taken]
+
+
+class Booker:
+    """Books one batch at a time and publishes it.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to book; each batch checks it.
+        tail: of bookings.
+    """
+
+    def __init__(self, pool: Pool, lease: Lease, tail: Tail[pb.FillEvent]) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._tail = tail
+        self._writing = asyncio.Lock()
+        self._queue: deque[_Waiting] = deque()
+
+    async def take(self, told: Told) -> Taken:
+        """Book what is told of an order, together with whatever else waits.
+
+        Raises:
+            Fenced: somebody else books now.
+            psycopg.OperationalError: the database went away; it may be booked or not.
+            Exception: this order cannot be booked; those of its batch were.
+        """
+        waiting = _Waiting(told, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        try:
+            # Whoever has the turn books for all who wait; the others find it done.
+            while not waiting.done.done():
+                async with self._writing:
+                    if not waiting.done.done():
+                        await self._book_next()
+            return waiting.done.result()
+        finally:
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+
+    async def write(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something else that books, in its turn, and publish it."""
+        async with self._writing:
+            result = await work()
+            await self._publish()
+            return result
+
+    async def _book_next(self) -> None:
+        batch = self._next()
+        try:
+            await self._book(batch)
+        except (Fenced, psycopg.OperationalError) as error:
+            _fail(batch, error)
+        except Exception:  # noqa: BLE001 - one that cannot be booked must not hold up the others
+            for waiting in batch:
+                await self._book_alone(waiting)
+        except BaseException:
+            # Who booked for all is stopped; the others do it themselves.
+            self._queue.extendleft(w for w in reversed(batch) if not w.done.done())
+            raise
+
+    async def _book_alone(self, waiting: _Waiting) -> None:
+        try:
+            await self._book([waiting])
+        except Exception as error:  # noqa: BLE001 - it is raised where the order came from
+            _fail([waiting], error)
+
+    async def _book(self, batch: Sequence[_Waiting]) -> None:
+        told = [waiting.told for waiting in batch]
+        taken = await store.take(self._pool, self._lease, told, clock.now_ns())
+        _batches.record(len(batch))
+        await self._publish()
+        for waiting, each in zip(batch, taken, strict=True):
+            if not waiting.done.done():
+                waiting.done.set_result(each)
+
+    def _next(self) -> list[_Waiting]:
+        """The oldest that wait, each order once; what else is told of it waits on."""
+        batch: dict[str, _Waiting] = {}
+        left: deque[_Waiting] = deque()
+        while self._queue and len(batch) < MOST:
+            waiting = self._queue.popleft()
+            if waiting.told.order_key in batch:
+                left.append(waiting)
+            else:
+                batch[waiting.told.order_key] = waiting
+        self._queue.extendleft(reversed(left))
+        return list(batch.values())
+
+    async def _publish(self) -> None:
+        """Hand every booking that is committed and not yet streamed to the readers."""
+        while True:
+            page = await load_bookings(self._pool, self._tail.last, PAGE)
+            for seq, fill in page:
+                self._tail.append(seq, fill)
+                if fill.kind == pb.FILL_KIND_CLOSED:
+                    _ends.add(1, {"state": fill.order_state, "reason": fill.reason})
+            if len(page) < PAGE:
+                return
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)

@@ -1,0 +1,51 @@
+"""The triggers of a new position, made with its first fill. Pure.
+
+Before it: the ledger, which writes them in the transaction that books the fill; after it the
+guard, which finds them with the fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tradingtools.domain.default_triggers import from_json, triggers_for
+from tradingtools.domain.money import MICROS, to_text
+from tradingtools.domain.trigger_types import rungs_to_fields
+from tradingtools.domain.venue_order import VenueTrade
+
+
+def of_position(
+    order: Mapping[str, Any], trade: VenueTrade, defaults: Mapping[str, Any], now_ms: int
+) -> Iterator[dict[str, Any]]:
+    """Rows of the default triggers of the position that a fill has opened.
+
+    Args:
+        order: the row of the fill's order.
+        trade: the fill.
+        defaults: of the subscription, as they are stored.
+        now_ms: the time, milliseconds since 1970.
+    """
+    entry = min(max(-(-trade.notional_micros * MICROS // trade.size_micros), 1), MICROS - 1)
+    for new in triggers_for(
+        from_json(defaults),
+        entry_micros=entry,
+        opened_ms=now_ms,
+        order_key=order["order_key"],
+        trade_id=trade.trade_id,
+    ):
+        yield {
+            "id": new.id,
+            "follower_proxy": order["follower_proxy"],
+            "condition_id": order["condition_id"],
+            "asset_id": order["asset_id"],
+            "origin": order["subscription_id"],
+            "trigger_type": new.trigger_type.value,
+            "price_micros": new.price_micros,
+            "callback_ppm": new.callback_ppm,
+            "fire_at_ms": new.fire_at_ms,
+            "rungs": rungs_to_fields(new.rungs) if new.rungs else None,
+            "break_even": new.break_even,
+            "made_for": order["order_key"],
+            "detail": f"by default for an entry at {to_text(entry)}",
+        }

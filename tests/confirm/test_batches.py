@@ -1,0 +1,128 @@
+"""Answers that are booked together: as if each had come alone, and none at another's expense."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from services.confirm.booker import Booker
+from services.confirm.bookings import load_bookings
+from services.confirm.store import Told
+from tests.confirm.conftest import SIZE, Orders, told, trade
+from tradingtools.domain.order_states import OrderState as S
+from tradingtools.domain.venue_order import TradeStatus, VenueOrder
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+
+def _booker(orders: Orders) -> Booker:
+    async def load(after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
+        return await load_bookings(orders.pool, after, limit)
+
+    return Booker(orders.pool, orders.lease, Tail(0, load))
+
+
+def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> Told:
+    status = TradeStatus.MATCHED if again else TradeStatus.CONFIRMED
+    answer = told(key, trade(f"t{key[:6]}", status, size), closed=not again, side=side)
+    return Told(order_key=key, answer=answer, again_ms=60_000 if again else None)
+
+
+async def test_orders_of_one_lot_are_booked_together(orders: Orders) -> None:
+    bought = [await orders.make("SUBMITTED") for _ in range(2)]
+    sold = await orders.make("UNKNOWN", side="SELL")
+    booker = _booker(orders)
+    taken = await asyncio.gather(
+        *(booker.take(_filled(key)) for key in bought),
+        booker.take(_filled(sold, SIZE // 2, side="SELL")),
+    )
+    assert [(t.before, t.state) for t in taken] == [
+        (S.SUBMITTED, S.CONFIRMED), (S.SUBMITTED, S.CONFIRMED), (S.UNKNOWN, S.CONFIRMED),
+    ]  # fmt: skip
+    (lot,) = await orders.sql("select * from lot where follower_proxy = %s", orders.wallet)
+    assert (lot["shares_micros"], lot["cost_micros"]) == (15_000_000, 6_000_000)
+    assert (lot["bought_size_micros"], lot["sold_size_micros"]) == (2 * SIZE, SIZE // 2)
+    rows = await orders.sql(
+        "select b.* from booking b join orders using (order_key) where follower_proxy = %s"
+        " order by fill_seq",
+        orders.wallet,
+    )
+    assert [row["kind"] for row in rows] == ["MATCHED", "CONFIRMED", "CLOSED"] * 3
+    held = [row["lot_shares_micros"] for row in rows if row["kind"] == "MATCHED"]
+    assert held == [SIZE, 2 * SIZE, 15_000_000], "each as it was after its own trade"
+    entries = await orders.sql(
+        "select * from lot_entry where follower_proxy = %s order by entry_seq", orders.wallet
+    )
+    assert [row["size_micros"] for row in entries] == [SIZE // 2, SIZE], "first in, first out"
+
+
+async def test_one_that_cannot_be_booked_holds_up_no_other(orders: Orders) -> None:
+    good, bad = await orders.make("SUBMITTED"), "f" * 64
+    booker = _booker(orders)
+    done = await asyncio.gather(
+        *(booker.take(_filled(key)) for key in (good, bad)), return_exceptions=True
+    )
+    assert isinstance(done[1], LookupError)
+    assert (await orders.row(good))["state"] == "CONFIRMED"
+
+
+async def test_whoever_books_for_all_may_be_stopped(orders: Orders) -> None:
+    keys = [await orders.make("SUBMITTED") for _ in range(3)]
+    booker = _booker(orders)
+    first = asyncio.Event()
+    holding = asyncio.create_task(booker.write(first.wait))
+    waiting = [asyncio.create_task(booker.take(_filled(key))) for key in keys]
+    await asyncio.sleep(0)
+    first.set()
+    await holding
+    # The first of them has the turn and is about to book for all.
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    done = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
+    assert isinstance(done[0], asyncio.CancelledError)
+    states = [(await orders.row(key))["state"] for key in keys[1:]]
+    assert states == ["CONFIRMED", "CONFIRMED"]
+
+
+async def test_two_answers_about_one_order_are_taken_in_turn(orders: Orders) -> None:
+    key = await orders.make("SUBMITTED")
+    booker = _booker(orders)
+    taken = await asyncio.gather(
+        booker.take(_filled(key, again=True)), booker.take(_filled(key)), booker.take(_filled(key))
+    )
+    assert [t.state for t in taken] == [S.SUBMITTED, S.CONFIRMED, S.CONFIRMED]
+    fills = await orders.sql("select * from booking where order_key = %s", key)
+    assert Counter(row["kind"] for row in fills) == {"MATCHED": 1, "CONFIRMED": 1, "CLOSED": 1}
+
+
+async def test_one_that_stays_open_is_asked_for_when_it_was_told(orders: Orders) -> None:
+    key = await orders.make("SUBMITTED")
+    await _booker(orders).take(_filled(key, again=True))
+    (row,) = await orders.sql(
+        "select extract(epoch from next_check_at - clock_timestamp())::int as seconds"
+        " from orders where order_key = %s",
+        key,
+    )
+    assert isinstance(row["seconds"], int)
+    assert 30 < row["seconds"] <= 60
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_one_that_appears_after_its_end_stops_its_wallet_alone(
+    orders: Orders, first: bool
+) -> None:
+    lost, other = await orders.make("LOST"), await orders.make("SUBMITTED", asset="2")
+    answers: dict[str, VenueOrder] = {lost: told(lost, trade("t", TradeStatus.CONFIRMED))}
+    fine = VenueOrder(order_key=other, order_id="0x2", status="KILLED", closed=True, trades=())
+    both = {**answers, other: fine} if first else {other: fine, **answers}
+    taken = dict(zip(both, await orders.take_all(both), strict=True))
+    assert (taken[lost].state, taken[other].state) == (S.RESURRECTED, S.FAILED)
+    halts = await orders.sql("select * from halt where subject = %s", orders.wallet)
+    assert [halt["mode"] for halt in halts] == ["REDUCING"]
+    assert not (await orders.row(lost))["reserved"], "nothing more can fill"
+    closed = await orders.sql(
+        "select order_state from booking where order_key = %s and kind = 'CLOSED'", lost
+    )
+    assert [row["order_state"] for row in closed] == ["RESURRECTED"]
