@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from services.guard.server import GuardServicer
 from services.guard.settings import Settings
 from services.guard.worker import Guard
-from tradingtools.adapters.postgres import lease
+from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
 from tradingtools.runtime import grpc_server, streams
@@ -48,6 +48,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail = await claim_tail(pool, "guard", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.poll_ms)
         guard = Guard(pool, owned, books, tail, settings)
+        # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
+        fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await beside(lease.keep(pool, owned), guard.recover())
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -63,17 +65,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             lease.keep(pool, owned),
             fills.replay(),
             books.keep(guard.on_book),
-            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
+            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(guard, bus, settings.poll_ms),
             _look_again(guard, settings.poll_ms),
         )
 
 
-async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: str) -> None:
+async def _follow_fills(
+    intake: Intake[confirm_pb.FillEvent], stub: Any, name: str, cursor: str
+) -> None:
     async for response in streams.read(
         "fills",
         lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
-        "",
+        cursor,
     ):
         for fill in response.fills:
             await intake.take(fill, str(fill.fill_seq))

@@ -13,7 +13,7 @@ from services.router.settings import Settings
 from services.router.worker import Router
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, streams
@@ -63,6 +63,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
         router = Router(pool, owned, books, tail, settings)
+        # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
+        trades_from = await journal.acknowledged(pool, "leader_trades", name)
+        fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await beside(lease.keep(pool, owned), router.recover())
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -84,8 +87,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             books.keep(),
             facts.replay(),
             fills.replay(),
-            _follow_ingest(pool, facts, ingest_rpc.IngestServiceStub(ingest), name),
-            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name),
+            _follow_ingest(facts, ingest_rpc.IngestServiceStub(ingest), name, trades_from),
+            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.run_open_exits(),
             router.follow_balances(),
@@ -94,9 +97,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _follow_ingest(
-    pool: Pool, intake: Intake[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str
+    intake: Intake[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
 ) -> None:
-    cursor = await journal.acknowledged(pool, "leader_trades", name)
     while True:
         try:
             async for response in streams.read(
@@ -116,11 +118,13 @@ async def _follow_ingest(
             cursor = ""
 
 
-async def _follow_fills(intake: Intake[confirm_pb.FillEvent], stub: Any, name: str) -> None:
+async def _follow_fills(
+    intake: Intake[confirm_pb.FillEvent], stub: Any, name: str, cursor: str
+) -> None:
     async for response in streams.read(
         "fills",
         lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
-        "",
+        cursor,
     ):
         for fill in response.fills:
             await intake.take(fill, str(fill.fill_seq))

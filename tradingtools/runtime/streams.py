@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 CHECKPOINT_SECONDS = 2.0
 PAGE = 100
+BEGINNING = "0"
+"""The cursor before the first entry of a stream that is kept in the database."""
 _log = structlog.get_logger("streams")
 
 Load = Callable[[int, int], Awaitable[list[tuple[int, T]]]]
