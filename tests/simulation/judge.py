@@ -223,7 +223,7 @@ def unrest(world: World) -> list[str]:
         if row["state"] in open_states
     ]
     held_up = [row for row in orders.values() if row["state"] in _FOR_A_PERSON]
-    lots = {(row["subscription_id"], row["asset_id"]) for row in held_up}
+    lots = {(row["subscription_id"] or "manual", row["asset_id"]) for row in held_up}
     for row in _rows(world, "trigger"):
         # Who is never told that a buy did not settle tries to sell it for ever.
         ends = _can_follow(world) and (row["origin"], row["asset_id"]) not in lots
