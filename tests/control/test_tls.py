@@ -68,6 +68,18 @@ class World:
         with _process("launcher.edge", self.directory / f"{name}.log", environ):
             yield port
 
+    def operator(self, authority: Authority | None) -> grpc.Channel:
+        """To the internal port, with a certificate of an authority for somebody called ann."""
+        trusted = self.ours.file.read_bytes()
+        if authority is None:
+            credentials = grpc.ssl_channel_credentials(trusted)
+        else:
+            chain, key = authority.issue("ann")
+            credentials = grpc.ssl_channel_credentials(
+                trusted, key.read_bytes(), chain.read_bytes()
+            )
+        return grpc.secure_channel(f"127.0.0.1:{self.internal_port}", credentials)
+
     def trusting(
         self, authority: Authority, shown: tuple[Path, Path] | None = None
     ) -> httpx.Client:
@@ -104,6 +116,9 @@ def world(
         "TT_CONTROL_REFUSED_RATE": "100000",
     }
     with _process("services.control", directory / "control.log", environ):
+        # Else what is refused below could be refused for want of control.
+        with made.operator(made.ours) as channel:
+            grpc.channel_ready_future(channel).result(timeout=_SECONDS)
         yield made
 
 
@@ -175,20 +190,11 @@ def test_control_and_an_edge_that_do_not_belong_together(world: World, wrong: st
 
 @pytest.mark.parametrize("who", ["ours", "theirs", "nobody", "plaintext"])
 def test_operators_need_a_certificate(world: World, who: str) -> None:
-    target = f"127.0.0.1:{world.internal_port}"
-    trusted = world.ours.file.read_bytes()
-
-    def credentials(authority: Authority | None) -> grpc.ChannelCredentials:
-        if authority is None:
-            return grpc.ssl_channel_credentials(trusted)
-        chain, key = authority.issue("ann")
-        return grpc.ssl_channel_credentials(trusted, key.read_bytes(), chain.read_bytes())
-
     if who == "plaintext":
-        channel = grpc.insecure_channel(target)
+        channel = grpc.insecure_channel(f"127.0.0.1:{world.internal_port}")
     else:
         shown = {"ours": world.ours, "theirs": world.theirs, "nobody": None}[who]
-        channel = grpc.secure_channel(target, credentials(shown))
+        channel = world.operator(shown)
     with channel:
         stub = pb_grpc.OperatorServiceStub(channel)
         if who == "ours":
