@@ -83,6 +83,11 @@ class Booker:
             await self._publish()
             return result
 
+    async def publish(self) -> None:
+        """Publish what was committed without anybody hearing of it: its answer was lost."""
+        async with self._writing:
+            await self._publish()
+
     async def _book_next(self) -> None:
         batch = self._next()
         try:

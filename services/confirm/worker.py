@@ -251,6 +251,7 @@ class Confirm:
                 if promised is not None:
                     self._capabilities = promised
                 await self._fence()
+                await self._booker.publish()
                 alerts.count(await store.fetch(self._pool, "unresolved"))
                 for row in await store.fetch(self._pool, "unclosed"):
                     await self._close(row["order_key"])

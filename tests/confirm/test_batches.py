@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
+import psycopg
 import pytest
 
+from services.confirm import store
 from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
-from services.confirm.store import Told
+from services.confirm.store import Taken, Told
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
-from tradingtools.runtime.streams import Tail
+from tradingtools.runtime.streams import Load, Tail
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 
-def _booker(orders: Orders) -> Booker:
-    async def load(after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
-        return await load_bookings(orders.pool, after, limit)
+def _load(orders: Orders) -> Load[pb.FillEvent]:
+    return lambda after, limit: load_bookings(orders.pool, after, limit)
 
-    return Booker(orders.pool, orders.lease, Tail(0, load))
+
+def _booker(orders: Orders) -> Booker:
+    return Booker(orders.pool, orders.lease, Tail(0, _load(orders)))
 
 
 def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> Told:
@@ -66,6 +70,28 @@ async def test_one_that_cannot_be_booked_holds_up_no_other(orders: Orders) -> No
     )
     assert isinstance(done[1], LookupError)
     assert (await orders.row(good))["state"] == "CONFIRMED"
+
+
+async def test_a_booking_whose_commit_was_not_heard_of_is_told_all_the_same(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await orders.make("SUBMITTED")
+    tail = Tail((await store.fetch(orders.pool, "last_booking"))[0]["seq"], _load(orders))
+    booker = Booker(orders.pool, orders.lease, tail)
+    take = store.take
+
+    async def unheard(*arguments: Any) -> list[Taken]:
+        await take(*arguments)
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(store, "take", unheard)
+    with pytest.raises(psycopg.OperationalError):
+        await booker.take(_filled(key))
+    assert (await orders.row(key))["state"] == "CONFIRMED"
+    before = tail.last
+    await booker.publish()
+    (last,) = await orders.sql("select max(fill_seq) as seq from booking where order_key = %s", key)
+    assert before < tail.last == last["seq"]
 
 
 async def test_whoever_books_for_all_may_be_stopped(orders: Orders) -> None:
