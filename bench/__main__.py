@@ -57,6 +57,8 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> list[Line
                     status.update(f"{setup}: {done} of {wanted} rounds")
 
                 lines.append(await match.play(setup, wanted, progress))
+                # Said at once: a run that is stopped has told what it knew.
+                console.print(report.said(lines[-1]))
     return lines
 
 

@@ -87,20 +87,28 @@ def table(lines: Sequence[Line]) -> Table:
     return shown
 
 
+def said(line: Line) -> str:
+    """One measured setup in a line."""
+    return (
+        f"{_name(line.setup)}: last POST p50 {_number(line.system_last.p50)} ms beside the floor's"
+        f" {_number(line.floor_last.p50)} ({line.ratio_p50:.2f} times, p99 {line.ratio_p99:.2f})"
+    )
+
+
 def beside_reads(lines: Sequence[Line]) -> list[str]:
     """What the reads did to the copies of the same setup without them, in words."""
     quiet = {each.setup: each for each in lines if not each.setup.reads}
-    said = []
+    told = []
     for each in lines:
         before = quiet.get(replace(each.setup, reads=0))
         if each.setup.reads and before is not None:
             ratio = each.system_last.p50 / before.system_last.p50
-            said.append(
+            told.append(
                 f"{_name(each.setup)}: {each.reads_reached:.0f} reads a second were answered; the"
                 f" copies' p50 went from {_number(before.system_last.p50)} to"
                 f" {_number(each.system_last.p50)} ms ({ratio:.2f} times)"
             )
-    return said
+    return told
 
 
 def changes(found: Sequence[Change]) -> Table:
