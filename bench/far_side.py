@@ -39,7 +39,7 @@ class Arrivals:
         self._floor = False
         self._came: list[int] = []
         self._all = asyncio.Event()
-        self.last_request_ns = 0
+        self.last_post_ns = 0
         self.strays = 0
         """POSTs that belong to no burst."""
 
@@ -130,7 +130,8 @@ class FarSide:
     def answer(self, head: bytes, body: bytes, at_ns: int) -> bytes:
         """The whole response to one request."""
         method, path, _ = head.split(b" ", 2)
-        self.arrivals.last_request_ns = at_ns
+        if method == b"POST":
+            self.arrivals.last_post_ns = at_ns
         if method == b"POST" and path == FLOOR_PATH:
             self.arrivals.note(at_ns, floor=True)
             return _response(b"201 Created", body)

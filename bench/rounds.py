@@ -22,7 +22,8 @@ from launcher.state import ROOT
 
 _BURST_SECONDS = 60.0
 _QUIET_SECONDS = 0.25
-"""Without any request for so long, what the last burst caused is over."""
+_QUIET_SECONDS_AN_ORDER = 0.001
+"""Without a POST for so long, what the last burst caused is over: its orders are booked."""
 _WARM_UP = 3
 
 Leaders = Mapping[int, tuple[str, str]]
@@ -88,7 +89,7 @@ class Match:
         async with self._reads(setup.reads) if setup.reads else nullcontext([0.0]) as reached:
             began_ns = await self._rounds(setup, rounds, of, progress)
         self._feed.noise = 0
-        await self._quiet()
+        await self._quiet(setup.followers * setup.trades)
         theirs = self._leaders[setup.followers][1]
         found = await asyncio.to_thread(hops.medians, self._database_url, theirs, began_ns)
         return replace(line(setup, of[True], of[False], found), reads_reached=reached[0])
@@ -113,7 +114,7 @@ class Match:
         return began_ns
 
     async def _burst(self, setup: Setup, *, floor: bool) -> Round:
-        await self._quiet()
+        await self._quiet(setup.followers * setup.trades)
         arrivals = self._side.arrivals
         wallet = self._leaders[setup.followers][0 if floor else 1]
         frames = [feed.frame(wallet, self._asset) for _ in range(setup.trades)]
@@ -128,13 +129,14 @@ class Match:
             ) from None
         return Round((came[0] - began) / 1e6, (came[-1] - began) / 1e6)
 
-    async def _quiet(self) -> None:
+    async def _quiet(self, orders: int) -> None:
+        wanted = _QUIET_SECONDS + orders * _QUIET_SECONDS_AN_ORDER
         while True:
-            since = (time.monotonic_ns() - self._side.arrivals.last_request_ns) / 1e9
-            # confirm asks for the capabilities once a second; all else has to be over.
-            if since >= _QUIET_SECONDS:
+            # Only POSTs: confirm asks for promises, balances and ended orders all the time.
+            since = (time.monotonic_ns() - self._side.arrivals.last_post_ns) / 1e9
+            if since >= wanted:
                 return
-            await asyncio.sleep(_QUIET_SECONDS - since + 0.01)
+            await asyncio.sleep(wanted - since + 0.01)
 
 
 @asynccontextmanager
