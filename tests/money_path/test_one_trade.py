@@ -89,10 +89,21 @@ async def test_a_sell_follows_in_proportion_and_leaves_the_rest(path: Scene) -> 
 
 async def test_a_sell_right_after_the_buy_waits_for_the_entry_and_sells_all(path: Scene) -> None:
     await path.subscribe(1)
-    path.put(
-        path.trade(size="100", price="0.5"),
-        path.trade("SELL", size="100", price="0.49", held="100"),
-    )
+    path.world.freeze("confirm")
+    path.put(path.trade(size="100", price="0.5"))
+
+    async def sent() -> bool:
+        return [order["state"] for order in path.orders()] == ["SUBMITTED"]
+
+    # An entry that has not left yet would leave with its leader, and nothing would be sold.
+    await eventually(sent)
+    path.put(path.trade("SELL", size="100", price="0.49", held="100"))
+
+    async def waiting() -> bool:
+        return "WAITING_FOR_ENTRY" in {d["reason"] for d in path.decisions()}
+
+    await eventually(waiting)
+    path.world.thaw("confirm")
     await path.settled(2)
     lot = path.lot()
     assert lot["shares_micros"] == 0
