@@ -17,7 +17,7 @@ from opentelemetry import metrics
 
 from services.confirm import store
 from services.confirm.bookings import load_bookings
-from services.confirm.store import Taken, Told
+from services.confirm.store import Heard, Taken
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    told: Told
+    heard: Heard
     done: asyncio.Future[Taken]
 
 
@@ -55,7 +55,7 @@ class Booker:
         self._writing = asyncio.Lock()
         self._queue: deque[_Waiting] = deque()
 
-    async def take(self, told: Told) -> Taken:
+    async def take(self, heard: Heard) -> Taken:
         """Book what is told of an order, together with whatever else waits.
 
         Raises:
@@ -63,7 +63,7 @@ class Booker:
             psycopg.OperationalError: the database went away; it may be booked or not.
             Exception: this order cannot be booked; those of its batch were.
         """
-        waiting = _Waiting(told, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(heard, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         try:
             # Whoever has the turn books for all who wait; the others find it done.
@@ -109,8 +109,8 @@ class Booker:
             _fail([waiting], error)
 
     async def _book(self, batch: Sequence[_Waiting]) -> None:
-        told = [waiting.told for waiting in batch]
-        taken = await store.take(self._pool, self._lease, told, clock.now_ns())
+        heard = [waiting.heard for waiting in batch]
+        taken = await store.take(self._pool, self._lease, heard, clock.now_ns())
         _batches.record(len(batch))
         await self._publish()
         for waiting, each in zip(batch, taken, strict=True):
@@ -123,10 +123,10 @@ class Booker:
         left: deque[_Waiting] = deque()
         while self._queue and len(batch) < MOST:
             waiting = self._queue.popleft()
-            if waiting.told.order_key in batch:
+            if waiting.heard.order_key in batch:
                 left.append(waiting)
             else:
-                batch[waiting.told.order_key] = waiting
+                batch[waiting.heard.order_key] = waiting
         self._queue.extendleft(reversed(left))
         return list(batch.values())
 

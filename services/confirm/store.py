@@ -25,8 +25,8 @@ _REASONS = {OrderState.DEAD: Reason.CONTRADICTION, OrderState.RESURRECTED: Reaso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What is to be booked of one order."""
+class Heard:
+    """What was heard of one order, to be booked."""
 
     order_key: str
     answer: VenueOrder | None
@@ -79,7 +79,7 @@ async def transition(pool: Pool, transitions: Sequence[dict[str, Any]]) -> dict[
         return await journal.apply_transitions(connection, transitions)
 
 
-async def take(pool: Pool, lease: Lease, batch: Sequence[Told], now_ns: int) -> list[Taken]:
+async def take(pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int) -> list[Taken]:
     """Take answers under their orders' keys: move the orders, book what is new, end what has ended.
 
     A crash before the commit changes nothing; repeating changes nothing twice. When an order turns
@@ -115,7 +115,7 @@ class _BeginAgain(Exception):
 class _Verdict:
     """What an answer means for its order as it stands."""
 
-    told: Told
+    heard: Heard
     before: OrderState
     target: OrderState | None = None
     """None: it stays."""
@@ -126,11 +126,11 @@ class _Verdict:
     @property
     def closes(self) -> bool:
         """Whether an end may be told."""
-        return self.told.answer is None or self.ending is not None
+        return self.heard.answer is None or self.ending is not None
 
 
 async def _take(
-    pool: Pool, lease: Lease, batch: Sequence[Told], now_ns: int, reducing: frozenset[str]
+    pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int, reducing: frozenset[str]
 ) -> list[Taken]:
     """One transaction; raises _BeginAgain, and has changed nothing."""
     async with pool.connection() as connection, connection.transaction():
@@ -138,16 +138,16 @@ async def _take(
             await _reduce(connection, order_key)
         await journal.check_lease(connection, lease)
         ledger = Ledger(connection)
-        await ledger.lock(told.order_key for told in batch)
-        verdicts = [_judge(ledger, told) for told in batch]
+        await ledger.lock(heard.order_key for heard in batch)
+        verdicts = [_judge(ledger, heard) for heard in batch]
         appeared = frozenset(
-            v.told.order_key for v in verdicts if v.target is OrderState.RESURRECTED
+            v.heard.order_key for v in verdicts if v.target is OrderState.RESURRECTED
         )
         if appeared != reducing:
             raise _BeginAgain(appeared)
         await ledger.hold(
-            moving=[v.told.order_key for v in verdicts if v.steps],
-            ending=[v.told.order_key for v in verdicts if v.closes],
+            moving=[v.heard.order_key for v in verdicts if v.steps],
+            ending=[v.heard.order_key for v in verdicts if v.closes],
         )
         for verdict in verdicts:
             await _move(connection, ledger, verdict)
@@ -158,9 +158,9 @@ async def _take(
             "postpone",
             "orders",
             (
-                _later(ledger.orders[v.told.order_key], v.told.again_ms, 0)
+                _later(ledger.orders[v.heard.order_key], v.heard.again_ms, 0)
                 for v, each in zip(verdicts, taken, strict=True)
-                if v.told.again_ms is not None and each.state is OrderState.SUBMITTED
+                if v.heard.again_ms is not None and each.state is OrderState.SUBMITTED
             ),
         )
         return taken
@@ -189,23 +189,23 @@ async def _reduce(connection: Connection, order_key: str) -> None:
     )
 
 
-def _judge(ledger: Ledger, told: Told) -> _Verdict:
-    order, rows = ledger.orders[told.order_key], ledger.fills(told.order_key)
+def _judge(ledger: Ledger, heard: Heard) -> _Verdict:
+    order, rows = ledger.orders[heard.order_key], ledger.fills(heard.order_key)
     before = OrderState(order["state"])
-    if told.answer is None:
-        return _Verdict(told=told, before=before)
+    if heard.answer is None:
+        return _Verdict(heard=heard, before=before)
     ours, known = _ours(order), {trade_id: booked(row) for trade_id, row in rows.items()}
-    found, target = _follows(order, known, told.answer)
+    found, target = _follows(order, known, heard.answer)
     takes = (target or before) in _TAKES_FILLS and found is not Finding.CONTRADICTION
     statuses = {trade_id: fill.status for trade_id, fill in known.items()}
-    steps = booking.steps(statuses, told.answer) if takes else []
+    steps = booking.steps(statuses, heard.answer) if takes else []
     return _Verdict(
-        told=told,
+        heard=heard,
         before=before,
         target=target,
-        problem=judging.contradiction(ours, known, told.answer),
+        problem=judging.contradiction(ours, known, heard.answer),
         steps=tuple(steps),
-        ending=booking.end(booking.after(statuses, steps), told.answer) if takes else None,
+        ending=booking.end(booking.after(statuses, steps), heard.answer) if takes else None,
     )
 
 
@@ -238,7 +238,7 @@ def booked(row: Mapping[str, Any]) -> Booked:
 
 
 async def _move(connection: Connection, ledger: Ledger, verdict: _Verdict) -> None:
-    key, answer = verdict.told.order_key, verdict.told.answer
+    key, answer = verdict.heard.order_key, verdict.heard.answer
     if verdict.target is None or answer is None:
         return
     await ledger.move(
@@ -256,10 +256,10 @@ async def _move(connection: Connection, ledger: Ledger, verdict: _Verdict) -> No
 
 async def _book(connection: Connection, ledger: Ledger, verdict: _Verdict, now_ns: int) -> Taken:
     """Book what is new in an answer, and end what has ended."""
-    key, state, ending = verdict.told.order_key, verdict.target or verdict.before, verdict.ending
+    key, state, ending = verdict.heard.order_key, verdict.target or verdict.before, verdict.ending
     for step in verdict.steps:
         ledger.book(key, step)
-    if verdict.told.answer is None:
+    if verdict.heard.answer is None:
         ledger.close(key)
     elif ending is not None and state is OrderState.RESURRECTED:
         # A person ends it; but nothing more can fill, so nothing more is set aside.

@@ -19,7 +19,7 @@ from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
 from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
-from services.confirm.store import Taken, Told
+from services.confirm.store import Heard, Taken
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
@@ -92,8 +92,8 @@ class Confirm:
 
         ``again_ms``: when to ask again if it stays open; None: when it was to be asked anyway.
         """
-        told = Told(order_key=order_key, answer=order, again_ms=again_ms)
-        taken = await self._booker.take(told)
+        heard = Heard(order_key=order_key, answer=order, again_ms=again_ms)
+        taken = await self._booker.take(heard)
         if taken.state is not taken.before:
             self._checks.pop(order_key, None)
             alerts.moved(order_key, taken.state, taken.problem)
@@ -107,7 +107,7 @@ class Confirm:
             self._checks[order_key] = checks + 1
 
     async def _close(self, order_key: str) -> None:
-        await self._booker.take(Told(order_key=order_key, answer=None))
+        await self._booker.take(Heard(order_key=order_key, answer=None))
 
     async def look_at_due(self) -> None:
         """Ask for open orders that are due, for ever."""

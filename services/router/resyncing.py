@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import psycopg
 import structlog
@@ -24,16 +22,14 @@ from services.router.core import resync
 from services.router.core.ledger import DAY_MS
 from services.router.core.making import Cause, make_order
 from services.router.core.memory import Memory
-from services.router.core.records import LotView
-from services.router.core.resync import Outcome
 from services.router.core.sizing import Sized
+from services.router.outcomes import QUERIES, Outcomes, Row, every, fetch
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Claimed, Connection
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.codec.claims import claim_payload
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Side, TradeKey
@@ -47,10 +43,6 @@ from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("router.resyncing")
-_QUERIES = load_queries(Path(__file__).parent / "resync.sql")
-MAX_LINES = 100
-_LAG_MS = 15_000
-"""A trade this shortly before the leader's holdings were told may be missing in them."""
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 5.0
 _MAY_COME = frozenset(
@@ -62,8 +54,6 @@ _MAY_COME = frozenset(
     }
 )
 """What a start waits for."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +99,7 @@ class Resyncs:
         self._writing = shared.writing
         self._refresh = shared.refresh
         self._catch_up = shared.catch_up
+        self._outcomes = Outcomes(pool, lease, books, settings, shared.memory, shared.writing)
         self._woken = asyncio.Event()
         self._later: dict[str, float] = {}
         """When a start that waits is looked at again, monotonic seconds."""
@@ -133,7 +124,7 @@ class Resyncs:
         """Answer what is asked for now."""
         now = clock.monotonic()
         self._later = {name: due for name, due in self._later.items() if due > now}
-        for row in await _rows(self._pool, "open_resyncs"):
+        for row in await fetch(self._pool, "open_resyncs"):
             owner = ids.partition_of(row["follower_proxy"], self._settings.partitions)
             if owner != self._lease.partition or row["id"] in self._later:
                 continue
@@ -162,14 +153,14 @@ class Resyncs:
         if start and subscription.state is SubscriptionState.DELETED:
             await self._end(row["id"], "the subscription is deleted")
             return
-        told = await self._told(subscription, row["id"])
+        told = await self._outcomes.told(subscription, row["id"])
         known = told is not None and told["lately"] and (not start or told["since"])
         if start and not known:
             if impatient:
                 await self._end(row["id"], "what the leader holds was not told in time")
             self._later[row["id"]] = clock.monotonic() + _AGAIN_SECONDS
             return
-        outcomes, omitted = await self._outcomes(subscription, known=known)
+        outcomes, omitted = await self._outcomes.shown(subscription, known=known)
         lines = resync.plan(
             row["id"],
             subscription,
@@ -190,80 +181,16 @@ class Resyncs:
             "told_at": told["asked_at"] if told is not None else None,
         }
         async with self._pool.connection() as connection:
-            await connection.execute(_QUERIES["put_preview"], preview)
-
-    async def _told(self, subscription: Subscription, resync_id: str) -> Row | None:
-        found = await _rows(
-            self._pool,
-            "leader_told",
-            leader=subscription.leader,
-            id=resync_id,
-            age_ms=self._settings.holding_age_ms,
-        )
-        return found[0] if found else None
-
-    async def _outcomes(
-        self, subscription: Subscription, *, known: bool
-    ) -> tuple[list[Outcome], int]:
-        """What may have a line, and how many more outcomes there are than lines."""
-        rows = await _rows(self._pool, "resync_outcomes", **_of(subscription))
-        shown = rows[:MAX_LINES]
-        await asyncio.gather(*(self._books.get(row["asset_id"]) for row in shown))
-        async with self._writing:
-            await self._build_rows()
-            origin = [subscription.id]
-            lots: dict[str, LotView] = {}
-            for row in shown:
-                asset = row["asset_id"]
-                lots[asset] = _only(await store.lots_now(self._pool, asset, origin))
-        return self._seen(subscription, rows, shown, lots, known=known), len(rows) - len(shown)
-
-    def _seen(
-        self,
-        subscription: Subscription,
-        rows: Sequence[Row],
-        shown: Sequence[Row],
-        lots: Mapping[str, LotView],
-        *,
-        known: bool,
-    ) -> list[Outcome]:
-        now_ms, found = clock.now_ms(), []
-        for row in shown:
-            asset = row["asset_id"]
-            book = self._books.known(asset)
-            condition = row["condition_id"] or (book.market.condition_id if book else "")
-            held = self._memory.ledger.exposure(subscription, condition, asset, now_ms)
-            both = any(
-                other["leader_micros"]
-                and other["condition_id"] == condition
-                and other["asset_id"] != asset
-                for other in rows
-            )
-            found.append(
-                Outcome(
-                    condition_id=condition,
-                    asset_id=asset,
-                    leader_micros=row["leader_micros"] if known and not row["moved"] else None,
-                    lot=lots[asset],
-                    cost_micros=row["cost_micros"],
-                    book=book,
-                    held=replace(held, leader_on_both=both),
-                )
-            )
-        return found
-
-    async def _build_rows(self) -> None:
-        # Under the writing lock: a claim that is no rows yet would not be seen.
-        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
+            await connection.execute(QUERIES["put_preview"], preview)
 
     async def _execute(self, row: Row) -> None:
         subscription = self._memory.index.subscription(row["subscription_id"])
         if subscription is None:
             return
-        told = await self._told(subscription, row["id"])
+        told = await self._outcomes.told(subscription, row["id"])
         known = told is not None and bool(told["lately"])
         async with self._writing:
-            await self._build_rows()
+            await self._outcomes.build_rows()
             try:
                 # A crash from here to the commit leaves nothing: record, rows and end are one.
                 async with store.exiting(self._pool) as connection:
@@ -280,11 +207,11 @@ class Resyncs:
     ) -> tuple[Claimed, list[Order]] | None:
         """Claim the orders of a preview that still holds, and end the resync; None: no orders."""
         ttl_ms = self._settings.resync_ttl_ms
-        found = await _every(connection, "lock_resync", id=resync_id, ttl_ms=ttl_ms)
+        found = await every(connection, "lock_resync", id=resync_id, ttl_ms=ttl_ms)
         if not found or found[0]["state"] != ResyncState.EXECUTING:
             return None
         lines = [line_from_json(values) for values in found[0]["lines"]]
-        outcomes = await self._locked_outcomes(connection, subscription, lines, known=known)
+        outcomes = await self._outcomes.locked(connection, subscription, lines, known=known)
         objection = "the preview is too old" if found[0]["expired"] else ""
         objection = objection or resync.objection(
             subscription, found[0]["subscription_version"], lines, outcomes
@@ -311,33 +238,6 @@ class Resyncs:
         )
         await journal.build_rows(connection, claimed.seq)
         return claimed, orders
-
-    async def _locked_outcomes(
-        self,
-        connection: Connection,
-        subscription: Subscription,
-        lines: Sequence[Line],
-        *,
-        known: bool,
-    ) -> list[Outcome]:
-        wanted = {line.asset_id for line in lines if line.side is not None}
-        rows = await _every(connection, "resync_outcomes", **_of(subscription))
-        there = {row["asset_id"]: row for row in rows}
-        gone = {"leader_micros": 0, "cost_micros": 0, "moved": False}
-        shown = [
-            there.get(
-                line.asset_id,
-                {"asset_id": line.asset_id, "condition_id": line.condition_id, **gone},
-            )
-            for line in lines
-            if line.asset_id in wanted
-        ]
-        lots = {
-            # In one order for everybody who locks several.
-            asset: _only(await store.locked_lots(connection, asset, [subscription.id]))
-            for asset in sorted(wanted)
-        }
-        return self._seen(subscription, rows, shown, lots, known=known)
 
     def _order(self, resync_id: str, subscription: Subscription, line: Line, side: Side) -> Order:
         buying = side is Side.BUY
@@ -374,25 +274,7 @@ class Resyncs:
             await _end(connection, resync_id, detail)
 
 
-def _of(subscription: Subscription) -> dict[str, Any]:
-    return {"leader": subscription.leader, "origin": subscription.id, "lag_ms": _LAG_MS}
-
-
-async def _rows(pool: Pool, name: str, **values: Any) -> list[dict[str, Any]]:
-    async with pool.connection() as connection:
-        return await _every(connection, name, **values)
-
-
-async def _every(connection: Connection, name: str, **values: Any) -> list[dict[str, Any]]:
-    cursor = await connection.execute(_QUERIES[name], values)
-    return await cursor.fetchall()
-
-
-def _only(lots: Mapping[str, LotView]) -> LotView:
-    return next(iter(lots.values()), LotView(shares_micros=0, free_micros=0))
-
-
 async def _end(connection: Connection, resync_id: str, detail: str) -> None:
     state = ResyncState.STALE if detail else ResyncState.EXECUTED
     values = {"id": resync_id, "state": state, "detail": detail}
-    await connection.execute(_QUERIES["end_resync"], values)
+    await connection.execute(QUERIES["end_resync"], values)

@@ -97,7 +97,7 @@ class Orders:
 
     async def take_all(self, told: Mapping[str, VenueOrder]) -> list[store.Taken]:
         """Take answers by key in one batch."""
-        batch = [store.Told(order_key=key, answer=answer) for key, answer in told.items()]
+        batch = [store.Heard(order_key=key, answer=answer) for key, answer in told.items()]
         return await store.take(self.pool, self.lease, batch, 1)
 
 

@@ -12,7 +12,7 @@ import pytest
 from services.confirm import store
 from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
-from services.confirm.store import Taken, Told
+from services.confirm.store import Heard, Taken
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
@@ -28,10 +28,10 @@ def _booker(orders: Orders) -> Booker:
     return Booker(orders.pool, orders.lease, Tail(0, _load(orders)))
 
 
-def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> Told:
+def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> Heard:
     status = TradeStatus.MATCHED if again else TradeStatus.CONFIRMED
     answer = told(key, trade(f"t{key[:6]}", status, size), closed=not again, side=side)
-    return Told(order_key=key, answer=answer, again_ms=60_000 if again else None)
+    return Heard(order_key=key, answer=answer, again_ms=60_000 if again else None)
 
 
 async def test_orders_of_one_lot_are_booked_together(orders: Orders) -> None:

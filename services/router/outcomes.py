@@ -1,0 +1,176 @@
+"""What a resync is judged by: what the leader holds, the follower's lots, books, money.
+
+Before it: control, which keeps what leaders are told to hold. After it: `resyncing`, which previews
+and executes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from services.router import store
+from services.router.core.memory import Memory
+from services.router.core.records import LotView
+from services.router.core.resync import Outcome
+from services.router.settings import Settings
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.journal import Connection
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.domain.resync import Line
+from tradingtools.domain.subscription import Subscription
+from tradingtools.runtime.books import Books
+
+QUERIES = load_queries(Path(__file__).parent / "resync.sql")
+MAX_LINES = 100
+_LAG_MS = 15_000
+"""A trade this shortly before the leader's holdings were told may be missing in them."""
+
+Row = Mapping[str, Any]
+
+
+async def fetch(pool: Pool, name: str, **values: Any) -> list[dict[str, Any]]:
+    """All rows of one named query about resyncs."""
+    async with pool.connection() as connection:
+        return await every(connection, name, **values)
+
+
+async def every(connection: Connection, name: str, **values: Any) -> list[dict[str, Any]]:
+    """The same, in a transaction that somebody else has begun."""
+    cursor = await connection.execute(QUERIES[name], values)
+    return await cursor.fetchall()
+
+
+class Outcomes:
+    """Reads what the resyncs of one partition are judged by.
+
+    Args:
+        pool: of the deciding database.
+        lease: of the partition.
+        books: newest books.
+        settings: of the process.
+        memory: what the router knows.
+        writing: held by whoever claims.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        books: Books,
+        settings: Settings,
+        memory: Memory,
+        writing: asyncio.Lock,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._books = books
+        self._settings = settings
+        self._memory = memory
+        self._writing = writing
+
+    async def told(self, subscription: Subscription, resync_id: str) -> Row | None:
+        """What was last told of the leader's holdings; None: nothing."""
+        found = await fetch(
+            self._pool,
+            "leader_told",
+            leader=subscription.leader,
+            id=resync_id,
+            age_ms=self._settings.holding_age_ms,
+        )
+        return found[0] if found else None
+
+    async def shown(self, subscription: Subscription, *, known: bool) -> tuple[list[Outcome], int]:
+        """What may have a line, and how many more outcomes there are than lines."""
+        rows = await fetch(self._pool, "resync_outcomes", **_of(subscription))
+        shown = rows[:MAX_LINES]
+        await asyncio.gather(*(self._books.get(row["asset_id"]) for row in shown))
+        async with self._writing:
+            await self.build_rows()
+            origin = [subscription.id]
+            lots: dict[str, LotView] = {}
+            for row in shown:
+                asset = row["asset_id"]
+                lots[asset] = _only(await store.lots_now(self._pool, asset, origin))
+        return self._seen(subscription, rows, shown, lots, known=known), len(rows) - len(shown)
+
+    def _seen(
+        self,
+        subscription: Subscription,
+        rows: Sequence[Row],
+        shown: Sequence[Row],
+        lots: Mapping[str, LotView],
+        *,
+        known: bool,
+    ) -> list[Outcome]:
+        now_ms, found = clock.now_ms(), []
+        for row in shown:
+            asset = row["asset_id"]
+            book = self._books.known(asset)
+            condition = row["condition_id"] or (book.market.condition_id if book else "")
+            held = self._memory.ledger.exposure(subscription, condition, asset, now_ms)
+            both = any(
+                other["leader_micros"]
+                and other["condition_id"] == condition
+                and other["asset_id"] != asset
+                for other in rows
+            )
+            found.append(
+                Outcome(
+                    condition_id=condition,
+                    asset_id=asset,
+                    leader_micros=row["leader_micros"] if known and not row["moved"] else None,
+                    lot=lots[asset],
+                    cost_micros=row["cost_micros"],
+                    book=book,
+                    held=replace(held, leader_on_both=both),
+                )
+            )
+        return found
+
+    async def build_rows(self) -> None:
+        """Turn every claim into rows."""
+        # Under the writing lock: a claim that is no rows yet would not be seen.
+        await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
+
+    async def locked(
+        self,
+        connection: Connection,
+        subscription: Subscription,
+        lines: Sequence[Line],
+        *,
+        known: bool,
+    ) -> list[Outcome]:
+        """The outcomes of a preview's orders, their lots locked until the transaction ends."""
+        wanted = {line.asset_id for line in lines if line.side is not None}
+        rows = await every(connection, "resync_outcomes", **_of(subscription))
+        there = {row["asset_id"]: row for row in rows}
+        gone = {"leader_micros": 0, "cost_micros": 0, "moved": False}
+        shown = [
+            there.get(
+                line.asset_id,
+                {"asset_id": line.asset_id, "condition_id": line.condition_id, **gone},
+            )
+            for line in lines
+            if line.asset_id in wanted
+        ]
+        lots = {
+            # In one order for everybody who locks several.
+            asset: _only(await store.locked_lots(connection, asset, [subscription.id]))
+            for asset in sorted(wanted)
+        }
+        return self._seen(subscription, rows, shown, lots, known=known)
+
+
+def _of(subscription: Subscription) -> dict[str, Any]:
+    return {"leader": subscription.leader, "origin": subscription.id, "lag_ms": _LAG_MS}
+
+
+def _only(lots: Mapping[str, LotView]) -> LotView:
+    return next(iter(lots.values()), LotView(shares_micros=0, free_micros=0))
