@@ -68,6 +68,7 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                         size_micros=row["size_micros"],
                         filled_micros=row["filled_size_micros"],
                         tried=row["tried"],
+                        ended_ms=0,
                     )
                 else:
                     memory.exit_trade[row["order_key"]] = key

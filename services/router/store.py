@@ -155,6 +155,7 @@ _SPARSE = (
     "paper_size_micros",
     "paper_cost_micros",
     "paper_notional_micros",
+    "rest_until_ms",
 )
 """Fields of a copy that most do not have; stored when they say something."""
 

@@ -40,9 +40,6 @@ from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _log = structlog.get_logger("router")
 
-_SLICE_PAUSE_SECONDS = 1.0
-_SLICE_PAUSE_LONGEST = 30.0
-_AGAIN_SECONDS = 2.0
 _BALANCE_SECONDS = 2.0
 _BALANCE_OVERLAP_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
@@ -187,14 +184,13 @@ class Router:
         key = memory.exit_trade.pop(fill.order_key, None)
         if key is not None:
             self._on_exit_closed(key, fill)
-        now = clock.monotonic()
-        for sell in memory.entry_ended(
-            fill.subscription_id, fill.order_key, fill.order_filled_micros
-        ):
-            memory.open_exits[sell] = now
-        for waiting in memory.open_exits:
-            if waiting.asset_id == fill.asset_id and waiting != key:
-                memory.open_exits[waiting] = now
+        ended = memory.entry_ended(fill.subscription_id, fill.order_key, fill.order_filled_micros)
+        # Others that sell of this lot may have waited for it.
+        waiting = [k for k in memory.open_exits if k.asset_id == fill.asset_id]
+        for sell in (*waiting, *ended):
+            copy = memory.copies.get(sell, {}).get(fill.subscription_id)
+            if copy is not None:
+                self._judge_in(sell, copy.rest_until_ms - clock.now_ms())
 
     async def _decide_again(self, order_key: str) -> None:
         """An entry was refused because its subscription had changed: judge it as it is now."""
@@ -214,11 +210,15 @@ class Router:
             filled_micros=fill.order_filled_micros,
             tried=fill.order_state == pb.ORDER_STATE_CONFIRMED
             or fill.reason == Reason.NOTHING_FILLED,
+            ended_ms=clock.now_ms(),
         )
         copies[fill.subscription_id] = copy
         if fill.order_filled_micros < fill.order_size_micros:
-            pause = _SLICE_PAUSE_SECONDS * (1 << min(len(copy.order_keys) - 1, 10))
-            self._memory.open_exits[key] = clock.monotonic() + min(pause, _SLICE_PAUSE_LONGEST)
+            self._judge_in(key, copy.rest_until_ms - clock.now_ms())
+
+    def _judge_in(self, key: TradeKey, wait_ms: int) -> None:
+        due = clock.monotonic() + max(wait_ms, 0) / 1000
+        self._memory.open_exits[key] = min(due, self._memory.open_exits.get(key, due))
 
     async def follow_balances(self) -> None:
         """Take over what insiders-api has told of wallets, for ever."""
@@ -266,11 +266,10 @@ class Router:
                 # The commit may have happened: the same record again is refused, never doubled.
                 _log.warning("claim not committed; trying again", error=str(error).strip())
                 await asyncio.sleep(_RETRY_SECONDS)
-        if trade.key.side is Side.SELL and self._memory.has_open_exit(trade.key):
-            due = clock.monotonic() + _AGAIN_SECONDS
-            self._memory.open_exits[trade.key] = min(
-                due, self._memory.open_exits.get(trade.key, due)
-            )
+        if trade.key.side is Side.SELL:
+            wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
+            if wait_ms is not None:
+                self._judge_in(trade.key, wait_ms)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""

@@ -31,6 +31,10 @@ from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
 
+_FIRST_PAUSE_MS = 1_000
+LONGEST_PAUSE_MS = 30_000
+"""An exit whose slice hangs sells what comes meanwhile no later than so long after it."""
+
 
 def plan_exits(
     trade: LeaderTrade,
@@ -87,7 +91,8 @@ def _decided(
         verdict,
         context.now_ms + context.exit_ttl_ms,
     )
-    return replace(copy, order_keys=(*copy.order_keys, order.order_key)), order
+    copy = replace(copy, order_keys=(*copy.order_keys, order.order_key))
+    return replace(copy, rest_until_ms=context.now_ms + _pause_ms(copy)), order
 
 
 def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
@@ -135,6 +140,8 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
     if wanted <= 0 or (start.copied and wanted < SIZE_STEP_MICROS):
         return Skip(Reason.NONE, "")
+    if _rests(trade, start, context.now_ms):
+        return Skip(Reason.ALREADY_SELLING, "the next slice waits for the one before")
     price = new_price(trade, start) or _best_bid(context.book)
     if price == 0:
         return Skip(Reason.PRICE_OUT_OF_RANGE, "the leader left without a price, and nobody bids")
@@ -146,6 +153,21 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         free_micros=lot.free_micros,
         slices_before=start.tried,
     )
+
+
+def _rests(trade: LeaderTrade, start: Copy, now_ms: int) -> bool:
+    """Whether the slice before holds up the next one; what the leader has sold since it does not.
+
+    A clock that was set back must not make the pause longer.
+    """
+    if trade.size_micros > start.judged_size_micros:
+        return False
+    return 0 < start.rest_until_ms - now_ms <= LONGEST_PAUSE_MS
+
+
+def _pause_ms(copy: Copy) -> int:
+    """After the last slice of a copy: doubling."""
+    return min(_FIRST_PAUSE_MS << min(len(copy.order_keys) - 1, 5), LONGEST_PAUSE_MS)
 
 
 def _best_bid(book: Book) -> int:
@@ -206,7 +228,9 @@ def left_to_later_sells(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
     return MICROS
 
 
-def slice_ended(copy: Copy, *, size_micros: int, filled_micros: int, tried: bool) -> Copy:
+def slice_ended(
+    copy: Copy, *, size_micros: int, filled_micros: int, tried: bool, ended_ms: int
+) -> Copy:
     """An exit's copy after one of its slices has ended: what it left is to be sold again.
 
     Args:
@@ -214,9 +238,13 @@ def slice_ended(copy: Copy, *, size_micros: int, filled_micros: int, tried: bool
         size_micros: of the slice.
         filled_micros: of it that stand.
         tried: the venue has looked for a counterpart.
+        ended_ms: when, since 1970; 0: nobody knows, and the pause counts from its claim.
     """
+    whole = filled_micros >= size_micros
     return replace(
         copy,
         ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
         tried=copy.tried + (1 if tried else 0),
+        # Also others that still hang hold up nothing then: one more is under way, as before.
+        rest_until_ms=0 if whole else max(copy.rest_until_ms, ended_ms + _pause_ms(copy)),
     )

@@ -27,6 +27,8 @@ JUDGED_AGAIN = frozenset(
 )
 """Why an exit cannot be made now and may be later; an exit is never too late."""
 
+_AGAIN_MS = 2_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperLot:
@@ -170,9 +172,15 @@ class Memory:
         self.ledger.hold(owner.id, purse, condition_id, asset_id, lot.cost_micros)
         self.ledger.cash(purse, self.paper_cash[owner.id])
 
-    def has_open_exit(self, key: TradeKey) -> bool:
-        """Whether a subscription's exit could not be made and may be later."""
-        return any(copy.reason in JUDGED_AGAIN for copy in self.copies.get(key, {}).values())
+    def judge_exit_in_ms(self, key: TradeKey, now_ms: int) -> int | None:
+        """How soon a sell that could not be made, and may be later, is judged again; None: it is
+        made."""
+        waits = [
+            max(copy.rest_until_ms - now_ms, 0) or _AGAIN_MS
+            for copy in self.copies.get(key, {}).values()
+            if copy.reason in JUDGED_AGAIN
+        ]
+        return min(waits, default=None)
 
     def forget_before(self, oldest_ms: int) -> None:
         """Drop leader trades of before an instant, unless an exit of theirs is open."""

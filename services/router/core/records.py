@@ -58,6 +58,9 @@ class Copy:
     and what they were to buy was decided again."""
     tried: int = 0
     """Exits: slices that the venue has tried; each makes the next one sell lower."""
+    rest_until_ms: int = 0
+    """Exits: no further slice before this instant (since 1970) unless the leader sells more; 0: the
+    last slice to end has sold all of its own."""
     equity_micros: int | None = None
     leader_equity_micros: int | None = None
     """Of follower and leader when part 0 was sized."""

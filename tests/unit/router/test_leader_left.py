@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router.core.caps import Exposure
-from services.router.core.exit_plan import plan_exits
+from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.ledger import OpenEntry
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
@@ -80,7 +80,12 @@ class Lot:
         )
         for copy in plan.copies.values():
             self.memory.note_copy(part, copy, TRADED_MS)
-        self.shares -= sum(order.size_micros for order in plan.orders)
+        for order in plan.orders:
+            self.shares -= order.size_micros
+            self.memory.copies[part.key][SUB] = slice_ended(
+                self.copy(part), size_micros=order.size_micros, filled_micros=order.size_micros,
+                tried=True, ended_ms=TRADED_MS,
+            )  # fmt: skip
 
     def entry_ends(self, key: str, filled: int) -> None:
         self.shares += filled - self.under_way.pop(key)

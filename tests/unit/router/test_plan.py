@@ -441,7 +441,9 @@ def test_keys_and_bodies_are_made_of_their_inputs() -> None:
 
 
 def nothing_filled(copy: Copy, order: Order, *, tried: bool = True) -> Copy:
-    return slice_ended(copy, size_micros=order.size_micros, filled_micros=0, tried=tried)
+    return slice_ended(
+        copy, size_micros=order.size_micros, filled_micros=0, tried=tried, ended_ms=0
+    )
 
 
 @dataclass
@@ -488,7 +490,11 @@ def test_slices_never_sell_more_than_was_owned(
                 lot.shares -= filled
                 sold += filled
                 follower.copies[SUB] = slice_ended(
-                    follower.copy, size_micros=reserved, filled_micros=filled, tried=True
+                    follower.copy,
+                    size_micros=reserved,
+                    filled_micros=filled,
+                    tried=True,
+                    ended_ms=0,
                 )
         assert sold + sum(lot.open.values()) <= owned
         assert follower.copy.ordered_size_micros == sold + sum(lot.open.values())
@@ -570,6 +576,7 @@ def test_a_killed_slice_is_sold_again_at_a_wider_limit() -> None:
     known = trade(row(Side.SELL))
     (first,) = follower.sees_sell(known, lot)
     follower.copies[SUB] = nothing_filled(follower.copy, first)
+    follower.now_ms += 1_000
     (second,) = follower.sees_sell(known, lot)
     assert (second.ordinal, second.size_micros) == (1, first.size_micros)
     assert second.limit_micros < first.limit_micros
@@ -582,6 +589,7 @@ def test_a_slice_that_was_never_sent_is_sold_again_at_the_same_limit() -> None:
     known = trade(row(Side.SELL))
     (first,) = follower.sees_sell(known, lot)
     follower.copies[SUB] = nothing_filled(follower.copy, first, tried=False)
+    follower.now_ms += 1_000
     (second,) = follower.sees_sell(known, lot)
     assert (second.ordinal, second.limit_micros) == (1, first.limit_micros)
 

@@ -1,0 +1,173 @@
+"""How many slices a leader's sell becomes while entries end one after the other.
+
+Each end of an entry used to make a slice of its own, however many were under way: 182 exits of a
+backlog became 557 orders, which made the backlog longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.router.core.exit_plan import LONGEST_PAUSE_MS, entry_ended, plan_exits, slice_ended
+from services.router.core.memory import Memory
+from services.router.core.records import Awaited, Copy, LotView
+from tests.unit.router.test_leader_left import SUB, context, trade
+from tests.unit.samples import subscription
+from tradingtools.domain.leader_trade import LeaderTrade, Side
+from tradingtools.domain.order import Order
+from tradingtools.domain.reasons import Reason
+
+SHARE = 1_000_000
+BEGUN_MS = 1_000_000
+
+
+@dataclass
+class Exit:
+    """A sell of everything, judged whenever something has happened; as many entries are awaited."""
+
+    entries: int
+    shares: int
+    sell: LeaderTrade = field(default_factory=lambda: trade(1, Side.SELL, 100, held=None))
+    now_ms: int = BEGUN_MS
+    copies: dict[str, Copy] = field(default_factory=dict)
+    open: list[Order] = field(default_factory=list)
+    slices: list[tuple[int, bool]] = field(default_factory=list)
+    """When each was claimed, and whether one had sold all of its own since the one before."""
+    freed: bool = False
+
+    @property
+    def copy(self) -> Copy:
+        return self.copies[SUB]
+
+    def judge(self) -> None:
+        reserved = sum(order.size_micros for order in self.open)
+        unresolved = tuple(
+            Awaited(order_key=f"e{number}", filled_micros=0) for number in range(self.entries)
+        )
+        lot = LotView(
+            shares_micros=self.shares, free_micros=self.shares - reserved, unresolved=unresolved
+        )
+        plan = plan_exits(
+            self.sell, [subscription()], self.copies, {SUB: lot}, context(now_ms=self.now_ms)
+        )
+        self.copies |= plan.copies
+        self.open += plan.orders
+        if plan.orders:
+            self.slices.append((self.now_ms, self.freed))
+            self.freed = False
+
+    def entry_ends(self, number: int, filled: int) -> None:
+        self.shares += filled
+        self.copies[SUB] = entry_ended(self.copy, f"e{number}", filled_micros=filled)
+        self.judge()
+
+    def slice_ends(self, filled: int) -> None:
+        order = self.open.pop(0)
+        filled = min(filled, order.size_micros)
+        self.shares -= filled
+        self.freed = self.freed or filled == order.size_micros
+        self.copies[SUB] = slice_ended(
+            self.copy, size_micros=order.size_micros, filled_micros=filled, tried=True,
+            ended_ms=self.now_ms,
+        )  # fmt: skip
+        self.judge()
+
+
+def test_entries_that_end_while_a_slice_hangs_are_sold_by_few_more() -> None:
+    made = Exit(entries=100, shares=10 * SHARE)
+    made.judge()
+    for number in range(100):
+        made.now_ms += 100
+        made.entry_ends(number, SHARE)
+    # Ten seconds: at once, and after one, two and four more.
+    assert [at - BEGUN_MS for at, _ in made.slices] == [0, 1_000, 3_000, 7_000]
+    made.now_ms += LONGEST_PAUSE_MS
+    made.judge()
+    assert sum(order.size_micros for order in made.open) == 110 * SHARE
+
+
+def test_what_comes_while_a_slice_is_under_way_is_sold_as_soon_as_it_has_ended() -> None:
+    made = Exit(entries=3, shares=10 * SHARE)
+    made.judge()
+    for number in range(3):
+        made.entry_ends(number, SHARE)
+    assert len(made.open) == 1
+    assert (made.copy.reason, made.copy.copied) == (Reason.ALREADY_SELLING, True)
+    made.slice_ends(10 * SHARE)
+    assert [order.size_micros for order in made.open] == [3 * SHARE]
+
+
+def test_a_sell_of_the_leader_that_grows_waits_for_no_slice() -> None:
+    made = Exit(entries=0, shares=10 * SHARE, sell=trade(1, Side.SELL, 40, held=100))
+    made.judge()
+    made.sell = trade(1, Side.SELL, 70, held=100)
+    made.judge()
+    assert [order.size_micros for order in made.open] == [4 * SHARE, 3 * SHARE]
+
+
+def test_what_a_thin_book_left_is_not_sold_sooner_because_an_entry_ends() -> None:
+    made = Exit(entries=2, shares=10 * SHARE)
+    made.judge()
+    made.slice_ends(SHARE)
+    made.entry_ends(0, SHARE)
+    assert made.open == []
+    made.now_ms += 1_000
+    made.entry_ends(1, SHARE)
+    assert [order.size_micros for order in made.open] == [11 * SHARE]
+
+
+def test_a_clock_that_was_set_back_holds_no_exit_up() -> None:
+    made = Exit(entries=1, shares=10 * SHARE)
+    made.judge()
+    made.now_ms -= 3_600_000
+    made.entry_ends(0, SHARE)
+    assert len(made.open) == 2
+
+
+def test_a_sell_is_judged_again_when_its_pause_is_over() -> None:
+    memory, sell = Memory(), trade(1, Side.SELL, 100)
+    copy = Copy(frozen=subscription(), copied=True)
+    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
+    memory.copies[sell.key] = {SUB: replace(copy, rest_until_ms=BEGUN_MS + 700)}
+    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
+    waits = replace(copy, reason=Reason.ALREADY_SELLING, rest_until_ms=BEGUN_MS + 700)
+    memory.copies[sell.key] = {SUB: waits}
+    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) == 700
+    # What it waits for then is told, or looked for now and then.
+    assert memory.judge_exit_in_ms(sell.key, BEGUN_MS + 700) == 2_000
+
+
+events = st.lists(
+    st.tuples(st.integers(0, 3_000), st.booleans(), st.integers(0, 40).map(lambda n: n * SHARE)),
+    max_size=30,
+)
+
+
+@given(st.integers(0, 20), events)
+def test_a_slice_follows_another_only_after_its_end_or_a_pause(
+    owned: int, happens: list[tuple[int, bool, int]]
+) -> None:
+    entries = sum(not ends for _, ends, _ in happens)
+    made, came, number = Exit(entries=entries, shares=owned * SHARE), owned * SHARE, 0
+    made.judge()
+    for wait, slice_ends, amount in happens:
+        made.now_ms += wait
+        if not slice_ends:
+            came += amount
+            made.entry_ends(number, amount)
+            number += 1
+        elif made.open:
+            made.slice_ends(amount)
+        # Never more than there is, and never what is being sold already.
+        assert sum(order.size_micros for order in made.open) <= made.shares
+    for at, ((before, _), (after, freed)) in enumerate(
+        zip(made.slices, made.slices[1:], strict=False)
+    ):
+        assert freed or after - before >= min(1_000 << min(at, 5), LONGEST_PAUSE_MS)
+    # Whatever hangs, everything is on sale in the end, but for what is no order.
+    made.now_ms += LONGEST_PAUSE_MS
+    made.judge()
+    assert made.shares - sum(order.size_micros for order in made.open) == 0
