@@ -18,7 +18,7 @@ from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.intake import Intake, while_database_is_away
-from tradingtools.runtime.process import beside, until_stopped
+from tradingtools.runtime.process import beside, freeze_loaded, until_stopped
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 from tradingtools.v1 import guard_service_pb2_grpc as rpc
@@ -51,6 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await beside(lease.keep(pool, owned), guard.recover())
+        freeze_loaded()
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,

@@ -66,9 +66,7 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log = structlog.get_logger(name)
-    # What is alive after start lives as long as the process: no collection should visit it again.
-    gc.collect()
-    gc.freeze()
+    _freeze()
     try:
         await run(settings, stop)
     except (Startup, SettingError):
@@ -79,6 +77,21 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
             return
         log.error("a task died; the process ends so that it is started afresh", exc_info=True)
         raise SystemExit(1) from None
+
+
+def freeze_loaded() -> None:
+    """Have no collection visit what a process has loaded before it begins: that may take 100 ms.
+
+    Does nothing where `main` did not start the process, as in a test that outlives what it runs.
+    """
+    if gc.get_freeze_count():
+        _freeze()
+
+
+def _freeze() -> None:
+    # What is alive after start lives as long as the process.
+    gc.collect()
+    gc.freeze()
 
 
 async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:

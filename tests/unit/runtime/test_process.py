@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
-from tradingtools.runtime.process import beside, until_stopped
+from tradingtools.runtime.process import beside, freeze_loaded, until_stopped
 
 
 async def _swallows_one_cancellation() -> None:
@@ -63,3 +64,17 @@ async def test_work_does_not_outlive_what_has_to_go_on_beside_it() -> None:
         with pytest.raises(LookupError):
             await beside(_dies(), work())
     assert working.cancelled()
+
+
+def test_only_a_process_of_its_own_freezes_what_it_has_loaded() -> None:
+    before = gc.get_freeze_count()
+    freeze_loaded()
+    assert gc.get_freeze_count() == before == 0
+    gc.freeze()
+    try:
+        loaded = [[number] for number in range(1000)]
+        frozen = gc.get_freeze_count()
+        freeze_loaded()
+        assert gc.get_freeze_count() >= frozen + len(loaded)
+    finally:
+        gc.unfreeze()
