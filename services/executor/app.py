@@ -40,6 +40,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 silence_seconds=settings.shared.database_silence_seconds,
             )
         )
+        # One is enough: the SUBMITTING commits of a partition come one after the other.
+        submitting = await stack.enter_async_context(
+            open_pool(
+                settings.shared.database_url,
+                name="executor-submitting",
+                size=1,
+                silence_seconds=settings.shared.database_silence_seconds,
+                prompt=True,
+            )
+        )
         client = await stack.enter_async_context(
             open_client(
                 settings.insiders_url,
@@ -54,7 +64,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         for channel in (router, guard):
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "executor", settings.partition, name)
-        executor = Executor(pool, owned, client, settings, Gate(_limits(settings)))
+        executor = Executor(
+            pool, owned, client, settings, Gate(_limits(settings)), submitting=submitting
+        )
         await beside(lease.keep(pool, owned), executor.recover())
         # Everything up to here is rows, and what is still CLAIMED is found by polling; the streams
         # begin after it, so that nothing of an earlier life is read twice.

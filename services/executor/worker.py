@@ -58,12 +58,21 @@ class Executor:
         client: of insiders-api.
         settings: of the process.
         gate: the last gate.
+        submitting: connections for SUBMITTING alone; None: those of ``pool``.
     """
 
     def __init__(
-        self, pool: Pool, lease: Lease, client: InsidersClient, settings: Settings, gate: Gate
+        self,
+        pool: Pool,
+        lease: Lease,
+        client: InsidersClient,
+        settings: Settings,
+        gate: Gate,
+        *,
+        submitting: Pool | None = None,
     ) -> None:
         self._pool = pool
+        self._submitting = submitting or pool
         self._lease = lease
         self._settings = settings
         self._lease_ms = settings.submit_timeout_ms + _LEASE_MARGIN_MS
@@ -241,7 +250,7 @@ class Executor:
         while True:
             try:
                 return await store.submit_batch(
-                    self._pool,
+                    self._submitting,
                     self._lease,
                     orders,
                     control_seq,

@@ -23,9 +23,11 @@ insert into rejected_frame (source, reason, sample, bytes_total)
 select * from unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[])
 
 -- name: acknowledge
--- A reader's cursor only moves forward; one of another incarnation is replaced.
+-- A reader's cursor only moves forward; one of another incarnation is replaced. Nobody waits for
+-- the disk: what is lost is read again.
+with lazily as materialized (select set_config('synchronous_commit', 'off', true))
 insert into consumer_cursor as c (stream, consumer, cursor)
-values ('leader_trades', %(consumer)s, %(cursor)s)
+select 'leader_trades', %(consumer)s, %(cursor)s from lazily
 on conflict (stream, consumer) do update
 set cursor = excluded.cursor, updated_at = clock_timestamp()
 where split_part(c.cursor, '-', 1) <> split_part(excluded.cursor, '-', 1)

@@ -47,7 +47,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         request: common_pb2.AcknowledgeRequest,
         context: Context,
     ) -> common_pb2.AcknowledgeResponse:
-        """Durable when answered."""
+        """Soon durable; what a crash of the database forgets is read again."""
         self._incarnation.read(request.cursor)
         await self._store.acknowledge(request.consumer, request.cursor)
         return common_pb2.AcknowledgeResponse()

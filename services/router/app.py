@@ -52,6 +52,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 silence_seconds=settings.shared.database_silence_seconds,
             )
         )
+        # One is enough: claims go through one lock, and one backend has them planned and cached.
+        claims = await stack.enter_async_context(
+            open_pool(
+                settings.shared.database_url,
+                name="router-claims",
+                size=1,
+                silence_seconds=settings.shared.database_silence_seconds,
+                prompt=True,
+            )
+        )
         bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
         stack.push_async_callback(bus.aclose)
         owned = await lease.acquire(pool, "router", settings.partition, name)
@@ -62,7 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stack.push_async_callback(channel.close)
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
-        router = Router(pool, owned, books, tail, settings)
+        router = Router(pool, owned, books, tail, settings, claims=claims)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         trades_from = await journal.acknowledged(pool, "leader_trades", name)
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING

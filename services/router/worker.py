@@ -55,17 +55,25 @@ class Router:
         books: newest books.
         tail: where committed batches go.
         settings: of the process.
+        claims: connections for claims alone; None: those of ``pool``.
     """
 
     def __init__(
-        self, pool: Pool, lease: Lease, books: Books, tail: Tail[pb.OrderBatch], settings: Settings
+        self,
+        pool: Pool,
+        lease: Lease,
+        books: Books,
+        tail: Tail[pb.OrderBatch],
+        settings: Settings,
+        *,
+        claims: Pool | None = None,
     ) -> None:
         self._pool = pool
         self._lease = lease
         self._books = books
         self._settings = settings
         self._memory = Memory()
-        self._claimer = Claimer(pool, lease, self._memory, tail, settings)
+        self._claimer = Claimer(claims or pool, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         shared = Shared(

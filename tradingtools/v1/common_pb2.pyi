@@ -201,7 +201,9 @@ Global___AcknowledgeRequest: _TypeAlias = AcknowledgeRequest  # noqa: Y015
 
 @_typing.final
 class AcknowledgeResponse(_message.Message):
-    """Empty: the acknowledgement is durable when it arrives."""
+    """Empty: the acknowledgement is taken; a server that crashes may forget the newest, and what follows it
+    is read again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -63,9 +63,11 @@ where partition = %(partition)s and rows_built_at is null and set_aside is null
 order by seq
 
 -- name: acknowledge
--- Cursors of integers only go forward.
+-- Cursors of integers only go forward. Nobody waits for the disk: what is lost is read again, and
+-- a flush of its own here would hold up the SUBMITTING that follows the claim.
+with lazily as materialized (select set_config('synchronous_commit', 'off', true))
 insert into consumer_cursor (stream, consumer, cursor)
-values (%(stream)s, %(consumer)s, %(cursor)s)
+select %(stream)s, %(consumer)s, %(cursor)s from lazily
 on conflict (stream, consumer) do update
     set cursor = excluded.cursor, updated_at = clock_timestamp()
     where lpad(consumer_cursor.cursor, 20, '0') <= lpad(excluded.cursor, 20, '0')

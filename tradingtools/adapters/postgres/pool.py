@@ -6,6 +6,7 @@ Autocommit by default: on the money path one statement is one transaction and on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,12 +17,18 @@ from psycopg_pool import AsyncConnectionPool
 
 SILENCE_SECONDS = 10
 _PROBES = 3
+_CHECK_SECONDS = 1.0
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
 
 
 @asynccontextmanager
 async def open_pool(
-    url: str, *, name: str, size: int = 4, silence_seconds: int = SILENCE_SECONDS
+    url: str,
+    *,
+    name: str,
+    size: int = 4,
+    silence_seconds: int = SILENCE_SECONDS,
+    prompt: bool = False,
 ) -> AsyncIterator[Pool]:
     """A pool of warm autocommit connections whose rows are dicts.
 
@@ -31,6 +38,8 @@ async def open_pool(
         size: connections, all opened before the block starts.
         silence_seconds: a connection whose other end acknowledges nothing for so long is dead;
             who waits on it gets psycopg.OperationalError. Over TCP only.
+        prompt: connections are lent without a question whether they still work; that is asked each
+            second instead. For who tries again after psycopg.OperationalError anyway.
 
     Raises:
         psycopg_pool.PoolTimeout: the database did not answer within 10 s.
@@ -56,8 +65,21 @@ async def open_pool(
         max_size=size,
         open=False,
         timeout=10.0,
-        check=AsyncConnectionPool.check_connection,
+        check=None if prompt else AsyncConnectionPool.check_connection,
         connection_class=psycopg.AsyncConnection[DictRow],
     ) as pool:
         await pool.open(wait=True, timeout=10.0)
-        yield pool
+        checking = asyncio.ensure_future(_check(pool)) if prompt else None
+        try:
+            yield pool
+        finally:
+            if checking is not None:
+                checking.cancel()
+                await asyncio.gather(checking, return_exceptions=True)
+
+
+async def _check(pool: Pool) -> None:
+    """Have connections replaced that broke while nobody used them; those that work stay warm."""
+    while True:
+        await asyncio.sleep(_CHECK_SECONDS)
+        await pool.check()
