@@ -24,7 +24,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard help setup run check verify-audit test pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare bench-guard bench-parts help setup run check verify-audit test pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.sta
 
 bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20")
 	@exec $(BIN)/python -m bench.guard $(ARGS)
+
+bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness ..." FOLLOWERS=1000 ROUNDS=1
+	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))
 
 kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes (SAMPLE=40 takes some, SEED=1, KEEP=dir)
 	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(KEEP),--keep $(KEEP))

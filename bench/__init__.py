@@ -6,6 +6,8 @@ processes and stores with every guard on, Envoy idle beside. What counts is thei
 one machine say little about another.
 
 `feed` sends the frames and `far_side` takes the POSTs, both in this process, so that one clock
-measures both ends. `floor` is the other contestant, `system` brings up the engine, `rounds` makes
-them take turns, `core.figures` turns instants into numbers, `report` shows them.
+measures both ends. `floor` is the other contestant, `system` brings up the engine, `scene` puts it
+between both ends, `rounds` makes them take turns, `core.figures` turns instants into numbers,
+`report` shows them. `parts` measures what such a race does not show, each part in its own module;
+`core.sheet` has their figures.
 """

@@ -39,6 +39,9 @@ class Arrivals:
         self._floor = False
         self._came: list[int] = []
         self._all = asyncio.Event()
+        self.watched = ""
+        """The follower's wallet whose next POST is noted on its own."""
+        self.watched_ns = 0
         self.last_post_ns = 0
         self.strays = 0
         """POSTs that belong to no burst."""
@@ -59,8 +62,10 @@ class Arrivals:
         """How many have come."""
         return len(self._came)
 
-    def note(self, at_ns: int, *, floor: bool) -> None:
+    def note(self, at_ns: int, *, floor: bool, follower: str = "") -> None:
         """One POST has come."""
+        if follower and follower == self.watched:
+            self.watched_ns = at_ns
         if floor is not self._floor or len(self._came) >= self._wanted:
             self.strays += 1
             return
@@ -70,6 +75,7 @@ class Arrivals:
 
 
 class _Order(msgspec.Struct, rename="camel"):
+    follower_proxy: str
     size: str
     limit_price: str
 
@@ -136,9 +142,10 @@ class FarSide:
             self.arrivals.note(at_ns, floor=True)
             return _response(b"201 Created", body)
         if method == b"POST" and path in (b"/api/trade/buy", b"/api/trade/sell"):
-            self.arrivals.note(at_ns, floor=False)
+            sent = msgspec.json.decode(body, type=_Order)
+            self.arrivals.note(at_ns, floor=False, follower=sent.follower_proxy)
             key = _header(head, b"idempotency-key")
-            order = _filled(key, msgspec.json.decode(body, type=_Order))
+            order = _filled(key, sent)
             self._orders[key] = order
             return _response(b"201 Created", order)
         if path == b"/api/capabilities":

@@ -66,6 +66,11 @@ class Feed:
         """How many are connected."""
         return len(self._readers)
 
+    @property
+    def transports(self) -> list[asyncio.Transport]:
+        """Of those who are connected, to write frames that are framed already."""
+        return [reader.transport for reader in self._readers]
+
     async def send(self, frames: Sequence[bytes]) -> int:
         """Send frames to everybody; the monotonic nanoseconds at which the first left."""
         began = time.monotonic_ns()

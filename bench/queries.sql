@@ -35,3 +35,46 @@ from lot l,
          ('TIME_STOP', null, null, null, null, 4102444800000, null)
      ) k (trigger_type, price_micros, peak_micros, peak_noted_micros, callback_ppm, fire_at_ms,
           rungs)
+
+-- name: multiply
+-- Followers like one that was made over REST, himself the first of them, each with his change.
+with made as materialized (
+    insert into subscription
+    select copy.*
+    from subscription s, generate_series(2, %(count)s) n,
+         lateral jsonb_populate_record(s, jsonb_build_object(
+             'id', 'sub_' || md5(concat_ws('/', s.id, n)),
+             'follower_user_id', md5(concat_ws('/', s.follower_user_id, n)),
+             'follower_wallet_id', md5(concat_ws('/', s.follower_wallet_id, n)),
+             'follower_proxy', '0x' || right(md5(s.follower_proxy) || md5(n::text), 40),
+             'changed_seq', 0)) copy
+    where s.id = %(id)s
+    returning *)
+select append_control_change('bench', 'bench', 'create', 'subscription', m.id, null,
+                             to_jsonb(m) - 'changed_seq')
+from made m
+
+-- name: multiplied
+-- Each of them knows his change; in the same transaction.
+update subscription s set changed_seq = c.seq
+from control_change c, subscription first
+where first.id = %(id)s and s.leader = first.leader and s.changed_seq = 0 and c.subject_id = s.id
+
+-- name: settled
+-- Whether nothing is under way: every record has its rows, every order its end and its booking.
+select not exists (select from journal where rows_built_at is null and set_aside is null)
+   and not exists (select from orders
+                   where state in ('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN'))
+   and not exists (select from reservation where released_at is null)
+
+-- name: wallet
+-- Of a leader's only follower.
+select follower_proxy from subscription where leader = %(leader)s
+
+-- name: followed_leaders
+-- One follower of each; a leader's number is his wallet.
+insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy, leader, state,
+                          version, sizing_mode, sizing_micros, changed_seq)
+select 'sub_' || md5(n::text), 'user', 'wallet', '0x' || lpad(to_hex(n), 40, 'f'),
+       '0x' || lpad(to_hex(n), 40, '0'), 'ACTIVE', 1, 'FIXED', 10000000, 0
+from generate_series(1, %(leaders)s) n

@@ -15,6 +15,7 @@ import msgspec
 from rich.table import Table
 
 from bench.core.figures import Change, Line, Setup, Spread
+from bench.core.sheet import Figure
 from launcher.state import ROOT
 
 HISTORY = ROOT / ".state" / "bench-history.jsonl"
@@ -28,11 +29,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     machine: dict[str, str]
     versions: dict[str, str]
-    lines: list[Line]
+    lines: list[Line] = []
+    figures: list[Figure] = []
 
 
-def described(lines: Sequence[Line]) -> Run:
-    """The lines with what they were measured on."""
+def described(lines: Sequence[Line], figures: Sequence[Figure] = ()) -> Run:
+    """What was measured, and on what."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607
         cwd=ROOT,
@@ -46,10 +48,12 @@ def described(lines: Sequence[Line]) -> Run:
         machine={
             "system": platform.platform(),
             "cores": str(os.cpu_count()),
+            "load": f"{os.getloadavg()[0]:.1f}",
             "python": platform.python_version(),
         },
         versions={name: metadata.version(name) for name in _PACKAGES},
         lines=list(lines),
+        figures=list(figures),
     )
 
 
@@ -111,6 +115,20 @@ def beside_reads(lines: Sequence[Line]) -> list[str]:
     return told
 
 
+def sheet(name: str, figures: Sequence[Figure]) -> Table:
+    """The figures of one part, with their goals."""
+    shown = Table(title=name)
+    for heading in ("what", "under", "value", "", "goal", "met"):
+        shown.add_column(heading, justify="right" if heading in ("value", "goal") else "left")
+    for each in figures:
+        goal = ""
+        if each.goal is not None:
+            goal = f"{'at least' if each.at_least else 'at most'} {_number(each.goal)}"
+        met = {True: "yes", False: "no", None: ""}[each.met]
+        shown.add_row(each.what, each.under, _number(each.value), each.unit, goal, met)
+    return shown
+
+
 def changes(found: Sequence[Change]) -> Table:
     """What has changed since another run."""
     shown = Table(title="ratio of medians to the floor")
@@ -134,4 +152,4 @@ def _text(spread: Spread) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:,.0f}"

@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 import httpx
+import psycopg
 
 from bench.feed import Asset
 from launcher import supervision
@@ -29,13 +30,15 @@ from launcher.prepare import Prepared, prepare
 from launcher.settings import Settings
 from launcher.startup import Starter
 from launcher.state import ROOT, open_state
+from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.money import parse_exact, to_text
 from tradingtools.runtime.settings import load
 from tradingtools_client import ApiError, Client, Session, Unreachable
 from tradingtools_client.models import CreateSubscriptionRequest
 
+SQL = load_queries(Path(__file__).parent / "queries.sql")
 _VENUE_SECONDS = 30.0
-_AT_ONCE = 8
+_TTL_MS = "120000"
 _AMOUNT = "10"
 _SLIPPAGE = "0.2"
 
@@ -44,9 +47,35 @@ class BenchError(Exception):
     """The benchmark cannot go on; the message is one line."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """Where the replay venue listens, ``host:port``."""
+
+    at: str
+    control: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """All processes of the system, and who keeps them."""
+
+    prepared: Prepared
+    supervisor: supervision.Supervisor
+
+    @property
+    def database_url(self) -> str:
+        """As PostgreSQL's own user."""
+        return self.prepared.environ["TT_DATABASE_URL"]
+
+    def client(self) -> Client:
+        """A client of its REST surface; the caller closes it."""
+        note = self.prepared.note
+        return Client(Session(note.rest_url, self.prepared.token, timeout=30.0, tries=100))
+
+
 @contextmanager
-def venue() -> Iterator[str]:
-    """The replay venue with books and without trades; its base URL without the scheme."""
+def venue() -> Iterator[Venue]:
+    """The replay venue with books and without trades."""
     with tempfile.TemporaryDirectory(prefix="tt-bench-") as directory:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
         process = subprocess.Popen(
@@ -68,14 +97,18 @@ def venue() -> Iterator[str]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise BenchError("the replay venue does not come up")
                 time.sleep(0.05)
-            yield f"127.0.0.1:{json.loads(note.read_text())['port']}"
+            ports = json.loads(note.read_text())
+            yield Venue(
+                at=f"127.0.0.1:{ports['port']}", control=f"127.0.0.1:{ports['control_port']}"
+            )
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=15)
 
 
-def tradable(at: str) -> Asset:
-    """The asset of the sample tape whose book is deepest near its best ask. Raises BenchError."""
+def tradable(at: str) -> tuple[Asset, Asset]:
+    """The two assets, of two markets, of the sample tape whose books are deepest near their best
+    asks, the deepest first. Raises BenchError."""
     sample = ROOT / "paper" / "venue" / "sample" / "leader_trades_2026-07.jsonl"
     rows = [json.loads(line)["frame"]["payload"] for line in sample.read_text().splitlines()[:200]]
     found: list[tuple[int, Asset]] = []
@@ -99,26 +132,39 @@ def tradable(at: str) -> Asset:
                 title=row["title"],
             )
             found.append((depth, asset))
-    if not found:
-        raise BenchError("no book of the sample can be bought from")
-    return max(found, key=lambda each: each[0])[1]
+    ordered = [asset for _, asset in sorted(found, key=lambda each: each[0], reverse=True)]
+    others = [asset for asset in ordered if asset.condition_id != ordered[0].condition_id]
+    if not others:
+        raise BenchError("no two books of the sample can be bought from")
+    return ordered[0], others[0]
 
 
-def _environ(feed_port: int, far_port: int, venue_at: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """The world outside the engine: ports of feed and far side, and the venue."""
+
+    feed: int
+    far: int
+    venue: Venue
+
+
+def _environ(ends: Ends) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
     return {
         **kept,
         "TT_LAUNCHER_LIVE": "1",
-        "TT_LAUNCHER_INSIDERS_URL": f"http://127.0.0.1:{far_port}",
-        "TT_INGEST_RTDS_URL": f"ws://127.0.0.1:{feed_port}",
-        "TT_INGEST_DATA_API_URL": f"http://{venue_at}/data",
-        "TT_BOOKFEED_CLOB_WS_URL": f"ws://{venue_at}/clob/ws/market",
-        "TT_BOOKFEED_CLOB_URL": f"http://{venue_at}/clob",
-        "TT_BOOKFEED_GAMMA_URL": f"http://{venue_at}/gamma",
+        "TT_LAUNCHER_INSIDERS_URL": f"http://127.0.0.1:{ends.far}",
+        "TT_INGEST_RTDS_URL": f"ws://127.0.0.1:{ends.feed}",
+        "TT_INGEST_DATA_API_URL": f"http://{ends.venue.at}/data",
+        "TT_BOOKFEED_CLOB_WS_URL": f"ws://{ends.venue.at}/clob/ws/market",
+        "TT_BOOKFEED_CLOB_URL": f"http://{ends.venue.at}/clob",
+        "TT_BOOKFEED_GAMMA_URL": f"http://{ends.venue.at}/gamma",
+        # However late an entry is, it is sent and measured.
+        "TT_ROUTER_ENTRY_TTL_MS": _TTL_MS,
     }
 
 
-def _start(stack: ExitStack, environ: Mapping[str, str]) -> Prepared:
+def _start(stack: ExitStack, environ: Mapping[str, str]) -> Engine:
     settings = load(Settings, "launcher", environ)
     state = open_state("")
     stack.callback(state.close)
@@ -139,32 +185,51 @@ def _start(stack: ExitStack, environ: Mapping[str, str]) -> Prepared:
     starter.world(prepared.health_urls)
     starter.engine(prepared.addresses)
     starter.edge(prepared.note.rest_url)
-    return prepared
+    return Engine(prepared=prepared, supervisor=supervisor)
 
 
 @asynccontextmanager
-async def running(feed_port: int, far_port: int, venue_at: str) -> AsyncIterator[Prepared]:
-    """The engine, all processes ready; gone when the block ends."""
+async def running(ends: Ends, environ: Mapping[str, str]) -> AsyncIterator[Engine]:
+    """The engine, all processes ready; gone when the block ends.
+
+    Args:
+        ends: what it reads and where it sends.
+        environ: further settings.
+    """
     stack = ExitStack()
     try:
-        yield await asyncio.to_thread(_start, stack, _environ(feed_port, far_port, venue_at))
+        yield await asyncio.to_thread(_start, stack, {**_environ(ends), **environ})
     finally:
         await asyncio.to_thread(stack.close)
 
 
-async def subscribe(prepared: Prepared, leaders: Mapping[str, int]) -> str:
-    """Create each leader's followers over REST; the id of one. Raises BenchError."""
-    followed = [leader for leader, count in leaders.items() for _ in range(count)]
-    # Many creates at once are told to come again, and do.
-    rest = Client(Session(prepared.note.rest_url, prepared.token, timeout=30.0, tries=100))
+async def subscribe(engine: Engine, leaders: Mapping[str, int]) -> str:
+    """Give each leader his followers; the id of one subscription. Raises BenchError.
+
+    The first of each is created over REST; the others are copies of it, in one transaction.
+    """
+    rest = engine.client()
     try:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            made = pool.map(rest.create_subscription, map(_follower, followed))
-            return (await asyncio.to_thread(list, made))[0]["id"]
+        made = [
+            (await asyncio.to_thread(rest.create_subscription, _follower(leader)))["id"]
+            for leader in leaders
+        ]
     except (ApiError, Unreachable) as error:
         raise BenchError(f"creating subscriptions: {error}") from error
     finally:
         rest.close()
+    await asyncio.to_thread(
+        _multiply, engine.database_url, dict(zip(made, leaders.values(), strict=True))
+    )
+    return made[0]
+
+
+def _multiply(database_url: str, counts: Mapping[str, int]) -> None:
+    with psycopg.connect(database_url) as connection:
+        for identifier, count in counts.items():
+            wanted = {"id": identifier, "count": count}
+            connection.execute(SQL["multiply"], wanted)
+            connection.execute(SQL["multiplied"], wanted)
 
 
 def _follower(leader: str) -> CreateSubscriptionRequest:
