@@ -222,16 +222,24 @@ def _child(
 
 
 @contextmanager
-def temporary_postgres() -> Iterator[str]:
-    """A PostgreSQL of its own for the length of the block; yields its URL."""
+def temporary_postgres(*, durable: bool = True) -> Iterator[str]:
+    """A PostgreSQL of its own for the length of the block; yields its URL.
+
+    Args:
+        durable: False: it never waits for the disk. A killed server loses nothing by that, a
+            machine without power would; what goes with the block has no use for it.
+    """
     directory = Path(tempfile.mkdtemp(prefix="tt-pg-"))
     try:
         directory.chmod(0o755)
         init_postgres(directory / "data")
         port = free_port()
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        command = postgres_command(directory / "data", port)
+        if not durable:
+            command += ["-c", "fsync=off"]
         with _child(
-            postgres_command(directory / "data", port),
+            command,
             postgres_user(),
             lambda: postgres_answers(url),
             "PostgreSQL",

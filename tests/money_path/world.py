@@ -187,9 +187,11 @@ class World:
 
     async def close(self) -> None:
         """End every process that is left."""
-        for name in list(self._processes):
-            self._processes[name].send_signal(signal.SIGCONT)
-            self.kill(name, signal.SIGTERM)
+        for process in self._processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self._processes.values():
+            process.wait(timeout=15)
         await self.http.close()
         await self._bus.aclose()
 

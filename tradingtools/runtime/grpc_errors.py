@@ -21,6 +21,7 @@ from grpc_status import rpc_status
 from tradingtools.domain import errors
 from tradingtools.domain.permissions import PERMISSIONS, Permission
 from tradingtools.runtime import grpc_requests
+from tradingtools.runtime.grpc_streams import OpenStreams
 
 DOMAIN = "tradingtools"
 
@@ -73,7 +74,14 @@ async def _fail(
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Checks each request, and turns whatever a servicer raises into a proper status."""
+    """Checks each request, and turns whatever a servicer raises into a proper status.
+
+    Args:
+        streams: where the server's open streams are noted.
+    """
+
+    def __init__(self, streams: OpenStreams) -> None:
+        self._streams = streams
 
     async def intercept_service(
         self,
@@ -100,7 +108,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_stream_rpc_method_handler(
-            _guard_stream(handler.unary_stream, read, method),
+            _guard_stream(handler.unary_stream, read, method, self._streams),
             response_serializer=handler.response_serializer,
         )
 
@@ -117,11 +125,14 @@ def _guard_unary(inner: Any, read: Callable[[bytes], Message], method: str) -> A
     return call
 
 
-def _guard_stream(inner: Any, read: Callable[[bytes], Message], method: str) -> Any:
+def _guard_stream(
+    inner: Any, read: Callable[[bytes], Message], method: str, streams: OpenStreams
+) -> Any:
     async def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         try:
-            async for response in inner(read(raw), context):
-                yield response
+            with streams.one():
+                async for response in inner(read(raw), context):
+                    yield response
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client

@@ -16,6 +16,7 @@ from tradingtools.domain.permissions import ENGINE_PORT, Permission
 from tradingtools.runtime import tls
 from tradingtools.runtime.grpc_errors import ErrorInterceptor
 from tradingtools.runtime.grpc_permissions import PermissionInterceptor
+from tradingtools.runtime.grpc_streams import OpenStreams
 
 MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -64,6 +65,7 @@ async def serving(
     operators: bool = True,
     interceptors: Sequence[Any] = (),
     permissions: frozenset[Permission] = ENGINE_PORT,
+    grace_seconds: float = 1.0,
 ) -> AsyncIterator[Server]:
     """Run a server until the block ends; it starts as NOT_SERVING.
 
@@ -74,14 +76,16 @@ async def serving(
         operators: reflection and channelz, for internal ports only.
         interceptors: run outside the error interceptor, outermost first.
         permissions: what calls on this port may demand; any other is refused.
+        grace_seconds: how long calls under way may take when the block ends.
 
     Raises:
         RuntimeError: the port is taken; the message names it.
         SettingError: other machines reach the address, and this process has no certificate.
     """
     tls.refuse_plaintext(listen)
+    streams = OpenStreams()
     server = grpc.aio.server(
-        interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor()],
+        interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor(streams)],
         options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
     )
     register(server)
@@ -108,7 +112,8 @@ async def serving(
         yield started
     finally:
         await started.set_serving(False)
-        await server.stop(grace=1.0)
+        streams.end()
+        await server.stop(grace=grace_seconds)
 
 
 def _add_port(server: grpc.aio.Server, listen: str) -> int:
