@@ -19,10 +19,9 @@ from functools import partial
 from typing import TypeVar
 
 from tests.simulation.mutations import MUTATIONS
-from tests.simulation.seeds import Outcome, run_seed
+from tests.simulation.seeds import MUTATION_SEEDS, first_failing, run_seed, run_twice
 
 _PROGRESS_SECONDS = 10.0
-_MUTATION_SEEDS = 200
 
 
 def main() -> int:
@@ -98,39 +97,11 @@ def _each(one: Callable[[T], R], of: Iterable[T], jobs: int) -> Iterator[R]:
 def _mutate(jobs: int) -> int:
     """Look for a seed that fails without each protection; 1: one is not missed."""
     missed = 0
-    for name, seed in _each(_first_failing, MUTATIONS, jobs):
+    for name, seed in _each(first_failing, MUTATIONS, jobs):
         missed += seed is None
-        found = f"found by seed {seed}" if seed else f"NOT FOUND by {_MUTATION_SEEDS} seeds"
+        found = f"found by seed {seed}" if seed else f"NOT FOUND by {MUTATION_SEEDS} seeds"
         _write(f"without '{name}': {found}")
     return 1 if missed else 0
-
-
-def _first_failing(name: str) -> tuple[str, int | None]:
-    breaks = MUTATIONS[name].breaks
-    for seed in range(1, _MUTATION_SEEDS + 1):
-        outcome = run_seed(seed, without=name)
-        if any(breach.invariant.startswith(breaks) for breach in outcome.breaches):
-            return name, seed
-    return name, None
-
-
-def run_twice(seed: int) -> Outcome:
-    """Run a seed two times.
-
-    Raises:
-        AssertionError: the second history is another one; something asks the real world.
-    """
-    first, second = run_seed(seed, shown=True), run_seed(seed, shown=True)
-    if first.digest != second.digest:
-        at = next(
-            (n for n, (a, b) in enumerate(zip(first.lines, second.lines, strict=False)) if a != b),
-            min(len(first.lines), len(second.lines)),
-        )
-        raise AssertionError(
-            f"seed {seed} went two ways at its line {at}:\n"
-            + "\n".join([*first.lines[max(0, at - 5) : at + 2], "or", *second.lines[at : at + 2]])
-        )
-    return first
 
 
 def _write(*lines: str) -> None:

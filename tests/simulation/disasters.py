@@ -31,9 +31,10 @@ class Disasters:
         world = self._world
         until = world.loop.time() + seconds
         while True:
-            await asyncio.sleep(2 * self._rng.random() * self._pause_seconds)
-            if world.loop.time() >= until:
+            pause = 2 * self._rng.random() * self._pause_seconds
+            if world.loop.time() + pause >= until:
                 return
+            await asyncio.sleep(pause)
             kinds = self._kinds()
             (name,) = self._rng.choices(list(kinds), [weight for weight, _ in kinds.values()])
             world.storm.note(name)

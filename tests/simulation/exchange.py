@@ -8,6 +8,7 @@ see the difference. Amounts in micros, instants in milliseconds.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -32,7 +33,7 @@ from paper.insiders.core.model import (
     Trade,
 )
 from paper.insiders.core.requests import parse_order
-from paper.insiders.core.settlement import next_step
+from paper.insiders.core.settlement import Step, next_step
 from paper.insiders.wire import (
     Answer,
     refuse,
@@ -91,6 +92,8 @@ class Exchange:
         self._orders: list[Order] = []
         self._by_key: dict[str, int] = {}
         self._open: set[int] = set()
+        self._due_ms = 0
+        """Nothing is due before."""
         self._voided: set[str] = set()
         self._cash_micros = cash_micros
         self.wallets = Wallets(book, idempotency=capabilities.idempotency, cash_micros=cash_micros)
@@ -142,6 +145,7 @@ class Exchange:
         self._orders.append(order)
         self._by_key.setdefault(key, order.seq)
         self._open.add(order.seq)
+        self._due_ms = 0
         self._advance()
         return self._orders[order.seq]
 
@@ -219,18 +223,30 @@ class Exchange:
     def _advance(self) -> None:
         """Do what is due."""
         now_ms = self._now_ms()
+        if now_ms < self._due_ms:
+            return
         for seq in sorted(self._open):
             order = self._orders[seq]
             if order.status == "ACCEPTED":
                 if order.match_due_ms > now_ms:
                     continue
                 order = self._match(order, now_ms)
-            order = replace(
-                order, trades=tuple(self._settle(order, trade, now_ms) for trade in order.trades)
-            )
-            self._orders[seq] = order
+            trades = tuple(self._settle(order, trade, now_ms) for trade in order.trades)
+            self._orders[seq] = order = replace(order, trades=trades)
             if all(trade.status in ("CONFIRMED", "FAILED") for trade in order.trades):
                 self._open.discard(seq)
+        due = (self._next_ms(self._orders[seq]) for seq in self._open)
+        self._due_ms = min(due, default=sys.maxsize)
+
+    def _next_ms(self, order: Order) -> int:
+        steps = (self._step_of(trade) for trade in order.trades)
+        return min((step.due_ms for step in steps if step), default=order.match_due_ms)
+
+    def _step_of(self, trade: Trade) -> Step | None:
+        return next_step(
+            status=trade.status, settlement=trade.settlement, matched_ms=trade.matched_ms,
+            settle_ms=self._settle_ms,
+        )  # fmt: skip
 
     def _match(self, order: Order, now_ms: int) -> Order:
         request = order.request
@@ -251,10 +267,7 @@ class Exchange:
         return replace(order, status="MATCHED" if fills else "KILLED", trades=trades)
 
     def _settle(self, order: Order, trade: Trade, now_ms: int) -> Trade:
-        while step := next_step(
-            status=trade.status, settlement=trade.settlement, matched_ms=trade.matched_ms,
-            settle_ms=self._settle_ms,
-        ):  # fmt: skip
+        while step := self._step_of(trade):
             if step.due_ms > now_ms:
                 break
             trade = replace(trade, status=step.status)

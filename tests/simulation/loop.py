@@ -27,6 +27,10 @@ WALL_START_NS = 1_800_000_000 * 10**9
 
 _WAKE_UP = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 """What `asyncio.sleep` has a timer call."""
+_NOWHERE = Context()
+"""Of a timer that only wakes somebody up: it runs nothing of its own."""
+_MANY_TASKS = 64
+"""More of a process than this are looked through for those that have ended."""
 
 
 class Stalled(Exception):
@@ -48,8 +52,10 @@ class _Handle:
     ) -> None:
         self.callback = callback
         self.args = args
-        self.context = copy_context() if context is None else context
-        self.process: str = self.context.get(PROCESS, "world")
+        if context is None:
+            context = copy_context()
+        self.context = context
+        self.process: str = context.get(PROCESS, "world")
         self.gone = False
         self.time = time
 
@@ -100,7 +106,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._active: list[str] = []
         self._frozen: set[str] = set()
         self._timers: list[tuple[float, int, _Handle]] = []
-        self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
+        self._tasks: dict[str, list[asyncio.Task[Any]]] = {}
+        """Of each process, oldest first; some have ended."""
         self._thread = threading.get_ident()
         self.skews_ns: dict[str, int] = {}
         """How much a process's wall clock is ahead; not in it: nothing."""
@@ -161,6 +168,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         context: Context | None = None,
     ) -> _Handle:
         """Queue a callback for an instant; those of one instant keep their order."""
+        if callback is _WAKE_UP:
+            context = _NOWHERE
         timer = _Handle(callback, args, context, when)
         self._numbers += 1
         heapq.heappush(self._timers, (when, self._numbers, timer))
@@ -175,8 +184,9 @@ class VirtualLoop(base_events.BaseEventLoop):
         timer = self.call_at(self._now + seconds, _WAKE_UP, future, None)
         try:
             await future
-        finally:
+        except BaseException:
             timer.cancel()
+            raise
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future."""
@@ -195,14 +205,15 @@ class VirtualLoop(base_events.BaseEventLoop):
         task.number = self._numbers
         task.__init__(coro, loop=self, name=name, context=context)  # type: ignore[misc]
         process = PROCESS.get() if context is None else context.get(PROCESS, "world")
-        tasks = self._tasks.setdefault(process, {})
-        tasks[task] = None
-        task.add_done_callback(lambda done: tasks.pop(done, None))
+        tasks = self._tasks.setdefault(process, [])
+        if len(tasks) > _MANY_TASKS:
+            tasks[:] = [known for known in tasks if not known.done()]
+        tasks.append(task)
         return task
 
     def tasks_of(self, process: str) -> list[asyncio.Task[Any]]:
         """The tasks of a process that have not ended, oldest first."""
-        return list(self._tasks.get(process, {}))
+        return [task for task in self._tasks.get(process, ()) if not task.done()]
 
     # Running.
 
@@ -228,26 +239,24 @@ class VirtualLoop(base_events.BaseEventLoop):
         queue.append(handle)
 
     def _run_once(self) -> None:
-        active = self._active
+        active, queues, draw = self._active, self._queues, self._rng.random
         while not self._stopping:  # type: ignore[attr-defined]
             if not active:
                 self._pass_time()
                 continue
-            at = self._rng.randrange(len(active)) if len(active) > 1 else 0
-            queue = self._queues[active[at]]
+            at = int(draw() * len(active)) if len(active) > 1 else 0
+            queue = queues[active[at]]
             handle = queue.popleft()
             if not queue:
                 active[at] = active[-1]
                 active.pop()
-            if not handle.gone:
-                self.steps += 1
-                self._call(handle)
-
-    def _call(self, handle: _Handle) -> None:
-        try:
-            handle.context.run(handle.callback, *handle.args)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as any loop: go on
-            self.call_exception_handler({"message": "a callback has failed", "exception": error})
+            if handle.gone:
+                continue
+            self.steps += 1
+            try:
+                handle.context.run(handle.callback, *handle.args)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - go on
+                self.call_exception_handler({"message": "a callback failed", "exception": error})
 
     def _pass_time(self) -> None:
         timers = self._timers

@@ -37,9 +37,10 @@ class Operators:
         """Do something now and then, for so long."""
         until = self._world.loop.time() + seconds
         while True:
-            await asyncio.sleep(4 * self._rng.random())
-            if self._world.loop.time() >= until:
+            pause = 4 * self._rng.random()
+            if self._world.loop.time() + pause >= until:
                 return
+            await asyncio.sleep(pause)
             await self._rng.choice((self.end_what_stands, self.replay, self._close_breaker))()
 
     async def clear_up(self) -> None:

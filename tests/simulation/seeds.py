@@ -19,6 +19,7 @@ STORM_SECONDS = 8.0
 _STEPS = 24
 _QUIET_SECONDS = 2.0
 _PATIENCE_SECONDS = 120.0
+MUTATION_SEEDS = 200
 
 
 @dataclass(slots=True)
@@ -106,3 +107,32 @@ async def _come_to_rest(world: World, operators: Operators) -> None:
             return
         await asyncio.sleep(0.5)
         await operators.clear_up()
+
+
+def run_twice(seed: int) -> Outcome:
+    """Run a seed two times.
+
+    Raises:
+        AssertionError: the second history is another one; something asks the real world.
+    """
+    first, second = run_seed(seed, shown=True), run_seed(seed, shown=True)
+    if first.digest != second.digest:
+        at = next(
+            (n for n, (a, b) in enumerate(zip(first.lines, second.lines, strict=False)) if a != b),
+            min(len(first.lines), len(second.lines)),
+        )
+        raise AssertionError(
+            f"seed {seed} went two ways at its line {at}:\n"
+            + "\n".join([*first.lines[max(0, at - 5) : at + 2], "or", *second.lines[at : at + 2]])
+        )
+    return first
+
+
+def first_failing(name: str) -> tuple[str, int | None]:
+    """The first seed that fails as it should without a protection; None: `MUTATION_SEEDS` hold."""
+    breaks = mutations.MUTATIONS[name].breaks
+    for seed in range(1, MUTATION_SEEDS + 1):
+        outcome = run_seed(seed, without=name)
+        if any(breach.invariant.startswith(breaks) for breach in outcome.breaches):
+            return name, seed
+    return name, None

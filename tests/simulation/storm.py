@@ -74,7 +74,8 @@ class Storm:
 
     def hits(self, kind: str) -> bool:
         """Whether it happens now."""
-        if not self.on or kind not in self._chances or self.rng.random() >= self._chances[kind]:
+        chance = self._chances.get(kind)
+        if chance is None or not self.on or self.rng.random() >= chance:
             return False
         self.note(kind)
         return True

@@ -31,7 +31,7 @@ from tests.simulation.control import Control
 from tests.simulation.exchange import Exchange
 from tests.simulation.history import History, logs_into
 from tests.simulation.insiders import FarAway
-from tests.simulation.loop import VirtualLoop
+from tests.simulation.loop import WALL_START_NS, VirtualLoop
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 from tests.simulation.poison import Mistakes
@@ -48,6 +48,7 @@ SERVICES = ("router", "executor", "confirm", "guard")
 _APPS = (router_app, executor_app, confirm_app, guard_app)
 LONGEST_PROCESSING_MS = 500
 SETTLE_MS = 1500
+_BEGINNING = EPOCH + timedelta(microseconds=WALL_START_NS // 1000)
 
 
 class World:
@@ -93,7 +94,7 @@ class World:
         self.far = FarAway(self.exchange, self.loop, self.machine, self.storm, self.history)
 
     def _now(self) -> datetime:
-        return EPOCH + timedelta(microseconds=self.loop.wall_ns() // 1000)
+        return _BEGINNING + timedelta(0, 0, self.loop.monotonic_ns() // 1000)
 
     def rng(self, purpose: str) -> random.Random:
         """The seed's draws for one purpose: independent of how often others draw."""
@@ -165,7 +166,8 @@ class World:
                 confirm_app.run,
                 ConfirmSettings(
                     listen="confirm", executor_target="executor", insiders_url="insiders",
-                    bookfeed_target="bookfeed", ask_timeout_ms=1000, poll_ms=400,
+                    bookfeed_target="bookfeed", ask_timeout_ms=1000,
+                    poll_ms=draw.choice((300, 1000)), watch_first_ms=draw.choice((1000, 5000)),
                     balance_ms=draw.choice((0, 3000)), redeem_spacing_ms=50,
                 ),
             ),

@@ -7,9 +7,9 @@ by the one who would close it.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -30,11 +30,13 @@ class _Waiter:
     granted: asyncio.Future[None]
 
 
-@dataclass(slots=True)
 class _Lock:
-    holders: dict[Any, bool] = field(default_factory=dict)
-    """Whether shared, by owner."""
-    waiters: deque[_Waiter] = field(default_factory=deque)
+    __slots__ = ("holders", "waiters")
+
+    def __init__(self, holders: dict[Any, bool]) -> None:
+        self.holders = holders
+        """Whether shared, by owner."""
+        self.waiters: list[_Waiter] = []
 
     def compatible(self, owner: Any, shared: bool) -> bool:
         return all(holder is owner or (shared and also) for holder, also in self.holders.items())
@@ -44,14 +46,18 @@ class Locks:
     """All locks of one database. An owner is a transaction."""
 
     def __init__(self) -> None:
-        self._locks: defaultdict[Hashable, _Lock] = defaultdict(_Lock)
+        self._locks: dict[Hashable, _Lock] = {}
         self._held: defaultdict[Any, dict[Hashable, None]] = defaultdict(dict)
         self._waits: dict[Any, tuple[_Lock, _Waiter]] = {}
         """What each owner waits for; a connection has one statement at a time."""
 
     def take(self, owner: Any, name: Hashable, *, shared: bool) -> bool:
         """Take a lock now; False: somebody holds it, or waits for it in front of us."""
-        lock = self._locks[name]
+        lock = self._locks.get(name)
+        if lock is None:
+            self._locks[name] = _Lock({owner: shared})
+            self._held[owner][name] = None
+            return True
         mine = lock.holders.get(owner)
         if mine is not None and (shared or not mine):
             return True
@@ -113,8 +119,9 @@ class Locks:
         for name in self._held.pop(owner, {}):
             lock = self._locks[name]
             lock.holders.pop(owner, None)
-            self._grant(name)
-            if not lock.holders and not lock.waiters:
+            if lock.waiters:
+                self._grant(name)
+            elif not lock.holders:
                 del self._locks[name]
 
     def _grant(self, name: Hashable) -> None:
@@ -123,7 +130,7 @@ class Locks:
             first = lock.waiters[0]
             if not lock.compatible(first.owner, first.shared):
                 return
-            lock.waiters.popleft()
+            lock.waiters.pop(0)
             lock.holders[first.owner] = first.shared
             self._held[first.owner][name] = None
             if not first.granted.done():

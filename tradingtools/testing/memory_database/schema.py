@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -74,6 +75,7 @@ class Table:
             object.__setattr__(self, name, value)
 
 
+@cache
 def tuple_of(columns: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Key]:
     """Takes these columns out of a row, as a tuple."""
     if len(columns) == 1:
