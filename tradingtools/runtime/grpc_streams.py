@@ -22,7 +22,7 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._ended = False
+        self._ended = asyncio.Event()
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -33,13 +33,13 @@ class OpenStreams:
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker; coroutines run in tasks
-        if self._ended:
+        if self._ended.is_set():
             raise Unavailable(_ENDS)
         self._tasks.add(task)
         try:
             yield
         except asyncio.CancelledError:
-            if not self._ended:
+            if not self._ended.is_set():
                 raise
             task.uncancel()
             raise Unavailable(_ENDS) from None
@@ -48,6 +48,6 @@ class OpenStreams:
 
     def end(self) -> None:
         """End all of them, and whichever still comes."""
-        self._ended = True
+        self._ended.set()
         for task in self._tasks:
             task.cancel()

@@ -35,6 +35,9 @@ class _Router(rpc.RouterServiceServicer):
         await self.answer.wait()
         return common_pb2.AcknowledgeResponse()
 
+    async def PreviewRoute(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
 
 async def test_streams_end_at_once_and_a_call_under_way_is_answered() -> None:
     router = _Router()
