@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
 
 ACTOR = "confirm"
+Answers = Mapping[str, VenueOrder]
+"""What insiders-api says of orders, by key."""
 _TAKES_FILLS = (OrderState.SUBMITTED, OrderState.RESURRECTED)
 _REASONS = {OrderState.DEAD: Reason.CONTRADICTION, OrderState.RESURRECTED: Reason.APPEARED}
 
@@ -57,15 +60,14 @@ async def execute(pool: Pool, name: str, **values: Any) -> None:
         await connection.execute(QUERIES[name], values)
 
 
-async def postpone(
-    pool: Pool, order: Mapping[str, Any], milliseconds: int, not_found_count: int
-) -> None:
-    """Ask for an order again later, if it is still in its state and epoch."""
+async def postpone(pool: Pool, *orders: dict[str, Any]) -> None:
+    """Ask for orders again `later`, those that are still in their state and epoch."""
     async with pool.connection() as connection:
-        await put(connection, "postpone", "orders", [_later(order, milliseconds, not_found_count)])
+        await put(connection, "postpone", "orders", orders)
 
 
-def _later(order: Mapping[str, Any], milliseconds: int, not_found_count: int) -> dict[str, Any]:
+def later(order: Mapping[str, Any], milliseconds: int, not_found_count: int) -> dict[str, Any]:
+    """When an order, as it was read, is to be asked for again."""
     return {
         **{name: order[name] for name in ("order_key", "state", "epoch")},
         "milliseconds": milliseconds,
@@ -158,7 +160,7 @@ async def _take(
             "postpone",
             "orders",
             (
-                _later(ledger.orders[v.heard.order_key], v.heard.again_ms, 0)
+                later(ledger.orders[v.heard.order_key], v.heard.again_ms, 0)
                 for v, each in zip(verdicts, taken, strict=True)
                 if v.heard.again_ms is not None and each.state is OrderState.SUBMITTED
             ),
@@ -166,19 +168,30 @@ async def _take(
         return taken
 
 
-async def tells_nothing_new(pool: Pool, ended: Mapping[str, Any], answer: VenueOrder) -> bool:
-    """Whether an answer leaves an order as it is; asked without a lock, so that nobody waits.
+async def news(pool: Pool, ended: Mapping[str, Mapping[str, Any]], answers: Answers) -> Answers:
+    """The answers that do not leave their orders as they are; read without a lock, nobody waits.
 
     Args:
         pool: of the deciding database.
-        ended: a row of ``watched``. A RESURRECTED one may always have fills to be booked.
-        answer: of insiders-api, about its key.
+        ended: rows of ``watched``, by key. A RESURRECTED one may always have fills to be booked.
+        answers: of insiders-api, each about its key.
     """
+    fills: dict[str, dict[str, Booked]] = defaultdict(dict)
+    for row in await fetch(pool, "fills", keys=sorted(answers)):
+        fills[row["order_key"]][row["trade_id"]] = booked(row)
+    return {
+        key: answer for key, answer in answers.items() if _tells(ended[key], fills[key], answer)
+    }
+
+
+def _tells(ended: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueOrder) -> bool:
     if ended["state"] == OrderState.RESURRECTED:
-        return False
-    rows = await fetch(pool, "fills", keys=[ended["order_key"]])
-    _, target = _follows(ended, {row["trade_id"]: booked(row) for row in rows}, answer)
-    return target is None
+        return True
+    try:
+        _, target = _follows(ended, known, answer)
+    except Exception:  # noqa: BLE001 - whoever takes it, by itself, says what is wrong with it
+        return True
+    return target is not None
 
 
 async def _reduce(connection: Connection, order_key: str) -> None:

@@ -7,7 +7,8 @@ questions at a time, so that the past never delays the present.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -26,6 +27,9 @@ from tradingtools.domain.venue_order import VenueOrder
 
 _log = structlog.get_logger("confirm.watch")
 _PAUSE_SECONDS = 0.5
+_TOGETHER = 64
+"""Orders of one look."""
+T = TypeVar("T")
 
 
 class Watch:
@@ -40,7 +44,7 @@ class Watch:
     def __init__(self, pool: Pool, confirm: Confirm, settings: Settings) -> None:
         self._pool = pool
         self._confirm = confirm
-        self._limit = settings.watch_parallel
+        self._few = asyncio.Semaphore(settings.watch_parallel)
         self._patience = Patience(
             ended_ms=settings.watch_ms,
             dead_ms=settings.watch_dead_ms,
@@ -67,46 +71,64 @@ class Watch:
         if self._confirm.behind:
             return 0
         rows = await store.fetch(
-            self._pool, "watched", limit=self._limit, first_ms=self._patience.first_ms
+            self._pool, "watched", limit=_TOGETHER, first_ms=self._patience.first_ms
         )
-        async with asyncio.TaskGroup() as group:
-            for row in rows:
-                group.create_task(self._look(row))
+        ended = {row["order_key"]: row for row in rows}
+        answers = await _each(ended, self._ask)
+        found = {
+            key: order
+            for key, (look, order) in answers.items()
+            if look is Look.FOUND and order is not None
+        }
+        # Nearly all is as it was, and costs two statements together, not each.
+        new = await store.news(self._pool, ended, found)
+        taken = await _each(new, lambda key: self._confirm.take(key, new[key]))
+        await self._again(
+            row
+            for key, row in ended.items()
+            if key not in taken or taken[key].state is taken[key].before
+        )
         return len(rows)
 
-    async def _look(self, row: dict[str, Any]) -> None:
-        try:
-            look, order = await self._confirm.ask(row["order_key"])
-            if look is Look.FOUND and order is not None and await self._moved(row, order):
-                return
-            await self._again(row)
-        except psycopg.OperationalError as error:
-            _log.warning("not watched; asked again", order=row["order_key"], error=str(error))
-        except Fenced:
-            raise
-        except Exception as error:  # noqa: BLE001 - one order must not end the watch of others
-            _log.error("an ended order cannot be judged; a person has to look",
-                       order=row["order_key"], exc_info=error)  # fmt: skip
-            await self._again(row)
+    async def _ask(self, key: str) -> tuple[Look, VenueOrder | None]:
+        async with self._few:
+            return await self._confirm.ask(key)
 
-    async def _moved(self, row: dict[str, Any], order: VenueOrder) -> bool:
-        if await store.tells_nothing_new(self._pool, row, order):
-            return False
-        taken = await self._confirm.take(row["order_key"], order)
-        return taken.state is not taken.before
-
-    async def _again(self, row: dict[str, Any]) -> None:
+    async def _again(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Ask for them again when it is time, or never."""
         promised = self._confirm.capabilities
         longest = promised.longest_processing_ms if promised is not None else 0
-        pause = watching.next_ask_ms(
-            OrderState(row["state"]),
-            row["since_ms"],
-            row["not_after_ms"] + longest,
-            clock.now_ms(),
-            self._patience,
-        )
-        if pause is None:
-            where = {name: row[name] for name in ("order_key", "state", "epoch")}
-            await store.execute(self._pool, "stop_watching", **where)
+        now_ms = clock.now_ms()
+        later = []
+        for row in rows:
+            state, horizon_ms = OrderState(row["state"]), row["not_after_ms"] + longest
+            pause = watching.next_ask_ms(state, row["since_ms"], horizon_ms, now_ms, self._patience)
+            if pause is None:
+                where = {name: row[name] for name in ("order_key", "state", "epoch")}
+                await store.execute(self._pool, "stop_watching", **where)
+            else:
+                later.append(store.later(row, pause, row["not_found_count"]))
+        await store.postpone(self._pool, *later)
+
+
+async def _each(keys: Collection[str], work: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+    """Do something for each order at once; what became of those for which it could be done.
+
+    Raises:
+        psycopg.OperationalError: the database went away.
+        Fenced: somebody else books now.
+    """
+    done: dict[str, T] = {}
+    results = await asyncio.gather(*(work(key) for key in keys), return_exceptions=True)
+    for key, result in zip(keys, results, strict=True):
+        if not isinstance(result, BaseException):
+            done[key] = result
+        elif isinstance(result, Fenced | psycopg.OperationalError) or not isinstance(
+            result, Exception
+        ):
+            raise result
         else:
-            await store.postpone(self._pool, row, pause, row["not_found_count"])
+            # One order must not end the watch of others.
+            _log.error("an ended order cannot be judged; a person has to look",
+                       order=key, exc_info=result)  # fmt: skip
+    return done

@@ -241,7 +241,7 @@ class Confirm:
 
     async def _put_off(self, row: dict[str, Any], milliseconds: int, not_founds: int) -> None:
         """Ask again later, if the order is still where it was."""
-        await store.postpone(self._pool, row, milliseconds, not_founds)
+        await store.postpone(self._pool, store.later(row, milliseconds, not_founds))
 
     async def tidy(self) -> None:
         """Fence submissions without an answer, close what ended unseen, keep the promises fresh."""
