@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +113,14 @@ class Outcomes:
             asset = row["asset_id"]
             book = self._books.known(asset)
             condition = row["condition_id"] or (book.market.condition_id if book else "")
-            held = self._memory.ledger.exposure(subscription, condition, asset, now_ms)
             both = any(
                 other["leader_micros"]
                 and other["condition_id"] == condition
                 and other["asset_id"] != asset
                 for other in rows
+            )
+            held = self._memory.ledger.exposure(
+                subscription, condition, asset, now_ms, leader_on_both=both
             )
             found.append(
                 Outcome(
@@ -129,7 +130,7 @@ class Outcomes:
                     lot=lots[asset],
                     cost_micros=row["cost_micros"],
                     book=book,
-                    held=replace(held, leader_on_both=both),
+                    held=held,
                 )
             )
         return found

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from unittest import mock
 
+from msgspec import structs
+
 import services.executor.core.classify as classifying
 import services.router.worker as router_worker
 from services.confirm.core import booking, fate, resolving
@@ -104,12 +106,12 @@ def _resolve_without_booking(*arguments: Any) -> resolving.Resolved:
 _exposure = Ledger.exposure
 
 
-def _forget_the_funding(ledger: Ledger, *arguments: Any) -> Exposure:
-    return replace(_exposure(ledger, *arguments), budget_micros=None)
+def _forget_the_funding(ledger: Ledger, *arguments: Any, **more: bool) -> Exposure:
+    return structs.replace(_exposure(ledger, *arguments, **more), budget_micros=None)
 
 
-def _forget_the_market(ledger: Ledger, *arguments: Any) -> Exposure:
-    return replace(_exposure(ledger, *arguments), market_micros=0)
+def _forget_the_market(ledger: Ledger, *arguments: Any, **more: bool) -> Exposure:
+    return structs.replace(_exposure(ledger, *arguments, **more), market_micros=0)
 
 
 _submit_batch = executor_store.submit_batch

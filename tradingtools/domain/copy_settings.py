@@ -113,6 +113,7 @@ class CopySettings:
 
 
 DEFAULTS = CopySettings()
+_USUAL = tuple((field.name, getattr(DEFAULTS, field.name)) for field in fields(CopySettings))
 
 _ENUMS = {
     "below_minimum": BelowMinimum,
@@ -126,17 +127,17 @@ _ENUMS = {
 def to_json(settings: CopySettings) -> dict[str, Any]:
     """What differs from the defaults, as JSON values."""
     found: dict[str, Any] = {}
-    for field in fields(CopySettings):
-        value = getattr(settings, field.name)
-        if value == getattr(DEFAULTS, field.name):
+    for name, usual in _USUAL:
+        value = getattr(settings, name)
+        if value == usual:
             continue
-        if field.name == "tiers":
+        if name == "tiers":
             value = [_tier_json(tier) for tier in value]
         elif isinstance(value, tuple):
             value = list(value)
         elif isinstance(value, StrEnum):
             value = value.value
-        found[field.name] = value
+        found[name] = value
     return found
 
 

@@ -43,7 +43,7 @@ def asset(text: str) -> str:
 
 def _digest(*parts: str) -> str:
     # Lengths in front of the parts: no two lists of parts give the same bytes.
-    text = "".join(f"{len(part)}:{part}" for part in (_VERSION, *parts))
+    text = "".join([f"{len(part)}:{part}" for part in (_VERSION, *parts)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

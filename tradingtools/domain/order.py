@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
+import msgspec
+
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import to_text
 
@@ -40,8 +42,7 @@ class Follower:
     """The wallet that holds money and shares."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, kw_only=True):
     """One POST with one key. Amounts in micros."""
 
     order_key: str

@@ -7,15 +7,15 @@ zero allows nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode, Subscription
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(msgspec.Struct, frozen=True):
     """No order, and why."""
 
     reason: Reason
@@ -24,8 +24,7 @@ class Skip:
     """USDC that the next copies of the outcome may spend instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """What a subscription and its wallet hold and have reserved, before an entry. Micros."""
 
     market_micros: int = 0
@@ -55,8 +54,7 @@ class Exposure:
     """USDC of copies of this outcome that were too small to be ordered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(msgspec.Struct, frozen=True):
     """What one limit leaves of the money, and how to say it."""
 
     reason: Reason

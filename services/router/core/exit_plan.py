@@ -6,7 +6,8 @@ Pure, as `plan.py`. Every lot is the caller's, locked; a sell is never too old.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec import structs
 
 from services.router.core import paper, selling
 from services.router.core.caps import Skip
@@ -76,7 +77,9 @@ def _decided(
     copy = after(trade, start, verdict)
     if not isinstance(verdict, Sized) or context.book is None:
         return copy, None
-    copy = replace(copy, ordered_size_micros=start.ordered_size_micros + verdict.size_micros)
+    copy = structs.replace(
+        copy, ordered_size_micros=start.ordered_size_micros + verdict.size_micros
+    )
     if copy.shadow:
         return _on_paper(copy, verdict, lot, context.book), None
     proxy = copy.frozen.follower.proxy
@@ -91,14 +94,14 @@ def _decided(
         verdict,
         context.now_ms + context.exit_ttl_ms,
     )
-    copy = replace(copy, order_keys=(*copy.order_keys, order.order_key))
-    return replace(copy, rest_until_ms=context.now_ms + _pause_ms(copy)), order
+    copy = structs.replace(copy, order_keys=(*copy.order_keys, order.order_key))
+    return structs.replace(copy, rest_until_ms=context.now_ms + _pause_ms(copy)), order
 
 
 def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
     filled = paper.sell(book, sized)
     cost = lot.cost_micros * filled.size_micros // lot.shares_micros
-    return replace(
+    return structs.replace(
         copy,
         paper_size_micros=copy.paper_size_micros - filled.size_micros,
         paper_cost_micros=copy.paper_cost_micros - cost,
@@ -118,7 +121,7 @@ def _still_waiting(start: Copy, verdict: Sized | Skip) -> Sized | Skip:
     if isinstance(verdict, Sized):
         if verdict.shortfall is not Reason.NONE:
             return verdict
-        return replace(verdict, shortfall=Reason.WAITING_FOR_ENTRY, detail=detail)
+        return structs.replace(verdict, shortfall=Reason.WAITING_FOR_ENTRY, detail=detail)
     if verdict.reason in (Reason.NONE, Reason.NOTHING_HELD, Reason.DUST):
         return Skip(Reason.WAITING_FOR_ENTRY, detail)
     return verdict
@@ -208,7 +211,7 @@ def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
         for entry in copy.awaited
         if entry.order_key == order_key
     )
-    return replace(
+    return structs.replace(
         copy,
         owned_micros=max(copy.owned_micros + came, 0),
         awaited=tuple(entry for entry in copy.awaited if entry.order_key != order_key),
@@ -241,7 +244,7 @@ def slice_ended(
         ended_ms: when, since 1970; 0: nobody knows, and the pause counts from its claim.
     """
     whole = filled_micros >= size_micros
-    return replace(
+    return structs.replace(
         copy,
         ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
         tried=copy.tried + (1 if tried else 0),

@@ -195,7 +195,13 @@ class Ledger:
         return f"paper:{subscription.id}" if subscription.settings.shadow else proxy
 
     def exposure(
-        self, subscription: Subscription, condition_id: str, asset_id: str, now_ms: int
+        self,
+        subscription: Subscription,
+        condition_id: str,
+        asset_id: str,
+        now_ms: int,
+        *,
+        leader_on_both: bool = False,
     ) -> Exposure:
         """Everything that limits a subscription's entry into one outcome."""
         proxy, lot = subscription.follower.proxy, (subscription.id, asset_id)
@@ -225,6 +231,7 @@ class Ledger:
             buys=sum(number > 0 for number in self._buys.get(lot, _NOTHING).values()),
             holds_outcome=asset_id in outcomes,
             holds_other_outcome=any(asset != asset_id for asset in market),
+            leader_on_both=leader_on_both,
             accrued_micros=self._accrued[lot],
         )
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import entry_ended, left_to_later_sells
 from services.router.core.index import Index
@@ -73,9 +75,9 @@ class Memory:
     def exposure(self, subscription: Subscription, trade: LeaderTrade, now_ms: int) -> Exposure:
         """What limits a subscription's copy of a trade."""
         condition, asset = trade.condition_id, trade.key.asset_id
-        held = self.ledger.exposure(subscription, condition, asset, now_ms)
-        bought = self._bought.get((trade.key.leader, condition), set())
-        return replace(held, leader_on_both=any(other != asset for other in bought))
+        bought = self._bought.get((trade.key.leader, condition), ())
+        both = any(other != asset for other in bought)
+        return self.ledger.exposure(subscription, condition, asset, now_ms, leader_on_both=both)
 
     def paper_lot(self, subscription_id: str, asset_id: str) -> LotView:
         """A shadow's lot as an exit sees it: nobody else sells of it."""
@@ -90,18 +92,17 @@ class Memory:
         """Take over a judgement that is durable: what it accrued, and what it moved on paper."""
         copies = self.copies.setdefault(trade.key, {})
         identifier, asset = copy.frozen.id, trade.key.asset_id
-        before = copies.get(identifier, Copy(frozen=copy.frozen))
+        before = copies.get(identifier) or Copy(frozen=copy.frozen)
         copies[identifier] = copy
         self.note_awaited(trade.key, copy)
         accrued = copy.accrued_micros - before.accrued_micros
         if accrued:
             self.ledger.accrue(identifier, asset, accrued)
-        moved = PaperLot(
-            size_micros=copy.paper_size_micros - before.paper_size_micros,
-            cost_micros=copy.paper_cost_micros - before.paper_cost_micros,
-        )
-        if moved == PaperLot():
+        size = copy.paper_size_micros - before.paper_size_micros
+        cost = copy.paper_cost_micros - before.paper_cost_micros
+        if not size and not cost:
             return
+        moved = PaperLot(size_micros=size, cost_micros=cost)
         paid = copy.paper_notional_micros - before.paper_notional_micros
         self.move_paper(copy.frozen, trade.condition_id, asset, moved, paid)
         if trade.key.side is Side.BUY:
@@ -152,7 +153,7 @@ class Memory:
             key = self.entry_trade.get(order_key)
             for identifier, copy in self.copies.get(key, {}).items() if key else ():
                 if key in self.trades and order_key in copy.order_keys:
-                    found.setdefault(key, {})[identifier] = replace(
+                    found.setdefault(key, {})[identifier] = structs.replace(
                         copy, reason=Reason.LEADER_LEFT, detail="the leader sold before it was sent"
                     )
         return found

@@ -7,7 +7,8 @@ after a crash makes the same record and the database refuses it. `exit_plan.py` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec import structs
 
 from services.router.core import filters, paper, sizing
 from services.router.core.caps import Exposure, Skip
@@ -66,7 +67,7 @@ def _decide(
     elif before.begun:
         start = before
     else:
-        start = replace(
+        start = structs.replace(
             before,
             frozen=subscription,
             equity_micros=held.equity_micros,
@@ -102,7 +103,7 @@ def _left(before: Copy, verdict: Sized | Skip, held: Exposure) -> int:
 
 def _on_paper(copy: Copy, sized: Sized, book: Book) -> Copy:
     filled = paper.buy(book, sized)
-    return replace(
+    return structs.replace(
         copy,
         ordered_size_micros=copy.ordered_size_micros + sized.size_micros,
         ordered_money_micros=copy.ordered_money_micros + filled.money_micros,

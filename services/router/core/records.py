@@ -6,7 +6,10 @@ Pure values that `plan.py` (entries) and `exit_plan.py` share; the journal carri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
 from services.router.core.sizing import Sized
@@ -32,9 +35,12 @@ class Awaited:
     """Of each later fill, what earlier sells of the leader leave to this one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """What became of one leader trade for one subscription so far."""
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one leader trade for one subscription so far.
+
+    A struct, as whatever a plan makes of each follower: made and replaced in a tenth of the time of
+    a dataclass.
+    """
 
     frozen: Subscription
     """As it was when part 0 was sized; later parts are sized under it."""
@@ -100,7 +106,7 @@ def decided_again(copy: Copy, order: Withdrawn, now: Subscription) -> Copy | Non
     taken out before."""
     if order.order_key not in copy.order_keys or order.order_key in copy.withdrawn:
         return None
-    return replace(
+    return structs.replace(
         copy,
         frozen=now,
         ordered_size_micros=copy.ordered_size_micros - order.size_micros,
@@ -196,7 +202,7 @@ def after(
         )
     if before.shadow and (sized or (before.copied and not reason)):
         reason, detail = Reason.SHADOW, detail or before.detail
-    return replace(
+    return structs.replace(
         before,
         copied=before.copied or sized,
         reason=reason,

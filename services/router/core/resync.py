@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from services.router.core import filters, selling, sizing
 from services.router.core.caps import Exposure, Skip, mode_money, rooms, tightest
 from services.router.core.exit_plan import switched_off
@@ -67,7 +69,7 @@ class Taken:
         """What is held and reserved once the earlier lines are claimed."""
         market = sum(money for condition, money in self.markets if condition == condition_id)
         money = self.money_micros
-        return replace(
+        return structs.replace(
             held,
             market_micros=held.market_micros + market,
             leader_micros=held.leader_micros + money,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from services.router.core.caps import Exposure, Room, Skip, mode_money, rooms, tightest
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
 from tradingtools.domain.book import Book, BookStatus, Market, depth
@@ -23,8 +25,7 @@ MIN_DEPTH_MICROS = 500_000
 the subscription says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sized:
+class Sized(msgspec.Struct, frozen=True):
     """An order's size and limit; ``shortfall`` says why it is not all that was allowed."""
 
     size_micros: int
@@ -33,8 +34,7 @@ class Sized:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What an entry is asked to follow, apart from the subscription."""
 
     price_micros: int
@@ -118,8 +118,10 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
         if isinstance(found, Skip):
             return found
         size = found
-    detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
-    full = Sized(size, limit, room.reason, detail if room.reason else "")
+    detail = ""
+    if room.reason:
+        detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
+    full = Sized(size, limit, room.reason, detail)
     return _within_depth(full, book, settings.min_depth_micros)
 
 

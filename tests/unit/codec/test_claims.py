@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.unit.samples import order
 from tradingtools.codec import claims
@@ -72,7 +72,7 @@ def test_over_the_wire_and_back(made: Order) -> None:
 
 
 def test_ids_that_a_row_leaves_out_are_empty() -> None:
-    fields = payload(replace(order(), subscription_id="", trigger_id=""))["orders"][0]
+    fields = payload(structs.replace(order(), subscription_id="", trigger_id=""))["orders"][0]
     row = {**fields, "subscription_id": None, "trigger_id": None}
     read = claims.order_from_fields(row)
     assert (read.subscription_id, read.trigger_id) == ("", "")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.executor.core.gate import Gate, Halt, Limits
 from tests.unit.samples import order
@@ -19,11 +20,13 @@ NONE = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_
 def entry(key: str, wallet: str, size: int, limit: int = 500_000) -> Order:
     made = order()
     follower = replace(made.follower, proxy=wallet)
-    return replace(made, order_key=key, follower=follower, size_micros=size, limit_micros=limit)
+    return structs.replace(
+        made, order_key=key, follower=follower, size_micros=size, limit_micros=limit
+    )
 
 
 def leave(made: Order) -> Order:
-    return replace(made, purpose=Purpose.COPY_EXIT, side=Side.SELL)
+    return structs.replace(made, purpose=Purpose.COPY_EXIT, side=Side.SELL)
 
 
 def cost(made: Order) -> int:

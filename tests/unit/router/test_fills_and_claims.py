@@ -8,8 +8,9 @@ ever.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec import structs
 
 from services.router.core.records import Awaited, Copy
 from services.router.settings import Settings
@@ -37,7 +38,7 @@ class _SlowClaim:
         read = self._copies[self._name]
         self.reached.set()
         await self.committed.wait()
-        self._copies[self._name] = replace(read, detail="judged")
+        self._copies[self._name] = structs.replace(read, detail="judged")
 
 
 class _NoBooks:

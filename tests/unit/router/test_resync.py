@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.router.core.caps import Exposure
 from services.router.core.records import Awaited, LotView
@@ -137,9 +138,9 @@ def test_lines_share_what_is_free_and_sells_come_first() -> None:
         ("9", 0, Reason.MAX_POSITIONS),
     ]
     assert objection(by, 1, lines, outcomes) == ""
-    tighter = [replace(o, held=replace(o.held, total_micros=1)) for o in outcomes]
+    tighter = [replace(o, held=structs.replace(o.held, total_micros=1)) for o in outcomes]
     assert "outcome 8: CAP_TOTAL" in objection(by, 1, lines, tighter)
-    fuller = [replace(o, held=replace(o.held, positions=1)) for o in outcomes]
+    fuller = [replace(o, held=structs.replace(o.held, positions=1)) for o in outcomes]
     assert "outcome 8: MAX_POSITIONS" in objection(by, 1, lines, fuller)
 
 

@@ -9,6 +9,7 @@ from math import ceil, floor
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
 from services.router.core.fees import reserved_money
@@ -199,7 +200,7 @@ def test_more_money_never_buys_less(
 
 
 def entry(made: Subscription, market: Book | None = None, **changes: int) -> Sized | Skip:
-    wish = replace(Wish(price_micros=500_000, leader_micros=100_000_000), **changes)
+    wish = structs.replace(Wish(price_micros=500_000, leader_micros=100_000_000), **changes)
     return size_entry(made, market or book(), wish, Exposure())
 
 

@@ -6,10 +6,11 @@ backlog became 557 orders, which made the backlog longer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.router.core.exit_plan import LONGEST_PAUSE_MS, entry_ended, plan_exits, slice_ended
 from services.router.core.memory import Memory
@@ -131,9 +132,9 @@ def test_a_sell_is_judged_again_when_its_pause_is_over() -> None:
     memory, sell = Memory(), trade(1, Side.SELL, 100)
     copy = Copy(frozen=subscription(), copied=True)
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
-    memory.copies[sell.key] = {SUB: replace(copy, rest_until_ms=BEGUN_MS + 700)}
+    memory.copies[sell.key] = {SUB: structs.replace(copy, rest_until_ms=BEGUN_MS + 700)}
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
-    waits = replace(copy, reason=Reason.ALREADY_SELLING, rest_until_ms=BEGUN_MS + 700)
+    waits = structs.replace(copy, reason=Reason.ALREADY_SELLING, rest_until_ms=BEGUN_MS + 700)
     memory.copies[sell.key] = {SUB: waits}
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) == 700
     # What it waits for then is told, or looked for now and then.

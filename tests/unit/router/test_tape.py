@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 import pytest
+from msgspec import structs
 
 from paper.venue.tape import SAMPLE
 from services.router.core.exit_plan import plan_exits
@@ -333,7 +334,9 @@ class Decider:
         now = trade.traded_ms
         context = Context(
             book=market, now_ms=now, entry_ttl_ms=1, exit_ttl_ms=1,
-            exposure=lambda s: replace(memory.exposure(s, trade, now), equity_micros=EQUITY),
+            exposure=lambda s: structs.replace(
+                memory.exposure(s, trade, now), equity_micros=EQUITY
+            ),
             entry_owner=lambda _: None,
         )  # fmt: skip
         if trade.key.side is Side.BUY:
