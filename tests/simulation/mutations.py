@@ -106,11 +106,11 @@ def _resolve_without_booking(*arguments: Any) -> resolving.Resolved:
 _exposure = Ledger.exposure
 
 
-def _forget_the_funding(ledger: Ledger, *arguments: Any, **more: bool) -> Exposure:
+def _forget_the_funding(ledger: Ledger, *arguments: Any, **more: Any) -> Exposure:
     return structs.replace(_exposure(ledger, *arguments, **more), budget_micros=None)
 
 
-def _forget_the_market(ledger: Ledger, *arguments: Any, **more: bool) -> Exposure:
+def _forget_the_market(ledger: Ledger, *arguments: Any, **more: Any) -> Exposure:
     return structs.replace(_exposure(ledger, *arguments, **more), market_micros=0)
 
 
