@@ -23,6 +23,7 @@ from services.executor.core.breaker import (
     Policy,
     after,
     is_failure,
+    may_probe,
 )
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.pool import Pool
@@ -51,7 +52,7 @@ class CircuitBreaker:
 
     Args:
         pool: of the deciding database.
-        who: this executor's name.
+        who: this executor in this life, see `prober_name`.
         policy: when it opens and for how long.
     """
 
@@ -87,7 +88,7 @@ class CircuitBreaker:
         if not rows:
             await store.execute(self._pool, "add_breaker", dependency=INSIDERS)
         else:
-            names = ("version", "openings", "retry_at_ms", "prober", "reason")
+            names = ("version", "openings", "retry_at_ms", "prober", "prober_lives", "reason")
             row: dict[str, Any] = {name: rows[0][name] for name in names}
             self._take(Breaker(state=BreakerState(rows[0]["state"]), **row))
 
@@ -105,7 +106,7 @@ class CircuitBreaker:
 
     async def take_probe(self) -> bool:
         """Whether this executor may send one request to find out."""
-        if clock.now_ms() < self._row.retry_at_ms:
+        if not may_probe(self._row, clock.now_ms()):
             return False
         return await self._move(Event.PROBE_TAKEN, None)
 

@@ -22,7 +22,12 @@ limit 100
 select halt_by_engine(%(scope)s, %(subject)s, %(mode)s, %(actor)s, %(reason)s) as changed
 
 -- name: breaker
-select * from breaker where dependency = %(dependency)s
+-- With it, whether the executor whose probe is under way still has its lease.
+select b.*, b.prober = '' or exists (
+    select 1 from partition_lease l
+    where l.role = 'executor' and b.prober = 'executor-' || l.partition || '@' || l.epoch
+      and l.expires_at > clock_timestamp()) as prober_lives
+from breaker b where dependency = %(dependency)s
 
 -- name: add_breaker
 insert into breaker (dependency) values (%(dependency)s) on conflict do nothing

@@ -18,7 +18,7 @@ from opentelemetry import metrics
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
-from services.executor.core.breaker import Policy
+from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.gate import Gate, Halt
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
@@ -82,7 +82,8 @@ class Executor:
             longest_ms=settings.breaker_longest_ms,
             probe_ms=self._lease_ms,
         )
-        self.breaker = CircuitBreaker(pool, f"executor-{lease.partition}", policy)
+        who = prober_name(lease.partition, lease.epoch)
+        self.breaker = CircuitBreaker(pool, who, policy)
         self._sender = Sender(client, self.breaker, settings.submit_timeout_ms)
         self._gate = gate
         self.recorder: Recorder | None = None

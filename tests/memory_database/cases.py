@@ -289,7 +289,8 @@ def _breaker(draw: Draw) -> Values:
         "dependency": "insiders-api", "version": row["version"] if row else 1,
         "state": draw.rng.choice(["CLOSED", "OPEN", "HALF_OPEN"]),
         "openings": draw.rng.choice([0, 3]), "retry_at_ms": 5,
-        "prober": draw.rng.choice(["", "executor-0"]), "reason": "r",
+        "prober": draw.rng.choice(["", *(f"executor-0@{epoch}" for epoch in (1, 2, 3))]),
+        "reason": "r",
     }  # fmt: skip
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy
-from tests.money_path.world import eventually, world
+from tests.money_path.world import Scene, World, eventually, world
 from tradingtools.adapters.postgres.pool import open_pool
 
+DOWN = {"where": "before_accept", "kind": "status", "status": 503, "path": "buy", "seed": 1}
 POLICY = Policy(failures=2, open_ms=50, longest_ms=50, probe_ms=60_000)
 
 
@@ -40,13 +42,15 @@ async def test_one_opens_it_for_all_and_one_of_all_probes(database_url: str) -> 
         assert await closed() == {True}
 
 
-async def test_orders_wait_while_it_is_open_and_one_finds_out(
+async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_holds_nothing_up(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, redis_url, tmp_path) as made:
         made.configure(
             TT_EXECUTOR_BREAKER_FAILURES="2",
             TT_EXECUTOR_BREAKER_OPEN_MS="300",
+            # A probe that nobody answers counts as under way for two minutes.
+            TT_EXECUTOR_SUBMIT_TIMEOUT_MS="120000",
             TT_CONFIRM_ATTEMPTS="1",
         )
         await made.start_all()
@@ -56,8 +60,7 @@ async def test_orders_wait_while_it_is_open_and_one_finds_out(
             await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
             await scene.subscribe(1)
             scenes.append(scene)
-        down = {"where": "before_accept", "kind": "status", "status": 503, "path": "buy", "seed": 1}
-        await made.control("POST", "/faults", down)
+        await made.control("POST", "/faults", DOWN)
 
         async def opened() -> bool:
             rows = made.sql("select state from breaker")
@@ -84,3 +87,32 @@ async def test_orders_wait_while_it_is_open_and_one_finds_out(
         assert made.sql("select state, openings from breaker") == [
             {"state": "CLOSED", "openings": 0}
         ]
+        await _prober_dies(made, scenes[:2], later)
+
+
+async def _prober_dies(made: World, scenes: list[Scene], holder: Scene) -> None:
+    """kill -9 during the probe: the next life need not wait until it counts as lost."""
+
+    def breaker() -> dict[str, Any]:
+        (row,) = made.sql("select state, prober, retry_at_ms from breaker")
+        return row
+
+    async def stands(state: str) -> bool:
+        return bool(breaker()["state"] == state)
+
+    await made.control("POST", "/faults", DOWN)
+    for scene in scenes:
+        scene.put(scene.trade(size="100", price="0.5"))
+    await eventually(lambda: stands("OPEN"))
+    await made.control("DELETE", "/faults")
+    await made.control("POST", "/faults", {**DOWN, "kind": "hang", "path": "sell"})
+    # An exit is never too late, however long executor and breaker take.
+    holder.put(holder.trade("SELL", size="100", price="0.4"))
+    await eventually(lambda: stands("HALF_OPEN"))
+    hanging = breaker()
+    made.kill("executor")
+    await made.control("DELETE", "/faults")
+    made.start("executor")
+    await eventually(lambda: stands("CLOSED"))
+    (now,) = made.sql("select (extract(epoch from clock_timestamp()) * 1000)::bigint as ms")
+    assert now["ms"] < hanging["retry_at_ms"]

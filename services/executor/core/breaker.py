@@ -35,7 +35,7 @@ _S, _E = BreakerState, Event
 TRANSITIONS: dict[tuple[BreakerState, Event], BreakerState] = {
     (_S.CLOSED, _E.TRIPPED): _S.OPEN,
     (_S.OPEN, _E.PROBE_TAKEN): _S.HALF_OPEN,
-    # The probe before it was silent for too long: its executor has died.
+    # The probe before it is nobody's any more, or was silent for too long.
     (_S.HALF_OPEN, _E.PROBE_TAKEN): _S.HALF_OPEN,
     (_S.HALF_OPEN, _E.PROBE_PASSED): _S.CLOSED,
     (_S.HALF_OPEN, _E.PROBE_FAILED): _S.OPEN,
@@ -68,12 +68,25 @@ class Breaker:
     retry_at_ms: int = 0
     """From when a probe may be taken; in HALF_OPEN, another one."""
     prober: str = ""
+    """Who sent the probe under way, with the epoch of its lease: `prober_name`."""
+    prober_lives: bool = True
+    """Whether that lease stands, by PostgreSQL's clock."""
     reason: str = ""
+
+
+def prober_name(partition: int, epoch: int) -> str:
+    """An executor as a breaker's row names it: one life, so that the next one is another."""
+    return f"executor-{partition}@{epoch}"
 
 
 def is_failure(status: int | None) -> bool:
     """Whether an answer counts against the dependency; None: there was none."""
     return status is None or status >= 500 or status == 429
+
+
+def may_probe(breaker: Breaker, now_ms: int) -> bool:
+    """Whether a probe may be taken: it is time, or whoever took the last one is gone."""
+    return now_ms >= breaker.retry_at_ms or not breaker.prober_lives
 
 
 def after(
@@ -92,9 +105,11 @@ def after(
     target = TRANSITIONS.get((breaker.state, event))
     if target is None or (event in _OF_THE_PROBER and breaker.prober != who):
         return None
-    if event is Event.PROBE_TAKEN and now_ms < breaker.retry_at_ms:
+    if event is Event.PROBE_TAKEN and not may_probe(breaker, now_ms):
         return None
-    moved = replace(breaker, state=target, version=breaker.version + 1, prober="")
+    moved = replace(
+        breaker, state=target, version=breaker.version + 1, prober="", prober_lives=True
+    )
     if target is BreakerState.CLOSED:
         return replace(moved, openings=0, retry_at_ms=0, reason="")
     if target is BreakerState.HALF_OPEN:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from services.executor.core.breaker import (
     Policy,
     after,
     is_failure,
+    may_probe,
 )
 
 POLICY = Policy(failures=3, open_ms=1_000, longest_ms=5_000, probe_ms=2_000)
@@ -52,6 +55,15 @@ def test_the_probe_of_a_dead_executor_is_taken_over_and_its_word_comes_too_late(
     assert taken.prober == "b"
     for late in (E.PROBE_PASSED, E.PROBE_FAILED, E.PROBE_RETURNED):
         assert after(taken, late, 3_001, POLICY, who="a") is None
+
+
+def test_the_probe_of_an_executor_whose_lease_has_ended_is_taken_over_at_once() -> None:
+    probing = moved(moved(Breaker(), E.TRIPPED, 0), E.PROBE_TAKEN, 1_000, "a")
+    assert not may_probe(probing, 1_001)
+    taken = moved(replace(probing, prober_lives=False), E.PROBE_TAKEN, 1_001, "b")
+    assert (taken.prober, taken.prober_lives, taken.retry_at_ms) == ("b", True, 3_001)
+    assert not may_probe(taken, 1_002)
+    assert after(taken, E.PROBE_PASSED, 1_002, POLICY, who="a") is None
 
 
 def test_a_probe_that_was_not_sent_costs_no_pause() -> None:

@@ -46,8 +46,16 @@ def halt(tx: Transaction, values: Row) -> list[Row]:
 
 
 def breaker(tx: Transaction, values: Row) -> list[Row]:
-    """How a circuit breaker stands."""
-    return list(tx.where("breaker", **values))
+    """How a circuit breaker stands, and whether its prober has its lease."""
+    leased = {
+        f"executor-{lease['partition']}@{lease['epoch']}"
+        for lease in tx.where("partition_lease", role="executor")
+        if lease["expires_at"] > tx.now
+    }
+    return [
+        {**row, "prober_lives": not row["prober"] or row["prober"] in leased}
+        for row in tx.where("breaker", **values)
+    ]
 
 
 def add_breaker(tx: Transaction, values: Row) -> list[Row]:
