@@ -193,13 +193,19 @@ select order_key, epoch from orders
 where state = 'SUBMITTING' and lease_until < clock_timestamp()
 
 -- name: unclosed
--- Orders that have ended without their CLOSED booking.
-select o.order_key from orders o
-where o.state in ('CONFIRMED', 'FAILED', 'LOST')
-  and o.created_at > clock_timestamp() - interval '1 day'
+-- Orders that have ended, by an event after this one, without their CLOSED booking.
+select distinct e.order_key from order_event e join orders o using (order_key)
+where e.event_seq > %(after)s and e.to_state in ('CONFIRMED', 'FAILED', 'LOST')
+  and o.state in ('CONFIRMED', 'FAILED', 'LOST')
   and not exists (
-      select 1 from booking b where b.order_key = o.order_key and b.kind = 'CLOSED')
+      select 1 from booking b where b.order_key = e.order_key and b.kind = 'CLOSED')
 limit 200
+
+-- name: sealed_to
+-- Up to which event none can appear any more, as it was so many seconds ago.
+select coalesce((
+    select to_seq from seal where sealed_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+    order by seal_seq desc limit 1), 0) as to_seq
 
 -- name: last_booking
 select coalesce(max(fill_seq), 0) as seq from booking

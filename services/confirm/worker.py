@@ -38,6 +38,7 @@ _stuck = _meter.create_counter("orders_stuck", description="answers that cannot 
 _RECHECK_MS = 200
 _STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
+_LONG_AGO_SECONDS = 86_400.0
 
 _VERDICTS = {Act.GIVE_UP: OrderState.LOST, Act.CALL: OrderState.DEAD}
 
@@ -61,6 +62,8 @@ class Confirm:
         """What insiders-api promises; None: it has not said so yet, and nothing is concluded."""
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
+        self._closed_to: int | None = None
+        """The event up to which every order that had ended is closed; None: not looked yet."""
 
     @property
     def capabilities(self) -> Capabilities | None:
@@ -253,11 +256,26 @@ class Confirm:
                 await self._fence()
                 await self._booker.publish()
                 alerts.count(await store.fetch(self._pool, "unresolved"))
-                for row in await store.fetch(self._pool, "unclosed"):
-                    await self._close(row["order_key"])
+                await self.close_unseen()
             except psycopg.OperationalError as error:
                 _log.warning("not tidied", error=str(error))
             await asyncio.sleep(_FENCE_PAUSE_SECONDS)
+
+    async def close_unseen(self) -> None:
+        """Close what has ended although no event told of it."""
+        if self._closed_to is None:
+            self._closed_to = await self._sealed_to(_LONG_AGO_SECONDS)
+        # Before the look: an event below it was committed by then.
+        sealed_to = await self._sealed_to(0)
+        rows = await store.fetch(self._pool, "unclosed", after=self._closed_to)
+        for row in rows:
+            await self._close(row["order_key"])
+        if not rows:
+            self._closed_to = max(self._closed_to, sealed_to)
+
+    async def _sealed_to(self, seconds_ago: float) -> int:
+        (row,) = await store.fetch(self._pool, "sealed_to", seconds=seconds_ago)
+        return int(row["to_seq"])
 
     async def _fence(self) -> None:
         rows = await store.fetch(self._pool, "leaseless")

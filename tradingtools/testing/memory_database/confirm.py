@@ -317,17 +317,23 @@ def leaseless(tx: Transaction, _values: Row) -> list[Row]:
     ]
 
 
-def unclosed(tx: Transaction, _values: Row) -> list[Row]:
-    """Orders that have ended without their CLOSED booking."""
-    since = tx.now - timedelta(days=1)
+def unclosed(tx: Transaction, values: Row) -> list[Row]:
+    """Orders that have ended, by an event after this one, without their CLOSED booking."""
+    ends = ("CONFIRMED", "FAILED", "LOST")
     closed = {row["order_key"] for row in tx.where("booking", kind="CLOSED")}
-    return [
-        {"order_key": row["order_key"]}
-        for row in tx.rows("orders")
-        if row["state"] in ("CONFIRMED", "FAILED", "LOST")
-        and row["created_at"] > since
-        and row["order_key"] not in closed
-    ][:200]
+    ended = {row["order_key"] for row in tx.rows("orders") if row["state"] in ends} - closed
+    # In the order of the events, so that a seed repeats itself.
+    late = (
+        event["order_key"]
+        for event in tx.rows("order_event")
+        if event["event_seq"] > values["after"] and event["to_state"] in ends
+    )
+    return [{"order_key": key} for key in dict.fromkeys(late) if key in ended][:200]
+
+
+def sealed_to(_tx: Transaction, _values: Row) -> list[Row]:
+    """Nothing is sealed here; nobody waits for a seal."""
+    return [{"to_seq": 0}]
 
 
 def last_booking(tx: Transaction, _values: Row) -> list[Row]:
@@ -390,6 +396,7 @@ CONFIRM: Final[dict[str, Twin]] = {
         move_lots, default_triggers, add_triggers, put_fills, move_orders, add_bookings,
         postpone, send_again, stop_watching, watched,
         reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,
+        sealed_to,
         resolutions, end_resolution, last_booking, bookings_after,
     )
 } | PAYING | BALANCES  # fmt: skip
