@@ -3,8 +3,9 @@
 Runs the service as it is, under a trace function. The file ``plan`` of the directory has the steps
 (`steps.py`), ``reached`` those at which an earlier life ended. The first step of the plan that is
 not among them is noted and answered with SIGKILL, as if the machine had been switched off there;
-the next life begins at once. Each life is a child of a process that has imported the service and
-never ran it: importing it again would take longer than the life. Production code knows nothing.
+the next life begins at once. With a file ``looking`` it is only noted. Each life is a child of a
+process that has imported the service and never ran it: importing it again would take longer than
+the life. Production code knows nothing.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ class Killer:
     Args:
         plan: where to end, at whichever is reached first.
         note: gets the step, durably, before the end.
+        looking: go on instead, and note each step once.
     """
 
-    def __init__(self, plan: list[Step], note: Callable[[Step], None]) -> None:
+    def __init__(
+        self, plan: list[Step], note: Callable[[Step], None], *, looking: bool = False
+    ) -> None:
         self._note = note
+        self._looking = looking
         self._left = {step.place: step for step in plan}
         self._seen: dict[tuple[str, int, bool], int] = {}
         self._names = {str(ROOT / step.path): step.path for step in plan}
@@ -58,7 +63,9 @@ class Killer:
                 self._seen[place] = self._seen.get(place, 0) + 1
                 if self._seen[place] >= step.times:
                     self._note(step)
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    if not self._looking:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    del self._left[place]
         return self._line
 
     def _leaves(self, name: str, frame: FrameType) -> bool:
@@ -99,7 +106,7 @@ def main(service: str, directory: Path) -> None:
     while True:
         reached = {step.place for step in read(directory / "reached")}
         plan = [step for step in read(directory / "plan") if step.place not in reached]
-        killer = Killer(plan, note)
+        killer = Killer(plan, note, looking=(directory / "looking").exists())
         child = os.fork()
         if child == 0:
             _live(service, killer)

@@ -1,9 +1,10 @@
-"""kill -9 at every line: ``python -m tests.fault.kill_lines [--sample N] [--seed S]``.
+"""kill -9 at every line: ``python -m tests.fault.kill_lines [--sample N] [--seed S] [--looking]``.
 
 The four services run under `at_line.py`, all at the same time: each dies at one step after the
 other and lives again at once, while the others do the same and the workload and insiders-api's
 misbehaviour go on. When no further step is reached for a while, everything settles and the judge
-says what is broken. What was never reached is part of the report.
+says what is broken. What was never reached is part of the report; ``--looking`` tells it without a
+kill, within minutes, for whoever extends the workload or `unreached.py`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,16 @@ from tests.fault.unreached import untrue, why
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES
 
-SETTINGS = {"TT_INSIDERS_LONGEST_PROCESSING_MS": "1000", "TT_CONFIRM_BALANCE_MS": "2000"}
-"""Of every line: horizons are near, and wallets' balances are asked for."""
+SETTINGS = {
+    "TT_INSIDERS_LONGEST_PROCESSING_MS": "1000",
+    "TT_CONFIRM_BALANCE_MS": "2000",
+    "TT_ROUTER_ENTRY_TTL_MS": "15000",
+}
+"""Of every line: horizons are near, wallets' balances are asked for, and an entry outlives the
+several lives that its executor needs."""
+_PATIENT = {"max_age_ms": 600_000}
+"""Nothing is too old to be copied, however long a router needs that dies every second."""
+_AHEAD = 20
 _PER_SECOND = 8.0
 _RECOVERY_SECONDS = 90.0
 _RESOLVING = 6
@@ -94,7 +103,7 @@ def sample(service: str, size: int, rng: random.Random) -> list[Step]:
 
 async def take(
     made: Rig, plans: Mapping[str, list[Step]], *, kills: int, patience: float,
-    say: Callable[[str], None],
+    say: Callable[[str], None], looking: bool = False,
 ) -> dict[str, list[Step]]:  # fmt: skip
     """Kill services at the steps of their plans; returns where they were.
 
@@ -104,10 +113,13 @@ async def take(
         kills: enough is enough: when each service has had so many, or its whole plan.
         patience: seconds without a kill after which the rest counts as never reached.
         say: gets a line of progress now and then.
+        looking: note the steps, and kill nobody.
     """
     directories = {name: made.world.directory / f"at_line_{name}" for name in plans}
     for name, plan in plans.items():
         directories[name].mkdir()
+        if looking:
+            (directories[name] / "looking").touch()
         (directories[name] / "plan").write_text("".join(f"{step.text}\n" for step in plan))
         made.world.run_as(name, "tests.fault.at_line", name, str(directories[name]))
         await made.end(name)
@@ -139,6 +151,7 @@ async def take(
 async def run(
     made: Rig, seed: int, *, size: int | None, kills: int, patience: float,
     services: Collection[str] = SERVICES, say: Callable[[str], None] = lambda _: None,
+    looking: bool = False,
 ) -> Outcome:  # fmt: skip
     """Kill services under a workload, and judge.
 
@@ -150,18 +163,22 @@ async def run(
         patience: see `take`.
         services: which.
         say: gets lines of progress.
+        looking: see `take`.
     """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     begun = time.monotonic()
-    workload = Workload(made, seed, resolving=_RESOLVING if size is None else 1)
+    resolving = _RESOLVING if size is None else 1
+    workload = Workload(made, seed, resolving=resolving, terms=_PATIENT)
     await workload.prepare()
     await workload.probe(_RECOVERY_SECONDS)
     plans = {n: steps_of(n) if size is None else sample(n, size, rng) for n in services}
     kinds = EVERYTHING if size is None else ANSWERS
-    traffic = asyncio.create_task(workload.run(_PER_SECOND))
+    traffic = asyncio.create_task(workload.run(_PER_SECOND, ahead=_AHEAD))
     try:
         async with misbehaving(made, workload, kinds, rng):
-            killed = await take(made, plans, kills=kills, patience=patience, say=say)
+            killed = await take(
+                made, plans, kills=kills, patience=patience, say=say, looking=looking
+            )
     finally:
         await ended(traffic)
     met = {name: {step.place for step in steps} for name, steps in killed.items()}
@@ -223,7 +240,7 @@ async def _main(given: argparse.Namespace) -> int:
         async with rig(Path(name), **SETTINGS) as made:
             outcome = await run(
                 made, given.seed, size=given.sample, kills=sys.maxsize, patience=given.patience,
-                services=given.service or SERVICES, say=_say,
+                services=given.service or SERVICES, say=_say, looking=given.looking,
             )  # fmt: skip
             if outcome.broken and given.keep is not None:
                 await asyncio.to_thread(keep, made, given.keep)
@@ -240,6 +257,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sample", type=int, help="steps of each service; without it: all")
     parser.add_argument("--patience", type=float, default=30.0, help="seconds without a kill")
     parser.add_argument("--keep", type=Path, help="where to put logs and database of a failure")
+    parser.add_argument("--looking", action="store_true", help="note the steps; kill nobody")
     parser.add_argument("--service", action="append", choices=SERVICES, help="only this one")
     return asyncio.run(_main(parser.parse_args(arguments)))
 

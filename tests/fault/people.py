@@ -78,5 +78,40 @@ def _told(order: Any) -> tuple[str, int | None, int | None, int | None] | None:
 
 
 _OVER = ("CONFIRMED", "FAILED")
-ACTS: tuple[Act, ...] = (change_settings, fund, replay_poison, end_dead_order)
+
+
+async def resync(rig: Rig, scene: Scene, subscription: str, rng: random.Random) -> None:
+    """Bring a subscription to what its leader holds of an asset that nobody trades: asked for,
+    and executed by whoever sees its preview."""
+    sql = rig.world.sql
+    shown = sql(
+        "update resync set state = 'EXECUTING', version = version + 1 where id in"
+        " (select id from resync where state = 'PREVIEWED' order by id limit 1) returning 1"
+    )
+    if shown:
+        await rig.world.announce(0)
+        return
+    held = rig.world.scene()
+    await held.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    sql(
+        "insert into leader_account (leader, equity_micros, asked_at)"
+        " values (%s, null, clock_timestamp()) on conflict (leader)"
+        " do update set asked_at = excluded.asked_at",
+        scene.leader,
+    )
+    # What was held before is held no more: a lot of it is sold.
+    sql("delete from leader_holding where leader = %s", scene.leader)
+    sql(
+        "insert into leader_holding values (%s, %s, %s, 1000000000)",
+        scene.leader, held.asset, held.condition,
+    )  # fmt: skip
+    sql(
+        "insert into resync (id, subscription_id, follower_proxy, kind, state)"
+        " select %s, id, follower_proxy, %s, 'REQUESTED' from subscription where id = %s",
+        f"rsy_{rng.randbytes(16).hex()}", rng.choice(("ASKED", "ASKED", "START")), subscription,
+    )  # fmt: skip
+    await rig.world.announce(0)
+
+
+ACTS: tuple[Act, ...] = (change_settings, fund, replay_poison, end_dead_order, resync)
 """All of them; each leaves the number of decisions as it is."""

@@ -82,11 +82,21 @@ class Trading:
         self.poison: set[str] = set()
         """The leader_tx of rows that nobody can handle."""
 
-    async def run(self, per_second: float) -> None:
-        """Go on until cancelled."""
+    async def run(self, per_second: float, *, ahead: int | None = None) -> None:
+        """Go on until cancelled.
+
+        Args:
+            per_second: what happens, on average.
+            ahead: leaders wait while the router has so many of their rows to take; None: never.
+        """
         while True:
-            await self.step()
+            if ahead is None or self._untaken() < ahead:
+                await self.step()
             await asyncio.sleep(self._rng.uniform(0.5, 1.5) / per_second)
+
+    def _untaken(self) -> int:
+        upstream = self._rig.world.upstream
+        return upstream.trades.last - max(map(int, upstream.acknowledged.values()), default=0)
 
     async def trade(self, times: int, pause: float = 0.05) -> None:
         """So many buys, one after the other."""
@@ -108,9 +118,9 @@ class Trading:
             self.send_poison(leader)
         elif draw < 0.92:
             await self._add_trigger(leader)
-        elif draw < 0.985:
+        elif draw < 0.98:
             await self._move_book(leader)
-        elif draw < 0.99:
+        elif draw < 0.985:
             await self._resolve()
         else:
             await self._let_people_act(leader)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -27,10 +27,19 @@ class Workload(Trading):
     """Leaders, followers, what happens to them and whether it is right; see `Trading`."""
 
     def __init__(
-        self, rig: Rig, seed: int, *, leaders: int = 2, followers: int = 2, resolving: int = 0
+        self,
+        rig: Rig,
+        seed: int,
+        *,
+        leaders: int = 2,
+        followers: int = 2,
+        resolving: int = 0,
+        terms: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(rig, seed, leaders=leaders + resolving, staying=leaders)
         self._followers = followers
+        self._terms = terms or {}
+        """Further columns of every subscription."""
         self.pauses: list[Paused] = []
         self._decided_before = 0
         self._quarantined_before = 0
@@ -61,7 +70,7 @@ class Workload(Trading):
                 # Every second one by ratio: only its copies grow with later rows.
                 ratio = {"sizing_mode": "RATIO", "sizing_micros": 100_000} if number % 2 else {}
                 leader.subscriptions[number] = await leader.scene.subscribe(
-                    number, created_at=long_ago, **ratio, **guarded
+                    number, created_at=long_ago, **ratio, **guarded, **self._terms
                 )
 
     async def pause_for(self, seconds: float) -> None:
