@@ -78,7 +78,7 @@ class Found:
 
 
 @asynccontextmanager
-async def _guard(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]:
+async def loaded(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]:
     """A guard that has loaded the triggers; its process id and address."""
 
     def register(server: Any) -> None:
@@ -163,7 +163,7 @@ async def _play(asked: Asked, market: Market, seconds: float) -> float:
 async def measure(asked: Asked) -> Found:
     """Fill, start, warm up, measure. Raises BenchError."""
     market = Market(assets=asked.assets, stops=asked.lots)
-    async with _guard(asked, market) as (pid, listen):
+    async with loaded(asked, market) as (pid, listen):
         taken: list[float] = []
         reading = asyncio.create_task(_read(listen, market, taken))
         try:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 
-from bench import fairness, filtering, report
+from bench import changing, claiming, fairness, filtering, memory, report, starting
 from bench.core.sheet import Figure
 from bench.system import BenchError
 from launcher.prepare import PrepareError
@@ -41,6 +43,10 @@ Say = Callable[[str], None]
 PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
     "fairness": lambda asked, say: fairness.measure(asked.followers, asked.factor, say),
     "filter": lambda asked, say: filtering.measure(asked.factor, say),
+    "claims": lambda asked, say: claiming.measure(asked.factor, say),
+    "memory": lambda asked, say: memory.measure(asked.factor, say),
+    "start": lambda asked, say: starting.measure(asked.followers, say),
+    "patch": lambda asked, say: changing.measure(asked.factor, say),
 }
 
 
@@ -68,6 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     if not 2 <= given.followers <= 10_000:
         parser.error("--followers: from 2 to 10000")
     asked = Asked(followers=given.followers, factor=given.rounds)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)

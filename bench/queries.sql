@@ -78,3 +78,6 @@ insert into subscription (id, follower_user_id, follower_wallet_id, follower_pro
 select 'sub_' || md5(n::text), 'user', 'wallet', '0x' || lpad(to_hex(n), 40, 'f'),
        '0x' || lpad(to_hex(n), 40, '0'), 'ACTIVE', 1, 'FIXED', 10000000, 0
 from generate_series(1, %(leaders)s) n
+
+-- name: newest_follower
+select id from subscription order by changed_seq desc limit 1

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ import psycopg
 
 from bench.feed import Asset
 from launcher import supervision
+from launcher.core.programs import ENGINE
 from launcher.prepare import Prepared, prepare
 from launcher.settings import Settings
 from launcher.startup import Starter
@@ -61,11 +62,17 @@ class Engine:
 
     prepared: Prepared
     supervisor: supervision.Supervisor
+    started: Mapping[str, float]
+    """Seconds that each step of the start took."""
 
     @property
     def database_url(self) -> str:
         """As PostgreSQL's own user."""
         return self.prepared.environ["TT_DATABASE_URL"]
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the engine's processes. Raises SupervisionError."""
+        return {state.name: state.pid for state in self.supervisor.states() if state.name in ENGINE}
 
     def client(self) -> Client:
         """A client of its REST surface; the caller closes it."""
@@ -181,11 +188,18 @@ def _start(stack: ExitStack, environ: Mapping[str, str]) -> Engine:
     starter = Starter(
         supervisor=supervisor, programs=prepared.programs, environ=prepared.environ, stop=Event()
     )
-    starter.stores()
-    starter.world(prepared.health_urls)
-    starter.engine(prepared.addresses)
-    starter.edge(prepared.note.rest_url)
-    return Engine(prepared=prepared, supervisor=supervisor)
+    steps: dict[str, Callable[[], None]] = {
+        "stores": starter.stores,
+        "world": lambda: starter.world(prepared.health_urls),
+        "engine": lambda: starter.engine(prepared.addresses),
+        "edge": lambda: starter.edge(prepared.note.rest_url),
+    }
+    started = {}
+    for name, step in steps.items():
+        began = time.monotonic()
+        step()
+        started[name] = time.monotonic() - began
+    return Engine(prepared=prepared, supervisor=supervisor, started=started)
 
 
 @asynccontextmanager
@@ -219,12 +233,13 @@ async def subscribe(engine: Engine, leaders: Mapping[str, int]) -> str:
     finally:
         rest.close()
     await asyncio.to_thread(
-        _multiply, engine.database_url, dict(zip(made, leaders.values(), strict=True))
+        multiply, engine.database_url, dict(zip(made, leaders.values(), strict=True))
     )
     return made[0]
 
 
-def _multiply(database_url: str, counts: Mapping[str, int]) -> None:
+def multiply(database_url: str, counts: Mapping[str, int]) -> None:
+    """Make followers like the one of each subscription, so that there are so many of them."""
     with psycopg.connect(database_url) as connection:
         for identifier, count in counts.items():
             wanted = {"id": identifier, "count": count}

@@ -9,9 +9,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from bench import fairness, filtering
 from bench.core.sheet import Figure, later
 from bench.core.wire import text_frame
+from bench.parts import PARTS, Asked
 from bench.report import described, sheet
 
 FIGURE = Figure(what="frames", under="nothing else", value=9.0, unit="a second", goal=10.0)
@@ -66,15 +66,11 @@ def test_a_frame_that_is_too_long_is_refused() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
-async def test_copies_and_exits_are_measured_alone_and_beside_a_crowd() -> None:
-    found = await fairness.measure(3, 0.1, lambda _: None)
-    assert len(found) == 12
-    assert all(f.value > 0 for f in found if "later" not in f.what)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(300)
-async def test_every_leaders_frame_of_a_flood_is_told() -> None:
-    found = await filtering.measure(0.05, lambda _: None)
-    assert all(f.value > 0 for f in found)
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("part", PARTS)
+async def test_each_part_measures_something(part: str) -> None:
+    found = await PARTS[part](Asked(followers=3, factor=0.02), lambda _: None)
+    assert found
+    for figure in found:
+        # Two small runs may take or need as much as each other; nothing else can be nothing.
+        assert figure.value > 0 or "later" in figure.what or "memory of" in figure.what

@@ -1,0 +1,95 @@
+"""What followers and triggers cost in memory: resident size before and after there are many."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import psutil
+import psycopg
+
+from bench import guard
+from bench.core.sheet import Figure
+from bench.guard import Asked
+from bench.market import Market
+from bench.routing import Router, router
+from bench.scene import Scene, scene
+from bench.system import SQL, BenchError, multiply
+
+_FOLLOWERS = 10_000
+_TRIGGERS = (1_000, 100_000)
+_ASSETS = 200
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 120.0
+
+
+async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
+    """A run of its own.
+
+    Args:
+        factor: on the usual numbers of followers and triggers.
+        say: told what takes its time.
+
+    Raises:
+        BenchError: and what the launcher raises.
+    """
+    return [*await _followers(factor, say), *await _triggers(factor, say)]
+
+
+async def _followers(factor: float, say: Callable[[str], None]) -> list[Figure]:
+    many = max(1_000, int(_FOLLOWERS * factor))
+    async with scene([1], say) as here, router(here) as asked:
+        before = await asyncio.to_thread(_resident, here)
+        say(f"{many} followers of one leader")
+        await asyncio.to_thread(multiply, here.engine.database_url, {here.subscription_id: many})
+        await _known(here, asked)
+        after = await asyncio.to_thread(_resident, here)
+    grown = {name: after[name] - before[name] for name in before}
+    under = f"{many} followers of one leader"
+    return [
+        Figure(what=f"{whose}: memory of 1,000 followers", under=under, value=mib, unit="MiB")
+        for whose, mib in (
+            ("router", grown["router"] * 1_000 / many),
+            ("the whole engine", sum(grown.values()) * 1_000 / many),
+        )
+    ]
+
+
+def _resident(here: Scene) -> dict[str, float]:
+    """MiB of each of the engine's processes."""
+    return {
+        name: psutil.Process(pid).memory_info().rss / 2**20
+        for name, pid in here.engine.pids().items()
+    }
+
+
+async def _known(here: Scene, asked: Router) -> None:
+    """Until the router knows the newest follower."""
+    async with await psycopg.AsyncConnection.connect(here.engine.database_url) as connection:
+        row = await (await connection.execute(SQL["newest_follower"])).fetchone()
+    newest = "" if row is None else row[0]
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while await asked.preview(here.leaders[1][1], newest) is None:
+        if time.monotonic() > deadline:
+            raise BenchError(f"the router does not know everybody after {_PATIENCE_SECONDS:.0f} s")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _triggers(factor: float, say: Callable[[str], None]) -> list[Figure]:
+    few, many = (max(1_000, int(number * factor)) for number in _TRIGGERS)
+    resident = []
+    for number in (few, many):
+        say(f"a guard with {number} armed triggers")
+        asked = Asked(triggers=number, assets=_ASSETS, deltas=1, fires=1, seconds=0)
+        async with guard.loaded(asked, Market(assets=_ASSETS, stops=asked.lots)) as (pid, _):
+            resident.append(psutil.Process(pid).memory_info().rss / 2**20)
+    return [
+        Figure(
+            what="guard: memory of 10,000 triggers", under=f"{many} armed triggers",
+            value=(resident[1] - resident[0]) * 10_000 / (many - few), unit="MiB",
+        ),
+        Figure(
+            what="guard: memory", under=f"{few} armed triggers", value=resident[0], unit="MiB"
+        ),
+    ]  # fmt: skip
