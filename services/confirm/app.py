@@ -85,7 +85,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             bookfeed = grpc_server.channel(settings.bookfeed_target)
             stack.push_async_callback(bookfeed.close)
             books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
-            optional.append(books.keep(payouts.on_book))
+            optional.append(books.keep(payouts.on_books))
         events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await until_stopped(
             stop,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,13 +52,13 @@ class Payouts:
         self._write = write
         self._payouts: OrderedDict[str, int] = OrderedDict()
 
-    async def on_book(self, book: Book) -> None:
-        """Remember what a share of a resolved asset pays."""
-        payout = book.market.payout_micros
-        if payout is None:
-            return
-        self._payouts[book.market.asset_id] = payout
-        self._payouts.move_to_end(book.market.asset_id)
+    async def on_books(self, books: Sequence[Book]) -> None:
+        """Remember what a share of each resolved asset pays."""
+        for book in books:
+            payout = book.market.payout_micros
+            if payout is not None:
+                self._payouts[book.market.asset_id] = payout
+                self._payouts.move_to_end(book.market.asset_id)
         while len(self._payouts) > _KEPT:
             self._payouts.popitem(last=False)
 

@@ -65,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             lease.keep(pool, owned),
             fills.replay(),
-            books.keep(guard.on_book),
+            books.keep(guard.on_books),
             _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(guard, bus, settings.poll_ms),
             _look_again(guard, settings.poll_ms),

@@ -1,12 +1,12 @@
-"""Claiming one slice of an exit, in the transaction that holds its trigger and its lot.
+"""Claiming slices of exits, in the transaction that holds their triggers and lots.
 
-Trigger, reservation and journal record become durable together or not at all; whoever commits the
-transaction streams the claim on afterwards.
+Triggers, reservations and journal record become durable together or not at all; whoever commits
+the transaction streams the claim on afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +18,10 @@ from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit, Floor, size_exit
 from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
-from services.guard.store import Change
+from services.guard.store import Change, Peak
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.journal import Claimed, ClaimedBefore, Connection
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
@@ -35,30 +35,33 @@ from tradingtools.v1 import common_pb2 as pb
 _log = structlog.get_logger("guard.claiming")
 _SHOWN_LEVELS = 5
 
-
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed slice, to be streamed once its transaction has committed."""
+    """Slices of exits that one record claims, to be streamed once its transaction has committed."""
 
     record: Claimed
-    order: Order
+    orders: tuple[Order, ...]
     traceparent: str
-    trigger: Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A trigger, and others of its lot that its transaction has changed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a transaction leaves behind, to be known once it has committed."""
 
-    trigger: Trigger
-    others: tuple[Trigger, ...]
+    triggers: tuple[Trigger, ...]
+    claim: Claim | None = None
+    evened: tuple[Trigger, ...] = ()
+    """Stops of the same lot that were moved; they are judged soon."""
 
 
-Outcome = Trigger | Claim | Moved
-"""A trigger as its transaction leaves it, with what else became durable in it."""
+def as_it_is(row: Row) -> Outcome:
+    """Nothing happens to a trigger."""
+    return Outcome(triggers=(store.trigger(row),))
+
+
 Decide = Callable[[Connection, Row, Row | None], Awaitable[Outcome]]
 """Changes a locked trigger, given its row and its lot."""
 
@@ -85,33 +88,25 @@ class Claims:
         """The last control change that is known."""
         self.halts: frozenset[halting.Halt] = frozenset()
 
-    async def claim(
-        self,
-        connection: Connection,
-        row: Row,
-        lot: Row,
-        book: Book,
-        change: Change,
-        *,
-        wanted_micros: int,
-        tried: int,
-    ) -> Outcome:
-        """Claim the slice that ``change`` announces; the trigger as it is when that cannot be.
+    def slice(
+        self, row: Row, lot: Row, book: Book, change: Change, *, wanted_micros: int, tried: int
+    ) -> tuple[Order, Change] | None:
+        """The order of the slice that ``change`` announces, and the change with its key.
 
         Args:
-            connection: in the transaction that holds trigger and lot.
-            row: of the trigger.
-            lot: of the trigger, with what is free of other exits.
+            row: of the trigger, locked.
+            lot: of the trigger, locked, with what is free of other exits.
             book: fresh.
             change: status, slice number, rungs, and what was sold before.
             wanted_micros: shares that the exit still wants to sell.
             tried: slices that the venue has tried: each makes the next one sell lower.
 
-        Raises:
-            Fenced: the lease is not valid any more.
+        Returns:
+            None: a halt holds it back, another exit has the shares, or they cannot be sold. It is
+            judged again on the next mark.
         """
         if self._held(row):
-            return store.trigger(row)
+            return None
         sized = size_exit(
             book,
             wanted_micros=wanted_micros,
@@ -119,37 +114,63 @@ class Claims:
             below_ppm=self._floor.below(tried),
         )
         if isinstance(sized, Reason):
-            # Another exit has the shares, or they cannot be sold: judged again on the next mark.
             _log.debug("trigger cannot sell now", trigger=row["id"], reason=sized.value)
-            return store.trigger(row)
-        now_ns = clock.now_ns()
+            return None
         order = exit_order(
             row,
             sized,
             rung=max(0, (change.rungs_fired or row["rungs_fired"]) - 1),
             slice_number=change.slice_number or 0,
-            not_after_ms=now_ns // 1_000_000 + self._settings.exit_ttl_ms,
+            not_after_ms=clock.now_ms() + self._settings.exit_ttl_ms,
         )
-        with telemetry.span("guard.claim", trigger=row["id"]) as traceparent:
-            record = await self._write(connection, order, traceparent, now_ns)
-            noted = replace(change, order_key=order.order_key, fired=_seen(book, sized))
-            return Claim(record, order, traceparent, await store.move(connection, row, noted))
+        return order, replace(change, order_key=order.order_key, fired=_seen(book, sized))
 
-    async def _write(
-        self, connection: Connection, order: Order, traceparent: str, now_ns: int
-    ) -> Claimed:
+    async def write(
+        self,
+        connection: Connection,
+        changes: Sequence[tuple[Row, Change | Peak]],
+        orders: Sequence[Order] = (),
+    ) -> Outcome:
+        """Change locked triggers, and claim the slices of those that sell, as one record.
+
+        Raises:
+            Fenced: the lease is not valid any more.
+            ClaimedBefore: the first of the orders was claimed before.
+        """
+        if not orders:
+            return Outcome(triggers=tuple(await store.change_all(connection, changes)))
+        with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
+            asked = await self._ask(connection, orders, traceparent)
+            triggers = await store.change_all(connection, changes)
+            found = await asked.fetchone()
+            if found is None:
+                await journal.check_lease(connection, self._lease)
+                raise ClaimedBefore(_record_key(orders))
+            record = Claimed(found["seq"], found["claimed_ns"])
+            claim = Claim(record, tuple(orders), traceparent)
+            return Outcome(triggers=tuple(triggers), claim=claim)
+
+    async def _ask(
+        self, connection: Connection, orders: Sequence[Order], traceparent: str
+    ) -> store.Cursor:
+        now_ns = clock.now_ns()
         payload = claim_payload(
-            [order],
+            orders,
             control_seq=self.control_seq,
             traceparent=traceparent,
             received_ns=now_ns,
             routed_ns=now_ns,
         )
-        record = await journal.insert_claim(
-            connection, self._lease, f"guard:{order.order_key}", payload, 1
+        return await store.ask(
+            connection,
+            "claim_exits",
+            role=self._lease.role,
+            record_key=_record_key(orders),
+            partition=self._lease.partition,
+            epoch=self._lease.epoch,
+            payload=payload,
+            order_count=len(orders),
         )
-        await journal.build_rows(connection, record.seq)
-        return record
 
     def _held(self, row: Row) -> bool:
         return halting.held(
@@ -165,12 +186,16 @@ class Claims:
             claim.record.seq,
             pb.OrderBatch(
                 journal_seq=claim.record.seq,
-                orders=[order_to_pb(claim.order)],
+                orders=[order_to_pb(order) for order in claim.orders],
                 traceparent=claim.traceparent,
                 claimed_ns=claim.record.claimed_ns,
                 control_seq=self.control_seq,
             ),
         )
+
+
+def _record_key(orders: Sequence[Order]) -> str:
+    return f"guard:{orders[0].order_key}"
 
 
 def _seen(book: Book, sized: Exit) -> dict[str, Any]:

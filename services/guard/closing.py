@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.guard import store
-from services.guard.claiming import Claims, Moved, Outcome, Row
+from services.guard.claiming import Claims, Outcome, Row, as_it_is
 from services.guard.core import aftermath, telling
 from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
@@ -39,7 +39,7 @@ class Closing:
         """Let the status say whether the exit's outcome is known."""
         order = await store.one(connection, "exit_order", order_key=row["order_key"])
         if order is None or row["status"] not in UNDER_WAY:
-            return store.trigger(row)
+            return as_it_is(row)
         target = {
             OrderState.UNKNOWN: TriggerStatus.NEEDS_CONFIRM,
             OrderState.DEAD: TriggerStatus.NEEDS_CONFIRM,
@@ -47,17 +47,17 @@ class Closing:
             OrderState.SUBMITTED: TriggerStatus.CLOSING,
         }.get(OrderState(order["state"]))
         if target is None or target == row["status"]:
-            return store.trigger(row)
+            return as_it_is(row)
         change = Change(status=target, detail=f"the exit is {order['state']}")
-        return await store.move(connection, row, change)
+        return await self._claims.write(connection, [(row, change)])
 
     async def settle(self, connection: Connection, row: Row, lot: Row | None) -> Outcome:
         """Follow an exit that has ended: done, armed again, the next rung, or the next slice."""
         if row["status"] not in UNDER_WAY or not row["order_key"]:
-            return store.trigger(row)
+            return as_it_is(row)
         order = await store.one(connection, "exit_order", order_key=row["order_key"])
         if order is None:
-            return store.trigger(row)
+            return as_it_is(row)
         total = await store.one(
             connection, "sold", trigger_id=row["id"], copy_key=order["copy_key"]
         )
@@ -78,8 +78,8 @@ class Closing:
                 sold_micros=sold,
                 rungs_fired=trigger.rungs_done,
             )
-            return await store.move(connection, row, change)
-        return store.trigger(row)
+            return await self._claims.write(connection, [(row, change)])
+        return as_it_is(row)
 
     def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> Ended:
         held = lot["shares_micros"] if lot is not None else 0
@@ -104,7 +104,7 @@ class Closing:
             resolved = Change(
                 status=TriggerStatus.RESOLVED, detail=telling.payout(book), sold_micros=sold
             )
-            return await store.move(connection, row, resolved)
+            return await self._claims.write(connection, [(row, resolved)])
         if row["next_slice_at"] is None:
             pause = aftermath.pause_ms(order["ordinal"])
             waiting = Change(
@@ -113,9 +113,9 @@ class Closing:
                 sold_micros=sold,
                 next_slice_ms=pause,
             )
-            return await store.move(connection, row, waiting)
+            return await self._claims.write(connection, [(row, waiting)])
         if book is None or book.status is not BookStatus.FRESH:
-            return store.trigger(row)
+            return as_it_is(row)
         change = Change(
             status=TriggerStatus.CLOSING,
             detail=f"slice {number}",
@@ -127,9 +127,13 @@ class Closing:
             lot["shares_micros"],
             total["exit_sold_micros"],
         )
-        return await self._claims.claim(
-            connection, row, lot, book, change, wanted_micros=wanted, tried=total["tried"]
+        found = self._claims.slice(
+            row, lot, book, change, wanted_micros=wanted, tried=total["tried"]
         )
+        if found is None:
+            return as_it_is(row)
+        piece, noted = found
+        return await self._claims.write(connection, [(row, noted)], [piece])
 
 
 async def _end(
@@ -144,11 +148,11 @@ async def _end(
         rungs_done=trigger.rungs_fired,
         order_key="" if more else None,
     )
-    moved = await store.move(connection, row, change)
+    moved = Outcome(triggers=tuple(await store.change_all(connection, [(row, change)])))
     entry = _entry_price(lot)
     if not trigger.rungs or entry is None or total["exit_sold_micros"] == 0:
         return moved
-    return Moved(moved, tuple(await store.break_even(connection, row, entry)))
+    return replace(moved, evened=tuple(await store.break_even(connection, row, entry)))
 
 
 def _entry_price(lot: Row | None) -> int | None:

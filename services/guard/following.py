@@ -7,7 +7,7 @@ locks of trigger and lot.
 from __future__ import annotations
 
 from services.guard import store
-from services.guard.claiming import Decide, Outcome, Row
+from services.guard.claiming import Decide, Outcome, Row, as_it_is
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
 from tradingtools.adapters.postgres.journal import Connection
@@ -32,10 +32,10 @@ def follow(trigger: Trigger, shares: int) -> Decide | None:
         now = store.trigger(row)
         held = lot["shares_micros"] if lot is not None else 0
         if now.status is not trigger.status or (held > 0) != (shares > 0):
-            return now
+            return as_it_is(row)
         if target is TriggerStatus.CANCELLED and await _unsettled(connection, row):
-            return now
-        return await store.move(connection, row, Change(status=target, detail=detail))
+            return as_it_is(row)
+        return await _move(connection, row, Change(status=target, detail=detail))
 
     return decide
 
@@ -43,20 +43,24 @@ def follow(trigger: Trigger, shares: int) -> Decide | None:
 async def end_superseded(connection: Connection, row: Row, _lot: Row | None) -> Outcome:
     """End a default trigger of the position before."""
     if row["status"] not in EDITABLE:
-        return store.trigger(row)
+        return as_it_is(row)
     gone = Change(status=TriggerStatus.CANCELLED, detail="a new position has begun")
-    return await store.move(connection, row, gone)
+    return await _move(connection, row, gone)
 
 
 async def end_resolved(connection: Connection, row: Row, _lot: Row | None) -> Outcome:
     """End a trigger whose lot was paid out, which happens only when no exit of it is open."""
     if row["status"] in FINAL:
-        return store.trigger(row)
+        return as_it_is(row)
     paid = Change(status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out")
-    return await store.move(connection, row, paid)
+    return await _move(connection, row, paid)
 
 
 async def _unsettled(connection: Connection, row: Row) -> bool:
     key = store.lot_key((row["follower_proxy"], row["asset_id"], row["origin"]))
     found = await store.one(connection, "unsettled", **key)
     return found is not None and bool(found["unsettled"])
+
+
+async def _move(connection: Connection, row: Row, change: Change) -> Outcome:
+    return Outcome(triggers=tuple(await store.change_all(connection, [(row, change)])))

@@ -55,32 +55,42 @@ select scope, subject from halt where mode = 'HALTED'
 -- name: held_lots
 select follower_proxy, asset_id, origin, shares_micros from lot where shares_micros > 0
 
--- name: lock_trigger
--- Whose it is comes from its subscription, for a manual lot from itself.
+-- name: lock_triggers
+-- In the order of their ids; then the lots are locked in theirs, as everybody does. Whose a trigger
+-- is comes from its subscription, for a manual lot from itself.
 select t.*, coalesce(s.follower_user_id, t.follower_user_id) as user_id,
        coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
        coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
 from trigger t left join subscription s on s.id = t.origin
-where t.id = %(id)s
+where t.id = any(%(ids)s)
+order by t.id
 for update of t
 
--- name: lock_lot
+-- name: lock_lots
 -- What is reserved is read by the next statement, whose snapshot is taken after the lock.
-select 1 as locked from lot
-where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
-for update
+select 1 as locked from lot l
+join (select distinct follower_proxy, asset_id, origin from trigger where id = any(%(ids)s)) k
+    using (follower_proxy, asset_id, origin)
+order by l.follower_proxy, l.asset_id, l.origin
+for update of l
 
--- name: locked_lot
--- The lot that this transaction holds, with what no other exit has reserved.
-select l.shares_micros, l.cost_micros,
+-- name: locked_lots
+-- The lots of triggers, with what no other exit has reserved.
+select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.cost_micros,
        l.shares_micros - coalesce((
            select sum(r.shares_micros) from reservation r join orders o using (order_key)
            where r.released_at is null and r.follower_proxy = l.follower_proxy
              and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin
        ), 0)::bigint as free_micros
 from lot l
-where l.follower_proxy = %(follower_proxy)s and l.asset_id = %(asset_id)s
-  and l.origin = %(origin)s
+join (select distinct follower_proxy, asset_id, origin from trigger where id = any(%(ids)s)) k
+    using (follower_proxy, asset_id, origin)
+
+-- name: claim_exits
+-- No row: the lease is not held, or the record is there already.
+select seq, claimed_ns
+from claim_and_build(%(role)s, %(record_key)s, %(partition)s, %(epoch)s, %(payload)s,
+                     %(order_count)s)
 
 -- name: exit_order
 select state, failed_kind, reason, ordinal, copy_key from orders where order_key = %(order_key)s
@@ -97,35 +107,41 @@ select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros,
                         and (state = 'CONFIRMED' or failed_kind = 'KILLED')) as tried
 from orders where trigger_id = %(trigger_id)s
 
--- name: move_trigger
-update trigger set
-    status = %(status)s,
-    generation = generation + %(generations)s,
-    slice = %(slice)s,
-    sold_micros = %(sold_micros)s,
-    rungs_done = %(rungs_done)s,
-    rungs_fired = %(rungs_fired)s,
-    basis_micros = %(basis_micros)s,
-    order_key = %(order_key)s,
-    fired = coalesce(%(fired)s::jsonb, fired),
-    next_slice_at = clock_timestamp() + make_interval(secs => %(next_slice_ms)s / 1000.0),
-    version = version + 1,
+-- name: move_triggers
+-- The caller has locked the rows.
+update trigger t set
+    status = m.status,
+    generation = t.generation + m.generations,
+    slice = m.slice,
+    sold_micros = m.sold_micros,
+    rungs_done = m.rungs_done,
+    rungs_fired = m.rungs_fired,
+    basis_micros = m.basis_micros,
+    order_key = m.order_key,
+    fired = coalesce(m.fired, t.fired),
+    next_slice_at = clock_timestamp() + make_interval(secs => m.next_slice_ms / 1000.0),
+    version = t.version + 1,
     updated_at = clock_timestamp()
-where id = %(id)s and version = %(version)s
-returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
-       made_for
+from jsonb_to_recordset(%(moves)s::jsonb) as m(
+    id text, version bigint, status text, generations integer, slice integer, sold_micros bigint,
+    rungs_done integer, rungs_fired integer, basis_micros bigint, order_key text, fired jsonb,
+    next_slice_ms bigint)
+where t.id = m.id and t.version = m.version
+returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+          t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
+          t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
+          t.basis_micros, t.two_ticks, t.made_for
 
 -- name: ratchet
--- The caller has locked the row.
-update trigger set
-    peak_micros = %(peak)s, peak_noted_micros = %(noted)s, updated_at = clock_timestamp()
-where id = %(id)s
-returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
-       made_for
+-- New peaks of trailing stops. The caller has locked the rows.
+update trigger t set
+    peak_micros = m.peak, peak_noted_micros = m.noted, updated_at = clock_timestamp()
+from jsonb_to_recordset(%(peaks)s::jsonb) as m(id text, peak bigint, noted bigint)
+where t.id = m.id
+returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+          t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
+          t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
+          t.basis_micros, t.two_ticks, t.made_for
 
 -- name: break_even
 -- Stops of a lot that want it, moved up to the entry price; never down.
@@ -138,9 +154,12 @@ returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size
           sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
        made_for
 
--- name: add_event
+-- name: add_events
 insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)
-values (%(trigger_id)s, %(from_status)s, %(to_status)s, %(detail)s, %(order_key)s)
+select trigger_id, from_status, to_status, detail, order_key
+from jsonb_to_recordset(%(events)s::jsonb) as e(
+    trigger_id text, from_status text, to_status text, detail text, order_key text, place integer)
+order by place
 
 -- name: closing
 -- Triggers whose exit has ended, and those whose next slice is due.

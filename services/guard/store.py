@@ -1,9 +1,9 @@
-"""The guard's rows: each change of a trigger is one transaction with its history entry."""
+"""The guard's rows: what changes of triggers is written with its history, in one transaction."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,16 @@ from psycopg.rows import DictRow
 
 from services.guard.core import telling
 from services.guard.core.trigger import Trigger
+from services.guard.known import LotKey
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.adapters.postgres.together import together
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 Connection = psycopg.AsyncConnection[DictRow]
+Cursor = psycopg.AsyncCursor[DictRow]
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
@@ -30,10 +33,14 @@ async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
         return await cursor.fetchall()
 
 
+async def ask(connection: Connection, name: str, **values: Any) -> Cursor:
+    """Send one named query; its answer is waited for where it is read."""
+    return await connection.execute(_QUERIES[name], values)
+
+
 async def one(connection: Connection, name: str, **values: Any) -> DictRow | None:
     """The row of one named query, or None."""
-    cursor = await connection.execute(_QUERIES[name], values)
-    return await cursor.fetchone()
+    return await (await ask(connection, name, **values)).fetchone()
 
 
 def trigger(row: Mapping[str, Any]) -> Trigger:
@@ -63,23 +70,50 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
     )
 
 
-def lot_key(key: tuple[str, str, str]) -> dict[str, str]:
+def lot_key(key: LotKey) -> dict[str, str]:
     """A lot's key as statements take it."""
     return dict(zip(("follower_proxy", "asset_id", "origin"), key, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a transaction holds: triggers and their lots, locked until it ends."""
+
+    connection: Connection
+    rows: Mapping[str, DictRow]
+    """Triggers by id, with whose they are."""
+    lots: Mapping[LotKey, DictRow]
+    """With what is free of other exits; absent where nothing was ever bought."""
+
+    def lot(self, trigger_id: str) -> DictRow | None:
+        """The lot of a trigger that is held."""
+        return self.lots.get(_lot_of(self.rows[trigger_id]))
+
+
 @asynccontextmanager
-async def locked(
-    pool: Pool, trigger_id: str
-) -> AsyncIterator[tuple[Connection, DictRow, DictRow | None]]:
-    """A transaction that holds a trigger and then its lot (None: nothing was ever bought)."""
-    async with pool.connection() as connection, connection.transaction():
-        row = await one(connection, "lock_trigger", id=trigger_id)
-        if row is None:
-            raise LookupError(f"trigger {trigger_id} has no row")
-        key = {name: row[name] for name in ("follower_proxy", "asset_id", "origin")}
-        await one(connection, "lock_lot", **key)
-        yield connection, row, await one(connection, "locked_lot", **key)
+async def locked(pool: Pool, trigger_ids: Sequence[str]) -> AsyncIterator[Held]:
+    """A transaction that holds triggers and then their lots.
+
+    Raises:
+        LookupError: there is no such trigger.
+    """
+    ids = list(trigger_ids)
+    async with pool.connection() as connection, together(connection):
+        rows = await ask(connection, "lock_triggers", ids=ids)
+        await ask(connection, "lock_lots", ids=ids)
+        lots = await ask(connection, "locked_lots", ids=ids)
+        held = Held(
+            connection,
+            {row["id"]: row for row in await rows.fetchall()},
+            {_lot_of(row): row for row in await lots.fetchall()},
+        )
+        if missing := set(trigger_ids) - set(held.rows):
+            raise LookupError(f"trigger {min(missing)} has no row")
+        yield held
+
+
+def _lot_of(row: Mapping[str, Any]) -> LotKey:
+    return row["follower_proxy"], row["asset_id"], row["origin"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,38 +138,82 @@ class Change:
     """Pause until the next slice; None: no slice is due."""
 
 
-async def move(connection: Connection, row: Mapping[str, Any], change: Change) -> Trigger:
-    """Change a locked trigger and note it in its history.
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A trailing stop's new peak; its version stays, since a caller sees no change."""
+
+    micros: int
+    """Above the present one; the database refuses a lower one."""
+    told: str | None
+    """For its history; None: too small a move to tell."""
+
+
+async def change_all(
+    connection: Connection, changes: Sequence[tuple[Mapping[str, Any], Change | Peak]]
+) -> list[Trigger]:
+    """Change locked triggers, each once, and note it in their histories.
+
+    Args:
+        connection: in the transaction that holds them.
+        changes: rows and what happens to them, in the order of the history.
 
     Raises:
-        ValueError: the transition is not in the table.
-        LookupError: the row changed although it was locked.
+        ValueError: a transition is not in the table.
+        LookupError: a row changed although it was locked.
     """
+    moves = [(row, c, _key_after(row, c)) for row, c in changes if isinstance(c, Change)]
+    peaks = [(row, c) for row, c in changes if isinstance(c, Peak)]
+    asked = []
+    if moves:
+        asked.append(await _put(connection, "move_triggers", "moves", map(_move, moves)))
+    if peaks:
+        asked.append(await _put(connection, "ratchet", "peaks", map(_peak, peaks)))
+    await _note(
+        connection,
+        [_event(row, c.status, c.detail, key) for row, c, key in moves]
+        + [
+            _event(row, row["status"], c.told, row["order_key"])
+            for row, c in peaks
+            if c.told is not None
+        ],
+    )
+    changed = [trigger(row) for cursor in asked for row in await cursor.fetchall()]
+    if len(changed) != len(changes):
+        raise LookupError("a trigger changed under its lock")
+    return changed
+
+
+def _key_after(row: Mapping[str, Any], change: Change) -> str:
+    if change.order_key is not None:
+        return change.order_key
+    return "" if change.rearmed else str(row["order_key"])
+
+
+def _move(asked: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
+    row, change, order_key = asked
     source = TriggerStatus(row["status"])
     if source is not change.status and (source, change.status) not in TRANSITIONS:
         raise ValueError(f"{source} -> {change.status} is no transition of a trigger")
-    kept = {**row, "slice": 0, "order_key": ""} if change.rearmed else row
-    order_key = str(kept["order_key"]) if change.order_key is None else change.order_key
-    moved = await one(
-        connection,
-        "move_trigger",
-        id=row["id"],
-        version=row["version"],
-        status=change.status,
-        generations=1 if change.rearmed else 0,
-        slice=_given(change.slice_number, kept["slice"]),
-        sold_micros=_given(change.sold_micros, kept["sold_micros"]),
-        rungs_done=_given(change.rungs_done, kept["rungs_done"]),
-        rungs_fired=_given(change.rungs_fired, kept["rungs_fired"]),
-        basis_micros=_given(change.basis_micros, kept["basis_micros"]),
-        order_key=order_key,
-        fired=None if change.fired is None else json.dumps(change.fired),
-        next_slice_ms=change.next_slice_ms,
-    )
-    if moved is None:
-        raise LookupError(f"trigger {row['id']} changed under its lock")
-    await _note(connection, row, change.status, change.detail, order_key)
-    return trigger(moved)
+    return {
+        "id": row["id"],
+        "version": row["version"],
+        "status": change.status,
+        "generations": 1 if change.rearmed else 0,
+        "slice": _given(change.slice_number, 0 if change.rearmed else row["slice"]),
+        "sold_micros": _given(change.sold_micros, row["sold_micros"]),
+        "rungs_done": _given(change.rungs_done, row["rungs_done"]),
+        "rungs_fired": _given(change.rungs_fired, row["rungs_fired"]),
+        "basis_micros": _given(change.basis_micros, row["basis_micros"]),
+        "order_key": order_key,
+        "fired": change.fired,
+        "next_slice_ms": change.next_slice_ms,
+    }
+
+
+def _peak(asked: tuple[Mapping[str, Any], Peak]) -> dict[str, Any]:
+    row, peak = asked
+    noted = peak.micros if peak.told is not None else row["peak_noted_micros"]
+    return {"id": row["id"], "peak": peak.micros, "noted": noted}
 
 
 def _given(value: int | None, present: int | None) -> int | None:
@@ -155,42 +233,29 @@ async def break_even(
     key = {name: ladder[name] for name in ("follower_proxy", "asset_id", "origin")}
     cursor = await connection.execute(_QUERIES["break_even"], {**key, "price": price_micros})
     rows = await cursor.fetchall()
-    for row in rows:
-        told = telling.broke_even(price_micros, ladder["id"])
-        await _note(connection, row, TriggerStatus(row["status"]), told, "")
+    told = telling.broke_even(price_micros, ladder["id"])
+    await _note(connection, [_event(row, row["status"], told, "") for row in rows])
     return [trigger(row) for row in rows]
 
 
-async def ratchet(
-    connection: Connection, row: Mapping[str, Any], peak_micros: int, told: str | None
-) -> Trigger:
-    """Store a locked trailing stop's new peak; its version stays, since a caller sees no change.
-
-    Args:
-        connection: in the transaction that holds the trigger.
-        row: of the trigger.
-        peak_micros: above the present one; the database refuses a lower one.
-        told: for its history; None: too small a move to tell.
-    """
-    noted = peak_micros if told is not None else row["peak_noted_micros"]
-    moved = await one(connection, "ratchet", id=row["id"], peak=peak_micros, noted=noted)
-    if moved is None:
-        raise LookupError(f"trigger {row['id']} is gone under its lock")
-    if told is not None:
-        await _note(connection, row, TriggerStatus(row["status"]), told, row["order_key"])
-    return trigger(moved)
+def _event(row: Mapping[str, Any], to: str, detail: str, order_key: str) -> dict[str, Any]:
+    return {
+        "trigger_id": row["id"],
+        "from_status": row["status"],
+        "to_status": to,
+        "detail": detail,
+        "order_key": order_key,
+    }
 
 
-async def _note(
-    connection: Connection, row: Mapping[str, Any], to: TriggerStatus, detail: str, order_key: str
-) -> None:
-    await connection.execute(
-        _QUERIES["add_event"],
-        {
-            "trigger_id": row["id"],
-            "from_status": row["status"],
-            "to_status": to,
-            "detail": detail,
-            "order_key": order_key,
-        },
-    )
+async def _note(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
+    if events:
+        await _put(connection, "add_events", "events", events)
+
+
+async def _put(
+    connection: Connection, name: str, parameter: str, rows: Iterable[dict[str, Any]]
+) -> Cursor:
+    """Send a statement that takes many rows at once, in their order."""
+    given = [{**row, "place": place} for place, row in enumerate(rows)]
+    return await connection.execute(_QUERIES[name], {parameter: json.dumps(given)})

@@ -146,8 +146,8 @@ async def _look(orders: Orders, assets: list[str]) -> None:
             asset_id=asset, condition_id=f"0x{asset}", tick_micros=10_000, min_size_micros=1,
             fee_rate_micros=0, closed=True, payout_micros=0,
         )  # fmt: skip
-        await paying.on_book(
-            Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)
+        await paying.on_books(
+            [Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)]
         )
     await paying.look()
 

@@ -75,7 +75,7 @@ UNREACHED = (
     Entry(f"{_CONFIRM}/alerts.py", "_observe", _METRICS),
     Entry(f"{_CONFIRM}/alerts.py", "_orders", _METRICS),
     Entry(f"{_CONFIRM}/alerts.py", "_ages", _METRICS),
-    Entry(f"{_CONFIRM}/payouts.py", "Payouts.on_book", _FULL, "self._payouts.popitem"),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts.on_books", _FULL, "self._payouts.popitem"),
     Entry(f"{_CONFIRM}/sealer.py", "Sealer._observe", _METRICS),
     Entry(f"{_GUARD}/known.py", "Known.put", "there is one partition", "return"),
     Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,

@@ -192,9 +192,17 @@ class Draw:
             "rungs_done": rng.choice([0, 0, 1]), "rungs_fired": rng.choice([0, 1, 1, 2]),
             "basis_micros": rng.choice([None, 5, 5]),
             "order_key": rng.choice(["", self.order_key()]),
-            "fired": rng.choice([None, '{"size":"5"}']),
+            "fired": rng.choice([None, {"size": "5"}]),
             "next_slice_ms": rng.choice([None, 0, 60_000]),
         }  # fmt: skip
+
+    def moved_triggers(self) -> Values:
+        """Next states of triggers; alone where rungs may be refused: by which rule may differ."""
+        drawn = [self.moved_trigger() for _ in range(self.rng.randrange(1, 4))]
+        rows = {row["id"]: row for row in drawn}
+        if any(row["rungs_done"] or row["rungs_fired"] for row in rows.values()):
+            rows = dict(list(rows.items())[:1])
+        return {"moves": json.dumps(list(rows.values()))}
 
     def default_trigger(self) -> Values:
         """A trigger of a new position; its id may be taken."""
@@ -341,6 +349,10 @@ def _origins(draw: Draw) -> Values:
 
 def _trigger(draw: Draw) -> Values:
     return {"id": draw.rng.choice(TRIGGERS)}
+
+
+def _triggers(draw: Draw) -> Values:
+    return {"ids": draw.rng.sample([*TRIGGERS, "trg_none"], draw.rng.randrange(4))}
 
 
 def _poison(draw: Draw) -> Values:
@@ -649,28 +661,38 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "control_seq": _nothing,
         "halts": _nothing,
         "held_lots": _nothing,
-        "lock_trigger": _trigger,
-        "lock_lot": _lot,
-        "locked_lot": _lot,
+        "lock_triggers": _triggers,
+        "lock_lots": _triggers,
+        "locked_lots": _triggers,
+        "claim_exits": lambda draw: draw.claim(),
         "exit_order": _order_key,
         "sold": lambda draw: {
             "copy_key": draw.rng.choice(COPIES),
             "trigger_id": draw.rng.choice(TRIGGERS),
         },
         "break_even": lambda draw: {**draw.lot(), "price": draw.rng.choice([300_000, 450_000])},
-        "move_trigger": lambda draw: draw.moved_trigger(),
+        "move_triggers": lambda draw: draw.moved_triggers(),
         "ratchet": lambda draw: {
-            **_trigger(draw),
-            "peak": draw.rng.choice([500_000, 600_000, None]),
-            "noted": 500_000,
+            "peaks": json.dumps(
+                [
+                    {
+                        **_trigger(draw),
+                        "peak": draw.rng.choice([500_000, 600_000, None]),
+                        "noted": 500_000,
+                    }
+                ]
+            )
         },
-        "add_event": lambda draw: {
-            "trigger_id": draw.rng.choice([*TRIGGERS, "trg_none"]),
-            "from_status": "ARMED",
-            "to_status": "TRIGGERED",
-            "detail": "d",
-            "order_key": "",
-        },
+        "add_events": lambda draw: draw.many(
+            "events",
+            lambda: {
+                "trigger_id": draw.rng.choice([*TRIGGERS, "trg_none"]),
+                "from_status": "ARMED",
+                "to_status": "TRIGGERED",
+                "detail": "d",
+                "order_key": "",
+            },
+        ),
         "closing": _nothing,
         "unresolved": _nothing,
     },
@@ -682,7 +704,7 @@ LIKELY = (
     (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
     (CONFIRM, "make_lots", 3), (CONFIRM, "move_lots", 3), (CONFIRM, "add_entries", 3),
     (CONFIRM, "put_fills", 3), (CONFIRM, "add_bookings", 3), (CONFIRM, "add_redemption", 2),
-    (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_trigger", 4),
+    (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_triggers", 4),
     (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2),
 )  # fmt: skip
 """What makes rows comes more often."""

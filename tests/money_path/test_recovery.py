@@ -197,7 +197,7 @@ async def test_an_answer_that_contradicts_the_order_stops_nobody(path: Scene) ->
 
 
 async def test_who_waits_for_a_lot_sees_what_was_reserved_meanwhile(database_url: str) -> None:
-    wallet, lot = "0x" + "1" * 40, ("7", "sub_x")
+    wallet, lot, trigger = "0x" + "1" * 40, ("7", "sub_x"), "trg_" + "1" * 32
     async with (
         open_pool(database_url, name="test", size=2) as pool,
         await psycopg.AsyncConnection.connect(database_url) as first,
@@ -206,6 +206,11 @@ async def test_who_waits_for_a_lot_sees_what_was_reserved_meanwhile(database_url
             "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros)"
             " values (%s, %s, %s, 'c', 100000000)",
             (wallet, *lot),
+        )
+        await first.execute(
+            "insert into trigger (id, follower_proxy, asset_id, origin, condition_id, trigger_type,"
+            " price_micros, status) values (%s, %s, %s, %s, 'c', 'STOP_LOSS', 1, 'ARMED')",
+            (trigger, wallet, *lot),
         )
         await first.commit()
         await first.execute("select 1 from lot for update")
@@ -233,9 +238,7 @@ async def test_who_waits_for_a_lot_sees_what_was_reserved_meanwhile(database_url
         )
         await first.commit()
         assert await asyncio.wait_for(waiting, 10) == 0
-        rows = await guard_store.fetch(
-            pool, "locked_lot", follower_proxy=wallet, asset_id=lot[0], origin=lot[1]
-        )
+        rows = await guard_store.fetch(pool, "locked_lots", ids=[trigger])
         assert rows[0]["free_micros"] == 0
 
 

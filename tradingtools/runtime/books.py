@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -29,7 +30,9 @@ KEPT = 20_000
 SILENT_SECONDS = 3 * streams.CHECKPOINT_SECONDS
 _WATCH_SECONDS = 0.5
 
-OnBook = Callable[[Book], Awaitable[None]]
+AT_ONCE = 50
+"""Books that are told at once: who takes them may do for all what each would cost."""
+OnBooks = Callable[[Sequence[Book]], Awaitable[None]]
 
 
 class Books:
@@ -49,18 +52,18 @@ class Books:
         self._heard = clock.monotonic()
         self._silent = False
 
-    async def keep(self, on_book: OnBook | None = None) -> None:
+    async def keep(self, on_books: OnBooks | None = None) -> None:
         """Follow the marks of all watched assets for ever.
 
         Args:
-            on_book: called with the newest book of each asset that has another one, or whose book
-                became stale or good again; for one asset after the other.
+            on_books: called with the newest books of assets that have another one, or whose book
+                became stale or good again: those that came while it was called the last time.
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._watch())
-            if on_book is not None:
-                group.create_task(self._tell(on_book))
+            if on_books is not None:
+                group.create_task(self._tell(on_books))
 
     async def _follow(self) -> None:
         async for response in streams.read("marks", self._open, ""):
@@ -90,16 +93,16 @@ class Books:
         self._untold.update(dict.fromkeys(asset_ids))
         self._to_tell.set()
 
-    async def _tell(self, on_book: OnBook) -> None:
+    async def _tell(self, on_books: OnBooks) -> None:
         while True:
             await self._to_tell.wait()
             self._to_tell.clear()
             while self._untold:
-                asset_id = next(iter(self._untold))
-                del self._untold[asset_id]
-                book = self.known(asset_id)
-                if book is not None:
-                    await on_book(book)
+                some = list(islice(self._untold, AT_ONCE))
+                for asset_id in some:
+                    del self._untold[asset_id]
+                known = (self.known(asset_id) for asset_id in some)
+                await on_books([book for book in known if book is not None])
 
     async def _watch(self) -> None:
         """Nothing, not even a checkpoint, came for a while: no book may be traded on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ import pytest
 
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.runtime import books
-from tradingtools.runtime.books import SILENT_SECONDS, Books, OnBook
+from tradingtools.runtime.books import SILENT_SECONDS, Books, OnBooks
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 BOUND_SECONDS = 20.0
@@ -79,9 +79,9 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
 
 
 @asynccontextmanager
-async def following(feed: Feed, on_book: OnBook) -> AsyncIterator[Books]:
+async def following(feed: Feed, on_books: OnBooks) -> AsyncIterator[Books]:
     made = Books(cast(Any, feed), timeout_ms=1000)
-    task = asyncio.create_task(made.keep(on_book))
+    task = asyncio.create_task(made.keep(on_books))
     await until(lambda: bool(feed.calls))
     yield made
     task.cancel()
@@ -101,27 +101,27 @@ def stands(found: Books, asset: str) -> tuple[int, BookStatus] | None:
 
 
 async def test_who_is_slow_to_take_a_book_is_told_the_newest_next(hand: Hand) -> None:
-    feed, free, told = Feed(), asyncio.Event(), list[tuple[str, int]]()
+    feed, free, told = Feed(), asyncio.Event(), list[list[tuple[str, int]]]()
 
-    async def slow(book: Book) -> None:
-        told.append((book.market.asset_id, book.revision))
+    async def slow(some: Sequence[Book]) -> None:
+        told.append([(book.market.asset_id, book.revision) for book in some])
         await free.wait()
 
     async with following(feed, slow) as found:
         feed.say(("a", 1))
-        await until(lambda: told == [("a", 1)])
+        await until(lambda: told == [[("a", 1)]])
         for number in range(2, 9):
             feed.say(("a", number), ("b", number))
         await until(lambda: stands(found, "b") == (8, BookStatus.FRESH))
         free.set()
-        await until(lambda: len(told) == 3)
-        assert told == [("a", 1), ("a", 8), ("b", 8)]
+        await until(lambda: len(told) == 2)
+        assert told == [[("a", 1)], [("a", 8), ("b", 8)]]
 
 
 async def test_a_slow_taker_is_no_silence(hand: Hand) -> None:
     feed, never = Feed(), asyncio.Event()
 
-    async def stuck(_book: Book) -> None:
+    async def stuck(_some: Sequence[Book]) -> None:
         await never.wait()
 
     async with following(feed, stuck) as found:
@@ -135,8 +135,8 @@ async def test_a_slow_taker_is_no_silence(hand: Hand) -> None:
 async def test_a_book_is_good_again_when_its_stream_speaks_again(hand: Hand) -> None:
     feed, told = Feed(), list[BookStatus]()
 
-    async def note(book: Book) -> None:
-        told.append(book.status)
+    async def note(some: Sequence[Book]) -> None:
+        told.extend(book.status for book in some)
 
     async with following(feed, note) as found:
         feed.say(("a", 1))
@@ -152,7 +152,7 @@ async def test_a_book_is_good_again_when_its_stream_speaks_again(hand: Hand) -> 
 async def test_a_new_stream_after_a_silence_tells_its_own_books(hand: Hand) -> None:
     feed = Feed()
 
-    async def take(_book: Book) -> None:
+    async def take(_some: Sequence[Book]) -> None:
         """Whatever comes."""
 
     async with following(feed, take) as found:

@@ -19,6 +19,7 @@ from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
 
 STATEMENT_TIMEOUT_SECONDS = 15.0
+_BOUNDS = frozenset({"begin", "commit", "rollback"})
 
 
 class Conditions(Protocol):
@@ -89,12 +90,15 @@ class MemoryConnection:
             self._transaction = None
 
     async def execute(self, text: str, values: Mapping[str, Any] | None = None) -> MemoryCursor:
-        """Answer a named statement.
+        """Answer a named statement, or begin or end a transaction by its name.
 
         Raises:
             LookupError: the statement has no twin.
             psycopg.Error: as PostgreSQL would.
         """
+        if text in _BOUNDS:
+            await self._bound(text)
+            return MemoryCursor([], 0)
         statement = self._database.statement(text)
         await self._point(self._conditions.request, statement.name)
         if self._transaction is not None:
@@ -103,6 +107,24 @@ class MemoryConnection:
             rows = await self._run_alone(statement.twin, dict(values or {}))
         await self._point(self._conditions.reply, statement.name)
         return MemoryCursor(rows, self._written)
+
+    async def _bound(self, text: str) -> None:
+        if text == "begin":
+            if self._broken:
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+            self._transaction = self._database.begin(self.break_off)
+        elif text == "commit":
+            await self._commit()
+        else:
+            self.close()
+
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[None]:
+        """Every statement is answered at once here; what is left open at the end is rolled back."""
+        try:
+            yield
+        finally:
+            self.close()
 
     async def _point(self, step: Any, what: str) -> None:
         try:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Final
 
 import psycopg
 
 from tradingtools.domain.trigger_states import FINAL
+from tradingtools.testing.memory_database import building, money_path
 from tradingtools.testing.memory_database.router import control_seq, free_shares
 from tradingtools.testing.memory_database.schema import Row
-from tradingtools.testing.memory_database.transactions import Transaction, Twin
+from tradingtools.testing.memory_database.transactions import Transaction, Twin, given
 
+_LOT = ("follower_proxy", "asset_id", "origin")
 _UNDECIDED = ("UNKNOWN", "DEAD", "RESURRECTED")
 _TRIGGER = (
     "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
@@ -83,44 +84,59 @@ def held_lots(tx: Transaction, _values: Row) -> list[Row]:
     return [_pick(row, names) for row in tx.rows("lot") if row["shares_micros"] > 0]
 
 
-def lock_trigger(tx: Transaction, values: Row) -> list[Row]:
-    """One trigger, locked, with whose it is."""
-    row = tx.get("trigger", values["id"])
-    if row is None:
-        return []
-    tx.lock_row("trigger", row)
+def lock_triggers(tx: Transaction, values: Row) -> list[Row]:
+    """Triggers, locked in the order of their ids, with whose they are."""
+    found = [tx.get("trigger", identifier) for identifier in sorted(set(values["ids"]))]
+    rows = [row for row in found if row is not None]
+    for row in rows:
+        tx.lock_row("trigger", row)
+    return [_with_owner(tx, row) for row in rows]
+
+
+def _with_owner(tx: Transaction, row: Row) -> Row:
     mine = {"leader": "", "version": 0, **_pick(row, ("follower_user_id", "follower_wallet_id"))}
     whose = tx.get("subscription", row["origin"]) or mine
+    return {
+        **row,
+        "user_id": whose["follower_user_id"],
+        "wallet_id": whose["follower_wallet_id"],
+        "leader": whose["leader"],
+        "subscription_version": whose["version"],
+    }
+
+
+def _lots(tx: Transaction, values: Row) -> list[Row]:
+    triggers = [tx.get("trigger", identifier) for identifier in values["ids"]]
+    keys = {tuple(row[name] for name in _LOT) for row in triggers if row is not None}
+    found = [tx.get("lot", *key) for key in sorted(keys)]
+    return [row for row in found if row is not None]
+
+
+def lock_lots(tx: Transaction, values: Row) -> list[Row]:
+    """The lots of triggers, locked in one order for everybody."""
+    rows = _lots(tx, values)
+    for row in rows:
+        tx.lock_row("lot", row)
+    return [{"locked": 1} for _ in rows]
+
+
+def locked_lots(tx: Transaction, values: Row) -> list[Row]:
+    """The lots of triggers, with what is free in them."""
     return [
         {
-            **row,
-            "user_id": whose["follower_user_id"],
-            "wallet_id": whose["follower_wallet_id"],
-            "leader": whose["leader"],
-            "subscription_version": whose["version"],
+            **_pick(row, (*_LOT, "shares_micros", "cost_micros")),
+            "free_micros": free_shares(tx, row),
         }
+        for row in _lots(tx, values)
     ]
 
 
-def _lot(tx: Transaction, values: Row) -> Row | None:
-    return tx.get("lot", values["follower_proxy"], values["asset_id"], values["origin"])
-
-
-def lock_lot(tx: Transaction, values: Row) -> list[Row]:
-    """One lot, locked."""
-    row = _lot(tx, values)
-    if row is None:
-        return []
-    tx.lock_row("lot", row)
-    return [{"locked": 1}]
-
-
-def locked_lot(tx: Transaction, values: Row) -> list[Row]:
-    """The lot, with what is free in it."""
-    row = _lot(tx, values)
-    if row is None:
-        return []
-    return [{**_pick(row, ("shares_micros", "cost_micros")), "free_micros": free_shares(tx, row)}]
+def claim_exits(tx: Transaction, values: Row) -> list[Row]:
+    """One journal record, as rows at once."""
+    rows = money_path.claim(tx, values)
+    for row in rows:
+        building.build_rows(tx, row["seq"])
+    return rows
 
 
 def exit_order(tx: Transaction, values: Row) -> list[Row]:
@@ -146,30 +162,36 @@ def sold(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
-def move_trigger(tx: Transaction, values: Row) -> list[Row]:
-    """Change a trigger, if it is at the version that was read."""
-    row = tx.get("trigger", values["id"])
-    if row is None or row["version"] != values["version"]:
-        return []
-    pause = values["next_slice_ms"]
-    _keep_rungs(row, values)
+def move_triggers(tx: Transaction, values: Row) -> list[Row]:
+    """Change triggers, those that are at the version that was read."""
+    moves = [(tx.get("trigger", move["id"]), move) for move in given(values, "moves")]
+    return [
+        _move(tx, row, move)
+        for row, move in moves
+        if row is not None and row["version"] == move["version"]
+    ]
+
+
+def _move(tx: Transaction, row: Row, move: Row) -> Row:
+    pause = move["next_slice_ms"]
+    _keep_rungs(row, move)
     after = tx.update(
         "trigger",
         row,
-        status=str(values["status"]),
-        generation=row["generation"] + values["generations"],
-        slice=values["slice"],
-        sold_micros=values["sold_micros"],
-        rungs_done=values["rungs_done"],
-        rungs_fired=values["rungs_fired"],
-        basis_micros=values["basis_micros"],
-        order_key=values["order_key"],
-        fired=row["fired"] if values["fired"] is None else json.loads(values["fired"]),
+        status=str(move["status"]),
+        generation=row["generation"] + move["generations"],
+        slice=move["slice"],
+        sold_micros=move["sold_micros"],
+        rungs_done=move["rungs_done"],
+        rungs_fired=move["rungs_fired"],
+        basis_micros=move["basis_micros"],
+        order_key=move["order_key"],
+        fired=row["fired"] if move["fired"] is None else move["fired"],
         next_slice_at=None if pause is None else tx.now + timedelta(milliseconds=pause),
         version=row["version"] + 1,
         updated_at=tx.now,
     )
-    return [_pick(after, _TRIGGER)]
+    return _pick(after, _TRIGGER)
 
 
 def _keep_rungs(row: Row, values: Row) -> None:
@@ -203,23 +225,26 @@ def break_even(tx: Transaction, values: Row) -> list[Row]:
 
 
 def ratchet(tx: Transaction, values: Row) -> list[Row]:
-    """Note a trailing stop's best price, which only rises."""
-    row = tx.get("trigger", values["id"])
-    if row is None:
-        return []
-    peak, before = values["peak"], row["peak_micros"]
+    """Note trailing stops' best prices, which only rise."""
+    peaks = [(tx.get("trigger", peak["id"]), peak) for peak in given(values, "peaks")]
+    return [_ratchet(tx, row, peak) for row, peak in peaks if row is not None]
+
+
+def _ratchet(tx: Transaction, row: Row, told: Row) -> Row:
+    peak, before = told["peak"], row["peak_micros"]
     if before is not None and (peak is None or peak < before):
         raise psycopg.errors.RaiseException(f"a trailing stop never loosens: {row['id']}")
     after = tx.update(
-        "trigger", row, peak_micros=peak, peak_noted_micros=values["noted"], updated_at=tx.now
+        "trigger", row, peak_micros=peak, peak_noted_micros=told["noted"], updated_at=tx.now
     )
-    return [_pick(after, _TRIGGER)]
+    return _pick(after, _TRIGGER)
 
 
-def add_event(tx: Transaction, values: Row) -> list[Row]:
-    """One entry of a trigger's history."""
-    given = {name: str(value) for name, value in values.items()}
-    tx.insert("trigger_event", given)
+def add_events(tx: Transaction, values: Row) -> list[Row]:
+    """Entries of triggers' histories."""
+    names = ("trigger_id", "from_status", "to_status", "detail", "order_key")
+    for event in given(values, "events"):
+        tx.insert("trigger_event", _pick(event, names))
     return []
 
 
@@ -257,7 +282,7 @@ GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
-        held_lots, lock_trigger, lock_lot, locked_lot, exit_order, sold, move_trigger, break_even,
-        ratchet, add_event, closing, unresolved,
+        held_lots, lock_triggers, lock_lots, locked_lots, claim_exits, exit_order, sold,
+        move_triggers, break_even, ratchet, add_events, closing, unresolved,
     )
 }  # fmt: skip

@@ -1,0 +1,260 @@
+"""Judging triggers on books, and doing what the verdicts say: one transaction for all of them.
+
+Before it: `worker`, which says what a book, a fill or an instant concerns. What comes while one
+transaction is being committed is judged in the next one. The triggers of a lot are judged in their
+order, and what one of them takes is not there for the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import psycopg
+import structlog
+from opentelemetry import metrics
+
+from services.guard import store
+from services.guard.claiming import Claims, Outcome, Row
+from services.guard.core import telling
+from services.guard.core import trigger as judging
+from services.guard.core.trigger import Judgement, Trigger
+from services.guard.known import Known, LotKey, lot_of
+from services.guard.store import Change, Held, Peak
+from services.guard.writing import Writer
+from tradingtools.adapters import clock
+from tradingtools.domain.book import Book
+from tradingtools.domain.order import Order
+from tradingtools.domain.trigger_states import TriggerStatus
+
+_log = structlog.get_logger("guard.verdicts")
+_meter = metrics.get_meter("tradingtools.guard")
+_fired = _meter.create_counter("triggers_fired", description="by type")
+_together = _meter.create_histogram("judged_together", description="triggers of one transaction")
+MOST = 200
+"""Triggers of one transaction; a lot's are never divided."""
+_ENDS_NO_TURN = (Judgement.ARM, Judgement.SUSPEND, Judgement.RESOLVE)
+"""What may be done before another trigger of the lot, which was just armed, has been judged."""
+
+Wish = tuple[str, Book]
+"""A trigger's id, and the book that it is to be judged on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a book asks of a trigger, as memory has it."""
+
+    trigger: Trigger
+    book: Book
+    verdict: Judgement
+    now_ms: int
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one transaction is going to do."""
+
+    changes: list[tuple[Row, Change | Peak]] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    fired: list[str] = field(default_factory=list)
+    """Their types."""
+    unmet: list[Trigger] = field(default_factory=list)
+    """As they are; what was asked could not be done."""
+    again: list[Wish] = field(default_factory=list)
+    """To be judged once more on the same book, when this is committed."""
+    armed: set[LotKey] = field(default_factory=set)
+    behind: dict[LotKey, int] = field(default_factory=dict)
+    """What lots hold of which memory knew something else, as after a restart."""
+    free: dict[LotKey, int] = field(default_factory=dict)
+    """Shares of lots that no exit has reserved, those of this plan counted."""
+
+
+class Verdicts:
+    """Carries out what books ask of triggers.
+
+    Args:
+        known: the triggers as they are committed.
+        claims: for the exits of those that fire.
+        writer: commits.
+    """
+
+    def __init__(self, known: Known, claims: Claims, writer: Writer) -> None:
+        self._known = known
+        self._claims = claims
+        self._writer = writer
+        self._apart: set[LotKey] = set()
+        """Lots that could not be judged the last time: they hold up nobody else."""
+
+    async def judge(self, wishes: Iterable[Wish]) -> None:
+        """Judge triggers, those of a lot in the order given, until their books move nothing more.
+
+        Raises:
+            Fenced: the lease is not valid any more.
+        """
+        waiting = list(wishes)
+        while waiting:
+            portions = deque(self._portions(self._asked(waiting)))
+            waiting = []
+            while portions:
+                try:
+                    waiting += await self._obey(portions[0])
+                    portions.popleft()
+                except psycopg.OperationalError as error:
+                    _log.warning("not judged; judged again soon", error=str(error).strip())
+                    # All of them: who comes later in a lot must not sell before who comes first.
+                    self._writer.hurry(each.trigger.id for some in portions for each in some)
+                    self._writer.hurry(trigger_id for trigger_id, _ in waiting)
+                    return
+                except (psycopg.Error, LookupError, ValueError) as error:
+                    portions.extendleft(reversed(self._divide(portions.popleft(), error)))
+
+    def _asked(self, wishes: Sequence[Wish]) -> list[_Asked]:
+        """Those that their book asks something of."""
+        found, now_ms = [], clock.now_ms()
+        for trigger_id, book in wishes:
+            trigger = self._known.get(trigger_id)
+            if trigger is None:
+                continue
+            verdict = judging.judge(trigger, self._known.shares(lot_of(trigger)), book, now_ms)
+            if verdict in (Judgement.NOTE, Judgement.UNNOTE):
+                tick = judging.tick_of(book) if verdict is Judgement.NOTE else None
+                self._known.put(replace(trigger, tick=tick))
+            elif verdict is not Judgement.NOTHING:
+                found.append(_Asked(trigger=trigger, book=book, verdict=verdict, now_ms=now_ms))
+        return found
+
+    def _portions(self, asked: Sequence[_Asked]) -> list[list[_Asked]]:
+        """What goes into one transaction each: whole lots, up to so many triggers."""
+        portions: list[list[_Asked]] = []
+        common: list[_Asked] = []
+        for key, of_lot in _by_lot(asked).items():
+            if key in self._apart:
+                portions.append(of_lot)
+                continue
+            if common and len(common) + len(of_lot) > MOST:
+                portions.append(common)
+                common = []
+            common += of_lot
+        return [common, *portions] if common else portions
+
+    def _divide(self, portion: list[_Asked], error: Exception) -> list[list[_Asked]]:
+        """Judge the lots of a portion that failed one by one; one that fails alone has to wait."""
+        lots = _by_lot(portion)
+        if len(lots) > 1:
+            return list(lots.values())
+        (key,) = lots
+        if key not in self._apart:
+            _log.error("the triggers of a lot cannot be judged", lot=key, exc_info=error)
+        self._apart.add(key)
+        self._writer.hurry(each.trigger.id for each in portion)
+        return []
+
+    async def _obey(self, asked: Sequence[_Asked]) -> list[Wish]:
+        """Do what is asked in one transaction; what is to be judged again."""
+        plan = _Plan()
+
+        async def decide(held: Held) -> Outcome:
+            plan.free = {key: lot["free_micros"] for key, lot in held.lots.items()}
+            for each in asked:
+                self._decide(plan, each, held)
+            outcome = await self._claims.write(held.connection, plan.changes, plan.orders)
+            return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
+
+        await self._writer.change_all([each.trigger.id for each in asked], decide)
+        _together.record(len(asked))
+        self._apart -= {lot_of(each.trigger) for each in asked}
+        self._note_unmet(asked)
+        for key, shares in plan.behind.items():
+            # By other sizes an earlier trigger of the lot may be reached, that asked for nothing.
+            self._known.put_lot(key, shares)
+            books = {lot_of(each.trigger): each.book for each in asked}
+            plan.again += [(trigger.id, books[key]) for trigger in self._known.of_lot(key)]
+        for kind in plan.fired:
+            _fired.add(1, {"type": kind})
+        return plan.again
+
+    def _note_unmet(self, asked: Sequence[_Asked]) -> None:
+        """What asked for something and is where it was: its tick stays, and it asks again soon."""
+        for each in asked:
+            now = self._known.get(each.trigger.id)
+            if now is not None and now.status is each.trigger.status:
+                self._known.put(replace(now, tick=each.trigger.tick))
+                if each.verdict is not Judgement.RATCHET:
+                    self._writer.hurry([now.id])
+
+    def _decide(self, plan: _Plan, each: _Asked, held: Held) -> None:
+        """Judge once more under lock: the caller may have changed price or size meanwhile."""
+        row, lot = held.rows[each.trigger.id], held.lot(each.trigger.id)
+        now = replace(store.trigger(row), tick=each.trigger.tick)
+        key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
+        if shares != self._known.shares(key):
+            plan.behind[key] = shares
+            return
+        if key in plan.armed and each.verdict not in _ENDS_NO_TURN:
+            plan.again.append((now.id, each.book))
+            return
+        if judging.judge(now, shares, each.book, each.now_ms) is not each.verdict:
+            plan.unmet.append(now)
+            return
+        if each.verdict is Judgement.FIRE and lot is not None:
+            self._fire(plan, now, row, {**lot, "free_micros": plan.free[key]}, each.book)
+            return
+        change = _change(each.verdict, now, shares, each.book)
+        if change is None:
+            plan.unmet.append(now)
+            return
+        plan.changes.append((row, change))
+        if each.verdict in (Judgement.ARM, Judgement.RATCHET):
+            plan.again.append((now.id, each.book))
+        if each.verdict is Judgement.ARM:
+            plan.armed.add(key)
+
+    def _fire(self, plan: _Plan, now: Trigger, row: Row, lot: Row, book: Book) -> None:
+        shares = lot["shares_micros"]
+        through = judging.rungs_reached(now, shares, book)
+        basis = judging.left(now, shares) if through else None
+        change = Change(
+            status=TriggerStatus.TRIGGERED,
+            detail=telling.fired(now, shares, book, through),
+            slice_number=0,
+            rungs_fired=through,
+            basis_micros=basis if now.basis_micros is None else now.basis_micros,
+        )
+        wanted = judging.next_size(now, shares, through)
+        found = self._claims.slice(row, lot, book, change, wanted_micros=wanted, tried=0)
+        if found is None:
+            plan.unmet.append(now)
+            return
+        order, noted = found
+        plan.free[lot_of(now)] -= order.size_micros
+        plan.orders.append(order)
+        plan.changes.append((row, noted))
+        plan.fired.append(now.type)
+
+
+def _by_lot(asked: Iterable[_Asked]) -> dict[LotKey, list[_Asked]]:
+    lots: dict[LotKey, list[_Asked]] = {}
+    for each in asked:
+        lots.setdefault(lot_of(each.trigger), []).append(each)
+    return lots
+
+
+def _change(verdict: Judgement, now: Trigger, shares: int, book: Book) -> Change | Peak | None:
+    """What a verdict other than FIRE changes; None: nothing can be done."""
+    match verdict:
+        case Judgement.SUSPEND:
+            return Change(status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}")
+        case Judgement.ARM:
+            return Change(status=TriggerStatus.ARMED, detail="the book is good again")
+        case Judgement.RESOLVE:
+            return Change(status=TriggerStatus.RESOLVED, detail=telling.payout(book))
+        case Judgement.RATCHET:
+            sale = judging.sale_of(now, shares, book)
+            peak = judging.new_peak(now, sale) if sale is not None else None
+            if peak is None:
+                return None
+            told = telling.ratcheted(now, peak) if judging.worth_telling(now, peak) else None
+            return Peak(peak, told)
+        case _:
+            return None

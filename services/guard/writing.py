@@ -1,0 +1,69 @@
+"""Changing triggers: one transaction at a time, known to memory and stream once it is committed.
+
+Before it: `verdicts`, `closing` and `following`, which decide under the locks. After it: memory,
+and the readers of `StreamExits`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from services.guard import store
+from services.guard.claiming import Claims, Decide, Outcome
+from services.guard.known import Known
+from services.guard.store import Held
+from tradingtools.adapters.postgres.pool import Pool
+
+DecideAll = Callable[[Held], Awaitable[Outcome]]
+"""Changes locked triggers."""
+
+
+class Writer:
+    """One partition's only writer.
+
+    Args:
+        pool: of the deciding database.
+        known: what learns of each commit.
+        claims: streams what was claimed.
+    """
+
+    def __init__(self, pool: Pool, known: Known, claims: Claims) -> None:
+        self._pool = pool
+        self._known = known
+        self._claims = claims
+        self._writing = asyncio.Lock()
+        self._eager: set[str] = set()
+
+    async def change(self, trigger_id: str, decide: Decide) -> None:
+        """Change one trigger under lock."""
+        await self.change_all(
+            [trigger_id],
+            lambda held: decide(held.connection, held.rows[trigger_id], held.lot(trigger_id)),
+        )
+
+    async def change_all(self, trigger_ids: Sequence[str], decide: DecideAll) -> Outcome:
+        """Change triggers under lock; memory and stream learn of it once it is committed.
+
+        A commit that fails leaves memory as it was; if it happened after all, the next look finds
+        the rows, and the executor finds the claim.
+        """
+        async with self._writing:
+            async with store.locked(self._pool, trigger_ids) as held:
+                outcome = await decide(held)
+            for trigger in (*outcome.triggers, *outcome.evened):
+                self._known.put(trigger)
+            if outcome.claim is not None:
+                # Still under the lock, so that the stream keeps the journal's order.
+                self._claims.stream(outcome.claim)
+        self.hurry(trigger.id for trigger in outcome.evened)
+        return outcome
+
+    def hurry(self, trigger_ids: Iterable[str]) -> None:
+        """Have triggers judged soon: no mark may come in a quiet book."""
+        self._eager.update(trigger_ids)
+
+    def take_eager(self) -> set[str]:
+        """Those that are to be judged soon; they are not asked for again."""
+        eager, self._eager = self._eager, set()
+        return eager

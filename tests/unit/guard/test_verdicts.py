@@ -1,0 +1,261 @@
+"""What books fire is committed together, in the order of each lot, and holds nobody else up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import psycopg
+import pytest
+
+from services.guard.settings import Settings
+from services.guard.worker import Guard
+from tests.unit.guard.samples import book_of
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.book import Book, BookStatus
+from tradingtools.runtime.books import Books
+from tradingtools.runtime.settings import load
+from tradingtools.runtime.streams import Tail
+from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import guard as twins
+from tradingtools.testing.memory_database.schema import Row
+from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.v1 import common_pb2 as pb
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+
+SHARE = 1_000_000
+DEEP = book_of(((300_000, 1_000 * SHARE),))
+QUERIES = "services/guard/queries.sql"
+CONDITION = "0x" + "c" * 64
+
+
+class Moody(Calm):
+    """Breaks the connection at a step, once."""
+
+    def __init__(self) -> None:
+        self.breaks_at = ""
+
+    async def request(self, what: str) -> None:
+        if what == self.breaks_at:
+            self.breaks_at = ""
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+
+class Known:
+    """Books in the test's hands."""
+
+    def __init__(self) -> None:
+        self.newest: Book | None = None
+
+    def known(self, _asset_id: str) -> Book | None:
+        return self.newest
+
+
+async def _none(after: int, limit: int) -> list[tuple[int, pb.OrderBatch]]:
+    return []
+
+
+class Desk:
+    """A guard on a database in memory."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        """Triggers that cannot be changed."""
+        replaced = {(QUERIES, "move_triggers"): self._move_triggers}
+        self.database = MemoryDatabase(replaced=replaced)
+        self.moods = Moody()
+        self.books = Known()
+        self.tail: Tail[pb.OrderBatch] = Tail(0, _none)
+        settings = load(Settings, "guard", {
+            "TT_DATABASE_URL": "postgresql://", "TT_REDIS_URL": "redis://",
+            "TT_GUARD_CONFIRM_TARGET": "127.0.0.1:1", "TT_GUARD_BOOKFEED_TARGET": "127.0.0.1:1",
+        })  # fmt: skip
+        self.guard = Guard(
+            cast(Pool, MemoryPool(self.database, self.moods)),
+            Lease(role="guard", partition=0, epoch=1),
+            cast(Books, self.books),
+            self.tail,
+            settings,
+        )
+        self._put("partition_lease", role="guard", partition=0, owner="o", epoch=1,
+                  expires_at=self.database.now().replace(year=9000))  # fmt: skip
+
+    def _move_triggers(self, tx: Transaction, values: Row) -> list[Row]:
+        if any(move["id"] in self.refused for move in json.loads(values["moves"])):
+            raise psycopg.errors.RaiseException("refused")
+        return twins.move_triggers(tx, values)
+
+    def _put(self, table: str, **values: Any) -> None:
+        def insert(tx: Transaction) -> None:
+            tx.insert(table, values)
+
+        self.database.write(insert)
+
+    def lot(self, number: int, shares: int) -> None:
+        """Shares of a wallet, bought by hand."""
+        self._put("lot", **_key(number), condition_id=CONDITION, shares_micros=shares * SHARE)
+
+    def trigger(self, name: str, lot: int, price: int, **terms: Any) -> str:
+        """An armed trigger of a lot; a stop-loss, when nothing else is said."""
+        kind = {"trigger_type": "STOP_LOSS", "status": "ARMED", "price_micros": price * 10_000}
+        self._put(
+            "trigger", id=f"trg_{name:0>32}", **_key(lot), condition_id=CONDITION,
+            follower_user_id="u", follower_wallet_id="w", **kind | terms,
+        )  # fmt: skip
+        return f"trg_{name:0>32}"
+
+    def status(self, identifier: str) -> str:
+        """Where a trigger stands."""
+        return str(self.database.table("trigger")[(identifier,)]["status"])
+
+    def sold(self) -> list[tuple[str, int]]:
+        """Whose exits were claimed, with their shares, in their order in the journal."""
+        return [
+            (order["trigger_id"], order["size_micros"] // SHARE)
+            for record in sorted(self.database.table("journal").values(), key=lambda r: r["seq"])
+            for order in json.loads(record["payload"])["orders"]
+        ]
+
+    def streamed(self) -> Iterator[tuple[int, str]]:
+        """Numbers of records with the triggers whose exits they brought."""
+        for seq, batch in self.tail._items:
+            for order in batch.orders:
+                yield seq, order.trigger_id
+
+
+def _key(number: int) -> dict[str, Any]:
+    return {"follower_proxy": f"0x{number:040x}", "asset_id": "1", "origin": "manual"}
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_what_one_book_fires_is_one_record(desk: Desk) -> None:
+    fired = []
+    for number in range(3):
+        desk.lot(number, 60)
+        fired.append(desk.trigger(f"a{number}", number, 40))
+    left = desk.trigger("b", 0, 20)
+    await desk.guard.recover()
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == [(identifier, 60) for identifier in fired]
+    assert list(desk.streamed()) == [(1, identifier) for identifier in fired]
+    assert [desk.status(identifier) for identifier in (*fired, left)] == ["TRIGGERED"] * 3 + [
+        "ARMED"
+    ]
+    histories = [event["trigger_id"] for event in desk.database.table("trigger_event").values()]
+    assert histories == fired
+
+
+async def test_what_one_trigger_of_a_lot_takes_is_not_there_for_the_next(desk: Desk) -> None:
+    desk.lot(1, 60)
+    first = desk.trigger("a", 1, 40, size_micros=35 * SHARE)
+    second = desk.trigger("b", 1, 40, size_micros=35 * SHARE)
+    third = desk.trigger("c", 1, 40)
+    await desk.guard.recover()
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == [(first, 35), (second, 25)]
+    assert desk.status(third) == "ARMED"
+
+
+async def test_a_lot_that_cannot_be_judged_holds_up_no_other(desk: Desk) -> None:
+    for number in (1, 2, 3):
+        desk.lot(number, 60)
+    bad, after = desk.trigger("a", 1, 40), desk.trigger("d", 1, 40)
+    good = [desk.trigger("b", 2, 40), desk.trigger("c", 3, 40)]
+    desk.refused = {bad}
+    await desk.guard.recover()
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == [(identifier, 60) for identifier in good]
+    assert [desk.status(bad), desk.status(after)] == ["ARMED", "ARMED"], "the next waits for it"
+    desk.books.newest, desk.refused = DEEP, set()
+    await desk.guard.look_again()
+    assert desk.sold()[2:] == [(bad, 60)]
+
+
+@pytest.mark.parametrize("step", ["lock_triggers", "claim_exits", "add_events", "commit"])
+async def test_an_outage_changes_no_order_of_a_lot(desk: Desk, step: str) -> None:
+    desk.lot(1, 60)
+    whole = desk.trigger("b", 1, 40)
+    part = desk.trigger("a", 1, 20, trigger_type="TAKE_PROFIT", size_micros=20 * SHARE)
+    await desk.guard.recover()
+    desk.moods.breaks_at = step
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == []
+    assert list(desk.streamed()) == []
+    desk.books.newest = DEEP
+    await desk.guard.look_again()
+    assert desk.sold() == [(whole, 60)]
+    assert desk.status(part) == "ARMED"
+
+
+async def test_memory_that_is_behind_lets_no_later_trigger_sell_first(desk: Desk) -> None:
+    """After a restart, bookings of long ago come once more: memory thinks that the lot is small."""
+    desk.lot(1, 60)
+    whole = desk.trigger("b", 1, 40)
+    part = desk.trigger("a", 1, 50, trigger_type="TAKE_PROFIT", size_micros=10 * SHARE)
+    await desk.guard.recover()
+    bought = confirm_pb.FillEvent(
+        **{name: _key(1)[name] for name in ("follower_proxy", "asset_id")},
+        kind=confirm_pb.FILL_KIND_MATCHED, side=pb.SIDE_BUY, size_micros=20 * SHARE,
+        lot_shares_micros=20 * SHARE,
+    )  # fmt: skip
+    await desk.guard.on_fill(bought)
+    # 10 and 20 shares would fetch 0.50, the 60 that are there 0.367.
+    await desk.guard.on_books([book_of(((500_000, 20 * SHARE), (300_000, 1_000 * SHARE)))])
+    assert desk.sold() == [(whole, 60)]
+    assert desk.status(part) == "ARMED"
+
+
+async def test_who_was_suspended_is_judged_before_who_comes_after(desk: Desk) -> None:
+    desk.lot(1, 60)
+    whole = desk.trigger("b", 1, 40, status="SUSPENDED")
+    part = desk.trigger("a", 1, 20, trigger_type="TAKE_PROFIT", size_micros=20 * SHARE)
+    await desk.guard.recover()
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == [(whole, 60)]
+    assert desk.status(part) == "ARMED"
+
+
+async def test_a_bad_book_suspends_all_at_once_and_a_good_one_judges_them(desk: Desk) -> None:
+    found = []
+    for number in range(250):
+        desk.lot(number, 60)
+        found.append(desk.trigger(f"a{number}", number, 40))
+    await desk.guard.recover()
+    await desk.guard.on_books([book_of((), status=BookStatus.EMPTY)])
+    assert {desk.status(identifier) for identifier in found} == {"SUSPENDED"}
+    await desk.guard.on_books([DEEP])
+    assert {desk.status(identifier) for identifier in found} == {"TRIGGERED"}
+    assert len(desk.sold()) == len(set(desk.sold())) == 250
+
+
+async def test_who_does_not_own_the_partition_sells_nothing(desk: Desk) -> None:
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    await desk.guard.recover()
+
+    def take_over(tx: Transaction) -> None:
+        tx.update("partition_lease", next(iter(tx.rows("partition_lease"))), epoch=2)
+
+    desk.database.write(take_over)
+    with pytest.raises(Fenced):
+        await desk.guard.on_books([DEEP])
+    assert desk.status(stop) == "ARMED"
+    assert desk.sold() == []
+
+
+async def test_two_who_judge_at_the_same_time_sell_once(desk: Desk) -> None:
+    for number, name in enumerate("abc"):
+        desk.lot(number, 60)
+        desk.trigger(name, number, 40)
+    await desk.guard.recover()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(desk.guard.on_books([DEEP]))
+    assert len(desk.sold()) == len(set(desk.sold())) == 3
