@@ -13,12 +13,11 @@ from typing import Any
 
 from tests.simulation.bus import Bus
 from tests.simulation.history import History
-from tests.simulation.loop import VirtualLoop
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.functions import append_control_change
 from tradingtools.testing.memory_database.locks import Blocked
 from tradingtools.testing.memory_database.schema import Row
-from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.testing.memory_database.transactions import Transaction, nanoseconds
 
 Work = Callable[[Transaction], tuple[str, str, str]]
 """Changes rows; returns action, kind and subject of the change."""
@@ -37,7 +36,8 @@ def moved_micros(lots: Iterable[Row]) -> int:
 
 @dataclass(slots=True)
 class Ban:
-    """Something was forbidden, from the acknowledgement of one change to that of another."""
+    """Something was forbidden, from the acknowledgement of one change to that of another; both by
+    the clock of the database and in its microseconds, as what is judged by them."""
 
     order_is_meant: Callable[[Row], bool]
     from_ns: int
@@ -50,16 +50,12 @@ class Control:
     Args:
         database: the deciding one.
         bus: where changes are announced.
-        loop: whose time passes.
         history: what happened.
     """
 
-    def __init__(
-        self, database: MemoryDatabase, bus: Bus, loop: VirtualLoop, history: History
-    ) -> None:
+    def __init__(self, database: MemoryDatabase, bus: Bus, history: History) -> None:
         self._database = database
         self._bus = bus
-        self._loop = loop
         self._history = history
         self.bans: list[Ban] = []
         self._standing: dict[str, Ban] = {}
@@ -201,14 +197,14 @@ class Control:
 
     def _forbid(self, name: str, meant: Callable[[Row], bool]) -> None:
         if name not in self._standing:
-            ban = self._standing[name] = Ban(meant, self._loop.wall_ns())
+            ban = self._standing[name] = Ban(meant, nanoseconds(self._database.now()))
             self.bans.append(ban)
 
     def _allow(self, name: str) -> None:
         ban = self._standing.pop(name, None)
         if ban is not None:
             # What is committed from here on may be the change that allows it again.
-            ban.until_ns = self._loop.wall_ns()
+            ban.until_ns = nanoseconds(self._database.now())
 
     @property
     def standing(self) -> list[str]:

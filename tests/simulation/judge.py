@@ -13,6 +13,7 @@ from typing import Any
 from launcher.core import evidence as facts
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
+from tests.simulation.resyncs import not_as_shown, unanswered
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, notional_ceil
@@ -46,6 +47,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_needless_ends(world),
         *_restless(world),
         *_quarantined(world),
+        *not_as_shown(world),
     ]
 
 
@@ -152,7 +154,8 @@ def _costs_too_much(world: World, workload: Workload) -> list[Breach]:
     subscriptions = {row["id"]: row for row in _rows(world, "subscription")}
     cost: Counter[tuple[str, tuple[str, str, str, str]]] = Counter()
     for order in _rows(world, "orders"):
-        if order["purpose"] == "ENTRY":
+        # What a resync buys belongs to no leader trade: `not_as_shown` has it.
+        if order["purpose"] == "ENTRY" and order["leader_tx"]:
             key = (order["leader_tx"], order["leader"], order["asset_id"], order["side"])
             cost[order["subscription_id"], key] += notional_ceil(
                 order["size_micros"], order["limit_micros"]
@@ -240,6 +243,7 @@ def unrest(world: World) -> list[str]:
         for row in _rows(world, "journal")
         if row["rows_built_at"] is None
     ]
+    found += unanswered(world)
     found += [
         f"redemption {row['redeem_key']} is {row['state']}"
         for row in _rows(world, "redemption")

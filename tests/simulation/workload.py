@@ -12,9 +12,11 @@ from typing import Any
 
 from launcher.core.evidence import LeaderTrade
 from tests.simulation.followers import ASSETS, CONDITION, LEADERS, WALLETS, Followers
+from tests.simulation.resyncs import Resyncs
 from tests.simulation.upstream import Levels
 from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, to_text
+from tradingtools.domain.resync import ResyncKind
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
@@ -58,6 +60,7 @@ class Workload:
         """By leader trade: how many rows of which price and size there were."""
         self._mids = dict.fromkeys(ASSETS, 50)
         self._followers = Followers(world, self._rng, self.subscriptions)
+        self._resyncs = Resyncs(world, self._rng, self._held, self.subscriptions)
 
     async def prepare(self) -> None:
         """Books, and subscriptions that have stood for an hour."""
@@ -69,7 +72,11 @@ class Workload:
         for proxy in WALLETS:
             if rng.random() < 0.3:
                 await world.control.fund(proxy, rng.choice((30, 200)) * MICROS)
-        for number, (wallet, leader) in enumerate(_FOLLOWS):
+        for leader in LEADERS:
+            for asset in ASSETS:
+                if rng.random() < 0.3:
+                    self._held[leader, asset] = rng.randrange(5, 200) * MICROS
+        for number, (wallet, follows) in enumerate(_FOLLOWS):
             ratio = rng.random() < 0.6
             identity = f"sub_{number:032x}"
             await world.control.subscribe(
@@ -77,7 +84,7 @@ class Workload:
                 follower_user_id=f"user-{wallet}",
                 follower_wallet_id=f"wallet-{wallet}",
                 follower_proxy=WALLETS[wallet],
-                leader=LEADERS[leader],
+                leader=LEADERS[follows],
                 sizing_mode="RATIO" if ratio else "FIXED",
                 sizing_micros=rng.choice((100_000, 500_000)) if ratio else 10 * MICROS,
                 max_per_trade_micros=rng.choice((None, 20 * MICROS)),
@@ -87,6 +94,8 @@ class Workload:
                 created_at=world.database.now() - timedelta(hours=1),
             )
             self.subscriptions.append(identity)
+            if rng.random() < 0.2:
+                await self._resyncs.ask(identity, ResyncKind.START)
 
     async def run(self, steps: int, pause_seconds: float) -> None:
         """So many things, one after the other."""
@@ -104,11 +113,12 @@ class Workload:
 
     def _things(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
         return (
-            (0.45, self.buy),
+            (0.40, self.buy),
             (0.20, self._sell),
-            (0.15, self._move_book),
+            (0.12, self._move_book),
             (0.10, self.add_trigger),
             (0.09, self._followers.change),
+            (0.08, self._resyncs.act),
             (0.01, self._resolve),
         )
 
@@ -277,7 +287,8 @@ class Workload:
         return terms
 
     async def calm(self) -> None:
-        """Allow everything again, and let the books be deep."""
+        """Allow everything again, let the books be deep, and leaders' holdings be known."""
+        self._resyncs.tell()
         await self._followers.allow_everything()
         for asset in ASSETS:
             self._put_book(asset)

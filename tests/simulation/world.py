@@ -24,6 +24,7 @@ from services.executor.settings import Settings as ExecutorSettings
 from services.guard import app as guard_app
 from services.guard.settings import Settings as GuardSettings
 from services.router import app as router_app
+from services.router import outcomes
 from services.router.settings import Settings as RouterSettings
 from tests.simulation.bus import Bus
 from tests.simulation.commits import CommitWatch
@@ -48,6 +49,7 @@ SERVICES = ("router", "executor", "confirm", "guard")
 _APPS = (router_app, executor_app, confirm_app, guard_app)
 LONGEST_PROCESSING_MS = 500
 SETTLE_MS = 1500
+HOLDING_LAG_MS = 300
 _BEGINNING = EPOCH + timedelta(microseconds=WALL_START_NS // 1000)
 
 
@@ -70,7 +72,7 @@ class World:
         self.network = Network(self.loop, self.storm)
         self.machine = Machine(self.loop, self.database, self.network, self.storm, self.history)
         self.bus = Bus()
-        self.control = Control(self.database, self.bus, self.loop, self.history)
+        self.control = Control(self.database, self.bus, self.history)
         self.mistakes = Mistakes(self.storm)
         self.facts = Facts()
         self.market = Market()
@@ -130,6 +132,8 @@ class World:
                     stack.enter_context(put(app, "Intake", self.mistakes.intake))
                 if hasattr(app, "redis"):
                     stack.enter_context(put(app, "redis", _Redis(self.bus)))
+            # A storm is shorter than what the venue may take to tell of a trade.
+            stack.enter_context(put(outcomes, "_LAG_MS", HOLDING_LAG_MS))
             # Seals come behind everything and nothing waits for them: not in the memory database.
             stack.enter_context(put(confirm_app, "Sealer", _NoSealer))
             yield
@@ -152,6 +156,8 @@ class World:
                     listen="router", ingest_target="ingest", bookfeed_target="bookfeed",
                     confirm_target="confirm", entry_ttl_ms=draw.choice((1000, 3000)),
                     exit_ttl_ms=draw.choice((1500, 4000)),
+                    resync_ttl_ms=draw.choice((1500, 60_000)),
+                    start_patience_ms=draw.choice((4000, 12_000)),
                 ),
             ),
             "executor": self._service(
