@@ -18,6 +18,15 @@ select follower_proxy, funded_micros from funding where changed_seq > %(after)s
 select follower_proxy, asset_id, origin, condition_id, shares_micros, cost_micros
 from lot where shares_micros > 0
 
+-- name: lot_cost
+-- What the shares of a lot cost by now.
+select coalesce(sum(cost_micros), 0)::bigint as cost_micros from lot
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+
+-- name: booked_to
+-- The newest booking: lots that are read by now have it and what came before.
+select coalesce(max(fill_seq), 0) as seq from booking
+
 -- name: open_entries
 -- Entries that still hold a reservation.
 select o.order_key, o.copy_key, o.subscription_id, o.follower_proxy, o.condition_id, o.asset_id,

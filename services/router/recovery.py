@@ -10,6 +10,7 @@ from services.router.core.ledger import BUY_DAYS, Ledger, OpenEntry
 from services.router.core.memory import Memory, PaperLot
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import Side
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 _EVER_SECONDS = 10 * 365 * 86_400.0
 
@@ -38,6 +39,8 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                 day=row["day"],
             ),
         )
+    # After lots and reservations: a booking up to here says less than they do.
+    memory.booked_to = (await store.fetch(pool, "booked_to"))[0]["seq"]
     await read_balances(pool, ledger, seconds=_EVER_SECONDS)
     await _recover_sums(pool, partition, memory)
     recent = {"seconds": store.RECENT_SECONDS, "partition": partition}
@@ -130,3 +133,19 @@ async def read_cash(pool: Pool, ledger: Ledger, proxies: Sequence[str]) -> None:
         return
     for row in await store.fetch(pool, "cash", proxies=list(proxies)):
         ledger.cash(row["follower_proxy"], row["moved_micros"])
+
+
+async def hold_booked(pool: Pool, memory: Memory, fill: confirm_pb.FillEvent) -> None:
+    """Keep what a lot costs. A booking that comes again, or late out of quarantine, tells what it
+    cost then, and caps would let too much be bought: of such a one the present cost is read."""
+    cost, seen = fill.lot_cost_micros, -1
+    key = {"follower_proxy": fill.follower_proxy, "asset_id": fill.asset_id}
+    # Read again when a newer one has come in between.
+    while seen != memory.booked_to >= fill.fill_seq:
+        seen = memory.booked_to
+        rows = await store.fetch(pool, "lot_cost", **key, origin=fill.subscription_id)
+        cost = rows[0]["cost_micros"]
+    memory.booked_to = max(memory.booked_to, fill.fill_seq)
+    memory.ledger.hold(
+        fill.subscription_id, fill.follower_proxy, fill.condition_id, fill.asset_id, cost
+    )

@@ -161,13 +161,7 @@ class Router:
         """Keep lots and reservations; wake exits that this order held up or has left unsold."""
         memory = self._memory
         if fill.subscription_id:
-            memory.ledger.hold(
-                fill.subscription_id,
-                fill.follower_proxy,
-                fill.condition_id,
-                fill.asset_id,
-                fill.lot_cost_micros,
-            )
+            await recovery.hold_booked(self._pool, memory, fill)
             if memory.ledger.funded(fill.follower_proxy):
                 await recovery.read_cash(self._pool, memory.ledger, [fill.follower_proxy])
         if memory.ledger.wallet_known(fill.follower_proxy):

@@ -473,6 +473,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "subscriptions_changed": lambda draw: {"after": draw.rng.randrange(4)},
         "fundings_changed": lambda draw: {"after": draw.rng.randrange(4)},
         "lots": _nothing,
+        "lot_cost": lambda draw: draw.lot(),
+        "booked_to": _nothing,
         "open_entries": _seconds,
         "recent_rows": _seconds,
         "recent_decisions": _seconds,

@@ -46,6 +46,8 @@ class Memory:
     def __init__(self) -> None:
         self.control_seq = 0
         """The last control change that the index reflects."""
+        self.booked_to = 0
+        """The newest booking that the ledger's lots reflect."""
         self.index = Index()
         self.ledger = Ledger()
         self.trades: dict[TradeKey, LeaderTrade] = {}

@@ -53,6 +53,17 @@ def lots(tx: Transaction, _values: Row) -> list[Row]:
     return [_pick(row, names) for row in tx.rows("lot") if row["shares_micros"] > 0]
 
 
+def lot_cost(tx: Transaction, values: Row) -> list[Row]:
+    """What the shares of a lot cost by now."""
+    row = tx.get("lot", values["follower_proxy"], values["asset_id"], values["origin"])
+    return [{"cost_micros": 0 if row is None else row["cost_micros"]}]
+
+
+def booked_to(tx: Transaction, _values: Row) -> list[Row]:
+    """The newest booking."""
+    return [{"seq": max((row["fill_seq"] for row in tx.rows("booking")), default=0)}]
+
+
 def open_entries(tx: Transaction, values: Row) -> list[Row]:
     """Entries that still hold a reservation."""
     names = (
@@ -323,9 +334,9 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        control_seq, subscriptions_changed, fundings_changed, lots, open_entries, recent_rows,
-        recent_decisions, recent_entry_keys, leader_left, lock_lots, locked_lots, ended_of,
-        withdrawn, exit_progress, ended_entries, accrued, paper_lots, paper_buys, cash,
-        balances,
+        control_seq, subscriptions_changed, fundings_changed, lots, lot_cost, booked_to,
+        open_entries, recent_rows, recent_decisions, recent_entry_keys, leader_left, lock_lots,
+        locked_lots, ended_of, withdrawn, exit_progress, ended_entries, accrued, paper_lots,
+        paper_buys, cash, balances,
     )
 }  # fmt: skip
