@@ -41,3 +41,30 @@ class EveryOperationWorks:
     def after_run(self, _context: Any) -> None:
         """Judge the whole run."""
         assert self.tried == self.worked, f"never worked: {sorted(self.tried - self.worked)}"
+
+
+@schemathesis.check
+class WhatIsDeletedStaysDeleted:
+    """A deleted resource stays readable, in the state in which DELETE answered it."""
+
+    def __init__(self) -> None:
+        self.ends: dict[tuple[str, str], str] = {}
+        self.undone: list[str] = []
+
+    def after_response(self, _context: Any, response: Any, case: Any) -> None:
+        """Note how a deletion left a resource, and what a later answer says of it."""
+        if not 200 <= response.status_code < 300:
+            return
+        body = response.json()
+        for field in ("state", "status"):
+            if "id" not in body or field not in body:
+                continue
+            key = (body["id"], field)
+            if case.operation.method.lower() == "delete":
+                self.ends.setdefault(key, body[field])
+            if self.ends.get(key, body[field]) != body[field]:
+                self.undone.append(f"{body['id']}: {self.ends[key]}, then {body[field]}")
+
+    def after_run(self, _context: Any) -> None:
+        """Judge the whole run."""
+        assert not self.undone, self.undone
