@@ -133,6 +133,7 @@ def _programs(
         valkey=valkey,
         envoy=_envoy(layout, settings, state, environ),
         metrics_port=settings.shared.metrics_port,
+        edge_nice=settings.edge_nice,
     )
 
 

@@ -42,5 +42,7 @@ class Settings:
     insiders_url: str = setting("")
     """A real insiders-api, `http://host:port`; empty: the paper one. Its word cannot be checked
     against the rows then."""
+    edge_nice: int = setting(10, minimum=0, maximum=19)
+    """How far Envoy and control stand back where the money path wants the same core."""
     settle_seconds: int = setting(45, minimum=1, maximum=600)
     """How long the end of a run waits until no order is open."""

@@ -5,7 +5,7 @@ everything else through it. The kernel sends the signal (`PR_SET_PDEATHSIG`, prc
 has to watch. It also gives up root where a command refuses it, after it was started as root: the
 interpreter may lie where the other user cannot enter.
 
-Usage: ``python -m launcher.tether --signal TERM [--user nobody] -- command ...``
+Usage: ``python -m launcher.tether --signal TERM [--user nobody] [--nice 10] -- command ...``
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="launcher.tether")
     parser.add_argument("--signal", default="TERM", choices=("TERM", "INT", "KILL"))
     parser.add_argument("--user")
+    parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args(arguments)
+    os.nice(given.nice)
     libc = ctypes.CDLL(None, use_errno=True)
     if given.user:
         entry = pwd.getpwnam(given.user)

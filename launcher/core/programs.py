@@ -35,6 +35,8 @@ class Program:
     stop_seconds: int = 10
     user: str | None = None
     """Whom it runs as, when not as the launcher's user."""
+    nice: int = 0
+    """How far it stands back for the others where they want the same core."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Only what differs from the environment of all; never a secret."""
 
@@ -156,6 +158,7 @@ def programs(
     valkey: tuple[str, ...],
     envoy: tuple[str, ...],
     metrics_port: int = 0,
+    edge_nice: int = 0,
 ) -> list[Program]:
     """What the supervisor has to keep alive.
 
@@ -165,6 +168,7 @@ def programs(
         valkey: command of the embedded Valkey.
         envoy: command of Envoy.
         metrics_port: of the first process's metrics, the next ones count up; 0: off.
+        edge_nice: how far Envoy and control stand back for the money path.
     """
     found: list[Program] = []
     if layout.embedded_postgres:
@@ -185,8 +189,9 @@ def programs(
                 name=name,
                 group="world" if module.startswith("paper.") else "engine",
                 command=(layout.python, "-m", module),
+                nice=edge_nice if name == "control" else 0,
                 environment=own,
             )
         )
-    found.append(Program(name="envoy", group="edge", command=envoy))
+    found.append(Program(name="envoy", group="edge", command=envoy, nice=edge_nice))
     return found

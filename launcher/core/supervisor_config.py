@@ -62,6 +62,8 @@ def _program(program: Program, places: Places) -> str:
     tether = [places.python, "-m", "launcher.tether", "--signal", program.stop_signal]
     if program.user:
         tether += ["--user", program.user]
+    if program.nice:
+        tether += ["--nice", str(program.nice)]
     command = shlex.join([*tether, "--", *program.command])
     lines = [
         f"[program:{program.name}]",

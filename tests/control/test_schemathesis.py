@@ -27,6 +27,8 @@ def patient(start_edge: StartEdge) -> Iterator[RunningEdge]:
         yield running
 
 
+# Forty seconds where nothing else runs.
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("examples", "chains", "seed", "more"),
     [

@@ -39,6 +39,7 @@ def _programs(layout: core.Layout, metrics_port: int = 0) -> list[core.Program]:
         valkey=("valkey",),
         envoy=("envoy",),
         metrics_port=metrics_port,
+        edge_nice=10,
     )
 
 
@@ -98,6 +99,11 @@ def test_the_supervisor_reads_what_was_written() -> None:
         if parser.has_option(section, "environment")
     }
     assert len(metrics) == len(core.ENGINE) + 2, "each process has a metrics port of its own"
+
+
+def test_only_the_edge_stands_back() -> None:
+    back = {program.name: program.nice for program in _programs(LAYOUT) if program.nice}
+    assert back == {"control": 10, "envoy": 10}
 
 
 def test_followers_differ_and_are_the_same_for_the_same_run() -> None:

@@ -23,6 +23,7 @@ SLEEPER = Program(
     name="sleeper",
     group="engine",
     command=(sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"),
+    nice=3,
 )
 REFUSER = Program(
     name="refuser",
@@ -98,6 +99,13 @@ def test_the_last_word_of_a_program_is_known(supervisor: Supervisor) -> None:
     supervisor.start(REFUSER)
     until(lambda: supervisor.last_line("refuser") == "refuser: TT_X: no such setting")
     until(lambda: _state(supervisor, "refuser").exit_status == 1)
+
+
+def test_a_program_stands_back_as_far_as_it_is_told(supervisor: Supervisor) -> None:
+    supervisor.start(SLEEPER)
+    until(lambda: _state(supervisor, "sleeper").pid > 0)
+    sleeper = psutil.Process(_state(supervisor, "sleeper").pid)
+    until(lambda: sleeper.nice() == min(psutil.Process().nice() + 3, 19))
 
 
 def test_stopping_what_does_not_run_is_no_error(supervisor: Supervisor) -> None:
