@@ -12,6 +12,8 @@ PROTOS := $(wildcard protos/tradingtools/v1/*.proto) third_party/ext_authz/exter
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
 WORKERS ?= 2
+# Hundreds of processes are started here: each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # `make run FOR=60` is `TT_LAUNCHER_FOR_SECONDS=60 python -m launcher`.
 run: export TT_LAUNCHER_FOR_SECONDS := $(or $(FOR),$(TT_LAUNCHER_FOR_SECONDS))
