@@ -114,7 +114,7 @@ class Workload:
     def _things(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
         return (
             (0.40, self.buy),
-            (0.20, self._sell),
+            (0.20, self.sell),
             (0.12, self._move_book),
             (0.10, self.add_trigger),
             (0.09, self._followers.change),
@@ -135,7 +135,8 @@ class Workload:
                 self._tell(self._row(tx, leader, asset, "BUY", size))
                 self._held[leader, asset] = self._held.get((leader, asset), 0) + size
 
-    async def _sell(self) -> None:
+    async def sell(self) -> None:
+        """A leader sells, or merges, what it holds or a third of it."""
         rng = self._rng
         held = [(key, size) for key, size in self._held.items() if size]
         if not held:
