@@ -20,6 +20,7 @@ from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.intake import Intake, while_database_is_away
+from tradingtools.runtime.lanes import Lanes
 from tradingtools.runtime.process import beside, until_stopped
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
@@ -90,6 +91,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         facts = Intake(
             pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
         )
+        ingest_stub: Any = ingest_rpc.IngestServiceStub(ingest)
+        lanes = Lanes(facts, lambda cursor: streams.acknowledge(ingest_stub, name, cursor))
         fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.on_fill)
         await until_stopped(
             stop,
@@ -97,7 +100,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             books.keep(),
             facts.replay(),
             fills.replay(),
-            _follow_ingest(facts, ingest_rpc.IngestServiceStub(ingest), name, trades_from),
+            lanes.run(),
+            _follow_ingest(lanes, ingest_stub, name, trades_from),
             _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.run_open_exits(),
@@ -107,8 +111,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _follow_ingest(
-    intake: Intake[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
+    lanes: Lanes[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
 ) -> None:
+    """A leader's trades in their order; nobody waits for the followers of another."""
     while True:
         try:
             async for response in streams.read(
@@ -119,13 +124,24 @@ async def _follow_ingest(
                 cursor,
             ):
                 if response.trades:
-                    await intake.take(response, response.cursor)
                     # Acknowledged only after the commit; a crash here repeats the read.
-                    await streams.acknowledge(stub, name, response.cursor)
+                    await lanes.put(_by_leader(response), response.cursor)
         except CursorOutOfRange:
             # Another incarnation of Redis: ingest's catch-up finds what was missed, and what was
             # decided is in the database.
             cursor = ""
+
+
+def _by_leader(
+    response: ingest_pb.StreamLeaderTradesResponse,
+) -> dict[str, ingest_pb.StreamLeaderTradesResponse]:
+    found: dict[str, ingest_pb.StreamLeaderTradesResponse] = {}
+    for trade in response.trades:
+        piece = found.setdefault(
+            trade.leader, ingest_pb.StreamLeaderTradesResponse(cursor=response.cursor)
+        )
+        piece.trades.append(trade)
+    return found
 
 
 async def _follow_fills(

@@ -21,6 +21,7 @@ from services.router.core.records import (
     Context,
     Copy,
     LotView,
+    Part,
     Plan,
     Withdrawn,
     decided_again,
@@ -33,7 +34,7 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
-from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.leader_trade import LeaderTrade, Side
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.subscription import Subscription, SubscriptionState
 from tradingtools.runtime import telemetry
@@ -59,6 +60,13 @@ class Job:
     traceparent: str
     withdrawn: Withdrawn | None = None
     """The entry that is to be decided again; then it is about its subscription alone."""
+    part: Part | None = None
+    """Whose copies; None: of all followers."""
+
+    @property
+    def fresh(self) -> bool:
+        """Rows of the leader trade are new; they are stored with the last part."""
+        return self.cause.startswith("rows-") and (self.part is None or self.part.last)
 
 
 class Claimer:
@@ -87,7 +95,13 @@ class Claimer:
         self._settings = settings
 
     async def claim(
-        self, trade: LeaderTrade, book: Book | None, cause: str, withdrawn: Withdrawn | None = None
+        self,
+        trade: LeaderTrade,
+        book: Book | None,
+        cause: str,
+        *,
+        withdrawn: Withdrawn | None = None,
+        part: Part | None = None,
     ) -> None:
         """Judge a leader trade for its followers and commit what follows from it.
 
@@ -102,16 +116,23 @@ class Claimer:
                 trade=trade,
                 book=book,
                 cause=cause,
-                followers=self._memory.index.followers_of(trade.key.leader),
+                followers=self._followers(trade, part),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
                 withdrawn=withdrawn,
+                part=part,
             )
             if trade.key.side is Side.BUY:
                 await self._claim_entries(job)
             else:
                 await self._claim_exits(job)
         _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
+
+    def _followers(self, trade: LeaderTrade, part: Part | None) -> tuple[Subscription, ...]:
+        index = self._memory.index
+        if part is None:
+            return index.followers_of(trade.key.leader)
+        return tuple(filter(None, map(index.subscription, part.ids)))
 
     async def _claim_entries(self, job: Job) -> None:
         known = self._memory.copies.get(job.trade.key, {})
@@ -229,7 +250,7 @@ class Claimer:
 
     async def _insert(self, connection: Connection, job: Job, plan: Plan) -> Claimed | None:
         """Insert the record; None when the judgement changes nothing that is not durable."""
-        fresh = job.cause.startswith("rows-")
+        fresh = job.fresh
         if not plan.copies and not plan.left and not fresh:
             return None
         decisions = store.decision_fields(job.trade, plan.copies)
@@ -248,7 +269,7 @@ class Claimer:
         return await journal.insert_claim(
             connection,
             self._lease,
-            _record_key(job.trade.key, self._lease.partition, job.cause),
+            _record_key(job, self._lease.partition),
             payload,
             len(plan.orders),
         )
@@ -321,6 +342,9 @@ def open_entry(order: Order, day: int) -> OpenEntry:
     )
 
 
-def _record_key(key: TradeKey, partition: int, cause: str) -> str:
-    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{cause}"
+def _record_key(job: Job, partition: int) -> str:
+    key = job.trade.key
+    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{job.cause}"
+    if job.part is not None:
+        text += "|" + ",".join(job.part.ids)
     return "router:" + hashlib.sha256(text.encode()).hexdigest()

@@ -37,6 +37,8 @@ class Settings:
     """What a leader holds counts as unknown when it was told longer ago."""
     start_patience_ms: int = setting(300_000, minimum=0, maximum=3_600_000)
     """How long a start waits for what the leader holds, and for books and orders under way."""
+    claimed_together: int = setting(100, minimum=1, maximum=10_000)
+    """Followers whose copies of one buy are claimed together; others' trades go in between."""
     poll_ms: int = setting(1000, minimum=50, maximum=60_000)
     """How often changes are looked for when no wake-up comes."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -19,7 +19,7 @@ from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
-from services.router.core.records import Plan, Withdrawn
+from services.router.core.records import Part, Plan, Withdrawn
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from tradingtools.adapters import clock
@@ -144,8 +144,10 @@ class Router:
             merged = merge(known, fact)
             if merged is not None:
                 changed[fact.key] = merged
-        # Books that are not in memory yet are asked for together, not one trade after the other.
-        await asyncio.gather(*(self._books.get(asset) for asset in {k.asset_id for k in changed}))
+        if len(changed) > 1:
+            # Books that are not in memory yet are asked for together, not one after the other.
+            assets = {key.asset_id for key in changed}
+            await asyncio.gather(*(self._books.get(asset) for asset in assets))
         failed: list[Exception] = []
         for trade in changed.values():
             try:
@@ -197,7 +199,7 @@ class Router:
     async def _decide_again(self, order_key: str) -> None:
         """An entry was refused because its subscription had changed: judge it as it is now."""
         order = await store.withdrawn(self._pool, order_key)
-        trade = None if order is None else self._memory.trades.get(order.key)
+        trade = None if order is None else self._memory.trade(order.key)
         if order is None or trade is None:
             return
         # The change is committed, or it could not have refused the order: now it is known here.
@@ -248,30 +250,50 @@ class Router:
     async def _route(
         self, trade: LeaderTrade, cause: str, withdrawn: Withdrawn | None = None
     ) -> None:
-        if not self._memory.index.followers_of(trade.key.leader):
+        followers = self._memory.index.followers_of(trade.key.leader)
+        if not followers:
             return
         book = await self._books.get(trade.key.asset_id)
+        if trade.key.side is Side.SELL or withdrawn is not None:
+            await self._claim(trade, book, cause, withdrawn, None)
+        else:
+            # Between two parts of a crowd the next trade has its turn.
+            with self._memory.under_way(trade):
+                for part in Part.all_of(followers, self._settings.claimed_together):
+                    await self._claim(trade, book, cause, None, part)
+        if trade.key.side is Side.SELL:
+            wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
+            if wait_ms is not None:
+                self._judge_in(trade.key, wait_ms)
+
+    async def _claim(
+        self,
+        trade: LeaderTrade,
+        book: Book | None,
+        cause: str,
+        withdrawn: Withdrawn | None,
+        part: Part | None,
+    ) -> None:
+        last = part is None or part.last
         while True:
             try:
                 async with self._writing:
-                    await self._claimer.claim(trade, book, cause, withdrawn)
+                    await self._claimer.claim(trade, book, cause, withdrawn=withdrawn, part=part)
                     # Known only now: what could not be claimed counts as never seen.
-                    self._memory.know(trade)
-                break
+                    if last:
+                        self._memory.know(trade)
+                return
             except journal.ClaimedBefore:
                 _log.warning("claimed before; catching up with the journal", cause=cause)
                 async with self._writing:
                     await while_database_is_away(self._catch_up)
-                    self._memory.know(trade)
+                    if last:
+                        self._memory.know(trade)
                 return
             except psycopg.OperationalError as error:
                 # The commit may have happened: the same record again is refused, never doubled.
                 _log.warning("claim not committed; trying again", error=str(error).strip())
                 await asyncio.sleep(_RETRY_SECONDS)
-        if trade.key.side is Side.SELL:
-            wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
-            if wait_ms is not None:
-                self._judge_in(trade.key, wait_ms)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""

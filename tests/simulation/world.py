@@ -158,6 +158,7 @@ class World:
                     exit_ttl_ms=draw.choice((1500, 4000)),
                     resync_ttl_ms=draw.choice((1500, 60_000)),
                     start_patience_ms=draw.choice((4000, 12_000)),
+                    claimed_together=self.rng("parts").choice((1, 2, 100)),
                 ),
             ),
             "executor": self._service(

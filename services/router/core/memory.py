@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from msgspec import structs
@@ -67,6 +68,20 @@ class Memory:
         self.paper_cash: defaultdict[str, int] = defaultdict(int)
         """USDC that a shadow has got (less than zero: paid) on paper."""
         self._bought: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._under_way: dict[TradeKey, LeaderTrade] = {}
+
+    @contextmanager
+    def under_way(self, trade: LeaderTrade) -> Iterator[None]:
+        """While a trade is claimed part after part, what became of its first ones can be judged."""
+        self._under_way[trade.key] = trade
+        try:
+            yield
+        finally:
+            self._under_way.pop(trade.key, None)
+
+    def trade(self, key: TradeKey) -> LeaderTrade | None:
+        """A leader trade, as far as it is known or under way."""
+        return self._under_way.get(key) or self.trades.get(key)
 
     def know(self, trade: LeaderTrade) -> None:
         """Keep a leader trade as it is now."""

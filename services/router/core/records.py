@@ -5,7 +5,7 @@ Pure values that `plan.py` (entries) and `exit_plan.py` share; the journal carri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -87,6 +87,23 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     def shadow(self) -> bool:
         """Decided on paper only."""
         return self.frozen.settings.shadow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some of a leader's followers, whose copies of a buy are claimed together."""
+
+    ids: tuple[str, ...]
+    """Of the subscriptions."""
+    last: bool = True
+    """The trade's rows become durable with the last part: until then it counts as never seen."""
+
+    @classmethod
+    def all_of(cls, followers: Sequence[Subscription], size: int) -> Iterator[Part]:
+        """Parts of ``size``, in the order of the followers; a crowd must not hold up the others."""
+        for start in range(0, len(followers), size):
+            ids = tuple(s.id for s in followers[start : start + size])
+            yield cls(ids=ids, last=start + size >= len(followers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

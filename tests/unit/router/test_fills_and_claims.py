@@ -32,9 +32,7 @@ class _SlowClaim:
         self.reached = asyncio.Event()
         self.committed = asyncio.Event()
 
-    async def claim(
-        self, _trade: LeaderTrade, _book: object, _cause: str, _withdrawn: object
-    ) -> None:
+    async def claim(self, _trade: LeaderTrade, _book: object, _cause: str, **_more: object) -> None:
         read = self._copies[self._name]
         self.reached.set()
         await self.committed.wait()

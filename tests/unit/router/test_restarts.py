@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, cast
@@ -120,6 +120,7 @@ class Life:
 
     seed: int
     often: float
+    settings: Settings = SETTINGS
     database: MemoryDatabase = field(
         default_factory=lambda: MemoryDatabase(now=lambda: datetime.now(UTC))
     )
@@ -134,7 +135,7 @@ class Life:
             tx.update("partition_lease", row, expires_at=tx.now + timedelta(days=1))
 
         self.database.write(keep)
-        router = Router(pool, owned, cast(Any, Shelf()), Tail(0, _nothing), SETTINGS)
+        router = Router(pool, owned, cast(Any, Shelf()), Tail(0, _nothing), self.settings)
         await router.recover()
         return router
 
@@ -182,6 +183,8 @@ async def test_every_leader_trade_has_one_decision_for_each_subscription_whoever
     }
     assert len({reason for reason, *_ in decided.values()}) > 3
     for seed in range(1, 3):
-        restless = Life(seed=seed, often=0.1)
+        # Also when each follower's copy is claimed by itself.
+        together = replace(SETTINGS, claimed_together=seed)
+        restless = Life(seed=seed, often=0.1, settings=together)
         await restless.live()
         assert restless.decisions() == decided

@@ -1,0 +1,149 @@
+"""A crowd's copies are claimed in parts: others go in between, and no copy is lost by a death."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from services.router.core.records import Part
+from services.router.worker import Router
+from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
+from tests.unit.samples import LEADER
+from tradingtools.adapters.postgres import lease
+from tradingtools.domain.leader_trade import LeaderRow
+from tradingtools.runtime.streams import Tail
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database.transactions import Transaction
+
+CROWD = 5
+OTHER = "0x" + "d" * 40
+IN_TWOS = replace(SETTINGS, claimed_together=2)
+
+
+class Death(BaseException):
+    """The process ends here."""
+
+
+def _subscribe(tx: Transaction) -> None:
+    leaders = [LEADER] * CROWD + [OTHER]
+    for number, leader in enumerate(leaders):
+        tx.insert(
+            "subscription",
+            {
+                "id": f"sub_{number:032x}", "follower_user_id": "u", "follower_wallet_id": "w",
+                "follower_proxy": f"0x{number:040x}", "leader": leader, "state": "ACTIVE",
+                "version": 1, "sizing_mode": "FIXED", "sizing_micros": 10_000_000,
+                "changed_seq": number + 1,
+            },
+        )  # fmt: skip
+
+
+@pytest.fixture
+def database() -> MemoryDatabase:
+    """A crowd behind one leader, a single follower behind another."""
+    made = MemoryDatabase()
+    made.write(_subscribe)
+    return made
+
+
+async def _router(database: MemoryDatabase) -> Router:
+    pool = cast(Any, MemoryPool(database))
+    owned = await lease.acquire(pool, "router", 0, "router-0")
+    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), IN_TWOS)
+    await router.recover()
+    return router
+
+
+def _others_buy() -> LeaderRow:
+    fact = buy(9)
+    return replace(fact, key=replace(fact.key, leader=OTHER))
+
+
+def _claims(database: MemoryDatabase) -> list[dict[str, Any]]:
+    records = sorted(database.table("journal").values(), key=lambda row: row["seq"])
+    return [json.loads(row["payload"]) for row in records if row["kind"] == "CLAIMED"]
+
+
+def _followers(claim: dict[str, Any]) -> list[int]:
+    return [int(order["subscription_id"][4:], 16) for order in claim["orders"]]
+
+
+async def test_a_crowd_is_claimed_in_parts_and_the_rows_come_with_the_last(
+    database: MemoryDatabase,
+) -> None:
+    router = await _router(database)
+    await router.on_facts([buy(1)])
+    claims = _claims(database)
+    assert [_followers(claim) for claim in claims] == [[0, 1], [2, 3], [4]]
+    assert [len(claim["rows"]) for claim in claims] == [0, 0, 1]
+
+
+async def test_another_leaders_trade_goes_between_two_parts(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = await _router(database)
+    claim = router._claimer.claim
+
+    async def take_time(*arguments: Any, **more: Any) -> None:
+        # As a real commit does; meanwhile the other trade gets in line.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await claim(*arguments, **more)
+
+    monkeypatch.setattr(router._claimer, "claim", take_time)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(router.on_facts([buy(1)]))
+        group.create_task(router.on_facts([_others_buy()]))
+    order = [_followers(claim) for claim in _claims(database)]
+    assert order.index([5]) < len(order) - 1
+    assert sorted(number for numbers in order for number in numbers) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 2])
+async def test_a_death_between_two_parts_costs_nobody_his_copy(
+    database: MemoryDatabase, claimed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = await _router(database)
+    claim, left = router._claimer.claim, claimed
+
+    async def die(*arguments: Any, **more: Any) -> None:
+        nonlocal left
+        if not left:
+            raise Death
+        left -= 1
+        await claim(*arguments, **more)
+
+    monkeypatch.setattr(router._claimer, "claim", die)
+    fact = buy(1)
+    with pytest.raises(Death):
+        await router.on_facts([fact])
+    # It was never acknowledged, so it is told again, to a router that has read what is durable.
+    router = await _router(database)
+    await router.on_facts([fact])
+    assert sorted(n for c in _claims(database) for n in _followers(c)) == list(range(CROWD))
+    assert sum(len(c["rows"]) for c in _claims(database)) == 1
+    # And once more: nothing is left to be done.
+    before = len(_claims(database))
+    await (await _router(database)).on_facts([fact])
+    assert len(_claims(database)) == before
+
+
+async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router, fact = await _router(database), buy(1)
+    claim, seen = router._claimer.claim, []
+
+    async def look(*arguments: Any, part: Part, **more: Any) -> None:
+        memory = router._memory
+        seen.append((memory.trade(fact.key) is not None, fact.key in memory.trades))
+        await claim(*arguments, part=part, **more)
+
+    monkeypatch.setattr(router._claimer, "claim", look)
+    await router.on_facts([fact])
+    assert seen == [(True, False)] * 3
+    assert fact.key in router._memory.trades

@@ -1,0 +1,97 @@
+"""Messages side by side: lanes do not wait for each other, cursors do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools.runtime.lanes import Lanes
+
+
+class Held:
+    """An intake whose messages end when they are let go."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ends: dict[str, asyncio.Future[None]] = {}
+
+    async def take(self, message: StringValue, _cursor: str) -> None:
+        end = asyncio.get_running_loop().create_future()
+        self.begun.append(message.value)
+        self.ends[message.value] = end
+        await end
+
+    def end(self, name: str) -> None:
+        self.ends[name].set_result(None)
+
+
+async def _settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class World:
+    """Lanes over a held intake, and what they acknowledge."""
+
+    def __init__(self) -> None:
+        self.intake = Held()
+        self.acknowledged: list[str] = []
+        self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.intake), self._acknowledge)
+
+    async def _acknowledge(self, cursor: str) -> None:
+        self.acknowledged.append(cursor)
+
+    async def put(self, cursor: str, **pieces: str) -> None:
+        await self.lanes.put({k: StringValue(value=v) for k, v in pieces.items()}, cursor)
+        await _settle()
+
+
+async def test_a_lane_keeps_its_order_and_waits_for_no_other() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    await world.put("1", a="a1")
+    await world.put("2", a="a2", b="b1")
+    assert world.intake.begun == ["a1", "b1"]
+    world.intake.end("b1")
+    await _settle()
+    assert world.acknowledged == []
+    world.intake.end("a1")
+    await _settle()
+    assert world.intake.begun == ["a1", "b1", "a2"]
+    assert world.acknowledged == ["1"]
+    world.intake.end("a2")
+    await _settle()
+    assert world.acknowledged == ["1", "2"]
+    running.cancel()
+
+
+async def test_a_gap_is_never_acknowledged_and_one_acknowledgement_serves_many() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    for number in range(1, 5):
+        await world.put(str(number), **{f"l{number}": f"m{number}"})
+    for name in ("m4", "m2", "m3"):
+        world.intake.end(name)
+    await _settle()
+    assert world.acknowledged == []
+    world.intake.end("m1")
+    await _settle()
+    assert world.acknowledged == ["4"]
+    running.cancel()
+
+
+async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    await world.put("1", a="a1")
+    await world.put("2", b="b1")
+    world.intake.ends["a1"].set_exception(Fenced("another owns it"))
+    with pytest.raises(Fenced):
+        await running
+    await _settle()
+    assert world.intake.ends["b1"].cancelled()
+    assert world.acknowledged == []
