@@ -274,26 +274,23 @@ class Router:
         withdrawn: Withdrawn | None,
         part: Part | None,
     ) -> None:
-        last = part is None or part.last
-        while True:
-            try:
-                async with self._writing:
+        # Nobody else judges by a memory that may not have what this has committed.
+        async with self._writing:
+            while True:
+                try:
                     await self._claimer.claim(trade, book, cause, withdrawn=withdrawn, part=part)
-                    # Known only now: what could not be claimed counts as never seen.
-                    if last:
-                        self._memory.know(trade)
-                return
-            except journal.ClaimedBefore:
-                _log.warning("claimed before; catching up with the journal", cause=cause)
-                async with self._writing:
+                    break
+                except journal.ClaimedBefore:
+                    _log.warning("claimed before; catching up with the journal", cause=cause)
                     await while_database_is_away(self._catch_up)
-                    if last:
-                        self._memory.know(trade)
-                return
-            except psycopg.OperationalError as error:
-                # The commit may have happened: the same record again is refused, never doubled.
-                _log.warning("claim not committed; trying again", error=str(error).strip())
-                await asyncio.sleep(_RETRY_SECONDS)
+                    break
+                except psycopg.OperationalError as error:
+                    # The commit may have happened: the same record again is refused, never doubled.
+                    _log.warning("claim not committed; trying again", error=str(error).strip())
+                    await asyncio.sleep(_RETRY_SECONDS)
+            if part is None or part.last:
+                # Known only now: what could not be claimed counts as never seen.
+                self._memory.know(trade)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""

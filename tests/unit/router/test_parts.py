@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any, cast
 
+import psycopg
 import pytest
 
 from services.router.core.records import Part
@@ -14,7 +15,7 @@ from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
 from tests.unit.samples import LEADER
 from tradingtools.adapters.postgres import lease
-from tradingtools.domain.leader_trade import LeaderRow
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
 from tradingtools.runtime.streams import Tail
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -147,3 +148,23 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     await router.on_facts([fact])
     assert seen == [(True, False)] * 3
     assert fact.key in router._memory.trades
+
+
+async def test_nobody_judges_while_it_is_unknown_whether_a_claim_was_committed(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = await _router(database)
+    claim, asked = router._claimer.claim, []
+
+    async def break_once(trade: LeaderTrade, *arguments: Any, **more: Any) -> None:
+        asked.append(trade.key.leader)
+        if len(asked) == 1:
+            raise psycopg.OperationalError("the connection broke before the answer")
+        await claim(trade, *arguments, **more)
+
+    monkeypatch.setattr(router._claimer, "claim", break_once)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(router.on_facts([buy(1)]))
+        group.create_task(router.on_facts([_others_buy()]))
+    assert asked[:2] == [LEADER, LEADER]
+    assert OTHER in asked
