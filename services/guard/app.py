@@ -46,7 +46,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "guard", settings.partition, name)
         tail = await claim_tail(pool, "guard", settings.partition)
-        books = Books(bookfeed, timeout_ms=settings.poll_ms)
+        books = Books(bookfeed, timeout_ms=settings.poll_ms, asks=False)
         guard = Guard(pool, owned, books, tail, settings)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING

@@ -13,8 +13,13 @@ _STATUS = {
 }
 
 
-def book_from_pb(mark: pb.Mark) -> Book:
-    """A mark as decisions see it; an unspecified status counts as stale."""
+def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
+    """A mark as decisions see it; an unspecified status counts as stale.
+
+    Args:
+        mark: as bookfeed tells it.
+        asks: False leaves them out, for who only sells: half of the work and of the memory.
+    """
     market = mark.market
     return Book(
         market=Market(
@@ -30,7 +35,7 @@ def book_from_pb(mark: pb.Mark) -> Book:
         ),
         status=_STATUS.get(mark.status, BookStatus.STALE),
         bids=tuple((level.price_micros, level.size_micros) for level in mark.bids),
-        asks=tuple((level.price_micros, level.size_micros) for level in mark.asks),
+        asks=tuple((level.price_micros, level.size_micros) for level in mark.asks) if asks else (),
         book_ms=mark.book_ms,
         revision=mark.revision,
     )

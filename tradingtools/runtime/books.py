@@ -41,11 +41,13 @@ class Books:
     Args:
         channel: to bookfeed.
         timeout_ms: how long a first book may take when it is asked for.
+        asks: False leaves them out, for who only sells.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, *, timeout_ms: int) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, timeout_ms: int, asks: bool = True) -> None:
         self._stub: Any = rpc.BookfeedServiceStub(channel)
         self._timeout = timeout_ms / 1000
+        self._asks = asks
         self._books: OrderedDict[str, Book] = OrderedDict()
         self._untold: dict[str, None] = {}
         self._to_tell = asyncio.Event()
@@ -72,7 +74,7 @@ class Books:
                 self._silent = False
                 self._touch(*self._books)
             for mark in response.marks:
-                self._keep(book_from_pb(mark))
+                self._keep(book_from_pb(mark, asks=self._asks))
 
     def _open(self, cursor: str) -> Any:
         if self._silent or self._nothing_heard():
@@ -135,7 +137,7 @@ class Books:
             _log.warning("no book", asset=asset_id, code=error.code().name)
             return None
         if asset_id not in self._books:
-            self._keep(book_from_pb(response.mark))
+            self._keep(book_from_pb(response.mark, asks=self._asks))
         return self.known(asset_id)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from services.guard.core.trigger import RISING, Trigger, fire_price, next_size
-from tradingtools.domain.book import Book, BookStatus, sell_into
+from tradingtools.domain.book import Book, BookStatus, Level, sell_into
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
@@ -36,6 +36,27 @@ Place = tuple[Shelf, int]
 """A shelf, and the price at which the trigger may move."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a book must come to before any shelf of an asset has to be looked at."""
+
+    down: int
+    """The highest price of those that wait below; -1: none does."""
+    largest: int
+    """The largest size of their classes: none fetches less a share."""
+    up: int | None
+    """The lowest price of those that wait above; None: none does."""
+
+    def none(self, bids: tuple[Level, ...]) -> bool:
+        """Whether no trigger is reached, whatever its size."""
+        if self.up is not None and bids[0][0] >= self.up:
+            return False
+        if self.down < 0:
+            return True
+        sale = sell_into(bids, self.largest)
+        return sale is not None and sale.product > self.down * sale.size_micros
+
+
 @dataclass(slots=True)
 class _Asset:
     """The triggers of one asset."""
@@ -46,6 +67,8 @@ class _Asset:
     shelves: defaultdict[Shelf, list[tuple[int, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    reach: _Reach | None = None
+    """None: it has to be computed anew."""
 
 
 class TriggerIndex:
@@ -69,6 +92,7 @@ class TriggerIndex:
         asset.all[trigger.id] = trigger.status
         if trigger.status is TriggerStatus.SUSPENDED or trigger.tick is not None:
             asset.always.add(trigger.id)
+        asset.reach = None
         for shelf, price in places:
             insort(asset.shelves[shelf], (price, trigger.id))
 
@@ -80,6 +104,7 @@ class TriggerIndex:
             return
         del asset.all[trigger_id]
         asset.always.discard(trigger_id)
+        asset.reach = None
         for shelf, price in places:
             held = asset.shelves[shelf]
             del held[bisect_left(held, (price, trigger_id))]
@@ -102,6 +127,10 @@ class TriggerIndex:
         if book.status is not BookStatus.FRESH or not book.bids:
             return {i for i, status in asset.all.items() if status is TriggerStatus.ARMED}
         found = set(asset.always)
+        if asset.reach is None:
+            asset.reach = _reach(asset)
+        if asset.reach.none(book.bids):
+            return found
         for (way, bits), held in asset.shelves.items():
             found.update(trigger_id for _, trigger_id in _reached(book, way, bits, held))
         return found
@@ -119,6 +148,16 @@ def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
     if trigger.type is TriggerType.TRAILING_STOP and trigger.price_micros is not None:
         peak = trigger.peak_micros
         yield (Way.UP, bits), trigger.price_micros if peak is None else peak + 1
+
+
+def _reach(asset: _Asset) -> _Reach:
+    down = [(held[-1][0], bits) for (way, bits), held in asset.shelves.items() if way is Way.DOWN]
+    up = [held[0][0] for (way, _), held in asset.shelves.items() if way is Way.UP]
+    return _Reach(
+        down=max((price for price, _ in down), default=-1),
+        largest=(1 << max((bits for _, bits in down), default=1)) - 1,
+        up=min(up, default=None),
+    )
 
 
 def _reached(book: Book, way: Way, bits: int, held: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -64,12 +64,20 @@ def test_the_index_against_a_plain_scan(
     known: list[tuple[Trigger, int]], gone: set[int], marks: list[Book]
 ) -> None:
     index, held = TriggerIndex(), {}
-    for trigger, lot in known:
+    for number, (trigger, lot) in enumerate(known):
         index.put(trigger, lot)
         held[trigger.id] = (trigger, lot)
+        if number % 8 == 0:
+            # What a lookup keeps for the next one must not outlive a change.
+            _agrees(index, held, marks[:1])
+    _agrees(index, held, marks)
     for number in gone:
         index.remove(str(number))
         held.pop(str(number), None)
+    _agrees(index, held, marks)
+
+
+def _agrees(index: TriggerIndex, held: dict[str, tuple[Trigger, int]], marks: list[Book]) -> None:
     for book in marks:
         found = index.candidates(book)
         moved = {
@@ -110,3 +118,12 @@ def test_a_size_between_the_ends_of_its_class_is_found_both_ways() -> None:
         index = TriggerIndex()
         index.put(trigger, size)
         assert index.candidates(steep) == {trigger.id}
+
+
+def test_a_thin_top_does_not_hide_the_stop_of_a_large_lot_behind_that_of_a_small_one() -> None:
+    index = TriggerIndex()
+    index.put(replace(trigger_of(price=100_000, size=5_000_000), id="small"), 60_000_000)
+    index.put(replace(trigger_of(price=400_000), id="large"), 60_000_000)
+    thin = book_of(((500_000, 20_000_000), (300_000, 1_000_000_000)))
+    assert index.candidates(thin) == {"large"}
+    assert index.candidates(book_of(((500_000, 1_000_000_000),))) == set()
