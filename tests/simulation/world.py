@@ -157,7 +157,7 @@ class World:
                     confirm_target="confirm", entry_ttl_ms=draw.choice((1000, 3000)),
                     exit_ttl_ms=draw.choice((1500, 4000)),
                     resync_ttl_ms=draw.choice((1500, 60_000)),
-                    start_patience_ms=draw.choice((4000, 12_000)),
+                    start_patience_ms=draw.choice((2000, 6000)),
                     claimed_together=self.rng("parts").choice((1, 2, 100)),
                 ),
             ),
