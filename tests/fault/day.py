@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,7 @@ MINIMUM = 5 * SHARE
 """The market's smallest order; less must neither be sold alone nor be left over."""
 ORDER = ("STOP_LOSS", "TRAILING_STOP", "TAKE_PROFIT", "LADDER", "TIME_STOP")
 LIVE = ("ARMED", "SUSPENDED")
+FAR_MS = 4_102_444_800_000
 Bids = list[tuple[int, int]]
 """Price and size in micros, best first; empty: nobody buys."""
 
@@ -185,6 +186,44 @@ def _ratchet(trigger: Trigger, seen: int) -> bool:
         trigger.peak = seen
         return True
     return False
+
+
+def terms(rng: random.Random, number: int, entry: int) -> Iterator[dict[str, Any]]:
+    """Columns of triggers of the kinds that a lot's number says; not those by default.
+
+    Args:
+        rng: decides how far from the entry they are.
+        number: of the lot, modulo seven.
+        entry: what its shares have cost, micros.
+    """
+
+    def away(low: int, high: int) -> int:
+        return min(max(entry + rng.randrange(low, high) * 10_000, 10_000), 990_000)
+
+    match number % 7:
+        case 0 | 4:
+            yield {"trigger_type": "STOP_LOSS", "price_micros": away(-20, -2)}
+            yield {"trigger_type": "TAKE_PROFIT", "price_micros": away(1, 20)}
+        case 1:
+            yield {"trigger_type": "STOP_LOSS", "price_micros": away(-20, -2)}
+            part = rng.randrange(10, 25) * SHARE
+            yield {
+                "trigger_type": "TAKE_PROFIT", "price_micros": away(1, 10), "size_micros": part,
+            }  # fmt: skip
+        case 2:
+            callback = rng.randrange(1, 10) * 10_000
+            yield {
+                "trigger_type": "TRAILING_STOP", "price_micros": away(-5, 5),
+                "callback_micros": min(callback, entry // 2),
+            }  # fmt: skip
+        case 3:
+            yield {"trigger_type": "TIME_STOP", "fire_at_ms": FAR_MS}
+        case 5:
+            yield {
+                "trigger_type": "TRAILING_STOP", "price_micros": away(-5, 5),
+                "callback_ppm": rng.randrange(50_000, 300_000),
+            }  # fmt: skip
+            yield {"trigger_type": "TAKE_PROFIT", "price_micros": away(5, 25)}
 
 
 def load(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Lot]:

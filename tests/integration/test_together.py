@@ -1,0 +1,64 @@
+"""Statements that travel together are one transaction: all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.postgres.together import together
+
+_PUT = "insert into store_identity (name, value) values (%s, 'here') returning name"
+
+
+@pytest_asyncio.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(database_url, name="together", size=1) as opened:
+        yield opened
+
+
+async def _there(pool: Pool) -> set[str]:
+    async with pool.connection() as connection:
+        cursor = await connection.execute("select name from store_identity where value = 'here'")
+        return {row["name"] for row in await cursor.fetchall()}
+
+
+async def test_all_are_committed_when_the_block_ends(pool: Pool) -> None:
+    async with pool.connection() as connection, together(connection):
+        first = await connection.execute(_PUT, ("a",))
+        await connection.execute(_PUT, ("b",))
+        assert await first.fetchone() == {"name": "a"}, "read before the block ends"
+        await connection.execute(_PUT, ("c",))
+    assert await _there(pool) == {"a", "b", "c"}
+
+
+async def _put_twice(pool: Pool, *, read: bool) -> None:
+    async with pool.connection() as connection, together(connection):
+        await connection.execute(_PUT, ("a",))
+        twice = await connection.execute(_PUT, ("a",))
+        after = await connection.execute(_PUT, ("b",))
+        if read:
+            await after.fetchone()
+            await twice.fetchone()
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_none_is_committed_when_one_fails(pool: Pool, read: bool) -> None:
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await _put_twice(pool, read=read)
+    assert await _there(pool) == set()
+
+
+async def _put_and_refuse(pool: Pool) -> None:
+    async with pool.connection() as connection, together(connection):
+        await (await connection.execute(_PUT, ("a",))).fetchone()
+        raise LookupError("refused")
+
+
+async def test_none_is_committed_when_the_block_raises(pool: Pool) -> None:
+    with pytest.raises(LookupError):
+        await _put_and_refuse(pool)
+    assert await _there(pool) == set()
