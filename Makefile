@@ -75,8 +75,8 @@ bench-guard: $(READY) ## From a book to a committed exit with many armed trigger
 bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter claims patch memory start" FOLLOWERS=1000 ROUNDS=1
 	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))
 
-kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes (SAMPLE=40 takes some, SEED=1, KEEP=dir)
-	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(KEEP),--keep $(KEEP))
+kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes, or in pieces (SAMPLE=40 takes some, MINUTES=5 STEPS=dir goes on where it was, LOOKING=1 kills nobody, SEED=1, KEEP=dir)
+	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(LOOKING),--looking) $(if $(KEEP),--keep $(KEEP))
 
 lint: $(READY) ## Style and mistakes (ruff), formatting included
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Every kind of fault that chaos chooses from, by name; each ends by itself within seconds."""
+"""Every kind of fault; each ends by itself within seconds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.support.proxy import Direction, Weather
 
 Fault = Callable[[Rig, Workload, random.Random], Awaitable[None]]
 
+_REFUSALS = ("MIN_SIZE", "INSUFFICIENT_BALANCE")
 _STATUS = ((500, "INTERNAL"), (502, "UPSTREAM"), (503, "TRADING_DISABLED"), (422, "KEY_REUSED"))
 _ROUTES = ("buy", "sell", "get", "void", "any")
 _SHAPES = ("malformed", "duplicate_answer", "wrong_key")
@@ -32,6 +33,22 @@ async def error_before(rig: Rig, _: Workload, rng: random.Random) -> None:
     """insiders-api answers an error instead of accepting."""
     status, code = rng.choice(_STATUS)
     await _misbehave(rig, rng, "before_accept", "status", status=status, code=code)
+
+
+async def refusal(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """insiders-api refuses orders definitively."""
+    where, code = rng.choice(("buy", "sell")), rng.choice(_REFUSALS)
+    await rig.fault("before_accept", "status", path=where, times=4, status=400, code=code)
+    await asyncio.sleep(rng.uniform(0.5, 2))
+
+
+async def unavailable(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """insiders-api answers nothing but errors for a while: the breaker opens."""
+    await rig.fault(
+        "before_accept", "status", path="any", times=None, status=503, code="TRADING_DISABLED"
+    )
+    await asyncio.sleep(rng.uniform(1, 4))
+    await rig.world.control("DELETE", "/faults")
 
 
 async def error_after(rig: Rig, _: Workload, rng: random.Random) -> None:
@@ -150,7 +167,8 @@ async def lease_stolen(rig: Rig, _: Workload, rng: random.Random) -> None:
     rig.world.freeze(name)
     rig.world.sql(
         "update partition_lease set epoch = epoch + 1, owner = 'another',"
-        " expires_at = clock_timestamp() + interval '300 ms' where role = %s",
+        " expires_at = clock_timestamp() + make_interval(secs => %s) where role = %s",
+        rng.choice((0.3, 3.0)),
         name,
     )
     rig.world.thaw(name)
@@ -261,10 +279,9 @@ FAULTS: dict[str, Fault] = {
     for fault in (
         error_before, error_after, silence, misshapen, oversized, late_accept, rate_limit,
         settlement, promises_withdrawn, insiders_killed, network, connections_reset, half_open,
-        refused,
-        process_killed, process_frozen, lease_stolen, twin, postgres_restarted, postgres_frozen,
-        redis_killed, redis_flushed, redis_failed_over, disk_full, clock_jumped, pause, several,
-        everything_killed, everything_frozen,
+        refused, process_killed, process_frozen, lease_stolen, twin, postgres_restarted,
+        postgres_frozen, redis_killed, redis_flushed, redis_failed_over, disk_full, clock_jumped,
+        pause, several, everything_killed, everything_frozen,
     )
 }  # fmt: skip
-"""By name."""
+"""Those that chaos chooses from, by name."""

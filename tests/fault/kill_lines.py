@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from tests.fault import at_line, faults
@@ -51,9 +52,25 @@ ANSWERS = (faults.error_before, faults.error_after, faults.silence, faults.missh
 EVERYTHING = (
     *ANSWERS, faults.late_accept, faults.rate_limit, faults.settlement, faults.pause,
     faults.connections_reset, faults.network, faults.postgres_restarted, faults.redis_killed,
-    faults.lease_stolen, faults.promises_withdrawn, faults.oversized,
+    faults.lease_stolen, faults.promises_withdrawn, faults.oversized, faults.refusal,
+    faults.unavailable, faults.refused,
 )  # fmt: skip
 """For all steps: also the handling of stores and neighbours that fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """How much of it: a long run can be had in pieces, each judged at its end.
+
+    Args:
+        looking: note the steps, and kill nobody.
+        steps: a directory that keeps what was reached, and goes on after it; None: a fresh one.
+        seconds: of killing, at most.
+    """
+
+    looking: bool = False
+    steps: Path | None = None
+    seconds: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,15 @@ class Outcome:
     missed: dict[str, list[Step]]
     seconds: float
     broken: list[str]
+
+    @property
+    def untrue(self) -> list[str]:
+        """Reasons for never being reached, of steps that were."""
+        every = [step for steps in self.killed.values() for step in steps]
+        return [
+            f"reached after all: {entry.path} {entry.function}: {entry.why}"
+            for entry in untrue(every)
+        ]
 
     def text(self) -> str:
         """For people."""
@@ -81,11 +107,7 @@ class Outcome:
             lines += [
                 f"  never reached: {step.path}:{step.line}" for step in missed if step not in told
             ]
-        every = [step for steps in self.killed.values() for step in steps]
-        lines += [
-            f"reached after all: {entry.path} {entry.function}: {entry.why}"
-            for entry in untrue(every)
-        ]
+        lines += self.untrue
         total = sum(len(steps) for steps in self.killed.values())
         return "\n".join([*lines, f"{total} kills in {self.seconds:.0f} s"])
 
@@ -103,7 +125,7 @@ def sample(service: str, size: int, rng: random.Random) -> list[Step]:
 
 async def take(
     made: Rig, plans: Mapping[str, list[Step]], *, kills: int, patience: float,
-    say: Callable[[str], None], looking: bool = False,
+    say: Callable[[str], None], piece: Piece,
 ) -> dict[str, list[Step]]:  # fmt: skip
     """Kill services at the steps of their plans; returns where they were.
 
@@ -113,12 +135,13 @@ async def take(
         kills: enough is enough: when each service has had so many, or its whole plan.
         patience: seconds without a kill after which the rest counts as never reached.
         say: gets a line of progress now and then.
-        looking: note the steps, and kill nobody.
+        piece: how much of it.
     """
-    directories = {name: made.world.directory / f"at_line_{name}" for name in plans}
+    place = piece.steps or made.world.directory
+    directories = {name: place / f"at_line_{name}" for name in plans}
     for name, plan in plans.items():
-        directories[name].mkdir()
-        if looking:
+        directories[name].mkdir(parents=True, exist_ok=True)
+        if piece.looking:
             (directories[name] / "looking").touch()
         (directories[name] / "plan").write_text("".join(f"{step.text}\n" for step in plan))
         made.world.run_as(name, "tests.fault.at_line", name, str(directories[name]))
@@ -128,12 +151,14 @@ async def take(
         return at_line.read(directories[name] / "reached")
 
     begun = last = time.monotonic()
-    total = 0
+    total = sum(len(reached(name)) for name in plans)
     # The first one waits for the start of a process, which a busy machine makes long.
-    while time.monotonic() - last < (patience if total else max(patience, _FIRST_SECONDS)):
+    while time.monotonic() - last < (patience if last > begun else max(patience, _FIRST_SECONDS)):
         await asyncio.sleep(0.1)
         counts = {name: len(reached(name)) for name in plans}
         if all(counts[name] >= min(kills, len(plan)) for name, plan in plans.items()):
+            break
+        if time.monotonic() - begun > piece.seconds:
             break
         if sum(counts.values()) > total:
             last = time.monotonic()
@@ -151,7 +176,7 @@ async def take(
 async def run(
     made: Rig, seed: int, *, size: int | None, kills: int, patience: float,
     services: Collection[str] = SERVICES, say: Callable[[str], None] = lambda _: None,
-    looking: bool = False,
+    piece: Piece = Piece(),
 ) -> Outcome:  # fmt: skip
     """Kill services under a workload, and judge.
 
@@ -163,7 +188,7 @@ async def run(
         patience: see `take`.
         services: which.
         say: gets lines of progress.
-        looking: see `take`.
+        piece: see `take`.
     """
     rng = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
     begun = time.monotonic()
@@ -176,9 +201,7 @@ async def run(
     traffic = asyncio.create_task(workload.run(_PER_SECOND, ahead=_AHEAD))
     try:
         async with misbehaving(made, workload, kinds, rng):
-            killed = await take(
-                made, plans, kills=kills, patience=patience, say=say, looking=looking
-            )
+            killed = await take(made, plans, kills=kills, patience=patience, say=say, piece=piece)
     finally:
         await ended(traffic)
     met = {name: {step.place for step in steps} for name, steps in killed.items()}
@@ -240,14 +263,15 @@ async def _main(given: argparse.Namespace) -> int:
         async with rig(Path(name), **SETTINGS) as made:
             outcome = await run(
                 made, given.seed, size=given.sample, kills=sys.maxsize, patience=given.patience,
-                services=given.service or SERVICES, say=_say, looking=given.looking,
+                services=given.service or SERVICES, say=_say,
+                piece=Piece(given.looking, given.steps, given.minutes * 60),
             )  # fmt: skip
             if outcome.broken and given.keep is not None:
                 await asyncio.to_thread(keep, made, given.keep)
     _say(outcome.text())
     for line in outcome.broken:
         _say(f"BROKEN  {line}")
-    return 1 if outcome.broken else 0
+    return 1 if outcome.broken or outcome.untrue else 0
 
 
 def main(arguments: list[str]) -> int:
@@ -257,6 +281,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sample", type=int, help="steps of each service; without it: all")
     parser.add_argument("--patience", type=float, default=30.0, help="seconds without a kill")
     parser.add_argument("--keep", type=Path, help="where to put logs and database of a failure")
+    parser.add_argument("--minutes", type=float, default=inf, help="of killing")
+    parser.add_argument("--steps", type=Path, help="a directory whose steps are done")
     parser.add_argument("--looking", action="store_true", help="note the steps; kill nobody")
     parser.add_argument("--service", action="append", choices=SERVICES, help="only this one")
     return asyncio.run(_main(parser.parse_args(arguments)))

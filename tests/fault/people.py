@@ -6,6 +6,7 @@ carry it out, and the judge, who must find the books right whatever was done.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
@@ -17,13 +18,18 @@ from tests.money_path.world import Scene, micros
 Act = Callable[[Rig, Scene, str, random.Random], Awaitable[None]]
 """With a rig, a scene of it, a subscription there, and where chance comes from."""
 _BUDGET_USDC = 1_000_000
+_UNHEARD_SECONDS = 0.3
+_STALE = 0.3
 _CERTAIN_SECONDS = 10
 """After so long nothing that was sent is still on its way."""
 
 
 async def change_settings(rig: Rig, scene: Scene, subscription: str, _: random.Random) -> None:
     """A subscription gets another version: what was sized under the old one is decided again."""
-    await rig.world.announce(scene.change(subscription))
+    seq = scene.change(subscription)
+    # What its leader does before the router hears of it is sized under the old one.
+    await asyncio.sleep(_UNHEARD_SECONDS)
+    await rig.world.announce(seq)
 
 
 async def fund(rig: Rig, scene: Scene, subscription: str, _: random.Random) -> None:
@@ -86,8 +92,12 @@ async def resync(rig: Rig, scene: Scene, subscription: str, rng: random.Random) 
     sql = rig.world.sql
     shown = sql(
         "update resync set state = 'EXECUTING', version = version + 1 where id in"
-        " (select id from resync where state = 'PREVIEWED' order by id limit 1) returning 1"
+        " (select id from resync where state = 'PREVIEWED' order by id limit 1)"
+        " returning subscription_id"
     )
+    if shown and rng.random() < _STALE:
+        # What was shown was judged under other settings.
+        await change_settings(rig, scene, shown[0]["subscription_id"], rng)
     if shown:
         await rig.world.announce(0)
         return

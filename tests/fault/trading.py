@@ -30,6 +30,8 @@ DEFAULTS = Jsonb({"take_profit_ppm": 200_000, "stop_loss_ppm": 200_000})
 _RUNGS = Jsonb([{"price_micros": 600_000, "share_ppm": 500_000}, {"price_micros": 660_000,
                 "share_ppm": 0}])  # fmt: skip
 _APART_SECONDS = 0.3
+_MID = ({"0.63": "1000000"}, {"0.62": "1000000"})
+"""A ladder's first rung is reached, and not its second."""
 _THIN = ({"0.36": "1000000"}, {"0.35": "20"})
 """Stop-losses fire, and sell a slice only."""
 
@@ -108,19 +110,19 @@ class Trading:
         """One thing that happens."""
         leader = self._rng.choice(self._leaders)
         draw = self._rng.random()
-        if draw < 0.62:
+        if draw < 0.60:
             self.buy(leader)
-        elif draw < 0.74:
+        elif draw < 0.72:
             self._sell(leader)
-        elif draw < 0.82:
+        elif draw < 0.79:
             self._repeat(leader)
-        elif draw < 0.84:
+        elif draw < 0.805:
             self.send_poison(leader)
-        elif draw < 0.92:
+        elif draw < 0.89:
             await self._add_trigger(leader)
-        elif draw < 0.98:
+        elif draw < 0.95:
             await self._move_book(leader)
-        elif draw < 0.985:
+        elif draw < 0.96:
             await self._resolve()
         else:
             await self._let_people_act(leader)
@@ -204,6 +206,7 @@ class Trading:
             ("TAKE_PROFIT", "0.6", {}),
             ("STOP_LOSS", "0.4", {}),
             ("STOP_LOSS", "0.4", {"break_even": True}),
+            ("TAKE_PROFIT", "0.6", {"two_ticks": True}),
             ("LADDER", None, {"rungs": _RUNGS}),
             ("TRAILING_STOP", "0.6", {"callback_micros": 50_000}),
             ("TIME_STOP", None, {"fire_at_ms": soon_ms}),
@@ -216,7 +219,7 @@ class Trading:
 
     async def _move_book(self, leader: Leader) -> None:
         try:
-            await leader.scene.set_book(*self._rng.choice((_LOW, _HIGH, _THIN)))
+            await leader.scene.set_book(*self._rng.choice((_LOW, _MID, _HIGH, _THIN)))
             await asyncio.sleep(0.3)
             await leader.scene.set_book(*GOOD)
         except (aiohttp.ClientError, TimeoutError):

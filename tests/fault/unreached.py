@@ -1,56 +1,43 @@
 """Why kill-lines never comes to some steps: a table that the tool and a test keep honest.
 
 Before it: `steps.py`, every step there is. After it: `kill_lines.py`, which names what was never
-reached and is not here, and what is here and was reached after all. A step that is not here and was
-not reached in some run is one that the run was too short for.
+reached and is not here, and what is here and was reached after all: a reason that is not true. Only
+steps that need two things within the same few milliseconds may be reached by chance. A step that is
+not here and was not reached in some run is one that the run was too short for.
 """
 
 from __future__ import annotations
 
-import ast
-import functools
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
-from tests.fault.steps import ROOT, Step
+from tests.fault.entries import Entry, contradictions
+from tests.fault.steps import Step
 
 _ROUTER, _EXECUTOR = "services/router", "services/executor"
 _CONFIRM, _GUARD = "services/confirm", "services/guard"
 _CLIENT = "tradingtools/adapters/insiders/client.py"
-_OURS = frozenset({"AssertionError", "LookupError", "RuntimeError", "ValueError"})
 MISTAKE = "only a mistake of the engine's own raises it"
 _METRICS = "metrics are read where an exporter is configured, which is not here; nothing is written"
 _READS = "asked before the killing begins, by a new subscription; reads only"
+_LOGGED = "only a mistake of the engine's own leads to it; what it does is to say so"
+_AWAY = "only when the database goes away within this call"
+_LOST = "only when the acknowledgement of a commit is lost: tests/unit/router/test_restarts.py"
+_RACE = "only when two of the engine's own tasks meet within a statement"
+_APPEARED = "no order appears here after its end: tests/confirm/test_ends.py"
+_ALONE = "only when a batch breaks, as when the database ends what a frozen confirm had begun"
+_PARTITION = "there is one partition"
+_BY_HAND = "nobody here holds shares that were bought by hand: tests/control"
+_CLOCK = "no clock is wrong here: tests/fault/test_clocks.py"
+_ENDED_START = "nobody deletes a subscription here, and a start waits for five minutes"
+_FIRST = "once in the life of a database, before the killing begins"
+_FENCED = "only when an acceptance comes later than its order's lease: tests/money_path"
+_OPERATOR = "operators here say what insiders-api has: tests/confirm/test_resolutions.py"
+_PAID = "only when a lot is paid out before the guard has seen that its market resolved"
+_MUTE = "only when insiders-api refuses or garbles this very answer: tests/unit/confirm"
 _SINGLY = "the database refuses no record or outcome here: tests/money_path/test_set_aside.py"
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Steps that are not reached.
-
-    Args:
-        path: of the module.
-        function: its qualified name.
-        why: the reason.
-        statement: how the lines begin; empty: all of the function.
-    """
-
-    path: str
-    function: str
-    why: str
-    statement: str = ""
-
-    def holds(self, step: Step) -> bool:
-        """Whether a step is one of these."""
-        return (
-            step.path == self.path
-            and _functions(step.path).get(step.line) == self.function
-            and _lines(step.path)[step.line - 1].strip().startswith(self.statement)
-        )
-
 
 UNREACHED = (
     Entry(f"{_ROUTER}/app.py", "_follow_ingest", "ingest's log is never another one", "cursor"),
@@ -59,7 +46,6 @@ UNREACHED = (
     Entry(f"{_ROUTER}/recovery.py", "_recover_sums", _PAPER, "moved ="),
     Entry(f"{_ROUTER}/recovery.py", "_recover_sums", _PAPER, "memory.move_paper"),
     Entry(f"{_ROUTER}/server.py", "RouterServicer.PreviewRoute", _READS),
-    Entry(f"{_ROUTER}/store.py", "lots_now", _READS),
     Entry(f"{_ROUTER}/worker.py", "Router.preview", _READS),
     Entry(f"{_EXECUTOR}/breaker.py", "_observe", _METRICS),
     Entry(f"{_EXECUTOR}/recorder.py", "Recorder._store_singly", _SINGLY),
@@ -77,7 +63,149 @@ UNREACHED = (
     Entry(f"{_CONFIRM}/alerts.py", "_ages", _METRICS),
     Entry(f"{_CONFIRM}/payouts.py", "Payouts.on_books", _FULL, "self._payouts.popitem"),
     Entry(f"{_CONFIRM}/sealer.py", "Sealer._observe", _METRICS),
-    Entry(f"{_GUARD}/known.py", "Known.put", "there is one partition", "return"),
+    Entry(f"{_ROUTER}/claiming.py", "Claimer._claim_entries",
+          "a buy is judged only when a row is new, which is durable", "return", "if claimed is"),
+    Entry(f"{_ROUTER}/claiming.py", "Claimer._claim_entries", _LOST, "return", "if job.withdrawn",
+          chance=True),
+    Entry(f"{_ROUTER}/claiming.py", "Claimer._again", _LOST, "return {}", "if before is", True),
+    Entry(f"{_ROUTER}/recovery.py", "_recover_sums", _PAPER,
+          'ledger.spent(row["subscription_id"], row["day"], row["cost_micros"])'),
+    Entry(f"{_ROUTER}/recovery.py", "_recover_sums", _PAPER,
+          'ledger.bought(row["subscription_id"], row["asset_id"], row["leader_tx"]'),
+    Entry(f"{_ROUTER}/recovery.py", "_recover_sums", _PAPER, "if owner is not None"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _AWAY, "raise", chance=True),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _LOGGED, "_log.error"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _LOGGED, "await self._end"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._preview", "who asks has a subscription", "return",
+          "if subscription is None"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", "who asks has a subscription", "return",
+          "if subscription is None"),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._preview", _ENDED_START,
+          'await self._end(row["id"]'),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._preview", _ENDED_START, "return",
+          'await self._end(row["id"]'),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._end", _ENDED_START),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "await while_data", chance=True),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "raise", chance=True),
+    Entry(f"{_ROUTER}/store.py", "recent_copies", _PARTITION, "continue"),
+    Entry(f"{_ROUTER}/store.py", "withdrawn", "who asks was told so of its row", "return None"),
+    Entry(f"{_ROUTER}/worker.py", "Router.on_message", _LOGGED, "failed.extend"),
+    Entry(f"{_ROUTER}/worker.py", "Router.on_facts", _LOGGED, "failed.append"),
+    Entry(f"{_ROUTER}/worker.py", "Router.on_facts", _LOGGED, "raise ExceptionGroup"),
+    Entry(f"{_ROUTER}/worker.py", "Router._decide_again", "who asks was told so of its row",
+          "return", "if order is None"),
+    Entry(f"{_ROUTER}/worker.py", "Router._route", "every leader here has followers", "return",
+          "if not followers"),
+    *(
+        Entry(f"{_ROUTER}/worker.py", "Router._claim", _LOST, statement, below, True)
+        for statement, below in (
+            ('_log.warning("claimed before', ""), ("await while_database_is_away", ""),
+            ("break", "await while_database_is_away"),
+        )
+    ),
+    Entry("tradingtools/adapters/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
+          chance=True),
+    Entry("tradingtools/adapters/postgres/lease.py", "_agree", _CLOCK, "_log.warning"),
+    Entry("tradingtools/runtime/cursors.py", "acknowledge", _LOGGED, "raise InvalidField"),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.read", _FIRST, "await store.execute"),
+    Entry(f"{_EXECUTOR}/store.py", "execute", _FIRST),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.give_back", _RACE, chance=True),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _AWAY, '_log.warning("the breaker',
+          chance=True),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _AWAY, "return False", chance=True),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _RACE, "await self.read", chance=True),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.reason", _RACE, chance=True),
+    Entry(f"{_EXECUTOR}/recorder.py", "Recorder._store", _SINGLY, "_log.error"),
+    Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return", chance=True),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "await self._breaker.give_back",
+          chance=True),
+    Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, "raise Fenced", chance=True),
+    Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, '_log.info("not sent', chance=True),
+    Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, "return None", chance=True),
+    *(
+        Entry(f"{_EXECUTOR}/store.py", "_note_late", _FENCED, statement, chance=True)
+        for statement in ("cursor =", "for row in", "_late.add", "_log.error")
+    ),
+    Entry(f"{_EXECUTOR}/worker.py", "Executor._handle", _FULL, "self._room.clear"),
+    Entry(f"{_EXECUTOR}/worker.py", "Executor._handle", _RACE, "await self.breaker", chance=True),
+    Entry(f"{_EXECUTOR}/worker.py", "Executor._send", _RACE, '_log.warning("batch', chance=True),
+    Entry(f"{_EXECUTOR}/worker.py", "Executor._send", _RACE, "return False",
+          '_log.warning("batch', True),
+    Entry(f"{_CONFIRM}/balances.py", "Balances._keep", _RACE, "return False", chance=True),
+    Entry(f"{_CONFIRM}/booker.py", "Booker._book_next", _ALONE, "for waiting", chance=True),
+    Entry(f"{_CONFIRM}/booker.py", "Booker._book_next", _ALONE, "await self._book_alone",
+          chance=True),
+    Entry(f"{_CONFIRM}/booker.py", "Booker._book_alone", _ALONE, chance=True),
+    Entry(f"{_CONFIRM}/insiders.py", "Insiders.void", _MUTE, "return await", chance=True),
+    Entry(f"{_CONFIRM}/insiders.py", "Insiders._used", _MUTE, chance=True),
+    Entry(f"{_CONFIRM}/insiders.py", "Insiders._judge", _MUTE, '_log.warning("malformed',
+          chance=True),
+    Entry(f"{_CONFIRM}/insiders.py", "Insiders._judge", _MUTE, "return Look.NO_ANSWER, None",
+          '_log.warning("malformed', True),
+    Entry(f"{_CONFIRM}/insiders.py", "_as_order", _MUTE, chance=True),
+    Entry(f"{_CONFIRM}/insiders.py", "Insiders._judge", _MUTE, "return Look.NO_ANSWER, None",
+          "if order.order_key", True),
+    Entry(f"{_CONFIRM}/ledger.py", "Ledger._shift", _LOGGED, "_log.error"),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _AWAY, "raise", chance=True),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _LOGGED, "_log.error"),
+    Entry(f"{_CONFIRM}/payouts.py", "pay_market", _RACE, "return None", chance=True),
+    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.ask", "insiders-api redeems as it says",
+          "_differs.add"),
+    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.ask", "insiders-api redeems as it says",
+          "_log.error"),
+    Entry(f"{_CONFIRM}/redemptions.py", "Redemptions._word", _MUTE, "return Word(heard=Heard.NOT",
+          chance=True),
+    Entry(f"{_CONFIRM}/resolutions.py", "look", _AWAY, "raise", chance=True),
+    Entry(f"{_CONFIRM}/resolutions.py", "look", _LOGGED, "_log.error"),
+    Entry(f"{_CONFIRM}/resolutions.py", "look", _LOGGED, "await store.execute"),
+    Entry(f"{_CONFIRM}/resolutions.py", "_resolve", _RACE, "return f", chance=True),
+    Entry(f"{_CONFIRM}/resolutions.py", "_resolve", _OPERATOR, "return what.refused"),
+    Entry(f"{_CONFIRM}/resolutions.py", "_resolve", _OPERATOR, "ledger.book", chance=True),
+    Entry(f"{_CONFIRM}/server.py", "ConfirmServicer.StreamFills",
+          "router and guard say who they are", "before = self._tail.last"),
+    *(
+        Entry(f"{_CONFIRM}/store.py", function, _APPEARED, statement, chance=True)
+        for function, statement in (
+            ("take", "reducing = again"), ("_BeginAgain.__init__", ""), ("_reduce", ""),
+            ("_take", "await _reduce"), ("_take", "raise _BeginAgain"),
+            ("_move", "await ledger.apply"), ("_move", 'await connection.execute(QUERIES["reserve'),
+            ("_book", 'if await every(connection, "release"'), ("_book", "ledger.close(key, again"),
+            ("_tells", "return True"),
+        )
+    ),
+    Entry(f"{_CONFIRM}/watch.py", "Watch._again", "what has ended is watched for days",
+          "where ="),
+    Entry(f"{_CONFIRM}/watch.py", "Watch._again", "what has ended is watched for days",
+          "await store.execute"),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, '_log.error("an order cannot'),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, "_stuck.add"),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._look", _LOGGED, "await while_database_is_away"),
+    Entry(f"{_CONFIRM}/worker.py", "Confirm._conclude", _RACE, "return", chance=True),
+    Entry(f"{_GUARD}/claiming.py", "Claims.slice", "no wallet is halted here", "return None",
+          "if self._held"),
+    Entry(f"{_GUARD}/closing.py", "Closing.show_outcome", _RACE, "return as_it_is(row)",
+          "if order is None", True),
+    Entry(f"{_GUARD}/closing.py", "Closing.settle", _LOST, "return as_it_is(row)",
+          "if order is None", True),
+    Entry(f"{_GUARD}/following.py", "end_superseded", _RACE, "return as_it_is(row)",
+          chance=True),
+    Entry(f"{_GUARD}/following.py", "end_resolved", _PAID, chance=True),
+    Entry(f"{_GUARD}/known.py", "Known.all", "no halt is lifted here"),
+    Entry(f"{_GUARD}/closing.py", "Closing._next_slice", _RACE, "return as_it_is(row)",
+          "if book is None or book.status", True),
+    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PAID, "await self._writer.change(trigger_id, f",
+          chance=True),
+    Entry(f"{_GUARD}/verdicts.py", "_change", _RACE, "return None", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.refresh", _BY_HAND, "await self._take_lot("),
+    Entry(f"{_GUARD}/worker.py", "Guard._take_lot", _BY_HAND),
+    *(
+        Entry(f"{_GUARD}/verdicts.py", "Verdicts.judge", _AWAY, statement, below, True)
+        for statement, below in (
+            ("_log.warning", ""), ("self._writer.hurry", ""), ("return", "self._writer.hurry"),
+            ("portions.extendleft", ""),
+        )
+    ),
+    Entry(f"{_GUARD}/verdicts.py", "Verdicts._divide", _AWAY, chance=True),
     Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
           "_log.error"),
     Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
@@ -87,53 +215,18 @@ UNREACHED = (
 
 def why(step: Step) -> str:
     """Why a step is not reached; empty: there is no reason."""
-    if step.line in _contradictions(step.path):
+    if step.line in contradictions(step.path):
         return MISTAKE
     return next((entry.why for entry in UNREACHED if entry.holds(step)), "")
 
 
 def untrue(reached: Iterable[Step]) -> list[Entry]:
-    """Entries of the table that have a step which was reached."""
+    """Entries of the table that have a step which was reached, and not by chance."""
     steps = list(reached)
-    return [entry for entry in UNREACHED if any(entry.holds(step) for step in steps)]
+    never = [entry for entry in UNREACHED if not entry.chance]
+    return [entry for entry in never if any(entry.holds(step) for step in steps)]
 
 
 def empty(every: Collection[Step]) -> list[Entry]:
     """Entries that are about no step at all."""
     return [entry for entry in UNREACHED if not any(entry.holds(step) for step in every)]
-
-
-@functools.cache
-def _lines(path: str) -> list[str]:
-    return (ROOT / path).read_text().splitlines()
-
-
-@functools.cache
-def _functions(path: str) -> dict[int, str]:
-    """The innermost function of each line."""
-    found: dict[int, str] = {}
-
-    def visit(node: ast.AST, names: tuple[str, ...]) -> None:
-        for child in ast.iter_child_nodes(node):
-            inner = names
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                inner = (*names, child.name)
-                lines = range(child.lineno, (child.end_lineno or child.lineno) + 1)
-                found.update(dict.fromkeys(lines, ".".join(inner)))
-            visit(child, inner)
-
-    visit(ast.parse("\n".join(_lines(path))), ())
-    return found
-
-
-@functools.cache
-def _contradictions(path: str) -> frozenset[int]:
-    """Lines that raise what the engine never means to."""
-    return frozenset(
-        node.lineno
-        for node in ast.walk(ast.parse("\n".join(_lines(path))))
-        if isinstance(node, ast.Raise)
-        and isinstance(node.exc, ast.Call)
-        and isinstance(node.exc.func, ast.Name)
-        and node.exc.func.id in _OURS
-    )
