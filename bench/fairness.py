@@ -5,12 +5,13 @@ Each comes in turns alone and at the same moment as another leader's trade that 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import psycopg
 
-from bench import feed
+from bench import feed, hops
 from bench.core.sheet import Figure, later
 from bench.scene import Scene, scene
 from bench.stops import Stop, stop_loss
@@ -38,25 +39,40 @@ async def measure(followers: int, factor: float, say: Callable[[str], None]) -> 
     async with scene([followers, 1], say) as here, stop_loss(here) as stop:
         here.feed.noise = _NOISE
         say(f"a single follower beside {followers}, {rounds} rounds")
-        copies = await _copies(here, followers, rounds)
+        alone, beside, waits = await _copies(here, followers, rounds)
         say(f"a stop-loss beside {followers}, {rounds} rounds")
         exits = await _exits(here, stop, followers, rounds)
     return [
-        *later("POST of a single follower", under, *copies, goal_ms=_GOAL_MS),
+        *later("POST of a single follower", under, alone, beside, goal_ms=_GOAL_MS),
+        *waits,
         *later("POST of a stop-loss", under, *exits, goal_ms=_GOAL_MS),
     ]
 
 
-async def _copies(here: Scene, followers: int, rounds: int) -> tuple[list[float], list[float]]:
-    leader = here.leaders[1][1]
-    async with await psycopg.AsyncConnection.connect(here.engine.database_url) as connection:
+async def _copies(
+    here: Scene, followers: int, rounds: int
+) -> tuple[list[float], list[float], list[Figure]]:
+    """Milliseconds alone and beside, and in which hops of the system they were spent beside."""
+    leader, url = here.leaders[1][1], here.engine.database_url
+    async with await psycopg.AsyncConnection.connect(url) as connection:
         row = await (await connection.execute(SQL["wallet"], {"leader": leader})).fetchone()
     here.side.arrivals.watched = "" if row is None else row[0]
+    crowded: list[str] = []
 
     async def act(crowd: Sequence[bytes]) -> int:
-        return await here.feed.send([*crowd, feed.frame(leader, here.asset)])
+        frame = feed.frame(leader, here.asset)
+        if crowd:
+            crowded.append(feed.transaction(frame))
+        return await here.feed.send([*crowd, frame])
 
-    return await _turns(here, followers, rounds, here.quiet, act)
+    alone, beside = await _turns(here, followers, rounds, here.quiet, act)
+    await here.quiet()
+    spent = await asyncio.to_thread(hops.of_trades, url, crowded)
+    under = f"{followers} entries of another leader"
+    return alone, beside, [
+        Figure(what=f"of that {hop.name}, p50", under=under, value=hop.p50_ms, unit="ms")
+        for hop in spent
+    ]  # fmt: skip
 
 
 async def _exits(

@@ -52,6 +52,12 @@ def frame(leader: str, asset: Asset, *, kind: str = "trades") -> bytes:
     )
 
 
+def transaction(of: bytes) -> str:
+    """The transaction that a frame is about."""
+    found: str = msgspec.json.decode(of)["payload"]["transactionHash"]
+    return found
+
+
 class Feed:
     """Everybody who is connected gets every frame."""
 
@@ -70,6 +76,14 @@ class Feed:
     def transports(self) -> list[asyncio.Transport]:
         """Of those who are connected, to write frames that are framed already."""
         return [reader.transport for reader in self._readers]
+
+    async def connected(self, readers: int, seconds: float) -> None:
+        """Wait until so many are connected. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while True:
+                if self.readers >= readers:
+                    return
+                await asyncio.sleep(_TICK_SECONDS)
 
     async def send(self, frames: Sequence[bytes]) -> int:
         """Send frames to everybody; the monotonic nanoseconds at which the first left."""

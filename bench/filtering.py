@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import psycopg
 
 from bench import alone, feed, system
@@ -57,7 +56,7 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
                 told = _Told(rpc.IngestServiceStub(channel))
                 reading = asyncio.create_task(told.read())
                 try:
-                    await _connected(source)
+                    await source.connected(_SOCKETS, _SEEN_SECONDS)
                     await _flood(source, asset, told, _WARM_UP)
                     say(f"{chunks * _CHUNK} frames to each of {source.readers} sockets")
                     used, began = ingest.cpu_seconds, time.monotonic()
@@ -82,7 +81,9 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
 
 def _follow(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute(SQL["followed_leaders"], {"leaders": _LEADERS})
+        for number in range(_LEADERS):
+            wanted = {"leader": f"0x{number + 1:040x}", "followers": 1}
+            connection.execute(SQL["followers"], wanted)
 
 
 class _Told:
@@ -121,7 +122,7 @@ async def _flood(source: Feed, asset: Asset, told: _Told, chunks: int) -> int:
         for number, socket in enumerate(sockets):
             # A transaction of each socket's own: the other's would not be told twice.
             frame = feed.frame(_LEADER, asset)
-            last[number] = msgspec.json.decode(frame)["payload"]["transactionHash"]
+            last[number] = feed.transaction(frame)
             await _room(socket)
             socket.write(strangers + text_frame(frame))
     for leader_tx in last.values():
@@ -134,14 +135,3 @@ async def _room(socket: asyncio.WriteTransport) -> None:
         if socket.get_write_buffer_size() <= _AHEAD_BYTES:
             return
         await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def _connected(source: Feed) -> None:
-    try:
-        async with asyncio.timeout(_SEEN_SECONDS):
-            while True:
-                if source.readers == _SOCKETS:
-                    return
-                await asyncio.sleep(_PAUSE_SECONDS)
-    except TimeoutError:
-        raise BenchError(f"ingest does not connect {_SOCKETS} sockets") from None

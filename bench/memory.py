@@ -18,7 +18,8 @@ from bench.scene import Scene, scene
 from bench.system import SQL, BenchError, multiply
 
 _FOLLOWERS = 10_000
-_TRIGGERS = (1_000, 100_000)
+_FEW, _MANY = 1_000, 100_000
+"""Triggers."""
 _ASSETS = 200
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 120.0
@@ -77,9 +78,9 @@ async def _known(here: Scene, asked: Router) -> None:
 
 
 async def _triggers(factor: float, say: Callable[[str], None]) -> list[Figure]:
-    few, many = (max(1_000, int(number * factor)) for number in _TRIGGERS)
+    many = max(2 * _FEW, int(_MANY * factor))
     resident = []
-    for number in (few, many):
+    for number in (_FEW, many):
         say(f"a guard with {number} armed triggers")
         asked = Asked(triggers=number, assets=_ASSETS, deltas=1, fires=1, seconds=0)
         async with guard.loaded(asked, Market(assets=_ASSETS, stops=asked.lots)) as (pid, _):
@@ -87,9 +88,9 @@ async def _triggers(factor: float, say: Callable[[str], None]) -> list[Figure]:
     return [
         Figure(
             what="guard: memory of 10,000 triggers", under=f"{many} armed triggers",
-            value=(resident[1] - resident[0]) * 10_000 / (many - few), unit="MiB",
+            value=(resident[1] - resident[0]) * 10_000 / (many - _FEW), unit="MiB",
         ),
         Figure(
-            what="guard: memory", under=f"{few} armed triggers", value=resident[0], unit="MiB"
+            what="guard: memory", under=f"{_FEW} armed triggers", value=resident[0], unit="MiB"
         ),
     ]  # fmt: skip

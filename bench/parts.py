@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from bench import changing, claiming, fairness, filtering, memory, report, starting
+from bench import changing, claiming, fairness, filtering, memory, report, scaling, starting
 from bench.core.sheet import Figure
 from bench.system import BenchError
 from launcher.prepare import PrepareError
@@ -46,6 +46,7 @@ PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
     "claims": lambda asked, say: claiming.measure(asked.factor, say),
     "memory": lambda asked, say: memory.measure(asked.factor, say),
     "start": lambda asked, say: starting.measure(asked.followers, say),
+    "scale": lambda asked, say: scaling.measure(asked.factor, say),
     "patch": lambda asked, say: changing.measure(asked.factor, say),
 }
 

@@ -6,6 +6,14 @@ select percentile_disc(0.5) within group (order by routed_ns - received_ns),
 from orders
 where leader = %(leader)s and received_ns >= %(since_ns)s and first_byte_ns > 0
 
+-- name: hops_of
+select percentile_disc(0.5) within group (order by routed_ns - received_ns),
+       percentile_disc(0.5) within group (order by claimed_ns - routed_ns),
+       percentile_disc(0.5) within group (order by submitting_ns - claimed_ns),
+       percentile_disc(0.5) within group (order by first_byte_ns - submitting_ns)
+from orders
+where leader_tx = any(%(transactions)s) and first_byte_ns > 0
+
 -- name: guarded_lots
 -- Shares that followers hold in each asset; a lot's number is its place among those of its asset.
 insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros, bought_size_micros,
@@ -71,13 +79,16 @@ select not exists (select from journal where rows_built_at is null and set_aside
 -- Of a leader's only follower.
 select follower_proxy from subscription where leader = %(leader)s
 
--- name: followed_leaders
--- One follower of each; a leader's number is his wallet.
+-- name: followers
+-- Of one leader; a follower's number is his wallet. One change stands for all of them.
+with change as materialized (
+    select append_control_change('bench', 'bench', 'create', 'subscription', %(leader)s, null, null)
+        as seq)
 insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy, leader, state,
-                          version, sizing_mode, sizing_micros, changed_seq)
-select 'sub_' || md5(n::text), 'user', 'wallet', '0x' || lpad(to_hex(n), 40, 'f'),
-       '0x' || lpad(to_hex(n), 40, '0'), 'ACTIVE', 1, 'FIXED', 10000000, 0
-from generate_series(1, %(leaders)s) n
+                          version, sizing_mode, sizing_micros, max_slippage_micros, changed_seq)
+select 'sub_' || md5(%(leader)s || n), 'user', 'wallet', '0xf' || lpad(to_hex(n), 39, '0'),
+       %(leader)s, 'ACTIVE', 1, 'FIXED', 10000000, 200000, change.seq
+from change, generate_series(1, %(followers)s) n
 
 -- name: newest_follower
 select id from subscription order by changed_seq desc limit 1
