@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.process import cancel_all
 
 M = TypeVar("M", bound=Message)
 MOST = 64
@@ -62,9 +63,7 @@ class Lanes(Generic[M]):
                 while self._under_way:
                     await self._end_oldest()
         finally:
-            for _, tasks in self._under_way:
-                for task in tasks:
-                    task.cancel()
+            await cancel_all([task for _, tasks in self._under_way for task in tasks])
 
     async def _end_oldest(self) -> None:
         cursor, tasks = self._under_way[0]

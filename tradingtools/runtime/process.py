@@ -11,7 +11,8 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -113,7 +114,7 @@ async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
     try:
         await asyncio.wait([told, *running], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _cancel([told, *running])
+        await cancel_all([told, *running])
     died = [task.exception() for task in running if not task.cancelled()]
     errors = [error for error in died if isinstance(error, Exception)]
     if errors:
@@ -131,11 +132,11 @@ async def beside(keeping: Awaitable[None], work: Awaitable[None]) -> None:
         await asyncio.wait((working, kept), return_when=asyncio.FIRST_COMPLETED)
         await (working if working.done() else kept)
     finally:
-        await _cancel((working, kept))
+        await cancel_all((working, kept))
 
 
-async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancel until all have ended.
+async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel until all have ended, also when the caller is cancelled once more meanwhile.
 
     Once is not enough: a cancellation that meets a breaking connection to the database comes out
     as the connection's error, and whoever waits for the database tries again.
@@ -144,4 +145,5 @@ async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+        with suppress(asyncio.CancelledError):
+            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)

@@ -10,6 +10,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.runtime.lanes import Lanes
+from tradingtools.runtime.process import cancel_all
 
 
 class Held:
@@ -37,8 +38,8 @@ async def _settle() -> None:
 class World:
     """Lanes over a held intake, and what they acknowledge."""
 
-    def __init__(self) -> None:
-        self.intake = Held()
+    def __init__(self, intake: Held | None = None) -> None:
+        self.intake = intake or Held()
         self.acknowledged: list[str] = []
         self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.intake), self._acknowledge)
 
@@ -95,3 +96,23 @@ async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
     await _settle()
     assert world.intake.ends["b1"].cancelled()
     assert world.acknowledged == []
+
+
+class Stubborn(Held):
+    """An intake whose message goes on after a first cancellation."""
+
+    async def take(self, message: StringValue, cursor: str) -> None:
+        try:
+            await super().take(message, cursor)
+        except asyncio.CancelledError:
+            await super().take(message, cursor)
+
+
+async def test_a_message_that_swallows_a_cancellation_ends_with_the_next() -> None:
+    world = World(Stubborn())
+    running = asyncio.create_task(world.lanes.run())
+    await world.put("1", a="a1")
+    await cancel_all([running])
+    assert running.cancelled()
+    assert world.intake.begun == ["a1", "a1"]
+    assert len(asyncio.all_tasks()) == 1
