@@ -1,0 +1,41 @@
+"""A pool that checks its connections ends, whatever becomes of its database meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from tradingtools.adapters.postgres import pool
+
+
+class _Breaking:
+    """A pool whose check takes a first cancellation for the error of a connection."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.swallowed = 0
+
+    async def check(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.swallowed += 1
+            if self.swallowed > 1:
+                raise
+
+
+@pytest.mark.timeout(60)
+async def test_a_check_that_swallows_a_cancellation_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A router whose lease had run out while its database died stayed for ever, doing nothing.
+    monkeypatch.setattr(pool, "_CHECK_SECONDS", 0)
+    monkeypatch.setattr(pool, "_CANCEL_AGAIN_SECONDS", 0.01)
+    breaking = _Breaking()
+    checking = asyncio.ensure_future(pool._check(cast(Any, breaking)))
+    await breaking.begun.wait()
+    await pool._end(checking)
+    assert (checking.cancelled(), breaking.swallowed) == (True, 2)
