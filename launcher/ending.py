@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 import httpx
@@ -17,8 +18,10 @@ from launcher.observe import Observer
 from launcher.prepare import Prepared
 from launcher.supervision import Supervisor
 
-_LATE_SECONDS = 9.0
-"""The replay brings single rows up to eight seconds late; they count."""
+_LATE_SECONDS = 20.0
+"""At most; the replay brings single rows up to eight seconds late, and they count."""
+_HANDLING_SECONDS = 1.0
+"""For what arrived last: another row of a trade that is decided tops it up."""
 _QUIET_SECONDS = 1.5
 _POLL_SECONDS = 0.5
 
@@ -49,7 +52,9 @@ def end(
     deadline = time.monotonic() + seconds
     if prepared.venue_control_url:
         _pause(prepared.venue_control_url)
-        hurry.wait(_LATE_SECONDS)
+        arrived = partial(_arrived, prepared.venue_control_url)
+        _wait(arrived, time.monotonic() + _LATE_SECONDS, hurry)
+        hurry.wait(_HANDLING_SECONDS)
         _wait(lambda: not _undecided(prepared), deadline, hurry)
     # From here on nothing new begins; what is under way ends as its own processes end it.
     # An exit that finds no counterpart goes on in slices for as long as somebody decides it.
@@ -93,6 +98,16 @@ def _pause(control_url: str) -> None:
         httpx.post(f"{control_url}/pause", timeout=5.0, trust_env=False)
     except httpx.HTTPError:
         return
+
+
+def _arrived(control_url: str) -> bool:
+    """Whether every row that was played has reached whoever listens. A replay that is gone: yes."""
+    try:
+        state = httpx.get(f"{control_url}/state", timeout=5.0, trust_env=False)
+        state.raise_for_status()
+    except httpx.HTTPError:
+        return True
+    return int(state.json()["under_way"]) == 0
 
 
 def _wait(done: Callable[[], bool], deadline: float, hurry: Event) -> None:

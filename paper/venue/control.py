@@ -212,6 +212,7 @@ class Control:
             "transactions_total": self._total,
             "rows_played": self._venue.rows,
             "rows_total": len(self._venue.tape),
+            "under_way": self._venue.under_way(time.time_ns() // 1_000_000),
             "rtds_sockets": len(self._venue.rtds.sockets.open),
             "rtds_subscribers": self._venue.rtds.subscribers,
             "clob_sockets": len(self._venue.clob.sockets.open),

@@ -67,6 +67,12 @@ class Rtds:
         self._journal = journal
         self._grace = ping_grace_s
         self._clients: dict[int, _Client] = {}
+        self._under_way = 0
+
+    @property
+    def under_way(self) -> int:
+        """Frames of leaders' rows that have not reached their socket yet."""
+        return self._under_way
 
     @property
     def subscribers(self) -> int:
@@ -107,9 +113,14 @@ class Rtds:
         for place, topic in enumerate((feed.TRADES, feed.ORDERS_MATCHED)):
             draw = dice.mix(base, 2 * client.socket.number + place)
             delay_ms = late_ms + dice.between(draw, 0, _JITTER_MS)
-            loop.call_later(delay_ms / 1000, self._send, client, topic, body, trade)
+            self._under_way += 1
+            loop.call_later(delay_ms / 1000, self._arrive, client, topic, body, trade)
             if draw >> 32 < (1 << 32) // _EMPTY_EVERY:
                 loop.call_later(delay_ms / 1000, client.socket.push, "")
+
+    def _arrive(self, client: _Client, topic: str, body: bytes, trade: Trade) -> None:
+        self._under_way -= 1
+        self._send(client, topic, body, trade)
 
     def _send(self, client: _Client, topic: str, body: bytes, trade: Trade) -> None:
         if not client.wants(topic) or not self._flows(client):

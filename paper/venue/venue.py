@@ -17,7 +17,7 @@ from paper.venue.core.ledger import Played
 from paper.venue.core.markets import Market, fee_micros
 from paper.venue.core.moves import Move, MoveBody
 from paper.venue.core.positions import Holder, Holding
-from paper.venue.core.schedule import Delivery, delivery, salted
+from paper.venue.core.schedule import LISTED_WITHIN_MS, Delivery, delivery, salted
 from paper.venue.core.trade import Trade, TradeBody, from_body
 from paper.venue.desk import Desk
 from paper.venue.rtds import Rtds
@@ -78,6 +78,15 @@ class Venue:
     def transactions(self) -> int:
         """Different leader transactions played."""
         return len(self._transactions)
+
+    def under_way(self, wall_ms: int) -> int:
+        """What was played and has not arrived: frames to come, rows that no listing has yet."""
+        unlisted = 0
+        for played in reversed(self.played):
+            if wall_ms - played.wall_ms > LISTED_WITHIN_MS:
+                break
+            unlisted += played.visible_ms > wall_ms
+        return self.rtds.under_way + unlisted
 
     def restore(self) -> Position:
         """Fold what the store kept; where to go on."""

@@ -89,6 +89,21 @@ async def test_a_lone_row_reaches_one_of_two_sockets(tmp_path: Path) -> None:
         assert {e["socket"] for e in entries} == {1, 2}
 
 
+@pytest.mark.parametrize("late", ["0", "1000"])
+async def test_it_says_what_has_not_arrived_yet(tmp_path: Path, late: str) -> None:
+    more = {"late_permille": late, "ping_grace_s": "600"}
+    async with venue(tmp_path, **more) as live, feed(live) as socket:
+        await live.tell("/start")
+        await live.state_where(lambda state: state["rows_played"] > 0)
+        await live.tell("/pause")
+        left = await live.state_where(lambda state: state["under_way"] == 0)
+        # Each row comes on both topics, and is listed after a while of its own.
+        assert left["journal_last"] == 2 * left["rows_played"]
+        assert len(await frames(socket, left["journal_last"])) == left["journal_last"]
+        listed = await live.get("/data/trades", takerOnly="false", limit=10_000)
+        assert len(listed) == left["rows_played"]
+
+
 async def test_without_pings_a_socket_goes_silent_and_a_ping_wakes_it(tmp_path: Path) -> None:
     async with venue(tmp_path, ping_grace_s="1") as live, feed(live) as socket:
         await asyncio.sleep(1.1)

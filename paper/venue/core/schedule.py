@@ -17,6 +17,8 @@ from paper.venue.core import dice
 from paper.venue.tape import TapeRow
 
 _WINDOW = 25  # transactions whose gaps are shortened together
+LISTED_WITHIN_MS = 3_000
+"""After so long every row is in the listings of the Data API."""
 _LEAD_MS = 600  # how long before a transaction its book moves
 _RESOLVE_AFTER_MS = 5_000
 
@@ -138,5 +140,5 @@ def delivery(tape_row: str, seed: int, *, late_permille: int, lone_permille: int
         taker=dice.hits(dice.mix(base, 3), 650),
         fee=dice.hits(dice.mix(base, 4), 850),
         counterparts=dice.between(dice.mix(base, 5), 0, 2),
-        indexed_ms=dice.between(dice.mix(base, 6), 500, 3_000),
+        indexed_ms=dice.between(dice.mix(base, 6), 500, LISTED_WITHIN_MS),
     )
