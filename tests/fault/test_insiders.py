@@ -55,6 +55,7 @@ def _status(where: str, status: int, code: str, end: tuple[str, str | None, str]
     return Case(f"{code} {status} {where}", where, "status", end, fields)
 
 
+# Ten failures in a row would open the breaker, so no more of them follow one another.
 CASES = [
     *(
         _status(BEFORE, 403 if code == "FORBIDDEN" else 400, code, ("FAILED", "REJECTED", code))
@@ -75,6 +76,9 @@ CASES = [
     Case("malformed after", AFTER, "malformed", CONFIRMED),
     Case("oversized after", AFTER, "oversized", CONFIRMED),
     Case("wrong key", AFTER, "wrong_key", CONFIRMED),
+    # An entry's time is five seconds: what comes after it is neither waited for nor believed.
+    Case("answered after its time", AFTER, "delay", CONFIRMED, {"ms": 6000}),
+    Case("processed after its time", BEFORE, "delay", LOST, {"ms": 6000}),
     Case("answer twice", AFTER, "duplicate_answer", CONFIRMED),
     # The answer is an error, and the request is processed when the key has been voided.
     Case(
