@@ -21,7 +21,7 @@ from services.guard.settings import Settings
 from services.guard.store import Change, Peak
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed, ClaimedBefore, Connection
+from tradingtools.adapters.postgres.journal import Claimed, Connection
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
@@ -144,8 +144,7 @@ class Claims:
             triggers = await store.change_all(connection, changes)
             found = await asked.fetchone()
             if found is None:
-                await journal.check_lease(connection, self._lease)
-                raise ClaimedBefore(_record_key(orders))
+                raise await journal.refusal(connection, self._lease, _record_key(orders))
             record = Claimed(found["seq"], found["claimed_ns"])
             claim = Claim(record, tuple(orders), traceparent)
             return Outcome(triggers=tuple(triggers), claim=claim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import psycopg
@@ -33,12 +33,14 @@ CONDITION = "0x" + "c" * 64
 
 
 class Moody(Calm):
-    """Breaks the connection at a step, once."""
+    """Breaks the connection at a step, once, or has something else happen there."""
 
     def __init__(self) -> None:
         self.breaks_at = ""
+        self.at: dict[str, Callable[[], None]] = {}
 
     async def request(self, what: str) -> None:
+        self.at.pop(what, lambda: None)()
         if what == self.breaks_at:
             self.breaks_at = ""
             raise psycopg.OperationalError("server closed the connection unexpectedly")
@@ -248,6 +250,29 @@ async def test_who_does_not_own_the_partition_sells_nothing(desk: Desk) -> None:
         await desk.guard.on_books([DEEP])
     assert desk.status(stop) == "ARMED"
     assert desk.sold() == []
+
+
+async def test_a_lease_that_runs_out_and_is_renewed_meanwhile_is_no_claim_of_before(
+    desk: Desk,
+) -> None:
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    await desk.guard.recover()
+    owned = dict(next(iter(desk.database.table("partition_lease").values())))
+
+    def put(**changes: Any) -> None:
+        def write(tx: Transaction) -> None:
+            tx.update("partition_lease", next(iter(tx.rows("partition_lease"))), **changes)
+
+        desk.database.write(write)
+
+    put(expires_at=desk.database.now())
+    desk.moods.at["add_events"] = lambda: put(expires_at=owned["expires_at"])
+    with pytest.raises(Fenced):
+        await desk.guard.on_books([DEEP])
+    assert desk.status(stop) == "ARMED"
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == [(stop, 60)]
 
 
 async def test_two_who_judge_at_the_same_time_sell_once(desk: Desk) -> None:

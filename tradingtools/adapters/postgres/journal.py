@@ -59,10 +59,15 @@ async def insert_claim(
     row = await cursor.fetchone()
     if row is not None:
         return Claimed(row["seq"], row["claimed_ns"])
+    raise await refusal(connection, lease, record_key)
+
+
+async def refusal(connection: Connection, lease: Lease, record_key: str) -> Exception:
+    """Why a record was not inserted: ClaimedBefore, or Fenced."""
     cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": record_key})
     if await cursor.fetchone() is None:
-        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
-    raise ClaimedBefore(record_key)
+        return Fenced(f"the lease of {lease.role} {lease.partition} has run out")
+    return ClaimedBefore(record_key)
 
 
 async def check_lease(connection: Connection, lease: Lease) -> None:
