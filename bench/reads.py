@@ -21,6 +21,7 @@ from bench.system import BenchError
 from launcher.state import ROOT
 
 _CONNECTIONS = 32
+_BEGIN_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -54,12 +55,15 @@ async def reading(url: str, token: str, path: str, per_second: int) -> AsyncIter
         stdout=subprocess.PIPE,
         text=True,
     )
-    if process.stdin is None:
-        raise BenchError("the reads have no input")
+    if process.stdin is None or process.stdout is None:
+        raise BenchError("the reads have no input or output")
     reached: list[float] = []
     try:
         process.stdin.write(token + "\n")
         process.stdin.flush()
+        # Not before the first answer: a short round would be over before anybody reads.
+        async with asyncio.timeout(_BEGIN_SECONDS):
+            await asyncio.to_thread(process.stdout.readline)
         yield reached
         said, _ = await asyncio.to_thread(process.communicate, timeout=30)
     finally:
@@ -87,6 +91,9 @@ async def _reader(pace: Pace, host: str, port: int, request: bytes) -> None:
             match status.split(b" ")[1:2]:
                 case [b"200"]:
                     pace.right += 1
+                    if pace.right == 1:
+                        sys.stdout.write("begun\n")
+                        sys.stdout.flush()
                 case [b"429"] | [b"503"]:
                     pass
                 case _:
