@@ -55,6 +55,15 @@ select scope, subject from halt where mode = 'HALTED'
 -- name: held_lots
 select follower_proxy, asset_id, origin, shares_micros from lot where shares_micros > 0
 
+-- name: lot_shares
+-- What a lot holds by now.
+select coalesce(sum(shares_micros), 0)::bigint as shares_micros from lot
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+
+-- name: booked_to
+-- The newest booking: lots that are read by now have it and what came before.
+select coalesce(max(fill_seq), 0) as seq from booking
+
 -- name: lock_triggers
 -- In the order of their ids; then the lots are locked in theirs, as everybody does. Whose a trigger
 -- is comes from its subscription, for a manual lot from itself.

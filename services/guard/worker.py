@@ -58,6 +58,7 @@ class Guard:
         self._lease = lease
         self._books = books
         self._known = Known(lease.partition, settings.partitions)
+        self._booked_to = 0
         self._claims = Claims(lease, tail, settings)
         self._closing = Closing(books, self._claims)
         self._writer = Writer(pool, self._known, self._claims)
@@ -68,6 +69,7 @@ class Guard:
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         self._claims.control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
+        self._booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._known.put_lot(key, row["shares_micros"])
@@ -125,7 +127,8 @@ class Guard:
         opens = fill.side == pb.SIDE_BUY and 0 < fill.lot_shares_micros <= fill.size_micros
         if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:
             await self._open(key)
-        self._known.put_lot(key, fill.lot_shares_micros)
+        shares = await self._shares(key, fill)
+        self._known.put_lot(key, shares)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
             for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
                 await self._writer.change(trigger_id, following.end_resolved)
@@ -133,8 +136,20 @@ class Guard:
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._writer.change(fill.trigger_id, self._closing.settle)
         for trigger in self._known.of_lot(key):
-            await self._follow_lot(trigger, fill.lot_shares_micros)
+            await self._follow_lot(trigger, shares)
         await self._wake(self._known.of_lot(key))
+
+    async def _shares(self, key: LotKey, fill: confirm_pb.FillEvent) -> int:
+        """What a lot holds. A booking that comes again, or late out of quarantine, tells what it
+        held then, and a stop-loss would sleep over the rest: of such a one the present is read."""
+        shares, seen = fill.lot_shares_micros, -1
+        # Read again when a newer one has come in between.
+        while seen != self._booked_to >= fill.fill_seq:
+            seen = self._booked_to
+            rows = await store.fetch(self._pool, "lot_shares", **store.lot_key(key))
+            shares = rows[0]["shares_micros"]
+        self._booked_to = max(self._booked_to, fill.fill_seq)
+        return shares
 
     async def _open(self, key: LotKey) -> None:
         """Take over the triggers that were made with a position; end those of the one before."""

@@ -663,6 +663,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "control_seq": _nothing,
         "halts": _nothing,
         "held_lots": _nothing,
+        "lot_shares": _lot,
+        "booked_to": _nothing,
         "lock_triggers": _triggers,
         "lock_lots": _triggers,
         "locked_lots": _triggers,

@@ -10,6 +10,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
+from services.guard import store
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of
@@ -108,6 +109,15 @@ class Desk:
             follower_user_id="u", follower_wallet_id="w", **kind | terms,
         )  # fmt: skip
         return f"trg_{name:0>32}"
+
+    def booked(self, seq: int) -> None:
+        """The number of the newest booking."""
+        amounts = dict.fromkeys(
+            ("size_micros", "notional_micros", "fee_micros", "realised_micros", "lot_cost_micros",
+             "lot_shares_micros", "order_filled_micros"), 0
+        )  # fmt: skip
+        self._put("booking", fill_seq=seq, kind="MATCHED", trade_id="t", order_state="SUBMITTED",
+                  **amounts)  # fmt: skip
 
     def status(self, identifier: str) -> str:
         """Where a trigger stands."""
@@ -284,3 +294,31 @@ async def test_two_who_judge_at_the_same_time_sell_once(desk: Desk) -> None:
         for _ in range(2):
             group.create_task(desk.guard.on_books([DEEP]))
     assert len(desk.sold()) == len(set(desk.sold())) == 3
+
+
+@pytest.mark.parametrize("recovered", [False, True], ids=["replayed", "read on from before"])
+async def test_a_booking_that_comes_again_does_not_put_a_stop_to_sleep(
+    desk: Desk, *, recovered: bool
+) -> None:
+    bought = confirm_pb.FillEvent(
+        kind=confirm_pb.FILL_KIND_MATCHED, side=pb.SIDE_BUY, follower_proxy=f"0x{1:040x}",
+        asset_id="1", fill_seq=2, size_micros=60 * SHARE, lot_shares_micros=60 * SHARE,
+    )  # fmt: skip
+    before = confirm_pb.FillEvent()
+    before.CopyFrom(bought)
+    # The end of the position before: nothing was left of it.
+    before.side, before.fill_seq, before.lot_shares_micros = pb.SIDE_SELL, 1, 0
+    if not recovered:
+        await desk.guard.recover()
+        await desk.guard.on_fill(before)
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    desk.booked(2)
+    if recovered:
+        await desk.guard.recover()
+    else:
+        desk.guard._known.put(store.trigger(desk.database.table("trigger")[(stop,)]))
+        await desk.guard.on_fill(bought)
+    await desk.guard.on_fill(before)
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == [(stop, 60)]

@@ -84,6 +84,17 @@ def held_lots(tx: Transaction, _values: Row) -> list[Row]:
     return [_pick(row, names) for row in tx.rows("lot") if row["shares_micros"] > 0]
 
 
+def lot_shares(tx: Transaction, values: Row) -> list[Row]:
+    """What a lot holds by now."""
+    row = tx.get("lot", values["follower_proxy"], values["asset_id"], values["origin"])
+    return [{"shares_micros": 0 if row is None else row["shares_micros"]}]
+
+
+def booked_to(tx: Transaction, _values: Row) -> list[Row]:
+    """The newest booking."""
+    return [{"seq": max((row["fill_seq"] for row in tx.rows("booking")), default=0)}]
+
+
 def lock_triggers(tx: Transaction, values: Row) -> list[Row]:
     """Triggers, locked in the order of their ids, with whose they are."""
     found = [tx.get("trigger", identifier) for identifier in sorted(set(values["ids"]))]
@@ -282,7 +293,7 @@ GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
-        held_lots, lock_triggers, lock_lots, locked_lots, claim_exits, exit_order, sold,
-        move_triggers, break_even, ratchet, add_events, closing, unresolved,
+        held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots, claim_exits,
+        exit_order, sold, move_triggers, break_even, ratchet, add_events, closing, unresolved,
     )
 }  # fmt: skip
