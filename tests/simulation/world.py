@@ -123,6 +123,8 @@ class World:
             stack.enter_context(clock.replaced(self.loop))
             stack.enter_context(logs_into(self.history))
             put = mock.patch.object
+            # A process that dies here leaves its memory behind: nothing of it may be frozen.
+            stack.enter_context(put(guard_app, "freeze_loaded", lambda: None))
             stack.enter_context(put(grpc_server, "channel", self.network.channel))
             stack.enter_context(put(grpc_server, "serving", self.network.serving))
             for app in _APPS:

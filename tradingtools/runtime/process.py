@@ -141,9 +141,9 @@ async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
     Once is not enough: a cancellation that meets a breaking connection to the database comes out
     as the connection's error, and whoever waits for the database tries again.
     """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
+    known = list(tasks)
+    while pending := [task for task in known if not task.done()]:
         for task in pending:
             task.cancel()
         with suppress(asyncio.CancelledError):
-            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+            await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
