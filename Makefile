@@ -49,7 +49,7 @@ verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, historie
 check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)
 
-test: lint types imports proto-check simulate pytest ## Everything CI runs; ends with pytest's closing line
+test: lint types imports proto-check simulate pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
 
 pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 processes)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -60,8 +60,8 @@ test-long: $(READY) ## The long forms of the tests (marker `long`), which CI lea
 chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all, OUT=report.json
 	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5) $(if $(OUT),--out $(OUT))
 
-simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=1000 FROM=1 JOBS=2
-	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --from $(or $(FROM),1) --jobs $(or $(JOBS),2)
+simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=200 FROM=1 JOBS=2
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --from $(or $(FROM),1) --jobs $(or $(JOBS),2)
 
 bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts) READS=1000 (beside REST reads)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(READS),--reads $(READS)) $(if $(OUT),--out $(OUT))
