@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import psycopg
 
+from bench import silence
 from bench.core.figures import Spread, spread
 from bench.market import Market
 from bench.system import BenchError
@@ -83,7 +84,7 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]
 
     def register(server: Any) -> None:
         books_rpc.add_BookfeedServiceServicer_to_server(market, server)
-        confirm_rpc.add_ConfirmServiceServicer_to_server(market, server)
+        confirm_rpc.add_ConfirmServiceServicer_to_server(silence.Confirm(), server)
 
     with ExitStack() as stack:
         server_url = stack.enter_context(embedded.temporary_postgres())

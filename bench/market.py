@@ -21,8 +21,6 @@ from tradingtools.runtime.streams import CHECKPOINT_SECONDS
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
 from tradingtools.v1 import common_pb2 as common
-from tradingtools.v1 import confirm_service_pb2 as confirm_pb
-from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 
 _CENT = 10_000
 _LEVELS = 30
@@ -82,7 +80,7 @@ class _Asset:
         )
 
 
-class Market(books_rpc.BookfeedServiceServicer, confirm_rpc.ConfirmServiceServicer):
+class Market(books_rpc.BookfeedServiceServicer):
     """Serves one guard.
 
     Args:
@@ -151,13 +149,6 @@ class Market(books_rpc.BookfeedServiceServicer, confirm_rpc.ConfirmServiceServic
         self, request: books_pb.GetBookRequest, context: Context
     ) -> books_pb.GetBookResponse:
         raise NotFound("only the stream tells books here", kind="asset", id=request.asset_id)
-
-    async def StreamFills(
-        self, request: confirm_pb.StreamFillsRequest, context: Context
-    ) -> AsyncIterator[confirm_pb.StreamFillsResponse]:
-        while True:
-            yield confirm_pb.StreamFillsResponse(cursor="0")
-            await asyncio.sleep(CHECKPOINT_SECONDS)
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: Context

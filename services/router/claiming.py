@@ -255,7 +255,9 @@ class Claimer:
             return None
         decisions = store.decision_fields(job.trade, plan.copies)
         for key, copies in plan.left.items():
-            decisions += store.decision_fields(self._memory.trades[key], copies)
+            buy = self._memory.trade(key)
+            if buy is not None:
+                decisions += store.decision_fields(buy, copies)
         payload = claim_payload(
             plan.orders,
             decisions=decisions,

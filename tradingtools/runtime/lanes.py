@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.runtime.intake import Intake
-from tradingtools.runtime.process import cancel_all
 
 M = TypeVar("M", bound=Message)
 MOST = 64

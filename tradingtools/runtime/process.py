@@ -11,17 +11,15 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import structlog
 import uvloop
 
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.runtime import telemetry, tls
 from tradingtools.runtime.settings import SettingError, SharedSettings, load
-
-_CANCEL_AGAIN_SECONDS = 0.5
 
 
 class HasShared(Protocol):
@@ -133,17 +131,3 @@ async def beside(keeping: Awaitable[None], work: Awaitable[None]) -> None:
         await (working if working.done() else kept)
     finally:
         await cancel_all((working, kept))
-
-
-async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel until all have ended, also when the caller is cancelled once more meanwhile.
-
-    Once is not enough: a cancellation that meets a breaking connection to the database comes out
-    as the connection's error, and whoever waits for the database tries again.
-    """
-    known = list(tasks)
-    while pending := [task for task in known if not task.done()]:
-        for task in pending:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)

@@ -168,8 +168,10 @@ class Memory:
         found: dict[TradeKey, dict[str, Copy]] = {}
         for order_key in order_keys:
             key = self.entry_trade.get(order_key)
-            for identifier, copy in self.copies.get(key, {}).items() if key else ():
-                if key in self.trades and order_key in copy.order_keys:
+            if key is None or self.trade(key) is None:
+                continue
+            for identifier, copy in self.copies.get(key, {}).items():
+                if order_key in copy.order_keys:
                     found.setdefault(key, {})[identifier] = structs.replace(
                         copy, reason=Reason.LEADER_LEFT, detail="the leader sold before it was sent"
                     )

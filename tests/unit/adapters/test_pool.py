@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from tradingtools.adapters import tasks
 from tradingtools.adapters.postgres import pool
 
 
@@ -33,9 +34,9 @@ async def test_a_check_that_swallows_a_cancellation_ends_all_the_same(
 ) -> None:
     # A router whose lease had run out while its database died stayed for ever, doing nothing.
     monkeypatch.setattr(pool, "_CHECK_SECONDS", 0)
-    monkeypatch.setattr(pool, "_CANCEL_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(tasks, "_AGAIN_SECONDS", 0.01)
     breaking = _Breaking()
     checking = asyncio.ensure_future(pool._check(cast(Any, breaking)))
     await breaking.begun.wait()
-    await pool._end(checking)
+    await tasks.cancel_all([checking])
     assert (checking.cancelled(), breaking.swallowed) == (True, 2)

@@ -142,6 +142,9 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     async def look(*arguments: Any, part: Part, **more: Any) -> None:
         memory = router._memory
         seen.append((memory.trade(fact.key) is not None, fact.key in memory.trades))
+        claimed = [order_key for order_key, key in memory.entry_trade.items() if key == fact.key]
+        # A sell of the leader that comes now takes along what is claimed so far.
+        assert len(memory.left(claimed).get(fact.key, {})) == 2 * (len(seen) - 1)
         await claim(*arguments, part=part, **more)
 
     monkeypatch.setattr(router._claimer, "claim", look)

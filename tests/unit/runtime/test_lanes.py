@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.runtime.lanes import Lanes
-from tradingtools.runtime.process import cancel_all
 
 
 class Held:

@@ -15,10 +15,11 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from tradingtools.adapters.tasks import cancel_all
+
 SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
-_CANCEL_AGAIN_SECONDS = 0.5
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
 
 
@@ -75,7 +76,7 @@ async def open_pool(
             yield pool
         finally:
             if checking is not None:
-                await _end(checking)
+                await cancel_all([checking])
 
 
 async def _check(pool: Pool) -> None:
@@ -83,15 +84,3 @@ async def _check(pool: Pool) -> None:
     while True:
         await asyncio.sleep(_CHECK_SECONDS)
         await pool.check()
-
-
-async def _end(task: asyncio.Future[None]) -> None:
-    """Cancel until it has ended.
-
-    Once is not enough: a cancellation that meets a breaking connection comes out as the
-    connection's error, which the pool takes care of, and the next check begins.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)
-    await asyncio.gather(task, return_exceptions=True)
