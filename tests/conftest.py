@@ -12,7 +12,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import pytest
 from hypothesis import settings
 
-from launcher import embedded
+from launcher import temporary
 from tradingtools.adapters.postgres.migrate import migrate
 
 for _name in [name for name in os.environ if name.startswith("TT_")]:
@@ -28,27 +28,28 @@ settings.load_profile("project")
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a real PostgreSQL that belongs to this test session."""
-    # Hundreds of databases are made in it: syncing them all at its end alone takes seconds.
-    with embedded.temporary_postgres(durable=False) as url:
+    # Hundreds of databases are made in it, and nothing of them outlives it.
+    with temporary.temporary_postgres(durable=False) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: str) -> str:
     """Name of a migrated database from which the tests' databases are copied."""
-    url = embedded.create_database(postgres_server)
+    url = temporary.create_database(postgres_server)
     migrate(url)
     return url.rsplit("/", 1)[1]
 
 
 @pytest.fixture
-def database_url(postgres_server: str, migrated_template: str) -> str:
+def database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """URL of a migrated, empty database of this test alone."""
-    return embedded.create_database(postgres_server, template=migrated_template)
+    with temporary.temporary_database(postgres_server, template=migrated_template) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """URL of a real Valkey that belongs to this test session."""
-    with embedded.temporary_valkey() as url:
+    with temporary.temporary_valkey() as url:
         yield url

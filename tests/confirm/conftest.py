@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
 
-from launcher import embedded
+from launcher import temporary
 from services.confirm import store
 from tests.support import leases
 from tradingtools.adapters.postgres.lease import Lease
@@ -119,9 +119,10 @@ def told(
 
 
 @pytest.fixture(scope="module")
-def shared_url(postgres_server: str, migrated_template: str) -> str:
+def shared_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """One database for all tests of a module: each has a wallet of its own."""
-    return embedded.create_database(postgres_server, template=migrated_template)
+    with temporary.temporary_database(postgres_server, template=migrated_template) as url:
+        yield url
 
 
 @pytest_asyncio.fixture

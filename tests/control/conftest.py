@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
-from launcher.embedded import create_database
+from launcher.temporary import create_database
 from tests.control.edge import RunningEdge, StartEdge, running_edge
 from tests.control.requests import ROUTER_STAND_IN
 

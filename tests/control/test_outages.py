@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from launcher import embedded, envoy_config
+from launcher import embedded, envoy_config, temporary
 from tests.control.edge import ROOT, TOKENS, RunningEdge, StartEdge, running_edge
 from tests.control.requests import Database, create_subscription, error_of, subscription_body
 
@@ -43,8 +43,8 @@ def test_an_unexpected_error_gives_an_incident_and_nothing_else(
 def test_without_redis_changes_go_on_and_readiness_tells(
     postgres_server: str, migrated_template: str, tmp_path: Path, wallet: Wallet
 ) -> None:
-    database = embedded.create_database(postgres_server, template=migrated_template)
-    with embedded.temporary_valkey() as dying:
+    database = temporary.create_database(postgres_server, template=migrated_template)
+    with temporary.temporary_valkey() as dying:
         context = running_edge(tmp_path, database, dying)
         edge = context.__enter__()
     try:

@@ -21,7 +21,7 @@ import aiohttp
 import psutil
 import psycopg
 
-from launcher import embedded
+from launcher import embedded, temporary
 from tests.fault import jumping
 from tests.fault.judge import CASH_USDC
 from tests.fault.stores import Store, own_postgres, own_valkey
@@ -276,7 +276,7 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
         postgres, server_url = stack.enter_context(own_postgres())
         redis, redis_url = stack.enter_context(own_valkey())
-        database_url = embedded.create_database(server_url)
+        database_url = temporary.create_database(server_url)
         migrate(database_url)
         upstream = await stack.enter_async_context(upstream_serving())
         world = World(database_url, redis_url, upstream, directory)

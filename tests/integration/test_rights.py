@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from launcher.embedded import create_database
+from launcher.temporary import create_database, temporary_database
 from tradingtools.adapters.postgres.rights import OWNERS_HANDS, READER, RIGHTS, make_role, role_of
 
 AUDIT = ("control_change", "order_event", "seal")
@@ -20,9 +20,10 @@ _Statement = sql.SQL | sql.Composed
 
 
 @pytest.fixture(scope="module")
-def database(postgres_server: str, migrated_template: str) -> str:
+def database(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """A migrated database that nobody changes for good."""
-    return create_database(postgres_server, template=migrated_template)
+    with temporary_database(postgres_server, template=migrated_template) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from launcher import embedded
+from launcher import temporary
 from tests.money_path.world import World, world
 
 
@@ -19,7 +19,7 @@ async def running(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
     """Processes on an empty database."""
-    url = embedded.create_database(postgres_server, template=migrated_template)
-    async with world(url, redis_url, tmp_path_factory.mktemp("world")) as made:
-        await made.start_all()
-        yield made
+    with temporary.temporary_database(postgres_server, template=migrated_template) as url:
+        async with world(url, redis_url, tmp_path_factory.mktemp("world")) as made:
+            await made.start_all()
+            yield made
