@@ -2,8 +2,7 @@
 -- Durable before the first byte leaves; gates are checked again in the same statement.
 select submit_batch(
     %(record_key)s, %(partition)s, %(epoch)s, %(payload)s, %(control_seq)s,
-    %(keys)s, %(purposes)s, %(subscriptions)s, %(versions)s, %(wallets)s, %(leaders)s,
-    %(conditions)s, %(not_afters)s) as answer
+    string_to_array(%(keys)s, ','), %(not_after)s, %(orders)s) as answer
 
 -- name: submit_again
 -- Durable before the first byte of another attempt leaves; the same gates in the same statement.

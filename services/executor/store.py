@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 from opentelemetry import metrics
 from psycopg.rows import DictRow
@@ -29,6 +30,7 @@ _late = metrics.get_meter("tradingtools.executor").create_counter(
 HANDLED_BEFORE = "HANDLED_BEFORE"
 """Denied because the order may have been sent: nothing may be concluded from the denial."""
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +53,30 @@ async def submit_batch(
     Raises:
         Fenced: this process does not own the partition any more.
     """
-    payload = json.dumps(
+    payload = _encode(
         {
             "orders": [
                 {"order_key": o.order_key, "body_hash": o.body_hash, "epoch": 1} for o in orders
             ],
             "lease_ms": lease_ms,
-        },
-        separators=(",", ":"),
-    ).encode()
+        }
+    )
+    # One value instead of an array a column: psycopg writes arrays item by item.
+    gated = _encode(
+        [
+            {
+                "order_key": o.order_key,
+                "purpose": o.purpose,
+                "subscription_id": o.subscription_id,
+                "version": o.subscription_version,
+                "wallet": o.follower.proxy,
+                "leader": o.leader,
+                "condition_id": o.condition_id,
+                "not_after_ms": o.not_after_ms,
+            }
+            for o in orders
+        ]
+    )
     async with pool.connection() as connection:
         cursor = await connection.execute(
             _QUERIES["submit_batch"],
@@ -69,14 +86,9 @@ async def submit_batch(
                 "epoch": lease.epoch,
                 "payload": payload,
                 "control_seq": control_seq,
-                "keys": [o.order_key for o in orders],
-                "purposes": [o.purpose.value for o in orders],
-                "subscriptions": [o.subscription_id for o in orders],
-                "versions": [o.subscription_version for o in orders],
-                "wallets": [o.follower.proxy for o in orders],
-                "leaders": [o.leader for o in orders],
-                "conditions": [o.condition_id for o in orders],
-                "not_afters": [o.not_after_ms for o in orders],
+                "keys": ",".join([o.order_key for o in orders]),
+                "not_after": min(o.not_after_ms for o in orders),
+                "orders": gated.decode(),
             },
         )
         row = await cursor.fetchone()

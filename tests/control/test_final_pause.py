@@ -53,13 +53,15 @@ def submit(
     """What the executor asks before it sends: one order of this subscription."""
     key = secrets.token_hex(32)
     payload = json.dumps({"orders": [{"order_key": key, "body_hash": "h", "epoch": 1}]})
+    gated = {
+        "order_key": key, "purpose": purpose, "subscription_id": subscription, "version": 1,
+        "wallet": wallet, "leader": LEADER, "condition_id": CONDITION,
+        "not_after_ms": 2_000_000_000_000,
+    }  # fmt: skip
     row = database.execute(
-        "select submit_batch(%s, 0, 1, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) as answer",
-        [
-            f"batch-{key}", payload.encode(), control_seq, [key], [purpose], [subscription], [1],
-            [wallet], [LEADER], [CONDITION], [2_000_000_000_000],
-        ],
-    ).fetchone()  # fmt: skip
+        "select submit_batch(%s, 0, 1, %s, %s, %s, 2000000000000, %s) as answer",
+        [f"batch-{key}", payload.encode(), control_seq, [key], json.dumps([gated])],
+    ).fetchone()
     assert row is not None
     answer: dict[str, Any] = row["answer"]
     return answer

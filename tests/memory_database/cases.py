@@ -143,13 +143,16 @@ class Draw:
             "orders": [{"order_key": key, "body_hash": order["body_hash"], "epoch": 1}],
             "lease_ms": self.rng.choice([-1000, 60_000]),
         }
+        gated = {
+            "order_key": key, "purpose": order["purpose"],
+            "subscription_id": order["subscription_id"], "version": self.rng.choice([1, 1, 2]),
+            "wallet": order["follower_proxy"], "leader": LEADER, "condition_id": CONDITION,
+            "not_after_ms": self.rng.choice([1, 4_000_000_000_000, 4_000_000_000_000]),
+        }  # fmt: skip
         return {
             "record_key": self._record(), **self.lease(), "payload": json.dumps(payload).encode(),
-            "control_seq": self.rng.choice([0, 10_000]), "keys": [key],
-            "purposes": [order["purpose"]], "subscriptions": [order["subscription_id"]],
-            "versions": [self.rng.choice([1, 1, 2])], "wallets": [order["follower_proxy"]],
-            "leaders": [LEADER], "conditions": [CONDITION],
-            "not_afters": [self.rng.choice([1, 4_000_000_000_000, 4_000_000_000_000])],
+            "control_seq": self.rng.choice([0, 10_000]), "keys": key,
+            "not_after": gated["not_after_ms"], "orders": json.dumps([gated]),
         }  # fmt: skip
 
     def transitions(self) -> Values:

@@ -27,13 +27,7 @@ CLAIM: Values = {
 }  # fmt: skip
 BATCH: Values = {
     **LEASE, "record_key": "batch", "payload": b'{"orders":[],"lease_ms":1}', "control_seq": 0,
-    **{
-        name: []
-        for name in (
-            "keys", "purposes", "subscriptions", "versions", "wallets", "leaders", "conditions",
-            "not_afters",
-        )
-    },
+    "keys": "", "not_after": 4_000_000_000_000, "orders": "[]",
 }  # fmt: skip
 
 

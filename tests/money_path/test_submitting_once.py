@@ -57,14 +57,16 @@ def claim(database: Database, count: int) -> list[str]:
 def submit(database: Database, keys: list[str], *, epoch: int = 1) -> dict[str, Any]:
     """What the executor asks before it sends."""
     orders = [{"order_key": key, "body_hash": "h", "epoch": 1} for key in keys]
-    count = len(keys)
+    gated = {
+        "purpose": "GUARD_EXIT", "subscription_id": "", "version": 1, "wallet": "0x" + "1" * 40,
+        "leader": "", "condition_id": "c", "not_after_ms": 2_000_000_000_000,
+    }  # fmt: skip
     row = database.execute(
-        "select submit_batch(%s, 0, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s) as answer",
+        "select submit_batch(%s, 0, %s, %s, 0, %s, 2000000000000, %s) as answer",
         [
             secrets.token_hex(8), epoch,
             json.dumps({"orders": orders, "lease_ms": LEASE_MS}).encode(), keys,
-            ["GUARD_EXIT"] * count, [""] * count, [1] * count, ["0x" + "1" * 40] * count,
-            [""] * count, ["c"] * count, [2_000_000_000_000] * count,
+            json.dumps([{"order_key": key, **gated} for key in keys]),
         ],
     ).fetchone()  # fmt: skip
     assert row is not None

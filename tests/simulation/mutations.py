@@ -82,9 +82,9 @@ async def _send_again_when_nobody_answers(
 _denials = submitting.denials
 
 
-def _look_at_no_halt(tx: Transaction, values: Row) -> dict[str, str]:
+def _look_at_no_halt(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     forbidden = ("HALTED", "PAUSED", "SUBSCRIPTION_CHANGED")
-    return {key: why for key, why in _denials(tx, values).items() if why not in forbidden}
+    return {key: why for key, why in _denials(tx, orders).items() if why not in forbidden}
 
 
 async def _acknowledge_at_once(intake: Any, message: Any, _cursor: str) -> None:

@@ -165,6 +165,7 @@ def order_to_pb(order: Order) -> pb.Order:
 
 def order_from_pb(message: pb.Order) -> Order:
     """Wire order to domain; KeyError when an enum is unspecified."""
+    follower = message.follower
     return Order(
         order_key=message.order_key,
         copy_key=message.copy_key,
@@ -174,9 +175,9 @@ def order_from_pb(message: pb.Order) -> Order:
         subscription_version=message.subscription_version,
         trigger_id=message.trigger_id,
         follower=Follower(
-            user_id=message.follower.follower_user_id,
-            wallet_id=message.follower.follower_wallet_id,
-            proxy=message.follower.follower_proxy,
+            user_id=follower.follower_user_id,
+            wallet_id=follower.follower_wallet_id,
+            proxy=follower.follower_proxy,
         ),
         leader=message.leader,
         leader_tx=message.leader_tx,

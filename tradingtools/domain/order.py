@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -32,8 +31,7 @@ class TimeInForce(StrEnum):
     FOK = "FOK"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Follower:
+class Follower(msgspec.Struct, frozen=True, kw_only=True):
     """Who the follower is, as the backend asserted it."""
 
     user_id: str

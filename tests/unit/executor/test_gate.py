@@ -19,7 +19,7 @@ NONE = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_
 
 def entry(key: str, wallet: str, size: int, limit: int = 500_000) -> Order:
     made = order()
-    follower = replace(made.follower, proxy=wallet)
+    follower = structs.replace(made.follower, proxy=wallet)
     return structs.replace(
         made, order_key=key, follower=follower, size_micros=size, limit_micros=limit
     )

@@ -11,6 +11,8 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+from msgspec import structs
+
 from services.router.core.ledger import OpenEntry
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
@@ -27,7 +29,7 @@ def wallet(number: int) -> str:
 
 
 def follower(number: int, leader: str) -> Subscription:
-    made = replace(subscription().follower, proxy=wallet(number))
+    made = structs.replace(subscription().follower, proxy=wallet(number))
     return replace(subscription(), id=f"sub-{number}", leader=leader, follower=made)
 
 

@@ -21,13 +21,14 @@ from tradingtools.testing.memory_database.transactions import Transaction
 
 def submit_batch(tx: Transaction, values: Row) -> Row:
     """Make a batch durable as SUBMITTING, or say why not."""
+    keys = [key for key in values["keys"].split(",") if key]
     tx.lock(CONTROL_LOCK, shared=True)
     tx.lock((*SUBMITTING_LOCK, values["partition"]))
     if not holds_lease(tx, "executor", values["partition"], values["epoch"]):
         return {"fenced": True}
-    _build_what_has_these_keys(tx, values["partition"], set(values["keys"]))
-    if _something_has_changed(tx, values):
-        denied = denials(tx, values)
+    _build_what_has_these_keys(tx, values["partition"], set(keys))
+    if _something_has_changed(tx, values, keys):
+        denied = denials(tx, json.loads(values["orders"]))
         if denied:
             return {"denied": denied}
     row = tx.insert_unless_there(
@@ -39,7 +40,7 @@ def submit_batch(tx: Transaction, values: Row) -> Row:
             "partition": values["partition"],
             "epoch": values["epoch"],
             "payload": values["payload"],
-            "order_count": len(values["keys"]),
+            "order_count": len(keys),
         },
         ("record_key",),
     )
@@ -92,7 +93,7 @@ def _build_what_has_these_keys(tx: Transaction, partition: int, keys: set[str]) 
             build_rows(tx, record["seq"])
 
 
-def _something_has_changed(tx: Transaction, values: Row) -> bool:
+def _something_has_changed(tx: Transaction, values: Row, keys: list[str]) -> bool:
     """The cheap question that comes before `denials`."""
     if tx.rows("halt"):
         return True
@@ -101,25 +102,25 @@ def _something_has_changed(tx: Transaction, values: Row) -> bool:
         for c in tx.rows("control_change")
     ):
         return True
-    if values["not_afters"] and min(values["not_afters"]) * 1000 <= tx.now_us:
+    if values["not_after"] * 1000 <= tx.now_us:
         return True
-    orders = (tx.get("orders", key) for key in values["keys"])
+    orders = (tx.get("orders", key) for key in keys)
     if any(order is not None and order["state"] != "CLAIMED" for order in orders):
         return True
     return any(record["set_aside"] is not None for record in tx.rows("journal"))
 
 
 _COLUMNS = (
-    "keys", "purposes", "subscriptions", "versions", "wallets", "leaders", "conditions",
-    "not_afters",
+    "order_key", "purpose", "subscription_id", "version", "wallet", "leader", "condition_id",
+    "not_after_ms",
 )  # fmt: skip
 
 
-def denials(tx: Transaction, values: Row) -> dict[str, str]:
+def denials(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     """Why each of these orders may not be sent now; not named: it may."""
     aside = set_aside_keys(tx)
     found: dict[str, str] = {}
-    for order in zip(*(values[name] for name in _COLUMNS), strict=True):
+    for order in (tuple(fields[name] for name in _COLUMNS) for fields in orders):
         reason = _denial(tx, order, aside)
         if reason:
             found[order[0]] = reason
