@@ -38,6 +38,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 silence_seconds=settings.shared.database_silence_seconds,
             )
         )
+        # One is enough: changes go through one lock, and one backend has them planned and cached.
+        writing = await stack.enter_async_context(
+            open_pool(
+                settings.shared.database_url,
+                name="guard-writing",
+                size=1,
+                silence_seconds=settings.shared.database_silence_seconds,
+                prompt=True,
+                planned_once=True,
+            )
+        )
         bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
         stack.push_async_callback(bus.aclose)
         confirm = grpc_server.channel(settings.confirm_target)
@@ -47,7 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         owned = await lease.acquire(pool, "guard", settings.partition, name)
         tail = await claim_tail(pool, "guard", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.poll_ms, asks=False)
-        guard = Guard(pool, owned, books, tail, settings)
+        guard = Guard(pool, owned, books, tail, settings, writing=writing)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await beside(lease.keep(pool, owned), guard.recover())

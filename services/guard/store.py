@@ -27,9 +27,13 @@ Cursor = psycopg.AsyncCursor[DictRow]
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
-    """All rows of one named query."""
+    """All rows of one named query.
+
+    Planned each time: what is asked now and then, without parameters, would keep for hours the plan
+    of a table that was empty then, and scan it for each row of another one.
+    """
     async with pool.connection() as connection:
-        cursor = await connection.execute(_QUERIES[name], values)
+        cursor = await connection.execute(_QUERIES[name], values, prepare=False)
         return await cursor.fetchall()
 
 

@@ -39,7 +39,8 @@ class Guard:
     """One partition's triggers.
 
     Args:
-        pool: of the deciding database.
+        pool: of the deciding database, for whatever is read.
+        writing: for its transactions.
         lease: the right to write for the partition.
         books: newest books.
         tail: where claimed exits go.
@@ -53,6 +54,8 @@ class Guard:
         books: Books,
         tail: Tail[pb.OrderBatch],
         settings: Settings,
+        *,
+        writing: Pool,
     ) -> None:
         self._pool = pool
         self._lease = lease
@@ -61,7 +64,7 @@ class Guard:
         self._booked_to = 0
         self._claims = Claims(lease, tail, settings)
         self._closing = Closing(books, self._claims)
-        self._writer = Writer(pool, self._known, self._claims)
+        self._writer = Writer(writing, self._known, self._claims)
         self._verdicts = Verdicts(self._known, self._claims, self._writer)
 
     async def recover(self) -> None:

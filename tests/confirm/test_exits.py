@@ -40,7 +40,9 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
         f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
     })  # fmt: skip
     lease = await leases.held(orders.pool, "guard")
-    guard = Guard(orders.pool, lease, cast(Books, None), Tail(0, _none), settings)
+    guard = Guard(
+        orders.pool, lease, cast(Books, None), Tail(0, _none), settings, writing=orders.pool
+    )
     await guard.look_again()
     await guard.look_again()
     (row,) = await orders.sql("select status, version from trigger where id = %s", trigger)

@@ -76,12 +76,14 @@ class Desk:
             "TT_DATABASE_URL": "postgresql://", "TT_REDIS_URL": "redis://",
             "TT_GUARD_CONFIRM_TARGET": "127.0.0.1:1", "TT_GUARD_BOOKFEED_TARGET": "127.0.0.1:1",
         })  # fmt: skip
+        pool = cast(Pool, MemoryPool(self.database, self.moods))
         self.guard = Guard(
-            cast(Pool, MemoryPool(self.database, self.moods)),
+            pool,
             Lease(role="guard", partition=0, epoch=1),
             cast(Books, self.books),
             self.tail,
             settings,
+            writing=pool,
         )
         self._put("partition_lease", role="guard", partition=0, owner="o", epoch=1,
                   expires_at=self.database.now().replace(year=9000))  # fmt: skip

@@ -31,6 +31,7 @@ async def open_pool(
     size: int = 4,
     silence_seconds: int = SILENCE_SECONDS,
     prompt: bool = False,
+    planned_once: bool = False,
 ) -> AsyncIterator[Pool]:
     """A pool of warm autocommit connections whose rows are dicts.
 
@@ -42,6 +43,8 @@ async def open_pool(
             who waits on it gets psycopg.OperationalError. Over TCP only.
         prompt: connections are lent without a question whether they still work; that is asked each
             second instead. For who tries again after psycopg.OperationalError anyway.
+        planned_once: no statement is planned anew for what it is asked with. For who finds rows by
+            their keys only, where planning takes longer than finding.
 
     Raises:
         psycopg_pool.PoolTimeout: the database did not answer within 10 s.
@@ -58,7 +61,8 @@ async def open_pool(
         "keepalives_interval": max(1, silence_seconds // (2 * _PROBES)),
         "keepalives_count": _PROBES,
         "options": "-c synchronous_commit=on -c statement_timeout=15000"
-        " -c idle_in_transaction_session_timeout=15000",
+        " -c idle_in_transaction_session_timeout=15000"
+        + (" -c plan_cache_mode=force_generic_plan" if planned_once else ""),
     }
     async with AsyncConnectionPool(
         url,

@@ -89,7 +89,9 @@ class MemoryConnection:
             self._database.rollback(self._transaction)
             self._transaction = None
 
-    async def execute(self, text: str, values: Mapping[str, Any] | None = None) -> MemoryCursor:
+    async def execute(
+        self, text: str, values: Mapping[str, Any] | None = None, *, prepare: bool | None = None
+    ) -> MemoryCursor:
         """Answer a named statement, or begin or end a transaction by its name.
 
         Raises:
@@ -99,6 +101,7 @@ class MemoryConnection:
         if text in _BOUNDS:
             await self._bound(text)
             return MemoryCursor([], 0)
+        del prepare  # There are no plans here.
         statement = self._database.statement(text)
         await self._point(self._conditions.request, statement.name)
         if self._transaction is not None:
