@@ -31,7 +31,7 @@ _ROUNDS = {1: 60, 10: 60, 100: 40, 1000: 12}
 def _setups(counts: Sequence[int], *, whole: bool, reads: int) -> list[Setup]:
     plain = [Setup(followers=n, trades=1, noise=100, answer_ms=0) for n in counts]
     if reads:
-        return [each for n in plain for each in (n, replace(n, reads=reads))]
+        return [replace(each, reads=reads) for each in plain]
     if not whole:
         return plain
     noisy = [Setup(followers=n, trades=1, noise=1000, answer_ms=0) for n in counts]
@@ -56,9 +56,15 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> list[Line
                 def progress(done: int, setup: Setup = setup, wanted: int = wanted) -> None:
                     status.update(f"{setup}: {done} of {wanted} rounds")
 
-                lines.append(await match.play(setup, wanted, progress))
+                found: Sequence[Line]
+                if setup.reads:
+                    found = await match.play_beside(setup, wanted, progress)
+                else:
+                    found = [await match.play(setup, wanted, progress)]
+                lines += found
                 # Said at once: a run that is stopped has told what it knew.
-                console.print(report.said(lines[-1]))
+                for each in found:
+                    console.print(report.said(each))
     return lines
 
 

@@ -1,11 +1,3 @@
--- name: hops
-select percentile_disc(0.5) within group (order by routed_ns - received_ns),
-       percentile_disc(0.5) within group (order by claimed_ns - routed_ns),
-       percentile_disc(0.5) within group (order by submitting_ns - claimed_ns),
-       percentile_disc(0.5) within group (order by first_byte_ns - submitting_ns)
-from orders
-where leader = %(leader)s and received_ns >= %(since_ns)s and first_byte_ns > 0
-
 -- name: hops_of
 select percentile_disc(0.5) within group (order by routed_ns - received_ns),
        percentile_disc(0.5) within group (order by claimed_ns - routed_ns),
@@ -92,3 +84,6 @@ from change, generate_series(1, %(followers)s) n
 
 -- name: newest_follower
 select id from subscription order by changed_seq desc limit 1
+
+-- name: backends_of_control
+select pid from pg_stat_activity where application_name = 'tradingtools-control'

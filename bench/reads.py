@@ -1,128 +1,134 @@
-"""Other clients of the REST surface while copies are measured: reads at a steady rate.
+"""Other clients of the REST surface while copies are measured: what they ask, and what it took.
 
-A process of its own, so that what it costs is the machine's and not the bench's event loop. As a
-command it gets URL, path and rate as arguments and the token on its input, and reads until that
-closes; then it prints how many answers were right, how many were wrong, and for how many seconds.
-To be turned away (429, 503) is neither: an edge does so when control gets no core for two seconds.
+Before it: a scene whose copies have been booked. After it: `bench.rounds`, which measures copies
+without and beside the reads in turns. The reading itself is a process of its own, `bench.reader`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from bench.system import BenchError
+import msgspec
+import psutil
+import psycopg
+
+from bench.core.reads import Tally
+from bench.scene import Scene
+from bench.system import SQL, BenchError, Engine
 from launcher.state import ROOT
+from tradingtools_client import ApiError, Unreachable
 
-_CONNECTIONS = 32
 _BEGIN_SECONDS = 60.0
+_END_SECONDS = 60.0
+_FAR_PRICE = "0.99"
+"""Of a take-profit that is there to be read."""
 
 
-@dataclass(slots=True)
-class Pace:
-    """When each read is due, whoever makes it; what was late is made at once."""
+class Reader:
+    """Reads when told, and adds up what came of it.
 
-    per_second: int
-    began: float = field(default_factory=time.monotonic)
-    given: int = 0
-    right: int = 0
-    wrong: int = 0
+    Args:
+        process: of ``bench.reader``.
+        engine: which is read.
+    """
 
-    async def next(self) -> None:
-        """Wait until the next read is due."""
-        due = self.began + self.given / self.per_second
-        self.given += 1
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+    def __init__(self, process: Process, engine: Engine) -> None:
+        self._process = process
+        self._engine = engine
+        self.tally = Tally()
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Read meanwhile. Raises BenchError: an answer was neither right nor a refusal."""
+        # Not before the first answer: a short stretch would be over before anybody reads.
+        await self._told(b"read\n", _BEGIN_SECONDS)
+        before = await asyncio.to_thread(_spent, self._engine)
+        yield
+        counted = msgspec.json.decode(await self._told(b"rest\n", _END_SECONDS), type=Tally)
+        after = await asyncio.to_thread(_spent, self._engine)
+        counted.cpu_seconds = {who: after[who] - before.get(who, 0.0) for who in after}
+        if counted.wrong:
+            raise BenchError(f"{counted.wrong} of the reads were answered wrongly")
+        self.tally += counted
+
+    async def _told(self, line: bytes, seconds: float) -> bytes:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise BenchError("the reads have no input or output")
+        self._process.stdin.write(line)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._process.stdout.readline()
+        except TimeoutError:
+            raise BenchError(f"the reads do not answer within {seconds:.0f} s") from None
 
 
 @asynccontextmanager
-async def reading(url: str, token: str, path: str, per_second: int) -> AsyncIterator[list[float]]:
-    """Read meanwhile. What was reached, right answers a second, is in the list afterwards.
+async def reader(here: Scene, per_second: int) -> AsyncIterator[Reader]:
+    """What the product's backend reads, at this rate; gone when the block ends.
 
     Raises:
-        BenchError: an answer was not right.
+        BenchError: there is nothing to read.
     """
-    process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module; started once a setup
-        [sys.executable, "-m", "bench.reads", url, path, str(per_second)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if process.stdin is None or process.stdout is None:
-        raise BenchError("the reads have no input or output")
-    reached: list[float] = []
+    note = here.engine.prepared.note
+    paths = await asyncio.to_thread(_paths, here)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.reader", note.rest_url, str(per_second), *paths,
+        cwd=ROOT, stdin=PIPE, stdout=PIPE,
+    )  # fmt: skip
     try:
-        process.stdin.write(token + "\n")
-        process.stdin.flush()
-        # Not before the first answer: a short round would be over before anybody reads.
-        async with asyncio.timeout(_BEGIN_SECONDS):
-            await asyncio.to_thread(process.stdout.readline)
-        yield reached
-        said, _ = await asyncio.to_thread(process.communicate, timeout=30)
+        if process.stdin is not None:
+            process.stdin.write(here.engine.prepared.token.encode() + b"\n")
+        yield Reader(process, here.engine)
     finally:
         process.kill()
-        await asyncio.to_thread(process.wait)
-    right, wrong, seconds = said.split()
-    if wrong != "0":
-        raise BenchError(f"{wrong} of the reads were answered wrongly")
-    reached.append(int(right) / float(seconds))
+        await process.wait()
 
 
-async def _reader(pace: Pace, host: str, port: int, request: bytes) -> None:
-    reader, writer = await asyncio.open_connection(host, port)
+def _paths(here: Scene) -> list[str]:
+    """A page of the product shows one subscription, and polls its profit more than the rest."""
+    client = here.engine.client()
     try:
-        while True:
-            await pace.next()
-            writer.write(request)
-            status = await reader.readline()
-            length = 0
-            while (line := await reader.readline()) not in (b"\r\n", b""):
-                name, _, value = line.partition(b":")
-                if name.lower() == b"content-length":
-                    length = int(value)
-            await reader.readexactly(length)
-            match status.split(b" ")[1:2]:
-                case [b"200"]:
-                    pace.right += 1
-                    if pace.right == 1:
-                        sys.stdout.write("begun\n")
-                        sys.stdout.flush()
-                case [b"429"] | [b"503"]:
-                    pass
-                case _:
-                    pace.wrong += 1
+        found = client.get_subscription(here.subscription_id)
+        wallet = found["follower"]["followerProxy"]
+        armed = client.create_trigger(
+            {
+                "wallet": wallet,
+                "conditionId": here.asset.condition_id,
+                "assetId": here.asset.asset_id,
+                "triggerType": "TRIGGER_TYPE_TAKE_PROFIT",
+                "triggerPrice": _FAR_PRICE,
+                "subscriptionId": here.subscription_id,
+            }
+        )
+    except (ApiError, Unreachable) as error:
+        raise BenchError(f"what is to be read: {error}") from error
     finally:
-        writer.close()
-
-
-async def _main(url: str, path: str, per_second: int) -> None:
-    token = (await asyncio.to_thread(sys.stdin.readline)).strip()
-    at = urlsplit(url)
-    request = (
-        f"GET {path} HTTP/1.1\r\nHost: {at.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n"
-    ).encode()
-    pace = Pace(per_second)
-    readers = [
-        asyncio.create_task(_reader(pace, at.hostname or "", at.port or 80, request))
-        for _ in range(_CONNECTIONS)
+        client.close()
+    one = f"/subscriptions/{here.subscription_id}"
+    return [
+        one,
+        f"{one}/decisions?pageSize=20",
+        one,
+        f"{one}/fills?pageSize=20",
+        f"{one}/positions",
+        f"/triggers/{armed['id']}",
+        f"/subscriptions?followerProxy={wallet}",
     ]
-    closed = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
-    await asyncio.wait([closed, *readers], return_when=asyncio.FIRST_COMPLETED)
-    # A reader ends only when its connection breaks, which nobody shall take for a good answer.
-    pace.wrong += sum(reader.done() for reader in readers)
-    seconds = time.monotonic() - pace.began
-    for reader in readers:
-        reader.cancel()
-    await asyncio.gather(*readers, return_exceptions=True)
-    sys.stdout.write(f"{pace.right} {pace.wrong} {seconds}\n")
 
 
-if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+def _spent(engine: Engine) -> Mapping[str, float]:
+    """Seconds of a core that reads have used so far, and whatever else those processes do."""
+    pids = {state.name: [state.pid] for state in engine.supervisor.states()}
+    with psycopg.connect(engine.database_url, autocommit=True) as connection:
+        backends = [pid for (pid,) in connection.execute(SQL["backends_of_control"])]
+    who = {"control": pids["control"], "envoy": pids["envoy"], "postgresql": backends}
+    return {name: sum(map(_seconds, found)) for name, found in who.items()}
+
+
+def _seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)

@@ -104,14 +104,21 @@ def beside_reads(lines: Sequence[Line]) -> list[str]:
     quiet = {each.setup: each for each in lines if not each.setup.reads}
     told = []
     for each in lines:
-        before = quiet.get(replace(each.setup, reads=0))
-        if each.setup.reads and before is not None:
-            ratio = each.system_last.p50 / before.system_last.p50
-            told.append(
-                f"{_name(each.setup)}: {each.reads_reached:.0f} reads a second were answered; the"
-                f" copies' p50 went from {_number(before.system_last.p50)} to"
-                f" {_number(each.system_last.p50)} ms ({ratio:.2f} times)"
-            )
+        before, reads = quiet.get(replace(each.setup, reads=0)), each.reads
+        if reads is None or before is None:
+            continue
+        ratio = each.system_last.p50 / before.system_last.p50
+        told.append(
+            f"{_name(each.setup)}: {reads.answered:.0f} reads a second were answered; the"
+            f" copies' p50 went from {_number(before.system_last.p50)} to"
+            f" {_number(each.system_last.p50)} ms ({ratio:.2f} times)"
+        )
+        told.append(
+            f"of {reads.asked} reads {reads.right} were answered, {reads.late} of them late,"
+            f" {reads.limited} refused as too many (429), {reads.unavailable} unavailable (503);"
+            " ms of a core for each: "
+            + ", ".join(f"{who} {reads.cpu_ms(who):.2f}" for who in reads.cpu_seconds)
+        )
     return told
 
 

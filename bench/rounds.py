@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import feed, hops
 from bench.core.figures import Line, Round, Setup, line
-from bench.reads import reading
+from bench.reads import reader
 from bench.scene import Leaders, Scene, scene
 from bench.system import BenchError
 from launcher.state import ROOT
 
 _WARM_UP = 3
+_TURN = 5
+"""Rounds without reads, and then beside them."""
 
 
 @asynccontextmanager
@@ -56,47 +57,69 @@ class Match:
 
     async def play(self, setup: Setup, rounds: int, progress: Callable[[int], None]) -> Line:
         """All rounds of one setup. Raises BenchError when a POST does not come."""
+        played = _Played()
+        for number in range(-_WARM_UP, rounds):
+            await self._round(setup, number, played)
+            progress(max(number + 1, 0))
+        return await self._line(setup, played)
+
+    async def play_beside(
+        self, setup: Setup, rounds: int, progress: Callable[[int], None]
+    ) -> tuple[Line, Line]:
+        """The same without and beside its reads, in turns, so that both meet the same machine.
+
+        Raises:
+            BenchError: a POST does not come, or a read is answered wrongly.
+        """
+        alone, beside = _Played(), _Played()
+        quiet = replace(setup, reads=0)
+        async with reader(self._scene, setup.reads) as reads:
+            for first in range(0, rounds, _TURN):
+                numbers = range(first, min(first + _TURN, rounds))
+                for number in (-1, *numbers):
+                    await self._round(quiet, number, alone)
+                async with reads.beside():
+                    for number in (-1, *numbers):
+                        await self._round(setup, number, beside)
+                progress(numbers.stop)
+        found = await self._line(setup, beside)
+        return await self._line(quiet, alone), replace(found, reads=reads.tally)
+
+    async def _line(self, setup: Setup, played: _Played) -> Line:
+        here = self._scene
+        here.idle()
+        await here.quiet()
+        url = here.engine.database_url
+        found = await asyncio.to_thread(hops.of_trades, url, played.transactions)
+        return line(setup, played.floor, played.system, found)
+
+    async def _round(self, setup: Setup, number: int, played: _Played) -> None:
+        """Both contestants once; a negative number is for warming up and does not count."""
         here = self._scene
         here.side.answer_ms = setup.answer_ms
         here.feed.noise = setup.noise
-        of: dict[bool, list[Round]] = {True: [], False: []}
-        note, token = here.engine.prepared.note, here.engine.prepared.token
-        path = f"/subscriptions/{here.subscription_id}"
-        reads = reading(note.rest_url, token, path, setup.reads)
-        async with reads if setup.reads else nullcontext([0.0]) as reached:
-            began_ns = await self._rounds(setup, rounds, of, progress)
-        here.idle()
-        await here.quiet()
-        theirs = here.leaders[setup.followers][1]
-        found = await asyncio.to_thread(hops.medians, here.engine.database_url, theirs, began_ns)
-        return replace(line(setup, of[True], of[False], found), reads_reached=reached[0])
+        for floor_plays in (True, False) if number % 2 else (False, True):
+            await here.quiet()
+            wallet = here.leaders[setup.followers][0 if floor_plays else 1]
+            frames = [feed.frame(wallet, here.asset) for _ in range(setup.trades)]
+            orders = setup.followers * setup.trades
+            began, came = await here.burst(frames, orders, floor=floor_plays)
+            if number < 0:
+                continue
+            one = Round((came[0] - began) / 1e6, (came[-1] - began) / 1e6)
+            (played.floor if floor_plays else played.system).append(one)
+            if not floor_plays:
+                played.transactions += map(feed.transaction, frames)
 
-    async def _rounds(
-        self,
-        setup: Setup,
-        rounds: int,
-        of: Mapping[bool, list[Round]],
-        progress: Callable[[int], None],
-    ) -> int:
-        """Play them in turns; when the first that counts began, nanoseconds since 1970."""
-        began_ns = time.time_ns()
-        for number in range(-_WARM_UP, rounds):
-            if number == 0:
-                began_ns = time.time_ns()
-            for floor_plays in (True, False) if number % 2 else (False, True):
-                played = await self._burst(setup, floor=floor_plays)
-                if number >= 0:
-                    of[floor_plays].append(played)
-            progress(max(number + 1, 0))
-        return began_ns
 
-    async def _burst(self, setup: Setup, *, floor: bool) -> Round:
-        here = self._scene
-        await here.quiet()
-        wallet = here.leaders[setup.followers][0 if floor else 1]
-        frames = [feed.frame(wallet, here.asset) for _ in range(setup.trades)]
-        began, came = await here.burst(frames, setup.followers * setup.trades, floor=floor)
-        return Round((came[0] - began) / 1e6, (came[-1] - began) / 1e6)
+@dataclass(slots=True)
+class _Played:
+    """What counts of one setup."""
+
+    floor: list[Round] = field(default_factory=list)
+    system: list[Round] = field(default_factory=list)
+    transactions: list[str] = field(default_factory=list)
+    """The system's."""
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.core.reads import Tally
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
@@ -59,8 +61,8 @@ class Line:
     system_first: Spread
     system_last: Spread
     hops: tuple[Hop, ...] = ()
-    reads_reached: float = 0.0
-    """Right answers a second to the reads."""
+    reads: Tally | None = None
+    """What became of the reads beside it."""
 
     @property
     def ratio_p50(self) -> float:

@@ -78,6 +78,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             name="control",
             size=settings.pool_size,
             silence_seconds=settings.shared.database_silence_seconds,
+            prompt=True,
         ) as pool,
         redis.Redis.from_url(
             settings.shared.redis_url,

@@ -44,13 +44,13 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         self, request: pb.ListSubscriptionPositionsRequest, context: Context
     ) -> pb.ListSubscriptionPositionsResponse:
         """A page of positions."""
-        await self._subscriptions.get(request.id)
         condition, size = request.condition_id.lower(), paging.size(request.page_size)
         scope = f"positions:{request.id}:{condition}:{request.open}"
         after = _after(scope, request.page_token)
         rows = await self._holdings.positions(
             request.id, condition, after, size + 1, open_=request.open
         )
+        await self._subscriptions.known(request.id, rows)
         response = pb.ListSubscriptionPositionsResponse(
             positions=[
                 holding_codec.position(row, self._holdings.worth(row)) for row in rows[:size]
@@ -94,11 +94,11 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         self, request: pb.ListResyncsRequest, context: Context
     ) -> pb.ListResyncsResponse:
         """A page of resyncs, newest first."""
-        await self._subscriptions.get(request.id)
         scope, size = f"resyncs:{request.id}", paging.size(request.page_size)
         rows = await self._resyncs.list(
             request.id, paging.decode(scope, request.page_token, 1), size + 1
         )
+        await self._subscriptions.known(request.id, rows)
         page = rows[:size]
         response = pb.ListResyncsResponse(resyncs=[resync_codec.resync(row) for row in page])
         if len(rows) > size:

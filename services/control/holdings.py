@@ -6,7 +6,6 @@ subscriptions asks nobody, and a bookfeed that is away costs the worths and not 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -50,21 +49,15 @@ class Holdings:
         shares = lot["shares_micros"]
         return worth(self._book(lot["asset_id"]), shares) if shares else None
 
-    async def performance(self, identifiers: Sequence[str]) -> dict[str, Performance]:
-        """Of each of these subscriptions."""
-        ids = list(identifiers)
-        lots = defaultdict(list)
-        for row in await self._store.rows(_SQL["held"], ids=ids):
-            lots[row["origin"]].append((row["cost_micros"], self.worth(row)))
-        return {
-            row["id"]: Performance(
-                held=total(lots[row["id"]]),
-                payouts_micros=row["payouts"],
-                slippage_micros=row["slippage"],
-                delays_us=None if row["last"] is None else (row["p50"], row["p90"], row["last"]),
-            )
-            for row in await self._store.rows(_SQL["performance"], ids=ids)
-        }
+    def performance(self, row: Row) -> Performance:
+        """Of a subscription as it is shown."""
+        held = [(cost, worth(self._book(asset), shares)) for asset, shares, cost in row["held"]]
+        return Performance(
+            held=total(held),
+            payouts_micros=row["payouts"],
+            slippage_micros=row["slippage"],
+            delays_us=None if row["last"] is None else (row["p50"], row["p90"], row["last"]),
+        )
 
     async def positions(
         self, identifier: str, condition_id: str, after: tuple[str, str], limit: int, *, open_: bool

@@ -12,7 +12,7 @@ from services.control import codec, holding_codec
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of, header_of
 from services.control.holdings import Holdings
-from services.control.store import RequestId, Row, Store
+from services.control.store import RequestId, Store
 from services.control.subscriptions import Subscriptions
 from tradingtools.domain import ids
 from tradingtools.domain.subscription import SubscriptionState
@@ -81,18 +81,14 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.GetSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """One with statistics."""
-        (shown,) = await self._with_statistics([await self._subscriptions.get(request.id)])
+        (shown,) = await self._shown([request.id])
         return shown
 
-    async def _with_statistics(self, rows: Sequence[Row]) -> list[pb.Subscription]:
-        identifiers = [row["id"] for row in rows]
-        statistics = await self._subscriptions.statistics(identifiers)
-        performance = await self._holdings.performance(identifiers)
+    async def _shown(self, identifiers: Sequence[str]) -> list[pb.Subscription]:
         shown = []
-        for row in rows:
-            sums = statistics[row["id"]]
-            message = codec.subscription(row, sums)
-            holding_codec.describe(message.statistics, sums, performance[row["id"]])
+        for row in await self._subscriptions.shown(identifiers):
+            message = codec.subscription(row, row)
+            holding_codec.describe(message.statistics, row, self._holdings.performance(row))
             shown.append(message)
         return shown
 
@@ -105,7 +101,9 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         after = paging.decode(scope, request.page_token, 1)
         rows = await self._subscriptions.list(wallet, after, size + 1)
         page = rows[:size]
-        response = pb.ListSubscriptionsResponse(subscriptions=await self._with_statistics(page))
+        response = pb.ListSubscriptionsResponse(
+            subscriptions=await self._shown([row["id"] for row in page])
+        )
         if len(rows) > size:
             response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
         return response

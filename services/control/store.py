@@ -134,13 +134,22 @@ class Store:
     async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
         """All rows of a read.
 
+        A connection is not asked first whether it still works: that would be a second statement
+        for each read. Where it does not, another reads.
+
         Raises:
             Unavailable: the database does not answer.
         """
         with _translated():
-            async with self._pool.connection(CONNECT_SECONDS) as connection:
-                cursor = await connection.execute(query, values)
-                return await cursor.fetchall()
+            for others in reversed(range(self._pool.max_size + 1)):
+                async with self._pool.connection(CONNECT_SECONDS) as connection:
+                    try:
+                        cursor = await connection.execute(query, values)
+                        return await cursor.fetchall()
+                    except psycopg.OperationalError:
+                        if not (others and connection.closed):
+                            raise
+        raise AssertionError("the last try returned nothing and raised nothing")
 
     @asynccontextmanager
     async def change(self, actor: Caller, source: str) -> AsyncIterator[Change]:
@@ -152,7 +161,7 @@ class Store:
         """
         with _translated():
             async with (
-                self._pool.connection(CONNECT_SECONDS) as connection,
+                self._checked() as connection,
                 connection.transaction(),
             ):
                 await connection.execute(_SQL["lock"])
@@ -161,6 +170,20 @@ class Store:
         # A crash here loses a wake-up, not the change: readers poll.
         if change.seq is not None:
             await announce(self._redis, change.seq)
+
+    @asynccontextmanager
+    async def _checked(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+        """A connection that works: a change is not tried a second time."""
+        for others in reversed(range(self._pool.max_size + 1)):
+            async with self._pool.connection(CONNECT_SECONDS) as connection:
+                try:
+                    await Pool.check_connection(connection)
+                except psycopg.OperationalError:
+                    if not others:
+                        raise
+                    continue
+                yield connection
+                return
 
     async def check(self, name: str = "") -> None:
         """Ask the stores for a sign of life: ``postgresql``, ``redis``, or both.

@@ -128,6 +128,15 @@ class Subscriptions:
             raise not_found(identifier)
         return rows[0]
 
+    async def shown(self, identifiers: Sequence[str]) -> Sequence[Row]:
+        """These as they are shown, with what they have done so far; raises NotFound."""
+        rows = await self._store.rows(_SQL["shown"], ids=list(identifiers))
+        found = {row["id"]: row for row in rows}
+        for identifier in identifiers:
+            if identifier not in found:
+                raise not_found(identifier)
+        return [found[identifier] for identifier in identifiers]
+
     async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
         """The subscriptions of a follower's wallet, oldest first, after a key."""
         at, (identifier,) = after or (None, [""])
@@ -135,16 +144,19 @@ class Subscriptions:
             _SQL["list"], proxy=wallet, after_at=at, after_id=identifier, limit=limit
         )
 
-    async def statistics(self, identifiers: Sequence[str]) -> dict[str, Row]:
-        """What each of these has done so far."""
-        rows = await self._store.rows(_SQL["statistics"], ids=list(identifiers))
-        return {row["id"]: row for row in rows}
+    async def known(self, identifier: str, rows: Sequence[Row]) -> Sequence[Row]:
+        """What was read of one subscription; raises NotFound when there is no such one.
+
+        What has rows is there: most reads need one statement and not two.
+        """
+        if not rows:
+            await self.get(identifier)
+        return rows
 
     async def fills(self, identifier: str, after: Key | None, limit: int) -> Sequence[Row]:
         """Fills, newest first, after (instant, order, trade); raises NotFound."""
-        await self.get(identifier)
         at, (order, trade) = after or (None, ["", ""])
-        return await self._store.rows(
+        rows = await self._store.rows(
             _SQL["fills"],
             id=identifier,
             after_at=at,
@@ -152,6 +164,7 @@ class Subscriptions:
             after_trade=trade,
             limit=limit,
         )
+        return await self.known(identifier, rows)
 
     async def decisions(
         self,
@@ -161,9 +174,8 @@ class Subscriptions:
         limit: int,
     ) -> Sequence[Row]:
         """Decisions, newest first, after (instant, tx, leader, asset, side); raises NotFound."""
-        await self.get(identifier)
         at, (tx, leader, asset, side) = after or (None, ["", "", "", ""])
-        return await self._store.rows(
+        rows = await self._store.rows(
             _SQL["decisions"],
             id=identifier,
             **asdict(wanted),
@@ -174,6 +186,7 @@ class Subscriptions:
             after_side=side,
             limit=limit,
         )
+        return await self.known(identifier, rows)
 
 
 _ACTIONS = {

@@ -40,37 +40,52 @@ where follower_proxy = %(proxy)s
        or (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::text))
 order by created_at, id limit %(limit)s;
 
--- name: statistics
--- What subscriptions have done so far; one row for each id.
-select wanted.id, d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
-       l.bought, l.sold, l.fees, l.realised, l.open_cost, p.shadow,
-       p.paper_bought, p.paper_sold, p.paper_open_cost
-from unnest(%(ids)s::text[]) as wanted(id)
+-- name: shown
+-- Subscriptions with what they have done, hold and cost so far, in one statement: it is what the
+-- product asks most. Held: asset, shares, cost. Delays are of the last 200 copies.
+select s.*, coalesce((s.settings->>'shadow')::boolean, false) as shadow,
+       d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
+       l.bought, l.sold, l.fees, l.realised, l.open_cost, l.payouts, l.held,
+       p.paper_bought, p.paper_sold, p.paper_open_cost, c.slippage, t.p50, t.p90, t.last
+from subscription s
 cross join lateral (
     select count(*) as leader_trades, count(*) filter (where copied) as copied
-    from decision where subscription_id = wanted.id) d
+    from decision where subscription_id = s.id) d
 cross join lateral (
     select count(*) filter (where state = 'CONFIRMED') as confirmed,
            count(*) filter (where state in ('FAILED', 'LOST')) as failed,
            count(*) filter (where state in ('UNKNOWN', 'DEAD', 'RESURRECTED')) as unresolved
-    from orders where subscription_id = wanted.id) o
+    from orders where subscription_id = s.id) o
 cross join lateral (
     select coalesce(sum(bought_notional_micros), 0)::bigint as bought,
            coalesce(sum(sold_notional_micros), 0)::bigint as sold,
            coalesce(sum(fee_micros), 0)::bigint as fees,
            coalesce(sum(realised_micros), 0)::bigint as realised,
-           coalesce(sum(cost_micros), 0)::bigint as open_cost
-    from lot where origin = wanted.id) l
+           coalesce(sum(cost_micros), 0)::bigint as open_cost,
+           coalesce(sum(payout_micros), 0)::bigint as payouts,
+           coalesce(jsonb_agg(jsonb_build_array(asset_id, shares_micros, cost_micros))
+                    filter (where shares_micros > 0), '[]') as held
+    from lot where origin = s.id) l
 cross join lateral (
-    select coalesce(bool_or((s.settings->>'shadow')::boolean), false) as shadow,
-           coalesce(sum((frozen->>'paper_notional_micros')::bigint)
+    select coalesce(sum((frozen->>'paper_notional_micros')::bigint)
                     filter (where side = 'BUY'), 0)::bigint as paper_bought,
            coalesce(-sum((frozen->>'paper_notional_micros')::bigint)
                     filter (where side = 'SELL'), 0)::bigint as paper_sold,
            coalesce(sum((frozen->>'paper_cost_micros')::bigint), 0)::bigint as paper_open_cost
-    from subscription s
-    left join decision d on d.subscription_id = s.id and d.frozen ? 'paper_size_micros'
-    where s.id = wanted.id) p;
+    from decision
+    where subscription_id = s.id and frozen ? 'paper_size_micros') p
+cross join lateral (
+    select coalesce(sum(micros), 0)::bigint as slippage
+    from copy_slippage where subscription_id = s.id) c
+cross join lateral (
+    select percentile_disc(0.5) within group (order by us) as p50,
+           percentile_disc(0.9) within group (order by us) as p90,
+           (array_agg(us order by answered_ns desc))[1] as last
+    from (select (answered_ns - received_ns) / 1000 as us, answered_ns from orders
+          where subscription_id = s.id and received_ns > 0 and answered_ns > 0
+            and purpose in ('ENTRY', 'COPY_EXIT')
+          order by created_at desc limit 200) recent) t
+where s.id = any(%(ids)s);
 
 -- name: fills
 -- Newest first, after a key; what failed to settle did not stand.

@@ -56,11 +56,13 @@ async def test_every_follower_of_both_contestants_posts_in_every_round() -> None
         found = await match.play(
             Setup(followers=2, trades=3, noise=50, answer_ms=5), 2, lambda _: None
         )
-        read = await match.play(replace(found.setup, reads=20), 2, lambda _: None)
+        alone, read = await match.play_beside(replace(found.setup, reads=20), 2, lambda _: None)
     assert found.rounds == 2
     assert found.system_first.p50 <= found.system_last.p50
     assert [hop.name for hop in found.hops] == ["decide", "claim", "submit", "send"]
     assert all(hop.p50_ms > 0 for hop in found.hops)
-    assert read.reads_reached > 0
-    assert "20 reads/s" in beside_reads([found, read])[0]
+    assert (alone.rounds, read.rounds, alone.setup) == (2, 2, found.setup)
+    assert read.reads is not None
+    assert 0 < read.reads.right <= read.reads.asked + 1
+    assert "20 reads/s" in beside_reads([alone, read])[0]
     assert match.strays == 0, "a POST came that no burst explains"

@@ -40,6 +40,20 @@ def test_an_unexpected_error_gives_an_incident_and_nothing_else(
     assert edge.call("GET", path).status_code == 200
 
 
+def test_connections_that_broke_unnoticed_cost_no_answer(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
+    for verb, asked in (("GET", path), ("POST", f"{path}/pause")):
+        ended = database.execute(
+            "select pg_terminate_backend(pid, 20000) from pg_stat_activity"
+            " where application_name = 'tradingtools-control' and datname = current_database()"
+        ).fetchall()
+        assert ended
+        answer = edge.call(verb, asked, json={} if verb == "POST" else None)
+        assert answer.status_code == 200, answer.text
+
+
 def test_without_redis_changes_go_on_and_readiness_tells(
     postgres_server: str, migrated_template: str, tmp_path: Path, wallet: Wallet
 ) -> None:

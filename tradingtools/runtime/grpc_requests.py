@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from tradingtools.domain.errors import InvalidField, MalformedBody, UnknownField
+from tradingtools.runtime import grpc_rules
 
 
 def read(raw: bytes, parse: Callable[[bytes], Message], *, strict: bool) -> Message:
@@ -48,6 +49,8 @@ def check(request: Message) -> None:
     Raises:
         InvalidField: with the first violated field's path and what was expected.
     """
+    if grpc_rules.surely_kept(request):
+        return
     violations = protovalidate.collect_violations(request)
     if not violations:
         # protovalidate 2.1 lets values through that the enum of a repeated field does not have.
