@@ -16,12 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tradingtools.runtime.settings import SharedSettings
@@ -35,29 +30,11 @@ def configure(process: str, shared: SharedSettings) -> None:
     global _traced  # noqa: PLW0603
     _configure_logs(process, shared)
     _traced = bool(shared.otlp_endpoint)
-    resource = Resource.create({"service.name": f"tradingtools.{process}"})
-    readers: list[MetricReader] = []
-    if shared.otlp_endpoint:
-        # Imported late: the exporters cost start-up time that a process without them keeps.
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    if shared.otlp_endpoint or shared.metrics_port:
+        # Imported late: what exports costs start-up time that a process without it keeps.
+        from tradingtools.runtime import exporters  # noqa: PLC0415
 
-        provider = TracerProvider(resource=resource)
-        provider.add_span_processor(
-            BatchSpanProcessor(OTLPSpanExporter(endpoint=shared.otlp_endpoint))
-        )
-        trace.set_tracer_provider(provider)
-        readers.append(
-            PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=shared.otlp_endpoint))
-        )
-    if shared.metrics_port:
-        import prometheus_client  # noqa: PLC0415
-        from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415
-
-        prometheus_client.start_http_server(shared.metrics_port, addr="127.0.0.1")
-        readers.append(PrometheusMetricReader())
-    if readers:
-        metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=readers))
+        exporters.configure(process, shared)
 
 
 def _configure_logs(process: str, shared: SharedSettings) -> None:
