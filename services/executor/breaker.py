@@ -98,11 +98,15 @@ class CircuitBreaker:
         if probe:
             await self._move(Event.PROBE_FAILED if failed else Event.PROBE_PASSED, status)
         elif not failed:
-            self._failures = 0
+            self.passed()
         else:
             self._failures += 1
             if self._failures >= self._policy.failures and self.closed:
                 await self._move(Event.TRIPPED, status)
+
+    def passed(self) -> None:
+        """A POST that was no probe has been answered: failures are not in a row any more."""
+        self._failures = 0
 
     async def take_probe(self) -> bool:
         """Whether this executor may send one request to find out."""

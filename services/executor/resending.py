@@ -14,7 +14,6 @@ from psycopg.rows import DictRow
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
-from services.executor.recorder import Recorder
 from services.executor.sender import Attempt, Sender
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -51,7 +50,7 @@ class Resender:
         self._in_flight = in_flight
         self._lease_ms = lease_ms
 
-    async def run(self, recorder: Recorder, pause_seconds: float) -> None:
+    async def run(self, pause_seconds: float) -> None:
         """Look for wishes for ever."""
         while True:
             await asyncio.sleep(pause_seconds)
@@ -61,12 +60,12 @@ class Resender:
                 for row in await store.fetch(
                     self._pool, "to_send_again", partition=self._lease.partition
                 ):
-                    await self._send(row, recorder)
+                    await self._send(row)
             except psycopg.OperationalError as error:
                 # A commit that was not acknowledged is not acted on: its lease runs out.
                 _log.warning("not sent again", error=str(error))
 
-    async def _send(self, row: DictRow, recorder: Recorder) -> None:
+    async def _send(self, row: DictRow) -> None:
         order = order_from_fields(row)
         if order.order_key in self._in_flight:
             return  # The attempt before is still under way here; one sender an order.
@@ -83,4 +82,4 @@ class Resender:
             number=again.number,
             traceparent=row["traceparent"],
         )
-        self._sender.send([attempt], recorder)
+        self._sender.send([attempt])

@@ -1,23 +1,27 @@
 """POSTs what is durable as SUBMITTING, and tells the recorder what came of it.
 
 Before it: the worker's SUBMITTING commit, first or again. Entries of a wallet leave one after the
-other, everything else at once.
+other, everything else at once. All first bytes that can leave do so before anything else is done:
+no task, no timer, no note comes before them. Answers are judged a few at a time, so that whoever
+has an order to send comes in between.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
 
+import msgspec
 import structlog
 from opentelemetry import metrics
 
 from services.executor.breaker import CircuitBreaker
+from services.executor.core.breaker import is_failure
 from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
-from services.executor.recorder import Outcome, Recorder
+from services.executor.recorder import Outcome
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.domain.order import Order, Purpose
@@ -31,10 +35,11 @@ _answers = _meter.create_counter("answers", description="by meaning and code")
 _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST round trip")
 
 _PAUSE_LONGEST_MS = 500
+_JUDGED_TOGETHER = 8
+"""Answers in one turn of the event loop: half a millisecond."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """What a SUBMITTING commit allows to be sent: which attempt, and at which epoch of the row."""
 
     order: Order
@@ -61,52 +66,123 @@ class Sender:
         client: of insiders-api.
         breaker: of insiders-api.
         timeout_ms: an answer that takes longer counts as none.
+        record: told each outcome.
     """
 
-    def __init__(self, client: InsidersClient, breaker: CircuitBreaker, timeout_ms: int) -> None:
+    def __init__(
+        self,
+        client: InsidersClient,
+        breaker: CircuitBreaker,
+        timeout_ms: int,
+        record: Callable[[Outcome], None],
+    ) -> None:
         self._client = client
         self._breaker = breaker
         self._timeout_ms = timeout_ms
-        # A lane lives as long as somebody is in it.
-        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._record = record
+        self._lanes: dict[str, deque[Attempt]] = {}
+        """Who waits in each lane that somebody is in."""
+        self._answered: deque[tuple[Attempt, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
-    def send(self, attempts: Sequence[Attempt], recorder: Recorder) -> None:
-        """Send them, without waiting for it; each outcome goes to the recorder."""
-        lanes: dict[str, list[Attempt]] = {}
+    def send(self, attempts: Sequence[Attempt]) -> None:
+        """Send them, without waiting for what comes of it."""
         for attempt in attempts:
-            lanes.setdefault(attempt.lane, []).append(attempt)
-        for lane, queue in lanes.items():
-            task = asyncio.create_task(self._lane(lane, queue, recorder))
-            self._running.add(task)
-            task.add_done_callback(self._left_lane)
+            waiting = self._lanes.get(attempt.lane)
+            if waiting is None:
+                self._lanes[attempt.lane] = deque()
+                self._begin(attempt)
+            else:
+                waiting.append(attempt)
 
-    def _left_lane(self, task: asyncio.Task[None]) -> None:
+    def _begin(self, attempt: Attempt) -> None:
+        order = attempt.order
+        sent = None
+        if self._breaker.closed and not attempt.probe and clock.now_ms() < order.not_after_ms:
+            sent = self._client.begin(
+                order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
+            )
+        if sent is None:
+            self._see_through(attempt)
+        else:
+            sent.add_done_callback(partial(self._end, attempt))
+
+    def _end(self, attempt: Attempt, sent: asyncio.Future[Answer]) -> None:
+        if sent.cancelled():
+            return  # The process ends.
+        self._answered.append((attempt, sent))
+        if len(self._answered) == 1:
+            sent.get_loop().call_soon(self._judge_some)
+
+    def _judge_some(self) -> None:
+        count = min(_JUDGED_TOGETHER, len(self._answered))
+        some = [self._answered.popleft() for _ in range(count)]
+        if self._answered:
+            asyncio.get_running_loop().call_soon(self._judge_some)
+        for attempt, sent in some:
+            try:
+                judged = self._judged(attempt, sent)
+            except Exception as error:  # noqa: BLE001 - one answer must not hold up the others
+                judged = True
+                _log.error("an attempt died; its order becomes UNKNOWN", exc_info=error)
+            if judged:
+                self._leave_lane(attempt.lane)
+            else:
+                self._see_through(attempt, sent)
+
+    def _judged(self, attempt: Attempt, sent: asyncio.Future[Answer]) -> bool:
+        """Conclude what needs no waiting, as nearly every answer; False: nothing was done."""
+        if sent.exception() is not None or is_failure(sent.result().status):
+            return False
+        answer = sent.result()
+        self._breaker.passed()
+        self._conclude(attempt, self._judge(attempt.order, answer), answer)
+        return True
+
+    def _see_through(self, attempt: Attempt, sent: asyncio.Future[Answer] | None = None) -> None:
+        """In a task of its own: what waits for a connection, a pause or the breaker."""
+        task = asyncio.create_task(self._whole(attempt, sent))
+        self._running.add(task)
+        task.add_done_callback(partial(self._left, attempt.lane))
+
+    def _left(self, lane: str, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a lane died; its orders become UNKNOWN", exc_info=task.exception())
+        if task.cancelled():
+            return  # The process ends.
+        if task.exception() is not None:
+            _log.error("an attempt died; its order becomes UNKNOWN", exc_info=task.exception())
+        self._leave_lane(lane)
 
-    async def _lane(self, name: str, attempts: Sequence[Attempt], recorder: Recorder) -> None:
-        """The orders of a lane one after the other; lanes run in parallel."""
-        lock = self._lanes.setdefault(name, asyncio.Lock())
-        async with lock:
-            for attempt in attempts:
-                order = attempt.order
-                with telemetry.span(
-                    "executor.submit", attempt.traceparent, order=order.order_key
-                ) as trace:
-                    verdict, answer = await self._submit(attempt)
-                recorder.put([], [_outcome(attempt, verdict, answer, trace)])
+    def _leave_lane(self, lane: str) -> None:
+        waiting = self._lanes[lane]
+        if waiting:
+            self._begin(waiting.popleft())
+        else:
+            del self._lanes[lane]
 
-    async def _submit(self, attempt: Attempt) -> tuple[Verdict, Answer | None]:
+    async def _whole(self, attempt: Attempt, sent: asyncio.Future[Answer] | None) -> None:
+        self._conclude(attempt, *await self._submit(attempt, sent))
+
+    def _conclude(self, attempt: Attempt, verdict: Verdict, answer: Answer | None) -> None:
+        trace = attempt.traceparent
+        if answer is not None:
+            trace = telemetry.past_span(
+                "executor.submit", trace, answer.first_byte_ns, answer.answered_ns,
+                order=attempt.order.order_key,
+            )  # fmt: skip
+        self._record(_outcome(attempt, verdict, answer, trace))
+
+    async def _submit(
+        self, attempt: Attempt, sent: asyncio.Future[Answer] | None
+    ) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
         order, probe = attempt.order, attempt.probe
         verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
         pause_ms = PAUSE_MS
-        while clock.now_ms() < order.not_after_ms:
-            if probe or self._breaker.closed:
-                verdict, answer = await self._post(order, probe=probe)
-                probe = False
+        while sent is not None or clock.now_ms() < order.not_after_ms:
+            if sent is not None or probe or self._breaker.closed:
+                verdict, answer = await self._post(order, sent, probe=probe)
+                sent, probe = None, False
                 if verdict.meaning is not Meaning.NOT_ACCEPTED:
                     return verdict, answer
             if verdict.code == "NOT_SENT":
@@ -121,10 +197,16 @@ class Sender:
             await self._breaker.give_back()
         return verdict, None
 
-    async def _post(self, order: Order, *, probe: bool) -> tuple[Verdict, Answer | None]:
+    async def _post(
+        self, order: Order, sent: Awaitable[Answer] | None, *, probe: bool
+    ) -> tuple[Verdict, Answer | None]:
+        """POST, unless that was ``sent`` already, and judge what comes back."""
         try:
-            answer = await self._client.submit(
-                order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
+            answer = await (
+                sent
+                or self._client.submit(
+                    order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
+                )
             )
         except NotSent as error:
             _log.warning("insiders-api unreachable", error=str(error))
@@ -135,10 +217,13 @@ class Sender:
             await self._breaker.told(None, probe=probe)
             return Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER"), None
         await self._breaker.told(answer.status, probe=probe)
+        return self._judge(order, answer), answer
+
+    def _judge(self, order: Order, answer: Answer) -> Verdict:
         verdict = classify(answer.status, answer.body, order.order_key)
         _answers.add(1, {"meaning": verdict.meaning.name, "code": verdict.code})
         _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
-        return verdict, answer
+        return verdict
 
 
 def _text(body: bytes) -> str:

@@ -84,7 +84,12 @@ class Executor:
         )
         who = prober_name(lease.partition, lease.epoch)
         self.breaker = CircuitBreaker(pool, who, policy)
-        self._sender = Sender(client, self.breaker, settings.submit_timeout_ms)
+        self._sender = Sender(
+            client,
+            self.breaker,
+            settings.submit_timeout_ms,
+            lambda outcome: self._recorder().put([], [outcome]),
+        )
         self._gate = gate
         self.recorder: Recorder | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -237,15 +242,13 @@ class Executor:
             # the rows runs out and the orders become UNKNOWN.
             _log.warning("batch was committed before", orders=len(orders))
             return False
-        recorder = self._recorder()
-        recorder.put([*records, admission.seq], [])
-        attempts = [Attempt(order=o, traceparent=traceparent, probe=probe) for o in orders]
-        self._sender.send(attempts, recorder)
+        self._recorder().put([*records, admission.seq], [])
+        self._sender.send([Attempt(order=o, traceparent=traceparent, probe=probe) for o in orders])
         return True
 
     async def send_again(self) -> None:
         """Send what confirm wants to be sent once more, for ever."""
-        await self._resender.run(self._recorder(), self._settings.poll_ms / 1000)
+        await self._resender.run(self._settings.poll_ms / 1000)
 
     async def _admit(self, orders: Sequence[Order], control_seq: int) -> store.Admission:
         while True:

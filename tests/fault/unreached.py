@@ -17,6 +17,7 @@ _ROUTER, _EXECUTOR = "services/router", "services/executor"
 _CONFIRM, _GUARD = "services/confirm", "services/guard"
 _CLIENT = "tradingtools/adapters/insiders/client.py"
 MISTAKE = "only a mistake of the engine's own raises it"
+_ENDS = "an executor ends here by kill -9 alone"
 _METRICS = "metrics are read where an exporter is configured, which is not here; nothing is written"
 _READS = "asked before the killing begins, by a new subscription; reads only"
 _LOGGED = "only a mistake of the engine's own leads to it; what it does is to say so"
@@ -50,7 +51,13 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/breaker.py", "_observe", _METRICS),
     Entry(f"{_EXECUTOR}/recorder.py", "Recorder._store_singly", _SINGLY),
     Entry(f"{_EXECUTOR}/recorder.py", "Recorder._store", _SINGLY, "return await self"),
-    Entry(f"{_EXECUTOR}/sender.py", "Sender._left_lane", MISTAKE, "_log.error"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._left", MISTAKE, "_log.error"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._left", _ENDS, "return", "if task.cancelled"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._end", _ENDS, "return", "if sent.cancelled"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._judge_some", MISTAKE, "judged = True"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._judge_some", MISTAKE, "_log.error"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._judge_some", "only when many answers come at once",
+          "asyncio.get_running_loop", chance=True),
     Entry(f"{_EXECUTOR}/store.py", "build_or_set_aside", _SINGLY),
     Entry(f"{_EXECUTOR}/store.py", "halt", _GATE),
     Entry(f"{_EXECUTOR}/worker.py", "Executor._forget", _FULL, "self._seen.popitem"),

@@ -126,6 +126,14 @@ class SimulatedClient:
         far.machine.perhaps_killed(self._life, "killed at an answer")
         return self._garbled(answer, order_key)
 
+    def begin(
+        self, side: str, order_key: str, body: bytes, timeout_ms: int
+    ) -> asyncio.Future[Answer] | None:
+        """POST an order once, on a connection that is ready; None: there is none."""
+        if self._far.storm.hits("no connection ready"):
+            return None
+        return asyncio.ensure_future(self.submit(side, order_key, body, timeout_ms))
+
     def _may_fail(self, side: Side, body: bytes) -> bool:
         """Whether a match may fail to settle; of a buy, only while nobody can have its shares."""
         wallet = str(json.loads(body)["followerProxy"])

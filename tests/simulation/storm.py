@@ -24,6 +24,7 @@ KINDS: Final[dict[str, float]] = {
     # Of each order that is sent to insiders-api.
     "killed at a request": 0.05,
     "killed at an answer": 0.05,
+    "no connection ready": 0.1,
     "post refused": 0.08,
     "post lost": 0.05,
     "post lost silently": 0.05,

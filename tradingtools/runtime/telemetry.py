@@ -80,6 +80,30 @@ def span(name: str, traceparent: str = "", **attributes: str | int) -> Iterator[
         yield carrier.get("traceparent", traceparent)
 
 
+def past_span(
+    name: str, traceparent: str, began_ns: int, ended_ns: int, **attributes: str | int
+) -> str:
+    """A step that is over; returns the traceparent to hand on.
+
+    Args:
+        name: the step.
+        traceparent: of the trade, empty to start a new trace.
+        began_ns: when it began, nanoseconds since the epoch.
+        ended_ns: when it ended.
+        attributes: ids and counts, never secrets.
+    """
+    if not _traced:
+        return traceparent or _new_trace()
+    context = _propagator.extract({"traceparent": traceparent}) if traceparent else None
+    span = trace.get_tracer("tradingtools").start_span(
+        name, context=context, attributes=attributes, start_time=began_ns
+    )
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, context=trace.set_span_in_context(span))
+    span.end(ended_ns)
+    return carrier.get("traceparent", traceparent)
+
+
 def _new_trace() -> str:
     """A traceparent that says: not sampled (https://www.w3.org/TR/trace-context/)."""
     trace_id, span_id = random.getrandbits(128), random.getrandbits(64)

@@ -58,7 +58,22 @@ class InsidersClient:
             NotSent: nothing left.
             Unanswered: anything else without a whole answer.
         """
-        return await self._keyed(f"/api/trade/{side}", order_key, body, timeout_ms)
+        request = self._keyed(f"/api/trade/{side}", order_key, body)
+        return await self._connections.exchange(request, timeout_ms)
+
+    def begin(
+        self, side: str, order_key: str, body: bytes, timeout_ms: int
+    ) -> asyncio.Future[Answer] | None:
+        """POST an order once, on a connection that is ready, before anything else runs.
+
+        Arguments as of :meth:`submit`.
+
+        Returns:
+            The answer to come, or Unanswered; None: no connection is ready and nothing left.
+        """
+        return self._connections.begin(
+            self._keyed(f"/api/trade/{side}", order_key, body), timeout_ms
+        )
 
     async def order_by_key(self, order_key: str, timeout_ms: int) -> Answer:
         """GET what is known under a key. Raises NotSent, Unanswered."""
@@ -74,7 +89,8 @@ class InsidersClient:
 
     async def redeem(self, redeem_key: str, body: bytes, timeout_ms: int) -> Answer:
         """POST a redemption; the same key and bytes each time. Raises NotSent, Unanswered."""
-        return await self._keyed("/api/trade/redeem", redeem_key, body, timeout_ms)
+        request = self._keyed("/api/trade/redeem", redeem_key, body)
+        return await self._connections.exchange(request, timeout_ms)
 
     async def balance(self, proxy: str, timeout_ms: int) -> Answer:
         """GET the cash of a wallet. Raises NotSent, Unanswered."""
@@ -88,22 +104,21 @@ class InsidersClient:
         """GET what this insiders-api promises. Raises NotSent, Unanswered."""
         return await self._get("/api/capabilities", timeout_ms)
 
-    async def _keyed(self, path: str, key: str, body: bytes, timeout_ms: int) -> Answer:
-        return await self._request(
+    def _keyed(self, path: str, key: str, body: bytes) -> bytes:
+        head = (
             f"POST {self._prefix}{path} HTTP/1.1\r\n{self._common}"
             f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n",
-            timeout_ms,
-            body,
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
+        return head.encode() + body
 
     async def _get(self, path: str, timeout_ms: int) -> Answer:
         return await self._request(
             f"GET {self._prefix}{path} HTTP/1.1\r\n{self._common}\r\n", timeout_ms
         )
 
-    async def _request(self, head: str, timeout_ms: int, body: bytes = b"") -> Answer:
-        return await self._connections.exchange(head.encode() + body, timeout_ms)
+    async def _request(self, head: str, timeout_ms: int) -> Answer:
+        return await self._connections.exchange(head.encode(), timeout_ms)
 
 
 @asynccontextmanager

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import httptools
@@ -83,6 +85,39 @@ class Connections:
         self._idle: deque[_Connection] = deque()
         self._room = asyncio.Semaphore(limit)
         self._busy = 0
+        self._begun: set[_Connection] = set()
+
+    def begin(self, request: bytes, timeout_ms: int) -> asyncio.Future[Answer] | None:
+        """Send a request, whole head and body, on an idle connection, before anything else runs.
+
+        Returns:
+            The answer to come, or Unanswered; None: no connection is ready and nothing left.
+        """
+        if self._room.locked():
+            return None
+        connection = self._newest()
+        if connection is None:
+            return None
+        with suppress(StopIteration):
+            # There is room: this takes it without waiting.
+            self._room.acquire().send(None)
+        self._busy += 1
+        self._begun.add(connection)
+        answer = connection.begin(request)
+        timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, connection.give_up)
+        answer.add_done_callback(partial(self._end, connection, timer))
+        return answer
+
+    def _end(
+        self, connection: _Connection, timer: asyncio.TimerHandle, answer: asyncio.Future[Answer]
+    ) -> None:
+        timer.cancel()
+        if answer.cancelled():
+            connection.close()
+        self._begun.discard(connection)
+        self._busy -= 1
+        self._give_back(connection)
+        self._room.release()
 
     async def exchange(self, request: bytes, timeout_ms: int) -> Answer:
         """Send a request, whole head and body, and wait for its answer.
@@ -162,9 +197,11 @@ class Connections:
         self._idle.extend(keep)
 
     def close(self) -> None:
-        """Close what is idle; what is in use ends with its request."""
+        """Close what is idle and what nobody may wait for; any other ends with its request."""
         while self._idle:
             self._idle.pop().close()
+        for connection in self._begun:
+            connection.close()
 
 
 class _Connection(asyncio.Protocol):
@@ -191,17 +228,25 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes) -> Answer:
         """Send and wait. Raises Unanswered; a cancelled exchange ends the connection."""
+        answer = self.begin(request)
+        try:
+            return await answer
+        finally:
+            if answer.cancelled():
+                self.close()
+
+    def begin(self, request: bytes) -> asyncio.Future[Answer]:
+        """Send; the answer to come, or Unanswered."""
         if self._transport is None:
             raise RuntimeError("a connection is used after it was made")
         self._answer = asyncio.get_running_loop().create_future()
         self._reset(clock.now_ns())
         self._transport.write(request)
-        try:
-            return await self._answer
-        finally:
-            if self._answer.cancelled():
-                self.close()
-            self._answer = None
+        return self._answer
+
+    def give_up(self) -> None:
+        """No answer came within the time."""
+        self._fail("no whole answer within the time")
 
     def rest(self) -> None:
         """The time from which it counts as idle is now."""

@@ -230,6 +230,100 @@ async def test_silence_is_unanswered_and_its_connection_is_given_up() -> None:
         assert len(far.requests) == 1
 
 
+def begin(client: InsidersClient, timeout_ms: int = TIMEOUT_MS) -> asyncio.Future[Answer] | None:
+    return client.begin("buy", "a" * 64, b'{"size":"1"}', timeout_ms)
+
+
+def begun(client: InsidersClient, timeout_ms: int = TIMEOUT_MS) -> asyncio.Future[Answer]:
+    answer = begin(client, timeout_ms)
+    assert answer is not None
+    return answer
+
+
+async def test_what_is_begun_has_left_before_anything_else_runs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        there.settimeout(20)
+        url = f"http://127.0.0.1:{there.getsockname()[1]}"
+        async with open_client(url, warm=1) as client, asyncio.timeout(60):
+            other_end, _ = await asyncio.to_thread(there.accept)
+            other_end.settimeout(20)
+            with other_end:
+                while (answer := begin(client)) is None:  # noqa: ASYNC110 - made ready over there
+                    await asyncio.sleep(0.005)
+                # The loop has not turned since: no task of ours could run.
+                assert other_end.recv(1_000).startswith(b"POST /api/trade/buy HTTP/1.1\r\n")
+                other_end.sendall(OK)
+                assert (await answer).body == b"{}"
+
+
+async def test_without_a_connection_that_is_ready_nothing_is_begun() -> None:
+    async with far_side(always(OK)) as (far, url), open_client(url) as client:
+        assert begin(client) is None
+        await submit(client)
+        assert (await begun(client)).status == 200
+        assert far.connections == 1
+        assert len(far.requests) == 2
+
+
+async def test_silence_after_what_was_begun_is_unanswered_and_ends_its_connection() -> None:
+    silent = False
+
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await far.request(reader)
+            if not silent:
+                writer.write(OK)
+
+    async with far_side(speak) as (far, url), open_client(url, limit=1) as client:
+        await submit(client)
+        silent = True
+        with pytest.raises(Unanswered, match="within the time"):
+            await begun(client, 50)
+        await until(lambda: far.open_now == 0)
+        silent = False
+        assert (await submit(client)).status == 200, "its place is free again"
+
+
+async def test_what_is_begun_counts_as_under_way() -> None:
+    answer_now = asyncio.Event()
+
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await far.request(reader)
+            if len(far.requests) > 1:
+                await answer_now.wait()
+            writer.write(OK)
+
+    async with far_side(speak) as (far, url), open_client(url, limit=1) as client:
+        await submit(client)
+        first = begun(client)
+        assert begin(client) is None
+        second = asyncio.ensure_future(submit(client))
+        await until(lambda: len(far.requests) == 2)
+        answer_now.set()
+        assert (await first).status == (await second).status == 200
+        assert far.connections == 1
+
+
+async def test_what_is_begun_ends_with_its_future_and_with_the_client() -> None:
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await far.request(reader)
+        writer.write(OK)
+        await far.request(reader)
+        await reader.read()
+
+    async with far_side(speak) as (far, url):
+        async with open_client(url) as client:
+            await submit(client)
+            begun(client).cancel()
+            await until(lambda: far.open_now == 0)
+            await submit(client)
+            last = begun(client)
+        with pytest.raises(Unanswered):
+            await last
+        await until(lambda: far.open_now == 0)
+
+
 async def test_nobody_there_is_not_sent() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

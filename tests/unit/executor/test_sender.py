@@ -1,0 +1,179 @@
+"""Who leaves when, and that each attempt ends in one outcome, against a far side that can wait."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+import pytest
+from aiohttp import web
+from msgspec import structs
+
+from services.executor.breaker import CircuitBreaker
+from services.executor.core.breaker import Policy
+from services.executor.recorder import Outcome
+from services.executor.sender import Attempt, Sender
+from tests.unit.samples import order
+from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.client import InsidersClient, open_client
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.order import Follower, Order, Purpose
+from tradingtools.domain.order_states import OrderState
+
+FAILURES = 1_000
+
+
+@dataclass
+class Far:
+    """insiders-api: what has come, and what it answers to a key."""
+
+    came: list[str] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Keys that are answered when their event is set."""
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    """Of the next answers to a key; 201 when there are none left."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        key = request.headers["Idempotency-Key"]
+        self.came.append(key)
+        if key in self.held:
+            await self.held[key].wait()
+        status = self.statuses[key].pop(0) if self.statuses.get(key) else 201
+        if status == 429:
+            error = {"code": "RATE_LIMITED", "message": "slow down", "retryAfterMs": 1}
+            return web.json_response({"error": error}, status=429)
+        return web.json_response(_accepted(key) if status == 201 else {}, status=status)
+
+
+def _accepted(key: str) -> dict[str, Any]:
+    return {
+        "orderId": f"o-{key}", "idempotencyKey": key, "status": "LIVE", "closed": False,
+        "filledSize": "0", "filledNotional": "0", "fee": "0", "trades": [],
+    }  # fmt: skip
+
+
+@dataclass
+class Scene:
+    """A sender and what it said."""
+
+    far: Far
+    client: InsidersClient
+    sender: Sender
+    outcomes: list[Outcome]
+
+    def ended(self, *attempts: Attempt) -> Callable[[], bool]:
+        keys = {attempt.order.order_key for attempt in attempts}
+        return lambda: keys <= {outcome.fields["order_key"] for outcome in self.outcomes}
+
+
+@asynccontextmanager
+async def scene(record: Callable[[Outcome], None] | None = None) -> AsyncIterator[Scene]:
+    far = Far()
+    app = web.Application()
+    app.router.add_post("/api/trade/{side}", far.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    policy = Policy(failures=FAILURES, open_ms=1, longest_ms=1, probe_ms=1)
+    # It moves only after more failures than there are, so it needs no database.
+    breaker = CircuitBreaker(cast(Any, None), "test", policy)
+    outcomes: list[Outcome] = []
+    try:
+        async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
+            sender = Sender(client, breaker, 20_000, record or outcomes.append)
+            yield Scene(far, client, sender, outcomes)
+    finally:
+        for event in far.held.values():
+            event.set()
+        await runner.cleanup()
+
+
+def attempt(name: str, wallet: str = "1", purpose: Purpose = Purpose.ENTRY) -> Attempt:
+    made: Order = structs.replace(
+        order(),
+        order_key=hashlib.sha256(name.encode()).hexdigest(),
+        purpose=purpose,
+        side=Side.BUY if purpose is Purpose.ENTRY else Side.SELL,
+        follower=Follower(user_id="u", wallet_id="w", proxy="0x" + wallet * 40),
+        not_after_ms=clock.now_ms() + 600_000,
+    )
+    return Attempt(order=made)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what is waited for is on the other side
+            await asyncio.sleep(0.005)
+
+
+async def test_entries_of_a_wallet_leave_in_turn_and_exits_at_once() -> None:
+    first, second, third = (attempt(name) for name in "abc")
+    other, leaving = attempt("d", wallet="2"), attempt("e", purpose=Purpose.COPY_EXIT)
+    async with scene() as here:
+        held = here.far.held[first.order.order_key] = asyncio.Event()
+        here.sender.send([first, second])
+        here.sender.send([third, other, leaving])
+        await until(here.ended(other, leaving))
+        assert second.order.order_key not in here.far.came
+        held.set()
+        await until(here.ended(first, second, third))
+        mine = [a.order.order_key for a in (first, second, third)]
+        assert [key for key in here.far.came if key in mine] == mine
+
+
+@pytest.mark.parametrize("ready", [True, False], ids=["warm", "no connection is ready"])
+async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(ready: bool) -> None:
+    wallets = "0123456789abcdef"
+    crowd = [attempt(f"{ready}{n}", wallet=wallets[n % 16]) for n in range(60)]
+    async with scene() as here:
+        for n, each in enumerate(crowd):
+            here.far.statuses[each.order.order_key] = [[], [429], [500], [429, 429]][n % 4]
+        if ready:
+            await until(lambda: _warm(here.client) == 4)
+        here.sender.send(crowd)
+        await until(here.ended(*crowd))
+        assert len(here.outcomes) == len(crowd)
+        found = {o.fields["order_key"]: o.fields["to_state"] for o in here.outcomes}
+        for n, each in enumerate(crowd):
+            expected = OrderState.UNKNOWN if n % 4 == 2 else OrderState.SUBMITTED
+            assert found[each.order.order_key] == expected
+        posts = sum([1, 2, 1, 3][n % 4] for n in range(len(crowd)))
+        assert len(here.far.came) == posts, "only what was not taken is sent again"
+
+
+async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() -> None:
+    dying, after, other = attempt("a"), attempt("b"), attempt("c", wallet="2")
+    outcomes: list[Outcome] = []
+
+    def record(outcome: Outcome) -> None:
+        if outcome.fields["order_key"] == dying.order.order_key:
+            raise msgspec.ValidationError("nobody has thought of this")
+        outcomes.append(outcome)
+
+    async with scene(record) as here:
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([dying, after, other])
+        keys = {after.order.order_key, other.order.order_key}
+        await until(lambda: {o.fields["order_key"] for o in outcomes} == keys)
+
+
+async def test_what_is_too_late_is_not_sent() -> None:
+    late = Attempt(order=structs.replace(attempt("a").order, not_after_ms=1))
+    async with scene() as here:
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([late])
+        await until(here.ended(late))
+        (outcome,) = here.outcomes
+        assert outcome.fields["to_state"] == OrderState.FAILED
+        assert outcome.fields["reason"] == "EXPIRED"
+        assert here.far.came == []
+
+
+def _warm(client: InsidersClient) -> int:
+    return len(client._connections._idle)
