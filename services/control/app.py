@@ -41,6 +41,7 @@ from services.control.trigger_server import TriggerServicer
 from services.control.triggers import Triggers
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.domain.permissions import EDGE_PORT, INSIDE_PORT
+from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
@@ -64,6 +65,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Startup: a setting is wrong.
     """
     _require_urls(settings)
+    # People's requests need it, and none of them shall wait until it is there.
+    grpc_requests.interpreter()
     tokens = _tokens(settings)
     openapi = _openapi()
     key = _identity_key(settings)
