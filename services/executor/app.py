@@ -130,25 +130,27 @@ async def _event_tail(pool: Pool) -> streams.Tail[pb.OrderEvent]:
 
 
 async def _follow_router(executor: Executor, stub: Any, name: str, start: str) -> None:
-    async for response in streams.read(
-        "orders",
-        lambda c: stub.StreamOrders(router_pb.StreamOrdersRequest(cursor=c, consumer=name)),
-        start,
-    ):
-        for batch in response.batches:
-            await executor.on_batch(batch)
-        if response.batches:
-            # SUBMITTING is committed for all of them; a crash here repeats nothing.
-            await streams.acknowledge(stub, name, response.cursor)
+    async with streams.acknowledging(stub, name) as acknowledge:
+        async for response in streams.read(
+            "orders",
+            lambda c: stub.StreamOrders(router_pb.StreamOrdersRequest(cursor=c, consumer=name)),
+            start,
+        ):
+            for batch in response.batches:
+                await executor.on_batch(batch)
+            if response.batches:
+                # SUBMITTING is committed for all of them; a crash here repeats nothing.
+                acknowledge(response.cursor)
 
 
 async def _follow_guard(executor: Executor, stub: Any, name: str, start: str) -> None:
-    async for response in streams.read(
-        "exits",
-        lambda c: stub.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
-        start,
-    ):
-        for batch in response.batches:
-            await executor.on_batch(batch)
-        if response.batches:
-            await streams.acknowledge(stub, name, response.cursor)
+    async with streams.acknowledging(stub, name) as acknowledge:
+        async for response in streams.read(
+            "exits",
+            lambda c: stub.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
+            start,
+        ):
+            for batch in response.batches:
+                await executor.on_batch(batch)
+            if response.batches:
+                acknowledge(response.cursor)

@@ -86,15 +86,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 async def _follow_fills(
     intake: Intake[confirm_pb.FillEvent], stub: Any, name: str, cursor: str
 ) -> None:
-    async for response in streams.read(
-        "fills",
-        lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
-        cursor,
-    ):
-        for fill in response.fills:
-            await intake.take(fill, str(fill.fill_seq))
-        if response.fills:
-            await streams.acknowledge(stub, name, response.cursor)
+    async with streams.acknowledging(stub, name) as acknowledge:
+        async for response in streams.read(
+            "fills",
+            lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
+            cursor,
+        ):
+            for fill in response.fills:
+                await intake.take(fill, str(fill.fill_seq))
+            if response.fills:
+                acknowledge(response.cursor)
 
 
 async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 import grpc
 import structlog
 
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.v1 import common_pb2
 
@@ -156,3 +158,31 @@ async def acknowledge(stub: Any, consumer: str, cursor: str) -> None:
         )
     except grpc.aio.AioRpcError as error:
         _log.warning("not acknowledged", consumer=consumer, code=error.code().name)
+
+
+@asynccontextmanager
+async def acknowledging(stub: Any, consumer: str) -> AsyncIterator[Callable[[str], None]]:
+    """Have cursors acknowledged behind the reading: the next message waits for no acknowledgement.
+
+    While one is under way only the newest of those that follow is kept. The last ones before the
+    end may be lost, as in a crash: what they stand for is read again.
+    """
+    newest = ""
+    told = asyncio.Event()
+
+    async def run() -> None:
+        while True:
+            await told.wait()
+            told.clear()
+            await acknowledge(stub, consumer, newest)
+
+    def tell(cursor: str) -> None:
+        nonlocal newest
+        newest = cursor
+        told.set()
+
+    running = asyncio.ensure_future(run())
+    try:
+        yield tell
+    finally:
+        await cancel_all([running])

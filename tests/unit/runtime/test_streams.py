@@ -250,3 +250,27 @@ async def test_a_cursor_of_another_log_is_told_to_the_caller() -> None:
     with pytest.raises(CursorOutOfRange):
         await anext(read("x", lambda _: call, "9"))
     assert call.cancelled
+
+
+class _Slow:
+    """A server whose acknowledgements end when they are let."""
+
+    def __init__(self) -> None:
+        self.begun: asyncio.Queue[str] = asyncio.Queue()
+        self.let = asyncio.Semaphore(0)
+
+    async def Acknowledge(self, request: common_pb2.AcknowledgeRequest, **_: float) -> None:
+        self.begun.put_nowait(request.cursor)
+        await self.let.acquire()
+
+
+async def test_a_slow_acknowledgement_holds_no_reader_up_and_the_newest_follows_it() -> None:
+    server = _Slow()
+    async with asyncio.timeout(BOUND_SECONDS), streams.acknowledging(server, "r") as acknowledge:
+        acknowledge("1")
+        assert await server.begun.get() == "1"
+        for cursor in ("2", "3", "4"):
+            acknowledge(cursor)
+        server.let.release()
+        assert await server.begun.get() == "4"
+    assert server.begun.empty()
