@@ -20,8 +20,7 @@ from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
 from services.guard.store import Change, Peak
 from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
@@ -42,7 +41,8 @@ Row = Mapping[str, Any]
 class Claim:
     """Slices of exits that one record claims, to be streamed once its transaction has committed."""
 
-    record: Claimed
+    asked: store.Cursor
+    """For the record's number and instant."""
     orders: tuple[Order, ...]
     traceparent: str
 
@@ -51,7 +51,10 @@ class Claim:
 class Outcome:
     """What a transaction leaves behind, to be known once it has committed."""
 
-    triggers: tuple[Trigger, ...]
+    triggers: tuple[Trigger, ...] = ()
+    """That are as they were."""
+    asked: tuple[store.Cursor, ...] = ()
+    """For those that it has changed."""
     claim: Claim | None = None
     evened: tuple[Trigger, ...] = ()
     """Stops of the same lot that were moved; they are judged soon."""
@@ -133,21 +136,15 @@ class Claims:
     ) -> Outcome:
         """Change locked triggers, and claim the slices of those that sell, as one record.
 
-        Raises:
-            Fenced: the lease is not valid any more.
-            ClaimedBefore: the first of the orders was claimed before.
+        Waits for no answer: all of it travels with the transaction's COMMIT, and what must not be
+        committed fails there; `journal.check_refusal` tells why.
         """
         if not orders:
-            return Outcome(triggers=tuple(await store.change_all(connection, changes)))
+            return Outcome(asked=await store.change_all(connection, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
-            asked = await self._ask(connection, orders, traceparent)
-            triggers = await store.change_all(connection, changes)
-            found = await asked.fetchone()
-            if found is None:
-                raise await journal.refusal(connection, self._lease, _record_key(orders))
-            record = Claimed(found["seq"], found["claimed_ns"])
-            claim = Claim(record, tuple(orders), traceparent)
-            return Outcome(triggers=tuple(triggers), claim=claim)
+            claimed = await self._ask(connection, orders, traceparent)
+            claim = Claim(claimed, tuple(orders), traceparent)
+            return Outcome(asked=await store.change_all(connection, changes), claim=claim)
 
     async def _ask(
         self, connection: Connection, orders: Sequence[Order], traceparent: str
@@ -179,15 +176,16 @@ class Claims:
             condition_id=row["condition_id"],
         )
 
-    def stream(self, claim: Claim) -> None:
+    async def stream(self, claim: Claim) -> None:
         """Hand a committed claim on, in the journal's order: call it under the writer's lock."""
+        (record,) = await claim.asked.fetchall()
         self._tail.append(
-            claim.record.seq,
+            record["seq"],
             pb.OrderBatch(
-                journal_seq=claim.record.seq,
+                journal_seq=record["seq"],
                 orders=[order_to_pb(order) for order in claim.orders],
                 traceparent=claim.traceparent,
-                claimed_ns=claim.record.claimed_ns,
+                claimed_ns=record["claimed_ns"],
                 control_seq=self.control_seq,
             ),
         )

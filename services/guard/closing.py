@@ -148,7 +148,7 @@ async def _end(
         rungs_done=trigger.rungs_fired,
         order_key="" if more else None,
     )
-    moved = Outcome(triggers=tuple(await store.change_all(connection, [(row, change)])))
+    moved = Outcome(asked=await store.change_all(connection, [(row, change)]))
     entry = _entry_price(lot)
     if not trigger.rungs or entry is None or total["exit_sold_micros"] == 0:
         return moved

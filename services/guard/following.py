@@ -63,4 +63,4 @@ async def _unsettled(connection: Connection, row: Row) -> bool:
 
 
 async def _move(connection: Connection, row: Row, change: Change) -> Outcome:
-    return Outcome(triggers=tuple(await store.change_all(connection, [(row, change)])))
+    return Outcome(asked=await store.change_all(connection, [(row, change)]))

@@ -96,7 +96,7 @@ join (select distinct follower_proxy, asset_id, origin from trigger where id = a
     using (follower_proxy, asset_id, origin)
 
 -- name: claim_exits
--- No row: the lease is not held, or the record is there already.
+-- Raises NoDataFound: the lease is not held; UniqueViolation: the record is there already.
 select seq, claimed_ns
 from claim_and_build(%(role)s, %(record_key)s, %(partition)s, %(epoch)s, %(payload)s,
                      %(order_count)s)
@@ -117,29 +117,35 @@ select coalesce(sum(filled_size_micros), 0)::bigint as sold_micros,
 from orders where trigger_id = %(trigger_id)s
 
 -- name: move_triggers
--- The caller has locked the rows.
-update trigger t set
-    status = m.status,
-    generation = t.generation + m.generations,
-    slice = m.slice,
-    sold_micros = m.sold_micros,
-    rungs_done = m.rungs_done,
-    rungs_fired = m.rungs_fired,
-    basis_micros = m.basis_micros,
-    order_key = m.order_key,
-    fired = coalesce(m.fired, t.fired),
-    next_slice_at = clock_timestamp() + make_interval(secs => m.next_slice_ms / 1000.0),
-    version = t.version + 1,
-    updated_at = clock_timestamp()
-from jsonb_to_recordset(%(moves)s::jsonb) as m(
-    id text, version bigint, status text, generations integer, slice integer, sold_micros bigint,
-    rungs_done integer, rungs_fired integer, basis_micros bigint, order_key text, fired jsonb,
-    next_slice_ms bigint)
-where t.id = m.id and t.version = m.version
-returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
-          t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
-          t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
-          t.basis_micros, t.two_ticks, t.made_for
+-- The caller has locked the rows; all of them are changed, or it raises.
+with m as materialized (
+    select * from jsonb_to_recordset(%(moves)s::jsonb) as m(
+        id text, version bigint, status text, generations integer, slice integer,
+        sold_micros bigint, rungs_done integer, rungs_fired integer, basis_micros bigint,
+        order_key text, fired jsonb, next_slice_ms bigint)
+),
+moved as (
+    update trigger t set
+        status = m.status,
+        generation = t.generation + m.generations,
+        slice = m.slice,
+        sold_micros = m.sold_micros,
+        rungs_done = m.rungs_done,
+        rungs_fired = m.rungs_fired,
+        basis_micros = m.basis_micros,
+        order_key = m.order_key,
+        fired = coalesce(m.fired, t.fired),
+        next_slice_at = clock_timestamp() + make_interval(secs => m.next_slice_ms / 1000.0),
+        version = t.version + 1,
+        updated_at = clock_timestamp()
+    from m
+    where t.id = m.id and t.version = m.version
+    returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+              t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
+              t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
+              t.basis_micros, t.two_ticks, t.made_for
+)
+select moved.* from m left join moved using (id) where as_locked(m.id, moved.id)
 
 -- name: ratchet
 -- New peaks of trailing stops. The caller has locked the rows.

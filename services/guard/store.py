@@ -154,17 +154,22 @@ class Peak:
 
 async def change_all(
     connection: Connection, changes: Sequence[tuple[Mapping[str, Any], Change | Peak]]
-) -> list[Trigger]:
+) -> tuple[Cursor, ...]:
     """Change locked triggers, each once, and note it in their histories.
 
     Args:
         connection: in the transaction that holds them.
         changes: rows and what happens to them, in the order of the history.
 
+    Returns:
+        What brings the triggers as they are then, for `changed`. A row that is not as it was locked
+        is an error that nothing is committed with.
+
     Raises:
-        ValueError: a transition is not in the table.
-        LookupError: a row changed although it was locked.
+        ValueError: a transition is not in the table, or a trigger is changed twice.
     """
+    if len({row["id"] for row, _ in changes}) != len(changes):
+        raise ValueError("a trigger is changed twice")
     moves = [(row, c, _key_after(row, c)) for row, c in changes if isinstance(c, Change)]
     peaks = [(row, c) for row, c in changes if isinstance(c, Peak)]
     asked = []
@@ -181,10 +186,12 @@ async def change_all(
             if c.told is not None
         ],
     )
-    changed = [trigger(row) for cursor in asked for row in await cursor.fetchall()]
-    if len(changed) != len(changes):
-        raise LookupError("a trigger changed under its lock")
-    return changed
+    return tuple(asked)
+
+
+async def changed(asked: Iterable[Cursor]) -> list[Trigger]:
+    """The triggers that `change_all` has changed, read once that is committed."""
+    return [trigger(row) for cursor in asked for row in await cursor.fetchall()]
 
 
 def _key_after(row: Mapping[str, Any], change: Change) -> str:

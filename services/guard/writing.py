@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+import psycopg
+
 from services.guard import store
 from services.guard.claiming import Claims, Decide, Outcome
 from services.guard.known import Known
 from services.guard.store import Held
+from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 
 DecideAll = Callable[[Held], Awaitable[Outcome]]
@@ -47,17 +50,30 @@ class Writer:
 
         A commit that fails leaves memory as it was; if it happened after all, the next look finds
         the rows, and the executor finds the claim.
+
+        Raises:
+            Fenced: the lease is not valid any more.
+            ClaimedBefore: the first of the orders was claimed before.
+            psycopg.Error: nothing is known to have changed.
         """
         async with self._writing:
-            async with store.locked(self._pool, trigger_ids) as held:
-                outcome = await decide(held)
-            for trigger in (*outcome.triggers, *outcome.evened):
+            outcome = await self._commit(trigger_ids, decide)
+            changed = await store.changed(outcome.asked)
+            for trigger in (*changed, *outcome.triggers, *outcome.evened):
                 self._known.put(trigger)
             if outcome.claim is not None:
                 # Still under the lock, so that the stream keeps the journal's order.
-                self._claims.stream(outcome.claim)
+                await self._claims.stream(outcome.claim)
         self.hurry(trigger.id for trigger in outcome.evened)
         return outcome
+
+    async def _commit(self, trigger_ids: Sequence[str], decide: DecideAll) -> Outcome:
+        try:
+            async with store.locked(self._pool, trigger_ids) as held:
+                return await decide(held)
+        except psycopg.Error as error:
+            journal.check_refusal(error)
+            raise
 
     def hurry(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""

@@ -36,6 +36,21 @@ class Claimed:
     claimed_ns: int
 
 
+def check_refusal(error: psycopg.Error) -> None:
+    """Say what an error of `claim_and_build` means; returns when it is none of its own.
+
+    Raises:
+        Fenced: the lease is not valid any more.
+        ClaimedBefore: this record is there already.
+    """
+    if isinstance(error, psycopg.errors.NoDataFound):
+        raise Fenced(str(error)) from error
+    # A constraint's own violation names it.
+    raised = error.diag.constraint_name is None
+    if isinstance(error, psycopg.errors.UniqueViolation) and raised:
+        raise ClaimedBefore(str(error)) from error
+
+
 async def insert_claim(
     connection: Connection, lease: Lease, record_key: str, payload: bytes, order_count: int
 ) -> Claimed:
@@ -59,15 +74,10 @@ async def insert_claim(
     row = await cursor.fetchone()
     if row is not None:
         return Claimed(row["seq"], row["claimed_ns"])
-    raise await refusal(connection, lease, record_key)
-
-
-async def refusal(connection: Connection, lease: Lease, record_key: str) -> Exception:
-    """Why a record was not inserted: ClaimedBefore, or Fenced."""
     cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": record_key})
     if await cursor.fetchone() is None:
-        return Fenced(f"the lease of {lease.role} {lease.partition} has run out")
-    return ClaimedBefore(record_key)
+        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
+    raise ClaimedBefore(record_key)
 
 
 async def check_lease(connection: Connection, lease: Lease) -> None:

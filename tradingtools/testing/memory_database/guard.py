@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 
 from tradingtools.domain.trigger_states import FINAL
-from tradingtools.testing.memory_database import building, money_path
+from tradingtools.testing.memory_database import building, functions, money_path
 from tradingtools.testing.memory_database.router import control_seq, free_shares
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, given
@@ -144,9 +144,12 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
 
 def claim_exits(tx: Transaction, values: Row) -> list[Row]:
     """One journal record, as rows at once."""
+    if not functions.holds_lease(tx, values["role"], values["partition"], values["epoch"]):
+        raise psycopg.errors.NoDataFound(f"the lease of {values['role']} has run out")
     rows = money_path.claim(tx, values)
-    for row in rows:
-        building.build_rows(tx, row["seq"])
+    if not rows:
+        raise psycopg.errors.UniqueViolation(f"record {values['record_key']} is there already")
+    building.build_rows(tx, rows[0]["seq"])
     return rows
 
 
@@ -174,13 +177,16 @@ def sold(tx: Transaction, values: Row) -> list[Row]:
 
 
 def move_triggers(tx: Transaction, values: Row) -> list[Row]:
-    """Change triggers, those that are at the version that was read."""
+    """Change triggers, all of which are at the version that was read."""
     moves = [(tx.get("trigger", move["id"]), move) for move in given(values, "moves")]
-    return [
+    moved = [
         _move(tx, row, move)
         for row, move in moves
         if row is not None and row["version"] == move["version"]
     ]
+    if len(moved) < len(moves):
+        raise psycopg.errors.RaiseException("a trigger changed under its lock")
+    return moved
 
 
 def _move(tx: Transaction, row: Row, move: Row) -> Row:

@@ -1,0 +1,150 @@
+"""An exit's claim, its trigger and its COMMIT travel together: all of it happens, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from services.guard.claiming import Claims, Outcome
+from services.guard.core.trigger import Trigger
+from services.guard.known import Known
+from services.guard.settings import Settings
+from services.guard.store import Change, Held, trigger
+from services.guard.verdicts import Verdicts
+from services.guard.writing import Writer
+from tests.support import leases
+from tradingtools.adapters.postgres.journal import ClaimedBefore
+from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.domain.book import Book, BookStatus, Market
+from tradingtools.domain.trigger_states import TriggerStatus
+from tradingtools.runtime.settings import load
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as pb
+
+SHARE = 1_000_000
+STOP = "trg_" + "1" * 32
+LOT = {"follower_proxy": "0x" + "1" * 40, "asset_id": "7", "origin": "manual"}
+CHEAP = Book(
+    market=Market(
+        asset_id="7",
+        condition_id="c",
+        tick_micros=10_000,
+        min_size_micros=5 * SHARE,
+        fee_rate_micros=0,
+        closed=False,
+        payout_micros=None,
+        category="other",
+        end_ms=None,
+    ),
+    status=BookStatus.FRESH,
+    bids=((300_000, 1_000 * SHARE),),
+    asks=(),
+    book_ms=1,
+    revision=1,
+)
+
+
+async def _none(after: int, limit: int) -> list[tuple[int, pb.OrderBatch]]:
+    return []
+
+
+@dataclass
+class Desk:
+    """The writing half of a guard."""
+
+    pool: Pool
+    known: Known
+    tail: Tail[pb.OrderBatch]
+    writer: Writer
+    verdicts: Verdicts
+
+    async def sql(self, text: str) -> list[dict[str, Any]]:
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(text.encode())
+            return await cursor.fetchall() if cursor.description else []
+
+    async def load(self) -> None:
+        """Take the trigger and its lot as they are."""
+        self.known.put_lot((LOT["follower_proxy"], "7", "manual"), 60 * SHARE)
+        (row,) = await self.sql("select * from trigger")
+        self.known.put(trigger(row))
+
+    async def found(self) -> tuple[Any, ...]:
+        """Status and version of the trigger; orders, reservations, records and history."""
+        tables = ("orders", "reservation", "journal", "trigger_event")
+        counts = ", ".join(f"(select count(*) from {name}) as {name}" for name in tables)
+        (row,) = await self.sql(f"select status, version, {counts} from trigger")
+        return tuple(row.values())
+
+
+@pytest_asyncio.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    settings = load(Settings, "guard", {
+        f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
+    })  # fmt: skip
+    async with open_pool(
+        database_url, name="exits", size=1, prompt=True, planned_once=True
+    ) as pool:
+        tail: Tail[pb.OrderBatch] = Tail(0, _none)
+        known = Known(0, 1)
+        claims = Claims(await leases.held(pool, "guard"), tail, settings)
+        writer = Writer(pool, known, claims)
+        made = Desk(pool, known, tail, writer, Verdicts(known, claims, writer))
+        names, values = ", ".join(LOT), ", ".join(f"'{value}'" for value in LOT.values())
+        await made.sql(
+            f"insert into lot ({names}, condition_id, shares_micros)"
+            f" values ({values}, 'c', {60 * SHARE})"
+        )
+        await made.sql(
+            f"insert into trigger (id, {names}, condition_id, trigger_type, price_micros, status,"
+            f" follower_user_id, follower_wallet_id)"
+            f" values ('{STOP}', {values}, 'c', 'STOP_LOSS', 400000, 'ARMED', 'u', 'w')"
+        )
+        await made.load()
+        yield made
+
+
+async def test_an_exit_and_its_rows_are_there_when_it_is_streamed(desk: Desk) -> None:
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.found() == ("TRIGGERED", 2, 1, 1, 1, 1)
+    (record,) = await desk.sql("select seq, rows_built_at is not null as built from journal")
+    assert record == {"seq": desk.tail.last, "built": True}
+    now = cast(Trigger, desk.known.get(STOP))
+    assert (now.status, now.version) == (TriggerStatus.TRIGGERED, 2)
+
+
+async def test_nothing_is_written_without_the_lease(desk: Desk) -> None:
+    await desk.sql("update partition_lease set expires_at = now()")
+    with pytest.raises(Fenced):
+        await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.found() == ("ARMED", 1, 0, 0, 0, 0)
+
+
+async def test_a_record_that_is_there_already_is_told_from_a_lost_lease(desk: Desk) -> None:
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    await desk.sql(
+        "update trigger set status = 'ARMED', order_key = '', rungs_fired = 0;"
+        " update reservation set released_at = now()"
+    )
+    await desk.load()
+    with pytest.raises(ClaimedBefore):
+        await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.found() == ("ARMED", 2, 1, 1, 1, 1)
+
+
+async def test_nothing_is_written_for_a_row_that_is_not_as_it_was_locked(desk: Desk) -> None:
+    async def decide(held: Held) -> Outcome:
+        row = {**held.rows[STOP], "version": 7}
+        change = Change(status=TriggerStatus.SUSPENDED, detail="")
+        return await desk.verdicts._claims.write(held.connection, [(row, change)])
+
+    with pytest.raises(psycopg.errors.RaiseException, match="changed under its lock"):
+        await desk.writer.change_all([STOP], decide)
+    assert await desk.found() == ("ARMED", 1, 0, 0, 0, 0)
+    assert cast(Trigger, desk.known.get(STOP)).status is TriggerStatus.ARMED
