@@ -21,7 +21,7 @@ import aiohttp
 import psutil
 import psycopg
 
-from launcher import embedded, temporary
+from launcher import embedded
 from tests.fault import jumping
 from tests.fault.judge import CASH_USDC
 from tests.fault.stores import Store, own_postgres, own_valkey
@@ -30,7 +30,6 @@ from tests.money_path.upstream import serving as upstream_serving
 from tests.money_path.world import SERVICES, Scene, World, eventually
 from tests.support.proxy import Proxy, proxied
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.migrate import migrate
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.codec.insiders import Capabilities
 from tradingtools.v1 import common_pb2 as common
@@ -274,10 +273,8 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
         settings: of the processes, by their names in the environment.
     """
     async with AsyncExitStack() as stack:
-        postgres, server_url = stack.enter_context(own_postgres())
+        postgres, database_url = stack.enter_context(own_postgres())
         redis, redis_url = stack.enter_context(own_valkey())
-        database_url = temporary.create_database(server_url)
-        migrate(database_url)
         upstream = await stack.enter_async_context(upstream_serving())
         world = World(database_url, redis_url, upstream, directory)
         stack.push_async_callback(world.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import pwd
 import resource
@@ -13,11 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
 
 from launcher import embedded
+from tradingtools.adapters.postgres.migrate import migrate
 
 PRIMARY = "primary"
 """The name by which a Sentinel knows what it watches."""
@@ -219,19 +222,41 @@ def _own(
 
 
 def own_postgres() -> AbstractContextManager[tuple[Store, str]]:
-    """A PostgreSQL of the test's own, and the URL of its default database."""
+    """A PostgreSQL of the test's own, and the URL of a migrated, empty database in it."""
 
     def command(directory: Path, port: int) -> list[str]:
-        embedded.init_postgres(directory / "data")
+        # With its owner and its rights, which PostgreSQL insists on.
+        subprocess.run(["cp", "-a", str(_migrated()), str(directory / "data")], check=True)
         return embedded.postgres_command(directory / "data", port)
 
-    return _own(
-        "pg",
+    return _own("pg", embedded.postgres_user(), _postgres_url, embedded.postgres_answers, command)
+
+
+@cache
+def _migrated() -> Path:
+    """The files of a PostgreSQL that was migrated and ended: made once, copied for each rig."""
+    directory = Path(tempfile.mkdtemp(prefix="tt-fault-migrated-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory.chmod(0o755)
+    data, port = directory / "data", embedded.free_port()
+    embedded.init_postgres(data)
+    url = _postgres_url(port)
+    store = Store(
+        embedded.postgres_command(data, port),
         embedded.postgres_user(),
-        lambda port: f"postgresql://postgres@127.0.0.1:{port}/postgres",
-        embedded.postgres_answers,
-        command,
+        lambda: embedded.postgres_answers(url),
+        directory / "log",
     )
+    store.start()
+    try:
+        migrate(url)
+    finally:
+        store.close()
+    return data
+
+
+def _postgres_url(port: int) -> str:
+    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 def own_valkey() -> AbstractContextManager[tuple[Store, str]]:
