@@ -33,21 +33,35 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class _Asset:
-    """One asset's book, and how many of its stops have been reached."""
+    """One asset's book, and how many of its stops have been reached.
+
+    A book's mark is kept and changed in place: building it anew for each delta takes a quarter of a
+    core, beside what is measured.
+    """
 
     def __init__(self, number: int, rng: random.Random) -> None:
         self.asset_id = str(number + 1)
-        self.condition_id = f"0x{number + 1:064x}"
-        self.bids = [rng.randrange(100, 1_000) * 1_000_000 for _ in range(_LEVELS)]
-        self.asks = [rng.randrange(100, 1_000) * 1_000_000 for _ in range(_LEVELS)]
-        self.revision = 0
         self.reached = 0
         self.dipped_ns = 0
+        self._book = books_pb.Mark(
+            asset_id=self.asset_id,
+            status=books_pb.BOOK_STATUS_FRESH,
+            market=books_pb.MarketInfo(
+                asset_id=self.asset_id,
+                condition_id=f"0x{number + 1:064x}",
+                tick_micros=1_000,
+                min_size_micros=5_000_000,
+                category="other",
+            ),
+        )
+        for n in range(_LEVELS):
+            self._book.bids.add(price_micros=_BEST_BID - _CENT * n, size_micros=_size(rng))
+            self._book.asks.add(price_micros=_BEST_BID + _CENT * (2 + n), size_micros=_size(rng))
 
     def move(self, rng: random.Random) -> None:
         """Change the size of one level."""
-        side = rng.choice((self.bids, self.asks))
-        side[rng.randrange(_LEVELS)] = rng.randrange(100, 1_000) * 1_000_000
+        side = rng.choice((self._book.bids, self._book.asks))
+        side[rng.randrange(_LEVELS)].size_micros = _size(rng)
 
     def dip(self) -> None:
         """Fall to the next stop."""
@@ -55,29 +69,24 @@ class _Asset:
         self.dipped_ns = time.monotonic_ns()
 
     def mark(self) -> books_pb.Mark:
-        """The present mark."""
-        self.revision += 1
-        bids = [(_BEST_BID - _CENT * n, size) for n, size in enumerate(self.bids)]
-        if self.dipped_ns:
-            bids = [(_HIGHEST_STOP - _BETWEEN_STOPS * (self.reached - 1), _DEEP)]
-        level, now_ns = books_pb.BookLevel, time.time_ns()
-        asks = ((_BEST_BID + _CENT * (2 + n), size) for n, size in enumerate(self.asks))
-        return books_pb.Mark(
-            asset_id=self.asset_id,
-            bids=[level(price_micros=price, size_micros=size) for price, size in bids],
-            asks=[level(price_micros=price, size_micros=size) for price, size in asks],
-            status=books_pb.BOOK_STATUS_FRESH,
-            book_ms=now_ns // 1_000_000,
-            received_ns=now_ns,
-            revision=self.revision,
-            market=books_pb.MarketInfo(
-                asset_id=self.asset_id,
-                condition_id=self.condition_id,
-                tick_micros=1_000,
-                min_size_micros=5_000_000,
-                category="other",
-            ),
-        )
+        """The present mark; not to be kept."""
+        now_ns = time.time_ns()
+        self._book.revision += 1
+        self._book.book_ms = now_ns // 1_000_000
+        self._book.received_ns = now_ns
+        return self._dipped() if self.dipped_ns else self._book
+
+    def _dipped(self) -> books_pb.Mark:
+        found = books_pb.Mark()
+        found.CopyFrom(self._book)
+        del found.bids[:]
+        price = _HIGHEST_STOP - _BETWEEN_STOPS * (self.reached - 1)
+        found.bids.add(price_micros=price, size_micros=_DEEP)
+        return found
+
+
+def _size(rng: random.Random) -> int:
+    return rng.randrange(100, 1_000) * 1_000_000
 
 
 class Market(books_rpc.BookfeedServiceServicer):
