@@ -26,7 +26,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard bench-parts help setup run check verify-audit test pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare bench-guard bench-parts help setup run check verify-audit test checks pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -49,7 +49,10 @@ verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, historie
 check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)
 
-test: lint types imports proto-check simulate pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
+test: checks simulate pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
+
+checks: $(READY) ## All that looks at the code without running it, two at a time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types lint imports proto-check
 
 pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 processes)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
