@@ -139,7 +139,8 @@ moved as (
         version = t.version + 1,
         updated_at = clock_timestamp()
     from m
-    where t.id = m.id and t.version = m.version
+    -- The array says that few rows are looked up: planned on an empty table, a join would read all.
+    where t.id = any(array(select id from m)) and t.id = m.id and t.version = m.version
     returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
               t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
               t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,

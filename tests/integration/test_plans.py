@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from services.guard import store
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.postgres.sql import load_queries
 
+_QUERIES = load_queries(Path(store.__file__).parent / "queries.sql")
 _ASK = "select 1 from lot where origin = %(origin)s"
 
 
@@ -29,3 +37,40 @@ async def test_a_statement_of_a_pool_that_plans_once_is_planned_once(database_ur
             " where statement like 'select 1 from lot%%'", {}
         )  # fmt: skip
         assert await kept.fetchone() == {"generic": True, "custom_plans": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "given"),
+    [
+        ("lock_triggers", "text[]", "array['a']"),
+        ("lock_lots", "text[]", "array['a']"),
+        ("locked_lots", "text[]", "array['a']"),
+        ("move_triggers", "jsonb", "'[]'"),
+    ],
+)
+async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tables(
+    database_url: str, name: str, kind: str, given: str
+) -> None:
+    parameter = "%(moves)s" if kind == "jsonb" else "%(ids)s"
+    text = str(_QUERIES[name]).replace(parameter, "$1")
+    async with (
+        open_pool(database_url, name="plans", size=1, planned_once=True) as pool,
+        pool.connection() as connection,
+    ):
+        await connection.execute(f"prepare asked({kind}) as {text}".encode())
+        told = await connection.execute(f"explain (format json) execute asked({given})".encode())
+        row = await told.fetchone()
+    assert row is not None
+    scans = [node for node in _nodes(row["QUERY PLAN"][0]["Plan"]) if "Relation Name" in node]
+    looked_up = {"Index Cond", "Recheck Cond"}
+    assert scans
+    read_whole = [
+        node for node in scans if node["Node Type"] != "ModifyTable" and not looked_up & set(node)
+    ]
+    assert read_whole == []
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)

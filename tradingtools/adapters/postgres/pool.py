@@ -44,7 +44,8 @@ async def open_pool(
         prompt: connections are lent without a question whether they still work; that is asked each
             second instead. For who tries again after psycopg.OperationalError anyway.
         planned_once: no statement is planned anew for what it is asked with. For who finds rows by
-            their keys only, where planning takes longer than finding.
+            their keys only, where planning takes longer than finding; the plan looks them up, also
+            when it was made while a table was empty.
 
     Raises:
         psycopg_pool.PoolTimeout: the database did not answer within 10 s.
@@ -62,7 +63,7 @@ async def open_pool(
         "keepalives_count": _PROBES,
         "options": "-c synchronous_commit=on -c statement_timeout=15000"
         " -c idle_in_transaction_session_timeout=15000"
-        + (" -c plan_cache_mode=force_generic_plan" if planned_once else ""),
+        + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else ""),
     }
     async with AsyncConnectionPool(
         url,
