@@ -241,7 +241,11 @@ class _Connection(asyncio.Protocol):
             raise RuntimeError("a connection is used after it was made")
         self._answer = asyncio.get_running_loop().create_future()
         self._reset(clock.now_ns())
-        self._transport.write(request)
+        try:
+            self._transport.write(request)
+        except RuntimeError as error:
+            # A transport that is closed already; whoever began it learns it like any other end.
+            self._fail(f"the connection is gone: {error}")
         return self._answer
 
     def give_up(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -322,6 +323,28 @@ async def test_what_is_begun_ends_with_its_future_and_with_the_client() -> None:
         with pytest.raises(Unanswered):
             await last
         await until(lambda: far.open_now == 0)
+
+
+async def test_a_connection_that_takes_nothing_any_more_is_unanswered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
+        await submit(client)
+        (connection,) = client._connections._idle
+        there = cast(asyncio.Transport, connection._transport)
+
+        class Gone(asyncio.Transport):
+            def write(self, data: bytes | bytearray | memoryview) -> None:
+                raise RuntimeError("unable to perform operation; the handler is closed")
+
+            def abort(self) -> None:
+                there.abort()
+
+        monkeypatch.setattr(connection, "_transport", Gone())
+        with pytest.raises(Unanswered, match="gone"):
+            await begun(client)
+        assert (await submit(client)).status == 200, "its place is free again"
+        assert far.connections == 2
 
 
 async def test_nobody_there_is_not_sent() -> None:
