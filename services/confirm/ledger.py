@@ -18,9 +18,10 @@ import structlog
 from services.confirm.core import guards, lots
 from services.confirm.core.booking import Action, FillStatus, Step
 from services.confirm.core.lots import Entry, Holding
-from services.confirm.queries import Connection, as_json, every, put
+from services.confirm.queries import as_json, every, put
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.order_states import OrderState
 
 _log = structlog.get_logger("confirm.ledger")

@@ -21,10 +21,11 @@ from services.confirm import store
 from services.confirm.core import paying
 from services.confirm.core.paying import Held, Paid
 from services.confirm.ledger import move_balances, move_lots
-from services.confirm.queries import QUERIES, Connection, every, one
+from services.confirm.queries import QUERIES, every, one
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.codec.redemptions import redeem_body
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book

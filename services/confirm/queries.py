@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from psycopg.rows import DictRow
 
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "queries.sql")
-Connection = psycopg.AsyncConnection[DictRow]
 
 
 async def every(connection: Connection, name: str, values: Mapping[str, Any]) -> list[DictRow]:

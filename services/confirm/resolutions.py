@@ -19,11 +19,12 @@ from services.confirm import store
 from services.confirm.core import resolving
 from services.confirm.core.resolving import Told
 from services.confirm.ledger import Ledger
-from services.confirm.queries import QUERIES, Connection
+from services.confirm.queries import QUERIES
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
 

@@ -12,10 +12,11 @@ from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
 from services.confirm.ledger import Ledger
-from services.confirm.queries import QUERIES, Connection, every, one, put
+from services.confirm.queries import QUERIES, every, one, put
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder

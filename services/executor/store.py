@@ -19,6 +19,7 @@ from services.executor.core.gate import Halt
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState
@@ -78,7 +79,7 @@ async def submit_batch(
         ]
     )
     async with pool.connection() as connection:
-        cursor = await connection.execute(
+        row = await connection.ask(
             _QUERIES["submit_batch"],
             {
                 "record_key": _record_key(orders, lease),
@@ -91,7 +92,6 @@ async def submit_batch(
                 "orders": gated.decode(),
             },
         )
-        row = await cursor.fetchone()
     answer: dict[str, Any] = row["answer"] if row is not None else {}
     if answer.get("fenced"):
         raise Fenced(f"the lease of executor {lease.partition} has run out")
@@ -199,7 +199,7 @@ async def record(
     return changed
 
 
-async def _note_late(connection: journal.Connection, dropped: Sequence[dict[str, Any]]) -> None:
+async def _note_late(connection: Connection, dropped: Sequence[dict[str, Any]]) -> None:
     accepted = [
         {name: t[name] for name in ("order_key", "venue_order_id", "answered_ns", "detail")}
         for t in dropped

@@ -20,8 +20,8 @@ from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
 from services.guard.store import Change, Peak
 from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
 from tradingtools.domain.money import to_text

@@ -15,7 +15,7 @@ from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
-from tradingtools.adapters.postgres.journal import Connection
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import FailedKind, OrderState

@@ -10,7 +10,7 @@ from services.guard import store
 from services.guard.claiming import Decide, Outcome, Row, as_it_is
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
-from tradingtools.adapters.postgres.journal import Connection
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
 

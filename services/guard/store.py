@@ -16,13 +16,13 @@ from services.guard.core import telling
 from services.guard.core.trigger import Trigger
 from services.guard.known import LotKey
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.adapters.postgres.together import together
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
-Connection = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
 

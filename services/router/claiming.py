@@ -29,9 +29,10 @@ from services.router.core.records import (
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.journal import Claimed
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, Side

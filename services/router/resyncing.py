@@ -27,9 +27,10 @@ from services.router.outcomes import QUERIES, Outcomes, Row, every, fetch
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed, Connection
+from tradingtools.adapters.postgres.journal import Claimed
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.codec.claims import claim_payload
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Side, TradeKey

@@ -14,8 +14,8 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from services.router.core.records import Awaited, Copy, LotView, Withdrawn
-from tradingtools.adapters.postgres.journal import Connection
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge

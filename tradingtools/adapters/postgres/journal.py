@@ -13,15 +13,14 @@ from typing import Any
 
 import psycopg
 import structlog
-from psycopg.rows import DictRow
 
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "money_path.sql")
 _log = structlog.get_logger("journal")
-Connection = psycopg.AsyncConnection[DictRow]
 
 
 class ClaimedBefore(Exception):
@@ -60,7 +59,7 @@ async def insert_claim(
         Fenced: the lease is not valid any more.
         ClaimedBefore: this record is there already, e.g. because its commit was not acknowledged.
     """
-    cursor = await connection.execute(
+    row = await connection.ask(
         _QUERIES["claim"],
         {
             "role": lease.role,
@@ -71,7 +70,6 @@ async def insert_claim(
             "order_count": order_count,
         },
     )
-    row = await cursor.fetchone()
     if row is not None:
         return Claimed(row["seq"], row["claimed_ns"])
     cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": record_key})

@@ -11,16 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.tasks import cancel_all
 
 SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
-Pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
+Pool = AsyncConnectionPool[Connection]
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def open_pool(
         open=False,
         timeout=10.0,
         check=None if prompt else AsyncConnectionPool.check_connection,
-        connection_class=psycopg.AsyncConnection[DictRow],
+        connection_class=Connection,
     ) as pool:
         await pool.open(wait=True, timeout=10.0)
         checking = asyncio.ensure_future(_check(pool)) if prompt else None

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
-from psycopg.rows import DictRow
 
-Connection = psycopg.AsyncConnection[DictRow]
+from tradingtools.adapters.postgres.prompt import Connection
 
 
 @asynccontextmanager

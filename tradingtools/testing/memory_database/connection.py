@@ -111,6 +111,10 @@ class MemoryConnection:
         await self._point(self._conditions.reply, statement.name)
         return MemoryCursor(rows, self._written)
 
+    async def ask(self, text: str, values: Mapping[str, Any]) -> Row | None:
+        """The first row of a named statement's answer; raises as :meth:`execute`."""
+        return await (await self.execute(text, values)).fetchone()
+
     async def _bound(self, text: str) -> None:
         if text == "begin":
             if self._broken:

@@ -1,0 +1,131 @@
+"""A prompt statement says what a cursor would say, and breaks as one would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow
+
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.postgres.prompt import Connection
+
+_ALL_TYPES = """
+select %(small)s::int2 as small, %(whole)s::int4 as whole, %(large)s::int8 as large,
+       %(name)s::text as name, %(nothing)s::text as nothing, length(%(bytes)s::bytea) as length,
+       %(large)s::int8 > 0 as positive, jsonb_build_object('a', %(whole)s::int4) as object,
+       json_build_array(%(name)s::text) as list, encode(%(bytes)s::bytea, 'hex') = %(hex)s as same
+"""
+
+
+@pytest.mark.parametrize("size", [0, 1, 300_000])
+async def test_it_says_what_a_cursor_says(database_url: str, size: int) -> None:
+    payload = bytes(range(256)) * (size // 256) + b"\x00" * (size % 256)
+    values: dict[str, Any] = {
+        "small": -7,
+        "whole": 2_147_483_647,
+        "large": 9_223_372_036_854_775_807,
+        "name": "ünï'code %% \\",
+        "nothing": None,
+        "bytes": payload,
+        "hex": payload.hex(),
+    }
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        expected = await (await one.execute(_ALL_TYPES, values)).fetchone()
+        # Prepared with the first, used again with the second.
+        assert [await one.ask(_ALL_TYPES, values), await one.ask(_ALL_TYPES, values)] == (
+            [expected, expected]
+        )
+        assert expected is not None
+        assert (expected["same"], expected["length"]) == (True, size)
+
+
+async def test_no_row_is_none_and_of_several_the_first_counts(database_url: str) -> None:
+    text = "select n from generate_series(1, %(most)s::int4) n"
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        assert await one.ask(text, {"most": 0}) is None
+        assert await one.ask(text, {"most": 3}) == {"n": 1}
+
+
+@pytest.mark.parametrize("value", [1.5, True, ["a"]])
+async def test_a_value_of_another_type_is_named(database_url: str, value: Any) -> None:
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        with pytest.raises(TypeError, match="amount: "):
+            await one.ask("select %(amount)s::text as amount", {"amount": value})
+        assert await one.ask("select 1 as one", {}) == {"one": 1}
+
+
+async def test_a_column_without_a_loader_is_named(database_url: str) -> None:
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        with pytest.raises(TypeError, match="share: no loader"):
+            await one.ask("select 0.5 as share", {})
+
+
+async def test_an_error_of_the_server_is_psycopgs_and_the_connection_goes_on(
+    database_url: str,
+) -> None:
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await one.ask("select 1 / %(by)s::int4 as share", {"by": 0})
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await one.ask("select * from nowhere", {})
+        assert await one.ask("select 1 / %(by)s::int4 as share", {"by": 1}) == {"share": 1}
+
+
+async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
+    database_url: str,
+) -> None:
+    async with _two_pools(database_url) as (pool, other):
+        async with pool.connection() as one:
+            asked = await _asleep(one, other)
+            await other.execute("select pg_terminate_backend(%s)", [one.info.backend_pid])
+            with pytest.raises(psycopg.OperationalError):
+                await asked
+        async with pool.connection() as two:
+            assert await two.ask("select 1 as one", {}) == {"one": 1}
+
+
+async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(database_url: str) -> None:
+    async with _two_pools(database_url) as (pool, other):
+        async with pool.connection() as one:
+            pid = one.info.backend_pid
+            asked = await _asleep(one, other)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        await _until(other, pid, asleep=False)
+        async with pool.connection() as two:
+            assert await two.ask("select 1 as one", {}) == {"one": 1}
+
+
+@asynccontextmanager
+async def _two_pools(database_url: str) -> AsyncIterator[tuple[Pool, Connection]]:
+    """A pool of one connection, and a connection of another."""
+    async with (
+        open_pool(database_url, name="test", size=1) as pool,
+        open_pool(database_url, name="other", size=1) as others,
+        others.connection() as other,
+    ):
+        yield pool, other
+
+
+async def _asleep(connection: Connection, other: Connection) -> asyncio.Future[DictRow | None]:
+    """A statement that the server is at; it would take 14 s."""
+    text = "select 1 as one from pg_sleep(%(seconds)s::int4)"
+    asked = asyncio.ensure_future(connection.ask(text, {"seconds": 14}))
+    await _until(other, connection.info.backend_pid, asleep=True)
+    return asked
+
+
+async def _until(other: Connection, pid: int, *, asleep: bool) -> None:
+    text = (
+        "select count(*) = 1 as asleep from pg_stat_activity "
+        "where pid = %(pid)s and wait_event = 'PgSleep'"
+    )
+    async with asyncio.timeout(10):
+        while (await other.ask(text, {"pid": pid}) or {}).get("asleep") is not asleep:  # noqa: ASYNC110 - the server is waited for
+            await asyncio.sleep(0.01)

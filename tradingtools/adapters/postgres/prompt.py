@@ -1,0 +1,115 @@
+"""One statement, its answer and nothing else: for what a copy waits for.
+
+psycopg's cursors find out types, formats and loaders anew for each statement. Cold, that takes as
+long as the statement's way to the server and back
+([decision](../../../docs/adr/0027-statements-without-cursors.md)). Here the server says which types
+it wants, and the answer is read as it comes. The connection is an ordinary one, from a pool or not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import errors, generators, pq
+from psycopg.pq.abc import PGresult
+from psycopg.rows import DictRow
+
+Value = str | int | bytes | None
+_GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
+_TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
+_BY_TYPE: dict[str, Callable[[bytes], Any]] = {
+    "bool": lambda text: text == b"t",
+    "int2": int,
+    "int4": int,
+    "int8": int,
+    "text": bytes.decode,
+    "json": json.loads,
+    "jsonb": json.loads,
+}
+_LOADERS = {psycopg.adapters.types[name].oid: loader for name, loader in _BY_TYPE.items()}
+
+
+class Connection(psycopg.AsyncConnection[DictRow]):
+    """An ordinary connection whose :meth:`ask` is prompt."""
+
+    _known: dict[bytes, bytes] | None = None
+
+    async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
+        """The first row of a named statement's answer; None when there is none.
+
+        Not in pipeline mode.
+
+        Args:
+            text: with ``%(name)s`` for values. Where PostgreSQL cannot tell the type of one from
+                where it stands, the text has to say it.
+            values: by name.
+
+        Raises:
+            psycopg.Error: as from a cursor.
+            TypeError: a value, or a column of the answer, of another type than can be handled.
+        """
+        sql, names = _numbered(text)
+        wire = [_dumped(name, values[name]) for name in names]
+        formats = [_BINARY if isinstance(values[name], bytes) else _TEXT for name in names]
+        async with self.lock:
+            statement = await self._statement(sql)
+            self.pgconn.send_query_prepared(statement, wire, formats)
+            result = await self._result()
+        return _row(result) if result.ntuples else None
+
+    async def _statement(self, sql: bytes) -> bytes:
+        if self._known is None:
+            self._known = {}
+        statement = self._known.get(sql)
+        if statement is None:
+            statement = b"prompt_%d" % len(self._known)
+            self.pgconn.send_prepare(statement, sql)
+            await self._result()
+            self._known[sql] = statement
+        return statement
+
+    async def _result(self) -> PGresult:
+        results: list[PGresult] = await self.wait(generators.execute(self.pgconn))
+        for result in results:
+            if result.status not in _GOOD:
+                raise errors.error_from_result(result, "utf-8")
+        return results[-1]
+
+
+@cache
+def _numbered(text: str) -> tuple[bytes, tuple[str, ...]]:
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return re.sub(r"%\((\w+)\)s", number, text).encode(), tuple(names)
+
+
+def _dumped(name: str, value: object) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return b"%d" % value
+    raise TypeError(f"{name}: {type(value).__name__} is neither text, integer nor bytes")
+
+
+def _row(result: PGresult) -> DictRow:
+    row: DictRow = {}
+    for column in range(result.nfields):
+        name = (result.fname(column) or b"").decode()
+        value = result.get_value(0, column)
+        loader = _LOADERS.get(result.ftype(column))
+        if loader is None:
+            raise TypeError(f"{name}: no loader for the type with oid {result.ftype(column)}")
+        row[name] = None if value is None else loader(value)
+    return row
