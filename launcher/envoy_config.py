@@ -18,6 +18,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+from launcher import envoy_reads
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from tradingtools.runtime.tls import is_loopback
 from tradingtools.v1 import (
@@ -184,7 +185,8 @@ def _routes() -> list[dict[str, Any]]:
     """An allow-list of the paths that requests have after transcoding; everything else is 404."""
     allowed = [_route(method) for service in PUBLIC_SERVICES for method in service.methods]
     # Also the first route of every REST path: without any, Envoy would skip the authorization.
-    return [*allowed, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+    reads = envoy_reads.route(PUBLIC_SERVICES)
+    return [*allowed, reads, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
 
 
 def _route(method: MethodDescriptor) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from services.control.dependencies import unknown, watch
 from services.control.drift import Drift
 from services.control.edge import EtagInterceptor, SealInterceptor
 from services.control.funding import Fundings
+from services.control.gate import Gate
 from services.control.gateway import Gateway
 from services.control.holding_server import HoldingServicer
 from services.control.holdings import Holdings
@@ -74,7 +75,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         token=settings.token_rate, address=settings.address_rate, refused=settings.refused_rate
     )
     inside = TokenInterceptor(tokens)
-    gateway = Gateway(public_routes(), tokens, key, Limiter(rates))
+    gate = Gate(public_routes(), tokens, Limiter(rates))
+    gateway = Gateway(gate, key)
     async with (
         open_pool(
             settings.shared.database_url,
@@ -121,7 +123,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
 
         def use_tokens(found: tuple[Token, ...]) -> None:
-            gateway.use(found)
+            gate.use(found)
             inside.use(found)
 
         async with (
@@ -130,7 +132,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 [service.full_name for service in PUBLIC_SERVICES],
                 register_edge,
                 operators=False,
-                interceptors=[SealInterceptor(key), EtagInterceptor()],
+                interceptors=[SealInterceptor(key, gate), EtagInterceptor()],
                 permissions=EDGE_PORT,
             ) as edge,
             serving(

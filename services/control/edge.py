@@ -1,4 +1,6 @@
-"""Every call on the edge port must carry the seal of the authorization, or reaches no handler."""
+"""Every call on the edge port carries the seal of the authorization, or is a plain read that is
+judged here in its place. No other reaches a handler.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,10 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, unseal
 from services.control.core.tokens import PUBLIC, Caller
+from services.control.gate import Gate
 from tradingtools.domain.errors import Unauthenticated
 from tradingtools.domain.permissions import Permission
 from tradingtools.runtime.grpc_admission import (
@@ -20,24 +24,52 @@ from tradingtools.runtime.grpc_admission import (
     values_of,
 )
 
+_AROUND = "calls have to come through the edge"
+_TARGET = "x-envoy-original-path"
+_VERB = "x-envoy-original-method"
+"""What a call was before the transcoder. The edge takes such headers from whoever is outside."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class SealInterceptor(Admission):
-    """Refuses calls that come without a seal for that very RPC.
+    """Refuses calls that come without a seal for that very RPC, unless they are plain reads.
 
     Args:
         key: with which the authorization seals.
+        gate: judges reads that the edge has handed on without asking.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, gate: Gate) -> None:
         self._key = key
+        self._gate = gate
 
     def judge(self, method: str, metadata: Metadata) -> None:
-        """Let a sealed call on. Raises Unauthenticated."""
+        """Let a sealed call or a read on. Raises Unauthenticated, or what the gate does."""
         seals = values_of(metadata, HEADER)
-        if len(seals) != 1 or unseal(self._key, seals[0], method) is None:
-            raise Unauthenticated("calls have to come through the edge")
+        if not seals:
+            self._judge_read(method, metadata)
+        elif len(seals) != 1 or unseal(self._key, seals[0], method) is None:
+            raise Unauthenticated(_AROUND)
+
+    def _judge_read(self, method: str, metadata: Metadata) -> None:
+        targets, verbs = values_of(metadata, _TARGET), values_of(metadata, _VERB)
+        if len(targets) != 1 or verbs != ["GET"]:
+            raise Unauthenticated(_AROUND)
+        tokens = values_of(metadata, "authorization")
+        # The edge takes this header from clients and writes it anew: one address, its caller's.
+        addresses = values_of(metadata, "x-forwarded-for")
+        route, _ = self._gate.admit(
+            addresses[0] if len(addresses) == 1 else "",
+            HttpRequest(
+                verb="GET",
+                target=targets[0],
+                authorization=tokens[0] if len(tokens) == 1 else "",
+                content_type="",
+                body=b"",
+            ),
+        )
+        if route.method != method:
+            raise Unauthenticated(_AROUND)
 
 
 class EtagInterceptor(grpc.aio.ServerInterceptor):

@@ -1,4 +1,5 @@
-"""The authorization service that the edge asks before anything else sees a request.
+"""The authorization service that the edge asks before anything else sees a request, unless that
+is a read which is spelled so plainly that the handlers' port can judge it.
 
 An allowed request goes on with a seal in its headers and without its token; a refused one is
 answered here, in the same form as every other error.
@@ -7,22 +8,18 @@ answered here, in the same form as every other error.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import grpc
 import structlog
 from google.protobuf import json_format
 from google.rpc import status_pb2
-from opentelemetry import metrics
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
-from services.control.core.gate import HttpRequest, Route, admit
+from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, seal
-from services.control.core.tokens import Caller, Token
-from services.control.limiter import Limiter
-from tradingtools.adapters import clock
-from tradingtools.domain.errors import TradingError, Unauthenticated
+from services.control.gate import Gate
+from tradingtools.domain.errors import TradingError
 from tradingtools.runtime.grpc_errors import CODES, to_status
 
 _HTTP = {
@@ -35,43 +32,26 @@ _HTTP = {
 }
 
 _log = structlog.get_logger("gateway")
-_meter = metrics.get_meter("tradingtools.control")
-_requests = _meter.create_counter(
-    "control.requests", description="requests that the edge asked about, by outcome"
-)
-_last_used = _meter.create_gauge(
-    "control.token_last_used", unit="s", description="when a token was last used, since 1970"
-)
 
 
 class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
     """Answers whether a request may pass.
 
     Args:
-        routes: the public REST routes.
-        tokens: the active ones.
+        gate: judges it.
         key: with which a passing request is sealed.
-        limiter: counts who asks.
     """
 
-    def __init__(
-        self, routes: Sequence[Route], tokens: tuple[Token, ...], key: bytes, limiter: Limiter
-    ) -> None:
-        self._routes = routes
-        self._tokens = tokens
+    def __init__(self, gate: Gate, key: bytes) -> None:
+        self._gate = gate
         self._key = key
-        self._limiter = limiter
-
-    def use(self, tokens: tuple[Token, ...]) -> None:
-        """From the next request on, these tokens are the active ones."""
-        self._tokens = tokens
 
     async def Check(self, request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Called by the edge for each request, with headers and the whole body."""
+        """Called by the edge for a request, with headers and the whole body."""
         http = request.attributes.request.http
         address = request.attributes.source.address.socket_address.address
         try:
-            route, caller = self._admit(
+            route, caller = self._gate.admit(
                 address,
                 HttpRequest(
                     verb=http.method,
@@ -82,28 +62,12 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
                 ),
             )
         except TradingError as error:
-            _requests.add(1, {"outcome": error.reason})
             return denied(error)
         except Exception:
             # Envoy turns a failed call into a refusal; the log gets the cause.
             _log.error("unexpected error in authorization", exc_info=True)
             raise
-        _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
-        _last_used.set(clock.now_ms() // 1000, {"token": caller.id})
         return _allowed(seal(self._key, caller, route.method))
-
-    def _admit(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
-        """As ``admit``, and counted; raises LimitReached in the place of another error, too."""
-        try:
-            route, caller = admit(self._routes, self._tokens, http)
-        except Unauthenticated:
-            self._limiter.refused(address)
-            raise
-        except TradingError:
-            self._limiter.asked(address)
-            raise
-        self._limiter.admitted(address, caller)
-        return route, caller
 
 
 def _allowed(sealed: str) -> Any:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
-from services.control.core.limits import Buckets
+from services.control.core.limits import MAX_KEYS, Buckets
 from services.control.core.tokens import PUBLIC, Caller
 from tradingtools.adapters import clock
 from tradingtools.domain.errors import LimitReached
@@ -59,6 +60,7 @@ def _demand(buckets: Buckets, key: str) -> None:
         raise LimitReached("too many requests", retry_after_ms=str(-(-wait_ns // _MS_NS)))
 
 
+@lru_cache(maxsize=MAX_KEYS)
 def network(address: str) -> str:
     """What counts as one address: of IPv6 the 64 bits that one customer gets."""
     try:

@@ -1,0 +1,72 @@
+"""Reads that need no question of their own: the edge hands them on, and control judges them.
+
+To ask the authorization about every request costs as much as to answer most reads. It has to be
+asked where the transcoder would hide something from the handlers (a body, an unknown parameter, a
+value of another type) or change the path. A read that is spelled plainly has nothing of that: the
+transcoder says what was asked in headers of its own, and the handlers' port judges those as the
+authorization would have done. What is not recognised here is asked about as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.api import annotations_pb2  # type: ignore[import-untyped]
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+
+_ID = "[a-z]{3}_[0-9a-f]{32}"
+_WHOLE = "(0|[1-9][0-9]{0,8})"
+_VALUES = {
+    FieldDescriptor.TYPE_STRING: "[A-Za-z0-9_-]*",
+    FieldDescriptor.TYPE_BOOL: "(true|false)",
+    FieldDescriptor.TYPE_INT32: _WHOLE,
+    FieldDescriptor.TYPE_INT64: _WHOLE,
+}
+# In HTTP/1.1 what has none of these has no body; in HTTP/2 it may have one all the same.
+_WITHOUT = ("content-type", "content-length", "transfer-encoding")
+
+
+def route(services: Iterable[ServiceDescriptor]) -> dict[str, Any]:
+    """The route of all plain reads; their way on is chosen again after the transcoder."""
+    plain = "|".join(
+        _target(method) for one in services for method in one.methods if _reads(method)
+    )
+    return {
+        "match": {
+            "prefix": "/",
+            "headers": [
+                {"name": ":method", "string_match": {"exact": "GET"}},
+                {"name": ":path", "string_match": {"safe_regex": {"regex": plain}}},
+                {"name": "x-tt-protocol", "string_match": {"exact": "HTTP/1.1"}},
+                *({"name": name, "present_match": False} for name in _WITHOUT),
+            ],
+        },
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": {
+            "envoy.filters.http.ext_authz": {
+                "@type": "type.googleapis.com/"
+                "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+                "disabled": True,
+            }
+        },
+    }
+
+
+def _reads(method: MethodDescriptor) -> bool:
+    return bool(method.GetOptions().Extensions[annotations_pb2.http].get)
+
+
+def _target(method: MethodDescriptor) -> str:
+    """Path and query of one read, spelled plainly; a parameter given twice is judged later."""
+    template: str = method.GetOptions().Extensions[annotations_pb2.http].get
+    path = template.replace(".", "\\.").replace("{id}", _ID)
+    fields = [
+        f"{field.json_name}={_VALUES[field.type]}"
+        for field in method.input_type.fields
+        if f"{{{field.name}}}" not in template and field.type in _VALUES and not field.is_repeated
+    ]
+    if not fields:
+        return path
+    one = f"({'|'.join(fields)})"
+    return f"{path}(\\?{one}(&{one})*)?"

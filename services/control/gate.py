@@ -1,0 +1,70 @@
+"""Whether a request may pass, counted: one judgement for both ways to the handlers.
+
+Before it: the edge, which asks about every request through the authorization (`gateway`) but the
+plain reads, which it hands on at once (`launcher/envoy_reads.py`) and which the handlers' port asks
+about (`edge`). After it: the handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opentelemetry import metrics
+
+from services.control.core.gate import HttpRequest, Route, admit
+from services.control.core.tokens import Caller, Token
+from services.control.limiter import Limiter
+from tradingtools.adapters import clock
+from tradingtools.domain.errors import TradingError, Unauthenticated
+
+_meter = metrics.get_meter("tradingtools.control")
+_requests = _meter.create_counter(
+    "control.requests", description="requests that the edge asked about, by outcome"
+)
+_last_used = _meter.create_gauge(
+    "control.token_last_used", unit="s", description="when a token was last used, since 1970"
+)
+
+
+class Gate:
+    """Judges requests.
+
+    Args:
+        routes: the public REST routes.
+        tokens: the active ones.
+        limiter: counts who asks.
+    """
+
+    def __init__(
+        self, routes: Sequence[Route], tokens: tuple[Token, ...], limiter: Limiter
+    ) -> None:
+        self._routes = routes
+        self._tokens = tokens
+        self._limiter = limiter
+
+    def use(self, tokens: tuple[Token, ...]) -> None:
+        """From the next request on, these tokens are the active ones."""
+        self._tokens = tokens
+
+    def admit(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
+        """As the pure ``admit``; raises LimitReached in the place of another error, too."""
+        try:
+            route, caller = self._judge(address, http)
+        except TradingError as error:
+            _requests.add(1, {"outcome": error.reason})
+            raise
+        _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
+        _last_used.set(clock.now_ms() // 1000, {"token": caller.id})
+        return route, caller
+
+    def _judge(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
+        try:
+            route, caller = admit(self._routes, self._tokens, http)
+        except Unauthenticated:
+            self._limiter.refused(address)
+            raise
+        except TradingError:
+            self._limiter.asked(address)
+            raise
+        self._limiter.admitted(address, caller)
+        return route, caller
