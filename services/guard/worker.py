@@ -182,6 +182,12 @@ class Guard:
             if book is not None:
                 wishes.append((trigger.id, book))
         await self._verdicts.judge(wishes)
+        # A book that came meanwhile met memory as it was before this, and may not come again.
+        self._writer.hurry(
+            trigger_id
+            for trigger_id, book in wishes
+            if self._books.known(book.market.asset_id) != book
+        )
 
     async def look_again(self) -> None:
         """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import psycopg
@@ -283,6 +284,25 @@ async def test_a_lease_that_has_run_out_is_no_claim_of_before(desk: Desk) -> Non
     put(expires_at=owned["expires_at"])
     await desk.guard.on_books([DEEP])
     assert desk.sold() == [(stop, 60)]
+
+
+async def test_a_book_that_comes_while_another_is_being_judged_is_not_missed(desk: Desk) -> None:
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    await desk.guard.recover()
+    good = book_of(((500_000, 1_000 * SHARE),))
+    desk.books.newest = replace(good, status=BookStatus.STALE)
+    desk.guard._writer.hurry([stop])
+
+    def good_again() -> None:
+        # Telling it finds nothing to do: the trigger is still armed.
+        desk.books.newest = good
+
+    desk.moods.at["lock_triggers"] = good_again
+    await desk.guard.look_again()
+    assert desk.status(stop) == "SUSPENDED"
+    await desk.guard.look_again()
+    assert desk.status(stop) == "ARMED"
 
 
 async def test_two_who_judge_at_the_same_time_sell_once(desk: Desk) -> None:
