@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any, cast
 
 import psutil
 
+from launcher.core.programs import PORTS
 from launcher.state import ROOT, Note, read_note
 
-END_SECONDS = 150
+END_SECONDS = 240
 
 
 def until(condition: Callable[[], object], seconds: float, what: str) -> None:
@@ -56,7 +58,7 @@ class Run:
         text = (self.directory / "summary.json").read_text()
         return cast("dict[str, Any]", json.loads(text))
 
-    def says(self, words: str, seconds: float = 60) -> None:
+    def says(self, words: str, seconds: float = 120) -> None:
         """Wait until it has said these words."""
 
         def said() -> bool:
@@ -68,6 +70,19 @@ class Run:
     def ends(self) -> int:
         """Wait for its end; the exit status."""
         return self.process.wait(timeout=END_SECONDS)
+
+    def port(self, name: str) -> int:
+        """A port of its block, by its name in `PORTS`."""
+        return self.note.port_base + PORTS.index(name)
+
+    def counts(self) -> Counter[str]:
+        """What its last line counted: ``confirmed``, and triggers fired by their kind."""
+        lines = [line for line in self.output.splitlines() if "orders open" in line]
+        if not lines:
+            return Counter()
+        confirmed = re.findall(r"(confirmed) (\d+)", lines[-1])
+        fired = re.findall(r"(stop_loss|take_profit) (\d+)", lines[-1])
+        return Counter({name: int(number) for name, number in (*confirmed, *fired)})
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -120,3 +135,32 @@ def running(directory: Path, **settings: str) -> Iterator[Run]:
             # Its supervisor and all below die with it.
             process.kill()
             process.wait()
+
+
+@contextmanager
+def venue_elsewhere(state: Path) -> Iterator[dict[str, str]]:
+    """A venue that no launcher knows of; yields the settings that make its feeds the live ones."""
+    state.mkdir()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "paper.venue"],
+        cwd=ROOT,
+        env={**environ, "TT_VENUE_STATE_DIR": str(state), "TT_VENUE_MEAN_GAP_MS": "120"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        ports = state / "venue.ports.json"
+        until(ports.exists, 60, "the venue listens")
+        at = f"127.0.0.1:{json.loads(ports.read_text())['port']}"
+        yield {
+            "TT_LAUNCHER_LIVE": "1",
+            "TT_INGEST_RTDS_URL": f"ws://{at}/rtds",
+            "TT_INGEST_DATA_API_URL": f"http://{at}/data",
+            "TT_BOOKFEED_CLOB_WS_URL": f"ws://{at}/clob/ws/market",
+            "TT_BOOKFEED_CLOB_URL": f"http://{at}/clob",
+            "TT_BOOKFEED_GAMMA_URL": f"http://{at}/gamma",
+        }
+    finally:
+        process.terminate()
+        process.wait(timeout=60)

@@ -8,23 +8,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
-import httpx
 import psutil
 import pytest
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
-    ProtoReflectionDescriptorDatabase,
-)
 
 from launcher.core.invariants import CHECKS
-from launcher.core.programs import ENGINE, PORTS
-from launcher.startup import serving
 from launcher.state import ROOT
-from tests.acceptance.harness import Run, running, until
+from tests.acceptance.harness import Run, running, until, venue_elsewhere
+from tests.acceptance.looking import every_stream_can_be_tailed, operators_can_look, rest_is_guarded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -68,8 +62,9 @@ def test_a_run_ends_by_itself_and_proves_itself(directory: Path) -> None:
     with running(directory, TT_LAUNCHER_FOR_SECONDS="20") as run:
         run.says("subscriptions created")
         run.remember_tree()
-        _assert_operators_can_look(run)
-        _assert_rest_is_guarded(run)
+        operators_can_look(run)
+        rest_is_guarded(run)
+        every_stream_can_be_tailed(run)
         assert run.ends() == 0, run.output
         _assert_nothing_left(run)
     _assert_traded(run)
@@ -82,31 +77,16 @@ def test_a_run_ends_by_itself_and_proves_itself(directory: Path) -> None:
     assert f"all {len(CHECKS)} checks hold" in done.stdout
 
 
-def _port(run: Run, name: str) -> int:
-    return run.note.port_base + PORTS.index(name)
-
-
-def _assert_operators_can_look(run: Run) -> None:
-    for name in ENGINE:
-        port = _port(run, "control_internal" if name == "control" else name)
-        assert serving(f"127.0.0.1:{port}"), name
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            services = ProtoReflectionDescriptorDatabase(channel).get_services()
-        assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name in services
-        assert any(service.startswith("tradingtools.v1.") for service in services), name
-
-
-def _assert_rest_is_guarded(run: Run) -> None:
-    url = f"{run.note.rest_url}/subscriptions"
-    assert httpx.get(url, trust_env=False).status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.get(f"{run.note.rest_url}/health", trust_env=False).status_code == httpx.codes.OK
-
-
 def test_kill_9_of_each_process_changes_nothing(directory: Path) -> None:
-    with running(directory, TT_LAUNCHER_FOR_SECONDS="40") as run:
+    with running(directory) as run:
         run.says("subscriptions created")
         for name in (*KILLED, *KILLED_WORLD):
             _kill_and_see_again(run, name)
+        # It does all of its work with what was started again, and ends when it has.
+        before = run.counts()
+        more = Counter(confirmed=20, stop_loss=1, take_profit=1)
+        until(lambda: run.counts() >= before + more, 120, f"trades after the kills, {before}")
+        run.interrupt()
         assert run.ends() == 0, run.output
     _assert_traded(run)
     restarted = {p["name"] for p in run.summary["processes"] if p["starts"] > 1}
@@ -122,28 +102,38 @@ def _kill_and_see_again(run: Run, name: str) -> None:
 
 
 def test_two_copies_run_side_by_side(directory: Path) -> None:
-    second = directory.with_name("second")
+    """One on the replay until Ctrl-C, one on live feeds for a time; neither disturbs the other."""
     with (
-        running(directory, TT_LAUNCHER_FOR_SECONDS="8", TT_LAUNCHER_FOLLOWERS="1") as one,
-        running(second, TT_LAUNCHER_FOR_SECONDS="8", TT_LAUNCHER_FOLLOWERS="1") as two,
+        venue_elsewhere(directory.with_name("venue")) as feeds,
+        running(directory, TT_LAUNCHER_FOLLOWERS="1") as one,
+        running(
+            directory.with_name("second"),
+            TT_LAUNCHER_FOLLOWERS="1",
+            TT_LAUNCHER_FOR_SECONDS="20",
+            **feeds,
+        ) as two,
     ):
-        one.says("subscriptions created")
+        one.says("leader trades")
         two.says("subscriptions created")
         assert one.note.port_base != two.note.port_base
-        assert (one.ends(), two.ends()) == (0, 0), one.output + two.output
+        assert two.ends() == 0, two.output
+        one.remember_tree()
+        one.interrupt()
+        assert one.ends() == 0, one.output
+        assert "invariants: all" in one.output
+        _assert_nothing_left(one)
     for run in (one, two):
         assert _number(run, "copied") > 0
-        assert run.summary["breaches"] == []
+        assert _number(run, "orders", "CONFIRMED") > 0
+        assert run.summary["breaches"] == [], run.output
+    _assert_own_world(one, {"venue", "insiders"})
+    _assert_own_world(two, {"insiders"})
 
 
-def test_ctrl_c_ends_with_the_summary_and_leaves_nothing(directory: Path) -> None:
-    with running(directory, TT_LAUNCHER_FOLLOWERS="1") as run:
-        run.says("leader trades")
-        run.remember_tree()
-        run.interrupt()
-        assert run.ends() == 0, run.output
-        assert "invariants: all" in run.output
-        _assert_nothing_left(run)
+def _assert_own_world(run: Run, expected: set[str]) -> None:
+    """Which of the paper parts it brought itself: on live feeds no venue, and never real orders."""
+    names = {process["name"] for process in run.summary["processes"]}
+    assert names & {"venue", "insiders"} == expected
 
 
 def test_kill_9_of_the_launcher_leaves_nothing_and_the_state_goes_on(directory: Path) -> None:
@@ -174,8 +164,6 @@ def _assert_refused(run: Run, *words: str) -> None:
         ("TT_LAUNCHER_FOLLOWERS", "many", "not a whole number"),
         ("TT_ROUTERS", "x", "no such setting"),
         ("TT_GUARD_LISTEN", "nowhere", "host:port"),
-        ("TT_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x", "TT_DATABASE_URL"),
-        ("TT_EXECUTOR_POLL_MS", "soon", "not a whole number"),
     ],
 )
 def test_a_wrong_variable_is_named_in_one_line(
@@ -183,6 +171,17 @@ def test_a_wrong_variable_is_named_in_one_line(
 ) -> None:
     with running(directory, **{name: value}) as run:
         _assert_refused(run, name, words)
+
+
+def test_what_is_found_wrong_while_starting_is_named_in_one_line(directory: Path) -> None:
+    # Both take long: one waits for a database, the other has to come as far as the engine.
+    url = "postgresql://nobody@127.0.0.1:1/x"
+    with (
+        running(directory, TT_DATABASE_URL=url) as nowhere,
+        running(directory.with_name("second"), TT_EXECUTOR_POLL_MS="soon") as unread,
+    ):
+        _assert_refused(nowhere, "TT_DATABASE_URL")
+        _assert_refused(unread, "TT_EXECUTOR_POLL_MS", "not a whole number")
 
 
 @pytest.mark.parametrize("name", ["TT_LAUNCHER_REST_PORT", "TT_ROUTER_LISTEN"])

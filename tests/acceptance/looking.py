@@ -1,0 +1,72 @@
+"""What people do with a run that is up: ask its processes, call REST, tail its streams by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import httpx
+import psycopg
+from google.protobuf import descriptor_pool, message_factory
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+from launcher.core.programs import ENGINE
+from launcher.startup import serving
+from tests.acceptance.harness import Run
+
+STREAMS = {
+    "ingest": ("IngestService", "StreamLeaderTrades"),
+    "bookfeed": ("BookfeedService", "StreamMarks"),
+    "router": ("RouterService", "StreamOrders"),
+    "executor": ("ExecutorService", "StreamOrderEvents"),
+    "confirm": ("ConfirmService", "StreamFills"),
+    "guard": ("GuardService", "StreamExits"),
+}
+
+
+def operators_can_look(run: Run) -> None:
+    """Each process says that it serves, and what."""
+    for name in ENGINE:
+        port = run.port("control_internal" if name == "control" else name)
+        assert serving(f"127.0.0.1:{port}"), name
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            services = ProtoReflectionDescriptorDatabase(channel).get_services()
+        assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name in services
+        assert any(service.startswith("tradingtools.v1.") for service in services), name
+
+
+def rest_is_guarded(run: Run) -> None:
+    """Without a token there is health, and nothing else."""
+    url = f"{run.note.rest_url}/subscriptions"
+    assert httpx.get(url, trust_env=False).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.get(f"{run.note.rest_url}/health", trust_env=False).status_code == httpx.codes.OK
+
+
+def every_stream_can_be_tailed(run: Run) -> None:
+    """By somebody who knows only the addresses; no reader's cursor comes of it."""
+    for process, (service, method) in STREAMS.items():
+        assert _first(run.port(process), service, method).cursor, process
+    with psycopg.connect(run.note.database_url) as connection:
+        readers = connection.execute("select distinct consumer from consumer_cursor").fetchall()
+    assert {name for (name,) in readers} <= {
+        "router-0", "executor-0", "confirm-0", "guard-0",
+    }  # fmt: skip
+
+
+def _first(port: int, service: str, method: str) -> Any:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        found = pool.FindServiceByName(f"tradingtools.v1.{service}").methods_by_name[method]
+        request = message_factory.GetMessageClass(found.input_type)()
+        call: Any = channel.unary_stream(
+            f"/tradingtools.v1.{service}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
+        )
+        stream = call(request, timeout=20)
+        first = next(iter(stream))
+        stream.cancel()
+        return first
