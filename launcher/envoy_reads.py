@@ -15,6 +15,8 @@ from typing import Any
 from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
+from tradingtools.domain.permissions import PERMISSIONS, Permission
+
 _ID = "[a-z]{3}_[0-9a-f]{32}"
 _WHOLE = "(0|[1-9][0-9]{0,8})"
 _VALUES = {
@@ -23,8 +25,10 @@ _VALUES = {
     FieldDescriptor.TYPE_INT32: _WHOLE,
     FieldDescriptor.TYPE_INT64: _WHOLE,
 }
-# In HTTP/1.1 what has none of these has no body; in HTTP/2 it may have one all the same.
-_WITHOUT = ("content-type", "content-length", "transfer-encoding")
+# The edge says x-tt-body of whatever brings a body, announced or not.
+_WITHOUT = ("content-type", "content-length", "x-tt-body")
+
+_HANDED_ON = ("authorization", "te", "idempotency-key", "if-match", "traceparent", "tracestate")
 
 
 def route(services: Iterable[ServiceDescriptor]) -> dict[str, Any]:
@@ -40,6 +44,7 @@ def route(services: Iterable[ServiceDescriptor]) -> dict[str, Any]:
                 {"name": ":path", "string_match": {"safe_regex": {"regex": plain}}},
                 {"name": "x-tt-protocol", "string_match": {"exact": "HTTP/1.1"}},
                 *({"name": name, "present_match": False} for name in _WITHOUT),
+                *(_short_and_plain(name) for name in _HANDED_ON),
             ],
         },
         "direct_response": {"status": 404},
@@ -53,8 +58,19 @@ def route(services: Iterable[ServiceDescriptor]) -> dict[str, Any]:
     }
 
 
+def _short_and_plain(name: str) -> dict[str, Any]:
+    """Not there, or of few bytes that gRPC takes as they are: others it refuses, or writes down."""
+    return {
+        "name": name,
+        "string_match": {"safe_regex": {"regex": "[ -~]{0,200}"}},
+        "treat_missing_header_as_empty": True,
+    }
+
+
 def _reads(method: MethodDescriptor) -> bool:
-    return bool(method.GetOptions().Extensions[annotations_pb2.http].get)
+    name = f"/{method.containing_service.full_name}/{method.name}"
+    get = method.GetOptions().Extensions[annotations_pb2.http].get
+    return bool(get) and PERMISSIONS[name] in {Permission.PUBLIC, Permission.READ}
 
 
 def _target(method: MethodDescriptor) -> str:

@@ -30,6 +30,10 @@ SLOW = {
     "half the headers": _READ,
     "half the body": f'{_CREATE}Content-Length: 1000\r\n\r\n{{"follower"',
     "a chunk without an end": f'{_CREATE}Transfer-Encoding: chunked\r\n\r\n5\r\n{{"fol\r\n',
+    "a read's chunk without an end": f"GET /subscriptions/sub_{'0' * 32} HTTP/1.1\r\n"
+    f"Host: e\r\nAuthorization: Bearer {MANAGE}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+    "a stranger's chunk without an end": "GET /health HTTP/1.1\r\nHost: e\r\n"
+    "Transfer-Encoding: chunked\r\n\r\n5\r\n",
     "an answer never read": f"{_READ}\r\n" * 20,
 }
 LARGE = {

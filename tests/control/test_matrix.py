@@ -127,7 +127,9 @@ class World:
 
     async def _asked(self, verb: str, target: str, headers: Iterable[str], body: str) -> int:
         lines = [f"{verb} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *headers]
-        if body or verb != "GET":
+        if _CHUNKED in headers:
+            body = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n"
+        elif body or verb != "GET":
             lines.append(f"Content-Length: {len(body)}")
         lines += ["Connection: close", "", body]
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -149,6 +151,9 @@ class World:
                 return await self.ask(*request)
 
         return await asyncio.gather(*map(one, requests))
+
+
+_CHUNKED = "Transfer-Encoding: chunked"
 
 
 @asynccontextmanager
@@ -273,6 +278,10 @@ async def test_only_plain_reads_run_without_the_authorization_and_none_without_a
                 (path, (token, "Content-Type: application/json"), ""),
                 (path, (token,), "{}"),
                 (path, (token, "x-tt-protocol: HTTP/1.1"), '{"x":1}'),
+                (path, (token, _CHUNKED), '{"x":1}'),
+                (path, (_CHUNKED,), "{}"),
+                (path, (f"{token}\xa0",), ""),
+                (path, (token, f"tracestate: {'a' * 9000}"), ""),
             ):
                 before = world.gateway.asked
                 await world.ask("GET", target, headers, body)

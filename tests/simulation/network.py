@@ -162,7 +162,7 @@ class Network:
         self.loop = loop
         self.storm = storm
         self.calls: dict[_Call, None] = {}
-        self._listeners: dict[str, _Listener] = {}
+        self._listeners: dict[str, list[_Listener]] = {}
         self._own = contextvars.copy_context()
         self._own.run(PROCESS.set, "network")
 
@@ -185,12 +185,13 @@ class Network:
         """Takes the place of `grpc_server.serving`."""
         listener = _Listener(contextvars.copy_context())
         register(listener)
-        self._listeners[listen] = listener
+        # The newest is found; when it goes, the one that it came in front of.
+        self._listeners.setdefault(listen, []).append(listener)
         try:
             yield listener
         finally:
-            if self._listeners.get(listen) is listener:
-                del self._listeners[listen]
+            if listener in self._listeners[listen]:
+                self._listeners[listen].remove(listener)
 
     def channel(self, target: str) -> _Channel:
         """Takes the place of `grpc_server.channel`."""
@@ -198,9 +199,8 @@ class Network:
 
     def sever(self, process: str) -> None:
         """A process is gone: its calls break, and nobody finds it any more."""
-        for target, listener in list(self._listeners.items()):
-            if listener.process == process:
-                del self._listeners[target]
+        for target, listeners in self._listeners.items():
+            self._listeners[target] = [one for one in listeners if one.process != process]
         for call in list(self.calls):
             if call.server == process:
                 self.later(
@@ -217,10 +217,11 @@ class Network:
         self.later(self.hop(), self._arrive, target, method, call)
 
     def _arrive(self, target: str, method: str, call: _Call) -> None:
-        listener = self._listeners.get(target)
-        if listener is None:
+        listeners = self._listeners.get(target)
+        if not listeners:
             call.finish(_broken(grpc.StatusCode.UNAVAILABLE, f"nobody listens on {target}"))
             return
+        listener = listeners[-1]
         call.server = listener.process
         call.task = self.loop.create_task(
             self._serve(listener.handlers[method], call), context=listener.context.copy()
