@@ -104,17 +104,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _follow_events(intake: Intake[executor_pb.OrderEvent], stub: Any) -> None:
-    async with streams.acknowledging(stub, NAME) as acknowledge:
-        async for response in streams.read(
-            "order events",
-            lambda c: stub.StreamOrderEvents(
-                executor_pb.StreamOrderEventsRequest(cursor=c, consumer=NAME)
-            ),
-            "",
-        ):
-            # All at the same time, so that they are booked together; those of one order in turn.
-            messages = [(event, str(event.event_seq)) for event in response.events]
-            await intake.take_all(messages, lambda event: event.order_key)
-            if response.events:
-                # After the booking; a crash before it books again, by trade id, nothing.
-                acknowledge(response.cursor)
+    async def take(response: executor_pb.StreamOrderEventsResponse) -> bool:
+        # All at the same time, so that they are booked together; those of one order in turn. A
+        # crash after it books them again, by trade id, nothing.
+        messages = [(event, str(event.event_seq)) for event in response.events]
+        await intake.take_all(messages, lambda event: event.order_key)
+        return bool(response.events)
+
+    await streams.follow(
+        "order events",
+        lambda c: stub.StreamOrderEvents(
+            executor_pb.StreamOrderEventsRequest(cursor=c, consumer=NAME)
+        ),
+        "",
+        take,
+        acknowledge=(stub, NAME),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from services.executor import store
@@ -130,27 +131,29 @@ async def _event_tail(pool: Pool) -> streams.Tail[pb.OrderEvent]:
 
 
 async def _follow_router(executor: Executor, stub: Any, name: str, start: str) -> None:
-    async with streams.acknowledging(stub, name) as acknowledge:
-        async for response in streams.read(
-            "orders",
-            lambda c: stub.StreamOrders(router_pb.StreamOrdersRequest(cursor=c, consumer=name)),
-            start,
-        ):
-            for batch in response.batches:
-                await executor.on_batch(batch)
-            if response.batches:
-                # SUBMITTING is committed for all of them; a crash here repeats nothing.
-                acknowledge(response.cursor)
+    await streams.follow(
+        "orders",
+        lambda c: stub.StreamOrders(router_pb.StreamOrdersRequest(cursor=c, consumer=name)),
+        start,
+        partial(_submit, executor),
+        acknowledge=(stub, name),
+    )
 
 
 async def _follow_guard(executor: Executor, stub: Any, name: str, start: str) -> None:
-    async with streams.acknowledging(stub, name) as acknowledge:
-        async for response in streams.read(
-            "exits",
-            lambda c: stub.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
-            start,
-        ):
-            for batch in response.batches:
-                await executor.on_batch(batch)
-            if response.batches:
-                acknowledge(response.cursor)
+    await streams.follow(
+        "exits",
+        lambda c: stub.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
+        start,
+        partial(_submit, executor),
+        acknowledge=(stub, name),
+    )
+
+
+async def _submit(
+    executor: Executor, response: router_pb.StreamOrdersResponse | guard_pb.StreamExitsResponse
+) -> bool:
+    """SUBMITTING is committed for all of them when it returns; a crash after it repeats nothing."""
+    for batch in response.batches:
+        await executor.on_batch(batch)
+    return bool(response.batches)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Any
 
 import redis.asyncio as redis
 
@@ -17,6 +16,7 @@ from tradingtools.adapters.redis import control_feed
 from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.process import beside, freeze_loaded, until_stopped
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -77,25 +77,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             lease.keep(pool, owned),
             fills.replay(),
             books.keep(guard.on_books),
-            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
+            follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(guard, bus, settings.poll_ms),
             _look_again(guard, settings.poll_ms),
         )
-
-
-async def _follow_fills(
-    intake: Intake[confirm_pb.FillEvent], stub: Any, name: str, cursor: str
-) -> None:
-    async with streams.acknowledging(stub, name) as acknowledge:
-        async for response in streams.read(
-            "fills",
-            lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
-            cursor,
-        ):
-            for fill in response.fills:
-                await intake.take(fill, str(fill.fill_seq))
-            if response.fills:
-                acknowledge(response.cursor)
 
 
 async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:

@@ -19,6 +19,7 @@ from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.lanes import Lanes
 from tradingtools.runtime.process import beside, until_stopped
@@ -102,7 +103,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             fills.replay(),
             lanes.run(),
             _follow_ingest(lanes, ingest_stub, name, trades_from),
-            _follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
+            follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.run_open_exits(),
             router.follow_balances(),
@@ -142,21 +143,6 @@ def _by_leader(
         )
         piece.trades.append(trade)
     return found
-
-
-async def _follow_fills(
-    intake: Intake[confirm_pb.FillEvent], stub: Any, name: str, cursor: str
-) -> None:
-    async with streams.acknowledging(stub, name) as acknowledge:
-        async for response in streams.read(
-            "fills",
-            lambda c: stub.StreamFills(confirm_pb.StreamFillsRequest(cursor=c, consumer=name)),
-            cursor,
-        ):
-            for fill in response.fills:
-                await intake.take(fill, str(fill.fill_seq))
-            if response.fills:
-                acknowledge(response.cursor)
 
 
 async def _follow_control(router: Router, bus: redis.Redis, poll_ms: int) -> None:

@@ -86,8 +86,8 @@ def test_a_successor_reads_what_its_predecessor_acknowledges_late(
 
 def test_who_asks_after_recovering_misses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for app in (router_app, guard_app):
-        follow = _from_what_is_acknowledged_by_now(app._follow_fills)
-        monkeypatch.setattr(app, "_follow_fills", follow)
+        follow = _from_what_is_acknowledged_by_now(app.follow_fills)
+        monkeypatch.setattr(app, "follow_fills", follow)
     # In a few the entry that ends is another one.
     left = [text for seed in range(1, 6) for text in _left_waiting(seed, monkeypatch)]
     assert any("waits for its entry" in text for text in left)

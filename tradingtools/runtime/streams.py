@@ -160,6 +160,29 @@ async def acknowledge(stub: Any, consumer: str, cursor: str) -> None:
         _log.warning("not acknowledged", consumer=consumer, code=error.code().name)
 
 
+async def follow(
+    name: str,
+    open_stream: Callable[[str], Any],
+    cursor: str,
+    handle: Callable[[Any], Awaitable[bool]],
+    *,
+    acknowledge: tuple[Any, str],
+) -> None:
+    """Read a stream as :func:`read` does, and acknowledge behind the reading what is handled.
+
+    Args:
+        name: of the stream, for the log.
+        open_stream: opens it after a cursor.
+        cursor: where to start.
+        handle: handles a response; says whether there was more in it than a checkpoint.
+        acknowledge: the stub to tell, and the reader's name.
+    """
+    async with acknowledging(*acknowledge) as tell:
+        async for response in read(name, open_stream, cursor):
+            if await handle(response):
+                tell(response.cursor)
+
+
 @asynccontextmanager
 async def acknowledging(stub: Any, consumer: str) -> AsyncIterator[Callable[[str], None]]:
     """Have cursors acknowledged behind the reading: the next message waits for no acknowledgement.

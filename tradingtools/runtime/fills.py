@@ -1,0 +1,33 @@
+"""Following confirm's bookings: for whoever keeps lots in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradingtools.runtime import streams
+from tradingtools.runtime.intake import Intake
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+
+async def follow_fills(intake: Intake[pb.FillEvent], stub: Any, name: str, cursor: str) -> None:
+    """Have each booking after a cursor handled in its order, for ever.
+
+    Args:
+        intake: handles a booking or quarantines it.
+        stub: of confirm.
+        name: of the reader.
+        cursor: where to start.
+    """
+
+    async def take(response: pb.StreamFillsResponse) -> bool:
+        for fill in response.fills:
+            await intake.take(fill, str(fill.fill_seq))
+        return bool(response.fills)
+
+    await streams.follow(
+        "fills",
+        lambda c: stub.StreamFills(pb.StreamFillsRequest(cursor=c, consumer=name)),
+        cursor,
+        take,
+        acknowledge=(stub, name),
+    )
