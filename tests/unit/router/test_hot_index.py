@@ -5,6 +5,7 @@ What is counted is the interpreter's instructions, not time: the same work gives
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,7 +84,11 @@ def decide(memory: Memory) -> Plan:
 
 
 def instructions(work: Callable[[], Any]) -> int:
-    """How many instructions a call executes."""
+    """How many instructions a call executes.
+
+    The collector of garbage waits: it may begin anywhere, and its callbacks and finalizers would be
+    counted (hypothesis has one).
+    """
     count = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -93,12 +98,15 @@ def instructions(work: Callable[[], Any]) -> int:
         count += event == "opcode"
         return trace
 
-    before = sys.gettrace()
+    before, collecting = sys.gettrace(), gc.isenabled()
+    gc.disable()
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(before)
+        if collecting:
+            gc.enable()
     return count
 
 
