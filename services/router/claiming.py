@@ -27,6 +27,7 @@ from services.router.core.records import (
     decided_again,
 )
 from services.router.settings import Settings
+from services.router.turns import Share
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Claimed
@@ -102,9 +103,16 @@ class Claimer:
         cause: str,
         *,
         withdrawn: Withdrawn | None = None,
-        part: Part | None = None,
+        share: Share | None = None,
     ) -> None:
         """Judge a leader trade for its followers and commit what follows from it.
+
+        Args:
+            trade: as far as it is known.
+            book: the newest of its asset.
+            cause: what asked for it.
+            withdrawn: the entry that is decided again, alone.
+            share: of a crowd, whose copies are claimed now; None: of all followers.
 
         Raises:
             Fenced: the partition is another's.
@@ -117,39 +125,43 @@ class Claimer:
                 trade=trade,
                 book=book,
                 cause=cause,
-                followers=self._followers(trade, part),
+                followers=self._followers(trade, share),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
                 withdrawn=withdrawn,
-                part=part,
             )
             if trade.key.side is Side.BUY:
-                await self._claim_entries(job)
+                await self._claim_entries(job, share)
             else:
                 await self._claim_exits(job)
         _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
-    def _followers(self, trade: LeaderTrade, part: Part | None) -> tuple[Subscription, ...]:
+    def _followers(self, trade: LeaderTrade, share: Share | None) -> tuple[Subscription, ...]:
         index = self._memory.index
-        if part is None:
+        if share is None:
             return index.followers_of(trade.key.leader)
-        return tuple(filter(None, map(index.subscription, part.ids)))
+        return tuple(filter(None, map(index.subscription, share.part.ids)))
 
-    async def _claim_entries(self, job: Job) -> None:
+    async def _claim_entries(self, job: Job, share: Share | None) -> None:
         known = self._memory.copies.get(job.trade.key, {})
         again = {} if job.withdrawn is None else self._again(job.withdrawn, known)
         if job.withdrawn is not None and not again:
             return
-        plan = plan_entries(
-            job.trade,
-            [
-                s
-                for s in job.followers
-                if s.id in again or (not again and s.state is not SubscriptionState.DELETED)
-            ],
-            {**known, **again},
-            self.context(job.trade, job.book, self._quiet_ms(job)),
-        )
+        followers = {
+            s.id: s
+            for s in job.followers
+            if s.id in again or (not again and s.state is not SubscriptionState.DELETED)
+        }
+        context = self.context(job.trade, job.book, self._quiet_ms(job))
+        known = {**known, **again}
+        if share is None:
+            plan = plan_entries(job.trade, followers.values(), known, context)
+        else:
+            plan = Plan()
+            async for ids in share.pieces():
+                piece = filter(None, map(followers.get, ids))
+                plan = plan_entries(job.trade, piece, known, context, plan)
+            job = replace(job, part=share.part)
         # That it counts for nothing is durable also when nothing takes its place.
         plan = replace(plan, copies={**again, **plan.copies})
         async with self._pool.connection() as connection:

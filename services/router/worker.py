@@ -8,7 +8,7 @@ claims of the partition go through one lock, so memory and journal never disagre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import psycopg
 import structlog
@@ -22,6 +22,7 @@ from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan, Withdrawn
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
+from services.router.turns import FEWEST, Share, Turns
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -75,6 +76,7 @@ class Router:
         self._memory = Memory()
         self._claimer = Claimer(claims or pool, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
+        self._turns = Turns(self._writing)
         self._refreshing = asyncio.Lock()
         shared = Shared(
             memory=self._memory,
@@ -255,30 +257,40 @@ class Router:
             return
         book = await self._books.get(trade.key.asset_id)
         if trade.key.side is Side.SELL or withdrawn is not None:
-            await self._claim(trade, book, cause, withdrawn, None)
+            await self._claim(trade, book, cause, brief=True, withdrawn=withdrawn)
         else:
-            # Between two parts of a crowd the next trade has its turn.
-            with self._memory.under_way(trade):
-                for part in Part.all_of(followers, self._settings.claimed_together):
-                    await self._claim(trade, book, cause, None, part)
+            await self._claim_in_parts(trade, book, cause, tuple(s.id for s in followers))
         if trade.key.side is Side.SELL:
             wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
             if wait_ms is not None:
                 self._judge_in(trade.key, wait_ms)
+
+    async def _claim_in_parts(
+        self, trade: LeaderTrade, book: Book | None, cause: str, ids: Sequence[str]
+    ) -> None:
+        """Claim a buy; between two parts of a crowd the next trade has its turn."""
+        most, brief = self._settings.claimed_together, len(ids) <= FEWEST
+        with self._memory.under_way(trade):
+            while ids:
+                share = Share(Part.of(ids, most), self._turns.awaited)
+                await self._claim(trade, book, cause, brief=brief, share=share)
+                ids = ids[len(share.part.ids) :]
 
     async def _claim(
         self,
         trade: LeaderTrade,
         book: Book | None,
         cause: str,
-        withdrawn: Withdrawn | None,
-        part: Part | None,
+        *,
+        brief: bool,
+        withdrawn: Withdrawn | None = None,
+        share: Share | None = None,
     ) -> None:
         # Nobody else judges by a memory that may not have what this has committed.
-        async with self._writing:
+        async with self._turns.taken(brief=brief):
             while True:
                 try:
-                    await self._claimer.claim(trade, book, cause, withdrawn=withdrawn, part=part)
+                    await self._claimer.claim(trade, book, cause, withdrawn=withdrawn, share=share)
                     break
                 except journal.ClaimedBefore:
                     _log.warning("claimed before; catching up with the journal", cause=cause)
@@ -288,7 +300,7 @@ class Router:
                     # The commit may have happened: the same record again is refused, never doubled.
                     _log.warning("claim not committed; trying again", error=str(error).strip())
                     await asyncio.sleep(_RETRY_SECONDS)
-            if part is None or part.last:
+            if share is None or share.part.last:
                 # Known only now: what could not be claimed counts as never seen.
                 self._memory.know(trade)
 

@@ -38,6 +38,7 @@ _MUTE = "only when insiders-api refuses or garbles this very answer: tests/unit/
 _SINGLY = "the database refuses no record or outcome here: tests/money_path/test_set_aside.py"
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
+_CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
 
 UNREACHED = (
@@ -109,6 +110,10 @@ UNREACHED = (
             ('_log.warning("claimed before', ""), ("await while_database_is_away", ""),
             ("break", "await while_database_is_away"),
         )
+    ),
+    *(
+        Entry(f"{_ROUTER}/turns.py", "Share.pieces", _CROWD, statement)
+        for statement in ("await asyncio.sleep", "if done >= FEWEST", "self.part =", "break")
     ),
     Entry("tradingtools/adapters/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
           chance=True),

@@ -29,11 +29,20 @@ def plan_entries(
     subscriptions: Iterable[Subscription],
     known: Mapping[str, Copy],
     context: Context,
+    begun: Plan | None = None,
 ) -> Plan:
-    """Decide a leader's buy for each subscription, (created, id) first come first served."""
-    orders: list[Order] = []
-    copies: dict[str, Copy] = {}
-    taken: dict[str, str] = {}
+    """Decide a leader's buy for each subscription, (created, id) first come first served.
+
+    Args:
+        trade: as far as it is known.
+        subscriptions: whose copies are planned.
+        known: copies of the trade by subscription, from earlier judgements.
+        context: what the plan depends on besides.
+        begun: the plan of the same record for the subscriptions before these; it goes on.
+    """
+    orders = [] if begun is None else list(begun.orders)
+    copies = {} if begun is None else dict(begun.copies)
+    taken = {order.copy_key: order.subscription_id for order in orders}
     for subscription in subscriptions:
         before = known.get(subscription.id)
         copy_key = ids.entry_copy_key(

@@ -5,7 +5,7 @@ Pure values that `plan.py` (entries) and `exit_plan.py` share; the journal carri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -99,11 +99,9 @@ class Part:
     """The trade's rows become durable with the last part: until then it counts as never seen."""
 
     @classmethod
-    def all_of(cls, followers: Sequence[Subscription], size: int) -> Iterator[Part]:
-        """Parts of ``size``, in the order of the followers; a crowd must not hold up the others."""
-        for start in range(0, len(followers), size):
-            ids = tuple(s.id for s in followers[start : start + size])
-            yield cls(ids=ids, last=start + size >= len(followers))
+    def of(cls, ids: Sequence[str], size: int) -> Part:
+        """The first ``size`` of those that are left, in the order of the followers."""
+        return cls(ids=tuple(ids[:size]), last=size >= len(ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from services.router.core.records import Part
 from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
 from tests.unit.samples import LEADER
@@ -139,13 +138,13 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     router, fact = await _router(database), buy(1)
     claim, seen = router._claimer.claim, []
 
-    async def look(*arguments: Any, part: Part, **more: Any) -> None:
+    async def look(*arguments: Any, **more: Any) -> None:
         memory = router._memory
         seen.append((memory.trade(fact.key) is not None, fact.key in memory.trades))
         claimed = [order_key for order_key, key in memory.entry_trade.items() if key == fact.key]
         # A sell of the leader that comes now takes along what is claimed so far.
         assert len(memory.left(claimed).get(fact.key, {})) == 2 * (len(seen) - 1)
-        await claim(*arguments, part=part, **more)
+        await claim(*arguments, **more)
 
     monkeypatch.setattr(router._claimer, "claim", look)
     await router.on_facts([fact])

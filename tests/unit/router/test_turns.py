@@ -1,0 +1,174 @@
+"""A crowd's part ends early for who is soon done, once, and loses nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.router import turns
+from services.router.core.plan import plan_entries
+from services.router.core.records import Part, Plan
+from services.router.turns import FEWEST, PIECE, Share, Turns
+from tests.unit.router.test_budget import buy
+from tests.unit.router.test_parts import (
+    CROWD,
+    _claims,
+    _followers,
+    _others_buy,
+    _router,
+    database,
+)
+from tradingtools.testing.memory_database import MemoryDatabase
+
+__all__ = ["database"]
+CLAIMED_TOGETHER = 100
+
+
+async def _pieces(share: Share) -> list[str]:
+    return [subscription async for ids in share.pieces() for subscription in ids]
+
+
+@given(st.integers(0, 450), st.lists(st.booleans(), max_size=60))
+async def test_parts_are_all_followers_in_order(followers: int, hurries: list[bool]) -> None:
+    everybody = tuple(str(n) for n in range(followers))
+    hurry = iter(hurries)
+    left, planned = everybody, []
+    while left:
+        share = Share(Part.of(left, CLAIMED_TOGETHER), lambda: next(hurry, False))
+        planned += await _pieces(share)
+        part = share.part
+        assert planned[-len(part.ids) :] == list(part.ids)
+        assert part.last == (len(part.ids) == len(left))
+        assert part.last or FEWEST <= len(part.ids) <= CLAIMED_TOGETHER
+        left = left[len(part.ids) :]
+    assert tuple(planned) == everybody
+
+
+async def test_a_part_that_may_be_committed_keeps_its_followers() -> None:
+    hurried = True
+    share = Share(Part.of([str(n) for n in range(90)], 100), lambda: hurried)
+    first = await _pieces(share)
+    assert len(first) == FEWEST
+    hurried = False
+    assert await _pieces(share) == first
+    whole = Share(Part.of([str(n) for n in range(90)], 100), lambda: hurried)
+    assert len(await _pieces(whole)) == 90
+    hurried = True
+    assert len(await _pieces(whole)) == 90, "its commit may have happened: it has its name"
+
+
+async def test_between_two_pieces_others_run() -> None:
+    share, seen = Share(Part.of([str(n) for n in range(3 * PIECE)], 100), lambda: False), []
+
+    async def beside() -> None:
+        for _ in range(2):
+            seen.append(len(planned))
+            await asyncio.sleep(0)
+
+    planned: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(beside())
+        async for ids in share.pieces():
+            planned += ids
+    assert seen == [PIECE, 2 * PIECE]
+
+
+async def test_only_the_brief_are_waited_for() -> None:
+    lock = asyncio.Lock()
+    taking, order = Turns(lock), []
+
+    async def take(name: str, *, brief: bool) -> None:
+        async with taking.taken(brief=brief):
+            order.append((name, taking.awaited()))
+
+    async with asyncio.TaskGroup() as group, lock:
+        group.create_task(take("crowd", brief=False))
+        await asyncio.sleep(0)
+        assert not taking.awaited()
+        single = group.create_task(take("single", brief=True))
+        gone = group.create_task(take("gone", brief=True))
+        await asyncio.sleep(0)
+        assert taking.awaited()
+        gone.cancel()
+        await asyncio.sleep(0)
+        assert taking.awaited()
+        assert not single.done()
+    assert order == [("crowd", True), ("single", False)]
+
+
+async def test_a_plan_in_pieces_is_the_plan(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PIECE", 1)
+    router = await _router(database)
+    router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
+    wallets = [replace_wallet(s, number) for number, s in enumerate(_everybody(router))]
+    for each in wallets:
+        router._memory.index.put(each)
+    claimer, plans = router._claimer, list[Plan]()
+    insert = claimer._insert
+
+    async def keep(connection: Any, job: Any, plan: Plan) -> Any:
+        plans.append(plan)
+        whole = plan_entries(job.trade, job.followers, {}, claimer.context(job.trade, job.book))
+        assert set(plan.copies) == set(whole.copies)
+        assert [o.order_key for o in plan.orders] == [o.order_key for o in whole.orders]
+        reasons = [copy.reason for copy in plan.copies.values()]
+        assert reasons == [copy.reason for copy in whole.copies.values()]
+        return await insert(connection, job, plan)
+
+    monkeypatch.setattr(claimer, "_insert", keep)
+    await router.on_facts([buy(1)])
+    (plan,) = plans
+    # Two of them share a wallet: the key of the second is taken, though it is of another piece.
+    assert len(plan.copies) == CROWD
+    assert len(plan.orders) == CROWD - 1
+
+
+def _everybody(router: Any) -> Any:
+    return router._memory.index.followers_of(buy(1).key.leader)
+
+
+def replace_wallet(subscription: Any, number: int) -> Any:
+    """The last of the crowd has the first one's wallet."""
+    if number != CROWD - 1:
+        return subscription
+    proxy = f"0x{0:040x}"
+    return replace(subscription, follower=_with_proxy(subscription.follower, proxy))
+
+
+def _with_proxy(follower: Any, proxy: str) -> Any:
+    return type(follower)(user_id=follower.user_id, wallet_id=follower.wallet_id, proxy=proxy)
+
+
+async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not_acknowledged(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PIECE", 1)
+    monkeypatch.setattr(turns, "FEWEST", 2)
+    router = await _router(database)
+    router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
+    insert, broken = router._claimer._insert, False
+
+    async def lose_the_first_answer(connection: Any, job: Any, plan: Plan) -> Any:
+        nonlocal broken
+        claimed = await insert(connection, job, plan)
+        if not broken:
+            broken = True
+            raise psycopg.OperationalError("the connection broke before the answer")
+        return claimed
+
+    monkeypatch.setattr(router._claimer, "_insert", lose_the_first_answer)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(router.on_facts([buy(1)]))
+        group.create_task(router.on_facts([_others_buy()]))
+    order = [_followers(claim) for claim in _claims(database)]
+    assert [0, 1] in order
+    assert order.index([5]) < len(order) - 1
+    assert sorted(number for numbers in order for number in numbers) == list(range(CROWD + 1))
