@@ -107,7 +107,8 @@ class Server:
         key = request.headers.get("Idempotency-Key")
         digest = hashlib.sha256(body).hexdigest()
         ledger = await self._ask_ledger(route, key, digest)
-        plan = self._told.next_plan(route)
+        text = body.decode(errors="backslashreplace")
+        plan = self._told.next_plan(route, text)
         self._last_id += 1
         call = Call(
             match=request.match_info,
@@ -125,7 +126,7 @@ class Server:
             path=request.path,
             key=request.match_info.get("key", key),
             body_sha256=digest,
-            body=body.decode(errors="backslashreplace"),
+            body=text,
             ledger=ledger,
             fault=plan.names,
         )

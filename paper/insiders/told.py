@@ -73,11 +73,11 @@ class Told:
         await self._save("faults", _json(faults).decode())
         self.faults = faults
 
-    def next_plan(self, route: Route) -> FaultPlan:
+    def next_plan(self, route: Route, body: str) -> FaultPlan:
         """What happens to the request that has just arrived; uses up what it takes."""
         if not self.faults:
             return FaultPlan()
-        chosen, self.faults = plan(self.faults, route)
+        chosen, self.faults = plan(self.faults, route, body)
         text = _json(self.faults).decode()
         self._store.submit(lambda db: journal.put_control(db, "faults", text))
         return chosen

@@ -7,10 +7,12 @@ its lease on, so nothing may change: neither what is copied, nor when something 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from tests.fault.rig import Rig, good_scene, sent_copy
+from tests.fault.rig import Rig, promise, rig, sent_copy
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
 
@@ -18,6 +20,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _HOUR = 3600.0
 _JUMPS = (300.0, -300.0, 2 * _HOUR, -2 * _HOUR)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def common(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A rig whose entries live longer than anything here takes, and much shorter than a jump."""
+    async with rig(tmp_path_factory.mktemp("rig"), TT_ROUTER_ENTRY_TTL_MS="60000") as made:
+        yield made
 
 
 async def test_jumping_clocks_double_and_lose_nothing(common: Rig) -> None:
@@ -37,18 +46,15 @@ async def test_jumping_clocks_double_and_lose_nothing(common: Rig) -> None:
 async def test_a_fast_clock_gives_no_order_up_that_may_still_arrive(common: Rig) -> None:
     # Without D only the deadline proves that nothing will come: by the far side's clock. Without A
     # it is sent once.
-    promises = {"idempotency": False, "notAfter": True, "getByKey": True, "void": False}
-    await common.world.control("PUT", "/capabilities", promises)
-    scene = await good_scene(common)
+    await promise(common, "-BC-")
     await common.jump_clock("confirm", _HOUR)
-    await common.fault(
-        "before_accept", "late_accept", path="buy", status=504, code="UPSTREAM", ms=3500
+    scene = await sent_copy(
+        common, where="before_accept", kind="late_accept", status=504, code="UPSTREAM", ms=3500
     )
-    await sent_copy(common, scene)
     await scene.settled(1)
     (order,) = scene.orders()
     assert (order["state"], len(await scene.posted())) == ("CONFIRMED", 1)
-    await common.world.control("PUT", "/capabilities", dict.fromkeys(promises, True))
+    await promise(common, "ABCD")
 
 
 async def test_a_time_stop_fires_at_its_time_whatever_the_guards_clock_says(common: Rig) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.fault import judge, table
-from tests.fault.rig import Rig, good_scene, promise, sent_copy
+from tests.fault import judge
+from tests.fault.rig import TRIALS, Rig, good_scene, promise, sent_copy
 from tests.money_path.world import Scene
 from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
+    # The first of them waits for all that happens.
+    pytest.mark.timeout(300),
 ]
 
 BEFORE, AFTER = "before_accept", "after_accept"
@@ -48,6 +50,15 @@ class Case:
     end: tuple[str, str | None, str]
     fields: dict[str, Any] = field(default_factory=dict)
     posts: int = 1
+    prompt: bool = False
+    """Its end needs the engine to act within a second. Who was too slow did right and is no subject
+    here: it is tried again."""
+
+    async def ended_so(self, scene: Scene) -> bool:
+        """Whether the only order there came to this end."""
+        (order,) = scene.orders()
+        ended = order["state"], order["failed_kind"], order["reason"]
+        return ended == self.end and len(await scene.posted()) == self.posts
 
 
 def _status(where: str, status: int, code: str, end: tuple[str, str | None, str]) -> Case:
@@ -76,19 +87,19 @@ CASES = [
     Case("malformed after", AFTER, "malformed", CONFIRMED),
     Case("oversized after", AFTER, "oversized", CONFIRMED),
     Case("wrong key", AFTER, "wrong_key", CONFIRMED),
-    # An entry's time is five seconds: what comes after it is neither waited for nor believed.
+    # After the entry's time: what comes then is neither waited for nor believed.
     Case("answered after its time", AFTER, "delay", CONFIRMED, {"ms": 6000}),
     Case("processed after its time", BEFORE, "delay", LOST, {"ms": 6000}),
     Case("answer twice", AFTER, "duplicate_answer", CONFIRMED),
     # The answer is an error, and the request is processed when the key has been voided.
     Case(
         "accepted late", BEFORE, "late_accept", LOST,
-        {"ms": 1000, "status": 500, "code": "INTERNAL"},
+        {"ms": 1000, "status": 500, "code": "INTERNAL"}, prompt=True,
     ),
     # An absurd Retry-After is honoured within the order's own time, which it outlasts.
     Case("come back in ten minutes", BEFORE, "rate_limit", ("FAILED", "UNSENT", "EXPIRED"),
          {"ms": 600_000}),
-    Case("come back soon", BEFORE, "rate_limit", CONFIRMED, {"ms": 50}, posts=2),
+    Case("come back soon", BEFORE, "rate_limit", CONFIRMED, {"ms": 50}, posts=2, prompt=True),
     Case("settlement retried", BEFORE, "retrying_trade", CONFIRMED),
     Case("settlement failed", BEFORE, "fail_trade", ("FAILED", "UNDONE", "SETTLEMENT_FAILED")),
     Case("balance behind", BEFORE, "balance_lag", CONFIRMED),
@@ -101,17 +112,23 @@ async def befallen(shared: Rig) -> dict[str, Scene]:
 
     Without capability A: with it, what was lost is sent again (`test_capabilities.py`).
     """
-    (row,) = (row for row in table.rows() if row.name == "-BCD")
-    await promise(shared, row.capabilities)
+    await promise(shared, "-BCD")
     scenes = await asyncio.gather(*(good_scene(shared) for _ in CASES))
     found = {}
     for case, scene in zip(CASES, scenes, strict=True):
-        await shared.fault(case.where, case.kind, path="buy", **case.fields)
-        # One after the other, so that each fault meets its order.
-        found[case.name] = await sent_copy(shared, scene)
+        found[case.name] = await _befall(shared, case, scene)
     for scene in found.values():
         await scene.settled(1)
+    for case in CASES:
+        for _ in range(TRIALS if case.prompt else 0):
+            if not await case.ended_so(found[case.name]):
+                found[case.name] = await _befall(shared, case)
+                await found[case.name].settled(1)
     return found
+
+
+async def _befall(shared: Rig, case: Case, prepared: Scene | None = None) -> Scene:
+    return await sent_copy(shared, prepared, where=case.where, kind=case.kind, **case.fields)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -457,12 +457,17 @@ class Scene:
         return lot
 
     async def settled(self, orders: int) -> None:
-        """Wait until so many orders exist and none is open."""
+        """Wait until so many orders exist, none is open, and what ended unfilled is released.
+
+        It is released after its end, by confirm.
+        """
 
         async def quiet() -> bool:
             rows = self.orders()
             opened = [r for r in rows if r["state"] not in ("CONFIRMED", "FAILED", "LOST", "DEAD")]
-            return len(rows) >= orders and not opened
+            ended = {r["order_key"] for r in rows if r["state"] != "DEAD"}
+            reserved = {r["order_key"] for r in self.open_reservations()}
+            return len(rows) >= orders and not opened and not ended & reserved
 
         try:
             await eventually(quiet)

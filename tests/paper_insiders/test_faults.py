@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from paper.insiders.core.faults import Fault, FaultPlan, Kind, Where, plan
 from paper.insiders.misbehave import OVERSIZED_BYTES
 from paper.insiders.wire import show_time
-from tests.paper_insiders.harness import Paper, body, book, key, served, until
+from tests.paper_insiders.harness import OTHER_ASSET, Paper, body, book, key, served, until
 
 BOTH: tuple[Where, ...] = ("before_accept", "after_accept")
 
@@ -253,6 +253,14 @@ async def test_faults_keep_to_their_path_and_their_number(paper: Paper) -> None:
     assert (await paper.get("buy")).status == 200
 
 
+async def test_a_fault_about_an_asset_waits_for_it(paper: Paper) -> None:
+    await paper.put_book(book(asks={"0.5": "100"}), OTHER_ASSET)
+    await paper.fault("status", path="buy", times=1, asset=OTHER_ASSET)
+    assert (await paper.post("this")).status == 200
+    assert (await paper.post("that", body(assetId=OTHER_ASSET))).status == 500
+    assert (await paper.post("that again", body(assetId=OTHER_ASSET))).status == 200
+
+
 @pytest.mark.parametrize(
     ("given_fault", "field"),
     [
@@ -261,6 +269,7 @@ async def test_faults_keep_to_their_path_and_their_number(paper: Paper) -> None:
         ({"kind": "status", "where": "never", "seed": 1}, "where"),
         ({"kind": "status", "where": "before_accept", "seed": 1, "status": 99}, "status"),
         ({"kind": "status", "where": "before_accept", "seed": 1, "time": 1}, "time"),
+        ({"kind": "status", "where": "before_accept", "seed": 1, "asset": "none"}, "asset"),
         ({"kind": "late_accept", "where": "after_accept", "seed": 1}, "where"),
         ({"kind": "wrong_key", "where": "before_accept", "seed": 1}, "where"),
     ],

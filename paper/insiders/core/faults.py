@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from paper.insiders.core.model import Settlement
-from paper.insiders.core.requests import Fields, invalid, parse_fields
+from paper.insiders.core.requests import Fields, invalid, parse_asset, parse_fields
 
 Where = Literal["before_accept", "after_accept"]
 Kind = Literal[
@@ -52,6 +52,8 @@ class Fault:
     """How often it still happens; None: without end."""
     probability_ppm: int = 1_000_000
     path: Route = "any"
+    asset: str = ""
+    """Only of requests whose body names it; empty: of all."""
     seed: int = 0
     seen: int = 0
     """Matching requests so far, hit or not."""
@@ -98,7 +100,9 @@ def show_fault(fault: Fault) -> dict[str, object]:
     return shown
 
 
-def plan(faults: Iterable[Fault], route: Route) -> tuple[FaultPlan, tuple[Fault, ...]]:
+def plan(
+    faults: Iterable[Fault], route: Route, body: str = ""
+) -> tuple[FaultPlan, tuple[Fault, ...]]:
     """The plan for one request and the faults as they are after it (used up ones left out).
 
     At each point the oldest fault that hits wins; later ones neither happen nor are used up.
@@ -106,7 +110,7 @@ def plan(faults: Iterable[Fault], route: Route) -> tuple[FaultPlan, tuple[Fault,
     chosen = FaultPlan()
     left: list[Fault] = []
     for fault in faults:
-        if fault.path not in ("any", route):
+        if fault.path not in ("any", route) or not _about(fault, body):
             left.append(fault)
             continue
         hit = _hits(fault)
@@ -117,6 +121,10 @@ def plan(faults: Iterable[Fault], route: Route) -> tuple[FaultPlan, tuple[Fault,
         if times != 0:
             left.append(replace(fault, seen=fault.seen + 1, times=times))
     return chosen, tuple(left)
+
+
+def _about(fault: Fault, body: str) -> bool:
+    return not fault.asset or f'"{fault.asset}"' in body
 
 
 def _hits(fault: Fault) -> bool:
@@ -173,5 +181,6 @@ _FIELDS: Fields = {
     "times": lambda value: None if value is None else _integer(value, low=1, high=1_000_000),
     "probability_ppm": lambda value: _integer(value, low=0, high=1_000_000),
     "path": lambda value: _one_of(get_args(Route), value),
+    "asset": parse_asset,
     "seed": lambda value: _integer(value, low=0, high=2**63 - 1),
 }
