@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -77,14 +78,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     inside = TokenInterceptor(tokens)
     gate = Gate(public_routes(), tokens, Limiter(rates))
     gateway = Gateway(gate, key)
+    pools = partial(
+        open_pool,
+        settings.shared.database_url,
+        name="control",
+        size=settings.pool_size,
+        silence_seconds=settings.shared.database_silence_seconds,
+        prompt=True,
+    )
     async with (
-        open_pool(
-            settings.shared.database_url,
-            name="control",
-            size=settings.pool_size,
-            silence_seconds=settings.shared.database_silence_seconds,
-            prompt=True,
-        ) as pool,
+        pools() as pool,
+        pools(planned_once=True) as keyed,
         redis.Redis.from_url(
             settings.shared.redis_url,
             socket_timeout=_REDIS_SECONDS,
@@ -94,7 +98,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ) as client,
         marks(settings.bookfeed_target) as books,
     ):
-        store = Store(pool, client)
+        store = Store(pool, keyed, client)
         internal_servicer = InternalServicer(Fundings(store), inside)
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)

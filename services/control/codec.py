@@ -172,7 +172,7 @@ def fill(row: Row) -> control.Fill:
         price=to_text(int(exact.to_integral_value(ROUND_HALF_EVEN))),
         notional=to_text(row["notional_micros"]),
         fee=to_text(row["fee_micros"]),
-        final=row["final_at"] is not None,
+        final=row["final"],
         filled_at=timestamp(row["matched_at"]),
         leader_tx=row["leader_tx"],
         trigger_id=row["trigger_id"] or "",
@@ -181,12 +181,11 @@ def fill(row: Row) -> control.Fill:
 
 def decision(row: Row) -> control.Decision:
     """A decision's row."""
-    frozen = row["frozen"] or {}
     paper = {}
-    if frozen.get("paper_size_micros"):
+    if row["paper_size_micros"]:
         paper = {
-            "paper_size": to_text(abs(frozen["paper_size_micros"])),
-            "paper_notional": to_text(abs(frozen.get("paper_notional_micros", 0))),
+            "paper_size": to_text(abs(row["paper_size_micros"])),
+            "paper_notional": to_text(abs(row["paper_notional_micros"] or 0)),
         }
     return control.Decision(
         **paper,

@@ -71,7 +71,7 @@ class Holdings:
             limit: at most so many.
             open_: only what holds shares.
         """
-        return await self._store.rows(
+        return await self._store.found(
             _SQL["positions"],
             id=identifier,
             condition_id=condition_id,

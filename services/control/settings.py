@@ -39,5 +39,5 @@ class Settings:
     """How long a request waits for the router's answer about a resync; then it is told as it
     stands."""
     pool_size: int = setting(4, minimum=2, maximum=64)
-    """Connections to PostgreSQL."""
+    """Connections to PostgreSQL for reads by key, and as many for everything else."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -6,7 +6,7 @@ SUBMITTING that commits after it. The wake-up in Redis goes out after the commit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 
 from services.control.core.tokens import Caller
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.adapters.redis.control_feed import announce
 from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
@@ -124,28 +125,45 @@ class Store:
 
     Args:
         pool: of the database.
+        keyed: the same, for reads that find rows by their keys (``planned_once``).
         client: of Redis.
     """
 
-    def __init__(self, pool: Pool, client: redis.Redis) -> None:
+    def __init__(self, pool: Pool, keyed: Pool, client: redis.Redis) -> None:
         self._pool = pool
+        self._keyed = keyed
         self._redis = client
 
     async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
         """All rows of a read.
 
-        A connection is not asked first whether it still works: that would be a second statement
-        for each read. Where it does not, another reads.
+        Raises:
+            Unavailable: the database does not answer.
+        """
+
+        async def ask(connection: Connection) -> list[Row]:
+            return await (await connection.execute(query, values)).fetchall()
+
+        return await self._read(self._pool, ask)
+
+    async def found(self, query: LiteralString, **values: Value) -> list[Row]:
+        """All rows of a read that clients repeat all the time, found by their keys.
 
         Raises:
             Unavailable: the database does not answer.
         """
+        return await self._read(self._keyed, lambda connection: connection.ask_all(query, values))
+
+    async def _read(
+        self, pool: Pool, ask: Callable[[Connection], Awaitable[list[Row]]]
+    ) -> list[Row]:
+        # A connection is not asked first whether it still works: that would be a second statement
+        # for each read. Where it does not, another reads.
         with _translated():
-            for others in reversed(range(self._pool.max_size + 1)):
-                async with self._pool.connection(CONNECT_SECONDS) as connection:
+            for others in reversed(range(pool.max_size + 1)):
+                async with pool.connection(CONNECT_SECONDS) as connection:
                     try:
-                        cursor = await connection.execute(query, values)
-                        return await cursor.fetchall()
+                        return await ask(connection)
                     except psycopg.OperationalError:
                         if not (others and connection.closed):
                             raise

@@ -123,14 +123,14 @@ class Subscriptions:
 
     async def get(self, identifier: str) -> Row:
         """One subscription; raises NotFound."""
-        rows = await self._store.rows(_SQL["get"], id=identifier)
+        rows = await self._store.found(_SQL["get"], id=identifier)
         if not rows:
             raise not_found(identifier)
         return rows[0]
 
     async def shown(self, identifiers: Sequence[str]) -> Sequence[Row]:
         """These as they are shown, with what they have done so far; raises NotFound."""
-        rows = await self._store.rows(_SQL["shown"], ids=list(identifiers))
+        rows = await self._store.found(_SQL["shown"], ids=",".join(identifiers))
         found = {row["id"]: row for row in rows}
         for identifier in identifiers:
             if identifier not in found:
@@ -140,7 +140,7 @@ class Subscriptions:
     async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
         """The subscriptions of a follower's wallet, oldest first, after a key."""
         at, (identifier,) = after or (None, [""])
-        return await self._store.rows(
+        return await self._store.found(
             _SQL["list"], proxy=wallet, after_at=at, after_id=identifier, limit=limit
         )
 
@@ -156,7 +156,7 @@ class Subscriptions:
     async def fills(self, identifier: str, after: Key | None, limit: int) -> Sequence[Row]:
         """Fills, newest first, after (instant, order, trade); raises NotFound."""
         at, (order, trade) = after or (None, ["", ""])
-        rows = await self._store.rows(
+        rows = await self._store.found(
             _SQL["fills"],
             id=identifier,
             after_at=at,
@@ -175,7 +175,9 @@ class Subscriptions:
     ) -> Sequence[Row]:
         """Decisions, newest first, after (instant, tx, leader, asset, side); raises NotFound."""
         at, (tx, leader, asset, side) = after or (None, ["", "", "", ""])
-        rows = await self._store.rows(
+        # A rare reason is found by an index of its own: only a plan for what is asked takes it.
+        read = self._store.found if wanted == DecisionFilter() else self._store.rows
+        rows = await read(
             _SQL["decisions"],
             id=identifier,
             **asdict(wanted),

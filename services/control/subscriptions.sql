@@ -42,7 +42,7 @@ order by created_at, id limit %(limit)s;
 
 -- name: shown
 -- Subscriptions with what they have done, hold and cost so far, in one statement: it is what the
--- product asks most. Held: asset, shares, cost. Delays are of the last 200 copies.
+-- product asks most. Ids with commas between. Held: asset, shares, cost. Delays are of the last 200 copies.
 select s.*, coalesce((s.settings->>'shadow')::boolean, false) as shadow,
        d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
        l.bought, l.sold, l.fees, l.realised, l.open_cost, l.payouts, l.held,
@@ -85,11 +85,12 @@ cross join lateral (
           where subscription_id = s.id and received_ns > 0 and answered_ns > 0
             and purpose in ('ENTRY', 'COPY_EXIT')
           order by created_at desc limit 200) recent) t
-where s.id = any(%(ids)s);
+where s.id = any(string_to_array(%(ids)s, ','));
 
 -- name: fills
 -- Newest first, after a key; what failed to settle did not stand.
-select f.*, o.condition_id, o.asset_id, o.side, o.leader_tx, o.trigger_id
+select f.order_key, f.trade_id, f.size_micros, f.notional_micros, f.fee_micros, f.matched_at,
+       f.final_at is not null as final, o.condition_id, o.asset_id, o.side, o.leader_tx, o.trigger_id
 from orders o join fill f on f.order_key = o.order_key
 where o.subscription_id = %(id)s and f.status <> 'FAILED'
   and (%(after_at)s::timestamptz is null
@@ -99,7 +100,11 @@ order by f.matched_at desc, f.order_key desc, f.trade_id desc limit %(limit)s;
 
 -- name: decisions
 -- Newest first, after a key, perhaps of one reason, one time or one outcome only.
-select * from decision
+select leader_tx, leader, condition_id, asset_id, side, leader_size_micros,
+       trunc(leader_notional_micros)::text as leader_notional_micros, copied, reason, detail,
+       to_json(order_keys) as order_keys, frozen->'paper_size_micros' as paper_size_micros,
+       frozen->'paper_notional_micros' as paper_notional_micros, decided_at
+from decision
 where subscription_id = %(id)s and (%(reason)s = '' or reason = %(reason)s)
   and (%(from_ms)s::bigint is null or decided_at >= to_timestamp(%(from_ms)s::bigint / 1000.0))
   and (%(to_ms)s::bigint is null or decided_at < to_timestamp(%(to_ms)s::bigint / 1000.0))

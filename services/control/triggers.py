@@ -111,7 +111,7 @@ class Triggers:
 
     async def get(self, identifier: str) -> Row:
         """One trigger; raises NotFound."""
-        rows = await self._store.rows(_SQL["get"], id=identifier)
+        rows = await self._store.found(_SQL["get"], id=identifier)
         if not rows:
             raise _not_found(identifier)
         return rows[0]
@@ -119,14 +119,14 @@ class Triggers:
     async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
         """The triggers of a wallet, oldest first, after a key."""
         at, (identifier,) = after or (None, [""])
-        return await self._store.rows(
+        return await self._store.found(
             _SQL["list"], wallet=wallet, after_at=at, after_id=identifier, limit=limit
         )
 
     async def history(self, identifier: str, after_seq: int, limit: int) -> Sequence[Row]:
         """What happened to it, oldest first, after an event's number; raises NotFound."""
         await self.get(identifier)
-        return await self._store.rows(
+        return await self._store.found(
             _SQL["history"], id=identifier, after_seq=after_seq, limit=limit
         )
 

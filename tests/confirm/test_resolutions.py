@@ -34,7 +34,7 @@ class Desk:
 
     def __init__(self, orders: Orders, client: redis.Redis) -> None:
         self.orders = orders
-        self.resolutions = Resolutions(Store(orders.pool, client))
+        self.resolutions = Resolutions(Store(orders.pool, orders.pool, client))
 
     async def confirm_works(self) -> None:
         """What confirm does, for ever."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import psycopg
@@ -18,7 +19,9 @@ _ALL_TYPES = """
 select %(small)s::int2 as small, %(whole)s::int4 as whole, %(large)s::int8 as large,
        %(name)s::text as name, %(nothing)s::text as nothing, length(%(bytes)s::bytea) as length,
        %(large)s::int8 > 0 as positive, jsonb_build_object('a', %(whole)s::int4) as object,
-       json_build_array(%(name)s::text) as list, encode(%(bytes)s::bytea, 'hex') = %(hex)s as same
+       json_build_array(%(name)s::text) as list, %(no)s::bool as no, %(yes)s::bool as yes,
+       %(at)s::timestamptz as at, %(at)s::timestamptz + interval '0.5 s' as later,
+       encode(%(bytes)s::bytea, 'hex') = %(hex)s as same
 """
 
 
@@ -33,6 +36,9 @@ async def test_it_says_what_a_cursor_says(database_url: str, size: int) -> None:
         "nothing": None,
         "bytes": payload,
         "hex": payload.hex(),
+        "no": False,
+        "yes": True,
+        "at": datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=timezone(timedelta(hours=-5))),
     }
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         expected = await (await one.execute(_ALL_TYPES, values)).fetchone()
@@ -44,14 +50,17 @@ async def test_it_says_what_a_cursor_says(database_url: str, size: int) -> None:
         assert (expected["same"], expected["length"]) == (True, size)
 
 
-async def test_no_row_is_none_and_of_several_the_first_counts(database_url: str) -> None:
-    text = "select n from generate_series(1, %(most)s::int4) n"
+async def test_of_several_rows_the_first_counts_or_all(database_url: str) -> None:
+    text = "select n, nullif(n, 2) as odd from generate_series(1, %(most)s::int4) n"
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         assert await one.ask(text, {"most": 0}) is None
-        assert await one.ask(text, {"most": 3}) == {"n": 1}
+        assert await one.ask_all(text, {"most": 0}) == []
+        rows = [{"n": 1, "odd": 1}, {"n": 2, "odd": None}, {"n": 3, "odd": 3}]
+        assert await one.ask(text, {"most": 3}) == rows[0]
+        assert await one.ask_all(text, {"most": 3}) == rows
 
 
-@pytest.mark.parametrize("value", [1.5, True, ["a"]])
+@pytest.mark.parametrize("value", [1.5, ["a"]])
 async def test_a_value_of_another_type_is_named(database_url: str, value: Any) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(TypeError, match="amount: "):

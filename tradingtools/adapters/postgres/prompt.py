@@ -1,4 +1,4 @@
-"""One statement, its answer and nothing else: for what a copy waits for.
+"""One statement, its answer and nothing else: for what a copy waits for, and what is read often.
 
 psycopg's cursors find out types, formats and loaders anew for each statement. Cold, that takes as
 long as the statement's way to the server and back
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from psycopg import errors, generators, pq
 from psycopg.pq.abc import PGresult
 from psycopg.rows import DictRow
 
-Value = str | int | bytes | None
+Value = str | int | bool | bytes | datetime | None
 _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
@@ -30,12 +31,13 @@ _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
     "text": bytes.decode,
     "json": json.loads,
     "jsonb": json.loads,
+    "timestamptz": lambda text: datetime.fromisoformat(text.decode()),
 }
 _LOADERS = {psycopg.adapters.types[name].oid: loader for name, loader in _BY_TYPE.items()}
 
 
 class Connection(psycopg.AsyncConnection[DictRow]):
-    """An ordinary connection whose :meth:`ask` is prompt."""
+    """An ordinary connection whose :meth:`ask` and :meth:`ask_all` are prompt."""
 
     _known: dict[bytes, bytes] | None = None
 
@@ -53,14 +55,22 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             psycopg.Error: as from a cursor.
             TypeError: a value, or a column of the answer, of another type than can be handled.
         """
+        result = await self._answer(text, values)
+        return _rows(result, 1)[0] if result.ntuples else None
+
+    async def ask_all(self, text: str, values: Mapping[str, Value]) -> list[DictRow]:
+        """As `ask`, with all rows of the answer."""
+        result = await self._answer(text, values)
+        return _rows(result, result.ntuples)
+
+    async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
         sql, names = _numbered(text)
         wire = [_dumped(name, values[name]) for name in names]
         formats = [_BINARY if isinstance(values[name], bytes) else _TEXT for name in names]
         async with self.lock:
             statement = await self._statement(sql)
             self.pgconn.send_query_prepared(statement, wire, formats)
-            result = await self._result()
-        return _row(result) if result.ntuples else None
+            return await self._result()
 
     async def _statement(self, sql: bytes) -> bytes:
         if self._known is None:
@@ -98,18 +108,23 @@ def _dumped(name: str, value: object) -> bytes | None:
         return value
     if isinstance(value, str):
         return value.encode()
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return b"t" if value else b"f"
+    if isinstance(value, int):
         return b"%d" % value
-    raise TypeError(f"{name}: {type(value).__name__} is neither text, integer nor bytes")
+    if isinstance(value, datetime):
+        return value.isoformat().encode()
+    raise TypeError(f"{name}: no {type(value).__name__} can be handed over")
 
 
-def _row(result: PGresult) -> DictRow:
-    row: DictRow = {}
+def _rows(result: PGresult, count: int) -> list[DictRow]:
+    rows: list[DictRow] = [{} for _ in range(count)]
     for column in range(result.nfields):
         name = (result.fname(column) or b"").decode()
-        value = result.get_value(0, column)
         loader = _LOADERS.get(result.ftype(column))
         if loader is None:
             raise TypeError(f"{name}: no loader for the type with oid {result.ftype(column)}")
-        row[name] = None if value is None else loader(value)
-    return row
+        for number, row in enumerate(rows):
+            value = result.get_value(number, column)
+            row[name] = None if value is None else loader(value)
+    return rows
