@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from bench import silence
+from bench import bare, silence
 from bench.core.figures import Spread, spread
 from bench.market import Market
 from bench.system import BenchError
@@ -70,6 +70,8 @@ class Found:
 
     exits: int
     taken_ms: Spread
+    bare_ms: Spread
+    """A bare insert and its commit on the same PostgreSQL meanwhile: the disk's share."""
     deltas: float
     """A second, as they really left."""
     cores: float
@@ -78,9 +80,18 @@ class Found:
     after_mib: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Where a guard is."""
+
+    pid: int
+    listen: str
+    database_url: str
+
+
 @asynccontextmanager
-async def loaded(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]:
-    """A guard that has loaded the triggers; its process id and address."""
+async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
+    """A guard that has loaded the triggers."""
 
     def register(server: Any) -> None:
         books_rpc.add_BookfeedServiceServicer_to_server(market, server)
@@ -113,7 +124,7 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[tuple[int, str]]
             try:
                 async with asyncio.timeout(_START_SECONDS):
                     await market.asked.wait()
-                yield process.pid, listen
+                yield Loaded(pid=process.pid, listen=listen, database_url=url)
             except (BenchError, TimeoutError) as error:
                 raise BenchError(f"{error}; the guard said: {log.read_text()[-800:]}") from error
             finally:
@@ -164,24 +175,29 @@ async def _play(asked: Asked, market: Market, seconds: float) -> float:
 async def measure(asked: Asked) -> Found:
     """Fill, start, warm up, measure. Raises BenchError."""
     market = Market(assets=asked.assets, stops=asked.lots)
-    async with loaded(asked, market) as (pid, listen):
+    commits: list[tuple[int, float]] = []
+    async with loaded(asked, market) as made:
         taken: list[float] = []
-        reading = asyncio.create_task(_read(listen, market, taken))
+        reading = asyncio.create_task(_read(made.listen, market, taken))
         try:
-            await _play(asked, market, _WARM_SECONDS)
-            taken.clear()
-            process = psutil.Process(pid)
-            before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
-            began = time.monotonic()
-            deltas = await _play(asked, market, asked.seconds)
-            cores = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
+            async with bare.beside(made.database_url, commits.extend):
+                await _play(asked, market, _WARM_SECONDS)
+                taken.clear()
+                process = psutil.Process(made.pid)
+                before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
+                began_ns = time.monotonic_ns()
+                deltas = await _play(asked, market, asked.seconds)
+                gone = (time.monotonic_ns() - began_ns) / 1e9
+                cores = (sum(process.cpu_times()[:2]) - used) / gone
+                after = process.memory_info().rss
             return Found(
                 exits=len(taken),
                 taken_ms=spread(taken),
+                bare_ms=spread([ms for since_ns, ms in commits if since_ns >= began_ns]),
                 deltas=deltas,
                 cores=cores,
                 before_mib=before / 2**20,
-                after_mib=process.memory_info().rss / 2**20,
+                after_mib=after / 2**20,
             )
         finally:
             reading.cancel()
@@ -204,12 +220,14 @@ def main(arguments: Sequence[str]) -> int:
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
-    ms = found.taken_ms
+    ms, bare_ms = found.taken_ms, found.bare_ms
     sys.stdout.write(
         f"{asked.triggers} armed triggers on {asked.assets} assets, {found.deltas:.0f} deltas/s,"
         f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
         f"{found.exits} exits, from delta to committed exit: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
         f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms\n"
+        f"a bare insert and commit meanwhile: p50 {bare_ms.p50:.1f}, p90 {bare_ms.p90:.1f},"
+        f" p99 {bare_ms.p99:.1f}, max {bare_ms.max:.1f} ms\n"
         f"guard: {found.cores:.2f} cores, {found.before_mib:.0f} MiB before,"
         f" {found.after_mib:.0f} MiB after\n"
     )

@@ -83,8 +83,8 @@ async def _triggers(factor: float, say: Callable[[str], None]) -> list[Figure]:
     for number in (_FEW, many):
         say(f"a guard with {number} armed triggers")
         asked = Asked(triggers=number, assets=_ASSETS, deltas=1, fires=1, seconds=0)
-        async with guard.loaded(asked, Market(assets=_ASSETS, stops=asked.lots)) as (pid, _):
-            resident.append(psutil.Process(pid).memory_info().rss / 2**20)
+        async with guard.loaded(asked, Market(assets=_ASSETS, stops=asked.lots)) as made:
+            resident.append(psutil.Process(made.pid).memory_info().rss / 2**20)
     return [
         Figure(
             what="guard: memory of 10,000 triggers", under=f"{many} armed triggers",

@@ -14,3 +14,4 @@ async def test_every_dip_has_its_exit() -> None:
     found = await measure(asked)
     assert found.exits > 0
     assert found.taken_ms.max >= found.taken_ms.p50 > 0
+    assert found.bare_ms.max >= found.bare_ms.p50 > 0
