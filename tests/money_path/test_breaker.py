@@ -52,6 +52,7 @@ async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_hold
             # A probe that nobody answers counts as under way for two minutes.
             TT_EXECUTOR_SUBMIT_TIMEOUT_MS="120000",
             TT_CONFIRM_ATTEMPTS="1",
+            TT_ROUTER_ENTRY_TTL_MS="5000",
         )
         await made.start_all()
         scenes = []
@@ -78,6 +79,9 @@ async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_hold
         if order["state"] == "FAILED":
             assert (order["failed_kind"], order["reason"]) == ("UNSENT", "EXPIRED")
         await made.control("DELETE", "/faults")
+        # From here on an entry is sent, however long executor and breaker take.
+        made.kill("router")
+        made.start("router", TT_ROUTER_ENTRY_TTL_MS="60000")
         later = made.scene()
         await later.set_book({"0.50": "1000"}, {"0.49": "1000"})
         await later.subscribe(1)

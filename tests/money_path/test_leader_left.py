@@ -18,8 +18,6 @@ HUNDRED_SHARES = 52_250_000
 async def path(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     """Processes of this test alone, a leader and a good book."""
     async with world(database_url, redis_url, tmp_path) as made:
-        # What ends an entry here is the leader, not the time that a process takes to start.
-        made.configure(TT_ROUTER_ENTRY_TTL_MS="60000")
         await made.start_all()
         scene = made.scene()
         await scene.set_book({"0.50": "100000"}, {"0.49": "100000"})

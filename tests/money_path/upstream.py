@@ -32,7 +32,9 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
         self.on_acknowledge: Callable[[common.AcknowledgeRequest], Awaitable[None]] | None = None
         self._mark_log: Tail[books_pb.Mark] = Tail(0, _nothing)
         self.port = 0
-        self.book_delay_seconds = 0.0
+        self.answers_books = asyncio.Event()
+        """Until it is set, who asks for a book waits."""
+        self.answers_books.set()
         self.book_asked = asyncio.Event()
 
     def put_trades(self, events: Sequence[ingest_pb.LeaderTradeEvent]) -> None:
@@ -69,7 +71,7 @@ class Upstream(ingest_rpc.IngestServiceServicer, books_rpc.BookfeedServiceServic
         self, request: books_pb.GetBookRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> books_pb.GetBookResponse:
         self.book_asked.set()
-        await asyncio.sleep(self.book_delay_seconds)
+        await self.answers_books.wait()
         mark = self.marks.get(request.asset_id)
         if mark is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such asset")

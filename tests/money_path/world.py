@@ -41,6 +41,7 @@ from tradingtools.v1 import router_service_pb2_grpc as router_rpc
 SERVICES = ("router", "executor", "confirm", "guard")
 DEADLINE_SECONDS = 40.0
 """How long a test waits for what must come; only a failing test waits that long."""
+_END_SECONDS = 60.0
 
 
 def tx() -> str:
@@ -127,7 +128,7 @@ class World:
         """End a process and wait for its end."""
         process = self._processes.pop(name)
         process.send_signal(number)
-        process.wait(timeout=15)
+        process.wait(timeout=_END_SECONDS)
 
     def freeze(self, name: str) -> None:
         """Stop a process where it stands."""
@@ -146,7 +147,7 @@ class World:
 
     def exit_code(self, name: str) -> int:
         """Wait for a process that ends by itself."""
-        return self._processes.pop(name).wait(timeout=15)
+        return self._processes.pop(name).wait(timeout=_END_SECONDS)
 
     def pids(self) -> dict[str, int]:
         """The process ids of what was started and not ended by the test."""
@@ -191,7 +192,7 @@ class World:
             process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self._processes.values():
-            process.wait(timeout=15)
+            process.wait(timeout=_END_SECONDS)
         await self.http.close()
         await self._bus.aclose()
 
@@ -319,14 +320,18 @@ class Scene:
         return str(fields["id"])
 
     async def _routed(self, subscription: str) -> bool:
+        return subscription in await self.previewed()
+
+    async def previewed(self) -> dict[str, str]:
+        """Whom the router knows as a follower here, and why it would skip a small copy, if so."""
         fact = self.trade(size="1", price="0.5")
         async with grpc_server.channel(self.world.target("router")) as channel:
             stub: Any = router_rpc.RouterServiceStub(channel)
             try:
                 answer = await stub.PreviewRoute(router_pb.PreviewRouteRequest(trade=fact))
             except grpc.aio.AioRpcError:
-                return False
-        return subscription in {p.subscription_id for p in answer.previews}
+                return {}
+        return {preview.subscription_id: preview.reason for preview in answer.previews}
 
     @contextmanager
     def _as_control(
@@ -526,6 +531,9 @@ async def world(database_url: str, redis_url: str, directory: Path) -> AsyncIter
     """A world that is gone when the block ends."""
     async with upstreams.serving() as upstream:
         made = World(database_url, redis_url, upstream, directory)
+        # What ends an entry is what its test does, not the time that a busy machine takes to start
+        # a process.
+        made.configure(TT_ROUTER_ENTRY_TTL_MS="60000")
         try:
             yield made
         finally:
