@@ -21,7 +21,7 @@ from services.guard.settings import Settings
 from services.guard.store import Change, Peak
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
 from tradingtools.domain.money import to_text
@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 class Claim:
     """Slices of exits that one record claims, to be streamed once its transaction has committed."""
 
-    asked: store.Cursor
+    answer: Answer
     """For the record's number and instant."""
     orders: tuple[Order, ...]
     traceparent: str
@@ -53,7 +53,7 @@ class Outcome:
 
     triggers: tuple[Trigger, ...] = ()
     """That are as they were."""
-    asked: tuple[store.Cursor, ...] = ()
+    answers: tuple[Answer, ...] = ()
     """For those that it has changed."""
     claim: Claim | None = None
     evened: tuple[Trigger, ...] = ()
@@ -65,7 +65,7 @@ def as_it_is(row: Row) -> Outcome:
     return Outcome(triggers=(store.trigger(row),))
 
 
-Decide = Callable[[Connection, Row, Row | None], Awaitable[Outcome]]
+Decide = Callable[[Together, Row, Row | None], Awaitable[Outcome]]
 """Changes a locked trigger, given its row and its lot."""
 
 
@@ -128,9 +128,9 @@ class Claims:
         )
         return order, replace(change, order_key=order.order_key, fired=_seen(book, sized))
 
-    async def write(
+    def write(
         self,
-        connection: Connection,
+        asked: Together,
         changes: Sequence[tuple[Row, Change | Peak]],
         orders: Sequence[Order] = (),
     ) -> Outcome:
@@ -140,15 +140,13 @@ class Claims:
         committed fails there; `journal.check_refusal` tells why.
         """
         if not orders:
-            return Outcome(asked=await store.change_all(connection, changes))
+            return Outcome(answers=store.change_all(asked, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
-            claimed = await self._ask(connection, orders, traceparent)
-            claim = Claim(claimed, tuple(orders), traceparent)
-            return Outcome(asked=await store.change_all(connection, changes), claim=claim)
+            answer = self._ask(asked, orders, traceparent)
+            claim = Claim(answer, tuple(orders), traceparent)
+            return Outcome(answers=store.change_all(asked, changes), claim=claim)
 
-    async def _ask(
-        self, connection: Connection, orders: Sequence[Order], traceparent: str
-    ) -> store.Cursor:
+    def _ask(self, asked: Together, orders: Sequence[Order], traceparent: str) -> Answer:
         now_ns = clock.now_ns()
         payload = claim_payload(
             orders,
@@ -157,8 +155,8 @@ class Claims:
             received_ns=now_ns,
             routed_ns=now_ns,
         )
-        return await store.ask(
-            connection,
+        return store.ask(
+            asked,
             "claim_exits",
             role=self._lease.role,
             record_key=_record_key(orders),
@@ -178,7 +176,7 @@ class Claims:
 
     async def stream(self, claim: Claim) -> None:
         """Hand a committed claim on, in the journal's order: call it under the writer's lock."""
-        (record,) = await claim.asked.fetchall()
+        (record,) = await claim.answer.rows()
         self._tail.append(
             record["seq"],
             pb.OrderBatch(

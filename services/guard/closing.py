@@ -15,7 +15,7 @@ from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Together
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import FailedKind, OrderState
@@ -35,9 +35,9 @@ class Closing:
         self._books = books
         self._claims = claims
 
-    async def show_outcome(self, connection: Connection, row: Row, _lot: Row | None) -> Outcome:
+    async def show_outcome(self, asked: Together, row: Row, _lot: Row | None) -> Outcome:
         """Let the status say whether the exit's outcome is known."""
-        order = await store.one(connection, "exit_order", order_key=row["order_key"])
+        order = await store.one(asked, "exit_order", order_key=row["order_key"])
         if order is None or row["status"] not in UNDER_WAY:
             return as_it_is(row)
         target = {
@@ -49,27 +49,25 @@ class Closing:
         if target is None or target == row["status"]:
             return as_it_is(row)
         change = Change(status=target, detail=f"the exit is {order['state']}")
-        return await self._claims.write(connection, [(row, change)])
+        return self._claims.write(asked, [(row, change)])
 
-    async def settle(self, connection: Connection, row: Row, lot: Row | None) -> Outcome:
+    async def settle(self, asked: Together, row: Row, lot: Row | None) -> Outcome:
         """Follow an exit that has ended: done, armed again, the next rung, or the next slice."""
         if row["status"] not in UNDER_WAY or not row["order_key"]:
             return as_it_is(row)
-        order = await store.one(connection, "exit_order", order_key=row["order_key"])
+        order = await store.one(asked, "exit_order", order_key=row["order_key"])
         if order is None:
             return as_it_is(row)
-        total = await store.one(
-            connection, "sold", trigger_id=row["id"], copy_key=order["copy_key"]
-        )
+        total = await store.one(asked, "sold", trigger_id=row["id"], copy_key=order["copy_key"])
         if total is None:
             raise LookupError(f"the exits of trigger {row['id']} have no sum")
         sold = total["sold_micros"]
         trigger = replace(store.trigger(row), sold_micros=sold)
         step = aftermath.after_exit(self._ended(trigger, order, lot, total))
         if step is Next.SLICE and lot is not None:
-            return await self._next_slice(connection, row, lot, order, total)
+            return await self._next_slice(asked, row, lot, order, total)
         if step in (Next.DONE, Next.RUNG):
-            return await _end(connection, trigger, row, lot, total, more=step is Next.RUNG)
+            return await _end(asked, trigger, row, lot, total, more=step is Next.RUNG)
         if step is Next.REARM:
             change = Change(
                 status=TriggerStatus.ARMED,
@@ -78,7 +76,7 @@ class Closing:
                 sold_micros=sold,
                 rungs_fired=trigger.rungs_done,
             )
-            return await self._claims.write(connection, [(row, change)])
+            return self._claims.write(asked, [(row, change)])
         return as_it_is(row)
 
     def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> Ended:
@@ -95,7 +93,7 @@ class Closing:
         )
 
     async def _next_slice(
-        self, connection: Connection, row: Row, lot: Row, order: Row, total: Row
+        self, asked: Together, row: Row, lot: Row, order: Row, total: Row
     ) -> Outcome:
         sold = total["sold_micros"]
         number = order["ordinal"] + 1
@@ -104,7 +102,7 @@ class Closing:
             resolved = Change(
                 status=TriggerStatus.RESOLVED, detail=telling.payout(book), sold_micros=sold
             )
-            return await self._claims.write(connection, [(row, resolved)])
+            return self._claims.write(asked, [(row, resolved)])
         if row["next_slice_at"] is None:
             pause = aftermath.pause_ms(order["ordinal"])
             waiting = Change(
@@ -113,7 +111,7 @@ class Closing:
                 sold_micros=sold,
                 next_slice_ms=pause,
             )
-            return await self._claims.write(connection, [(row, waiting)])
+            return self._claims.write(asked, [(row, waiting)])
         if book is None or book.status is not BookStatus.FRESH:
             return as_it_is(row)
         change = Change(
@@ -133,11 +131,11 @@ class Closing:
         if found is None:
             return as_it_is(row)
         piece, noted = found
-        return await self._claims.write(connection, [(row, noted)], [piece])
+        return self._claims.write(asked, [(row, noted)], [piece])
 
 
 async def _end(
-    connection: Connection, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
+    asked: Together, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
 ) -> Outcome:
     """An exit has sold what it wanted: done, or armed again for the rungs that are left."""
     detail = telling.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
@@ -148,11 +146,11 @@ async def _end(
         rungs_done=trigger.rungs_fired,
         order_key="" if more else None,
     )
-    moved = Outcome(asked=await store.change_all(connection, [(row, change)]))
+    moved = Outcome(answers=store.change_all(asked, [(row, change)]))
     entry = _entry_price(lot)
     if not trigger.rungs or entry is None or total["exit_sold_micros"] == 0:
         return moved
-    return replace(moved, evened=tuple(await store.break_even(connection, row, entry)))
+    return replace(moved, evened=tuple(await store.break_even(asked, row, entry)))
 
 
 def _entry_price(lot: Row | None) -> int | None:

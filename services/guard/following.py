@@ -10,7 +10,7 @@ from services.guard import store
 from services.guard.claiming import Decide, Outcome, Row, as_it_is
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Together
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
 
@@ -28,39 +28,39 @@ def follow(trigger: Trigger, shares: int) -> Decide | None:
     else:
         return None
 
-    async def decide(connection: Connection, row: Row, lot: Row | None) -> Outcome:
+    async def decide(asked: Together, row: Row, lot: Row | None) -> Outcome:
         now = store.trigger(row)
         held = lot["shares_micros"] if lot is not None else 0
         if now.status is not trigger.status or (held > 0) != (shares > 0):
             return as_it_is(row)
-        if target is TriggerStatus.CANCELLED and await _unsettled(connection, row):
+        if target is TriggerStatus.CANCELLED and await _unsettled(asked, row):
             return as_it_is(row)
-        return await _move(connection, row, Change(status=target, detail=detail))
+        return await _move(asked, row, Change(status=target, detail=detail))
 
     return decide
 
 
-async def end_superseded(connection: Connection, row: Row, _lot: Row | None) -> Outcome:
+async def end_superseded(asked: Together, row: Row, _lot: Row | None) -> Outcome:
     """End a default trigger of the position before."""
     if row["status"] not in EDITABLE:
         return as_it_is(row)
     gone = Change(status=TriggerStatus.CANCELLED, detail="a new position has begun")
-    return await _move(connection, row, gone)
+    return await _move(asked, row, gone)
 
 
-async def end_resolved(connection: Connection, row: Row, _lot: Row | None) -> Outcome:
+async def end_resolved(asked: Together, row: Row, _lot: Row | None) -> Outcome:
     """End a trigger whose lot was paid out, which happens only when no exit of it is open."""
     if row["status"] in FINAL:
         return as_it_is(row)
     paid = Change(status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out")
-    return await _move(connection, row, paid)
+    return await _move(asked, row, paid)
 
 
-async def _unsettled(connection: Connection, row: Row) -> bool:
+async def _unsettled(asked: Together, row: Row) -> bool:
     key = store.lot_key((row["follower_proxy"], row["asset_id"], row["origin"]))
-    found = await store.one(connection, "unsettled", **key)
+    found = await store.one(asked, "unsettled", **key)
     return found is not None and bool(found["unsettled"])
 
 
-async def _move(connection: Connection, row: Row, change: Change) -> Outcome:
-    return Outcome(asked=await store.change_all(connection, [(row, change)]))
+async def _move(asked: Together, row: Row, change: Change) -> Outcome:
+    return Outcome(answers=store.change_all(asked, [(row, change)]))

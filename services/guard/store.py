@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from psycopg.rows import DictRow
 
 from services.guard.core import telling
 from services.guard.core.trigger import Trigger
 from services.guard.known import LotKey
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.prompt import Value
 from tradingtools.adapters.postgres.sql import load_queries
-from tradingtools.adapters.postgres.together import together
+from tradingtools.adapters.postgres.together import Answer, Together, together
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
-Cursor = psycopg.AsyncCursor[DictRow]
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
@@ -37,14 +35,15 @@ async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
         return await cursor.fetchall()
 
 
-async def ask(connection: Connection, name: str, **values: Any) -> Cursor:
-    """Send one named query; its answer is waited for where it is read."""
-    return await connection.execute(_QUERIES[name], values)
+def ask(asked: Together, name: str, **values: Value) -> Answer:
+    """Ask one named query; it leaves when an answer is read."""
+    return asked.ask(_QUERIES[name], values)
 
 
-async def one(connection: Connection, name: str, **values: Any) -> DictRow | None:
+async def one(asked: Together, name: str, **values: Value) -> DictRow | None:
     """The row of one named query, or None."""
-    return await (await ask(connection, name, **values)).fetchone()
+    rows = await ask(asked, name, **values).rows()
+    return rows[0] if rows else None
 
 
 def trigger(row: Mapping[str, Any]) -> Trigger:
@@ -83,7 +82,7 @@ def lot_key(key: LotKey) -> dict[str, str]:
 class Held:
     """What a transaction holds: triggers and their lots, locked until it ends."""
 
-    connection: Connection
+    asked: Together
     rows: Mapping[str, DictRow]
     """Triggers by id, with whose they are."""
     lots: Mapping[LotKey, DictRow]
@@ -102,14 +101,14 @@ async def locked(pool: Pool, trigger_ids: Sequence[str]) -> AsyncIterator[Held]:
         LookupError: there is no such trigger.
     """
     ids = list(trigger_ids)
-    async with pool.connection() as connection, together(connection):
-        rows = await ask(connection, "lock_triggers", ids=ids)
-        await ask(connection, "lock_lots", ids=ids)
-        lots = await ask(connection, "locked_lots", ids=ids)
+    async with pool.connection() as connection, together(connection) as asked:
+        rows = ask(asked, "lock_triggers", ids=ids)
+        ask(asked, "lock_lots", ids=ids)
+        lots = ask(asked, "locked_lots", ids=ids)
         held = Held(
-            connection,
-            {row["id"]: row for row in await rows.fetchall()},
-            {_lot_of(row): row for row in await lots.fetchall()},
+            asked,
+            {row["id"]: row for row in await rows.rows()},
+            {_lot_of(row): row for row in await lots.rows()},
         )
         if missing := set(trigger_ids) - set(held.rows):
             raise LookupError(f"trigger {min(missing)} has no row")
@@ -152,13 +151,13 @@ class Peak:
     """For its history; None: too small a move to tell."""
 
 
-async def change_all(
-    connection: Connection, changes: Sequence[tuple[Mapping[str, Any], Change | Peak]]
-) -> tuple[Cursor, ...]:
+def change_all(
+    asked: Together, changes: Sequence[tuple[Mapping[str, Any], Change | Peak]]
+) -> tuple[Answer, ...]:
     """Change locked triggers, each once, and note it in their histories.
 
     Args:
-        connection: in the transaction that holds them.
+        asked: in the transaction that holds them.
         changes: rows and what happens to them, in the order of the history.
 
     Returns:
@@ -172,13 +171,13 @@ async def change_all(
         raise ValueError("a trigger is changed twice")
     moves = [(row, c, _key_after(row, c)) for row, c in changes if isinstance(c, Change)]
     peaks = [(row, c) for row, c in changes if isinstance(c, Peak)]
-    asked = []
+    answers = []
     if moves:
-        asked.append(await _put(connection, "move_triggers", "moves", map(_move, moves)))
+        answers.append(_put(asked, "move_triggers", "moves", map(_move, moves)))
     if peaks:
-        asked.append(await _put(connection, "ratchet", "peaks", map(_peak, peaks)))
-    await _note(
-        connection,
+        answers.append(_put(asked, "ratchet", "peaks", map(_peak, peaks)))
+    _note(
+        asked,
         [_event(row, c.status, c.detail, key) for row, c, key in moves]
         + [
             _event(row, row["status"], c.told, row["order_key"])
@@ -186,12 +185,12 @@ async def change_all(
             if c.told is not None
         ],
     )
-    return tuple(asked)
+    return tuple(answers)
 
 
-async def changed(asked: Iterable[Cursor]) -> list[Trigger]:
+async def changed(answers: Iterable[Answer]) -> list[Trigger]:
     """The triggers that `change_all` has changed, read once that is committed."""
-    return [trigger(row) for cursor in asked for row in await cursor.fetchall()]
+    return [trigger(row) for answer in answers for row in await answer.rows()]
 
 
 def _key_after(row: Mapping[str, Any], change: Change) -> str:
@@ -200,8 +199,8 @@ def _key_after(row: Mapping[str, Any], change: Change) -> str:
     return "" if change.rearmed else str(row["order_key"])
 
 
-def _move(asked: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
-    row, change, order_key = asked
+def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
+    row, change, order_key = wanted
     source = TriggerStatus(row["status"])
     if source is not change.status and (source, change.status) not in TRANSITIONS:
         raise ValueError(f"{source} -> {change.status} is no transition of a trigger")
@@ -221,8 +220,8 @@ def _move(asked: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
     }
 
 
-def _peak(asked: tuple[Mapping[str, Any], Peak]) -> dict[str, Any]:
-    row, peak = asked
+def _peak(wanted: tuple[Mapping[str, Any], Peak]) -> dict[str, Any]:
+    row, peak = wanted
     noted = peak.micros if peak.told is not None else row["peak_noted_micros"]
     return {"id": row["id"], "peak": peak.micros, "noted": noted}
 
@@ -232,20 +231,19 @@ def _given(value: int | None, present: int | None) -> int | None:
 
 
 async def break_even(
-    connection: Connection, ladder: Mapping[str, Any], price_micros: int
+    asked: Together, ladder: Mapping[str, Any], price_micros: int
 ) -> list[Trigger]:
     """Move the stops of a ladder's lot that want it up to the entry price; returns those moved.
 
     Args:
-        connection: in the transaction that holds the ladder and its lot.
+        asked: in the transaction that holds the ladder and its lot.
         ladder: its row.
         price_micros: what the lot's shares have cost.
     """
     key = {name: ladder[name] for name in ("follower_proxy", "asset_id", "origin")}
-    cursor = await connection.execute(_QUERIES["break_even"], {**key, "price": price_micros})
-    rows = await cursor.fetchall()
+    rows = await ask(asked, "break_even", **key, price=price_micros).rows()
     told = telling.broke_even(price_micros, ladder["id"])
-    await _note(connection, [_event(row, row["status"], told, "") for row in rows])
+    _note(asked, [_event(row, row["status"], told, "") for row in rows])
     return [trigger(row) for row in rows]
 
 
@@ -259,14 +257,12 @@ def _event(row: Mapping[str, Any], to: str, detail: str, order_key: str) -> dict
     }
 
 
-async def _note(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
+def _note(asked: Together, events: Sequence[dict[str, Any]]) -> None:
     if events:
-        await _put(connection, "add_events", "events", events)
+        _put(asked, "add_events", "events", events)
 
 
-async def _put(
-    connection: Connection, name: str, parameter: str, rows: Iterable[dict[str, Any]]
-) -> Cursor:
-    """Send a statement that takes many rows at once, in their order."""
+def _put(asked: Together, name: str, parameter: str, rows: Iterable[dict[str, Any]]) -> Answer:
+    """Ask a statement that takes many rows at once, in their order."""
     given = [{**row, "place": place} for place, row in enumerate(rows)]
-    return await connection.execute(_QUERIES[name], {parameter: json.dumps(given)})
+    return ask(asked, name, **{parameter: json.dumps(given)})

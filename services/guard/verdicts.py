@@ -158,7 +158,7 @@ class Verdicts:
             plan.free = {key: lot["free_micros"] for key, lot in held.lots.items()}
             for each in asked:
                 self._decide(plan, each, held)
-            outcome = await self._claims.write(held.connection, plan.changes, plan.orders)
+            outcome = self._claims.write(held.asked, plan.changes, plan.orders)
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 
         await self._writer.change_all([each.trigger.id for each in asked], decide)

@@ -42,7 +42,7 @@ class Writer:
         """Change one trigger under lock."""
         await self.change_all(
             [trigger_id],
-            lambda held: decide(held.connection, held.rows[trigger_id], held.lot(trigger_id)),
+            lambda held: decide(held.asked, held.rows[trigger_id], held.lot(trigger_id)),
         )
 
     async def change_all(self, trigger_ids: Sequence[str], decide: DecideAll) -> Outcome:
@@ -58,7 +58,7 @@ class Writer:
         """
         async with self._writing:
             outcome = await self._commit(trigger_ids, decide)
-            changed = await store.changed(outcome.asked)
+            changed = await store.changed(outcome.answers)
             for trigger in (*changed, *outcome.triggers, *outcome.evened):
                 self._known.put(trigger)
             if outcome.claim is not None:

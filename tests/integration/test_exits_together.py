@@ -142,7 +142,7 @@ async def test_nothing_is_written_for_a_row_that_is_not_as_it_was_locked(desk: D
     async def decide(held: Held) -> Outcome:
         row = {**held.rows[STOP], "version": 7}
         change = Change(status=TriggerStatus.SUSPENDED, detail="")
-        return await desk.verdicts._claims.write(held.connection, [(row, change)])
+        return desk.verdicts._claims.write(held.asked, [(row, change)])
 
     with pytest.raises(psycopg.errors.RaiseException, match="changed under its lock"):
         await desk.writer.change_all([STOP], decide)

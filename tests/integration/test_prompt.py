@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import DictRow
 
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -60,7 +59,43 @@ async def test_of_several_rows_the_first_counts_or_all(database_url: str) -> Non
         assert await one.ask_all(text, {"most": 3}) == rows
 
 
-@pytest.mark.parametrize("value", [1.5, ["a"]])
+async def test_several_travel_together_and_each_has_its_rows(database_url: str) -> None:
+    many = "select n, repeat('x', 1000) as filler from generate_series(1, %(most)s::int4) n"
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        for most in (0, 3, 3_000):
+            none, some, length = await one.ask_together([
+                ("select 1 as one where false", {}),
+                (many, {"most": most}),
+                ("select length(%(bytes)s::bytea) as length", {"bytes": b"\x00" * 300_000}),
+            ])  # fmt: skip
+            assert (none, length) == ([], [{"length": 300_000}])
+            assert [row["n"] for row in some] == list(range(1, most + 1))
+        assert await one.ask("select 1 as one", {}) == {"one": 1}
+
+
+async def test_of_several_the_first_failure_is_told_and_ends_them(database_url: str) -> None:
+    put: tuple[str, dict[str, Any]] = (
+        "create temporary table if not exists seen (n) as select 1",
+        {},
+    )
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        share = "select 1 / %(by)s::int4 as share"
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await one.ask_together([(share, {"by": 1}), (share, {"by": 0}), put])
+        assert await one.ask("select to_regclass('seen') is null as none", {}) == {"none": True}
+
+
+async def test_a_list_of_texts_is_an_array(database_url: str) -> None:
+    names = ["", "plain", 'quo"ted', "back\\slash", "a, b", "{null}", "null", "ünï\n"]
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        text = "select name from unnest(%(names)s::text[]) with ordinality u (name, n) order by n"
+        rows = await one.ask_all(text, {"names": names})
+        assert [row["name"] for row in rows] == names
+        assert await one.ask_all(text, {"names": []}) == []
+
+
+@pytest.mark.parametrize("value", [1.5, [1]])
 async def test_a_value_of_another_type_is_named(database_url: str, value: Any) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(TypeError, match="amount: "):
@@ -85,12 +120,13 @@ async def test_an_error_of_the_server_is_psycopgs_and_the_connection_goes_on(
         assert await one.ask("select 1 / %(by)s::int4 as share", {"by": 1}) == {"share": 1}
 
 
+@pytest.mark.parametrize("several", [False, True])
 async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
-    database_url: str,
+    database_url: str, several: bool
 ) -> None:
     async with _two_pools(database_url) as (pool, other):
         async with pool.connection() as one:
-            asked = await _asleep(one, other)
+            asked = await _asleep(one, other, several=several)
             await other.execute("select pg_terminate_backend(%s)", [one.info.backend_pid])
             with pytest.raises(psycopg.OperationalError):
                 await asked
@@ -98,11 +134,14 @@ async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
             assert await two.ask("select 1 as one", {}) == {"one": 1}
 
 
-async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(database_url: str) -> None:
+@pytest.mark.parametrize("several", [False, True])
+async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(
+    database_url: str, several: bool
+) -> None:
     async with _two_pools(database_url) as (pool, other):
         async with pool.connection() as one:
             pid = one.info.backend_pid
-            asked = await _asleep(one, other)
+            asked = await _asleep(one, other, several=several)
             asked.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asked
@@ -122,10 +161,16 @@ async def _two_pools(database_url: str) -> AsyncIterator[tuple[Pool, Connection]
         yield pool, other
 
 
-async def _asleep(connection: Connection, other: Connection) -> asyncio.Future[DictRow | None]:
-    """A statement that the server is at; it would take 14 s."""
-    text = "select 1 as one from pg_sleep(%(seconds)s::int4)"
-    asked = asyncio.ensure_future(connection.ask(text, {"seconds": 14}))
+async def _asleep(
+    connection: Connection, other: Connection, *, several: bool
+) -> asyncio.Future[Any]:
+    """A statement that the server is at, alone or before another; it would take 14 s."""
+    text, values = "select 1 as one from pg_sleep(%(seconds)s::int4)", {"seconds": 14}
+    if several:
+        both = connection.ask_together([(text, values), ("select 1 as one", {})])
+        asked: asyncio.Future[Any] = asyncio.ensure_future(both)
+    else:
+        asked = asyncio.ensure_future(connection.ask(text, values))
     await _until(other, connection.info.backend_pid, asleep=True)
     return asked
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.postgres.together import together
 
-_PUT = "insert into store_identity (name, value) values (%s, 'here') returning name"
+_PUT = "insert into store_identity (name, value) values (%(name)s, 'here') returning name"
 
 
 @pytest_asyncio.fixture
@@ -27,22 +27,22 @@ async def _there(pool: Pool) -> set[str]:
 
 
 async def test_all_are_committed_when_the_block_ends(pool: Pool) -> None:
-    async with pool.connection() as connection, together(connection):
-        first = await connection.execute(_PUT, ("a",))
-        await connection.execute(_PUT, ("b",))
-        assert await first.fetchone() == {"name": "a"}, "read before the block ends"
-        await connection.execute(_PUT, ("c",))
+    async with pool.connection() as connection, together(connection) as asked:
+        first = asked.ask(_PUT, {"name": "a"})
+        asked.ask(_PUT, {"name": "b"})
+        assert await first.rows() == [{"name": "a"}], "read before the block ends"
+        last = asked.ask(_PUT, {"name": "c"})
+    assert await last.rows() == [{"name": "c"}]
     assert await _there(pool) == {"a", "b", "c"}
 
 
 async def _put_twice(pool: Pool, *, read: bool) -> None:
-    async with pool.connection() as connection, together(connection):
-        await connection.execute(_PUT, ("a",))
-        twice = await connection.execute(_PUT, ("a",))
-        after = await connection.execute(_PUT, ("b",))
+    async with pool.connection() as connection, together(connection) as asked:
+        asked.ask(_PUT, {"name": "a"})
+        asked.ask(_PUT, {"name": "a"})
+        after = asked.ask(_PUT, {"name": "b"})
         if read:
-            await after.fetchone()
-            await twice.fetchone()
+            await after.rows()
 
 
 @pytest.mark.parametrize("read", [True, False])
@@ -52,9 +52,22 @@ async def test_none_is_committed_when_one_fails(pool: Pool, read: bool) -> None:
     assert await _there(pool) == set()
 
 
+async def _overlook_a_failure(pool: Pool) -> None:
+    async with pool.connection() as connection, together(connection) as asked:
+        asked.ask(_PUT, {"name": "a"})
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await asked.ask(_PUT, {"name": "a"}).rows()
+
+
+async def test_a_failure_that_was_overlooked_does_not_look_committed(pool: Pool) -> None:
+    with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+        await _overlook_a_failure(pool)
+    assert await _there(pool) == set()
+
+
 async def _put_and_refuse(pool: Pool) -> None:
-    async with pool.connection() as connection, together(connection):
-        await (await connection.execute(_PUT, ("a",))).fetchone()
+    async with pool.connection() as connection, together(connection) as asked:
+        await asked.ask(_PUT, {"name": "a"}).rows()
         raise LookupError("refused")
 
 

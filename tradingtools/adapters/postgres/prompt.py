@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg import errors, generators, pq
-from psycopg.pq.abc import PGresult
+from psycopg.abc import PQGen
+from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
 
-Value = str | int | bool | bytes | datetime | None
+Value = str | int | bool | bytes | datetime | list[str] | None
+Asked = tuple[str, Mapping[str, Value]]
+"""A named statement's text, and its values by name."""
 _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
@@ -37,14 +41,12 @@ _LOADERS = {psycopg.adapters.types[name].oid: loader for name, loader in _BY_TYP
 
 
 class Connection(psycopg.AsyncConnection[DictRow]):
-    """An ordinary connection whose :meth:`ask` and :meth:`ask_all` are prompt."""
+    """An ordinary connection whose own ways to ask are prompt; not in psycopg's pipeline."""
 
     _known: dict[bytes, bytes] | None = None
 
     async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
         """The first row of a named statement's answer; None when there is none.
-
-        Not in pipeline mode.
 
         Args:
             text: with ``%(name)s`` for values. Where PostgreSQL cannot tell the type of one from
@@ -63,10 +65,26 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         result = await self._answer(text, values)
         return _rows(result, result.ntuples)
 
+    async def ask_together(self, asked: Sequence[Asked]) -> list[list[DictRow]]:
+        """All rows of each statement; they travel together, in their order.
+
+        Raises:
+            psycopg.Error: of the first that failed; those after it were not carried out.
+            TypeError: as :meth:`ask`.
+        """
+        wired = [_wired(text, values) for text, values in asked]
+        async with self.lock:
+            statements = [await self._statement(sql) for sql, _, _ in wired]
+            with _pipelined(self.pgconn):
+                for statement, (_, wire, formats) in zip(statements, wired, strict=True):
+                    self.pgconn.send_query_prepared(statement, wire, formats)
+                self.pgconn.pipeline_sync()
+                answers = await self.wait(_communicate(self.pgconn, len(wired)))
+        results = [_good(answer) for answer in answers]
+        return [_rows(result, result.ntuples) for result in results]
+
     async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
-        sql, names = _numbered(text)
-        wire = [_dumped(name, values[name]) for name in names]
-        formats = [_BINARY if isinstance(values[name], bytes) else _TEXT for name in names]
+        sql, wire, formats = _wired(text, values)
         async with self.lock:
             statement = await self._statement(sql)
             self.pgconn.send_query_prepared(statement, wire, formats)
@@ -84,11 +102,46 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         return statement
 
     async def _result(self) -> PGresult:
-        results: list[PGresult] = await self.wait(generators.execute(self.pgconn))
-        for result in results:
-            if result.status not in _GOOD:
-                raise errors.error_from_result(result, "utf-8")
-        return results[-1]
+        return _good(await self.wait(generators.execute(self.pgconn)))
+
+
+def _good(results: Sequence[PGresult]) -> PGresult:
+    for result in results:
+        if result.status not in _GOOD:
+            raise errors.error_from_result(result, "utf-8")
+    return results[-1]
+
+
+@contextmanager
+def _pipelined(pgconn: PGconn) -> Iterator[None]:
+    """Pipeline mode; a connection that cannot leave it, as with answers under way, is closed."""
+    pgconn.enter_pipeline_mode()
+    try:
+        yield
+    finally:
+        try:
+            pgconn.exit_pipeline_mode()
+        except psycopg.Error:
+            pgconn.finish()
+
+
+def _communicate(pgconn: PGconn, statements: int) -> PQGen[list[list[PGresult]]]:
+    """Send what is queued; the answers of so many statements, each with its results."""
+    yield from generators.send(pgconn)
+    answers = []
+    for _ in range(statements):
+        answers.append((yield from generators.fetch_many(pgconn)))
+    # The last is the sync's.
+    yield from generators.fetch_many(pgconn)
+    return answers
+
+
+def _wired(
+    text: str, values: Mapping[str, Value]
+) -> tuple[bytes, list[bytes | None], list[pq.Format]]:
+    sql, names = _numbered(text)
+    wire = [_dumped(name, values[name]) for name in names]
+    return sql, wire, [_BINARY if isinstance(values[n], bytes) else _TEXT for n in names]
 
 
 @cache
@@ -114,6 +167,9 @@ def _dumped(name: str, value: object) -> bytes | None:
         return b"%d" % value
     if isinstance(value, datetime):
         return value.isoformat().encode()
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        quoted = (item.replace("\\", "\\\\").replace('"', '\\"') for item in value)
+        return ("{" + ",".join(f'"{item}"' for item in quoted) + "}").encode()
     raise TypeError(f"{name}: no {type(value).__name__} can be handed over")
 
 

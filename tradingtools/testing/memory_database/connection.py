@@ -7,7 +7,7 @@ is up to the `Conditions`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -115,6 +115,10 @@ class MemoryConnection:
         """The first row of a named statement's answer; raises as :meth:`execute`."""
         return await (await self.execute(text, values)).fetchone()
 
+    async def ask_together(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
+        """All rows of each statement; raises as :meth:`execute`, and carries out no more then."""
+        return [await (await self.execute(text, values)).fetchall() for text, values in asked]
+
     async def _bound(self, text: str) -> None:
         if text == "begin":
             if self._broken:
@@ -123,14 +127,6 @@ class MemoryConnection:
         elif text == "commit":
             await self._commit()
         else:
-            self.close()
-
-    @asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[None]:
-        """Every statement is answered at once here; what is left open at the end is rolled back."""
-        try:
-            yield
-        finally:
             self.close()
 
     async def _point(self, step: Any, what: str) -> None:
