@@ -150,6 +150,24 @@ async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(
             assert await two.ask("select 1 as one", {}) == {"one": 1}
 
 
+async def test_cancelled_while_it_was_prepared_it_is_prepared_anew(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        result = one._result
+
+        async def cancelled() -> Any:
+            await result()
+            raise asyncio.CancelledError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(one, "_result", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                await one.ask("select 1 as one", {})
+        assert await one.ask("select 1 as one", {}) == {"one": 1}
+        assert await one.ask("select 2 as two", {}) == {"two": 2}
+
+
 @asynccontextmanager
 async def _two_pools(database_url: str) -> AsyncIterator[tuple[Pool, Connection]]:
     """A pool of one connection, and a connection of another."""

@@ -44,6 +44,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
     """An ordinary connection whose own ways to ask are prompt; not in psycopg's pipeline."""
 
     _known: dict[bytes, bytes] | None = None
+    _named = 0
 
     async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
         """The first row of a named statement's answer; None when there is none.
@@ -95,7 +96,9 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             self._known = {}
         statement = self._known.get(sql)
         if statement is None:
-            statement = b"prompt_%d" % len(self._known)
+            # Of one whose asker was cancelled meanwhile nobody knows whether the server has it.
+            statement = b"prompt_%d" % self._named
+            self._named += 1
             self.pgconn.send_prepare(statement, sql)
             await self._result()
             self._known[sql] = statement
