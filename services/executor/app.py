@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any
 
-from services.executor import store
+from services.executor import reading, store
 from services.executor.core.gate import Gate, Limits
 from services.executor.recorder import STATES, Recorder
 from services.executor.server import ExecutorServicer
@@ -84,15 +83,32 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
+        orders: Any = router_rpc.RouterServiceStub(router)
+        exits: Any = guard_rpc.GuardServiceStub(guard)
         await until_stopped(
             stop,
             lease.keep(pool, owned),
             executor.recorder.run(),
+            executor.submit(),
             executor.poll(),
             executor.send_again(),
             executor.breaker.watch(settings.poll_ms / 1000),
-            _follow_router(executor, router_rpc.RouterServiceStub(router), name, start),
-            _follow_guard(executor, guard_rpc.GuardServiceStub(guard), name, start),
+            reading.follow(
+                executor,
+                "orders",
+                lambda c: orders.StreamOrders(
+                    router_pb.StreamOrdersRequest(cursor=c, consumer=name)
+                ),
+                start,
+                acknowledge=(orders, name),
+            ),
+            reading.follow(
+                executor,
+                "exits",
+                lambda c: exits.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
+                start,
+                acknowledge=(exits, name),
+            ),
         )
 
 
@@ -128,32 +144,3 @@ async def _event_tail(pool: Pool) -> streams.Tail[pb.OrderEvent]:
         ]
 
     return streams.Tail((await store.fetch(pool, "last_event"))[0]["seq"], load)
-
-
-async def _follow_router(executor: Executor, stub: Any, name: str, start: str) -> None:
-    await streams.follow(
-        "orders",
-        lambda c: stub.StreamOrders(router_pb.StreamOrdersRequest(cursor=c, consumer=name)),
-        start,
-        partial(_submit, executor),
-        acknowledge=(stub, name),
-    )
-
-
-async def _follow_guard(executor: Executor, stub: Any, name: str, start: str) -> None:
-    await streams.follow(
-        "exits",
-        lambda c: stub.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
-        start,
-        partial(_submit, executor),
-        acknowledge=(stub, name),
-    )
-
-
-async def _submit(
-    executor: Executor, response: router_pb.StreamOrdersResponse | guard_pb.StreamExitsResponse
-) -> bool:
-    """SUBMITTING is committed for all of them when it returns; a crash after it repeats nothing."""
-    for batch in response.batches:
-        await executor.on_batch(batch)
-    return bool(response.batches)

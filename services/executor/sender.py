@@ -35,6 +35,8 @@ _answers = _meter.create_counter("answers", description="by meaning and code")
 _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST round trip")
 
 _PAUSE_LONGEST_MS = 500
+_BEGUN_TOGETHER = 25
+"""First bytes in one turn of the event loop while somebody waits: about a millisecond."""
 _JUDGED_TOGETHER = 8
 """Answers in one turn of the event loop: half a millisecond."""
 
@@ -67,6 +69,7 @@ class Sender:
         breaker: of insiders-api.
         timeout_ms: an answer that takes longer counts as none.
         record: told each outcome.
+        hurried: whether somebody waits to be sent who comes after these.
     """
 
     def __init__(
@@ -75,25 +78,61 @@ class Sender:
         breaker: CircuitBreaker,
         timeout_ms: int,
         record: Callable[[Outcome], None],
+        hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._breaker = breaker
         self._timeout_ms = timeout_ms
         self._record = record
+        self._hurried = hurried
+        self._ready: deque[deque[Attempt]] = deque()
+        """What may leave, by commit; the smallest rest first."""
         self._lanes: dict[str, deque[Attempt]] = {}
         """Who waits in each lane that somebody is in."""
         self._answered: deque[tuple[Attempt, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
     def send(self, attempts: Sequence[Attempt]) -> None:
-        """Send them, without waiting for what comes of it."""
+        """Send them, without waiting for what comes of it.
+
+        Their first bytes leave before anything else is done; while somebody waits, some at a time,
+        and those of a smaller commit first.
+        """
+        free: deque[Attempt] = deque()
         for attempt in attempts:
             waiting = self._lanes.get(attempt.lane)
             if waiting is None:
                 self._lanes[attempt.lane] = deque()
-                self._begin(attempt)
+                free.append(attempt)
             else:
                 waiting.append(attempt)
+        if not free:
+            return
+        under_way = bool(self._ready)
+        place = sum(len(others) <= len(free) for others in self._ready)
+        self._ready.insert(place, free)
+        if place == 0:
+            self._begin_some()
+        if self._ready and not under_way:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        try:
+            self._begin_some()
+        finally:
+            if self._ready:
+                asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _begin_some(self) -> None:
+        """Begin the smallest; all of what is ready when nobody waits."""
+        while self._ready:
+            first = self._ready[0]
+            for _ in range(min(_BEGUN_TOGETHER, len(first))):
+                self._begin(first.popleft())
+            if not first:
+                self._ready.popleft()
+            if self._hurried():
+                return
 
     def _begin(self, attempt: Attempt) -> None:
         order = attempt.order

@@ -1,6 +1,7 @@
 """Claimed orders in, POSTs out.
 
-Read batch -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
+Read claims -> queue -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
+One claim at a time is made durable; while it is, the one before is sent and others get in line.
 A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
 SUBMITTING orders, which become UNKNOWN. Of those, `resending` sends what confirm asks for.
 """
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import psycopg
@@ -20,6 +22,7 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.gate import Gate, Halt
+from services.executor.core.queue import Queue
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
 from services.executor.sender import Attempt, Sender
@@ -47,6 +50,23 @@ _WINDOW = 2_000
 """Orders under way at the same time; more wait as claims, and expire as such."""
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Orders that are claimed together, or what of them is left to be sent."""
+
+    orders: Sequence[Order]
+    records: Sequence[int]
+    """Of the journal, that have to become rows with it."""
+    control_seq: int
+    traceparent: str
+    handled: Callable[[], None]
+    """Called when a crash repeats nothing: SUBMITTING is committed, or nothing will be sent."""
+
+
+def _unheard() -> None:
+    """Nobody waits for it."""
 
 
 class Executor:
@@ -89,8 +109,11 @@ class Executor:
             self.breaker,
             settings.submit_timeout_ms,
             lambda outcome: self._recorder().put([], [outcome]),
+            lambda: len(self._queue) > 0,
         )
         self._gate = gate
+        self._queue: Queue[Claim] = Queue()
+        self._some = asyncio.Event()
         self.recorder: Recorder | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._in_flight: set[str] = set()
@@ -128,10 +151,22 @@ class Executor:
         if len(self._in_flight) < _WINDOW:
             self._room.set()
 
-    async def on_batch(self, batch: pb.OrderBatch) -> None:
-        """Send the orders of a claim that have not been handled in this life."""
-        orders = [order_from_pb(order) for order in batch.orders]
-        await self._handle(orders, [batch.journal_seq], batch.control_seq, batch.traceparent)
+    async def on_batch(self, batch: pb.OrderBatch, handled: Callable[[], None]) -> None:
+        """Have the orders of a claim sent that no one has brought in this life.
+
+        Args:
+            batch: the claim.
+            handled: called when SUBMITTING is committed for them, or nothing of them will be sent.
+        """
+        await self._put(
+            Claim(
+                orders=[order_from_pb(order) for order in batch.orders],
+                records=[batch.journal_seq],
+                control_seq=batch.control_seq,
+                traceparent=batch.traceparent,
+                handled=handled,
+            )
+        )
 
     async def poll(self) -> None:
         """Find claims that no stream brought: records without rows, rows still CLAIMED."""
@@ -152,22 +187,56 @@ class Executor:
                 _log.warning("cannot look for claims", error=str(error))
                 continue
             for row in sorted(rows, key=lambda row: bool(row["purpose"] == Purpose.ENTRY)):
-                order = order_from_fields(row)
-                await self._handle([order], [], row["control_seq"], row["traceparent"])
+                await self._put(
+                    Claim(
+                        orders=[order_from_fields(row)],
+                        records=[],
+                        control_seq=row["control_seq"],
+                        traceparent=row["traceparent"],
+                        handled=_unheard,
+                    )
+                )
 
-    async def _handle(
-        self, orders: Sequence[Order], records: Sequence[int], control_seq: int, traceparent: str
-    ) -> None:
-        await self._room.wait()
-        fresh = [order for order in orders if order.order_key not in self._seen]
+    async def _put(self, claim: Claim) -> None:
+        """Get in line; entries wait for room to do so."""
+        if any(order.purpose is Purpose.ENTRY for order in claim.orders):
+            await self._room.wait()
+        fresh = [order for order in claim.orders if order.order_key not in self._seen]
         for order in fresh:
             self._seen[order.order_key] = None
             self._in_flight.add(order.order_key)
         self._forget()
-        if not fresh:
-            return
         if len(self._in_flight) >= _WINDOW:
             self._room.clear()
+        # Those that were brought before may still be in line: then this claim is behind them.
+        self._queue.put(
+            replace(claim, orders=fresh),
+            leader=claim.orders[0].leader if claim.orders else "",
+            size=len(fresh),
+            wallets=[o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY],
+        )
+        self._some.set()
+
+    async def submit(self) -> None:
+        """Make durable and send what waits, one claim after the other, for ever.
+
+        Raises:
+            Fenced: this process does not own the partition any more.
+        """
+        while True:
+            while not len(self._queue):
+                self._some.clear()
+                await self._some.wait()
+            claim = self._queue.take()
+            if claim.orders:
+                await self._handle(
+                    claim.orders, claim.records, claim.control_seq, claim.traceparent
+                )
+            claim.handled()
+
+    async def _handle(
+        self, fresh: Sequence[Order], records: Sequence[int], control_seq: int, traceparent: str
+    ) -> None:
         probe = not self.breaker.closed
         if probe:
             fresh = await self._await_breaker(fresh, records, traceparent)

@@ -161,6 +161,8 @@ class Claimer:
             async for ids in share.pieces():
                 piece = filter(None, map(followers.get, ids))
                 plan = plan_entries(job.trade, piece, known, context, plan)
+            if not share.part.ids:
+                return
             job = replace(job, part=share.part)
         # That it counts for nothing is durable also when nothing takes its place.
         plan = replace(plan, copies={**again, **plan.copies})

@@ -1,9 +1,10 @@
-"""Whose turn it is to claim: a crowd's part ends early when somebody with little to claim waits.
+"""Whose turn it is to claim: a crowd's part stands back when somebody with little to claim waits.
 
 Before it: the worker's lock, under which one claim is planned and committed at a time. After it:
-`claiming`, which plans a part in pieces, between which messages are read and sent. What a part has
-come to is decided once: the same claim again, after a commit that was not acknowledged, is of the
-same followers and has the same name.
+`claiming`, which plans a part in pieces, between which messages are read and sent. A part that has
+hardly begun is dropped and planned again after the others; one that has ends with what it has. What
+it has come to is decided once: the same claim again, after a commit that was not acknowledged, is
+of the same followers and has the same name.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ PIECE = 10
 """Followers planned in one turn of the event loop: about a millisecond where the code is cold."""
 FEWEST = 2 * PIECE
 """Followers of a part at least, unless there are no more: so many a commit has to be worth."""
+MOST_DROPPED = 5 * PIECE
+"""Followers whose plan is dropped at most: a commit takes no longer than planning them again."""
 
 
 class Turns:
@@ -55,22 +58,35 @@ class Share:
     Args:
         part: as many as may be claimed together.
         hurried: whether somebody waits who is soon done.
+        yielding: whether it may be dropped for them, instead of ending early.
     """
 
-    def __init__(self, part: Part, hurried: Callable[[], bool]) -> None:
+    def __init__(self, part: Part, hurried: Callable[[], bool], *, yielding: bool) -> None:
         self.part = part
         self._hurried = hurried
+        self._yielding = yielding
         self._decided = False
 
     async def pieces(self) -> AsyncIterator[tuple[str, ...]]:
-        """Subscriptions to be planned together; afterwards ``part`` is what was yielded."""
+        """Subscriptions to be planned together.
+
+        Afterwards ``part`` is who is to be claimed: what was yielded, or nobody.
+        """
         done = 0
         while done < len(self.part.ids):
             if done:
                 await asyncio.sleep(0)
-                if done >= FEWEST and not self._decided and self._hurried():
-                    self.part = Part(ids=self.part.ids[:done], last=False)
+                if not self._decided and self._hurried() and self._end(done):
                     break
             yield self.part.ids[done : done + PIECE]
             done += PIECE
         self._decided = True
+
+    def _end(self, done: int) -> bool:
+        if self._yielding and done <= MOST_DROPPED:
+            self.part = Part(ids=(), last=False)
+        elif done >= FEWEST:
+            self.part = Part(ids=self.part.ids[:done], last=False)
+        else:
+            return False
+        return True

@@ -271,9 +271,12 @@ class Router:
         """Claim a buy; between two parts of a crowd the next trade has its turn."""
         most, brief = self._settings.claimed_together, len(ids) <= FEWEST
         with self._memory.under_way(trade):
+            yielding = True
             while ids:
-                share = Share(Part.of(ids, most), self._turns.awaited)
+                share = Share(Part.of(ids, most), self._turns.awaited, yielding=yielding)
                 await self._claim(trade, book, cause, brief=brief, share=share)
+                # Dropped once, it is claimed the next time: a crowd comes to its end, too.
+                yielding = bool(share.part.ids)
                 ids = ids[len(share.part.ids) :]
 
     async def _claim(

@@ -39,6 +39,7 @@ _SINGLY = "the database refuses no record or outcome here: tests/money_path/test
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
 _CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
+_MANY = "only when a claim of many orders is sent while others wait"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
 
 UNREACHED = (
@@ -113,8 +114,11 @@ UNREACHED = (
     ),
     *(
         Entry(f"{_ROUTER}/turns.py", "Share.pieces", _CROWD, statement)
-        for statement in ("await asyncio.sleep", "if done >= FEWEST", "self.part =", "break")
+        for statement in ("await asyncio.sleep", "if not self._decided", "break")
     ),
+    Entry(f"{_ROUTER}/turns.py", "Share._end", _CROWD),
+    Entry(f"{_ROUTER}/claiming.py", "Claimer._claim_entries", _CROWD, "return",
+          "if not share.part"),
     Entry("tradingtools/adapters/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
           chance=True),
     Entry("tradingtools/adapters/postgres/lease.py", "_agree", _CLOCK, "_log.warning"),
@@ -138,7 +142,11 @@ UNREACHED = (
         Entry(f"{_EXECUTOR}/store.py", "_note_late", _FENCED, statement, chance=True)
         for statement in ("cursor =", "for row in", "_late.add", "_log.error")
     ),
-    Entry(f"{_EXECUTOR}/worker.py", "Executor._handle", _FULL, "self._room.clear"),
+    Entry(f"{_EXECUTOR}/worker.py", "Executor._put", _FULL, "self._room.clear"),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._go_on", _MANY, chance=True),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._begin_some", _MANY, "return", "if self._hurried",
+          True),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender.send", _MANY, "asyncio.get_running_loop", chance=True),
     Entry(f"{_EXECUTOR}/worker.py", "Executor._handle", _RACE, "await self.breaker", chance=True),
     Entry(f"{_EXECUTOR}/worker.py", "Executor._send", _RACE, '_log.warning("batch', chance=True),
     Entry(f"{_EXECUTOR}/worker.py", "Executor._send", _RACE, "return False",

@@ -140,7 +140,8 @@ async def test_the_executor_does_not_call_unsent_what_may_have_been_sent(
         settings = Settings(router_target="", guard_target="", insiders_url="", poll_ms=20)
         executor = Executor(pool, lease, client, settings, Gate(limits))
         executor.recorder = Recorder(pool, lease, tail, executor.done)
-        running = [asyncio.create_task(work) for work in (executor.poll(), executor.recorder.run())]
+        works = (executor.poll(), executor.submit(), executor.recorder.run())
+        running = [asyncio.create_task(work) for work in works]
 
         async def failed() -> bool:
             return bool(order(database, late)["state"] == "FAILED")

@@ -72,7 +72,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(record: Callable[[Outcome], None] | None = None) -> AsyncIterator[Scene]:
+async def scene(
+    record: Callable[[Outcome], None] | None = None, hurried: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Scene]:
     far = Far()
     app = web.Application()
     app.router.add_post("/api/trade/{side}", far.answer)
@@ -86,7 +88,7 @@ async def scene(record: Callable[[Outcome], None] | None = None) -> AsyncIterato
     outcomes: list[Outcome] = []
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
-            sender = Sender(client, breaker, 20_000, record or outcomes.append)
+            sender = Sender(client, breaker, 20_000, record or outcomes.append, hurried)
             yield Scene(far, client, sender, outcomes)
     finally:
         for event in far.held.values():
@@ -145,6 +147,36 @@ async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(read
             assert found[each.order.order_key] == expected
         posts = sum([1, 2, 1, 3][n % 4] for n in range(len(crowd)))
         assert len(here.far.came) == posts, "only what was not taken is sent again"
+
+
+async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.executor.sender._BEGUN_TOGETHER", 4)
+    crowd = [attempt(f"c{n}", wallet=f"{n % 16:x}") for n in range(16)]
+    single, mine = attempt("s", wallet="g"), attempt("m", wallet="f")
+    begun: list[str] = []
+    hurried = True
+    async with scene(hurried=lambda: hurried) as here:
+        begin = here.sender._begin
+
+        def note(one: Attempt) -> None:
+            begun.append(one.order.order_key)
+            begin(one)
+
+        monkeypatch.setattr(here.sender, "_begin", note)
+        here.sender.send(crowd)
+        assert 0 < len(begun) < len(crowd)
+        here.sender.send([single])
+        assert begun[-1] == single.order.order_key
+        here.sender.send([mine])
+        assert mine.order.order_key not in begun, "its wallet's first entry has not left"
+        hurried = False
+        await until(here.ended(*crowd, single, mine))
+        keys = [each.order.order_key for each in (*crowd, single, mine)]
+        assert sorted(begun) == sorted(keys)
+        assert [key for key in begun if key in keys[:16]] == keys[:16]
+        assert len(here.outcomes) == len(keys)
 
 
 async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() -> None:

@@ -1,0 +1,107 @@
+"""Who is made durable and sent next, of the claims that wait. Pure.
+
+Exits before entries. Leaders take turns, one claim each: who went last goes last, so that none
+waits for more than one of another, and of those who have not gone the smallest goes first. Entries
+of a wallet keep their order: nothing goes before an earlier claim that has an entry of the same
+wallet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    number: int
+    item: T
+    size: int
+    wallets: frozenset[str]
+
+
+class _Class(Generic[T]):
+    """Exits or entries: a line for each leader."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, deque[_Waiting[T]]] = {}
+        self._turns = 0
+        self._gone: dict[str, int] = {}
+        """The last turn of a leader, while anybody waits."""
+
+    def in_turn(self) -> list[str]:
+        """Leaders, whose turn it is first."""
+        return sorted(self.lines, key=self._place)
+
+    def _place(self, leader: str) -> tuple[int, int, int]:
+        first = self.lines[leader][0]
+        return self._gone.get(leader, -1), first.size, first.number
+
+    def pop(self, leader: str) -> _Waiting[T]:
+        self._turns += 1
+        self._gone[leader] = self._turns
+        line = self.lines[leader]
+        taken = line.popleft()
+        if not line:
+            del self.lines[leader]
+        if not self.lines:
+            self._gone.clear()
+        return taken
+
+
+class Queue(Generic[T]):
+    """Claims that wait."""
+
+    def __init__(self) -> None:
+        self._exits: _Class[T] = _Class()
+        self._entries: _Class[T] = _Class()
+        self._by_wallet: dict[str, deque[int]] = {}
+        """Numbers of the claims that have an entry of it, oldest first."""
+        self._count = 0
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def put(self, item: T, *, leader: str, size: int, wallets: Iterable[str]) -> None:
+        """Add a claim.
+
+        Args:
+            item: the claim.
+            leader: whose followers' it is.
+            size: orders in it.
+            wallets: of its entries; none: it is of exits alone, which wait for nobody's order.
+        """
+        waiting = _Waiting(self._count, item, size, frozenset(wallets))
+        self._count += 1
+        self._waiting += 1
+        which = self._entries if waiting.wallets else self._exits
+        which.lines.setdefault(leader, deque()).append(waiting)
+        for wallet in waiting.wallets:
+            self._by_wallet.setdefault(wallet, deque()).append(waiting.number)
+
+    def take(self) -> T:
+        """Remove the next one. Raises IndexError when nobody waits."""
+        for leader in self._exits.in_turn():
+            return self._remove(self._exits.pop(leader))
+        for leader in self._entries.in_turn():
+            if self._ready(self._entries.lines[leader][0]):
+                return self._remove(self._entries.pop(leader))
+        # The oldest of all is the first of its line and of its wallets: somebody is always ready.
+        raise IndexError("nobody waits")
+
+    def _ready(self, first: _Waiting[T]) -> bool:
+        return all(self._by_wallet[wallet][0] == first.number for wallet in first.wallets)
+
+    def _remove(self, taken: _Waiting[T]) -> T:
+        self._waiting -= 1
+        for wallet in taken.wallets:
+            numbers = self._by_wallet[wallet]
+            numbers.popleft()
+            if not numbers:
+                del self._by_wallet[wallet]
+        return taken.item

@@ -1,0 +1,75 @@
+"""Claims of router and guard into the executor's queue, cursors acknowledged in the stream's order.
+
+Before it: the streams. After it: the worker's queue, which hands claims on in an order of its own.
+A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, or it will
+not be sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.executor.worker import Executor
+from tradingtools.runtime import streams
+
+
+async def follow(
+    executor: Executor,
+    name: str,
+    open_stream: Callable[[str], Any],
+    cursor: str,
+    *,
+    acknowledge: tuple[Any, str],
+) -> None:
+    """Read a stream of claims for ever; what waits to be committed does not stop the reading.
+
+    Args:
+        executor: who sends them.
+        name: of the stream, for the log.
+        open_stream: opens it after a cursor.
+        cursor: where to start.
+        acknowledge: the stub to tell, and the reader's name.
+    """
+    async with streams.acknowledging(*acknowledge) as tell:
+        cursors = Cursors(tell)
+        async for response in streams.read(name, open_stream, cursor):
+            if response.batches:
+                handled = cursors.expect(response.cursor, len(response.batches))
+                for batch in response.batches:
+                    await executor.on_batch(batch, handled)
+
+
+class Cursors:
+    """Cursors of a stream whose messages are handled in any order.
+
+    Args:
+        tell: told a cursor when everything up to it is handled.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._open: deque[_Open] = deque()
+
+    def expect(self, cursor: str, count: int) -> Callable[[], None]:
+        """Add the next message; what is returned is called for each of its ``count`` claims."""
+        message = _Open(cursor, count)
+        self._open.append(message)
+
+        def handled() -> None:
+            message.left -= 1
+            reached = ""
+            while self._open and not self._open[0].left:
+                reached = self._open.popleft().cursor
+            if reached:
+                self._tell(reached)
+
+        return handled
+
+
+@dataclass(slots=True)
+class _Open:
+    cursor: str
+    left: int
