@@ -76,13 +76,12 @@ class Run:
         return self.note.port_base + PORTS.index(name)
 
     def counts(self) -> Counter[str]:
-        """What its last line counted: ``confirmed``, and triggers fired by their kind."""
+        """What its last line counted: ``trades``, ``confirmed``, and triggers fired by kind."""
         lines = [line for line in self.output.splitlines() if "orders open" in line]
         if not lines:
             return Counter()
-        confirmed = re.findall(r"(confirmed) (\d+)", lines[-1])
-        fired = re.findall(r"(stop_loss|take_profit) (\d+)", lines[-1])
-        return Counter({name: int(number) for name, number in (*confirmed, *fired)})
+        told = re.findall(r"(trades|confirmed|stop_loss|take_profit) (\d+)", lines[-1])
+        return Counter({name: int(number) for name, number in told})
 
     def interrupt(self) -> None:
         """Ctrl-C."""

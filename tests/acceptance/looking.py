@@ -17,6 +17,8 @@ from launcher.core.programs import ENGINE
 from launcher.startup import serving
 from tests.acceptance.harness import Run
 
+_FIRST_SECONDS = 120
+"""An exit takes a trigger that fires; only a failing test waits that long."""
 STREAMS = {
     "ingest": ("IngestService", "StreamLeaderTrades"),
     "bookfeed": ("BookfeedService", "StreamMarks"),
@@ -66,7 +68,7 @@ def _first(port: int, service: str, method: str) -> Any:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
         )
-        stream = call(request, timeout=20)
+        stream = call(request, timeout=_FIRST_SECONDS)
         first = next(iter(stream))
         stream.cancel()
         return first

@@ -13,7 +13,7 @@ import pytest
 from launcher.state import ROOT
 from tests.acceptance.harness import Run, running, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from launcher.state import ROOT
 from tests.acceptance.harness import Run, running, until, venue_elsewhere
 from tests.acceptance.looking import every_stream_can_be_tailed, operators_can_look, rest_is_guarded
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KILLED = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "envoy")
 KILLED_WORLD = ("insiders", "venue", "valkey", "postgres")
@@ -55,20 +56,23 @@ def _assert_traded(run: Run) -> None:
 
 
 def _assert_nothing_left(run: Run) -> None:
-    until(lambda: not run.leftovers(), 20, "every process ends")
+    until(lambda: not run.leftovers(), 60, "every process ends")
 
 
-def test_a_run_ends_by_itself_and_proves_itself(directory: Path) -> None:
-    with running(directory, TT_LAUNCHER_FOR_SECONDS="20") as run:
+def test_a_run_does_its_work_and_proves_itself(directory: Path) -> None:
+    # Until it has done it: how much a run of so many seconds does is the machine's affair.
+    work = Counter(trades=50, confirmed=20, stop_loss=2, take_profit=2)
+    with running(directory) as run:
         run.says("subscriptions created")
         run.remember_tree()
         operators_can_look(run)
         rest_is_guarded(run)
         every_stream_can_be_tailed(run)
+        until(lambda: run.counts() >= work, 120, f"{work}")
+        run.interrupt()
         assert run.ends() == 0, run.output
         _assert_nothing_left(run)
     _assert_traded(run)
-    assert _number(run, "leader_trades") >= 50
     assert all(process["starts"] == 1 for process in run.summary["processes"])
     # The evidence is kept: the check says the same afterwards, and needs nothing to run.
     check = [sys.executable, "-m", "launcher", "check", str(directory)]
@@ -95,8 +99,10 @@ def test_kill_9_of_each_process_changes_nothing(directory: Path) -> None:
 
 def _kill_and_see_again(run: Run, name: str) -> None:
     pid = run.pids()[name]
-    psutil.Process(pid).kill()
-    until(lambda: run.pids()[name] != pid, 20, f"{name} is started again")
+    # It may have ended by itself, over what was killed before it.
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).kill()
+    until(lambda: run.pids()[name] != pid, 60, f"{name} is started again")
     # The next kill shall meet a system that trades, not one that is still down.
     time.sleep(0.5)
 
