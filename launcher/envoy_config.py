@@ -70,6 +70,9 @@ class Edge:
     port: int
     control_port: int
     """The edge port of the control process (TT_CONTROL_LISTEN), never its internal one."""
+    reads_port: int = 0
+    """Control's port of plain reads (TT_CONTROL_READS_LISTEN) on the same host; 0: they go by way
+    of the transcoder."""
     directory: Path
     """For the configuration, the descriptor set and the admin socket."""
     host: str = "127.0.0.1"
@@ -141,10 +144,13 @@ def render(edge: Edge) -> str:
         "control_type": "STATIC" if is_address(edge.control_host) else "STRICT_DNS",
         "descriptors": str(edge.descriptors.absolute()),
         "services": [service.full_name for service in PUBLIC_SERVICES],
-        "routes": _routes(),
+        "routes": _routes("control-reads" if edge.reads_port else ""),
         "local_replies": _local_replies(),
         "listen_tls": listen_tls(edge.certificate),
-        "control_tls": control_tls(edge.control_certificate, edge.control_host),
+        "control_tls": control_tls(edge.control_certificate, edge.control_host, "h2"),
+        # An edge without that port names the other one: no route leads there.
+        "reads_port": edge.reads_port or edge.control_port,
+        "reads_tls": control_tls(edge.control_certificate, edge.control_host, "http/1.1"),
     }
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")
@@ -181,11 +187,11 @@ def command(config: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _routes() -> list[dict[str, Any]]:
+def _routes(reads_cluster: str) -> list[dict[str, Any]]:
     """An allow-list of the paths that requests have after transcoding; everything else is 404."""
     allowed = [_route(method) for service in PUBLIC_SERVICES for method in service.methods]
     # Also the first route of every REST path: without any, Envoy would skip the authorization.
-    reads = envoy_reads.route(PUBLIC_SERVICES)
+    reads = envoy_reads.route(PUBLIC_SERVICES, cluster=reads_cluster, timeout=ROUTE_TIMEOUT)
     return [*allowed, reads, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
 
 

@@ -28,11 +28,27 @@ _VALUES = {
 # The edge says x-tt-body of whatever brings a body, announced or not.
 _WITHOUT = ("content-type", "content-length", "x-tt-body")
 
+_NOT_FOUND = {"status": 404}
+_FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
+_AUTHZ = "ext_authz.v3.ExtAuthzPerRoute"
+# A transcoder without services lets everything by.
+_NOTHING = {
+    "@type": f"{_FILTERS}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
+    "proto_descriptor_bin": "",
+}
+
 _HANDED_ON = ("authorization", "te", "idempotency-key", "if-match", "traceparent", "tracestate")
 
 
-def route(services: Iterable[ServiceDescriptor]) -> dict[str, Any]:
-    """The route of all plain reads; their way on is chosen again after the transcoder."""
+def route(services: Iterable[ServiceDescriptor], *, cluster: str, timeout: str) -> dict[str, Any]:
+    """The route of all plain reads.
+
+    Args:
+        services: with the public RPCs.
+        cluster: control's port of plain reads. Empty: a read's way on is chosen again after the
+            transcoder.
+        timeout: of a read.
+    """
     plain = "|".join(
         _target(method) for one in services for method in one.methods if _reads(method)
     )
@@ -47,15 +63,17 @@ def route(services: Iterable[ServiceDescriptor]) -> dict[str, Any]:
                 *(_short_and_plain(name) for name in _HANDED_ON),
             ],
         },
-        "direct_response": {"status": 404},
+        **(_past_the_transcoder(cluster, timeout) if cluster else {"direct_response": _NOT_FOUND}),
         "typed_per_filter_config": {
-            "envoy.filters.http.ext_authz": {
-                "@type": "type.googleapis.com/"
-                "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
-                "disabled": True,
-            }
+            "envoy.filters.http.ext_authz": {"@type": f"{_FILTERS}.{_AUTHZ}", "disabled": True},
+            **({"envoy.filters.http.grpc_json_transcoder": _NOTHING} if cluster else {}),
         },
     }
+
+
+def _past_the_transcoder(cluster: str, timeout: str) -> dict[str, Any]:
+    # A read changes nothing, but who asks decides whether it is asked again.
+    return {"route": {"cluster": cluster, "timeout": timeout}}
 
 
 def _short_and_plain(name: str) -> dict[str, Any]:

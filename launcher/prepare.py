@@ -149,7 +149,7 @@ def _refuse_taken(layout: core.Layout, settings: Settings, environ: Mapping[str,
     for name, port in layout.ports.items():
         if name == "rest" and settings.rest_port:
             variable, where = "TT_LAUNCHER_REST_PORT", f"127.0.0.1:{port}"
-        elif name in core.ENGINE or name == "control_internal":
+        elif name in core.ENGINE or name in core.CONTROL_PORTS:
             variable = core.listen_variable(name)
             where = core.address(name, layout, environ)
         else:
@@ -179,10 +179,13 @@ def _envoy(
     layout: core.Layout, settings: Settings, state: State, environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     host, _, port = core.address("control", layout, environ).rpartition(":")
+    reads_host, _, reads_port = core.address("control_reads", layout, environ).rpartition(":")
     edge = envoy_config.Edge(
         port=layout.ports["rest"],
         control_host=host,
         control_port=int(port),
+        # Control may be told to listen elsewhere for reads; the edge knows one host of it.
+        reads_port=int(reads_port) if reads_host == host else 0,
         control_certificate=envoy_tls.of_process(settings.shared),
         directory=state.sockets / "envoy",
     )

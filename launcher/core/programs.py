@@ -17,9 +17,12 @@ GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
 
 ENGINE = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control")
 
+CONTROL_PORTS = ("control_internal", "control_reads")
+"""What control listens on besides its own port."""
+
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE, "control_internal", "rest",
+    *ENGINE, "control_internal", "rest", "control_reads",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
@@ -72,8 +75,6 @@ def address(name: str, layout: Layout, environ: Mapping[str, str]) -> str:
 
 def listen_variable(name: str) -> str:
     """Which setting says where an engine process listens."""
-    if name == "control_internal":
-        return "TT_CONTROL_INTERNAL_LISTEN"
     return f"TT_{name.upper()}_LISTEN"
 
 
@@ -88,7 +89,7 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
     Raises:
         AddressError: a listening address in the environment is malformed.
     """
-    at = {name: address(name, layout, environ) for name in (*ENGINE, "control_internal")}
+    at = {name: address(name, layout, environ) for name in (*ENGINE, *CONTROL_PORTS)}
     filled = {listen_variable(name): where for name, where in at.items()}
     filled |= {
         "TT_ROUTER_INGEST_TARGET": at["ingest"],

@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ext_authz import external_auth_pb2_grpc
+from services.control import reads
 from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
@@ -32,6 +33,7 @@ from services.control.marks import marks
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison
+from services.control.reads import Reads
 from services.control.resolutions import Resolutions
 from services.control.resyncs import Resyncs
 from services.control.rotation import follow, read_tokens
@@ -103,16 +105,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
+        control = ControlServicer(store, subscriptions, holdings, openapi)
+        holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs)
+        trigger = TriggerServicer(Triggers(store))
+        names = [service.full_name for service in PUBLIC_SERVICES]
+        plain = Reads(gate, dict(zip(names, (control, holding, trigger), strict=True)))
+
         def register_edge(server: grpc.aio.Server) -> None:
-            control_service_pb2_grpc.add_ControlServiceServicer_to_server(
-                ControlServicer(store, subscriptions, holdings, openapi), server
-            )
-            holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(
-                HoldingServicer(subscriptions, holdings, Drift(store), resyncs), server
-            )
-            trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(
-                TriggerServicer(Triggers(store)), server
-            )
+            control_service_pb2_grpc.add_ControlServiceServicer_to_server(control, server)
+            holding_service_pb2_grpc.add_HoldingServiceServicer_to_server(holding, server)
+            trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(trigger, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
         def register_internal(server: grpc.aio.Server) -> None:
@@ -131,9 +133,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             inside.use(found)
 
         async with (
+            reads.serving(settings.reads_listen, plain, settings.shared),
             serving(
                 settings.listen,
-                [service.full_name for service in PUBLIC_SERVICES],
+                names,
                 register_edge,
                 operators=False,
                 interceptors=[SealInterceptor(key, gate), EtagInterceptor()],

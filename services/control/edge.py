@@ -24,7 +24,7 @@ from tradingtools.runtime.grpc_admission import (
     values_of,
 )
 
-_AROUND = "calls have to come through the edge"
+AROUND = "calls have to come through the edge"
 _TARGET = "x-envoy-original-path"
 _VERB = "x-envoy-original-method"
 """What a call was before the transcoder. The edge takes such headers from whoever is outside."""
@@ -49,12 +49,12 @@ class SealInterceptor(Admission):
         if not seals:
             self._judge_read(method, metadata)
         elif len(seals) != 1 or unseal(self._key, seals[0], method) is None:
-            raise Unauthenticated(_AROUND)
+            raise Unauthenticated(AROUND)
 
     def _judge_read(self, method: str, metadata: Metadata) -> None:
         targets, verbs = values_of(metadata, _TARGET), values_of(metadata, _VERB)
         if len(targets) != 1 or verbs != ["GET"]:
-            raise Unauthenticated(_AROUND)
+            raise Unauthenticated(AROUND)
         tokens = values_of(metadata, "authorization")
         # The edge takes this header from clients and writes it anew: one address, its caller's.
         addresses = values_of(metadata, "x-forwarded-for")
@@ -69,7 +69,7 @@ class SealInterceptor(Admission):
             ),
         )
         if route.method != method:
-            raise Unauthenticated(_AROUND)
+            raise Unauthenticated(AROUND)
 
 
 class EtagInterceptor(grpc.aio.ServerInterceptor):
@@ -96,12 +96,19 @@ class EtagInterceptor(grpc.aio.ServerInterceptor):
 def _with_etag(inner: Any) -> Any:
     async def call(request: Any, context: Context) -> Any:
         response = await inner(request, context)
-        if isinstance(response, Message) and "version" in response.DESCRIPTOR.fields_by_name:
-            etag = f'"{response.version}"'  # type: ignore[attr-defined]
-            await context.send_initial_metadata((("etag", etag),))
+        version = etag(response)
+        if version is not None:
+            await context.send_initial_metadata((("etag", version),))
         return response
 
     return call
+
+
+def etag(answer: Any) -> str | None:
+    """An answer's version as the header has it; None: it has none."""
+    if isinstance(answer, Message) and "version" in answer.DESCRIPTOR.fields_by_name:
+        return f'"{answer.version}"'  # type: ignore[attr-defined]
+    return None
 
 
 def caller_of(context: Context) -> Caller:

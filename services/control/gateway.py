@@ -7,29 +7,18 @@ answered here, in the same form as every other error.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import json_format
 from google.rpc import status_pb2
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
 from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, seal
 from services.control.gate import Gate
+from services.control.http_errors import http_error
 from tradingtools.domain.errors import TradingError
-from tradingtools.runtime.grpc_errors import CODES, to_status
-
-_HTTP = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.UNIMPLEMENTED: 405,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-}
 
 _log = structlog.get_logger("gateway")
 
@@ -81,21 +70,13 @@ def _allowed(sealed: str) -> Any:
 
 def denied(error: TradingError) -> Any:
     """The answer that refuses a request, with the error as its body."""
-    status = to_status(error)
-    headers = [_header("content-type", "application/json")]
-    if error.reason == "UNAUTHENTICATED":
-        headers.append(_header("www-authenticate", "Bearer"))
-    if "allow" in error.metadata:
-        headers.append(_header("allow", error.metadata["allow"]))
-    if "retry_after_ms" in error.metadata:
-        seconds = -(-int(error.metadata["retry_after_ms"]) // 1000)
-        headers.append(_header("retry-after", str(seconds)))
+    said = http_error(error)
     return external_auth_pb2.CheckResponse(
-        status=status_pb2.Status(code=status.code),
+        status=status_pb2.Status(code=said.code),
         denied_response=external_auth_pb2.DeniedHttpResponse(
-            status=external_auth_pb2.HttpStatus(code=_HTTP[CODES[error.reason]]),
-            headers=headers,
-            body=json.dumps(json_format.MessageToDict(status), separators=(",", ":")),
+            status=external_auth_pb2.HttpStatus(code=said.status),
+            headers=[_header(name, value) for name, value in said.headers.items()],
+            body=said.body,
         ),
     )
 

@@ -12,19 +12,23 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 import pytest
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 
 from ext_authz import external_auth_pb2_grpc
 from launcher import envoy_config
 from launcher.embedded import free_port
-from services.control.contract import public_routes
+from services.control import reads
+from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.gate import Route
 from services.control.core.shapes import Kind
 from services.control.core.tokens import parse_tokens
@@ -32,11 +36,14 @@ from services.control.edge import SealInterceptor
 from services.control.gate import Gate
 from services.control.gateway import Gateway
 from services.control.limiter import Limiter, Rates
+from services.control.reads import Reads
 from tests.control.edge import MANAGE, READ, TOKENS
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
 from tradingtools.domain.permissions import PERMISSIONS, Permission
+from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.grpc_admission import Metadata, values_of
+from tradingtools.runtime.settings import SharedSettings
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 OTHERS = (
@@ -83,6 +90,23 @@ class Journal(grpc.GenericRpcHandler):
             return b""
 
         return grpc.unary_unary_rpc_method_handler(run)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalServicer:
+    """The same for plain reads that go past the transcoder."""
+
+    service: ServiceDescriptor
+    journal: Journal
+
+    def __getattr__(self, name: str) -> Any:
+        method = self.service.methods_by_name[name]
+
+        async def run(_request: Message, _context: Any) -> Message:
+            self.journal.ran.append(f"/{self.service.full_name}/{name}")
+            return message_factory.GetMessageClass(method.output_type)()
+
+        return run
 
 
 class OnlyReads(SealInterceptor):
@@ -157,7 +181,8 @@ _CHUNKED = "Transfer-Encoding: chunked"
 
 
 @asynccontextmanager
-async def _world(directory: Path) -> AsyncIterator[World]:
+async def _world(directory: Path, *, past: bool = True) -> AsyncIterator[World]:
+    """A world in which plain reads go past the transcoder, or do not."""
     journal = Journal()
     often = Rates(token=1_000_000, address=1_000_000, refused=1_000_000)
     gate = Gate(public_routes(), parse_tokens(TOKENS), Limiter(often))
@@ -165,12 +190,23 @@ async def _world(directory: Path) -> AsyncIterator[World]:
     server = grpc.aio.server(interceptors=[OnlyReads(KEY, gate)])
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
     server.add_generic_rpc_handlers((journal,))
-    edge = envoy_config.Edge(
-        port=free_port(), control_port=server.add_insecure_port("127.0.0.1:0"), directory=directory
-    )
-    await server.start()
-    command = envoy_config.command(envoy_config.prepare(edge))
-    with (directory / "log").open("wb") as log:
+    plain = Reads(gate, {one.full_name: JournalServicer(one, journal) for one in PUBLIC_SERVICES})
+    async with AsyncExitStack() as stack:
+        # What the contract demands of values is no matter of the edge: here anything runs.
+        stack.enter_context(patch.object(grpc_requests, "check"))
+        reads_port = await stack.enter_async_context(
+            reads.serving("127.0.0.1:0", plain, SharedSettings())
+        )
+        edge = envoy_config.Edge(
+            port=free_port(),
+            control_port=server.add_insecure_port("127.0.0.1:0"),
+            reads_port=reads_port if past else 0,
+            directory=directory,
+        )
+        await server.start()
+        stack.push_async_callback(server.stop, None)
+        command = envoy_config.command(envoy_config.prepare(edge))
+        log = stack.enter_context((directory / "log").open("wb"))
         envoy = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=subprocess.STDOUT)
         try:
             world = World(edge.port, journal, gateway)
@@ -179,7 +215,6 @@ async def _world(directory: Path) -> AsyncIterator[World]:
         finally:
             envoy.terminate()
             await envoy.wait()
-            await server.stop(None)
 
 
 async def _until_up(world: World) -> None:
@@ -253,11 +288,12 @@ def _plain(route: Route) -> str:
     return _path(route) + (f"?{query}" if query else "")
 
 
+@pytest.mark.parametrize("past", [True, False])
 async def test_only_plain_reads_run_without_the_authorization_and_none_without_a_token(
-    tmp_path: Path,
+    tmp_path: Path, past: bool
 ) -> None:
     token = f"Authorization: Bearer {READ}"
-    async with _world(tmp_path) as world:
+    async with _world(tmp_path, past=past) as world:
         for route in (each for each in public_routes() if each.verb == "GET"):
             path, public = _path(route), PERMISSIONS[route.method] is Permission.PUBLIC
             for target in (path, _plain(route)):

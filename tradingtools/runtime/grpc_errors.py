@@ -62,14 +62,19 @@ def to_status(error: errors.TradingError) -> status_pb2.Status:
     return status
 
 
+def told(error: Exception, method: str) -> errors.TradingError:
+    """What a caller is told of an error: of ours all, of any other the number of an incident."""
+    if isinstance(error, errors.TradingError):
+        return error
+    incident = secrets.token_hex(8)
+    _log.error("unexpected error in a call", method=method, incident=incident, exc_info=error)
+    return errors.TradingError(f"internal error, incident {incident}", incident=incident)
+
+
 async def _fail(
     context: grpc.aio.ServicerContext[Any, Any], error: Exception, method: str
 ) -> NoReturn:
-    if not isinstance(error, errors.TradingError):
-        incident = secrets.token_hex(8)
-        _log.error("unexpected error in a call", method=method, incident=incident, exc_info=error)
-        error = errors.TradingError(f"internal error, incident {incident}", incident=incident)
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    await context.abort_with_status(rpc_status.to_status(to_status(told(error, method))))
     raise AssertionError("abort returned")
 
 

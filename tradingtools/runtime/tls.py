@@ -7,6 +7,7 @@ One identity a process, set once at its start (:func:`use`), before the servers 
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def read(shared: SharedSettings) -> Identity | None:
         if shared.tls_ca
         else None,
     )
+
+
+def http_server(shared: SharedSettings) -> ssl.SSLContext | None:
+    """The same identity for a port that speaks HTTP; None: plaintext. Raises SettingError."""
+    found = read(shared)
+    if found is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Takes files only; they have just been read.
+    context.load_cert_chain(shared.tls_cert, shared.tls_key)
+    if found.authorities is not None:
+        context.load_verify_locations(cadata=found.authorities.decode("ascii"))
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def identity() -> Identity | None:

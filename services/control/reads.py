@@ -1,0 +1,133 @@
+"""The port of plain reads: HTTP/1.1 from the edge, judged by the gate, answered by the servicers.
+
+The edge hands on what is spelled so plainly that its transcoder has nothing to hide or to change
+(`launcher/envoy_reads.py`). Transcoder and gRPC would cost more than most reads
+([decision](../../docs/adr/0030-reads-past-the-transcoder.md)). Gate, rules, servicers and errors
+are those of every other call; only the way of the bytes is another one.
+
+Before it: the edge, or whoever reaches the port with a token that may read. After it: a servicer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from google.api import httpbody_pb2  # type: ignore[import-untyped]
+from google.protobuf import json_format, message_factory
+from google.protobuf.message import Message
+
+from services.control.answers import to_json
+from services.control.contract import PUBLIC_SERVICES
+from services.control.core.binding import fields
+from services.control.core.gate import HttpRequest, Route
+from services.control.core.identity import HEADER
+from services.control.core.tokens import Caller
+from services.control.edge import AROUND, etag
+from services.control.gate import Gate
+from services.control.http_errors import http_error
+from tradingtools.domain.errors import Unauthenticated
+from tradingtools.runtime import grpc_errors, grpc_requests, tls
+from tradingtools.runtime.settings import SharedSettings
+
+_KEEPALIVE_SECONDS = 120.0
+"""Longer than the edge keeps a connection that nobody uses: it never writes to one that ends."""
+
+Servicer = Callable[[Any, Any], Awaitable[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainContext:
+    """What a servicer may ask about a call that came here: whose it is."""
+
+    caller: Caller
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """As of a sealed call, whose seal has been checked."""
+        return ((HEADER, f"{self.caller.id}:{self.caller.scope}:"),)
+
+
+class Reads:
+    """Answers reads.
+
+    Args:
+        gate: judges them.
+        servicers: of the public services, by the service's full name.
+    """
+
+    def __init__(self, gate: Gate, servicers: Mapping[str, object]) -> None:
+        self._gate = gate
+        self._calls: dict[str, tuple[type[Message], Servicer]] = {
+            f"/{service.full_name}/{method.name}": (
+                message_factory.GetMessageClass(method.input_type),
+                getattr(servicers[service.full_name], method.name),
+            )
+            for service in PUBLIC_SERVICES
+            for method in service.methods
+        }
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request, whatever comes of it."""
+        try:
+            route, caller = self._admitted(request)
+            kind, servicer = self._calls[route.method]
+            asked = json_format.ParseDict(fields(route, request.raw_path), kind())
+            grpc_requests.check(asked)
+            answer = await servicer(asked, PlainContext(caller))
+        except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
+            said = http_error(grpc_errors.told(error, request.method))
+            return web.Response(status=said.status, headers=said.headers, body=said.body.encode())
+        if isinstance(answer, httpbody_pb2.HttpBody):
+            return web.Response(body=answer.data, content_type=answer.content_type)
+        version = etag(answer)
+        return web.Response(
+            body=to_json(answer),
+            content_type="application/json",
+            headers=None if version is None else {"etag": version},
+        )
+
+    def _admitted(self, request: web.BaseRequest) -> tuple[Route, Caller]:
+        if request.method != "GET" or request.body_exists:
+            raise Unauthenticated(AROUND)
+        tokens = request.headers.getall("authorization", ())
+        # The edge takes this header from clients and writes it anew: one address, its caller's.
+        addresses = request.headers.getall("x-forwarded-for", ())
+        return self._gate.admit(
+            addresses[0] if len(addresses) == 1 else "",
+            HttpRequest(
+                verb="GET",
+                target=request.raw_path,
+                authorization=tokens[0] if len(tokens) == 1 else "",
+                content_type="",
+                body=b"",
+            ),
+        )
+
+
+@asynccontextmanager
+async def serving(listen: str, reads: Reads, shared: SharedSettings) -> AsyncIterator[int]:
+    """Answer on ``host:port`` until the block ends; yields the port.
+
+    Raises:
+        SettingError: others than this machine reach it, and there is no certificate.
+        RuntimeError: the port is taken.
+    """
+    tls.refuse_plaintext(listen)
+    host, _, port = listen.rpartition(":")
+    server = web.Server(
+        reads, access_log=None, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
+    )
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host.strip("[]"), int(port), ssl_context=tls.http_server(shared))
+        try:
+            await site.start()
+        except OSError as error:
+            raise RuntimeError(f"cannot listen on {listen}: {error.strerror}") from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
