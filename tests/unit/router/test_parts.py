@@ -58,8 +58,8 @@ async def _router(database: MemoryDatabase) -> Router:
     return router
 
 
-def _others_buy() -> LeaderRow:
-    fact = buy(9)
+def _others_buy(number: int = 9) -> LeaderRow:
+    fact = buy(number)
     return replace(fact, key=replace(fact.key, leader=OTHER))
 
 

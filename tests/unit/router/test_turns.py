@@ -184,3 +184,28 @@ async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not
     order = [_followers(claim) for claim in _claims(database)]
     # Dropped at its beginning it goes after the single one, otherwise it ends early before him.
     assert order == ([[5], [0, 1, 2, 3, 4]] if dropped else [[0, 1], [5], [2, 3, 4]])
+
+
+async def test_a_crowd_stands_back_once_and_not_for_ever(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PIECE", 1)
+    monkeypatch.setattr(turns, "FEWEST", 2)
+    monkeypatch.setattr(turns, "MOST_DROPPED", 1)
+    router = await _router(database)
+    router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
+    insert, second = router._claimer._insert, list[asyncio.Task[None]]()
+
+    async def then_another(connection: Any, job: Any, plan: Plan) -> Any:
+        if not second:
+            second.append(asyncio.create_task(router.on_facts([_others_buy(8)])))
+            await asyncio.sleep(0)
+        return await insert(connection, job, plan)
+
+    monkeypatch.setattr(router._claimer, "_insert", then_another)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(router.on_facts([buy(1)]))
+        group.create_task(router.on_facts([_others_buy(9)]))
+    await second[0]
+    order = [_followers(claim) for claim in _claims(database)]
+    assert order == [[5], [0, 1], [5], [2, 3, 4]]
