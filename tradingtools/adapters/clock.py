@@ -42,7 +42,9 @@ class _System:
         return time.monotonic_ns()
 
     def agree(self, told_ns: int, asked_ns: int) -> int:
-        now_ns, wall_ns = time.monotonic_ns(), self.time_ns()
+        now_ns = time.monotonic_ns()
+        # Of the same instant: what passes between two looks would put the clock forward for good.
+        wall_ns = time.time_ns() if self._zero_ns is None else self._zero_ns + now_ns
         # It was told at some instant between question and answer.
         half_ns = (now_ns - asked_ns) // 2
         off_ns = told_ns - (wall_ns - half_ns)

@@ -66,6 +66,23 @@ def test_a_difference_that_the_question_explains_is_none(machine: _Machine) -> N
     assert clock.now_ns() == 50 * HOUR_NS + 400 * MS
 
 
+def test_a_pause_in_the_middle_of_an_agreement_puts_nothing_forward(
+    machine: _Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert clock.agree(50 * HOUR_NS, clock.monotonic_ns()) == 0
+    asked_ns, told_ns = clock.monotonic_ns(), clock.now_ns()
+
+    def stood_still() -> int:
+        read = machine.passed_ns
+        machine.pass_time(5000 * MS)
+        return read
+
+    with monkeypatch.context() as slow:
+        slow.setattr(time, "monotonic_ns", stood_still)
+        assert clock.agree(told_ns, asked_ns) == 0
+    assert clock.now_ns() == machine.wall_ns
+
+
 def test_a_clock_that_replaces_the_systems_is_everybodys(machine: _Machine) -> None:
     class Still:
         def time_ns(self) -> int:
