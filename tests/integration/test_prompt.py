@@ -95,6 +95,41 @@ async def test_a_list_of_texts_is_an_array(database_url: str) -> None:
         assert await one.ask_all(text, {"names": []}) == []
 
 
+async def test_it_goes_on_where_the_server_has_forgotten_what_was_prepared(
+    database_url: str,
+) -> None:
+    text = "select %(one)s::int4 as one"
+    async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
+        async with pool.connection() as one:
+            assert await one.ask(text, {"one": 1}) == {"one": 1}
+        # Cursors beside it: psycopg prepares as well, and forgets all of it with a rollback.
+        for _ in range(3):
+            async with pool.connection() as one, one.transaction():
+                await one.execute("select 2 as two")
+        with pytest.raises(LookupError):
+            async with pool.connection() as one, one.transaction():
+                raise LookupError
+        async with pool.connection() as one:
+            assert await one.ask(text, {"one": 1}) == {"one": 1}
+            # Somebody else's doing is noticed with the first statement.
+            await one.execute("deallocate all")
+            with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+                await one.ask(text, {"one": 1})
+            assert await one.ask_all(text, {"one": 1}) == [{"one": 1}]
+            await one.execute("deallocate all")
+            with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+                await one.ask_together([(text, {"one": 1}), (text, {"one": 2})])
+            assert await one.ask_together([(text, {"one": 1})]) == [[{"one": 1}]]
+
+
+@pytest.mark.parametrize("value", ["a\x00b", ["a", "b\x00"]])
+async def test_text_with_nul_is_refused_and_not_cut(database_url: str, value: Any) -> None:
+    async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
+        with pytest.raises(psycopg.DataError, match="name: "):
+            await one.ask("select %(name)s::text as name", {"name": value})
+        assert await one.ask("select 1 as one", {}) == {"one": 1}
+
+
 @pytest.mark.parametrize("value", [1.5, [1]])
 async def test_a_value_of_another_type_is_named(database_url: str, value: Any) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:

@@ -25,6 +25,8 @@ from psycopg.rows import DictRow
 Value = str | int | bool | bytes | datetime | list[str] | None
 Asked = tuple[str, Mapping[str, Value]]
 """A named statement's text, and its values by name."""
+_PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+"""The server does not have a prepared statement any more, or cannot go on with its plan."""
 _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
@@ -56,6 +58,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
         Raises:
             psycopg.Error: as from a cursor.
+            psycopg.DataError: a text with NUL in it.
             TypeError: a value, or a column of the answer, of another type than can be handled.
         """
         result = await self._answer(text, values)
@@ -81,7 +84,11 @@ class Connection(psycopg.AsyncConnection[DictRow]):
                     self.pgconn.send_query_prepared(statement, wire, formats)
                 self.pgconn.pipeline_sync()
                 answers = await self.wait(_communicate(self.pgconn, len(wired)))
-        results = [_good(answer) for answer in answers]
+        try:
+            results = [_good(answer) for answer in answers]
+        except _PLANS_LOST:
+            self._known = None
+            raise
         return [_rows(result, result.ntuples) for result in results]
 
     async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
@@ -105,7 +112,17 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         return statement
 
     async def _result(self) -> PGresult:
-        return _good(await self.wait(generators.execute(self.pgconn)))
+        try:
+            return _good(await self.wait(generators.execute(self.pgconn)))
+        except _PLANS_LOST:
+            self._known = None
+            raise
+
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        # After a rollback psycopg has the server forget what was prepared: all of it, ours as well.
+        if name is None:
+            self._known = None
+        return super()._deallocate(name)
 
 
 def _good(results: Sequence[PGresult]) -> PGresult:
@@ -163,7 +180,7 @@ def _dumped(name: str, value: object) -> bytes | None:
     if value is None or isinstance(value, bytes):
         return value
     if isinstance(value, str):
-        return value.encode()
+        return _text(name, value)
     if isinstance(value, bool):
         return b"t" if value else b"f"
     if isinstance(value, int):
@@ -172,8 +189,15 @@ def _dumped(name: str, value: object) -> bytes | None:
         return value.isoformat().encode()
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         quoted = (item.replace("\\", "\\\\").replace('"', '\\"') for item in value)
-        return ("{" + ",".join(f'"{item}"' for item in quoted) + "}").encode()
+        return _text(name, "{" + ",".join(f'"{item}"' for item in quoted) + "}")
     raise TypeError(f"{name}: no {type(value).__name__} can be handed over")
+
+
+def _text(name: str, value: str) -> bytes:
+    # The protocol would end it there.
+    if "\x00" in value:
+        raise psycopg.DataError(f"{name}: PostgreSQL's text cannot contain NUL")
+    return value.encode()
 
 
 def _rows(result: PGresult, count: int) -> list[DictRow]:
