@@ -64,6 +64,9 @@ class Job:
     """The entry that is to be decided again; then it is about its subscription alone."""
     part: Part | None = None
     """Whose copies; None: of all followers."""
+    unsure: bool = False
+    """Whether an earlier try may have committed the record: the journal is asked, whatever it would
+    say now."""
 
     @property
     def fresh(self) -> bool:
@@ -104,6 +107,7 @@ class Claimer:
         *,
         withdrawn: Withdrawn | None = None,
         share: Share | None = None,
+        unsure: bool = False,
     ) -> None:
         """Judge a leader trade for its followers and commit what follows from it.
 
@@ -113,6 +117,7 @@ class Claimer:
             cause: what asked for it.
             withdrawn: the entry that is decided again, alone.
             share: of a crowd, whose copies are claimed now; None: of all followers.
+            unsure: an earlier try may have committed.
 
         Raises:
             Fenced: the partition is another's.
@@ -129,6 +134,7 @@ class Claimer:
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
                 withdrawn=withdrawn,
+                unsure=unsure,
             )
             if trade.key.side is Side.BUY:
                 await self._claim_entries(job, share)
@@ -266,7 +272,7 @@ class Claimer:
     async def _insert(self, connection: Connection, job: Job, plan: Plan) -> Claimed | None:
         """Insert the record; None when the judgement changes nothing that is not durable."""
         fresh = job.fresh
-        if not plan.copies and not plan.left and not fresh:
+        if not (plan.copies or plan.left or fresh or job.unsure):
             return None
         decisions = store.decision_fields(job.trade, plan.copies)
         for key, copies in plan.left.items():

@@ -291,9 +291,12 @@ class Router:
     ) -> None:
         # Nobody else judges by a memory that may not have what this has committed.
         async with self._turns.taken(brief=brief):
+            trade, unsure = self._memory.grown(trade), False
             while True:
                 try:
-                    await self._claimer.claim(trade, book, cause, withdrawn=withdrawn, share=share)
+                    await self._claimer.claim(
+                        trade, book, cause, withdrawn=withdrawn, share=share, unsure=unsure
+                    )
                     break
                 except journal.ClaimedBefore:
                     _log.warning("claimed before; catching up with the journal", cause=cause)
@@ -302,6 +305,7 @@ class Router:
                 except psycopg.OperationalError as error:
                     # The commit may have happened: the same record again is refused, never doubled.
                     _log.warning("claim not committed; trying again", error=str(error).strip())
+                    unsure = True
                     await asyncio.sleep(_RETRY_SECONDS)
             if share is None or share.part.last:
                 # Known only now: what could not be claimed counts as never seen.

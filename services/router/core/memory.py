@@ -15,7 +15,7 @@ from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
 from services.router.core.records import Copy, LotView
 from tradingtools.domain import ids
-from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
@@ -82,6 +82,13 @@ class Memory:
     def trade(self, key: TradeKey) -> LeaderTrade | None:
         """A leader trade, as far as it is known or under way."""
         return self._under_way.get(key) or self.trades.get(key)
+
+    def grown(self, trade: LeaderTrade) -> LeaderTrade:
+        """A leader trade with what was learnt of it since somebody looked at it."""
+        known = self.trades.get(trade.key)
+        for row in known.rows.values() if known is not None else ():
+            trade = merge(trade, row) or trade
+        return trade
 
     def know(self, trade: LeaderTrade) -> None:
         """Keep a leader trade as it is now."""

@@ -1,0 +1,89 @@
+"""A claim that was committed without an answer is in its router's memory all the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import psycopg
+
+from services.router.worker import Router
+from tests.unit.router.test_budget import SETTINGS, SUB, WALLET, Shelf, buy, no_batches, subscribe
+from tests.unit.samples import CONDITION
+from tradingtools.adapters.postgres import lease
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.reasons import Reason
+from tradingtools.runtime.streams import Tail
+from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database.transactions import Transaction
+
+_SHARES = 100_000_000
+_GUARDS = "f" * 64
+
+
+class _Lossy(Calm):
+    """Loses the answer to the next statement of a kind."""
+
+    loses = ""
+
+    async def reply(self, what: str) -> None:
+        if what == self.loses:
+            self.loses = ""
+            raise psycopg.OperationalError("its answer was lost")
+
+
+def _all_reserved(tx: Transaction) -> None:
+    """A lot of which the guard sells everything at the moment."""
+    place = {"follower_proxy": WALLET, "condition_id": CONDITION, "asset_id": "7"}
+    tx.insert(
+        "lot", {**place, "origin": SUB, "shares_micros": _SHARES, "cost_micros": _SHARES // 2}
+    )
+    tx.insert(
+        "orders",
+        {
+            **place, "order_key": _GUARDS, "copy_key": _GUARDS, "ordinal": 0, "partition": 0,
+            "purpose": "GUARD_EXIT", "subscription_id": SUB, "subscription_version": 1,
+            "follower_user_id": "u", "follower_wallet_id": "w", "side": "SELL",
+            "size_micros": _SHARES, "limit_micros": 400_000, "time_in_force": "FAK",
+            "not_after_ms": 1, "body": b"{}", "body_hash": "h", "journal_seq": 0,
+            "control_seq": 0, "state": "SUBMITTED", "chain_head": b"",
+        },
+    )  # fmt: skip
+    tx.insert(
+        "reservation",
+        {
+            **place, "order_key": _GUARDS, "subscription_id": SUB, "money_micros": 0,
+            "shares_micros": _SHARES,
+        },
+    )  # fmt: skip
+
+
+async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was_not_heard() -> (
+    None
+):
+    database, lossy = MemoryDatabase(), _Lossy()
+    pool = cast(Any, MemoryPool(database, lossy))
+    database.write(subscribe)
+    database.write(_all_reserved)
+    owned = await lease.acquire(pool, "router", 0, "router-0")
+    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
+    await router.recover()
+    fact = buy(2)
+    key = replace(fact.key, side=Side.SELL)
+    sold = replace(fact, key=key, size_micros=_SHARES, held_before_micros=_SHARES)
+    await router.on_facts([sold])
+    assert router._memory.copies[key][SUB].reason is Reason.ALREADY_SELLING
+
+    def free(tx: Transaction) -> None:
+        tx.update("reservation", tx.get("reservation", _GUARDS) or {}, released_at=database.now())
+        tx.update("orders", tx.get("orders", _GUARDS) or {}, state="FAILED", failed_kind="KILLED")
+
+    database.write(free)
+    lossy.loses = "commit"
+    await router._route(router._memory.trades[key], "again-1")
+    assert lossy.loses == ""
+    (exit_,) = [o for o in database.table("orders").values() if o["purpose"] == "COPY_EXIT"]
+    copy = router._memory.copies[key][SUB]
+    assert copy.order_keys == (exit_["order_key"],)
+    assert copy.ordered_size_micros == _SHARES
+    assert router._memory.exit_trade == {exit_["order_key"]: key}
