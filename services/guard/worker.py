@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+import psycopg
+
 from services.guard import following, store
 from services.guard.claiming import Claims
 from services.guard.closing import Closing
@@ -95,12 +97,15 @@ class Guard:
             known = self._known.get(row["id"])
             if known is None or known.version < row["version"]:
                 self._known.put(store.trigger(row))
-        self._claims.control_seq = seq
         for row in await store.fetch(self._pool, "told_lots", after=before):
             await self._take_lot(
                 (row["follower_proxy"], row["asset_id"], row["origin"]), row["shares_micros"]
             )
         touched = self._known.all() if eased else [row["id"] for row in rows]
+        # Only now: what the database interrupts before is done again, and what it interrupts
+        # after it is judged again.
+        self._writer.hurry(touched)
+        self._claims.control_seq = seq
         await self._wake(self._known.in_turn(touched))
 
     async def _take_lot(self, key: LotKey, shares: int) -> None:
@@ -196,4 +201,8 @@ class Guard:
         for row in await store.fetch(self._pool, "unresolved"):
             await self._writer.change(row["id"], self._closing.show_outcome)
         eager = self._writer.take_eager() | self._known.due(clock.now_ms())
-        await self._wake(self._known.in_turn(eager))
+        try:
+            await self._wake(self._known.in_turn(eager))
+        except psycopg.Error:
+            self._writer.hurry(eager)
+            raise

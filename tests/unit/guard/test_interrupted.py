@@ -1,0 +1,71 @@
+"""What the database interrupts is done when it is back: nothing that was read is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.guard.test_verdicts import DEEP, Desk
+from tradingtools.runtime.intake import while_database_is_away
+
+
+def _told(desk: Desk, *triggers: str) -> None:
+    """Control tells of triggers, and of their lots as they are now."""
+    for trigger in triggers:
+        desk._put(
+            "control_change", subject_kind="trigger", subject_id=trigger, actor="a", source="s",
+            action="create", previous_hash=b"", hash=b"",
+        )  # fmt: skip
+
+
+async def _time_passes(desk: Desk) -> None:
+    for _ in range(3):
+        await desk.guard.on_books([DEEP])
+        await desk.guard.look_again()
+        await desk.guard.refresh()
+
+
+@pytest.mark.parametrize("interrupted", ["halts", "changed_triggers", "told_lots"])
+async def test_a_stop_loss_of_shares_bought_by_hand_fires(interrupted: str) -> None:
+    desk = Desk()
+    await desk.guard.recover()
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    _told(desk, stop)
+    desk.moods.breaks_at = interrupted
+    await while_database_is_away(desk.guard.refresh)
+    assert desk.moods.breaks_at == ""
+    await _time_passes(desk)
+    assert desk.sold() == [(stop, 60)]
+
+
+async def test_a_stop_loss_behind_one_that_could_not_be_armed_fires() -> None:
+    desk = Desk()
+    await desk.guard.recover()
+    desk.lot(1, 60)
+    desk.lot(2, 60)
+    waiting = desk.trigger("a", 1, 40, status="WAITING")
+    armed = desk.trigger("b", 2, 40)
+    _told(desk, waiting, armed)
+    desk.moods.breaks_at = "lock_triggers"
+    await while_database_is_away(desk.guard.refresh)
+    assert desk.moods.breaks_at == ""
+    await _time_passes(desk)
+    assert [desk.status(waiting), desk.status(armed)] == ["TRIGGERED", "TRIGGERED"]
+
+
+async def test_those_that_were_to_be_judged_soon_still_are() -> None:
+    desk = Desk()
+    desk.lot(1, 60)
+    desk.lot(2, 60)
+    eager = desk.trigger("a", 1, 40)
+    waiting = desk.trigger("b", 2, 40, status="WAITING")
+    await desk.guard.recover()
+    desk.books.newest = DEEP
+    desk.guard._writer.hurry([eager, waiting])
+    desk.moods.breaks_at = "lock_triggers"
+    await while_database_is_away(desk.guard.look_again)
+    assert desk.moods.breaks_at == ""
+    # No mark comes any more.
+    for _ in range(3):
+        await desk.guard.look_again()
+    assert [desk.status(eager), desk.status(waiting)] == ["TRIGGERED", "TRIGGERED"]
