@@ -69,7 +69,8 @@ class Recorder:
             batch = [await self._queue.get()]
             while not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            records = [seq for seqs, _ in batch for seq in seqs]
+            # Whoever builds rows takes records in this order, so that nobody waits in a circle.
+            records = sorted(seq for seqs, _ in batch for seq in seqs)
             outcomes = [outcome for _, found in batch for outcome in found]
             changed = await self._store(records, outcomes)
             self._publish(outcomes, changed)

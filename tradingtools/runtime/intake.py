@@ -124,7 +124,7 @@ class Intake(Generic[M]):
                     "stream": self._stream,
                     "consumer": self._consumer,
                     "cursor": cursor,
-                    "reason": reason[:2000],
+                    "reason": reason.replace("\x00", "\ufffd")[:2000],
                     "payload": message.SerializeToString(),
                 },
             )
