@@ -161,12 +161,15 @@ class Store:
         # for each read. Where it does not, another reads.
         with _translated():
             for others in reversed(range(pool.max_size + 1)):
-                async with pool.connection(CONNECT_SECONDS) as connection:
-                    try:
-                        return await ask(connection)
-                    except psycopg.OperationalError:
-                        if not (others and connection.closed):
-                            raise
+                # Not as a context: that would end a transaction, and a read has none.
+                connection = await pool.getconn(CONNECT_SECONDS)
+                try:
+                    return await ask(connection)
+                except psycopg.OperationalError:
+                    if not (others and connection.closed):
+                        raise
+                finally:
+                    await pool.putconn(connection)
         raise AssertionError("the last try returned nothing and raised nothing")
 
     @asynccontextmanager
