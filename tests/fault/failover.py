@@ -18,6 +18,7 @@ from tests.money_path.world import eventually
 from tests.support.proxy import Weather, proxied
 
 _MARK = "tests:replicated"
+_PROMOTED_SECONDS = 90.0
 
 
 class Failover:
@@ -59,7 +60,8 @@ class Failover:
             await primary.set(_MARK, "after")
         old = self._rig.redis
         old.close()
-        await eventually(self._promoted)
+        # A Sentinel that stood still itself does nothing for half a minute (its TILT).
+        await eventually(self._promoted, _PROMOTED_SECONDS)
         await self._link.close()
         self._sentinel.close()
         async with redis_client.Redis.from_url(self._replica_url) as replica:

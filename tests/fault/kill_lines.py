@@ -133,7 +133,8 @@ async def take(
         made: where they run, supervised.
         plans: the steps, by service.
         kills: enough is enough: when each service has had so many, or its whole plan.
-        patience: seconds without a kill after which the rest counts as never reached.
+        patience: seconds without a kill after which the rest counts as never reached; while a
+            service had none at all it is as long as a busy machine needs to start one.
         say: gets a line of progress now and then.
         piece: how much of it.
     """
@@ -151,9 +152,11 @@ async def take(
         return at_line.read(directories[name] / "reached")
 
     begun = last = time.monotonic()
-    total = sum(len(reached(name)) for name in plans)
-    # The first one waits for the start of a process, which a busy machine makes long.
-    while time.monotonic() - last < (patience if last > begun else max(patience, _FIRST_SECONDS)):
+    counts = {name: len(reached(name)) for name in plans}
+    total = sum(counts.values())
+    while time.monotonic() - last < (
+        patience if all(counts.values()) else max(patience, _FIRST_SECONDS)
+    ):
         await asyncio.sleep(0.1)
         counts = {name: len(reached(name)) for name in plans}
         if all(counts[name] >= min(kills, len(plan)) for name, plan in plans.items()):

@@ -25,7 +25,11 @@ _JUMPS = (300.0, -300.0, 2 * _HOUR, -2 * _HOUR)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def common(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """A rig whose entries live longer than anything here takes, and much shorter than a jump."""
-    async with rig(tmp_path_factory.mktemp("rig"), TT_ROUTER_ENTRY_TTL_MS="60000") as made:
+    async with rig(
+        tmp_path_factory.mktemp("rig"),
+        TT_ROUTER_ENTRY_TTL_MS="60000",
+        TT_ROUTER_BOOK_TIMEOUT_MS="30000",
+    ) as made:
         yield made
 
 

@@ -259,7 +259,9 @@ async def play(
     directory: Path, ends: list[str], *, assets: int, followers: int, seed: int, crowd: int = 1
 ) -> Day:
     """A day of as many steps as there are things to kill."""
-    async with rig(directory, TT_ROUTER_ENTRY_TTL_MS="60000") as made:
+    async with rig(
+        directory, TT_ROUTER_ENTRY_TTL_MS="60000", TT_ROUTER_BOOK_TIMEOUT_MS="30000"
+    ) as made:
         made_day = Day(
             made, assets=assets, followers=followers, steps=len(ends) + 1, seed=seed, crowd=crowd
         )

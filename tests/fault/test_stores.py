@@ -38,6 +38,7 @@ def _refuses_writes(url: str) -> bool:
     return False
 
 
+@pytest.mark.timeout(300)
 async def test_a_stale_replica_promoted_by_sentinel_undoes_no_pause(common: Rig) -> None:
     workload = Workload(common, seed=10)
     await workload.prepare()

@@ -532,8 +532,8 @@ async def world(database_url: str, redis_url: str, directory: Path) -> AsyncIter
     async with upstreams.serving() as upstream:
         made = World(database_url, redis_url, upstream, directory)
         # What ends an entry is what its test does, not the time that a busy machine takes to start
-        # a process.
-        made.configure(TT_ROUTER_ENTRY_TTL_MS="60000")
+        # a process, or the test's own book to be told.
+        made.configure(TT_ROUTER_ENTRY_TTL_MS="60000", TT_ROUTER_BOOK_TIMEOUT_MS="30000")
         try:
             yield made
         finally:
