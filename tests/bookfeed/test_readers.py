@@ -92,7 +92,7 @@ async def test_a_slow_reader_gets_the_newest_mark_and_no_backlog(
             newest = await fast.where(asset, best_bid=770_000)
             read, mark = 0, first.marks[0]
             while mark.revision < newest.revision:
-                response: Any = await asyncio.wait_for(slow.read(), 10)
+                response: Any = await asyncio.wait_for(slow.read(), 60)
                 read += len(response.marks)
                 mark = response.marks[-1] if response.marks else mark
             assert mark.bids[0].price_micros == 770_000
@@ -114,11 +114,13 @@ async def test_marks_are_on_the_board_in_redis_while_they_are_watched(
             written = await client.get(f"{PREFIX}{asset}")
             return pb.Mark.FromString(written) if isinstance(written, bytes) else None
 
-        await get(stub, asset)
-        # It is written again, though nothing moves: three times as long as it stands.
-        for _ in range(3):
+        # It is written again, though nothing moves: twice as long as it stands. Who asks keeps it
+        # watched, however long a busy machine takes for all this.
+        for _ in range(2):
+            await get(stub, asset)
             assert await until(shown) is not None
             await asyncio.sleep(0.6)
+        await get(stub, asset)
         await pin(replay, asset, best_bid="0.31", best_ask="0.33")
 
         async def moved() -> bool:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MANAGE = "a1" * 32
 READ = "b2" * 32
 INTERNAL = "d4" * 32
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 def digest(token: str) -> str:
@@ -104,7 +104,7 @@ def running_edge(
     url = f"http://127.0.0.1:{port}"
     with (
         log.open("wb") as output,
-        httpx.Client(base_url=url, timeout=15.0, trust_env=False) as client,
+        httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client,
     ):
         children = [
             subprocess.Popen(
@@ -131,7 +131,7 @@ def running_edge(
             for child in children:
                 child.terminate()
             for child in children:
-                child.wait(timeout=10)
+                child.wait(timeout=60)
 
 
 def _wait_until_ready(

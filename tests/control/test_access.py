@@ -159,7 +159,7 @@ def _raw(edge: RunningEdge, target: str, *headers: str, verb: str = "POST", body
     """One request written byte for byte; the status, 0 when the connection was closed on us."""
     lines = [f"{verb} {target} HTTP/1.1", f"Host: 127.0.0.1:{edge.port}", "Connection: close"]
     lines += [*headers, f"Content-Length: {len(body)}", "", body]
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=60) as connection:
         connection.sendall("\r\n".join(lines).encode())
         answer = b""
         # The status is enough: waiting for the end would wait for Envoy's delayed close.
@@ -238,7 +238,7 @@ def through_edge(edge: RunningEdge) -> Callable[[str, Message], grpc.RpcError]:
                 method, request_serializer=type(request).SerializeToString
             )
             with pytest.raises(grpc.RpcError) as refused:
-                stub(request, metadata=(("authorization", f"Bearer {MANAGE}"),), timeout=10)
+                stub(request, metadata=(("authorization", f"Bearer {MANAGE}"),), timeout=60)
             return refused.value
 
     return call
@@ -279,7 +279,7 @@ def test_reflection_does_not_pass_the_edge(edge: RunningEdge) -> None:
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         ask = reflection_pb2.ServerReflectionRequest(list_services="")
         with pytest.raises(grpc.RpcError) as refused:
-            next(stub.ServerReflectionInfo(iter([ask]), timeout=10))
+            next(stub.ServerReflectionInfo(iter([ask]), timeout=60))
         assert refused.value.code() != grpc.StatusCode.OK
 
 
@@ -302,7 +302,7 @@ def test_a_call_that_walks_around_the_authorization_is_refused(
                 stub.PauseSubscription(
                     control_service_pb2.PauseSubscriptionRequest(id=identifier),
                     metadata=metadata,
-                    timeout=10,
+                    timeout=60,
                 )
             assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
     assert count(database, "control_change") == before
@@ -313,19 +313,19 @@ def test_the_ports_serve_what_they_should(edge: RunningEdge) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{edge.control_port}") as channel:
         operators = operator_service_pb2_grpc.OperatorServiceStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
-            operators.ListHalts(operator_service_pb2.ListHaltsRequest(), timeout=10)
+            operators.ListHalts(operator_service_pb2.ListHaltsRequest(), timeout=60)
         assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         ask = reflection_pb2.ServerReflectionRequest(list_services="")
         with pytest.raises(grpc.RpcError) as refused:
-            next(reflection.ServerReflectionInfo(iter([ask]), timeout=10))
+            next(reflection.ServerReflectionInfo(iter([ask]), timeout=60))
         assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
     with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
-        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=60)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
-        listed = next(stub.ServerReflectionInfo(iter([ask]), timeout=10))
+        listed = next(stub.ServerReflectionInfo(iter([ask]), timeout=60))
         names = {service.name for service in listed.list_services_response.service}
         assert "tradingtools.v1.OperatorService" in names
         assert "tradingtools.v1.ControlService" not in names

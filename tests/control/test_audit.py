@@ -23,7 +23,7 @@ def _verify(database_url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tools.verify_audit"],
         cwd=ROOT, env={**os.environ, "TT_DATABASE_URL": database_url},
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
 

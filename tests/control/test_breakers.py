@@ -35,14 +35,14 @@ def opened(database: Database) -> Iterator[None]:
 def test_an_open_breaker_is_listed_and_closed_once(
     database: Database, operators: operator_service_pb2_grpc.OperatorServiceStub
 ) -> None:
-    (listed,) = operators.ListBreakers(pb.ListBreakersRequest(), timeout=10).breakers
+    (listed,) = operators.ListBreakers(pb.ListBreakersRequest(), timeout=60).breakers
     assert (listed.dependency, listed.state, listed.openings, listed.reason) == (
         "insiders-api", pb.BREAKER_STATE_OPEN, 2, "10 failures in a row",
     )  # fmt: skip
     assert listed.retry_at.ToMilliseconds() == 1000
     request = pb.ResetBreakerRequest(dependency="insiders-api")
     for _ in range(2):
-        closed = operators.ResetBreaker(request, timeout=10).breaker
+        closed = operators.ResetBreaker(request, timeout=60).breaker
         assert (closed.state, closed.reason) == (pb.BREAKER_STATE_CLOSED, "")
         assert not closed.HasField("retry_at")
     audit = database.execute(
@@ -56,5 +56,5 @@ def test_a_breaker_that_is_none_is_named(
     operators: operator_service_pb2_grpc.OperatorServiceStub,
 ) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        operators.ResetBreaker(pb.ResetBreakerRequest(dependency="oracle"), timeout=10)
+        operators.ResetBreaker(pb.ResetBreakerRequest(dependency="oracle"), timeout=60)
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND

@@ -55,7 +55,7 @@ def _misuse(edge: RunningEdge) -> None:
     bearer = {"Authorization": f"Bearer {CANARY}"}
     create_subscription(edge, PROXY)
     for token in (CANARY, WRONG):
-        client = httpx.Client(base_url=edge.url, timeout=15, trust_env=False)
+        client = httpx.Client(base_url=edge.url, timeout=60, trust_env=False)
         with client:
             for header in ({}, bearer, {"Authorization": f"Bearer {token}"}):
                 client.get(f"/subscriptions?followerProxy={PROXY}&token={token}", headers=header)
@@ -67,13 +67,13 @@ def _misuse(edge: RunningEdge) -> None:
                 client.get("/health", headers={**header, "X-Token": token, "Cookie": token})
         with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
             call: Any = port.unary_unary("/tradingtools.v1.OperatorService/ListHalts")
-            call(b"", metadata=(("authorization", f"Bearer {token}"),), timeout=10)
+            call(b"", metadata=(("authorization", f"Bearer {token}"),), timeout=60)
 
 
 def _admin(edge: RunningEdge) -> str:
     """What Envoy tells about itself."""
     transport = httpx.HTTPTransport(uds=str(edge.admin_socket))
-    with httpx.Client(transport=transport, base_url="http://admin", timeout=15) as client:
+    with httpx.Client(transport=transport, base_url="http://admin", timeout=60) as client:
         paths = ("/config_dump?include_eds", "/stats", "/clusters", "/server_info", "/runtime")
         return "".join(client.get(path).text for path in paths)
 

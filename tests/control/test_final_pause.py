@@ -35,7 +35,7 @@ def operators(edge: RunningEdge) -> Iterator[operator_service_pb2_grpc.OperatorS
     with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         yield stub
-        stub.ClearHalt(pb.ClearHaltRequest(scope=pb.HALT_SCOPE_GLOBAL), timeout=10)
+        stub.ClearHalt(pb.ClearHaltRequest(scope=pb.HALT_SCOPE_GLOBAL), timeout=60)
 
 
 @pytest.fixture
@@ -73,10 +73,15 @@ def last_change(database: Database) -> int:
     return int(row["seq"])
 
 
+def _waits_for_a_lock(database: Database) -> bool:
+    waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+    return bool(database.execute(waiting).fetchall())
+
+
 def until(found: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not found():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        assert time.monotonic() < deadline, "it did not happen within 60 s"
         time.sleep(0.01)
 
 
@@ -109,18 +114,17 @@ def test_a_pause_waits_for_a_submitting_that_was_first(
     subscription = create_subscription(edge, proxy)["id"]
     known = last_change(database)
     with ThreadPoolExecutor(1) as pool, psycopg.connect(edge.database_url) as executor:
-        executor.execute("select lock_control_shared()")
-        pause = pool.submit(edge.call, "POST", f"/subscriptions/{subscription}/pause")
-        until(
-            lambda: bool(
-                database.execute(
-                    "select 1 from pg_locks where locktype = 'advisory' and not granted"
-                ).fetchall()
-            )
-        )
-        assert not pause.done()
-        executor.commit()
-        assert pause.result(timeout=10).status_code == 200
+        # It waits for three seconds; where the machine stood still for longer, it is asked again.
+        for _ in range(5):
+            executor.execute("select lock_control_shared()")
+            pause = pool.submit(edge.call, "POST", f"/subscriptions/{subscription}/pause")
+            until(lambda asked=pause: asked.done() or _waits_for_a_lock(database))  # type: ignore[misc]
+            waited = not pause.done()
+            executor.commit()
+            if pause.result(timeout=60).status_code == 200:
+                break
+        assert waited
+        assert pause.result().status_code == 200
     refused = submit(database, subscription, proxy, control_seq=known)
     assert list(refused["denied"].values()) == ["PAUSED"]
 
@@ -176,17 +180,17 @@ def test_a_halt_stops_what_its_mode_forbids(
         for mode, exits_go in ((pb.HALT_MODE_REDUCING, True), (pb.HALT_MODE_HALTED, False)):
             known = last_change(database)
             request = pb.SetHaltRequest(scope=scope, subject=subject, mode=mode, reason="drill")
-            assert operators.SetHalt(request, timeout=10).halt.mode == mode
+            assert operators.SetHalt(request, timeout=60).halt.mode == mode
             entry = submit(database, subscription, proxy, control_seq=known)
             leave = submit(database, subscription, proxy, control_seq=known, purpose="GUARD_EXIT")
             assert list(entry["denied"].values()) == ["HALTED"]
             assert ("seq" in leave) == exits_go
-        halts = operators.ListHalts(pb.ListHaltsRequest(), timeout=10).halts
+        halts = operators.ListHalts(pb.ListHaltsRequest(), timeout=60).halts
         assert [(halt.scope, halt.subject, halt.reason) for halt in halts] == [
             (scope, subject, "drill")
         ]
         for _ in range(2):
-            operators.ClearHalt(pb.ClearHaltRequest(scope=scope, subject=subject), timeout=10)
+            operators.ClearHalt(pb.ClearHaltRequest(scope=scope, subject=subject), timeout=60)
         assert "seq" in submit(database, subscription, proxy, control_seq=last_change(database))
     actions = database.execute(
         "select action from control_change where subject_id = %s order by seq", [f"WALLET:{proxy}"]
@@ -225,9 +229,9 @@ def test_a_halt_lists_what_is_under_way(
     request = pb.SetHaltRequest(
         scope=pb.HALT_SCOPE_WALLET, subject=mine, mode=pb.HALT_MODE_HALTED, reason="drill"
     )
-    first = operators.SetHalt(request, timeout=10)
-    again = operators.SetHalt(request, timeout=10)
-    operators.ClearHalt(pb.ClearHaltRequest(scope=pb.HALT_SCOPE_WALLET, subject=mine), timeout=10)
+    first = operators.SetHalt(request, timeout=60)
+    again = operators.SetHalt(request, timeout=60)
+    operators.ClearHalt(pb.ClearHaltRequest(scope=pb.HALT_SCOPE_WALLET, subject=mine), timeout=60)
     assert sorted(first.in_flight_order_keys) == sorted([row, claimed_row, unbuilt])
     assert first == again
 
@@ -250,7 +254,7 @@ def test_a_halts_subject_has_to_fit_its_scope(
         scope=scope, subject=subject, mode=pb.HALT_MODE_HALTED, reason="drill"
     )
     with pytest.raises(grpc.RpcError) as refused:
-        operators.SetHalt(request, timeout=10)
+        operators.SetHalt(request, timeout=60)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -273,11 +277,11 @@ def test_an_orders_history_is_told(
             )
         ],
     )  # fmt: skip
-    answer = operators.GetOrder(pb.GetOrderRequest(order_key=key), timeout=10)
+    answer = operators.GetOrder(pb.GetOrderRequest(order_key=key), timeout=60)
     assert (answer.order.order_key, answer.order.size_micros) == (key, 10_000_000)
     assert answer.reason == "EXPIRED"
     assert len(answer.transitions) == 1
     assert len(answer.transitions[0].chain_hash) == 64
     with pytest.raises(grpc.RpcError) as unknown:
-        operators.GetOrder(pb.GetOrderRequest(order_key="0" * 64), timeout=10)
+        operators.GetOrder(pb.GetOrderRequest(order_key="0" * 64), timeout=60)
     assert unknown.value.code() == grpc.StatusCode.NOT_FOUND

@@ -29,7 +29,7 @@ def fund(edge: RunningEdge) -> Iterator[Fund]:
                     reason=reason,
                 ),
                 metadata=() if token is None else (("authorization", f"Bearer {token}"),),
-                timeout=10,
+                timeout=60,
             )  # fmt: skip
             return answer.funded_micros, answer.control_seq
 

@@ -82,7 +82,7 @@ def strict(
         "strict",
         tokens=f"backend:manage:{digest(MANAGE)}",
         tokens_file=str(file),
-        token_rate="20",
+        token_rate="5",
         refused_rate="5",
     ) as edge:
         yield edge, file
@@ -109,7 +109,7 @@ def test_a_flood_is_told_when_to_come_again(strict: tuple[RunningEdge, Path]) ->
 
 
 def _until(edge: RunningEdge, token: str, status: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while edge.call("GET", SUB, token).status_code != status:
         assert time.monotonic() < deadline, status
         time.sleep(0.2)
@@ -132,7 +132,7 @@ def test_a_token_is_rotated_without_a_restart(strict: tuple[RunningEdge, Path]) 
 
 
 def _until_logged(edge: RunningEdge, words: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while words not in edge.log.read_text():
         assert time.monotonic() < deadline, words
         time.sleep(0.1)

@@ -75,15 +75,15 @@ async def _halt(desk: Desk, reason: str) -> None:
     request = pb.SetHaltRequest(
         scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_REDUCING, reason=reason
     )
-    await desk.stub.SetHalt(request, timeout=10)
+    await desk.stub.SetHalt(request, timeout=60)
 
 
 async def test_changes_are_listed_newest_first_with_what_was_and_is(desk: Desk) -> None:
     await _halt(desk, "a look")
     await _halt(desk, "a longer look")
-    first = await desk.stub.ListAudit(pb.ListAuditRequest(page_size=1), timeout=10)
+    first = await desk.stub.ListAudit(pb.ListAuditRequest(page_size=1), timeout=60)
     last = await desk.stub.ListAudit(
-        pb.ListAuditRequest(page_token=first.next_page_token), timeout=10
+        pb.ListAuditRequest(page_token=first.next_page_token), timeout=60
     )
     (later,), (earlier,) = first.entries, last.entries
     assert (later.subject_kind, later.seq > earlier.seq) == ("halt", True)
@@ -94,7 +94,7 @@ async def test_changes_are_listed_newest_first_with_what_was_and_is(desk: Desk) 
         pb.ListAuditRequest(actor="nobody"), pb.ListAuditRequest(subject_kind="order"),
         pb.ListAuditRequest(subject_id="WALLET:0x"),
     ):  # fmt: skip
-        assert list((await desk.stub.ListAudit(other, timeout=10)).entries) == []
+        assert list((await desk.stub.ListAudit(other, timeout=60)).entries) == []
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,15 @@ async def test_the_audit_names_who_says_who_he_is(
 ) -> None:
     metadata = [("x-tt-operator", name) for name in said]
     halt = pb.SetHaltRequest(scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="x")
-    await desk.stub.SetHalt(halt, metadata=metadata, timeout=10)
+    await desk.stub.SetHalt(halt, metadata=metadata, timeout=60)
     lift = pb.ClearHaltRequest(scope=pb.HALT_SCOPE_GLOBAL)
-    await desk.stub.ClearHalt(lift, metadata=metadata, timeout=10)
+    await desk.stub.ClearHalt(lift, metadata=metadata, timeout=60)
     await desk.sql("insert into breaker (dependency, state) values ('insiders-api', 'OPEN')")
     reset = pb.ResetBreakerRequest(dependency="insiders-api")
-    await desk.stub.ResetBreaker(reset, metadata=metadata, timeout=10)
+    await desk.stub.ResetBreaker(reset, metadata=metadata, timeout=60)
     replay = pb.ReplayPoisonRequest(id=await desk.quarantine("guard-0"), operator="x")
-    await desk.stub.ReplayPoison(replay, metadata=metadata, timeout=10)
-    entries = (await desk.stub.ListAudit(pb.ListAuditRequest(), timeout=10)).entries
+    await desk.stub.ReplayPoison(replay, metadata=metadata, timeout=60)
+    entries = (await desk.stub.ListAudit(pb.ListAuditRequest(), timeout=60)).entries
     assert [entry.action for entry in entries] == ["replay", "reset", "unhalt", "halt"]
     assert {(entry.actor, entry.source) for entry in entries} == {(actor, source)}
 
@@ -128,11 +128,11 @@ async def test_who_says_no_name_is_refused(desk: Desk, said: list[str]) -> None:
     halt = pb.SetHaltRequest(scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="x")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await desk.stub.SetHalt(
-            halt, metadata=[("x-tt-operator", name) for name in said], timeout=10
+            halt, metadata=[("x-tt-operator", name) for name in said], timeout=60
         )
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "x-tt-operator" in str(refused.value.details())
-    assert not (await desk.stub.ListHalts(pb.ListHaltsRequest(), timeout=10)).halts
+    assert not (await desk.stub.ListHalts(pb.ListHaltsRequest(), timeout=60)).halts
 
 
 def test_what_was_checked_goes_before_what_is_said() -> None:
@@ -146,22 +146,22 @@ async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: De
     older, newer = [await desk.quarantine("guard-0") for _ in range(2)]
     await desk.quarantine("router-0")
     page = await desk.stub.ListPoison(
-        pb.ListPoisonRequest(consumer="guard-0", page_size=1), timeout=10
+        pb.ListPoisonRequest(consumer="guard-0", page_size=1), timeout=60
     )
     rest = await desk.stub.ListPoison(
-        pb.ListPoisonRequest(consumer="guard-0", page_token=page.next_page_token), timeout=10
+        pb.ListPoisonRequest(consumer="guard-0", page_token=page.next_page_token), timeout=60
     )
     assert [m.id for m in [*page.messages, *rest.messages]] == [newer, older]
     request = pb.ReplayPoisonRequest(id=older, operator="ann")
-    asked = (await desk.stub.ReplayPoison(request, timeout=10)).message
+    asked = (await desk.stub.ReplayPoison(request, timeout=60)).message
     assert asked.HasField("replay_requested_at")
     assert not asked.HasField("replayed_at")
-    assert (await desk.stub.ReplayPoison(request, timeout=10)).message == asked, "it waits already"
+    assert (await desk.stub.ReplayPoison(request, timeout=60)).message == asked, "it waits already"
     about = pb.ListAuditRequest(subject_kind="message", subject_id=str(older))
-    (entry,) = (await desk.stub.ListAudit(about, timeout=10)).entries
+    (entry,) = (await desk.stub.ListAudit(about, timeout=60)).entries
     assert (entry.action, json.loads(entry.after_json)["operator"]) == ("replay", "ann")
     await desk.sql("update poison set replayed_at = now() where id = %s", older)
-    again = (await desk.stub.ReplayPoison(request, timeout=10)).message
+    again = (await desk.stub.ReplayPoison(request, timeout=60)).message
     assert again.replay_requested_at != asked.replay_requested_at
     assert not again.HasField("replayed_at")
 
@@ -178,14 +178,14 @@ async def test_a_replay_that_cannot_be_is_refused(
     desk: Desk, request_: pb.ReplayPoisonRequest, code: grpc.StatusCode
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await desk.stub.ReplayPoison(request_, timeout=10)
+        await desk.stub.ReplayPoison(request_, timeout=60)
     assert caught.value.code() is code
 
 
 async def test_a_verification_tells_its_parts_and_the_first_break(desk: Desk) -> None:
     await _halt(desk, "a look")
     whole = [
-        step async for step in desk.stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=10)
+        step async for step in desk.stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=60)
         if step.done
     ]  # fmt: skip
     assert [step.part for step in whole] == [
@@ -197,7 +197,7 @@ async def test_a_verification_tells_its_parts_and_the_first_break(desk: Desk) ->
         if statement == "disable":
             await desk.sql("update control_change set actor = 'nobody'")
     broken = [
-        step async for step in desk.stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=10)
+        step async for step in desk.stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=60)
         if step.broken_at
     ]  # fmt: skip
     assert [(step.part, step.broken_at, step.problem) for step in broken] == [

@@ -154,7 +154,7 @@ def test_an_operators_token_reaches_so_far(
         with grpc.insecure_channel(f"127.0.0.1:{guarded.internal_port}") as there:
             try:
                 getattr(pb_grpc.OperatorServiceStub(there), what)(
-                    request, metadata=header, timeout=10
+                    request, metadata=header, timeout=60
                 )
             except grpc.RpcError as error:
                 return str(error.code().name)
@@ -172,8 +172,8 @@ def test_the_audit_names_the_token_of_an_operator(guarded: RunningEdge) -> None:
     about = pb.ListAuditRequest(subject_kind="halt", subject_id=f"MARKET:{request.subject}")
     with grpc.insecure_channel(f"127.0.0.1:{guarded.internal_port}") as there:
         stub = pb_grpc.OperatorServiceStub(there)
-        stub.SetHalt(request, metadata=metadata, timeout=10)
-        (entry,) = stub.ListAudit(about, metadata=metadata, timeout=10).entries
+        stub.SetHalt(request, metadata=metadata, timeout=60)
+        (entry,) = stub.ListAudit(about, metadata=metadata, timeout=60).entries
     assert (entry.actor, entry.source) == ("bob", "grpc: token")
 
 
@@ -213,5 +213,5 @@ def test_a_call_on_the_wrong_port_runs_nothing(guarded: RunningEdge) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as there:
             call: Any = there.unary_unary(method)
             with pytest.raises(grpc.RpcError) as refused:
-                call(b"", metadata=(header,), timeout=10)
+                call(b"", metadata=(header,), timeout=60)
         assert refused.value.code() is code

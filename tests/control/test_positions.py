@@ -44,7 +44,7 @@ def mark(asset: str, *bids: tuple[str, int], **more: Any) -> books.Mark:
 
 
 async def _until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds(answer := await asyncio.to_thread(ask)):
         assert time.monotonic() < deadline, answer
         await asyncio.sleep(0.05)

@@ -26,12 +26,12 @@ def test_orders_that_wait_for_a_person_are_listed_with_their_ends(
     put_order(database, proxy, "sub_1", "CONFIRMED")
     with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
-        first = stub.ListOrders(pb.ListOrdersRequest(follower_proxy=proxy, page_size=1), timeout=10)
+        first = stub.ListOrders(pb.ListOrdersRequest(follower_proxy=proxy, page_size=1), timeout=60)
         last = stub.ListOrders(
-            pb.ListOrdersRequest(follower_proxy=proxy, page_token=first.next_page_token), timeout=10
+            pb.ListOrdersRequest(follower_proxy=proxy, page_token=first.next_page_token), timeout=60
         )
         ended = stub.ListOrders(
-            pb.ListOrdersRequest(follower_proxy=proxy, states=[CONFIRMED]), timeout=10
+            pb.ListOrdersRequest(follower_proxy=proxy, states=[CONFIRMED]), timeout=60
         )
     assert [o.order_key for o in [*first.orders, *last.orders]] == dead
     assert list(first.orders[0].operator_ends) == [CONFIRMED, FAILED]
@@ -69,7 +69,7 @@ def test_an_end_that_cannot_be_is_refused_by_name(
     with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ResolveOrder(pb.ResolveOrderRequest(**asked), timeout=10)
+            stub.ResolveOrder(pb.ResolveOrderRequest(**asked), timeout=60)
     assert refused.value.code() is code
     rows = database.execute("select 1 from order_resolution where order_key = %s", [key]).fetchall()
     assert rows == []

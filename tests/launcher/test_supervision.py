@@ -46,7 +46,7 @@ time.sleep(600)
 """
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Poll until it holds, or fail."""
     deadline = time.monotonic() + seconds
     while not condition():

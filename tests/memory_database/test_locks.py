@@ -146,16 +146,17 @@ async def test_a_failed_transaction_refuses_what_follows(scene: Scene) -> None:
 
 
 async def test_whoever_closes_a_circle_of_waits_is_refused(scene: Scene) -> None:
-    async def take(connection: Any, names: tuple[str, str], pause: asyncio.Event) -> None:
+    both = asyncio.Barrier(2)
+
+    async def take(connection: Any, names: tuple[str, str]) -> None:
         async with connection.transaction():
             await call(connection, "claim", **{**CLAIM, "record_key": names[0]})
-            pause.set()
-            await asyncio.sleep(0.1)
+            await both.wait()
             await call(connection, "claim", **{**CLAIM, "record_key": names[1]})
 
     results = await asyncio.gather(
-        take(scene.first, ("one", "two"), asyncio.Event()),
-        take(scene.second, ("two", "one"), asyncio.Event()),
+        take(scene.first, ("one", "two")),
+        take(scene.second, ("two", "one")),
         return_exceptions=True,
     )
     assert sum(isinstance(r, psycopg.errors.DeadlockDetected) for r in results) == 1

@@ -24,7 +24,7 @@ OTHER_ASSET = "111"
 CONDITION = "0x" + "6c" * 32
 PROXY = "0x" + "1b" * 20
 OTHER_PROXY = "0x" + "2c" * 20
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 def key(name: object) -> str:

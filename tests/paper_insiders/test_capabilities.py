@@ -94,7 +94,7 @@ async def test_a_void_holds_after_the_capability_was_switched_off(paper: Paper) 
 async def test_a_replay_comes_before_the_deadline_and_shows_the_order_as_it_is_now(
     paper: Paper,
 ) -> None:
-    soon = show_time(time.time_ns() // 1_000_000 + 150)
+    soon = show_time(time.time_ns() // 1_000_000 + 1000)
     data = body(notAfter=soon)
     first = await paper.post("soon", data)
     assert first.json["trades"][0]["status"] == "MATCHED"
@@ -118,7 +118,7 @@ async def _confirmed(paper: Paper, name: str) -> bool:
 
 
 async def test_a_repeat_of_a_request_in_progress_is_told_so(paper: Paper) -> None:
-    await paper.fault("delay", ms=400, times=1)
+    await paper.fault("delay", ms=1000, times=1)
     first = asyncio.create_task(paper.post("slow"))
 
     async def arrived() -> bool:

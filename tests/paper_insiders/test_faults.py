@@ -136,7 +136,7 @@ async def test_a_late_request_is_executed_after_its_error(paper: Paper) -> None:
 @pytest.mark.parametrize("idempotency", [True, False])
 async def test_a_retry_that_overtakes_a_late_request(paper: Paper, idempotency: bool) -> None:
     await paper.tell("PUT", "/capabilities", {"idempotency": idempotency})
-    await paper.fault("late_accept", ms=150, times=1)
+    await paper.fault("late_accept", ms=700, times=1)
     await paper.post("race")
     retry = await paper.post("race")
     assert retry.status == 200
@@ -152,12 +152,12 @@ async def test_a_retry_that_overtakes_a_late_request(paper: Paper, idempotency: 
 
 
 async def test_a_late_request_meets_void_and_deadline(paper: Paper) -> None:
-    await paper.fault("late_accept", ms=200, times=2)
+    await paper.fault("late_accept", ms=700, times=2)
     await paper.post("voided")
     soon = show_time(time.time_ns() // 1_000_000 + 20)
     await paper.post("too late", body(notAfter=soon))
     assert (await paper.void("voided")).json["status"] == "VOIDED"
-    await paper.fault("late_accept", ms=400, times=1)
+    await paper.fault("late_accept", ms=800, times=1)
     await paper.post("marker", body())
 
     async def marker() -> bool:

@@ -18,7 +18,7 @@ from paper.venue.app import PORTS, run
 from paper.venue.settings import Settings
 from tradingtools.runtime.settings import load
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 LEADER = "0x215adbb63b47d0ca92f849fe2c2dc1adb0f6254c"
 QUIET = {"TT_VENUE_FIREHOSE_PER_SECOND": "0", "TT_VENUE_START_WHEN_TOLD": "true"}
 BOTH = [{"topic": "activity", "type": kind} for kind in ("trades", "orders_matched")]
