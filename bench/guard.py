@@ -72,6 +72,8 @@ class Found:
     taken_ms: Spread
     bare_ms: Spread
     """A bare insert and its commit on the same PostgreSQL meanwhile: the disk's share."""
+    late_ms: Spread
+    """How late the benchmark's own turns came; part of what exits took."""
     deltas: float
     """A second, as they really left."""
     cores: float
@@ -152,8 +154,15 @@ async def _read(listen: str, market: Market, taken: list[float]) -> None:
             taken += market.came({order.asset_id: now_ns for order in orders})
 
 
-async def _play(asked: Asked, market: Market, seconds: float) -> float:
-    """Move books and let some dip; how many deltas a second left."""
+async def _play(asked: Asked, market: Market, seconds: float, late: list[float]) -> float:
+    """Move books and let some dip; how many deltas a second left.
+
+    Args:
+        asked: what the run is made of.
+        market: whose books move.
+        seconds: how long.
+        late: takes up by how many milliseconds each turn came too late.
+    """
     began = time.monotonic()
     moved = dipped = 0
     while (gone := time.monotonic() - began) < seconds or dipped == 0:
@@ -163,7 +172,9 @@ async def _play(asked: Asked, market: Market, seconds: float) -> float:
         if int(gone * asked.fires) > dipped:
             market.dip()
             dipped += 1
+        due_at = time.monotonic() + _TICK_SECONDS
         await asyncio.sleep(_TICK_SECONDS)
+        late.append((time.monotonic() - due_at) * 1000)
     deadline = time.monotonic() + _EXIT_SECONDS
     while market.dips:
         if time.monotonic() > deadline:
@@ -176,17 +187,18 @@ async def measure(asked: Asked) -> Found:
     """Fill, start, warm up, measure. Raises BenchError."""
     market = Market(assets=asked.assets, stops=asked.lots)
     commits: list[tuple[int, float]] = []
+    late: list[float] = []
     async with loaded(asked, market) as made:
         taken: list[float] = []
         reading = asyncio.create_task(_read(made.listen, market, taken))
         try:
             async with bare.beside(made.database_url, commits.extend):
-                await _play(asked, market, _WARM_SECONDS)
+                await _play(asked, market, _WARM_SECONDS, [])
                 taken.clear()
                 process = psutil.Process(made.pid)
                 before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
                 began_ns = time.monotonic_ns()
-                deltas = await _play(asked, market, asked.seconds)
+                deltas = await _play(asked, market, asked.seconds, late)
                 gone = (time.monotonic_ns() - began_ns) / 1e9
                 cores = (sum(process.cpu_times()[:2]) - used) / gone
                 after = process.memory_info().rss
@@ -194,6 +206,7 @@ async def measure(asked: Asked) -> Found:
                 exits=len(taken),
                 taken_ms=spread(taken),
                 bare_ms=spread([ms for since_ns, ms in commits if since_ns >= began_ns]),
+                late_ms=spread(late),
                 deltas=deltas,
                 cores=cores,
                 before_mib=before / 2**20,
@@ -220,7 +233,7 @@ def main(arguments: Sequence[str]) -> int:
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
-    ms, bare_ms = found.taken_ms, found.bare_ms
+    ms, bare_ms, late_ms = found.taken_ms, found.bare_ms, found.late_ms
     sys.stdout.write(
         f"{asked.triggers} armed triggers on {asked.assets} assets, {found.deltas:.0f} deltas/s,"
         f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
@@ -228,6 +241,8 @@ def main(arguments: Sequence[str]) -> int:
         f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms\n"
         f"a bare insert and commit meanwhile: p50 {bare_ms.p50:.1f}, p90 {bare_ms.p90:.1f},"
         f" p99 {bare_ms.p99:.1f}, max {bare_ms.max:.1f} ms\n"
+        f"the benchmark's own turns were late by: p50 {late_ms.p50:.1f}, p99 {late_ms.p99:.1f},"
+        f" max {late_ms.max:.1f} ms\n"
         f"guard: {found.cores:.2f} cores, {found.before_mib:.0f} MiB before,"
         f" {found.after_mib:.0f} MiB after\n"
     )

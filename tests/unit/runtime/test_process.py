@@ -67,14 +67,17 @@ async def test_work_does_not_outlive_what_has_to_go_on_beside_it() -> None:
 
 
 def test_only_a_process_of_its_own_freezes_what_it_has_loaded() -> None:
-    before = gc.get_freeze_count()
+    before, thresholds = gc.get_freeze_count(), gc.get_threshold()
     freeze_loaded()
     assert gc.get_freeze_count() == before == 0
+    assert gc.get_threshold() == thresholds
     gc.freeze()
     try:
         loaded = [[number] for number in range(1000)]
         frozen = gc.get_freeze_count()
         freeze_loaded()
         assert gc.get_freeze_count() >= frozen + len(loaded)
+        assert gc.get_threshold()[0] > thresholds[0]
     finally:
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
