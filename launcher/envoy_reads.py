@@ -37,7 +37,12 @@ _NOTHING = {
     "proto_descriptor_bin": "",
 }
 
-_HANDED_ON = ("authorization", "te", "idempotency-key", "if-match", "traceparent", "tracestate")
+_HANDED_ON = (
+    ":authority", "x-request-id", "authorization", "te", "idempotency-key", "if-match",
+    "traceparent", "tracestate",
+)  # fmt: skip
+_SHORT = ".{0,900}"
+"""A target as plain reads have them."""
 
 
 def route(services: Iterable[ServiceDescriptor], *, cluster: str, timeout: str) -> dict[str, Any]:
@@ -58,6 +63,7 @@ def route(services: Iterable[ServiceDescriptor], *, cluster: str, timeout: str) 
             "headers": [
                 {"name": ":method", "string_match": {"exact": "GET"}},
                 {"name": ":path", "string_match": {"safe_regex": {"regex": plain}}},
+                {"name": ":path", "string_match": {"safe_regex": {"regex": _SHORT}}},
                 {"name": "x-tt-protocol", "string_match": {"exact": "HTTP/1.1"}},
                 *({"name": name, "present_match": False} for name in _WITHOUT),
                 *(_short_and_plain(name) for name in _HANDED_ON),

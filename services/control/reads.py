@@ -10,14 +10,16 @@ Before it: the edge, or whoever reaches the port with a token that may read. Aft
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from google.api import httpbody_pb2  # type: ignore[import-untyped]
+from google.api import annotations_pb2, httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from services.control.answers import to_json
@@ -30,11 +32,19 @@ from services.control.edge import AROUND, etag
 from services.control.gate import Gate
 from services.control.http_errors import http_error
 from tradingtools.domain.errors import Unauthenticated
+from tradingtools.domain.permissions import PERMISSIONS, Permission
 from tradingtools.runtime import grpc_errors, grpc_requests, tls
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.runtime.settings import SettingError, SharedSettings
 
 _KEEPALIVE_SECONDS = 120.0
 """Longer than the edge keeps a connection that nobody uses: it never writes to one that ends."""
+_LONGEST = 64 << 10
+"""Bytes of a line: more than the edge takes of all headers. What is too long is refused there or by
+the gate, and never in the words of an HTTP library."""
+# What it would write down of a request that it cannot read is the request, token included.
+_silent = logging.getLogger(f"{__name__}.http")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 
 Servicer = Callable[[Any, Any], Awaitable[Message]]
 
@@ -67,27 +77,32 @@ class Reads:
             )
             for service in PUBLIC_SERVICES
             for method in service.methods
+            if _is_read(method)
         }
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """What can be asked here, by the path of its RPC."""
+        return frozenset(self._calls)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         """Answer one request, whatever comes of it."""
+        method = request.method
         try:
             route, caller = self._admitted(request)
-            kind, servicer = self._calls[route.method]
-            asked = json_format.ParseDict(fields(route, request.raw_path), kind())
-            grpc_requests.check(asked)
-            answer = await servicer(asked, PlainContext(caller))
+            method = route.method
+            return _told(await self._answered(route, caller, request.raw_path))
         except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
-            said = http_error(grpc_errors.told(error, request.method))
+            said = http_error(grpc_errors.told(error, method))
             return web.Response(status=said.status, headers=said.headers, body=said.body.encode())
-        if isinstance(answer, httpbody_pb2.HttpBody):
-            return web.Response(body=answer.data, content_type=answer.content_type)
-        version = etag(answer)
-        return web.Response(
-            body=to_json(answer),
-            content_type="application/json",
-            headers=None if version is None else {"etag": version},
-        )
+
+    async def _answered(self, route: Route, caller: Caller, target: str) -> Message:
+        if route.method not in self._calls:
+            raise Unauthenticated(AROUND)
+        kind, servicer = self._calls[route.method]
+        asked = json_format.ParseDict(fields(route, target), kind())
+        grpc_requests.check(asked)
+        return await servicer(asked, PlainContext(caller))
 
     def _admitted(self, request: web.BaseRequest) -> tuple[Route, Caller]:
         if request.method != "GET" or request.body_exists:
@@ -107,18 +122,45 @@ class Reads:
         )
 
 
+def _is_read(method: MethodDescriptor) -> bool:
+    """Whether it is spelled as a read and permitted to who may only read."""
+    name = f"/{method.containing_service.full_name}/{method.name}"
+    get = method.GetOptions().Extensions[annotations_pb2.http].get
+    return bool(get) and PERMISSIONS[name] in {Permission.PUBLIC, Permission.READ}
+
+
+def _told(answer: Message) -> web.Response:
+    if isinstance(answer, httpbody_pb2.HttpBody):
+        return web.Response(body=answer.data, content_type=answer.content_type)
+    version = etag(answer)
+    return web.Response(
+        body=to_json(answer),
+        content_type="application/json",
+        headers=None if version is None else {"etag": version},
+    )
+
+
 @asynccontextmanager
 async def serving(listen: str, reads: Reads, shared: SharedSettings) -> AsyncIterator[int]:
     """Answer on ``host:port`` until the block ends; yields the port.
 
     Raises:
-        SettingError: others than this machine reach it, and there is no certificate.
+        SettingError: it is no address, or others than this machine reach it and there is no
+            certificate.
         RuntimeError: the port is taken.
     """
     tls.refuse_plaintext(listen)
     host, _, port = listen.rpartition(":")
+    if not port.isdecimal():
+        raise SettingError(f"TT_CONTROL_READS_LISTEN: {listen!r} is not host:port")
     server = web.Server(
-        reads, access_log=None, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
+        reads,
+        access_log=None,
+        logger=_silent,
+        handler_cancellation=True,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        max_line_size=_LONGEST,
+        max_field_size=_LONGEST,
     )
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()

@@ -6,6 +6,7 @@ The clients here do what clients do wrong: they put it where it does not belong.
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -65,6 +66,12 @@ def _misuse(edge: RunningEdge) -> None:
                     client.post("/subscriptions", json=wrong, headers=header)
                 client.post("/subscriptions", content=token, headers=header)
                 client.get("/health", headers={**header, "X-Token": token, "Cookie": token})
+            wallets = "&".join([f"wallet={token}"] * 200)
+            client.get(f"/triggers?{wallets}")
+        for head in (f"Authorization: Bearer {token}\x00", f"{token}", f"{token}: {token}"):
+            with socket.create_connection(("127.0.0.1", edge.reads_port), timeout=60) as around:
+                around.sendall(f"GET /health?{token} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+                around.recv(1)
         with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
             call: Any = port.unary_unary("/tradingtools.v1.OperatorService/ListHalts")
             call(b"", metadata=(("authorization", f"Bearer {token}"),), timeout=60)

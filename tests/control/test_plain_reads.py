@@ -119,6 +119,25 @@ def test_both_ways_refuse_with_the_same_words(
         assert plain.headers.get(name) == transcoded.headers.get(name), name
 
 
+@pytest.mark.parametrize(
+    ("target", "headers", "expected"),
+    [
+        ("/triggers?" + "&".join(["wallet=a"] * 1_000), {}, (401, "UNAUTHENTICATED")),
+        (f"/subscriptions/{_NOBODY}/fills?pageToken={'a' * 9_000}", {}, (401, "UNAUTHENTICATED")),
+        (f"/subscriptions/{_NOBODY}", {"Host": "h" * 9_000}, (401, "UNAUTHENTICATED")),
+        (f"/subscriptions/{_NOBODY}", {"X-Request-Id": "r" * 9_000}, (401, "UNAUTHENTICATED")),
+    ],
+    ids=["a query of many", "a long value", "a long host", "a long id"],
+)
+def test_what_is_long_is_asked_about_and_refused_in_our_words(
+    edge: RunningEdge, target: str, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    before = _passed(edge)
+    answer = edge.call("GET", target, None, headers=headers)
+    assert error_of(answer)[:2] == expected
+    assert _passed(edge) == before
+
+
 def test_what_walks_around_the_edge_reads_with_a_token_and_does_nothing_else(
     edge: RunningEdge, database: Database, told: dict[str, str]
 ) -> None:
@@ -144,6 +163,9 @@ def test_what_walks_around_the_edge_reads_with_a_token_and_does_nothing_else(
             f"{one}/", f"/{one}", one.replace("/", "%2F"),
         ):  # fmt: skip
             assert around.get(path, headers=token).status_code in (404, 405), path
+        # More than any edge hands on, and in our words all the same.
+        long = around.get(f"{one}/fills?pageToken={'a' * 40_000}", headers=token)
+        assert error_of(long)[:2] == (400, "INVALID_FIELD")
         # What is no id of ours is none of a subscription's.
         assert around.get("/subscriptions/funding", headers=token).status_code == 400
     after = database.execute("select max(seq) as seq from control_change").fetchone()

@@ -84,11 +84,16 @@ def http_server(shared: SharedSettings) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Takes files only; they have just been read.
-    context.load_cert_chain(shared.tls_cert, shared.tls_key)
-    if found.authorities is not None:
-        context.load_verify_locations(cadata=found.authorities.decode("ascii"))
-        context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        # Takes files only; they have just been read.
+        context.load_cert_chain(shared.tls_cert, shared.tls_key)
+        if found.authorities is not None:
+            context.load_verify_locations(cafile=shared.tls_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except ssl.SSLError as error:
+        raise SettingError(
+            f"TT_TLS_CERT, TT_TLS_KEY, TT_TLS_CA: do not fit together: {error.reason}"
+        ) from None
     return context
 
 
