@@ -45,6 +45,8 @@ class Claim:
     """For the record's number and instant."""
     orders: tuple[Order, ...]
     traceparent: str
+    control_seq: int
+    """The last control change that they reflect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,7 @@ class Claims:
             return Outcome(answers=store.change_all(asked, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
             answer = self._ask(asked, orders, traceparent)
-            claim = Claim(answer, tuple(orders), traceparent)
+            claim = Claim(answer, tuple(orders), traceparent, self.control_seq)
             return Outcome(answers=store.change_all(asked, changes), claim=claim)
 
     def _ask(self, asked: Together, orders: Sequence[Order], traceparent: str) -> Answer:
@@ -184,7 +186,7 @@ class Claims:
                 orders=[order_to_pb(order) for order in claim.orders],
                 traceparent=claim.traceparent,
                 claimed_ns=record["claimed_ns"],
-                control_seq=self.control_seq,
+                control_seq=claim.control_seq,
             ),
         )
 

@@ -185,7 +185,9 @@ class Resyncs:
             await connection.execute(QUERIES["put_preview"], preview)
 
     async def _execute(self, row: Row) -> None:
+        # Taken together: a pause that comes while this waits is seen by the executor's gate.
         subscription = self._memory.index.subscription(row["subscription_id"])
+        control_seq = self._memory.control_seq
         if subscription is None:
             return
         told = await self._outcomes.told(subscription, row["id"])
@@ -195,16 +197,24 @@ class Resyncs:
             try:
                 # A crash from here to the commit leaves nothing: record, rows and end are one.
                 async with store.exiting(self._pool) as connection:
-                    claimed = await self._claim(connection, row["id"], subscription, known=known)
+                    claimed = await self._claim(
+                        connection, row["id"], subscription, control_seq, known=known
+                    )
             except psycopg.OperationalError:
                 # The commit may have happened: nobody claims before memory knows.
                 await while_database_is_away(self._catch_up)
                 raise
             if claimed is not None:
-                self._hand_on(*claimed)
+                self._hand_on(*claimed, control_seq)
 
     async def _claim(
-        self, connection: Connection, resync_id: str, subscription: Subscription, *, known: bool
+        self,
+        connection: Connection,
+        resync_id: str,
+        subscription: Subscription,
+        control_seq: int,
+        *,
+        known: bool,
     ) -> tuple[Claimed, list[Order]] | None:
         """Claim the orders of a preview that still holds, and end the resync; None: no orders."""
         ttl_ms = self._settings.resync_ttl_ms
@@ -228,7 +238,7 @@ class Resyncs:
             return None
         payload = claim_payload(
             orders,
-            control_seq=self._memory.control_seq,
+            control_seq=control_seq,
             traceparent="",
             # No leader's trade was received: what a copy's delay is counted from.
             received_ns=0,
@@ -260,14 +270,12 @@ class Resyncs:
             book.market.fee_rate_micros if book is not None else 0,
         )
 
-    def _hand_on(self, claimed: Claimed, orders: Sequence[Order]) -> None:
+    def _hand_on(self, claimed: Claimed, orders: Sequence[Order], control_seq: int) -> None:
         day = clock.now_ms() // DAY_MS
         for order in orders:
             if order.purpose is Purpose.ENTRY:
                 self._memory.ledger.reserve(order.order_key, open_entry(order, day))
-        batch = order_batch(
-            claimed, orders, control_seq=self._memory.control_seq, traceparent="", received_ns=0
-        )
+        batch = order_batch(claimed, orders, control_seq=control_seq, traceparent="", received_ns=0)
         self._tail.append(claimed.seq, batch)
 
     async def _end(self, resync_id: str, detail: str) -> None:

@@ -1,0 +1,91 @@
+"""A pause that comes while a resync waits for its turn is seen before its orders are sent.
+
+Found by the simulation (seed 848): the claim told the control number of after the pause, so the
+executor's gate took the subscription that it was made of for the present one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+from services.router.worker import Router
+from tests.unit.router.test_budget import SETTINGS, SUB, WALLET, Shelf, no_batches, subscribe
+from tests.unit.samples import CONDITION, LEADER, book
+from tradingtools.adapters.postgres import lease
+from tradingtools.domain.book import Book
+from tradingtools.domain.resync import ResyncKind, ResyncState
+from tradingtools.runtime.streams import Tail
+from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database.transactions import Transaction
+
+_RESYNC = "rsy_" + "0" * 32
+
+
+class _Known(Shelf):
+    def known(self, _asset_id: str) -> Book:
+        """Of every asset."""
+        return book(minimum=0)
+
+
+def _change(tx: Transaction, action: str) -> int:
+    row = {
+        "actor": "a", "source": "s", "action": action, "subject_kind": "subscription",
+        "subject_id": SUB, "previous_hash": b"", "hash": b"",
+    }  # fmt: skip
+    return int(tx.insert("control_change", row)["seq"])
+
+
+def _asked_for(tx: Transaction) -> None:
+    """A subscription by ratio, what its leader holds, and a resync."""
+    seq = _change(tx, "create")
+    known = tx.get("subscription", SUB) or {}
+    tx.update("subscription", known, sizing_mode="RATIO", sizing_micros=500_000, changed_seq=seq)
+    tx.insert(
+        "resync",
+        {
+            "id": _RESYNC, "kind": ResyncKind.ASKED.value, "state": ResyncState.REQUESTED.value,
+            "subscription_id": SUB, "follower_proxy": WALLET,
+        },
+    )  # fmt: skip
+    tx.insert("leader_account", {"leader": LEADER, "equity_micros": 10**9, "asked_at": tx.now})
+    holding = {"leader": LEADER, "asset_id": "7", "condition_id": CONDITION}
+    tx.insert("leader_holding", {**holding, "shares_micros": 100_000_000})
+
+
+def _execute(tx: Transaction) -> None:
+    tx.update("resync", tx.get("resync", _RESYNC) or {}, state=ResyncState.EXECUTING.value)
+
+
+def _pause(tx: Transaction) -> None:
+    known = tx.get("subscription", SUB) or {}
+    tx.update("subscription", known, state="PAUSED", version=2, changed_seq=_change(tx, "pause"))
+
+
+async def test_its_orders_are_claimed_as_of_before_the_pause() -> None:
+    database = MemoryDatabase()
+    pool = cast(Any, MemoryPool(database))
+    database.write(subscribe)
+    database.write(_asked_for)
+    owned = await lease.acquire(pool, "router", 0, "router-0")
+    tail: Tail[Any] = Tail(0, no_batches)
+    router = Router(pool, owned, cast(Any, _Known()), tail, SETTINGS)
+    await router.recover()
+    await router.resyncs.look()
+    database.write(_execute)
+    async with router._writing:
+        executing = asyncio.create_task(router.resyncs.look())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        database.write(_pause)
+        await router.refresh_index()
+    await executing
+    paused = max(row["seq"] for row in database.table("control_change").values())
+    assert router._memory.control_seq == paused
+    (record,) = database.table("journal").values()
+    claimed = json.loads(record["payload"])["orders"]
+    ((_, batch),) = tail._items
+    assert len(claimed) == len(batch.orders) == 1
+    assert claimed[0]["control_seq"] < paused
+    assert batch.control_seq < paused
