@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from google.api import annotations_pb2, httpbody_pb2  # type: ignore[import-untyped]
+from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf import json_format, message_factory
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from services.control.answers import to_json
-from services.control.contract import PUBLIC_SERVICES
+from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.binding import fields
 from services.control.core.gate import HttpRequest, Route
 from services.control.core.identity import HEADER
@@ -38,6 +37,7 @@ from tradingtools.runtime.settings import SettingError, SharedSettings
 
 _KEEPALIVE_SECONDS = 120.0
 """Longer than the edge keeps a connection that nobody uses: it never writes to one that ends."""
+_MAY_READ = frozenset({Permission.PUBLIC, Permission.READ})
 _LONGEST = 64 << 10
 """Bytes of a line: more than the edge takes of all headers. What is too long is refused there or by
 the gate, and never in the words of an HTTP library."""
@@ -70,6 +70,11 @@ class Reads:
 
     def __init__(self, gate: Gate, servicers: Mapping[str, object]) -> None:
         self._gate = gate
+        reads = {
+            route.method
+            for route in public_routes()
+            if route.verb == "GET" and PERMISSIONS[route.method] in _MAY_READ
+        }
         self._calls: dict[str, tuple[type[Message], Servicer]] = {
             f"/{service.full_name}/{method.name}": (
                 message_factory.GetMessageClass(method.input_type),
@@ -77,7 +82,7 @@ class Reads:
             )
             for service in PUBLIC_SERVICES
             for method in service.methods
-            if _is_read(method)
+            if f"/{service.full_name}/{method.name}" in reads
         }
 
     @property
@@ -120,13 +125,6 @@ class Reads:
                 body=b"",
             ),
         )
-
-
-def _is_read(method: MethodDescriptor) -> bool:
-    """Whether it is spelled as a read and permitted to who may only read."""
-    name = f"/{method.containing_service.full_name}/{method.name}"
-    get = method.GetOptions().Extensions[annotations_pb2.http].get
-    return bool(get) and PERMISSIONS[name] in {Permission.PUBLIC, Permission.READ}
 
 
 def _told(answer: Message) -> web.Response:

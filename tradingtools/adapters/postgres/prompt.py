@@ -84,11 +84,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
                     self.pgconn.send_query_prepared(statement, wire, formats)
                 self.pgconn.pipeline_sync()
                 answers = await self.wait(_communicate(self.pgconn, len(wired)))
-        try:
-            results = [_good(answer) for answer in answers]
-        except _PLANS_LOST:
-            self._known = None
-            raise
+        results = [self._good(answer) for answer in answers]
         return [_rows(result, result.ntuples) for result in results]
 
     async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
@@ -112,24 +108,22 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         return statement
 
     async def _result(self) -> PGresult:
-        try:
-            return _good(await self.wait(generators.execute(self.pgconn)))
-        except _PLANS_LOST:
-            self._known = None
-            raise
+        return self._good(await self.wait(generators.execute(self.pgconn)))
+
+    def _good(self, results: Sequence[PGresult]) -> PGresult:
+        for result in results:
+            if result.status not in _GOOD:
+                error = errors.error_from_result(result, "utf-8")
+                if isinstance(error, _PLANS_LOST):
+                    self._known = None
+                raise error
+        return results[-1]
 
     def _deallocate(self, name: bytes | None) -> PQGen[None]:
         # After a rollback psycopg has the server forget what was prepared: all of it, ours as well.
         if name is None:
             self._known = None
         return super()._deallocate(name)
-
-
-def _good(results: Sequence[PGresult]) -> PGresult:
-    for result in results:
-        if result.status not in _GOOD:
-            raise errors.error_from_result(result, "utf-8")
-    return results[-1]
 
 
 @contextmanager
