@@ -12,7 +12,7 @@ from tradingtools.adapters.postgres import lease
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Side, Source, TradeKey
 from tradingtools.runtime.streams import Tail
-from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -97,16 +97,24 @@ def buy(number: int) -> LeaderRow:
     )  # fmt: skip
 
 
+async def recovered(
+    database: MemoryDatabase, network: Calm | None = None, settings: Settings = SETTINGS
+) -> Router:
+    """A router that has just begun on a database in memory."""
+    pool = cast(Any, MemoryPool(database, network))
+    owned = await lease.acquire(pool, "router", 0, "router-0")
+    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), settings)
+    await router.recover()
+    return router
+
+
 async def test_entries_stay_within_what_was_put_in_and_what_trading_made_of_it() -> None:
     database = MemoryDatabase()
-    pool = cast(Any, MemoryPool(database))
     database.write(subscribe)
     # Twenty were lost before there was a budget: they do not count.
     database.write(lot(bought=50_000_000, sold=30_000_000))
     database.write(fund(4_000_000, before=-20_000_000))
-    owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
-    await router.recover()
+    router = await recovered(database)
 
     async def copied(number: int) -> tuple[str, int]:
         await router.on_facts([buy(number)])

@@ -7,14 +7,10 @@ any more, and its decision waited for ever.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
 
-from services.router.worker import Router
-from tests.unit.router.test_budget import SETTINGS, SUB, WALLET, Shelf, buy, no_batches, subscribe
-from tradingtools.adapters.postgres import lease
+from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
 from tradingtools.domain.leader_trade import Side
-from tradingtools.runtime.streams import Tail
-from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -22,11 +18,8 @@ from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 async def test_a_sell_that_waited_ends_though_its_subscription_is_deleted() -> None:
     database = MemoryDatabase()
-    pool = cast(Any, MemoryPool(database))
     database.write(subscribe)
-    owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
-    await router.recover()
+    router = await recovered(database)
     await router.on_facts([buy(1)])
     await router.recover()  # rows of what was claimed
     (entry,) = database.table("orders").values()

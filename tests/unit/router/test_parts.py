@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 import pytest
 
-from services.router.worker import Router
-from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
+from tests.unit.router.test_budget import SETTINGS, buy, recovered
 from tests.unit.samples import LEADER
-from tradingtools.adapters.postgres import lease
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
-from tradingtools.runtime.streams import Tail
-from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 
 CROWD = 5
@@ -50,14 +47,6 @@ def database() -> MemoryDatabase:
     return made
 
 
-async def _router(database: MemoryDatabase) -> Router:
-    pool = cast(Any, MemoryPool(database))
-    owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), IN_TWOS)
-    await router.recover()
-    return router
-
-
 def _others_buy(number: int = 9) -> LeaderRow:
     fact = buy(number)
     return replace(fact, key=replace(fact.key, leader=OTHER))
@@ -75,7 +64,7 @@ def _followers(claim: dict[str, Any]) -> list[int]:
 async def test_a_crowd_is_claimed_in_parts_and_the_rows_come_with_the_last(
     database: MemoryDatabase,
 ) -> None:
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     await router.on_facts([buy(1)])
     claims = _claims(database)
     assert [_followers(claim) for claim in claims] == [[0, 1], [2, 3], [4]]
@@ -85,7 +74,7 @@ async def test_a_crowd_is_claimed_in_parts_and_the_rows_come_with_the_last(
 async def test_another_leaders_trade_goes_between_two_parts(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     claim = router._claimer.claim
 
     async def take_time(*arguments: Any, **more: Any) -> None:
@@ -107,7 +96,7 @@ async def test_another_leaders_trade_goes_between_two_parts(
 async def test_a_death_between_two_parts_costs_nobody_his_copy(
     database: MemoryDatabase, claimed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     claim, left = router._claimer.claim, claimed
 
     async def die(*arguments: Any, **more: Any) -> None:
@@ -122,20 +111,20 @@ async def test_a_death_between_two_parts_costs_nobody_his_copy(
     with pytest.raises(Death):
         await router.on_facts([fact])
     # It was never acknowledged, so it is told again, to a router that has read what is durable.
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     await router.on_facts([fact])
     assert sorted(n for c in _claims(database) for n in _followers(c)) == list(range(CROWD))
     assert sum(len(c["rows"]) for c in _claims(database)) == 1
     # And once more: nothing is left to be done.
     before = len(_claims(database))
-    await (await _router(database)).on_facts([fact])
+    await (await recovered(database, settings=IN_TWOS)).on_facts([fact])
     assert len(_claims(database)) == before
 
 
 async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    router, fact = await _router(database), buy(1)
+    router, fact = await recovered(database, settings=IN_TWOS), buy(1)
     claim, seen = router._claimer.claim, []
 
     async def look(*arguments: Any, **more: Any) -> None:
@@ -155,7 +144,7 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
 async def test_nobody_judges_while_it_is_unknown_whether_a_claim_was_committed(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     claim, asked = router._claimer.claim, []
 
     async def break_once(trade: LeaderTrade, *arguments: Any, **more: Any) -> None:

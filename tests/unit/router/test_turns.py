@@ -15,13 +15,13 @@ from services.router import turns
 from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan
 from services.router.turns import FEWEST, MOST_DROPPED, PIECE, Share, Turns
-from tests.unit.router.test_budget import buy
+from tests.unit.router.test_budget import buy, recovered
 from tests.unit.router.test_parts import (
     CROWD,
+    IN_TWOS,
     _claims,
     _followers,
     _others_buy,
-    _router,
     database,
 )
 from tradingtools.testing.memory_database import MemoryDatabase
@@ -117,7 +117,7 @@ async def test_a_plan_in_pieces_is_the_plan(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "PIECE", 1)
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
     wallets = [replace_wallet(s, number) for number, s in enumerate(_everybody(router))]
     for each in wallets:
@@ -165,7 +165,7 @@ async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not
     monkeypatch.setattr(turns, "PIECE", 1)
     monkeypatch.setattr(turns, "FEWEST", 2)
     monkeypatch.setattr(turns, "MOST_DROPPED", dropped)
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
     insert, broken = router._claimer._insert, False
 
@@ -192,7 +192,7 @@ async def test_a_crowd_stands_back_once_and_not_for_ever(
     monkeypatch.setattr(turns, "PIECE", 1)
     monkeypatch.setattr(turns, "FEWEST", 2)
     monkeypatch.setattr(turns, "MOST_DROPPED", 1)
-    router = await _router(database)
+    router = await recovered(database, settings=IN_TWOS)
     router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
     insert, second = router._claimer._insert, list[asyncio.Task[None]]()
 

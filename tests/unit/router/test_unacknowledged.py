@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
 
 import psycopg
 
-from services.router.worker import Router
-from tests.unit.router.test_budget import SETTINGS, SUB, WALLET, Shelf, buy, no_batches, subscribe
+from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
 from tests.unit.samples import CONDITION
-from tradingtools.adapters.postgres import lease
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.reasons import Reason
-from tradingtools.runtime.streams import Tail
-from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 
 _SHARES = 100_000_000
@@ -62,12 +58,9 @@ async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was
     None
 ):
     database, lossy = MemoryDatabase(), _Lossy()
-    pool = cast(Any, MemoryPool(database, lossy))
     database.write(subscribe)
     database.write(_all_reserved)
-    owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
-    await router.recover()
+    router = await recovered(database, lossy)
     fact = buy(2)
     key = replace(fact.key, side=Side.SELL)
     sold = replace(fact, key=key, size_micros=_SHARES, held_before_micros=_SHARES)

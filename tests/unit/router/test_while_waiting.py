@@ -8,23 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any, cast
 
-from services.router.worker import Router
-from tests.unit.router.test_budget import (
-    SETTINGS,
-    SUB,
-    WALLET,
-    Shelf,
-    buy,
-    no_batches,
-    subscribe,
-)
+from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
 from tests.unit.samples import CONDITION
-from tradingtools.adapters.postgres import lease
 from tradingtools.domain.leader_trade import LeaderRow, Side
-from tradingtools.runtime.streams import Tail
-from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -36,14 +24,6 @@ _FIRST = 30_000_000
 def _position(tx: Transaction) -> None:
     key = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB, "condition_id": CONDITION}
     tx.insert("lot", {**key, "shares_micros": _HELD, "cost_micros": _HELD // 2})
-
-
-async def _router(database: MemoryDatabase) -> Router:
-    pool = cast(Any, MemoryPool(database))
-    owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
-    await router.recover()
-    return router
 
 
 def _rows(side: Side) -> tuple[LeaderRow, LeaderRow, LeaderRow]:
@@ -64,7 +44,7 @@ async def _turns() -> None:
 async def test_a_message_that_is_replayed_beside_its_leaders_lane() -> None:
     database = MemoryDatabase()
     database.write(subscribe)
-    router = await _router(database)
+    router = await recovered(database)
     first, second, third = _rows(Side.BUY)
     await router.on_facts([first])
     async with router._writing:
@@ -81,7 +61,7 @@ async def test_an_exit_that_is_judged_again_sells_what_the_leader_sold_meanwhile
     database = MemoryDatabase()
     database.write(subscribe)
     database.write(_position)
-    router = await _router(database)
+    router = await recovered(database)
     first, second, _ = _rows(Side.SELL)
     await router.on_facts([first])
     (one,) = database.table("orders").values()
