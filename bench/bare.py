@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
+from bench.core.stalls import Taken
 from launcher.state import ROOT
 
 _PAUSE_SECONDS = 0.037
@@ -24,12 +25,9 @@ _PAUSE_SECONDS = 0.037
 _ROW = "x" * 200
 _END_SECONDS = 30.0
 
-Commits = Sequence[tuple[int, float]]
-"""When each began, monotonic nanoseconds, and what it took, milliseconds."""
-
 
 @asynccontextmanager
-async def beside(url: str, tell: Callable[[Commits], None]) -> AsyncIterator[None]:
+async def beside(url: str, tell: Callable[[Sequence[Taken]], None]) -> AsyncIterator[None]:
     """Commit on a database of the caller's own while the block lasts.
 
     Args:
@@ -44,7 +42,7 @@ async def beside(url: str, tell: Callable[[Commits], None]) -> AsyncIterator[Non
         yield
         async with asyncio.timeout(_END_SECONDS):
             output, _ = await process.communicate(b"")
-        tell([(began, ms) for began, ms in json.loads(output)])
+        tell([Taken(began_ns, ms) for began_ns, ms in json.loads(output)])
     finally:
         if process.returncode is None:
             process.kill()

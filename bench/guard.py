@@ -24,6 +24,7 @@ import psycopg
 
 from bench import bare, silence
 from bench.core.figures import Spread, spread
+from bench.core.stalls import STALL_MS, Divided, Taken, divide
 from bench.market import Market
 from bench.system import BenchError
 from launcher import embedded, temporary
@@ -44,6 +45,7 @@ _TICK_SECONDS = 0.002
 _START_SECONDS = 120.0
 _WARM_SECONDS = 3.0
 _EXIT_SECONDS = 60.0
+_GOAL_MS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,10 @@ class Asked:
 class Found:
     """What it came to."""
 
-    exits: int
+    exits: Divided
+    """By whether a bare commit stalled beside them."""
     taken_ms: Spread
+    """Of all of them."""
     bare_ms: Spread
     """A bare insert and its commit on the same PostgreSQL meanwhile: the disk's share."""
     late_ms: Spread
@@ -145,7 +149,7 @@ def _fill(url: str, asked: Asked) -> None:
         connection.execute("vacuum analyze")
 
 
-async def _read(listen: str, market: Market, taken: list[float]) -> None:
+async def _read(listen: str, market: Market, taken: list[Taken]) -> None:
     async with grpc_server.channel(listen) as channel:
         stub: Any = guard_rpc.GuardServiceStub(channel)
         async for response in stub.StreamExits(guard_pb.StreamExitsRequest()):
@@ -186,10 +190,10 @@ async def _play(asked: Asked, market: Market, seconds: float, late: list[float])
 async def measure(asked: Asked) -> Found:
     """Fill, start, warm up, measure. Raises BenchError."""
     market = Market(assets=asked.assets, stops=asked.lots)
-    commits: list[tuple[int, float]] = []
+    commits: list[Taken] = []
     late: list[float] = []
     async with loaded(asked, market) as made:
-        taken: list[float] = []
+        taken: list[Taken] = []
         reading = asyncio.create_task(_read(made.listen, market, taken))
         try:
             async with bare.beside(made.database_url, commits.extend):
@@ -202,10 +206,11 @@ async def measure(asked: Asked) -> Found:
                 gone = (time.monotonic_ns() - began_ns) / 1e9
                 cores = (sum(process.cpu_times()[:2]) - used) / gone
                 after = process.memory_info().rss
+            commits = [commit for commit in commits if commit.began_ns >= began_ns]
             return Found(
-                exits=len(taken),
-                taken_ms=spread(taken),
-                bare_ms=spread([ms for since_ns, ms in commits if since_ns >= began_ns]),
+                exits=divide(taken, commits),
+                taken_ms=spread([each.ms for each in taken]),
+                bare_ms=spread([commit.ms for commit in commits]),
                 late_ms=spread(late),
                 deltas=deltas,
                 cores=cores,
@@ -215,6 +220,25 @@ async def measure(asked: Asked) -> Found:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+
+def _beside(exits: Divided) -> str:
+    """What exits took that stood in no stall of a bare commit."""
+    slow, stood = (
+        sum(taken.ms > _GOAL_MS for taken in some)
+        for some in ((*exits.stalled, *exits.others), exits.stalled)
+    )
+    told = (
+        f"of {slow} exits above {_GOAL_MS:.0f} ms {stood} stood in a stall that a bare commit met,"
+        f" too (above {STALL_MS:.0f} ms)"
+    )
+    if not exits.others:
+        return f"{told}, as did all others"
+    ms = spread([taken.ms for taken in exits.others])
+    return (
+        f"{told}; the {len(exits.others)} that met none: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
+        f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms"
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -234,13 +258,15 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     ms, bare_ms, late_ms = found.taken_ms, found.bare_ms, found.late_ms
+    count = len(found.exits.stalled) + len(found.exits.others)
     sys.stdout.write(
         f"{asked.triggers} armed triggers on {asked.assets} assets, {found.deltas:.0f} deltas/s,"
         f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
-        f"{found.exits} exits, from delta to committed exit: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
+        f"{count} exits, from delta to committed exit: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
         f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms\n"
         f"a bare insert and commit meanwhile: p50 {bare_ms.p50:.1f}, p90 {bare_ms.p90:.1f},"
         f" p99 {bare_ms.p99:.1f}, max {bare_ms.max:.1f} ms\n"
+        f"{_beside(found.exits)}\n"
         f"the benchmark's own turns were late by: p50 {late_ms.p50:.1f}, p99 {late_ms.p99:.1f},"
         f" max {late_ms.max:.1f} ms\n"
         f"guard: {found.cores:.2f} cores, {found.before_mib:.0f} MiB before,"

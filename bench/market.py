@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from bench.core.stalls import Taken
 from services.bookfeed.hub import Reader
 from tradingtools.domain.errors import NotFound
 from tradingtools.runtime.streams import CHECKPOINT_SECONDS
@@ -129,8 +130,8 @@ class Market(books_rpc.BookfeedServiceServicer):
         self._dipped[asset.asset_id] = asset
         self._reader.touch(asset.asset_id)
 
-    def came(self, orders: Mapping[str, int]) -> list[float]:
-        """End the dips whose exits came; how long each had taken, milliseconds.
+    def came(self, orders: Mapping[str, int]) -> list[Taken]:
+        """End the dips whose exits came; when each began, and how long it took.
 
         Args:
             orders: when the exit of an asset came, monotonic nanoseconds.
@@ -138,7 +139,7 @@ class Market(books_rpc.BookfeedServiceServicer):
         taken = []
         for asset_id, came_ns in orders.items():
             asset = self._dipped.pop(asset_id)
-            taken.append((came_ns - asset.dipped_ns) / 1e6)
+            taken.append(Taken(asset.dipped_ns, (came_ns - asset.dipped_ns) / 1e6))
             asset.dipped_ns = 0
             self._reader.touch(asset_id)
         return taken

@@ -12,6 +12,6 @@ from bench.guard import Asked, measure
 async def test_every_dip_has_its_exit() -> None:
     asked = Asked(triggers=1_000, assets=10, deltas=50, fires=5, seconds=2.0)
     found = await measure(asked)
-    assert found.exits > 0
+    assert found.exits.stalled + found.exits.others
     assert found.taken_ms.max >= found.taken_ms.p50 > 0
     assert found.bare_ms.max >= found.bare_ms.p50 > 0
