@@ -1,7 +1,8 @@
 """Claimed orders in, POSTs out.
 
 Read claims -> queue -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
-One claim at a time is made durable; while it is, the one before is sent and others get in line.
+Claims that have come together are made durable together; while they are, those before them are sent
+and others get in line.
 A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
 SUBMITTING orders, which become UNKNOWN. Of those, `resending` sends what confirm asks for.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -48,6 +49,8 @@ _ACTOR = "executor"
 _REMEMBERED = 200_000
 _WINDOW = 2_000
 """Orders under way at the same time; more wait as claims, and expire as such."""
+_COMMITTED_TOGETHER = 100
+"""Orders of several claims in one SUBMITTING commit: as many as a part of a crowd has."""
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
 
@@ -63,6 +66,27 @@ class Claim:
     traceparent: str
     handled: Callable[[], None]
     """Called when a crash repeats nothing: SUBMITTING is committed, or nothing will be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Orders of one or several claims that SUBMITTING is committed for together, in their order."""
+
+    orders: Sequence[Order]
+    records: Sequence[int]
+    control_seq: int
+    """The least of the claims': it only says whether the gates may skip looking at each order."""
+    traces: Mapping[str, str]
+    """Traceparents by order key."""
+
+
+def _together(claims: Sequence[Claim]) -> Batch:
+    return Batch(
+        orders=[order for claim in claims for order in claim.orders],
+        records=[seq for claim in claims for seq in claim.records],
+        control_seq=min(claim.control_seq for claim in claims),
+        traces={o.order_key: claim.traceparent for claim in claims for o in claim.orders},
+    )
 
 
 def _unheard() -> None:
@@ -218,7 +242,7 @@ class Executor:
         self._some.set()
 
     async def submit(self) -> None:
-        """Make durable and send what waits, one claim after the other, for ever.
+        """Make durable and send what waits, in turn, for ever.
 
         Raises:
             Fenced: this process does not own the partition any more.
@@ -227,27 +251,24 @@ class Executor:
             while not len(self._queue):
                 self._some.clear()
                 await self._some.wait()
-            claim = self._queue.take()
-            if claim.orders:
-                await self._handle(
-                    claim.orders, claim.records, claim.control_seq, claim.traceparent
-                )
-            claim.handled()
+            claims = self._queue.take(_COMMITTED_TOGETHER)
+            fresh = [claim for claim in claims if claim.orders]
+            if fresh:
+                await self._handle(_together(fresh))
+            for claim in claims:
+                claim.handled()
 
-    async def _handle(
-        self, fresh: Sequence[Order], records: Sequence[int], control_seq: int, traceparent: str
-    ) -> None:
+    async def _handle(self, batch: Batch) -> None:
         probe = not self.breaker.closed
-        if probe:
-            fresh = await self._await_breaker(fresh, records, traceparent)
+        fresh = await self._await_breaker(batch) if probe else batch.orders
         refused = self._gate.judge(fresh, clock.now_ms())
         await self._halt({r.halt: None for r in refused.values() if r.halt is not None})
         self._fail(
-            [o for o in fresh if o.order_key in refused], records, traceparent,
+            [o for o in fresh if o.order_key in refused], batch,
             dict.fromkeys(refused, Reason.RISK.value), {k: r.why for k, r in refused.items()},
         )  # fmt: skip
         going = [o for o in fresh if o.order_key not in refused]
-        sent = await self._send(going, records, control_seq, traceparent, probe=probe)
+        sent = await self._send(going, batch, probe=probe)
         if probe and fresh and not sent:
             await self.breaker.give_back()
 
@@ -260,20 +281,18 @@ class Executor:
                            scope=halt.scope, subject=halt.subject, mode=halt.mode,
                            reason=halt.reason)  # fmt: skip
 
-    async def _await_breaker(
-        self, orders: Sequence[Order], records: Sequence[int], traceparent: str
-    ) -> list[Order]:
+    async def _await_breaker(self, batch: Batch) -> list[Order]:
         """The one order that may be the probe, an exit if there is one; the others wait.
 
         Who waits stays CLAIMED and is found by polling until it is let out or its time is over.
         """
         probing = await self.breaker.take_probe()
-        exits_first = sorted(orders, key=lambda o: o.purpose is Purpose.ENTRY)
+        exits_first = sorted(batch.orders, key=lambda o: o.purpose is Purpose.ENTRY)
         going, waiting = exits_first[:probing], exits_first[probing:]
         now_ms = clock.now_ms()
         late = {o.order_key: self.breaker.reason for o in waiting if o.not_after_ms <= now_ms}
         self._fail(
-            [o for o in waiting if o.order_key in late], records, traceparent,
+            [o for o in waiting if o.order_key in late], batch,
             dict.fromkeys(late, Reason.EXPIRED.value), late,
         )  # fmt: skip
         for order in waiting:
@@ -287,22 +306,14 @@ class Executor:
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
-    async def _send(
-        self,
-        orders: Sequence[Order],
-        records: Sequence[int],
-        control_seq: int,
-        traceparent: str,
-        *,
-        probe: bool,
-    ) -> bool:
+    async def _send(self, orders: Sequence[Order], batch: Batch, *, probe: bool) -> bool:
         """Commit SUBMITTING and have them POSTed; whether anything leaves."""
         while orders:
-            admission = await self._admit(orders, control_seq)
+            admission = await self._admit(orders, batch.control_seq)
             if admission.denied is None:
                 break
             denied = admission.denied
-            self._refuse([o for o in orders if o.order_key in denied], records, traceparent, denied)
+            self._refuse([o for o in orders if o.order_key in denied], batch, denied)
             orders = [o for o in orders if o.order_key not in denied]
         if not orders:
             return False
@@ -311,8 +322,10 @@ class Executor:
             # the rows runs out and the orders become UNKNOWN.
             _log.warning("batch was committed before", orders=len(orders))
             return False
-        self._recorder().put([*records, admission.seq], [])
-        self._sender.send([Attempt(order=o, traceparent=traceparent, probe=probe) for o in orders])
+        self._recorder().put([*batch.records, admission.seq], [])
+        self._sender.send(
+            [Attempt(order=o, traceparent=batch.traces[o.order_key], probe=probe) for o in orders]
+        )
         return True
 
     async def send_again(self) -> None:
@@ -333,33 +346,26 @@ class Executor:
                 _log.warning("SUBMITTING not committed; trying again", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    def _refuse(
-        self,
-        orders: Sequence[Order],
-        records: Sequence[int],
-        traceparent: str,
-        denied: dict[str, str],
-    ) -> None:
+    def _refuse(self, orders: Sequence[Order], batch: Batch, denied: dict[str, str]) -> None:
         """Fail what was denied; what was handled before may have been sent and is left alone."""
         before = [o.order_key for o in orders if denied[o.order_key] == store.HANDLED_BEFORE]
         if before:
             _log.warning("handled before; not sent", orders=before)
             self.done(before)
         unsent = [o for o in orders if o.order_key not in before]
-        self._fail(unsent, records, traceparent, denied, {})
+        self._fail(unsent, batch, denied, {})
 
     def _fail(
         self,
         orders: Sequence[Order],
-        records: Sequence[int],
-        traceparent: str,
+        batch: Batch,
         reasons: dict[str, str],
         details: dict[str, str],
     ) -> None:
         if not orders:
             return
         self._recorder().put(
-            records,
+            batch.records,
             [
                 Outcome(
                     fields={
@@ -371,7 +377,7 @@ class Executor:
                         "reason": reasons[order.order_key],
                         "detail": details.get(order.order_key),
                     },
-                    traceparent=traceparent,
+                    traceparent=batch.traces[order.order_key],
                 )
                 for order in orders
             ],

@@ -3,7 +3,8 @@
 Exits before entries. Leaders take turns, one claim each: who went last goes last, so that none
 waits for more than one of another, and of those who have not gone the smallest goes first. Entries
 of a wallet keep their order: nothing goes before an earlier claim that has an entry of the same
-wallet.
+wallet. What turns give next to each other goes together, up to a number of orders: what waits costs
+one commit and not one a claim.
 """
 
 from __future__ import annotations
@@ -84,24 +85,45 @@ class Queue(Generic[T]):
         for wallet in waiting.wallets:
             self._by_wallet.setdefault(wallet, deque()).append(waiting.number)
 
-    def take(self) -> T:
-        """Remove the next one. Raises IndexError when nobody waits."""
+    def take(self, most: int) -> list[T]:
+        """Remove those that go together next, as turns would give them one by one.
+
+        The first one goes whatever its size; a claim that would make it more than ``most`` orders
+        begins the next time, and so does the first entry after exits, which wait for none.
+
+        Raises:
+            IndexError: nobody waits.
+        """
+        which, leader = self._next()
+        together: list[T] = []
+        size = 0
+        while not together or size + which.lines[leader][0].size <= most:
+            taken = which.pop(leader)
+            self._remove(taken)
+            together.append(taken.item)
+            size += taken.size
+            if not which.lines:
+                break
+            _, leader = self._next()
+        return together
+
+    def _next(self) -> tuple[_Class[T], str]:
+        """Whose turn it is: the leader, and his exits or entries."""
         for leader in self._exits.in_turn():
-            return self._remove(self._exits.pop(leader))
+            return self._exits, leader
         for leader in self._entries.in_turn():
             if self._ready(self._entries.lines[leader][0]):
-                return self._remove(self._entries.pop(leader))
+                return self._entries, leader
         # The oldest of all is the first of its line and of its wallets: somebody is always ready.
         raise IndexError("nobody waits")
 
     def _ready(self, first: _Waiting[T]) -> bool:
         return all(self._by_wallet[wallet][0] == first.number for wallet in first.wallets)
 
-    def _remove(self, taken: _Waiting[T]) -> T:
+    def _remove(self, taken: _Waiting[T]) -> None:
         self._waiting -= 1
         for wallet in taken.wallets:
             numbers = self._by_wallet[wallet]
             numbers.popleft()
             if not numbers:
                 del self._by_wallet[wallet]
-        return taken.item

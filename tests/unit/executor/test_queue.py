@@ -1,8 +1,11 @@
-"""Who goes next: exits first, leaders in turn, a wallet's entries in order, nobody lost."""
+"""Who goes next: exits first, leaders in turn, a wallet's entries in order, nobody lost.
+
+One by one by what turns promise, and together by a plain reference that takes one by one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -53,9 +56,9 @@ def test_whatever_comes_when(steps: list[Put | None]) -> None:
             continue
         if not waiting:
             with pytest.raises(IndexError):
-                queue.take()
+                queue.take(1)
             continue
-        claim = queue.take()
+        (claim,) = queue.take(1)
         taken.append(claim)
         waiting.remove(claim)
         assert len(queue) == len(waiting)
@@ -96,7 +99,7 @@ def _order(*puts: tuple[str, str, int]) -> list[int]:
     queue: Queue[int] = Queue()
     for number, (leader, wallets, size) in enumerate(puts):
         queue.put(number, leader=leader, size=size, wallets=wallets.split())
-    return [queue.take() for _ in puts]
+    return [claim for _ in puts for claim in queue.take(1)]
 
 
 def test_a_single_one_goes_between_the_parts_of_a_crowd() -> None:
@@ -114,6 +117,72 @@ def test_who_has_gone_waits_for_those_who_have_not() -> None:
     queue: Queue[str] = Queue()
     for name in ("a1", "a2", "b1"):
         queue.put(name, leader=name[0], size=5, wallets=[name])
-    assert queue.take() == "a1"
+    assert queue.take(5) == ["a1"]
     queue.put("c1", leader="c", size=50, wallets=["c1"])
-    assert [queue.take() for _ in range(3)] == ["b1", "c1", "a2"]
+    assert queue.take(100) == ["b1", "c1", "a2"]
+
+
+@dataclass
+class Plain:
+    """The same turns, looked for among all that wait each time."""
+
+    waiting: list[Claim] = field(default_factory=list)
+    gone: dict[tuple[bool, str], int] = field(default_factory=dict)
+    turns: int = 0
+
+    def next(self) -> Claim:
+        entries = all(claim.wallets for claim in self.waiting)
+        mine = [claim for claim in self.waiting if bool(claim.wallets) == entries]
+        firsts = {claim.leader: claim for claim in reversed(mine)}.values()
+        free = [c for c in firsts if not any(w.wallets & c.wallets for w in self._before(c))]
+        return min(free, key=lambda c: (self.gone.get((entries, c.leader), 0), c.size, c.number))
+
+    def _before(self, claim: Claim) -> list[Claim]:
+        return self.waiting[: self.waiting.index(claim)]
+
+    def pop(self) -> Claim:
+        claim = self.next()
+        self.waiting.remove(claim)
+        entries = bool(claim.wallets)
+        self.turns += 1
+        self.gone[entries, claim.leader] = self.turns
+        if not any(bool(w.wallets) == entries for w in self.waiting):
+            self.gone = {place: turn for place, turn in self.gone.items() if place[0] != entries}
+        return claim
+
+    def take(self, most: int) -> list[Claim]:
+        taken = [self.pop()]
+        entries = bool(taken[0].wallets)
+        while self.waiting and bool((follows := self.next()).wallets) == entries:
+            if sum(claim.size for claim in [*taken, follows]) > most:
+                break
+            taken.append(self.pop())
+        return taken
+
+
+_several = st.builds(
+    Put, st.sampled_from(LEADERS), st.frozensets(st.sampled_from(WALLETS), max_size=2),
+    st.integers(0, 6),
+)  # fmt: skip
+
+
+@given(st.lists(_several | st.integers(1, 20), max_size=60))
+def test_what_goes_together_is_what_turns_give_one_by_one(steps: list[Put | int]) -> None:
+    queue: Queue[Claim] = Queue()
+    plain = Plain()
+    for number, step in enumerate([*steps, *[10] * len(steps)]):
+        if isinstance(step, Put):
+            plain.waiting.append(_put(queue, number, step))
+        elif plain.waiting:
+            assert queue.take(step) == plain.take(step)
+        assert len(queue) == len(plain.waiting)
+    assert not queue._by_wallet
+
+
+def test_exits_go_without_entries_and_nobody_beyond_the_number() -> None:
+    queue: Queue[str] = Queue()
+    for name, size in (("e1", 60), ("e2", 40), ("e3", 1), ("big", 300)):
+        queue.put(name, leader=name, size=size, wallets=[name])
+    queue.put("x1", leader="a", size=1, wallets=[])
+    queue.put("x2", leader="a", size=1, wallets=[])
+    assert [queue.take(100) for _ in range(4)] == [["x1", "x2"], ["e3", "e2"], ["e1"], ["big"]]

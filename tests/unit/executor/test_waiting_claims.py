@@ -16,6 +16,7 @@ from msgspec import structs
 from services.executor import store
 from services.executor.core.gate import Gate, Limits
 from services.executor.reading import Cursors
+from services.executor.recorder import Outcome
 from services.executor.settings import Settings
 from services.executor.worker import Executor
 from tests.unit.samples import order
@@ -52,11 +53,18 @@ class Scene:
 
     executor: Executor
     committed: list[list[str]] = field(default_factory=list)
+    control_seqs: list[int] = field(default_factory=list)
+    denied: set[str] = field(default_factory=set)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     handled: list[int] = field(default_factory=list)
 
-    async def put(self, seq: int, *orders: Order) -> None:
-        batch = pb.OrderBatch(journal_seq=seq, orders=[order_to_pb(each) for each in orders])
+    async def put(self, seq: int, *orders: Order, control_seq: int = 0) -> None:
+        batch = pb.OrderBatch(
+            journal_seq=seq,
+            orders=[order_to_pb(each) for each in orders],
+            control_seq=control_seq,
+            traceparent=f"trace-{seq}",
+        )
         await self.executor.on_batch(batch, lambda: self.handled.append(seq))
 
     async def run_until_idle(self) -> None:
@@ -76,7 +84,11 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
         pool: Any, lease: Lease, orders: Sequence[Order], control_seq: int, lease_ms: int
     ) -> store.Admission:
         await here.held.wait()
-        here.committed.append([each.order_key for each in orders])
+        keys = [each.order_key for each in orders]
+        here.control_seqs.append(control_seq)
+        if denied := {key: "PAUSED" for key in keys if key in here.denied}:
+            return store.Admission(denied=denied)
+        here.committed.append(keys)
         return store.Admission(duplicate=True)  # Nothing is sent.
 
     monkeypatch.setattr(store, "submit_batch", submit_batch)
@@ -87,10 +99,42 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
         await cancel_all([running])
 
 
+@dataclass
+class Recorded:
+    """What the recorder is told."""
+
+    told: list[tuple[list[int], list[Outcome]]]
+
+    def put(self, records: Sequence[int], outcomes: Sequence[Outcome]) -> None:
+        self.told.append((list(records), list(outcomes)))
+
+
+@dataclass
+class Opened:
+    """A breaker that lets one probe out at a time."""
+
+    closed: bool = False
+    reason: str = "open"
+    taken: int = 0
+    returned: int = 0
+
+    async def take_probe(self) -> bool:
+        self.taken += 1
+        return True
+
+    async def give_back(self) -> None:
+        self.returned += 1
+
+
 def entry(key: str, wallet: str, leader: str = "crowd") -> Order:
     follower = Follower(user_id="u", wallet_id="w", proxy=wallet)
     made: Order = structs.replace(
-        order(), order_key=key, follower=follower, leader=leader, purpose=Purpose.ENTRY
+        order(),
+        order_key=key,
+        follower=follower,
+        leader=leader,
+        purpose=Purpose.ENTRY,
+        not_after_ms=2_000_000_000_000,
     )
     return made
 
@@ -104,6 +148,7 @@ async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
+        monkeypatch.setattr("services.executor.worker._COMMITTED_TOGETHER", 2)
         for part in range(3):
             await here.put(part, entry(f"p{part}", f"w{part}"), entry(f"q{part}", f"v{part}"))
         await here.run_until_idle()
@@ -116,6 +161,67 @@ async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
             ["p0", "q0"], ["exit"], ["single"], ["p1", "q1"], ["behind"], ["p2", "q2"],
         ]  # fmt: skip
         assert here.handled == [0, 5, 3, 1, 4, 2]
+
+
+async def test_what_has_come_together_is_one_commit_and_exits_are_one_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(monkeypatch) as here:
+        await here.put(0, entry("first", "w0"), control_seq=9)
+        await here.run_until_idle()
+        for seq in range(1, 21):
+            await here.put(seq, entry(f"e{seq}", "w1"), control_seq=30 - seq)
+        await here.put(21, leaving("x1", "w1"), control_seq=12)
+        await here.put(22, leaving("x2", "w2"), control_seq=11)
+        here.held.set()
+        await here.run_until_idle()
+        entries = [f"e{seq}" for seq in range(1, 21)]
+        assert here.committed == [["first"], ["x1", "x2"], entries]
+        assert here.control_seqs == [9, 11, 10]
+        assert here.handled == [0, 21, 22, *range(1, 21)]
+
+
+async def test_one_that_is_denied_costs_the_others_one_repetition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes: list[tuple[list[int], list[Outcome]]] = []
+    async with scene(monkeypatch) as here:
+        here.executor.recorder = cast(Any, Recorded(outcomes))
+        await here.put(0, entry("first", "w0"))
+        await here.run_until_idle()
+        for seq in range(1, 5):
+            await here.put(seq, entry(f"e{seq}", f"w{seq}"))
+        here.denied = {"e3"}
+        here.held.set()
+        await here.run_until_idle()
+        assert here.committed == [["first"], ["e1", "e2", "e4"]]
+        assert len(here.control_seqs) == 3
+        assert here.handled == [0, 1, 2, 3, 4]
+        ((records, (failed,)),) = outcomes
+        assert 3 in records, "its row is there before it fails"
+        assert failed.fields["order_key"] == "e3"
+        assert failed.fields["reason"] == "PAUSED"
+        assert failed.traceparent == "trace-3"
+
+
+async def test_of_what_waits_together_one_is_the_probe_of_an_open_breaker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(monkeypatch) as here:
+        await here.put(0, entry("first", "w0"))
+        await here.run_until_idle()
+        for seq in range(1, 4):
+            await here.put(seq, entry(f"e{seq}", f"w{seq}"))
+        opened = Opened()
+        here.executor.breaker = cast(Any, opened)
+        here.held.set()
+        await here.run_until_idle()
+        assert here.committed == [["first"], ["e1"]]
+        assert here.handled == [0, 1, 2, 3]
+        assert (opened.taken, opened.returned) == (1, 1), "it was not sent after all"
+        await here.put(4, entry("e2", "w2"))
+        await here.run_until_idle()
+        assert here.committed[2:] == [["e2"]], "who waited may come again"
 
 
 async def test_a_claim_that_is_brought_twice_is_handled_when_it_is_committed(
