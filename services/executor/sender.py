@@ -2,8 +2,9 @@
 
 Before it: the worker's SUBMITTING commit, first or again. Entries of a wallet leave one after the
 other, everything else at once. All first bytes that can leave do so before anything else is done:
-no task, no timer, no note comes before them. Answers are judged a few at a time, so that whoever
-has an order to send comes in between.
+no task, no timer, no note comes before them, nor does the judging of the answer that one waited for
+in its wallet. Answers are judged a few at a time, so that whoever has an order to send comes in
+between.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Sender:
         breaker: of insiders-api.
         timeout_ms: an answer that takes longer counts as none.
         record: told each outcome.
+        died: told each order of which there will be none, because an exception ended its attempt.
         hurried: whether somebody waits to be sent who comes after these.
     """
 
@@ -78,18 +80,21 @@ class Sender:
         breaker: CircuitBreaker,
         timeout_ms: int,
         record: Callable[[Outcome], None],
+        died: Callable[[str], None],
         hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._breaker = breaker
         self._timeout_ms = timeout_ms
         self._record = record
+        self._died = died
         self._hurried = hurried
         self._ready: deque[deque[Attempt]] = deque()
         """What may leave, by commit; the smallest rest first."""
         self._lanes: dict[str, deque[Attempt]] = {}
         """Who waits in each lane that somebody is in."""
-        self._answered: deque[tuple[Attempt, asyncio.Future[Answer]]] = deque()
+        self._answered: deque[tuple[Attempt, asyncio.Future[Answer], bool]] = deque()
+        """What is to be judged, and whether its lane was left already."""
         self._running: set[asyncio.Task[None]] = set()
 
     def send(self, attempts: Sequence[Attempt]) -> None:
@@ -149,7 +154,11 @@ class Sender:
     def _end(self, attempt: Attempt, sent: asyncio.Future[Answer]) -> None:
         if sent.cancelled():
             return  # The process ends.
-        self._answered.append((attempt, sent))
+        # One that has its answer is over, whatever its judging says of it.
+        over = len(self._answered) < _JUDGED_TOGETHER and _concludes(sent)
+        self._answered.append((attempt, sent, over))
+        if over:
+            self._leave_lane(attempt.lane)
         if len(self._answered) == 1:
             sent.get_loop().call_soon(self._judge_some)
 
@@ -158,39 +167,37 @@ class Sender:
         some = [self._answered.popleft() for _ in range(count)]
         if self._answered:
             asyncio.get_running_loop().call_soon(self._judge_some)
-        for attempt, sent in some:
-            try:
-                judged = self._judged(attempt, sent)
-            except Exception as error:  # noqa: BLE001 - one answer must not hold up the others
-                judged = True
-                _log.error("an attempt died; its order becomes UNKNOWN", exc_info=error)
-            if judged:
-                self._leave_lane(attempt.lane)
-            else:
+        for attempt, sent, over in some:
+            if not _concludes(sent):
                 self._see_through(attempt, sent)
-
-    def _judged(self, attempt: Attempt, sent: asyncio.Future[Answer]) -> bool:
-        """Conclude what needs no waiting, as nearly every answer; False: nothing was done."""
-        if sent.exception() is not None or is_failure(sent.result().status):
-            return False
-        answer = sent.result()
-        self._breaker.passed()
-        self._conclude(attempt, self._judge(attempt.order, answer), answer)
-        return True
+                continue
+            if not over:
+                self._leave_lane(attempt.lane)
+            try:
+                answer = sent.result()
+                self._breaker.passed()
+                self._conclude(attempt, self._judge(attempt.order, answer), answer)
+            except Exception as error:  # noqa: BLE001 - one answer must not hold up the others
+                self._give_up(attempt, error)
 
     def _see_through(self, attempt: Attempt, sent: asyncio.Future[Answer] | None = None) -> None:
         """In a task of its own: what waits for a connection, a pause or the breaker."""
         task = asyncio.create_task(self._whole(attempt, sent))
         self._running.add(task)
-        task.add_done_callback(partial(self._left, attempt.lane))
+        task.add_done_callback(partial(self._left, attempt))
 
-    def _left(self, lane: str, task: asyncio.Task[None]) -> None:
+    def _left(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if task.cancelled():
             return  # The process ends.
-        if task.exception() is not None:
-            _log.error("an attempt died; its order becomes UNKNOWN", exc_info=task.exception())
-        self._leave_lane(lane)
+        error = task.exception()
+        if error is not None:
+            self._give_up(attempt, error)
+        self._leave_lane(attempt.lane)
+
+    def _give_up(self, attempt: Attempt, error: BaseException) -> None:
+        _log.error("an attempt died; its order becomes UNKNOWN", exc_info=error)
+        self._died(attempt.order.order_key)
 
     def _leave_lane(self, lane: str) -> None:
         waiting = self._lanes[lane]
@@ -263,6 +270,11 @@ class Sender:
         _answers.add(1, {"meaning": verdict.meaning.name, "code": verdict.code})
         _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
         return verdict
+
+
+def _concludes(sent: asyncio.Future[Answer]) -> bool:
+    """Whether nothing of it has to be waited for any more, as of nearly every answer."""
+    return sent.exception() is None and not is_failure(sent.result().status)
 
 
 def _text(body: bytes) -> str:

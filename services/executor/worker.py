@@ -133,6 +133,7 @@ class Executor:
             self.breaker,
             settings.submit_timeout_ms,
             lambda outcome: self._recorder().put([], [outcome]),
+            lambda key: self.done([key]),
             lambda: len(self._queue) > 0,
         )
         self._gate = gate
@@ -170,7 +171,7 @@ class Executor:
         )
 
     def done(self, keys: Sequence[str]) -> None:
-        """The outcomes of these orders are durable."""
+        """The outcomes of these orders are durable, or nobody here waits for one any more."""
         self._in_flight.difference_update(keys)
         if len(self._in_flight) < _WINDOW:
             self._room.set()

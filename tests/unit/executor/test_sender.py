@@ -65,6 +65,7 @@ class Scene:
     client: InsidersClient
     sender: Sender
     outcomes: list[Outcome]
+    died: list[str]
 
     def ended(self, *attempts: Attempt) -> Callable[[], bool]:
         keys = {attempt.order.order_key for attempt in attempts}
@@ -86,10 +87,12 @@ async def scene(
     # It moves only after more failures than there are, so it needs no database.
     breaker = CircuitBreaker(cast(Any, None), "test", policy)
     outcomes: list[Outcome] = []
+    died: list[str] = []
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
-            sender = Sender(client, breaker, 20_000, record or outcomes.append, hurried)
-            yield Scene(far, client, sender, outcomes)
+            told = record or outcomes.append
+            sender = Sender(client, breaker, 20_000, told, died.append, hurried)
+            yield Scene(far, client, sender, outcomes, died)
     finally:
         for event in far.held.values():
             event.set()
@@ -129,8 +132,52 @@ async def test_entries_of_a_wallet_leave_in_turn_and_exits_at_once() -> None:
         assert [key for key in here.far.came if key in mine] == mine
 
 
+async def test_the_next_of_a_wallet_leaves_before_the_answer_it_waited_for_is_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = attempt("a"), attempt("b")
+    happened: list[str] = []
+    done = asyncio.Event()
+
+    def record(outcome: Outcome) -> None:
+        happened.append("recorded " + outcome.fields["order_key"])
+        if outcome.fields["order_key"] == second.order.order_key:
+            done.set()
+
+    async with scene(record) as here:
+        begin = here.sender._begin
+
+        def note(one: Attempt) -> None:
+            happened.append("begun " + one.order.order_key)
+            begin(one)
+
+        monkeypatch.setattr(here.sender, "_begin", note)
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([first, second])
+        await until(done.is_set)
+        assert happened == [
+            f"{what} {each.order.order_key}"
+            for what in ("begun", "recorded")
+            for each in (first, second)
+        ]
+
+
+async def test_who_is_sent_again_holds_up_its_wallet_until_it_is_over() -> None:
+    first, second = attempt("a"), attempt("b")
+    async with scene() as here:
+        here.far.statuses[first.order.order_key] = [429, 429]
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([first, second])
+        await until(here.ended(first, second))
+        assert here.far.came == [first.order.order_key] * 3 + [second.order.order_key]
+
+
+@pytest.mark.parametrize("together", [1, 8])
 @pytest.mark.parametrize("ready", [True, False], ids=["warm", "no connection is ready"])
-async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(ready: bool) -> None:
+async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(
+    ready: bool, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.sender._JUDGED_TOGETHER", together)
     wallets = "0123456789abcdef"
     crowd = [attempt(f"{ready}{n}", wallet=wallets[n % 16]) for n in range(60)]
     async with scene() as here:
@@ -147,6 +194,10 @@ async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(read
             assert found[each.order.order_key] == expected
         posts = sum([1, 2, 1, 3][n % 4] for n in range(len(crowd)))
         assert len(here.far.came) == posts, "only what was not taken is sent again"
+        for wallet in range(16):
+            mine = [each.order.order_key for each in crowd[wallet::16]]
+            came = dict.fromkeys(key for key in here.far.came if key in mine)
+            assert list(came) == mine, "a wallet's order"
 
 
 async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
@@ -193,6 +244,18 @@ async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() ->
         here.sender.send([dying, after, other])
         keys = {after.order.order_key, other.order.order_key}
         await until(lambda: {o.fields["order_key"] for o in outcomes} == keys)
+        assert here.died == [dying.order.order_key]
+
+
+async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
+    late = Attempt(order=structs.replace(attempt("a").order, not_after_ms=1))
+
+    def record(outcome: Outcome) -> None:
+        raise msgspec.ValidationError("nobody has thought of this")
+
+    async with scene(record) as here:
+        here.sender.send([late])
+        await until(lambda: here.died == [late.order.order_key])
 
 
 async def test_what_is_too_late_is_not_sent() -> None:
