@@ -7,13 +7,15 @@ and asks here what a book, a fill or an instant concerns.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from services.guard.core.index import TriggerIndex
 from services.guard.core.trigger import Trigger
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
-from tradingtools.domain.trigger_states import FINAL
+from tradingtools.domain.trigger_states import FINAL, UNDER_WAY
 from tradingtools.domain.trigger_types import TriggerType
 
 LotKey = tuple[str, str, str]
@@ -24,6 +26,28 @@ _TURN = {kind: turn for turn, kind in enumerate(TriggerType)}
 def lot_of(trigger: Trigger) -> LotKey:
     """The lot that a trigger sells."""
     return trigger.follower_proxy, trigger.asset_id, trigger.origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """What the exits of a lot say of its owner and its market."""
+
+    user_id: str
+    wallet_id: str
+    leader: str
+    """Empty for a lot that was bought by hand."""
+    subscription_version: int
+    condition_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What the database is expected to have of a trigger that stands alone."""
+
+    trigger: Trigger
+    whose: Whose
+    shares_micros: int
+    """Of its lot, all of them free."""
 
 
 class Known:
@@ -41,6 +65,7 @@ class Known:
         self._by_lot: dict[LotKey, set[str]] = {}
         self._timed: list[tuple[int, str]] = []
         self._lots: dict[LotKey, int] = {}
+        self._whose: dict[LotKey, Whose] = {}
         self._index = TriggerIndex()
 
     def get(self, trigger_id: str) -> Trigger | None:
@@ -79,11 +104,35 @@ class Known:
         of_lot.discard(trigger.id)
         if not of_lot:
             self._by_lot.pop(key, None)
+            self._whose.pop(key, None)
 
     def _untime(self, trigger_id: str) -> None:
         before = self._triggers.get(trigger_id)
         if before is not None and before.fire_at_ms is not None:
             del self._timed[bisect_left(self._timed, (before.fire_at_ms, trigger_id))]
+
+    def learn(self, row: Mapping[str, Any]) -> None:
+        """Whose the lot of a trigger is, from the trigger's row."""
+        key = row["follower_proxy"], row["asset_id"], row["origin"]
+        if key in self._by_lot:
+            self._whose[key] = Whose(
+                user_id=row["user_id"],
+                wallet_id=row["wallet_id"],
+                leader=row["leader"],
+                subscription_version=row["subscription_version"],
+                condition_id=row["condition_id"],
+            )
+
+    def foreseen(self, trigger_id: str) -> Foreseen | None:
+        """What the database should have of a trigger; None: that cannot be said."""
+        trigger = self._triggers.get(trigger_id)
+        if trigger is None:
+            return None
+        key = lot_of(trigger)
+        whose, shares = self._whose.get(key), self.shares(key)
+        if whose is None or any(self._triggers[i].status in UNDER_WAY for i in self._by_lot[key]):
+            return None
+        return Foreseen(trigger=trigger, whose=whose, shares_micros=shares)
 
     def put_lot(self, key: LotKey, shares_micros: int) -> None:
         """What a lot holds from now on; what its triggers would fetch changes with it."""

@@ -1,21 +1,28 @@
 -- name: live_triggers
 -- Everything that may still fire or is closing.
-select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
-       made_for
-from trigger where status not in ('DONE', 'CANCELLED', 'RESOLVED')
+select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+       t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
+       t.peak_micros, t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
+       t.rungs_fired, t.basis_micros, t.two_ticks, t.made_for, t.condition_id,
+       coalesce(s.follower_user_id, t.follower_user_id) as user_id,
+       coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
+       coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
+from trigger t left join subscription s on s.id = t.origin
+where t.status not in ('DONE', 'CANCELLED', 'RESOLVED')
 
 -- name: lot_triggers
 -- What may still fire or is closing of one lot, oldest first.
-select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
-       made_for
-from trigger
-where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
-  and status not in ('DONE', 'CANCELLED', 'RESOLVED')
-order by created_at, id
+select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+       t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
+       t.peak_micros, t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
+       t.rungs_fired, t.basis_micros, t.two_ticks, t.made_for, t.condition_id,
+       coalesce(s.follower_user_id, t.follower_user_id) as user_id,
+       coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
+       coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
+from trigger t left join subscription s on s.id = t.origin
+where t.follower_proxy = %(follower_proxy)s and t.asset_id = %(asset_id)s
+  and t.origin = %(origin)s and t.status not in ('DONE', 'CANCELLED', 'RESOLVED')
+order by t.created_at, t.id
 
 -- name: unsettled
 -- Whether a sale of a lot may still be undone.
@@ -27,13 +34,16 @@ select exists (
 
 -- name: changed_triggers
 -- Triggers that the control surface has touched, whatever their state.
-select id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-       version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-       sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
-       made_for
-from trigger
-where id in (select subject_id from control_change
-             where subject_kind = 'trigger' and seq > %(after)s)
+select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+       t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
+       t.peak_micros, t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
+       t.rungs_fired, t.basis_micros, t.two_ticks, t.made_for, t.condition_id,
+       coalesce(s.follower_user_id, t.follower_user_id) as user_id,
+       coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
+       coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
+from trigger t left join subscription s on s.id = t.origin
+where t.id in (select subject_id from control_change
+               where subject_kind = 'trigger' and seq > %(after)s)
 
 -- name: told_lots
 -- What callers have said of lots that were bought by hand, with triggers that were touched since.
@@ -95,6 +105,13 @@ from lot l
 join (select distinct follower_proxy, asset_id, origin from trigger where id = any(%(ids)s)) k
     using (follower_proxy, asset_id, origin)
 
+-- name: hold_foreseen
+-- Locks a trigger and its lot. Raises SerializationFailure: something of it is not so, or another
+-- exit has reserved shares of the lot.
+select hold_foreseen(
+    %(id)s, %(version)s, %(peak_micros)s, %(condition_id)s, %(user_id)s, %(wallet_id)s, %(leader)s,
+    %(subscription_version)s, %(shares_micros)s) as held
+
 -- name: claim_exits
 -- Raises NoDataFound: the lease is not held; UniqueViolation: the record is there already.
 select seq, claimed_ns
@@ -144,7 +161,7 @@ moved as (
     returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
               t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
               t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
-              t.basis_micros, t.two_ticks, t.made_for
+              t.basis_micros, t.two_ticks, t.made_for, t.generation
 )
 select moved.* from m left join moved using (id) where as_locked(m.id, moved.id)
 
@@ -157,7 +174,7 @@ where t.id = m.id
 returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
           t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
           t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
-          t.basis_micros, t.two_ticks, t.made_for
+          t.basis_micros, t.two_ticks, t.made_for, t.generation
 
 -- name: break_even
 -- Stops of a lot that want it, moved up to the entry price; never down.
@@ -167,8 +184,8 @@ where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin
   and break_even and price_micros < %(price)s and status in ('WAITING', 'ARMED', 'SUSPENDED')
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
           version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
-          sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks,
-       made_for
+          sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks, made_for,
+          generation
 
 -- name: add_events
 insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from services.guard.known import LotKey
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Value
 from tradingtools.adapters.postgres.sql import load_queries
-from tradingtools.adapters.postgres.together import Answer, Together, together
+from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 
@@ -58,6 +57,7 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
         size_micros=row["size_micros"],
         status=TriggerStatus(row["status"]),
         version=row["version"],
+        generation=row["generation"],
         callback_micros=row["callback_micros"],
         callback_ppm=row["callback_ppm"],
         peak_micros=row["peak_micros"],
@@ -76,47 +76,6 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
 def lot_key(key: LotKey) -> dict[str, str]:
     """A lot's key as statements take it."""
     return dict(zip(("follower_proxy", "asset_id", "origin"), key, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a transaction holds: triggers and their lots, locked until it ends."""
-
-    asked: Together
-    rows: Mapping[str, DictRow]
-    """Triggers by id, with whose they are."""
-    lots: Mapping[LotKey, DictRow]
-    """With what is free of other exits; absent where nothing was ever bought."""
-
-    def lot(self, trigger_id: str) -> DictRow | None:
-        """The lot of a trigger that is held."""
-        return self.lots.get(_lot_of(self.rows[trigger_id]))
-
-
-@asynccontextmanager
-async def locked(pool: Pool, trigger_ids: Sequence[str]) -> AsyncIterator[Held]:
-    """A transaction that holds triggers and then their lots.
-
-    Raises:
-        LookupError: there is no such trigger.
-    """
-    ids = list(trigger_ids)
-    async with pool.connection() as connection, together(connection) as asked:
-        rows = ask(asked, "lock_triggers", ids=ids)
-        ask(asked, "lock_lots", ids=ids)
-        lots = ask(asked, "locked_lots", ids=ids)
-        held = Held(
-            asked,
-            {row["id"]: row for row in await rows.rows()},
-            {_lot_of(row): row for row in await lots.rows()},
-        )
-        if missing := set(trigger_ids) - set(held.rows):
-            raise LookupError(f"trigger {min(missing)} has no row")
-        yield held
-
-
-def _lot_of(row: Mapping[str, Any]) -> LotKey:
-    return row["follower_proxy"], row["asset_id"], row["origin"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +168,11 @@ def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
         "version": row["version"],
         "status": change.status,
         "generations": 1 if change.rearmed else 0,
-        "slice": _given(change.slice_number, 0 if change.rearmed else row["slice"]),
-        "sold_micros": _given(change.sold_micros, row["sold_micros"]),
-        "rungs_done": _given(change.rungs_done, row["rungs_done"]),
-        "rungs_fired": _given(change.rungs_fired, row["rungs_fired"]),
-        "basis_micros": _given(change.basis_micros, row["basis_micros"]),
+        "slice": 0 if change.rearmed else _given(change.slice_number, row, "slice"),
+        "sold_micros": _given(change.sold_micros, row, "sold_micros"),
+        "rungs_done": _given(change.rungs_done, row, "rungs_done"),
+        "rungs_fired": _given(change.rungs_fired, row, "rungs_fired"),
+        "basis_micros": _given(change.basis_micros, row, "basis_micros"),
         "order_key": order_key,
         "fired": change.fired,
         "next_slice_ms": change.next_slice_ms,
@@ -226,8 +185,8 @@ def _peak(wanted: tuple[Mapping[str, Any], Peak]) -> dict[str, Any]:
     return {"id": row["id"], "peak": peak.micros, "noted": noted}
 
 
-def _given(value: int | None, present: int | None) -> int | None:
-    return present if value is None else value
+def _given(value: int | None, row: Mapping[str, Any], name: str) -> int | None:
+    return row[name] if value is None else value
 
 
 async def break_even(

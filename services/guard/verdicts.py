@@ -15,13 +15,13 @@ import psycopg
 import structlog
 from opentelemetry import metrics
 
-from services.guard import store
 from services.guard.claiming import Claims, Outcome, Row
 from services.guard.core import telling
 from services.guard.core import trigger as judging
 from services.guard.core.trigger import Judgement, Trigger
+from services.guard.holding import Held
 from services.guard.known import Known, LotKey, lot_of
-from services.guard.store import Change, Held, Peak
+from services.guard.store import Change, Peak
 from services.guard.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.domain.book import Book
@@ -155,13 +155,15 @@ class Verdicts:
         plan = _Plan()
 
         async def decide(held: Held) -> Outcome:
-            plan.free = {key: lot["free_micros"] for key, lot in held.lots.items()}
+            nonlocal plan
+            plan = _Plan(free={key: lot["free_micros"] for key, lot in held.lots.items()})
             for each in asked:
                 self._decide(plan, each, held)
             outcome = self._claims.write(held.asked, plan.changes, plan.orders)
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 
-        await self._writer.change_all([each.trigger.id for each in asked], decide)
+        fires = all(each.verdict is Judgement.FIRE for each in asked)
+        await self._writer.change_all([each.trigger.id for each in asked], decide, fires=fires)
         _together.record(len(asked))
         self._apart -= {lot_of(each.trigger) for each in asked}
         self._note_unmet(asked)
@@ -186,7 +188,7 @@ class Verdicts:
     def _decide(self, plan: _Plan, each: _Asked, held: Held) -> None:
         """Judge once more under lock: the caller may have changed price or size meanwhile."""
         row, lot = held.rows[each.trigger.id], held.lot(each.trigger.id)
-        now = replace(store.trigger(row), tick=each.trigger.tick)
+        now = replace(held.triggers[each.trigger.id], tick=each.trigger.tick)
         key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
         if shares != self._known.shares(key):
             plan.behind[key] = shares

@@ -8,7 +8,8 @@ claim, and the triggers are found closing. One writer: all changes go through on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import psycopg
 
@@ -79,11 +80,18 @@ class Guard:
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._known.put_lot(key, row["shares_micros"])
         for number, row in enumerate(await store.fetch(self._pool, "live_triggers")):
-            self._known.put(store.trigger(row))
+            self._take(row)
             if number % _LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         for key in self._known.lots_by_default():
             await self._open(key)
+
+    def _take(self, row: Mapping[str, Any]) -> None:
+        """Take over a trigger and whose it is, unless memory is as new."""
+        known = self._known.get(row["id"])
+        if known is None or known.version < row["version"]:
+            self._known.put(store.trigger(row))
+        self._known.learn(row)
 
     async def refresh(self) -> None:
         """Load what the control surface has changed, and judge it at once."""
@@ -94,9 +102,7 @@ class Guard:
         eased = await self._load_halts()
         rows = await store.fetch(self._pool, "changed_triggers", after=before)
         for row in rows:
-            known = self._known.get(row["id"])
-            if known is None or known.version < row["version"]:
-                self._known.put(store.trigger(row))
+            self._take(row)
         for row in await store.fetch(self._pool, "told_lots", after=before):
             await self._take_lot(
                 (row["follower_proxy"], row["asset_id"], row["origin"]), row["shares_micros"]
@@ -162,13 +168,9 @@ class Guard:
     async def _open(self, key: LotKey) -> None:
         """Take over the triggers that were made with a position; end those of the one before."""
         rows = await store.fetch(self._pool, "lot_triggers", **store.lot_key(key))
-        triggers = [store.trigger(row) for row in rows]
-        for trigger in triggers:
-            known = self._known.get(trigger.id)
-            if known is None or known.version < trigger.version:
-                self._known.put(trigger)
-
-        for trigger in superseded(triggers):
+        for row in rows:
+            self._take(row)
+        for trigger in superseded([store.trigger(row) for row in rows]):
             await self._writer.change(trigger.id, following.end_superseded)
 
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 import psycopg
 
-from services.guard import store
+from services.guard import holding, store
 from services.guard.claiming import Claims, Decide, Outcome
+from services.guard.holding import Held
 from services.guard.known import Known
-from services.guard.store import Held
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 
@@ -45,11 +46,18 @@ class Writer:
             lambda held: decide(held.asked, held.rows[trigger_id], held.lot(trigger_id)),
         )
 
-    async def change_all(self, trigger_ids: Sequence[str], decide: DecideAll) -> Outcome:
+    async def change_all(
+        self, trigger_ids: Sequence[str], decide: DecideAll, *, fires: bool = False
+    ) -> Outcome:
         """Change triggers under lock; memory and stream learn of it once it is committed.
 
         A commit that fails leaves memory as it was; if it happened after all, the next look finds
         the rows, and the executor finds the claim.
+
+        Args:
+            trigger_ids: of those that change.
+            decide: called under the lock; once more when the first time was in vain.
+            fires: nothing is wanted but that they fire: one alone is decided on what memory has.
 
         Raises:
             Fenced: the lease is not valid any more.
@@ -57,7 +65,7 @@ class Writer:
             psycopg.Error: nothing is known to have changed.
         """
         async with self._writing:
-            outcome = await self._commit(trigger_ids, decide)
+            outcome = await self._commit(trigger_ids, decide, fires=fires)
             changed = await store.changed(outcome.answers)
             for trigger in (*changed, *outcome.triggers, *outcome.evened):
                 self._known.put(trigger)
@@ -67,13 +75,24 @@ class Writer:
         self.hurry(trigger.id for trigger in outcome.evened)
         return outcome
 
-    async def _commit(self, trigger_ids: Sequence[str], decide: DecideAll) -> Outcome:
+    async def _commit(
+        self, trigger_ids: Sequence[str], decide: DecideAll, *, fires: bool
+    ) -> Outcome:
         try:
-            async with store.locked(self._pool, trigger_ids) as held:
-                return await decide(held)
+            seen = self._known.foreseen(trigger_ids[0]) if fires and len(trigger_ids) == 1 else None
+            if seen is not None:
+                # It fails when memory is behind the rows: then they are read.
+                with suppress(psycopg.errors.SerializationFailure):
+                    async with holding.foreseen(self._pool, seen) as held:
+                        return await decide(held)
+            async with holding.locked(self._pool, trigger_ids) as held:
+                outcome = await decide(held)
         except psycopg.Error as error:
             journal.check_refusal(error)
             raise
+        for row in held.rows.values():
+            self._known.learn(row)
+        return outcome
 
     def hurry(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""

@@ -1,4 +1,7 @@
-"""An exit's claim, its trigger and its COMMIT travel together: all of it happens, or nothing."""
+"""An exit's claim, its trigger and its COMMIT travel together: all of it happens, or nothing.
+
+What memory foresees is decided before the rows are locked; where they are otherwise, they are read.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from services.guard import store
 from services.guard.claiming import Claims, Outcome
 from services.guard.core.trigger import Trigger
+from services.guard.holding import Held
 from services.guard.known import Known
 from services.guard.settings import Settings
-from services.guard.store import Change, Held, trigger
+from services.guard.store import Change
 from services.guard.verdicts import Verdicts
 from services.guard.writing import Writer
 from tests.support import leases
@@ -70,10 +75,24 @@ class Desk:
             return await cursor.fetchall() if cursor.description else []
 
     async def load(self) -> None:
-        """Take the trigger and its lot as they are."""
+        """Take the trigger and its lot as they are, and whose they are."""
         self.known.put_lot((LOT["follower_proxy"], "7", "manual"), 60 * SHARE)
-        (row,) = await self.sql("select * from trigger")
-        self.known.put(trigger(row))
+        (row,) = await store.fetch(self.pool, "live_triggers")
+        self.known.put(store.trigger(row))
+        self.known.learn(row)
+
+    async def sold(self) -> list[tuple[int, str]]:
+        """Shares and owners of all exits."""
+        rows = await self.sql("select size_micros, follower_wallet_id from orders order by 1")
+        return [(row["size_micros"] // SHARE, row["follower_wallet_id"]) for row in rows]
+
+    async def read_first(self) -> bool:
+        """Whether rows were ever locked and read before it was decided on them."""
+        (row,) = await self.sql(
+            "select count(*) as n from pg_prepared_statements"
+            " where statement ~ 'for update of t' and statement !~ 'hold_foreseen'"
+        )
+        return bool(row["n"])
 
     async def found(self) -> tuple[Any, ...]:
         """Status and version of the trigger; orders, reservations, records and history."""
@@ -148,3 +167,50 @@ async def test_nothing_is_written_for_a_row_that_is_not_as_it_was_locked(desk: D
         await desk.writer.change_all([STOP], decide)
     assert await desk.found() == ("ARMED", 1, 0, 0, 0, 0)
     assert cast(Trigger, desk.known.get(STOP)).status is TriggerStatus.ARMED
+
+
+async def test_a_lone_exit_that_is_foreseen_reads_nothing_first(desk: Desk) -> None:
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.sold() == [(60, "w")]
+    assert not await desk.read_first()
+
+
+async def test_what_nobody_foresaw_is_read_first(desk: Desk) -> None:
+    desk.known._whose.clear()
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.sold() == [(60, "w")]
+    assert await desk.read_first()
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "sold"),
+    [
+        pytest.param("update lot set shares_micros = 40000000", [(40, "w")], id="lot is smaller"),
+        pytest.param("update trigger set follower_wallet_id = 'v'", [(60, "v")], id="owner"),
+        pytest.param(
+            "update trigger set price_micros = 200000, version = 2", [], id="price is lower"
+        ),
+        pytest.param("update trigger set status = 'CANCELLED', version = 2", [], id="cancelled"),
+    ],
+)
+async def test_an_exit_is_of_the_rows_as_they_are_and_not_as_they_were_foreseen(
+    desk: Desk, meanwhile: str, sold: list[tuple[int, str]]
+) -> None:
+    await desk.sql(meanwhile)
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.sold() == sold
+    assert await desk.read_first()
+
+
+async def test_shares_that_another_exit_has_reserved_are_not_sold_again(desk: Desk) -> None:
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    await desk.sql(
+        "update trigger set status = 'ARMED', order_key = '', rungs_fired = 0, version = 7,"
+        " generation = 1"
+    )
+    await desk.load()
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.sold() == [(60, "w")]
+    await desk.sql("update reservation set released_at = now()")
+    await desk.verdicts.judge([(STOP, CHEAP)])
+    assert await desk.sold() == [(60, "w"), (60, "w")]

@@ -358,6 +358,32 @@ def _triggers(draw: Draw) -> Values:
     return {"ids": draw.rng.sample([*TRIGGERS, "trg_none"], draw.rng.randrange(4))}
 
 
+def _foreseen(draw: Draw) -> Values:
+    """A trigger as it is; sometimes one thing about it is not so."""
+    row = draw.row("trigger") or {
+        "id": "trg_none", "version": 1, "peak_micros": None, "condition_id": CONDITION,
+        "follower_user_id": "u", "follower_wallet_id": "w", **draw.lot(),
+    }  # fmt: skip
+    subscription = next((s for s in draw.rows("subscription") if s["id"] == row["origin"]), None)
+    whose = subscription or row
+    held = [
+        lot["shares_micros"]
+        for lot in draw.rows("lot")
+        if all(lot[name] == row[name] for name in ("follower_proxy", "asset_id", "origin"))
+    ]
+    values = {name: row[name] for name in ("id", "version", "peak_micros", "condition_id")} | {
+        "user_id": whose["follower_user_id"],
+        "wallet_id": whose["follower_wallet_id"],
+        "leader": subscription["leader"] if subscription else "",
+        "subscription_version": subscription["version"] if subscription else 0,
+        "shares_micros": held[0] if held else 0,
+    }
+    if draw.rng.random() < 0.3:
+        name = draw.rng.choice(list(values))
+        values[name] = "other" if isinstance(values[name], str) else 77
+    return values
+
+
 def _poison(draw: Draw) -> Values:
     row = draw.row("poison")
     return {"id": row["id"] if row else 1}
@@ -671,6 +697,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_triggers": _triggers,
         "lock_lots": _triggers,
         "locked_lots": _triggers,
+        "hold_foreseen": _foreseen,
         "claim_exits": lambda draw: draw.claim(),
         "exit_order": _order_key,
         "sold": lambda draw: {

@@ -41,6 +41,8 @@ class Trigger:
     """Shares to sell in all; None: whatever the lot holds."""
     status: TriggerStatus
     version: int
+    generation: int = 0
+    """How often it was armed again."""
     callback_micros: int | None = None
     """How far below its peak a trailing stop fires, USDC per share ..."""
     callback_ppm: int | None = None

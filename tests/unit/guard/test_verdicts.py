@@ -209,6 +209,22 @@ async def test_an_outage_changes_no_order_of_a_lot(desk: Desk, step: str) -> Non
     assert desk.status(part) == "ARMED"
 
 
+@pytest.mark.parametrize("step", ["hold_foreseen", "claim_exits", "add_events", "commit"])
+async def test_an_outage_leaves_a_lone_stop_armed_and_it_fires_afterwards(
+    desk: Desk, step: str
+) -> None:
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    await desk.guard.recover()
+    desk.moods.breaks_at = step
+    await desk.guard.on_books([DEEP])
+    assert desk.sold() == []
+    desk.books.newest = DEEP
+    await desk.guard.look_again()
+    assert desk.sold() == [(stop, 60)]
+    assert [identifier for _, identifier in desk.streamed()] == [stop]
+
+
 async def test_memory_that_is_behind_lets_no_later_trigger_sell_first(desk: Desk) -> None:
     """After a restart, bookings of long ago come once more: memory thinks that the lot is small."""
     desk.lot(1, 60)

@@ -19,13 +19,16 @@ _TRIGGER = (
     "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
     "status", "version", "callback_micros", "callback_ppm", "peak_micros", "peak_noted_micros",
     "fire_at_ms", "sold_micros", "rungs", "rungs_done", "rungs_fired", "basis_micros",
-    "two_ticks", "made_for",
+    "two_ticks", "made_for", "generation",
+)  # fmt: skip
+_OWNED = (
+    *_TRIGGER, "condition_id", "user_id", "wallet_id", "leader", "subscription_version",
 )  # fmt: skip
 
 
 def live_triggers(tx: Transaction, _values: Row) -> list[Row]:
     """Everything that may still fire or is closing."""
-    return [_pick(row, _TRIGGER) for row in tx.rows("trigger") if row["status"] not in FINAL]
+    return [_owned(tx, row) for row in tx.rows("trigger") if row["status"] not in FINAL]
 
 
 def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
@@ -35,7 +38,7 @@ def changed_triggers(tx: Transaction, values: Row) -> list[Row]:
         for row in tx.where("control_change", subject_kind="trigger")
         if row["seq"] > values["after"]
     }
-    return [_pick(row, _TRIGGER) for row in tx.rows("trigger") if row["id"] in touched]
+    return [_owned(tx, row) for row in tx.rows("trigger") if row["id"] in touched]
 
 
 def told_lots(tx: Transaction, values: Row) -> list[Row]:
@@ -58,7 +61,7 @@ def lot_triggers(tx: Transaction, values: Row) -> list[Row]:
     """What may still fire or is closing of one lot, oldest first."""
     key = {name: values[name] for name in ("follower_proxy", "asset_id", "origin")}
     rows = [row for row in tx.where("trigger", **key) if row["status"] not in FINAL]
-    return [_pick(row, _TRIGGER) for row in sorted(rows, key=lambda r: (r["created_at"], r["id"]))]
+    return [_owned(tx, row) for row in sorted(rows, key=lambda r: (r["created_at"], r["id"]))]
 
 
 def unsettled(tx: Transaction, values: Row) -> list[Row]:
@@ -116,6 +119,10 @@ def _with_owner(tx: Transaction, row: Row) -> Row:
     }
 
 
+def _owned(tx: Transaction, row: Row) -> Row:
+    return _pick(_with_owner(tx, row), _OWNED)
+
+
 def _lots(tx: Transaction, values: Row) -> list[Row]:
     triggers = [tx.get("trigger", identifier) for identifier in values["ids"]]
     keys = {tuple(row[name] for name in _LOT) for row in triggers if row is not None}
@@ -140,6 +147,28 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
         }
         for row in _lots(tx, values)
     ]
+
+
+def hold_foreseen(tx: Transaction, values: Row) -> list[Row]:
+    """Lock a trigger and its lot, which are as somebody thinks."""
+    row = tx.get("trigger", values["id"])
+    if row is not None and _as_foreseen(_with_owner(tx, row), values):
+        tx.lock_row("trigger", row)
+        lot = tx.get("lot", *(row[name] for name in _LOT))
+        if lot is not None and _untouched(tx, lot, values["shares_micros"]):
+            tx.lock_row("lot", lot)
+            return [{"held": True}]
+    raise psycopg.errors.SerializationFailure(f"{values['id']} is not as it was foreseen")
+
+
+def _as_foreseen(row: Row, values: Row) -> bool:
+    names = ("version", "peak_micros", "condition_id", "user_id", "wallet_id", "leader",
+             "subscription_version")  # fmt: skip
+    return all(row[name] == values[name] for name in names)
+
+
+def _untouched(tx: Transaction, lot: Row, shares_micros: int) -> bool:
+    return bool(lot["shares_micros"] == shares_micros == free_shares(tx, lot))
 
 
 def claim_exits(tx: Transaction, values: Row) -> list[Row]:
@@ -299,7 +328,8 @@ GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
-        held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots, claim_exits,
-        exit_order, sold, move_triggers, break_even, ratchet, add_events, closing, unresolved,
+        held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
+        hold_foreseen, claim_exits, exit_order, sold, move_triggers, break_even, ratchet,
+        add_events, closing, unresolved,
     )
 }  # fmt: skip

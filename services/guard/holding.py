@@ -1,0 +1,110 @@
+"""A transaction that holds triggers and their lots until it ends, for `writing`.
+
+There are two ways to begin one. Either it locks and reads the rows, and what is decided on them is
+sent with the COMMIT: two round trips. Or all of it is decided on what memory has, and leaves as one
+message whose first statement locks the rows and fails unless they are as memory has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+from psycopg.rows import DictRow
+
+from services.guard import store
+from services.guard.core.trigger import Trigger
+from services.guard.known import Foreseen, LotKey, lot_of
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.together import Together, together
+
+_NAMES: Final = (
+    "id", "follower_proxy", "asset_id", "origin", "status", "version", "generation", "sold_micros",
+    "rungs_done", "rungs_fired", "basis_micros",
+)  # fmt: skip
+"""What an exit's order and its trigger's change are made of; all of it has a trigger's version."""
+_values = attrgetter(*_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a transaction holds: triggers and their lots, locked until it ends."""
+
+    asked: Together
+    rows: Mapping[str, DictRow]
+    """Triggers by id, with whose they are."""
+    triggers: Mapping[str, Trigger]
+    """The same."""
+    lots: Mapping[LotKey, DictRow]
+    """With what is free of other exits; absent where nothing was ever bought."""
+
+    def lot(self, trigger_id: str) -> DictRow | None:
+        """The lot of a trigger that is held."""
+        return self.lots.get(lot_of(self.triggers[trigger_id]))
+
+
+@asynccontextmanager
+async def locked(pool: Pool, trigger_ids: Sequence[str]) -> AsyncIterator[Held]:
+    """A transaction that holds triggers and then their lots.
+
+    Raises:
+        LookupError: there is no such trigger.
+    """
+    ids = list(trigger_ids)
+    async with pool.connection() as connection, together(connection) as asked:
+        rows = store.ask(asked, "lock_triggers", ids=ids)
+        store.ask(asked, "lock_lots", ids=ids)
+        lots = store.ask(asked, "locked_lots", ids=ids)
+        found = {row["id"]: row for row in await rows.rows()}
+        if missing := set(trigger_ids) - set(found):
+            raise LookupError(f"trigger {min(missing)} has no row")
+        yield Held(
+            asked,
+            found,
+            {trigger_id: store.trigger(row) for trigger_id, row in found.items()},
+            {_lot_of(row): row for row in await lots.rows()},
+        )
+
+
+@asynccontextmanager
+async def foreseen(pool: Pool, seen: Foreseen) -> AsyncIterator[Held]:
+    """A transaction that will hold a trigger and its lot, if they are as memory has them.
+
+    Nothing is sent before the block ends. Its rows have what an exit needs, and no more.
+
+    Raises:
+        SerializationFailure: they are not, or another exit has reserved shares of the lot. Nothing
+            has happened.
+    """
+    trigger, whose = seen.trigger, seen.whose
+    owner: dict[str, Any] = {
+        "condition_id": whose.condition_id,
+        "user_id": whose.user_id,
+        "wallet_id": whose.wallet_id,
+        "leader": whose.leader,
+        "subscription_version": whose.subscription_version,
+    }
+    async with pool.connection() as connection, together(connection) as asked:
+        store.ask(
+            asked,
+            "hold_foreseen",
+            id=trigger.id,
+            version=trigger.version,
+            peak_micros=trigger.peak_micros,
+            shares_micros=seen.shares_micros,
+            **owner,
+        )
+        lot = {"shares_micros": seen.shares_micros, "free_micros": seen.shares_micros}
+        yield Held(
+            asked,
+            {trigger.id: {**dict(zip(_NAMES, _values(trigger), strict=True)), **owner}},
+            {trigger.id: trigger},
+            {lot_of(trigger): lot},
+        )
+
+
+def _lot_of(row: Mapping[str, Any]) -> LotKey:
+    return row["follower_proxy"], row["asset_id"], row["origin"]
