@@ -72,7 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # begin after it, so that nothing of an earlier life is read twice.
         start = str((await store.fetch(pool, "last_record"))[0]["seq"])
         tail = await _event_tail(pool)
-        executor.recorder = Recorder(pool, owned, tail, executor.done)
+        executor.recorder = Recorder(pool, owned, tail, executor.line.done)
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,
@@ -90,11 +90,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             lease.keep(pool, owned),
             executor.recorder.run(),
             executor.submit(),
-            executor.poll(),
+            executor.line.poll(),
             executor.send_again(),
             executor.breaker.watch(settings.poll_ms / 1000),
             reading.follow(
-                executor,
+                executor.line,
                 "orders",
                 lambda c: orders.StreamOrders(
                     router_pb.StreamOrdersRequest(cursor=c, consumer=name)
@@ -103,7 +103,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 acknowledge=(orders, name),
             ),
             reading.follow(
-                executor,
+                executor.line,
                 "exits",
                 lambda c: exits.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
                 start,

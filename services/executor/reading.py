@@ -1,6 +1,6 @@
-"""Claims of router and guard into the executor's queue, cursors acknowledged in the stream's order.
+"""Claims of router and guard into the executor's line, cursors acknowledged in the stream's order.
 
-Before it: the streams. After it: the worker's queue, which hands claims on in an order of its own.
+Before it: the streams. After it: `line`, which hands claims on in an order of its own.
 A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, or it will
 not be sent.
 """
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.executor.worker import Executor
+from services.executor.line import Line
 from tradingtools.runtime import streams
 
 
 async def follow(
-    executor: Executor,
+    line: Line,
     name: str,
     open_stream: Callable[[str], Any],
     cursor: str,
@@ -27,7 +27,7 @@ async def follow(
     """Read a stream of claims for ever; what waits to be committed does not stop the reading.
 
     Args:
-        executor: who sends them.
+        line: where they wait to be sent.
         name: of the stream, for the log.
         open_stream: opens it after a cursor.
         cursor: where to start.
@@ -39,7 +39,7 @@ async def follow(
             if response.batches:
                 handled = cursors.expect(response.cursor, len(response.batches))
                 for batch in response.batches:
-                    await executor.on_batch(batch, handled)
+                    await line.on_batch(batch, handled)
 
 
 class Cursors:

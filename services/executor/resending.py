@@ -30,7 +30,7 @@ class Resender:
         lease: the right to write for the partition.
         breaker: of insiders-api; while it is not closed nothing is sent again.
         sender: of attempts.
-        in_flight: keys of the orders that this process sends now; shared with the worker.
+        in_flight: keys of the orders that this process sends now; shared with the line.
         lease_ms: how long an attempt may take before it is fenced.
     """
 

@@ -1,6 +1,6 @@
 """Claimed orders in, POSTs out.
 
-Read claims -> queue -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
+`reading` -> `line` -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
 Claims that have come together are made durable together; while they are, those before them are sent
 and others get in line.
 A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
@@ -10,9 +10,8 @@ SUBMITTING orders, which become UNKNOWN. Of those, `resending` sends what confir
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import psycopg
@@ -23,7 +22,7 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.gate import Gate, Halt
-from services.executor.core.queue import Queue
+from services.executor.line import Claim, Line
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
 from services.executor.sender import Attempt, Sender
@@ -33,12 +32,10 @@ from tradingtools.adapters.insiders.client import InsidersClient
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.codec.claims import order_from_fields, order_from_pb
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime.intake import while_database_is_away
-from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("executor")
 _halts = metrics.get_meter("tradingtools.executor").create_counter(
@@ -46,26 +43,8 @@ _halts = metrics.get_meter("tradingtools.executor").create_counter(
 )
 _ACTOR = "executor"
 
-_REMEMBERED = 200_000
-_WINDOW = 2_000
-"""Orders under way at the same time; more wait as claims, and expire as such."""
-_COMMITTED_TOGETHER = 100
-"""Orders of several claims in one SUBMITTING commit: as many as a part of a crowd has."""
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Orders that are claimed together, or what of them is left to be sent."""
-
-    orders: Sequence[Order]
-    records: Sequence[int]
-    """Of the journal, that have to become rows with it."""
-    control_seq: int
-    traceparent: str
-    handled: Callable[[], None]
-    """Called when a crash repeats nothing: SUBMITTING is committed, or nothing will be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +66,6 @@ def _together(claims: Sequence[Claim]) -> Batch:
         control_seq=min(claim.control_seq for claim in claims),
         traces={o.order_key: claim.traceparent for claim in claims for o in claim.orders},
     )
-
-
-def _unheard() -> None:
-    """Nobody waits for it."""
 
 
 class Executor:
@@ -128,25 +103,20 @@ class Executor:
         )
         who = prober_name(lease.partition, lease.epoch)
         self.breaker = CircuitBreaker(pool, who, policy)
+        self.line = Line(pool, lease, settings.poll_ms / 1000)
         self._sender = Sender(
             client,
             self.breaker,
             settings.submit_timeout_ms,
             lambda outcome: self._recorder().put([], [outcome]),
-            lambda key: self.done([key]),
-            lambda: len(self._queue) > 0,
+            lambda key: self.line.done([key]),
+            lambda: len(self.line) > 0,
         )
         self._gate = gate
-        self._queue: Queue[Claim] = Queue()
-        self._some = asyncio.Event()
         self.recorder: Recorder | None = None
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._in_flight: set[str] = set()
         self._resender = Resender(
-            pool, lease, self.breaker, self._sender, self._in_flight, self._lease_ms
+            pool, lease, self.breaker, self._sender, self.line.in_flight, self._lease_ms
         )
-        self._room = asyncio.Event()
-        self._room.set()
 
     async def recover(self) -> None:
         """Settle an earlier life: rows for every record, UNKNOWN for what may have been sent."""
@@ -170,78 +140,6 @@ class Executor:
             ],
         )
 
-    def done(self, keys: Sequence[str]) -> None:
-        """The outcomes of these orders are durable, or nobody here waits for one any more."""
-        self._in_flight.difference_update(keys)
-        if len(self._in_flight) < _WINDOW:
-            self._room.set()
-
-    async def on_batch(self, batch: pb.OrderBatch, handled: Callable[[], None]) -> None:
-        """Have the orders of a claim sent that no one has brought in this life.
-
-        Args:
-            batch: the claim.
-            handled: called when SUBMITTING is committed for them, or nothing of them will be sent.
-        """
-        await self._put(
-            Claim(
-                orders=[order_from_pb(order) for order in batch.orders],
-                records=[batch.journal_seq],
-                control_seq=batch.control_seq,
-                traceparent=batch.traceparent,
-                handled=handled,
-            )
-        )
-
-    async def poll(self) -> None:
-        """Find claims that no stream brought: records without rows, rows still CLAIMED."""
-        pause = self._settings.poll_ms / 1000
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                await journal.build_open_rows(
-                    self._pool, self._lease.partition, older_than_seconds=pause
-                )
-                rows = await store.fetch(
-                    self._pool,
-                    "claimed_orders",
-                    partition=self._lease.partition,
-                    older_than_seconds=pause,
-                )
-            except psycopg.OperationalError as error:
-                _log.warning("cannot look for claims", error=str(error))
-                continue
-            for row in sorted(rows, key=lambda row: bool(row["purpose"] == Purpose.ENTRY)):
-                await self._put(
-                    Claim(
-                        orders=[order_from_fields(row)],
-                        records=[],
-                        control_seq=row["control_seq"],
-                        traceparent=row["traceparent"],
-                        handled=_unheard,
-                    )
-                )
-
-    async def _put(self, claim: Claim) -> None:
-        """Get in line; entries wait for room to do so."""
-        if any(order.purpose is Purpose.ENTRY for order in claim.orders):
-            await self._room.wait()
-        fresh = [order for order in claim.orders if order.order_key not in self._seen]
-        for order in fresh:
-            self._seen[order.order_key] = None
-            self._in_flight.add(order.order_key)
-        self._forget()
-        if len(self._in_flight) >= _WINDOW:
-            self._room.clear()
-        # Those that were brought before may still be in line: then this claim is behind them.
-        self._queue.put(
-            replace(claim, orders=fresh),
-            leader=claim.orders[0].leader if claim.orders else "",
-            size=len(fresh),
-            wallets=[o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY],
-        )
-        self._some.set()
-
     async def submit(self) -> None:
         """Make durable and send what waits, in turn, for ever.
 
@@ -249,10 +147,7 @@ class Executor:
             Fenced: this process does not own the partition any more.
         """
         while True:
-            while not len(self._queue):
-                self._some.clear()
-                await self._some.wait()
-            claims = self._queue.take(_COMMITTED_TOGETHER)
+            claims = await self.line.take()
             fresh = [claim for claim in claims if claim.orders]
             if fresh:
                 await self._handle(_together(fresh))
@@ -298,14 +193,8 @@ class Executor:
         )  # fmt: skip
         for order in waiting:
             if order.order_key not in late:
-                del self._seen[order.order_key]
-                self.done([order.order_key])
+                self.line.leave(order.order_key)
         return going
-
-    def _forget(self) -> None:
-        # In-flight keys are young; only keys whose outcome is long durable fall out here.
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
 
     async def _send(self, orders: Sequence[Order], batch: Batch, *, probe: bool) -> bool:
         """Commit SUBMITTING and have them POSTed; whether anything leaves."""
@@ -352,7 +241,7 @@ class Executor:
         before = [o.order_key for o in orders if denied[o.order_key] == store.HANDLED_BEFORE]
         if before:
             _log.warning("handled before; not sent", orders=before)
-            self.done(before)
+            self.line.done(before)
         unsent = [o for o in orders if o.order_key not in before]
         self._fail(unsent, batch, denied, {})
 

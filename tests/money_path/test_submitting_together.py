@@ -74,7 +74,7 @@ class Scene:
             control_seq=control_seq,
             orders=[order_to_pb(each) for each in orders],
         )
-        await self.executor.on_batch(batch, lambda: None)
+        await self.executor.line.on_batch(batch, lambda: None)
 
     async def ended(self, count: int) -> None:
         """Wait for the rows of so many orders that are neither claimed nor under way."""
@@ -114,7 +114,7 @@ async def scene(database: Database, database_url: str) -> AsyncIterator[Scene]:
             open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client,
         ):
             executor = Executor(pool, lease, client, settings, Gate(LIMITS))
-            executor.recorder = Recorder(pool, lease, tail, executor.done)
+            executor.recorder = Recorder(pool, lease, tail, executor.line.done)
             running: list[asyncio.Task[Any]] = [asyncio.create_task(executor.recorder.run())]
             here = Scene(database, executor, far, pool)
             try:

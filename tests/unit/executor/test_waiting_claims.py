@@ -65,7 +65,7 @@ class Scene:
             control_seq=control_seq,
             traceparent=f"trace-{seq}",
         )
-        await self.executor.on_batch(batch, lambda: self.handled.append(seq))
+        await self.executor.line.on_batch(batch, lambda: self.handled.append(seq))
 
     async def run_until_idle(self) -> None:
         for _ in range(50):
@@ -148,7 +148,7 @@ async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
-        monkeypatch.setattr("services.executor.worker._COMMITTED_TOGETHER", 2)
+        monkeypatch.setattr("services.executor.line._COMMITTED_TOGETHER", 2)
         for part in range(3):
             await here.put(part, entry(f"p{part}", f"w{part}"), entry(f"q{part}", f"v{part}"))
         await here.run_until_idle()
@@ -243,7 +243,7 @@ async def test_a_claim_that_is_brought_twice_is_handled_when_it_is_committed(
 async def test_exits_get_in_line_where_entries_have_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.executor.worker._WINDOW", 2)
+    monkeypatch.setattr("services.executor.line._WINDOW", 2)
     async with scene(monkeypatch) as here:
         await here.put(1, entry("a", "w1"), entry("b", "w2"))
         await here.run_until_idle()
@@ -253,7 +253,7 @@ async def test_exits_get_in_line_where_entries_have_no_room(
         here.held.set()
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"]]
-        here.executor.done(["a", "b", "d"])
+        here.executor.line.done(["a", "b", "d"])
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"], ["c"]]
         await waiting

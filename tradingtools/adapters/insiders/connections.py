@@ -215,8 +215,12 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self._reset(0)
         self.idle_until = clock.monotonic() + idle_seconds
-        self.usable = True
-        """Whether another request may be sent on it."""
+        self._usable = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent on it; not when its transport has begun to close."""
+        return self._usable and self._transport is not None and not self._transport.is_closing()
 
     def _reset(self, first_byte_ns: int) -> None:
         self._first_byte_ns = first_byte_ns
@@ -258,7 +262,7 @@ class _Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """End it; whatever was under way on it stays unanswered."""
-        self.usable = False
+        self._usable = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -285,7 +289,7 @@ class _Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The other end has finished: an answer without a length is whole now."""
-        self.usable = False
+        self._usable = False
         if self._in_body and self._ends_with_connection:
             self._finish()
         return False
@@ -329,7 +333,7 @@ class _Connection(asyncio.Protocol):
         if self._parser.get_status_code() < 200:
             return
         if not self._parser.should_keep_alive():
-            self.usable = False
+            self._usable = False
         self._finish()
 
     def _finish(self) -> None:

@@ -337,6 +337,9 @@ async def test_a_connection_that_takes_nothing_any_more_is_unanswered(
             def write(self, data: bytes | bytearray | memoryview) -> None:
                 raise RuntimeError("unable to perform operation; the handler is closed")
 
+            def is_closing(self) -> bool:
+                return False
+
             def abort(self) -> None:
                 there.abort()
 
@@ -344,6 +347,17 @@ async def test_a_connection_that_takes_nothing_any_more_is_unanswered(
         with pytest.raises(Unanswered, match="gone"):
             await begun(client)
         assert (await submit(client)).status == 200, "its place is free again"
+        assert far.connections == 2
+
+
+async def test_a_connection_that_begins_to_close_takes_no_order() -> None:
+    async with far_side(always(OK)) as (far, url), open_client(url) as client:
+        await submit(client)
+        (connection,) = client._connections._idle
+        # As after an error of the socket: it tells its end in a later turn of the loop.
+        cast(asyncio.Transport, connection._transport).abort()
+        assert begin(client) is None
+        assert (await submit(client)).status == 200
         assert far.connections == 2
 
 

@@ -1,0 +1,163 @@
+"""Claims that wait for their turn, each order in line at most once in a life of the process.
+
+Before it: the streams that `reading` follows, and polling for what they did not bring. After it:
+the worker, which takes those that go together next and says when an order is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import psycopg
+import structlog
+
+from services.executor import store
+from services.executor.core.queue import Queue
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.claims import order_from_fields, order_from_pb
+from tradingtools.domain.order import Order, Purpose
+from tradingtools.v1 import common_pb2 as pb
+
+_log = structlog.get_logger("executor.line")
+
+_REMEMBERED = 200_000
+_WINDOW = 2_000
+"""Orders under way at the same time; more wait as claims, and expire as such."""
+_COMMITTED_TOGETHER = 100
+"""Orders of several claims in one SUBMITTING commit: as many as a part of a crowd has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Orders that are claimed together, or what of them is left to be sent."""
+
+    orders: Sequence[Order]
+    records: Sequence[int]
+    """Of the journal, that have to become rows with it."""
+    control_seq: int
+    traceparent: str
+    handled: Callable[[], None]
+    """Called when a crash repeats nothing: SUBMITTING is committed, or nothing will be sent."""
+
+
+def _unheard() -> None:
+    """Nobody waits for it."""
+
+
+class Line:
+    """One partition's claims.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to write for the partition.
+        poll_seconds: between looks for claims that no stream brought.
+    """
+
+    def __init__(self, pool: Pool, lease: Lease, poll_seconds: float) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._poll_seconds = poll_seconds
+        self._queue: Queue[Claim] = Queue()
+        self._some = asyncio.Event()
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self.in_flight: set[str] = set()
+        """Keys of orders that have got in line, or are sent, and are not over."""
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    async def on_batch(self, batch: pb.OrderBatch, handled: Callable[[], None]) -> None:
+        """Have the orders of a claim sent that no one has brought in this life.
+
+        Args:
+            batch: the claim.
+            handled: called when SUBMITTING is committed for them, or nothing of them will be sent.
+        """
+        await self._put(
+            Claim(
+                orders=[order_from_pb(order) for order in batch.orders],
+                records=[batch.journal_seq],
+                control_seq=batch.control_seq,
+                traceparent=batch.traceparent,
+                handled=handled,
+            )
+        )
+
+    async def poll(self) -> None:
+        """Find claims that no stream brought: records without rows, rows still CLAIMED."""
+        pause = self._poll_seconds
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await journal.build_open_rows(
+                    self._pool, self._lease.partition, older_than_seconds=pause
+                )
+                rows = await store.fetch(
+                    self._pool,
+                    "claimed_orders",
+                    partition=self._lease.partition,
+                    older_than_seconds=pause,
+                )
+            except psycopg.OperationalError as error:
+                _log.warning("cannot look for claims", error=str(error))
+                continue
+            for row in sorted(rows, key=lambda row: bool(row["purpose"] == Purpose.ENTRY)):
+                await self._put(
+                    Claim(
+                        orders=[order_from_fields(row)],
+                        records=[],
+                        control_seq=row["control_seq"],
+                        traceparent=row["traceparent"],
+                        handled=_unheard,
+                    )
+                )
+
+    async def take(self) -> list[Claim]:
+        """Those that go together next; waits for one."""
+        while not len(self._queue):
+            self._some.clear()
+            await self._some.wait()
+        return self._queue.take(_COMMITTED_TOGETHER)
+
+    def done(self, keys: Sequence[str]) -> None:
+        """The outcomes of these orders are durable, or nobody here waits for one any more."""
+        self.in_flight.difference_update(keys)
+        if len(self.in_flight) < _WINDOW:
+            self._room.set()
+
+    def leave(self, key: str) -> None:
+        """An order stays CLAIMED: whoever brings it again may get in line with it."""
+        del self._seen[key]
+        self.done([key])
+
+    async def _put(self, claim: Claim) -> None:
+        """Get in line; entries wait for room to do so."""
+        if any(order.purpose is Purpose.ENTRY for order in claim.orders):
+            await self._room.wait()
+        fresh = [order for order in claim.orders if order.order_key not in self._seen]
+        for order in fresh:
+            self._seen[order.order_key] = None
+            self.in_flight.add(order.order_key)
+        self._forget()
+        if len(self.in_flight) >= _WINDOW:
+            self._room.clear()
+        # Those that were brought before may still be in line: then this claim is behind them.
+        self._queue.put(
+            replace(claim, orders=fresh),
+            leader=claim.orders[0].leader if claim.orders else "",
+            size=len(fresh),
+            wallets=[o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY],
+        )
+        self._some.set()
+
+    def _forget(self) -> None:
+        # In-flight keys are young; only keys whose outcome is long durable fall out here.
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
