@@ -22,12 +22,12 @@ from opentelemetry import metrics
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import is_failure
 from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
+from services.executor.core.conclusion import conclusion
 from services.executor.recorder import Outcome
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.domain.order import Order, Purpose
-from tradingtools.domain.order_states import FailedKind, OrderState
-from tradingtools.domain.reasons import Reason
+from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime import telemetry
 
 _log = structlog.get_logger("executor.sender")
@@ -283,7 +283,7 @@ def _text(body: bytes) -> str:
 
 
 def _outcome(attempt: Attempt, verdict: Verdict, answer: Answer | None, trace: str) -> Outcome:
-    fields: dict[str, Any] = {
+    seen: dict[str, Any] = {
         "order_key": attempt.order.order_key,
         "from_state": OrderState.SUBMITTING,
         "expected_epoch": attempt.epoch,
@@ -291,36 +291,5 @@ def _outcome(attempt: Attempt, verdict: Verdict, answer: Answer | None, trace: s
         "first_byte_ns": answer.first_byte_ns if answer else None,
         "answered_ns": answer.answered_ns if answer else None,
     }
-    if verdict.meaning is Meaning.ACCEPTED and verdict.order is not None:
-        fields |= {
-            "to_state": OrderState.SUBMITTED,
-            "venue_order_id": verdict.order.order_id,
-            "next_check_ms": 0,
-        }
-    elif attempt.number > 1:
-        # A refusal may be there because an earlier attempt was accepted: it proves nothing.
-        fields |= _unknown(verdict)
-    elif verdict.meaning is Meaning.REJECTED:
-        fields |= {
-            "to_state": OrderState.FAILED,
-            "failed_kind": FailedKind.REJECTED,
-            "reason": verdict.code,
-        }
-    elif verdict.meaning is Meaning.NOT_ACCEPTED:
-        fields |= {
-            "to_state": OrderState.FAILED,
-            "failed_kind": FailedKind.UNSENT,
-            "reason": Reason.EXPIRED,
-        }
-    else:
-        fields |= _unknown(verdict)
+    fields = seen | conclusion(verdict, number=attempt.number)
     return Outcome(fields=fields, traceparent=trace)
-
-
-def _unknown(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "to_state": OrderState.UNKNOWN,
-        "reason": Reason.UNANSWERED,
-        "detail": verdict.code,
-        "next_check_ms": 0,
-    }

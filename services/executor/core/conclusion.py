@@ -1,0 +1,42 @@
+"""What the verdict on an answer proves of its order: the state it goes to, and why. Pure.
+
+Before it: `classify`. After it: the sender adds what was seen, and the recorder writes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.executor.core.classify import Meaning, Verdict
+from tradingtools.domain.order_states import FailedKind, OrderState
+from tradingtools.domain.reasons import Reason
+
+
+def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
+    """Fields of the transition, as `apply_transitions` reads them.
+
+    Args:
+        verdict: on the answer, or that there is none.
+        number: of the attempt. A refusal of a later one may be there because an earlier one was
+            accepted: it proves nothing.
+    """
+    if verdict.meaning is Meaning.ACCEPTED and verdict.order is not None:
+        return {
+            "to_state": OrderState.SUBMITTED,
+            "venue_order_id": verdict.order.order_id,
+            "next_check_ms": 0,
+        }
+    if number == 1 and verdict.meaning is Meaning.REJECTED:
+        return _failed(FailedKind.REJECTED, verdict.code)
+    if number == 1 and verdict.meaning is Meaning.NOT_ACCEPTED:
+        return _failed(FailedKind.UNSENT, Reason.EXPIRED)
+    return {
+        "to_state": OrderState.UNKNOWN,
+        "reason": Reason.UNANSWERED,
+        "detail": verdict.code,
+        "next_check_ms": 0,
+    }
+
+
+def _failed(kind: FailedKind, reason: str) -> dict[str, Any]:
+    return {"to_state": OrderState.FAILED, "failed_kind": kind, "reason": reason}
