@@ -11,6 +11,7 @@ from threading import Event
 import httpx
 import psycopg
 
+from launcher import web
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches, every_trade_is_decided
 from launcher.gather import GatherError, gather
@@ -95,7 +96,7 @@ def _undecided(prepared: Prepared) -> bool:
 def _pause(control_url: str) -> None:
     """No more leader trades. That the replay is gone already is no reason not to judge."""
     try:
-        httpx.post(f"{control_url}/pause", timeout=5.0, trust_env=False)
+        httpx.post(f"{control_url}/pause", timeout=5.0, trust_env=False, verify=web.context())
     except httpx.HTTPError:
         return
 
@@ -103,7 +104,9 @@ def _pause(control_url: str) -> None:
 def _arrived(control_url: str) -> bool:
     """Whether every row that was played has reached whoever listens. A replay that is gone: yes."""
     try:
-        state = httpx.get(f"{control_url}/state", timeout=5.0, trust_env=False)
+        state = httpx.get(
+            f"{control_url}/state", timeout=5.0, trust_env=False, verify=web.context()
+        )
         state.raise_for_status()
     except httpx.HTTPError:
         return True

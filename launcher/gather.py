@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
+from launcher import web
 from launcher.core import evidence as facts
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.money import parse_exact
@@ -56,7 +57,7 @@ def gather(
     """
     notes = []
     try:
-        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as http:
+        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=web.context()) as http:
             rows = _rows(database_url, begun_ms)
             far = None
             if insiders_control_url:

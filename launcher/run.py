@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 from rich.console import Console
 
-from launcher import gather, supervision, view
+from launcher import gather, supervision, view, web
 from launcher.client import Client
 from launcher.core.invariants import Breach
 from launcher.core.summary import Numbers
@@ -142,7 +142,10 @@ class _Live:
         view.say(self._console, f"{len(self._client.subscriptions)} subscriptions created")
         if self._prepared.venue_control_url:
             begun = httpx.post(
-                f"{self._prepared.venue_control_url}/start", timeout=10.0, trust_env=False
+                f"{self._prepared.venue_control_url}/start",
+                timeout=10.0,
+                trust_env=False,
+                verify=web.context(),
             )
             begun.raise_for_status()
         self._watch(stop)

@@ -17,7 +17,7 @@ import httpx
 import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from launcher import embedded
+from launcher import embedded, web
 from launcher.core.programs import ENGINE, Program
 from launcher.supervision import Supervisor
 from tradingtools.adapters.postgres.migrate import migrate
@@ -115,9 +115,10 @@ class Starter:
 def answers(url: str) -> bool:
     """Whether a GET of the URL is answered with 200."""
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+        answer = httpx.get(url, timeout=2.0, trust_env=False, verify=web.context())
     except httpx.HTTPError:
         return False
+    return answer.status_code == httpx.codes.OK
 
 
 def serving(target: str) -> bool:
