@@ -11,6 +11,7 @@ import argparse
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -44,6 +45,8 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])  # noqa: S606
+    # Who ends it means its processes as well, which would wait for work for ever.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # What is loaded now lives on: no collection between seeds needs to look at it.
     gc.collect()
     gc.freeze()
