@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.intake import TRIES, Intake
 from tradingtools.v1 import ingest_service_pb2 as pb
 
 
@@ -18,3 +18,31 @@ async def test_an_error_with_nul_in_its_text_is_quarantined(database_url: str) -
             query = "select reason from poison where consumer = 'nul-0'"
             rows = await (await one.execute(query)).fetchall()
     assert [row["reason"] for row in rows] == ["ValueError: bad \ufffd in 7"]
+
+
+async def test_what_cannot_be_handled_together_is_handled_one_by_one(database_url: str) -> None:
+    seen: list[list[str]] = []
+
+    async def handle(message: pb.StreamLeaderTradesResponse) -> None:
+        seen.append([trade.leader for trade in message.trades])
+        if "bad" in seen[-1]:
+            raise ValueError("bad")
+
+    async with open_pool(database_url, name="test", size=1) as pool:
+        intake = Intake(pool, "trades", "some-0", pb.StreamLeaderTradesResponse, handle)
+        await intake.take_together([(_trades("a", "b"), "1"), (_trades("c"), "2")])
+        assert seen == [["a", "b", "c"]]
+        seen.clear()
+        await intake.take_together(
+            [(_trades("a"), "3"), (_trades("bad"), "4"), (_trades("c"), "5")]
+        )
+        async with pool.connection() as one:
+            query = "select cursor from poison where consumer = 'some-0'"
+            rows = await (await one.execute(query)).fetchall()
+    assert seen == [["a", "bad", "c"], ["a"], *[["bad"]] * TRIES, ["c"]]
+    assert [row["cursor"] for row in rows] == ["4"]
+
+
+def _trades(*leaders: str) -> pb.StreamLeaderTradesResponse:
+    trades = [pb.LeaderTradeEvent(leader=leader) for leader in leaders]
+    return pb.StreamLeaderTradesResponse(trades=trades)

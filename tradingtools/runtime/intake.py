@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -98,6 +98,28 @@ class Intake(Generic[M]):
             await asyncio.sleep(_PAUSE_SECONDS)
         await while_database_is_away(lambda: self._quarantine(message, cursor, reason))
         _quarantined.add(1, {"stream": self._stream})
+
+    async def take_together(self, messages: Sequence[tuple[M, str]]) -> None:
+        """Handle messages, with their cursors, as if they were one; each alone if that fails.
+
+        What is repeated in them adds (protobuf's merging), what is not is the last one's.
+
+        Raises:
+            Fenced: this process does not own its partition any more.
+        """
+        if len(messages) > 1:
+            merged = self._kind()
+            for message, _ in messages:
+                merged.MergeFrom(message)
+            try:
+                await while_database_is_away(lambda: self._handle(merged))
+                return
+            except Fenced:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is must not stop the stream
+                _log.error("messages not handled together", stream=self._stream, exc_info=error)
+        for message, cursor in messages:
+            await self.take(message, cursor)
 
     async def take_all(self, messages: Iterable[tuple[M, str]], lane: Callable[[M], str]) -> None:
         """Take messages with their cursors at the same time; those of one lane in turn.

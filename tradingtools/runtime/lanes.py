@@ -1,7 +1,8 @@
 """Messages of a stream side by side, those of one lane in turn, cursors in the stream's order.
 
 Before it: whoever reads the stream and says what belongs to which lane. After it: `Intake`, which
-handles each message, and the acknowledgement, which is only told what is handled without a gap.
+handles what has come together in a lane, and the acknowledgement, which is only told what is
+handled without a gap.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -21,34 +23,48 @@ MOST = 64
 """Messages of the stream under way at the same time; more are read when one is done."""
 
 
+@dataclass(slots=True)
+class _Lane(Generic[M]):
+    """Pieces that wait, with the messages they are of, and who takes the ones before."""
+
+    waiting: list[tuple[M, _Message]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class _Message:
+    cursor: str
+    left: int
+    """Pieces that are not handled."""
+
+
 class Lanes(Generic[M]):
     """One reader's lanes.
 
     Args:
-        intake: handles a message or quarantines it.
+        intake: handles messages or quarantines them.
         acknowledge: told a cursor when everything up to it is handled.
     """
 
     def __init__(self, intake: Intake[M], acknowledge: Callable[[str], Awaitable[None]]) -> None:
         self._intake = intake
         self._acknowledge = acknowledge
-        self._newest: dict[str, asyncio.Task[None]] = {}
-        self._under_way: deque[tuple[str, list[asyncio.Task[None]]]] = deque()
-        self._some = asyncio.Event()
+        self._lanes: dict[str, _Lane[M]] = {}
+        self._under_way: deque[_Message] = deque()
+        self._ended = asyncio.Event()
         self._room = asyncio.Semaphore(MOST)
+        self._failure: BaseException | None = None
 
     async def put(self, pieces: Mapping[str, M], cursor: str) -> None:
         """Have the pieces of a message handled, each in its lane; waits for room only."""
         await self._room.acquire()
-        tasks = []
-        for lane, piece in pieces.items():
-            before = self._newest.get(lane)
-            task = asyncio.create_task(self._take(before, piece, cursor))
-            self._newest[lane] = task
-            task.add_done_callback(lambda done, lane=lane: self._leave(lane, done))  # type: ignore[misc]
-            tasks.append(task)
-        self._under_way.append((cursor, tasks))
-        self._some.set()
+        message = _Message(cursor, len(pieces))
+        self._under_way.append(message)
+        for name, piece in pieces.items():
+            lane = self._lanes.setdefault(name, _Lane())
+            lane.waiting.append((piece, message))
+            if lane.task is None:
+                lane.task = asyncio.create_task(self._work_off(name, lane))
 
     async def run(self) -> None:
         """Acknowledge for ever.
@@ -58,27 +74,29 @@ class Lanes(Generic[M]):
         """
         try:
             while True:
-                await self._some.wait()
-                self._some.clear()
-                while self._under_way:
-                    await self._end_oldest()
+                await self._ended.wait()
+                self._ended.clear()
+                if self._failure is not None:
+                    raise self._failure
+                reached = ""
+                while self._under_way and not self._under_way[0].left:
+                    reached = self._under_way.popleft().cursor
+                    self._room.release()
+                if reached:
+                    await self._acknowledge(reached)
         finally:
-            await cancel_all([task for _, tasks in self._under_way for task in tasks])
+            await cancel_all([lane.task for lane in self._lanes.values() if lane.task is not None])
 
-    async def _end_oldest(self) -> None:
-        cursor, tasks = self._under_way[0]
-        await asyncio.gather(*tasks)
-        self._under_way.popleft()
-        self._room.release()
-        if not (self._under_way and all(task.done() for task in self._under_way[0][1])):
-            await self._acknowledge(cursor)
-
-    async def _take(self, before: asyncio.Task[None] | None, piece: M, cursor: str) -> None:
-        if before is not None:
-            # Whatever became of it is raised where its cursor would be acknowledged.
-            await asyncio.wait([before])
-        await self._intake.take(piece, cursor)
-
-    def _leave(self, lane: str, task: asyncio.Task[None]) -> None:
-        if self._newest.get(lane) is task:
-            del self._newest[lane]
+    async def _work_off(self, name: str, lane: _Lane[M]) -> None:
+        try:
+            while lane.waiting:
+                # All that has come meanwhile: what can be done at once costs hardly more than one.
+                taken, lane.waiting = lane.waiting, []
+                await self._intake.take_together([(p, message.cursor) for p, message in taken])
+                for _, message in taken:
+                    message.left -= 1
+                self._ended.set()
+            del self._lanes[name]
+        except Exception as error:  # noqa: BLE001 - raised where its cursor would be acknowledged
+            self._failure = error
+            self._ended.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -20,10 +21,11 @@ class Held:
         self.begun: list[str] = []
         self.ends: dict[str, asyncio.Future[None]] = {}
 
-    async def take(self, message: StringValue, _cursor: str) -> None:
+    async def take_together(self, messages: Sequence[tuple[StringValue, str]]) -> None:
         end = asyncio.get_running_loop().create_future()
-        self.begun.append(message.value)
-        self.ends[message.value] = end
+        name = "+".join(message.value for message, _ in messages)
+        self.begun.append(name)
+        self.ends[name] = end
         await end
 
     def end(self, name: str) -> None:
@@ -85,6 +87,30 @@ async def test_a_gap_is_never_acknowledged_and_one_acknowledgement_serves_many()
     running.cancel()
 
 
+async def test_what_came_meanwhile_in_a_lane_is_taken_together() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    await world.put("1", a="a1", b="b1")
+    await world.put("2", a="a2")
+    await world.put("3", a="a3", b="b3")
+    await world.put("4", b="b4")
+    world.intake.end("a1")
+    await _settle()
+    assert world.intake.begun == ["a1", "b1", "a2+a3"]
+    world.intake.end("a2+a3")
+    await _settle()
+    assert world.acknowledged == [], "of the first message a piece is under way"
+    world.intake.end("b1")
+    await _settle()
+    assert world.acknowledged == ["2"]
+    world.intake.end("b3+b4")
+    await _settle()
+    assert world.acknowledged == ["2", "4"]
+    await world.put("5", a="a5")
+    assert world.intake.begun[-1] == "a5"
+    running.cancel()
+
+
 async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
     world = World()
     running = asyncio.create_task(world.lanes.run())
@@ -101,11 +127,11 @@ async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
 class Stubborn(Held):
     """An intake whose message goes on after a first cancellation."""
 
-    async def take(self, message: StringValue, cursor: str) -> None:
+    async def take_together(self, messages: Sequence[tuple[StringValue, str]]) -> None:
         try:
-            await super().take(message, cursor)
+            await super().take_together(messages)
         except asyncio.CancelledError:
-            await super().take(message, cursor)
+            await super().take_together(messages)
 
 
 async def test_a_message_that_swallows_a_cancellation_ends_with_the_next() -> None:
