@@ -28,8 +28,10 @@ _WIDTH = 170
 _ROUNDS = {1: 60, 10: 60, 100: 40, 1000: 12}
 
 
-def _setups(counts: Sequence[int], *, whole: bool, reads: int) -> list[Setup]:
-    plain = [Setup(followers=n, trades=1, noise=100, answer_ms=0) for n in counts]
+def _setups(
+    counts: Sequence[int], *, trades: int, whole: bool, reads: int
+) -> list[Setup]:
+    plain = [Setup(followers=n, trades=trades, noise=100, answer_ms=0) for n in counts]
     if reads:
         return [replace(each, reads=reads) for each in plain]
     if not whole:
@@ -50,7 +52,12 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> list[Line
     lines: list[Line] = []
     async with rounds.match(arguments.followers, console.print) as match:
         with console.status("") as status:
-            for setup in _setups(arguments.followers, whole=arguments.whole, reads=arguments.reads):
+            for setup in _setups(
+                arguments.followers,
+                trades=arguments.trades,
+                whole=arguments.whole,
+                reads=arguments.reads,
+            ):
                 wanted = _times(setup, arguments.rounds)
 
                 def progress(done: int, setup: Setup = setup, wanted: int = wanted) -> None:
@@ -74,6 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--followers", type=_counts, default=[1, 10, 100, 1000])
     parser.add_argument("--rounds", type=float, default=1.0, help="factor on the usual rounds")
     parser.add_argument("--whole", action="store_true", help="also noise, slow answers, bursts")
+    parser.add_argument("--trades", type=_count, default=1, help="of the leader in one moment")
     parser.add_argument("--reads", type=int, default=0, help="beside so many REST reads a second")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the figures go (JSON)")
     parser.add_argument("--base", type=Path, help="an earlier run to compare with")
@@ -107,6 +115,13 @@ def _counts(text: str) -> list[int]:
     if not counts or min(counts) < 1 or max(counts) > 10_000:
         raise argparse.ArgumentTypeError("numbers of followers from 1 to 10000, comma separated")
     return counts
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 100:
+        raise argparse.ArgumentTypeError("a number of trades from 1 to 100")
+    return number
 
 
 if __name__ == "__main__":
