@@ -73,7 +73,10 @@ async def _claims(
             orders, control_seq=1, traceparent="", received_ns=now_ns, routed_ns=now_ns
         )
         async with pool.connection() as connection:
-            await journal.insert_claim(connection, owned, next(records), payload, len(orders))
+            claim = journal.Claim(
+                record_key=next(records), payload=payload, order_count=len(orders)
+            )
+            await journal.insert_claim(connection, owned, claim)
         taken.append((time.perf_counter() - began) * 1000)
     return taken[_WARM_UP:]
 

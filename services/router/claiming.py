@@ -6,16 +6,19 @@ together, here, after every wait: a pause that commits later is seen by the exec
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+import psycopg
+import structlog
 from opentelemetry import metrics
 
 from services.router import store
 from services.router.core.exit_plan import plan_exits, switched_off
-from services.router.core.ledger import DAY_MS, OpenEntry
 from services.router.core.memory import Memory
+from services.router.core.noting import Note, note, take_back
 from services.router.core.plan import plan_entries
 from services.router.core.records import (
     Context,
@@ -26,52 +29,46 @@ from services.router.core.records import (
     Withdrawn,
     decided_again,
 )
+from services.router.jobs import Entries, Job, claim_of, order_batch
 from services.router.settings import Settings
-from services.router.turns import Share
+from services.router.turns import FEWEST, PIECE, Share
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed
+from tradingtools.adapters.postgres.journal import Claim, Claimed
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, Side
-from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.subscription import Subscription, SubscriptionState
 from tradingtools.runtime import telemetry
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 
+_log = structlog.get_logger("router.claiming")
 _meter = metrics.get_meter("tradingtools.router")
 _decisions = _meter.create_counter("decisions", description="by outcome and reason")
 _claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One judgement of one leader trade, and everything that its record says besides the plan."""
+class Progress:
+    """What came of claiming several buys together."""
 
-    trade: LeaderTrade
-    book: Book | None
-    cause: str
-    """What asked for it; with the trade's key it names the record."""
-    followers: tuple[Subscription, ...]
-    control_seq: int
-    """The last control change that the followers reflect."""
-    traceparent: str
-    withdrawn: Withdrawn | None = None
-    """The entry that is to be decided again; then it is about its subscription alone."""
-    part: Part | None = None
-    """Whose copies; None: of all followers."""
-    unsure: bool = False
-    """Whether an earlier try may have committed the record: the journal is asked, whatever it would
-    say now."""
+    claimed: int
+    """Of them, from the first."""
+    behind: bool
+    """Some had been claimed before: memory has to catch up with the journal."""
 
-    @property
-    def fresh(self) -> bool:
-        """Rows of the leader trade are new; they are stored with the last part."""
-        return self.cause.startswith("rows-") and (self.part is None or self.part.last)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A judgement that is noted and not durable yet."""
+
+    job: Job
+    plan: Plan
+    claim: Claim
+    noted: Note
 
 
 class Claimer:
@@ -80,7 +77,7 @@ class Claimer:
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
-        memory: what the router knows; changed only after a commit.
+        memory: what the router knows; what is not durable in the end is taken back.
         tail: where committed batches go.
         settings: of the process.
     """
@@ -142,11 +139,99 @@ class Claimer:
                 await self._claim_exits(job)
         _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
+    async def claim_together(
+        self, buys: Sequence[Entries], hurried: Callable[[], bool]
+    ) -> Progress:
+        """Judge buys that have come together, each as if those before were durable, and commit.
+
+        Args:
+            buys: of distinct leader trades, in their order.
+            hurried: whether somebody waits who is soon done; then some are left for the next time.
+
+        Raises:
+            Fenced: the partition is another's.
+            psycopg.OperationalError: not committed as far as is known; memory is as before.
+        """
+        started = clock.monotonic_ns()
+        drafts: list[_Draft] = []
+        with ExitStack() as under_way:
+            async with self._pool.connection() as connection:
+                try:
+                    async for draft in self._drafts(buys, hurried):
+                        drafts.append(draft)
+                        under_way.enter_context(self._memory.under_way(draft.job.trade))
+                    claims = [draft.claim for draft in drafts]
+                    claimed = await journal.insert_claims(connection, self._lease, claims)
+                except BaseException:
+                    self._take_back(drafts)
+                    raise
+                # Committed: from here on a crash loses nothing, the executor finds the records.
+                done = list(zip(drafts, claimed, strict=True))
+                self._take_back([draft for draft, record in done if record is None])
+                for draft, record in done:
+                    self._memory.know(draft.job.trade)
+                    if record is not None:
+                        self._hand_on(draft.job, draft.plan, record)
+                _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
+                empty = [r.seq for d, r in done if r is not None and not d.plan.orders]
+                await self._build_rows(connection, empty)
+        return Progress(claimed=len(done), behind=None in claimed)
+
+    async def _drafts(
+        self, buys: Sequence[Entries], hurried: Callable[[], bool]
+    ) -> AsyncIterator[_Draft]:
+        copies = seen = 0
+        for entries in buys:
+            if copies - seen >= PIECE:
+                seen = copies
+                await asyncio.sleep(0)
+            if copies >= FEWEST and hurried():
+                return
+            yield self._draft(entries)
+            copies += len(entries.part.ids)
+
+    def _draft(self, entries: Entries) -> _Draft:
+        """Judge a buy and note what comes of it, for the next one to see."""
+        trade = self._memory.grown(entries.trade)
+        with telemetry.span("router.claim", trade.traceparent, cause=entries.cause) as traceparent:
+            job = Job(
+                trade=trade,
+                book=entries.book,
+                cause=entries.cause,
+                followers=self._subscriptions(entries.part),
+                control_seq=self._memory.control_seq,
+                traceparent=traceparent,
+                part=entries.part,
+            )
+            plan = plan_entries(
+                trade,
+                [s for s in job.followers if s.state is not SubscriptionState.DELETED],
+                self._memory.copies.get(trade.key, {}),
+                self.context(trade, job.book, self._quiet_ms(job)),
+            )
+        claim = self._claim_of(job, plan)
+        noted = note(self._memory, trade, plan, clock.now_ms())
+        return _Draft(job=job, plan=plan, claim=claim, noted=noted)
+
+    def _take_back(self, drafts: Sequence[_Draft]) -> None:
+        for draft in reversed(drafts):
+            take_back(self._memory, draft.noted)
+
+    async def _build_rows(self, connection: Connection, records: Iterable[int]) -> None:
+        """Rows of records that the executor is not told of; it finds them if this fails."""
+        try:
+            for seq in records:
+                await journal.build_rows(connection, seq)
+        except psycopg.OperationalError as error:
+            _log.warning("rows not built", error=str(error).strip())
+
     def _followers(self, trade: LeaderTrade, share: Share | None) -> tuple[Subscription, ...]:
-        index = self._memory.index
         if share is None:
-            return index.followers_of(trade.key.leader)
-        return tuple(filter(None, map(index.subscription, share.part.ids)))
+            return self._memory.index.followers_of(trade.key.leader)
+        return self._subscriptions(share.part)
+
+    def _subscriptions(self, part: Part) -> tuple[Subscription, ...]:
+        return tuple(filter(None, map(self._memory.index.subscription, part.ids)))
 
     async def _claim_entries(self, job: Job, share: Share | None) -> None:
         known = self._memory.copies.get(job.trade.key, {})
@@ -177,7 +262,8 @@ class Claimer:
             if claimed is None:
                 return
             # Committed: from here on a crash loses nothing, the executor finds the record.
-            self._note(job, plan, claimed)
+            note(self._memory, job.trade, plan, clock.now_ms())
+            self._hand_on(job, plan, claimed)
             if not plan.orders:
                 await journal.build_rows(connection, claimed.seq)
 
@@ -208,7 +294,8 @@ class Claimer:
             if claimed is not None:
                 await journal.build_rows(connection, claimed.seq)
         if claimed is not None:
-            self._note(job, plan, claimed)
+            note(self._memory, job.trade, plan, clock.now_ms())
+            self._hand_on(job, plan, claimed)
 
     def _again(self, order: Withdrawn, known: Mapping[str, Copy]) -> dict[str, Copy]:
         before = known.get(order.subscription_id)
@@ -271,49 +358,16 @@ class Claimer:
 
     async def _insert(self, connection: Connection, job: Job, plan: Plan) -> Claimed | None:
         """Insert the record; None when the judgement changes nothing that is not durable."""
-        fresh = job.fresh
-        if not (plan.copies or plan.left or fresh or job.unsure):
+        if not job.changes(plan):
             return None
-        decisions = store.decision_fields(job.trade, plan.copies)
-        for key, copies in plan.left.items():
-            buy = self._memory.trade(key)
-            if buy is not None:
-                decisions += store.decision_fields(buy, copies)
-        payload = claim_payload(
-            plan.orders,
-            decisions=decisions,
-            # All of them: rows that were merged while nobody followed are stored with the first.
-            rows=job.trade.rows.values() if fresh else (),
-            control_seq=job.control_seq,
-            traceparent=job.traceparent,
-            received_ns=job.trade.last_row_ns if fresh else clock.now_ns(),
-            routed_ns=clock.now_ns(),
-        )
-        return await journal.insert_claim(
-            connection,
-            self._lease,
-            _record_key(job, self._lease.partition),
-            payload,
-            len(plan.orders),
-        )
+        return await journal.insert_claim(connection, self._lease, self._claim_of(job, plan))
 
-    def _note(self, job: Job, plan: Plan, claimed: Claimed) -> None:
-        key = job.trade.key
-        now_ms = clock.now_ms()
+    def _claim_of(self, job: Job, plan: Plan) -> Claim:
+        return claim_of(job, plan, self._lease.partition, self._memory.trade)
+
+    def _hand_on(self, job: Job, plan: Plan, claimed: Claimed) -> None:
         for copy in plan.copies.values():
-            self._memory.note_copy(job.trade, copy, now_ms)
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
-        for buy, copies in plan.left.items():
-            self._memory.copies[buy].update(copies)
-        for order_key in plan.left_orders:
-            self._memory.ledger.release(order_key, size_micros=0, filled_micros=0)
-        for order in plan.orders:
-            if order.purpose is Purpose.ENTRY:
-                self._memory.entry_trade[order.order_key] = key
-                self._memory.entry_owner[order.copy_key] = order.subscription_id
-                self._memory.ledger.reserve(order.order_key, open_entry(order, now_ms // DAY_MS))
-            else:
-                self._memory.exit_trade[order.order_key] = key
         if plan.orders:
             batch = order_batch(
                 claimed,
@@ -323,51 +377,3 @@ class Claimer:
                 received_ns=job.trade.received_ns,
             )
             self._tail.append(claimed.seq, batch)
-
-
-def rows_cause(trade: LeaderTrade) -> str:
-    """The cause "these rows are known": the same rows give the same record, others another."""
-    known = sorted(
-        (source, price, size, row.count) for (source, (price, size)), row in trade.rows.items()
-    )
-    return "rows-" + hashlib.sha256(repr(known).encode()).hexdigest()
-
-
-def order_batch(
-    claimed: Claimed,
-    orders: Iterable[Order],
-    *,
-    control_seq: int,
-    traceparent: str,
-    received_ns: int,
-) -> pb.OrderBatch:
-    """A committed claim as the executor gets it."""
-    return pb.OrderBatch(
-        journal_seq=claimed.seq,
-        orders=[order_to_pb(order) for order in orders],
-        traceparent=traceparent,
-        received_ns=received_ns,
-        claimed_ns=claimed.claimed_ns,
-        control_seq=control_seq,
-    )
-
-
-def open_entry(order: Order, day: int) -> OpenEntry:
-    """What an entry that was just claimed sets aside; ``day`` counts from the epoch."""
-    return OpenEntry(
-        subscription_id=order.subscription_id,
-        proxy=order.follower.proxy,
-        condition_id=order.condition_id,
-        asset_id=order.asset_id,
-        copy_key=order.copy_key,
-        money_micros=order.reserved_money_micros,
-        day=day,
-    )
-
-
-def _record_key(job: Job, partition: int) -> str:
-    key = job.trade.key
-    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{job.cause}"
-    if job.part is not None:
-        text += "|" + ",".join(job.part.ids)
-    return "router:" + hashlib.sha256(text.encode()).hexdigest()

@@ -17,17 +17,18 @@ import psycopg
 import structlog
 
 from services.router import store
-from services.router.claiming import open_entry, order_batch
 from services.router.core import resync
 from services.router.core.ledger import DAY_MS
 from services.router.core.making import Cause, make_order
 from services.router.core.memory import Memory
+from services.router.core.noting import open_entry
 from services.router.core.sizing import Sized
+from services.router.jobs import order_batch
 from services.router.outcomes import QUERIES, Outcomes, Row, every, fetch
 from services.router.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claimed
+from tradingtools.adapters.postgres.journal import Claim, Claimed
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -245,7 +246,9 @@ class Resyncs:
             routed_ns=clock.now_ns(),
         )
         claimed = await journal.insert_claim(
-            connection, self._lease, f"resync:{resync_id}", payload, len(orders)
+            connection,
+            self._lease,
+            Claim(record_key=f"resync:{resync_id}", payload=payload, order_count=len(orders)),
         )
         await journal.build_rows(connection, claimed.seq)
         return claimed, orders

@@ -10,10 +10,11 @@ of the same followers and has the same name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 from services.router.core.records import Part
+from tradingtools.domain.leader_trade import LeaderTrade
 
 PIECE = 10
 """Followers planned in one turn of the event loop: about a millisecond where the code is cold."""
@@ -21,6 +22,34 @@ FEWEST = 2 * PIECE
 """Followers of a part at least, unless there are no more: so many a commit has to be worth."""
 MOST_DROPPED = 5 * PIECE
 """Followers whose plan is dropped at most: a commit takes no longer than planning them again."""
+
+
+def come_together(
+    trades: Iterable[LeaderTrade], copies: Callable[[LeaderTrade], int | None], most: int
+) -> Iterator[tuple[LeaderTrade, ...]]:
+    """Divide trades, in their order, into those that are claimed together.
+
+    Args:
+        trades: of which several may have come at once.
+        copies: of a trade; None: it is claimed by itself.
+        most: copies that are claimed together at most.
+    """
+    together: list[LeaderTrade] = []
+    count = 0
+    for trade in trades:
+        more = copies(trade)
+        same = together and together[0].key.leader == trade.key.leader
+        if more is None or not same or count + more > most:
+            if together:
+                yield tuple(together)
+            together, count = [], 0
+        if more is None:
+            yield (trade,)
+        else:
+            together.append(trade)
+            count += more
+    if together:
+        yield tuple(together)
 
 
 class Turns:

@@ -14,15 +14,17 @@ import psycopg
 import structlog
 
 from services.router import recovery, store
-from services.router.claiming import Claimer, rows_cause
+from services.router.claiming import Claimer
 from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan, Withdrawn
+from services.router.jobs import Entries, rows_cause
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
-from services.router.turns import FEWEST, Share, Turns
+from services.router.turns import FEWEST, come_together
+from services.router.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -33,7 +35,6 @@ from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -44,7 +45,6 @@ _log = structlog.get_logger("router")
 _BALANCE_SECONDS = 2.0
 _BALANCE_OVERLAP_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
-_RETRY_SECONDS = 0.2
 
 
 class Router:
@@ -76,7 +76,9 @@ class Router:
         self._memory = Memory()
         self._claimer = Claimer(claims or pool, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
-        self._turns = Turns(self._writing)
+        self._writer = Writer(
+            self._claimer, self._memory, self._writing, self._catch_up, settings.claimed_together
+        )
         self._refreshing = asyncio.Lock()
         shared = Shared(
             memory=self._memory,
@@ -151,15 +153,42 @@ class Router:
             assets = {key.asset_id for key in changed}
             await asyncio.gather(*(self._books.get(asset) for asset in assets))
         failed: list[Exception] = []
-        for trade in changed.values():
+        most = self._settings.claimed_together
+        for trades in come_together(changed.values(), self._copies_of, most):
             try:
-                await self._route(trade, rows_cause(trade))
+                await self._route_rows(trades)
             except Fenced:
                 raise
+            except ExceptionGroup as group:
+                failed.extend(group.exceptions)
             except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
                 failed.append(error)
         if failed:
             raise ExceptionGroup("leader trades that could not be routed", failed)
+
+    def _copies_of(self, trade: LeaderTrade) -> int | None:
+        """Copies of a buy with few followers; None: the trade is claimed by itself."""
+        followers = len(self._memory.index.followers_of(trade.key.leader))
+        few = trade.key.side is Side.BUY and 0 < followers <= FEWEST
+        return followers if few else None
+
+    async def _route_rows(self, trades: Sequence[LeaderTrade]) -> None:
+        if len(trades) == 1:
+            await self._route(trades[0], rows_cause(trades[0]))
+            return
+        followers = self._memory.index.followers_of(trades[0].key.leader)
+        part = Part(ids=tuple(s.id for s in followers))
+        await self._writer.claim_together(
+            [
+                Entries(
+                    trade=trade,
+                    book=await self._books.get(trade.key.asset_id),
+                    cause=rows_cause(trade),
+                    part=part,
+                )
+                for trade in trades
+            ]
+        )
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots and reservations; wake exits that this order held up or has left unsold."""
@@ -257,59 +286,13 @@ class Router:
             return
         book = await self._books.get(trade.key.asset_id)
         if trade.key.side is Side.SELL or withdrawn is not None:
-            await self._claim(trade, book, cause, brief=True, withdrawn=withdrawn)
+            await self._writer.claim(trade, book, cause, brief=True, withdrawn=withdrawn)
         else:
-            await self._claim_in_parts(trade, book, cause, tuple(s.id for s in followers))
+            await self._writer.claim_in_parts(trade, book, cause, tuple(s.id for s in followers))
         if trade.key.side is Side.SELL:
             wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
             if wait_ms is not None:
                 self._judge_in(trade.key, wait_ms)
-
-    async def _claim_in_parts(
-        self, trade: LeaderTrade, book: Book | None, cause: str, ids: Sequence[str]
-    ) -> None:
-        """Claim a buy; between two parts of a crowd the next trade has its turn."""
-        most, brief = self._settings.claimed_together, len(ids) <= FEWEST
-        with self._memory.under_way(trade):
-            yielding = True
-            while ids:
-                share = Share(Part.of(ids, most), self._turns.awaited, yielding=yielding)
-                await self._claim(trade, book, cause, brief=brief, share=share)
-                # Dropped once, it is claimed the next time: a crowd comes to its end, too.
-                yielding = bool(share.part.ids)
-                ids = ids[len(share.part.ids) :]
-
-    async def _claim(
-        self,
-        trade: LeaderTrade,
-        book: Book | None,
-        cause: str,
-        *,
-        brief: bool,
-        withdrawn: Withdrawn | None = None,
-        share: Share | None = None,
-    ) -> None:
-        # Nobody else judges by a memory that may not have what this has committed.
-        async with self._turns.taken(brief=brief):
-            trade, unsure = self._memory.grown(trade), False
-            while True:
-                try:
-                    await self._claimer.claim(
-                        trade, book, cause, withdrawn=withdrawn, share=share, unsure=unsure
-                    )
-                    break
-                except journal.ClaimedBefore:
-                    _log.warning("claimed before; catching up with the journal", cause=cause)
-                    await while_database_is_away(self._catch_up)
-                    break
-                except psycopg.OperationalError as error:
-                    # The commit may have happened: the same record again is refused, never doubled.
-                    _log.warning("claim not committed; trying again", error=str(error).strip())
-                    unsure = True
-                    await asyncio.sleep(_RETRY_SECONDS)
-            if share is None or share.part.last:
-                # Known only now: what could not be claimed counts as never seen.
-                self._memory.know(trade)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""

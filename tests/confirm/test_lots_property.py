@@ -82,7 +82,8 @@ class Table:
             fields = order_fields(key, WALLET, side=side)
             payload = json.dumps({"orders": [fields], "decisions": [], "rows": []}).encode()
             async with self.pool.connection() as connection:
-                await journal.insert_claim(connection, router, key, payload, 1)
+                claim = journal.Claim(record_key=key, payload=payload, order_count=1)
+                await journal.insert_claim(connection, router, claim)
             await journal.build_open_rows(self.pool, 0, older_than_seconds=None)
             path = [S.SUBMITTING, S.UNKNOWN, S.LOST] if self.rng.random() < 0.2 else [
                 S.SUBMITTING, S.SUBMITTED

@@ -113,7 +113,8 @@ class Workload:
 
     def _things(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
         return (
-            (0.40, self.buy),
+            (0.34, self.buy),
+            (0.06, self.burst),
             (0.20, self.sell),
             (0.12, self._move_book),
             (0.10, self.add_trigger),
@@ -134,6 +135,15 @@ class Workload:
                 size = rng.randrange(5, 200) * MICROS
                 self._tell(self._row(tx, leader, asset, "BUY", size))
                 self._held[leader, asset] = self._held.get((leader, asset), 0) + size
+
+    async def burst(self) -> None:
+        """A leader buys several times in one moment."""
+        rng = self._rng
+        leader, size = rng.choice(LEADERS), rng.randrange(5, 100) * MICROS
+        for _ in range(rng.choice((2, 3, 5, 8))):
+            asset = rng.choice(ASSETS)
+            self._tell(self._row(self._tx(), leader, asset, "BUY", size))
+            self._held[leader, asset] = self._held.get((leader, asset), 0) + size
 
     async def sell(self) -> None:
         """A leader sells, or merges, what it holds or a third of it."""

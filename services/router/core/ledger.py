@@ -99,7 +99,7 @@ class Ledger:
         unspent = entry.money_micros - spent_at_most(entry.money_micros, size_micros, filled_micros)
         self._days[entry.subscription_id, entry.day] -= unspent
         if filled_micros == 0:
-            self._buys[lot][entry.copy_key] -= 1
+            self.not_bought(*lot, entry.copy_key)
 
     def hold(
         self, subscription_id: str, proxy: str, condition_id: str, asset_id: str, cost_micros: int
@@ -138,6 +138,10 @@ class Ledger:
     def bought(self, subscription_id: str, asset_id: str, copy_key: str, day: int) -> None:
         """Take over an ended entry that filled; for a rebuilt ledger."""
         self._buy((subscription_id, asset_id), copy_key, day)
+
+    def not_bought(self, subscription_id: str, asset_id: str, copy_key: str) -> None:
+        """An entry has bought nothing after all."""
+        self._buys[subscription_id, asset_id][copy_key] -= 1
 
     def _buy(self, lot: LotKey, copy_key: str, day: int) -> None:
         self._buys[lot][copy_key] += 1

@@ -90,6 +90,11 @@ class Memory:
             trade = merge(trade, row) or trade
         return trade
 
+    def knows(self, trade: LeaderTrade) -> bool:
+        """Whether a leader trade, as far as it goes, is known."""
+        known = self.trades.get(trade.key)
+        return known is not None and all(merge(known, r) is None for r in trade.rows.values())
+
     def know(self, trade: LeaderTrade) -> None:
         """Keep a leader trade as it is now."""
         self.trades[trade.key] = trade
@@ -100,7 +105,12 @@ class Memory:
         """What limits a subscription's copy of a trade."""
         condition, asset = trade.condition_id, trade.key.asset_id
         bought = self._bought.get((trade.key.leader, condition), ())
-        both = any(other != asset for other in bought)
+        both = any(other != asset for other in bought) or any(
+            other.key.leader == trade.key.leader
+            and other.condition_id == condition
+            and other.key.asset_id != asset
+            for other in self._under_way.values()
+        )
         return self.ledger.exposure(subscription, condition, asset, now_ms, leader_on_both=both)
 
     def paper_lot(self, subscription_id: str, asset_id: str) -> LotView:
@@ -113,7 +123,10 @@ class Memory:
         )
 
     def note_copy(self, trade: LeaderTrade, copy: Copy, now_ms: int) -> None:
-        """Take over a judgement that is durable: what it accrued, and what it moved on paper."""
+        """Take over a judgement: what it accrued, and what it moved on paper.
+
+        The copy of before, noted again, undoes it.
+        """
         copies = self.copies.setdefault(trade.key, {})
         identifier, asset = copy.frozen.id, trade.key.asset_id
         before = copies.get(identifier) or Copy(frozen=copy.frozen)
@@ -130,9 +143,19 @@ class Memory:
         paid = copy.paper_notional_micros - before.paper_notional_micros
         self.move_paper(copy.frozen, trade.condition_id, asset, moved, paid)
         if trade.key.side is Side.BUY:
-            self.ledger.spent(identifier, now_ms // DAY_MS, moved.cost_micros)
-            if not before.copied:
-                self.ledger.bought(identifier, asset, trade.key.leader_tx, now_ms // DAY_MS)
+            day = now_ms // DAY_MS
+            self.ledger.spent(identifier, day, moved.cost_micros)
+            if copy.copied and not before.copied:
+                self.ledger.bought(identifier, asset, trade.key.leader_tx, day)
+            elif before.copied and not copy.copied:
+                self.ledger.not_bought(identifier, asset, trade.key.leader_tx)
+
+    def forget_copy(self, key: TradeKey, subscription_id: str) -> None:
+        """Drop what became of a leader trade for one subscription."""
+        copies = self.copies.get(key, {})
+        copies.pop(subscription_id, None)
+        if not copies:
+            self.copies.pop(key, None)
 
     def note_awaited(self, key: TradeKey, copy: Copy) -> None:
         """Find the exit again when an entry that it awaits has ended."""

@@ -65,7 +65,7 @@ async def test_the_end_of_an_entry_survives_a_claim_under_way() -> None:
     }
     memory.note_awaited(key, memory.copies[key][follower.id])
     slow = _SlowClaim(memory.copies[key], follower.id)
-    router._claimer = cast(Any, slow)
+    router._writer.claimer = cast(Any, slow)
     closed = confirm_pb.FillEvent(
         fill_seq=1, kind=confirm_pb.FILL_KIND_CLOSED, order_key=ENTRY, subscription_id=follower.id,
         follower_proxy=follower.follower.proxy, asset_id="7", condition_id=CONDITION,

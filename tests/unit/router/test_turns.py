@@ -118,7 +118,7 @@ async def test_a_plan_in_pieces_is_the_plan(
 ) -> None:
     monkeypatch.setattr(turns, "PIECE", 1)
     router = await recovered(database, settings=IN_TWOS)
-    router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
+    router._writer._claimed_together = CLAIMED_TOGETHER
     wallets = [replace_wallet(s, number) for number, s in enumerate(_everybody(router))]
     for each in wallets:
         router._memory.index.put(each)
@@ -166,7 +166,7 @@ async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not
     monkeypatch.setattr(turns, "FEWEST", 2)
     monkeypatch.setattr(turns, "MOST_DROPPED", dropped)
     router = await recovered(database, settings=IN_TWOS)
-    router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
+    router._writer._claimed_together = CLAIMED_TOGETHER
     insert, broken = router._claimer._insert, False
 
     async def lose_the_first_answer(connection: Any, job: Any, plan: Plan) -> Any:
@@ -193,7 +193,7 @@ async def test_a_crowd_stands_back_once_and_not_for_ever(
     monkeypatch.setattr(turns, "FEWEST", 2)
     monkeypatch.setattr(turns, "MOST_DROPPED", 1)
     router = await recovered(database, settings=IN_TWOS)
-    router._settings = replace(router._settings, claimed_together=CLAIMED_TOGETHER)
+    router._writer._claimed_together = CLAIMED_TOGETHER
     insert, second = router._claimer._insert, list[asyncio.Task[None]]()
 
     async def then_another(connection: Any, job: Any, plan: Plan) -> Any:

@@ -16,7 +16,7 @@ import structlog
 
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "money_path.sql")
@@ -25,6 +25,15 @@ _log = structlog.get_logger("journal")
 
 class ClaimedBefore(Exception):
     """The record is there already: memory is behind the journal and has to catch up with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A record that is to be committed."""
+
+    record_key: str
+    payload: bytes
+    order_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +59,63 @@ def check_refusal(error: psycopg.Error) -> None:
         raise ClaimedBefore(str(error)) from error
 
 
-async def insert_claim(
-    connection: Connection, lease: Lease, record_key: str, payload: bytes, order_count: int
-) -> Claimed:
+async def insert_claim(connection: Connection, lease: Lease, claim: Claim) -> Claimed:
     """Insert a CLAIMED record.
 
     Raises:
         Fenced: the lease is not valid any more.
         ClaimedBefore: this record is there already, e.g. because its commit was not acknowledged.
     """
-    row = await connection.ask(
-        _QUERIES["claim"],
-        {
-            "role": lease.role,
-            "record_key": record_key,
-            "partition": lease.partition,
-            "epoch": lease.epoch,
-            "payload": payload,
-            "order_count": order_count,
-        },
-    )
+    row = await connection.ask(_QUERIES["claim"], _claim_values(lease, claim))
     if row is not None:
         return Claimed(row["seq"], row["claimed_ns"])
-    cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": record_key})
+    await _claimed_before(connection, lease, claim)
+    raise ClaimedBefore(claim.record_key)
+
+
+async def insert_claims(
+    connection: Connection, lease: Lease, claims: Sequence[Claim]
+) -> list[Claimed | None]:
+    """Insert CLAIMED records in their order, with one commit.
+
+    Args:
+        connection: not in a transaction; all of them are one.
+        lease: of their writer.
+        claims: the records.
+
+    Returns:
+        None for one that is there already; the others are durable.
+
+    Raises:
+        Fenced: the lease is not valid any more.
+    """
+    answers = await connection.ask_together(
+        [(_QUERIES["claim"], _claim_values(lease, claim)) for claim in claims]
+    )
+    claimed: list[Claimed | None] = []
+    for claim, rows in zip(claims, answers, strict=True):
+        if not rows:
+            await _claimed_before(connection, lease, claim)
+        claimed.append(Claimed(rows[0]["seq"], rows[0]["claimed_ns"]) if rows else None)
+    return claimed
+
+
+def _claim_values(lease: Lease, claim: Claim) -> dict[str, Value]:
+    return {
+        "role": lease.role,
+        "record_key": claim.record_key,
+        "partition": lease.partition,
+        "epoch": lease.epoch,
+        "payload": claim.payload,
+        "order_count": claim.order_count,
+    }
+
+
+async def _claimed_before(connection: Connection, lease: Lease, claim: Claim) -> None:
+    """Make sure that a record which was not inserted is there. Raises Fenced: it is not."""
+    cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": claim.record_key})
     if await cursor.fetchone() is None:
         raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
-    raise ClaimedBefore(record_key)
 
 
 async def check_lease(connection: Connection, lease: Lease) -> None:

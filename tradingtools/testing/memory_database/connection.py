@@ -107,7 +107,7 @@ class MemoryConnection:
         if self._transaction is not None:
             rows = await self._run(self._transaction, statement.twin, dict(values or {}))
         else:
-            rows = await self._run_alone(statement.twin, dict(values or {}))
+            (rows,) = await self._run_alone([(statement.twin, dict(values or {}))])
         await self._point(self._conditions.reply, statement.name)
         return MemoryCursor(rows, self._written)
 
@@ -116,8 +116,20 @@ class MemoryConnection:
         return await (await self.execute(text, values)).fetchone()
 
     async def ask_together(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
-        """All rows of each statement; raises as :meth:`execute`, and carries out no more then."""
-        return [await (await self.execute(text, values)).fetchall() for text, values in asked]
+        """All rows of each statement; outside of a transaction they are one, which commits.
+
+        Raises:
+            LookupError: a statement has no twin.
+            psycopg.Error: as :meth:`execute`; no more statements are carried out then.
+        """
+        if self._transaction is not None or not _BOUNDS.isdisjoint(text for text, _ in asked):
+            return [await (await self.execute(text, values)).fetchall() for text, values in asked]
+        found = [(self._database.statement(text), dict(values)) for text, values in asked]
+        name = found[0][0].name
+        await self._point(self._conditions.request, name)
+        rows = await self._run_alone([(statement.twin, values) for statement, values in found])
+        await self._point(self._conditions.reply, name)
+        return rows
 
     async def _bound(self, text: str) -> None:
         if text == "begin":
@@ -138,10 +150,10 @@ class MemoryConnection:
             self.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-    async def _run_alone(self, twin: Any, values: Row) -> list[Row]:
+    async def _run_alone(self, asked: Sequence[tuple[Any, Row]]) -> list[list[Row]]:
         self._transaction = transaction = self._database.begin(self.break_off)
         try:
-            rows = await self._run(transaction, twin, values)
+            rows = [await self._run(transaction, twin, values) for twin, values in asked]
             self._database.commit(transaction)
             self._transaction = None
             return rows

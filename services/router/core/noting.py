@@ -1,0 +1,91 @@
+"""What a judgement changes in memory, and how that is taken back when it does not become durable.
+
+Before it: a plan. A plan that is alone is noted after its commit; of buys that are claimed together
+each is noted before the next is planned, so that the next sees what it reserves, and all are taken
+back when their commit fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.router.core.ledger import DAY_MS, OpenEntry
+from services.router.core.memory import Memory
+from services.router.core.records import Copy, Plan
+from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.domain.order import Order, Purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What was noted, and what it took the place of."""
+
+    trade: LeaderTrade
+    plan: Plan
+    now_ms: int
+    copies: Mapping[str, Copy]
+    """Of the trade, as they were; those that are new are not in it."""
+    owners: Mapping[str, str]
+    """Subscriptions that had claimed an entry before, by copy key."""
+
+
+def note(memory: Memory, trade: LeaderTrade, plan: Plan, now_ms: int) -> Note:
+    """Take over a judgement: copies, reservations, what orders are of which trade."""
+    known = memory.copies.get(trade.key, {})
+    before = Note(
+        trade=trade,
+        plan=plan,
+        now_ms=now_ms,
+        copies={i: known[i] for i in plan.copies if i in known},
+        owners={
+            order.copy_key: memory.entry_owner[order.copy_key]
+            for order in plan.orders
+            if order.copy_key in memory.entry_owner
+        },
+    )
+    for copy in plan.copies.values():
+        memory.note_copy(trade, copy, now_ms)
+    for buy, copies in plan.left.items():
+        memory.copies[buy].update(copies)
+    for order_key in plan.left_orders:
+        memory.ledger.release(order_key, size_micros=0, filled_micros=0)
+    for order in plan.orders:
+        if order.purpose is Purpose.ENTRY:
+            memory.entry_trade[order.order_key] = trade.key
+            memory.entry_owner[order.copy_key] = order.subscription_id
+            memory.ledger.reserve(order.order_key, open_entry(order, now_ms // DAY_MS))
+        else:
+            memory.exit_trade[order.order_key] = trade.key
+    return before
+
+
+def take_back(memory: Memory, noted: Note) -> None:
+    """Make undone what a buy's judgement changed; what was noted last is taken back first."""
+    for order in reversed(noted.plan.orders):
+        memory.ledger.release(order.order_key, size_micros=0, filled_micros=0)
+        memory.entry_trade.pop(order.order_key, None)
+        owner = noted.owners.get(order.copy_key)
+        if owner is None:
+            memory.entry_owner.pop(order.copy_key, None)
+        else:
+            memory.entry_owner[order.copy_key] = owner
+    for identifier, copy in noted.plan.copies.items():
+        memory.note_copy(
+            noted.trade, noted.copies.get(identifier) or Copy(frozen=copy.frozen), noted.now_ms
+        )
+        if identifier not in noted.copies:
+            memory.forget_copy(noted.trade.key, identifier)
+
+
+def open_entry(order: Order, day: int) -> OpenEntry:
+    """What an entry that was just claimed sets aside; ``day`` counts from the epoch."""
+    return OpenEntry(
+        subscription_id=order.subscription_id,
+        proxy=order.follower.proxy,
+        condition_id=order.condition_id,
+        asset_id=order.asset_id,
+        copy_key=order.copy_key,
+        money_micros=order.reserved_money_micros,
+        day=day,
+    )

@@ -1,0 +1,131 @@
+"""What the router judges, and what the record of a judgement says.
+
+Before it: the worker, which has a leader trade and a cause. After it: `claiming`, which plans a job
+and makes its record durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from services.router import store
+from services.router.core.records import Part, Plan, Withdrawn
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.journal import Claim, Claimed
+from tradingtools.codec.claims import claim_payload, order_to_pb
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
+from tradingtools.domain.order import Order
+from tradingtools.domain.subscription import Subscription
+from tradingtools.v1 import common_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """A leader's buy with few followers, which may be claimed together with others of his."""
+
+    trade: LeaderTrade
+    """With new rows."""
+    book: Book | None
+    cause: str
+    part: Part
+    """All of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One judgement of one leader trade, and everything that its record says besides the plan."""
+
+    trade: LeaderTrade
+    book: Book | None
+    cause: str
+    """What asked for it; with the trade's key it names the record."""
+    followers: tuple[Subscription, ...]
+    control_seq: int
+    """The last control change that the followers reflect."""
+    traceparent: str
+    withdrawn: Withdrawn | None = None
+    """The entry that is to be decided again; then it is about its subscription alone."""
+    part: Part | None = None
+    """Whose copies; None: of all followers."""
+    unsure: bool = False
+    """Whether an earlier try may have committed the record: the journal is asked, whatever it would
+    say now."""
+
+    @property
+    def fresh(self) -> bool:
+        """Rows of the leader trade are new; they are stored with the last part."""
+        return self.cause.startswith("rows-") and (self.part is None or self.part.last)
+
+    def changes(self, plan: Plan) -> bool:
+        """Whether there is something that is not durable yet, as far as is known."""
+        return bool(plan.copies or plan.left or self.fresh or self.unsure)
+
+
+def rows_cause(trade: LeaderTrade) -> str:
+    """The cause "these rows are known": the same rows give the same record, others another."""
+    known = sorted(
+        (source, price, size, row.count) for (source, (price, size)), row in trade.rows.items()
+    )
+    return "rows-" + hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def claim_of(
+    job: Job, plan: Plan, partition: int, buy: Callable[[TradeKey], LeaderTrade | None]
+) -> Claim:
+    """The record of a judgement.
+
+    Args:
+        job: what was judged.
+        plan: what came of it.
+        partition: of follower wallets.
+        buy: earlier leader trades.
+    """
+    fresh = job.fresh
+    decisions = store.decision_fields(job.trade, plan.copies)
+    for key, copies in plan.left.items():
+        left = buy(key)
+        if left is not None:
+            decisions += store.decision_fields(left, copies)
+    payload = claim_payload(
+        plan.orders,
+        decisions=decisions,
+        # All of them: rows that were merged while nobody followed are stored with the first.
+        rows=job.trade.rows.values() if fresh else (),
+        control_seq=job.control_seq,
+        traceparent=job.traceparent,
+        received_ns=job.trade.last_row_ns if fresh else clock.now_ns(),
+        routed_ns=clock.now_ns(),
+    )
+    return Claim(
+        record_key=_record_key(job, partition), payload=payload, order_count=len(plan.orders)
+    )
+
+
+def _record_key(job: Job, partition: int) -> str:
+    key = job.trade.key
+    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{job.cause}"
+    if job.part is not None:
+        text += "|" + ",".join(job.part.ids)
+    return "router:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def order_batch(
+    claimed: Claimed,
+    orders: Iterable[Order],
+    *,
+    control_seq: int,
+    traceparent: str,
+    received_ns: int,
+) -> pb.OrderBatch:
+    """A committed claim as the executor gets it."""
+    return pb.OrderBatch(
+        journal_seq=claimed.seq,
+        orders=[order_to_pb(order) for order in orders],
+        traceparent=traceparent,
+        received_ns=received_ns,
+        claimed_ns=claimed.claimed_ns,
+        control_seq=control_seq,
+    )

@@ -1,0 +1,165 @@
+"""One claim of a partition at a time, tried until it is committed.
+
+Before it: the worker, which knows what has to be judged. After it: `claiming`, one try. Memory and
+journal never disagree: nobody else judges by a memory that may not have what was committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import psycopg
+import structlog
+
+from services.router.claiming import Claimer
+from services.router.core.memory import Memory
+from services.router.core.records import Part, Withdrawn
+from services.router.jobs import Entries
+from services.router.turns import FEWEST, Share, Turns
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.runtime.intake import while_database_is_away
+
+_log = structlog.get_logger("router")
+_RETRY_SECONDS = 0.2
+
+
+class Writer:
+    """Claims under the partition's lock.
+
+    Args:
+        claimer: one try.
+        memory: what the router knows.
+        lock: held by whoever claims.
+        catch_up: takes over what is durable.
+        claimed_together: copies that are claimed with one commit, at most.
+    """
+
+    def __init__(
+        self,
+        claimer: Claimer,
+        memory: Memory,
+        lock: asyncio.Lock,
+        catch_up: Callable[[], Awaitable[None]],
+        claimed_together: int,
+    ) -> None:
+        self.claimer = claimer
+        self._memory = memory
+        self._turns = Turns(lock)
+        self._catch_up = catch_up
+        self._claimed_together = claimed_together
+
+    async def claim(
+        self,
+        trade: LeaderTrade,
+        book: Book | None,
+        cause: str,
+        *,
+        brief: bool,
+        withdrawn: Withdrawn | None = None,
+        share: Share | None = None,
+    ) -> None:
+        """Claim what one leader trade leads to; returns when it is committed.
+
+        Args:
+            trade: as far as it is known.
+            book: the newest of its asset.
+            cause: what asked for it.
+            brief: it is soon done; a crowd stands back for it.
+            withdrawn: the entry that is decided again, alone.
+            share: of a crowd, whose copies are claimed now; None: of all followers.
+
+        Raises:
+            Fenced: the partition is another's.
+        """
+        async with self._turns.taken(brief=brief):
+            trade, unsure = self._memory.grown(trade), False
+            while True:
+                try:
+                    await self.claimer.claim(
+                        trade, book, cause, withdrawn=withdrawn, share=share, unsure=unsure
+                    )
+                    break
+                except journal.ClaimedBefore:
+                    _log.warning("claimed before; catching up with the journal", cause=cause)
+                    await while_database_is_away(self._catch_up)
+                    break
+                except psycopg.OperationalError as error:
+                    # The commit may have happened: the same record again is refused, never doubled.
+                    _log.warning("claim not committed; trying again", error=str(error).strip())
+                    unsure = True
+                    await asyncio.sleep(_RETRY_SECONDS)
+            if share is None or share.part.last:
+                # Known only now: what could not be claimed counts as never seen.
+                self._memory.know(trade)
+
+    async def claim_in_parts(
+        self, trade: LeaderTrade, book: Book | None, cause: str, ids: Sequence[str]
+    ) -> None:
+        """Claim a buy for these followers; between two parts of a crowd the next has its turn.
+
+        Raises:
+            Fenced: the partition is another's.
+        """
+        brief = len(ids) <= FEWEST
+        with self._memory.under_way(trade):
+            yielding = True
+            while ids:
+                part = Part.of(ids, self._claimed_together)
+                share = Share(part, self._turns.awaited, yielding=yielding)
+                await self.claim(trade, book, cause, brief=brief, share=share)
+                # Dropped once, it is claimed the next time: a crowd comes to its end, too.
+                yielding = bool(share.part.ids)
+                ids = ids[len(share.part.ids) :]
+
+    async def claim_together(self, buys: Sequence[Entries]) -> None:
+        """Claim buys that have come together with as few commits as others leave room for.
+
+        Raises:
+            Fenced: the partition is another's.
+            ExceptionGroup: some could not be claimed; the others are.
+        """
+        while buys:
+            async with self._turns.taken(brief=True):
+                try:
+                    progress = await self.claimer.claim_together(buys, self._turns.awaited)
+                    if progress.behind:
+                        _log.warning("claimed before; catching up with the journal")
+                        await while_database_is_away(self._catch_up)
+                    buys = buys[progress.claimed :]
+                    continue
+                except psycopg.OperationalError as error:
+                    _log.warning("claims not committed; one by one", error=str(error).strip())
+                except Fenced:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
+                    _log.warning("claims not made; one by one", exc_info=error)
+            # What was committed after all is refused, never doubled.
+            await self._claim_alone(buys)
+            return
+
+    async def _claim_alone(self, buys: Sequence[Entries]) -> None:
+        failed: list[Exception] = []
+        for entries in buys:
+            if self._memory.knows(entries.trade):
+                continue  # Since memory has caught up for one of them.
+            # Of the same followers, whoever has come since: so it has the same name.
+            share = Share(entries.part, self._turns.awaited, yielding=False)
+            try:
+                with self._memory.under_way(entries.trade):
+                    await self.claim(
+                        entries.trade,
+                        entries.book,
+                        entries.cause,
+                        brief=True,
+                        share=share,
+                    )
+            except Fenced:
+                raise
+            except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
+                failed.append(error)
+        if failed:
+            raise ExceptionGroup("leader trades that could not be routed", failed)
