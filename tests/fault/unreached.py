@@ -106,7 +106,7 @@ UNREACHED = (
     Entry(f"{_ROUTER}/worker.py", "Router._route", "every leader here has followers", "return",
           "if not followers"),
     *(
-        Entry(f"{_ROUTER}/worker.py", "Router._claim", _LOST, statement, below, True)
+        Entry(f"{_ROUTER}/writing.py", "Writer.claim", _LOST, statement, below, True)
         for statement, below in (
             ('_log.warning("claimed before', ""), ("await while_database_is_away", ""),
             ("break", "await while_database_is_away"),
