@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from paper.insiders.app import run
-from paper.insiders.settings import Settings
-from tradingtools.runtime.process import main
+from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
-    main("insiders", Settings, run)
+    with lean():
+        from paper.insiders.app import run
+        from paper.insiders.settings import Settings
+        from tradingtools.runtime import process
+
+    process.main("insiders", Settings, run)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from paper.venue.app import run
-from paper.venue.settings import Settings
-from tradingtools.runtime.process import main
+from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
-    main("venue", Settings, run)
+    with lean():
+        from paper.venue.app import run
+        from paper.venue.settings import Settings
+        from tradingtools.runtime import process
+
+    process.main("venue", Settings, run)

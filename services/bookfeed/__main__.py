@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from services.bookfeed.app import run
-from services.bookfeed.settings import Settings
-from tradingtools.runtime import process
+from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
+    with lean():
+        from services.bookfeed.app import run
+        from services.bookfeed.settings import Settings
+        from tradingtools.runtime import process
+
     process.main("bookfeed", Settings, run)

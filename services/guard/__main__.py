@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from services.guard.app import run
-from services.guard.settings import Settings
-from tradingtools.runtime import process
+from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
+    with lean():
+        from services.guard.app import run
+        from services.guard.settings import Settings
+        from tradingtools.runtime import process
+
     process.main("guard", Settings, run)

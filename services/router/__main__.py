@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from services.router.app import run
-from services.router.settings import Settings
-from tradingtools.runtime import process
+from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
+    with lean():
+        from services.router.app import run
+        from services.router.settings import Settings
+        from tradingtools.runtime import process
+
     process.main("router", Settings, run)
