@@ -28,9 +28,7 @@ _WIDTH = 170
 _ROUNDS = {1: 60, 10: 60, 100: 40, 1000: 12}
 
 
-def _setups(
-    counts: Sequence[int], *, trades: int, whole: bool, reads: int
-) -> list[Setup]:
+def _setups(counts: Sequence[int], *, trades: int, whole: bool, reads: int) -> list[Setup]:
     plain = [Setup(followers=n, trades=trades, noise=100, answer_ms=0) for n in counts]
     if reads:
         return [replace(each, reads=reads) for each in plain]

@@ -1,8 +1,9 @@
 """How long the guard takes from a book to a committed exit: `make bench-guard`.
 
 A real guard process on a PostgreSQL of its own, with as many armed triggers and moving books as
-are asked for. Measured is from the mark's leaving to the exit's arrival on `StreamExits`, which is
-after its commit. Exit status: 0; 1 when the run cannot go on; 2 for a wrong command line.
+are asked for. Measured is from the dip of a book to the exit's arrival on `StreamExits`, which is
+after its commit, in a process that does nothing else. Exit status: 0; 1 when the run cannot go on;
+2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from bench import bare, silence
+from bench import bare, receiving, silence
 from bench.core.figures import Spread, spread
 from bench.core.stalls import STALL_MS, Divided, Taken, divide
 from bench.market import Market
@@ -34,8 +35,6 @@ from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
-from tradingtools.v1 import guard_service_pb2 as guard_pb
-from tradingtools.v1 import guard_service_pb2_grpc as guard_rpc
 
 _SQL = load_queries(Path(__file__).parent / "queries.sql")
 _TO_A_LOT = 5
@@ -149,15 +148,6 @@ def _fill(url: str, asked: Asked) -> None:
         connection.execute("vacuum analyze")
 
 
-async def _read(listen: str, market: Market, taken: list[Taken]) -> None:
-    async with grpc_server.channel(listen) as channel:
-        stub: Any = guard_rpc.GuardServiceStub(channel)
-        async for response in stub.StreamExits(guard_pb.StreamExitsRequest()):
-            now_ns = time.monotonic_ns()
-            orders = [order for batch in response.batches for order in batch.orders]
-            taken += market.came({order.asset_id: now_ns for order in orders})
-
-
 async def _play(asked: Asked, market: Market, seconds: float, late: list[float]) -> float:
     """Move books and let some dip; how many deltas a second left.
 
@@ -194,8 +184,11 @@ async def measure(asked: Asked) -> Found:
     late: list[float] = []
     async with loaded(asked, market) as made:
         taken: list[Taken] = []
-        reading = asyncio.create_task(_read(made.listen, market, taken))
-        try:
+
+        def came(orders: Mapping[str, int]) -> None:
+            taken.extend(market.came(orders))
+
+        async with receiving.beside(made.listen, came):
             async with bare.beside(made.database_url, commits.extend):
                 await _play(asked, market, _WARM_SECONDS, [])
                 taken.clear()
@@ -217,9 +210,6 @@ async def measure(asked: Asked) -> Found:
                 before_mib=before / 2**20,
                 after_mib=after / 2**20,
             )
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
 
 
 def _beside(exits: Divided) -> str:
