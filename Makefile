@@ -26,7 +26,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard bench-parts help setup run check verify-audit test checks pytest test-long chaos simulate kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare bench-guard bench-parts help setup run check verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -52,7 +52,7 @@ check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 # The tests wait a third of their time: seeds that stand back for everything else cost them nothing.
 test: checks ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
 	@mkdir -p .state; failed=0; \
-	nice -n 19 $(MAKE) --no-print-directory simulate >.state/simulation.log 2>&1 & seeds=$$!; \
+	nice -n 19 $(MAKE) --no-print-directory simulate mutations >.state/simulation.log 2>&1 & seeds=$$!; \
 	trap 'kill $$seeds $$(pgrep -P $$$$) 2>/dev/null' EXIT; \
 	$(MAKE) --no-print-directory pytest | tee .state/pytest.log || failed=1; \
 	wait $$seeds || failed=1; trap - EXIT; \
@@ -71,8 +71,11 @@ test-long: $(READY) ## The long forms of the tests (marker `long`), which CI lea
 chaos: $(READY) ## Random faults on real processes: SEEDS=1 one after the other, MINUTES=5 in all, OUT=report.json
 	@exec $(BIN)/python -m tests.fault.chaos --seeds $(or $(SEEDS),1) --minutes $(or $(MINUTES),5) $(if $(OUT),--out $(OUT))
 
-simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=200 FROM=1 JOBS=2
-	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --from $(or $(FROM),1) --jobs $(or $(JOBS),2)
+simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=240 FROM=1 JOBS=2
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),240) --from $(or $(FROM),1) --jobs $(or $(JOBS),2)
+
+mutations: $(READY) ## Remove each protection of the money path in turn: some seed has to notice (JOBS=2)
+	@$(BIN)/python -m tests.simulation --mutations --jobs $(or $(JOBS),2)
 
 bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts) TRADES=20 (of a leader at once) READS=1000 (beside REST reads)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(TRADES),--trades $(TRADES)) $(if $(READS),--reads $(READS)) $(if $(OUT),--out $(OUT))
