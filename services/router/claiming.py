@@ -6,19 +6,15 @@ together, here, after every wait: a pause that commits later is seen by the exec
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-import psycopg
-import structlog
 from opentelemetry import metrics
 
-from services.router import store
+from services.router import jobs, store
 from services.router.core.exit_plan import plan_exits, switched_off
 from services.router.core.memory import Memory
-from services.router.core.noting import Note, note, take_back
+from services.router.core.noting import note
 from services.router.core.plan import plan_entries
 from services.router.core.records import (
     Context,
@@ -29,9 +25,9 @@ from services.router.core.records import (
     Withdrawn,
     decided_again,
 )
-from services.router.jobs import Entries, Job, claim_of, order_batch
+from services.router.jobs import Job, order_batch
 from services.router.settings import Settings
-from services.router.turns import FEWEST, PIECE, Share
+from services.router.turns import Share
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.journal import Claim, Claimed
@@ -45,30 +41,9 @@ from tradingtools.runtime import telemetry
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 
-_log = structlog.get_logger("router.claiming")
 _meter = metrics.get_meter("tradingtools.router")
 _decisions = _meter.create_counter("decisions", description="by outcome and reason")
-_claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What came of claiming several buys together."""
-
-    claimed: int
-    """Of them, from the first."""
-    behind: bool
-    """Some had been claimed before: memory has to catch up with the journal."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
-    """A judgement that is noted and not durable yet."""
-
-    job: Job
-    plan: Plan
-    claim: Claim
-    noted: Note
+claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
 
 
 class Claimer:
@@ -77,7 +52,7 @@ class Claimer:
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
-        memory: what the router knows; what is not durable in the end is taken back.
+        memory: what the router knows; changed only after a commit.
         tail: where committed batches go.
         settings: of the process.
     """
@@ -137,100 +112,14 @@ class Claimer:
                 await self._claim_entries(job, share)
             else:
                 await self._claim_exits(job)
-        _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
-
-    async def claim_together(
-        self, buys: Sequence[Entries], hurried: Callable[[], bool]
-    ) -> Progress:
-        """Judge buys that have come together, each as if those before were durable, and commit.
-
-        Args:
-            buys: of distinct leader trades, in their order.
-            hurried: whether somebody waits who is soon done; then some are left for the next time.
-
-        Raises:
-            Fenced: the partition is another's.
-            psycopg.OperationalError: not committed as far as is known; memory is as before.
-        """
-        started = clock.monotonic_ns()
-        drafts: list[_Draft] = []
-        with ExitStack() as under_way:
-            async with self._pool.connection() as connection:
-                try:
-                    async for draft in self._drafts(buys, hurried):
-                        drafts.append(draft)
-                        under_way.enter_context(self._memory.under_way(draft.job.trade))
-                    claims = [draft.claim for draft in drafts]
-                    claimed = await journal.insert_claims(connection, self._lease, claims)
-                except BaseException:
-                    self._take_back(drafts)
-                    raise
-                # Committed: from here on a crash loses nothing, the executor finds the records.
-                done = list(zip(drafts, claimed, strict=True))
-                self._take_back([draft for draft, record in done if record is None])
-                for draft, record in done:
-                    self._memory.know(draft.job.trade)
-                    if record is not None:
-                        self._hand_on(draft.job, draft.plan, record)
-                _claim_ms.record((clock.monotonic_ns() - started) / 1e6)
-                empty = [r.seq for d, r in done if r is not None and not d.plan.orders]
-                await self._build_rows(connection, empty)
-        return Progress(claimed=len(done), behind=None in claimed)
-
-    async def _drafts(
-        self, buys: Sequence[Entries], hurried: Callable[[], bool]
-    ) -> AsyncIterator[_Draft]:
-        copies = seen = 0
-        for entries in buys:
-            if copies - seen >= PIECE:
-                seen = copies
-                await asyncio.sleep(0)
-            if copies >= FEWEST and hurried():
-                return
-            yield self._draft(entries)
-            copies += len(entries.part.ids)
-
-    def _draft(self, entries: Entries) -> _Draft:
-        """Judge a buy and note what comes of it, for the next one to see."""
-        trade = self._memory.grown(entries.trade)
-        with telemetry.span("router.claim", trade.traceparent, cause=entries.cause) as traceparent:
-            job = Job(
-                trade=trade,
-                book=entries.book,
-                cause=entries.cause,
-                followers=self._subscriptions(entries.part),
-                control_seq=self._memory.control_seq,
-                traceparent=traceparent,
-                part=entries.part,
-            )
-            plan = plan_entries(
-                trade,
-                [s for s in job.followers if s.state is not SubscriptionState.DELETED],
-                self._memory.copies.get(trade.key, {}),
-                self.context(trade, job.book, self._quiet_ms(job)),
-            )
-        claim = self._claim_of(job, plan)
-        noted = note(self._memory, trade, plan, clock.now_ms())
-        return _Draft(job=job, plan=plan, claim=claim, noted=noted)
-
-    def _take_back(self, drafts: Sequence[_Draft]) -> None:
-        for draft in reversed(drafts):
-            take_back(self._memory, draft.noted)
-
-    async def _build_rows(self, connection: Connection, records: Iterable[int]) -> None:
-        """Rows of records that the executor is not told of; it finds them if this fails."""
-        try:
-            for seq in records:
-                await journal.build_rows(connection, seq)
-        except psycopg.OperationalError as error:
-            _log.warning("rows not built", error=str(error).strip())
+        claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
     def _followers(self, trade: LeaderTrade, share: Share | None) -> tuple[Subscription, ...]:
         if share is None:
             return self._memory.index.followers_of(trade.key.leader)
-        return self._subscriptions(share.part)
+        return self.subscriptions(share.part)
 
-    def _subscriptions(self, part: Part) -> tuple[Subscription, ...]:
+    def subscriptions(self, part: Part) -> tuple[Subscription, ...]:
         return tuple(filter(None, map(self._memory.index.subscription, part.ids)))
 
     async def _claim_entries(self, job: Job, share: Share | None) -> None:
@@ -243,7 +132,7 @@ class Claimer:
             for s in job.followers
             if s.id in again or (not again and s.state is not SubscriptionState.DELETED)
         }
-        context = self.context(job.trade, job.book, self._quiet_ms(job))
+        context = self.context(job.trade, job.book, self.quiet_ms(job))
         known = {**known, **again}
         if share is None:
             plan = plan_entries(job.trade, followers.values(), known, context)
@@ -263,7 +152,7 @@ class Claimer:
                 return
             # Committed: from here on a crash loses nothing, the executor finds the record.
             note(self._memory, job.trade, plan, clock.now_ms())
-            self._hand_on(job, plan, claimed)
+            self.hand_on(job, plan, claimed)
             if not plan.orders:
                 await journal.build_rows(connection, claimed.seq)
 
@@ -295,7 +184,7 @@ class Claimer:
                 await journal.build_rows(connection, claimed.seq)
         if claimed is not None:
             note(self._memory, job.trade, plan, clock.now_ms())
-            self._hand_on(job, plan, claimed)
+            self.hand_on(job, plan, claimed)
 
     def _again(self, order: Withdrawn, known: Mapping[str, Copy]) -> dict[str, Copy]:
         before = known.get(order.subscription_id)
@@ -350,7 +239,7 @@ class Claimer:
             close_ms=self._settings.trade_close_ms,
         )
 
-    def _quiet_ms(self, job: Job) -> int | None:
+    def quiet_ms(self, job: Job) -> int | None:
         known = self._memory.trades.get(job.trade.key)
         if known is None or not job.cause.startswith("rows-"):
             return None
@@ -360,12 +249,12 @@ class Claimer:
         """Insert the record; None when the judgement changes nothing that is not durable."""
         if not job.changes(plan):
             return None
-        return await journal.insert_claim(connection, self._lease, self._claim_of(job, plan))
+        return await journal.insert_claim(connection, self._lease, self.claim_of(job, plan))
 
-    def _claim_of(self, job: Job, plan: Plan) -> Claim:
-        return claim_of(job, plan, self._lease.partition, self._memory.trade)
+    def claim_of(self, job: Job, plan: Plan) -> Claim:
+        return jobs.claim_of(job, plan, self._lease.partition, self._memory.trade)
 
-    def _hand_on(self, job: Job, plan: Plan, claimed: Claimed) -> None:
+    def hand_on(self, job: Job, plan: Plan, claimed: Claimed) -> None:
         for copy in plan.copies.values():
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
         if plan.orders:

@@ -23,6 +23,7 @@ from services.router.core.records import Part, Plan, Withdrawn
 from services.router.jobs import Entries, rows_cause
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
+from services.router.together import Together
 from services.router.turns import FEWEST, come_together
 from services.router.writing import Writer
 from tradingtools.adapters import clock
@@ -74,10 +75,16 @@ class Router:
         self._books = books
         self._settings = settings
         self._memory = Memory()
-        self._claimer = Claimer(claims or pool, lease, self._memory, tail, settings)
+        claims = claims or pool
+        self._claimer = Claimer(claims, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
         self._writer = Writer(
-            self._claimer, self._memory, self._writing, self._catch_up, settings.claimed_together
+            self._claimer,
+            Together(claims, lease, self._memory, self._claimer),
+            self._memory,
+            self._writing,
+            self._catch_up,
+            settings.claimed_together,
         )
         self._refreshing = asyncio.Lock()
         shared = Shared(

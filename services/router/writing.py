@@ -1,7 +1,8 @@
 """One claim of a partition at a time, tried until it is committed.
 
-Before it: the worker, which knows what has to be judged. After it: `claiming`, one try. Memory and
-journal never disagree: nobody else judges by a memory that may not have what was committed.
+Before it: the worker, which knows what has to be judged. After it: `claiming` and `together`, one
+try. Memory and journal never disagree: nobody else judges by a memory that may not have what was
+committed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from services.router.claiming import Claimer
 from services.router.core.memory import Memory
 from services.router.core.records import Part, Withdrawn
 from services.router.jobs import Entries
+from services.router.together import Together
 from services.router.turns import FEWEST, Share, Turns
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced
@@ -32,6 +34,7 @@ class Writer:
 
     Args:
         claimer: one try.
+        together: one try of several buys.
         memory: what the router knows.
         lock: held by whoever claims.
         catch_up: takes over what is durable.
@@ -41,12 +44,14 @@ class Writer:
     def __init__(
         self,
         claimer: Claimer,
+        together: Together,
         memory: Memory,
         lock: asyncio.Lock,
         catch_up: Callable[[], Awaitable[None]],
         claimed_together: int,
     ) -> None:
         self.claimer = claimer
+        self._together = together
         self._memory = memory
         self._turns = Turns(lock)
         self._catch_up = catch_up
@@ -125,7 +130,7 @@ class Writer:
         while buys:
             async with self._turns.taken(brief=True):
                 try:
-                    progress = await self.claimer.claim_together(buys, self._turns.awaited)
+                    progress = await self._together.claim(buys, self._turns.awaited)
                     if progress.behind:
                         _log.warning("claimed before; catching up with the journal")
                         await while_database_is_away(self._catch_up)

@@ -22,10 +22,10 @@ from services.confirm.core.fate import Act, Look
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
-from services.router.claiming import Claimer
 from services.router.core.caps import Exposure
 from services.router.core.ledger import Ledger
 from services.router.core.noting import note, take_back
+from services.router.together import Together
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.adapters.insiders.client import Unanswered
 from tradingtools.domain import leader_trade
@@ -116,15 +116,15 @@ def _forget_the_market(ledger: Ledger, *arguments: Any, **more: Any) -> Exposure
     return structs.replace(_exposure(ledger, *arguments, **more), market_micros=0)
 
 
-_drafts = Claimer._drafts
+_drafts = Together._drafts
 
 
 async def _judge_each_without_those_before(
-    claimer: Claimer, buys: Sequence[Any], hurried: Any
+    together: Together, buys: Sequence[Any], hurried: Any
 ) -> AsyncIterator[Any]:
-    memory, drafts = claimer._memory, []
+    memory, drafts = together._memory, []
     for one in buys:
-        async for draft in _drafts(claimer, [one], hurried):
+        async for draft in _drafts(together, [one], hurried):
             take_back(memory, draft.noted)
             drafts.append(draft)
     for draft in drafts:
@@ -202,7 +202,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((Ledger, "exposure", _forget_the_market),), "I12 a subscription"
     ),
     "buys of one moment see what those before take": Mutation(
-        ((Claimer, "_drafts", _judge_each_without_those_before),), "I12"
+        ((Together, "_drafts", _judge_each_without_those_before),), "I12"
     ),
     "committed before the first byte": Mutation(
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5"

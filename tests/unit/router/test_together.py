@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router import claiming, turns
+from services.router import claiming, together, turns
 from services.router.core.memory import Memory
 from services.router.core.noting import Note, note, take_back
 from services.router.core.plan import plan_entries
@@ -244,7 +244,8 @@ async def test_one_that_cannot_be_judged_holds_up_no_other(
             raise ValueError("cannot be judged")
         return plan_entries(trade, *arguments)
 
-    monkeypatch.setattr(claiming, "plan_entries", judge)
+    for module in (claiming, together):
+        monkeypatch.setattr(module, "plan_entries", judge)
     with pytest.raises(ExceptionGroup) as raised:
         await router.on_facts(_buys(4))
     assert [str(error) for error in raised.value.exceptions] == ["cannot be judged"]
@@ -254,13 +255,13 @@ async def test_one_that_cannot_be_judged_holds_up_no_other(
     assert bad not in router._memory.trades
     again = await recovered(database)
     assert _known(router, 2) == _known(again, 2)
-    monkeypatch.setattr(claiming, "plan_entries", plan_entries)
+    monkeypatch.undo()
     await again.on_facts(_buys(4))
     assert len(_claims(database)) == 4
 
 
 async def test_who_is_soon_done_goes_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (turns, claiming):
+    for module in (turns, together):
         monkeypatch.setattr(module, "FEWEST", 2)
         monkeypatch.setattr(module, "PIECE", 1)
     monkeypatch.setattr("services.router.worker.FEWEST", 2)

@@ -1,0 +1,155 @@
+"""Buys that have come together: each judged as if those before were durable, one commit for all.
+
+Before it: `writing`, which holds the lock. After it: records like those of one by one. What is noted
+in memory and does not become durable is taken back
+([decision](../../docs/adr/0032-what-came-together.md)).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+
+from services.router.claiming import Claimer, claim_ms
+from services.router.core.memory import Memory
+from services.router.core.noting import Note, note, take_back
+from services.router.core.plan import plan_entries
+from services.router.core.records import Plan
+from services.router.jobs import Entries, Job
+from services.router.turns import FEWEST, PIECE
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.journal import Claim
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.domain.subscription import SubscriptionState
+from tradingtools.runtime import telemetry
+
+_log = structlog.get_logger("router.together")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What came of claiming several buys together."""
+
+    claimed: int
+    """Of them, from the first."""
+    behind: bool
+    """Some had been claimed before: memory has to catch up with the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A judgement that is noted and not durable yet."""
+
+    job: Job
+    plan: Plan
+    claim: Claim
+    noted: Note
+
+
+class Together:
+    """Makes the plans of several buys durable at once and hands their orders on.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to write for the partition.
+        memory: what the router knows.
+        claimer: of single trades; what plans are made of and where they go is the same.
+    """
+
+    def __init__(self, pool: Pool, lease: Lease, memory: Memory, claimer: Claimer) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._memory = memory
+        self._claimer = claimer
+
+    async def claim(self, buys: Sequence[Entries], hurried: Callable[[], bool]) -> Progress:
+        """Judge buys that have come together, each as if those before were durable, and commit.
+
+        Args:
+            buys: of distinct leader trades, in their order.
+            hurried: whether somebody waits who is soon done; then some are left for the next time.
+
+        Raises:
+            Fenced: the partition is another's.
+            psycopg.OperationalError: not committed as far as is known; memory is as before.
+        """
+        started = clock.monotonic_ns()
+        drafts: list[_Draft] = []
+        with ExitStack() as under_way:
+            async with self._pool.connection() as connection:
+                try:
+                    async for draft in self._drafts(buys, hurried):
+                        drafts.append(draft)
+                        under_way.enter_context(self._memory.under_way(draft.job.trade))
+                    claims = [draft.claim for draft in drafts]
+                    claimed = await journal.insert_claims(connection, self._lease, claims)
+                except BaseException:
+                    self._take_back(drafts)
+                    raise
+                # Committed: from here on a crash loses nothing, the executor finds the records.
+                done = list(zip(drafts, claimed, strict=True))
+                self._take_back([draft for draft, record in done if record is None])
+                for draft, record in done:
+                    self._memory.know(draft.job.trade)
+                    if record is not None:
+                        self._claimer.hand_on(draft.job, draft.plan, record)
+                claim_ms.record((clock.monotonic_ns() - started) / 1e6)
+                empty = [r.seq for d, r in done if r is not None and not d.plan.orders]
+                await self._build_rows(connection, empty)
+        return Progress(claimed=len(done), behind=None in claimed)
+
+    async def _drafts(
+        self, buys: Sequence[Entries], hurried: Callable[[], bool]
+    ) -> AsyncIterator[_Draft]:
+        copies = seen = 0
+        for entries in buys:
+            if copies - seen >= PIECE:
+                seen = copies
+                await asyncio.sleep(0)
+            if copies >= FEWEST and hurried():
+                return
+            yield self._draft(entries)
+            copies += len(entries.part.ids)
+
+    def _draft(self, entries: Entries) -> _Draft:
+        """Judge a buy and note what comes of it, for the next one to see."""
+        trade = self._memory.grown(entries.trade)
+        with telemetry.span("router.claim", trade.traceparent, cause=entries.cause) as traceparent:
+            job = Job(
+                trade=trade,
+                book=entries.book,
+                cause=entries.cause,
+                followers=self._claimer.subscriptions(entries.part),
+                control_seq=self._memory.control_seq,
+                traceparent=traceparent,
+                part=entries.part,
+            )
+            plan = plan_entries(
+                trade,
+                [s for s in job.followers if s.state is not SubscriptionState.DELETED],
+                self._memory.copies.get(trade.key, {}),
+                self._claimer.context(trade, job.book, self._claimer.quiet_ms(job)),
+            )
+        claim = self._claimer.claim_of(job, plan)
+        noted = note(self._memory, trade, plan, clock.now_ms())
+        return _Draft(job=job, plan=plan, claim=claim, noted=noted)
+
+    def _take_back(self, drafts: Sequence[_Draft]) -> None:
+        for draft in reversed(drafts):
+            take_back(self._memory, draft.noted)
+
+    async def _build_rows(self, connection: Connection, records: Iterable[int]) -> None:
+        """Rows of records that the executor is not told of; it finds them if this fails."""
+        try:
+            for seq in records:
+                await journal.build_rows(connection, seq)
+        except psycopg.OperationalError as error:
+            _log.warning("rows not built", error=str(error).strip())
