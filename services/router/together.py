@@ -1,7 +1,7 @@
 """Buys that have come together: each judged as if those before were durable, one commit for all.
 
-Before it: `writing`, which holds the lock. After it: records like those of one by one. What is noted
-in memory and does not become durable is taken back
+Before it: `writing`, which holds the lock. After it: records like those of one by one. What is
+noted in memory and does not become durable is taken back
 ([decision](../../docs/adr/0032-what-came-together.md)).
 """
 
