@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.executor.core.queue import Queue
@@ -166,7 +166,8 @@ _several = st.builds(
 )  # fmt: skip
 
 
-@given(st.lists(_several | st.integers(1, 20), max_size=60))
+@settings(max_examples=60)
+@given(st.lists(_several | st.integers(1, 20), max_size=40))
 def test_what_goes_together_is_what_turns_give_one_by_one(steps: list[Put | int]) -> None:
     queue: Queue[Claim] = Queue()
     plain = Plain()

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy
@@ -230,6 +231,13 @@ async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
         assert len(here.outcomes) == len(keys)
 
 
+@asynccontextmanager
+async def captured() -> AsyncIterator[None]:
+    with capture_logs() as logged:
+        yield
+    assert [each["event"] for each in logged] == ["an attempt died; its order becomes UNKNOWN"]
+
+
 async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() -> None:
     dying, after, other = attempt("a"), attempt("b"), attempt("c", wallet="2")
     outcomes: list[Outcome] = []
@@ -239,7 +247,8 @@ async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() ->
             raise msgspec.ValidationError("nobody has thought of this")
         outcomes.append(outcome)
 
-    async with scene(record) as here:
+    # Captured: to write the exception with all that its frames hold takes seconds.
+    async with scene(record) as here, captured():
         await until(lambda: _warm(here.client) == 4)
         here.sender.send([dying, after, other])
         keys = {after.order.order_key, other.order.order_key}
@@ -253,7 +262,7 @@ async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
     def record(outcome: Outcome) -> None:
         raise msgspec.ValidationError("nobody has thought of this")
 
-    async with scene(record) as here:
+    async with scene(record) as here, captured():
         here.sender.send([late])
         await until(lambda: here.died == [late.order.order_key])
 
