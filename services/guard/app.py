@@ -52,7 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
         stack.push_async_callback(bus.aclose)
         confirm = grpc_server.channel(settings.confirm_target)
-        bookfeed = grpc_server.channel(settings.bookfeed_target)
+        bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)
         for channel in (confirm, bookfeed):
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "guard", settings.partition, name)

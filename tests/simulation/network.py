@@ -193,7 +193,7 @@ class Network:
             if listener in self._listeners[listen]:
                 self._listeners[listen].remove(listener)
 
-    def channel(self, target: str) -> _Channel:
+    def channel(self, target: str, *, newest: bool = False) -> _Channel:
         """Takes the place of `grpc_server.channel`."""
         return _Channel(self, target)
 

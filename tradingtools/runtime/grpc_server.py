@@ -132,12 +132,23 @@ _CHANNEL = (
 )
 
 
-def channel(target: str) -> grpc.aio.Channel:
-    """A channel to another process of the engine; no retries of its own: readers resume."""
+_LITTLE_ON_THE_WAY = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16 * 1024))
+
+
+def channel(target: str, *, newest: bool = False) -> grpc.aio.Channel:
+    """A channel to another process of the engine; no retries of its own: readers resume.
+
+    Args:
+        target: ``host:port``.
+        newest: for streams of state, of which a slow reader wants the newest: little waits on the
+            way, so that the other end notices and coalesces. Otherwise a reader on a busy machine
+            is behind by what the transport has room for.
+    """
+    options = (*_CHANNEL, *_LITTLE_ON_THE_WAY) if newest else _CHANNEL
     identity = tls.identity()
     if identity is None:
-        return grpc.aio.insecure_channel(target, options=_CHANNEL)
-    return grpc.aio.secure_channel(target, identity.client(), options=_CHANNEL)
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, identity.client(), options=options)
 
 
 def blocking_channel(target: str) -> grpc.Channel:
