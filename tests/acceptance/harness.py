@@ -115,13 +115,19 @@ def running(directory: Path, **settings: str) -> Iterator[Run]:
     """A launcher with settings (``TT_...``) on a state directory; gone when the block ends."""
     output = directory.with_suffix(".out")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
-    # Rather many followers' exits than few in a short run: the tape goes three times as fast.
-    pace = {"TT_VENUE_MEAN_GAP_MS": "120", "TT_VENUE_MAX_GAP_MS": "600"}
+    ours = {
+        # Rather many followers' exits than few in a short run: the tape goes three times as fast.
+        "TT_VENUE_MEAN_GAP_MS": "120",
+        "TT_VENUE_MAX_GAP_MS": "600",
+        # Where others want the machine, too, there may be a minute of trades to catch up with.
+        "TT_LAUNCHER_SETTLE_SECONDS": "150",
+        "TT_LAUNCHER_STATE_DIR": str(directory),
+    }
     with output.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "launcher"],
             cwd=ROOT,
-            env={**environ, **pace, "TT_LAUNCHER_STATE_DIR": str(directory), **settings},
+            env={**environ, **ours, **settings},
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,

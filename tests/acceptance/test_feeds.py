@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from launcher import web
 from launcher.state import ROOT
 from tests.acceptance.harness import Run, running, until
 
@@ -27,7 +28,7 @@ def directory() -> Iterator[Path]:
 
 def _laps(run: Run) -> int:
     url = f"http://127.0.0.1:{run.port('venue_control')}/state"
-    return int(httpx.get(url, timeout=20, trust_env=False).json()["lap"])
+    return int(httpx.get(url, timeout=20, trust_env=False, verify=web.context()).json()["lap"])
 
 
 def test_the_same_tape_twice_orders_nothing_twice(directory: Path, tmp_path: Path) -> None:
@@ -40,6 +41,9 @@ def test_the_same_tape_twice_orders_nothing_twice(directory: Path, tmp_path: Pat
         TT_VENUE_TAPE=str(tape),
         TT_VENUE_REPEAT="true",
         TT_VENUE_LOOP="true",
+        # It has three laps to go.
+        TT_VENUE_MEAN_GAP_MS="60",
+        TT_VENUE_MAX_GAP_MS="300",
         TT_VENUE_FIREHOSE_PER_SECOND="0",
     ) as run:
         run.says("subscriptions created")

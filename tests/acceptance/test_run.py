@@ -18,7 +18,7 @@ import pytest
 
 from launcher.core.invariants import CHECKS
 from launcher.state import ROOT
-from tests.acceptance.harness import Run, running, until, venue_elsewhere
+from tests.acceptance.harness import END_SECONDS, Run, running, until, venue_elsewhere
 from tests.acceptance.looking import every_stream_can_be_tailed, operators_can_look, rest_is_guarded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -108,21 +108,24 @@ def _kill_and_see_again(run: Run, name: str) -> None:
 
 
 def test_two_copies_run_side_by_side(directory: Path) -> None:
-    """One on the replay until Ctrl-C, one on live feeds for a time; neither disturbs the other."""
+    """One on the replay, one on live feeds; that one of them ends does not disturb the other."""
+    work = Counter(confirmed=1)
     with (
         venue_elsewhere(directory.with_name("venue")) as feeds,
         running(directory, TT_LAUNCHER_FOLLOWERS="1") as one,
         running(
             directory.with_name("second"),
             TT_LAUNCHER_FOLLOWERS="1",
-            TT_LAUNCHER_FOR_SECONDS="20",
             **feeds,
         ) as two,
     ):
-        one.says("leader trades")
-        two.says("subscriptions created")
+        for run in (one, two):
+            run.says("subscriptions created")
+            until(lambda run=run: run.counts() >= work, END_SECONDS, f"{work} in {run.output}")  # type: ignore[misc]
         assert one.note.port_base != two.note.port_base
+        two.interrupt()
         assert two.ends() == 0, two.output
+        assert one.process.poll() is None, one.output
         one.remember_tree()
         one.interrupt()
         assert one.ends() == 0, one.output
