@@ -36,7 +36,7 @@ setup: $(READY) ## Make the environment from pinned hashes (done once; again whe
 $(READY): requirements-dev.txt requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; install Python 3.11 or say make PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing pinned packages into $(VENV) (once)"
+	@echo "installing pinned packages into $(VENV) (once, a minute or two)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
