@@ -91,13 +91,14 @@ order by place
 
 -- name: put_fills
 -- Trades of orders, or where they stand now.
-insert into fill (order_key, trade_id, status, size_micros, notional_micros, fee_micros,
-                  cost_micros, final_at)
-select order_key, trade_id, status, size_micros, notional_micros, fee_micros, cost_micros,
-       case when status <> 'MATCHED' then clock_timestamp() end
+insert into fill (order_key, subscription_id, trade_id, status, size_micros, notional_micros,
+                  fee_micros, cost_micros, final_at)
+select f.order_key, o.subscription_id, f.trade_id, f.status, f.size_micros, f.notional_micros,
+       f.fee_micros, f.cost_micros, case when f.status <> 'MATCHED' then clock_timestamp() end
 from jsonb_to_recordset(%(fills)s::jsonb)
     as f(order_key text, trade_id text, status text, size_micros bigint,
          notional_micros bigint, fee_micros bigint, cost_micros bigint)
+left join orders o using (order_key)
 on conflict (order_key, trade_id) do update
     set status = excluded.status, final_at = excluded.final_at
 

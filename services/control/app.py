@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ext_authz import external_auth_pb2_grpc
-from services.control import reads
+from services.control import reads, statistics
 from services.control.audit import Audit
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.tokens import Token, TokenError
@@ -158,6 +158,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 follow(settings.tokens, settings.tokens_file, tokens, use_tokens),
                 books.keep(),
                 watch(store, internal),
+                statistics.keep(store),
             )
 
 

@@ -44,39 +44,31 @@ order by created_at, id limit %(limit)s;
 -- Subscriptions with what they have done, hold and cost so far, in one statement: it is what the
 -- product asks most. Ids with commas between. Held: asset, shares, cost. Delays are of the last 200 copies.
 select s.*, coalesce((s.settings->>'shadow')::boolean, false) as shadow,
-       d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
-       l.bought, l.sold, l.fees, l.realised, l.open_cost, l.payouts, l.held,
-       p.paper_bought, p.paper_sold, p.paper_open_cost, c.slippage, t.p50, t.p90, t.last
+       k.*, h.held, t.p50, t.p90, t.last
 from subscription s
 cross join lateral (
-    select count(*) as leader_trades, count(*) filter (where copied) as copied
-    from decision where subscription_id = s.id) d
+    select coalesce(sum(leader_trades), 0)::bigint as leader_trades,
+           coalesce(sum(copied), 0)::bigint as copied,
+           coalesce(sum(confirmed), 0)::bigint as confirmed,
+           coalesce(sum(failed), 0)::bigint as failed,
+           coalesce(sum(unresolved), 0)::bigint as unresolved,
+           coalesce(sum(bought), 0)::bigint as bought,
+           coalesce(sum(sold), 0)::bigint as sold,
+           coalesce(sum(fees), 0)::bigint as fees,
+           coalesce(sum(realised), 0)::bigint as realised,
+           coalesce(sum(open_cost), 0)::bigint as open_cost,
+           coalesce(sum(payouts), 0)::bigint as payouts,
+           coalesce(sum(paper_bought), 0)::bigint as paper_bought,
+           coalesce(sum(paper_sold), 0)::bigint as paper_sold,
+           coalesce(sum(paper_open_cost), 0)::bigint as paper_open_cost,
+           coalesce(sum(slippage), 0)::bigint as slippage
+    from (select * from statistics where subscription_id = s.id
+          union all
+          select s.id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, micros
+          from slippage_unkept where subscription_id = s.id) parts) k
 cross join lateral (
-    select count(*) filter (where state = 'CONFIRMED') as confirmed,
-           count(*) filter (where state in ('FAILED', 'LOST')) as failed,
-           count(*) filter (where state in ('UNKNOWN', 'DEAD', 'RESURRECTED')) as unresolved
-    from orders where subscription_id = s.id) o
-cross join lateral (
-    select coalesce(sum(bought_notional_micros), 0)::bigint as bought,
-           coalesce(sum(sold_notional_micros), 0)::bigint as sold,
-           coalesce(sum(fee_micros), 0)::bigint as fees,
-           coalesce(sum(realised_micros), 0)::bigint as realised,
-           coalesce(sum(cost_micros), 0)::bigint as open_cost,
-           coalesce(sum(payout_micros), 0)::bigint as payouts,
-           coalesce(jsonb_agg(jsonb_build_array(asset_id, shares_micros, cost_micros))
-                    filter (where shares_micros > 0), '[]') as held
-    from lot where origin = s.id) l
-cross join lateral (
-    select coalesce(sum((frozen->>'paper_notional_micros')::bigint)
-                    filter (where side = 'BUY'), 0)::bigint as paper_bought,
-           coalesce(-sum((frozen->>'paper_notional_micros')::bigint)
-                    filter (where side = 'SELL'), 0)::bigint as paper_sold,
-           coalesce(sum((frozen->>'paper_cost_micros')::bigint), 0)::bigint as paper_open_cost
-    from decision
-    where subscription_id = s.id and frozen ? 'paper_size_micros') p
-cross join lateral (
-    select coalesce(sum(micros), 0)::bigint as slippage
-    from copy_slippage where subscription_id = s.id) c
+    select coalesce(jsonb_agg(jsonb_build_array(asset_id, shares_micros, cost_micros)), '[]') as held
+    from lot where origin = s.id and shares_micros > 0) h
 cross join lateral (
     select percentile_disc(0.5) within group (order by us) as p50,
            percentile_disc(0.9) within group (order by us) as p90,
@@ -91,8 +83,8 @@ where s.id = any(string_to_array(%(ids)s, ','));
 -- Newest first, after a key; what failed to settle did not stand.
 select f.order_key, f.trade_id, f.size_micros, f.notional_micros, f.fee_micros, f.matched_at,
        f.final_at is not null as final, o.condition_id, o.asset_id, o.side, o.leader_tx, o.trigger_id
-from orders o join fill f on f.order_key = o.order_key
-where o.subscription_id = %(id)s and f.status <> 'FAILED'
+from fill f join orders o on o.order_key = f.order_key
+where f.subscription_id = %(id)s and f.status <> 'FAILED'
   and (%(after_at)s::timestamptz is null
        or (f.matched_at, f.order_key, f.trade_id)
           < (%(after_at)s::timestamptz, %(after_order)s::text, %(after_trade)s::text))

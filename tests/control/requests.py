@@ -140,7 +140,8 @@ def put_fill(database: Database, order: str, trade: str, **changes: Any) -> None
         "order_key": order, "trade_id": trade, "status": "MATCHED", "size_micros": 3_000_000,
         "notional_micros": 1_000_000, "fee_micros": 20_000,
     } | changes  # fmt: skip
-    _insert(database, "fill", values)
+    of = database.execute("select subscription_id from orders where order_key = %s", [order])
+    _insert(database, "fill", {**values, **(of.fetchone() or {})})
 
 
 def put_decision(database: Database, wallet: str, subscription: str, **changes: Any) -> str:

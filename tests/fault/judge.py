@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from launcher import gather
 from launcher.core.evidence import Evidence, LeaderTrade
 from launcher.core.invariants import Breach, breaches
+from services.control.store import queries
 from tests.money_path.world import World
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import OrderState
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
+
+_STATISTICS = queries("statistics")
 
 CASH_USDC = 1_000_000
 """What a wallet begins with in a world that is judged."""
@@ -111,9 +114,22 @@ def quarantine(world: World, poison: Collection[str], after: int) -> list[Breach
     return found
 
 
+def wrong_statistics(world: World) -> list[Breach]:
+    """The sums that are kept are what adding everything up gives."""
+    return [
+        Breach("statistics are exact", f"{row['kept']} and not {row['scanned']}")
+        for row in world.sql(_STATISTICS["differences"])
+    ]
+
+
 async def judge(
     world: World, trades: Iterable[LeaderTrade], pauses: Iterable[Paused] = ()
 ) -> list[Breach]:
     """Everything that does not hold once the dust has settled; empty is what is promised."""
     found = await evidence(world, trades)
-    return [*verdict(found), *sent_while_paused(world, pauses), *still_reserved(world)]
+    return [
+        *verdict(found),
+        *sent_while_paused(world, pauses),
+        *still_reserved(world),
+        *wrong_statistics(world),
+    ]

@@ -23,7 +23,14 @@ READER = "reader"
 _STREAM: _Rights = {"consumer_cursor": "insert, update"}
 _INTAKE: _Rights = {**_STREAM, "poison": "insert, update"}
 _LEASE: _Rights = {"partition_lease": "insert, update"}
-_TRANSITIONS: _Rights = {"orders": "update", "order_event": "insert", "reservation": "update"}
+# Triggers of orders, decisions and lots write what control adds to the sums of subscriptions.
+_SUMS: _Rights = {"statistics_delta": "insert", "slippage_due": "insert"}
+_TRANSITIONS: _Rights = {
+    **_SUMS,
+    "orders": "update",
+    "order_event": "insert",
+    "reservation": "update",
+}
 # Whoever claims or submits writes the journal, and whoever is first builds its rows.
 _JOURNAL: _Rights = {
     **_INTAKE,
@@ -69,6 +76,11 @@ RIGHTS: Mapping[str, _Rights] = {
     },
     "guard": {**_JOURNAL, **_LOT_LOCK, "trigger": "update", "trigger_event": "insert"},
     "control": {
+        "statistics_delta": "insert, delete",
+        "slippage_due": "delete",
+        "statistics_sum": "insert, update",
+        "slippage_kept": "insert, update",
+        "slippage_sum": "insert, update",
         # What followers say that they have bought by hand, and the lock on a lot.
         "lot": "insert (follower_proxy, asset_id, origin, condition_id), update (shares_micros,"
         " cost_micros, bought_size_micros, by_hand_micros, updated_at)",

@@ -141,7 +141,9 @@ def put_fills(tx: Transaction, values: Row) -> list[Row]:
     )  # fmt: skip
     for one in given(values, "fills"):
         final_at = None if one["status"] == "MATCHED" else tx.now
-        made = tx.insert_unless_there("fill", {**_pick(one, names), "final_at": final_at})
+        order = tx.get("orders", one["order_key"]) or {"subscription_id": None}
+        columns = {**_pick(one, names), "subscription_id": order["subscription_id"]}
+        made = tx.insert_unless_there("fill", {**columns, "final_at": final_at})
         row = tx.get("fill", one["order_key"], one["trade_id"])
         if made is None and row is not None:
             tx.update("fill", row, status=one["status"], final_at=final_at)

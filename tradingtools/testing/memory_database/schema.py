@@ -253,7 +253,7 @@ TABLES: Final[dict[str, Table]] = {
             index="order_key",
             columns=_columns(
                 "order_key trade_id status size_micros notional_micros fee_micros",
-                cost_micros=0, matched_at=NOW, final_at=None,
+                cost_micros=0, matched_at=NOW, final_at=None, subscription_id=None,
             ),
             foreign=_ORDER,
             checks={
