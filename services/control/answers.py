@@ -1,23 +1,30 @@
-"""Messages as JSON, as the edge's transcoder writes them.
+"""Answers as JSON, as the edge's transcoder writes them.
 
 Where a read goes past the transcoder its answer may not differ: the JSON of protobuf, in which
 every field without presence is there, also when it is zero or empty. protobuf's own writer takes
-five times as long, for it finds out anew what each field is.
+five times as long, for it finds out anew what each field is; and the rows of a page need no
+messages to become JSON.
 
 Before it: a servicer's answer. After it: the bytes of `reads`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 _Shown = Callable[[Any], Any]
+Fields = Mapping[str, Any]
+"""A message by the names of its fields, as its constructor takes it: enums by their names, instants
+as datetime, messages as fields of their own. What is None or not there is not set."""
+M = TypeVar("M", bound=Message)
 
 _WIDE = {
     FieldDescriptor.TYPE_INT64,
@@ -37,9 +44,85 @@ class AnswerError(Exception):
     """A contract holds something of which nobody has decided how it is written."""
 
 
-def to_json(message: Message) -> bytes:
-    """The message as a JSON object. Raises AnswerError: see ``fields_of``."""
-    return msgspec.json.encode(_shown(message))
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[M]):
+    """An answer that is a message only where somebody needs one."""
+
+    kind: type[M]
+    fields: Fields
+
+    @property
+    def message(self) -> M:
+        """For gRPC."""
+        return self.kind(**self.fields)
+
+
+class Paged:
+    """A servicer of which some reads give rows as they are."""
+
+    plain: Mapping[str, Callable[[Any], Awaitable[Answer[Any]]]]
+    """These reads, by the name of their RPC: what they answer needs no message to become JSON."""
+
+
+def to_json(answer: Message | Answer[Any]) -> bytes:
+    """The answer as a JSON object. Raises AnswerError: see ``fields_of``."""
+    if isinstance(answer, Answer):
+        return msgspec.json.encode(_listed(_plan(answer.kind.DESCRIPTOR), answer.fields))
+    return msgspec.json.encode(_shown(answer))
+
+
+def _listed(plan: _Plan, fields: Fields) -> dict[str, Any]:
+    shown = {}
+    for name, json_name, default, show in plan:
+        value = fields.get(name)
+        if value is None:
+            if default is not None:
+                shown[json_name] = default
+        else:
+            shown[json_name] = value if show is None else show(value)
+    return shown
+
+
+_Plan = list[tuple[str, str, Any, _Shown | None]]
+
+
+@cache
+def _plan(message: Descriptor) -> _Plan:
+    """Of each field its name, its name in JSON, what it is when it is not set (None: left out), and
+    how a value of ``Fields`` is written (None: as it is); raises AnswerError."""
+    return [
+        (name, json_name, _default(message.fields_by_name[name]), _field(message, name, many=many))
+        for name, json_name, _, many, _ in fields_of(message)
+    ]
+
+
+def _default(field: FieldDescriptor) -> Any:
+    if field.is_repeated:
+        return []
+    if field.has_presence:
+        return None
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[0].name
+    return str(field.default_value) if field.type in _WIDE else field.default_value
+
+
+def _field(message: Descriptor, name: str, *, many: bool) -> _Shown | None:
+    field = message.fields_by_name[name]
+    inner = field.message_type
+    show: _Shown | None = str if field.type in _WIDE else None
+    if inner is not None and inner.full_name == "google.protobuf.Timestamp":
+        show = _instant
+    elif inner is not None:
+        show = lambda value: _listed(_plan(inner), value)  # noqa: E731 - one of several
+    return show if show is None or not many else lambda values: [show(one) for one in values]
+
+
+def _instant(at: datetime) -> str:
+    """As protobuf writes it: UTC, with no, three or six digits of a second."""
+    text = at.astimezone(UTC).isoformat()[:-6]
+    if at.microsecond and not at.microsecond % 1000:
+        text = text[:-3]
+    return text + "Z"
 
 
 def _shown(message: Message) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.control import defaults_codec, manual_lots, settings_codec
+from services.control.answers import Fields
 from services.control.core import rules, trigger_rules
 from services.control.store import Row
 from services.control.subscriptions import DecisionFilter
@@ -155,31 +156,27 @@ def _statistics(row: Row) -> control.SubscriptionStatistics:
     return message
 
 
-def _side(text: str) -> common.Side.ValueType:
-    return common.Side.Value(f"SIDE_{text}")
-
-
-def fill(row: Row) -> control.Fill:
+def fill(row: Row) -> Fields:
     """A fill's row; the price is notional by size, half-even, for people."""
     exact = Decimal(row["notional_micros"]) * 1_000_000 / row["size_micros"]
-    return control.Fill(
-        order_id=row["order_key"],
-        trade_id=row["trade_id"],
-        condition_id=row["condition_id"],
-        asset_id=row["asset_id"],
-        side=_side(row["side"]),
-        size=to_text(row["size_micros"]),
-        price=to_text(int(exact.to_integral_value(ROUND_HALF_EVEN))),
-        notional=to_text(row["notional_micros"]),
-        fee=to_text(row["fee_micros"]),
-        final=row["final"],
-        filled_at=timestamp(row["matched_at"]),
-        leader_tx=row["leader_tx"],
-        trigger_id=row["trigger_id"] or "",
-    )
+    return {
+        "order_id": row["order_key"],
+        "trade_id": row["trade_id"],
+        "condition_id": row["condition_id"],
+        "asset_id": row["asset_id"],
+        "side": f"SIDE_{row['side']}",
+        "size": to_text(row["size_micros"]),
+        "price": to_text(int(exact.to_integral_value(ROUND_HALF_EVEN))),
+        "notional": to_text(row["notional_micros"]),
+        "fee": to_text(row["fee_micros"]),
+        "final": row["final"],
+        "filled_at": row["matched_at"],
+        "leader_tx": row["leader_tx"],
+        "trigger_id": row["trigger_id"] or "",
+    }
 
 
-def decision(row: Row) -> control.Decision:
+def decision(row: Row) -> Fields:
     """A decision's row."""
     paper = {}
     if row["paper_size_micros"]:
@@ -187,20 +184,20 @@ def decision(row: Row) -> control.Decision:
             "paper_size": to_text(abs(row["paper_size_micros"])),
             "paper_notional": to_text(abs(row["paper_notional_micros"] or 0)),
         }
-    return control.Decision(
+    return {
         **paper,
-        leader_tx=row["leader_tx"],
-        condition_id=row["condition_id"],
-        asset_id=row["asset_id"],
-        side=_side(row["side"]),
-        leader_size=to_text(row["leader_size_micros"]),
-        leader_notional=to_text(int(row["leader_notional_micros"])),
-        copied=row["copied"],
-        reason=row["reason"],
-        detail=row["detail"],
-        order_ids=row["order_keys"],
-        decided_at=timestamp(row["decided_at"]),
-    )
+        "leader_tx": row["leader_tx"],
+        "condition_id": row["condition_id"],
+        "asset_id": row["asset_id"],
+        "side": f"SIDE_{row['side']}",
+        "leader_size": to_text(row["leader_size_micros"]),
+        "leader_notional": to_text(int(row["leader_notional_micros"])),
+        "copied": row["copied"],
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "order_ids": row["order_keys"],
+        "decided_at": row["decided_at"],
+    }
 
 
 def trigger_message(row: Row) -> trigger.Trigger:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.control.codec import timestamp
+from services.control.answers import Fields
 from services.control.core.drift import unexplained
 from services.control.core.valuation import Worth
 from services.control.drift import Outcome
@@ -14,32 +14,32 @@ from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import holding_service_pb2 as pb
 
 
-def position(lot: Row, worth: Worth | None) -> pb.Position:
+def position(lot: Row, worth: Worth | None) -> Fields:
     """A lot's row, with what it is worth."""
-    message = pb.Position(
-        condition_id=lot["condition_id"],
-        asset_id=lot["asset_id"],
-        size=to_text(lot["shares_micros"]),
-        cost=to_text(lot["cost_micros"]),
-        bought_size=to_text(lot["bought_size_micros"]),
-        bought=to_text(lot["bought_notional_micros"]),
-        sold_size=to_text(lot["sold_size_micros"]),
-        sold=to_text(lot["sold_notional_micros"]),
-        fees=to_text(lot["fee_micros"]),
-        realised=to_text(lot["realised_micros"]),
-        updated_at=timestamp(lot["updated_at"]),
-        resolved_size=to_text(lot["resolved_size_micros"]),
-        payout=to_text(lot["payout_micros"]),
-    )
+    shown = {
+        "condition_id": lot["condition_id"],
+        "asset_id": lot["asset_id"],
+        "size": to_text(lot["shares_micros"]),
+        "cost": to_text(lot["cost_micros"]),
+        "bought_size": to_text(lot["bought_size_micros"]),
+        "bought": to_text(lot["bought_notional_micros"]),
+        "sold_size": to_text(lot["sold_size_micros"]),
+        "sold": to_text(lot["sold_notional_micros"]),
+        "fees": to_text(lot["fee_micros"]),
+        "realised": to_text(lot["realised_micros"]),
+        "updated_at": lot["updated_at"],
+        "resolved_size": to_text(lot["resolved_size_micros"]),
+        "payout": to_text(lot["payout_micros"]),
+    }
     if lot["redemption"] is not None:
-        message.redemption = pb.RedemptionState.Value(f"REDEMPTION_STATE_{lot['redemption']}")
+        shown["redemption"] = f"REDEMPTION_STATE_{lot['redemption']}"
     if worth is not None:
-        message.value = to_text(worth.value_micros)
-        message.sellable_size = to_text(worth.sellable_micros)
-        message.unrealised = to_text(worth.value_micros - lot["cost_micros"])
+        shown["value"] = to_text(worth.value_micros)
+        shown["sellable_size"] = to_text(worth.sellable_micros)
+        shown["unrealised"] = to_text(worth.value_micros - lot["cost_micros"])
     if lot["slippage"] is not None:
-        message.slippage = to_text(lot["slippage"])
-    return message
+        shown["slippage"] = to_text(lot["slippage"])
+    return shown
 
 
 def drift(outcome: Outcome) -> pb.Drift:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from services.control import codec, holding_codec, resync_codec
+from services.control.answers import Answer, Paged
 from services.control.core import paging
 from services.control.drift import Drift
 from services.control.edge import Context, caller_of
@@ -22,7 +24,7 @@ _NO_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 """Positions are ordered by market and outcome, not by time."""
 
 
-class HoldingServicer(pb_grpc.HoldingServiceServicer):
+class HoldingServicer(pb_grpc.HoldingServiceServicer, Paged):
     """What subscriptions hold.
 
     Args:
@@ -39,11 +41,17 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         self._holdings = holdings
         self._drift = drift
         self._resyncs = resyncs
+        self.plain = {"ListSubscriptionPositions": self._positions}
 
     async def ListSubscriptionPositions(
         self, request: pb.ListSubscriptionPositionsRequest, context: Context
     ) -> pb.ListSubscriptionPositionsResponse:
         """A page of positions."""
+        return (await self._positions(request)).message
+
+    async def _positions(
+        self, request: pb.ListSubscriptionPositionsRequest
+    ) -> Answer[pb.ListSubscriptionPositionsResponse]:
         condition, size = request.condition_id.lower(), paging.size(request.page_size)
         scope = f"positions:{request.id}:{condition}:{request.open}"
         after = _after(scope, request.page_token)
@@ -51,17 +59,17 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
             request.id, condition, after, size + 1, open_=request.open
         )
         await self._subscriptions.known(request.id, rows)
-        response = pb.ListSubscriptionPositionsResponse(
-            positions=[
+        answer: dict[str, Any] = {
+            "positions": [
                 holding_codec.position(row, self._holdings.worth(row)) for row in rows[:size]
             ]
-        )
+        }
         if len(rows) > size:
             last = rows[size - 1]
-            response.next_page_token = paging.encode(
+            answer["next_page_token"] = paging.encode(
                 scope, _NO_INSTANT, last["condition_id"], last["asset_id"]
             )
-        return response
+        return Answer(pb.ListSubscriptionPositionsResponse, answer)
 
     async def GetSubscriptionDrift(
         self, request: pb.GetSubscriptionDriftRequest, context: Context

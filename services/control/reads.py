@@ -21,7 +21,7 @@ from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf import json_format, message_factory
 from google.protobuf.message import Message
 
-from services.control.answers import to_json
+from services.control.answers import Answer, Paged, to_json
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.binding import fields
 from services.control.core.gate import HttpRequest, Route
@@ -46,7 +46,7 @@ _silent = logging.getLogger(f"{__name__}.http")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
-Servicer = Callable[[Any, Any], Awaitable[Message]]
+Servicer = Callable[[Any, Any], Awaitable[Message | Answer[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Reads:
         self._calls: dict[str, tuple[type[Message], Servicer]] = {
             f"/{service.full_name}/{method.name}": (
                 message_factory.GetMessageClass(method.input_type),
-                getattr(servicers[service.full_name], method.name),
+                _asked(servicers[service.full_name], method.name),
             )
             for service in PUBLIC_SERVICES
             for method in service.methods
@@ -101,7 +101,7 @@ class Reads:
             said = http_error(grpc_errors.told(error, method))
             return web.Response(status=said.status, headers=said.headers, body=said.body.encode())
 
-    async def _answered(self, route: Route, caller: Caller, target: str) -> Message:
+    async def _answered(self, route: Route, caller: Caller, target: str) -> Message | Answer[Any]:
         if route.method not in self._calls:
             raise Unauthenticated(AROUND)
         kind, servicer = self._calls[route.method]
@@ -127,7 +127,15 @@ class Reads:
         )
 
 
-def _told(answer: Message) -> web.Response:
+def _asked(servicer: object, name: str) -> Servicer:
+    if isinstance(servicer, Paged) and name in servicer.plain:
+        plain = servicer.plain[name]
+        return lambda asked, _context: plain(asked)
+    found: Servicer = getattr(servicer, name)
+    return found
+
+
+def _told(answer: Message | Answer[Any]) -> web.Response:
     if isinstance(answer, httpbody_pb2.HttpBody):
         return web.Response(body=answer.data, content_type=answer.content_type)
     version = etag(answer)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 
 from services.control import codec, holding_codec
+from services.control.answers import Answer, Paged
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of, header_of
 from services.control.holdings import Holdings
@@ -49,7 +51,7 @@ def expected_version(context: Context, request: Message) -> int | None:
     return version
 
 
-class ControlServicer(pb_grpc.ControlServiceServicer):
+class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
     """Subscriptions and what became of them.
 
     Args:
@@ -66,6 +68,10 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self._subscriptions = subscriptions
         self._holdings = holdings
         self._openapi = openapi
+        self.plain = {
+            "ListSubscriptionFills": self._fills,
+            "ListSubscriptionDecisions": self._decisions,
+        }
 
     async def CreateSubscription(
         self, request: pb.CreateSubscriptionRequest, context: Context
@@ -161,32 +167,40 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         self, request: pb.ListSubscriptionFillsRequest, context: Context
     ) -> pb.ListSubscriptionFillsResponse:
         """A page of fills, newest first."""
+        return (await self._fills(request)).message
+
+    async def _fills(
+        self, request: pb.ListSubscriptionFillsRequest
+    ) -> Answer[pb.ListSubscriptionFillsResponse]:
         scope, size = f"fills:{request.id}", paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 2)
         rows = await self._subscriptions.fills(request.id, after, size + 1)
-        response = pb.ListSubscriptionFillsResponse(fills=[codec.fill(row) for row in rows[:size]])
+        answer: dict[str, Any] = {"fills": [codec.fill(row) for row in rows[:size]]}
         if len(rows) > size:
             last = rows[size - 1]
-            response.next_page_token = paging.encode(
+            answer["next_page_token"] = paging.encode(
                 scope, last["matched_at"], last["order_key"], last["trade_id"]
             )
-        return response
+        return Answer(pb.ListSubscriptionFillsResponse, answer)
 
     async def ListSubscriptionDecisions(
         self, request: pb.ListSubscriptionDecisionsRequest, context: Context
     ) -> pb.ListSubscriptionDecisionsResponse:
         """A page of decisions, newest first."""
+        return (await self._decisions(request)).message
+
+    async def _decisions(
+        self, request: pb.ListSubscriptionDecisionsRequest
+    ) -> Answer[pb.ListSubscriptionDecisionsResponse]:
         wanted = codec.decision_filter(request)
         scope = f"decisions:{request.id}:{wanted}"
         size = paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 4)
         rows = await self._subscriptions.decisions(request.id, wanted, after, size + 1)
-        response = pb.ListSubscriptionDecisionsResponse(
-            decisions=[codec.decision(row) for row in rows[:size]]
-        )
+        answer: dict[str, Any] = {"decisions": [codec.decision(row) for row in rows[:size]]}
         if len(rows) > size:
             last = rows[size - 1]
-            response.next_page_token = paging.encode(
+            answer["next_page_token"] = paging.encode(
                 scope,
                 last["decided_at"],
                 last["leader_tx"],
@@ -194,7 +208,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
                 last["asset_id"],
                 last["side"],
             )
-        return response
+        return Answer(pb.ListSubscriptionDecisionsResponse, answer)
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.Health:
         """This process answers."""

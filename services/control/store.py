@@ -6,7 +6,7 @@ SUBMITTING that commits after it. The wake-up in Redis goes out after the commit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import redis.asyncio as redis
 from psycopg.types.json import Jsonb
 
 from services.control.core.tokens import Caller
+from services.control.reading import CONNECT_SECONDS, Reading, borrowed
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries
@@ -25,7 +26,6 @@ from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
 
 Row = dict[str, Any]
 
-CONNECT_SECONDS = 2.0
 RETRY_AFTER_MS = "1000"
 
 _FOLDER = Path(__file__).parent
@@ -131,7 +131,7 @@ class Store:
 
     def __init__(self, pool: Pool, keyed: Pool, client: redis.Redis) -> None:
         self._pool = pool
-        self._keyed = keyed
+        self._reading = Reading(keyed)
         self._redis = client
 
     async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
@@ -144,7 +144,8 @@ class Store:
         async def ask(connection: Connection) -> list[Row]:
             return await (await connection.execute(query, values)).fetchall()
 
-        return await self._read(self._pool, ask)
+        with _translated():
+            return await borrowed(self._pool, ask)
 
     async def found(self, query: LiteralString, **values: Value) -> list[Row]:
         """All rows of a read that clients repeat all the time, found by their keys.
@@ -152,25 +153,8 @@ class Store:
         Raises:
             Unavailable: the database does not answer.
         """
-        return await self._read(self._keyed, lambda connection: connection.ask_all(query, values))
-
-    async def _read(
-        self, pool: Pool, ask: Callable[[Connection], Awaitable[list[Row]]]
-    ) -> list[Row]:
-        # A connection is not asked first whether it still works: that would be a second statement
-        # for each read. Where it does not, another reads.
         with _translated():
-            for others in reversed(range(pool.max_size + 1)):
-                # Not as a context: that would end a transaction, and a read has none.
-                connection = await pool.getconn(CONNECT_SECONDS)
-                try:
-                    return await ask(connection)
-                except psycopg.OperationalError:
-                    if not (others and connection.closed):
-                        raise
-                finally:
-                    await pool.putconn(connection)
-        raise AssertionError("the last try returned nothing and raised nothing")
+            return await self._reading.found(query, values)
 
     @asynccontextmanager
     async def change(self, actor: Caller, source: str) -> AsyncIterator[Change]:

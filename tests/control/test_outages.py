@@ -26,16 +26,16 @@ def test_an_unexpected_error_gives_an_incident_and_nothing_else(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:
     path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
-    database.execute("alter table decision rename to decision_away")
+    database.execute("alter table lot rename to lot_away")
     try:
         response = edge.call("GET", path)
     finally:
-        database.execute("alter table decision_away rename to decision")
+        database.execute("alter table lot_away rename to lot")
     status, reason, metadata = error_of(response)
     assert (status, reason, set(metadata)) == (500, "INTERNAL", {"incident"})
     assert response.json()["message"] == f"internal error, incident {metadata['incident']}"
     assert re.fullmatch("[0-9a-f]{16}", metadata["incident"])
-    assert "decision" not in response.text
+    assert "lot" not in response.text
     assert metadata["incident"] in edge.log.read_text()
     assert edge.call("GET", path).status_code == 200
 

@@ -182,7 +182,7 @@ def test_sums_are_exact_after_any_history(booked: Database, seed: int) -> None:
     assert left == {"n": 0}
 
 
-@pytest.mark.parametrize("fold_at", range(5))
+@pytest.mark.parametrize("fold_at", [1, 2, 3])
 def test_what_is_not_committed_yet_is_in_no_sum(
     booked: Database, database_url: str, fold_at: int
 ) -> None:

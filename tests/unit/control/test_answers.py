@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
-from services.control.answers import AnswerError, fields_of, to_json
+from services.control.answers import Answer, AnswerError, fields_of, to_json
 from services.control.contract import PUBLIC_SERVICES
 
 _VALUES: dict[int, list[Any]] = {
@@ -72,3 +73,33 @@ def test_a_kind_of_field_that_no_answer_has_is_refused() -> None:
     for kind in (error_details_pb2.ErrorInfo.DESCRIPTOR, httpbody_pb2.HttpBody.DESCRIPTOR):
         with pytest.raises(AnswerError):
             fields_of(kind)
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """What a codec gives for a message: see ``Fields``."""
+    found: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        values = [_given(field, one) for one in (value if field.is_repeated else [value])]
+        found[field.name] = values if field.is_repeated else values[0]
+    return found
+
+
+def _given(field: FieldDescriptor, value: Any) -> Any:
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    if field.message_type is None:
+        return value
+    if field.message_type.name == "Timestamp":
+        return value.ToDatetime(tzinfo=timezone(timedelta(hours=-5)))
+    return _fields(value)
+
+
+@pytest.mark.parametrize("method", READS, ids=lambda method: method.name)
+def test_fields_and_their_message_are_the_same_answer(method: MethodDescriptor) -> None:
+    kind = message_factory.GetMessageClass(method.output_type)
+    for message in (kind(), *(_filled(method.output_type, turn) for turn in range(6))):
+        answer = Answer(kind, _fields(message))
+        assert answer.message == message
+        assert to_json(answer) == to_json(message)
+    names = [field.name for field in method.output_type.fields]
+    assert to_json(Answer(kind, dict.fromkeys(names))) == to_json(kind())

@@ -1,0 +1,106 @@
+"""Reads that share a message answer each for itself, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from services.control.reading import Reading
+from tradingtools.adapters.postgres.pool import open_pool
+
+_HELD = "select pg_advisory_lock_shared(7)::text, pg_advisory_unlock_shared(7)"
+_WAITING = "select count(*) as n from pg_locks where locktype = 'advisory' and not granted"
+_NUMBER = "select %(n)s::int4 as n, now()::text as began, pg_backend_pid() as pid"
+_DIVIDED = "select 1 / %(n)s::int4 as n"
+_SECONDS = 120.0
+
+
+@asynccontextmanager
+async def _reading(url: str) -> AsyncIterator[Reading]:
+    async with (
+        asyncio.timeout(_SECONDS),
+        open_pool(url, name="test", size=3, prompt=True, planned_once=True) as pool,
+    ):
+        async with AsyncExitStack() as stack:
+            for _ in range(pool.max_size):
+                one = await stack.enter_async_context(pool.connection())
+                # What is held up here may be so for longer than a read may take.
+                await one.execute("set statement_timeout = 0")
+        yield Reading(pool)
+
+
+@asynccontextmanager
+async def _held_up(url: str, reading: Reading) -> AsyncIterator[None]:
+    """While the block runs, reads are under way that do not end, on all lanes."""
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, row_factory=dict_row
+    ) as other:
+        await other.execute("select pg_advisory_lock(7)")
+        held = []
+        for lanes in (1, 2):
+            held.append(asyncio.ensure_future(reading.found(_HELD, {})))
+            while (await (await other.execute(_WAITING)).fetchone()) != {"n": lanes}:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        yield
+        await other.execute("select pg_advisory_unlock(7)")
+        await asyncio.gather(*held)
+
+
+async def test_what_arrives_meanwhile_leaves_together(database_url: str) -> None:
+    async with _reading(database_url) as reading:
+        async with _held_up(database_url, reading):
+            asked = [asyncio.ensure_future(reading.found(_NUMBER, {"n": n})) for n in range(40)]
+            await asyncio.sleep(0)
+        rows = [row for found in await asyncio.gather(*asked) for row in found]
+        assert [row["n"] for row in rows] == list(range(40))
+        # What travels together is one transaction: 40 in messages of at most 16.
+        assert len({(row["pid"], row["began"]) for row in rows}) == 3
+        (alone,) = await reading.found(_NUMBER, {"n": 41})
+        assert alone["n"] == 41
+
+
+async def test_one_that_fails_fails_alone(database_url: str) -> None:
+    async with _reading(database_url) as reading:
+        async with _held_up(database_url, reading):
+            asked = [
+                asyncio.ensure_future(reading.found(_DIVIDED, {"n": n})) for n in (1, 0, 1, 0, 1)
+            ]
+            unknown = asyncio.ensure_future(reading.found("select 1 as n from nowhere", {}))
+            wrong = asyncio.ensure_future(reading.found(_DIVIDED, {"n": "\x00"}))
+            left = asyncio.ensure_future(reading.found(_NUMBER, {"n": 1}))
+            await asyncio.sleep(0)
+            left.cancel()
+        said = await asyncio.gather(*asked, unknown, wrong, return_exceptions=True)
+        assert [said[0], said[2], said[4]] == [[{"n": 1}]] * 3
+        assert [type(one) for one in (said[1], said[3])] == [psycopg.errors.DivisionByZero] * 2
+        assert isinstance(said[5], psycopg.errors.UndefinedTable)
+        assert isinstance(said[6], psycopg.DataError)
+        assert await reading.found(_DIVIDED, {"n": 1}) == [{"n": 1}]
+
+
+@pytest.mark.parametrize("at_once", [2, 40])
+async def test_none_is_forgotten(database_url: str, at_once: int) -> None:
+    """Also one that is asked for in the very turn in which the last answer came."""
+    async with _reading(database_url) as reading:
+
+        async def ask(number: int) -> None:
+            for _ in range(30):
+                assert (await reading.found(_NUMBER, {"n": number}))[0]["n"] == number
+
+        await asyncio.gather(*map(ask, range(at_once)))
+
+
+async def test_connections_that_broke_cost_no_answer(database_url: str) -> None:
+    async with _reading(database_url) as reading:
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+            await other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'tradingtools-test'"
+            )
+        asked = [reading.found(_NUMBER, {"n": n}) for n in range(20)]
+        assert [found[0]["n"] for found in await asyncio.gather(*asked)] == list(range(20))
