@@ -157,10 +157,10 @@ class Sender:
         # One that has its answer is over, whatever its judging says of it.
         over = len(self._answered) < _JUDGED_TOGETHER and _concludes(sent)
         self._answered.append((attempt, sent, over))
-        if over:
-            self._leave_lane(attempt.lane)
         if len(self._answered) == 1:
             sent.get_loop().call_soon(self._judge_some)
+        if over:
+            self._leave_lane(attempt.lane)
 
     def _judge_some(self) -> None:
         count = min(_JUDGED_TOGETHER, len(self._answered))

@@ -28,7 +28,8 @@ class Entries:
 
     trade: LeaderTrade
     """With new rows."""
-    book: Book | None
+    newest_book: Callable[[], Book | None]
+    """Of its asset, if it is in memory."""
     cause: str
     part: Part
     """All of them."""
@@ -100,15 +101,17 @@ def claim_of(
         routed_ns=clock.now_ns(),
     )
     return Claim(
-        record_key=_record_key(job, partition), payload=payload, order_count=len(plan.orders)
+        record_key=record_key(job.trade.key, job.cause, job.part, partition),
+        payload=payload,
+        order_count=len(plan.orders),
     )
 
 
-def _record_key(job: Job, partition: int) -> str:
-    key = job.trade.key
-    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{job.cause}"
-    if job.part is not None:
-        text += "|" + ",".join(job.part.ids)
+def record_key(key: TradeKey, cause: str, part: Part | None, partition: int) -> str:
+    """The name of a judgement's record: the same judgement has the same."""
+    text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{cause}"
+    if part is not None:
+        text += "|" + ",".join(part.ids)
     return "router:" + hashlib.sha256(text.encode()).hexdigest()
 
 

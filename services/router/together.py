@@ -8,7 +8,7 @@ noted in memory and does not become durable is taken back
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from services.router.core.memory import Memory
 from services.router.core.noting import Note, note, take_back
 from services.router.core.plan import plan_entries
 from services.router.core.records import Plan
-from services.router.jobs import Entries, Job
+from services.router.jobs import Entries, Job, record_key
 from services.router.turns import FEWEST, PIECE
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -125,7 +125,7 @@ class Together:
         with telemetry.span("router.claim", trade.traceparent, cause=entries.cause) as traceparent:
             job = Job(
                 trade=trade,
-                book=entries.book,
+                book=entries.newest_book(),
                 cause=entries.cause,
                 followers=self._claimer.subscriptions(entries.part),
                 control_seq=self._memory.control_seq,
@@ -146,10 +146,22 @@ class Together:
         for draft in reversed(drafts):
             take_back(self._memory, draft.noted)
 
-    async def _build_rows(self, connection: Connection, records: Iterable[int]) -> None:
+    async def durable(self, buys: Sequence[Entries]) -> list[Entries]:
+        """Those that have their record, whoever has claimed them.
+
+        Raises:
+            psycopg.OperationalError: the database does not say.
+        """
+        keys = [
+            record_key(one.trade.key, one.cause, one.part, self._lease.partition) for one in buys
+        ]
+        async with self._pool.connection() as connection:
+            there = await journal.there(connection, keys)
+        return [one for one, key in zip(buys, keys, strict=True) if key in there]
+
+    async def _build_rows(self, connection: Connection, records: Sequence[int]) -> None:
         """Rows of records that the executor is not told of; it finds them if this fails."""
         try:
-            for seq in records:
-                await journal.build_rows(connection, seq)
-        except psycopg.OperationalError as error:
+            await journal.build_rows_together(connection, records)
+        except psycopg.Error as error:
             _log.warning("rows not built", error=str(error).strip())

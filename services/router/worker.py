@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import psycopg
 import structlog
@@ -189,7 +190,7 @@ class Router:
             [
                 Entries(
                     trade=trade,
-                    book=await self._books.get(trade.key.asset_id),
+                    newest_book=partial(self._books.known, trade.key.asset_id),
                     cause=rows_cause(trade),
                     part=part,
                 )

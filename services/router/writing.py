@@ -81,25 +81,36 @@ class Writer:
             Fenced: the partition is another's.
         """
         async with self._turns.taken(brief=brief):
-            trade, unsure = self._memory.grown(trade), False
-            while True:
-                try:
-                    await self.claimer.claim(
-                        trade, book, cause, withdrawn=withdrawn, share=share, unsure=unsure
-                    )
-                    break
-                except journal.ClaimedBefore:
-                    _log.warning("claimed before; catching up with the journal", cause=cause)
-                    await while_database_is_away(self._catch_up)
-                    break
-                except psycopg.OperationalError as error:
-                    # The commit may have happened: the same record again is refused, never doubled.
-                    _log.warning("claim not committed; trying again", error=str(error).strip())
-                    unsure = True
-                    await asyncio.sleep(_RETRY_SECONDS)
-            if share is None or share.part.last:
-                # Known only now: what could not be claimed counts as never seen.
-                self._memory.know(trade)
+            await self._claim(trade, book, cause, withdrawn=withdrawn, share=share)
+
+    async def _claim(
+        self,
+        trade: LeaderTrade,
+        book: Book | None,
+        cause: str,
+        *,
+        withdrawn: Withdrawn | None = None,
+        share: Share | None = None,
+    ) -> None:
+        trade, unsure = self._memory.grown(trade), False
+        while True:
+            try:
+                await self.claimer.claim(
+                    trade, book, cause, withdrawn=withdrawn, share=share, unsure=unsure
+                )
+                break
+            except journal.ClaimedBefore:
+                _log.warning("claimed before; catching up with the journal", cause=cause)
+                await while_database_is_away(self._catch_up)
+                break
+            except psycopg.OperationalError as error:
+                # The commit may have happened: the same record again is refused, never doubled.
+                _log.warning("claim not committed; trying again", error=str(error).strip())
+                unsure = True
+                await asyncio.sleep(_RETRY_SECONDS)
+        if share is None or share.part.last:
+            # Known only now: what could not be claimed counts as never seen.
+            self._memory.know(trade)
 
     async def claim_in_parts(
         self, trade: LeaderTrade, book: Book | None, cause: str, ids: Sequence[str]
@@ -128,39 +139,37 @@ class Writer:
             ExceptionGroup: some could not be claimed; the others are.
         """
         while buys:
+            # Kept until all is known: nobody else judges by a memory without what may be committed.
             async with self._turns.taken(brief=True):
                 try:
                     progress = await self._together.claim(buys, self._turns.awaited)
-                    if progress.behind:
-                        _log.warning("claimed before; catching up with the journal")
-                        await while_database_is_away(self._catch_up)
-                    buys = buys[progress.claimed :]
-                    continue
-                except psycopg.OperationalError as error:
-                    _log.warning("claims not committed; one by one", error=str(error).strip())
                 except Fenced:
                     raise
                 except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
-                    _log.warning("claims not made; one by one", exc_info=error)
-            # What was committed after all is refused, never doubled.
-            await self._claim_alone(buys)
-            return
+                    _log.warning("buys not claimed together; one by one", error=str(error).strip())
+                    await self._claim_each(buys)
+                    return
+                if progress.behind:
+                    _log.warning("claimed before; catching up with the journal")
+                    await while_database_is_away(self._catch_up)
+                buys = buys[progress.claimed :]
 
-    async def _claim_alone(self, buys: Sequence[Entries]) -> None:
+    async def _claim_each(self, buys: Sequence[Entries]) -> None:
+        """What was committed after all is not claimed again."""
         failed: list[Exception] = []
+        durable = await while_database_is_away(lambda: self._together.durable(buys))
+        if durable:
+            await while_database_is_away(self._catch_up)
         for entries in buys:
-            if self._memory.knows(entries.trade):
-                continue  # Since memory has caught up for one of them.
-            # Of the same followers, whoever has come since: so it has the same name.
-            share = Share(entries.part, self._turns.awaited, yielding=False)
+            if entries in durable:
+                self._memory.know(self._memory.grown(entries.trade))
+                continue
+            # Of the same followers, whoever has come since, and all of them: it has the same name.
+            share = Share(entries.part, lambda: False, yielding=False)
             try:
                 with self._memory.under_way(entries.trade):
-                    await self.claim(
-                        entries.trade,
-                        entries.book,
-                        entries.cause,
-                        brief=True,
-                        share=share,
+                    await self._claim(
+                        entries.trade, entries.newest_book(), entries.cause, share=share
                     )
             except Fenced:
                 raise

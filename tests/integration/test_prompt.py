@@ -236,3 +236,28 @@ async def _until(other: Connection, pid: int, *, asleep: bool) -> None:
     async with asyncio.timeout(10):
         while (await other.ask(text, {"pid": pid}) or {}).get("asleep") is not asleep:  # noqa: ASYNC110 - the server is waited for
             await asyncio.sleep(0.01)
+
+
+async def test_an_error_of_the_commit_itself_is_one(database_url: str) -> None:
+    """Statements without a transaction of their own commit when the last one is over."""
+    async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
+        async with pool.connection() as one:
+            await one.execute("create table late (number int)")
+            await one.execute(
+                "create function refuse_late() returns trigger language plpgsql"
+                " as $$ begin raise exception 'refused at the commit'; end $$"
+            )
+            await one.execute(
+                "create constraint trigger late after insert on late deferrable initially deferred"
+                " for each row execute function refuse_late()"
+            )
+        try:
+            async with pool.connection() as one:
+                insert = "insert into late values (1) returning number"
+                with pytest.raises(psycopg.Error, match="refused at the commit"):
+                    await one.ask_together([(insert, {}), (insert, {})])
+            async with pool.connection() as one:
+                assert await one.ask_all("select number from late", {}) == []
+        finally:
+            async with pool.connection() as one:
+                await one.execute("drop table late; drop function refuse_late")

@@ -65,6 +65,8 @@ class Lanes(Generic[M]):
             lane.waiting.append((piece, message))
             if lane.task is None:
                 lane.task = asyncio.create_task(self._work_off(name, lane))
+        if not pieces:
+            self._ended.set()
 
     async def run(self) -> None:
         """Acknowledge for ever.
@@ -97,6 +99,9 @@ class Lanes(Generic[M]):
                     message.left -= 1
                 self._ended.set()
             del self._lanes[name]
-        except Exception as error:  # noqa: BLE001 - raised where its cursor would be acknowledged
+        except BaseException as error:
+            # Raised where its cursor would be acknowledged.
             self._failure = error
             self._ended.set()
+            if not isinstance(error, Exception):
+                raise

@@ -90,11 +90,6 @@ class Memory:
             trade = merge(trade, row) or trade
         return trade
 
-    def knows(self, trade: LeaderTrade) -> bool:
-        """Whether a leader trade, as far as it goes, is known."""
-        known = self.trades.get(trade.key)
-        return known is not None and all(merge(known, r) is None for r in trade.rows.values())
-
     def know(self, trade: LeaderTrade) -> None:
         """Keep a leader trade as it is now."""
         self.trades[trade.key] = trade

@@ -27,6 +27,10 @@ class Shelf:
 
     async def get(self, _asset_id: str) -> Book:
         """Deep, at 0.5."""
+        return self.known(_asset_id)
+
+    def known(self, _asset_id: str) -> Book:
+        """The same."""
         return book(minimum=0)
 
 

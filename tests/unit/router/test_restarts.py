@@ -76,6 +76,10 @@ class Shelf:
 
     async def get(self, asset_id: str) -> Book | None:
         """The book of an asset."""
+        return self.known(asset_id)
+
+    def known(self, asset_id: str) -> Book | None:
+        """The same."""
         return self._books.get(asset_id)
 
 

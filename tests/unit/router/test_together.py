@@ -55,9 +55,31 @@ PROFILES: dict[str, dict[str, Any]] = {
 class Shelf:
     """One book for every asset, with a smallest order."""
 
-    async def get(self, _asset_id: str) -> Book:
+    async def get(self, asset_id: str) -> Book | None:
         """Deep, at 0.5."""
+        return self.known(asset_id)
+
+    def known(self, _asset_id: str) -> Book | None:
+        """The same."""
         return book()
+
+
+class Reluctant(Shelf):
+    """Books of all assets but the usual one have to be waited for, and do not come."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def get(self, asset_id: str) -> Book | None:
+        """As bookfeed's, when it does not answer in time."""
+        known = self.known(asset_id)
+        if known is None:
+            self.asked.append(asset_id)
+        return known
+
+    def known(self, asset_id: str) -> Book | None:
+        """The usual one."""
+        return book() if asset_id == "7" else None
 
 
 async def recovered(database: MemoryDatabase, network: Calm | None = None) -> Router:
@@ -206,8 +228,17 @@ async def test_a_commit_that_was_not_heard_of_doubles_and_loses_nothing(way: str
     database = _database(["market", "shadow", "free"])
     router = await recovered(database, faulty)
     faulty.losing[way] = "claim"
+    catch_up, caught_up = router._writer._catch_up, 0
+
+    async def count() -> None:
+        nonlocal caught_up
+        caught_up += 1
+        await catch_up()
+
+    router._writer._catch_up = count
     await router.on_facts(_buys(5))
     assert faulty.losing[way] == ""
+    assert caught_up == (way == "reply"), "once for all, if at all"
     orders = [order["order_key"] for claim in _claims(database) for order in claim["orders"]]
     assert len(orders) == len(set(orders)) == 3 + 5
     assert len(_claims(database)) == 5
@@ -215,6 +246,50 @@ async def test_a_commit_that_was_not_heard_of_doubles_and_loses_nothing(way: str
     assert _known(router, 3) == _known(again, 3)
     await again.on_facts(_buys(6))
     assert len(_claims(database)) == 6
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+@pytest.mark.parametrize("same_transaction", [False, True])
+async def test_nobody_judges_while_it_is_unknown_whether_they_are_committed(
+    burst: int, same_transaction: bool
+) -> None:
+    faulty = _Faulty()
+    database = _database(["total"])
+    database.write(_subscribed(["total"], OTHER))
+    router = await recovered(database, faulty)
+    # Of the same wallet, by another leader; in one transaction both leaders' copies have one key.
+    numbers = (1,) if same_transaction else (50, 51, 52)
+    others = [replace(buy(n), key=replace(buy(n).key, leader=OTHER)) for n in numbers]
+    faulty.losing["reply"] = "claim"
+    async with asyncio.TaskGroup() as group, router._writing:
+        group.create_task(router.on_facts(_buys(burst)))
+        await _settle()
+        group.create_task(router.on_facts(others))
+        await _settle()
+    assert faulty.losing["reply"] == ""
+    orders = [order for claim in _claims(database) for order in claim["orders"]]
+    assert len({order["order_key"] for order in orders}) == len(orders)
+    assert sum(order["reserved_money_micros"] for order in orders) <= 33 * USDC
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_what_has_no_book_is_asked_for_once() -> None:
+    database = _database()
+    router, shelf = await recovered(database), Reluctant()
+    router._books = cast(Any, shelf)
+    facts = _buys(6)
+    for number in (1, 3, 4):
+        facts[number] = replace(facts[number], key=replace(facts[number].key, asset_id="8"))
+    await router.on_facts(facts)
+    assert shelf.asked == ["8"]
+    reasons = [claim["decisions"][0]["reason"] for claim in _claims(database)]
+    assert [reason == "MARKET_UNKNOWN" for reason in reasons] == [
+        False, True, False, True, True, False,
+    ]  # fmt: skip
 
 
 async def test_one_that_is_there_already_holds_up_none_and_memory_catches_up() -> None:
@@ -272,11 +347,9 @@ async def test_who_is_soon_done_goes_in_between(monkeypatch: pytest.MonkeyPatch)
     others = replace(buy(50), key=replace(buy(50).key, leader=OTHER))
     async with asyncio.TaskGroup() as group, router._writing:
         group.create_task(router.on_facts(_buys(6)))
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await _settle()
         group.create_task(router.on_facts([others]))
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await _settle()
     leaders = [claim["rows"][0]["leader"] for claim in _claims(database)]
     assert leaders.index(OTHER) < 6
     assert leaders.count(LEADER) == 6

@@ -124,6 +124,26 @@ async def test_who_is_fenced_ends_and_takes_the_others_along() -> None:
     assert world.acknowledged == []
 
 
+async def test_a_lane_that_ends_by_somebody_elses_cancellation_ends_the_reader() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    await world.put("1", a="a1")
+    await world.put("2", a="a2", b="b1")
+    world.intake.ends["a1"].cancel()
+    await _settle()
+    assert running.done()
+    assert world.intake.ends["b1"].cancelled()
+    assert world.acknowledged == []
+
+
+async def test_a_message_without_pieces_is_acknowledged() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    await world.put("1")
+    assert world.acknowledged == ["1"]
+    running.cancel()
+
+
 class Stubborn(Held):
     """An intake whose message goes on after a first cancellation."""
 

@@ -138,6 +138,20 @@ async def build_rows(connection: Connection, seq: int) -> None:
     await connection.execute(_QUERIES["build_rows"], {"seq": seq})
 
 
+async def build_rows_together(connection: Connection, records: Sequence[int]) -> None:
+    """The same for several records, with one commit."""
+    if records:
+        await connection.ask_together([(_QUERIES["build_rows"], {"seq": seq}) for seq in records])
+
+
+async def there(connection: Connection, record_keys: Sequence[str]) -> frozenset[str]:
+    """Those of the names that have a record."""
+    answers = await connection.ask_together(
+        [(_QUERIES["record_exists"], {"record_key": key}) for key in record_keys]
+    )
+    return frozenset(key for key, rows in zip(record_keys, answers, strict=True) if rows)
+
+
 async def build_rows_or_set_aside(connection: Connection, seq: int) -> None:
     """The same for a record that nobody waits for: one that cannot be built must not stop others.
 

@@ -27,7 +27,7 @@ Asked = tuple[str, Mapping[str, Value]]
 """A named statement's text, and its values by name."""
 _PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """The server does not have a prepared statement any more, or cannot go on with its plan."""
-_GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
+_GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.PIPELINE_SYNC})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
     "bool": lambda text: text == b"t",
@@ -84,7 +84,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
                     self.pgconn.send_query_prepared(statement, wire, formats)
                 self.pgconn.pipeline_sync()
                 answers = await self.wait(_communicate(self.pgconn, len(wired)))
-        results = [self._good(answer) for answer in answers]
+        *results, _ = [self._good(answer) for answer in answers]
         return [_rows(result, result.ntuples) for result in results]
 
     async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
@@ -140,13 +140,11 @@ def _pipelined(pgconn: PGconn) -> Iterator[None]:
 
 
 def _communicate(pgconn: PGconn, statements: int) -> PQGen[list[list[PGresult]]]:
-    """Send what is queued; the answers of so many statements, each with its results."""
+    """Send what is queued; the answers of so many statements and of the sync, which commits."""
     yield from generators.send(pgconn)
     answers = []
-    for _ in range(statements):
+    for _ in range(statements + 1):
         answers.append((yield from generators.fetch_many(pgconn)))
-    # The last is the sync's.
-    yield from generators.fetch_many(pgconn)
     return answers
 
 
