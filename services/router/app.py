@@ -68,7 +68,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(bus.aclose)
         owned = await lease.acquire(pool, "router", settings.partition, name)
         ingest = grpc_server.channel(settings.ingest_target)
-        bookfeed = grpc_server.channel(settings.bookfeed_target)
+        bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)
         confirm = grpc_server.channel(settings.confirm_target)
         for channel in (ingest, bookfeed, confirm):
             stack.push_async_callback(channel.close)
