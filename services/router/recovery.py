@@ -18,14 +18,7 @@ _EVER_SECONDS = 10 * 365 * 86_400.0
 async def recover(pool: Pool, partition: int, memory: Memory) -> None:
     """Take over what is durable; the index is loaded and every record has its rows already."""
     ledger = memory.ledger
-    for lot in await store.fetch(pool, "lots"):
-        ledger.hold(
-            lot["origin"],
-            lot["follower_proxy"],
-            lot["condition_id"],
-            lot["asset_id"],
-            lot["cost_micros"],
-        )
+    # Before what they become when they are booked: in between, both count, and never neither.
     for row in await store.fetch(pool, "open_entries", partition=partition):
         ledger.reserve(
             row["order_key"],
@@ -39,7 +32,16 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                 day=row["day"],
             ),
         )
-    # After lots and reservations: a booking up to here says less than they do.
+    for lot in await store.fetch(pool, "lots"):
+        ledger.hold(
+            lot["origin"],
+            lot["follower_proxy"],
+            lot["condition_id"],
+            lot["asset_id"],
+            lot["cost_micros"],
+        )
+    await read_cash(pool, ledger, ledger.funded_wallets())
+    # After lots and reservations: of a booking up to here the present cost is read.
     memory.booked_to = (await store.fetch(pool, "booked_to"))[0]["seq"]
     await read_balances(pool, ledger, seconds=_EVER_SECONDS)
     await _recover_sums(pool, partition, memory)
@@ -48,9 +50,11 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
         row["copy_key"]: row["subscription_id"]
         for row in await store.fetch(pool, "recent_entry_keys", **recent)
     }
-    for trade in (await store.recent_trades(pool)).values():
-        memory.know(trade)
     memory.copies = await store.recent_copies(pool, memory.index.subscription)
+    for trade in (await store.recent_trades(pool)).values():
+        # Another partition may have judged it, and this one not yet.
+        if trade.key in memory.copies:
+            memory.know(trade)
     memory.entry_trade = {
         order_key: key
         for key, copies in memory.copies.items()

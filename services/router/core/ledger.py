@@ -165,6 +165,10 @@ class Ledger:
         """Whether a budget was ever given to a wallet."""
         return proxy in self._funded
 
+    def funded_wallets(self) -> tuple[str, ...]:
+        """All wallets that were ever given a budget."""
+        return tuple(self._funded)
+
     def cash(self, purse: str, moved_micros: int) -> None:
         """Set what trading has brought (less than zero: cost) a purse in money so far."""
         self._cash[purse] = moved_micros
