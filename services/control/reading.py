@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,13 +84,21 @@ class Reading:
                 for asked in together:
                     await self._answer([asked])
                 return
-            for asked in together:
-                if not asked.answer.done():
-                    asked.answer.set_exception(error)
+            _fail(together, error)
+            if _is_away(error):
+                # Nor would those that wait be answered: each would only learn it later.
+                _fail(self._waiting, error)
+                self._waiting.clear()
         else:
             for asked, rows in zip(together, found, strict=True):
                 if not asked.answer.done():
                     asked.answer.set_result(rows)
+
+
+def _fail(some: Iterable[_Asked], error: Exception) -> None:
+    for asked in some:
+        if not asked.answer.done():
+            asked.answer.set_exception(error)
 
 
 async def borrowed(pool: Pool, ask: Callable[[Connection], Awaitable[T]]) -> T:

@@ -32,15 +32,19 @@ def read_tokens(text: str, file: str) -> tuple[Token, ...]:
             that begin with ``#`` say nothing.
 
     Raises:
-        TokenError: an entry is malformed, or the file cannot be read.
+        TokenError: an entry is malformed, or the file is empty or cannot be read.
     """
     entries = [text]
     if file:
         try:
-            lines = Path(file).read_text(encoding="ascii").splitlines()
+            content = Path(file).read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not ASCII"
             raise TokenError(f"{file}: {reason}") from None
+        if not content:
+            # An editor that begins to write has emptied it first.
+            raise TokenError(f"{file}: is empty; one for no tokens has a line that begins with #")
+        lines = content.splitlines()
         entries += [line for line in lines if not line.lstrip().startswith("#")]
     return parse_tokens(",".join(entries))
 

@@ -2,7 +2,7 @@
 
 Whoever books writes by how much the sums change, in rows of their own; a read takes the sums and
 those rows, so it is exact at any time, and quick as long as there are few of them
-([decision](../../docs/adr/0031-kept-statistics.md)).
+([decision](../../docs/adr/0033-kept-statistics.md)).
 
 Before it: triggers of orders, decisions and lots. After it: `subscriptions` and `holdings`.
 """
@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from services.control.store import Store, queries
 from tradingtools.domain.errors import Unavailable
 
 _SQL = queries("statistics")
+_log = structlog.get_logger("control.statistics")
 _PAUSE_SECONDS = 1.0
 _AT_ONCE = 2_000
 """Rows of each kind: a statement of some 20 ms."""
@@ -23,11 +26,13 @@ _AT_ONCE = 2_000
 async def keep(store: Store) -> None:
     """Fold for ever; a database that is away finds it waiting."""
     while True:
+        folded = 0
         try:
             (row,) = await store.rows(_SQL["fold"], limit=_AT_ONCE)
-        except Unavailable:
-            folded = 0
-        else:
             folded = row["folded"]
+        except Unavailable:
+            pass
+        except Exception as error:  # noqa: BLE001 - reads are exact without it, only slower
+            _log.error("sums not kept; reads grow slower", exc_info=error)
         if folded < _AT_ONCE:
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -63,7 +63,10 @@ def test_a_file_of_tokens_adds_to_the_setting(tmp_path: Path) -> None:
     file.write_text(f"# since May\nnew:manage:{digest(NEW)}\n\n")
     found = read_tokens(f"old:manage:{digest(MANAGE)}", str(file))
     assert [token.id for token in found] == ["old", "new"]
-    for text in ("new:manage", "new:admin:" + digest(NEW), "ü"):
+    file.write_text("# none")
+    assert [t.id for t in read_tokens(f"old:manage:{digest(MANAGE)}", str(file))] == ["old"]
+    # The last one is what an editor leaves while it writes.
+    for text in ("new:manage", "new:admin:" + digest(NEW), "ü", ""):
         file.write_text(text)
         with pytest.raises(TokenError):
             read_tokens("", str(file))
