@@ -49,15 +49,7 @@ verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, historie
 check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)
 
-# The tests wait a third of their time: seeds that stand back for everything else cost them nothing.
-test: checks ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
-	@mkdir -p .state; failed=0; \
-	nice -n 19 $(MAKE) --no-print-directory simulate mutations >.state/simulation.log 2>&1 & seeds=$$!; \
-	trap 'kill $$seeds $$(pgrep -P $$$$) 2>/dev/null' EXIT; \
-	$(MAKE) --no-print-directory pytest | tee .state/pytest.log || failed=1; \
-	wait $$seeds || failed=1; trap - EXIT; \
-	cat .state/simulation.log; tail -n 1 .state/pytest.log; \
-	exit $$failed
+test: checks simulate mutations pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
 
 checks: $(READY) ## All that looks at the code without running it, two at a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types lint imports proto-check
