@@ -35,16 +35,6 @@ _log = structlog.get_logger("router.together")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What came of claiming several buys together."""
-
-    claimed: int
-    """Of them, from the first."""
-    behind: bool
-    """Some had been claimed before: memory has to catch up with the journal."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """A judgement that is noted and not durable yet."""
 
@@ -70,16 +60,20 @@ class Together:
         self._memory = memory
         self._claimer = claimer
 
-    async def claim(self, buys: Sequence[Entries], hurried: Callable[[], bool]) -> Progress:
+    async def claim(self, buys: Sequence[Entries], hurried: Callable[[], bool]) -> int:
         """Judge buys that have come together, each as if those before were durable, and commit.
 
         Args:
             buys: of distinct leader trades, in their order.
             hurried: whether somebody waits who is soon done; then some are left for the next time.
 
+        Returns:
+            How many are claimed, from the first.
+
         Raises:
             Fenced: the partition is another's.
-            psycopg.OperationalError: not committed as far as is known; memory is as before.
+            psycopg.OperationalError: none is committed as far as is known; memory is as before.
+            psycopg.errors.UniqueViolation: one was claimed before, and none now.
         """
         started = clock.monotonic_ns()
         drafts: list[_Draft] = []
@@ -92,19 +86,18 @@ class Together:
                     claims = [draft.claim for draft in drafts]
                     claimed = await journal.insert_claims(connection, self._lease, claims)
                 except BaseException:
-                    self._take_back(drafts)
+                    for draft in reversed(drafts):
+                        take_back(self._memory, draft.noted)
                     raise
                 # Committed: from here on a crash loses nothing, the executor finds the records.
-                done = list(zip(drafts, claimed, strict=True))
-                self._take_back([draft for draft, record in done if record is None])
-                for draft, record in done:
+                for draft, record in zip(drafts, claimed, strict=True):
                     self._memory.know(draft.job.trade)
-                    if record is not None:
-                        self._claimer.hand_on(draft.job, draft.plan, record)
+                    self._claimer.hand_on(draft.job, draft.plan, record)
                 claim_ms.record((clock.monotonic_ns() - started) / 1e6)
-                empty = [r.seq for d, r in done if r is not None and not d.plan.orders]
+                done = zip(drafts, claimed, strict=True)
+                empty = [record.seq for draft, record in done if not draft.plan.orders]
                 await self._build_rows(connection, empty)
-        return Progress(claimed=len(done), behind=None in claimed)
+        return len(drafts)
 
     async def _drafts(
         self, buys: Sequence[Entries], hurried: Callable[[], bool]
@@ -141,10 +134,6 @@ class Together:
         claim = self._claimer.claim_of(job, plan)
         noted = note(self._memory, trade, plan, clock.now_ms())
         return _Draft(job=job, plan=plan, claim=claim, noted=noted)
-
-    def _take_back(self, drafts: Sequence[_Draft]) -> None:
-        for draft in reversed(drafts):
-            take_back(self._memory, draft.noted)
 
     async def durable(self, buys: Sequence[Entries]) -> list[Entries]:
         """Those that have their record, whoever has claimed them.

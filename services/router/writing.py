@@ -101,13 +101,17 @@ class Writer:
                 break
             except journal.ClaimedBefore:
                 _log.warning("claimed before; catching up with the journal", cause=cause)
-                await while_database_is_away(self._catch_up)
+                await self._know_what_is_durable()
                 break
             except psycopg.OperationalError as error:
                 # The commit may have happened: the same record again is refused, never doubled.
                 _log.warning("claim not committed; trying again", error=str(error).strip())
                 unsure = True
                 await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:
+                if unsure:
+                    raise _ended(error) from error
+                raise
         if share is None or share.part.last:
             # Known only now: what could not be claimed counts as never seen.
             self._memory.know(trade)
@@ -142,24 +146,19 @@ class Writer:
             # Kept until all is known: nobody else judges by a memory without what may be committed.
             async with self._turns.taken(brief=True):
                 try:
-                    progress = await self._together.claim(buys, self._turns.awaited)
+                    claimed = await self._together.claim(buys, self._turns.awaited)
                 except Fenced:
                     raise
                 except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
                     _log.warning("buys not claimed together; one by one", error=str(error).strip())
                     await self._claim_each(buys)
                     return
-                if progress.behind:
-                    _log.warning("claimed before; catching up with the journal")
-                    await while_database_is_away(self._catch_up)
-                buys = buys[progress.claimed :]
+                buys = buys[claimed:]
 
     async def _claim_each(self, buys: Sequence[Entries]) -> None:
         """What was committed after all is not claimed again."""
         failed: list[Exception] = []
-        durable = await while_database_is_away(lambda: self._together.durable(buys))
-        if durable:
-            await while_database_is_away(self._catch_up)
+        durable = await self._know_what_is_durable(buys)
         for entries in buys:
             if entries in durable:
                 self._memory.know(self._memory.grown(entries.trade))
@@ -177,3 +176,24 @@ class Writer:
                 failed.append(error)
         if failed:
             raise ExceptionGroup("leader trades that could not be routed", failed)
+
+    async def _know_what_is_durable(self, buys: Sequence[Entries] | None = None) -> list[Entries]:
+        """Catch up with the journal; of ``buys`` those that are in it, and only if there are some.
+
+        Raises:
+            Fenced: it cannot be known here.
+        """
+        try:
+            durable: list[Entries] = []
+            if buys is not None:
+                durable = await while_database_is_away(lambda: self._together.durable(buys))
+            if durable or buys is None:
+                await while_database_is_away(self._catch_up)
+        except Exception as error:
+            raise _ended(error) from error
+        return durable
+
+
+def _ended(error: Exception) -> Fenced:
+    """The end of this process, whose memory may be without what is committed: a start finds out."""
+    return error if isinstance(error, Fenced) else Fenced("it is not known what is committed")

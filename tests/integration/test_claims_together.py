@@ -41,12 +41,27 @@ async def test_they_are_one_transaction_in_their_order(database_url: str) -> Non
         async with pool.connection() as connection:
             await journal.insert_claim(connection, owned, _claim("2"))
             claimed = await journal.insert_claims(
-                connection, owned, [_claim(name) for name in "3214"]
+                connection, owned, [_claim(name) for name in "314"]
             )
         found = await _records(pool)
     assert [name for name, _, _ in found] == [f"together-{n}" for n in "2314"]
     assert len({writer for _, _, writer in found[1:]}) == 1
-    assert [one and one.seq for one in claimed] == [found[1][1], None, found[2][1], found[3][1]]
+    assert [one.seq for one in claimed] == [seq for _, seq, _ in found[1:]]
+
+
+async def test_one_that_is_there_already_leaves_the_others_out(database_url: str) -> None:
+    """Also of what a connection left behind: it comes whole, or not at all."""
+    async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
+        owned = await _owned(pool)
+        async with pool.connection() as connection:
+            await journal.insert_claim(connection, owned, _claim("2"))
+        async with pool.connection() as connection:
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                await journal.insert_claims(connection, owned, [_claim(name) for name in "324"])
+        assert [name for name, _, _ in await _records(pool)] == ["together-2"]
+        async with pool.connection() as connection:
+            there = await journal.there(connection, ["together-2", "together-3"])
+        assert there == {"together-2"}
 
 
 async def test_one_that_is_refused_takes_all_along(database_url: str) -> None:
@@ -58,7 +73,7 @@ async def test_one_that_is_refused_takes_all_along(database_url: str) -> None:
                 await journal.insert_claims(connection, owned, [_claim("5"), bad])
         assert await _records(pool) == []
         async with pool.connection() as connection:
-            assert await journal.insert_claims(connection, owned, [_claim("5")]) != [None]
+            assert len(await journal.insert_claims(connection, owned, [_claim("5")])) == 1
 
 
 async def test_who_does_not_own_the_partition_writes_none(database_url: str) -> None:

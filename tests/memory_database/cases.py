@@ -469,6 +469,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "renew_lease": lambda draw: {**_role_lease(draw), "ttl_seconds": 60.0},
         "holds_lease": _role_lease,
         "claim": lambda draw: draw.claim(),
+        "claim_new": lambda draw: draw.claim(),
         "record_exists": lambda draw: {"record_key": f"record {draw.rng.randrange(5)}"},
         "build_rows": _seq,
         "set_aside": lambda draw: {**_seq(draw), "reason": "cannot"},
@@ -734,7 +735,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
 """Every named statement of the money path, with values for a call."""
 
 LIKELY = (
-    (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "build_rows", 12),
+    (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "claim_new", 3),
+    (MONEY_PATH, "build_rows", 12),
     (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
     (CONFIRM, "make_lots", 3), (CONFIRM, "move_lots", 3), (CONFIRM, "add_entries", 3),
     (CONFIRM, "put_fills", 3), (CONFIRM, "add_bookings", 3), (CONFIRM, "add_redemption", 2),

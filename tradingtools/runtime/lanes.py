@@ -53,7 +53,7 @@ class Lanes(Generic[M]):
         self._under_way: deque[_Message] = deque()
         self._ended = asyncio.Event()
         self._room = asyncio.Semaphore(MOST)
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
 
     async def put(self, pieces: Mapping[str, M], cursor: str) -> None:
         """Have the pieces of a message handled, each in its lane; waits for room only."""
@@ -99,9 +99,10 @@ class Lanes(Generic[M]):
                     message.left -= 1
                 self._ended.set()
             del self._lanes[name]
-        except BaseException as error:
-            # Raised where its cursor would be acknowledged.
+        except Exception as error:  # noqa: BLE001 - raised where its cursor would be acknowledged
             self._failure = error
             self._ended.set()
-            if not isinstance(error, Exception):
-                raise
+        except BaseException:
+            self._failure = RuntimeError(f"lane {name} was cancelled")
+            self._ended.set()
+            raise

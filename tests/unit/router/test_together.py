@@ -23,6 +23,7 @@ from services.router.worker import Router
 from tests.unit.router.test_budget import buy, fund
 from tests.unit.router.test_budget import recovered as on_a_shelf
 from tests.unit.samples import CONDITION, LEADER, book
+from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import BelowMinimum, CopySettings, OppositeSide, to_json
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
@@ -227,7 +228,7 @@ async def test_a_commit_that_was_not_heard_of_doubles_and_loses_nothing(way: str
     faulty = _Faulty()
     database = _database(["market", "shadow", "free"])
     router = await recovered(database, faulty)
-    faulty.losing[way] = "claim"
+    faulty.losing[way] = "claim_new"
     catch_up, caught_up = router._writer._catch_up, 0
 
     async def count() -> None:
@@ -260,7 +261,7 @@ async def test_nobody_judges_while_it_is_unknown_whether_they_are_committed(
     # Of the same wallet, by another leader; in one transaction both leaders' copies have one key.
     numbers = (1,) if same_transaction else (50, 51, 52)
     others = [replace(buy(n), key=replace(buy(n).key, leader=OTHER)) for n in numbers]
-    faulty.losing["reply"] = "claim"
+    faulty.losing["reply"] = "claim" if burst == 1 else "claim_new"
     async with asyncio.TaskGroup() as group, router._writing:
         group.create_task(router.on_facts(_buys(burst)))
         await _settle()
@@ -270,6 +271,35 @@ async def test_nobody_judges_while_it_is_unknown_whether_they_are_committed(
     orders = [order for claim in _claims(database) for order in claim["orders"]]
     assert len({order["order_key"] for order in orders}) == len(orders)
     assert sum(order["reserved_money_micros"] for order in orders) <= 33 * USDC
+
+
+class _Replaced(_Faulty):
+    """Loses an answer; then another server is there, which takes no writes."""
+
+    read_only = False
+
+    async def request(self, what: str) -> None:
+        if self.read_only and what in ("record_exists", "claim"):
+            raise psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")
+        await super().request(what)
+
+    async def reply(self, what: str) -> None:
+        try:
+            await super().reply(what)
+        except psycopg.OperationalError:
+            self.read_only = True
+            raise
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+async def test_who_cannot_know_what_is_committed_ends(burst: int) -> None:
+    replaced = _Replaced()
+    database = _database(["total"])
+    database.write(_subscribed(["total"], OTHER))
+    router = await recovered(database, replaced)
+    replaced.losing["reply"] = "claim" if burst == 1 else "claim_new"
+    with pytest.raises(Fenced):
+        await router.on_facts(_buys(burst))
 
 
 async def _settle() -> None:

@@ -69,13 +69,14 @@ async def insert_claim(connection: Connection, lease: Lease, claim: Claim) -> Cl
     row = await connection.ask(_QUERIES["claim"], _claim_values(lease, claim))
     if row is not None:
         return Claimed(row["seq"], row["claimed_ns"])
-    await _claimed_before(connection, lease, claim)
+    if not await there(connection, [claim.record_key]):
+        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
     raise ClaimedBefore(claim.record_key)
 
 
 async def insert_claims(
     connection: Connection, lease: Lease, claims: Sequence[Claim]
-) -> list[Claimed | None]:
+) -> list[Claimed]:
     """Insert CLAIMED records in their order, with one commit.
 
     Args:
@@ -83,21 +84,16 @@ async def insert_claims(
         lease: of their writer.
         claims: the records.
 
-    Returns:
-        None for one that is there already; the others are durable.
-
     Raises:
         Fenced: the lease is not valid any more.
+        psycopg.errors.UniqueViolation: one of them is there already; none was inserted.
     """
     answers = await connection.ask_together(
-        [(_QUERIES["claim"], _claim_values(lease, claim)) for claim in claims]
+        [(_QUERIES["claim_new"], _claim_values(lease, claim)) for claim in claims]
     )
-    claimed: list[Claimed | None] = []
-    for claim, rows in zip(claims, answers, strict=True):
-        if not rows:
-            await _claimed_before(connection, lease, claim)
-        claimed.append(Claimed(rows[0]["seq"], rows[0]["claimed_ns"]) if rows else None)
-    return claimed
+    if not all(answers):
+        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
+    return [Claimed(row["seq"], row["claimed_ns"]) for (row,) in answers]
 
 
 def _claim_values(lease: Lease, claim: Claim) -> dict[str, Value]:
@@ -109,13 +105,6 @@ def _claim_values(lease: Lease, claim: Claim) -> dict[str, Value]:
         "payload": claim.payload,
         "order_count": claim.order_count,
     }
-
-
-async def _claimed_before(connection: Connection, lease: Lease, claim: Claim) -> None:
-    """Make sure that a record which was not inserted is there. Raises Fenced: it is not."""
-    cursor = await connection.execute(_QUERIES["record_exists"], {"record_key": claim.record_key})
-    if await cursor.fetchone() is None:
-        raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
 
 
 async def check_lease(connection: Connection, lease: Lease) -> None:

@@ -30,6 +30,15 @@ where holds_lease(%(role)s, %(partition)s, %(epoch)s)
 on conflict (record_key) do nothing
 returning seq, (extract(epoch from committed_at) * 1000000)::bigint * 1000 as claimed_ns
 
+-- name: claim_new
+-- The same for one of several that are one transaction: a record that is there already is an error, so
+-- that all of them are new or none is. What a connection left behind may still insert is all or nothing.
+insert into journal (kind, role, record_key, partition, epoch, payload, order_count)
+select 'CLAIMED', %(role)s, %(record_key)s, %(partition)s, %(epoch)s, %(payload)s,
+       %(order_count)s
+where holds_lease(%(role)s, %(partition)s, %(epoch)s)
+returning seq, (extract(epoch from committed_at) * 1000000)::bigint * 1000 as claimed_ns
+
 -- name: record_exists
 select 1 as found from journal where record_key = %(record_key)s
 

@@ -60,6 +60,14 @@ def claim(tx: Transaction, values: Row) -> list[Row]:
     return [{"seq": row["seq"], "claimed_ns": nanoseconds(row["committed_at"])}]
 
 
+def claim_new(tx: Transaction, values: Row) -> list[Row]:
+    """One of several journal records that are new, all of them."""
+    if not functions.holds_lease(tx, values["role"], values["partition"], values["epoch"]):
+        return []
+    row = tx.insert("journal", {**values, "kind": "CLAIMED"})
+    return [{"seq": row["seq"], "claimed_ns": nanoseconds(row["committed_at"])}]
+
+
 def record_exists(tx: Transaction, values: Row) -> list[Row]:
     """Whether a record is there."""
     found = any(True for _ in tx.where("journal", record_key=values["record_key"]))
@@ -182,8 +190,9 @@ def request_replay(tx: Transaction, values: Row) -> list[Row]:
 MONEY_PATH: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        acquire_lease, renew_lease, holds_lease, claim, record_exists, build_rows, set_aside,
-        last_claimed, claimed_after, open_records, acknowledge, cursor, apply_transitions,
+        acquire_lease, renew_lease, holds_lease, claim, claim_new, record_exists, build_rows,
+        set_aside, last_claimed, claimed_after, open_records, acknowledge, cursor,
+        apply_transitions,
     )
 }  # fmt: skip
 POISON: Final[dict[str, Twin]] = {

@@ -1,7 +1,7 @@
 -- What a subscription has done, kept as sums instead of added up for each read: a read took 0.6 ms of
 -- PostgreSQL with a few hundred orders, and more with each one. Whoever changes a row says by how much
 -- in a row of its own: nobody waits for a sum that another transaction changes, and none is locked in
--- another order. control adds the differences to the sums; a read takes both (docs/adr/0031).
+-- another order. control adds the differences to the sums; a read takes both (docs/adr/0033).
 -- depends: 0060_gates_in_one_value
 
 create table statistics_sum (
