@@ -2,7 +2,11 @@
 
 Reads leader trades (ingest), marks (bookfeed), fills (confirm), subscriptions and lots
 (PostgreSQL). Writes journal records: orders, reservations and decisions of one leader trade in one
-commit, and only then streams the orders to the executor. May be repeated: a trade that was decided
-is not decided again, whatever arrives twice. May lose: nothing; what was not committed is read
-again from the cursor.
+of them, committed before its orders are streamed to the executor. May be repeated: a trade that was
+decided is not decided again, whatever arrives twice. May lose: nothing; what was not committed is
+read again from the cursor.
+
+A trade goes from `worker` (what has to be judged) through `writing` (one claim at a time, until it
+is committed; `turns` says whose) to `claiming`, or `together` with others of its moment; both make
+a plan (`core`), a record of it (`jobs`), and note it in memory (`core/noting`).
 """
