@@ -18,9 +18,10 @@ import structlog
 from services.confirm.core import guards, lots
 from services.confirm.core.booking import Action, FillStatus, Step
 from services.confirm.core.lots import Entry, Holding
-from services.confirm.queries import as_json, every, put
+from services.confirm.queries import as_json, every, one, put
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.order_states import OrderState
 
@@ -48,6 +49,18 @@ def _lot_of(order: Mapping[str, Any]) -> LotKey:
 
 def _named(key: LotKey) -> dict[str, Any]:
     return dict(zip(_LOT, key, strict=True))
+
+
+async def may_book(connection: Connection, lease: Lease) -> None:
+    """Make sure that a transaction may book until it ends, and that nobody else does meanwhile:
+    numbers of bookings rise in the order of their commits. Called before any row is locked.
+
+    Raises:
+        Fenced: somebody else books now.
+    """
+    row = await one(connection, "may_book", {"epoch": lease.epoch})
+    if not row["held"]:
+        raise Fenced("the lease of confirm has run out")
 
 
 async def move_lots(connection: Connection, moves: Iterable[tuple[LotKey, dict[str, int]]]) -> None:

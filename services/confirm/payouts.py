@@ -20,9 +20,8 @@ import structlog
 from services.confirm import store
 from services.confirm.core import paying
 from services.confirm.core.paying import Held, Paid
-from services.confirm.ledger import move_balances, move_lots
+from services.confirm.ledger import may_book, move_balances, move_lots
 from services.confirm.queries import QUERIES, every, one
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -116,7 +115,7 @@ async def pay_market(
     """
     market = {"follower_proxy": proxy, "condition_id": condition_id}
     async with pool.connection() as connection, connection.transaction():
-        await journal.check_lease(connection, lease)
+        await may_book(connection, lease)
         lots = [Held(**row) for row in await every(connection, "lock_market", market)]
         # After the locks: whoever claims a sale holds its lot.
         busy = await one(connection, "market_busy", market)

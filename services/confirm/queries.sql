@@ -1,3 +1,6 @@
+-- name: may_book
+select may_book(%(epoch)s) as held
+
 -- name: lock_orders
 -- In the order of their keys, so that two who lock some never wait for each other.
 select * from orders where order_key = any(%(keys)s) order by order_key for update

@@ -18,10 +18,9 @@ import structlog
 from services.confirm import store
 from services.confirm.core import resolving
 from services.confirm.core.resolving import Told
-from services.confirm.ledger import Ledger
+from services.confirm.ledger import Ledger, may_book
 from services.confirm.queries import QUERIES
 from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -79,7 +78,7 @@ async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: 
         Fenced: somebody else books now.
     """
     async with pool.connection() as connection, connection.transaction():
-        await journal.check_lease(connection, lease)
+        await may_book(connection, lease)
         ledger = Ledger(connection)
         await ledger.lock([asked["order_key"]])
         refused = await _resolve(connection, ledger, asked, now_ns)

@@ -11,7 +11,7 @@ from services.confirm.core import booking
 from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
-from services.confirm.ledger import Ledger
+from services.confirm.ledger import Ledger, may_book
 from services.confirm.queries import QUERIES, every, one, put
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
@@ -139,7 +139,7 @@ async def _take(
     async with pool.connection() as connection, connection.transaction():
         for order_key in sorted(reducing):
             await _reduce(connection, order_key)
-        await journal.check_lease(connection, lease)
+        await may_book(connection, lease)
         ledger = Ledger(connection)
         await ledger.lock(heard.order_key for heard in batch)
         verdicts = [_judge(ledger, heard) for heard in batch]

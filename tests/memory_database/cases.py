@@ -338,7 +338,7 @@ def _writer(draw: Draw) -> Values:
 
 
 def _role_lease(draw: Draw) -> Values:
-    return {"role": draw.rng.choice(["router", "guard", "executor"]), **draw.lease()}
+    return {"role": draw.rng.choice(["router", "guard", "executor", "confirm"]), **draw.lease()}
 
 
 def _seq(draw: Draw) -> Values:
@@ -578,6 +578,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         },
     },
     CONFIRM: {
+        "may_book": lambda draw: {"epoch": draw.lease()["epoch"]},
         "lock_orders": _keys,
         "fills": _keys,
         "make_lots": lambda draw: draw.many(

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from tests.memory_database.cases import EXECUTOR, MONEY_PATH, ROUTER, Values
+from tests.memory_database.cases import CONFIRM, EXECUTOR, MONEY_PATH, ROUTER, Values
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import CONTROL_LOCK
@@ -87,6 +87,13 @@ async def test_a_takeover_waits_for_what_the_owner_commits(scene: Scene) -> None
         )  # fmt: skip
     assert (await takeover)[0]["epoch"] == 2
     assert not (await call(scene.first, "holds_lease", **LEASE))[0]["held"]
+
+
+async def test_one_books_at_a_time(scene: Scene) -> None:
+    async with scene.first.transaction():
+        await call(scene.first, "may_book", CONFIRM, epoch=1)
+        following = await waits(call(scene.second, "may_book", CONFIRM, epoch=1))
+    assert await following
 
 
 async def test_the_same_record_waits_for_the_other_and_yields(scene: Scene) -> None:

@@ -22,6 +22,12 @@ WATCH_IS_OVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _LOT = ("follower_proxy", "asset_id", "origin")
 
 
+def may_book(tx: Transaction, values: Row) -> list[Row]:
+    """Whether confirm may book; nobody else does until the transaction ends."""
+    tx.lock(functions.BOOKING_LOCK)
+    return [{"held": functions.holds_lease(tx, "confirm", 0, values["epoch"])}]
+
+
 def lock_orders(tx: Transaction, values: Row) -> list[Row]:
     """Orders, locked."""
     found = [tx.get("orders", key) for key in sorted(set(values["keys"]))]
@@ -394,7 +400,7 @@ def end_resolution(tx: Transaction, values: Row) -> list[Row]:
 CONFIRM: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        lock_orders, fills, make_lots, lock_lots, lot_entries, add_entries, set_entries,
+        may_book, lock_orders, fills, make_lots, lock_lots, lot_entries, add_entries, set_entries,
         move_lots, default_triggers, add_triggers, put_fills, move_orders, add_bookings,
         postpone, send_again, stop_watching, watched,
         reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,

@@ -19,6 +19,8 @@ CONTROL_LOCK = ("advisory", 7305001)
 """Shared by every SUBMITTING commit, exclusive for every control change."""
 SUBMITTING_LOCK = ("advisory", 7305002)
 """With the partition: one SUBMITTING commit of it at a time."""
+BOOKING_LOCK = ("advisory", 7305003)
+"""One transaction that books at a time."""
 
 
 def holds_lease(tx: Transaction, role: str, partition: int, epoch: int) -> bool:
