@@ -69,8 +69,8 @@ simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=240 FROM=1 JO
 mutations: $(READY) ## Remove each protection of the money path in turn: some seed has to notice (JOBS=2)
 	@$(BIN)/python -m tests.simulation --mutations --jobs $(or $(JOBS),2)
 
-bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts) TRADES=20 (of a leader at once) READS=1000 (beside REST reads)
-	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(TRADES),--trades $(TRADES)) $(if $(READS),--reads $(READS)) $(if $(OUT),--out $(OUT))
+bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts) TRADES=20 (of a leader at once) READS=1000 (beside REST reads) SKELETON=1 (what the architecture alone costs)
+	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(TRADES),--trades $(TRADES)) $(if $(READS),--reads $(READS)) $(if $(SKELETON),--skeleton) $(if $(OUT),--out $(OUT))
 
 bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.state/bench.json of another run)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) --out .state/bench-new.json --base $(or $(BASE),.state/bench.json)

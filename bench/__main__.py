@@ -48,7 +48,7 @@ def _times(setup: Setup, factor: float) -> int:
 
 async def _measure(arguments: argparse.Namespace, console: Console) -> list[Line]:
     lines: list[Line] = []
-    async with rounds.match(arguments.followers, console.print) as match:
+    async with rounds.match(arguments.followers, console.print, bare=arguments.skeleton) as match:
         with console.status("") as status:
             for setup in _setups(
                 arguments.followers,
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--whole", action="store_true", help="also noise, slow answers, bursts")
     parser.add_argument("--trades", type=_count, default=1, help="of the leader in one moment")
     parser.add_argument("--reads", type=int, default=0, help="beside so many REST reads a second")
+    parser.add_argument("--skeleton", action="store_true", help="the bare architecture beside")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the figures go (JSON)")
     parser.add_argument("--base", type=Path, help="an earlier run to compare with")
     given = parser.parse_args(arguments)
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     console.print(report.table(lines))
-    for said in report.beside_reads(lines):
+    for said in (*report.beside_skeleton(lines), *report.beside_reads(lines)):
         console.print(said)
     report.keep(report.described(lines), given.out)
     console.print(f"kept in {given.out}")

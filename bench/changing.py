@@ -57,7 +57,7 @@ async def _change(here: Scene, rest: Client, asked: Router, amount: str) -> tupl
 
 
 async def _size(asked: Router, here: Scene) -> int:
-    found = await asked.preview(here.leaders[1][1], here.subscription_id)
+    found = await asked.preview(here.leader(1), here.subscription_id)
     if found is None:
         raise BenchError("the router does not know a follower whom it has served")
     return found.size_micros

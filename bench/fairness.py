@@ -53,7 +53,7 @@ async def _copies(
     here: Scene, followers: int, rounds: int
 ) -> tuple[list[float], list[float], list[Figure]]:
     """Milliseconds alone and beside, and in which hops of the system they were spent beside."""
-    leader, url = here.leaders[1][1], here.engine.database_url
+    leader, url = here.leader(1), here.engine.database_url
     async with await psycopg.AsyncConnection.connect(url) as connection:
         row = await (await connection.execute(SQL["wallet"], {"leader": leader})).fetchone()
     here.side.arrivals.watched = "" if row is None else row[0]
@@ -107,8 +107,8 @@ async def _turns(
         for crowded in (False, True) if number % 2 else (True, False):
             await prepare()
             orders = 1 + followers * crowded
-            arrivals.expect(orders, floor=False)
-            crowd = [feed.frame(here.leaders[followers][1], here.asset)] if crowded else []
+            arrivals.expect(orders)
+            crowd = [feed.frame(here.leader(followers), here.asset)] if crowded else []
             began = await act(crowd)
             await here.arrived(orders, _POSTS_SECONDS)
             if number >= 0:

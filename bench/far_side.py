@@ -1,6 +1,6 @@
 """The far side: takes POSTs, notes when they came, answers as insiders-api would.
 
-Both contestants send here. It does as little as it can between a POST's arrival and its note, and
+All contestants send here. It does as little as it can between a POST's arrival and its note, and
 it accepts and fills everything; what it must not do is be the slowest part.
 """
 
@@ -10,14 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import cast
 
 import msgspec
 
 from tradingtools.domain.money import MICROS, parse_exact, to_text
 
-FLOOR_PATH = b"/floor"
-"""Where the floor posts; all else is the system's."""
 _HEAD_END = b"\r\n\r\n"
 _CAPABILITIES = msgspec.json.encode(
     {
@@ -31,12 +30,27 @@ _CAPABILITIES = msgspec.json.encode(
 _NOT_FOUND = msgspec.json.encode({"error": {"code": "ORDER_NOT_FOUND", "message": "no such key"}})
 
 
+class Contestant(Enum):
+    """Who takes turns; the value is what the path of its POSTs begins with."""
+
+    FLOOR = "/floor"
+    SKELETON = "/skeleton"
+    SYSTEM = ""
+
+
+_BY_PATH = {
+    f"{each.value}/api/trade/{side}".encode(): each
+    for each in Contestant
+    for side in ("buy", "sell")
+}
+
+
 class Arrivals:
-    """When the POSTs of the burst under way came, by contestant."""
+    """When the POSTs of the burst under way came."""
 
     def __init__(self) -> None:
         self._wanted = 0
-        self._floor = False
+        self._of = Contestant.SYSTEM
         self._came: list[int] = []
         self._all = asyncio.Event()
         self.watched = ""
@@ -46,9 +60,9 @@ class Arrivals:
         self.strays = 0
         """POSTs that belong to no burst."""
 
-    def expect(self, count: int, *, floor: bool) -> None:
+    def expect(self, count: int, of: Contestant = Contestant.SYSTEM) -> None:
         """Begin a burst of ``count`` POSTs of one contestant."""
-        self._wanted, self._floor, self._came = count, floor, []
+        self._wanted, self._of, self._came = count, of, []
         self._all.clear()
 
     async def complete(self, seconds: float) -> list[int]:
@@ -62,11 +76,11 @@ class Arrivals:
         """How many have come."""
         return len(self._came)
 
-    def note(self, at_ns: int, *, floor: bool, follower: str = "") -> None:
+    def note(self, at_ns: int, of: Contestant, follower: str = "") -> None:
         """One POST has come."""
         if follower and follower == self.watched:
             self.watched_ns = at_ns
-        if floor is not self._floor or len(self._came) >= self._wanted:
+        if of is not self._of or len(self._came) >= self._wanted:
             self.strays += 1
             return
         self._came.append(at_ns)
@@ -138,12 +152,13 @@ class FarSide:
         method, path, _ = head.split(b" ", 2)
         if method == b"POST":
             self.arrivals.last_post_ns = at_ns
-        if method == b"POST" and path == FLOOR_PATH:
-            self.arrivals.note(at_ns, floor=True)
+        of = _BY_PATH.get(path) if method == b"POST" else None
+        if of is Contestant.FLOOR:
+            self.arrivals.note(at_ns, of)
             return _response(b"201 Created", body)
-        if method == b"POST" and path in (b"/api/trade/buy", b"/api/trade/sell"):
+        if of is not None:
             sent = msgspec.json.decode(body, type=_Order)
-            self.arrivals.note(at_ns, floor=False, follower=sent.follower_proxy)
+            self.arrivals.note(at_ns, of, sent.follower_proxy)
             key = _header(head, b"idempotency-key")
             order = _filled(key, sent)
             self._orders[key] = order

@@ -12,7 +12,7 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -20,12 +20,15 @@ import msgspec
 import uvloop
 from websockets.asyncio.client import connect
 
-from bench.far_side import FLOOR_PATH
+from bench.far_side import Contestant
 
 CONNECTIONS = 64
+_PATH = f"{Contestant.FLOOR.value}/api/trade/buy"
 
 
-class _Payload(msgspec.Struct):
+class Trade(msgspec.Struct):
+    """What of a leader's trade is needed to copy it."""
+
     asset: str
     proxyWallet: str
     price: float
@@ -33,7 +36,40 @@ class _Payload(msgspec.Struct):
 
 
 class _Frame(msgspec.Struct):
-    payload: _Payload
+    payload: Trade
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
+
+
+def read_frame(data: bytes, leaders: Mapping[bytes, int]) -> tuple[Trade, int] | None:
+    """A leader's trade and how many follow him; None: nobody follows whom it is about."""
+    found = next((n for wallet, n in leaders.items() if wallet in data), 0)
+    return (_decode(data).payload, found) if found else None
+
+
+def orders(trade: Trade, followers: int) -> Iterator[tuple[str, bytes]]:
+    """Key and body of each follower's order."""
+    for number in range(followers):
+        key = hashlib.sha256(f"{trade.transactionHash}|{number}|0".encode()).hexdigest()
+        yield (
+            key,
+            msgspec.json.encode(
+                {
+                    "followerProxy": f"0x{number:040x}",
+                    "assetId": trade.asset,
+                    "size": "10.00",
+                    "limitPrice": str(trade.price),
+                    "orderType": "FAK",
+                }
+            ),
+        )
+
+
+def counts(leaders: Iterable[str]) -> dict[bytes, int]:
+    """Followers by leader, as a command line says them: ``LEADER=FOLLOWERS``."""
+    named = (each.partition("=") for each in leaders)
+    return {wallet.encode(): int(count) for wallet, _, count in named}
 
 
 class _Lane(asyncio.Protocol):
@@ -69,25 +105,12 @@ class _Lane(asyncio.Protocol):
             self._idle.append(self)
 
 
-def _requests(payload: _Payload, followers: int) -> list[bytes]:
-    requests = []
-    for number in range(followers):
-        key = hashlib.sha256(f"{payload.transactionHash}|{number}|0".encode()).hexdigest()
-        body = msgspec.json.encode(
-            {
-                "followerProxy": f"0x{number:040x}",
-                "assetId": payload.asset,
-                "size": "10.00",
-                "limitPrice": str(payload.price),
-                "orderType": "FAK",
-            }
-        )
-        head = (
-            f"POST {FLOOR_PATH.decode()} HTTP/1.1\r\nHost: bench\r\nIdempotency-Key: {key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        requests.append(head.encode() + body)
-    return requests
+def _request(key: str, body: bytes) -> bytes:
+    head = (
+        f"POST {_PATH} HTTP/1.1\r\nHost: bench\r\nIdempotency-Key: {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 async def _run(feed: int, far: int, path: Path, leaders: Mapping[bytes, int]) -> None:
@@ -96,7 +119,6 @@ async def _run(feed: int, far: int, path: Path, leaders: Mapping[bytes, int]) ->
     idle: list[_Lane] = []
     for _ in range(CONNECTIONS):
         await loop.create_connection(lambda: _Lane(queue, idle), "127.0.0.1", far)
-    decode = msgspec.json.Decoder(_Frame).decode
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         async with connect(f"ws://127.0.0.1:{feed}", compression=None, ping_interval=None) as ws:
@@ -104,10 +126,10 @@ async def _run(feed: int, far: int, path: Path, leaders: Mapping[bytes, int]) ->
             sys.stdout.flush()
             while True:
                 data = await ws.recv(decode=False)
-                found = next((n for wallet, n in leaders.items() if wallet in data), 0)
-                if not found:
+                found = read_frame(data, leaders)
+                if found is None:
                     continue
-                requests = _requests(decode(data).payload, found)
+                requests = [_request(key, body) for key, body in orders(*found)]
                 os.write(handle, b"".join(requests))
                 os.fsync(handle)
                 for request in requests:
@@ -122,11 +144,7 @@ async def _run(feed: int, far: int, path: Path, leaders: Mapping[bytes, int]) ->
 def main(arguments: list[str]) -> None:
     """Run until killed."""
     feed, far, path, *leaders = arguments
-    wanted = {
-        wallet.encode(): int(count)
-        for wallet, _, count in (each.partition("=") for each in leaders)
-    }
-    uvloop.run(_run(int(feed), int(far), Path(path), wanted))
+    uvloop.run(_run(int(feed), int(far), Path(path), counts(leaders)))
 
 
 if __name__ == "__main__":

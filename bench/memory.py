@@ -71,7 +71,7 @@ async def _known(here: Scene, asked: Router) -> None:
         row = await (await connection.execute(SQL["newest_follower"])).fetchone()
     newest = "" if row is None else row[0]
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while await asked.preview(here.leaders[1][1], newest) is None:
+    while await asked.preview(here.leader(1), newest) is None:
         if time.monotonic() > deadline:
             raise BenchError(f"the router does not know everybody after {_PATIENCE_SECONDS:.0f} s")
         await asyncio.sleep(_LOOK_SECONDS)

@@ -73,7 +73,7 @@ def read(path: Path) -> Run:
 
 
 def table(lines: Sequence[Line]) -> Table:
-    """First and last POST of both contestants, milliseconds, and the ratios."""
+    """First and last POST of floor and system, milliseconds, and the ratios."""
     shown = Table(
         title="frame to POST, ms (p50 / p90 / p99 / max); setup: followers x trades,"
         " other messages, far side's time to answer"
@@ -93,10 +93,29 @@ def table(lines: Sequence[Line]) -> Table:
 
 def said(line: Line) -> str:
     """One measured setup in a line."""
-    return (
+    told = (
         f"{_name(line.setup)}: last POST p50 {_number(line.system_last.p50)} ms beside the floor's"
         f" {_number(line.floor_last.p50)} ({line.ratio_p50:.2f} times, p99 {line.ratio_p99:.2f})"
     )
+    if line.skeleton_last is not None:
+        told += f" and the skeleton's {_number(line.skeleton_last.p50)}"
+    return told
+
+
+def beside_skeleton(lines: Sequence[Line]) -> list[Table]:
+    """What of a ratio is the architecture's and what the features', if the skeleton took part."""
+    shown = Table(
+        title="the skeleton, ms (p50 / p90 / p99 / max), and ratios of last POSTs, medians"
+    )
+    for heading in ("setup", "first", "last", "skeleton to floor", "system to skeleton"):
+        shown.add_column(heading, justify="left" if heading == "setup" else "right")
+    for each in lines:
+        if each.skeleton_first is not None and each.skeleton_last is not None:
+            shown.add_row(
+                _name(each.setup), _text(each.skeleton_first), _text(each.skeleton_last),
+                f"{each.architecture_p50:.2f}", f"{each.features_p50:.2f}",
+            )  # fmt: skip
+    return [shown] if shown.row_count else []
 
 
 def beside_reads(lines: Sequence[Line]) -> list[str]:

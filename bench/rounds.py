@@ -1,54 +1,32 @@
-"""Floor and system take turns: one burst each, under every setup, until each has its rounds."""
+"""The contestants take turns: one burst each, under every setup, until each has its rounds."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from bench import feed, hops
+from bench.contestants import floor, skeleton
 from bench.core.figures import Line, Round, Setup, line
+from bench.far_side import Contestant
 from bench.reads import reader
-from bench.scene import Leaders, Scene, scene
-from bench.system import BenchError
-from launcher.state import ROOT
+from bench.scene import Scene, scene
+from launcher import temporary
+from tradingtools.adapters.postgres.migrate import migrate
 
 _WARM_UP = 3
 _TURN = 5
 """Rounds without reads, and then beside them."""
 
 
-@asynccontextmanager
-async def floor(ports: tuple[int, int], path: Path, found: Leaders) -> AsyncIterator[None]:
-    """The floor's process; gone when the block ends."""
-    wanted = [f"{mine}={count}" for count, (mine, _) in found.items()]
-    process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module; started once
-        [sys.executable, "-m", "bench.floor", *map(str, ports), str(path), *wanted],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    if process.stdout is None:
-        raise BenchError("the floor has no output")
-    try:
-        said = await asyncio.to_thread(process.stdout.readline)
-        if said != b"ready\n":
-            raise BenchError("the floor does not come up")
-        yield
-    finally:
-        process.kill()
-        process.stdout.close()
-        await asyncio.to_thread(process.wait)
-
-
 class Match:
     """One run of the benchmark, everything up."""
 
-    def __init__(self, here: Scene) -> None:
+    def __init__(self, here: Scene, contestants: Sequence[Contestant]) -> None:
         self._scene = here
+        self._contestants = contestants
 
     @property
     def strays(self) -> int:
@@ -91,24 +69,31 @@ class Match:
         await here.quiet()
         url = here.engine.database_url
         found = await asyncio.to_thread(hops.of_trades, url, played.transactions)
-        return line(setup, played.floor, played.system, found)
+        of = played.rounds
+        return line(
+            setup,
+            of[Contestant.FLOOR],
+            of[Contestant.SYSTEM],
+            found,
+            of[Contestant.SKELETON],
+        )
 
     async def _round(self, setup: Setup, number: int, played: _Played) -> None:
-        """Both contestants once; a negative number is for warming up and does not count."""
+        """Each contestant once; a negative number is for warming up and does not count."""
         here = self._scene
         here.side.answer_ms = setup.answer_ms
         here.feed.noise = setup.noise
-        for floor_plays in (True, False) if number % 2 else (False, True):
+        for contestant in self._contestants if number % 2 else self._contestants[::-1]:
             await here.quiet()
-            wallet = here.leaders[setup.followers][0 if floor_plays else 1]
+            wallet = here.leader(setup.followers, contestant)
             frames = [feed.frame(wallet, here.asset) for _ in range(setup.trades)]
             orders = setup.followers * setup.trades
-            began, came = await here.burst(frames, orders, floor=floor_plays)
+            began, came = await here.burst(frames, orders, contestant)
             if number < 0:
                 continue
             one = Round((came[0] - began) / 1e6, (came[-1] - began) / 1e6)
-            (played.floor if floor_plays else played.system).append(one)
-            if not floor_plays:
+            played.rounds[contestant].append(one)
+            if contestant is Contestant.SYSTEM:
                 played.transactions += map(feed.transaction, frames)
 
 
@@ -116,18 +101,41 @@ class Match:
 class _Played:
     """What counts of one setup."""
 
-    floor: list[Round] = field(default_factory=list)
-    system: list[Round] = field(default_factory=list)
+    rounds: dict[Contestant, list[Round]] = field(
+        default_factory=lambda: {each: [] for each in Contestant}
+    )
     transactions: list[str] = field(default_factory=list)
     """The system's."""
 
 
+def _database(url: str) -> str:
+    """One for the skeleton alone, in the system's PostgreSQL."""
+    own = temporary.create_database(url)
+    migrate(own)
+    return own
+
+
 @asynccontextmanager
-async def match(counts: Iterable[int], say: Callable[[str], None]) -> AsyncIterator[Match]:
-    """Both contestants up and warm. Raises BenchError, and what the launcher raises."""
-    async with scene(counts, say) as here:
-        path = ROOT / ".state" / "bench-floor.log"
-        path.unlink(missing_ok=True)
-        async with floor((here.feed.port, here.side.port), path, here.leaders):
-            yield Match(here)
-        path.unlink(missing_ok=True)
+async def match(
+    counts: Iterable[int], say: Callable[[str], None], *, bare: bool = False
+) -> AsyncIterator[Match]:
+    """The contestants up and warm.
+
+    Args:
+        counts: numbers of followers.
+        say: told what takes its time.
+        bare: whether the skeleton takes part.
+
+    Raises:
+        BenchError: and what the launcher raises.
+    """
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(scene(counts, say))
+        between = here.feed.port, here.side.port, here.leaders
+        await stack.enter_async_context(floor(*between))
+        contestants = [Contestant.FLOOR, Contestant.SYSTEM]
+        if bare:
+            url = await asyncio.to_thread(_database, here.engine.database_url)
+            await stack.enter_async_context(skeleton(*between, url))
+            contestants.insert(1, Contestant.SKELETON)
+        yield Match(here, contestants)

@@ -107,7 +107,7 @@ def _used(processes: Sequence[alone.Process]) -> float:
 
 async def _burst(source: Feed, side: FarSide, asset: Asset, trades: int, followers: int) -> None:
     orders = trades * followers
-    side.arrivals.expect(orders, floor=False)
+    side.arrivals.expect(orders)
     await source.send([feed.frame(_LEADER, asset) for _ in range(trades)])
     try:
         await side.arrivals.complete(_POSTS_SECONDS)

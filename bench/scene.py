@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg
 
 from bench import far_side, feed, system
-from bench.far_side import FarSide
+from bench.far_side import Contestant, FarSide
 from bench.feed import Asset, Feed
 from bench.system import SQL, BenchError, Engine, Venue
 
@@ -27,13 +27,18 @@ _FIRST_SECONDS = 20.0
 _IDLE_NOISE = 20
 """Messages a second while nothing is measured: a feed without any is taken for a dead one."""
 
-Leaders = Mapping[int, tuple[str, str]]
-"""By number of followers: the floor's leader and the system's."""
+Leaders = Mapping[int, Mapping[Contestant, str]]
+"""By number of followers: each contestant's leader."""
+_DIGITS = {Contestant.FLOOR: "f", Contestant.SKELETON: "d", Contestant.SYSTEM: "e"}
+"""That a leader's wallet begins with."""
 
 
 def leaders(counts: Iterable[int]) -> Leaders:
-    """Two leaders for each number of followers; neither contestant knows the other's."""
-    return {count: (f"0xf{count:039x}", f"0xe{count:039x}") for count in counts}
+    """Leaders for each number of followers; no contestant knows another's."""
+    return {
+        count: {each: f"0x{digit}{count:039x}" for each, digit in _DIGITS.items()}
+        for count in counts
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +56,31 @@ class Scene:
     subscription_id: str
     """One of those that were made."""
 
+    def leader(self, followers: int, of: Contestant = Contestant.SYSTEM) -> str:
+        """The wallet of a contestant's leader with so many followers."""
+        return self.leaders[followers][of]
+
     async def burst(
-        self, frames: Sequence[bytes], orders: int, *, floor: bool = False
+        self, frames: Sequence[bytes], orders: int, of: Contestant = Contestant.SYSTEM
     ) -> tuple[int, list[int]]:
         """Send frames; when the first left and when the POSTs came, monotonic nanoseconds.
 
         Raises:
             BenchError: of the POSTs some are missing.
         """
-        self.side.arrivals.expect(orders, floor=floor)
+        self.side.arrivals.expect(orders, of)
         began = await self.feed.send(frames)
-        return began, await self.arrived(orders, _BURST_SECONDS, floor=floor)
+        return began, await self.arrived(orders, _BURST_SECONDS, of)
 
-    async def arrived(self, orders: int, seconds: float, *, floor: bool = False) -> list[int]:
+    async def arrived(
+        self, orders: int, seconds: float, of: Contestant = Contestant.SYSTEM
+    ) -> list[int]:
         """When the expected POSTs came, monotonic nanoseconds. Raises BenchError."""
         try:
             return await self.side.arrivals.complete(seconds)
         except TimeoutError:
             raise BenchError(
-                f"{'floor' if floor else 'system'}: {self.side.arrivals.count} of {orders} POSTs"
+                f"{of.name.lower()}: {self.side.arrivals.count} of {orders} POSTs"
                 f" within {seconds:.0f} s"
             ) from None
 
@@ -91,10 +102,10 @@ class Scene:
 
     async def _know_everybody(self) -> None:
         """Until each leader's trade reaches all his followers: that they are known is not told."""
-        for count, (_, leader) in self.leaders.items():
+        for count in self.leaders:
             for tries_left in reversed(range(_FIRST_TRIES)):
-                self.side.arrivals.expect(count, floor=False)
-                await self.feed.send([feed.frame(leader, self.asset)])
+                self.side.arrivals.expect(count)
+                await self.feed.send([feed.frame(self.leader(count), self.asset)])
                 try:
                     await self.arrived(count, _FIRST_SECONDS)
                     break
@@ -135,7 +146,8 @@ async def scene(
                 async with system.running(ends, environ or {}) as engine:
                     say(f"subscribing {sum(found)} followers")
                     made = await system.subscribe(
-                        engine, {theirs: count for count, (_, theirs) in found.items()}
+                        engine,
+                        {theirs[Contestant.SYSTEM]: count for count, theirs in found.items()},
                     )
                     here = Scene(
                         side=side, feed=source, asset=asset, other_asset=other, leaders=found,

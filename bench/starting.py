@@ -61,8 +61,8 @@ async def _away(here: Scene, name: str, followers: int) -> float:
     """Seconds. Nothing is under way before and after."""
     await here.quiet()
     here.side.answer_ms = _ANSWER_MS
-    here.side.arrivals.expect(followers, floor=False)
-    await here.feed.send([feed.frame(here.leaders[followers][1], here.asset)])
+    here.side.arrivals.expect(followers)
+    await here.feed.send([feed.frame(here.leader(followers), here.asset)])
     await here.arrived(followers, _POSTS_SECONDS)
     pids = await asyncio.to_thread(here.engine.pids)
     began = time.monotonic()

@@ -52,7 +52,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Both contestants under one setup."""
+    """The contestants under one setup."""
 
     setup: Setup
     rounds: int
@@ -60,6 +60,9 @@ class Line:
     floor_last: Spread
     system_first: Spread
     system_last: Spread
+    skeleton_first: Spread | None = None
+    skeleton_last: Spread | None = None
+    """Absent: it did not take part."""
     hops: tuple[Hop, ...] = ()
     reads: Tally | None = None
     """What became of the reads beside it."""
@@ -68,6 +71,16 @@ class Line:
     def ratio_p50(self) -> float:
         """The system's last POST to the floor's, medians."""
         return self.system_last.p50 / self.floor_last.p50
+
+    @property
+    def architecture_p50(self) -> float | None:
+        """The skeleton's last POST to the floor's, medians; None: it did not take part."""
+        return None if self.skeleton_last is None else self.skeleton_last.p50 / self.floor_last.p50
+
+    @property
+    def features_p50(self) -> float | None:
+        """The system's last POST to the skeleton's, medians; None: that did not take part."""
+        return None if self.skeleton_last is None else self.system_last.p50 / self.skeleton_last.p50
 
     @property
     def ratio_p99(self) -> float:
@@ -88,9 +101,13 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def line(
-    setup: Setup, floor: Sequence[Round], system: Sequence[Round], hops: tuple[Hop, ...] = ()
+    setup: Setup,
+    floor: Sequence[Round],
+    system: Sequence[Round],
+    hops: tuple[Hop, ...] = (),
+    skeleton: Sequence[Round] = (),
 ) -> Line:
-    """Both contestants' rounds under one setup, and where the system's time went."""
+    """The contestants' rounds under one setup, and where the system's time went."""
     return Line(
         setup=setup,
         rounds=min(len(floor), len(system)),
@@ -98,6 +115,8 @@ def line(
         floor_last=spread([r.last_ms for r in floor]),
         system_first=spread([r.first_ms for r in system]),
         system_last=spread([r.last_ms for r in system]),
+        skeleton_first=spread([r.first_ms for r in skeleton]) if skeleton else None,
+        skeleton_last=spread([r.last_ms for r in skeleton]) if skeleton else None,
         hops=hops,
     )
 
