@@ -34,24 +34,28 @@ select o.order_key, o.copy_key, o.subscription_id, o.follower_proxy, o.condition
 from reservation r join orders o using (order_key)
 where r.released_at is null and o.purpose = 'ENTRY' and o.partition = %(partition)s
 
--- name: recent_rows
--- Facts about leader trades that may still grow.
+-- name: rows_of
+-- Facts about these leader trades.
 select leader_tx, leader, asset_id, side, price_text, size_micros, source, count, price_micros,
-       condition_id, traded_ms, held_before_micros, (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
-from leader_row r
-where seen_at > clock_timestamp() - make_interval(secs => %(seconds)s)
-   or exists (
-       select 1 from decision d
-       where d.leader_tx = r.leader_tx and d.leader = r.leader and d.asset_id = r.asset_id
-         and d.side = r.side and (d.reason = 'WAITING_FOR_ENTRY' or d.frozen ? 'awaited'))
+       condition_id, traded_ms, held_before_micros,
+       (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
+from leader_row
+join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[])
+    as trade(leader_tx, leader, asset_id, side) using (leader_tx, leader, asset_id, side)
 
 -- name: recent_decisions
--- Judgements of leader trades that may still grow, and exits that still wait.
+-- Judgements of leader trades that may still grow; exits that still wait, are judged again, or have
+-- a slice that is open or has ended only now.
 select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
        ordered_size_micros, order_keys
 from decision
 where updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
-   or reason = 'WAITING_FOR_ENTRY' or frozen ? 'awaited'
+   or frozen ? 'awaited'
+   or side = 'SELL' and (reason = any(%(again)s) or order_keys && array(
+       select o.order_key from reservation r join orders o using (order_key)
+       where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s
+         and (r.released_at is null
+              or r.released_at > clock_timestamp() - make_interval(secs => %(seconds)s))))
 
 -- name: recent_entry_keys
 select copy_key, subscription_id from orders
@@ -101,25 +105,22 @@ where o.order_key = %(order_key)s and o.purpose = 'ENTRY' and o.state = 'FAILED'
   and o.failed_kind = 'UNSENT' and o.reason = 'SUBSCRIPTION_CHANGED'
 
 -- name: exit_progress
--- How the slices of recent copy exits have ended, or that they have not.
+-- How these slices of copy exits have ended, or that they have not.
 select order_key, size_micros, filled_size_micros,
        state in ('CONFIRMED', 'FAILED', 'LOST') as ended,
        state = 'CONFIRMED' or failed_kind is not distinct from 'KILLED' as tried
-from orders
-where purpose = 'COPY_EXIT' and partition = %(partition)s
-  and created_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+from orders where order_key = any(%(keys)s)
 
 -- name: ended_entries
 -- Entries that hold no reservation any more and have fills: copies by outcome, for caps on buys,
 -- and what those of a UTC day cost at most.
-select o.subscription_id, o.asset_id, o.copy_key, o.claimed_ns / 86400000000000 as day,
-       sum(ceil(r.money_micros::numeric * o.filled_size_micros / o.size_micros))::bigint
-           as money_micros
+select o.order_key, o.subscription_id, o.asset_id, o.copy_key,
+       o.claimed_ns / 86400000000000 as day,
+       ceil(r.money_micros::numeric * o.filled_size_micros / o.size_micros)::bigint as money_micros
 from orders o join reservation r using (order_key)
 where o.purpose = 'ENTRY' and o.partition = %(partition)s and r.released_at is not null
   and o.filled_size_micros > 0
   and o.created_at > clock_timestamp() - make_interval(days => %(days)s)
-group by 1, 2, 3, 4
 
 -- name: accrued
 -- What copies that were too small left to the next ones of their outcome.

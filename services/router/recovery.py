@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.router import store
-from services.router.core.exit_plan import slice_ended
-from services.router.core.ledger import BUY_DAYS, Ledger, OpenEntry
+from services.router.core.exit_plan import Slice, with_slices
+from services.router.core.ledger import BUY_DAYS, OpenEntry
 from services.router.core.memory import Memory, PaperLot
+from services.router.money import Money
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import Side
-from tradingtools.v1 import confirm_service_pb2 as confirm_pb
-
-_EVER_SECONDS = 10 * 365 * 86_400.0
 
 
-async def recover(pool: Pool, partition: int, memory: Memory) -> None:
+async def recover(pool: Pool, partition: int, memory: Memory, money: Money) -> None:
     """Take over what is durable; the index is loaded and every record has its rows already."""
     ledger = memory.ledger
     # Before what they become when they are booked: in between, both count, and never neither.
@@ -32,29 +28,16 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
                 day=row["day"],
             ),
         )
-    for lot in await store.fetch(pool, "lots"):
-        ledger.hold(
-            lot["origin"],
-            lot["follower_proxy"],
-            lot["condition_id"],
-            lot["asset_id"],
-            lot["cost_micros"],
-        )
-    await read_cash(pool, ledger, ledger.funded_wallets())
-    # After lots and reservations: of a booking up to here the present cost is read.
-    memory.booked_to = (await store.fetch(pool, "booked_to"))[0]["seq"]
-    await read_balances(pool, ledger, seconds=_EVER_SECONDS)
+    await money.take_over()
     await _recover_sums(pool, partition, memory)
     recent = {"seconds": store.RECENT_SECONDS, "partition": partition}
     memory.entry_owner = {
         row["copy_key"]: row["subscription_id"]
         for row in await store.fetch(pool, "recent_entry_keys", **recent)
     }
-    memory.copies = await store.recent_copies(pool, memory.index.subscription)
-    for trade in (await store.recent_trades(pool)).values():
-        # Another partition may have judged it, and this one not yet.
-        if trade.key in memory.copies:
-            memory.know(trade)
+    memory.copies = await store.recent_copies(pool, partition, memory.index.subscription)
+    for trade in (await store.trades_of(pool, memory.copies)).values():
+        memory.know(trade)
     memory.entry_trade = {
         order_key: key
         for key, copies in memory.copies.items()
@@ -63,22 +46,25 @@ async def recover(pool: Pool, partition: int, memory: Memory) -> None:
         if ledger.is_open(order_key)
     }
     await _recover_awaited(pool, memory)
-    progress = {row["order_key"]: row for row in await store.fetch(pool, "exit_progress", **recent)}
-    for key, copies in memory.copies.items():
-        if key.side is not Side.SELL or key not in memory.trades:
-            continue
+    await _recover_exits(pool, memory)
+
+
+async def _recover_exits(pool: Pool, memory: Memory) -> None:
+    """What slices have sold, and which are open."""
+    exits = [
+        (key, copies)
+        for key, copies in memory.copies.items()
+        if key.side is Side.SELL and key in memory.trades
+    ]
+    slices = [order for _, copies in exits for copy in copies.values() for order in copy.order_keys]
+    rows = await store.fetch(pool, "exit_progress", keys=slices)
+    progress = {row.pop("order_key"): Slice(**row) for row in rows}
+    memory.exit_trade = {}
+    for key, copies in exits:
         for subscription_id, copy in copies.items():
-            for row in [progress[k] for k in copy.order_keys if k in progress]:
-                if row["ended"]:
-                    copies[subscription_id] = slice_ended(
-                        copies[subscription_id],
-                        size_micros=row["size_micros"],
-                        filled_micros=row["filled_size_micros"],
-                        tried=row["tried"],
-                        ended_ms=0,
-                    )
-                else:
-                    memory.exit_trade[row["order_key"]] = key
+            of_copy = {order: progress[order] for order in copy.order_keys if order in progress}
+            copies[subscription_id] = with_slices(copy, of_copy.values())
+            memory.exit_trade.update((o, key) for o, made in of_copy.items() if not made.ended)
         # Whether something is left is judged at once: it may have ended while nobody looked.
         memory.open_exits[key] = 0.0
 
@@ -106,8 +92,10 @@ async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
     memory.paper.clear()
     memory.paper_cash.clear()
     for row in await store.fetch(pool, "ended_entries", partition=partition, days=BUY_DAYS):
-        ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
-        ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"], row["day"])
+        # One whose end is not told yet counts as open.
+        if not ledger.is_open(row["order_key"]):
+            ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
+            ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"], row["day"])
     for row in await store.fetch(pool, "accrued"):
         ledger.accrue(row["subscription_id"], row["asset_id"], row["micros"])
     for row in await store.fetch(pool, "paper_buys", days=BUY_DAYS):
@@ -120,36 +108,3 @@ async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
             memory.move_paper(
                 owner, row["condition_id"], row["asset_id"], moved, row["paid_micros"]
             )
-
-
-async def read_balances(
-    pool: Pool, ledger: Ledger, *, proxies: Sequence[str] = (), seconds: float = 0
-) -> None:
-    """Read the cash of these wallets, and of those whose cash changed in the last seconds."""
-    found = await store.fetch(pool, "balances", proxies=list(proxies), seconds=seconds)
-    for row in found:
-        ledger.wallet(row["follower_proxy"], row["cash_micros"])
-
-
-async def read_cash(pool: Pool, ledger: Ledger, proxies: Sequence[str]) -> None:
-    """Read what trading has moved of wallets' money; absolute, so that repeating is harmless."""
-    if not proxies:
-        return
-    for row in await store.fetch(pool, "cash", proxies=list(proxies)):
-        ledger.cash(row["follower_proxy"], row["moved_micros"])
-
-
-async def hold_booked(pool: Pool, memory: Memory, fill: confirm_pb.FillEvent) -> None:
-    """Keep what a lot costs. A booking that comes again, or late out of quarantine, tells what it
-    cost then, and caps would let too much be bought: of such a one the present cost is read."""
-    cost, seen = fill.lot_cost_micros, -1
-    key = {"follower_proxy": fill.follower_proxy, "asset_id": fill.asset_id}
-    # Read again when a newer one has come in between.
-    while seen != memory.booked_to >= fill.fill_seq:
-        seen = memory.booked_to
-        rows = await store.fetch(pool, "lot_cost", **key, origin=fill.subscription_id)
-        cost = rows[0]["cost_micros"]
-    memory.booked_to = max(memory.booked_to, fill.fill_seq)
-    memory.ledger.hold(
-        fill.subscription_id, fill.follower_proxy, fill.condition_id, fill.asset_id, cost
-    )

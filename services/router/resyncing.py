@@ -40,7 +40,6 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.resync import Line, ResyncKind, ResyncState, line_from_json, line_json
 from tradingtools.domain.subscription import Subscription, SubscriptionState
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 
@@ -67,8 +66,8 @@ class Shared:
     """Held by whoever claims."""
     refresh: Callable[[], Awaitable[None]]
     """Loads what has changed in the control surface."""
-    catch_up: Callable[[], Awaitable[None]]
-    """Takes over what is durable."""
+    catch_up: Callable[[], Awaitable[object]]
+    """Takes over what is durable, or ends the process."""
 
 
 class Resyncs:
@@ -203,7 +202,7 @@ class Resyncs:
                     )
             except psycopg.OperationalError:
                 # The commit may have happened: nobody claims before memory knows.
-                await while_database_is_away(self._catch_up)
+                await self._catch_up()
                 raise
             if claimed is not None:
                 self._hand_on(*claimed, control_seq)

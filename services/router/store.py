@@ -5,7 +5,7 @@ Entries are claimed as one journal record; exits in a transaction that locks the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from services.router.core.memory import JUDGED_AGAIN
 from services.router.core.records import Awaited, Copy, LotView, Withdrawn
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -72,10 +73,16 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
     )
 
 
-async def recent_trades(pool: Pool) -> dict[TradeKey, LeaderTrade]:
-    """Leader trades that may still grow, merged from their rows."""
+async def trades_of(pool: Pool, keys: Collection[TradeKey]) -> dict[TradeKey, LeaderTrade]:
+    """These leader trades, merged from their rows; without those that have none."""
     trades: dict[TradeKey, LeaderTrade] = {}
-    for row in await fetch(pool, "recent_rows", seconds=RECENT_SECONDS):
+    values = {
+        "txs": [key.leader_tx for key in keys],
+        "leaders": [key.leader for key in keys],
+        "assets": [key.asset_id for key in keys],
+        "sides": [key.side.value for key in keys],
+    }
+    for row in await fetch(pool, "rows_of", **values):
         key = trade_key(row)
         fact = LeaderRow(
             key=key,
@@ -106,11 +113,12 @@ def trade_key(row: Mapping[str, Any]) -> TradeKey:
 
 
 async def recent_copies(
-    pool: Pool, subscription: Callable[[str], Subscription | None]
+    pool: Pool, partition: int, subscription: Callable[[str], Subscription | None]
 ) -> dict[TradeKey, dict[str, Copy]]:
-    """What was decided about those trades, by subscription."""
+    """What was decided lately or is not done, by leader trade and subscription."""
     copies: dict[TradeKey, dict[str, Copy]] = {}
-    for row in await fetch(pool, "recent_decisions", seconds=RECENT_SECONDS):
+    values = {"seconds": RECENT_SECONDS, "partition": partition, "again": sorted(JUDGED_AGAIN)}
+    for row in await fetch(pool, "recent_decisions", **values):
         now = subscription(row["subscription_id"])
         if now is None:
             continue

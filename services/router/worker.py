@@ -8,6 +8,7 @@ claims of the partition go through one lock, so memory and journal never disagre
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -22,6 +23,7 @@ from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan, Withdrawn
 from services.router.jobs import Entries, rows_cause
+from services.router.money import Money
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from services.router.together import Together
@@ -76,6 +78,7 @@ class Router:
         self._books = books
         self._settings = settings
         self._memory = Memory()
+        self._money = Money(pool, self._memory)
         claims = claims or pool
         self._claimer = Claimer(claims, lease, self._memory, tail, settings)
         self._writing = asyncio.Lock()
@@ -92,7 +95,7 @@ class Router:
             memory=self._memory,
             writing=self._writing,
             refresh=self.refresh_index,
-            catch_up=self._catch_up,
+            catch_up=self._writer.know_what_is_durable,
         )
         self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
 
@@ -104,7 +107,7 @@ class Router:
     async def _catch_up(self) -> None:
         """Take over what is durable; every record of the partition has its rows before."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
-        await recovery.recover(self._pool, self._lease.partition, self._memory)
+        await recovery.recover(self._pool, self._lease.partition, self._memory, self._money)
 
     async def refresh_index(self) -> None:
         """Load what has changed in the control surface."""
@@ -113,10 +116,7 @@ class Router:
             memory, after = self._memory, self._memory.control_seq
             seq, changed = await store.changed_subscriptions(self._pool, after)
             fundings = await store.changed_fundings(self._pool, after)
-            # A wallet's money is read before its budget counts: never one without the other.
-            await recovery.read_cash(self._pool, memory.ledger, list(fundings))
-            for proxy, funded in fundings.items():
-                memory.ledger.fund(proxy, funded)
+            await self._money.fund(fundings)
             for subscription in changed:
                 owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
                 if owner == self._lease.partition:
@@ -200,15 +200,8 @@ class Router:
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots and reservations; wake exits that this order held up or has left unsold."""
-        memory = self._memory
-        if fill.subscription_id:
-            await recovery.hold_booked(self._pool, memory, fill)
-            if memory.ledger.funded(fill.follower_proxy):
-                await recovery.read_cash(self._pool, memory.ledger, [fill.follower_proxy])
-        if memory.ledger.wallet_known(fill.follower_proxy):
-            # Before its reservation goes: for a moment both count.
-            proxies = [fill.follower_proxy]
-            await recovery.read_balances(self._pool, memory.ledger, proxies=proxies)
+        # Before its reservation goes: for a moment both count.
+        await self._money.booked(fill)
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
         # Not while a claim is under way: it writes back the copies that it has read.
@@ -270,9 +263,7 @@ class Router:
             await asyncio.sleep(_BALANCE_SECONDS)
             since, read = read, clock.monotonic()
             try:
-                await recovery.read_balances(
-                    self._pool, self._memory.ledger, seconds=read - since + _BALANCE_OVERLAP_SECONDS
-                )
+                await self._money.read_balances(seconds=read - since + _BALANCE_OVERLAP_SECONDS)
             except psycopg.OperationalError as error:
                 read = since
                 _log.warning("balances not read", error=str(error).strip())
@@ -281,9 +272,13 @@ class Router:
         """Judge exits again that have something left to sell, for ever."""
         while True:
             now = clock.monotonic()
-            for key in [k for k, due in self._memory.open_exits.items() if due <= now]:
-                del self._memory.open_exits[key]
+            exits = self._memory.open_exits
+            for key in [k for k, due in exits.items() if due <= now]:
+                # Open until it is judged: what is not open may be forgotten meanwhile.
+                exits[key] = math.inf
                 await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
+                if exits[key] == math.inf:
+                    del exits[key]
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _route(
@@ -304,6 +299,9 @@ class Router:
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""
+        if self._writing.locked():
+            # A claim writes back what it has read; there is a next time.
+            return
         self._memory.forget_before(now_ms - store.RECENT_SECONDS * 1000)
         self._memory.ledger.forget_days_before(now_ms // DAY_MS)
 

@@ -101,7 +101,7 @@ class Writer:
                 break
             except journal.ClaimedBefore:
                 _log.warning("claimed before; catching up with the journal", cause=cause)
-                await self._know_what_is_durable()
+                await self.know_what_is_durable()
                 break
             except psycopg.OperationalError as error:
                 # The commit may have happened: the same record again is refused, never doubled.
@@ -158,7 +158,7 @@ class Writer:
     async def _claim_each(self, buys: Sequence[Entries]) -> None:
         """What was committed after all is not claimed again."""
         failed: list[Exception] = []
-        durable = await self._know_what_is_durable(buys)
+        durable = await self.know_what_is_durable(buys)
         for entries in buys:
             if entries in durable:
                 self._memory.know(self._memory.grown(entries.trade))
@@ -177,7 +177,7 @@ class Writer:
         if failed:
             raise ExceptionGroup("leader trades that could not be routed", failed)
 
-    async def _know_what_is_durable(self, buys: Sequence[Entries] | None = None) -> list[Entries]:
+    async def know_what_is_durable(self, buys: Sequence[Entries] | None = None) -> list[Entries]:
         """Catch up with the journal; of ``buys`` those that are in it, and only if there are some.
 
         Raises:

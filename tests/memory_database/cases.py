@@ -105,11 +105,12 @@ class Draw:
         orders = [self.order(key) for key in rng.sample(list(ORDERS), rng.randrange(0, 4))]
         decision = {
             "leader_tx": rng.choice(["0xaa", "0xbb"]), "leader": LEADER, "asset_id": "7",
-            "side": "BUY", "subscription_id": self.subscription(), "condition_id": CONDITION,
-            "follower_proxy": WALLETS[0], "copied": rng.random() < 0.5,
-            "reason": rng.choice(["", "TOO_OLD", "WAITING_FOR_ENTRY"]), "detail": "d",
+            "side": rng.choice(["BUY", "SELL"]), "subscription_id": self.subscription(),
+            "condition_id": CONDITION, "follower_proxy": WALLETS[0], "copied": rng.random() < 0.5,
+            "reason": rng.choice(["", "TOO_OLD", "ALREADY_SELLING"]), "detail": "d",
             "leader_size_micros": rng.randrange(9), "leader_notional_micros": 10**20,
-            "frozen": {"version": rng.randrange(3)}, "ordered_size_micros": rng.randrange(9),
+            "frozen": rng.choice([{"version": 1}, {"awaited": []}]),
+            "ordered_size_micros": rng.randrange(9),
             "order_keys": [order["order_key"] for order in orders], "title": "",
         }  # fmt: skip
         row = {
@@ -313,12 +314,23 @@ def _lot(draw: Draw) -> Values:
     return draw.lot()
 
 
+_TRADE = ("txs", "leaders", "assets", "sides")
+
+
 def _seconds(draw: Draw) -> Values:
     return {"seconds": draw.rng.choice([0, 3600]), "partition": draw.rng.randrange(2)}
 
 
 def _keys(draw: Draw) -> Values:
     return {"keys": draw.rng.sample(list(ORDERS), draw.rng.randrange(0, 4))}
+
+
+def _trades(draw: Draw) -> Values:
+    """Leader trades, of some of which there are rows."""
+    known = [(tx, LEADER, "7", side) for tx in ("0xaa", "0xbb", "0xcc") for side in ("BUY", "SELL")]
+    trades = draw.rng.sample(known, draw.rng.randrange(4))
+    columns = zip(*trades, strict=True) if trades else [()] * 4
+    return {name: list(values) for name, values in zip(_TRADE, columns, strict=True)}
 
 
 def _days(draw: Draw) -> Values:
@@ -506,15 +518,18 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lot_cost": lambda draw: draw.lot(),
         "booked_to": _nothing,
         "open_entries": _seconds,
-        "recent_rows": _seconds,
-        "recent_decisions": _seconds,
+        "rows_of": _trades,
+        "recent_decisions": lambda draw: {
+            **_seconds(draw),
+            "again": draw.rng.choice([[], ["ALREADY_SELLING", "WAITING_FOR_ENTRY"]]),
+        },
         "recent_entry_keys": _seconds,
         "leader_left": lambda draw: {"partition": 0, **_keys(draw)},
         "lock_lots": _origins,
         "locked_lots": _origins,
         "ended_of": _keys,
         "withdrawn": _order_key,
-        "exit_progress": _seconds,
+        "exit_progress": _keys,
         "ended_entries": _days,
         "accrued": _nothing,
         "paper_lots": _nothing,

@@ -5,7 +5,8 @@ Pure, as `plan.py`. Every lot is the caller's, locked; a sell is never too old.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from msgspec import structs
 
@@ -251,3 +252,36 @@ def slice_ended(
         # Also others that still hang hold up nothing then: one more is under way, as before.
         rest_until_ms=0 if whole else max(copy.rest_until_ms, ended_ms + _pause_ms(copy)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One order of an exit. Shares, micros."""
+
+    size_micros: int
+    filled_size_micros: int
+    ended: bool
+    tried: bool
+    """The venue has looked for a counterpart."""
+
+
+def with_slices(copy: Copy, slices: Collection[Slice]) -> Copy:
+    """An exit's copy as all of its slices have left it, whatever of that it has known.
+
+    Args:
+        copy: as it was when its last slice was claimed; one on paper has no slices.
+        slices: all of them, in their order.
+    """
+    if slices:
+        ordered = sum(one.size_micros for one in slices)
+        copy = structs.replace(copy, ordered_size_micros=ordered, tried=0)
+    for one in slices:
+        if one.ended:
+            copy = slice_ended(
+                copy,
+                size_micros=one.size_micros,
+                filled_micros=one.filled_size_micros,
+                tried=one.tried,
+                ended_ms=0,
+            )
+    return copy

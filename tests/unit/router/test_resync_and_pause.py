@@ -10,14 +10,26 @@ import asyncio
 import json
 from typing import Any, cast
 
+import psycopg
+import pytest
+
 from services.router.worker import Router
-from tests.unit.router.test_budget import SETTINGS, SUB, WALLET, Shelf, no_batches, subscribe
+from tests.unit.router.test_budget import (
+    SETTINGS,
+    SUB,
+    WALLET,
+    Shelf,
+    no_batches,
+    recovered,
+    subscribe,
+)
 from tests.unit.samples import CONDITION, LEADER, book
 from tradingtools.adapters.postgres import lease
+from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.domain.book import Book
 from tradingtools.domain.resync import ResyncKind, ResyncState
 from tradingtools.runtime.streams import Tail
-from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 
 _RESYNC = "rsy_" + "0" * 32
@@ -61,6 +73,37 @@ def _execute(tx: Transaction) -> None:
 def _pause(tx: Transaction) -> None:
     known = tx.get("subscription", SUB) or {}
     tx.update("subscription", known, state="PAUSED", version=2, changed_seq=_change(tx, "pause"))
+
+
+class _Broken(Calm):
+    """The answer to a commit is lost, and then a statement fails for good."""
+
+    def __init__(self) -> None:
+        self.losing = False
+        self.failing = False
+
+    async def reply(self, what: str) -> None:
+        if self.losing and what == "commit":
+            self.losing, self.failing = False, True
+            raise psycopg.OperationalError("its answer was lost")
+
+    async def request(self, what: str) -> None:
+        if self.failing and what == "lots":
+            raise psycopg.errors.InternalError_("a page is damaged")
+
+
+async def test_a_router_that_cannot_find_out_whether_it_was_done_ends() -> None:
+    database, broken = MemoryDatabase(), _Broken()
+    database.write(subscribe)
+    database.write(_asked_for)
+    router = await recovered(database, broken)
+    await router.resyncs.look()
+    database.write(_execute)
+    broken.losing = True
+    with pytest.raises(Fenced):
+        await router.resyncs.look()
+    assert broken.failing
+    assert len(database.table("orders")) == 1
 
 
 async def test_its_orders_are_claimed_as_of_before_the_pause() -> None:

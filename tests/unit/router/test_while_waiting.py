@@ -36,7 +36,7 @@ def _rows(side: Side) -> tuple[LeaderRow, LeaderRow, LeaderRow]:
     return first, second, third
 
 
-async def _turns() -> None:
+async def turns() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -49,9 +49,9 @@ async def test_a_message_that_is_replayed_beside_its_leaders_lane() -> None:
     await router.on_facts([first])
     async with router._writing:
         lane = asyncio.create_task(router.on_facts([second]))
-        await _turns()
+        await turns()
         replayed = asyncio.create_task(router.on_facts([third]))
-        await _turns()
+        await turns()
     await asyncio.gather(lane, replayed)
     seen = [row["leader_size_micros"] for row in database.table("decision").values()]
     assert seen == [_HELD + third.size_micros]
@@ -87,12 +87,12 @@ async def test_an_exit_that_is_judged_again_sells_what_the_leader_sold_meanwhile
     # Somebody claims; then comes the leader's second row, and then it is the open exit's time.
     async with router._writing:
         lane = asyncio.create_task(router.on_facts([second]))
-        await _turns()
+        await turns()
         router._memory.open_exits[first.key] = 0.0
         again = asyncio.create_task(router.run_open_exits())
-        await _turns()
+        await turns()
     await lane
-    await _turns()
+    await turns()
     again.cancel()
     assert router._memory.trades[first.key].size_micros == _HELD
     wanted = sum(

@@ -81,8 +81,8 @@ def open_entries(tx: Transaction, values: Row) -> list[Row]:
 
 
 def ended_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What ended entries with fills cost at most, by copy and day."""
-    sums: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
+    """What ended entries with fills cost at most."""
+    found = []
     since = tx.now - timedelta(days=values["days"])
     for order in tx.where("orders", purpose="ENTRY", partition=values["partition"]):
         held = tx.get("reservation", order["order_key"])
@@ -92,9 +92,9 @@ def ended_entries(tx: Transaction, values: Row) -> list[Row]:
             continue
         day = order["claimed_ns"] // _DAY_NS
         cost = -(-held["money_micros"] * order["filled_size_micros"] // order["size_micros"])
-        sums[order["subscription_id"], order["asset_id"], order["copy_key"], day] += cost
-    names = ("subscription_id", "asset_id", "copy_key", "day", "money_micros")
-    return [dict(zip(names, (*key, money), strict=True)) for key, money in sums.items()]
+        names = ("order_key", "subscription_id", "asset_id", "copy_key")
+        found.append({**_pick(order, names), "day": day, "money_micros": cost})
+    return found
 
 
 def _frozen(tx: Transaction, name: str) -> list[Row]:
@@ -168,18 +168,14 @@ _LEADER_ROW = (
 _TRADE = ("leader_tx", "leader", "asset_id", "side")
 
 
-def _waits(decision: Row) -> bool:
-    return decision["reason"] == "WAITING_FOR_ENTRY" or "awaited" in (decision["frozen"] or {})
-
-
-def recent_rows(tx: Transaction, values: Row) -> list[Row]:
-    """Facts about leader trades that may still grow."""
-    since = tx.now - timedelta(seconds=values["seconds"])
-    waiting = {tuple(row[name] for name in _TRADE) for row in tx.rows("decision") if _waits(row)}
+def rows_of(tx: Transaction, values: Row) -> list[Row]:
+    """Facts about these leader trades."""
+    names = ("txs", "leaders", "assets", "sides")
+    trades = set(zip(*(values[name] for name in names), strict=True))
     return [
         {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])}
         for row in tx.rows("leader_row")
-        if row["seen_at"] > since or tuple(row[name] for name in _TRADE) in waiting
+        if tuple(row[name] for name in _TRADE) in trades
     ]
 
 
@@ -190,12 +186,20 @@ _DECISION = (
 
 
 def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
-    """Judgements of leader trades that may still grow, and exits that still wait."""
+    """Judgements of leader trades that may still grow, and exits that are not done."""
     since = tx.now - timedelta(seconds=values["seconds"])
+    slices = set()
+    for order in tx.where("orders", purpose="COPY_EXIT", partition=values["partition"]):
+        held = tx.get("reservation", order["order_key"])
+        if held is not None and (held["released_at"] is None or held["released_at"] > since):
+            slices.add(order["order_key"])
     return [
         _pick(row, _DECISION)
         for row in tx.rows("decision")
-        if row["updated_at"] > since or _waits(row)
+        if row["updated_at"] > since
+        or "awaited" in (row["frozen"] or {})
+        or (row["side"] == "SELL" and row["reason"] in values["again"])
+        or (row["side"] == "SELL" and not slices.isdisjoint(row["order_keys"]))
     ]
 
 
@@ -314,16 +318,16 @@ def leader_left(tx: Transaction, values: Row) -> list[Row]:
 
 
 def exit_progress(tx: Transaction, values: Row) -> list[Row]:
-    """How the slices of recent copy exits have ended, or that they have not."""
-    since = tx.now - timedelta(seconds=values["seconds"])
+    """How these slices of copy exits have ended, or that they have not."""
+    orders = (tx.get("orders", key) for key in values["keys"])
     return [
         {
             **_pick(row, ("order_key", "size_micros", "filled_size_micros")),
             "ended": row["state"] in ("CONFIRMED", "FAILED", "LOST"),
             "tried": row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED",
         }
-        for row in tx.where("orders", purpose="COPY_EXIT", partition=values["partition"])
-        if row["created_at"] > since
+        for row in orders
+        if row is not None
     ]
 
 
@@ -335,7 +339,7 @@ ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, lots, lot_cost, booked_to,
-        open_entries, recent_rows, recent_decisions, recent_entry_keys, leader_left, lock_lots,
+        open_entries, rows_of, recent_decisions, recent_entry_keys, leader_left, lock_lots,
         locked_lots, ended_of, withdrawn, exit_progress, ended_entries, accrued, paper_lots,
         paper_buys, cash, balances,
     )

@@ -1,0 +1,100 @@
+"""What PostgreSQL says of followers' money, read into the ledger.
+
+Before it: confirm's bookings, control's fundings, what insiders-api told. After it: caps and
+budgets. One reads at a time: what was read earlier must not take the place of what somebody has
+read or was told later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from services.router import store
+from services.router.core.memory import Memory
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+
+_EVER_SECONDS = 10 * 365 * 86_400.0
+
+
+class Money:
+    """What lots cost, and the cash of wallets.
+
+    Args:
+        pool: of the deciding database.
+        memory: whose ledger is kept.
+    """
+
+    def __init__(self, pool: Pool, memory: Memory) -> None:
+        self._pool = pool
+        self._memory = memory
+        self._reading = asyncio.Lock()
+
+    async def take_over(self) -> None:
+        """Read everything; reservations are taken over already."""
+        memory, ledger = self._memory, self._memory.ledger
+        async with self._reading:
+            for lot in await store.fetch(self._pool, "lots"):
+                ledger.hold(
+                    lot["origin"],
+                    lot["follower_proxy"],
+                    lot["condition_id"],
+                    lot["asset_id"],
+                    lot["cost_micros"],
+                )
+            await self._read_cash(ledger.funded_wallets())
+            # After lots and reservations: of a booking up to here the present cost is read.
+            memory.booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
+            await self._read_balances(seconds=_EVER_SECONDS)
+
+    async def fund(self, fundings: Mapping[str, int]) -> None:
+        """Take over the sums of wallets' fundings, USDC micros."""
+        async with self._reading:
+            # A wallet's money is read before its budget counts: never one without the other.
+            await self._read_cash(list(fundings))
+            for proxy, funded in fundings.items():
+                self._memory.ledger.fund(proxy, funded)
+
+    async def booked(self, fill: confirm_pb.FillEvent) -> None:
+        """Take over what a booking has changed."""
+        ledger, proxy = self._memory.ledger, fill.follower_proxy
+        async with self._reading:
+            if fill.subscription_id:
+                await self._hold_booked(fill)
+                if ledger.funded(proxy):
+                    await self._read_cash([proxy])
+            if ledger.wallet_known(proxy):
+                await self._read_balances(proxies=[proxy])
+
+    async def read_balances(self, *, seconds: float) -> None:
+        """Read the cash of wallets where it changed in the last seconds."""
+        async with self._reading:
+            await self._read_balances(seconds=seconds)
+
+    async def _hold_booked(self, fill: confirm_pb.FillEvent) -> None:
+        """Keep what a lot costs. A booking that comes again, or late out of quarantine, tells what
+        it cost then, and caps would let too much be bought: of such a one the present cost is
+        read."""
+        memory, cost = self._memory, fill.lot_cost_micros
+        if fill.fill_seq <= memory.booked_to:
+            key = {"follower_proxy": fill.follower_proxy, "asset_id": fill.asset_id}
+            rows = await store.fetch(self._pool, "lot_cost", **key, origin=fill.subscription_id)
+            cost = rows[0]["cost_micros"]
+        memory.booked_to = max(memory.booked_to, fill.fill_seq)
+        memory.ledger.hold(
+            fill.subscription_id, fill.follower_proxy, fill.condition_id, fill.asset_id, cost
+        )
+
+    async def _read_cash(self, proxies: Sequence[str]) -> None:
+        """What trading has moved of wallets' money; absolute, so that repeating is harmless."""
+        if not proxies:
+            return
+        for row in await store.fetch(self._pool, "cash", proxies=list(proxies)):
+            self._memory.ledger.cash(row["follower_proxy"], row["moved_micros"])
+
+    async def _read_balances(self, *, proxies: Sequence[str] = (), seconds: float = 0) -> None:
+        """The cash of these wallets, and of those whose cash changed in the last seconds."""
+        values = {"proxies": list(proxies), "seconds": seconds}
+        for row in await store.fetch(self._pool, "balances", **values):
+            self._memory.ledger.wallet(row["follower_proxy"], row["cash_micros"])

@@ -1,0 +1,188 @@
+"""What an exit still has to sell is the same after a restart or a catching up, and no more.
+
+Its slices may have ended unsold before, while nobody looked, or without the router having been
+told; the leader may have sold long ago.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from msgspec import structs
+
+from services.router.worker import Router
+from tests.unit.router.test_booked_while_reading import Halting
+from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
+from tests.unit.router.test_while_waiting import turns
+from tests.unit.samples import CONDITION
+from tradingtools.adapters import clock
+from tradingtools.domain.leader_trade import LeaderRow, Side
+from tradingtools.domain.reasons import Reason
+from tradingtools.testing.memory_database import Calm, MemoryDatabase
+from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+
+_HELD = 100_000_000
+_SOLD = 30_000_000
+
+
+def _position(tx: Transaction) -> None:
+    key = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB, "condition_id": CONDITION}
+    tx.insert("lot", {**key, "shares_micros": _HELD, "cost_micros": _HELD // 2})
+
+
+def _sell() -> LeaderRow:
+    fact = buy(2)
+    key = replace(fact.key, side=Side.SELL)
+    return replace(fact, key=key, size_micros=_SOLD, held_before_micros=_HELD)
+
+
+SELL = _sell().key
+
+
+async def _caught_up(router: Router, _database: MemoryDatabase) -> Router:
+    async with router._writing:
+        await router._catch_up()
+    return router
+
+
+async def _begun_again(_router: Router, database: MemoryDatabase) -> Router:
+    return await recovered(database)
+
+
+Again = Callable[[Router, MemoryDatabase], Awaitable[Router]]
+both = pytest.mark.parametrize("again", [_caught_up, _begun_again])
+
+
+async def _selling(network: Calm | None = None) -> tuple[Router, MemoryDatabase]:
+    """A router that has claimed the first slice of an exit."""
+    database = MemoryDatabase()
+    database.write(subscribe)
+    database.write(_position)
+    router = await recovered(database, network)
+    await router.on_facts([_sell()])
+    return router, database
+
+
+def _slices(database: MemoryDatabase) -> list[str]:
+    rows = database.table("orders").values()
+    return [row["order_key"] for row in sorted(rows, key=lambda row: row["ordinal"])]
+
+
+def _killed(database: MemoryDatabase, filled: int = 0) -> confirm_pb.FillEvent:
+    """The newest slice has sold so much and ends: confirm books it and tells this."""
+    order_key = _slices(database)[-1]
+
+    def book(tx: Transaction) -> None:
+        order, held = tx.get("orders", order_key) or {}, tx.get("reservation", order_key) or {}
+        tx.update(
+            "orders", order, state="FAILED", failed_kind="KILLED", filled_size_micros=filled
+        )  # fmt: skip
+        tx.update("reservation", held, released_at=tx.now)
+        (lot,) = tx.rows("lot")
+        tx.update("lot", lot, shares_micros=lot["shares_micros"] - filled)
+
+    database.write(book)
+    return confirm_pb.FillEvent(
+        kind=confirm_pb.FILL_KIND_CLOSED, subscription_id=SUB, follower_proxy=WALLET, asset_id="7",
+        order_key=order_key, order_size_micros=_SOLD, order_filled_micros=filled,
+        order_state=common.ORDER_STATE_FAILED, reason=Reason.NOTHING_FILLED,
+    )  # fmt: skip
+
+
+async def _judged_again(router: Router) -> None:
+    """When the pause is over."""
+    copies = router._memory.copies[SELL]
+    copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+    await router._route(router._memory.trades[SELL], "again-1")
+
+
+def _ages(database: MemoryDatabase) -> None:
+    """All of it was hours ago."""
+
+    def work(tx: Transaction) -> None:
+        for table, column in (
+            ("orders", "created_at"), ("decision", "updated_at"), ("leader_row", "seen_at"),
+        ):  # fmt: skip
+            for row in list(tx.rows(table)):
+                tx.update(table, row, **{column: row[column] - timedelta(hours=3)})
+
+    database.write(work)
+
+
+@both
+async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Again) -> None:
+    router, database = await _selling()
+    told = _killed(database, filled=_SOLD // 3)
+    router = await again(router, database)
+    await router.on_fill(told)
+    copy = router._memory.copies[SELL][SUB]
+    assert (copy.ordered_size_micros, copy.tried) == (_SOLD // 3, 1)
+
+
+@both
+async def test_a_slice_that_was_sold_again_counts(again: Again) -> None:
+    router, database = await _selling()
+    await router.on_fill(_killed(database))
+    await _judged_again(router)
+    assert len(_slices(database)) == 2
+    router = await again(router, database)
+    assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD
+    await _judged_again(router)
+    assert len(_slices(database)) == 2
+    await router.on_fill(_killed(database))
+    copy = router._memory.copies[SELL][SUB]
+    assert (copy.ordered_size_micros, copy.tried) == (0, 2)
+
+
+@both
+async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again) -> None:
+    router, database = await _selling()
+    _ages(database)
+    router = await again(router, database)
+    await router.on_fill(_killed(database))
+    assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
+    await _judged_again(router)
+    assert len(_slices(database)) == 2
+
+
+@both
+async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -> None:
+    router, database = await _selling()
+    await router.on_fill(_killed(database))
+
+    def nobody_bids(tx: Transaction) -> None:
+        (row,) = tx.rows("decision")
+        tx.update("decision", row, reason=Reason.PRICE_OUT_OF_RANGE.value)
+
+    database.write(nobody_bids)
+    _ages(database)
+    router = await again(router, database)
+    assert SELL in router._memory.open_exits
+    await _judged_again(router)
+    assert len(_slices(database)) == 2
+
+
+async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None:
+    for statement in range(1, 4):
+        halting = Halting()
+        router, database = await _selling(halting)
+        await router.on_fill(_killed(database, filled=_SOLD // 3))
+        copies = router._memory.copies[SELL]
+        copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+        router._memory.open_exits[SELL] = 0.0
+        halting.left = statement
+        judging = asyncio.create_task(router.run_open_exits())
+        await halting.reached.wait()
+        router.forget_old(clock.now_ms() + 3 * 3600 * 1000)
+        halting.go.set()
+        for _ in range(20):
+            await turns()
+        judging.cancel()
+        copy = router._memory.copies[SELL][SUB]
+        assert (len(copy.order_keys), copy.ordered_size_micros) == (2, _SOLD)
