@@ -54,13 +54,13 @@ def _book(price: int, rng: random.Random) -> Bids:
     return [(price, rng.randrange(1, 80) * SHARE), (price - 10_000, 10**6 * SHARE)]
 
 
-def fetched(bids: Bids, size: int) -> Fraction | None:
-    """USDC per share for a size, walked level by level."""
+def fetched(bids: Bids, size: int) -> tuple[Fraction, Fraction] | None:
+    """USDC per share for a size, walked level by level: of what is sold, and of all of it."""
     taken, money = 0, 0
     for price, there in bids:
         part = min(there, size - taken)
         taken, money = taken + part, money + part * price
-    return Fraction(money, taken) if taken else None
+    return (Fraction(money, taken), Fraction(money, size)) if taken else None
 
 
 def state_of(status: str, sold: int, rungs: int, peak: int | None) -> tuple[Any, ...]:
@@ -124,18 +124,19 @@ class Lot:
         if trigger.kind == "LADDER":
             return self._climb(trigger, bids)
         wanted = self.shares if trigger.size is None else min(trigger.size, self.shares)
-        price = fetched(bids, wanted)
-        assert price is not None
-        if self._fires(trigger, price):
+        found = fetched(bids, wanted)
+        assert found is not None
+        price, whole = found
+        if self._fires(trigger, price, whole):
             return self._sell(trigger, wanted, done=True)
-        return trigger.kind == "TRAILING_STOP" and _ratchet(trigger, int(price // 1))
+        return trigger.kind == "TRAILING_STOP" and _ratchet(trigger, int(whole // 1))
 
-    def _fires(self, trigger: Trigger, price: Fraction) -> bool:
+    def _fires(self, trigger: Trigger, price: Fraction, whole: Fraction) -> bool:
         match trigger.kind:
             case "STOP_LOSS":
                 return price <= (trigger.price or 0)
             case "TAKE_PROFIT":
-                return price >= (trigger.price or 0)
+                return whole >= (trigger.price or 0)
             case "TRAILING_STOP" if trigger.peak is not None:
                 part = Fraction(trigger.callback_ppm or 0, SHARE) * trigger.peak
                 stop = trigger.peak - (trigger.callback or part)
@@ -152,8 +153,8 @@ class Lot:
             share += rung["share_ppm"]
             last = number == len(trigger.rungs) - 1
             size = self.shares if last else min(basis * share // SHARE, self.shares)
-            price = fetched(bids, size)
-            if price is None or price < rung["price_micros"]:
+            found = fetched(bids, size)
+            if found is None or found[1] < rung["price_micros"]:
                 break
             reached, wanted = number + 1, size
         if reached == trigger.rungs_done:

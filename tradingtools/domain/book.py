@@ -53,8 +53,10 @@ class Book:
 class Sale:
     """What selling into the bids would give."""
 
+    wanted_micros: int
+    """Shares that are to be sold."""
     size_micros: int
-    """Shares that find a bid."""
+    """Those of them that find a bid."""
     product: int
     """Sum of size x price, exact: in millionths of a micro of USDC."""
     worst_micros: int
@@ -69,6 +71,12 @@ class Sale:
     def average_micros(self) -> int:
         """USDC per share over what can be sold, rounded down once."""
         return self.product // self.size_micros
+
+    @property
+    def whole_average_micros(self) -> int:
+        """USDC per share over all that are to be sold, rounded down: without a bid, one fetches
+        nothing."""
+        return self.product // self.wanted_micros
 
 
 def depth(levels: tuple[Level, ...], limit_micros: int, *, buying: bool) -> int:
@@ -93,4 +101,4 @@ def sell_into(bids: tuple[Level, ...], size_micros: int) -> Sale | None:
     sold = size_micros - left
     if sold <= 0:
         return None
-    return Sale(sold, product, worst)
+    return Sale(size_micros, sold, product, worst)

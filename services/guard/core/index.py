@@ -166,6 +166,6 @@ def _reached(book: Book, way: Way, bits: int, held: list[tuple[int, str]]) -> li
     if sale is None:
         return []
     if way is Way.UP:
-        return held[: bisect_right(held, sale.average_micros, key=lambda entry: entry[0])]
+        return held[: bisect_right(held, sale.whole_average_micros, key=lambda entry: entry[0])]
     lowest = -(-sale.product // sale.size_micros)
     return held[bisect_left(held, lowest, key=lambda entry: entry[0]) :]

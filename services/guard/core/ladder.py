@@ -1,7 +1,7 @@
 """How far a ladder climbs on a book, and what its rungs sell. Pure arithmetic in micros.
 
 `trigger` judges with it. A jump over several rungs sells their sum once: they fire together when
-the sum would fetch the highest of their prices. More shares never fetch more a share, so a rung
+the sum would fetch the highest of their prices, shares without a bid nothing. More shares never fetch more a share, so a rung
 that is reached implies those below it.
 """
 
@@ -46,6 +46,6 @@ def climbed(
             rungs, done=done, through=through, basis_micros=basis_micros, left_micros=left_micros
         )
         sale = sell_into(bids, size)
-        if sale is not None and sale.product >= rungs[through - 1].price_micros * sale.size_micros:
+        if sale is not None and sale.product >= rungs[through - 1].price_micros * size:
             return through
     return done

@@ -1,8 +1,10 @@
 """When a trigger fires, and for how much at what limit. Pure.
 
-The price is what the size would really fetch, the volume-weighted bid: never mid, never last. A
-stop-loss is judged before a take-profit. A trailing stop keeps the best price that it has seen
-while active, its peak, and is tested before it ratchets.
+The price is what the size would really fetch, the volume-weighted bid: never mid, never last. Of
+shares that find no bid, those that sell for a profit, or raise a peak, say that they fetch nothing:
+a few shares bid for high up are not the size's price. A stop-loss leaves them out: that nobody bids
+is no loss yet. A stop-loss is judged before a take-profit. A trailing stop keeps the best price that
+it has seen while active, its peak, and is tested before it ratchets.
 """
 
 from __future__ import annotations
@@ -192,10 +194,9 @@ def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
     if price is None:
         return False
     # Products, not averages: a rounded average misses a bid that is exactly the trigger's price.
-    asked = price * sale.size_micros
     if trigger.type in RISING:
-        return sale.product >= asked
-    return sale.product <= asked
+        return sale.product >= price * sale.wanted_micros
+    return sale.product <= price * sale.size_micros
 
 
 def fire_price(trigger: Trigger) -> int | None:
@@ -219,7 +220,7 @@ def new_peak(trigger: Trigger, sale: Sale) -> int | None:
     """The peak that a trailing stop ratchets to; None: it stays as it is."""
     if trigger.type is not TriggerType.TRAILING_STOP or trigger.price_micros is None:
         return None
-    seen = sale.average_micros
+    seen = sale.whole_average_micros
     if trigger.peak_micros is None:
         return seen if seen >= trigger.price_micros else None
     return seen if seen > trigger.peak_micros else None

@@ -50,6 +50,9 @@ def test_a_sale_walks_the_bids_from_the_best(found: list[Level], size: int) -> N
     assert sale.worst_micros == min(price for price, part in taken if part)
     average = Fraction(product, sold)
     assert sale.average_micros <= average < sale.average_micros + 1
+    whole = Fraction(product, size)
+    assert sale.wanted_micros == size
+    assert sale.whole_average_micros <= whole < sale.whole_average_micros + 1
     assert sale.worst_micros <= sale.average_micros <= bids[0][0]
 
 

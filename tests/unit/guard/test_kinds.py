@@ -61,15 +61,16 @@ def walk(trigger: Trigger, path: list[tuple[Book, int]]) -> tuple[int | None, li
     return None, peaks
 
 
-def fetched(book: Book, lot: int) -> Fraction | None:
-    """Price per share for a lot, share by share; None when the book may not be traded on."""
+def fetched(book: Book, lot: int) -> tuple[Fraction, Fraction] | None:
+    """Price per share for a lot, share by share: of those that find a bid, and of all of it with
+    the others for nothing; None when the book may not be traded on."""
     if book.status is not BookStatus.FRESH or not book.bids:
         return None
     taken, money = 0, 0
     for price, size in book.bids:
         part = min(size, lot - taken)
         taken, money = taken + part, money + part * price
-    return Fraction(money, taken)
+    return Fraction(money, taken), Fraction(money, lot)
 
 
 def reference(
@@ -78,16 +79,17 @@ def reference(
     """A trailing stop told plainly: tested against the old peak, then ratcheted."""
     peaks: list[int] = []
     for number, (book, lot) in enumerate(path):
-        price = fetched(book, lot)
-        if price is None:
+        found = fetched(book, lot)
+        if found is None:
             continue
+        price, whole = found
         if peaks:
             stop = peaks[-1] * (1 - callback) if share else peaks[-1] - callback
             # Prices are compared with whole micros, rounded up.
             if price <= -(-stop // 1):
                 return number, peaks
-        if price >= activation and (not peaks or price // 1 > peaks[-1]):
-            peaks.append(int(price // 1))
+        if whole >= activation and (not peaks or whole // 1 > peaks[-1]):
+            peaks.append(int(whole // 1))
     return None, peaks
 
 

@@ -49,12 +49,12 @@ def ladder_of(rungs: tuple[Rung, ...], size: int | None = None) -> Trigger:
 
 
 def fetches(book: Book, size: int) -> Fraction | None:
-    """Price per share for a size, share by share."""
+    """Price per share for a size, share by share; those that find no bid fetch nothing."""
     taken, money = 0, 0
     for price, level in book.bids:
         part = min(level, size - taken)
         taken, money = taken + part, money + part * price
-    return Fraction(money, taken) if taken else None
+    return Fraction(money, size) if taken else None
 
 
 def reference(

@@ -48,25 +48,26 @@ def books(draw: st.DrawFn, least: int = 0) -> Book:
 amounts = st.integers(1, 100_000_000)
 
 
-def fetched(bids: tuple[Level, ...], size: int) -> Fraction | None:
-    """Price per share that a sale gets, one level after the other."""
+def fetched(bids: tuple[Level, ...], size: int) -> tuple[Fraction, Fraction] | None:
+    """Price per share that a sale gets, one level after the other: of those sold, and of all."""
     sold, money = 0, 0
     for price, there in bids:
         part = min(there, size - sold)
         sold, money = sold + part, money + part * price
-    return Fraction(money, sold) if sold else None
+    return (Fraction(money, sold), Fraction(money, size)) if sold else None
 
 
 @given(books(), st.sampled_from(BY_PRICE), st.integers(1, MICROS), st.none() | amounts, amounts)
 def test_an_armed_trigger_against_a_plain_reference(
     book: Book, kind: TriggerType, price: int, size: int | None, lot: int
 ) -> None:
-    average = fetched(book.bids, lot if size is None else min(size, lot))
+    found = fetched(book.bids, lot if size is None else min(size, lot))
     verdict = judge(trigger_of(kind, price, size), lot, book)
-    if average is None:
+    if found is None:
         assert verdict is Judgement.SUSPEND
         return
-    beyond = average <= price if kind is TriggerType.STOP_LOSS else average >= price
+    of_sold, of_all = found
+    beyond = of_sold <= price if kind is TriggerType.STOP_LOSS else of_all >= price
     assert verdict is (Judgement.FIRE if beyond else Judgement.NOTHING)
 
 
@@ -95,6 +96,16 @@ def test_depth_decides_not_the_best_bid() -> None:
     profit = trigger_of(TriggerType.TAKE_PROFIT, price=600_000)
     assert judge(profit, 10_000_000, thin) is Judgement.NOTHING
     assert judge(replace(profit, size_micros=1_000_000), 10_000_000, thin) is Judgement.FIRE
+
+
+def test_a_few_shares_bid_for_high_up_are_no_profit_and_no_loss() -> None:
+    few = book_of(((900_000, 5_000_000),))
+    for size, verdict in ((100_000_000, Judgement.NOTHING), (5_000_000, Judgement.FIRE)):
+        assert judge(trigger_of(TriggerType.TAKE_PROFIT, 800_000), size, few) is verdict
+    assert judge(trigger_of(price=800_000), 100_000_000, few) is Judgement.NOTHING
+    trailing = replace(trigger_of(TriggerType.TRAILING_STOP, 800_000), callback_ppm=100_000)
+    assert judge(trailing, 100_000_000, few) is Judgement.NOTHING
+    assert judge(trailing, 5_000_000, few) is Judgement.RATCHET
 
 
 def test_what_stops_losses_is_judged_before_a_take_profit() -> None:
