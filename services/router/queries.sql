@@ -35,13 +35,14 @@ from reservation r join orders o using (order_key)
 where r.released_at is null and o.purpose = 'ENTRY' and o.partition = %(partition)s
 
 -- name: rows_of
--- Facts about these leader trades.
+-- Facts about these leader trades that this partition has judged.
 select leader_tx, leader, asset_id, side, price_text, size_micros, source, count, price_micros,
        condition_id, traded_ms, held_before_micros,
        (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
 from leader_row
 join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[])
     as trade(leader_tx, leader, asset_id, side) using (leader_tx, leader, asset_id, side)
+where partition = %(partition)s
 
 -- name: recent_decisions
 -- Judgements of leader trades that may still grow; exits that still wait, are judged again, or have
@@ -51,11 +52,14 @@ select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detai
 from decision
 where updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
    or frozen ? 'awaited'
-   or side = 'SELL' and (reason = any(%(again)s) or order_keys && array(
-       select o.order_key from reservation r join orders o using (order_key)
-       where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s
-         and (r.released_at is null
-              or r.released_at > clock_timestamp() - make_interval(secs => %(seconds)s))))
+   or side = 'SELL' and (
+       reason = any(%(again)s)
+       or (leader_tx, leader, asset_id, subscription_id) in (
+           select o.leader_tx, o.leader, o.asset_id, o.subscription_id
+           from reservation r join orders o using (order_key)
+           where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s and r.shares_micros > 0
+             and (r.released_at is null
+                  or r.released_at > (select clock_timestamp() - make_interval(secs => %(seconds)s)))))
 
 -- name: recent_entry_keys
 select copy_key, subscription_id from orders

@@ -36,7 +36,7 @@ async def recover(pool: Pool, partition: int, memory: Memory, money: Money) -> N
         for row in await store.fetch(pool, "recent_entry_keys", **recent)
     }
     memory.copies = await store.recent_copies(pool, partition, memory.index.subscription)
-    for trade in (await store.trades_of(pool, memory.copies)).values():
+    for trade in (await store.trades_of(pool, partition, memory.copies)).values():
         memory.know(trade)
     memory.entry_trade = {
         order_key: key

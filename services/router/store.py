@@ -73,10 +73,13 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
     )
 
 
-async def trades_of(pool: Pool, keys: Collection[TradeKey]) -> dict[TradeKey, LeaderTrade]:
-    """These leader trades, merged from their rows; without those that have none."""
+async def trades_of(
+    pool: Pool, partition: int, keys: Collection[TradeKey]
+) -> dict[TradeKey, LeaderTrade]:
+    """These leader trades as far as a partition has judged them; without others."""
     trades: dict[TradeKey, LeaderTrade] = {}
     values = {
+        "partition": partition,
         "txs": [key.leader_tx for key in keys],
         "leaders": [key.leader for key in keys],
         "assets": [key.asset_id for key in keys],

@@ -94,7 +94,8 @@ UNREACHED = (
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._preview", _ENDED_START, "return",
           'await self._end(row["id"]'),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._end", _ENDED_START),
-    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "await while_data", chance=True),
+    Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "await self._catch_up",
+          chance=True),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "raise", chance=True),
     Entry(f"{_ROUTER}/store.py", "recent_copies", _PARTITION, "continue"),
     Entry(f"{_ROUTER}/store.py", "withdrawn", "who asks was told so of its row", "return None"),
@@ -106,10 +107,10 @@ UNREACHED = (
     Entry(f"{_ROUTER}/worker.py", "Router._route", "every leader here has followers", "return",
           "if not followers"),
     *(
-        Entry(f"{_ROUTER}/writing.py", "Writer.claim", _LOST, statement, below, True)
+        Entry(f"{_ROUTER}/writing.py", "Writer._claim", _LOST, statement, below, True)
         for statement, below in (
-            ('_log.warning("claimed before', ""), ("await while_database_is_away", ""),
-            ("break", "await while_database_is_away"),
+            ('_log.warning("claimed before', ""), ("await self.know_what_is_durable", ""),
+            ("break", "await self.know_what_is_durable"),
         )
     ),
     *(

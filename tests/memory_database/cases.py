@@ -330,7 +330,8 @@ def _trades(draw: Draw) -> Values:
     known = [(tx, LEADER, "7", side) for tx in ("0xaa", "0xbb", "0xcc") for side in ("BUY", "SELL")]
     trades = draw.rng.sample(known, draw.rng.randrange(4))
     columns = zip(*trades, strict=True) if trades else [()] * 4
-    return {name: list(values) for name, values in zip(_TRADE, columns, strict=True)}
+    named = {name: list(values) for name, values in zip(_TRADE, columns, strict=True)}
+    return {**named, "partition": draw.rng.randrange(2)}
 
 
 def _days(draw: Draw) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -84,3 +85,23 @@ async def test_catching_up_forgets_no_trade_that_the_other_has_judged(
     assert faulty.losing["reply"] == ""
     await second.on_facts(facts[3:])
     assert _copies(database) == {"0": 6, "1": 6}
+
+
+async def test_a_restart_forgets_no_row_that_the_other_has_judged(database: MemoryDatabase) -> None:
+    first, second = await _router(database, 0), await _router(database, 1)
+    one = buy(1)
+    later = replace(one, price_text="0.51", price_micros=510_000)
+    for router in (first, second):
+        await router.on_facts([one])
+        await router._catch_up()
+    await first.on_facts([later])
+    await first._catch_up()
+    second = await _router(database, 1)
+    await second.on_facts([one, later])
+    await second._catch_up()
+    seen = {r["subscription_id"][-1]: r["leader_size_micros"] for r in _decisions(database)}
+    assert seen == {"0": 2 * one.size_micros, "1": 2 * one.size_micros}
+
+
+def _decisions(database: MemoryDatabase) -> list[Any]:
+    return list(database.table("decision").values())

@@ -31,7 +31,7 @@ _LEADER_ROW = (
     "leader_tx", "leader", "asset_id", "side", "price_text", "size_micros", "source", "count",
     "price_micros", "condition_id", "traded_ms", "held_before_micros",
 )  # fmt: skip
-_LEADER_ROW_KEY = _LEADER_ROW[:7]
+_LEADER_ROW_KEY = (*_LEADER_ROW[:4], "partition", *_LEADER_ROW[4:7])
 
 
 def build_rows(tx: Transaction, seq: int) -> bool:
@@ -92,7 +92,7 @@ def _build_claimed(tx: Transaction, record: Row, payload: Row, committed_ns: int
     for decision in payload.get("decisions") or ():
         _build_decision(tx, record["seq"], decision)
     for row in payload.get("rows") or ():
-        _build_leader_row(tx, row)
+        _build_leader_row(tx, record["partition"], row)
 
 
 def _build_order(tx: Transaction, record: Row, order: Row, committed_ns: int) -> None:
@@ -149,8 +149,8 @@ def _build_decision(tx: Transaction, seq: int, given: Row) -> None:
     tx.update("decision", known, **changes, updated_at=tx.now)
 
 
-def _build_leader_row(tx: Transaction, given: Row) -> None:
-    values = _pick(given, _LEADER_ROW)
+def _build_leader_row(tx: Transaction, partition: int, given: Row) -> None:
+    values = {**_pick(given, _LEADER_ROW), "partition": partition}
     if tx.insert_unless_there("leader_row", values) is not None:
         return
     known = tx.get("leader_row", *(values[name] for name in _LEADER_ROW_KEY))

@@ -169,13 +169,13 @@ _TRADE = ("leader_tx", "leader", "asset_id", "side")
 
 
 def rows_of(tx: Transaction, values: Row) -> list[Row]:
-    """Facts about these leader trades."""
+    """Facts about these leader trades that this partition has judged."""
     names = ("txs", "leaders", "assets", "sides")
     trades = set(zip(*(values[name] for name in names), strict=True))
     return [
         {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])}
         for row in tx.rows("leader_row")
-        if tuple(row[name] for name in _TRADE) in trades
+        if row["partition"] == values["partition"] and tuple(row[name] for name in _TRADE) in trades
     ]
 
 
@@ -185,6 +185,9 @@ _DECISION = (
 )  # fmt: skip
 
 
+_EXIT = ("leader_tx", "leader", "asset_id", "subscription_id")
+
+
 def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
     """Judgements of leader trades that may still grow, and exits that are not done."""
     since = tx.now - timedelta(seconds=values["seconds"])
@@ -192,14 +195,14 @@ def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
     for order in tx.where("orders", purpose="COPY_EXIT", partition=values["partition"]):
         held = tx.get("reservation", order["order_key"])
         if held is not None and (held["released_at"] is None or held["released_at"] > since):
-            slices.add(order["order_key"])
+            slices.add(tuple(order[name] for name in _EXIT))
     return [
         _pick(row, _DECISION)
         for row in tx.rows("decision")
         if row["updated_at"] > since
         or "awaited" in (row["frozen"] or {})
         or (row["side"] == "SELL" and row["reason"] in values["again"])
-        or (row["side"] == "SELL" and not slices.isdisjoint(row["order_keys"]))
+        or (row["side"] == "SELL" and tuple(row[name] for name in _EXIT) in slices)
     ]
 
 

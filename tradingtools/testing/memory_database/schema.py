@@ -207,12 +207,13 @@ TABLES: Final[dict[str, Table]] = {
         Table(
             name="leader_row",
             key=(
-                "leader_tx", "leader", "asset_id", "side", "price_text", "size_micros", "source",
+                "leader_tx", "leader", "asset_id", "side", "partition", "price_text",
+                "size_micros", "source",
             ),
             columns=_columns(
                 "leader_tx leader asset_id side price_text size_micros source count price_micros"
                 " condition_id traded_ms",
-                held_before_micros=None, seen_at=NOW,
+                partition=0, held_before_micros=None, seen_at=NOW,
             ),
         ),
         Table(
