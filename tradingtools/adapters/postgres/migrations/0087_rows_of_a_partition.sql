@@ -1,6 +1,6 @@
 -- Rows of a leader trade are durable for the partition that has judged them: a router that begins
 -- again took those that another had made durable for its own, and its followers never got them.
--- depends: 0085_statistics
+-- depends: 0086_bookings_in_order
 
 alter table leader_row add column partition integer not null default 0 check (partition >= 0);
 alter table leader_row drop constraint leader_row_pkey;
