@@ -1,8 +1,8 @@
 """How far a ladder climbs on a book, and what its rungs sell. Pure arithmetic in micros.
 
 `trigger` judges with it. A jump over several rungs sells their sum once: they fire together when
-the sum would fetch the highest of their prices, shares without a bid nothing. More shares never fetch more a share, so a rung
-that is reached implies those below it.
+the sum would fetch the highest of their prices, shares without a bid nothing. More shares never
+fetch more a share, so a rung that is reached implies those below it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """When a trigger fires, and for how much at what limit. Pure.
 
-The price is what the size would really fetch, the volume-weighted bid: never mid, never last. Of
-shares that find no bid, those that sell for a profit, or raise a peak, say that they fetch nothing:
-a few shares bid for high up are not the size's price. A stop-loss leaves them out: that nobody bids
-is no loss yet. A stop-loss is judged before a take-profit. A trailing stop keeps the best price that
-it has seen while active, its peak, and is tested before it ratchets.
+The price is what the size would really fetch, the volume-weighted bid: never mid, never last. What
+finds no bid counts as sold for nothing where a high price fires or raises a peak: a few shares
+bid for high up are not the size's price. A stop-loss leaves them out: that nobody bids is no loss
+yet. A stop-loss is judged before a take-profit. A trailing stop keeps the best price that it has
+seen while active, its peak, and is tested before it ratchets.
 """
 
 from __future__ import annotations
