@@ -21,23 +21,25 @@ def follow(trigger: Trigger, shares: int) -> Decide | None:
     A lot that was sold out is not gone before its sales have settled: one that is undone brings the
     shares back, and the trigger is there, armed, with its peak and its rungs.
     """
+    return _follow if _change(trigger, shares) is not None else None
+
+
+async def _follow(asked: Together, row: Row, lot: Row | None) -> Outcome:
+    change = _change(store.trigger(row), lot["shares_micros"] if lot is not None else 0)
+    if change is None:
+        return as_it_is(row)
+    if change.status is TriggerStatus.CANCELLED and await _unsettled(asked, row):
+        return as_it_is(row)
+    return await _move(asked, row, change)
+
+
+def _change(trigger: Trigger, shares: int) -> Change | None:
     if trigger.status is TriggerStatus.WAITING and shares > 0:
-        target, detail = TriggerStatus.ARMED, f"the lot holds {to_text(shares)} shares"
-    elif trigger.status in (TriggerStatus.ARMED, TriggerStatus.SUSPENDED) and shares == 0:
-        target, detail = TriggerStatus.CANCELLED, "the lot is empty"
-    else:
-        return None
-
-    async def decide(asked: Together, row: Row, lot: Row | None) -> Outcome:
-        now = store.trigger(row)
-        held = lot["shares_micros"] if lot is not None else 0
-        if now.status is not trigger.status or (held > 0) != (shares > 0):
-            return as_it_is(row)
-        if target is TriggerStatus.CANCELLED and await _unsettled(asked, row):
-            return as_it_is(row)
-        return await _move(asked, row, Change(status=target, detail=detail))
-
-    return decide
+        detail = f"the lot holds {to_text(shares)} shares"
+        return Change(status=TriggerStatus.ARMED, detail=detail)
+    if trigger.status in (TriggerStatus.ARMED, TriggerStatus.SUSPENDED) and shares == 0:
+        return Change(status=TriggerStatus.CANCELLED, detail="the lot is empty")
+    return None
 
 
 async def end_superseded(asked: Together, row: Row, _lot: Row | None) -> Outcome:

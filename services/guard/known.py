@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.guard.core.index import TriggerIndex
-from services.guard.core.trigger import Trigger
+from services.guard.core.trigger import Tick, Trigger
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import FINAL, UNDER_WAY
@@ -65,6 +65,8 @@ class Known:
         self._by_lot: dict[LotKey, set[str]] = {}
         self._timed: list[tuple[int, str]] = []
         self._lots: dict[LotKey, int] = {}
+        self._reading: dict[LotKey, object] = {}
+        """Of lots whose size is being read, until one is put."""
         self._whose: dict[LotKey, Whose] = {}
         self._index = TriggerIndex()
 
@@ -81,12 +83,31 @@ class Known:
         return self._lots.get(key, 0)
 
     def put(self, trigger: Trigger) -> None:
-        """Take over what the database has; never before it is committed."""
+        """Take over what the database has; never before it is committed.
+
+        What was read before memory learned of something newer changes nothing.
+        """
         if ids.partition_of(trigger.follower_proxy, self._partitions) != self._partition:
             return
         if trigger.status in FINAL:
             self._forget(trigger)
             return
+        before = self._triggers.get(trigger.id)
+        if before is not None:
+            if _age(trigger) < _age(before):
+                return
+            # Only memory has it, and it counts for these terms and this status.
+            tick = before.tick if trigger.version == before.version else None
+            trigger = replace(trigger, tick=tick)
+        self._keep(trigger)
+
+    def note(self, trigger_id: str, tick: Tick | None) -> None:
+        """Remember the book that was the first of two, or that there was none."""
+        trigger = self._triggers.get(trigger_id)
+        if trigger is not None:
+            self._keep(replace(trigger, tick=tick))
+
+    def _keep(self, trigger: Trigger) -> None:
         self._untime(trigger.id)
         self._triggers[trigger.id] = trigger
         if trigger.fire_at_ms is not None:
@@ -136,12 +157,24 @@ class Known:
 
     def put_lot(self, key: LotKey, shares_micros: int) -> None:
         """What a lot holds from now on; what its triggers would fetch changes with it."""
+        self._reading.pop(key, None)
         if shares_micros:
             self._lots[key] = shares_micros
         else:
             self._lots.pop(key, None)
         for trigger in self.of_lot(key):
             self._index.put(trigger, shares_micros)
+
+    def reading(self, key: LotKey) -> object:
+        """Call it before a lot's size is read; for `put_read`."""
+        return self._reading.setdefault(key, object())
+
+    def put_read(self, key: LotKey, shares_micros: int, reading: object) -> bool:
+        """Put what was read of a lot; False: another size came meanwhile, which may be newer."""
+        if self._reading.get(key) is not reading:
+            return False
+        self.put_lot(key, shares_micros)
+        return True
 
     def of_lot(self, key: LotKey) -> list[Trigger]:
         """The live triggers that share a lot, in the order in which they are judged."""
@@ -163,3 +196,8 @@ class Known:
     def due(self, now_ms: int) -> set[str]:
         """Time stops whose instant has come, and that have not fired."""
         return {i for _, i in self._timed[: bisect_left(self._timed, (now_ms + 1, ""))]}
+
+
+def _age(trigger: Trigger) -> tuple[int, int]:
+    """What rises with each change: a new peak leaves the version as it is."""
+    return trigger.version, -1 if trigger.peak_micros is None else trigger.peak_micros

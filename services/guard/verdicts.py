@@ -64,7 +64,7 @@ class _Plan:
     again: list[Wish] = field(default_factory=list)
     """To be judged once more on the same book, when this is committed."""
     armed: set[LotKey] = field(default_factory=set)
-    behind: dict[LotKey, int] = field(default_factory=dict)
+    behind: dict[LotKey, tuple[int, object]] = field(default_factory=dict)
     """What lots hold of which memory knew something else, as after a restart."""
     free: dict[LotKey, int] = field(default_factory=dict)
     """Shares of lots that no exit has reserved, those of this plan counted."""
@@ -119,7 +119,7 @@ class Verdicts:
             verdict = judging.judge(trigger, self._known.shares(lot_of(trigger)), book, now_ms)
             if verdict in (Judgement.NOTE, Judgement.UNNOTE):
                 tick = judging.tick_of(book) if verdict is Judgement.NOTE else None
-                self._known.put(replace(trigger, tick=tick))
+                self._known.note(trigger_id, tick)
             elif verdict is not Judgement.NOTHING:
                 found.append(_Asked(trigger=trigger, book=book, verdict=verdict, now_ms=now_ms))
         return found
@@ -166,24 +166,16 @@ class Verdicts:
         await self._writer.change_all([each.trigger.id for each in asked], decide, fires=fires)
         _together.record(len(asked))
         self._apart -= {lot_of(each.trigger) for each in asked}
-        self._note_unmet(asked)
-        for key, shares in plan.behind.items():
+        # They may be other than they were when they asked, and no mark may come in a quiet book.
+        self._writer.hurry(trigger.id for trigger in plan.unmet)
+        for key, (shares, reading) in plan.behind.items():
             # By other sizes an earlier trigger of the lot may be reached, that asked for nothing.
-            self._known.put_lot(key, shares)
+            self._known.put_read(key, shares, reading)
             books = {lot_of(each.trigger): each.book for each in asked}
             plan.again += [(trigger.id, books[key]) for trigger in self._known.of_lot(key)]
         for kind in plan.fired:
             _fired.add(1, {"type": kind})
         return plan.again
-
-    def _note_unmet(self, asked: Sequence[_Asked]) -> None:
-        """What asked for something and is where it was: its tick stays, and it asks again soon."""
-        for each in asked:
-            now = self._known.get(each.trigger.id)
-            if now is not None and now.status is each.trigger.status:
-                self._known.put(replace(now, tick=each.trigger.tick))
-                if each.verdict is not Judgement.RATCHET:
-                    self._writer.hurry([now.id])
 
     def _decide(self, plan: _Plan, each: _Asked, held: Held) -> None:
         """Judge once more under lock: the caller may have changed price or size meanwhile."""
@@ -191,7 +183,7 @@ class Verdicts:
         now = replace(held.triggers[each.trigger.id], tick=each.trigger.tick)
         key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
         if shares != self._known.shares(key):
-            plan.behind[key] = shares
+            plan.behind[key] = shares, self._known.reading(key)
             return
         if key in plan.armed and each.verdict not in _ENDS_NO_TURN:
             plan.again.append((now.id, each.book))

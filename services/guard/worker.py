@@ -75,22 +75,24 @@ class Guard:
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         self._claims.control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
-        self._booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._known.put_lot(key, row["shares_micros"])
+        # After the lots: a booking that they may have tells what its lot held once.
+        self._booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
         for number, row in enumerate(await store.fetch(self._pool, "live_triggers")):
             self._take(row)
             if number % _LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         for key in self._known.lots_by_default():
             await self._open(key)
+        # Its lot may have been filled, or told, before a process that died could arm it.
+        every = self._known.in_turn(self._known.all())
+        self._writer.hurry(t.id for t in every if t.status is TriggerStatus.WAITING)
 
     def _take(self, row: Mapping[str, Any]) -> None:
-        """Take over a trigger and whose it is, unless memory is as new."""
-        known = self._known.get(row["id"])
-        if known is None or known.version < row["version"]:
-            self._known.put(store.trigger(row))
+        """Take over a trigger and whose it is."""
+        self._known.put(store.trigger(row))
         self._known.learn(row)
 
     async def refresh(self) -> None:
@@ -104,9 +106,7 @@ class Guard:
         for row in rows:
             self._take(row)
         for row in await store.fetch(self._pool, "told_lots", after=before):
-            await self._take_lot(
-                (row["follower_proxy"], row["asset_id"], row["origin"]), row["shares_micros"]
-            )
+            await self._take_lot((row["follower_proxy"], row["asset_id"], row["origin"]))
         touched = self._known.all() if eased else [row["id"] for row in rows]
         # Only now: what the database interrupts before is done again, and what it interrupts
         # after it is judged again.
@@ -114,9 +114,9 @@ class Guard:
         self._claims.control_seq = seq
         await self._wake(self._known.in_turn(touched))
 
-    async def _take_lot(self, key: LotKey, shares: int) -> None:
+    async def _take_lot(self, key: LotKey) -> None:
         """A caller has said how large a lot is that was bought by hand."""
-        self._known.put_lot(key, shares)
+        shares = await self._read_lot(key)
         for trigger in self._known.of_lot(key):
             await self._follow_lot(trigger, shares)
 
@@ -141,8 +141,7 @@ class Guard:
         opens = fill.side == pb.SIDE_BUY and 0 < fill.lot_shares_micros <= fill.size_micros
         if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:
             await self._open(key)
-        shares = await self._shares(key, fill)
-        self._known.put_lot(key, shares)
+        shares = await self._take_shares(key, fill)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
             for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
                 await self._writer.change(trigger_id, following.end_resolved)
@@ -153,17 +152,25 @@ class Guard:
             await self._follow_lot(trigger, shares)
         await self._wake(self._known.of_lot(key))
 
-    async def _shares(self, key: LotKey, fill: confirm_pb.FillEvent) -> int:
+    async def _take_shares(self, key: LotKey, fill: confirm_pb.FillEvent) -> int:
         """What a lot holds. A booking that comes again, or late out of quarantine, tells what it
-        held then, and a stop-loss would sleep over the rest: of such a one the present is read."""
-        shares, seen = fill.lot_shares_micros, -1
-        # Read again when a newer one has come in between.
-        while seen != self._booked_to >= fill.fill_seq:
-            seen = self._booked_to
-            rows = await store.fetch(self._pool, "lot_shares", **store.lot_key(key))
-            shares = rows[0]["shares_micros"]
+        held then, and a stop-loss would sleep over the rest; so does any of a lot of which callers
+        tell as well. Of such a one the present is read."""
+        newest = fill.fill_seq > self._booked_to and key[2] != MANUAL
         self._booked_to = max(self._booked_to, fill.fill_seq)
-        return shares
+        if not newest:
+            return await self._read_lot(key)
+        self._known.put_lot(key, fill.lot_shares_micros)
+        return fill.lot_shares_micros
+
+    async def _read_lot(self, key: LotKey) -> int:
+        """Take over what a lot holds, read again when another size came meanwhile."""
+        while True:
+            reading = self._known.reading(key)
+            rows = await store.fetch(self._pool, "lot_shares", **store.lot_key(key))
+            shares: int = rows[0]["shares_micros"]
+            if self._known.put_read(key, shares, reading):
+                return shares
 
     async def _open(self, key: LotKey) -> None:
         """Take over the triggers that were made with a position; end those of the one before."""
@@ -200,6 +207,8 @@ class Guard:
         """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""
         for row in await store.fetch(self._pool, "closing"):
             await self._writer.change(row["id"], self._closing.settle)
+            # Armed again, it is judged on the book that is there.
+            self._writer.hurry([row["id"]])
         for row in await store.fetch(self._pool, "unresolved"):
             await self._writer.change(row["id"], self._closing.show_outcome)
         eager = self._writer.take_eager() | self._known.due(clock.now_ms())

@@ -15,9 +15,11 @@ import psycopg
 from services.guard import holding, store
 from services.guard.claiming import Claims, Decide, Outcome
 from services.guard.holding import Held
-from services.guard.known import Known
+from services.guard.known import Known, lot_of
 from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime.intake import while_database_is_away
 
 DecideAll = Callable[[Held], Awaitable[Outcome]]
 """Changes locked triggers."""
@@ -51,8 +53,8 @@ class Writer:
     ) -> Outcome:
         """Change triggers under lock; memory and stream learn of it once it is committed.
 
-        A commit that fails leaves memory as it was; if it happened after all, the next look finds
-        the rows, and the executor finds the claim.
+        Of a commit whose answer is lost memory learns here, too, before anybody else judges by it;
+        the executor finds the claim.
 
         Args:
             trigger_ids: of those that change.
@@ -60,12 +62,17 @@ class Writer:
             fires: nothing is wanted but that they fire: one alone is decided on what memory has.
 
         Raises:
-            Fenced: the lease is not valid any more.
+            Fenced: the lease is not valid any more, or it cannot be known what is committed.
             ClaimedBefore: the first of the orders was claimed before.
-            psycopg.Error: nothing is known to have changed.
+            psycopg.OperationalError: it may be committed; memory has what is.
+            psycopg.Error: nothing has changed.
         """
         async with self._writing:
-            outcome = await self._commit(trigger_ids, decide, fires=fires)
+            try:
+                outcome = await self._commit(trigger_ids, decide, fires=fires)
+            except psycopg.OperationalError:
+                await self._know_what_is_committed(trigger_ids)
+                raise
             changed = await store.changed(outcome.answers)
             for trigger in (*changed, *outcome.triggers, *outcome.evened):
                 self._known.put(trigger)
@@ -93,6 +100,28 @@ class Writer:
         for row in held.rows.values():
             self._known.learn(row)
         return outcome
+
+    async def _know_what_is_committed(self, trigger_ids: Sequence[str]) -> None:
+        """Take over triggers, and all that share their lots, as soon as the database is there.
+
+        Raises:
+            Fenced: it cannot be known here; a start finds out.
+        """
+        known = filter(None, map(self._known.get, trigger_ids))
+        shared = {trigger.id for one in known for trigger in self._known.of_lot(lot_of(one))}
+        ids = sorted({*trigger_ids, *shared})
+        try:
+            held = await while_database_is_away(lambda: self._read(ids))
+        except Exception as error:
+            raise Fenced("it is not known what is committed") from error
+        for trigger in held.triggers.values():
+            self._known.put(trigger)
+        self.hurry(ids)
+
+    async def _read(self, trigger_ids: Sequence[str]) -> Held:
+        """Locked: the transaction in doubt has ended then."""
+        async with holding.locked(self._pool, trigger_ids) as held:
+            return held
 
     def hurry(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""

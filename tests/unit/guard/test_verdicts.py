@@ -63,14 +63,18 @@ async def _none(after: int, limit: int) -> list[tuple[int, pb.OrderBatch]]:
 
 
 class Desk:
-    """A guard on a database in memory."""
+    """A guard on a database in memory.
 
-    def __init__(self) -> None:
+    Args:
+        moods: what happens between the two.
+    """
+
+    def __init__(self, moods: Moody | None = None) -> None:
         self.refused: set[str] = set()
         """Triggers that cannot be changed."""
         replaced = {(QUERIES, "move_triggers"): self._move_triggers}
         self.database = MemoryDatabase(replaced=replaced)
-        self.moods = Moody()
+        self.moods = moods or Moody()
         self.books = Known()
         self.tail: Tail[pb.OrderBatch] = Tail(0, _none)
         settings = load(Settings, "guard", {
