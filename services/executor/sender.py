@@ -140,16 +140,26 @@ class Sender:
                 return
 
     def _begin(self, attempt: Attempt) -> None:
-        order = attempt.order
-        sent = None
-        if self._breaker.closed and not attempt.probe and clock.now_ms() < order.not_after_ms:
-            sent = self._client.begin(
-                order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
-            )
+        try:
+            sent = self._sent(attempt)
+        except Exception as error:  # noqa: BLE001 - one order must not hold up its lane or a commit
+            self._give_up(attempt, error)
+            # Not at once: a lane in which all die would be a deep stack.
+            asyncio.get_running_loop().call_soon(self._leave_lane, attempt.lane)
+            return
         if sent is None:
             self._see_through(attempt)
         else:
             sent.add_done_callback(partial(self._end, attempt))
+
+    def _sent(self, attempt: Attempt) -> asyncio.Future[Answer] | None:
+        """The answer to come; None: it cannot leave at once."""
+        order = attempt.order
+        if not self._breaker.closed or attempt.probe or clock.now_ms() >= order.not_after_ms:
+            return None
+        return self._client.begin(
+            order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
+        )
 
     def _end(self, attempt: Attempt, sent: asyncio.Future[Answer]) -> None:
         if sent.cancelled():

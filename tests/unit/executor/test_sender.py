@@ -256,6 +256,22 @@ async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() ->
         assert here.died == [dying.order.order_key]
 
 
+async def test_an_attempt_that_dies_before_its_first_byte_holds_nobody_up() -> None:
+    first, after, other = attempt("a"), attempt("b"), attempt("c", wallet="2")
+    # Nothing writes such a body; no bytes can be made of it.
+    dying = Attempt(order=structs.replace(attempt("d").order, body="\ud800"))
+    async with scene() as here, captured():
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([first, dying, after, other])
+        await until(here.ended(first, after, other))
+        assert here.died == [dying.order.order_key]
+    async with scene() as here, captured():
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([dying, first, other])
+        await until(here.ended(first, other))
+        assert here.died == [dying.order.order_key]
+
+
 async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
     late = Attempt(order=structs.replace(attempt("a").order, not_after_ms=1))
 
