@@ -93,7 +93,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
         )
         ingest_stub: Any = ingest_rpc.IngestServiceStub(ingest)
-        lanes = Lanes(facts, lambda cursor: streams.acknowledge(ingest_stub, name, cursor))
+        tell = await stack.enter_async_context(streams.acknowledging(ingest_stub, name))
+        lanes = Lanes(facts, tell)
         fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.on_fill)
         await until_stopped(
             stop,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -46,7 +46,7 @@ class Lanes(Generic[M]):
         acknowledge: told a cursor when everything up to it is handled.
     """
 
-    def __init__(self, intake: Intake[M], acknowledge: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, intake: Intake[M], acknowledge: Callable[[str], None]) -> None:
         self._intake = intake
         self._acknowledge = acknowledge
         self._lanes: dict[str, _Lane[M]] = {}
@@ -85,7 +85,7 @@ class Lanes(Generic[M]):
                     reached = self._under_way.popleft().cursor
                     self._room.release()
                 if reached:
-                    await self._acknowledge(reached)
+                    self._acknowledge(reached)
         finally:
             await cancel_all([lane.task for lane in self._lanes.values() if lane.task is not None])
 

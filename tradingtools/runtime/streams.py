@@ -27,6 +27,9 @@ CHECKPOINT_SECONDS = 2.0
 PAGE = 100
 BEGINNING = "0"
 """The cursor before the first entry of a stream that is kept in the database."""
+_BEHIND_SECONDS = 0.05
+"""After which an acknowledgement leaves: the work of both ends for it would otherwise meet what the
+reader has just handed on, SUBMITTING above all, on the same cores and the same disk."""
 _log = structlog.get_logger("streams")
 
 Load = Callable[[int, int], Awaitable[list[tuple[int, T]]]]
@@ -187,8 +190,8 @@ async def follow(
 async def acknowledging(stub: Any, consumer: str) -> AsyncIterator[Callable[[str], None]]:
     """Have cursors acknowledged behind the reading: the next message waits for no acknowledgement.
 
-    While one is under way only the newest of those that follow is kept. The last ones before the
-    end may be lost, as in a crash: what they stand for is read again.
+    Of those that are told before it leaves, or while one is under way, only the newest is. The
+    last ones before the end may be lost, as in a crash: what they stand for is read again.
     """
     newest = ""
     told = asyncio.Event()
@@ -196,6 +199,7 @@ async def acknowledging(stub: Any, consumer: str) -> AsyncIterator[Callable[[str
     async def run() -> None:
         while True:
             await told.wait()
+            await asyncio.sleep(_BEHIND_SECONDS)
             told.clear()
             await acknowledge(stub, consumer, newest)
 

@@ -43,10 +43,7 @@ class World:
     def __init__(self, intake: Held | None = None) -> None:
         self.intake = intake or Held()
         self.acknowledged: list[str] = []
-        self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.intake), self._acknowledge)
-
-    async def _acknowledge(self, cursor: str) -> None:
-        self.acknowledged.append(cursor)
+        self.lanes: Lanes[StringValue] = Lanes(cast(Any, self.intake), self.acknowledged.append)
 
     async def put(self, cursor: str, **pieces: str) -> None:
         await self.lanes.put({k: StringValue(value=v) for k, v in pieces.items()}, cursor)

@@ -267,8 +267,10 @@ class _Slow:
 async def test_a_slow_acknowledgement_holds_no_reader_up_and_the_newest_follows_it() -> None:
     server = _Slow()
     async with asyncio.timeout(BOUND_SECONDS), streams.acknowledging(server, "r") as acknowledge:
+        acknowledge("0")
+        await asyncio.sleep(0)
         acknowledge("1")
-        assert await server.begun.get() == "1"
+        assert await server.begun.get() == "1", "of those that come together the newest"
         for cursor in ("2", "3", "4"):
             acknowledge(cursor)
         server.let.release()
