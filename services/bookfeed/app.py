@@ -51,7 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
         )
         store = Store(pool)
-        hub = Hub(stale_ms=settings.stale_ms, depth=settings.depth)
+        hub = Hub(stale_ms=settings.stale_ms, rest_ms=settings.quiet_ms, depth=settings.depth)
         api = ClobApi(
             Http(http, settings.clob_url, name="clob"), Http(http, settings.gamma_url, name="gamma")
         )
@@ -62,6 +62,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             hub,
             interest,
             market_ttl_ms=settings.market_ttl_ms,
+            look_ms=settings.look_ms,
+            quiet_ms=settings.quiet_ms,
             at_once=settings.api_connections,
         )
         sockets = Sockets(settings, hub, fetcher, interest)

@@ -10,7 +10,16 @@ import asyncio
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.tracking import Levels, Status
+from services.bookfeed.core.looking import (
+    GRACE_MS,
+    LEAD_MS,
+    Answer,
+    Look,
+    Verdict,
+    first_look_ms,
+    next_look_ms,
+)
+from services.bookfeed.core.tracking import Status, Tracked
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.hub import Hub, now_ms
 from tradingtools.adapters import clock
@@ -35,12 +44,22 @@ class Fetcher:
     """Asks REST; the answers go into the hub."""
 
     def __init__(
-        self, api: ClobApi, hub: Hub, interest: Interest, *, market_ttl_ms: int, at_once: int
+        self,
+        api: ClobApi,
+        hub: Hub,
+        interest: Interest,
+        *,
+        market_ttl_ms: int,
+        look_ms: int,
+        quiet_ms: int,
+        at_once: int,
     ) -> None:
         self._api = api
         self._hub = hub
         self._interest = interest
         self._ttl_ms = market_ttl_ms
+        self._look_ms = look_ms
+        self._quiet_ms = quiet_ms
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._due_ms: dict[str, int] = {}
         self._unknown_ms: dict[str, int] = {}
@@ -74,7 +93,10 @@ class Fetcher:
         self._due_ms[asset_id] = 0
 
     async def run(self) -> None:
-        """Keep every tracked asset's market known and every book in doubt resynced, for ever."""
+        """Keep every tracked asset's market known and every book looked at, for ever.
+
+        A book in doubt is resynced.
+        """
         async with asyncio.TaskGroup() as group:
             while True:
                 now = now_ms()
@@ -85,6 +107,8 @@ class Fetcher:
                     if tracked.wants_resync(now):
                         tracked.begin_resync(now)
                         group.create_task(self._resync(asset_id))
+                    elif self._look_is_due(asset_id, tracked, now):
+                        group.create_task(self._look(asset_id, tracked, tracked.begin_look()))
                 self._hub.notice_statuses()
                 for gone in self._due_ms.keys() - self._hub.tracked.keys():
                     del self._due_ms[gone]
@@ -102,7 +126,6 @@ class Fetcher:
                     await self.ensure(asset_id)
                 else:
                     await self._refresh(asset_id)
-                    await self._check(asset_id)
         except errors.TradingError as error:
             wait_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS
             self._due_ms[asset_id] = now_ms() + wait_ms
@@ -126,7 +149,7 @@ class Fetcher:
         # Before anybody can look: what is tracked and not wanted is dropped.
         self._interest.ask(asset_id, now_ms())
         tracked = self._hub.track(asset_id)
-        answer = (book.bids, book.asks, book.book_ms) if book else ((), (), tracked.book_ms)
+        answer = _answer(book) if book else Answer((), (), tracked.book_ms)
         tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         self._due_ms[asset_id] = now_ms() + self._ttl_ms
         self._hub.set_market(asset_id, market_info(asset_id, known, market, gamma, book))
@@ -156,36 +179,64 @@ class Fetcher:
                 fresh.end_ms = now.end_ms
         self._hub.set_market(asset_id, fresh)
 
-    async def _check(self, asset_id: str) -> None:
-        tracked, market = self._hub.tracked.get(asset_id), self._hub.market(asset_id)
-        if tracked is None or market is None or market.closed:
-            return
-        if not tracked.wants_check(clock.now_ns(), self._ttl_ms * 1_000_000):
-            return
-        answer: tuple[Levels, Levels, int] | None = None
-        before_ms = tracked.book_ms
-        tracked.begin_check()
+    def _look_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
+        if not tracked.look_due_ms:
+            tracked.look_due_ms = first_look_ms(asset_id, now, self._look_ms)
+        if now < tracked.look_due_ms or tracked.look is not None:
+            return False
+        market = self._hub.market(asset_id)
+        if market is None or market.closed:
+            return False
+        if not tracked.on_socket:
+            # There is nothing to compare with: REST is all that is known of it.
+            tracked.look_due_ms = now + self._look_ms
+            tracked.doubtful = True
+        return tracked.comparable
+
+    async def _look(self, asset_id: str, tracked: Tracked, look: Look) -> None:
+        verdict = Verdict.NONE
         try:
-            book = await self._api.book(asset_id)
-            if book is not None:
-                answer = (book.bids, book.asks, book.book_ms)
+            verdict = await self._judged(asset_id, tracked, look)
         finally:
-            tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
-        if answer is not None and answer[2] > before_ms:
-            metrics.RESYNCS.add(1, {"outcome": "was missed"})
-        self._hub.changed(asset_id)
+            now = now_ms()
+            tracked.end_look(look, verdict, now)
+            tracked.look_due_ms = next_look_ms(now, self._look_ms, self._quiet_ms, tracked.misses)
+        metrics.LOOKS.add(1, {"verdict": verdict.value})
+        if verdict is Verdict.MISSED:
+            _log.warning("the socket does not tell what REST tells", asset=asset_id)
+            self._hub.missed(asset_id)
+
+    async def _judged(self, asset_id: str, tracked: Tracked, look: Look) -> Verdict:
+        await asyncio.sleep(LEAD_MS / 1000)
+        try:
+            async with self._slots:
+                book = await self._api.book(asset_id)
+        except errors.TradingError as error:
+            _log.warning("book not looked at", asset=asset_id, error=str(error))
+            return Verdict.NONE
+        if book is None:
+            self.refresh_soon(asset_id)
+            return Verdict.NONE
+        answer, over_ms = _answer(book), now_ms() + GRACE_MS
+        # Another connection, or a resync, ends it without a verdict.
+        while tracked.look is look and self._hub.tracked.get(asset_id) is tracked:
+            verdict = look.judge(answer, over=now_ms() >= over_ms)
+            if verdict is not Verdict.OPEN:
+                return verdict
+            await asyncio.sleep(_TICK_SECONDS)
+        return Verdict.NONE
 
     async def _resync(self, asset_id: str) -> None:
-        answer: tuple[Levels, Levels, int] | None = None
+        answer: Answer | None = None
         try:
             async with self._slots:
                 book = await self._api.book(asset_id)
             if book is None:
                 # No book any more: the market has closed, or is about to be said to have.
                 self.refresh_soon(asset_id)
-                answer = ((), (), 0)
+                answer = Answer((), (), 0)
             else:
-                answer = (book.bids, book.asks, book.book_ms)
+                answer = _answer(book)
         except errors.TradingError as error:
             _log.warning("book in doubt not resynced", asset=asset_id, error=str(error))
         tracked = self._hub.tracked.get(asset_id)
@@ -244,6 +295,10 @@ def market_info(
         outcome=outcome or "",
         neg_risk=bool(book.neg_risk) if book else (gamma.neg_risk if gamma else False),
     )
+
+
+def _answer(book: BookMessage) -> Answer:
+    return Answer(book.bids, book.asks, book.book_ms, book.book_hash)
 
 
 def _first(*texts: str) -> str | None:

@@ -13,7 +13,7 @@ from itertools import groupby
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.tracking import Change
+from services.bookfeed.core.looking import Change
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
 from tradingtools.adapters import clock
@@ -39,8 +39,8 @@ class Frames:
         self._hub = hub
         self._fetcher = fetcher
 
-    def take(self, mine: Collection[str], frame: bytes) -> None:
-        """Take what one connection said.
+    def take(self, mine: Collection[str], frame: bytes) -> bool:
+        """Take what one connection said; whether it told of a book of its own.
 
         Args:
             mine: the assets that this connection owns; what it says of others is left aside.
@@ -51,9 +51,9 @@ class Frames:
             messages = decode_message(frame)
         except MessageError as error:
             self._refuse(mine, frame, error)
-            return
-        for message in messages:
-            self._apply(mine, message, received_ns)
+            return False
+        told = [self._apply(mine, message, received_ns) for message in messages]
+        return any(told)
 
     def _refuse(self, mine: Collection[str], frame: bytes, error: MessageError) -> None:
         metrics.REJECTS.add(1)
@@ -63,42 +63,51 @@ class Frames:
             if asset_id.encode() in frame and asset_id in self._hub.tracked:
                 self._hub.tracked[asset_id].doubtful = True
 
-    def _apply(self, mine: Collection[str], message: Message, received_ns: int) -> None:
+    def _apply(self, mine: Collection[str], message: Message, received_ns: int) -> bool:
         metrics.MESSAGES.add(1, {"kind": type(message).__name__})
         if isinstance(message, ChangeMessage):
-            self._changes(mine, message, received_ns)
-        elif isinstance(message, BookMessage):
-            self._book(mine, message, received_ns)
-        elif isinstance(message, TickMessage):
+            return self._changes(mine, message, received_ns)
+        if isinstance(message, BookMessage):
+            return self._book(mine, message, received_ns)
+        if isinstance(message, TickMessage):
             self._update(message.asset_id, tick_micros=message.tick_micros)
         else:
             self._resolved(message)
+        return False
 
-    def _changes(self, mine: Collection[str], message: ChangeMessage, received_ns: int) -> None:
+    def _changes(self, mine: Collection[str], message: ChangeMessage, received_ns: int) -> bool:
+        applied = False
         ordered = sorted(message.changes, key=lambda change: change.asset_id)
         for asset_id, changes in groupby(ordered, key=lambda change: change.asset_id):
             tracked = self._hub.tracked.get(asset_id)
             if tracked is None or asset_id not in mine:
                 continue
+            told = list(changes)
             tracked.changes(
                 [
                     Change(c.is_bid, c.price_micros, c.size_micros, c.best_bid, c.best_ask)
-                    for c in changes
+                    for c in told
                 ],
                 message.book_ms,
                 received_ns,
+                told[-1].book_hash,
             )
             self._hub.changed(asset_id)
+            applied = True
+        return applied
 
-    def _book(self, mine: Collection[str], message: BookMessage, received_ns: int) -> None:
+    def _book(self, mine: Collection[str], message: BookMessage, received_ns: int) -> bool:
         asset_id = message.asset_id
         tracked = self._hub.tracked.get(asset_id)
         if tracked is None or asset_id not in mine:
-            return
-        tracked.snapshot(message.bids, message.asks, message.book_ms, received_ns)
+            return False
+        tracked.snapshot(
+            message.bids, message.asks, message.book_ms, received_ns, message.book_hash
+        )
         if message.tick_micros is not None:
             self._update(asset_id, tick_micros=message.tick_micros)
         self._hub.changed(asset_id)
+        return True
 
     def _resolved(self, message: ResolvedMessage) -> None:
         named = {*message.asset_ids, *self._hub.markets_of(message.condition_id)}

@@ -25,6 +25,10 @@ Heard = Callable[[str], int | None]
 """When anything was heard on an asset's connection, monotonic ms; None: it is down."""
 
 
+Missed = Callable[[str], None]
+"""A look has found that an asset's connection keeps something to itself."""
+
+
 def now_ms() -> int:
     """Monotonic milliseconds."""
     return clock.monotonic_ns() // 1_000_000
@@ -64,14 +68,17 @@ class Hub:
 
     Args:
         stale_ms: see `Tracked.status`.
+        rest_ms: see there.
         depth: levels told of each side.
     """
 
-    def __init__(self, *, stale_ms: int, depth: int) -> None:
+    def __init__(self, *, stale_ms: int, rest_ms: int, depth: int) -> None:
         self.tracked: dict[str, Tracked] = {}
         self.heard: Heard = lambda _: None
+        self.missed: Missed = lambda _: None
         self.sequence = 0
         self._stale_ms = stale_ms
+        self._rest_ms = rest_ms
         self._depth = depth
         self._markets: dict[str, pb.MarketInfo] = {}
         self._marks: dict[str, pb.Mark] = {}
@@ -130,7 +137,12 @@ class Hub:
     def status(self, asset_id: str) -> Status:
         """Whether the asset's book may be traded on, now."""
         tracked = self.tracked[asset_id]
-        return tracked.status(now_ms(), heard_ms=self.heard(asset_id), stale_ms=self._stale_ms)
+        return tracked.status(
+            now_ms(),
+            heard_ms=self.heard(asset_id),
+            stale_ms=self._stale_ms,
+            rest_ms=self._rest_ms,
+        )
 
     def notice_statuses(self) -> None:
         """Tell of every status that changed only because time went by."""

@@ -12,3 +12,4 @@ RECONNECTS = _meter.create_counter("bookfeed.reconnects", description="Connectio
 RESYNCS = _meter.create_counter("bookfeed.resyncs", description="Books fetched anew, by outcome")
 FETCHES = _meter.create_counter("bookfeed.fetches", description="Assets fetched, by outcome")
 WATCHED = _meter.create_up_down_counter("bookfeed.watched", description="Assets watched")
+LOOKS = _meter.create_counter("bookfeed.looks", description="Books compared with REST, by verdict")

@@ -25,6 +25,12 @@ class Settings:
     stale_ms: int = setting(15_000, minimum=100, maximum=600_000)
     """Without any message on its connection for so long, a book is stale. Pings go out every 10 s
     or oftener, so a connection that lives is heard of."""
+    quiet_ms: int = setting(5_000, minimum=100, maximum=600_000)
+    """Without a word about any of its books for so long, answers to pings aside, a connection is
+    questioned: REST is asked for a few of its books. A connection that brings not even first books
+    for so long is given up. Also how long a book from REST alone counts as fresh."""
+    look_ms: int = setting(30_000, minimum=1_000, maximum=600_000)
+    """How often REST is asked for each book, busy or quiet, and compared level by level."""
     linger_ms: int = setting(300_000, minimum=100, maximum=86_400_000)
     """How long an asset is watched after somebody asked for its book once."""
     market_ttl_ms: int = setting(60_000, minimum=1_000, maximum=3_600_000)

@@ -2,6 +2,10 @@
 
 Assets come and go in place. A shard that loses its connection goes on over the spare at once, which
 is open already; the lost connection, made anew, is the next spare.
+
+A connection that answers pings lives, but may bring nothing for hours. One that is quiet is
+questioned: REST is asked for a few of its books. Once anything was missed it is given up, with all
+that it said.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import structlog
 from websockets.asyncio.client import ClientConnection
 
 from services.bookfeed import metrics
+from services.bookfeed.core.looking import Watched, is_quiet, witnesses
 from services.bookfeed.core.watching import Interest, plan
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
@@ -42,6 +47,11 @@ class _Link:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.heard_ms = now_ms()
+        """When anything came, answers to pings included."""
+        self.moved_ms = 0
+        """When it told of one of its books."""
+        self.asked_ms = 0
+        """When it got its shard, or was questioned last."""
         self.shard: _Shard | None = None
 
     async def say(self, body: dict[str, object]) -> None:
@@ -64,6 +74,7 @@ class Sockets:
         self._spare: deque[_Link] = deque()
         self._poked = asyncio.Event()
         hub.heard = self._heard
+        hub.missed = self._missed
 
     def poke(self) -> None:
         """What is wanted has changed."""
@@ -116,6 +127,7 @@ class Sockets:
             if shard.assets and shard.link is None and self._spare:
                 link = shard.link = self._spare.popleft()
                 link.shard = shard
+                link.asked_ms = now_ms()
                 await link.say(
                     {
                         "assets_ids": sorted(shard.assets),
@@ -145,7 +157,7 @@ class Sockets:
                 max_bytes=self._settings.frame_max_bytes,
             ) as socket:
                 link = _Link(socket)
-                watching = asyncio.create_task(_watch(link, silence_s))
+                watching = asyncio.create_task(self._watch(link))
                 self._spare.append(link)
                 self.poke()
                 try:
@@ -154,7 +166,8 @@ class Sockets:
                         link.heard_ms = now_ms()
                         if frame not in _PONGS and link.shard is not None:
                             heard = True
-                            self._frames.take(link.shard.assets, frame)
+                            if self._frames.take(link.shard.assets, frame):
+                                link.moved_ms = link.heard_ms
                 finally:
                     watching.cancel()
                     with suppress(asyncio.CancelledError):
@@ -166,8 +179,9 @@ class Sockets:
                 self._lost(link)
 
     def _lost(self, link: _Link) -> None:
-        if link.shard is None:
+        if link in self._spare:
             self._spare.remove(link)
+        if link.shard is None:
             return
         link.shard.link = None
         for asset_id in link.shard.assets:
@@ -178,12 +192,54 @@ class Sockets:
         _log.info("market connection ended", assets=len(link.shard.assets))
         self.poke()
 
+    async def _watch(self, link: _Link) -> None:
+        """Close a connection that is silent, and question one that tells of no book."""
+        silence_ms, quiet_ms = self._settings.stale_ms, self._settings.quiet_ms
+        while True:
+            await asyncio.sleep(min(silence_ms, quiet_ms) / 10_000)
+            now = now_ms()
+            if now - link.heard_ms >= silence_ms:
+                _log.warning("market connection is silent")
+                await link.socket.close()
+                return
+            if link.shard is not None and is_quiet(
+                now, moved_ms=link.moved_ms, asked_ms=link.asked_ms, quiet_ms=quiet_ms
+            ):
+                self._question(link, link.shard, now)
 
-async def _watch(link: _Link, silence_s: float) -> None:
-    """Close a connection that is silent, its answers to pings included."""
-    while True:
-        await asyncio.sleep(silence_s / 4)
-        if now_ms() - link.heard_ms >= silence_s * 1000:
-            _log.warning("market connection is silent")
-            await link.socket.close()
+    def _question(self, link: _Link, shard: _Shard, now: int) -> None:
+        link.asked_ms = now
+        lively = {a: t for a in shard.assets if (t := self._hub.tracked.get(a)) and self._open(a)}
+        if lively and not link.moved_ms:
+            self._give_up(shard)
             return
+        able = [
+            Watched(asset_id, tracked.received_ns, tracked.looked_ms)
+            for asset_id, tracked in lively.items()
+            if not tracked.misses
+        ]
+        for asset_id in witnesses(able):
+            lively[asset_id].look_due_ms = now
+
+    def _open(self, asset_id: str) -> bool:
+        market = self._hub.market(asset_id)
+        return market is not None and not market.closed
+
+    def _missed(self, asset_id: str) -> None:
+        owner = self._owner.get(asset_id)
+        if owner is not None:
+            self._give_up(owner)
+
+    def _give_up(self, shard: _Shard) -> None:
+        """Believe nothing that its connection said, and go on over another one."""
+        _log.warning("market connection keeps things to itself", assets=len(shard.assets))
+        for asset_id in shard.assets:
+            tracked = self._hub.tracked.get(asset_id)
+            if tracked is not None:
+                tracked.missed()
+        self._hub.notice_statuses()
+        link, shard.link = shard.link, None
+        if link is not None:
+            link.shard = None
+            link.socket.transport.abort()
+        self.poke()

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.bookfeed.core.book import ONE
-from services.bookfeed.core.tracking import Change, Status, Tracked
+from services.bookfeed.core.looking import Answer, Change, Verdict
+from services.bookfeed.core.tracking import Status, Tracked
 
 BIDS, ASKS = [(400_000, 10), (390_000, 20)], [(420_000, 10), (430_000, 5)]
 
@@ -19,7 +20,11 @@ def whole() -> Tracked:
 
 
 def status(tracked: Tracked, now_ms: int = 1_000, heard_ms: int | None = 1_000) -> Status:
-    return tracked.status(now_ms, heard_ms=heard_ms, stale_ms=500)
+    return tracked.status(now_ms, heard_ms=heard_ms, stale_ms=500, rest_ms=200)
+
+
+def comparable(tracked: Tracked) -> bool:
+    return tracked.comparable
 
 
 def bid(price: int, size: int, best_bid: int | None, best_ask: int | None = 420_000) -> Change:
@@ -80,7 +85,7 @@ def test_a_resync_takes_the_answer_and_what_came_after_it() -> None:
     assert not tracked.wants_resync(9_000), "one at a time"
     tracked.changes([bid(405_000, 0, 400_000)], 120, 3)  # older than the answer
     tracked.changes([bid(406_000, 9, 406_000)], 140, 4)  # younger
-    answer = ([(405_000, 1), (400_000, 10)], [(420_000, 10)], 130)
+    answer = Answer([(405_000, 1), (400_000, 10)], [(420_000, 10)], 130)
     tracked.end_resync(answer, now_ms=1_100, received_ns=5)
     assert tracked.book.bids(9) == [(406_000, 9), (405_000, 1), (400_000, 10)]
     assert tracked.book.asks(9) == [(420_000, 10)]
@@ -113,27 +118,40 @@ def test_a_book_that_never_agrees_is_asked_for_ever_more_seldom() -> None:
 
 def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
     tracked = whole()
-    tracked.end_resync(([(1, 1)], [], 99), now_ms=1_000, received_ns=5)
+    tracked.end_resync(Answer([(1, 1)], [], 99), now_ms=1_000, received_ns=5)
     assert tracked.book.best_bid == 400_000
 
 
-def test_a_book_that_heard_nothing_for_long_is_checked_once_at_a_time() -> None:
-    tracked = whole()  # received at 1 ns
-    assert not tracked.wants_check(10, 10)
-    assert tracked.wants_check(11, 10)
-    tracked.begin_check()
-    assert not tracked.wants_check(99, 10)
-    tracked.end_resync(([(300_000, 1)], [], 150), now_ms=1_000, received_ns=99)
-    assert tracked.book.bids(9) == [(300_000, 1)]
-    assert status(tracked) is Status.FRESH
-    assert not tracked.wants_check(100, 10)
+def test_what_a_given_up_connection_said_is_not_believed_before_rest_was_asked() -> None:
+    tracked = whole()
+    look = tracked.begin_look()
+    assert not comparable(tracked), "one at a time"
+    tracked.missed()
+    assert not comparable(tracked), "in doubt"
+    assert status(tracked) is Status.STALE
+    tracked.end_look(look, Verdict.MISSED, 1_000)
+    assert tracked.misses == 1
+    assert tracked.wants_resync(1_000)
+    tracked.snapshot(BIDS, ASKS, 101, 2)
+    assert comparable(tracked)
+    tracked.end_look(tracked.begin_look(), Verdict.NONE, 1_100)
+    assert tracked.misses == 1, "an answer that proves nothing forgives nothing"
+    tracked.end_look(tracked.begin_look(), Verdict.SAME, 1_200)
+    assert (tracked.misses, tracked.looked_ms) == (0, 1_200)
+
+
+def test_a_resync_ends_a_look() -> None:
+    tracked = whole()
+    tracked.begin_look()
+    tracked.end_resync(Answer(BIDS, ASKS, 101), now_ms=1_000, received_ns=5)
+    assert tracked.look is None
 
 
 def test_a_book_from_rest_alone_is_fresh_for_a_while() -> None:
     tracked = Tracked()
-    tracked.end_resync((BIDS, ASKS, 100), now_ms=1_000, received_ns=5)
-    assert status(tracked, 1_400, heard_ms=None) is Status.FRESH
-    assert status(tracked, 1_500, heard_ms=None) is Status.STALE
+    tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=1_000, received_ns=5)
+    assert status(tracked, 1_199, heard_ms=None) is Status.FRESH
+    assert status(tracked, 1_200, heard_ms=None) is Status.STALE
 
 
 @given(st.lists(st.sampled_from(["snapshot", "changes", "disconnected", "rest"]), max_size=20))
@@ -149,7 +167,7 @@ def test_each_step_raises_the_revision(steps: list[str]) -> None:
             case "disconnected":
                 tracked.disconnected()
             case _:
-                tracked.end_resync((BIDS, ASKS, number), now_ms=number, received_ns=number)
+                tracked.end_resync(Answer(BIDS, ASKS, number), now_ms=number, received_ns=number)
         assert tracked.revision > before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -19,12 +20,14 @@ from tradingtools.v1 import bookfeed_service_pb2 as pb
 class Channel:
     """A market channel that answers each subscription with a book and then says nothing more."""
 
-    def __init__(self, asset: str, *, answers_pings: bool = True) -> None:
+    def __init__(self, asset: str, *, answers_pings: bool = True, mute: int = 0) -> None:
+        """`mute`: so many subscriptions are left without a book."""
         self.open: set[web.WebSocketResponse] = set()
         self.subscribed: list[web.WebSocketResponse] = []
         self.refuses = False
         self._asset = asset
         self._answers_pings = answers_pings
+        self._mute = mute
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -58,6 +61,8 @@ class Channel:
         if asked.get("type") != "market" or self._asset not in asked["assets_ids"]:
             return
         self.subscribed.append(socket)
+        if len(self.subscribed) <= self._mute:
+            return
         book = {
             "event_type": "book", "market": "0x", "asset_id": self._asset,
             "timestamp": "1790272267688", "hash": "f2a3",
@@ -139,17 +144,116 @@ async def test_a_lost_connection_goes_on_over_the_spare(
         assert len(channel.subscribed) == 2
 
 
-async def test_a_connection_that_lives_and_brings_nothing_is_found_out_by_asking(
+async def test_by_default_a_stalled_feed_hides_a_fall_for_seconds_only(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     asset = ASSETS[3]
     marks = Marks()
-    async with bookfeed(environ, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
+    defaults = {name: at for name, at in environ.items() if not name.startswith("TT_BOOKFEED_")}
+    async with bookfeed(defaults, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
         await pin(replay, asset, best_bid="0.3", best_ask="0.32")
         await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
-        await replay.tell("/stall", {"feed": "clob", "seconds": 60})
-        await pin(replay, asset, best_bid="0.6", best_ask="0.62")
-        await marks.where(asset, best_bid=600_000, status=pb.BOOK_STATUS_FRESH)
+        # Sockets stay open, pings are answered, new subscriptions bring no book.
+        await replay.tell("/stall", {"feed": "clob", "seconds": 600})
+        await pin(replay, asset, best_bid="0.1", best_ask="0.12")
+        marks.seen.clear()
+        await marks.where(asset, best_bid=100_000, status=pb.BOOK_STATUS_FRESH)
+        assert pb.BOOK_STATUS_STALE in marks.seen, "it is doubted before it is believed again"
+        await pin(replay, asset, best_bid="0.05", best_ask="0.07")
+        await marks.where(asset, best_bid=50_000, status=pb.BOOK_STATUS_FRESH)
+        await replay.tell("/stall", {"feed": "clob", "seconds": 0})
+        await pin(replay, asset, best_bid="0.2", best_ask="0.22")
+        await marks.where(asset, best_bid=200_000, status=pb.BOOK_STATUS_FRESH)
+
+
+async def test_a_quiet_connection_stays_until_rest_says_what_it_keeps_to_itself(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    channel, marks = Channel(asset), Marks()
+    async with (
+        channel.serving() as url,
+        bookfeed(environ, tmp_path, clob_ws_url=url, quiet_ms="200", look_ms="600000") as (
+            stub,
+            replay,
+            _,
+        ),
+    ):
+        level = {"price": "0.3", "size": "5"}
+        await pin(replay, asset, bids=[level], asks=[])
+        async with marks.reading(stub, asset):
+            await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+            marks.seen.clear()
+            await asyncio.sleep(2)  # some looks
+            assert len(channel.subscribed) == 1
+            assert marks.seen <= {pb.BOOK_STATUS_FRESH}
+            # Behind the best bid, where no best price tells of it.
+            await pin(replay, asset, bids=[{"price": "0.2", "size": "9"}, level], asks=[])
+
+            async def doubted() -> bool:
+                return pb.BOOK_STATUS_STALE in marks.seen and len(channel.subscribed) > 1
+
+            await until(doubted)
+
+
+async def test_a_connection_without_first_books_is_given_up(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    channel, marks = Channel(ASSETS[3], mute=1), Marks()
+    async with (
+        channel.serving() as url,
+        bookfeed(environ, tmp_path, clob_ws_url=url, quiet_ms="200", look_ms="600000") as (
+            stub,
+            _,
+            _,
+        ),
+        marks.reading(stub, ASSETS[3]),
+    ):
+
+        async def once_more() -> bool:
+            return len(channel.subscribed) > 1
+
+        await until(once_more)
+
+
+async def test_a_wrong_level_behind_the_best_price_is_found_by_looking(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[2]
+    marks = Marks()
+    async with (
+        bookfeed(environ, tmp_path, look_ms="1000") as (stub, replay, _),
+        marks.reading(stub, asset),
+    ):
+        bids = [{"price": "0.2", "size": "9"}, {"price": "0.3", "size": "7"}]
+        await pin(replay, asset, bids=bids, asks=[{"price": "0.32", "size": "7"}])
+        before = await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+        # As if the message that took the level away had been lost, and a later one had come.
+        lie = {
+            "event_type": "price_change", "market": "0x", "timestamp": str(before.book_ms),
+            "price_changes": [
+                {
+                    "asset_id": asset, "price": "0.25", "size": "500", "side": "BUY",
+                    "best_bid": "0.3", "best_ask": "0.32",
+                }
+            ],
+        }  # fmt: skip
+        await replay.tell("/garbage", {"feed": "clob", "frame": json.dumps(lie)})
+
+        def prices() -> list[int]:
+            return [level.price_micros for level in marks.newest[asset].bids]
+
+        async def believed() -> bool:
+            return prices() == [300_000, 250_000, 200_000]
+
+        await until(believed)
+        assert marks.newest[asset].status == pb.BOOK_STATUS_FRESH
+
+        async def corrected() -> bool:
+            fresh = marks.newest[asset].status == pb.BOOK_STATUS_FRESH
+            return fresh and prices() == [300_000, 200_000]
+
+        await until(corrected)
 
 
 async def test_a_resolved_market_is_closed_and_says_what_a_share_pays(

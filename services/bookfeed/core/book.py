@@ -47,6 +47,17 @@ class Book:
             elif not is_bid and price == self.best_ask:
                 self.best_ask = min(side, default=ONE)
 
+    def copy(self) -> Book:
+        """Another book with the same levels."""
+        other = Book()
+        other._bids, other._asks = dict(self._bids), dict(self._asks)
+        other.best_bid, other.best_ask = self.best_bid, self.best_ask
+        return other
+
+    def same(self, other: Book) -> bool:
+        """Whether every level of both sides is the same."""
+        return self._bids == other._bids and self._asks == other._asks
+
     def bids(self, depth: int) -> list[tuple[int, int]]:
         """The best bids, highest price first."""
         return sorted(self._bids.items(), reverse=True)[:depth]

@@ -24,13 +24,14 @@ class MessageError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookMessage:
-    """A whole book. ``min_size`` and ``neg_risk`` come over REST only."""
+    """A whole book. ``min_size`` and ``neg_risk`` come over REST only; an empty hash: not given."""
 
     asset_id: str
     condition_id: str
     bids: Levels
     asks: Levels
     book_ms: int
+    book_hash: str = ""
     tick_micros: int | None = None
     min_size_micros: int | None = None
     neg_risk: bool | None = None
@@ -41,7 +42,7 @@ class LevelChange:
     """The new total of one level; zero shares remove it.
 
     ``best_bid`` and ``best_ask`` are the venue's own view after the change: 0 and 1e6 for an empty
-    side, None when it does not say.
+    side, None when it does not say. ``book_hash`` is its hash of the book after the change.
     """
 
     asset_id: str
@@ -50,6 +51,7 @@ class LevelChange:
     size_micros: int
     best_bid: int | None
     best_ask: int | None
+    book_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class _Book(msgspec.Struct, frozen=True, tag_field="event_type", tag="book"):
     bids: list[_Level]
     asks: list[_Level]
     market: str = ""
+    hash: str | None = None
     tick_size: str | None = None
 
 
@@ -100,6 +103,7 @@ class _RestBook(msgspec.Struct, frozen=True):
     bids: list[_Level]
     asks: list[_Level]
     market: str = ""
+    hash: str | None = None
     tick_size: msgspec.Raw = msgspec.Raw(b"null")
     min_order_size: msgspec.Raw = msgspec.Raw(b"null")
     neg_risk: bool | None = None
@@ -112,6 +116,7 @@ class _Change(msgspec.Struct, frozen=True):
     side: Literal["BUY", "SELL"]
     best_bid: str | None = None
     best_ask: str | None = None
+    hash: str | None = None
 
 
 class _PriceChange(msgspec.Struct, frozen=True, tag_field="event_type", tag="price_change"):
@@ -171,6 +176,7 @@ def decode_rest_book(body: bytes) -> BookMessage:
             bids=_levels(book.bids),
             asks=_levels(book.asks),
             book_ms=numbers.epoch_ms("timestamp", book.timestamp),
+            book_hash=book.hash or "",
             tick_micros=_optional("tick_size", book.tick_size),
             min_size_micros=_optional("min_order_size", book.min_order_size),
             neg_risk=book.neg_risk,
@@ -192,6 +198,7 @@ def _message(wire: _Wire) -> Message | None:
             bids=_levels(wire.bids),
             asks=_levels(wire.asks),
             book_ms=numbers.epoch_ms("timestamp", wire.timestamp),
+            book_hash=wire.hash or "",
             tick_micros=None if wire.tick_size is None else _step(wire.tick_size),
         )
     if isinstance(wire, _Tick):
@@ -212,6 +219,7 @@ def _change(change: _Change) -> LevelChange:
         size_micros=numbers.exact("size", change.size),
         best_bid=numbers.price("best_bid", change.best_bid) if change.best_bid else None,
         best_ask=numbers.price("best_ask", change.best_ask) if change.best_ask else None,
+        book_hash=change.hash or "",
     )
 
 

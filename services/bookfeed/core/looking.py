@@ -1,0 +1,174 @@
+"""Whether a book that is kept from the socket is still the venue's: a look over REST, judged.
+
+Best prices say nothing of the levels behind them, and a connection that answers pings may bring
+nothing for hours. So REST is asked now and then, and its book has to be one that ours was between
+some time before the question and some time after the answer: both tell the same story, one a
+little later than the other. Where REST's hash was heard, it says which of those states is meant.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+from zlib import crc32
+
+from services.bookfeed.core.book import Book
+
+LEAD_MS = 500
+"""How long states are kept before REST is asked, since its answer may be a little old."""
+GRACE_MS = 2_000
+"""How long the socket may be behind REST."""
+_STEPS_MAX = 5_000
+_PAUSE_DOUBLINGS = 8
+
+
+class Change(NamedTuple):
+    """A level's new total, and the venue's best prices after it (None: not said)."""
+
+    is_bid: bool
+    price: int
+    size: int
+    best_bid: int | None
+    best_ask: int | None
+
+
+Levels = Sequence[tuple[int, int]]
+
+
+class Answer(NamedTuple):
+    """REST's book; an empty hash was not given."""
+
+    bids: Levels
+    asks: Levels
+    book_ms: int
+    book_hash: str = ""
+
+
+class Verdict(Enum):
+    """What a look has found."""
+
+    SAME = "same"
+    OPEN = "open"
+    """Not that state so far: it may still come over the socket."""
+    MISSED = "missed"
+    NONE = "none"
+    """The answer is older than what could be compared with it."""
+
+
+class Look:
+    """One look at one book.
+
+    Args:
+        book: as it is now; not kept.
+        book_ms: the venue's time of it.
+        book_hash: the venue's hash of it; empty when it gave none.
+    """
+
+    def __init__(self, book: Book, book_ms: int, book_hash: str) -> None:
+        self._book = book.copy()
+        self._first_ms = book_ms
+        self._hash = book_hash
+        self._steps: deque[tuple[str, Book | Sequence[Change]]] = deque()
+        self._overflown = False
+        self._named = False
+
+    def became(self, book: Book, book_hash: str) -> None:
+        """The socket told the whole book anew."""
+        self._add(book_hash, book.copy())
+
+    def changed(self, changes: Sequence[Change], book_hash: str) -> None:
+        """The socket told changes."""
+        self._add(book_hash, changes)
+
+    def judge(self, answer: Answer, *, over: bool) -> Verdict:
+        """What is known by now; to be called again with the same answer while it is OPEN.
+
+        Args:
+            answer: what REST said.
+            over: whether the socket has had its time to tell the same.
+        """
+        asked = Book()
+        asked.replace(answer.bids, answer.asks)
+        while not self._overflown:
+            if self._book.same(asked):
+                return Verdict.SAME
+            heard = bool(answer.book_hash) and self._hash == answer.book_hash
+            self._named = self._named or heard
+            if not self._steps:
+                break
+            self._step(*self._steps.popleft())
+        if not over:
+            return Verdict.OPEN
+        if self._named:
+            return Verdict.MISSED
+        comparable = not self._overflown and answer.book_ms >= self._first_ms
+        return Verdict.MISSED if comparable else Verdict.NONE
+
+    def _add(self, book_hash: str, step: Book | Sequence[Change]) -> None:
+        if len(self._steps) < _STEPS_MAX:
+            self._steps.append((book_hash, step))
+        else:
+            self._overflown = True
+
+    def _step(self, book_hash: str, step: Book | Sequence[Change]) -> None:
+        self._hash = book_hash
+        if isinstance(step, Book):
+            self._book = step
+            return
+        for change in step:
+            self._book.change(is_bid=change.is_bid, price=change.price, size=change.size)
+
+
+def first_look_ms(asset_id: str, now_ms: int, every_ms: int) -> int:
+    """When a new asset is looked at first: spread, since many may come at once."""
+    return now_ms + every_ms // 2 + crc32(asset_id.encode()) % (every_ms // 2)
+
+
+def next_look_ms(now_ms: int, every_ms: int, quiet_ms: int, misses: int) -> int:
+    """When to look again.
+
+    Args:
+        now_ms: the present.
+        every_ms: the pause between looks at a book that is right.
+        quiet_ms: the pause that doubles with every look in a row that found something missed:
+            a market of which REST and socket never tell the same must not cost the others their
+            connection for ever.
+        misses: how many such looks there were in a row.
+    """
+    if not misses:
+        return now_ms + every_ms
+    return now_ms + (quiet_ms << min(misses, _PAUSE_DOUBLINGS))
+
+
+def is_quiet(now_ms: int, *, moved_ms: int, asked_ms: int, quiet_ms: int) -> bool:
+    """Whether a connection is to be questioned.
+
+    Args:
+        now_ms: the present.
+        moved_ms: when it last told of one of its books.
+        asked_ms: when it was questioned last.
+        quiet_ms: how long it may say nothing.
+    """
+    return now_ms - max(moved_ms, asked_ms) >= quiet_ms
+
+
+class Watched(NamedTuple):
+    """What decides whether an asset is looked at when its connection is quiet."""
+
+    asset_id: str
+    received_ns: int
+    looked_ms: int
+
+
+def witnesses(assets: Iterable[Watched]) -> list[str]:
+    """Which few assets of a quiet connection are looked at.
+
+    The ones that moved last are the likeliest to have moved since; the one that was not looked at
+    for longest brings everyone their turn.
+    """
+    able = list(assets)
+    moved = sorted(able, key=lambda one: -one.received_ns)[:2]
+    waited = min(able, key=lambda one: one.looked_ms, default=None)
+    return list(dict.fromkeys(one.asset_id for one in (*moved, waited) if one))
