@@ -16,18 +16,32 @@ from tradingtools.adapters.polymarket.market_channel import (
     decode_rest_book,
 )
 
+YES = "23301986753087447448745148897291724992684011347958433527791072390766877757155"
+NO = "10441678277472444874451488972917249926840113479584335277910723907668777571553"
+MARKET = "0x80C7a3f5a6c0529846fd87559429fb702416d4da1c9566cfd15317f9faaf62c4"
+HASHES = ("f2a3e3081d55b8a1a3b9c90d4e5f60718293a4b5", "688f0c4b1f2e3d4c5b6a79880716253443526170")
+ON_WIRE = {
+    name.encode(): value.encode()
+    for name, value in (
+        ("market", MARKET),
+        ("yes", YES),
+        ("no", NO),
+        ("h0", HASHES[0]),
+        ("h1", HASHES[1]),
+    )
+}
 BOOK = (
-    b'{"event_type":"book","market":"0x80C7","asset_id":"2330","timestamp":"1790272267688","hash":'
-    b'"f2a3","bids":[{"price":".57","size":"158113.96"},{"price":"0.61","size":"3256.61"}],"asks":'
-    b'[{"price":"0.66","size":"78464"},{"price":"0.62","size":"163745.06"}],"tick_size":"0.01",'
-    b'"last_trade_price":"0.390"}'
-)
+    b'{"event_type":"book","market":"%(market)s","asset_id":"%(yes)s","timestamp":"1790272267688",'
+    b'"hash":"%(h0)s","bids":[{"price":".57","size":"158113.96"},{"price":"0.61","size":"3256.61"}],'
+    b'"asks":[{"price":"0.66","size":"78464"},{"price":"0.62","size":"163745.06"}],'
+    b'"tick_size":"0.01","last_trade_price":"0.390"}'
+) % ON_WIRE
 CHANGE = (
-    b'{"event_type":"price_change","market":"0x80c7","timestamp":"1790272269309","price_changes":['
-    b'{"asset_id":"2330","price":"0.59","size":"703988.22","side":"BUY","hash":"e308","best_bid":'
-    b'"0.61","best_ask":"0.62"},{"asset_id":"1044","price":"0.41","size":"0","side":"SELL","hash":'
-    b'"688f","best_bid":"0","best_ask":"1"}]}'
-)
+    b'{"event_type":"price_change","market":"%(market)s","timestamp":"1790272269309",'
+    b'"price_changes":[{"asset_id":"%(yes)s","price":"0.59","size":"703988.22","side":"BUY",'
+    b'"hash":"%(h0)s","best_bid":"0.61","best_ask":"0.62"},{"asset_id":"%(no)s","price":"0.41",'
+    b'"size":"703988.22","side":"SELL","hash":"%(h1)s","best_bid":"0.38","best_ask":"0.39"}]}'
+) % ON_WIRE
 
 
 def test_a_book_is_read_exactly_alone_or_in_an_array() -> None:
@@ -36,7 +50,8 @@ def test_a_book_is_read_exactly_alone_or_in_an_array() -> None:
     assert isinstance(book, BookMessage)
     assert book.bids == ((570_000, 158_113_960_000), (610_000, 3_256_610_000))
     assert book.asks == ((660_000, 78_464_000_000), (620_000, 163_745_060_000))
-    assert (book.asset_id, book.condition_id) == ("2330", "0x80c7")
+    assert (book.asset_id, book.condition_id) == (YES, MARKET.lower())
+    assert book.book_hash == HASHES[0]
     assert (book.tick_micros, book.book_ms) == (10_000, 1_790_272_267_688)
 
 
@@ -46,8 +61,29 @@ def test_changes_keep_their_order_and_the_venues_best_prices() -> None:
     first, second = message.changes
     assert (first.is_bid, first.price_micros, first.size_micros) == (True, 590_000, 703_988_220_000)
     assert (first.best_bid, first.best_ask) == (610_000, 620_000)
-    assert (second.is_bid, second.size_micros) == (False, 0)
-    assert (second.best_bid, second.best_ask) == (0, 1_000_000)
+    assert (second.is_bid, second.price_micros) == (False, 10**6 - first.price_micros)
+    assert second.size_micros == first.size_micros
+    assert (second.best_bid, second.best_ask) == (10**6 - 620_000, 10**6 - 610_000)
+    assert (first.asset_id, second.asset_id) == (YES, NO)
+    assert (first.book_hash, second.book_hash) == HASHES
+
+
+def test_a_level_that_goes_and_an_empty_side_are_read() -> None:
+    frame = CHANGE.replace(b'"703988.22"', b'"0"').replace(b'"0.38"', b'"0"')
+    (message,) = decode_message(frame.replace(b'"0.39"', b'"1"'))
+    assert isinstance(message, ChangeMessage)
+    second = message.changes[1]
+    assert (second.size_micros, second.best_bid, second.best_ask) == (0, 0, 1_000_000)
+
+
+@pytest.mark.parametrize("given", [b"", b',"hash":null', b',"hash":""'])
+def test_a_hash_may_be_missing(given: bytes) -> None:
+    written = b',"hash":"' + HASHES[0].encode() + b'"'
+    (book,) = decode_message(BOOK.replace(written, given))
+    (message,) = decode_message(CHANGE.replace(written, given))
+    assert isinstance(book, BookMessage)
+    assert isinstance(message, ChangeMessage)
+    assert (book.book_hash, message.changes[0].book_hash) == ("", "")
 
 
 def test_best_prices_may_be_missing() -> None:
