@@ -133,7 +133,7 @@ class CircuitBreaker:
                 return True
             await self.read()
         except psycopg.OperationalError as error:
-            _log.warning("the breaker did not move", event=event.name, error=str(error))
+            _log.warning("the breaker did not move", move=event.name, error=str(error))
         return False
 
     def _take(self, row: Breaker) -> None:

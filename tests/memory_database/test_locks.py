@@ -89,6 +89,16 @@ async def test_a_takeover_waits_for_what_the_owner_commits(scene: Scene) -> None
     assert not (await call(scene.first, "holds_lease", **LEASE))[0]["held"]
 
 
+async def test_an_owner_stays_the_owner_until_another_takes_over(scene: Scene) -> None:
+    """Its lease may have run out because the database was away, and nobody could take it."""
+    ours: dict[str, Any] = {"role": "executor", "partition": 1}
+    await call(scene.first, "acquire_lease", **ours, owner="a", ttl_seconds=-1)
+    assert (await call(scene.first, "holds_lease", **ours, epoch=1))[0]["held"]
+    taken = await call(scene.second, "acquire_lease", **ours, owner="b", ttl_seconds=60)
+    assert taken[0]["epoch"] == 2
+    assert not (await call(scene.first, "holds_lease", **ours, epoch=1))[0]["held"]
+
+
 async def test_one_books_at_a_time(scene: Scene) -> None:
     async with scene.first.transaction():
         await call(scene.first, "may_book", CONFIRM, epoch=1)

@@ -42,6 +42,20 @@ async def test_one_opens_it_for_all_and_one_of_all_probes(database_url: str) -> 
         assert await closed() == {True}
 
 
+async def test_an_answer_counts_also_while_the_database_is_away(database_url: str) -> None:
+    async with open_pool(database_url, name="breaker", size=1) as pool:
+        breaker = CircuitBreaker(pool, "executor-0", POLICY)
+        await breaker.read()
+        await breaker.told(503, probe=False)
+        await breaker.told(503, probe=False)
+        assert not breaker.closed
+        await asyncio.sleep(0.06)
+    # The pool is closed: who asks it gets the error of a database that is away.
+    assert not await breaker.take_probe()
+    await breaker.told(200, probe=True)
+    assert not breaker.closed, "another executor has to know as well"
+
+
 async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_holds_nothing_up(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:

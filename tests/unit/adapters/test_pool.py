@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, cast
 
 import pytest
+from psycopg_pool.base import AttemptWithBackoff
 
 from tradingtools.adapters import tasks
 from tradingtools.adapters.postgres import pool
@@ -40,3 +41,12 @@ async def test_a_check_that_swallows_a_cancellation_ends_all_the_same(
     await breaking.begun.wait()
     await tasks.cancel_all([checking])
     assert (checking.cancelled(), breaking.swallowed) == (True, 2)
+
+
+def test_a_pool_does_not_sleep_over_a_database_that_is_back() -> None:
+    # The library's own pauses double: after half a minute away it slept for as long again.
+    attempt, pauses = AttemptWithBackoff(timeout=300), []
+    for _ in range(200):
+        attempt.update_delay(0)
+        pauses.append(attempt.delay)
+    assert max(pauses) < 0.5

@@ -1,6 +1,7 @@
 """Who may write for a partition: a lease with an epoch that each journal insert checks.
 
-An owner that slept through its lease changes nothing: its epoch is not the present one any more.
+An owner that slept through its lease stays the owner until another takes over, and then changes
+nothing: its epoch is not the present one any more.
 With the lease comes the time: its owner's clock agrees with PostgreSQL's before it decides.
 """
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.base import AttemptWithBackoff
 
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.tasks import cancel_all
@@ -21,6 +22,12 @@ SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
 Pool = AsyncConnectionPool[Connection]
+
+# How long pools pause between attempts to connect. Theirs double from a second on: a database that
+# was away for half a minute was found again up to as long after it was back, and orders expired
+# meanwhile. No argument of a pool says it.
+AttemptWithBackoff.INITIAL_DELAY = 0.25
+AttemptWithBackoff.DELAY_BACKOFF = 1.0
 
 
 @asynccontextmanager
