@@ -93,11 +93,12 @@ class Hub:
         return found
 
     def drop(self, asset_id: str) -> None:
-        """Forget an asset."""
-        if self.tracked.pop(asset_id, None) is not None:
-            metrics.WATCHED.add(-1)
+        """Forget an asset, and have the readers forget it."""
         self._markets.pop(asset_id, None)
         self._marks.pop(asset_id, None)
+        if self.tracked.pop(asset_id, None) is not None:
+            metrics.WATCHED.add(-1)
+            self.changed(asset_id)
 
     def market(self, asset_id: str) -> pb.MarketInfo | None:
         """What is known of the asset's market; not to be changed in place."""

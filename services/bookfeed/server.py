@@ -55,10 +55,10 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
             while True:
                 changed = await reader.changed(_MARKS_MAX, CHECKPOINT_SECONDS)
                 marks = self._hub.marks(changed)
-                if changed and not marks:
-                    continue
                 yield pb.StreamMarksResponse(
-                    marks=marks, cursor=f"{self._life}-{self._hub.sequence}"
+                    marks=marks,
+                    cursor=f"{self._life}-{self._hub.sequence}",
+                    let_go=set(changed).difference(mark.asset_id for mark in marks),
                 )
         finally:
             self._hub.close(reader)

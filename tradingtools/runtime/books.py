@@ -1,8 +1,10 @@
 """The newest book of every watched asset, in memory, for processes that decide by it.
 
 A book is only as good as the stream that brings it: when that is silent, every book counts as
-stale until it speaks again. Reading and telling are two tasks: whoever is slow to take a book, as
-when the database is away, is told the newest next, and the stream does not look silent meanwhile.
+stale until it speaks again, and when another one has taken its place, until that one has told it:
+what bookfeed does not watch any more would stay as it is for ever. Reading and telling are two
+tasks: whoever is slow to take a book, as when the database is away, is told the newest next, and
+the stream does not look silent meanwhile.
 """
 
 from __future__ import annotations
@@ -49,6 +51,11 @@ class Books:
         self._timeout = timeout_ms / 1000
         self._asks = asks
         self._books: OrderedDict[str, Book] = OrderedDict()
+        self._doubted: set[str] = set()
+        """Those that the present stream has not told: it may never."""
+        self._doubts_due: float | None = None
+        """When what is still in doubt is to be told as stale."""
+        self._begins = False
         self._untold: dict[str, None] = {}
         self._to_tell = asyncio.Event()
         self._heard = clock.monotonic()
@@ -70,26 +77,35 @@ class Books:
     async def _follow(self) -> None:
         async for response in streams.read("marks", self._open, ""):
             self._heard = clock.monotonic()
+            if self._begins:
+                # Not before: while nobody answers, what was told lately is the best there is.
+                self._begins = False
+                self._doubted = set(self._books)
+                self._doubts_due = self._heard + SILENT_SECONDS
             if self._silent:
                 self._silent = False
                 self._touch(*self._books)
+            for asset_id in response.let_go:
+                self._forget(asset_id)
             for mark in response.marks:
                 self._keep(book_from_pb(mark, asks=self._asks))
 
     def _open(self, cursor: str) -> Any:
-        if self._silent or self._nothing_heard():
-            # The new stream begins with all books; those from before the silence are not it.
-            for asset_id, book in self._books.items():
-                self._books[asset_id] = _stale(book)
+        self._begins = True
         return self._stub.StreamMarks(pb.StreamMarksRequest(cursor=cursor))
 
     def _keep(self, book: Book) -> None:
         asset_id = book.market.asset_id
         self._books[asset_id] = book
         self._books.move_to_end(asset_id)
+        self._doubted.discard(asset_id)
         while len(self._books) > KEPT:
-            self._books.popitem(last=False)
+            self._forget(next(iter(self._books)))
         self._touch(asset_id)
+
+    def _forget(self, asset_id: str) -> None:
+        self._books.pop(asset_id, None)
+        self._doubted.discard(asset_id)
 
     def _touch(self, *asset_ids: str) -> None:
         self._untold.update(dict.fromkeys(asset_ids))
@@ -110,6 +126,9 @@ class Books:
         """Nothing, not even a checkpoint, came for a while: no book may be traded on."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
+            if self._doubts_due is not None and clock.monotonic() >= self._doubts_due:
+                self._doubts_due = None
+                self._touch(*self._doubted)
             if self._silent or not self._nothing_heard():
                 continue
             self._silent = True
@@ -122,23 +141,27 @@ class Books:
     def known(self, asset_id: str) -> Book | None:
         """The asset's book if it is in memory."""
         book = self._books.get(asset_id)
-        return _stale(book) if book is not None and self._silent else book
+        doubted = self._silent or asset_id in self._doubted
+        return _stale(book) if book is not None and doubted else book
 
     async def get(self, asset_id: str) -> Book | None:
-        """The asset's book, asked for when it is not in memory; None when it cannot be had."""
-        known = self.known(asset_id)
-        if known is not None:
-            return known
+        """The asset's book, asked for when it is not in memory or nobody tells of it any more; None
+        when it cannot be had."""
+        if not self._wanting(asset_id):
+            return self.known(asset_id)
         try:
             response = await self._stub.GetBook(
                 pb.GetBookRequest(asset_id=asset_id), timeout=self._timeout
             )
         except grpc.aio.AioRpcError as error:
             _log.warning("no book", asset=asset_id, code=error.code().name)
-            return None
-        if asset_id not in self._books:
+            return self.known(asset_id)
+        if self._wanting(asset_id):  # Else the stream has told a newer one meanwhile.
             self._keep(book_from_pb(response.mark, asks=self._asks))
         return self.known(asset_id)
+
+    def _wanting(self, asset_id: str) -> bool:
+        return asset_id not in self._books or asset_id in self._doubted
 
 
 def _stale(book: Book) -> Book:

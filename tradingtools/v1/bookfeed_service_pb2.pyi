@@ -225,6 +225,7 @@ class StreamMarksResponse(_message.Message):
 
     MARKS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    LET_GO_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     @_builtins.property
     def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mark]:
@@ -232,15 +233,22 @@ class StreamMarksResponse(_message.Message):
         checkpoint.
         """
 
+    @_builtins.property
+    def let_go(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Assets without a mark: nobody wants them any more, or their market is not known yet. What was
+        told of them before is told no more; who wants one asks for it.
+        """
+
     def __init__(
         self,
         *,
         marks: _abc.Iterable[Global___Mark] | None = ...,
         cursor: _builtins.str = ...,
+        let_go: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "marks", b"marks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "let_go", b"let_go", "marks", b"marks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

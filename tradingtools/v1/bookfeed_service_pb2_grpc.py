@@ -58,7 +58,8 @@ class BookfeedServiceServicer:
     """
 
     def StreamMarks(self, request, context):
-        """Stream the newest mark of each asset whenever it changes. May be repeated at will.
+        """Stream the newest mark of each asset whenever it changes. A stream tells all that is watched
+        anew; what it has not told is not to be trusted. May be repeated at will.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,9 @@ class BookfeedServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BookfeedServiceAsyncStub: ...
     StreamMarks: _grpc.UnaryStreamMultiCallable[_bookfeed_service_pb2.StreamMarksRequest, _bookfeed_service_pb2.StreamMarksResponse]
-    """Stream the newest mark of each asset whenever it changes. May be repeated at will."""
+    """Stream the newest mark of each asset whenever it changes. A stream tells all that is watched
+    anew; what it has not told is not to be trusted. May be repeated at will.
+    """
     GetBook: _grpc.UnaryUnaryMultiCallable[_bookfeed_service_pb2.GetBookRequest, _bookfeed_service_pb2.GetBookResponse]
     """One asset's book; an asset that is not watched yet is fetched over REST and watched for a
     while. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
@@ -49,7 +51,9 @@ class BookfeedServiceAsyncStub(BookfeedServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamMarks: _aio.UnaryStreamMultiCallable[_bookfeed_service_pb2.StreamMarksRequest, _bookfeed_service_pb2.StreamMarksResponse]  # type: ignore[assignment]
-    """Stream the newest mark of each asset whenever it changes. May be repeated at will."""
+    """Stream the newest mark of each asset whenever it changes. A stream tells all that is watched
+    anew; what it has not told is not to be trusted. May be repeated at will.
+    """
     GetBook: _aio.UnaryUnaryMultiCallable[_bookfeed_service_pb2.GetBookRequest, _bookfeed_service_pb2.GetBookResponse]  # type: ignore[assignment]
     """One asset's book; an asset that is not watched yet is fetched over REST and watched for a
     while. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
@@ -66,7 +70,9 @@ class BookfeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bookfeed_service_pb2.StreamMarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_bookfeed_service_pb2.StreamMarksResponse], _abc.AsyncIterator[_bookfeed_service_pb2.StreamMarksResponse]]:
-        """Stream the newest mark of each asset whenever it changes. May be repeated at will."""
+        """Stream the newest mark of each asset whenever it changes. A stream tells all that is watched
+        anew; what it has not told is not to be trusted. May be repeated at will.
+        """
 
     @_abc_1.abstractmethod
     def GetBook(

@@ -34,29 +34,45 @@ class Feed:
 
     def __init__(self) -> None:
         self.calls: list[asyncio.Queue[Any]] = []
+        self.asked: list[str] = []
+        self.answer: tuple[str, int] | None = None
+        """What GetBook gives; None: bookfeed does not answer."""
 
     def unary_stream(self, *_: object, **__: object) -> Callable[[pb.StreamMarksRequest], Any]:
         return self._open
 
-    def unary_unary(self, *_: object, **__: object) -> None:
-        """Nobody asks for a single book."""
+    def unary_unary(self, *_: object, **__: object) -> Any:
+        return self._get
+
+    async def _get(self, request: pb.GetBookRequest, **_: object) -> pb.GetBookResponse:
+        self.asked.append(request.asset_id)
+        if self.answer is None:
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing)
+        return pb.GetBookResponse(mark=_mark(*self.answer))
 
     def _open(self, _request: pb.StreamMarksRequest) -> Any:
         queue: asyncio.Queue[Any] = asyncio.Queue()
         self.calls.append(queue)
         return _Call(queue)
 
-    def say(self, *marks: tuple[str, int]) -> None:
+    def say(self, *marks: tuple[str, int], let_go: Sequence[str] = ()) -> None:
         """Marks by asset and revision; none: a checkpoint."""
         self.calls[-1].put_nowait(
             pb.StreamMarksResponse(
-                marks=[
-                    pb.Mark(asset_id=asset, revision=n, status=pb.BOOK_STATUS_FRESH)
-                    for asset, n in marks
-                ],
-                cursor="1",
+                marks=[_mark(*mark) for mark in marks], cursor="1", let_go=let_go
             )
         )
+
+    async def begin_again(self) -> None:
+        """The stream ends; the reader opens the next one."""
+        number = len(self.calls)
+        self.calls[-1].put_nowait(grpc.aio.EOF)
+        await until(lambda: len(self.calls) > number)
+
+
+def _mark(asset: str, revision: int) -> pb.Mark:
+    return pb.Mark(asset_id=asset, revision=revision, status=pb.BOOK_STATUS_FRESH)
 
 
 class _Call:
@@ -160,8 +176,65 @@ async def test_a_new_stream_after_a_silence_tells_its_own_books(hand: Hand) -> N
         await until(lambda: stands(found, "b") is not None)
         hand.seconds += SILENT_SECONDS
         await until(lambda: stands(found, "a") == (1, BookStatus.STALE))
-        feed.calls[-1].put_nowait(cast(Any, grpc.aio.EOF))
-        await until(lambda: len(feed.calls) == 2)
+        await feed.begin_again()
         feed.say(("b", 2))
         await until(lambda: stands(found, "b") == (2, BookStatus.FRESH))
         assert stands(found, "a") == (1, BookStatus.STALE)
+
+
+async def take(_some: Sequence[Book]) -> None:
+    """Whatever comes."""
+
+
+async def test_what_was_let_go_is_not_known_and_is_asked_for(hand: Hand) -> None:
+    feed = Feed()
+    async with following(feed, take) as found:
+        feed.say(("a", 1), ("b", 1))
+        await until(lambda: stands(found, "b") is not None)
+        feed.say(let_go=["a"])
+        await until(lambda: stands(found, "a") is None)
+        feed.answer = ("a", 7)
+        assert await found.get("a") is not None
+        assert stands(found, "a") == (7, BookStatus.FRESH)
+        assert await found.get("b") == found.known("b")
+        assert feed.asked == ["a"]
+
+
+async def test_what_a_new_stream_has_not_told_is_stale_and_is_asked_for(hand: Hand) -> None:
+    feed = Feed()
+    async with following(feed, take) as found:
+        feed.say(("a", 1), ("b", 1))
+        await until(lambda: stands(found, "b") is not None)
+        await feed.begin_again()
+        # While nobody answers, what was told lately is the best there is.
+        assert stands(found, "a") == (1, BookStatus.FRESH)
+        feed.say(("b", 2))
+        await until(lambda: stands(found, "b") == (2, BookStatus.FRESH))
+        assert stands(found, "a") == (1, BookStatus.STALE)
+        assert await found.get("a") == found.known("a")
+        assert feed.asked == ["a"]
+        feed.answer = ("a", 7)
+        await found.get("a")
+        assert stands(found, "a") == (7, BookStatus.FRESH)
+        await found.get("a")
+        await found.get("b")
+        assert feed.asked == ["a", "a"]
+
+
+async def test_what_a_new_stream_does_not_tell_for_long_is_told_as_stale(hand: Hand) -> None:
+    feed, told = Feed(), list[tuple[str, BookStatus]]()
+
+    async def note(some: Sequence[Book]) -> None:
+        told.extend((book.market.asset_id, book.status) for book in some)
+
+    async with following(feed, note) as found:
+        feed.say(("a", 1), ("b", 1))
+        await until(lambda: len(told) == 2)
+        await feed.begin_again()
+        feed.say(("b", 2))
+        await until(lambda: len(told) == 3)
+        hand.seconds += SILENT_SECONDS / 2
+        feed.say(("b", 3))
+        await until(lambda: stands(found, "b") == (3, BookStatus.FRESH))
+        hand.seconds += SILENT_SECONDS / 2
+        await until(lambda: told[-1] == ("a", BookStatus.STALE))
