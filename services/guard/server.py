@@ -31,8 +31,8 @@ class GuardServicer(rpc.GuardServiceServicer):
         """Exits after a cursor; see the contract."""
         before = await cursors.beginning(self._pool, STREAM, request)
         async for after, batches in self._tail.follow(before):
-            for reached, piece in messages(before, batches):
-                yield pb.StreamExitsResponse(batches=[piece], cursor=str(reached))
+            for reached, together in messages(before, batches):
+                yield pb.StreamExitsResponse(batches=together, cursor=str(reached))
             if not batches:
                 yield pb.StreamExitsResponse(cursor=str(after))
             before = after

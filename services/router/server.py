@@ -39,8 +39,8 @@ class RouterServicer(rpc.RouterServiceServicer):
         """Claims after a cursor; see the contract."""
         before = await cursors.beginning(self._pool, STREAM, request)
         async for after, batches in self._tail.follow(before):
-            for reached, piece in messages(before, batches):
-                yield pb.StreamOrdersResponse(batches=[piece], cursor=str(reached))
+            for reached, together in messages(before, batches):
+                yield pb.StreamOrdersResponse(batches=together, cursor=str(reached))
             if not batches:
                 yield pb.StreamOrdersResponse(cursor=str(after))
             before = after

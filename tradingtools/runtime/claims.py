@@ -30,18 +30,39 @@ async def claim_tail(pool: Pool, role: str, partition: int) -> Tail[pb.OrderBatc
 ORDERS_PER_MESSAGE = 200
 
 
-def messages(after: int, batches: Iterable[pb.OrderBatch]) -> Iterator[tuple[int, pb.OrderBatch]]:
-    """Claims in pieces that fit a message, each with the cursor to resume after it.
+def messages(
+    after: int, batches: Iterable[pb.OrderBatch]
+) -> Iterator[tuple[int, list[pb.OrderBatch]]]:
+    """What goes into a message each, with the cursor to resume after it.
 
-    A large claim is cut; until its last piece the cursor stays before it, so that a reader that
+    Claims that are there together go together: each message costs both ends more than a claim in
+    it. A large claim is cut; until its last piece the cursor stays before it, so that a reader that
     loses the stream in between gets it again from its start.
 
     Args:
         after: the cursor before the first claim.
         batches: whole claims, in the journal's order.
     """
+    together: list[pb.OrderBatch] = []
+    size = 0
+    for reached, piece in _pieces(after, batches):
+        if together and size + len(piece.orders) > ORDERS_PER_MESSAGE:
+            yield after, together
+            together, size = [], 0
+        together.append(piece)
+        size += len(piece.orders)
+        after = reached
+    if together:
+        yield after, together
+
+
+def _pieces(after: int, batches: Iterable[pb.OrderBatch]) -> Iterator[tuple[int, pb.OrderBatch]]:
     for batch in batches:
         orders = batch.orders
+        if len(orders) <= ORDERS_PER_MESSAGE:
+            yield batch.journal_seq, batch
+            after = batch.journal_seq
+            continue
         for start in range(0, len(orders), ORDERS_PER_MESSAGE):
             piece = pb.OrderBatch()
             piece.CopyFrom(batch)
