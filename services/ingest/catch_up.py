@@ -65,7 +65,7 @@ class CatchUp:
 
         Args:
             leader: the wallet.
-            known_ms: when his newest known trade was; None: nothing is known, and the look back
+            known_ms: until when his trades are known; None: nothing is known, and the look back
                 is as short as the settings say.
         """
         self._known_ms[leader] = (
@@ -118,7 +118,10 @@ class CatchUp:
                 _log.warning("catch-up failed; trying again", leader=leader, error=str(error))
 
     async def _look(self, leader: str) -> None:
-        since_ms = self._known_ms[leader] - self._settings.overlap_ms
+        known_ms = self._known_ms.get(leader)
+        if known_ms is None:
+            return  # nobody follows him since he waited for his turn
+        since_ms = known_ms - self._settings.overlap_ms
         moved, positions = await self._answers(leader, since_ms)
         rows = await self._spread(leader, moved.rows)
         equity = await self._equity(leader)

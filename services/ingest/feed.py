@@ -91,21 +91,23 @@ class Feed:
         life_s = self._settings.renew_ms / 1000
         first_life_s = life_s * (index + 1) / self._settings.sockets
         failures = 0
+        after_gap = False
         while True:
             self._connections += 1
             connection = _Connection(self._connections, clock.monotonic())
-            await self._connect(connection, first_life_s)
+            await self._connect(connection, first_life_s, after_gap=after_gap)
             first_life_s = life_s
             metrics.RECONNECTS.add(1, {"end": connection.end})
             if connection.end == "silent":
                 metrics.SILENCE.add(1)
-            if connection.end != "renewed" or self._settings.sockets == 1:
+            after_gap = connection.end != "renewed" or self._settings.sockets == 1
+            if after_gap:
                 self._catch_up.gap()
             failures = 0 if connection.had_data else failures + 1
             _log.info("feed connection ended", socket=index, end=connection.end)
             await asyncio.sleep(backoff_seconds(failures, random.random()))  # noqa: S311
 
-    async def _connect(self, connection: _Connection, life_s: float) -> None:
+    async def _connect(self, connection: _Connection, life_s: float, *, after_gap: bool) -> None:
         try:
             async with open_socket(
                 self._settings.rtds_url,
@@ -114,6 +116,9 @@ class Feed:
                 max_bytes=self._settings.frame_max_bytes,
             ) as socket:
                 await socket.send(_SUBSCRIBE)
+                if after_gap:
+                    # Once more: what was traded since it was noted may have been told to nobody.
+                    self._catch_up.gap()
                 watching = asyncio.create_task(self._watch(socket, connection, life_s))
                 try:
                     while True:

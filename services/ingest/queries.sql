@@ -9,8 +9,12 @@ select s.leader from lot l join subscription s on s.id = l.origin where l.shares
 select coalesce(max(seq), 0) as seq from control_change
 
 -- name: last_traded
--- The newest trade that is known of each leader.
-select leader, max(traded_ms) as traded_ms from leader_row where leader = any(%s) group by leader
+-- Up to when each leader is known: to his newest trade, but no further than to the last survey. The feed
+-- tells of a new trade and of nothing that came before it, as in an outage.
+select r.leader,
+       least(max(r.traded_ms), (extract(epoch from max(a.asked_at)) * 1000)::bigint) as traded_ms
+from leader_row r left join leader_account a using (leader)
+where r.leader = any(%s) group by r.leader
 
 -- name: identify
 -- Tie this life of the log in Redis to the database.

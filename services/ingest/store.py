@@ -42,7 +42,8 @@ class Store:
         return int(row["seq"]) if row else 0
 
     async def last_traded(self, leaders: Sequence[str]) -> dict[str, int]:
-        """When each leader's newest known trade was, milliseconds; unknown ones are absent."""
+        """When each leader's newest known trade was, or the last survey if that was before it,
+        milliseconds; unknown ones are absent."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_SQL["last_traded"], (list(leaders),))
             return {row["leader"]: row["traded_ms"] for row in await cursor.fetchall()}

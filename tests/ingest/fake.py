@@ -22,6 +22,15 @@ class Fake:
         self.trades: list[dict[str, Any]] = []
         self.greeting = ""
         self.answer_seconds = 0.0
+        self.answers = asyncio.Event()
+        """Cleared, the Data API keeps everybody waiting."""
+        self.answers.set()
+        self.asked: list[str] = []
+        """Whom the Data API was asked about."""
+        self.lets_in = asyncio.Event()
+        """Cleared, the feed keeps new connections waiting."""
+        self.lets_in.set()
+        self.knocks = 0
         self.movements: list[dict[str, Any]] = []
         self.worth: dict[str, str] = {}
         self.refusals: list[int] = []
@@ -36,6 +45,8 @@ class Fake:
                 await socket.send_str(text)
 
     async def feed(self, request: web.Request) -> web.WebSocketResponse:
+        self.knocks += 1
+        await self.lets_in.wait()
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         async for message in socket:
@@ -58,6 +69,8 @@ class Fake:
         return web.json_response(worth)
 
     async def data(self, request: web.Request) -> web.Response:
+        self.asked.append(request.query["user"])
+        await self.answers.wait()
         await asyncio.sleep(self.answer_seconds)
         if self.refusals:
             return web.json_response({"error": "later"}, status=self.refusals.pop())

@@ -43,13 +43,7 @@ async def test_after_a_restart_catch_up_begins_at_the_newest_known_trade(
 ) -> None:
     follow(database_url, LEADER)
     now = time.time_ns() // 10**9
-    with psycopg.connect(database_url) as connection:
-        connection.execute(
-            "insert into leader_row (leader_tx, leader, asset_id, side, price_text, size_micros,"
-            " source, count, price_micros, condition_id, traded_ms)"
-            " values ('0x0', %s, '7', 'BUY', '0.5', 1, 'FEED', 1, 500000, '0x0', %s)",
-            (LEADER, (now - 3_000) * 1000),
-        )
+    known(database_url, "FEED", now - 3_000)
     tail = Tail()
     async with fake_venue() as fake:
         fake.trades += [row(1, timestamp=now - 2_900), row(2, timestamp=now - 9_000)]
@@ -57,6 +51,78 @@ async def test_after_a_restart_catch_up_begins_at_the_newest_known_trade(
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await tail.of_tx(1)
     assert {event.leader_tx[-1] for event in tail.events} == {"1"}
+
+
+async def test_a_new_trade_of_the_feed_does_not_hide_an_outage_from_the_next_start(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    now = time.time_ns() // 10**9
+    known(database_url, "CATCH_UP", now - 3_900)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into leader_account (leader, equity_micros, asked_at)"
+            " values (%s, 1, to_timestamp(%s))",
+            (LEADER, now - 3_600),
+        )
+    # The Data API refused after the outage, the feed went on, and ingest died.
+    known(database_url, "FEED", now)
+    tail = Tail()
+    async with fake_venue() as fake:
+        fake.trades += [row(1, side="SELL", timestamp=now - 1_800)]
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await tail.of_tx(1)
+
+
+async def test_a_leader_who_is_left_while_he_waits_to_be_surveyed_harms_nobody(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    other = "0x" + "b2" * 20
+    follow(database_url, LEADER, other)
+    tail = Tail()
+    async with fake_venue() as fake:
+        fake.answers.clear()
+        at = {**environ, **pointing_at(fake), "TT_INGEST_API_CONNECTIONS": "1"}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+
+            async def asked() -> str:
+                return fake.asked[0] if fake.asked else ""
+
+            first = await until(asked)
+            second = other if first == LEADER else LEADER
+            with psycopg.connect(database_url) as connection:
+                connection.execute(
+                    "update subscription set state = 'DELETED' where leader = %s", (second,)
+                )
+                connection.execute(
+                    "insert into control_change (actor, source, action, subject_kind,"
+                    " subject_id, previous_hash, hash)"
+                    " values ('t', 't', 't', 'subscription', 't', '', '')"
+                )
+
+            async def left() -> bool:
+                return process.log.read_text().count("leaders changed") == 2
+
+            await until(left)
+            fake.trades.append(row(1, proxy_wallet=first))
+            fake.answers.set()
+            await tail.of_tx(1)
+            await until(lambda: connected(fake, 2))
+            await fake.send(frame(row(2, proxy_wallet=first)))
+            await tail.of_tx(2)
+            assert process.running
+
+
+def known(database_url: str, source: str, traded_s: int) -> None:
+    """A trade that a router has written."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into leader_row (leader_tx, leader, asset_id, side, price_text, size_micros,"
+            " source, count, price_micros, condition_id, traded_ms)"
+            " values ('0x0', %s, '7', 'BUY', '0.5', 1, %s, 1, 500000, '0x0', %s)",
+            (LEADER, source, traded_s * 1000),
+        )
 
 
 async def test_a_leader_followed_while_it_runs_is_heard_and_a_left_one_is_not(

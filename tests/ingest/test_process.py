@@ -162,6 +162,33 @@ async def test_a_silent_connection_is_dropped_and_what_it_missed_is_caught_up(
             assert await process.wait() == 0
 
 
+async def test_what_happened_before_a_connection_was_back_is_caught_up(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    tail = Tail()
+    seldom = {"TT_INGEST_POLL_MS": "600000", "TT_INGEST_RECHECK_MS": "600000"}
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake), **seldom}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            await until(lambda: ready(tail, fake))
+            fake.lets_in.clear()
+            asked, knocks = len(fake.asked), fake.knocks
+            for socket in list(fake.sockets):
+                await socket.close()
+
+            async def waits() -> bool:
+                return fake.knocks >= knocks + 2 and len(fake.asked) > asked
+
+            await until(waits)
+            # The survey of the loss is over, and another gap is one of its own.
+            await asyncio.sleep(1.5)
+            fake.trades.append(row(1))
+            fake.lets_in.set()
+            await tail.of_tx(1)
+
+
 async def test_the_first_rows_wait_until_it_is_known_what_the_leader_holds(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:

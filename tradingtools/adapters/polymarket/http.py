@@ -6,6 +6,7 @@ here: whoever asks knows whether a late answer is still of use.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -38,8 +39,10 @@ class Http:
                     raise errors.NotFound(f"{self._name} has no {path}", kind=self._name, id=path)
                 if response.status_code != 200:
                     raise self._refused(path, response)
-                return await self._body(path, response)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+                # The client's timeout begins anew with each byte.
+                async with asyncio.timeout(self._client.timeout.read):
+                    return await self._body(path, response)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise self._unavailable(f"{path}: {type(error).__name__}") from error
 
     async def _body(self, path: str, response: httpx.Response) -> bytes:
@@ -66,7 +69,7 @@ async def open_client(*, timeout_ms: int, connections: int) -> AsyncIterator[htt
     """A pool of warm connections for the length of the block.
 
     Args:
-        timeout_ms: for connecting, and for each wait for bytes.
+        timeout_ms: for connecting, for the beginning of an answer, and for the rest of it.
         connections: at most so many at once; more wait their turn.
     """
     async with httpx.AsyncClient(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -134,6 +135,23 @@ async def test_each_failure_has_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
         for user in ("moved", "big", "html"):
             with pytest.raises(Unavailable):
                 await data.trades(user, 0)
+
+
+async def test_an_answer_that_drips_is_none() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        # A byte within each wait, and good in the end.
+        with suppress(ConnectionError):
+            for _ in range(60):
+                await answer.write(b" ")
+                await asyncio.sleep(0.05)
+            await answer.write(b'{"data": [], "pagination": {}}')
+        return answer
+
+    async with api(handler) as data:
+        with pytest.raises(Unavailable, match="TimeoutError"):
+            await data.trades(WALLET, 0)
 
 
 async def test_nobody_at_the_other_end_is_unavailable() -> None:
