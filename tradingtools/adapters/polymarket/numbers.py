@@ -7,6 +7,7 @@ so that no float stands between the wire and an amount.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import lru_cache
 
 import msgspec
@@ -50,6 +51,11 @@ def rounded(name: str, written: str) -> int:
     if value < 0:
         raise NumberError(f"{name} is negative")
     return value
+
+
+def canonical(written: str) -> str:
+    """The one spelling of a number that was read already: no exponent and no idle zeros."""
+    return f"{Decimal(written).normalize():f}"
 
 
 @lru_cache(maxsize=16_384)

@@ -39,8 +39,8 @@ class RowError(ValueError):
 class TradeRow:
     """One row of one transaction, in canonical spelling.
 
-    ``price_text`` is as written and ``price_micros`` its half-even rounding, because a leader's
-    price may be an average; ``size_micros`` is exact. ``traded_ms`` is the venue's clock.
+    ``price_text`` has all its digits and ``price_micros`` is their half-even rounding, because a
+    leader's price may be an average; ``size_micros`` is exact. ``traded_ms`` is the venue's clock.
     """
 
     tx: str
@@ -191,7 +191,8 @@ def _row(trade: _DataTrade | _FeedTrade) -> TradeRow:
             asset_id=ids.asset(trade.asset),
             condition_id=ids.hash32(trade.condition_id),
             side=trade.side,
-            price_text=price_text,
+            # Rows are told apart by it: two topics may spell one price in two ways.
+            price_text=numbers.canonical(price_text),
             price_micros=price_micros,
             size_micros=size_micros,
             traded_ms=traded_ms,

@@ -42,6 +42,19 @@ def numbered(name: str, text: str) -> bytes:
     return frame(**{name: "@"}).replace(b'"@"', text.encode())
 
 
+@pytest.mark.parametrize("spelling", ["0.5", "0.50", '"0.500"', "5e-1", '"5E-1"', "0.5000000"])
+def test_one_price_in_two_spellings_is_one_row(spelling: str) -> None:
+    _, row = decode_frame(numbered("price", spelling))
+    assert row == decode_frame(numbered("price", "0.5"))[1]
+    assert row.price_text == "0.5"
+
+
+@pytest.mark.parametrize("price", ["0", "1", "0.001", "0.14705882352941177", "0.0000001"])
+def test_all_digits_of_a_price_are_kept(price: str) -> None:
+    _, row = decode_frame(numbered("price", price))
+    assert row.price_text == price
+
+
 def test_a_real_frame_is_read_exactly() -> None:
     kind, row = decode_frame(FRAME)
     assert kind == "trades"
@@ -60,12 +73,12 @@ def test_a_real_frame_is_read_exactly() -> None:
         ("0.1234565", "0.1234565", 123_456),
         ("0.1234575", "0.1234575", 123_458),
         ('"0.45"', "0.45", 450_000),
-        ("0.450", "0.450", 450_000),
+        ("0.450", "0.45", 450_000),
         ("1", "1", 1_000_000),
-        ("4.5e-1", "4.5e-1", 450_000),
+        ("4.5e-1", "0.45", 450_000),
     ],
 )
-def test_the_price_keeps_its_text_and_is_rounded_half_even(
+def test_the_price_keeps_its_digits_and_is_rounded_half_even(
     written: str, text: str, micros: int
 ) -> None:
     row = decode_frame(numbered("price", written))[1]
