@@ -97,8 +97,8 @@ class Known:
             if _age(trigger) < _age(before):
                 return
             # Only memory has it, and it counts for these terms and this status.
-            tick = before.tick if trigger.version == before.version else None
-            trigger = replace(trigger, tick=tick)
+            if before.tick is not None and trigger.version == before.version:
+                trigger = replace(trigger, tick=before.tick)
         self._keep(trigger)
 
     def note(self, trigger_id: str, tick: Tick | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.simulation.bus import Bus
 from tests.simulation.history import History
+from tradingtools.domain.trigger_states import EDITABLE
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.functions import append_control_change
 from tradingtools.testing.memory_database.locks import Blocked
@@ -167,6 +168,19 @@ class Control:
             held = lot is not None and lot["shares_micros"] > 0
             tx.insert("trigger", {**fields, "status": "ARMED" if held else "WAITING"})
             return "create", "trigger", fields["id"]
+
+        await self.change(work)
+
+    async def edit_trigger(self, trigger: str, **terms: Any) -> None:
+        """Change the terms of one that has not fired."""
+
+        def work(tx: Transaction) -> tuple[str, str, str]:
+            row = tx.get("trigger", trigger)
+            if row is not None:
+                tx.lock_row("trigger", row)
+                if row["status"] in EDITABLE:
+                    tx.update("trigger", row, version=row["version"] + 1, **terms)
+            return "update", "trigger", trigger
 
         await self.change(work)
 

@@ -13,6 +13,7 @@ from typing import Any
 from launcher.core import evidence as facts
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
+from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
@@ -48,6 +49,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_restless(world),
         *_quarantined(world),
         *not_as_shown(world),
+        *not_as_committed(world),
     ]
 
 

@@ -63,7 +63,8 @@ class Line:
         if self._storm.hits("db slow"):
             await self._loop.sleep(self._storm.rng.random())
         self._machine.perhaps_killed(self._life, "killed at a statement")
-        if self._storm.hits("db reply lost"):
+        lost = self._storm.hits("db reply lost")
+        if lost or (what == "commit" and self._storm.hits("commit not answered")):
             raise psycopg.OperationalError(f"{what}: its answer was lost")
 
 

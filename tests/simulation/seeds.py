@@ -11,6 +11,7 @@ from launcher.core.invariants import Breach
 from tests.simulation import mutations
 from tests.simulation.disasters import Disasters
 from tests.simulation.judge import judge, unrest
+from tests.simulation.memory import still_not_as_committed
 from tests.simulation.operators import Operators
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
@@ -73,10 +74,12 @@ def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
         await disasters
         await people
         world.storm.on = False
+        believed = await still_not_as_committed(world)
         await workload.calm()
         await _come_to_rest(world, operators)
         return [
             *judge(world, workload),
+            *believed,
             *(Breach("it comes to rest", w) for w in operators.waiting()),
         ]
 

@@ -51,6 +51,8 @@ KINDS: Final[dict[str, float]] = {
     # Of each fact about a leader.
     "fact again": 0.2,
     "fact late": 0.2,
+    # Of each commit that ends a transaction of several statements.
+    "commit not answered": 0.1,
 }
 """The highest chance of each kind."""
 

@@ -25,6 +25,9 @@ _FOLLOWS = ((0, 0), (0, 1), (1, 0), (2, 1))
 _BY_HAND = (WALLETS[0], "0x" + "e" * 40)
 """Who trades by hand, too; the second one follows nobody."""
 _DEPTH = 100_000 * MICROS
+_KINDS = ("TAKE_PROFIT", "STOP_LOSS", "TRAILING_STOP", "TIME_STOP", "LADDER")
+_GUARDING = 0.3
+"""Of all seeds: leaders do little, and followers want what they hold guarded well."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class Workload:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = world.rng("workload")
+        self._guarding = world.rng("guarding").random() < _GUARDING
         self._held: dict[tuple[str, str], int] = {}
         self._numbers = 0
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
@@ -112,6 +116,14 @@ class Workload:
             draw -= chance
 
     def _things(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
+        if self._guarding:
+            return (
+                (0.25, self.buy),
+                (0.30, self._move_book),
+                (0.25, self._guard_well),
+                (0.10, self.add_trigger),
+                (0.10, self._edit_trigger),
+            )
         return (
             (0.34, self.buy),
             (0.06, self.burst),
@@ -249,15 +261,33 @@ class Workload:
         if rng.random() < 0.2 and not market.payouts:
             await self._guard_by_hand(asset)
             return
+        size = rng.choice((None, 7 * MICROS))
+        await self._add_trigger(number, asset, size_micros=size, **self._terms(asset))
+
+    async def _add_trigger(self, number: int, asset: str, **terms: Any) -> None:
         await self._world.control.add_trigger(
             id=f"trg_{self._numbers:032x}",
             follower_proxy=WALLETS[_FOLLOWS[number][0]],
             condition_id=CONDITION,
             asset_id=asset,
             origin=self.subscriptions[number],
-            size_micros=rng.choice((None, 7 * MICROS)),
-            **self._terms(asset),
+            **terms,
         )
+
+    async def _guard_well(self) -> None:
+        """A ladder, a stop that may break even, and one that trails the price."""
+        number, asset = self._rng.randrange(len(_FOLLOWS)), self._rng.choice(ASSETS)
+        for kind in ("LADDER", "STOP_LOSS", "TRAILING_STOP"):
+            self._numbers += 1
+            await self._add_trigger(number, asset, **self._terms(asset, kind))
+
+    async def _edit_trigger(self) -> None:
+        """A follower moves a price."""
+        rows = self._world.database.table("trigger").values()
+        priced = [row["id"] for row in rows if row["price_micros"] is not None]
+        if priced:
+            price = self._rng.randrange(30, 70) * 10_000
+            await self._world.control.edit_trigger(self._rng.choice(priced), price_micros=price)
 
     async def _guard_by_hand(self, asset: str) -> None:
         """A follower has bought shares himself, and wants them guarded, too."""
@@ -276,15 +306,15 @@ class Workload:
             **self._terms(asset),
         )
 
-    def _terms(self, asset: str) -> dict[str, Any]:
-        """A kind of trigger, and the prices that it goes by."""
+    def _terms(self, asset: str, kind: str = "") -> dict[str, Any]:
+        """A kind of trigger, any where none is said, and the prices that it goes by."""
         rng = self._rng
 
         def price(cents: int) -> int:
             return (self._mids[asset] + cents) * 10_000
 
         near = rng.choice((1, 4, 9))
-        kind = rng.choice(("TAKE_PROFIT", "STOP_LOSS", "TRAILING_STOP", "TIME_STOP", "LADDER"))
+        kind = kind or rng.choice(_KINDS)
         terms: dict[str, Any] = {"trigger_type": kind}
         if kind == "TIME_STOP":
             terms["fire_at_ms"] = self._world.loop.time_ns() // 10**6 + rng.randrange(8000)
@@ -293,6 +323,8 @@ class Workload:
             terms["rungs"] = [{"price_micros": price(c), "share_ppm": part} for c, part in steps]
         else:
             terms["price_micros"] = price(-near if kind == "STOP_LOSS" else near - 1)
+        if kind == "STOP_LOSS":
+            terms["break_even"] = rng.random() < 0.5
         if kind == "TRAILING_STOP":
             terms["callback_micros"] = 30_000
         return terms

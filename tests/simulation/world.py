@@ -24,6 +24,7 @@ from services.executor import app as executor_app
 from services.executor.settings import Settings as ExecutorSettings
 from services.guard import app as guard_app
 from services.guard.settings import Settings as GuardSettings
+from services.guard.worker import Guard
 from services.router import app as router_app
 from services.router import outcomes
 from services.router.settings import Settings as RouterSettings
@@ -40,6 +41,7 @@ from tests.simulation.poison import Mistakes
 from tests.simulation.storm import Storm
 from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.domain.money import MICROS
 from tradingtools.runtime import grpc_server
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
@@ -94,6 +96,9 @@ class World:
             book=self.market.book,
             committed=self._committed,
         )
+        self.guard: Guard | None = None
+        """Of the present owner; for judges, who look into its memory."""
+        self._guards_epoch = 0
         self.far = FarAway(self.exchange, self.loop, self.machine, self.storm, self.history)
 
     def _now(self) -> datetime:
@@ -125,6 +130,7 @@ class World:
             put = mock.patch.object
             # A process that dies here leaves its memory behind: nothing of it may be frozen.
             stack.enter_context(put(guard_app, "freeze_loaded", lambda: None))
+            stack.enter_context(put(guard_app, "Guard", self._make_guard))
             stack.enter_context(put(grpc_server, "channel", self.network.channel))
             stack.enter_context(put(grpc_server, "serving", self.network.serving))
             for app in _APPS:
@@ -142,6 +148,13 @@ class World:
             # Seals come behind everything and nothing waits for them: not in the memory database.
             stack.enter_context(put(confirm_app, "Sealer", _NoSealer))
             yield
+
+    def _make_guard(self, pool: Any, lease: Lease, *arguments: Any, **named: Any) -> Guard:
+        made = Guard(pool, lease, *arguments, **named)
+        # One that was frozen may be made after the one that took its place.
+        if lease.epoch >= self._guards_epoch:
+            self.guard, self._guards_epoch = made, lease.epoch
+        return made
 
     @asynccontextmanager
     async def _open_pool(

@@ -55,3 +55,38 @@ def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
     found = known.of_lot(lot_of(trigger_of()))
     assert [t.type for t in found] == [kind for kind in TriggerType for _ in "ab"]
     assert [t.id[-1] for t in found] == ["a", "b"] * len(kinds)
+
+
+def test_an_older_row_changes_nothing() -> None:
+    known, newest = Known(0, 1), replace(trigger_of(), version=2, peak_micros=600_000)
+    known.put(newest)
+    for older in (replace(newest, version=1), replace(newest, peak_micros=None)):
+        known.put(older)
+        assert known.get("t") == newest
+    higher = replace(newest, peak_micros=610_000)
+    known.put(higher)
+    assert known.get("t") == higher
+
+
+def test_the_first_of_two_ticks_is_kept_until_the_trigger_is_changed() -> None:
+    known, first = Known(0, 1), (1, 2)
+    known.put(trigger_of())
+    known.note("t", first)
+    known.put(replace(trigger_of(), peak_micros=600_000))
+    assert (found := known.get("t")) is not None
+    assert found.tick == first
+    known.put(replace(trigger_of(), version=2))
+    assert (found := known.get("t")) is not None
+    assert found.tick is None
+
+
+def test_what_was_read_of_a_lot_gives_way_to_what_was_put_meanwhile() -> None:
+    known, key = Known(0, 1), lot_of(trigger_of())
+    before = known.reading(key)
+    known.put_lot(key, 60)
+    after = known.reading(key)
+    assert not known.put_read(key, 0, before)
+    assert known.shares(key) == 60
+    assert known.put_read(key, 50, after)
+    assert not known.put_read(key, 40, after)
+    assert known.shares(key) == 50

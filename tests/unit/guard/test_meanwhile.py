@@ -498,3 +498,29 @@ async def test_a_trigger_that_is_suspended_meanwhile_ends_with_its_lot() -> None
         await scene.come_to_rest()
         assert scene.status(stop) == "CANCELLED" or left, number
     assert number > 2
+
+
+async def test_a_booking_that_a_start_has_seen_takes_nothing_back() -> None:
+    key, number = ("0x" + "1" * 40, "1", "s"), 0
+    lot = dict(zip(("follower_proxy", "asset_id", "origin"), key, strict=True))
+    first = confirm_pb.FillEvent(
+        kind=confirm_pb.FILL_KIND_CONFIRMED, side=pb.SIDE_BUY, follower_proxy=key[0],
+        asset_id="1", subscription_id="s", fill_seq=1, lot_shares_micros=20 * SHARE,
+    )  # fmt: skip
+    while True:
+        number += 1
+        scene = _Scene()
+
+        async def bought_twice(scene: _Scene = scene) -> None:
+            scene._put("lot", **lot, condition_id=CONDITION, shares_micros=60 * SHARE)
+            scene.booked(1)
+            scene.booked(2)
+
+        scene.nth.left, scene.nth.then = number, bought_twice
+        await scene.recover()
+        if scene.nth.left:
+            break
+        before = scene.guard._known.shares(key)
+        await scene.guard.on_fill(first)
+        assert scene.guard._known.shares(key) >= before, number
+    assert number > 4

@@ -1,0 +1,48 @@
+"""What the guard believes, once nothing goes on any more: its memory has to be what is committed.
+
+A stop that it knows otherwise than the database does fires late or never, and no invariant of what
+is committed tells of one that is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from launcher.core.invariants import Breach
+from services.guard import store
+from services.guard.core.trigger import Trigger
+from services.guard.known import lot_of
+from services.guard.worker import Guard
+from tests.simulation.world import World
+from tradingtools.domain.trigger_states import FINAL
+
+_PATIENCE_SECONDS = 8
+"""Longer than a process needs to start, and to hear of what is under way."""
+
+
+async def still_not_as_committed(world: World) -> list[Breach]:
+    """The same while no book moves: the next one would wake up what sleeps."""
+    for _ in range(_PATIENCE_SECONDS):
+        if not not_as_committed(world):
+            return []
+        await asyncio.sleep(1)
+    return not_as_committed(world)
+
+
+def not_as_committed(world: World) -> list[Breach]:
+    """Triggers, and what their lots hold, of which the newest guard knows something else."""
+    rows = world.database.table("trigger").values()
+    texts = (_differs(world, world.guard, store.trigger(r)) for r in rows if world.guard)
+    return [Breach("the guard knows what is committed", text) for text in texts if text]
+
+
+def _differs(world: World, guard: Guard, trigger: Trigger) -> str:
+    had = guard._known.get(trigger.id)
+    if trigger.status in FINAL:
+        return "" if had is None else f"{trigger.id} has ended, known is {had}"
+    if had is None or replace(had, tick=None) != trigger:
+        return f"{trigger} is known as {had}"
+    lot = world.database.table("lot").get(lot_of(trigger))
+    held, shares = guard._known.shares(lot_of(trigger)), lot["shares_micros"] if lot else 0
+    return "" if held == shares else f"the lot of {trigger.id} holds {shares}, known is {held}"
