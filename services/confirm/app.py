@@ -45,6 +45,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 silence_seconds=settings.shared.database_silence_seconds,
             )
         )
+        booking = await stack.enter_async_context(
+            open_pool(
+                settings.shared.database_url,
+                name="confirm",
+                size=2,
+                silence_seconds=settings.shared.database_silence_seconds,
+                prompt=True,
+                planned_once=True,
+                joined_by_keys=True,
+            )
+        )
         client = await stack.enter_async_context(
             open_client(settings.insiders_url, settings.insiders_token)
         )
@@ -57,7 +68,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         last = (await store.fetch(pool, "last_booking"))[0]["seq"]
         tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
-        booker = Booker(pool, owned, tail)
+        booker = Booker(booking, owned, tail)
         worker = Confirm(pool, booker, Insiders(client, settings.ask_timeout_ms), settings)
         server = await stack.enter_async_context(
             grpc_server.serving(

@@ -21,7 +21,7 @@ from services.confirm.store import Heard, Taken
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime.streams import PAGE, Tail
+from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 _meter = metrics.get_meter("tradingtools.confirm")
@@ -29,6 +29,8 @@ _ends = _meter.create_counter("orders_ended", description="by state and reason")
 _batches = _meter.create_histogram("booked_together", description="orders of one transaction")
 MOST = 200
 """Orders of one batch."""
+_PAGE = 4 * MOST
+"""Bookings that are published at once: those of a batch, as a rule."""
 
 T = TypeVar("T")
 
@@ -66,6 +68,8 @@ class Booker:
         waiting = _Waiting(heard, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         try:
+            # What comes in this very moment is one batch.
+            await asyncio.sleep(0)
             # Whoever has the turn books for all who wait; the others find it done.
             while not waiting.done.done():
                 async with self._writing:
@@ -133,12 +137,12 @@ class Booker:
     async def _publish(self) -> None:
         """Hand every booking that is committed and not yet streamed to the readers."""
         while True:
-            page = await load_bookings(self._pool, self._tail.last, PAGE)
+            page = await load_bookings(self._pool, self._tail.last, _PAGE)
             for seq, fill in page:
                 self._tail.append(seq, fill)
                 if fill.kind == pb.FILL_KIND_CLOSED:
                     _ends.add(1, {"state": fill.order_state, "reason": fill.reason})
-            if len(page) < PAGE:
+            if len(page) < _PAGE:
                 return
 
 

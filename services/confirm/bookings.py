@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.confirm import store
+from services.confirm.queries import QUERIES
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -20,7 +20,10 @@ _KINDS = {
 
 async def load_bookings(pool: Pool, after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
     """Bookings after a cursor, oldest first, in their wire form."""
-    rows = await store.fetch(pool, "bookings_after", after=after, limit=limit)
+    async with pool.connection() as connection:
+        (rows,) = await connection.ask_together(
+            [(QUERIES["bookings_after"], {"after": after, "limit": limit})]
+        )
     return [(row["fill_seq"], _fill_event(row)) for row in rows]
 
 

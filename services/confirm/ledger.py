@@ -9,7 +9,7 @@ readers of bookings.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -18,11 +18,11 @@ import structlog
 from services.confirm.core import guards, lots
 from services.confirm.core.booking import Action, FillStatus, Step
 from services.confirm.core.lots import Entry, Holding
-from services.confirm.queries import as_json, every, one, put
+from services.confirm.queries import QUERIES, put
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.domain.order_states import OrderState
 
 _log = structlog.get_logger("confirm.ledger")
@@ -51,45 +51,51 @@ def _named(key: LotKey) -> dict[str, Any]:
     return dict(zip(_LOT, key, strict=True))
 
 
-async def may_book(connection: Connection, lease: Lease) -> None:
-    """Make sure that a transaction may book until it ends, and that nobody else does meanwhile:
-    numbers of bookings rise in the order of their commits. Called before any row is locked.
+def may_book(asked: Together, lease: Lease) -> Callable[[], Awaitable[None]]:
+    """Ask that a transaction may book until it ends, and that nobody else does meanwhile: numbers
+    of bookings rise in the order of their commits. Asked before any row is locked.
 
-    Raises:
-        Fenced: somebody else books now.
+    Returns:
+        What reads the answer, before anything is concluded; it raises Fenced: somebody else books.
     """
-    row = await one(connection, "may_book", {"epoch": lease.epoch})
-    if not row["held"]:
-        raise Fenced("the lease of confirm has run out")
+    answer = asked.ask(QUERIES["may_book"], {"epoch": lease.epoch})
+
+    async def check() -> None:
+        (row,) = await answer.rows()
+        if not row["held"]:
+            raise Fenced("the lease of confirm has run out")
+
+    return check
 
 
-async def move_lots(connection: Connection, moves: Iterable[tuple[LotKey, dict[str, int]]]) -> None:
+def move_lots(asked: Together, moves: Iterable[tuple[LotKey, dict[str, int]]]) -> None:
     """Add to the sums of lots that are locked, micros; sums that are not named stay."""
     nothing = dict.fromkeys(_SUMS, 0)
-    await put(
-        connection, "move_lots", "moves", ({**_named(key), **nothing, **m} for key, m in moves)
-    )
+    put(asked, "move_lots", "moves", ({**_named(key), **nothing, **m} for key, m in moves))
 
 
-async def move_balances(connection: Connection, moves: Mapping[str, int]) -> None:
+def move_balances(asked: Together, moves: Mapping[str, int]) -> None:
     """Add to the cash of wallets, micros; what was asked about them before is outdated."""
     rows = ({"follower_proxy": proxy, "cash": cash} for proxy, cash in moves.items())
-    await put(connection, "move_balances", "moves", rows)
+    put(asked, "move_balances", "moves", rows)
 
 
 class Ledger:
     """What a transaction holds, and what it will write.
 
     Args:
-        connection: in the transaction, which holds the lease already.
+        asked: the transaction.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, asked: Together) -> None:
+        self._asked = asked
         self.orders: dict[str, dict[str, Any]] = {}
         """Rows by key, as they will be once all is written."""
         self._fills: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self._stored_fills: set[tuple[str, str]] = set()
         self._lots: dict[LotKey, Holding] = {}
+        self._stored_lots: set[LotKey] = set()
+        self._conditions: dict[LotKey, str] = {}
         self._opened: list[tuple[Mapping[str, Any], Step]] = []
         self._moved_fills: dict[tuple[str, str], dict[str, Any]] = {}
         self._moved_entries: dict[int, tuple[LotKey, Entry]] = {}
@@ -101,83 +107,88 @@ class Ledger:
         )
         self._moved_cash: dict[str, int] = defaultdict(int)
         self._bookings: list[dict[str, Any]] = []
-        self._transitions: list[dict[str, Any]] = []
+        self._transitions: dict[str, dict[str, Any]] = {}
+        self._applied: list[tuple[int, Answer]] = []
+        self._defaults: dict[str, Any] = {}
         self._new_entries = count(1)
 
-    async def lock(self, order_keys: Iterable[str]) -> None:
-        """Lock orders and read what is booked of them. Raises LookupError: one is not there."""
+    async def lock(self, lease: Lease, order_keys: Iterable[str]) -> None:
+        """Lock orders and their lots, and read what is booked of them.
+
+        Raises:
+            Fenced: somebody else books now.
+            LookupError: an order is not there.
+        """
+        # One message, one answer: nothing of it depends on what is read before it.
+        check = may_book(self._asked, lease)
         keys = {"keys": list(order_keys)}
-        rows = await every(self._connection, "lock_orders", keys)
-        self.orders.update((row["order_key"], row) for row in rows)
+        orders, fills, held, entries, defaults = (
+            self._asked.ask(QUERIES[name], keys)
+            for name in ("lock_orders", "fills", "lock_lots", "lot_entries", "default_triggers")
+        )
+        await check()
+        self.orders.update((row["order_key"], row) for row in await orders.rows())
         if missing := set(keys["keys"]) - set(self.orders):
             raise LookupError(f"there is no order {min(missing)}")
-        for row in await every(self._connection, "fills", keys):
+        for row in await fills.rows():
             self._fills[row["order_key"]][row["trade_id"]] = row
+            self._stored_fills.add((row["order_key"], row["trade_id"]))
+        self._hold(await held.rows(), await entries.rows())
+        self._defaults = {row["id"]: row["triggers"] for row in await defaults.rows()}
 
-    async def hold(self, *, moving: Iterable[str], ending: Iterable[str]) -> None:
-        """Lock the lots of orders, and make those that do not exist.
-
-        Args:
-            moving: keys of orders of which something will be booked.
-            ending: keys of orders that only end; their lots are not made.
-        """
-        made = {_lot_of(self.orders[key]): self.orders[key]["condition_id"] for key in moving}
-        held = made.keys() | {_lot_of(self.orders[key]) for key in ending}
-        await put(
-            self._connection,
-            "make_lots",
-            "lots",
-            ({**_named(key), "condition_id": condition} for key, condition in made.items()),
-        )
-        if not held:
-            return
-        names = {"lots": as_json(map(_named, held))}
-        rows = await every(self._connection, "lock_lots", names)
+    def _hold(self, rows: Iterable[Mapping[str, Any]], of: Iterable[Mapping[str, Any]]) -> None:
         entries: dict[LotKey, list[Entry]] = defaultdict(list)
-        for row in await every(self._connection, "lot_entries", names):
+        for row in of:
             entries[_key(row)].append(
                 Entry(*(row[name] for name in (
                     "entry_seq", "size_micros", "cost_micros", "order_key", "trade_id",
                 )))
             )  # fmt: skip
+        # A lot that has no row is empty.
+        self._lots.update((_lot_of(order), Holding()) for order in self.orders.values())
         for row in rows:
-            sold = row["sold_size_micros"] + row["resolved_size_micros"]
-            self._lots[_key(row)] = Holding(
+            key, sold = _key(row), row["sold_size_micros"] + row["resolved_size_micros"]
+            self._stored_lots.add(key)
+            self._lots[key] = Holding(
                 shares_micros=row["shares_micros"],
                 cost_micros=row["cost_micros"],
                 net_micros=row["bought_size_micros"] - sold,
-                entries=tuple(entries[_key(row)]),
+                entries=tuple(entries[key]),
             )
 
     def fills(self, order_key: str) -> Mapping[str, Mapping[str, Any]]:
         """What is booked of an order, by trade id."""
         return self._fills[order_key]
 
-    async def move(self, order_key: str, target: OrderState, **fields: Any) -> None:
+    def move(self, order_key: str, target: OrderState, **fields: Any) -> None:
         """Move an order to another state; ``fields`` as `apply_transitions` has them."""
         order = self.orders[order_key]
-        if any(each["order_key"] == order_key for each in self._transitions):
-            await self.apply()
-        self._transitions.append(
-            {
-                "order_key": order_key,
-                "from_state": order["state"],
-                "to_state": target,
-                "expected_epoch": order["epoch"],
-                **fields,
-            }
-        )
+        if order_key in self._transitions:
+            self.apply()
+        self._transitions[order_key] = {
+            "order_key": order_key,
+            "from_state": order["state"],
+            "to_state": target,
+            "expected_epoch": order["epoch"],
+            **fields,
+        }
         told = {"reason": fields.get("reason") or ""}
         if fields.get("venue_order_id"):
             told["venue_order_id"] = fields["venue_order_id"]
         self.orders[order_key] = {**order, "state": target.value, **told}
 
-    async def apply(self) -> None:
+    def apply(self) -> None:
         """Write the transitions so far; `write` does it for those that are left."""
-        asked, self._transitions = self._transitions, []
-        changed = await journal.apply_transitions(self._connection, asked)
-        if len(changed) != len(asked):
-            raise LookupError("an order moved although it was locked")
+        asked, self._transitions = list(self._transitions.values()), {}
+        if asked:
+            self._applied.append((len(asked), journal.ask_transitions(self._asked, asked)))
+
+    def check_again(self, order_key: str, milliseconds: int) -> None:
+        """Have an order asked for again so much later; it stays in the state that it has now."""
+        moves: dict[str, dict[str, int]] = self._transitions
+        if order_key not in moves:
+            moves = self._moved_orders
+        moves[order_key]["next_check_ms"] = milliseconds
 
     def book(self, order_key: str, step: Step) -> None:
         """Take one step of a trade of an order whose lot is held."""
@@ -188,6 +199,7 @@ class Ledger:
         known = self._fills[order_key].get(trade.trade_id)
         fill = known or {
             "order_key": order_key,
+            "subscription_id": order["subscription_id"],
             "trade_id": trade.trade_id,
             "size_micros": trade.size_micros,
             "notional_micros": trade.notional_micros,
@@ -212,6 +224,7 @@ class Ledger:
             cost_micros=known["cost_micros"] if known else 0,
             entry_seq=-next(self._new_entries),
         )
+        self._conditions[key] = order["condition_id"]
         if moved.short:
             _log.error("sold more than the lot held", order=order["order_key"], **_named(key))
         before, self._lots[key] = self._lots[key], moved.holding
@@ -227,14 +240,15 @@ class Ledger:
     def _note(self, order_key: str, step: Step, realised: int) -> None:
         """The order's totals, and the booking that the stream carries."""
         trade, sign, order = step.trade, _SIGN[step.action], self.orders[order_key]
-        for name, column, amount in (
-            ("size", "filled_size_micros", trade.size_micros),
-            ("notional", "filled_notional_micros", trade.notional_micros),
-            ("fee", "fee_micros", trade.fee_micros),
-        ):
-            self._moved_orders[order_key][name] += sign * amount
-            order[column] += sign * amount
         if sign:
+            move = self._moved_orders[order_key]
+            for name, column, amount in (
+                ("size", "filled_size_micros", trade.size_micros),
+                ("notional", "filled_notional_micros", trade.notional_micros),
+                ("fee", "fee_micros", trade.fee_micros),
+            ):
+                move[name] += sign * amount
+                order[column] += sign * amount
             got = trade.notional_micros if order["side"] == "SELL" else -trade.notional_micros
             self._moved_cash[order["follower_proxy"]] += sign * (got - trade.fee_micros)
         self._add_booking(
@@ -280,41 +294,62 @@ class Ledger:
         )
 
     async def write(self) -> None:
-        """Write everything that was moved, in as many statements as there are kinds of rows."""
-        to = self._connection
-        if self._transitions:
-            await self.apply()
-        await put(to, "put_fills", "fills", self._moved_fills.values())
+        """Write everything that was moved, in as many statements as there are kinds of rows.
+
+        Raises:
+            LookupError: an order was not as it was read; nothing may be committed.
+        """
+        # An order has one new version, whatever has happened to it.
+        for key in self._transitions.keys() & self._moved_orders.keys():
+            self._transitions[key] |= self._moved_orders.pop(key)
+        self.apply()
+        moves = ({"order_key": key, **move} for key, move in self._moved_orders.items())
+        put(self._asked, "move_orders", "moves", moves)
+        self._write_fills()
+        self._write_lots()
+        move_balances(self._asked, self._moved_cash)
+        self._guard()
+        put(self._asked, "add_bookings", "bookings", self._bookings)
+        await self._asked.send()
+        for expected, answer in self._applied:
+            if len(await answer.rows()) != expected:
+                raise LookupError("an order moved although it was locked")
+
+    def _write_fills(self) -> None:
+        new: list[dict[str, Any]] = []
+        old: list[dict[str, Any]] = []
+        for key, fill in self._moved_fills.items():
+            (old if key in self._stored_fills else new).append(fill)
+        put(self._asked, "add_fills", "fills", new)
+        put(self._asked, "set_fills", "fills", old)
+
+    def _write_lots(self) -> None:
+        new = sorted(self._moved_lots.keys() - self._stored_lots)
+        made = (
+            {**_named(key), "condition_id": self._conditions[key], **self._moved_lots.pop(key)}
+            for key in new
+        )
+        put(self._asked, "add_lots", "lots", made)
+        move_lots(self._asked, self._moved_lots.items())
         entries = [
             {**_named(key), **{name: getattr(entry, name) for name in Entry.__slots__}}
             for key, entry in self._moved_entries.values()
         ]
-        await put(to, "add_entries", "entries", (e for e in entries if e["entry_seq"] < 0))
-        await put(to, "set_entries", "entries", (e for e in entries if e["entry_seq"] > 0))
-        await move_lots(to, self._moved_lots.items())
-        moves = ({"order_key": key, **move} for key, move in self._moved_orders.items())
-        await put(to, "move_orders", "moves", moves)
-        await move_balances(to, self._moved_cash)
-        await self._guard()
-        await put(to, "add_bookings", "bookings", self._bookings)
+        put(self._asked, "add_entries", "entries", (e for e in entries if e["entry_seq"] < 0))
+        put(self._asked, "set_entries", "entries", (e for e in entries if e["entry_seq"] > 0))
 
-    async def _guard(self) -> None:
+    def _guard(self) -> None:
         """The triggers of positions that were opened: no position is ever without them."""
-        if not self._opened:
-            return
-        ids = {"ids": list({order["subscription_id"] or "" for order, _ in self._opened})}
-        rows = await every(self._connection, "default_triggers", ids)
-        defaults = {row["id"]: row["triggers"] for row in rows}
         now_ms = clock.now_ms()
         made = (
             trigger
             for order, step in self._opened
-            if order["subscription_id"] in defaults
+            if order["subscription_id"] in self._defaults
             for trigger in guards.of_position(
-                order, step.trade, defaults[order["subscription_id"]], now_ms
+                order, step.trade, self._defaults[order["subscription_id"]], now_ms
             )
         )
-        await put(self._connection, "add_triggers", "triggers", made)
+        put(self._asked, "add_triggers", "triggers", made)
 
 
 def _key(row: Mapping[str, Any]) -> LotKey:

@@ -21,10 +21,10 @@ from services.confirm import store
 from services.confirm.core import paying
 from services.confirm.core.paying import Held, Paid
 from services.confirm.ledger import may_book, move_balances, move_lots
-from services.confirm.queries import QUERIES, every, one
+from services.confirm.queries import QUERIES, asked_one
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Together, together
 from tradingtools.codec.redemptions import redeem_body
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -114,33 +114,34 @@ async def pay_market(
         Fenced: somebody else books now.
     """
     market = {"follower_proxy": proxy, "condition_id": condition_id}
-    async with pool.connection() as connection, connection.transaction():
-        await may_book(connection, lease)
-        lots = [Held(**row) for row in await every(connection, "lock_market", market)]
+    async with pool.connection() as connection, together(connection) as asked:
+        check = may_book(asked, lease)
         # After the locks: whoever claims a sale holds its lot.
-        busy = await one(connection, "market_busy", market)
+        held, busy = (asked.ask(QUERIES[name], market) for name in ("lock_market", "market_busy"))
+        await check()
+        lots = [Held(**row) for row in await held.rows()]
         paid = paying.pay(lots, payouts)
-        if not lots or busy["busy"] or paid is None:
+        if not lots or (await busy.rows())[0]["busy"] or paid is None:
             return None
-        key = await _request(connection, market, paid)
+        key = await _request(asked, market, paid)
         for one_paid in paid:
-            await _book(connection, market, key, one_paid)
+            await _book(asked, market, key, one_paid)
         # The cash comes with the redemption.
-        await move_balances(connection, {proxy: 0})
+        move_balances(asked, {proxy: 0})
     total = sum(p.paid_micros for p in paid)
     _log.info("paid out", wallet=proxy, condition=condition_id, micros=total, redemption=key)
     return total
 
 
-async def _request(connection: Connection, market: Mapping[str, Any], paid: list[Paid]) -> str:
+async def _request(asked: Together, market: Mapping[str, Any], paid: list[Paid]) -> str:
     """Make the redemption durable; returns its key."""
     proxy, condition = market["follower_proxy"], market["condition_id"]
-    number = (await one(connection, "redemptions_made", market))["made"]
+    number = (await asked_one(asked, "redemptions_made", market))["made"]
     assets = [p.lot.asset_id for p in paid]
-    owner = await one(connection, "owner", {"follower_proxy": proxy, "assets": assets})
+    owner = await asked_one(asked, "owner", {"follower_proxy": proxy, "assets": assets})
     key = ids.redeem_key(proxy, condition, number)
     body = redeem_body(owner["follower_user_id"], owner["follower_wallet_id"], proxy, condition)
-    await connection.execute(
+    asked.ask(
         QUERIES["add_redemption"],
         {
             **market,
@@ -153,16 +154,14 @@ async def _request(connection: Connection, market: Mapping[str, Any], paid: list
     return key
 
 
-async def _book(
-    connection: Connection, market: Mapping[str, Any], redeem_key: str, paid: Paid
-) -> None:
+async def _book(asked: Together, market: Mapping[str, Any], redeem_key: str, paid: Paid) -> None:
     lot = paid.lot
     key = {
         "follower_proxy": market["follower_proxy"],
         "asset_id": lot.asset_id,
         "origin": lot.origin,
     }
-    await connection.execute(QUERIES["empty_lot"], key)
+    asked.ask(QUERIES["empty_lot"], key)
     moved = {
         "shares": -lot.shares_micros,
         "cost": -lot.cost_micros,
@@ -170,9 +169,9 @@ async def _book(
         "payout": paid.paid_micros,
         "realised": paid.realised_micros,
     }
-    await move_lots(connection, [((market["follower_proxy"], lot.asset_id, lot.origin), moved)])
-    row = await one(
-        connection,
+    move_lots(asked, [((market["follower_proxy"], lot.asset_id, lot.origin), moved)])
+    row = await asked_one(
+        asked,
         "add_payout",
         {
             **key,
@@ -184,7 +183,7 @@ async def _book(
             "paid_micros": paid.paid_micros,
         },
     )
-    await connection.execute(
+    asked.ask(
         QUERIES["add_payout_booking"],
         {
             "payout_id": row["id"],

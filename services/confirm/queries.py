@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from psycopg.rows import DictRow
 
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.adapters.postgres.together import Together
 
 QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+
+_encode = msgspec.json.Encoder().encode
 
 
 async def every(connection: Connection, name: str, values: Mapping[str, Any]) -> list[DictRow]:
@@ -23,21 +26,32 @@ async def every(connection: Connection, name: str, values: Mapping[str, Any]) ->
 
 async def one(connection: Connection, name: str, values: Mapping[str, Any]) -> DictRow:
     """The only row of one named query; raises LookupError when there is not exactly one."""
-    rows = await every(connection, name, values)
+    return _only(name, await every(connection, name, values))
+
+
+def _only(name: str, rows: list[DictRow]) -> DictRow:
     if len(rows) != 1:
         raise LookupError(f"{name}: expected one row, got {len(rows)}")
     return rows[0]
 
 
+async def asked_all(asked: Together, name: str, values: Mapping[str, Any]) -> list[DictRow]:
+    """All rows of one named query of a transaction whose statements travel together."""
+    return await asked.ask(QUERIES[name], values).rows()
+
+
+async def asked_one(asked: Together, name: str, values: Mapping[str, Any]) -> DictRow:
+    """As :func:`asked_all`, the only row; raises LookupError when there is not exactly one."""
+    return _only(name, await asked_all(asked, name, values))
+
+
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as a statement takes many at once; their order is in ``place``."""
-    return json.dumps([{**row, "place": place} for place, row in enumerate(rows)])
+    return _encode([{**row, "place": place} for place, row in enumerate(rows)]).decode()
 
 
-async def put(
-    connection: Connection, name: str, parameter: str, rows: Iterable[Mapping[str, Any]]
-) -> None:
-    """Run a statement that takes many rows at once, in their order; without any it is left out."""
+def put(asked: Together, name: str, parameter: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Ask a statement that takes many rows at once, in their order; without any it is left out."""
     given = list(rows)
     if given:
-        await connection.execute(QUERIES[name], {parameter: as_json(given)})
+        asked.ask(QUERIES[name], {parameter: as_json(given)})

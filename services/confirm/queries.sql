@@ -3,34 +3,39 @@ select may_book(%(epoch)s) as held
 
 -- name: lock_orders
 -- In the order of their keys, so that two who lock some never wait for each other.
-select * from orders where order_key = any(%(keys)s) order by order_key for update
+select order_key, subscription_id, follower_proxy, condition_id, asset_id, side, size_micros, state,
+       failed_kind, reason, epoch, venue_order_id, filled_size_micros, filled_notional_micros,
+       fee_micros
+from orders where order_key = any(%(keys)s) order by order_key for update
 
 -- name: fills
 select order_key, trade_id, status, size_micros, notional_micros, fee_micros, cost_micros
 from fill where order_key = any(%(keys)s)
 
--- name: make_lots
-insert into lot (follower_proxy, asset_id, origin, condition_id)
-select follower_proxy, asset_id, origin, condition_id
-from jsonb_to_recordset(%(lots)s::jsonb)
-    as l(follower_proxy text, asset_id text, origin text, condition_id text)
-order by follower_proxy, asset_id, origin
-on conflict do nothing
-
 -- name: lock_lots
-select l.* from lot l
-join jsonb_to_recordset(%(lots)s::jsonb) as k(follower_proxy text, asset_id text, origin text)
-    using (follower_proxy, asset_id, origin)
+-- The lots that orders move, those that are there.
+select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.cost_micros,
+       l.bought_size_micros, l.sold_size_micros, l.resolved_size_micros
+from lot l
+where (l.follower_proxy, l.asset_id, l.origin) in (
+    select o.follower_proxy, o.asset_id, coalesce(o.subscription_id, 'manual')
+    from orders o where o.order_key = any(%(keys)s))
 order by l.follower_proxy, l.asset_id, l.origin
-for update of l
+for update
 
 -- name: lot_entries
+-- What is left in them, oldest first.
 select e.follower_proxy, e.asset_id, e.origin, e.entry_seq, e.order_key, e.trade_id,
        e.size_micros, e.cost_micros
-from lot_entry e
-join jsonb_to_recordset(%(lots)s::jsonb) as k(follower_proxy text, asset_id text, origin text)
-    using (follower_proxy, asset_id, origin)
-where e.size_micros > 0
+from (
+    select distinct follower_proxy, asset_id, coalesce(subscription_id, 'manual') as origin
+    from orders where order_key = any(%(keys)s)
+) k cross join lateral (
+    select * from lot_entry
+    where size_micros > 0 and follower_proxy = k.follower_proxy and asset_id = k.asset_id
+      and origin = k.origin
+    offset 0
+) e
 order by e.entry_seq
 
 -- name: add_entries
@@ -47,6 +52,19 @@ update lot_entry e set size_micros = n.size_micros, cost_micros = n.cost_micros
 from jsonb_to_recordset(%(entries)s::jsonb)
     as n(entry_seq bigint, size_micros bigint, cost_micros bigint)
 where e.entry_seq = n.entry_seq
+
+-- name: add_lots
+-- Lots that were not there when their orders were locked; nobody else makes a subscription's.
+insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros, cost_micros,
+                 bought_size_micros, bought_notional_micros, sold_size_micros,
+                 sold_notional_micros, fee_micros, realised_micros, resolved_size_micros,
+                 payout_micros)
+select follower_proxy, asset_id, origin, condition_id, shares, cost, bought_size, bought_notional,
+       sold_size, sold_notional, fee, realised, resolved_size, payout
+from jsonb_to_recordset(%(lots)s::jsonb)
+    as l(follower_proxy text, asset_id text, origin text, condition_id text, shares bigint,
+         cost bigint, bought_size bigint, bought_notional bigint, sold_size bigint,
+         sold_notional bigint, fee bigint, realised bigint, resolved_size bigint, payout bigint)
 
 -- name: move_lots
 update lot set
@@ -69,8 +87,10 @@ where lot.follower_proxy = m.follower_proxy and lot.asset_id = m.asset_id
   and lot.origin = m.origin
 
 -- name: default_triggers
--- What subscriptions guard a new position with; no row: with nothing.
-select id, triggers from subscription where id = any(%(ids)s) and triggers <> '{}'
+-- What the subscriptions of orders guard a new position with; no row: with nothing.
+select id, triggers from subscription
+where triggers <> '{}' and id in (
+    select o.subscription_id from orders o where o.order_key = any(%(keys)s) and o.side = 'BUY')
 
 -- name: add_triggers
 with made as (
@@ -92,26 +112,35 @@ from made
 join jsonb_to_recordset(%(triggers)s::jsonb) as t(place integer, id text, detail text) using (id)
 order by place
 
--- name: put_fills
--- Trades of orders, or where they stand now.
+-- name: add_fills
+-- Trades of orders.
 insert into fill (order_key, subscription_id, trade_id, status, size_micros, notional_micros,
                   fee_micros, cost_micros, final_at)
-select f.order_key, o.subscription_id, f.trade_id, f.status, f.size_micros, f.notional_micros,
-       f.fee_micros, f.cost_micros, case when f.status <> 'MATCHED' then clock_timestamp() end
+select order_key, subscription_id, trade_id, status, size_micros, notional_micros, fee_micros,
+       cost_micros, case when status <> 'MATCHED' then clock_timestamp() end
 from jsonb_to_recordset(%(fills)s::jsonb)
-    as f(order_key text, trade_id text, status text, size_micros bigint,
+    as f(order_key text, subscription_id text, trade_id text, status text, size_micros bigint,
          notional_micros bigint, fee_micros bigint, cost_micros bigint)
-left join orders o using (order_key)
-on conflict (order_key, trade_id) do update
-    set status = excluded.status, final_at = excluded.final_at
+
+-- name: set_fills
+-- Where they stand now.
+update fill f set
+    status = n.status,
+    final_at = case when n.status <> 'MATCHED' then clock_timestamp() end
+from jsonb_to_recordset(%(fills)s::jsonb) as n(order_key text, trade_id text, status text)
+where f.order_key = n.order_key and f.trade_id = n.trade_id
 
 -- name: move_orders
+-- What was booked of orders that stay where they are, and when they are asked for again.
 update orders o set
     filled_size_micros = o.filled_size_micros + m.size,
     filled_notional_micros = o.filled_notional_micros + m.notional,
-    fee_micros = o.fee_micros + m.fee
+    fee_micros = o.fee_micros + m.fee,
+    next_check_at = coalesce(clock_timestamp() + make_interval(secs => m.next_check_ms / 1000.0),
+                             o.next_check_at),
+    not_found_count = case when m.next_check_ms is null then o.not_found_count else 0 end
 from jsonb_to_recordset(%(moves)s::jsonb)
-    as m(order_key text, size bigint, notional bigint, fee bigint)
+    as m(order_key text, size bigint, notional bigint, fee bigint, next_check_ms integer)
 where o.order_key = m.order_key
 
 -- name: add_bookings
@@ -215,7 +244,9 @@ select coalesce((
 select coalesce(max(fill_seq), 0) as seq from booking
 
 -- name: bookings_after
-select b.*, o.purpose, o.trigger_id, o.side, o.traceparent,
+select b.fill_seq, b.kind, b.order_key, b.size_micros, b.notional_micros, b.fee_micros,
+       b.lot_shares_micros, b.lot_cost_micros, b.order_state, b.reason, b.order_filled_micros,
+       o.purpose, o.trigger_id, o.side, o.traceparent,
        coalesce(o.subscription_id, nullif(p.origin, 'manual')) as subscription_id,
        coalesce(o.follower_proxy, p.follower_proxy) as follower_proxy,
        coalesce(o.condition_id, p.condition_id) as condition_id,
@@ -245,6 +276,7 @@ select * from order_resolution where done_at is null order by id limit 20
 -- name: end_resolution
 update order_resolution set done_at = clock_timestamp(), refused = %(refused)s
 where id = %(id)s and done_at is null
+returning id
 
 -- name: payable
 -- Markets of which wallets hold resolved assets, where no order is open any more.
@@ -331,6 +363,7 @@ update redemption set
     next_at = clock_timestamp() + make_interval(secs => %(pause_ms)s / 1000.0),
     updated_at = clock_timestamp()
 where redeem_key = %(redeem_key)s and state = %(before)s
+returning redeem_key
 
 -- name: wallets_to_poll
 -- Wallets that follow or hold something, those that were asked for longest ago first.

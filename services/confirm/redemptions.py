@@ -19,9 +19,10 @@ from services.confirm import store
 from services.confirm.core import redeeming
 from services.confirm.core.redeeming import Heard, Word
 from services.confirm.ledger import move_balances
-from services.confirm.queries import QUERIES
+from services.confirm.queries import asked_all
 from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.together import together
 from tradingtools.domain.redemption_states import RedemptionState
 
 _log = structlog.get_logger("confirm.redemptions")
@@ -94,11 +95,11 @@ class Redemptions:
             "detail": word.detail,
             "pause_ms": redeeming.pause_ms(row["asked"]),
         }
-        async with self._pool.connection() as connection, connection.transaction():
-            moved = await connection.execute(QUERIES["move_redemption"], values)
-            if moved.rowcount and state is RedemptionState.CONFIRMED:
+        async with self._pool.connection() as connection, together(connection) as asked:
+            moved = await asked_all(asked, "move_redemption", values)
+            if moved and state is RedemptionState.CONFIRMED:
                 paid = word.paid_micros if word.paid_micros is not None else 0
-                await move_balances(connection, {row["follower_proxy"]: paid})
+                move_balances(asked, {row["follower_proxy"]: paid})
 
     async def _word(self, row: Mapping[str, Any]) -> Word:
         try:

@@ -18,12 +18,12 @@ import structlog
 from services.confirm import store
 from services.confirm.core import resolving
 from services.confirm.core.resolving import Told
-from services.confirm.ledger import Ledger, may_book
-from services.confirm.queries import QUERIES
+from services.confirm.ledger import Ledger
+from services.confirm.queries import QUERIES, asked_all
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Together, together
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
 
@@ -77,24 +77,19 @@ async def carry_out(pool: Pool, lease: Lease, asked: Mapping[str, Any], now_ns: 
     Raises:
         Fenced: somebody else books now.
     """
-    async with pool.connection() as connection, connection.transaction():
-        await may_book(connection, lease)
-        ledger = Ledger(connection)
-        await ledger.lock([asked["order_key"]])
-        refused = await _resolve(connection, ledger, asked, now_ns)
-        ended = await connection.execute(
-            QUERIES["end_resolution"], {"id": asked["id"], "refused": refused}
-        )
-        if ended.rowcount != 1:
+    async with pool.connection() as connection, together(connection) as asking:
+        ledger = Ledger(asking)
+        await ledger.lock(lease, [asked["order_key"]])
+        refused = await _resolve(asking, ledger, asked, now_ns)
+        ended = {"id": asked["id"], "refused": refused}
+        if not await asked_all(asking, "end_resolution", ended):
             raise LookupError(f"decision {asked['id']} was carried out already")
     _log.warning("an operator's decision", order=asked["order_key"], to_state=asked["to_state"],
                  refused=refused, operator=asked["operator"])  # fmt: skip
     return refused
 
 
-async def _resolve(
-    connection: Connection, ledger: Ledger, asked: Mapping[str, Any], now_ns: int
-) -> str:
+async def _resolve(asking: Together, ledger: Ledger, asked: Mapping[str, Any], now_ns: int) -> str:
     key = asked["order_key"]
     order = ledger.orders[key]
     if (order["state"], order["epoch"]) != (asked["from_state"], asked["epoch"]):
@@ -109,10 +104,9 @@ async def _resolve(
     what = resolving.resolve(told, order["size_micros"], booked)
     if what.refused:
         return what.refused
-    await ledger.hold(moving=[key] if what.steps else [], ending=[key])
     for step in what.steps:
         ledger.book(key, step)
-    await ledger.move(
+    ledger.move(
         key,
         told.to_state,
         failed_kind=what.failed_kind,
@@ -125,5 +119,5 @@ async def _resolve(
     )
     await ledger.write()
     # A person has decided; what the far side says now would only call him again.
-    await connection.execute(QUERIES["stop_watching"], ledger.orders[key])
+    asking.ask(QUERIES["stop_watching"], ledger.orders[key])
     return ""

@@ -11,12 +11,12 @@ from services.confirm.core import booking
 from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
-from services.confirm.ledger import Ledger, may_book
-from services.confirm.queries import QUERIES, every, one, put
+from services.confirm.ledger import Ledger
+from services.confirm.queries import QUERIES, as_json, asked_all, asked_one, every
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.together import Together, together
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
@@ -64,7 +64,8 @@ async def execute(pool: Pool, name: str, **values: Any) -> None:
 async def postpone(pool: Pool, *orders: dict[str, Any]) -> None:
     """Ask for orders again `later`, those that are still in their state and epoch."""
     async with pool.connection() as connection:
-        await put(connection, "postpone", "orders", orders)
+        if orders:
+            await connection.execute(QUERIES["postpone"], {"orders": as_json(orders)})
 
 
 def later(order: Mapping[str, Any], milliseconds: int, not_found_count: int) -> dict[str, Any]:
@@ -126,46 +127,29 @@ class _Verdict:
     steps: tuple[Step, ...] = ()
     ending: booking.End | None = None
 
-    @property
-    def closes(self) -> bool:
-        """Whether an end may be told."""
-        return self.heard.answer is None or self.ending is not None
-
 
 async def _take(
     pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int, reducing: frozenset[str]
 ) -> list[Taken]:
     """One transaction; raises _BeginAgain, and has changed nothing."""
-    async with pool.connection() as connection, connection.transaction():
+    async with pool.connection() as connection, together(connection) as asked:
         for order_key in sorted(reducing):
-            await _reduce(connection, order_key)
-        await may_book(connection, lease)
-        ledger = Ledger(connection)
-        await ledger.lock(heard.order_key for heard in batch)
+            await _reduce(asked, order_key)
+        ledger = Ledger(asked)
+        await ledger.lock(lease, (heard.order_key for heard in batch))
         verdicts = [_judge(ledger, heard) for heard in batch]
         appeared = frozenset(
             v.heard.order_key for v in verdicts if v.target is OrderState.RESURRECTED
         )
         if appeared != reducing:
             raise _BeginAgain(appeared)
-        await ledger.hold(
-            moving=[v.heard.order_key for v in verdicts if v.steps],
-            ending=[v.heard.order_key for v in verdicts if v.closes],
-        )
         for verdict in verdicts:
-            await _move(connection, ledger, verdict)
-        taken = [await _book(connection, ledger, v, now_ns) for v in verdicts]
+            _move(asked, ledger, verdict)
+        taken = [await _book(asked, ledger, v, now_ns) for v in verdicts]
+        for heard, each in zip(batch, taken, strict=True):
+            if heard.again_ms is not None and each.state is OrderState.SUBMITTED:
+                ledger.check_again(heard.order_key, heard.again_ms)
         await ledger.write()
-        await put(
-            connection,
-            "postpone",
-            "orders",
-            (
-                later(ledger.orders[v.heard.order_key], v.heard.again_ms, 0)
-                for v, each in zip(verdicts, taken, strict=True)
-                if v.heard.again_ms is not None and each.state is OrderState.SUBMITTED
-            ),
-        )
         return taken
 
 
@@ -195,9 +179,9 @@ def _tells(ended: Mapping[str, Any], known: Mapping[str, Booked], answer: VenueO
     return target is not None
 
 
-async def _reduce(connection: Connection, order_key: str) -> None:
-    wallet = (await one(connection, "wallet", {"order_key": order_key}))["follower_proxy"]
-    await connection.execute(
+async def _reduce(asked: Together, order_key: str) -> None:
+    wallet = (await asked_one(asked, "wallet", {"order_key": order_key}))["follower_proxy"]
+    asked.ask(
         QUERIES["reduce_wallet"],
         {"wallet": wallet, "actor": ACTOR, "reason": f"order {order_key} appeared after its end"},
     )
@@ -217,7 +201,9 @@ def _judge(ledger: Ledger, heard: Heard) -> _Verdict:
         heard=heard,
         before=before,
         target=target,
-        problem=judging.contradiction(ours, known, heard.answer),
+        problem=judging.contradiction(ours, known, heard.answer)
+        if found is Finding.CONTRADICTION
+        else "",
         steps=tuple(steps),
         ending=booking.end(booking.after(statuses, steps), heard.answer) if takes else None,
     )
@@ -251,11 +237,11 @@ def booked(row: Mapping[str, Any]) -> Booked:
     )
 
 
-async def _move(connection: Connection, ledger: Ledger, verdict: _Verdict) -> None:
+def _move(asked: Together, ledger: Ledger, verdict: _Verdict) -> None:
     key, answer = verdict.heard.order_key, verdict.heard.answer
     if verdict.target is None or answer is None:
         return
-    await ledger.move(
+    ledger.move(
         key,
         verdict.target,
         reason=_REASONS.get(verdict.target, Reason.NONE),
@@ -264,11 +250,11 @@ async def _move(connection: Connection, ledger: Ledger, verdict: _Verdict) -> No
     )
     if verdict.target is OrderState.RESURRECTED:
         # It may still fill: what it was to cost is set aside again until the far side is done.
-        await ledger.apply()
-        await connection.execute(QUERIES["reserve_again"], {"order_key": key})
+        ledger.apply()
+        asked.ask(QUERIES["reserve_again"], {"order_key": key})
 
 
-async def _book(connection: Connection, ledger: Ledger, verdict: _Verdict, now_ns: int) -> Taken:
+async def _book(asked: Together, ledger: Ledger, verdict: _Verdict, now_ns: int) -> Taken:
     """Book what is new in an answer, and end what has ended."""
     key, state, ending = verdict.heard.order_key, verdict.target or verdict.before, verdict.ending
     for step in verdict.steps:
@@ -277,11 +263,11 @@ async def _book(connection: Connection, ledger: Ledger, verdict: _Verdict, now_n
         ledger.close(key)
     elif ending is not None and state is OrderState.RESURRECTED:
         # A person ends it; but nothing more can fill, so nothing more is set aside.
-        if await every(connection, "release", {"order_key": key}):
+        if await asked_all(asked, "release", {"order_key": key}):
             ledger.close(key, again=state)
     elif ending is not None:
         state = ending.state
-        await ledger.move(
+        ledger.move(
             key, state, failed_kind=ending.failed_kind, reason=ending.reason, confirmed_ns=now_ns
         )
         ledger.close(key)

@@ -86,7 +86,8 @@ class Confirm:
                 except WireError:
                     # Judged when the executor took it; the question by key will tell.
                     return
-                await self._book(event.order_key, order)
+                # When it is asked for next is in its row since its acceptance.
+                await self._take_open(event.order_key, order, None)
 
     async def take(
         self, order_key: str, order: VenueOrder, *, again_ms: int | None = None
@@ -105,9 +106,12 @@ class Confirm:
     async def _book(self, order_key: str, order: VenueOrder) -> None:
         checks = self._checks.get(order_key, 0)
         again_ms = fate.pause_ms(checks) if checks else _RECHECK_MS
+        await self._take_open(order_key, order, again_ms)
+
+    async def _take_open(self, order_key: str, order: VenueOrder, again_ms: int | None) -> None:
         taken = await self.take(order_key, order, again_ms=again_ms)
         if taken.state is OrderState.SUBMITTED:
-            self._checks[order_key] = checks + 1
+            self._checks[order_key] = self._checks.get(order_key, 0) + 1
 
     async def _close(self, order_key: str) -> None:
         await self._booker.take(Heard(order_key=order_key, answer=None))

@@ -135,6 +135,44 @@ async def test_one_that_stays_open_is_asked_for_when_it_was_told(orders: Orders)
     assert 30 < row["seconds"] <= 60
 
 
+async def test_one_that_nobody_wants_to_put_off_is_asked_for_when_it_was_to_be(
+    orders: Orders,
+) -> None:
+    key = await orders.make("SUBMITTED")
+    await orders.sql("update orders set next_check_at = '2030-01-01' where order_key = %s", key)
+    due = (await orders.row(key))["next_check_at"]
+    heard = Heard(order_key=key, answer=_filled(key, again=True).answer)
+    assert (await _booker(orders).take(heard)).state is S.SUBMITTED
+    row = await orders.row(key)
+    assert (row["next_check_at"], row["filled_size_micros"]) == (due, SIZE)
+
+
+async def test_an_order_has_one_new_version_whatever_is_booked_of_it(orders: Orders) -> None:
+    await orders.sql("create table version (order_key text)")
+    await orders.sql(
+        "create function note_version() returns trigger language plpgsql as"
+        " $$ begin insert into version values (new.order_key); return null; end $$"
+    )
+    await orders.sql(
+        "create trigger noted after update on orders for each row execute function note_version()"
+    )
+    try:
+        keys = [await orders.make("SUBMITTED") for _ in range(2)]
+        await orders.sql("delete from version")
+        booker = _booker(orders)
+        await booker.take(_filled(keys[0]))
+        await booker.take(_filled(keys[1], again=True))
+        await booker.take(_filled(keys[1]))
+        versions = Counter(row["order_key"] for row in await orders.sql("select * from version"))
+        assert versions == {keys[0]: 1, keys[1]: 2}
+        for key in keys:
+            row = await orders.row(key)
+            assert (row["state"], row["filled_size_micros"]) == ("CONFIRMED", SIZE)
+            assert (row["filled_notional_micros"], row["fee_micros"]) == (SIZE * 4 // 10, 0)
+    finally:
+        await orders.sql("drop function note_version cascade")
+
+
 @pytest.mark.parametrize("first", [True, False])
 async def test_one_that_appears_after_its_end_stops_its_wallet_alone(
     orders: Orders, first: bool

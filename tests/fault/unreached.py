@@ -192,8 +192,8 @@ UNREACHED = (
         for function, statement in (
             ("take", "reducing = again"), ("_BeginAgain.__init__", ""), ("_reduce", ""),
             ("_take", "await _reduce"), ("_take", "raise _BeginAgain"),
-            ("_move", "await ledger.apply"), ("_move", 'await connection.execute(QUERIES["reserve'),
-            ("_book", 'if await every(connection, "release"'), ("_book", "ledger.close(key, again"),
+            ("_move", "ledger.apply"), ("_move", 'asked.ask(QUERIES["reserve'),
+            ("_book", 'if await asked_all(asked, "release"'), ("_book", "ledger.close(key, again"),
             ("_tells", "return True"),
         )
     ),

@@ -179,7 +179,7 @@ class Draw:
             "epoch": step["expected_epoch"] + 1, "attempt": 2, "reason": "EXPIRED",
             "venue_order_id": "v1", "lease_ms": 1000, "next_check_ms": rng.choice([0, 60_000]),
             "not_found_count": 2, "first_byte_ns": 5, "answered_ns": 6, "confirmed_ns": 7,
-            "detail": "text",
+            "detail": "text", "size": rng.choice([5, 5, -9_000_000]), "notional": 2, "fee": 1,
         }  # fmt: skip
         step |= {name: value for name, value in optional.items() if rng.random() < 0.4}
         return {"transitions": json.dumps([step])}
@@ -418,6 +418,7 @@ def _entry(draw: Draw) -> Values:
 def _fill(draw: Draw) -> Values:
     return {
         **_trade(draw),
+        "subscription_id": draw.rng.choice([*SUBSCRIPTIONS, None]),
         "status": draw.rng.choice(["MATCHED", "MATCHED", "CONFIRMED", "FAILED"]),
         "size_micros": draw.rng.choice([5, 5, 0]),
         "notional_micros": 2,
@@ -428,7 +429,8 @@ def _fill(draw: Draw) -> Values:
 
 def _moved_order(draw: Draw) -> Values:
     size = draw.rng.choice([5, -5, 9_000_000])
-    return {**_order_key(draw), "size": size, "notional": 2, "fee": 0}
+    again_ms = draw.rng.choice([None, -1000, 60_000])
+    return {**_order_key(draw), "size": size, "notional": 2, "fee": 0, "next_check_ms": again_ms}
 
 
 def _later(draw: Draw) -> Values:
@@ -597,11 +599,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "may_book": lambda draw: {"epoch": draw.lease()["epoch"]},
         "lock_orders": _keys,
         "fills": _keys,
-        "make_lots": lambda draw: draw.many(
-            "lots", lambda: {**draw.lot(), "condition_id": CONDITION}
-        ),
-        "lock_lots": lambda draw: draw.many("lots", draw.lot),
-        "lot_entries": lambda draw: draw.many("lots", draw.lot),
+        "add_lots": lambda draw: {
+            "lots": json.dumps([{**draw.moved_lot(), "condition_id": CONDITION}])
+        },
+        "lock_lots": _keys,
+        "lot_entries": _keys,
         "add_entries": lambda draw: draw.many(
             "entries", lambda: {**draw.lot(), **_trade(draw), "size_micros": 5, "cost_micros": 2}
         ),
@@ -609,11 +611,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "move_lots": lambda draw: draw.many(
             "moves", draw.moved_lot, "follower_proxy", "asset_id", "origin"
         ),
-        "default_triggers": lambda draw: {
-            "ids": draw.rng.sample([*SUBSCRIPTIONS, ""], draw.rng.randrange(3))
-        },
+        "default_triggers": _keys,
         "add_triggers": lambda draw: draw.many("triggers", draw.default_trigger),
-        "put_fills": lambda draw: draw.many("fills", lambda: _fill(draw), "order_key", "trade_id"),
+        "add_fills": lambda draw: draw.many("fills", lambda: _fill(draw), "order_key", "trade_id"),
+        "set_fills": lambda draw: draw.many("fills", lambda: _fill(draw), "order_key", "trade_id"),
         "move_orders": lambda draw: draw.many("moves", lambda: _moved_order(draw), "order_key"),
         "add_bookings": lambda draw: draw.many("bookings", draw.booking),
         "postpone": lambda draw: draw.many("orders", lambda: _later(draw), "order_key"),
@@ -755,8 +756,8 @@ LIKELY = (
     (MONEY_PATH, "acquire_lease", 3), (MONEY_PATH, "claim", 12), (MONEY_PATH, "claim_new", 3),
     (MONEY_PATH, "build_rows", 12),
     (EXECUTOR, "submit_batch", 8), (MONEY_PATH, "apply_transitions", 14),
-    (CONFIRM, "make_lots", 3), (CONFIRM, "move_lots", 3), (CONFIRM, "add_entries", 3),
-    (CONFIRM, "put_fills", 3), (CONFIRM, "add_bookings", 3), (CONFIRM, "add_redemption", 2),
+    (CONFIRM, "add_lots", 5), (CONFIRM, "move_lots", 3), (CONFIRM, "add_entries", 3),
+    (CONFIRM, "add_fills", 3), (CONFIRM, "add_bookings", 3), (CONFIRM, "add_redemption", 2),
     (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_triggers", 4),
     (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2),
 )  # fmt: skip

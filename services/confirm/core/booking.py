@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
@@ -23,7 +23,7 @@ class FillStatus(StrEnum):
     FAILED = "FAILED"
 
 
-class Action(Enum):
+class Action(StrEnum):
     """What to do with one trade."""
 
     BOOK = "MATCHED"
@@ -31,6 +31,14 @@ class Action(Enum):
     UNDO = "UNDONE"
     NOTE = "FAILED"
     """It failed before it was booked: moves nothing, and no older answer can book it any more."""
+
+
+_LEAVES = {
+    Action.BOOK: FillStatus.MATCHED,
+    Action.FINALISE: FillStatus.CONFIRMED,
+    Action.UNDO: FillStatus.FAILED,
+    Action.NOTE: FillStatus.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +114,4 @@ def end(fills: Mapping[str, FillStatus], order: VenueOrder) -> End | None:
 
 def after(known: Mapping[str, FillStatus], taken: list[Step]) -> dict[str, FillStatus]:
     """The fills once the steps were taken."""
-    result = dict(known)
-    for step in taken:
-        result[step.trade.trade_id] = {
-            Action.BOOK: FillStatus.MATCHED,
-            Action.FINALISE: FillStatus.CONFIRMED,
-            Action.UNDO: FillStatus.FAILED,
-            Action.NOTE: FillStatus.FAILED,
-        }[step.action]
-    return result
+    return {**known, **{step.trade.trade_id: _LEAVES[step.action] for step in taken}}

@@ -11,6 +11,9 @@ from services.executor.core.classify import Meaning, Verdict
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 
+FIRST_CHECK_MS = 200
+"""After its acceptance an order is asked for, milliseconds."""
+
 
 def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
     """Fields of the transition, as `apply_transitions` reads them.
@@ -24,7 +27,8 @@ def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
         return {
             "to_state": OrderState.SUBMITTED,
             "venue_order_id": verdict.order.order_id,
-            "next_check_ms": 0,
+            # confirm has this very answer from the stream; only what is new is asked for.
+            "next_check_ms": FIRST_CHECK_MS,
         }
     if number == 1 and verdict.meaning is Meaning.REJECTED:
         return _failed(FailedKind.REJECTED, verdict.code)

@@ -6,11 +6,12 @@ A record is durable when its insert has been acknowledged; only then may what it
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
 
@@ -18,9 +19,11 @@ from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.adapters.postgres.together import Answer, Together
 
 _QUERIES = load_queries(Path(__file__).parent / "money_path.sql")
 _log = structlog.get_logger("journal")
+_encode = msgspec.json.Encoder().encode
 
 
 class ClaimedBefore(Exception):
@@ -200,6 +203,12 @@ async def claimed_after(
         )
         rows = await cursor.fetchall()
     return [(row["seq"], row["claimed_ns"], json.loads(row["payload"])) for row in rows]
+
+
+def ask_transitions(asked: Together, transitions: Sequence[Mapping[str, Any]]) -> Answer:
+    """As `apply_transitions`, of a transaction whose statements travel together: the answer has a
+    row for each key that changed."""
+    return asked.ask(_QUERIES["apply_transitions"], {"transitions": _encode(transitions).decode()})
 
 
 async def apply_transitions(

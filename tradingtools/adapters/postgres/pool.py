@@ -21,6 +21,7 @@ from tradingtools.adapters.tasks import cancel_all
 SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
+_BY_KEYS = " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
 Pool = AsyncConnectionPool[Connection]
 
 # How long pools pause between attempts to connect. Theirs double from a second on: a database that
@@ -39,6 +40,7 @@ async def open_pool(
     silence_seconds: int = SILENCE_SECONDS,
     prompt: bool = False,
     planned_once: bool = False,
+    joined_by_keys: bool = False,
 ) -> AsyncIterator[Pool]:
     """A pool of warm autocommit connections whose rows are dicts.
 
@@ -53,6 +55,7 @@ async def open_pool(
         planned_once: no statement is planned anew for what it is asked with. For who finds rows by
             their keys only, where planning takes longer than finding; the plan looks them up, also
             when it was made while a table was empty.
+        joined_by_keys: nor do joins read a whole table, where many rows are named at once.
 
     Raises:
         psycopg_pool.PoolTimeout: the database did not answer within 10 s.
@@ -70,7 +73,8 @@ async def open_pool(
         "keepalives_count": _PROBES,
         "options": "-c synchronous_commit=on -c statement_timeout=15000"
         " -c idle_in_transaction_session_timeout=15000"
-        + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else ""),
+        + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else "")
+        + (_BY_KEYS if joined_by_keys else ""),
     }
     async with AsyncConnectionPool(
         url,

@@ -34,7 +34,12 @@ def lock_orders(tx: Transaction, values: Row) -> list[Row]:
     rows = [row for row in found if row is not None]
     for row in rows:
         tx.lock_row("orders", row)
-    return [dict(row) for row in rows]
+    names = (
+        "order_key", "subscription_id", "follower_proxy", "condition_id", "asset_id", "side",
+        "size_micros", "state", "failed_kind", "reason", "epoch", "venue_order_id",
+        "filled_size_micros", "filled_notional_micros", "fee_micros",
+    )  # fmt: skip
+    return [_pick(row, names) for row in rows]
 
 
 def fills(tx: Transaction, values: Row) -> list[Row]:
@@ -47,29 +52,32 @@ def fills(tx: Transaction, values: Row) -> list[Row]:
             for row in tx.where("fill", order_key=key)]  # fmt: skip
 
 
-def make_lots(tx: Transaction, values: Row) -> list[Row]:
-    """Lots, those that are not there yet."""
-    for row in sorted(given(values, "lots"), key=_lot_key):
-        tx.insert_unless_there("lot", _pick(row, (*_LOT, "condition_id")))
-    return []
-
-
 def _lot_key(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in _LOT)
 
 
+def _lots_of(tx: Transaction, values: Row) -> set[tuple[str, ...]]:
+    """The keys of the lots that orders move."""
+    orders = filter(None, (tx.get("orders", key) for key in values["keys"]))
+    return {(o["follower_proxy"], o["asset_id"], o["subscription_id"] or "manual") for o in orders}
+
+
 def lock_lots(tx: Transaction, values: Row) -> list[Row]:
-    """Lots, locked."""
-    found = (_lot(tx, row) for row in sorted(given(values, "lots"), key=_lot_key))
+    """The lots that orders move, locked."""
+    found = (tx.get("lot", *key) for key in sorted(_lots_of(tx, values)))
     rows = [row for row in found if row is not None]
     for row in rows:
         tx.lock_row("lot", row)
-    return [dict(row) for row in rows]
+    names = (
+        *_LOT, "shares_micros", "cost_micros", "bought_size_micros", "sold_size_micros",
+        "resolved_size_micros",
+    )  # fmt: skip
+    return [_pick(row, names) for row in rows]
 
 
 def lot_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What lots were bought for, oldest first."""
-    lots = {_lot_key(row) for row in given(values, "lots")}
+    """What is left in them, oldest first."""
+    lots = _lots_of(tx, values)
     names = (*_LOT, "entry_seq", "order_key", "trade_id", "size_micros", "cost_micros")
     found = [
         _pick(row, names)
@@ -111,6 +119,14 @@ _MOVED = {
 }
 
 
+def add_lots(tx: Transaction, values: Row) -> list[Row]:
+    """Lots that were not there."""
+    for one in given(values, "lots"):
+        sums = {column: one[name] for column, name in _MOVED.items()}
+        tx.insert("lot", {**_pick(one, (*_LOT, "condition_id")), **sums})
+    return []
+
+
 def move_lots(tx: Transaction, values: Row) -> list[Row]:
     """Move lots' sums."""
     for one in given(values, "moves"):
@@ -122,8 +138,10 @@ def move_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def default_triggers(tx: Transaction, values: Row) -> list[Row]:
-    """What subscriptions guard a new position with."""
-    rows = (tx.get("subscription", each) for each in set(values["ids"]))
+    """What the subscriptions of orders guard a new position with."""
+    orders = filter(None, (tx.get("orders", key) for key in values["keys"]))
+    ids = {order["subscription_id"] for order in orders if order["side"] == "BUY"}
+    rows = (tx.get("subscription", each) for each in sorted(filter(None, ids)))
     return [_pick(row, ("id", "triggers")) for row in rows if row is not None and row["triggers"]]
 
 
@@ -139,35 +157,49 @@ def add_triggers(tx: Transaction, values: Row) -> list[Row]:
     return []
 
 
-def put_fills(tx: Transaction, values: Row) -> list[Row]:
-    """Trades of orders, or where they stand now."""
+def add_fills(tx: Transaction, values: Row) -> list[Row]:
+    """Trades of orders."""
     names = (
-        "order_key", "trade_id", "status", "size_micros", "notional_micros", "fee_micros",
-        "cost_micros",
+        "order_key", "subscription_id", "trade_id", "status", "size_micros", "notional_micros",
+        "fee_micros", "cost_micros",
     )  # fmt: skip
     for one in given(values, "fills"):
-        final_at = None if one["status"] == "MATCHED" else tx.now
-        order = tx.get("orders", one["order_key"]) or {"subscription_id": None}
-        columns = {**_pick(one, names), "subscription_id": order["subscription_id"]}
-        made = tx.insert_unless_there("fill", {**columns, "final_at": final_at})
-        row = tx.get("fill", one["order_key"], one["trade_id"])
-        if made is None and row is not None:
-            tx.update("fill", row, status=one["status"], final_at=final_at)
+        tx.insert("fill", {**_pick(one, names), "final_at": _final_at(tx, one)})
     return []
 
 
+def set_fills(tx: Transaction, values: Row) -> list[Row]:
+    """Where they stand now."""
+    for one in given(values, "fills"):
+        row = tx.get("fill", one["order_key"], one["trade_id"])
+        if row is not None:
+            tx.update("fill", row, status=one["status"], final_at=_final_at(tx, one))
+    return []
+
+
+def _final_at(tx: Transaction, fill: Row) -> datetime | None:
+    return None if fill["status"] == "MATCHED" else tx.now
+
+
 def move_orders(tx: Transaction, values: Row) -> list[Row]:
-    """Move orders' totals."""
+    """Move orders' totals, and when they are asked for again."""
     for one in given(values, "moves"):
         row = tx.get("orders", one["order_key"])
-        if row is not None:
-            tx.update(
-                "orders",
-                row,
-                filled_size_micros=row["filled_size_micros"] + one["size"],
-                filled_notional_micros=row["filled_notional_micros"] + one["notional"],
-                fee_micros=row["fee_micros"] + one["fee"],
-            )
+        if row is None:
+            continue
+        again_ms = one.get("next_check_ms")
+        again: Row = {}
+        if again_ms is not None:
+            again["next_check_at"] = tx.now + timedelta(milliseconds=again_ms)
+            again["not_found_count"] = 0
+        tx.update(
+            "orders",
+            row,
+            filled_size_micros=row["filled_size_micros"] + one["size"],
+            filled_notional_micros=row["filled_notional_micros"] + one["notional"],
+            fee_micros=row["fee_micros"] + one["fee"],
+            **again,
+        )
     return []
 
 
@@ -349,6 +381,10 @@ def last_booking(tx: Transaction, _values: Row) -> list[Row]:
     return [{"seq": max((row["fill_seq"] for row in tx.rows("booking")), default=0)}]
 
 
+_OF_BOOKING = (
+    "fill_seq", "kind", "order_key", "size_micros", "notional_micros", "fee_micros",
+    "lot_shares_micros", "lot_cost_micros", "order_state", "reason", "order_filled_micros",
+)  # fmt: skip
 _OF_LOT = ("subscription_id", "follower_proxy", "condition_id", "asset_id")
 _OF_ORDER = ("purpose", "trigger_id", "side", "traceparent")
 
@@ -356,7 +392,11 @@ _OF_ORDER = ("purpose", "trigger_id", "side", "traceparent")
 def bookings_after(tx: Transaction, values: Row) -> list[Row]:
     """Bookings after a number, oldest first."""
     found = [
-        {**row, **_subject(tx, row), "booked_ns": nanoseconds(row["booked_at"])}
+        {
+            **_pick(row, _OF_BOOKING),
+            **_subject(tx, row),
+            "booked_ns": nanoseconds(row["booked_at"]),
+        }
         for row in tx.rows("booking")
         if row["fill_seq"] > values["after"]
     ]
@@ -394,14 +434,15 @@ def end_resolution(tx: Transaction, values: Row) -> list[Row]:
     row = tx.get("order_resolution", values["id"])
     if row is not None and row["done_at"] is None:
         tx.update("order_resolution", row, done_at=tx.now, refused=values["refused"])
+        return [{"id": row["id"]}]
     return []
 
 
 CONFIRM: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        may_book, lock_orders, fills, make_lots, lock_lots, lot_entries, add_entries, set_entries,
-        move_lots, default_triggers, add_triggers, put_fills, move_orders, add_bookings,
+        may_book, lock_orders, fills, add_lots, lock_lots, lot_entries, add_entries, set_entries,
+        move_lots, default_triggers, add_triggers, add_fills, set_fills, move_orders, add_bookings,
         postpone, send_again, stop_watching, watched,
         reduce_wallet, wallet, reserve_again, release, unresolved, due, leaseless, unclosed,
         sealed_to,

@@ -126,6 +126,9 @@ def _transition(tx: Transaction, order: Row, step: Mapping[str, Any]) -> Row:
         lease_until=_later(tx, step.get("lease_ms")),
         next_check_at=_later(tx, step.get("next_check_ms")),
         not_found_count=step.get("not_found_count") or 0,
+        filled_size_micros=order["filled_size_micros"] + (step.get("size") or 0),
+        filled_notional_micros=order["filled_notional_micros"] + (step.get("notional") or 0),
+        fee_micros=order["fee_micros"] + (step.get("fee") or 0),
         chain_head=head,
     )
     detail = step.get("detail")

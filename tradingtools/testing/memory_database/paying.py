@@ -128,6 +128,7 @@ def move_redemption(tx: Transaction, values: Row) -> list[Row]:
             next_at=tx.now + timedelta(milliseconds=values["pause_ms"]),
             updated_at=tx.now,
         )
+        return [{"redeem_key": row["redeem_key"]}]
     return []
 
 
