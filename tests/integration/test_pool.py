@@ -20,5 +20,8 @@ async def test_a_silent_connection_is_given_up_in_the_time_that_was_set(database
             interval = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
             probes = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
             assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        # PostgreSQL asks its own socket.
+        told = await connection.execute("show tcp_user_timeout")
+        assert await told.fetchone() == {"tcp_user_timeout": "6000"}
     assert unacknowledged_ms == 6_000
     assert idle + interval * probes <= 6

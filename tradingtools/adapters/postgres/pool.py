@@ -71,8 +71,10 @@ async def open_pool(
         "keepalives_idle": max(1, silence_seconds // 2),
         "keepalives_interval": max(1, silence_seconds // (2 * _PROBES)),
         "keepalives_count": _PROBES,
+        # The server's end the same: who does not take an answer must not hold locks until then.
         "options": "-c synchronous_commit=on -c statement_timeout=15000"
         " -c idle_in_transaction_session_timeout=15000"
+        f" -c tcp_user_timeout={silence_seconds * 1000}"
         + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else "")
         + (_BY_KEYS if joined_by_keys else ""),
     }
