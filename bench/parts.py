@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from bench import changing, claiming, fairness, filtering, memory, report, scaling, starting
+from bench import changing, claiming, deltas, fairness, filtering, memory, report, scaling, starting
 from bench.core.sheet import Figure
 from bench.system import BenchError
 from launcher.prepare import PrepareError
@@ -43,6 +43,7 @@ Say = Callable[[str], None]
 PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
     "fairness": lambda asked, say: fairness.measure(asked.followers, asked.factor, say),
     "filter": lambda asked, say: filtering.measure(asked.factor, say),
+    "deltas": lambda asked, say: deltas.measure(asked.factor, say),
     "claims": lambda asked, say: claiming.measure(asked.factor, say),
     "memory": lambda asked, say: memory.measure(asked.factor, say),
     "start": lambda asked, say: starting.measure(asked.followers, say),
