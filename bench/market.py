@@ -1,7 +1,8 @@
 """bookfeed and confirm in the benchmark's hands: books that move, and dips that reach one stop.
 
-Books flap between 0.20 and 0.49 at the bid, where no trigger is reached. A dip is a book whose only
-bid is the price of the next stop-loss of its asset; it stays until that exit has come.
+Best bids wander between 0.45 and 0.53, where no trigger is reached and peaks of trailing stops
+rise; now and then a book is stale for a moment, so that its triggers are suspended. A dip is a book
+whose only bid is the price of the next stop-loss of its asset; it stays until that exit has come.
 A guard that is slow to read gets the newest mark of each asset, as it does from bookfeed.
 """
 
@@ -26,6 +27,12 @@ from tradingtools.v1 import common_pb2 as common
 _CENT = 10_000
 _LEVELS = 30
 _BEST_BID = 490_000
+_LOWEST_BEST = 450_000
+_HIGHEST_BEST = 530_000
+_SHIFTS = 0.1
+"""Of all changes: the best price moves by a cent, and the book with it."""
+_STALES = 1 / 12_500
+"""Of all changes: the book is stale until its next one."""
 _HIGHEST_STOP = 400_000
 _BETWEEN_STOPS = 2_000
 _DEEP = 10**12
@@ -55,14 +62,31 @@ class _Asset:
                 category="other",
             ),
         )
-        for n in range(_LEVELS):
-            self._book.bids.add(price_micros=_BEST_BID - _CENT * n, size_micros=_size(rng))
-            self._book.asks.add(price_micros=_BEST_BID + _CENT * (2 + n), size_micros=_size(rng))
+        for _ in range(_LEVELS):
+            self._book.bids.add(size_micros=_size(rng))
+            self._book.asks.add(size_micros=_size(rng))
+        self._place(_BEST_BID)
 
     def move(self, rng: random.Random) -> None:
-        """Change the size of one level."""
+        """Change the size of one level, or the best price, or how good the book is."""
+        fresh, stale = books_pb.BOOK_STATUS_FRESH, books_pb.BOOK_STATUS_STALE
+        self._book.status = stale if rng.random() < _STALES else fresh
+        if rng.random() < _SHIFTS:
+            best = self._book.bids[0].price_micros + rng.choice((-_CENT, _CENT))
+            self._place(min(max(best, _LOWEST_BEST), _HIGHEST_BEST))
+            return
         side = rng.choice((self._book.bids, self._book.asks))
         side[rng.randrange(_LEVELS)].size_micros = _size(rng)
+
+    def _place(self, best_bid: int) -> None:
+        for n, (bid, ask) in enumerate(zip(self._book.bids, self._book.asks, strict=True)):
+            bid.price_micros = best_bid - _CENT * n
+            ask.price_micros = best_bid + _CENT * (2 + n)
+
+    @property
+    def stale(self) -> bool:
+        """Nothing is judged on it."""
+        return self._book.status == books_pb.BOOK_STATUS_STALE
 
     def dip(self) -> None:
         """Fall to the next stop."""
@@ -115,7 +139,7 @@ class Market(books_rpc.BookfeedServiceServicer):
         return len(self._dipped)
 
     def move(self, count: int) -> None:
-        """So many changes of one level each, of books that are not in a dip."""
+        """So many changes of books that are not in a dip."""
         for _ in range(count):
             asset = self._rng.choice(self._assets)
             if asset.dipped_ns == 0:
@@ -124,7 +148,11 @@ class Market(books_rpc.BookfeedServiceServicer):
 
     def dip(self) -> None:
         """Let one asset's bid fall to its next stop."""
-        able = [a for a in self._assets if a.dipped_ns == 0 and a.reached < self._stops]
+        able = [
+            asset
+            for asset in self._assets
+            if asset.dipped_ns == 0 and asset.reached < self._stops and not asset.stale
+        ]
         asset = self._rng.choice(able)
         asset.dip()
         self._dipped[asset.asset_id] = asset
