@@ -78,15 +78,20 @@ async def test_books_equal_those_of_the_venue_after_many_changes(
     marks = Marks()
     watched = ASSETS[:20]
     async with (
-        bookfeed(environ, tmp_path, shard="7") as (stub, replay, _),
+        bookfeed(environ, tmp_path, shard="7", look_ms="1000") as (stub, replay, _),
         marks.reading(stub, *watched),
     ):
+        for asset in watched:
+            await marks.where(asset, status=pb.BOOK_STATUS_FRESH)
+        marks.seen.clear()
         await replay.tell("/start")
 
         async def many() -> bool:
-            return marks.count > 200 and len(marks.newest) == len(watched)
+            return marks.count > 300
 
         await until(many)
+        # Each was looked at while it moved, and none was doubted.
+        assert pb.BOOK_STATUS_STALE not in marks.seen
         # Three shards of seven, and the spare.
         assert (await replay.ask("/state"))["clob_sockets"] == 4
         for asset in watched:
