@@ -213,7 +213,14 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
     return [
         Figure(what="bookfeed's share of a core", under=under, value=used / seconds, unit="cores"),
         *times("from the socket to a mark", under, marks.delays_ms),
-        Figure(what="marks that were not fresh", under=under, value=marks.doubted, unit="", goal=0),
+        Figure(
+            what="of its marks fresh",
+            under=under,
+            unit="%",
+            goal=100,
+            at_least=True,
+            value=100 * len(marks.delays_ms) / (len(marks.delays_ms) + marks.doubted),
+        ),
     ]
 
 

@@ -29,7 +29,7 @@ _LEVELS = 30
 _BEST_BID = 490_000
 _LOWEST_BEST = 450_000
 _HIGHEST_BEST = 530_000
-_SHIFTS = 0.1
+_SHIFTS = 0.02
 """Of all changes: the best price moves by a cent, and the book with it."""
 _STALES = 1 / 12_500
 """Of all changes: the book is stale until its next one."""
