@@ -171,8 +171,7 @@ class Claimer:
             known = self._memory.copies.get(job.trade.key, {})
             plan = plan_exits(
                 job.trade,
-                # What was judged once is judged to its end, whoever has been deleted meanwhile.
-                [s for s in job.followers if s.id in known or self._follows_exits(s, asset, lots)],
+                self._exiting(job, known, lots),
                 known,
                 lots,
                 self.context(job.trade, job.book),
@@ -195,7 +194,9 @@ class Claimer:
         return {} if copy is None else {order.subscription_id: copy}
 
     def _entries_left(self, job: Job) -> list[str]:
-        """Entries under way of followers who have not judged this sell before."""
+        """Entries under way of followers, if this is the first judgement of the sell."""
+        if job.trade.key in self._memory.trades:
+            return []
         asset, known = job.trade.key.asset_id, self._memory.copies.get(job.trade.key, {})
         return sorted(
             order_key
@@ -213,6 +214,16 @@ class Claimer:
             s.id: self._memory.paper_lot(s.id, asset_id) for s in followers if s.settings.shadow
         }
         return {**real, **shadows}
+
+    def _exiting(
+        self, job: Job, known: Mapping[str, Copy], lots: Mapping[str, LotView]
+    ) -> list[Subscription]:
+        """What was judged once is judged to its end, whoever has been deleted meanwhile; who has
+        come since has bought nothing that the leader sold."""
+        if job.trade.key in self._memory.trades:
+            return [s for s in job.followers if s.id in known]
+        asset = job.trade.key.asset_id
+        return [s for s in job.followers if self._follows_exits(s, asset, lots)]
 
     def _follows_exits(
         self, subscription: Subscription, asset_id: str, lots: Mapping[str, LotView]

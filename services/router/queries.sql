@@ -61,6 +61,14 @@ where updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
              and (r.released_at is null
                   or r.released_at > (select clock_timestamp() - make_interval(secs => %(seconds)s)))))
 
+-- name: decisions_of
+-- Judgements of these leader trades.
+select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
+       ordered_size_micros, order_keys
+from decision
+join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[])
+    as trade(leader_tx, leader, asset_id, side) using (leader_tx, leader, asset_id, side)
+
 -- name: recent_entry_keys
 select copy_key, subscription_id from orders
 where purpose = 'ENTRY' and created_at > clock_timestamp() - make_interval(secs => %(seconds)s)

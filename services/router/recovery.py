@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from services.router import store
 from services.router.core.exit_plan import Slice, with_slices
 from services.router.core.ledger import BUY_DAYS, OpenEntry
 from services.router.core.memory import Memory, PaperLot
 from services.router.money import Money
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.leader_trade import Side, TradeKey
 
 
 async def recover(pool: Pool, partition: int, memory: Memory, money: Money) -> None:
@@ -35,38 +37,45 @@ async def recover(pool: Pool, partition: int, memory: Memory, money: Money) -> N
         row["copy_key"]: row["subscription_id"]
         for row in await store.fetch(pool, "recent_entry_keys", **recent)
     }
-    memory.copies = await store.recent_copies(pool, partition, memory.index.subscription)
-    for trade in (await store.trades_of(pool, partition, memory.copies)).values():
-        memory.know(trade)
-    memory.entry_trade = {
-        order_key: key
-        for key, copies in memory.copies.items()
-        for copy in copies.values()
-        for order_key in copy.order_keys
-        if ledger.is_open(order_key)
-    }
+    copies = await store.recent_copies(pool, partition, memory.index)
+    await _take_over(pool, partition, memory, copies, anew=True)
     await _recover_awaited(pool, memory)
-    await _recover_exits(pool, memory)
 
 
-async def _recover_exits(pool: Pool, memory: Memory) -> None:
-    """What slices have sold, and which are open."""
-    exits = [
-        (key, copies)
-        for key, copies in memory.copies.items()
-        if key.side is Side.SELL and key in memory.trades
-    ]
-    slices = [order for _, copies in exits for copy in copies.values() for order in copy.order_keys]
+async def recall(pool: Pool, partition: int, memory: Memory, keys: Collection[TradeKey]) -> None:
+    """Take over what was decided about leader trades that are forgotten."""
+    copies = await store.copies_of(pool, keys, memory.index)
+    await _take_over(pool, partition, memory, copies)
+
+
+async def _take_over(
+    pool: Pool, partition: int, memory: Memory, copies: store.Copies, *, anew: bool = False
+) -> None:
+    """Leader trades and what became of them; anew: and of no others."""
+    trades = await store.trades_of(pool, partition, copies)
+    exits = [key for key in copies if key.side is Side.SELL and key in trades]
+    slices = [order for key in exits for copy in copies[key].values() for order in copy.order_keys]
     rows = await store.fetch(pool, "exit_progress", keys=slices)
     progress = {row.pop("order_key"): Slice(**row) for row in rows}
-    memory.exit_trade = {}
-    for key, copies in exits:
-        for subscription_id, copy in copies.items():
+    if anew:
+        memory.copies, memory.entry_trade, memory.exit_trade = {}, {}, {}
+    for key in exits:
+        for subscription_id, copy in copies[key].items():
             of_copy = {order: progress[order] for order in copy.order_keys if order in progress}
-            copies[subscription_id] = with_slices(copy, of_copy.values())
+            copies[key][subscription_id] = with_slices(copy, of_copy.values())
             memory.exit_trade.update((o, key) for o, made in of_copy.items() if not made.ended)
         # Whether something is left is judged at once: it may have ended while nobody looked.
         memory.open_exits[key] = 0.0
+    memory.copies.update(copies)
+    for trade in trades.values():
+        memory.know(trade)
+    memory.entry_trade.update(
+        (order_key, key)
+        for key, of_trade in copies.items()
+        for copy in of_trade.values()
+        for order_key in copy.order_keys
+        if memory.ledger.is_open(order_key)
+    )
 
 
 async def _recover_awaited(pool: Pool, memory: Memory) -> None:

@@ -5,7 +5,7 @@ Entries are claimed as one journal record; exits in a transaction that locks the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from services.router.core.index import Index
 from services.router.core.memory import JUDGED_AGAIN
 from services.router.core.records import Awaited, Copy, LotView, Withdrawn
 from tradingtools.adapters.postgres.pool import Pool
@@ -78,14 +79,7 @@ async def trades_of(
 ) -> dict[TradeKey, LeaderTrade]:
     """These leader trades as far as a partition has judged them; without others."""
     trades: dict[TradeKey, LeaderTrade] = {}
-    values = {
-        "partition": partition,
-        "txs": [key.leader_tx for key in keys],
-        "leaders": [key.leader for key in keys],
-        "assets": [key.asset_id for key in keys],
-        "sides": [key.side.value for key in keys],
-    }
-    for row in await fetch(pool, "rows_of", **values):
+    for row in await fetch(pool, "rows_of", partition=partition, **_columns(keys)):
         key = trade_key(row)
         fact = LeaderRow(
             key=key,
@@ -115,17 +109,36 @@ def trade_key(row: Mapping[str, Any]) -> TradeKey:
     )
 
 
-async def recent_copies(
-    pool: Pool, partition: int, subscription: Callable[[str], Subscription | None]
-) -> dict[TradeKey, dict[str, Copy]]:
-    """What was decided lately or is not done, by leader trade and subscription."""
-    copies: dict[TradeKey, dict[str, Copy]] = {}
+def _columns(keys: Collection[TradeKey]) -> dict[str, list[str]]:
+    return {
+        "txs": [key.leader_tx for key in keys],
+        "leaders": [key.leader for key in keys],
+        "assets": [key.asset_id for key in keys],
+        "sides": [key.side.value for key in keys],
+    }
+
+
+Copies = dict[TradeKey, dict[str, Copy]]
+"""What was decided, by leader trade and subscription."""
+
+
+async def recent_copies(pool: Pool, partition: int, index: Index) -> Copies:
+    """What was decided lately or is not done."""
     values = {"seconds": RECENT_SECONDS, "partition": partition, "again": sorted(JUDGED_AGAIN)}
-    for row in await fetch(pool, "recent_decisions", **values):
-        now = subscription(row["subscription_id"])
-        if now is None:
-            continue
-        copies.setdefault(trade_key(row), {})[row["subscription_id"]] = _copy(row, now)
+    return _copies(await fetch(pool, "recent_decisions", **values), index)
+
+
+async def copies_of(pool: Pool, keys: Collection[TradeKey], index: Index) -> Copies:
+    """What was decided about these trades."""
+    return _copies(await fetch(pool, "decisions_of", **_columns(keys)), index)
+
+
+def _copies(rows: Iterable[Mapping[str, Any]], index: Index) -> Copies:
+    copies: Copies = {}
+    for row in rows:
+        now = index.subscription(row["subscription_id"])
+        if now is not None:
+            copies.setdefault(trade_key(row), {})[row["subscription_id"]] = _copy(row, now)
     return copies
 
 

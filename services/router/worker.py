@@ -49,6 +49,9 @@ _log = structlog.get_logger("router")
 _BALANCE_SECONDS = 2.0
 _BALANCE_OVERLAP_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
+_RECALLED_MS = 600_000
+"""How much younger a trade may be than what is remembered: decided, and forgotten for another's
+clock."""
 
 
 class Router:
@@ -150,6 +153,22 @@ class Router:
             ExceptionGroup: some could not be routed; the others were, and a repetition of all of
                 them routes only what is missing.
         """
+        facts = list(facts)
+        with self._memory.using([fact.key for fact in facts]):
+            await self._recall(facts)
+            await self._on_facts(facts)
+
+    async def _recall(self, facts: Sequence[LeaderRow]) -> None:
+        """Remember what was decided about trades of long ago: who tells of them may begin again."""
+        oldest = clock.now_ms() - store.RECENT_SECONDS * 1000
+        old = {fact.key for fact in facts if fact.traded_ms < oldest + _RECALLED_MS}
+        if old.difference(self._memory.trades):
+            async with self._writing:
+                # Another message about them may have been before this one.
+                forgotten = old.difference(self._memory.trades)
+                await recovery.recall(self._pool, self._lease.partition, self._memory, forgotten)
+
+    async def _on_facts(self, facts: Sequence[LeaderRow]) -> None:
         changed: dict[TradeKey, LeaderTrade] = {}
         for fact in facts:
             known = changed.get(fact.key) or self._memory.trades.get(fact.key)

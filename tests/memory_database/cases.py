@@ -330,8 +330,7 @@ def _trades(draw: Draw) -> Values:
     known = [(tx, LEADER, "7", side) for tx in ("0xaa", "0xbb", "0xcc") for side in ("BUY", "SELL")]
     trades = draw.rng.sample(known, draw.rng.randrange(4))
     columns = zip(*trades, strict=True) if trades else [()] * 4
-    named = {name: list(values) for name, values in zip(_TRADE, columns, strict=True)}
-    return {**named, "partition": draw.rng.randrange(2)}
+    return {name: list(values) for name, values in zip(_TRADE, columns, strict=True)}
 
 
 def _days(draw: Draw) -> Values:
@@ -521,7 +520,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lot_cost": lambda draw: draw.lot(),
         "booked_to": _nothing,
         "open_entries": _seconds,
-        "rows_of": _trades,
+        "rows_of": lambda draw: {**_trades(draw), "partition": draw.rng.randrange(2)},
+        "decisions_of": _trades,
         "recent_decisions": lambda draw: {
             **_seconds(draw),
             "again": draw.rng.choice([[], ["ALREADY_SELLING", "WAITING_FOR_ENTRY"]]),

@@ -13,6 +13,7 @@ from typing import Any
 from launcher.core import evidence as facts
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
+from services.router.core.selling import wanted_exit
 from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
 from tests.simulation.workload import Workload
@@ -25,6 +26,9 @@ _UNRESOLVED = ("CLAIMED", "SUBMITTING", "UNKNOWN")
 _FOR_A_PERSON = ("DEAD", "RESURRECTED", "SUBMITTED")
 """An order that holds up what else is to become of its lot, and rightly; SUBMITTED: where the far
 side never tells its end."""
+_TRADE = ("leader_tx", "leader", "asset_id", "side")
+_RAISED_MICROS = 10 * MICROS
+"""So much more, in shares, where less is no order, or what is left would be none."""
 _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 
 
@@ -44,6 +48,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *world.commits.breaches,
         *_counted_twice(world, workload),
         *_costs_too_much(world, workload),
+        *_sells_too_much(world),
         *_forbidden_orders(world),
         *_needless_ends(world),
         *_restless(world),
@@ -174,6 +179,31 @@ def _costs_too_much(world: World, workload: Workload) -> list[Breach]:
         if micros > allowed:
             text = f"{subscription_id} pays {micros} for {key}, allowed are {allowed}"
             found.append(Breach("I12 a copy costs what its mode gives", text))
+    return found
+
+
+def _sells_too_much(world: World) -> list[Breach]:
+    """I13: what an exit sells is the leader's part of what the lot held, whoever died meanwhile."""
+    held = {
+        tuple(row[name] for name in _TRADE): row["held_before_micros"]
+        for row in _rows(world, "leader_row")
+    }
+    orders = {row["order_key"]: row for row in _rows(world, "orders")}
+    found = []
+    for row in _rows(world, "decision"):
+        if row["side"] != "SELL" or not row["order_keys"]:
+            continue
+        sold = sum(orders[key]["filled_size_micros"] for key in row["order_keys"])
+        wanted = wanted_exit(
+            owned_micros=row["frozen"]["owned_micros"],
+            leader_sold_micros=row["leader_size_micros"],
+            leader_held_before_micros=held[tuple(row[name] for name in _TRADE)],
+        )
+        if sold > wanted + _RAISED_MICROS:
+            text = (
+                f"{row['subscription_id']} sells {sold} for {row['leader_tx']}, its part {wanted}"
+            )
+            found.append(Breach("I13 an exit sells its part", text))
     return found
 
 

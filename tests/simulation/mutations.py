@@ -23,7 +23,9 @@ from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
 from services.guard.writing import Writer
+from services.router import recovery
 from services.router.core.caps import Exposure
+from services.router.core.exit_plan import slice_ended
 from services.router.core.ledger import Ledger
 from services.router.core.noting import note, take_back
 from services.router.together import Together
@@ -182,6 +184,15 @@ def _count_what_was_counted(trade: LeaderTrade | None, row: LeaderRow) -> Leader
     return _merge(trade, row if known is None else replace(row, count=row.count + known.count))
 
 
+def _give_back_again_what_slices_left(copy: Any, slices: Any) -> Any:
+    for one in (one for one in slices if one.ended):
+        copy = slice_ended(
+            copy, size_micros=one.size_micros, filled_micros=one.filled_size_micros,
+            tried=one.tried, ended_ms=0,
+        )  # fmt: skip
+    return copy
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(((sender, "classify", _a_server_error_is_a_refusal),), "I4"),
     "who is not answered does not send again": Mutation(
@@ -229,6 +240,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "a commit that was not answered is read": Mutation(
         ((Writer, "_know_what_is_committed", _believe_what_was_before),), "the guard knows"
+    ),
+    "what a slice has left is sold again once": Mutation(
+        ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13"
     ),
     "what another exit has reserved is not free": Mutation(
         (

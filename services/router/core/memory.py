@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -69,6 +69,16 @@ class Memory:
         """USDC that a shadow has got (less than zero: paid) on paper."""
         self._bought: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._under_way: dict[TradeKey, LeaderTrade] = {}
+        self._in_use: Counter[TradeKey] = Counter()
+
+    @contextmanager
+    def using(self, keys: Collection[TradeKey]) -> Iterator[None]:
+        """While these trades are looked at and claimed, they are not forgotten, however old."""
+        self._in_use.update(keys)
+        try:
+            yield
+        finally:
+            self._in_use -= Counter(keys)
 
     @contextmanager
     def under_way(self, trade: LeaderTrade) -> Iterator[None]:
@@ -228,8 +238,9 @@ class Memory:
         return min(waits, default=None)
 
     def forget_before(self, oldest_ms: int) -> None:
-        """Drop leader trades of before an instant, unless an exit of theirs is open."""
+        """Drop leader trades of before an instant, unless they are in use or an exit is open."""
         kept = {*self.open_exits, *self.exit_trade.values()}
+        kept.update(self._in_use)
         kept.update(key for keys in self.awaiting.values() for key in keys)
         old = [k for k, t in self.trades.items() if t.traded_ms < oldest_ms and k not in kept]
         for key in old:

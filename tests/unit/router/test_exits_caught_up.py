@@ -31,7 +31,7 @@ _HELD = 100_000_000
 _SOLD = 30_000_000
 
 
-def _position(tx: Transaction) -> None:
+def position(tx: Transaction) -> None:
     key = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB, "condition_id": CONDITION}
     tx.insert("lot", {**key, "shares_micros": _HELD, "cost_micros": _HELD // 2})
 
@@ -59,24 +59,26 @@ Again = Callable[[Router, MemoryDatabase], Awaitable[Router]]
 both = pytest.mark.parametrize("again", [_caught_up, _begun_again])
 
 
-async def _selling(network: Calm | None = None) -> tuple[Router, MemoryDatabase]:
+async def selling(
+    sell: LeaderRow | None = None, network: Calm | None = None
+) -> tuple[Router, MemoryDatabase]:
     """A router that has claimed the first slice of an exit."""
     database = MemoryDatabase()
     database.write(subscribe)
-    database.write(_position)
+    database.write(position)
     router = await recovered(database, network)
-    await router.on_facts([_sell()])
+    await router.on_facts([sell or _sell()])
     return router, database
 
 
-def _slices(database: MemoryDatabase) -> list[str]:
+def slices(database: MemoryDatabase) -> list[str]:
     rows = database.table("orders").values()
     return [row["order_key"] for row in sorted(rows, key=lambda row: row["ordinal"])]
 
 
-def _killed(database: MemoryDatabase, filled: int = 0) -> confirm_pb.FillEvent:
+def killed(database: MemoryDatabase, filled: int = 0) -> confirm_pb.FillEvent:
     """The newest slice has sold so much and ends: confirm books it and tells this."""
-    order_key = _slices(database)[-1]
+    order_key = slices(database)[-1]
 
     def book(tx: Transaction) -> None:
         order, held = tx.get("orders", order_key) or {}, tx.get("reservation", order_key) or {}
@@ -102,23 +104,28 @@ async def _judged_again(router: Router) -> None:
     await router._route(router._memory.trades[SELL], "again-1")
 
 
-def _ages(database: MemoryDatabase) -> None:
+def ages(database: MemoryDatabase) -> None:
     """All of it was hours ago."""
+    columns = {
+        "orders": "created_at", "decision": "updated_at", "leader_row": "seen_at",
+        "reservation": "released_at",
+    }  # fmt: skip
 
     def work(tx: Transaction) -> None:
-        for table, column in (
-            ("orders", "created_at"), ("decision", "updated_at"), ("leader_row", "seen_at"),
-        ):  # fmt: skip
+        for table, column in columns.items():
             for row in list(tx.rows(table)):
-                tx.update(table, row, **{column: row[column] - timedelta(hours=3)})
+                if row[column] is not None:
+                    tx.update(table, row, **{column: row[column] - timedelta(hours=3)})
+        for row in list(tx.rows("leader_row")):
+            tx.update("leader_row", row, traded_ms=row["traded_ms"] - 3 * 3_600_000)
 
     database.write(work)
 
 
 @both
 async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Again) -> None:
-    router, database = await _selling()
-    told = _killed(database, filled=_SOLD // 3)
+    router, database = await selling()
+    told = killed(database, filled=_SOLD // 3)
     router = await again(router, database)
     await router.on_fill(told)
     copy = router._memory.copies[SELL][SUB]
@@ -127,52 +134,52 @@ async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Ag
 
 @both
 async def test_a_slice_that_was_sold_again_counts(again: Again) -> None:
-    router, database = await _selling()
-    await router.on_fill(_killed(database))
+    router, database = await selling()
+    await router.on_fill(killed(database))
     await _judged_again(router)
-    assert len(_slices(database)) == 2
+    assert len(slices(database)) == 2
     router = await again(router, database)
     assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD
     await _judged_again(router)
-    assert len(_slices(database)) == 2
-    await router.on_fill(_killed(database))
+    assert len(slices(database)) == 2
+    await router.on_fill(killed(database))
     copy = router._memory.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.tried) == (0, 2)
 
 
 @both
 async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again) -> None:
-    router, database = await _selling()
-    _ages(database)
+    router, database = await selling()
+    ages(database)
     router = await again(router, database)
-    await router.on_fill(_killed(database))
+    await router.on_fill(killed(database))
     assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
     await _judged_again(router)
-    assert len(_slices(database)) == 2
+    assert len(slices(database)) == 2
 
 
 @both
 async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -> None:
-    router, database = await _selling()
-    await router.on_fill(_killed(database))
+    router, database = await selling()
+    await router.on_fill(killed(database))
 
     def nobody_bids(tx: Transaction) -> None:
         (row,) = tx.rows("decision")
         tx.update("decision", row, reason=Reason.PRICE_OUT_OF_RANGE.value)
 
     database.write(nobody_bids)
-    _ages(database)
+    ages(database)
     router = await again(router, database)
     assert SELL in router._memory.open_exits
     await _judged_again(router)
-    assert len(_slices(database)) == 2
+    assert len(slices(database)) == 2
 
 
 async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None:
     for statement in range(1, 4):
         halting = Halting()
-        router, database = await _selling(halting)
-        await router.on_fill(_killed(database, filled=_SOLD // 3))
+        router, database = await selling(network=halting)
+        await router.on_fill(killed(database, filled=_SOLD // 3))
         copies = router._memory.copies[SELL]
         copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
         router._memory.open_exits[SELL] = 0.0

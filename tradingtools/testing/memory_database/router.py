@@ -168,10 +168,14 @@ _LEADER_ROW = (
 _TRADE = ("leader_tx", "leader", "asset_id", "side")
 
 
+def _trades(values: Row) -> set[tuple[str, ...]]:
+    names = ("txs", "leaders", "assets", "sides")
+    return set(zip(*(values[name] for name in names), strict=True))
+
+
 def rows_of(tx: Transaction, values: Row) -> list[Row]:
     """Facts about these leader trades that this partition has judged."""
-    names = ("txs", "leaders", "assets", "sides")
-    trades = set(zip(*(values[name] for name in names), strict=True))
+    trades = _trades(values)
     return [
         {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])}
         for row in tx.rows("leader_row")
@@ -183,6 +187,16 @@ _DECISION = (
     *_TRADE, "subscription_id", "copied", "reason", "detail", "frozen", "ordered_size_micros",
     "order_keys",
 )  # fmt: skip
+
+
+def decisions_of(tx: Transaction, values: Row) -> list[Row]:
+    """Judgements of these leader trades."""
+    trades = _trades(values)
+    return [
+        _pick(row, _DECISION)
+        for row in tx.rows("decision")
+        if tuple(row[name] for name in _TRADE) in trades
+    ]
 
 
 _EXIT = ("leader_tx", "leader", "asset_id", "subscription_id")
@@ -342,8 +356,8 @@ ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, lots, lot_cost, booked_to,
-        open_entries, rows_of, recent_decisions, recent_entry_keys, leader_left, lock_lots,
-        locked_lots, ended_of, withdrawn, exit_progress, ended_entries, accrued, paper_lots,
-        paper_buys, cash, balances,
+        open_entries, rows_of, decisions_of, recent_decisions, recent_entry_keys, leader_left,
+        lock_lots, locked_lots, ended_of, withdrawn, exit_progress, ended_entries, accrued,
+        paper_lots, paper_buys, cash, balances,
     )
 }  # fmt: skip

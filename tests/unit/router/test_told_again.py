@@ -1,0 +1,134 @@
+"""A leader trade of hours ago that is told again was judged, and once is enough.
+
+ingest tells what its leaders did last whenever it begins, however long ago that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from services.router.worker import Router
+from tests.unit.router.test_budget import SUB, WALLET, Shelf, buy, recovered, subscribe
+from tests.unit.router.test_exits_caught_up import SELL, ages, killed, position, selling, slices
+from tests.unit.samples import CONDITION, LEADER
+from tradingtools.adapters import clock
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderRow, Source
+from tradingtools.testing.memory_database import MemoryDatabase
+from tradingtools.testing.memory_database.transactions import Transaction
+
+_HOURS_MS = 3 * 3_600_000
+_HELD, _SOLD = 100_000_000, 30_000_000
+
+
+class Forgetting(Shelf):
+    """While a book is waited for, what is old is forgotten."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def get(self, asset_id: str) -> Book:
+        """The usual one."""
+        self._router.forget_old(clock.now_ms())
+        return await super().get(asset_id)
+
+
+async def _forgotten(router: Router, _database: MemoryDatabase) -> Router:
+    router.forget_old(clock.now_ms())
+    return router
+
+
+async def _begun_again(_router: Router, database: MemoryDatabase) -> Router:
+    return await recovered(database)
+
+
+Later = Callable[[Router, MemoryDatabase], Awaitable[Router]]
+both = pytest.mark.parametrize("later", [_forgotten, _begun_again])
+
+
+def _again(fact: LeaderRow) -> LeaderRow:
+    return replace(fact, source=Source.CATCH_UP)
+
+
+def _sell() -> LeaderRow:
+    fact = replace(buy(2), key=SELL, size_micros=_SOLD, held_before_micros=_HELD)
+    return replace(fact, traded_ms=fact.traded_ms - _HOURS_MS)
+
+
+def _decided(database: MemoryDatabase) -> Any:
+    (row,) = database.table("decision").values()
+    return row["copied"], row["ordered_size_micros"], row["order_keys"]
+
+
+@both
+async def test_a_buy_stays_copied(later: Later) -> None:
+    database = MemoryDatabase()
+    database.write(subscribe)
+    router = await recovered(database)
+    await router.on_facts([buy(1)])
+    await router._catch_up()
+    decided = _decided(database)
+    ages(database)
+    old = replace(buy(1), traded_ms=clock.now_ms() - _HOURS_MS)
+    router._memory.trades[old.key] = replace(
+        router._memory.trades[old.key], traded_ms=old.traded_ms
+    )
+    router = await later(router, database)
+    router._books = cast(Any, Forgetting(router))
+    await router.on_facts([_again(old)])
+    await router._catch_up()
+    assert _decided(database) == decided
+    assert decided[0]
+
+
+@both
+async def test_a_sell_sells_nothing_more(later: Later) -> None:
+    router, database = await selling(_sell())
+    await router.on_fill(killed(database, filled=_SOLD))
+    decided = _decided(database)
+    ages(database)
+    router._memory.open_exits.clear()
+    router = await later(router, database)
+    router._memory.open_exits.clear()
+    router._books = cast(Any, Forgetting(router))
+    await router.on_facts([_again(_sell())])
+    assert _decided(database) == decided
+    assert len(slices(database)) == 1
+    router._memory.open_exits.clear()
+    router.forget_old(clock.now_ms())
+    assert SELL not in router._memory.trades
+
+
+@both
+async def test_a_sell_of_when_nothing_was_held_sells_nothing_now(later: Later) -> None:
+    database = MemoryDatabase()
+    database.write(subscribe)
+    router = await recovered(database)
+    await router.on_facts([_sell()])
+    ages(database)
+    router = await later(router, database)
+    database.write(position)
+    await router.on_facts([_again(_sell())])
+    assert slices(database) == []
+
+
+async def test_a_sell_is_not_for_who_has_come_since() -> None:
+    router, database = await selling(_sell())
+    await router.on_fill(killed(database, filled=_SOLD))
+
+    def comes(tx: Transaction) -> None:
+        new, proxy = "sub_" + "2" * 32, "0x" + "3" * 40
+        known = tx.get("subscription", SUB) or {}
+        tx.insert("subscription", {**known, "id": new, "follower_proxy": proxy, "changed_seq": 2})
+        lot = {"follower_proxy": proxy, "asset_id": "7", "origin": new, "condition_id": CONDITION}
+        tx.insert("lot", {**lot, "shares_micros": _HELD, "cost_micros": _HELD // 2})
+
+    database.write(comes)
+    await router.refresh_index()
+    assert len(router._memory.index.followers_of(LEADER)) == 2
+    await router.on_facts([_again(_sell())])
+    assert [row["follower_proxy"] for row in database.table("orders").values()] == [WALLET]
