@@ -68,7 +68,7 @@ class Memory:
         self.paper_cash: defaultdict[str, int] = defaultdict(int)
         """USDC that a shadow has got (less than zero: paid) on paper."""
         self._bought: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._under_way: dict[TradeKey, LeaderTrade] = {}
+        self._under_way: dict[TradeKey, list[LeaderTrade]] = {}
         self._in_use: Counter[TradeKey] = Counter()
 
     @contextmanager
@@ -83,15 +83,20 @@ class Memory:
     @contextmanager
     def under_way(self, trade: LeaderTrade) -> Iterator[None]:
         """While a trade is claimed part after part, what became of its first ones can be judged."""
-        self._under_way[trade.key] = trade
+        claims = self._under_way.setdefault(trade.key, [])
+        claims.append(trade)
         try:
             yield
         finally:
-            self._under_way.pop(trade.key, None)
+            # Others may claim it beside: a message that is replayed.
+            claims.remove(trade)
+            if not claims:
+                del self._under_way[trade.key]
 
     def trade(self, key: TradeKey) -> LeaderTrade | None:
         """A leader trade, as far as it is known or under way."""
-        return self._under_way.get(key) or self.trades.get(key)
+        claims = self._under_way.get(key)
+        return claims[-1] if claims else self.trades.get(key)
 
     def grown(self, trade: LeaderTrade) -> LeaderTrade:
         """A leader trade with what was learnt of it since somebody looked at it."""
@@ -114,7 +119,8 @@ class Memory:
             other.key.leader == trade.key.leader
             and other.condition_id == condition
             and other.key.asset_id != asset
-            for other in self._under_way.values()
+            for claims in self._under_way.values()
+            for other in claims
         )
         return self.ledger.exposure(subscription, condition, asset, now_ms, leader_on_both=both)
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router import turns
+from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan
 from services.router.turns import FEWEST, MOST_DROPPED, PIECE, Share, Turns
@@ -24,6 +25,7 @@ from tests.unit.router.test_parts import (
     _others_buy,
     database,
 )
+from tradingtools.domain.leader_trade import merge
 from tradingtools.testing.memory_database import MemoryDatabase
 
 __all__ = ["database"]
@@ -209,3 +211,16 @@ async def test_a_crowd_stands_back_once_and_not_for_ever(
     await second[0]
     order = [_followers(claim) for claim in _claims(database)]
     assert order == [[5], [0, 1], [5], [2, 3, 4]]
+
+
+def test_a_trade_is_under_way_until_everybody_who_claims_it_is_done() -> None:
+    memory = Memory()
+    trade = merge(None, buy(1))
+    assert trade is not None
+    crowd, replayed = memory.under_way(trade), memory.under_way(trade)
+    crowd.__enter__()
+    with replayed:
+        pass
+    assert memory.trade(trade.key) is trade
+    crowd.__exit__(None, None, None)
+    assert memory.trade(trade.key) is None
