@@ -26,7 +26,6 @@ _LOST = "only when the acknowledgement of a commit is lost: tests/unit/router/te
 _RACE = "only when two of the engine's own tasks meet within a statement"
 _APPEARED = "no order appears here after its end: tests/confirm/test_ends.py"
 _ALONE = "only when a batch breaks, as when the database ends what a frozen confirm had begun"
-_PARTITION = "there is one partition"
 _BY_HAND = "nobody here holds shares that were bought by hand: tests/control"
 _CLOCK = "no clock is wrong here: tests/fault/test_clocks.py"
 _ENDED_START = "nobody deletes a subscription here, and a start waits for five minutes"
@@ -40,6 +39,7 @@ _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
 _CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
 _MANY = "only when a claim of many orders is sent while others wait"
+_YOUNG = "no trade here is hours old: tests/unit/router/test_told_again.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
 
 UNREACHED = (
@@ -100,11 +100,15 @@ UNREACHED = (
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "await self._catch_up",
           chance=True),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs._execute", _AWAY, "raise", chance=True),
-    Entry(f"{_ROUTER}/store.py", "recent_copies", _PARTITION, "continue"),
+    Entry(f"{_ROUTER}/store.py", "copies_of", _YOUNG),
+    Entry(f"{_ROUTER}/recovery.py", "recall", _YOUNG),
+    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "async with self._writing"),
+    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "forgotten ="),
+    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "await recovery.recall"),
     Entry(f"{_ROUTER}/store.py", "withdrawn", "who asks was told so of its row", "return None"),
     Entry(f"{_ROUTER}/worker.py", "Router.on_message", _LOGGED, "failed.extend"),
-    Entry(f"{_ROUTER}/worker.py", "Router.on_facts", _LOGGED, "failed.append"),
-    Entry(f"{_ROUTER}/worker.py", "Router.on_facts", _LOGGED, "raise ExceptionGroup"),
+    Entry(f"{_ROUTER}/worker.py", "Router._on_facts", _LOGGED, "failed.append"),
+    Entry(f"{_ROUTER}/worker.py", "Router._on_facts", _LOGGED, "raise ExceptionGroup"),
     Entry(f"{_ROUTER}/worker.py", "Router._decide_again", "who asks was told so of its row",
           "return", "if order is None"),
     Entry(f"{_ROUTER}/worker.py", "Router._route", "every leader here has followers", "return",
