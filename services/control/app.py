@@ -90,7 +90,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     )
     async with (
         pools() as pool,
-        pools(planned_once=True) as keyed,
+        # Who waits behind a slow one has to be answered, too, before the edge gives up (10 s).
+        pools(planned_once=True, statement_seconds=5) as keyed,
         redis.Redis.from_url(
             settings.shared.redis_url,
             socket_timeout=_REDIS_SECONDS,

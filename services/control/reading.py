@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection, Value
+from tradingtools.adapters.postgres.prompt import PLANS_LOST, Connection, Value
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Reading:
             found = await borrowed(self._pool, lambda connection: _ask(connection, together))
         except Exception as error:  # noqa: BLE001 - whoever asked has to hear of it, not this task
             if len(together) > 1 and not _is_away(error):
-                # One of them was refused, and the others with it.
+                # One of them cannot even be asked, and the others with it.
                 for asked in together:
                     await self._answer([asked])
                 return
@@ -89,10 +89,14 @@ class Reading:
                 # Nor would those that wait be answered: each would only learn it later.
                 _fail(self._waiting, error)
                 self._waiting.clear()
-        else:
-            for asked, rows in zip(together, found, strict=True):
-                if not asked.answer.done():
-                    asked.answer.set_result(rows)
+            return
+        for asked, said in zip(together, found, strict=False):
+            if isinstance(said, psycopg.Error):
+                _fail([asked], said)
+            elif not asked.answer.done():
+                asked.answer.set_result(said)
+        # Where one was refused or took too long, those behind it are next: none is asked twice.
+        self._waiting.extendleft(reversed(together[len(found) :]))
 
 
 def _fail(some: Iterable[_Asked], error: Exception) -> None:
@@ -122,10 +126,24 @@ async def borrowed(pool: Pool, ask: Callable[[Connection], Awaitable[T]]) -> T:
     raise AssertionError("the last try returned nothing and raised nothing")
 
 
-async def _ask(connection: Connection, together: Sequence[_Asked]) -> list[list[Row]]:
+async def _ask(
+    connection: Connection, together: Sequence[_Asked]
+) -> Sequence[list[Row] | psycopg.Error]:
     if len(together) == 1:
-        return [await connection.ask_all(together[0].text, together[0].values)]
-    return await connection.ask_together([(asked.text, asked.values) for asked in together])
+        return [await _ask_alone(connection, together[0])]
+    asked = [(one.text, one.values) for one in together]
+    told = await connection.ask_each(asked)
+    if isinstance(told[-1], PLANS_LOST):
+        # This connection has made another plan by then.
+        told[-1:] = await connection.ask_each(asked[len(told) - 1 :])
+    return told
+
+
+async def _ask_alone(connection: Connection, asked: _Asked) -> list[Row]:
+    try:
+        return await connection.ask_all(asked.text, asked.values)
+    except PLANS_LOST:
+        return await connection.ask_all(asked.text, asked.values)
 
 
 def _is_away(error: Exception) -> bool:

@@ -104,3 +104,55 @@ async def test_connections_that_broke_cost_no_answer(database_url: str) -> None:
             )
         asked = [reading.found(_NUMBER, {"n": n}) for n in range(20)]
         assert [found[0]["n"] for found in await asyncio.gather(*asked)] == list(range(20))
+
+
+_STUCK = "select pg_advisory_lock_shared(8)::text, pg_advisory_unlock_shared(8)"
+_STUCK_AT = (
+    "select pid from pg_locks where locktype = 'advisory' and objid = 8 and not granted limit 1"
+)
+
+
+async def test_one_that_takes_too_long_is_not_asked_twice_and_keeps_nobody_else(
+    database_url: str,
+) -> None:
+    """Cancelled as by statement_timeout; what stood behind it is answered all the same."""
+    async with (
+        _reading(database_url) as reading,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+    ):
+        await other.execute("select pg_advisory_lock(8)")
+        async with _held_up(database_url, reading):
+            before = asyncio.ensure_future(reading.found(_NUMBER, {"n": 1}))
+            stuck = asyncio.ensure_future(reading.found(_STUCK, {}))
+            behind = [asyncio.ensure_future(reading.found(_NUMBER, {"n": n})) for n in (2, 3)]
+            await asyncio.sleep(0)
+        while (held := await (await other.execute(_STUCK_AT)).fetchone()) is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        await other.execute("select pg_cancel_backend(%s)", held)
+        # Asked twice, it would wait for ever.
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await stuck
+        rows = [row for found in await asyncio.gather(before, *behind) for row in found]
+        assert [row["n"] for row in rows] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_a_lost_plan_costs_no_answer(database_url: str, at_once: int) -> None:
+    """The table has another column by now: the server refuses to go on with the old plan."""
+    async with (
+        _reading(database_url) as reading,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+    ):
+        await other.execute("create table changing (n int4)")
+        await other.execute("insert into changing values (1)")
+
+        async def ask() -> list[list[dict[str, object]]]:
+            asked = [reading.found("select * from changing", {}) for _ in range(at_once)]
+            return await asyncio.gather(*asked)
+
+        # All connections of the pool.
+        for _ in range(6):
+            assert await ask() == [[{"n": 1}]] * at_once
+        await other.execute("alter table changing add column m int4")
+        for _ in range(6):
+            assert await ask() == [[{"n": 1, "m": None}]] * at_once

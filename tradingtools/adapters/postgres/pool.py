@@ -39,6 +39,7 @@ async def open_pool(
     size: int = 4,
     silence_seconds: int = SILENCE_SECONDS,
     prompt: bool = False,
+    statement_seconds: int = 15,
     planned_once: bool = False,
     joined_by_keys: bool = False,
 ) -> AsyncIterator[Pool]:
@@ -50,6 +51,7 @@ async def open_pool(
         size: connections, all opened before the block starts.
         silence_seconds: a connection whose other end acknowledges nothing for so long is dead;
             who waits on it gets psycopg.OperationalError. Over TCP only.
+        statement_seconds: whoever asks for longer gets psycopg.errors.QueryCanceled.
         prompt: connections are lent without a question whether they still work; that is asked each
             second instead. For who tries again after psycopg.OperationalError anyway.
         planned_once: no statement is planned anew for what it is asked with. For who finds rows by
@@ -72,7 +74,8 @@ async def open_pool(
         "keepalives_interval": max(1, silence_seconds // (2 * _PROBES)),
         "keepalives_count": _PROBES,
         # The server's end the same: who does not take an answer must not hold locks until then.
-        "options": "-c synchronous_commit=on -c statement_timeout=15000"
+        "options": "-c synchronous_commit=on "
+        f"-c statement_timeout={statement_seconds * 1000}"
         " -c idle_in_transaction_session_timeout=15000"
         f" -c tcp_user_timeout={silence_seconds * 1000}"
         + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else "")

@@ -8,7 +8,6 @@ it wants, and the answer is read as it comes. The connection is an ordinary one,
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import errors, generators, pq
 from psycopg.abc import PQGen
@@ -25,8 +25,9 @@ from psycopg.rows import DictRow
 Value = str | int | bool | bytes | datetime | list[str] | None
 Asked = tuple[str, Mapping[str, Value]]
 """A named statement's text, and its values by name."""
-_PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
-"""The server does not have a prepared statement any more, or cannot go on with its plan."""
+PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+"""The server does not have a prepared statement any more, or cannot go on with its plan. Asked once
+more, it makes another."""
 _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.PIPELINE_SYNC})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
@@ -35,8 +36,8 @@ _BY_TYPE: dict[str, Callable[[bytes], Any]] = {
     "int4": int,
     "int8": int,
     "text": bytes.decode,
-    "json": json.loads,
-    "jsonb": json.loads,
+    "json": msgspec.json.decode,
+    "jsonb": msgspec.json.decode,
     "timestamptz": lambda text: datetime.fromisoformat(text.decode()),
 }
 _LOADERS = {psycopg.adapters.types[name].oid: loader for name, loader in _BY_TYPE.items()}
@@ -76,6 +77,27 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             psycopg.Error: of the first that failed; those after it were not carried out.
             TypeError: as :meth:`ask`.
         """
+        *results, _ = [self._good(answer) for answer in await self._answers(asked)]
+        return [_rows(result, result.ntuples) for result in results]
+
+    async def ask_each(self, asked: Sequence[Asked]) -> list[list[DictRow] | psycopg.Error]:
+        """As :meth:`ask_together`, for statements that only read: one that fails is told in its
+        place, and ends the list. Those after it were not carried out.
+
+        Raises:
+            psycopg.Error, TypeError: none was carried out.
+        """
+        told: list[list[DictRow] | psycopg.Error] = []
+        for answer, _ in zip(await self._answers(asked), asked, strict=False):
+            try:
+                result = self._good(answer)
+            except psycopg.Error as error:
+                return [*told, error]
+            told.append(_rows(result, result.ntuples))
+        return told
+
+    async def _answers(self, asked: Sequence[Asked]) -> list[list[PGresult]]:
+        """Of each statement, and of the sync."""
         wired = [_wired(text, values) for text, values in asked]
         async with self.lock:
             statements = [await self._statement(sql) for sql, _, _ in wired]
@@ -83,9 +105,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
                 for statement, (_, wire, formats) in zip(statements, wired, strict=True):
                     self.pgconn.send_query_prepared(statement, wire, formats)
                 self.pgconn.pipeline_sync()
-                answers = await self.wait(_communicate(self.pgconn, len(wired)))
-        *results, _ = [self._good(answer) for answer in answers]
-        return [_rows(result, result.ntuples) for result in results]
+                return await self.wait(_communicate(self.pgconn, len(wired)))
 
     async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
         sql, wire, formats = _wired(text, values)
@@ -114,7 +134,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         for result in results:
             if result.status not in _GOOD:
                 error = errors.error_from_result(result, "utf-8")
-                if isinstance(error, _PLANS_LOST):
+                if isinstance(error, PLANS_LOST):
                     self._known = None
                 raise error
         return results[-1]
@@ -193,13 +213,20 @@ def _text(name: str, value: str) -> bytes:
 
 
 def _rows(result: PGresult, count: int) -> list[DictRow]:
-    rows: list[DictRow] = [{} for _ in range(count)]
-    for column in range(result.nfields):
-        name = (result.fname(column) or b"").decode()
-        loader = _LOADERS.get(result.ftype(column))
-        if loader is None:
-            raise TypeError(f"{name}: no loader for the type with oid {result.ftype(column)}")
-        for number, row in enumerate(rows):
-            value = result.get_value(number, column)
-            row[name] = None if value is None else loader(value)
-    return rows
+    columns = [_column(result, number) for number in range(result.nfields)]
+    get = result.get_value
+    return [
+        {
+            name: None if (value := get(row, column)) is None else loader(value)
+            for column, (name, loader) in enumerate(columns)
+        }
+        for row in range(count)
+    ]
+
+
+def _column(result: PGresult, number: int) -> tuple[str, Callable[[bytes], Any]]:
+    name = (result.fname(number) or b"").decode()
+    loader = _LOADERS.get(result.ftype(number))
+    if loader is None:
+        raise TypeError(f"{name}: no loader for the type with oid {result.ftype(number)}")
+    return name, loader
