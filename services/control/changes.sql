@@ -17,3 +17,6 @@ values (%(caller)s, %(method)s, %(key)s, %(request_hash)s, %(resource_id)s);
 
 -- name: ping
 select 1 as alive;
+
+-- name: one_snapshot
+set transaction isolation level repeatable read, read only;

@@ -120,6 +120,17 @@ class Change:
             )
 
 
+class Snapshot:
+    """One open transaction that reads."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        self._connection = connection
+
+    async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
+        """All rows of a read."""
+        return await (await self._connection.execute(query, values)).fetchall()
+
+
 class Store:
     """PostgreSQL as control uses it, and the wake-ups.
 
@@ -155,6 +166,18 @@ class Store:
         """
         with _translated():
             return await self._reading.found(query, values)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Several reads that see the same: what is committed when the first of them begins.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        with _translated():
+            async with self._checked() as connection, connection.transaction():
+                await connection.execute(_SQL["one_snapshot"])
+                yield Snapshot(connection)
 
     @asynccontextmanager
     async def change(self, actor: Caller, source: str) -> AsyncIterator[Change]:
