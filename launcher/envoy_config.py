@@ -237,6 +237,8 @@ def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]
             }
         ],
     }
+    # The script would say it, too, but plain reads have none.
+    retry = {"header": {"key": "retry-after", "value": "1"}, "append_action": "ADD_IF_ABSENT"}
     return {
         "filter": {
             "status_code_filter": {
@@ -246,6 +248,7 @@ def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]
                 }
             }
         },
+        "headers_to_add": [retry] if status in (429, 503) else [],
         "body_format_override": {
             "text_format_source": {"inline_string": json.dumps(body).replace("%", "%%")},
             "content_type": "application/json",

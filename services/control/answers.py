@@ -119,7 +119,7 @@ def _field(message: Descriptor, name: str, *, many: bool) -> _Shown | None:
 
 def _instant(at: datetime) -> str:
     """As protobuf writes it: UTC, with no, three or six digits of a second."""
-    text = at.astimezone(UTC).isoformat()[:-6]
+    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat()[:-6]
     if at.microsecond and not at.microsecond % 1000:
         text = text[:-3]
     return text + "Z"

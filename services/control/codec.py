@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -13,7 +12,7 @@ from services.control.core import rules, trigger_rules
 from services.control.store import Row
 from services.control.subscriptions import DecisionFilter
 from tradingtools.domain import ids
-from tradingtools.domain.money import to_text
+from tradingtools.domain.money import MICROS, divided_half_even, to_text
 from tradingtools.domain.order import Follower
 from tradingtools.domain.trigger_types import MANUAL, TriggerType, rungs_from_fields
 from tradingtools.v1 import common_pb2 as common
@@ -158,7 +157,6 @@ def _statistics(row: Row) -> control.SubscriptionStatistics:
 
 def fill(row: Row) -> Fields:
     """A fill's row; the price is notional by size, half-even, for people."""
-    exact = Decimal(row["notional_micros"]) * 1_000_000 / row["size_micros"]
     return {
         "order_id": row["order_key"],
         "trade_id": row["trade_id"],
@@ -166,7 +164,7 @@ def fill(row: Row) -> Fields:
         "asset_id": row["asset_id"],
         "side": f"SIDE_{row['side']}",
         "size": to_text(row["size_micros"]),
-        "price": to_text(int(exact.to_integral_value(ROUND_HALF_EVEN))),
+        "price": to_text(divided_half_even(row["notional_micros"] * MICROS, row["size_micros"])),
         "notional": to_text(row["notional_micros"]),
         "fee": to_text(row["fee_micros"]),
         "final": row["final"],

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from opentelemetry import metrics
 
-from services.control.core.gate import HttpRequest, Route, admit
+from services.control.core.gate import HttpRequest, Route, Routes, admit
 from services.control.core.tokens import Caller, Token
 from services.control.limiter import Limiter
 from tradingtools.adapters import clock
@@ -38,7 +38,7 @@ class Gate:
     def __init__(
         self, routes: Sequence[Route], tokens: tuple[Token, ...], limiter: Limiter
     ) -> None:
-        self._routes = routes
+        self._routes = Routes(routes)
         self._tokens = tokens
         self._limiter = limiter
 

@@ -10,15 +10,13 @@ Before it: the edge, or whoever reaches the port with a token that may read. Aft
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
-from google.protobuf import json_format, message_factory
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from services.control.answers import Answer, Paged, to_json
@@ -30,22 +28,14 @@ from services.control.core.tokens import Caller
 from services.control.edge import AROUND, etag
 from services.control.gate import Gate
 from services.control.http_errors import http_error
+from services.control.plain_http import Asked, answer, listening
 from tradingtools.domain.errors import Unauthenticated
 from tradingtools.domain.permissions import PERMISSIONS, Permission
 from tradingtools.runtime import grpc_errors, grpc_requests, tls
 from tradingtools.runtime.settings import SettingError, SharedSettings
 
-_KEEPALIVE_SECONDS = 120.0
-"""Longer than the edge keeps a connection that nobody uses: it never writes to one that ends."""
 _MAY_READ = frozenset({Permission.PUBLIC, Permission.READ})
-_LONGEST = 64 << 10
-"""Bytes of a line: more than the edge takes of all headers. What is too long is refused there or by
-the gate, and never in the words of an HTTP library."""
-# What it would write down of a request that it cannot read is the request, token included.
-_silent = logging.getLogger(f"{__name__}.http")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-
+_JSON = {"content-type": "application/json"}
 Servicer = Callable[[Any, Any], Awaitable[Message | Answer[Any]]]
 
 
@@ -90,39 +80,40 @@ class Reads:
         """What can be asked here, by the path of its RPC."""
         return frozenset(self._calls)
 
-    async def __call__(self, request: web.BaseRequest) -> web.Response:
+    async def __call__(self, request: Asked) -> bytes:
         """Answer one request, whatever comes of it."""
-        method = request.method
+        method = request.verb
         try:
             route, caller = self._admitted(request)
             method = route.method
-            return _told(await self._answered(route, caller, request.raw_path))
+            return _told(await self._answered(route, caller, request.target))
         except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
             said = http_error(grpc_errors.told(error, method))
-            return web.Response(status=said.status, headers=said.headers, body=said.body.encode())
+            return answer(said.status, said.headers, said.body.encode())
 
     async def _answered(self, route: Route, caller: Caller, target: str) -> Message | Answer[Any]:
         if route.method not in self._calls:
             raise Unauthenticated(AROUND)
         kind, servicer = self._calls[route.method]
-        asked = json_format.ParseDict(fields(route, target), kind())
+        known = kind.DESCRIPTOR.fields_by_camelcase_name
+        asked = kind(**{known[name].name: value for name, value in fields(route, target).items()})
         grpc_requests.check(asked)
         return await servicer(asked, PlainContext(caller))
 
-    def _admitted(self, request: web.BaseRequest) -> tuple[Route, Caller]:
-        if request.method != "GET" or request.body_exists:
+    def _admitted(self, request: Asked) -> tuple[Route, Caller]:
+        if request.verb != "GET":
             raise Unauthenticated(AROUND)
-        tokens = request.headers.getall("authorization", ())
+        tokens = request.tokens
         # The edge takes this header from clients and writes it anew: one address, its caller's.
-        addresses = request.headers.getall("x-forwarded-for", ())
+        addresses = request.addresses
         return self._gate.admit(
             addresses[0] if len(addresses) == 1 else "",
             HttpRequest(
                 verb="GET",
-                target=request.raw_path,
+                target=request.target,
                 authorization=tokens[0] if len(tokens) == 1 else "",
                 content_type="",
-                body=b"",
+                body=request.body,
             ),
         )
 
@@ -135,15 +126,12 @@ def _asked(servicer: object, name: str) -> Servicer:
     return found
 
 
-def _told(answer: Message | Answer[Any]) -> web.Response:
-    if isinstance(answer, httpbody_pb2.HttpBody):
-        return web.Response(body=answer.data, content_type=answer.content_type)
-    version = etag(answer)
-    return web.Response(
-        body=to_json(answer),
-        content_type="application/json",
-        headers=None if version is None else {"etag": version},
-    )
+def _told(said: Message | Answer[Any]) -> bytes:
+    if isinstance(said, httpbody_pb2.HttpBody):
+        return answer(200, {"content-type": said.content_type}, said.data)
+    version = etag(said)
+    headers = _JSON if version is None else {**_JSON, "etag": version}
+    return answer(200, headers, to_json(said))
 
 
 @asynccontextmanager
@@ -159,23 +147,12 @@ async def serving(listen: str, reads: Reads, shared: SharedSettings) -> AsyncIte
     host, _, port = listen.rpartition(":")
     if not port.isdecimal():
         raise SettingError(f"TT_CONTROL_READS_LISTEN: {listen!r} is not host:port")
-    server = web.Server(
-        reads,
-        access_log=None,
-        logger=_silent,
-        handler_cancellation=True,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        max_line_size=_LONGEST,
-        max_field_size=_LONGEST,
-    )
-    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port), ssl_context=tls.http_server(shared))
+    context = tls.http_server(shared)
+    async with AsyncExitStack() as stack:
         try:
-            await site.start()
+            at = await stack.enter_async_context(
+                listening(host.strip("[]"), int(port), reads, context)
+            )
         except OSError as error:
             raise RuntimeError(f"cannot listen on {listen}: {error.strerror}") from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+        yield at

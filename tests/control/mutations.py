@@ -98,6 +98,9 @@ def _is_whole(value: Any) -> bool:
 def _other_type(value: Any, other: Any) -> bool:
     if _is_whole(value):
         return not _is_whole(other) and not (isinstance(other, str) and WHOLE.fullmatch(other))
+    if isinstance(value, float):
+        # Where a number may have a fraction, it may have none.
+        return not isinstance(other, float) and not _is_whole(other)
     if isinstance(value, Pairs) or isinstance(other, Pairs):
         return isinstance(value, Pairs) != isinstance(other, Pairs)
     return type(value) is not type(other)

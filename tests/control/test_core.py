@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.control.contract import public_routes
 from services.control.core import paging
-from services.control.core.gate import find
+from services.control.core.gate import Routes
 from services.control.core.identity import seal, unseal
 from services.control.core.shapes import Field, Kind, Shape, check_body, check_query
 from services.control.core.tokens import (
@@ -153,7 +153,9 @@ def test_a_version_may_be_sent_back_as_it_came(value: object, fits: bool) -> Non
      "subscriptions", "*", "", "/subscriptions/x/pause/", "/SUBSCRIPTIONS", "/subscriptions\u00e9"],
 )  # fmt: skip
 def test_a_path_is_matched_exactly_or_not_at_all(path: str) -> None:
-    assert all(find(public_routes(), verb, path) is None for verb in ("GET", "POST", "DELETE"))
+    assert all(
+        Routes(public_routes()).find(verb, path) is None for verb in ("GET", "POST", "DELETE")
+    )
 
 
 @given(

@@ -314,14 +314,23 @@ async def test_only_plain_reads_run_without_the_authorization_and_none_without_a
                 (path, (token, "Content-Type: application/json"), ""),
                 (path, (token,), "{}"),
                 (path, (token, "x-tt-protocol: HTTP/1.1"), '{"x":1}'),
-                (path, (token, _CHUNKED), '{"x":1}'),
-                (path, (_CHUNKED,), "{}"),
                 (path, (f"{token}\xa0",), ""),
                 (path, (token, f"tracestate: {'a' * 9000}"), ""),
             ):
                 before = world.gateway.asked
                 await world.ask("GET", target, headers, body)
                 assert world.gateway.asked > before, (target, headers, body)
+            # A body that no header announces: whoever judges the read judges it as well.
+            for headers, body, expected in (
+                ((token, _CHUNKED), '{"x":1}', 400),
+                ((token, _CHUNKED), "x", 400),
+                ((_CHUNKED,), "{}", 200 if public else 401),
+            ):
+                before = world.gateway.asked
+                world.journal.ran.clear()
+                assert await world.ask("GET", path, headers, body) == expected, (path, body)
+                assert bool(world.journal.ran) == (expected == 200)
+                assert (world.gateway.asked == before) == past
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

@@ -5,8 +5,10 @@ A content type makes a read one that is asked about and transcoded, and changes 
 
 from __future__ import annotations
 
+import http.client
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -154,10 +156,11 @@ def test_what_walks_around_the_edge_reads_with_a_token_and_does_nothing_else(
         for verb, path, body in (
             ("POST", f"{one}/pause", None),
             ("DELETE", one, None),
-            ("GET", one, b"{}"),
             ("POST", "/tradingtools.v1.ControlService/GetSubscription", b""),
         ):
             assert around.request(verb, path, headers=token, content=body).status_code == 401
+        with_body = around.request("GET", one, headers=token, content=b'{"a": 1}')
+        assert error_of(with_body)[:2] == (400, "MALFORMED_BODY")
         for path in (
             f"{one}/pause", f"{one}/perf-action", "/tradingtools.v1.OperatorService/ListHalts",
             f"{one}/", f"/{one}", one.replace("/", "%2F"),
@@ -170,6 +173,58 @@ def test_what_walks_around_the_edge_reads_with_a_token_and_does_nothing_else(
         assert around.get("/subscriptions/funding", headers=token).status_code == 400
     after = database.execute("select max(seq) as seq from control_change").fetchone()
     assert before == after
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200),
+        ("Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 200),
+        ("Transfer-Encoding: chunked\r\n\r\n7\r\n{\"a\":1}\r\n0\r\n\r\n", 400),
+        ("Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked\r\n\r\n" + f"4000\r\n{' ' * 0x4000}\r\n" * 5, 413),
+        ("ETag: a\r\nETag: b\r\nContent-Encoding: br\r\nCookie: \xff\r\n\r\n", 200),
+        ("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n", 200),
+    ],
+)  # fmt: skip
+def test_what_comes_along_with_a_plain_read_is_judged_or_ignored(
+    edge: RunningEdge, told: dict[str, str], more: str, expected: int
+) -> None:
+    """A body that nothing announces, and headers that an HTTP library has opinions about."""
+    before = _passed(edge)
+    one = f"GET /triggers/{told['trigger']} HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer {READ}\r\n"
+    answer = _raw(edge.port, one + more)
+    assert int(answer.split(b" ")[1]) == expected
+    if expected != 200:
+        assert b"MALFORMED_BODY" in answer
+    assert _passed(edge) == before + (expected != 413)
+
+
+def _raw(port: int, request: str) -> bytes:
+    """What is answered to a request, byte for byte; the connection is the request's alone."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
+        one.sendall(request.encode("latin-1"))
+        answer = http.client.HTTPResponse(one)
+        answer.begin()
+        return b"HTTP/1.1 %d %s" % (answer.status, answer.read())
+
+
+def test_the_port_of_reads_ends_whom_it_cannot_read(edge: RunningEdge) -> None:
+    """Two requests at once, one without an end, and one that is none; the others are served."""
+    one = "GET /health HTTP/1.1\r\nHost: e\r\n"
+    for text in (f"{one}\r\n" * 2, one + "X: y\r\n" * 40_000, "no HTTP\r\n\r\n"):
+        with (
+            suppress(ConnectionError),
+            socket.create_connection(("127.0.0.1", edge.reads_port), timeout=30) as hostile,
+        ):
+            hostile.sendall(text.encode())
+            while hostile.recv(65536):
+                pass
+    with httpx.Client(timeout=15.0, trust_env=False) as around:
+        health = f"http://127.0.0.1:{edge.reads_port}/health"
+        assert around.get(health).json() == {"status": "ok"}
+        ended = around.get(health, headers={"Connection": "close"})
+        assert ended.json() == {"status": "ok"}
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(

@@ -46,7 +46,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "assetId": "71321045679252212594626385532706912750332728571942532289631379312455583992563",
         "triggerType": "stop_loss",
         "triggerPrice": 0.35,
-        "size": 25,
+        "size": 25.5,
         "manualLot": {
             "followerUserId": "user-1",
             "followerWalletId": "wallet-1",

@@ -79,6 +79,12 @@ def to_text(micros: int) -> str:
     return f"{sign}{whole}" if part == 0 else f"{sign}{whole}.{part:06d}".rstrip("0")
 
 
+def divided_half_even(value: int, by: int) -> int:
+    """A quotient (both >= 0, by > 0) as people read it: the nearest whole, of two the even one."""
+    whole, rest = divmod(value, by)
+    return whole + (2 * rest > by or (2 * rest == by and whole % 2))
+
+
 def floor_to(value: int, step: int) -> int:
     """The largest multiple of ``step`` that is not above ``value`` (both >= 0, step > 0)."""
     return value - value % step

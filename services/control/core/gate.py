@@ -7,8 +7,9 @@ nothing which walks around a rule ends at a handler.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from services.control.core.shapes import Shape, check_body, check_query, parse_object
 from services.control.core.tokens import Caller, Token, authorize
@@ -34,11 +35,37 @@ class Route:
     """Full RPC path."""
     shape: Shape
     takes_body: bool
+    bound: frozenset[str] = field(init=False)
+    """Fields that the path gives."""
 
-    @property
-    def bound(self) -> frozenset[str]:
-        """Fields that the path gives."""
-        return frozenset(s[1:-1] for s in self.segments if s.startswith("{"))
+    def __post_init__(self) -> None:
+        bound = frozenset(s[1:-1] for s in self.segments if s.startswith("{"))
+        object.__setattr__(self, "bound", bound)
+
+
+class Routes:
+    """Routes, found by path.
+
+    Args:
+        routes: each begins with a segment that is no field.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_start: defaultdict[tuple[str, int], list[Route]] = defaultdict(list)
+        for route in routes:
+            self._by_start[route.segments[0], len(route.segments)].append(route)
+
+    def with_path(self, path: str) -> list[Route]:
+        """Those of exactly this path; nothing is decoded, trimmed or merged."""
+        if not path.startswith("/") or not path.isascii() or "%" in path:
+            return []
+        segments = path[1:].split("/")
+        known = self._by_start.get((segments[0], len(segments)), ())
+        return [route for route in known if _matches(route.segments, segments)]
+
+    def find(self, verb: str, path: str) -> Route | None:
+        """The one of exactly this verb and path."""
+        return next((route for route in self.with_path(path) if route.verb == verb), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +80,7 @@ class HttpRequest:
     body: bytes
 
 
-def admit(
-    routes: Sequence[Route], tokens: tuple[Token, ...], request: HttpRequest
-) -> tuple[Route, Caller]:
+def admit(routes: Routes, tokens: tuple[Token, ...], request: HttpRequest) -> tuple[Route, Caller]:
     """The route and the caller of a request that may pass.
 
     Raises:
@@ -65,7 +90,7 @@ def admit(
         MalformedBody, UnknownField, InvalidField: the query or the body does not fit.
     """
     path, _, query = request.target.partition("?")
-    route = find(routes, request.verb, path)
+    route = routes.find(request.verb, path)
     if route is None or request.content_type.lower().startswith("application/grpc"):
         raise _no_route(routes, request, path)
     caller = authorize(tokens, route.method, request.authorization)
@@ -78,17 +103,12 @@ def admit(
     return route, caller
 
 
-def find(routes: Sequence[Route], verb: str, path: str) -> Route | None:
-    """The route of exactly this verb and path; nothing is decoded, trimmed or merged."""
-    return next((route for route in _with_path(routes, path) if route.verb == verb), None)
-
-
-def _no_route(routes: Sequence[Route], request: HttpRequest, path: str) -> TradingError:
+def _no_route(routes: Routes, request: HttpRequest, path: str) -> TradingError:
     # An id has an underscore and no segment of a route has one: what is no id may be the name of
     # an internal route, of which nothing is said.
     allowed = {
         route.verb
-        for route in _with_path(routes, path)
+        for route in routes.with_path(path)
         if all(
             "_" in given
             for wanted, given in zip(route.segments, path[1:].split("/"), strict=True)
@@ -100,13 +120,6 @@ def _no_route(routes: Sequence[Route], request: HttpRequest, path: str) -> Tradi
             "this path does not take this method", allow=", ".join(sorted(allowed))
         )
     return NotFound("no such route", kind="route", id=path[:200])
-
-
-def _with_path(routes: Sequence[Route], path: str) -> list[Route]:
-    if not path.startswith("/") or not path.isascii() or "%" in path:
-        return []
-    segments = path[1:].split("/")
-    return [route for route in routes if _matches(route.segments, segments)]
 
 
 def _matches(template: tuple[str, ...], segments: list[str]) -> bool:

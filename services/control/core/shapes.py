@@ -216,18 +216,20 @@ def check_query(shape: Shape, query: str, *, bound: frozenset[str] = frozenset()
         UnknownField: a name that the request does not have, or that the path gives.
         InvalidField: a value of another type, or a name twice.
     """
+    if not query:
+        return
     seen: set[str] = set()
     for name, text in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
-        where = _shown(name)
         field = shape.fields.get(name)
         if field is None or field.kind is Kind.MESSAGE or name in bound:
+            where = _shown(name)
             raise UnknownField(f"{where}: no such parameter", field=where)
         if name in seen and not field.many:
-            raise InvalidField(f"{where}: given twice", field=where, expected="one value")
+            raise InvalidField(f"{name}: given twice", field=name, expected="one value")
         seen.add(name)
         if not _fits(field, _from_query(field, text)):
             expected = _EXPECTED[field.kind]
-            raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)
+            raise InvalidField(f"{name}: expected {expected}", field=name, expected=expected)
 
 
 def _from_query(field: Field, text: str) -> Any:

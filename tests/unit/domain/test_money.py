@@ -121,3 +121,11 @@ def test_notionals_enclose_the_product(size: int, price: int) -> None:
     low, high = money.notional_floor(size, price), money.notional_ceil(size, price)
     assert low <= exact <= high
     assert high - low == (0 if exact.denominator == 1 else 1)
+
+
+@given(st.integers(0, 10**18), st.integers(1, 10**12))
+@example(5, 2)
+@example(3, 2)
+@example(1, 2)
+def test_a_quotient_is_rounded_as_people_do(value: int, by: int) -> None:
+    assert money.divided_half_even(value, by) == round(Fraction(value, by))
