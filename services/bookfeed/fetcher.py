@@ -132,6 +132,8 @@ class Fetcher:
             _log.warning("market not known; trying again", asset=asset_id, error=str(error))
 
     async def _fetch(self, asset_id: str) -> None:
+        before = self._hub.tracked.get(asset_id)
+        before_ns = before.received_ns if before else 0
         book, gamma, condition = await asyncio.gather(
             self._api.book(asset_id), self._gamma(asset_id), self._condition(asset_id)
         )
@@ -149,8 +151,12 @@ class Fetcher:
         # Before anybody can look: what is tracked and not wanted is dropped.
         self._interest.ask(asset_id, now_ms())
         tracked = self._hub.track(asset_id)
-        answer = _answer(book) if book else Answer((), (), tracked.book_ms)
-        tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
+        # The socket's book is older than REST's only if nothing came since REST was asked: changes
+        # were not collected meanwhile.
+        still = book is not None and not tracked.resyncing and tracked.received_ns == before_ns
+        if not tracked.on_socket or still:
+            answer = _answer(book) if book else Answer((), (), tracked.book_ms)
+            tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         self._due_ms[asset_id] = now_ms() + self._ttl_ms
         self._hub.set_market(asset_id, market_info(asset_id, known, market, gamma, book))
         self._hub.changed(asset_id)
@@ -170,6 +176,8 @@ class Fetcher:
         # REST without a book says nothing about closing; what the socket said stays said.
         fresh.closed = now.closed or (gamma is not None and gamma.closed)
         fresh.neg_risk = fresh.neg_risk or now.neg_risk
+        if now.tick_micros != before.tick_micros:
+            fresh.tick_micros = now.tick_micros
         if now.HasField("payout_micros") and not fresh.HasField("payout_micros"):
             fresh.payout_micros = now.payout_micros
         if gamma is None:

@@ -25,6 +25,7 @@ from tradingtools.adapters.polymarket.market_channel import (
     ResolvedMessage,
     TickMessage,
     decode_message,
+    split,
 )
 from tradingtools.domain.money import MICROS
 from tradingtools.v1 import bookfeed_service_pb2 as pb
@@ -49,11 +50,20 @@ class Frames:
         received_ns = clock.now_ns()
         try:
             messages = decode_message(frame)
-        except MessageError as error:
-            self._refuse(mine, frame, error)
-            return False
+        except MessageError:
+            messages = self._readable(mine, frame)
         told = [self._apply(mine, message, received_ns) for message in messages]
         return any(told)
+
+    def _readable(self, mine: Collection[str], frame: bytes) -> list[Message]:
+        """What can be read of a frame: the first books of all assets come in one."""
+        found: list[Message] = []
+        for piece in split(frame):
+            try:
+                found += decode_message(piece)
+            except MessageError as error:
+                self._refuse(mine, piece, error)
+        return found
 
     def _refuse(self, mine: Collection[str], frame: bytes, error: MessageError) -> None:
         metrics.REJECTS.add(1)
@@ -61,7 +71,7 @@ class Frames:
         # It may have been a change, so whatever it names is in doubt until REST has been asked.
         for asset_id in mine:
             if asset_id.encode() in frame and asset_id in self._hub.tracked:
-                self._hub.tracked[asset_id].doubtful = True
+                self._hub.tracked[asset_id].refused()
 
     def _apply(self, mine: Collection[str], message: Message, received_ns: int) -> bool:
         metrics.MESSAGES.add(1, {"kind": type(message).__name__})

@@ -176,3 +176,25 @@ def test_an_empty_side_on_the_wire_is_held_against_ours(best: tuple[int, int]) -
     tracked = whole()
     tracked.changes([Change(True, 390_000, 21, *best)], 110, 2)
     assert tracked.doubtful
+
+
+def test_what_was_refused_since_rest_was_asked_stays_in_doubt() -> None:
+    tracked = whole()
+    tracked.refused()
+    tracked.begin_resync(1_000)
+    tracked.refused()
+    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
+    assert status(tracked) is Status.STALE
+    tracked.begin_resync(2_000)
+    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=2_050, received_ns=4)
+    assert status(tracked, 2_050, 2_050) is Status.FRESH
+
+
+def test_more_changes_than_are_collected_stay_in_doubt() -> None:
+    tracked = whole()
+    tracked.changes([bid(395_000, 7, 405_000)], 105, 2)
+    tracked.begin_resync(1_000)
+    for number in range(5_001):
+        tracked.changes([bid(390_000, 20 + number, 400_000)], 120, 2)
+    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
+    assert status(tracked) is Status.STALE

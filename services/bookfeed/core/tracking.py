@@ -32,6 +32,7 @@ class Tracked:
     """One asset. Times are milliseconds: ``book_ms`` of the venue, ``now_ms`` of our clock."""
 
     __slots__ = (
+        "_change_lost",
         "_collected",
         "_heard_rest_ms",
         "_mismatches",
@@ -71,6 +72,8 @@ class Tracked:
         """Looks in a row that found something missed."""
         self._heard_rest_ms: int | None = None
         self._collected: list[tuple[int, Sequence[Change]]] | None = None
+        self._change_lost = False
+        """A change came since REST was asked and is not among those collected."""
         self._mismatches = 0
         self._resync_after_ms = 0
 
@@ -95,8 +98,11 @@ class Tracked:
         self.book_hash = book_hash
         if self.look is not None:
             self.look.changed(changes, book_hash)
-        if self._collected is not None and len(self._collected) < _COLLECTED_MAX:
-            self._collected.append((book_ms, changes))
+        if self._collected is not None:
+            if len(self._collected) < _COLLECTED_MAX:
+                self._collected.append((book_ms, changes))
+            else:
+                self._change_lost = True
         self._apply(changes)
         self._moved(max(book_ms, self.book_ms), received_ns)
 
@@ -109,17 +115,26 @@ class Tracked:
 
     def wants_resync(self, now_ms: int) -> bool:
         """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
-        return self.doubtful and self._collected is None and now_ms >= self._resync_after_ms
+        return self.doubtful and not self.resyncing and now_ms >= self._resync_after_ms
 
     def missed(self) -> None:
         """Its connection has kept something to itself: nothing is believed before REST is asked."""
         self.disconnected()
         self.doubtful = True
 
+    def refused(self) -> None:
+        """What may have been a change could not be read; an answer under way may not have it."""
+        self.doubtful = self._change_lost = True
+
+    @property
+    def resyncing(self) -> bool:
+        """Whether REST's answer is awaited."""
+        return self._collected is not None
+
     @property
     def comparable(self) -> bool:
         """Whether a look would say something: the socket keeps it and nothing else is asked."""
-        idle = self.look is None and self._collected is None
+        idle = self.look is None and not self.resyncing
         return idle and self.on_socket and not self.doubtful
 
     def begin_look(self) -> Look:
@@ -143,6 +158,7 @@ class Tracked:
         Each time in vain the next one waits longer.
         """
         self._collected = []
+        self._change_lost = False
         pause = _RESYNC_PAUSE_MS[min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)]
         self._mismatches += 1
         self._resync_after_ms = now_ms + pause
@@ -159,6 +175,7 @@ class Tracked:
         An answer that is older than a book we have no doubt about is left aside.
         """
         collected, self._collected = self._collected or [], None
+        lost, self._change_lost = self._change_lost, False
         if answer is None:
             return
         bids, asks, book_ms, book_hash = answer
@@ -166,7 +183,7 @@ class Tracked:
             return
         self.look = None  # what it compares with is none of the socket's any more
         self.book.replace(bids, asks)
-        self.doubtful = self.book.crossed
+        self.doubtful = self.book.crossed or lost
         later = [(ms, changes) for ms, changes in collected if ms >= book_ms]
         for _, changes in later:
             self._apply(changes)

@@ -149,6 +149,7 @@ class _NewMarket(msgspec.Struct, frozen=True, tag_field="event_type", tag="new_m
 
 _Wire = _Book | _PriceChange | _Tick | _Resolved | _LastTrade | _Best | _NewMarket
 _CHANNEL = msgspec.json.Decoder(list[_Wire] | _Wire)
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _REST_BOOK = msgspec.json.Decoder(_RestBook)
 
 
@@ -164,6 +165,14 @@ def decode_message(frame: bytes) -> list[Message]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberError) as error:
         raise MessageError(str(error)) from None
     return [one for one in found if one is not None]
+
+
+def split(frame: bytes) -> list[bytes]:
+    """The messages of a frame that is an array, not decoded; any other frame as it is."""
+    try:
+        return [bytes(one) for one in _ARRAY.decode(frame)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [frame]
 
 
 def decode_rest_book(body: bytes) -> BookMessage:
@@ -204,7 +213,8 @@ def _message(wire: _Wire) -> Message | None:
     if isinstance(wire, _Tick):
         return TickMessage(asset_id=wire.asset_id, tick_micros=_step(wire.new_tick_size))
     if isinstance(wire, _Resolved):
-        winner = wire.winning_asset_id or None
+        # A winner that is none of them would leave all of them worth nothing.
+        winner = wire.winning_asset_id if wire.winning_asset_id in wire.assets_ids else None
         return ResolvedMessage(
             condition_id=wire.market.lower(), asset_ids=tuple(wire.assets_ids), winner=winner
         )

@@ -1,0 +1,178 @@
+"""What the socket tells while REST is asked is not lost; one bad message costs no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from services.bookfeed.core.tracking import Status
+from services.bookfeed.core.watching import Interest
+from services.bookfeed.fetcher import Fetcher
+from services.bookfeed.frames import Frames
+from services.bookfeed.hub import Hub, now_ms
+from tests.ingest.harness import until
+from tradingtools.adapters.polymarket.clob_api import ClobApi
+from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+ASSET, OTHER = "7", "8"
+CONDITION = "0x" + "ab" * 32
+AT_MS = 1_790_000_000_000
+
+
+class World:
+    """A venue over HTTP in the test's hands, and bookfeed's own parts without their sockets."""
+
+    fetcher: Fetcher
+
+    def __init__(self) -> None:
+        self.bids = {"0.40": "10", "0.39": "20"}
+        self.book_ms = AT_MS
+        self.no_book = False
+        self.least = "5"
+        self.markets = asyncio.Event()
+        """Cleared, questions about markets wait."""
+        self.markets.set()
+        self.asked = asyncio.Event()
+        """Somebody has asked about a market."""
+        self.hub = Hub(stale_ms=15_000, rest_ms=5_000, depth=100)
+        self.hub.heard = lambda _: now_ms()
+
+    async def book(self, _: web.Request) -> web.Response:
+        if self.no_book:
+            raise web.HTTPNotFound
+        return web.json_response(self.whole(ASSET))
+
+    async def condition(self, _: web.Request) -> web.Response:
+        return web.json_response({"condition_id": CONDITION})
+
+    async def market(self, _: web.Request) -> web.Response:
+        answer = {"mts": "0.01", "mos": self.least, "t": [{"t": ASSET, "o": "Yes"}]}
+        self.asked.set()
+        await self.markets.wait()
+        return web.json_response(answer)
+
+    def whole(self, asset: str) -> dict[str, Any]:
+        bids = [{"price": price, "size": size} for price, size in self.bids.items()]
+        return {
+            "event_type": "book", "market": CONDITION, "asset_id": asset,
+            "timestamp": str(self.book_ms), "bids": bids, "asks": [],
+        }  # fmt: skip
+
+    def take(self, *messages: dict[str, Any]) -> bool:
+        frame = msgspec.json.encode(messages if len(messages) > 1 else messages[0])
+        return Frames(self.hub, self.fetcher).take({ASSET, OTHER}, frame)
+
+    def change(self, price: str, size: str, best: str, at_ms: int) -> None:
+        told = {
+            "asset_id": ASSET, "price": price, "size": size, "side": "BUY", "best_bid": best,
+            "best_ask": "1",
+        }  # fmt: skip
+        self.take({"event_type": "price_change", "timestamp": str(at_ms), "price_changes": [told]})
+
+    def bids_now(self) -> list[tuple[int, int]]:
+        return self.hub.tracked[ASSET].book.bids(9)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with _serving(World()) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _serving(made: World) -> AsyncIterator[World]:
+    app = web.Application()
+    app.router.add_get("/book", made.book)
+    app.router.add_get(f"/markets-by-token/{ASSET}", made.condition)
+    app.router.add_get(f"/clob-markets/{CONDITION}", made.market)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with open_client(timeout_ms=30_000, connections=4) as client:
+            api = ClobApi(Http(client, url, name="clob"), Http(client, url, name="gamma"))
+            made.fetcher = Fetcher(
+                api, made.hub, Interest(10**6), market_ttl_ms=60_000, look_ms=30_000,
+                quiet_ms=5_000, at_once=4,
+            )  # fmt: skip
+            await made.fetcher.ensure(ASSET)
+            made.asked.clear()
+            yield made
+    finally:
+        await runner.cleanup()
+
+
+async def test_changes_that_come_while_a_book_is_asked_for_stay(world: World) -> None:
+    world.take(world.whole(ASSET))
+    world.change("0.38", "7", "0.405", AT_MS + 10)
+    assert world.hub.status(ASSET) is Status.STALE
+    world.bids |= {"0.38": "7", "0.405": "1"}
+    world.book_ms = AT_MS + 20
+    world.markets.clear()
+    asking = asyncio.create_task(world.fetcher.ensure(ASSET))
+    await world.asked.wait()
+    world.change("0.39", "0", "0.405", AT_MS + 30)
+    world.markets.set()
+    await asking
+    # The book has a doubt, and REST's answer has not what came since.
+    assert world.hub.status(ASSET) is Status.STALE
+    assert 390_000 not in dict(world.bids_now())
+
+
+async def test_no_book_over_rest_empties_none_that_the_socket_keeps(world: World) -> None:
+    world.take(world.whole(ASSET))
+    before = world.bids_now()
+    world.no_book = True
+    await world.fetcher.ensure(ASSET)
+    assert world.bids_now() == before
+
+
+async def test_a_tick_that_changes_while_the_market_is_asked_for_stays(world: World) -> None:
+    world.least = "6"
+    world.markets.clear()
+    world.fetcher.refresh_soon(ASSET)
+    running = asyncio.create_task(world.fetcher.run())
+    await world.asked.wait()
+    world.take({"event_type": "tick_size_change", "asset_id": ASSET, "new_tick_size": "0.001"})
+    world.markets.set()
+
+    async def refreshed() -> pb.MarketInfo | None:
+        market = world.hub.market(ASSET)
+        return market if market is not None and market.min_size_micros == 6_000_000 else None
+
+    market = await until(refreshed)
+    running.cancel()
+    await asyncio.wait([running])
+    assert market is not None
+    assert market.tick_micros == 1_000
+
+
+async def test_one_message_that_cannot_be_read_costs_no_other(world: World) -> None:
+    world.hub.tracked[ASSET].disconnected()
+    world.book_ms = AT_MS + 50
+    assert world.take({"event_type": "not_heard_of"}, world.whole(ASSET))
+    tracked = world.hub.tracked[ASSET]
+    assert tracked.on_socket
+    assert world.hub.status(ASSET) is Status.FRESH
+    # What names an asset may have been a change of its book.
+    world.take({"event_type": "not_heard_of", "asset_id": ASSET}, world.whole(OTHER))
+    assert world.hub.status(ASSET) is Status.STALE
+
+
+async def test_a_winner_that_is_no_asset_of_the_market_pays_nobody_nothing(world: World) -> None:
+    world.take({
+        "event_type": "market_resolved", "market": CONDITION, "assets_ids": [ASSET, OTHER],
+        "winning_asset_id": "9",
+    })  # fmt: skip
+    market = world.hub.market(ASSET)
+    assert market is not None
+    assert market.closed
+    assert not market.HasField("payout_micros")
