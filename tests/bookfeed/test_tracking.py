@@ -198,3 +198,21 @@ def test_more_changes_than_are_collected_stay_in_doubt() -> None:
         tracked.changes([bid(390_000, 20 + number, 400_000)], 120, 2)
     tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
     assert status(tracked) is Status.STALE
+
+
+def test_an_answer_older_than_the_book_in_doubt_is_taken_when_it_comes_again() -> None:
+    tracked = whole()
+    tracked.changes([bid(390_000, 500, 400_000)], 120, 2)
+    tracked.changes([bid(380_000, 7, 405_000)], 130, 3)
+    late = Answer([(405_000, 1), *BIDS], ASKS, 110)
+    tracked.begin_resync(1_000)
+    tracked.end_resync(late, now_ms=1_050, received_ns=4)
+    assert status(tracked) is Status.STALE
+    assert tracked.book.bids(2) == [(400_000, 10), (390_000, 500)]
+    tracked.begin_resync(1_200)
+    tracked.end_resync(late._replace(book_ms=115), now_ms=1_250, received_ns=5)
+    assert status(tracked) is Status.STALE
+    tracked.begin_resync(1_400)
+    tracked.end_resync(late._replace(book_ms=115), now_ms=1_450, received_ns=6)
+    assert status(tracked, 1_450, 1_450) is Status.FRESH
+    assert tracked.book.best_bid == 405_000

@@ -32,10 +32,12 @@ class Tracked:
     """One asset. Times are milliseconds: ``book_ms`` of the venue, ``now_ms`` of our clock."""
 
     __slots__ = (
+        "_asked_ms",
         "_change_lost",
         "_collected",
         "_heard_rest_ms",
         "_mismatches",
+        "_older_ms",
         "_resync_after_ms",
         "book",
         "book_hash",
@@ -74,6 +76,10 @@ class Tracked:
         self._collected: list[tuple[int, Sequence[Change]]] | None = None
         self._change_lost = False
         """A change came since REST was asked and is not among those collected."""
+        self._asked_ms = 0
+        """`book_ms` when REST was asked."""
+        self._older_ms: int | None = None
+        """The time of an answer that was older than that, and was left aside."""
         self._mismatches = 0
         self._resync_after_ms = 0
 
@@ -159,6 +165,7 @@ class Tracked:
         """
         self._collected = []
         self._change_lost = False
+        self._asked_ms = self.book_ms
         pause = _RESYNC_PAUSE_MS[min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)]
         self._mismatches += 1
         self._resync_after_ms = now_ms + pause
@@ -172,7 +179,9 @@ class Tracked:
     ) -> None:
         """Take REST's answer; None when there was none.
 
-        An answer that is older than a book we have no doubt about is left aside.
+        An answer that is older than a book we have no doubt about is left aside. So is one that is
+        older than the book in doubt was when REST was asked, since changes in between are neither
+        in it nor collected; the same again is all that REST has to tell.
         """
         collected, self._collected = self._collected or [], None
         lost, self._change_lost = self._change_lost, False
@@ -181,6 +190,10 @@ class Tracked:
         bids, asks, book_ms, book_hash = answer
         if self.on_socket and not self.doubtful and book_ms < self.book_ms:
             return
+        if self.on_socket and book_ms < self._asked_ms and book_ms != self._older_ms:
+            self._older_ms = book_ms
+            return
+        self._older_ms = None
         self.look = None  # what it compares with is none of the socket's any more
         self.book.replace(bids, asks)
         self.doubtful = self.book.crossed or lost
