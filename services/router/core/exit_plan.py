@@ -63,6 +63,8 @@ def plan_exits(
         start = before or Copy(
             frozen=subscription, owned_micros=lot.shares_micros, awaited=_awaited(subscription, lot)
         )
+        if lot.shares_micros == 0:
+            start = _of_an_empty_lot(trade, start)
         verdict = _still_waiting(start, _judge_exit(trade, start, lot, context))
         copy, order = _decided(trade, start, lot, verdict, context)
         if order is not None:
@@ -108,6 +110,18 @@ def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
         paper_cost_micros=copy.paper_cost_micros - cost,
         paper_notional_micros=copy.paper_notional_micros - filled.money_micros,
     )
+
+
+def _of_an_empty_lot(trade: LeaderTrade, start: Copy) -> Copy:
+    """Others have sold the rest: what is bought later is no part of this exit, unless it is of
+    entries of before. Durable, for whoever judges it again after a restart."""
+    ordered_for = selling.owned_of_part(
+        part_micros=start.ordered_size_micros,
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+        mode=start.frozen.settings.exit_mode,
+    )
+    return structs.replace(start, owned_micros=min(start.owned_micros, ordered_for))
 
 
 def _awaited(subscription: Subscription, lot: LotView) -> tuple[Awaited, ...]:

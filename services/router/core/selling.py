@@ -35,6 +35,21 @@ def wanted_exit(
     return min(owned_micros, -(-owned_micros * leader_sold_micros // held))
 
 
+def owned_of_part(
+    *,
+    part_micros: int,
+    leader_sold_micros: int,
+    leader_held_before_micros: int | None,
+    mode: ExitMode = ExitMode.MIRROR,
+) -> int:
+    """The most shares of which a leader's sell asks for no more than a part: ``wanted_exit``'s
+    inverse."""
+    held = leader_held_before_micros
+    if mode is ExitMode.ALL or held is None or held <= leader_sold_micros:
+        return part_micros
+    return part_micros * held // leader_sold_micros
+
+
 def size_exit(
     subscription: Subscription,
     book: Book,

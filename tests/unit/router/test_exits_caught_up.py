@@ -175,6 +175,30 @@ async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -
     assert len(slices(database)) == 2
 
 
+def _lot(shares: int) -> Callable[[Transaction], None]:
+    def put(tx: Transaction) -> None:
+        (lot,) = tx.rows("lot")
+        tx.update("lot", lot, shares_micros=shares)
+
+    return put
+
+
+@both
+@pytest.mark.parametrize("filled", [0, _SOLD // 3])
+async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
+    again: Again, filled: int
+) -> None:
+    router, database = await selling()
+    await router.on_fill(killed(database, filled=filled))
+    database.write(_lot(0))
+    await _judged_again(router)
+    router._memory.open_exits.clear()
+    database.write(_lot(_HELD))
+    router = await again(router, database)
+    await _judged_again(router)
+    assert len(slices(database)) == 1
+
+
 async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None:
     for statement in range(1, 4):
         halting = Halting()

@@ -13,10 +13,11 @@ from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
 from services.router.core.fees import reserved_money
-from services.router.core.selling import size_exit, wanted_exit
+from services.router.core.selling import owned_of_part, size_exit, wanted_exit
 from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
+from tradingtools.domain.copy_settings import ExitMode
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
@@ -300,6 +301,21 @@ def test_an_exit_is_in_proportion_and_rounds_towards_leaving(
     exact = Fraction(owned * sold, held)
     assert exact <= wanted < exact + 1
     assert wanted <= owned
+
+
+@given(amounts, amounts, st.none() | st.integers(0, 10**9), st.sampled_from(ExitMode))
+def test_of_no_more_shares_a_sell_asks_for_no_more_than_the_part(
+    part: int, sold: int, held: int | None, mode: ExitMode
+) -> None:
+    def wanted(owned: int) -> int:
+        return wanted_exit(
+            owned_micros=owned, leader_sold_micros=sold, leader_held_before_micros=held, mode=mode
+        )
+
+    owned = owned_of_part(
+        part_micros=part, leader_sold_micros=sold, leader_held_before_micros=held, mode=mode
+    )
+    assert wanted(owned) <= part < wanted(owned + 1)
 
 
 @given(books(), prices, amounts, st.integers(0, 10**9), st.integers(0, 20), slippages)

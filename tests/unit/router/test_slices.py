@@ -120,6 +120,21 @@ def test_what_a_thin_book_left_is_not_sold_sooner_because_an_entry_ends() -> Non
     assert [order.size_micros for order in made.open] == [11 * SHARE]
 
 
+def test_of_an_empty_lot_what_comes_late_by_entries_of_before_is_sold_alone() -> None:
+    # Three tenths: 30 of 100 are sold, others sell the rest, and more is bought.
+    sell = trade(1, Side.SELL, 30, held=100)
+    made = Exit(entries=1, shares=100 * SHARE, sell=sell)
+    made.judge()
+    made.slice_ends(30 * SHARE)
+    made.shares = 0
+    made.judge()
+    made.shares = 50 * SHARE
+    made.judge()
+    assert made.open == []
+    made.entry_ends(0, 100 * SHARE)
+    assert [order.size_micros for order in made.open] == [30 * SHARE]
+
+
 def test_a_clock_that_was_set_back_holds_no_exit_up() -> None:
     made = Exit(entries=1, shares=10 * SHARE)
     made.judge()
