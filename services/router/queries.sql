@@ -46,7 +46,7 @@ where partition = %(partition)s
 
 -- name: recent_decisions
 -- Judgements of leader trades that may still grow; exits that still wait, are judged again, or have
--- a slice that is open or has ended only now.
+-- a slice that is open, has ended only now, or has left something.
 select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
        ordered_size_micros, order_keys
 from decision
@@ -59,7 +59,10 @@ where updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
            from reservation r join orders o using (order_key)
            where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s and r.shares_micros > 0
              and (r.released_at is null
-                  or r.released_at > (select clock_timestamp() - make_interval(secs => %(seconds)s)))))
+                  or r.released_at > (select clock_timestamp() - make_interval(secs => %(seconds)s))
+                  -- In the pause after it: what it has left is sold next, or was.
+                  or o.filled_size_micros < o.size_micros
+                     and r.released_at > (select clock_timestamp() - interval '7 days'))))
 
 -- name: decisions_of
 -- Judgements of these leader trades.

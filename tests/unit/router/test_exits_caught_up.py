@@ -159,6 +159,19 @@ async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again
 
 
 @both
+async def test_a_slice_that_was_killed_hours_ago_is_followed_by_the_next(again: Again) -> None:
+    router, database = await selling()
+    told = killed(database, filled=_SOLD // 3)
+    ages(database)
+    router = await again(router, database)
+    await router.on_fill(told)
+    assert SELL in router._memory.open_exits
+    await _judged_again(router)
+    copy = router._memory.copies[SELL][SUB]
+    assert (len(slices(database)), copy.ordered_size_micros) == (2, _SOLD)
+
+
+@both
 async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -> None:
     router, database = await selling()
     await router.on_fill(killed(database))

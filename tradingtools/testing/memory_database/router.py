@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tradingtools.domain.order_states import RELEASING
@@ -208,7 +208,7 @@ def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
     slices = set()
     for order in tx.where("orders", purpose="COPY_EXIT", partition=values["partition"]):
         held = tx.get("reservation", order["order_key"])
-        if held is not None and (held["released_at"] is None or held["released_at"] > since):
+        if held is not None and _counts(order, held["released_at"], since, tx):
             slices.add(tuple(order[name] for name in _EXIT))
     return [
         _pick(row, _DECISION)
@@ -218,6 +218,13 @@ def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
         or (row["side"] == "SELL" and row["reason"] in values["again"])
         or (row["side"] == "SELL" and tuple(row[name] for name in _EXIT) in slices)
     ]
+
+
+def _counts(order: Row, released_at: datetime | None, since: datetime, tx: Transaction) -> bool:
+    if released_at is None or released_at > since:
+        return True
+    left = order["filled_size_micros"] < order["size_micros"]
+    return left and released_at > tx.now - timedelta(days=7)
 
 
 def recent_entry_keys(tx: Transaction, values: Row) -> list[Row]:
