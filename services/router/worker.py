@@ -33,6 +33,7 @@ from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -49,6 +50,7 @@ _log = structlog.get_logger("router")
 _BALANCE_SECONDS = 2.0
 _BALANCE_OVERLAP_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
+_JUDGED_AT_ONCE = 50
 _RECALLED_MS = 600_000
 """How much younger a trade may be than what is remembered: decided, and forgotten for another's
 clock."""
@@ -289,16 +291,27 @@ class Router:
 
     async def run_open_exits(self) -> None:
         """Judge exits again that have something left to sell, for ever."""
-        while True:
-            now = clock.monotonic()
-            exits = self._memory.open_exits
-            for key in [k for k, due in exits.items() if due <= now]:
-                # Open until it is judged: what is not open may be forgotten meanwhile.
-                exits[key] = math.inf
-                await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
-                if exits[key] == math.inf:
-                    del exits[key]
-            await asyncio.sleep(_LOOK_SECONDS)
+        at_once = asyncio.Semaphore(_JUDGED_AT_ONCE)
+        judging: dict[TradeKey, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for key in [k for k, task in judging.items() if task.done()]:
+                    judging.pop(key).result()
+                now, exits = clock.monotonic(), self._memory.open_exits
+                for key in [k for k, due in exits.items() if due <= now and k not in judging]:
+                    # Open until it is judged: what is not open may be forgotten meanwhile.
+                    exits[key] = math.inf
+                    judging[key] = asyncio.create_task(self._judge_again(key, at_once))
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            await cancel_all(judging.values())
+
+    async def _judge_again(self, key: TradeKey, at_once: asyncio.Semaphore) -> None:
+        # A book that cannot be had is waited for: that holds up no other exit.
+        async with at_once:
+            await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
+        if self._memory.open_exits[key] == math.inf:
+            del self._memory.open_exits[key]
 
     async def _route(
         self, trade: LeaderTrade, cause: str, withdrawn: Withdrawn | None = None

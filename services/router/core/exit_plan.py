@@ -148,16 +148,17 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         return off
     if start.owned_micros == 0:
         return Skip(Reason.NOTHING_HELD, "the lot is empty")
-    if context.book is None:
-        return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
-    if context.book.market.closed or context.book.market.payout_micros is not None:
-        return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
+    # Before the market: what has nothing left to sell is done, whoever tells of its market or not.
     wanted = min(_still_wanted(trade, start), lot.shares_micros)
     if wanted <= 0 and not start.copied:
         return Skip(Reason.NOTHING_HELD, "another exit has sold what was held")
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
     if wanted <= 0 or (start.copied and wanted < SIZE_STEP_MICROS):
         return Skip(Reason.NONE, "")
+    if context.book is None:
+        return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
+    if context.book.market.closed or context.book.market.payout_micros is not None:
+        return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
     if _rests(trade, start, context.now_ms):
         return Skip(Reason.ALREADY_SELLING, "the next slice waits for the one before")
     price = new_price(trade, start) or _best_bid(context.book)

@@ -10,17 +10,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 from msgspec import structs
 
 from services.router.worker import Router
 from tests.unit.router.test_booked_while_reading import Halting
-from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
+from tests.unit.router.test_budget import SUB, WALLET, Shelf, buy, recovered, subscribe
 from tests.unit.router.test_while_waiting import turns
 from tests.unit.samples import CONDITION
 from tradingtools.adapters import clock
-from tradingtools.domain.leader_trade import LeaderRow, Side
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderRow, Side, merge
 from tradingtools.domain.reasons import Reason
 from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -210,6 +212,44 @@ async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
     router = await again(router, database)
     await _judged_again(router)
     assert len(slices(database)) == 1
+
+
+class Unknown(Shelf):
+    """Has no book of one asset, and is asked for it for long."""
+
+    async def get(self, asset_id: str) -> Book:
+        """The usual one of others."""
+        if asset_id == "8":
+            await asyncio.Event().wait()
+        return await super().get(asset_id)
+
+
+async def test_an_exit_whose_book_cannot_be_had_holds_up_no_other() -> None:
+    router, database = await selling()
+    await router.on_fill(killed(database))
+    copies = router._memory.copies[SELL]
+    copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+    router._books = cast(Any, Unknown())
+    other = replace(_sell(), key=replace(SELL, asset_id="8"))
+    trade = merge(None, other)
+    assert trade is not None
+    router._memory.know(trade)
+    router._memory.open_exits = {other.key: 0.0, SELL: 0.0}
+    judging = asyncio.create_task(router.run_open_exits())
+    for _ in range(20):
+        await turns()
+    judging.cancel()
+    assert len(slices(database)) == 2
+
+
+async def test_an_exit_whose_lot_is_empty_is_done_without_a_book() -> None:
+    router, database = await selling()
+    await router.on_fill(killed(database, filled=_SOLD // 3))
+    database.write(_lot(0))
+    copies = router._memory.copies[SELL]
+    copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0, reason=Reason.MARKET_UNKNOWN)
+    await router._writer.claim(router._memory.trades[SELL], None, "again-1", brief=True)
+    assert router._memory.judge_exit_in_ms(SELL, clock.now_ms()) is None
 
 
 async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None:
