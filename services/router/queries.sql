@@ -120,11 +120,11 @@ where o.order_key = %(order_key)s and o.purpose = 'ENTRY' and o.state = 'FAILED'
   and o.failed_kind = 'UNSENT' and o.reason = 'SUBSCRIPTION_CHANGED'
 
 -- name: exit_progress
--- How these slices of copy exits have ended, or that they have not.
-select order_key, size_micros, filled_size_micros,
-       state in ('CONFIRMED', 'FAILED', 'LOST') as ended,
-       state = 'CONFIRMED' or failed_kind is not distinct from 'KILLED' as tried
-from orders where order_key = any(%(keys)s)
+-- How these slices of copy exits have ended, or that they have not. By the reservation: one that has
+-- appeared after its end has none.
+select o.order_key, o.size_micros, o.filled_size_micros, r.released_at is not null as ended,
+       o.state = 'CONFIRMED' or o.failed_kind is not distinct from 'KILLED' as tried
+from orders o join reservation r using (order_key) where o.order_key = any(%(keys)s)
 
 -- name: ended_entries
 -- Entries that hold no reservation any more and have fills: copies by outcome, for caps on buys,

@@ -223,6 +223,10 @@ class Router:
         """Keep lots and reservations; wake exits that this order held up or has left unsold."""
         # Before its reservation goes: for a moment both count.
         await self._money.booked(fill)
+        if _has_appeared(fill):
+            # What it has sold was given back to its exit when it ended.
+            async with self._writing:
+                await self._writer.know_what_is_durable()
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
         # Not while a claim is under way: it writes back the copies that it has read.
@@ -356,3 +360,9 @@ class Router:
         lots = await store.lots_now(self._pool, asset, [s.id for s in followers])
         lots = self._claimer.lots_of(followers, asset, lots)
         return plan_exits(trade, followers, {}, lots, context)
+
+
+def _has_appeared(fill: confirm_pb.FillEvent) -> bool:
+    """Whether a slice of an exit has fills after its end."""
+    exit_ = fill.purpose == pb.ORDER_PURPOSE_COPY_EXIT
+    return exit_ and fill.order_state == pb.ORDER_STATE_RESURRECTED

@@ -190,6 +190,47 @@ async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -
     assert len(slices(database)) == 2
 
 
+def _booked(database: MemoryDatabase, state: str, filled: int) -> confirm_pb.FillEvent:
+    """The slice is LOST and its shares given back, or it appears with fills after that."""
+    order_key = slices(database)[0]
+
+    def book(tx: Transaction) -> None:
+        order, held = tx.get("orders", order_key) or {}, tx.get("reservation", order_key) or {}
+        tx.update("orders", order, state=state, filled_size_micros=filled)
+        tx.update("reservation", held, released_at=tx.now)
+        (lot,) = tx.rows("lot")
+        tx.update("lot", lot, shares_micros=lot["shares_micros"] - filled)
+
+    database.write(book)
+    return confirm_pb.FillEvent(
+        kind=confirm_pb.FILL_KIND_CLOSED, purpose=common.ORDER_PURPOSE_COPY_EXIT,
+        subscription_id=SUB, follower_proxy=WALLET, asset_id="7", order_key=order_key,
+        order_size_micros=_SOLD, order_filled_micros=filled,
+        order_state=common.OrderState.Value(f"ORDER_STATE_{state}"),
+    )  # fmt: skip
+
+
+async def _as_it_is(router: Router, _database: MemoryDatabase) -> Router:
+    return router
+
+
+@pytest.mark.parametrize("again", [_as_it_is, _caught_up, _begun_again])
+async def test_what_a_slice_has_sold_that_appears_after_its_end_is_not_sold_again(
+    again: Again,
+) -> None:
+    router, database = await selling()
+    await router.on_fill(_booked(database, "LOST", 0))
+    assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
+    await router.on_fill(_booked(database, "RESURRECTED", _SOLD // 3))
+    router = await again(router, database)
+    assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD // 3
+    assert router._memory.exit_trade == {}
+    await _judged_again(router)
+    assert [database.table("orders")[key,]["size_micros"] for key in slices(database)[1:]] == [
+        _SOLD - _SOLD // 3
+    ]
+
+
 def _lot(shares: int) -> Callable[[Transaction], None]:
     def put(tx: Transaction) -> None:
         (lot,) = tx.rows("lot")

@@ -343,15 +343,15 @@ def leader_left(tx: Transaction, values: Row) -> list[Row]:
 
 def exit_progress(tx: Transaction, values: Row) -> list[Row]:
     """How these slices of copy exits have ended, or that they have not."""
-    orders = (tx.get("orders", key) for key in values["keys"])
+    found = ((tx.get("orders", key), tx.get("reservation", key)) for key in values["keys"])
     return [
         {
             **_pick(row, ("order_key", "size_micros", "filled_size_micros")),
-            "ended": row["state"] in ("CONFIRMED", "FAILED", "LOST"),
+            "ended": held["released_at"] is not None,
             "tried": row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED",
         }
-        for row in orders
-        if row is not None
+        for row, held in found
+        if row is not None and held is not None
     ]
 
 
