@@ -112,8 +112,9 @@ class Writer:
                 if unsure:
                     raise _ended(error) from error
                 raise
-        if share is None or share.part.last:
-            # Known only now: what could not be claimed counts as never seen.
+        if withdrawn is None and (share is None or share.part.last):
+            # Known only now: what could not be claimed counts as never seen. An entry that is
+            # decided again says nothing of the rest of its crowd.
             self._memory.know(trade)
 
     async def claim_in_parts(

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from services.router.core.records import Withdrawn
 from tests.unit.router.test_budget import SETTINGS, buy, recovered
 from tests.unit.samples import LEADER
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
@@ -139,6 +140,38 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     await router.on_facts([fact])
     assert seen == [(True, False)] * 3
     assert fact.key in router._memory.trades
+
+
+async def test_an_entry_that_is_decided_again_costs_the_rest_of_its_crowd_no_copy(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = await recovered(database, settings=IN_TWOS)
+    claim, claimed = router._claimer.claim, []
+
+    async def fail_once(trade: LeaderTrade, book: Any, cause: str, **more: Any) -> None:
+        claimed.append(cause)
+        if len(claimed) == 2:
+            order = _claims(database)[0]["orders"][0]
+            again = Withdrawn(
+                key=trade.key,
+                subscription_id=order["subscription_id"],
+                order_key=order["order_key"],
+                size_micros=order["size_micros"],
+                money_micros=order["reserved_money_micros"],
+            )
+            # An earlier claim, between two parts; this one then fails.
+            router._writing.release()
+            await router._route(trade, "changed-1", again)
+            await router._writing.acquire()
+            raise ValueError("once")
+        await claim(trade, book, cause, **more)
+
+    monkeypatch.setattr(router._claimer, "claim", fail_once)
+    with pytest.raises(ExceptionGroup):
+        await router.on_facts([buy(1)])
+    await router.on_facts([buy(1)])
+    assert "changed-1" in claimed
+    assert {one for made in _claims(database) for one in _followers(made)} == set(range(CROWD))
 
 
 async def test_nobody_judges_while_it_is_unknown_whether_a_claim_was_committed(
