@@ -50,6 +50,8 @@ class Money:
 
     async def fund(self, fundings: Mapping[str, int]) -> None:
         """Take over the sums of wallets' fundings, USDC micros."""
+        if not fundings:
+            return
         async with self._reading:
             # A wallet's money is read before its budget counts: never one without the other.
             await self._read_cash(list(fundings))

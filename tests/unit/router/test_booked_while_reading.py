@@ -168,3 +168,11 @@ def _known(router: Any) -> Any:
     assert trade is not None
     (follower,) = router._memory.index.followers_of(trade.key.leader)
     return router._memory.exposure(follower, trade, trade.traded_ms)
+
+
+async def test_a_look_at_control_that_finds_no_funding_waits_for_no_reading_of_money() -> None:
+    database = MemoryDatabase()
+    database.write(subscribe)
+    router = await recovered(database)
+    async with router._money._reading, asyncio.timeout(5):
+        await router.refresh_index()
