@@ -46,23 +46,33 @@ where partition = %(partition)s
 
 -- name: recent_decisions
 -- Judgements of leader trades that may still grow; exits that still wait, are judged again, or have
--- a slice that is open, has ended only now, or has left something.
+-- a slice that is open, has ended only now, or has left something. Each by an index of its own:
+-- nobody claims meanwhile.
 select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
        ordered_size_micros, order_keys
-from decision
-where updated_at > clock_timestamp() - make_interval(secs => %(seconds)s)
-   or frozen ? 'awaited'
-   or side = 'SELL' and (
-       reason = any(%(again)s)
-       or (leader_tx, leader, asset_id, subscription_id) in (
-           select o.leader_tx, o.leader, o.asset_id, o.subscription_id
-           from reservation r join orders o using (order_key)
-           where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s and r.shares_micros > 0
-             and (r.released_at is null
-                  or r.released_at > (select clock_timestamp() - make_interval(secs => %(seconds)s))
-                  -- In the pause after it: what it has left is sold next, or was.
-                  or o.filled_size_micros < o.size_micros
-                     and r.released_at > (select clock_timestamp() - interval '7 days'))))
+from decision where updated_at > statement_timestamp() - make_interval(secs => %(seconds)s)
+union
+select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
+       ordered_size_micros, order_keys
+from decision where frozen ? 'awaited'
+union
+select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
+       ordered_size_micros, order_keys
+from decision where side = 'SELL' and reason <> '' and reason = any(%(again)s)
+union
+select d.leader_tx, d.leader, d.asset_id, d.side, d.subscription_id, d.copied, d.reason, d.detail,
+       d.frozen, d.ordered_size_micros, d.order_keys
+from (select order_key from reservation where shares_micros > 0 and released_at is null
+      union all
+      select order_key from reservation r
+      where shares_micros > 0 and released_at > statement_timestamp() - interval '7 days'
+        and (released_at > statement_timestamp() - make_interval(secs => %(seconds)s)
+             -- In the pause after it: what it has left is sold next, or was.
+             or (select filled_size_micros < size_micros from orders o
+                 where o.order_key = r.order_key))) r
+join orders o using (order_key)
+join decision d using (leader_tx, leader, asset_id, side, subscription_id)
+where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s
 
 -- name: decisions_of
 -- Judgements of these leader trades.
@@ -74,7 +84,7 @@ join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s:
 
 -- name: recent_entry_keys
 select copy_key, subscription_id from orders
-where purpose = 'ENTRY' and created_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+where purpose = 'ENTRY' and created_at > statement_timestamp() - make_interval(secs => %(seconds)s)
   and partition = %(partition)s
 
 -- name: lock_lots
@@ -135,7 +145,7 @@ select o.order_key, o.subscription_id, o.asset_id, o.copy_key,
 from orders o join reservation r using (order_key)
 where o.purpose = 'ENTRY' and o.partition = %(partition)s and r.released_at is not null
   and o.filled_size_micros > 0
-  and o.created_at > clock_timestamp() - make_interval(days => %(days)s)
+  and o.created_at > statement_timestamp() - make_interval(days => %(days)s)
 
 -- name: accrued
 -- What copies that were too small left to the next ones of their outcome.
@@ -156,7 +166,7 @@ select subscription_id, asset_id, leader_tx,
        floor(extract(epoch from decided_at) / 86400)::bigint as day,
        (frozen->>'paper_cost_micros')::bigint as cost_micros
 from decision where frozen ? 'paper_size_micros' and side = 'BUY'
-  and decided_at > clock_timestamp() - make_interval(days => %(days)s)
+  and decided_at > statement_timestamp() - make_interval(days => %(days)s)
 
 -- name: cash
 -- What trading has moved of wallets' money since they have a budget.
@@ -171,4 +181,4 @@ where l.follower_proxy = any(%(proxies)s) group by 1
 select follower_proxy, cash_micros from follower_balance
 where cash_micros is not null
   and (follower_proxy = any(%(proxies)s)
-       or changed_at > clock_timestamp() - make_interval(secs => %(seconds)s))
+       or changed_at > statement_timestamp() - make_interval(secs => %(seconds)s))

@@ -61,7 +61,7 @@ async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tabl
         told = await connection.execute(f"explain (format json) execute asked({given})".encode())
         row = await told.fetchone()
     assert row is not None
-    scans = [node for node in _nodes(row["QUERY PLAN"][0]["Plan"]) if "Relation Name" in node]
+    scans = [node for node in nodes(row["QUERY PLAN"][0]["Plan"]) if "Relation Name" in node]
     looked_up = {"Index Cond", "Recheck Cond"}
     assert scans
     read_whole = [
@@ -70,7 +70,8 @@ async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tabl
     assert read_whole == []
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps of a plan, as PostgreSQL explains it in JSON."""
     yield plan
     for below in plan.get("Plans", ()):
-        yield from _nodes(below)
+        yield from nodes(below)
