@@ -124,12 +124,19 @@ def test_without_postgresql_everything_else_says_so(
             time.sleep(0.1)
 
 
-def test_without_control_the_edge_speaks_the_same_language(tmp_path: Path) -> None:
+@pytest.mark.parametrize("past", [True, False])
+def test_without_control_the_edge_speaks_the_same_language(tmp_path: Path, past: bool) -> None:
     """Envoy alone: nothing is let through, and its own errors have the one shape."""
     import httpx
 
     port = embedded.free_port()
-    edge = envoy_config.Edge(port=port, control_port=embedded.free_port(), directory=tmp_path)
+    edge = envoy_config.Edge(
+        port=port,
+        control_port=embedded.free_port(),
+        # By either way of a plain read.
+        reads_port=embedded.free_port() if past else 0,
+        directory=tmp_path,
+    )
     child = subprocess.Popen(
         envoy_config.command(envoy_config.prepare(edge)),
         stdout=subprocess.DEVNULL,
