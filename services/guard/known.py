@@ -188,6 +188,10 @@ class Known:
         """The triggers that a book may move, in the order in which they are judged."""
         return self.in_turn(self._index.candidates(book))
 
+    def fires_on(self, book: Book) -> bool:
+        """Whether one of them may fire on it at once."""
+        return bool(self._index.firing(book))
+
     def in_turn(self, trigger_ids: Iterable[str]) -> list[Trigger]:
         """Those of them that live, in the order in which they are judged: stop-losses first."""
         found = (self._triggers[i] for i in trigger_ids if i in self._triggers)

@@ -2,13 +2,15 @@
 
 Before it: `worker`, which says what a book, a fill or an instant concerns. What comes while one
 transaction is being committed is judged in the next one. The triggers of a lot are judged in their
-order, and what one of them takes is not there for the next.
+order, and what one of them takes is not there for the next. Lots that fire come before those that
+only note something, also when their book has come later: a market that moves raises peaks, and a
+connection that is lost suspends, hundreds at a time.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -33,7 +35,9 @@ _meter = metrics.get_meter("tradingtools.guard")
 _fired = _meter.create_counter("triggers_fired", description="by type")
 _together = _meter.create_histogram("judged_together", description="triggers of one transaction")
 MOST = 200
-"""Triggers of one transaction; a lot's are never divided."""
+"""Triggers that fire in one transaction; a lot's are never divided."""
+PATIENT = 40
+"""Triggers of one in which none fires: who fires meanwhile waits for it."""
 _ENDS_NO_TURN = (Judgement.ARM, Judgement.SUSPEND, Judgement.RESOLVE)
 """What may be done before another trigger of the lot, which was just armed, has been judged."""
 
@@ -77,12 +81,20 @@ class Verdicts:
         known: the triggers as they are committed.
         claims: for the exits of those that fire.
         writer: commits.
+        untold: books that have come and will be judged later.
     """
 
-    def __init__(self, known: Known, claims: Claims, writer: Writer) -> None:
+    def __init__(
+        self,
+        known: Known,
+        claims: Claims,
+        writer: Writer,
+        untold: Callable[[], Iterable[Book]] = tuple,
+    ) -> None:
         self._known = known
         self._claims = claims
         self._writer = writer
+        self._untold = untold
         self._apart: set[LotKey] = set()
         """Lots that could not be judged the last time: they hold up nobody else."""
 
@@ -92,11 +104,13 @@ class Verdicts:
         Raises:
             Fenced: the lease is not valid any more.
         """
-        waiting = list(wishes)
+        waiting, early = list(wishes), set[str]()
         while waiting:
             portions = deque(self._portions(self._asked(waiting)))
             waiting = []
             while portions:
+                if not _fires(portions[0]):
+                    portions.extendleft(reversed(self._portions(self._newer_that_fire(early))))
                 try:
                     waiting += await self._obey(portions[0])
                     portions.popleft()
@@ -124,19 +138,31 @@ class Verdicts:
                 found.append(_Asked(trigger=trigger, book=book, verdict=verdict, now_ms=now_ms))
         return found
 
+    def _newer_that_fire(self, early: set[str]) -> list[_Asked]:
+        """What later books ask of lots of which all that is asked fires; each of them once."""
+        wishes = [
+            (trigger.id, book)
+            for book in self._untold()
+            if self._known.fires_on(book)
+            for trigger in self._known.moved_by(book)
+        ]
+        found: list[_Asked] = []
+        for key, of_lot in _by_lot(self._asked(wishes)).items():
+            new = not any(each.trigger.id in early for each in of_lot)
+            if new and key not in self._apart and _fires(of_lot):
+                found += of_lot
+        early.update(each.trigger.id for each in found)
+        return found
+
     def _portions(self, asked: Sequence[_Asked]) -> list[list[_Asked]]:
-        """What goes into one transaction each: whole lots, up to so many triggers."""
-        portions: list[list[_Asked]] = []
-        common: list[_Asked] = []
-        for key, of_lot in _by_lot(asked).items():
-            if key in self._apart:
-                portions.append(of_lot)
-                continue
-            if common and len(common) + len(of_lot) > MOST:
-                portions.append(common)
-                common = []
-            common += of_lot
-        return [common, *portions] if common else portions
+        """What goes into one transaction each: whole lots, up to so many triggers, those that fire
+        before the others, and last of all those that could not be judged the last time."""
+        lots = _by_lot(asked)
+        apart = [of_lot for key, of_lot in lots.items() if key in self._apart]
+        good = [of_lot for key, of_lot in lots.items() if key not in self._apart]
+        first = [of_lot for of_lot in good if any(e.verdict is Judgement.FIRE for e in of_lot)]
+        others = [o for o in good if not any(e.verdict is Judgement.FIRE for e in o)]
+        return [*_together_up_to(MOST, first), *_together_up_to(PATIENT, others), *apart]
 
     def _divide(self, portion: list[_Asked], error: Exception) -> list[list[_Asked]]:
         """Judge the lots of a portion that failed one by one; one that fails alone has to wait."""
@@ -162,8 +188,8 @@ class Verdicts:
             outcome = self._claims.write(held.asked, plan.changes, plan.orders)
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 
-        fires = all(each.verdict is Judgement.FIRE for each in asked)
-        await self._writer.change_all([each.trigger.id for each in asked], decide, fires=fires)
+        ids = [each.trigger.id for each in asked]
+        await self._writer.change_all(ids, decide, fires=_fires(asked))
         _together.record(len(asked))
         self._apart -= {lot_of(each.trigger) for each in asked}
         # They may be other than they were when they asked, and no mark may come in a quiet book.
@@ -225,6 +251,20 @@ class Verdicts:
         plan.orders.append(order)
         plan.changes.append((row, noted))
         plan.fired.append(now.type)
+
+
+def _fires(asked: Iterable[_Asked]) -> bool:
+    return all(each.verdict is Judgement.FIRE for each in asked)
+
+
+def _together_up_to(most: int, lots: Iterable[list[_Asked]]) -> list[list[_Asked]]:
+    portions: list[list[_Asked]] = []
+    for of_lot in lots:
+        if portions and len(portions[-1]) + len(of_lot) <= most:
+            portions[-1] += of_lot
+        else:
+            portions.append(of_lot)
+    return portions
 
 
 def _by_lot(asked: Iterable[_Asked]) -> dict[LotKey, list[_Asked]]:

@@ -68,7 +68,7 @@ class Guard:
         self._claims = Claims(lease, tail, settings)
         self._closing = Closing(books, self._claims)
         self._writer = Writer(writing, self._known, self._claims)
-        self._verdicts = Verdicts(self._known, self._claims, self._writer)
+        self._verdicts = Verdicts(self._known, self._claims, self._writer, books.untold)
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""

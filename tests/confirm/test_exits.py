@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import cast
 
 from services.guard.settings import Settings
@@ -41,7 +42,12 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
     })  # fmt: skip
     lease = await leases.held(orders.pool, "guard")
     guard = Guard(
-        orders.pool, lease, cast(Books, None), Tail(0, _none), settings, writing=orders.pool
+        orders.pool,
+        lease,
+        cast(Books, SimpleNamespace(untold=tuple)),
+        Tail(0, _none),
+        settings,
+        writing=orders.pool,
     )
     await guard.look_again()
     await guard.look_again()

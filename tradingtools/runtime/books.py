@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -119,8 +119,15 @@ class Books:
                 some = list(islice(self._untold, AT_ONCE))
                 for asset_id in some:
                     del self._untold[asset_id]
-                known = (self.known(asset_id) for asset_id in some)
-                await on_books([book for book in known if book is not None])
+                await on_books(self._present(some))
+
+    def untold(self) -> list[Book]:
+        """Those that are to be told, as they are now."""
+        return self._present(self._untold)
+
+    def _present(self, asset_ids: Iterable[str]) -> list[Book]:
+        known = (self.known(asset_id) for asset_id in asset_ids)
+        return [book for book in known if book is not None]
 
     async def _watch(self) -> None:
         """Nothing, not even a checkpoint, came for a while: no book may be traded on."""

@@ -28,6 +28,8 @@ class Way(Enum):
     """At the price or below it."""
     UP = auto()
     """At the price or above it."""
+    PEAK = auto()
+    """The same, and nothing fires there."""
 
 
 Shelf = tuple[Way, int]
@@ -46,10 +48,14 @@ class _Reach:
     """The largest size of their classes: none fetches less a share."""
     up: int | None
     """The lowest price of those that wait above; None: none does."""
+    peak: int | None
+    """The same of those that would ratchet there."""
 
-    def none(self, bids: tuple[Level, ...]) -> bool:
-        """Whether no trigger is reached, whatever its size."""
+    def none(self, bids: tuple[Level, ...], *, firing: bool) -> bool:
+        """Whether no trigger is reached, whatever its size; ``firing``: none that fires there."""
         if self.up is not None and bids[0][0] >= self.up:
+            return False
+        if not firing and self.peak is not None and bids[0][0] >= self.peak:
             return False
         if self.down < 0:
             return True
@@ -126,14 +132,26 @@ class TriggerIndex:
             return set(asset.all)
         if book.status is not BookStatus.FRESH or not book.bids:
             return {i for i, status in asset.all.items() if status is TriggerStatus.ARMED}
-        found = set(asset.always)
-        if asset.reach is None:
-            asset.reach = _reach(asset)
-        if asset.reach.none(book.bids):
-            return found
-        for (way, bits), held in asset.shelves.items():
-            found.update(trigger_id for _, trigger_id in _reached(book, way, bits, held))
-        return found
+        return set(asset.always).union(_moved(asset, book, firing=False))
+
+    def firing(self, book: Book) -> set[str]:
+        """Ids of those candidates that may fire on a book at once."""
+        asset = self._assets.get(book.market.asset_id)
+        ended = book.market.payout_micros is not None
+        if asset is None or ended or book.status is not BookStatus.FRESH or not book.bids:
+            return set()
+        return set(_moved(asset, book, firing=True))
+
+
+def _moved(asset: _Asset, book: Book, *, firing: bool) -> Iterable[str]:
+    """What a good book reaches."""
+    if asset.reach is None:
+        asset.reach = _reach(asset)
+    if asset.reach.none(book.bids, firing=firing):
+        return
+    for (way, bits), held in asset.shelves.items():
+        if not (firing and way is Way.PEAK):
+            yield from (trigger_id for _, trigger_id in _reached(book, way, bits, held))
 
 
 def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
@@ -147,16 +165,22 @@ def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
         yield (Way.DOWN, bits), fires
     if trigger.type is TriggerType.TRAILING_STOP and trigger.price_micros is not None:
         peak = trigger.peak_micros
-        yield (Way.UP, bits), trigger.price_micros if peak is None else peak + 1
+        yield (Way.PEAK, bits), trigger.price_micros if peak is None else peak + 1
 
 
 def _reach(asset: _Asset) -> _Reach:
     down = [(held[-1][0], bits) for (way, bits), held in asset.shelves.items() if way is Way.DOWN]
-    up = [held[0][0] for (way, _), held in asset.shelves.items() if way is Way.UP]
+    lowest = {
+        wanted: min(
+            (h[0][0] for (way, _), h in asset.shelves.items() if way is wanted), default=None
+        )
+        for wanted in (Way.UP, Way.PEAK)
+    }
     return _Reach(
         down=max((price for price, _ in down), default=-1),
         largest=(1 << max((bits for _, bits in down), default=1)) - 1,
-        up=min(up, default=None),
+        up=lowest[Way.UP],
+        peak=lowest[Way.PEAK],
     )
 
 
@@ -165,7 +189,7 @@ def _reached(book: Book, way: Way, bits: int, held: list[tuple[int, str]]) -> li
     sale = sell_into(book.bids, (1 << bits) - 1 if way is Way.DOWN else 1 << (bits - 1))
     if sale is None:
         return []
-    if way is Way.UP:
+    if way is not Way.DOWN:
         return held[: bisect_right(held, sale.whole_average_micros, key=lambda entry: entry[0])]
     lowest = -(-sale.product // sale.size_micros)
     return held[bisect_left(held, lowest, key=lambda entry: entry[0]) :]

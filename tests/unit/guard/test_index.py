@@ -86,6 +86,17 @@ def _agrees(index: TriggerIndex, held: dict[str, tuple[Trigger, int]], marks: li
             if judge(trigger, lot, book, NOW_MS) is not Judgement.NOTHING
         }
         assert moved <= found <= held.keys()
+        fires = {
+            trigger.id
+            for trigger, lot in held.values()
+            if judge(trigger, lot, book, NOW_MS) is Judgement.FIRE and trigger.tick is None
+        }
+        assert fires <= index.firing(book) | _timed(held) <= found | _timed(held)
+
+
+def _timed(held: dict[str, tuple[Trigger, int]]) -> set[str]:
+    """Time stops are looked up by their instants."""
+    return {i for i, (trigger, _) in held.items() if trigger.type is TriggerType.TIME_STOP}
 
 
 def test_a_tick_that_reaches_no_price_costs_no_candidate() -> None:

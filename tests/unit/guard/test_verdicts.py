@@ -13,6 +13,7 @@ import pytest
 
 from services.guard import store
 from services.guard.settings import Settings
+from services.guard.verdicts import PATIENT
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -53,6 +54,10 @@ class Known:
 
     def __init__(self) -> None:
         self.newest: Book | None = None
+        self.later: list[Book] = []
+
+    def untold(self) -> list[Book]:
+        return self.later
 
     def known(self, _asset_id: str) -> Book | None:
         return self.newest
@@ -112,8 +117,8 @@ class Desk:
         """An armed trigger of a lot; a stop-loss, when nothing else is said."""
         kind = {"trigger_type": "STOP_LOSS", "status": "ARMED", "price_micros": price * 10_000}
         self._put(
-            "trigger", id=f"trg_{name:0>32}", **_key(lot), condition_id=CONDITION,
-            follower_user_id="u", follower_wallet_id="w", **kind | terms,
+            "trigger", id=f"trg_{name:0>32}", condition_id=CONDITION,
+            follower_user_id="u", follower_wallet_id="w", **_key(lot) | kind | terms,
         )  # fmt: skip
         return f"trg_{name:0>32}"
 
@@ -323,6 +328,50 @@ async def test_a_book_that_comes_while_another_is_being_judged_is_not_missed(des
     assert desk.status(stop) == "SUSPENDED"
     await desk.guard.look_again()
     assert desk.status(stop) == "ARMED"
+
+
+async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: Desk) -> None:
+    for number in range(1, 101):
+        desk.lot(number, 60)
+        desk.trigger(f"a{number}", number, 20)
+    elsewhere = _key(101) | {"asset_id": "2"}
+    desk._put("lot", **elsewhere, condition_id=CONDITION, shares_micros=60 * SHARE)
+    stop = desk.trigger("b", 101, 40, asset_id="2")
+    await desk.guard.recover()
+    fallen = replace(DEEP, market=replace(DEEP.market, asset_id="2"))
+
+    def suspended() -> int:
+        rows = desk.database.table("trigger").values()
+        return sum(row["status"] == "SUSPENDED" for row in rows)
+
+    def it_falls() -> None:
+        desk.books.later = [fallen]
+
+    seen: list[int] = []
+    desk.moods.at["commit"] = it_falls
+    desk.moods.at["claim_exits"] = lambda: seen.append(suspended())
+    await desk.guard.on_books([replace(DEEP, status=BookStatus.STALE)])
+    assert (desk.sold(), suspended()) == ([(stop, 60)], 100)
+    assert seen == [PATIENT], "it left after those whose commit was under way"
+    desk.books.later = []
+    await desk.guard.on_books([fallen])
+    assert len(desk.sold()) == 1, "told once more, it fires once"
+
+
+async def test_what_cannot_fire_yet_holds_up_nothing_that_has_time(desk: Desk) -> None:
+    for number in range(1, 101):
+        desk.lot(number, 60)
+        desk.trigger(f"a{number}", number, 20)
+    elsewhere = _key(101) | {"asset_id": "2"}
+    desk._put("lot", **elsewhere, condition_id=CONDITION, shares_micros=60 * SHARE)
+    desk._put("halt", scope="GLOBAL", subject="", mode="HALTED", reason="r")
+    desk.trigger("b", 101, 40, asset_id="2")
+    await desk.guard.recover()
+    desk.books.later = [replace(DEEP, market=replace(DEEP.market, asset_id="2"))]
+    await desk.guard.on_books([replace(DEEP, status=BookStatus.STALE)])
+    rows = desk.database.table("trigger").values()
+    assert sum(row["status"] == "SUSPENDED" for row in rows) == 100
+    assert desk.sold() == []
 
 
 async def test_two_who_judge_at_the_same_time_sell_once(desk: Desk) -> None:
