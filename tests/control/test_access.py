@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -308,6 +309,11 @@ def test_a_call_that_walks_around_the_authorization_is_refused(
     assert count(database, "control_change") == before
 
 
+def _servers(channel: grpc.Channel) -> Any:
+    stub: Any = channelz_pb2_grpc.ChannelzStub(channel)
+    return stub.GetServers(channelz_pb2.GetServersRequest(), timeout=60)
+
+
 def test_the_ports_serve_what_they_should(edge: RunningEdge) -> None:
     """Operators have no service on the edge port, the public none on the internal one."""
     with grpc.insecure_channel(f"127.0.0.1:{edge.control_port}") as channel:
@@ -320,7 +326,11 @@ def test_the_ports_serve_what_they_should(edge: RunningEdge) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             next(reflection.ServerReflectionInfo(iter([ask]), timeout=60))
         assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(grpc.RpcError) as refused:
+            _servers(channel)
+        assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
     with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+        assert len(_servers(channel).server) >= 2
         health: Any = health_pb2_grpc.HealthStub(channel)
         answer = health.Check(health_pb2.HealthCheckRequest(), timeout=60)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING

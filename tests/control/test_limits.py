@@ -111,6 +111,30 @@ def test_a_flood_is_told_when_to_come_again(strict: tuple[RunningEdge, Path]) ->
         assert edge.call("GET", SUB, MANAGE).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(SUB, id="plain"), pytest.param(f"{SUB}/fills?pageSize=%31", id="transcoded")],
+)
+def test_one_address_is_one_whatever_its_tokens_and_whatever_it_says_it_is(
+    start_edge: StartEdge, target: str
+) -> None:
+    with start_edge("crowded", address_rate="5") as edge:
+        for number in range(500):
+            answer = edge.call(
+                "GET", target, (READ, MANAGE)[number % 2],
+                headers={"X-Forwarded-For": f"10.0.{number // 200}.{number % 200 + 1}"},
+            )  # fmt: skip
+            if answer.status_code == 429:
+                break
+            assert answer.status_code == 404
+        assert error_of(answer)[:2] == (429, "LIMIT_REACHED")
+        # Another address has used up nothing.
+        other = httpx.HTTPTransport(local_address="127.0.0.2")
+        headers = {"Authorization": f"Bearer {READ}"}
+        with httpx.Client(base_url=edge.url, transport=other, timeout=60) as client:
+            assert client.get(target, headers=headers).status_code == 404
+
+
 def _until(edge: RunningEdge, token: str, status: int) -> None:
     deadline = time.monotonic() + 60
     while edge.call("GET", SUB, token).status_code != status:

@@ -76,7 +76,10 @@ def test_the_same_create_twice_makes_one(
     ("status", "sold", "shown"),
     [
         ("WAITING", 0, "pending"),
+        ("ARMED", 0, "pending"),
         ("SUSPENDED", 0, "pending"),
+        ("TRIGGERED", 0, "triggered"),
+        ("NEEDS_CONFIRM", 0, "triggered"),
         ("CLOSING", 0, "triggered"),
         ("DONE", 5, "triggered"),
         ("DONE", 0, "failed"),

@@ -128,6 +128,35 @@ def test_a_trigger_is_changed_and_its_history_told(
     assert [row["action"] for row in actions] == ["create", "update", "delete"]
 
 
+@pytest.mark.parametrize(
+    "query", [pytest.param("", id="plain"), pytest.param("?pageSize=%35", id="transcoded")]
+)
+def test_the_history_of_what_fired_names_its_order(
+    edge: RunningEdge, database: Database, wallet: Wallet, query: str
+) -> None:
+    proxy = wallet()
+    trigger = create_trigger(edge, proxy, create_subscription(edge, proxy)["id"])
+    order = "ab" * 32
+    for entry in (
+        ("WAITING", "ARMED", "the entry was booked", ""),
+        ("ARMED", "TRIGGERED", "bid 0.76 of 10.5", ""),
+        ("TRIGGERED", "CLOSING", "slice 1 of 10.5 at 0.74", order),
+        ("CLOSING", "DONE", "sold 10.5", order),
+    ):
+        database.execute(
+            "insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)"
+            " values (%s, %s, %s, %s, %s)", [trigger["id"], *entry],
+        )  # fmt: skip
+    told = edge.call("GET", f"/triggers/{trigger['id']}/history{query}", READ).json()["entries"]
+    # The first one tells of the create.
+    assert [(e["toStatus"], e["detail"], e["orderId"]) for e in told[1:]] == [
+        ("TRIGGER_STATUS_ARMED", "the entry was booked", ""),
+        ("TRIGGER_STATUS_TRIGGERED", "bid 0.76 of 10.5", ""),
+        ("TRIGGER_STATUS_CLOSING", "slice 1 of 10.5 at 0.74", order),
+        ("TRIGGER_STATUS_DONE", "sold 10.5", order),
+    ]
+
+
 @pytest.mark.parametrize("status", FIRED)
 def test_a_fired_trigger_is_not_changed_any_more(
     edge: RunningEdge, database: Database, wallet: Wallet, status: str

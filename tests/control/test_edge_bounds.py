@@ -1,0 +1,207 @@
+"""How long a client may take at the edge, and how many connections there may be.
+
+Each bound alone, made short in a configuration that is otherwise as rendered: whoever goes beyond
+it is answered 408 or hung up on. Awaited, not timed; a bound that does nothing is a test that ends
+by its own limit. Envoy itself answers here, nothing stands behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from launcher import envoy_config
+from launcher.embedded import free_port
+
+_PATIENCE_SECONDS = 60
+_STEP_SECONDS = 0.1
+_HEAD = "POST /subscriptions HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\n"
+_BODY = f"{_HEAD}Content-Length: 60000\r\n\r\n"
+Config = dict[str, Any]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def _config(directory: Path, port: int = 1) -> Config:
+    edge = envoy_config.Edge(port=port, control_port=2, reads_port=3, directory=directory)
+    envoy_config.prepare(edge)
+    rendered: Config = yaml.safe_load(edge.config.read_text())
+    return rendered
+
+
+def _manager(config: Config) -> Config:
+    (filters,) = config["static_resources"]["listeners"][0]["filter_chains"]
+    manager: Config = filters["filters"][0]["typed_config"]
+    return manager
+
+
+def _connections(config: Config) -> Config:
+    (monitor,) = config["overload_manager"]["resource_monitors"]
+    bound: Config = monitor["typed_config"]
+    return bound
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds"),
+    [
+        (("request_headers_timeout",), 5),
+        (("request_timeout",), 10),
+        (("stream_idle_timeout",), 30),
+        (("common_http_protocol_options", "idle_timeout"), 30),
+        (("common_http_protocol_options", "max_stream_duration"), 30),
+        (("delayed_close_timeout",), 1),
+    ],
+)
+def test_every_wait_for_a_client_ends(tmp_path: Path, names: tuple[str, ...], seconds: int) -> None:
+    bound: Any = _manager(_config(tmp_path))
+    for name in names:
+        bound = bound[name]
+    assert 0 < float(bound.removesuffix("s")) <= seconds
+
+
+def test_what_a_client_may_hold_is_finite(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    manager, (listener,) = _manager(config), config["static_resources"]["listeners"]
+    assert 0 < _connections(config)["max_active_downstream_connections"] <= 8192
+    http2 = manager["http2_protocol_options"]
+    assert 0 < http2["max_concurrent_streams"] <= 100
+    assert 0 < http2["initial_stream_window_size"] <= 1 << 16
+    assert 0 < http2["initial_connection_window_size"] <= 1 << 20
+    assert 0 < listener["per_connection_buffer_limit_bytes"] <= 1 << 17
+    assert 0 < manager["max_request_headers_kb"] <= 16
+    for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
+        if "route" in route:
+            assert route["route"]["timeout"] == "10s", route["match"]
+
+
+@asynccontextmanager
+async def _envoy(directory: Path, change: Callable[[Config], None]) -> AsyncIterator[int]:
+    """Its port, of an Envoy whose configuration was changed."""
+    port = free_port()
+    config = _config(directory, port)
+    change(config)
+    changed = directory / "changed.yaml"
+    changed.write_text(json.dumps(config))
+    with (directory / "log").open("wb") as log:
+        envoy = await asyncio.create_subprocess_exec(
+            *envoy_config.command(changed), stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                with suppress(OSError):
+                    _, probe = await asyncio.open_connection("127.0.0.1", port)
+                    probe.close()
+                    break
+                assert envoy.returncode is None, (directory / "log").read_text()[-2000:]
+                await asyncio.sleep(0.05)
+        yield port
+    finally:
+        envoy.terminate()
+        await envoy.wait()
+
+
+def _waits(config: Config) -> list[tuple[Config, str]]:
+    manager = _manager(config)
+    common = manager["common_http_protocol_options"]
+    return [
+        (manager, "request_headers_timeout"),
+        (manager, "request_timeout"),
+        (manager, "stream_idle_timeout"),
+        (common, "idle_timeout"),
+        (common, "max_stream_duration"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bound", "said", "again", "answer"),
+    [
+        pytest.param("request_headers_timeout", _HEAD, "X-A: 1\r\n", b"408", id="slow head"),
+        pytest.param("request_timeout", _BODY, " ", b"408", id="slow body"),
+        pytest.param("stream_idle_timeout", _BODY, "", b"408", id="unfinished"),
+        pytest.param("max_stream_duration", _BODY, " ", b"408", id="endless"),
+        pytest.param("idle_timeout", "", "", b"", id="idle"),
+    ],
+)
+async def test_a_slow_client_is_answered_408_or_hung_up_on(
+    tmp_path: Path, bound: str, said: str, again: str, answer: bytes
+) -> None:
+    def only_this(config: Config) -> None:
+        for where, name in _waits(config):
+            assert name in where, name
+            where[name] = "0.5s" if name == bound else "3600s"
+        manager = _manager(config)
+        manager["common_http_protocol_options"]["max_headers_count"] = 10_000
+
+    async with _envoy(tmp_path, only_this) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        heard = asyncio.create_task(reader.read(65536))
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                with suppress(ConnectionError):
+                    writer.write(said.encode())
+                    while not heard.done():
+                        writer.write(again.encode())
+                        await asyncio.wait([heard], timeout=_STEP_SECONDS)
+                try:
+                    text = await heard
+                except ConnectionError:
+                    text = b""
+        finally:
+            heard.cancel()
+            writer.close()
+        assert text.split(b" ")[1:2] == ([answer] if answer else []), text
+
+
+async def _connected(port: int) -> Connection | None:
+    """A connection that gets answers; None: it was hung up on."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if await _served(reader, writer):
+        return reader, writer
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return None
+
+
+async def _served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    try:
+        writer.write(b"GET /x HTTP/1.1\r\nHost: e\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        lines = dict(line.split(b": ", 1) for line in head.split(b"\r\n") if b": " in line)
+        await reader.readexactly(int(lines[b"content-length"]))
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+    return head.startswith(b"HTTP/1.1 ")
+
+
+async def test_the_connection_beyond_the_cap_is_refused_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    def three(config: Config) -> None:
+        _connections(config)["max_active_downstream_connections"] = 3
+
+    standing: list[Connection] = []
+    async with _envoy(tmp_path, three) as port, asyncio.timeout(_PATIENCE_SECONDS):
+        # The probe of the start may still count.
+        while len(standing) < 3:
+            if (one := await _connected(port)) is not None:
+                standing.append(one)
+        for _ in range(5):
+            assert await _connected(port) is None
+        for one in standing:
+            assert await _served(*one)
+        # Who leaves makes room.
+        standing.pop()[1].close()
+        while len(standing) < 3:
+            if (one := await _connected(port)) is not None:
+                standing.append(one)
+        for _, writer in standing:
+            writer.close()
