@@ -74,6 +74,8 @@ def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
         await disasters
         await people
         world.storm.on = False
+        # What is in quarantine nobody knows before it is handled.
+        await operators.replay()
         believed = await still_not_as_committed(world)
         await workload.calm()
         await _come_to_rest(world, operators)
