@@ -104,7 +104,7 @@ class Fetcher:
                     if self._due_ms.get(asset_id, 0) <= now and asset_id not in self._under_way:
                         self._due_ms[asset_id] = now + self._ttl_ms
                         group.create_task(self._warm(asset_id))
-                    if tracked.wants_resync(now):
+                    if tracked.wants_resync(now) or self._refresh_is_due(asset_id, tracked, now):
                         tracked.begin_resync(now)
                         group.create_task(self._resync(asset_id))
                     elif self._look_is_due(asset_id, tracked, now):
@@ -192,14 +192,20 @@ class Fetcher:
             tracked.look_due_ms = first_look_ms(asset_id, now, self._look_ms)
         if now < tracked.look_due_ms or tracked.look is not None:
             return False
-        market = self._hub.market(asset_id)
-        if market is None or market.closed:
+        return self._trades(asset_id) and tracked.comparable
+
+    def _refresh_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
+        """REST is all that is known of a book that no connection keeps: before it is stale."""
+        if not 0 < tracked.look_due_ms <= now or not self._trades(asset_id):
             return False
-        if not tracked.on_socket:
-            # There is nothing to compare with: REST is all that is known of it.
-            tracked.look_due_ms = now + self._look_ms
-            tracked.doubtful = True
-        return tracked.comparable
+        if not tracked.wants_refresh(now):
+            return False
+        tracked.look_due_ms = now + self._quiet_ms * 3 // 5
+        return True
+
+    def _trades(self, asset_id: str) -> bool:
+        market = self._hub.market(asset_id)
+        return market is not None and not market.closed
 
     async def _look(self, asset_id: str, tracked: Tracked, look: Look) -> None:
         verdict = Verdict.NONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -176,3 +177,20 @@ async def test_a_winner_that_is_no_asset_of_the_market_pays_nobody_nothing(world
     assert market is not None
     assert market.closed
     assert not market.HasField("payout_micros")
+
+
+async def test_a_book_that_no_connection_keeps_is_asked_for_before_it_is_stale(
+    world: World,
+) -> None:
+    """Once each look, it was fresh for a sixth of the time, and a stop was judged as seldom."""
+    tracked = world.hub.tracked[ASSET]
+    assert not tracked.on_socket
+    tracked.look_due_ms, due_ms = AT_MS, []
+    for now in range(AT_MS, AT_MS + 60_000, 100):
+        if world.fetcher._refresh_is_due(ASSET, tracked, now):
+            due_ms.append(now)
+            assert not tracked.doubtful, "and it is fresh while it is asked for"
+    assert len(due_ms) > 2
+    assert max(later - due for due, later in pairwise(due_ms)) < 5_000
+    world.take(world.whole(ASSET))
+    assert not world.fetcher._refresh_is_due(ASSET, tracked, AT_MS + 60_000)

@@ -85,8 +85,10 @@ class Books:
             if self._silent:
                 self._silent = False
                 self._touch(*self._books)
-            for asset_id in response.let_go:
-                self._forget(asset_id)
+            # Kept as it was: on a stale book an exit may leave, on none at all it waits.
+            gone = self._books.keys() & response.let_go
+            self._doubted |= gone
+            self._touch(*gone)
             for mark in response.marks:
                 self._keep(book_from_pb(mark, asks=self._asks))
 

@@ -236,7 +236,7 @@ class StreamMarksResponse(_message.Message):
     @_builtins.property
     def let_go(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Assets without a mark: nobody wants them any more, or their market is not known yet. What was
-        told of them before is told no more; who wants one asks for it.
+        told of them before is stale; who wants one asks for it.
         """
 
     def __init__(

@@ -121,7 +121,14 @@ class Tracked:
 
     def wants_resync(self, now_ms: int) -> bool:
         """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
-        return self.doubtful and not self.resyncing and now_ms >= self._resync_after_ms
+        return self.doubtful and self._may_ask(now_ms)
+
+    def wants_refresh(self, now_ms: int) -> bool:
+        """Whether to ask REST again of a book that no connection keeps."""
+        return not self.doubtful and not self.on_socket and self._may_ask(now_ms)
+
+    def _may_ask(self, now_ms: int) -> bool:
+        return not self.resyncing and now_ms >= self._resync_after_ms
 
     def missed(self) -> None:
         """Its connection has kept something to itself: nothing is believed before REST is asked."""

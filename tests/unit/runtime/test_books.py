@@ -186,13 +186,20 @@ async def take(_some: Sequence[Book]) -> None:
     """Whatever comes."""
 
 
-async def test_what_was_let_go_is_not_known_and_is_asked_for(hand: Hand) -> None:
-    feed = Feed()
-    async with following(feed, take) as found:
+async def test_what_was_let_go_is_stale_is_told_so_and_is_asked_for(hand: Hand) -> None:
+    feed, told = Feed(), list[tuple[str, BookStatus]]()
+
+    async def tell(some: Sequence[Book]) -> None:
+        told.extend((book.market.asset_id, book.status) for book in some)
+
+    async with following(feed, tell) as found:
         feed.say(("a", 1), ("b", 1))
         await until(lambda: stands(found, "b") is not None)
-        feed.say(let_go=["a"])
-        await until(lambda: stands(found, "a") is None)
+        feed.say(let_go=["a", "never told"])
+        # Not gone: an exit may leave on a stale book, and on none it waits.
+        await until(lambda: stands(found, "a") == (1, BookStatus.STALE))
+        await until(lambda: ("a", BookStatus.STALE) in told)
+        assert stands(found, "never told") is None
         feed.answer = ("a", 7)
         assert await found.get("a") is not None
         assert stands(found, "a") == (7, BookStatus.FRESH)
