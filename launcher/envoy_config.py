@@ -18,7 +18,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_reads
+from launcher import envoy_logs, envoy_reads
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from tradingtools.runtime.tls import is_loopback
 from tradingtools.v1 import (
@@ -146,6 +146,7 @@ def render(edge: Edge) -> str:
         "services": [service.full_name for service in PUBLIC_SERVICES],
         "routes": _routes("control-reads" if edge.reads_port else ""),
         "local_replies": _local_replies(),
+        "access_logs": envoy_logs.access_logs(),
         "listen_tls": listen_tls(edge.certificate),
         "control_tls": control_tls(edge.control_certificate, edge.control_host, "h2"),
         # An edge without that port names the other one: no route leads there.

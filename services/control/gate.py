@@ -11,18 +11,15 @@ from collections.abc import Sequence
 
 from opentelemetry import metrics
 
+from services.control import last_used
 from services.control.core.gate import HttpRequest, Route, Routes, admit
 from services.control.core.tokens import Caller, Token
 from services.control.limiter import Limiter
-from tradingtools.adapters import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
 
 _meter = metrics.get_meter("tradingtools.control")
 _requests = _meter.create_counter(
     "control.requests", description="requests that the edge asked about, by outcome"
-)
-_last_used = _meter.create_gauge(
-    "control.token_last_used", unit="s", description="when a token was last used, since 1970"
 )
 
 
@@ -54,7 +51,7 @@ class Gate:
             _requests.add(1, {"outcome": error.reason})
             raise
         _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
-        _last_used.set(clock.now_ms() // 1000, {"token": caller.id})
+        last_used.note(caller)
         return route, caller
 
     def _judge(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.control import last_used
 from services.control.core.operator import HEADER, Operator, identify
 from services.control.core.tokens import Caller, Token, authenticate, authorize_inside
 from services.control.edge import Context
@@ -25,7 +26,7 @@ class TokenInterceptor(Admission):
 
     def judge(self, method: str, metadata: Metadata) -> None:
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
-        authorize_inside(self._tokens, method, _authorization(metadata))
+        last_used.note(authorize_inside(self._tokens, method, _authorization(metadata)))
 
     def caller(self, context: Context) -> Caller:
         """Whose token came with a call. Raises Unauthenticated: it is no longer active."""

@@ -6,8 +6,9 @@ The clients here do what clients do wrong: they put it where it does not belong.
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import grpc
 import httpx
 import psycopg
 import pytest
+import redis
 from psycopg import sql
 
 from launcher.embedded import free_port
@@ -26,6 +28,7 @@ from tests.control.requests import create_subscription, subscription_body
 CANARY = "ca7a" * 16
 WRONG = "ca7b" * 16
 KEY = "ca7c" * 16
+LOOKER = "ca7d" * 16
 PROXY = "0x" + "ab" * 20
 
 
@@ -51,30 +54,97 @@ def _collector() -> Iterator[tuple[int, list[bytes]]]:
         server.stop(None).wait()
 
 
-def _misuse(edge: RunningEdge) -> None:
-    """A good token and a wrong one, in the right place and in every wrong one."""
-    bearer = {"Authorization": f"Bearer {CANARY}"}
+def _misuse(edge: RunningEdge) -> bytes:
+    """A good token and a wrong one, rightly and wrongly placed everywhere; what was answered."""
+    said: list[bytes] = []
+
+    def listen(response: httpx.Response) -> None:
+        said.append(repr(response.headers.raw).encode() + response.read())
+
     create_subscription(edge, PROXY)
     for token in (CANARY, WRONG):
-        client = httpx.Client(base_url=edge.url, timeout=60, trust_env=False)
-        with client:
-            for header in ({}, bearer, {"Authorization": f"Bearer {token}"}):
-                client.get(f"/subscriptions?followerProxy={PROXY}&token={token}", headers=header)
-                client.get(f"/subscriptions?{token}", headers=header)
-                body = subscription_body(PROXY)
-                for wrong in ({**body, token: token}, {**body, "leader": token}):
-                    client.post("/subscriptions", json=wrong, headers=header)
-                client.post("/subscriptions", content=token, headers=header)
-                client.get("/health", headers={**header, "X-Token": token, "Cookie": token})
+        with httpx.Client(
+            base_url=edge.url, timeout=60, trust_env=False, event_hooks={"response": [listen]}
+        ) as client:
+            for shown in ("none", CANARY, token):
+                client.headers["Authorization"] = f"Bearer {shown}"
+                _misplace(client, token)
             wallets = "&".join([f"wallet={token}"] * 200)
             client.get(f"/triggers?{wallets}")
         for head in (f"Authorization: Bearer {token}\x00", f"{token}", f"{token}: {token}"):
             with socket.create_connection(("127.0.0.1", edge.reads_port), timeout=60) as around:
                 around.sendall(f"GET /health?{token} HTTP/1.1\r\n{head}\r\n\r\n".encode())
-                around.recv(1)
-        with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
-            call: Any = port.unary_unary("/tradingtools.v1.OperatorService/ListHalts")
-            call(b"", metadata=(("authorization", f"Bearer {token}"),), timeout=60)
+                said.append(around.recv(65536))
+        said += [_inside(edge, token), _inside(edge, LOOKER)]
+    return b"\n".join(said)
+
+
+def _misplace(client: httpx.Client, token: str) -> None:
+    client.get(f"/subscriptions?{token}")
+    for name in ("token", "pageToken", "pageSize", token, f"x{token}"):
+        client.get(f"/subscriptions?followerProxy={PROXY}&{name}={token}")
+        client.get(f"/triggers?wallet={token}&{name}=1")
+    body = subscription_body(PROXY)
+    for wrong in (
+        {**body, token: token},
+        {**body, f"x.{token}": 1},
+        {**body, "limits": {token: 1}},
+        {**body, "leader": token},
+        {**body, "follower": token},
+    ):
+        client.post("/subscriptions", json=wrong)
+    for path in (f"/{token}", f"/subscriptions/{token}", f"/triggers/x/{token}/y"):
+        for verb in ("GET", "PUT", "DELETE"):
+            client.request(verb, path)
+    for name in ("If-Match", "traceparent", "Content-Type"):
+        client.post("/subscriptions", json=body, headers={name: token})
+    client.post("/subscriptions", content=token)
+    client.get("/health", headers={"X-Token": token, "Cookie": token})
+
+
+def _inside(edge: RunningEdge, token: str) -> bytes:
+    """What the internal port answers to a token."""
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+        call: Any = port.unary_unary("/tradingtools.v1.OperatorService/ListHalts")
+        try:
+            answer: bytes = call(b"", metadata=_bearer(token), timeout=60)
+        except grpc.RpcError as error:
+            return repr(error).encode()
+        return answer
+
+
+def _bearer(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),)
+
+
+def _redis(url: str) -> bytes:
+    """All that is in Redis, keys and values."""
+    reads: dict[bytes, Callable[[redis.Redis, bytes], Any]] = {
+        b"string": lambda store, key: store.get(key),
+        b"hash": lambda store, key: store.hgetall(key),
+        b"list": lambda store, key: store.lrange(key, 0, -1),
+        b"set": lambda store, key: store.smembers(key),
+        b"zset": lambda store, key: store.zrange(key, 0, -1),
+        b"stream": lambda store, key: store.xrange(key),
+    }
+    with redis.Redis.from_url(url) as store:
+        return b"\n".join(
+            key + b" " + repr(reads[store.type(key)](store, key)).encode()
+            for key in store.scan_iter(count=1000)
+        )
+
+
+def _server_log(database_url: str) -> bytes:
+    """What PostgreSQL has written down."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("show data_directory").fetchone()
+        # So that there is something to find.
+        with contextlib.suppress(psycopg.Error):
+            connection.execute("select 1 from looked_here")
+    assert row is not None
+    written = (Path(row[0]).parent / "log").read_bytes()
+    assert b"looked_here" in written
+    return written
 
 
 def _admin(edge: RunningEdge) -> str:
@@ -114,14 +184,16 @@ def test_no_token_is_written_anywhere(
         monkeypatch.setenv("TT_METRICS_PORT", str(metrics))
         monkeypatch.setenv("TT_OTLP_ENDPOINT", f"http://127.0.0.1:{collector}")
         monkeypatch.setenv("TT_LOG_LEVEL", "debug")
-        tokens = f"backend:manage:{digest(CANARY)}"
+        tokens = f"backend:manage:{digest(CANARY)},looker:observe:{digest(LOOKER)}"
         with start_edge("canary", tokens=tokens, identity_key=KEY) as edge:
             directory = edge.log.parent
             monkeypatch.setattr(RunningEdge.call, "__defaults__", (CANARY,))
-            _misuse(edge)
+            written["answers"] = _misuse(edge)
             written["metrics"] = httpx.get(f"http://127.0.0.1:{metrics}/metrics").content
             written["admin"] = _admin(edge).encode()
             written["rows"] = _rows(edge.database_url).encode()
+            written["redis"] = _redis(edge.redis_url)
+            written["server log"] = _server_log(edge.database_url)
             for pid in edge.processes:
                 written[f"arguments of {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
                 environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -133,10 +205,12 @@ def test_no_token_is_written_anywhere(
     for path in directory.rglob("*"):
         if path.is_file():
             written[str(path)] = path.read_bytes()
-    assert b"control_token_last_used" in written["metrics"]
+    used = [line for line in written["metrics"].split(b"\n") if b"token_last_used" in line]
+    for token in (b"backend", b"looker"):
+        assert any(b'token="%s"' % token in line for line in used), used
     assert b"token_last_used" in written["telemetry"]
     assert b'"path":"/subscriptions"' in written[str(directory / "log")]
     for name, content in written.items():
-        for secret in (CANARY, WRONG, KEY):
+        for secret in (CANARY, WRONG, KEY, LOOKER):
             for spelling in _spellings(secret):
                 assert spelling not in content, f"{name} has a secret"

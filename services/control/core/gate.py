@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from services.control.core.shapes import Shape, check_body, check_query, parse_object
+from services.control.core.shapes import Shape, check_body, check_query, parse_object, shown
 from services.control.core.tokens import Caller, Token, authorize
 from tradingtools.domain.errors import (
     InvalidField,
@@ -119,7 +119,7 @@ def _no_route(routes: Routes, request: HttpRequest, path: str) -> TradingError:
         return MethodNotAllowed(
             "this path does not take this method", allow=", ".join(sorted(allowed))
         )
-    return NotFound("no such route", kind="route", id=path[:200])
+    return NotFound("no such route", kind="route", id=shown(path))
 
 
 def _matches(template: tuple[str, ...], segments: list[str]) -> bool:

@@ -25,6 +25,8 @@ _INSTANT = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}"
     r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
+_SECRET = re.compile("[0-9A-Fa-f]{41,}")
+"""May be a token, whole or not: an address has 40 digits."""
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -128,7 +130,7 @@ def _check_object(shape: Shape, pairs: _Pairs, path: str, bound: frozenset[str])
     seen: set[str] = set()
     chosen: dict[str, str] = {}
     for name, value in pairs:
-        where = f"{path}{_shown(name)}"
+        where = f"{path}{shown(name)}"
         if name in seen:
             raise MalformedBody(f"{where}: given twice", field=where)
         seen.add(name)
@@ -153,8 +155,9 @@ def _check_field(field: Field, value: Any, where: str) -> None:
         _check_value(field, element, f"{where}[{number}]")
 
 
-def _shown(name: str) -> str:
-    """A key as it may be repeated in an answer: short, printable, and something to see."""
+def shown(name: str) -> str:
+    """What a client wrote, as an answer may repeat it: short, printable, no token, never empty."""
+    name = _SECRET.sub("***", name)
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:64]) or '""'
 
 
@@ -222,7 +225,7 @@ def check_query(shape: Shape, query: str, *, bound: frozenset[str] = frozenset()
     for name, text in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
         field = shape.fields.get(name)
         if field is None or field.kind is Kind.MESSAGE or name in bound:
-            where = _shown(name)
+            where = shown(name)
             raise UnknownField(f"{where}: no such parameter", field=where)
         if name in seen and not field.many:
             raise InvalidField(f"{name}: given twice", field=name, expected="one value")
