@@ -339,6 +339,25 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return head + stream.to_bytes(4, "big") + payload
 
 
+def _headers(fields: Iterable[tuple[str, str]]) -> bytes:
+    """A block of headers, each written out (RFC 7541, 6.2.2)."""
+    return b"".join(
+        b"\x00" + _length(name) + name.encode() + _length(value) + value.encode("latin-1")
+        for name, value in fields
+    )
+
+
+def _length(text: str) -> bytes:
+    rest = len(text) - 127
+    if rest < 0:
+        return bytes([len(text)])
+    # Of seven bits each, the lowest first.
+    return bytes([127]) + (bytes([rest]) if rest < 128 else bytes([rest % 128 + 128, rest // 128]))
+
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"")
+
+
 async def test_a_read_whose_body_nothing_announces_is_asked_about(tmp_path: Path) -> None:
     """HTTP/2 only: the transcoder takes what it knows from such a body and drops the rest."""
     headers = {
@@ -346,16 +365,12 @@ async def test_a_read_whose_body_nothing_announces_is_asked_about(tmp_path: Path
         ":scheme": "http", ":authority": "edge", "authorization": f"Bearer {READ}",
         "x-tt-protocol": "HTTP/1.1",
     }  # fmt: skip
-    block = b"".join(
-        b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in headers.items()
-    )
     async with _world(tmp_path) as world:
         before = world.gateway.asked
         _, writer = await asyncio.open_connection("127.0.0.1", world.port)
         try:
-            writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b""))
-            writer.write(_frame(1, 4, 1, block) + _frame(0, 1, 1, b'{"x":1}'))
+            writer.write(_PREFACE)
+            writer.write(_frame(1, 4, 1, _headers(headers.items())) + _frame(0, 1, 1, b'{"x":1}'))
             for _ in range(400):
                 if world.gateway.asked > before or world.journal.ran:
                     break
@@ -363,6 +378,84 @@ async def test_a_read_whose_body_nothing_announces_is_asked_about(tmp_path: Path
         finally:
             writer.close()
         assert (world.gateway.asked, world.journal.ran) == (before + 1, [])
+
+
+Asked2 = tuple[str, str, tuple[tuple[str, str], ...], str]
+"""Verb, path, headers and body of a request over HTTP/2."""
+
+
+async def _ask2(port: int, requests: list[Asked2]) -> None:
+    """Each on a connection of its own, which a wrong one may end; waits until all are answered."""
+    gate = asyncio.Semaphore(256)
+
+    async def one(request: Asked2) -> None:
+        verb, path, headers, body = request
+        fields = ((":method", verb), (":path", path), (":scheme", "http"), (":authority", "e"))
+        async with gate, asyncio.timeout(60):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                head = _headers((*fields, *headers))
+                writer.write(_PREFACE + _frame(1, 4 if body else 5, 1, head))
+                if body:
+                    writer.write(_frame(0, 1, 1, body.encode("latin-1")))
+                while True:
+                    start = await reader.readexactly(9)
+                    await reader.readexactly(int.from_bytes(start[:3], "big"))
+                    # The stream's end, or that it or all of them are given up.
+                    if start[3] in (3, 7) or (start[3] in (0, 1) and start[4] & 1):
+                        break
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+    await asyncio.gather(*map(one, requests))
+
+
+_JSON = (("content-type", "application/json"),)
+_GRPC = (("content-type", "application/grpc"), ("te", "trailers"))
+_AS_MANAGER = (("authorization", f"Bearer {MANAGE}"),)
+
+
+async def test_nothing_runs_by_the_path_of_its_rpc_over_http2(tmp_path: Path) -> None:
+    async with _world(tmp_path) as world:
+        await _ask2(
+            world.port,
+            [
+                ("POST", spelled, (*kind, *_AS_MANAGER), body)
+                for path in (*RPCS, *OTHERS)
+                for spelled in _spellings(path)
+                for kind, body in ((_JSON, "{}"), (_GRPC, FRAME))
+            ],
+        )
+        assert world.journal.ran == []
+
+
+async def test_over_http2_a_route_runs_its_own_rpc_alone_and_only_with_its_token(
+    tmp_path: Path,
+) -> None:
+    no_paths: list[Asked2] = []
+    async with _world(tmp_path) as world:
+        for route in public_routes():
+            target, body = _rest(route)
+            path, _, query = target.partition("?")
+            kind = _JSON if route.takes_body else ()
+            spelled = [
+                s + (f"?{query}" if query and "?" not in s else "") for s in _spellings(path)
+            ]
+            for token in ((), _AS_MANAGER):
+                world.journal.ran.clear()
+                asked = [(route.verb, s, (*kind, *token), body) for s in spelled]
+                no_paths += [one for one in asked if not one[1].startswith("/")]
+                as_grpc = (route.verb, path, (*_GRPC, *token), FRAME)
+                await _ask2(world.port, [*(o for o in asked if o[1].startswith("/")), as_grpc])
+                may = token or PERMISSIONS[route.method] is Permission.PUBLIC
+                assert set(world.journal.ran) == ({route.method} if may else set()), target
+        # Envoy lets each wait for a second before it hangs up: all of them at once.
+        world.journal.ran.clear()
+        assert no_paths
+        await _ask2(world.port, no_paths)
+        assert world.journal.ran == []
 
 
 async def test_nothing_runs_by_native_grpc(tmp_path: Path) -> None:
