@@ -1,4 +1,4 @@
-"""ConfirmService: bookings to guard, router, perfmon and operators."""
+"""ConfirmService: bookings to guard, router and operators."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ConfirmServiceStub:
-    """Serves bookings to guard, router and perfmon. Internal port only.
+    """Serves bookings to guard and router. Internal port only.
     """
 
     def __init__(self, channel):
@@ -49,7 +49,7 @@ class ConfirmServiceStub:
 
 
 class ConfirmServiceServicer:
-    """Serves bookings to guard, router and perfmon. Internal port only.
+    """Serves bookings to guard and router. Internal port only.
     """
 
     def StreamFills(self, request, context):
@@ -88,7 +88,7 @@ def add_ConfirmServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConfirmService:
-    """Serves bookings to guard, router and perfmon. Internal port only.
+    """Serves bookings to guard and router. Internal port only.
     """
 
     @staticmethod

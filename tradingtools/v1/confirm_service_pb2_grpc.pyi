@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConfirmServiceStub:
-    """Serves bookings to guard, router and perfmon. Internal port only."""
+    """Serves bookings to guard and router. Internal port only."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,7 +41,7 @@ class ConfirmServiceStub:
 
 @_typing.type_check_only
 class ConfirmServiceAsyncStub(ConfirmServiceStub):
-    """Serves bookings to guard, router and perfmon. Internal port only."""
+    """Serves bookings to guard and router. Internal port only."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamFills: _aio.UnaryStreamMultiCallable[_confirm_service_pb2.StreamFillsRequest, _confirm_service_pb2.StreamFillsResponse]  # type: ignore[assignment]
@@ -50,7 +50,7 @@ class ConfirmServiceAsyncStub(ConfirmServiceStub):
     """Remember that a named reader has committed everything up to a cursor. May be repeated."""
 
 class ConfirmServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Serves bookings to guard, router and perfmon. Internal port only."""
+    """Serves bookings to guard and router. Internal port only."""
 
     @_abc_1.abstractmethod
     def StreamFills(
