@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
+
+CORE = frozenset(
+    f"{verb} /{kind}{path}"
+    for kind in ("subscriptions", "triggers")
+    for verb, path in (("POST", ""), ("GET", ""), ("GET", "/{id}"), ("PATCH", "/{id}"))
+)
+"""What even few requests reach: create, list, get, change."""
 
 
 @schemathesis.check
@@ -40,7 +48,8 @@ class EveryOperationWorks:
 
     def after_run(self, _context: Any) -> None:
         """Judge the whole run."""
-        assert self.tried == self.worked, f"never worked: {sorted(self.tried - self.worked)}"
+        wanted = CORE if os.environ["EDGE_MUST_WORK"] == "core" else self.tried | CORE
+        assert wanted <= self.worked, f"never worked: {sorted(wanted - self.worked)}"
 
 
 @schemathesis.check
