@@ -24,7 +24,7 @@ from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.polymarket.socket import check_url
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
-from tradingtools.runtime import grpc_server
+from tradingtools.runtime import grpc_server, health
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import bookfeed_service_pb2_grpc
 
@@ -84,6 +84,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             fetcher.run(),
             sockets.run(),
             _follow_database(store, interest, sockets, client),
+            health.tell(
+                server,
+                {
+                    health.POSTGRESQL: health.postgresql(pool),
+                    health.REDIS: health.redis_at(client),
+                    health.VENUE: health.known(lambda: sockets.connected),
+                },
+            ),
             publish(
                 hub,
                 client,

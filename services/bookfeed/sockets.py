@@ -76,6 +76,12 @@ class Sockets:
         hub.heard = self._heard
         hub.missed = self._missed
 
+    @property
+    def connected(self) -> bool:
+        """Whether each shard that has assets has a connection, and there is one at all."""
+        links = [shard.link for shard in self._shards if shard.assets or shard.link]
+        return None not in links and bool(links or self._spare)
+
     def poke(self) -> None:
         """What is wanted has changed."""
         self._poked.set()

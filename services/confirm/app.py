@@ -21,7 +21,7 @@ from services.confirm.worker import Confirm
 from tradingtools.adapters.insiders.client import open_client
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime import grpc_server, health, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.intake import Intake
 from tradingtools.runtime.process import until_stopped
@@ -83,6 +83,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
         )
         optional = []
+        looks = {health.POSTGRESQL: health.postgresql(pool)}
         if settings.balance_ms:
             balances = Balances(
                 pool,
@@ -97,6 +98,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stack.push_async_callback(bookfeed.close)
             books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
             optional.append(books.keep(payouts.on_books))
+            looks[health.BOOKFEED] = health.known(lambda: not books.silent)
         events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await until_stopped(
             stop,
@@ -109,6 +111,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
             payouts.run(),
             redemptions.run(),
+            health.tell(server, looks),
             *optional,
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )

@@ -16,7 +16,7 @@ from tradingtools.adapters.insiders.client import open_client
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime import grpc_server, health, streams
 from tradingtools.runtime.process import beside, until_stopped
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc
@@ -93,6 +93,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             executor.line.poll(),
             executor.send_again(),
             executor.breaker.watch(settings.poll_ms / 1000),
+            health.tell(
+                server,
+                {
+                    health.POSTGRESQL: health.postgresql(pool),
+                    health.INSIDERS: health.known(lambda: executor.breaker.closed),
+                },
+            ),
             reading.follow(
                 executor.line,
                 "orders",

@@ -13,7 +13,7 @@ from services.guard.worker import Guard
 from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
-from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime import grpc_server, health, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.fills import follow_fills
@@ -80,6 +80,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(guard, bus, settings.poll_ms),
             _look_again(guard, settings.poll_ms),
+            health.tell(
+                server,
+                {
+                    health.POSTGRESQL: health.postgresql(pool),
+                    health.REDIS: health.redis_at(bus),
+                    health.BOOKFEED: health.known(lambda: not books.silent),
+                },
+            ),
         )
 
 

@@ -24,7 +24,7 @@ from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.polymarket.socket import check_url
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis.leader_log import LeaderLog
-from tradingtools.runtime import grpc_server
+from tradingtools.runtime import grpc_server, health
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import ingest_service_pb2_grpc
 
@@ -84,6 +84,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             leaders.run(catch_up, client),
             catch_up.run(),
             feed.run(),
+            health.tell(
+                server,
+                {
+                    health.POSTGRESQL: health.postgresql(pool),
+                    health.REDIS: health.redis_at(client),
+                    health.VENUE: health.known(lambda: feed.connected),
+                },
+            ),
         )
 
 

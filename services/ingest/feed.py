@@ -69,6 +69,12 @@ class Feed:
         self._catch_up = catch_up
         self._connections = 0
         self._waiting: list[tuple[int, str, TradeRow, int]] | None = []
+        self._open = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether one of the sockets is open: what is traded is told."""
+        return self._open > 0
 
     async def run(self) -> None:
         """Keep all sockets connected, for ever."""
@@ -120,10 +126,12 @@ class Feed:
                     # Once more: what was traded since it was noted may have been told to nobody.
                     self._catch_up.gap()
                 watching = asyncio.create_task(self._watch(socket, connection, life_s))
+                self._open += 1
                 try:
                     while True:
                         self._take(connection, await socket.recv(decode=False))
                 finally:
+                    self._open -= 1
                     watching.cancel()
                     with suppress(asyncio.CancelledError):
                         await watching

@@ -16,7 +16,7 @@ from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
 from tradingtools.domain.errors import CursorOutOfRange
-from tradingtools.runtime import grpc_server, streams
+from tradingtools.runtime import grpc_server, health, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.fills import follow_fills
@@ -109,6 +109,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             router.run_open_exits(),
             router.follow_balances(),
             router.resyncs.run(),
+            health.tell(
+                server,
+                {
+                    health.POSTGRESQL: health.postgresql(pool),
+                    health.REDIS: health.redis_at(bus),
+                    health.BOOKFEED: health.known(lambda: not books.silent),
+                },
+            ),
         )
 
 

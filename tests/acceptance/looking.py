@@ -8,7 +8,7 @@ import grpc
 import httpx
 import psycopg
 from google.protobuf import descriptor_pool, message_factory
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -27,6 +27,15 @@ STREAMS = {
     "confirm": ("ConfirmService", "StreamFills"),
     "guard": ("GuardService", "StreamExits"),
 }
+DEPENDENCIES = {
+    "ingest": ("postgresql", "redis", "venue"),
+    "bookfeed": ("postgresql", "redis", "venue"),
+    "router": ("postgresql", "redis", "bookfeed"),
+    "executor": ("postgresql", "insiders-api"),
+    "confirm": ("postgresql", "bookfeed"),
+    "guard": ("postgresql", "redis", "bookfeed"),
+    "control_internal": ("postgresql", "redis"),
+}
 
 
 def operators_can_look(run: Run) -> None:
@@ -38,6 +47,17 @@ def operators_can_look(run: Run) -> None:
             services = ProtoReflectionDescriptorDatabase(channel).get_services()
         assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name in services
         assert any(service.startswith("tradingtools.v1.") for service in services), name
+    for name, dependencies in DEPENDENCIES.items():
+        for dependency in dependencies:
+            assert _answers(run.port(name), dependency), (name, dependency)
+
+
+def _answers(port: int, dependency: str) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=dependency)
+        watched = stub.Watch(request, timeout=_FIRST_SECONDS)
+        return any(answer.status == health_pb2.HealthCheckResponse.SERVING for answer in watched)
 
 
 def rest_is_guarded(run: Run) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, matches, pin
-from tests.ingest.harness import until
+from tests.ingest.harness import until, until_health
 from tradingtools.domain import money
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
@@ -158,3 +158,16 @@ async def test_a_book_that_disagrees_with_the_venue_is_resynced(
         broken = f'{{"event_type":"price_change","asset_id":"{asset}"'
         await replay.tell("/garbage", {"feed": "clob", "frame": broken})
         await until(corrected)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "expected"),
+    [({}, "SERVING"), ({"clob_ws_url": "ws://127.0.0.1:1/ws"}, "NOT_SERVING")],
+    ids=["there", "away"],
+)
+async def test_what_it_depends_on_is_told_by_name(
+    environ: dict[str, str], tmp_path: Path, elsewhere: dict[str, str], expected: str
+) -> None:
+    async with bookfeed(environ, tmp_path, **elsewhere) as (_, _, process):
+        stores = {"postgresql": "SERVING", "redis": "SERVING"}
+        await until_health(process.target, {**stores, "venue": expected})

@@ -109,6 +109,25 @@ async def running(name: str, environ: Mapping[str, str], directory: Path) -> Asy
         await process.wait()
 
 
+async def until_health(target: str, expected: Mapping[str, str]) -> None:
+    """Wait until health checks by these names say so."""
+
+    async def look() -> bool:
+        async with grpc.aio.insecure_channel(target) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            found = {}
+            for name in expected:
+                request = health_pb2.HealthCheckRequest(service=name)
+                try:
+                    answer = await stub.Check(request, timeout=10.0)
+                except grpc.aio.AioRpcError:
+                    return False  # It was not looked at yet.
+                found[name] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        return found == expected
+
+    await until(look)
+
+
 class Venue:
     """The venue replay as a process: its base URLs and its control port."""
 

@@ -6,9 +6,11 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from paper.venue import tape
 from tests.ingest.fake import fake_venue, frame
-from tests.ingest.harness import running, until, venue
+from tests.ingest.harness import running, until, until_health, venue
 from tests.ingest.world import (
     LEADER,
     Tail,
@@ -202,3 +204,16 @@ async def test_the_first_rows_wait_until_it_is_known_what_the_leader_holds(
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             (event,) = await tail.of_tx(1)
     assert event.leader_held_before_micros == 100_000_000
+
+
+@pytest.mark.parametrize("expected", ["SERVING", "NOT_SERVING"])
+async def test_what_it_depends_on_is_told_by_name(
+    environ: dict[str, str], tmp_path: Path, expected: str
+) -> None:
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        if expected != "SERVING":
+            at["TT_INGEST_RTDS_URL"] = "ws://127.0.0.1:1/rtds"
+        async with running("ingest", at, tmp_path) as process:
+            stores = {"postgresql": "SERVING", "redis": "SERVING"}
+            await until_health(process.target, {**stores, "venue": expected})

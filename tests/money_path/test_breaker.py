@@ -8,6 +8,7 @@ from typing import Any
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy
+from tests.ingest.harness import until_health
 from tests.money_path.world import Scene, World, eventually, world
 from tradingtools.adapters.postgres.pool import open_pool
 
@@ -84,6 +85,8 @@ async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_hold
         for scene in scenes[:2]:
             scene.put(scene.trade(size="100", price="0.5"))
         await eventually(opened)
+        away = {"insiders-api": "NOT_SERVING", "postgresql": "SERVING"}
+        await until_health(made.target("executor"), away)
         waiting = scenes[2]
         waiting.put(waiting.trade(size="100", price="0.5"))
         # Its probes are all that is sent, each after a pause; it is not sent at once.

@@ -144,6 +144,11 @@ class Books:
             _log.warning("no marks; all books count as stale", books=len(self._books))
             self._touch(*self._books)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing comes, and no book may be traded on."""
+        return self._silent
+
     def _nothing_heard(self) -> bool:
         return clock.monotonic() - self._heard >= SILENT_SECONDS
 

@@ -1,0 +1,77 @@
+"""Tells health checks, by name, which of a process's dependencies answers.
+
+``grpc.health.v1.Health/Check`` with the name as service. A process serves as long as it lives, for
+it waits for what is away; which one that is, operators ask here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import psycopg
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime.grpc_server import Server
+
+POSTGRESQL, REDIS, VENUE = "postgresql", "redis", "venue"
+BOOKFEED, INSIDERS = "bookfeed", "insiders-api"
+_LOOK_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0
+Look = Callable[[], Awaitable[bool]]
+
+
+async def tell(server: Server, looks: Mapping[str, Look]) -> None:
+    """Look at each dependency again and again, and tell what was found; does not return.
+
+    Args:
+        server: of the internal port.
+        looks: by name; whether it answers. One that takes long keeps no other from being told.
+    """
+    async with asyncio.TaskGroup() as group:
+        for name, look in looks.items():
+            group.create_task(_tell(server, name, look))
+
+
+async def _tell(server: Server, name: str, look: Look) -> None:
+    while True:
+        await server.set_health(name, serving=await look())
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def postgresql(pool: Pool) -> Look:
+    """Whether a pool that tries its connections before it lends them has one to lend."""
+
+    async def look() -> bool:
+        try:
+            async with pool.connection(timeout=_ANSWER_SECONDS):
+                return True
+        except psycopg.Error:
+            return False
+
+    return look
+
+
+def redis_at(client: redis.Redis) -> Look:
+    """Whether Redis answers."""
+
+    async def look() -> bool:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await client.ping()
+        except (RedisError, OSError):
+            return False
+        return True
+
+    return look
+
+
+def known(answer: Callable[[], bool]) -> Look:
+    """What the process knows without asking anybody."""
+
+    async def look() -> bool:
+        return answer()
+
+    return look
