@@ -43,7 +43,7 @@ from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime import grpc_server
+from tradingtools.runtime import grpc_server, health
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
 from tradingtools.testing.memory_database.transactions import EPOCH, Change
@@ -133,6 +133,8 @@ class World:
             stack.enter_context(put(guard_app, "Guard", self._make_guard))
             stack.enter_context(put(grpc_server, "channel", self.network.channel))
             stack.enter_context(put(grpc_server, "serving", self.network.serving))
+            # Nobody asks here, and the looks would only move the dice of what is.
+            stack.enter_context(put(health, "tell", _never))
             for app in _APPS:
                 stack.enter_context(put(app, "open_pool", self._open_pool))
                 if hasattr(app, "open_client"):
@@ -260,6 +262,10 @@ class _NoSealer:
     async def run(self) -> None:
         """Seal nothing, for ever."""
         await asyncio.Event().wait()
+
+
+async def _never(*_: object) -> None:
+    await asyncio.Event().wait()
 
 
 class _Redis:
