@@ -22,7 +22,6 @@ from services.confirm.core.fate import Act, Look
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
-from services.guard.writing import Writer
 from services.router import recovery
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
@@ -106,10 +105,6 @@ _resolve = resolving.resolve
 
 def _resolve_without_booking(*arguments: Any) -> resolving.Resolved:
     return replace(_resolve(*arguments), steps=())
-
-
-async def _believe_what_was_before(*_arguments: Any) -> None:
-    pass
 
 
 _exposure = Ledger.exposure
@@ -237,9 +232,6 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "a row that was counted adds nothing": Mutation(
         ((router_worker, "merge", _count_what_was_counted),), "I12"
-    ),
-    "a commit that was not answered is read": Mutation(
-        ((Writer, "_know_what_is_committed", _believe_what_was_before),), "the guard knows"
     ),
     "what a slice has left is sold again once": Mutation(
         ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13"

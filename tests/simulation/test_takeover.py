@@ -43,7 +43,7 @@ def _left_waiting(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def slow(line: Line, what: str) -> None:
         await reply(line, what)
         # The predecessor is the last to learn that it is one.
-        if (what, line._life.name) in (("exit_progress", "router#2"), ("renew_lease", "router#1")):
+        if (what, line._life.name) in (("ended_of", "router#2"), ("renew_lease", "router#1")):
             await asyncio.sleep(_RECOVERY_SECONDS)
 
     monkeypatch.setattr(Line, "reply", slow)
