@@ -93,7 +93,7 @@ class Hub:
         return found
 
     def drop(self, asset_id: str) -> None:
-        """Forget an asset, and have the readers forget it."""
+        """Forget an asset, and tell the readers that it is told no more."""
         self._markets.pop(asset_id, None)
         self._marks.pop(asset_id, None)
         if self.tracked.pop(asset_id, None) is not None:

@@ -89,7 +89,7 @@ class Verdicts:
         known: Known,
         claims: Claims,
         writer: Writer,
-        untold: Callable[[], Iterable[Book]] = tuple,
+        untold: Callable[[], Iterable[Book]],
     ) -> None:
         self._known = known
         self._claims = claims
@@ -157,12 +157,17 @@ class Verdicts:
     def _portions(self, asked: Sequence[_Asked]) -> list[list[_Asked]]:
         """What goes into one transaction each: whole lots, up to so many triggers, those that fire
         before the others, and last of all those that could not be judged the last time."""
-        lots = _by_lot(asked)
-        apart = [of_lot for key, of_lot in lots.items() if key in self._apart]
-        good = [of_lot for key, of_lot in lots.items() if key not in self._apart]
-        first = [of_lot for of_lot in good if any(e.verdict is Judgement.FIRE for e in of_lot)]
-        others = [o for o in good if not any(e.verdict is Judgement.FIRE for e in o)]
-        return [*_together_up_to(MOST, first), *_together_up_to(PATIENT, others), *apart]
+        firing: list[list[_Asked]] = []
+        patient: list[list[_Asked]] = []
+        apart: list[list[_Asked]] = []
+        for key, of_lot in _by_lot(asked).items():
+            if key in self._apart:
+                apart.append(of_lot)
+            elif any(each.verdict is Judgement.FIRE for each in of_lot):
+                firing.append(of_lot)
+            else:
+                patient.append(of_lot)
+        return [*_together_up_to(MOST, firing), *_together_up_to(PATIENT, patient), *apart]
 
     def _divide(self, portion: list[_Asked], error: Exception) -> list[list[_Asked]]:
         """Judge the lots of a portion that failed one by one; one that fails alone has to wait."""

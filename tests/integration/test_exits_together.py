@@ -114,7 +114,7 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
         known = Known(0, 1)
         claims = Claims(await leases.held(pool, "guard"), tail, settings)
         writer = Writer(pool, known, claims)
-        made = Desk(pool, known, tail, writer, Verdicts(known, claims, writer))
+        made = Desk(pool, known, tail, writer, Verdicts(known, claims, writer, tuple))
         names, values = ", ".join(LOT), ", ".join(f"'{value}'" for value in LOT.values())
         await made.sql(
             f"insert into lot ({names}, condition_id, shares_micros)"

@@ -330,48 +330,49 @@ async def test_a_book_that_comes_while_another_is_being_judged_is_not_missed(des
     assert desk.status(stop) == "ARMED"
 
 
-async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: Desk) -> None:
+FALLEN = replace(DEEP, market=replace(DEEP.market, asset_id="2"))
+
+
+def _a_hundred_and_a_stop_elsewhere(desk: Desk) -> str:
+    """Stops that no book reaches, and one of another asset, which `FALLEN` does."""
     for number in range(1, 101):
         desk.lot(number, 60)
         desk.trigger(f"a{number}", number, 20)
     elsewhere = _key(101) | {"asset_id": "2"}
     desk._put("lot", **elsewhere, condition_id=CONDITION, shares_micros=60 * SHARE)
-    stop = desk.trigger("b", 101, 40, asset_id="2")
-    await desk.guard.recover()
-    fallen = replace(DEEP, market=replace(DEEP.market, asset_id="2"))
+    return desk.trigger("b", 101, 40, asset_id="2")
 
-    def suspended() -> int:
-        rows = desk.database.table("trigger").values()
-        return sum(row["status"] == "SUSPENDED" for row in rows)
+
+def _suspended(desk: Desk) -> int:
+    rows = desk.database.table("trigger").values()
+    return sum(row["status"] == "SUSPENDED" for row in rows)
+
+
+async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: Desk) -> None:
+    stop = _a_hundred_and_a_stop_elsewhere(desk)
+    await desk.guard.recover()
 
     def it_falls() -> None:
-        desk.books.later = [fallen]
+        desk.books.later = [FALLEN]
 
     seen: list[int] = []
     desk.moods.at["commit"] = it_falls
-    desk.moods.at["claim_exits"] = lambda: seen.append(suspended())
+    desk.moods.at["claim_exits"] = lambda: seen.append(_suspended(desk))
     await desk.guard.on_books([replace(DEEP, status=BookStatus.STALE)])
-    assert (desk.sold(), suspended()) == ([(stop, 60)], 100)
+    assert (desk.sold(), _suspended(desk)) == ([(stop, 60)], 100)
     assert seen == [PATIENT], "it left after those whose commit was under way"
     desk.books.later = []
-    await desk.guard.on_books([fallen])
+    await desk.guard.on_books([FALLEN])
     assert len(desk.sold()) == 1, "told once more, it fires once"
 
 
 async def test_what_cannot_fire_yet_holds_up_nothing_that_has_time(desk: Desk) -> None:
-    for number in range(1, 101):
-        desk.lot(number, 60)
-        desk.trigger(f"a{number}", number, 20)
-    elsewhere = _key(101) | {"asset_id": "2"}
-    desk._put("lot", **elsewhere, condition_id=CONDITION, shares_micros=60 * SHARE)
+    _a_hundred_and_a_stop_elsewhere(desk)
     desk._put("halt", scope="GLOBAL", subject="", mode="HALTED", reason="r")
-    desk.trigger("b", 101, 40, asset_id="2")
     await desk.guard.recover()
-    desk.books.later = [replace(DEEP, market=replace(DEEP.market, asset_id="2"))]
+    desk.books.later = [FALLEN]
     await desk.guard.on_books([replace(DEEP, status=BookStatus.STALE)])
-    rows = desk.database.table("trigger").values()
-    assert sum(row["status"] == "SUSPENDED" for row in rows) == 100
-    assert desk.sold() == []
+    assert (desk.sold(), _suspended(desk)) == ([], 100)
 
 
 async def test_two_who_judge_at_the_same_time_sell_once(desk: Desk) -> None:
