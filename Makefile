@@ -69,13 +69,13 @@ simulate: $(READY) ## Seeds of the deterministic simulation: SEEDS=240 FROM=1 JO
 mutations: $(READY) ## Remove each protection of the money path in turn: some seed has to notice (JOBS=2)
 	@$(BIN)/python -m tests.simulation --mutations --jobs $(or $(JOBS),2)
 
-bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts) TRADES=20 (of a leader at once) READS=1000 (beside REST reads) SKELETON=1 (what the architecture alone costs)
-	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(TRADES),--trades $(TRADES)) $(if $(READS),--reads $(READS)) $(if $(SKELETON),--skeleton) $(if $(OUT),--out $(OUT))
+bench: $(READY) ## System beside the durable floor, in turns: FOLLOWERS=1,10,100,1000 ROUNDS=1 WHOLE=1 (noise, bursts) TRADES=20 (of a leader at once) READS=1000 (beside REST reads) SKELETON=1 (what the architecture alone costs) AWAKE=1 (cores that never halt)
+	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) $(if $(TRADES),--trades $(TRADES)) $(if $(READS),--reads $(READS)) $(if $(SKELETON),--skeleton) $(if $(AWAKE),--awake) $(if $(OUT),--out $(OUT))
 
 bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.state/bench.json of another run)
 	@exec $(BIN)/python -m bench --followers $(COUNTS) --rounds $(or $(ROUNDS),1) $(if $(WHOLE),--whole) --out .state/bench-new.json --base $(or $(BASE),.state/bench.json)
 
-bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20")
+bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20 --awake")
 	@exec $(BIN)/python -m bench.guard $(ARGS)
 
 bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start scale" FOLLOWERS=1000 ROUNDS=1

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench import report, rounds
 from bench.core.figures import Line, Setup, compare
+from bench.machine import Watch, awake
 from bench.system import BenchError
 from launcher.prepare import PrepareError
 from launcher.startup import StartError
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--trades", type=_count, default=1, help="of the leader in one moment")
     parser.add_argument("--reads", type=int, default=0, help="beside so many REST reads a second")
     parser.add_argument("--skeleton", action="store_true", help="the bare architecture beside")
+    parser.add_argument("--awake", action="store_true", help="keep the cores from halting")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the figures go (JSON)")
     parser.add_argument("--base", type=Path, help="an earlier run to compare with")
     given = parser.parse_args(arguments)
@@ -92,15 +94,18 @@ def main(arguments: Sequence[str]) -> int:
         base = report.read(given.base) if given.base else None
     except (OSError, msgspec.DecodeError) as error:
         parser.error(f"--base {given.base}: {error}")
+    watch = Watch()
     try:
-        lines = asyncio.run(_measure(given, console))
+        with awake(wanted=given.awake):
+            lines = asyncio.run(_measure(given, console))
     except (BenchError, PrepareError, StartError, StateError, SupervisionError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     console.print(report.table(lines))
     for said in (*report.beside_skeleton(lines), *report.beside_reads(lines)):
         console.print(said)
-    report.keep(report.described(lines), given.out)
+    console.print(watch.said())
+    report.keep(report.described(watch, lines), given.out)
     console.print(f"kept in {given.out}")
     if base is None:
         return 0

@@ -26,6 +26,7 @@ import psycopg
 from bench import bare, receiving, silence
 from bench.core.figures import Spread, spread
 from bench.core.stalls import STALL_MS, Divided, Taken, divide
+from bench.machine import Watch, awake
 from bench.market import Market
 from bench.system import BenchError
 from launcher import embedded, temporary
@@ -239,11 +240,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--deltas", type=int, default=2_500, help="a second, over all assets")
     parser.add_argument("--fires", type=int, default=20, help="stops reached a second")
     parser.add_argument("--seconds", type=float, default=20.0)
-    asked = Asked(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--awake", action="store_true", help="keep the cores from halting")
+    given = vars(parser.parse_args(arguments))
+    keep_awake = given.pop("awake")
+    asked = Asked(**given)
     if min(asked.assets, asked.deltas, asked.fires, asked.lots) < 1 or asked.lots > _MOST_LOTS:
         parser.error(f"--triggers: five to {_TO_A_LOT * _MOST_LOTS} for each asset")
+    watch = Watch()
     try:
-        found = asyncio.run(measure(asked))
+        with awake(wanted=keep_awake):
+            found = asyncio.run(measure(asked))
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
@@ -251,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
     count = len(found.exits.stalled) + len(found.exits.others)
     sys.stdout.write(
         f"{asked.triggers} armed triggers on {asked.assets} assets, {found.deltas:.0f} deltas/s,"
-        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
+        f" {watch.said()}\n"
         f"{count} exits, from delta to committed exit: p50 {ms.p50:.1f}, p90 {ms.p90:.1f},"
         f" p99 {ms.p99:.1f}, max {ms.max:.1f} ms\n"
         f"a bare insert and commit meanwhile: p50 {bare_ms.p50:.1f}, p90 {bare_ms.p90:.1f},"

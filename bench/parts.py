@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from rich.console import Console
 
 from bench import changing, claiming, deltas, fairness, filtering, memory, report, scaling, starting
 from bench.core.sheet import Figure
+from bench.machine import Watch
 from bench.system import BenchError
 from launcher.prepare import PrepareError
 from launcher.startup import StartError
@@ -55,10 +55,11 @@ PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
 async def _measure(names: Sequence[str], asked: Asked, console: Console) -> list[Figure]:
     figures: list[Figure] = []
     for name in names:
-        console.print(f"{name}: load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        watch = Watch()
         found = await PARTS[name](asked, console.print)
         # Shown at once: a run that is stopped has told what it knew.
         console.print(report.sheet(name, found))
+        console.print(f"{name}: {watch.said()}")
         figures += found
     return figures
 
@@ -80,12 +81,13 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
+    watch = Watch()
     try:
         figures = asyncio.run(_measure(given.parts or list(PARTS), asked, console))
     except (BenchError, PrepareError, StartError, StateError, SupervisionError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
-    report.keep(report.described([], figures), given.out)
+    report.keep(report.described(watch, figures=figures), given.out)
     console.print(f"kept in {given.out}")
     return 0
 

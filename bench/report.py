@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bench.core.figures import Change, Line, Setup, Spread
 from bench.core.sheet import Figure
+from bench.machine import Watch
 from launcher.state import ROOT
 
 HISTORY = ROOT / ".state" / "bench-history.jsonl"
@@ -33,7 +34,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     figures: list[Figure] = []
 
 
-def described(lines: Sequence[Line], figures: Sequence[Figure] = ()) -> Run:
+def described(watch: Watch, lines: Sequence[Line] = (), figures: Sequence[Figure] = ()) -> Run:
     """What was measured, and on what."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607
@@ -49,6 +50,7 @@ def described(lines: Sequence[Line], figures: Sequence[Figure] = ()) -> Run:
             "system": platform.platform(),
             "cores": str(os.cpu_count()),
             "load": f"{os.getloadavg()[0]:.1f}",
+            "stolen": f"{watch.stolen():.2f}",
             "python": platform.python_version(),
         },
         versions={name: metadata.version(name) for name in _PACKAGES},

@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from bench.core.sheet import Figure, later
 from bench.core.wire import text_frame
+from bench.machine import Watch
 from bench.parts import PARTS, Asked
 from bench.report import described, sheet
 
@@ -40,9 +41,10 @@ def test_later_is_the_difference_of_percentiles_and_has_the_goal() -> None:
 
 def test_a_sheet_shows_every_figure_and_is_kept_with_where_it_was_measured() -> None:
     assert sheet("filter", [FIGURE, FIGURE]).row_count == 2
-    kept = described([], [FIGURE])
+    kept = described(Watch(), figures=[FIGURE])
     assert kept.figures == [FIGURE]
     assert kept.machine["cores"]
+    assert 0 <= float(kept.machine["stolen"]) <= 1
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535])

@@ -1,0 +1,70 @@
+"""What of the machine a measurement had, and how to have more of it.
+
+A virtual machine whose core halts waits for its host before it runs again. On a busy host that
+takes milliseconds, shows as stolen time, and makes whatever sleeps between two messages slow: floor
+and system alike.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from launcher.state import ROOT
+
+_SPIN = """
+import os
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+try:
+    # A session is a group of the scheduler's, and counts as much as another.
+    with open("/proc/self/autogroup", "w") as group:
+        group.write("19")
+except OSError:
+    pass
+while True:
+    pass
+"""
+
+
+class Watch:
+    """Load and stolen time from its making on."""
+
+    def __init__(self) -> None:
+        self._before = psutil.cpu_times()
+
+    def stolen(self) -> float:
+        """What the host gave to others, as a part of the cores' time."""
+        before, now = self._before, psutil.cpu_times()
+        # What guests took is in user's time, too.
+        gone = sum(now[:8]) - sum(before[:8])
+        steal = getattr(now, "steal", 0.0) - getattr(before, "steal", 0.0)
+        return steal / gone if gone else 0.0
+
+    def said(self) -> str:
+        """Both in words."""
+        return (
+            f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores,"
+            f" {self.stolen():.0%} of their time stolen by the host"
+        )
+
+
+@contextmanager
+def awake(*, wanted: bool) -> Iterator[None]:
+    """Keep each core from halting while the block lasts, with what nobody else wants of it."""
+    spin = [sys.executable, "-S", "-c", _SPIN]
+    tethered = [sys.executable, "-m", "launcher.tether", "--signal", "KILL", "--", *spin]
+    spinning = [
+        subprocess.Popen(tethered, cwd=ROOT, start_new_session=True)  # noqa: S603
+        for _ in range((os.cpu_count() or 1) if wanted else 0)
+    ]
+    try:
+        yield
+    finally:
+        for each in spinning:
+            each.kill()
+            each.wait()
