@@ -70,6 +70,10 @@ class Known:
         self._whose: dict[LotKey, Whose] = {}
         self._index = TriggerIndex()
 
+    def owns(self, follower_proxy: str) -> bool:
+        """Whether this partition's guard, and nobody else, changes a wallet's triggers."""
+        return ids.partition_of(follower_proxy, self._partitions) == self._partition
+
     def get(self, trigger_id: str) -> Trigger | None:
         """A live trigger; None: it has ended, or another partition's guard has it."""
         return self._triggers.get(trigger_id)
@@ -87,7 +91,7 @@ class Known:
 
         What was read before memory learned of something newer changes nothing.
         """
-        if ids.partition_of(trigger.follower_proxy, self._partitions) != self._partition:
+        if not self.owns(trigger.follower_proxy):
             return
         if trigger.status in FINAL:
             self._forget(trigger)

@@ -195,14 +195,14 @@ from jsonb_to_recordset(%(events)s::jsonb) as e(
 order by place
 
 -- name: closing
--- Triggers whose exit has ended, and those whose next slice is due.
-select t.id from trigger t join orders o on o.order_key = t.order_key
+-- Triggers whose exit has ended, and those whose next slice is due, of every partition.
+select t.id, t.follower_proxy from trigger t join orders o on o.order_key = t.order_key
 where t.status in ('TRIGGERED', 'CLOSING', 'NEEDS_CONFIRM')
   and o.state in ('CONFIRMED', 'FAILED', 'LOST')
   and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp())
 
 -- name: unresolved
--- Triggers whose shown status does not say yet that the exit's outcome is (un)known.
-select t.id, o.state from trigger t join orders o on o.order_key = t.order_key
+-- Triggers whose shown status does not say yet that the exit's outcome is (un)known; the same.
+select t.id, t.follower_proxy from trigger t join orders o on o.order_key = t.order_key
 where (t.status in ('TRIGGERED', 'CLOSING') and o.state in ('UNKNOWN', 'DEAD', 'RESURRECTED'))
    or (t.status in ('TRIGGERED', 'NEEDS_CONFIRM') and o.state = 'SUBMITTED')

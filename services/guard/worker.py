@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
+import structlog
+from opentelemetry import metrics
 
 from services.guard import following, store
-from services.guard.claiming import Claims
+from services.guard.claiming import Claims, Decide
 from services.guard.closing import Closing
 from services.guard.core.superseding import superseded
 from services.guard.core.trigger import Trigger
@@ -24,7 +26,7 @@ from services.guard.verdicts import Verdicts
 from services.guard.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import TriggerStatus
@@ -34,6 +36,10 @@ from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
+_log = structlog.get_logger("guard")
+_stuck = metrics.get_meter("tradingtools.guard").create_up_down_counter(
+    "triggers_stuck", description="triggers that cannot be changed; tried again"
+)
 _LOADED_AT_ONCE = 500
 """Triggers; then the lease may be renewed."""
 
@@ -65,6 +71,8 @@ class Guard:
         self._books = books
         self._known = Known(lease.partition, settings.partitions)
         self._booked_to = 0
+        self._stuck: set[str] = set()
+        """Triggers that could not be changed the last time."""
         self._claims = Claims(lease, tail, settings)
         self._closing = Closing(books, self._claims)
         self._writer = Writer(writing, self._known, self._claims)
@@ -136,6 +144,8 @@ class Guard:
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
+        if not self._known.owns(fill.follower_proxy):
+            return
         key = (fill.follower_proxy, fill.asset_id, fill.subscription_id or MANUAL)
         # No more than this fill: the lot was empty before, or short of what came undone.
         opens = fill.side == pb.SIDE_BUY and 0 < fill.lot_shares_micros <= fill.size_micros
@@ -144,10 +154,10 @@ class Guard:
         shares = await self._take_shares(key, fill)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
             for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
-                await self._writer.change(trigger_id, following.end_resolved)
+                await self._change(trigger_id, following.end_resolved)
             return
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
-            await self._writer.change(fill.trigger_id, self._closing.settle)
+            await self._change(fill.trigger_id, self._closing.settle)
         for trigger in self._known.of_lot(key):
             await self._follow_lot(trigger, shares)
         await self._wake(self._known.of_lot(key))
@@ -178,12 +188,39 @@ class Guard:
         for row in rows:
             self._take(row)
         for trigger in superseded([store.trigger(row) for row in rows]):
-            await self._writer.change(trigger.id, following.end_superseded)
+            await self._change(trigger.id, following.end_superseded)
 
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:
         decide = following.follow(trigger, shares)
         if decide is not None:
-            await self._writer.change(trigger.id, decide)
+            await self._change(trigger.id, decide)
+
+    async def _change(self, trigger_id: str, decide: Decide) -> bool:
+        """Change one trigger; one that cannot be changed holds up no other, and is told once.
+
+        Raises:
+            Fenced: the lease is not valid any more.
+            psycopg.OperationalError: the database is away.
+        """
+        try:
+            await self._writer.change(trigger_id, decide)
+        except (psycopg.OperationalError, Fenced):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is must not stop the others
+            if trigger_id not in self._stuck:
+                _log.error("a trigger cannot be changed", trigger=trigger_id, exc_info=error)
+                self._stuck.add(trigger_id)
+                _stuck.add(1)
+            return False
+        if trigger_id in self._stuck:
+            self._stuck.discard(trigger_id)
+            _stuck.add(-1)
+        return True
+
+    async def _ours(self, name: str) -> list[str]:
+        """The triggers of a query that this partition's guard changes."""
+        rows = await store.fetch(self._pool, name)
+        return [row["id"] for row in rows if self._known.owns(row["follower_proxy"])]
 
     async def _wake(self, triggers: Iterable[Trigger]) -> None:
         """Judge triggers, in this order, on the lots and the books that are known already."""
@@ -205,12 +242,15 @@ class Guard:
 
     async def look_again(self) -> None:
         """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""
-        for row in await store.fetch(self._pool, "closing"):
-            await self._writer.change(row["id"], self._closing.settle)
-            # Armed again, it is judged on the book that is there.
-            self._writer.hurry([row["id"]])
-        for row in await store.fetch(self._pool, "unresolved"):
-            await self._writer.change(row["id"], self._closing.show_outcome)
+        for trigger_id in await self._ours("closing"):
+            if await self._change(trigger_id, self._closing.settle):
+                # Armed again, it is judged on the book that is there.
+                self._writer.hurry([trigger_id])
+        for trigger_id in await self._ours("unresolved"):
+            await self._change(trigger_id, self._closing.show_outcome)
+        for trigger in self._known.in_turn(self._stuck):
+            await self._open(lot_of(trigger))
+            await self._follow_lot(trigger, self._known.shares(lot_of(trigger)))
         eager = self._writer.take_eager() | self._known.due(clock.now_ms())
         try:
             await self._wake(self._known.in_turn(eager))

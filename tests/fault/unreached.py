@@ -35,6 +35,8 @@ _OPERATOR = "operators here say what insiders-api has: tests/confirm/test_resolu
 _PAID = "only when a lot is paid out before the guard has seen that its market resolved"
 _MUTE = "only when insiders-api refuses or garbles this very answer: tests/unit/confirm"
 _SINGLY = "the database refuses no record or outcome here: tests/money_path/test_set_aside.py"
+_STUCK = "every trigger here can be changed: tests/unit/guard/test_settling.py"
+_PARTED = "there is one partition here: tests/unit/guard/test_settling.py"
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
 _CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
@@ -226,8 +228,18 @@ UNREACHED = (
     Entry(f"{_GUARD}/known.py", "Known.put_read", _RACE, "return False", chance=True),
     Entry(f"{_GUARD}/closing.py", "Closing._next_slice", _RACE, "return as_it_is(row)",
           "if book is None or book.status", True),
-    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PAID, "await self._writer.change(trigger_id, f",
+    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PAID, "await self._change(trigger_id, f",
           chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.on_fill", _PARTED, "return", "if not self._known.owns"),
+    Entry(f"{_GUARD}/worker.py", "Guard._change", _AWAY, "raise", chance=True),
+    *(
+        Entry(f"{_GUARD}/worker.py", "Guard._change", _STUCK, statement)
+        for statement in (
+            "if trigger_id not in", "_log.error", "self._stuck.", "_stuck.add", "return False",
+        )
+    ),
+    Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._open"),
+    Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._follow_lot"),
     Entry(f"{_GUARD}/verdicts.py", "_change", _RACE, "return None", chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "await self._know", chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "raise", chance=True),

@@ -72,30 +72,37 @@ class Desk:
 
     Args:
         moods: what happens between the two.
+        beside: the desk of another partition, with the same database; then there are two.
     """
 
-    def __init__(self, moods: Moody | None = None) -> None:
+    partitions = 1
+
+    def __init__(self, moods: Moody | None = None, *, beside: Desk | None = None) -> None:
         self.refused: set[str] = set()
         """Triggers that cannot be changed."""
         replaced = {(QUERIES, "move_triggers"): self._move_triggers}
-        self.database = MemoryDatabase(replaced=replaced)
+        self.database: MemoryDatabase = (
+            beside.database if beside else MemoryDatabase(replaced=replaced)
+        )
+        partition, partitions = (1, 2) if beside else (0, self.partitions)
         self.moods = moods or Moody()
         self.books = Known()
         self.tail: Tail[pb.OrderBatch] = Tail(0, _none)
         settings = load(Settings, "guard", {
             "TT_DATABASE_URL": "postgresql://", "TT_REDIS_URL": "redis://",
             "TT_GUARD_CONFIRM_TARGET": "127.0.0.1:1", "TT_GUARD_BOOKFEED_TARGET": "127.0.0.1:1",
+            "TT_GUARD_PARTITIONS": str(partitions),
         })  # fmt: skip
         pool = cast(Pool, MemoryPool(self.database, self.moods))
         self.guard = Guard(
             pool,
-            Lease(role="guard", partition=0, epoch=1),
+            Lease(role="guard", partition=partition, epoch=1),
             cast(Books, self.books),
             self.tail,
             settings,
             writing=pool,
         )
-        self._put("partition_lease", role="guard", partition=0, owner="o", epoch=1,
+        self._put("partition_lease", role="guard", partition=partition, owner="o", epoch=1,
                   expires_at=self.database.now().replace(year=9000))  # fmt: skip
 
     def _move_triggers(self, tx: Transaction, values: Row) -> list[Row]:

@@ -302,7 +302,7 @@ def _with_order(tx: Transaction) -> list[tuple[Row, Row]]:
 def closing(tx: Transaction, _values: Row) -> list[Row]:
     """Triggers whose exit has ended, and those whose next slice is due."""
     return [
-        {"id": row["id"]}
+        _pick(row, ("id", "follower_proxy"))
         for row, order in _with_order(tx)
         if row["status"] in ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
         and order["state"] in ("CONFIRMED", "FAILED", "LOST")
@@ -313,7 +313,7 @@ def closing(tx: Transaction, _values: Row) -> list[Row]:
 def unresolved(tx: Transaction, _values: Row) -> list[Row]:
     """Triggers whose shown status does not say yet how their exit stands."""
     return [
-        {"id": row["id"], "state": order["state"]}
+        _pick(row, ("id", "follower_proxy"))
         for row, order in _with_order(tx)
         if (row["status"] in ("TRIGGERED", "CLOSING") and order["state"] in _UNDECIDED)
         or (row["status"] in ("TRIGGERED", "NEEDS_CONFIRM") and order["state"] == "SUBMITTED")
