@@ -244,7 +244,7 @@ class Claimer:
             now_ms=now_ms,
             entry_ttl_ms=self._settings.entry_ttl_ms,
             exit_ttl_ms=self._settings.exit_ttl_ms,
-            exposure=lambda s: self._memory.exposure(s, trade, now_ms),
+            exposure=self._memory.exposures(trade, now_ms),
             entry_owner=self._memory.entry_owner.get,
             quiet_ms=quiet_ms,
             close_ms=self._settings.trade_close_ms,

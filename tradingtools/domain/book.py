@@ -79,13 +79,18 @@ class Sale:
         return self.product // self.wanted_micros
 
 
-def depth(levels: tuple[Level, ...], limit_micros: int, *, buying: bool) -> int:
-    """Shares on the book at the limit or better."""
-    return sum(
-        size
-        for price, size in levels
-        if (price <= limit_micros if buying else price >= limit_micros)
-    )
+def depth(
+    levels: tuple[Level, ...], limit_micros: int, *, buying: bool, enough_micros: int | None = None
+) -> int:
+    """Shares on the book at the limit or better; once there are enough, no more are counted."""
+    found = 0
+    for price, size in levels:
+        if price > limit_micros if buying else price < limit_micros:
+            break
+        found += size
+        if enough_micros is not None and found >= enough_micros:
+            break
+    return found
 
 
 def sell_into(bids: tuple[Level, ...], size_micros: int) -> Sale | None:

@@ -12,6 +12,7 @@ _WALLET = re.compile(r"0x[0-9a-f]{40}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
 _ASSET = re.compile(r"[1-9][0-9]{0,77}")
 _VERSION = "tradingtools/1"
+_BEGINNING = f"{len(_VERSION)}:{_VERSION}"
 
 
 class IdError(ValueError):
@@ -43,8 +44,8 @@ def asset(text: str) -> str:
 
 def _digest(*parts: str) -> str:
     # Lengths in front of the parts: no two lists of parts give the same bytes.
-    text = "".join([f"{len(part)}:{part}" for part in (_VERSION, *parts)])
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return hashlib.sha256((_BEGINNING + text).encode()).hexdigest()
 
 
 def entry_copy_key(leader_tx: str, follower_wallet: str, asset_id: str) -> str:

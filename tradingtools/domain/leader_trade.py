@@ -95,6 +95,9 @@ class LeaderTrade:
     """Shares of the whole trade: the greater total of the kinds of sources."""
     notional_micros: int = field(init=False, repr=False, compare=False)
     """USDC of the whole trade, rounded down, from the source with the greater size."""
+    lowest_micros: int = field(init=False, repr=False, compare=False)
+    highest_micros: int = field(init=False, repr=False, compare=False)
+    """Prices of the rows; 0 without any."""
 
     def __post_init__(self) -> None:
         """Sum up the rows."""
@@ -108,6 +111,9 @@ class LeaderTrade:
         )
         object.__setattr__(self, "size_micros", sizes[best])
         object.__setattr__(self, "notional_micros", notional // MICROS)
+        prices = [row.price_micros for row in self.rows.values()]
+        object.__setattr__(self, "lowest_micros", min(prices, default=0))
+        object.__setattr__(self, "highest_micros", max(prices, default=0))
 
     @property
     def last_row_ns(self) -> int:

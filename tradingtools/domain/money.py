@@ -7,6 +7,7 @@ cannot be avoided, is named in the function and goes against taking risk.
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 
 MICROS = 1_000_000
 MAX_MICROS = 2**63 - 1
@@ -72,8 +73,10 @@ def _bounded(value: int) -> int:
     return value
 
 
+@lru_cache(maxsize=4096)
 def to_text(micros: int) -> str:
     """Micros as the shortest exact decimal text: 1500000 is "1.5"."""
+    # The orders of a fan-out share a few.
     sign = "-" if micros < 0 else ""
     whole, part = divmod(abs(micros), MICROS)
     return f"{sign}{whole}" if part == 0 else f"{sign}{whole}.{part:06d}".rstrip("0")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 
 import msgspec
 
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import to_text
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_quoted = encode_basestring_ascii
+"""A JSON string, as `json.dumps` writes it."""
 
 
 class Purpose(StrEnum):
@@ -83,18 +84,17 @@ def body_text(
     not_after_ms: int,
 ) -> str:
     """The request body as `docs/insiders-api.yaml` fixes it; same inputs, same bytes."""
-    return _ENCODER.encode(
-        {
-            "followerUserId": follower.user_id,
-            "followerWalletId": follower.wallet_id,
-            "followerProxy": follower.proxy,
-            "conditionId": condition_id,
-            "assetId": asset_id,
-            "size": to_text(size_micros),
-            "limitPrice": to_text(limit_micros),
-            "orderType": time_in_force.value,
-            "notAfter": _instant_text(not_after_ms),
-        }
+    # Written out: an encoder of dictionaries takes twice as long, for each follower.
+    return (
+        f'{{"followerUserId":{_quoted(follower.user_id)}'
+        f',"followerWalletId":{_quoted(follower.wallet_id)}'
+        f',"followerProxy":{_quoted(follower.proxy)}'
+        f',"conditionId":{_quoted(condition_id)}'
+        f',"assetId":{_quoted(asset_id)}'
+        f',"size":"{to_text(size_micros)}"'
+        f',"limitPrice":"{to_text(limit_micros)}"'
+        f',"orderType":"{time_in_force.value}"'
+        f',"notAfter":"{_instant_text(not_after_ms)}"}}'
     )
 
 

@@ -8,7 +8,8 @@ first part only: what was begun is finished under the caps.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from services.router.core.caps import Exposure, Skip
 from tradingtools.domain.book import Book, BookStatus
@@ -19,8 +20,7 @@ from tradingtools.domain.reasons import Reason
 MILLIS = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """What the filters look at: a leader's buy, the book and what is held."""
 
     price_micros: int

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import msgspec
+
 from services.router.core.caps import Exposure
 from tradingtools.domain.subscription import Subscription
 
@@ -25,8 +27,7 @@ LotKey = tuple[str, str]
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenEntry:
+class OpenEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry whose reservation stands."""
 
     subscription_id: str
@@ -55,7 +56,7 @@ class Ledger:
         self._open: dict[str, OpenEntry] = {}
         self._open_by_lot: dict[LotKey, set[str]] = {}
         self._held: dict[LotKey, Holding] = {}
-        self._sums: Counter[tuple[str, ...]] = Counter()
+        self._sums: dict[tuple[str, ...], int] = {}
         self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._markets: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self._days: Counter[tuple[str, int]] = Counter()
@@ -120,9 +121,11 @@ class Ledger:
     ) -> None:
         subscription_id, asset_id = lot
         for key in ((subscription_id,), (subscription_id, condition_id), ("", proxy)):
-            self._sums[key] += money_micros
-            if not self._sums[key]:
-                del self._sums[key]
+            found = self._sums.get(key, 0) + money_micros
+            if found:
+                self._sums[key] = found
+            else:
+                self._sums.pop(key, None)
         for counter in (
             self._outcomes[subscription_id],
             self._markets[subscription_id, condition_id],
@@ -216,31 +219,32 @@ class Ledger:
         purse = self.purse_of(subscription)
         outcomes = self._outcomes.get(subscription.id, _NOTHING)
         market = self._markets.get((subscription.id, condition_id), _NOTHING)
-        total = self._sums["", purse]
+        sums, buys = self._sums, self._buys.get(lot)
+        total, reserved = sums.get(("", purse), 0), self._reserved.get(purse, 0)
         budget = equity = None
         # A shadow takes no money out of the wallet.
         cash = self._wallets.get(purse)
-        free = None if cash is None else cash - self._reserved[purse]
+        free = None if cash is None else cash - reserved
         if proxy in self._funded:
             cash = self._funded[proxy] + self._cash[purse]
-            budget = cash - self._reserved[purse]
+            budget = cash - reserved
         if cash is not None:
             # The total has what is reserved, and so has the cash.
-            equity = cash + total - self._reserved[purse]
+            equity = cash + total - reserved
         return Exposure(
-            market_micros=self._sums[subscription.id, condition_id],
-            leader_micros=self._sums[subscription.id,],
+            market_micros=sums.get((subscription.id, condition_id), 0),
+            leader_micros=sums.get((subscription.id,), 0),
             total_micros=total,
-            day_micros=self._days[subscription.id, now_ms // DAY_MS],
+            day_micros=self._days.get((subscription.id, now_ms // DAY_MS), 0),
             budget_micros=budget,
             cash_micros=free,
             equity_micros=equity,
             positions=len(outcomes),
-            buys=sum(number > 0 for number in self._buys.get(lot, _NOTHING).values()),
+            buys=sum(number > 0 for number in buys.values()) if buys else 0,
             holds_outcome=asset_id in outcomes,
-            holds_other_outcome=any(asset != asset_id for asset in market),
+            holds_other_outcome=len(market) > (asset_id in market),
             leader_on_both=leader_on_both,
-            accrued_micros=self._accrued[lot],
+            accrued_micros=self._accrued.get(lot, 0),
         )
 
     def entry_open(self, subscription_id: str, asset_id: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -111,8 +111,8 @@ class Memory:
         if trade.key.side is Side.BUY:
             self._bought[trade.key.leader, trade.condition_id].add(trade.key.asset_id)
 
-    def exposure(self, subscription: Subscription, trade: LeaderTrade, now_ms: int) -> Exposure:
-        """What limits a subscription's copy of a trade."""
+    def exposures(self, trade: LeaderTrade, now_ms: int) -> Callable[[Subscription], Exposure]:
+        """What limits a subscription's copy of a trade; what the leader did is found once."""
         condition, asset = trade.condition_id, trade.key.asset_id
         bought = self._bought.get((trade.key.leader, condition), ())
         both = any(other != asset for other in bought) or any(
@@ -122,7 +122,7 @@ class Memory:
             for claims in self._under_way.values()
             for other in claims
         )
-        return self.ledger.exposure(subscription, condition, asset, now_ms, leader_on_both=both)
+        return lambda s: self.ledger.exposure(s, condition, asset, now_ms, leader_on_both=both)
 
     def paper_lot(self, subscription_id: str, asset_id: str) -> LotView:
         """A shadow's lot as an exit sees it: nobody else sells of it."""

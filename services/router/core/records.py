@@ -186,8 +186,7 @@ def new_price(trade: LeaderTrade, before: Copy | None) -> int:
     if before is not None and size > before.judged_size_micros:
         size -= before.judged_size_micros
         notional -= before.judged_notional_micros
-    prices = [row.price_micros for row in trade.rows.values()]
-    return min(max(notional * MICROS // size, min(prices)), max(prices))
+    return min(max(notional * MICROS // size, trade.lowest_micros), trade.highest_micros)
 
 
 def after(

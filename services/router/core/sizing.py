@@ -166,7 +166,7 @@ def _within_depth(full: Sized, book: Book, least_micros: int | None) -> Sized | 
     best = book.asks[0][0] if book.asks else MICROS
     if best > limit:
         return Skip(Reason.SLIPPAGE, f"ask {to_text(best)} > limit {to_text(limit)}")
-    there = depth(book.asks, limit, buying=True)
+    there = depth(book.asks, limit, buying=True, enough_micros=size)
     least = MIN_DEPTH_MICROS if least_micros is None else least_micros
     if there * MICROS < size * least:
         return Skip(

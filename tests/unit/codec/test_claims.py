@@ -116,13 +116,13 @@ def test_the_rows_of_a_record_keep_price_text_and_count() -> None:
     assert (stored["source"], stored["side"]) == ("CATCH_UP", "SELL")
 
 
-@given(amounts, st.integers(1, 999_999), st.integers(0, 4_102_444_800_000), texts)
+@given(amounts, st.integers(1, 999_999), st.integers(0, 4_102_444_800_000), texts, texts)
 def test_a_body_says_exactly_what_was_decided(
-    size: int, limit: int, not_after_ms: int, asset: str
+    size: int, limit: int, not_after_ms: int, asset: str, user: str
 ) -> None:
     def body() -> str:
         return body_text(
-            follower=order().follower,
+            follower=Follower(user_id=user, wallet_id=f"w-{user}", proxy=f"0x{user}"),
             condition_id="0xc",
             asset_id=asset,
             size_micros=size,
@@ -136,5 +136,8 @@ def test_a_body_says_exactly_what_was_decided(
     assert parse_exact(read["size"]) == size
     assert parse_exact(read["limitPrice"]) == limit
     assert read["assetId"] == asset
+    assert read["followerUserId"] == user
+    # What an earlier version made durable is sent again byte for byte.
+    assert body() == json.dumps(read, separators=(",", ":"))
     instant = datetime.fromisoformat(read["notAfter"])
     assert instant == datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=not_after_ms)

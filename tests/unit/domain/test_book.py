@@ -30,6 +30,16 @@ def test_depth_counts_the_limit_and_what_is_better(
     assert depth(bids, limit, buying=False) == sum(s for p, s in found if p >= limit)
 
 
+@given(levels, st.integers(0, 10**6), st.integers(1, 10**9), st.booleans())
+def test_depth_says_less_than_enough_only_when_there_is_no_more(
+    found: list[Level], limit: int, enough: int, buying: bool
+) -> None:
+    side = tuple(sorted(found)) if buying else best_bid_first(found)
+    whole = depth(side, limit, buying=buying)
+    counted = depth(side, limit, buying=buying, enough_micros=enough)
+    assert counted == whole if whole < enough else enough <= counted <= whole
+
+
 @given(levels, st.integers(0, 10**12))
 def test_a_sale_walks_the_bids_from_the_best(found: list[Level], size: int) -> None:
     bids = best_bid_first(found)

@@ -75,4 +75,4 @@ def _held(router: Any) -> Any:
     trade = merge(None, buy(2))
     assert trade is not None
     (follower,) = router._memory.index.followers_of(trade.key.leader)
-    return router._memory.exposure(follower, trade, trade.traded_ms)
+    return router._memory.exposures(trade, trade.traded_ms)(follower)

@@ -167,7 +167,7 @@ def _known(router: Any) -> Any:
     trade = merge(None, buy(3))
     assert trade is not None
     (follower,) = router._memory.index.followers_of(trade.key.leader)
-    return router._memory.exposure(follower, trade, trade.traded_ms)
+    return router._memory.exposures(trade, trade.traded_ms)(follower)
 
 
 async def test_a_look_at_control_that_finds_no_funding_waits_for_no_reading_of_money() -> None:

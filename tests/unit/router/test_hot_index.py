@@ -75,7 +75,7 @@ def decide(memory: Memory) -> Plan:
     memory.know(trade)
     context = Context(
         book=book(), now_ms=NOW_MS, entry_ttl_ms=1, exit_ttl_ms=1,
-        exposure=lambda s: memory.exposure(s, trade, NOW_MS), entry_owner=memory.entry_owner.get,
+        exposure=memory.exposures(trade, NOW_MS), entry_owner=memory.entry_owner.get,
     )  # fmt: skip
     plan = plan_entries(trade, memory.index.followers_of(trade.key.leader), {}, context)
     for copy in plan.copies.values():

@@ -335,7 +335,7 @@ class Decider:
         context = Context(
             book=market, now_ms=now, entry_ttl_ms=1, exit_ttl_ms=1,
             exposure=lambda s: structs.replace(
-                memory.exposure(s, trade, now), equity_micros=EQUITY
+                memory.exposures(trade, now)(s), equity_micros=EQUITY
             ),
             entry_owner=lambda _: None,
         )  # fmt: skip

@@ -163,7 +163,7 @@ def _known(router: Router, subscriptions: int) -> Any:
     assert trade is not None
     now = trade.traded_ms
     return (
-        [memory.exposure(s, trade, now) for s in memory.index.followers_of(LEADER)],
+        list(map(memory.exposures(trade, now), memory.index.followers_of(LEADER))),
         {key: set(copies) for key, copies in memory.copies.items()},
         memory.entry_owner,
         memory.entry_trade,
@@ -450,7 +450,7 @@ def test_what_is_taken_back_leaves_nothing(
         seen.append(_state(memory, followers))
         context = Context(
             book=book(), now_ms=trade.traded_ms, entry_ttl_ms=1000, exit_ttl_ms=1000,
-            exposure=lambda s, trade=trade: memory.exposure(s, trade, trade.traded_ms),  # type: ignore[misc]
+            exposure=memory.exposures(trade, trade.traded_ms),
             entry_owner=memory.entry_owner.get,
         )  # fmt: skip
         known = memory.copies.get(trade.key, {})
