@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import redis.asyncio as redis
@@ -79,7 +80,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             books.keep(guard.on_books),
             follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(guard, bus, settings.poll_ms),
-            _look_again(guard, settings.poll_ms),
+            _repeat(guard.look_again, settings.poll_ms),
+            _repeat(guard.suspend, settings.poll_ms),
             health.tell(
                 server,
                 {
@@ -96,7 +98,7 @@ async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:
         await while_database_is_away(guard.refresh)
 
 
-async def _look_again(guard: Guard, poll_ms: int) -> None:
+async def _repeat(work: Callable[[], Awaitable[None]], poll_ms: int) -> None:
     while True:
         await asyncio.sleep(poll_ms / 1000 / 4)
-        await while_database_is_away(guard.look_again)
+        await while_database_is_away(work)

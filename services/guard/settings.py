@@ -29,6 +29,9 @@ class Settings:
     """The floor is never further below than this."""
     exit_ttl_ms: int = setting(15_000, minimum=100, maximum=600_000)
     """An exit's attempt ends after so long; the next slice is a new order."""
+    suspend_ms: int = setting(2_000, minimum=0, maximum=60_000)
+    """For how long a book may be stale, crossed or empty before its triggers are suspended. Nothing
+    fires on it meanwhile."""
     poll_ms: int = setting(1000, minimum=50, maximum=60_000)
     """How often changes and ended exits are looked for when nothing wakes the guard."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -4,7 +4,8 @@ Before it: `worker`, which says what a book, a fill or an instant concerns. What
 transaction is being committed is judged in the next one. The triggers of a lot are judged in their
 order, and what one of them takes is not there for the next. Lots that fire come before those that
 only note something, also when their book has come later: a market that moves raises peaks, and a
-connection that is lost suspends, hundreds at a time.
+connection that is lost suspends, hundreds at a time. Between them come those that fire once they
+are armed.
 """
 
 from __future__ import annotations
@@ -104,24 +105,28 @@ class Verdicts:
         Raises:
             Fenced: the lease is not valid any more.
         """
-        waiting, early = list(wishes), set[str]()
-        while waiting:
-            portions = deque(self._portions(self._asked(waiting)))
-            waiting = []
-            while portions:
-                if not _fires(portions[0]):
-                    portions.extendleft(reversed(self._portions(self._newer_that_fire(early))))
-                try:
-                    waiting += await self._obey(portions[0])
-                    portions.popleft()
-                except psycopg.OperationalError as error:
-                    _log.warning("not judged; judged again soon", error=str(error).strip())
-                    # All of them: who comes later in a lot must not sell before who comes first.
-                    self._writer.hurry(each.trigger.id for some in portions for each in some)
-                    self._writer.hurry(trigger_id for trigger_id, _ in waiting)
-                    return
-                except (psycopg.Error, LookupError, ValueError) as error:
-                    portions.extendleft(reversed(self._divide(portions.popleft(), error)))
+        early = set[str]()
+        portions = deque(self._portions(self._asked(list(wishes))))
+        while portions:
+            if not _fires(portions[0]):
+                portions.extendleft(reversed(self._portions(self._newer_that_fire(early))))
+            try:
+                again = await self._obey(portions[0])
+                portions.popleft()
+                # At once: behind all others a stop that was just armed would wait for seconds.
+                portions.extendleft(reversed(self._portions(self._asked(self._newest(again)))))
+            except psycopg.OperationalError as error:
+                _log.warning("not judged; judged again soon", error=str(error).strip())
+                # All of them: who comes later in a lot must not sell before who comes first.
+                self._writer.hurry(each.trigger.id for some in portions for each in some)
+                return
+            except (psycopg.Error, LookupError, ValueError) as error:
+                portions.extendleft(reversed(self._divide(portions.popleft(), error)))
+
+    def _newest(self, wishes: Sequence[Wish]) -> list[Wish]:
+        """The same on later books where there are: the price of before may be gone."""
+        later = {book.market.asset_id: book for book in self._untold()} if wishes else {}
+        return [(who, later.get(book.market.asset_id, book)) for who, book in wishes]
 
     def _asked(self, wishes: Sequence[Wish]) -> list[_Asked]:
         """Those that their book asks something of."""
@@ -158,6 +163,7 @@ class Verdicts:
         """What goes into one transaction each: whole lots, up to so many triggers, those that fire
         before the others, and last of all those that could not be judged the last time."""
         firing: list[list[_Asked]] = []
+        pressing: list[list[_Asked]] = []
         patient: list[list[_Asked]] = []
         apart: list[list[_Asked]] = []
         for key, of_lot in _by_lot(asked).items():
@@ -165,9 +171,24 @@ class Verdicts:
                 apart.append(of_lot)
             elif any(each.verdict is Judgement.FIRE for each in of_lot):
                 firing.append(of_lot)
+            elif any(map(self._fires_once_armed, of_lot)):
+                pressing.append(of_lot)
             else:
                 patient.append(of_lot)
-        return [*_together_up_to(MOST, firing), *_together_up_to(PATIENT, patient), *apart]
+        return [
+            *_together_up_to(MOST, firing),
+            *_together_up_to(PATIENT, pressing),
+            *_together_up_to(PATIENT, patient),
+            *apart,
+        ]
+
+    def _fires_once_armed(self, each: _Asked) -> bool:
+        """Whether a suspended trigger waits for nothing but to be armed."""
+        if each.verdict is not Judgement.ARM:
+            return False
+        armed = replace(each.trigger, status=TriggerStatus.ARMED)
+        shares = self._known.shares(lot_of(armed))
+        return judging.judge(armed, shares, each.book, each.now_ms) is Judgement.FIRE
 
     def _divide(self, portion: list[_Asked], error: Exception) -> list[list[_Asked]]:
         """Judge the lots of a portion that failed one by one; one that fails alone has to wait."""

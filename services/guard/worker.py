@@ -18,11 +18,12 @@ from opentelemetry import metrics
 from services.guard import following, store
 from services.guard.claiming import Claims, Decide
 from services.guard.closing import Closing
+from services.guard.core.bad_books import BadBooks
 from services.guard.core.superseding import superseded
 from services.guard.core.trigger import Trigger
 from services.guard.known import Known, LotKey, lot_of
 from services.guard.settings import Settings
-from services.guard.verdicts import Verdicts
+from services.guard.verdicts import PATIENT, Verdicts
 from services.guard.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -74,6 +75,7 @@ class Guard:
         self._stuck: set[str] = set()
         """Triggers that could not be changed the last time."""
         self._claims = Claims(lease, tail, settings)
+        self._bad = BadBooks(settings.suspend_ms)
         self._closing = Closing(books, self._claims)
         self._writer = Writer(writing, self._known, self._claims)
         self._verdicts = Verdicts(self._known, self._claims, self._writer, books.untold)
@@ -138,9 +140,27 @@ class Guard:
 
     async def on_books(self, books: Sequence[Book]) -> None:
         """Judge the triggers that the newest books of assets may move, stop-losses first."""
+        now_ms = _monotonic_ms()
         await self._verdicts.judge(
-            (trigger.id, book) for book in books for trigger in self._known.moved_by(book)
+            (trigger.id, book)
+            for book in books
+            if not self._bad.bears(book, now_ms)
+            for trigger in self._known.moved_by(book)
         )
+
+    async def suspend(self) -> None:
+        """Suspend the triggers of books that have been bad for a while."""
+        for asset_id in self._bad.unbearable(_monotonic_ms()):
+            book = self._books.known(asset_id)
+            moved = [trigger.id for trigger in self._known.moved_by(book)] if book else []
+            while moved:
+                # Some at a time: the book may be good again before it was told to all of them.
+                some, moved = moved[:PATIENT], moved[PATIENT:]
+                try:
+                    await self._wake(self._known.in_turn(some))
+                except psycopg.Error:
+                    self._writer.hurry([*some, *moved])
+                    raise
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
@@ -224,13 +244,13 @@ class Guard:
 
     async def _wake(self, triggers: Iterable[Trigger]) -> None:
         """Judge triggers, in this order, on the lots and the books that are known already."""
-        wishes = []
+        wishes, now_ms = [], _monotonic_ms()
         for trigger in triggers:
             shares = self._known.shares(lot_of(trigger))
             if trigger.status is TriggerStatus.WAITING and shares > 0:
                 await self._follow_lot(trigger, shares)
             book = self._books.known(trigger.asset_id)
-            if book is not None:
+            if book is not None and not self._bad.bears(book, now_ms):
                 wishes.append((trigger.id, book))
         await self._verdicts.judge(wishes)
         # A book that came meanwhile met memory as it was before this, and may not come again.
@@ -257,3 +277,7 @@ class Guard:
         except psycopg.Error:
             self._writer.hurry(eager)
             raise
+
+
+def _monotonic_ms() -> int:
+    return clock.monotonic_ns() // 1_000_000

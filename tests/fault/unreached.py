@@ -240,6 +240,8 @@ UNREACHED = (
     ),
     Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._open"),
     Entry(f"{_GUARD}/worker.py", "Guard.look_again", _STUCK, "await self._follow_lot"),
+    Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "self._writer.hurry", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/verdicts.py", "_change", _RACE, "return None", chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "await self._know", chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "raise", chance=True),

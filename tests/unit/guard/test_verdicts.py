@@ -76,6 +76,7 @@ class Desk:
     """
 
     partitions = 1
+    suspend_ms = 0
 
     def __init__(self, moods: Moody | None = None, *, beside: Desk | None = None) -> None:
         self.refused: set[str] = set()
@@ -91,7 +92,7 @@ class Desk:
         settings = load(Settings, "guard", {
             "TT_DATABASE_URL": "postgresql://", "TT_REDIS_URL": "redis://",
             "TT_GUARD_CONFIRM_TARGET": "127.0.0.1:1", "TT_GUARD_BOOKFEED_TARGET": "127.0.0.1:1",
-            "TT_GUARD_PARTITIONS": str(partitions),
+            "TT_GUARD_PARTITIONS": str(partitions), "TT_GUARD_SUSPEND_MS": str(self.suspend_ms),
         })  # fmt: skip
         pool = cast(Pool, MemoryPool(self.database, self.moods))
         self.guard = Guard(
