@@ -38,8 +38,8 @@ async def measure(followers: int, say: Callable[[str], None]) -> list[Figure]:
     Raises:
         BenchError: and what the launcher raises.
     """
-    # Each open order holds a connection.
-    room = {"TT_EXECUTOR_INSIDERS_CONNECTIONS": str(max(_CONNECTIONS, followers))}
+    # Each open order holds a connection, and some are kept for exits.
+    room = {"TT_EXECUTOR_INSIDERS_CONNECTIONS": str(max(_CONNECTIONS, 2 * followers))}
     async with scene([followers], say, room) as here:
         figures = [
             Figure(what=f"start: {name} ready", under="an empty machine", value=took, unit="s")

@@ -27,7 +27,10 @@ _log = structlog.get_logger("executor.line")
 
 _REMEMBERED = 200_000
 _WINDOW = 2_000
-"""Orders under way at the same time; more wait as claims, and expire as such."""
+"""Orders under way at the same time, of which entries have the room that is left."""
+_IN_LINE = 10_000
+"""Orders in line and under way, of which entries have the room that is left; more stay claims in
+PostgreSQL and are found by polling."""
 _COMMITTED_TOGETHER = 100
 """Orders of several claims in one SUBMITTING commit: as many as a part of a crowd has."""
 
@@ -42,7 +45,8 @@ class Claim:
     control_seq: int
     traceparent: str
     handled: Callable[[], None]
-    """Called when a crash repeats nothing: SUBMITTING is committed, or nothing will be sent."""
+    """Called when its stream need not bring it again: SUBMITTING is committed, nothing will be
+    sent, or polling finds it."""
 
 
 def _unheard() -> None:
@@ -63,24 +67,25 @@ class Line:
         self._lease = lease
         self._poll_seconds = poll_seconds
         self._queue: Queue[Claim] = Queue()
-        self._some = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Somebody has come, or there is room."""
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.in_flight: set[str] = set()
         """Keys of orders that have got in line, or are sent, and are not over."""
-        self._room = asyncio.Event()
-        self._room.set()
+        self._taken: set[str] = set()
+        """Of those, the ones that are not in line any more."""
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    async def on_batch(self, batch: pb.OrderBatch, handled: Callable[[], None]) -> None:
+    def on_batch(self, batch: pb.OrderBatch, handled: Callable[[], None]) -> None:
         """Have the orders of a claim sent that no one has brought in this life.
 
         Args:
             batch: the claim.
-            handled: called when SUBMITTING is committed for them, or nothing of them will be sent.
+            handled: see `Claim`.
         """
-        await self._put(
+        self._put(
             Claim(
                 orders=[order_from_pb(order) for order in batch.orders],
                 records=[batch.journal_seq],
@@ -108,54 +113,57 @@ class Line:
             except psycopg.OperationalError as error:
                 _log.warning("cannot look for claims", error=str(error))
                 continue
-            for row in sorted(rows, key=lambda row: bool(row["purpose"] == Purpose.ENTRY)):
-                await self._put(
-                    Claim(
-                        orders=[order_from_fields(row)],
-                        records=[],
-                        control_seq=row["control_seq"],
-                        traceparent=row["traceparent"],
-                        handled=_unheard,
+            for row in rows:
+                if row["order_key"] not in self._seen:
+                    self._put(
+                        Claim(
+                            orders=[order_from_fields(row)],
+                            records=[],
+                            control_seq=row["control_seq"],
+                            traceparent=row["traceparent"],
+                            handled=_unheard,
+                        )
                     )
-                )
 
     async def take(self) -> list[Claim]:
-        """Those that go together next; waits for one."""
-        while not len(self._queue):
-            self._some.clear()
-            await self._some.wait()
-        return self._queue.take(_COMMITTED_TOGETHER)
+        """Those that go together next; waits for one, and entries for room to be under way."""
+        while not (self._queue.exits_wait or (len(self._queue) and len(self._taken) < _WINDOW)):
+            self._changed.clear()
+            await self._changed.wait()
+        claims = self._queue.take(_COMMITTED_TOGETHER)
+        self._taken.update(order.order_key for claim in claims for order in claim.orders)
+        return claims
 
     def done(self, keys: Sequence[str]) -> None:
         """The outcomes of these orders are durable, or nobody here waits for one any more."""
         self.in_flight.difference_update(keys)
-        if len(self.in_flight) < _WINDOW:
-            self._room.set()
+        self._taken.difference_update(keys)
+        self._changed.set()
 
     def leave(self, key: str) -> None:
         """An order stays CLAIMED: whoever brings it again may get in line with it."""
-        del self._seen[key]
+        self._seen.pop(key, None)
         self.done([key])
 
-    async def _put(self, claim: Claim) -> None:
-        """Get in line; entries wait for room to do so."""
-        if any(order.purpose is Purpose.ENTRY for order in claim.orders):
-            await self._room.wait()
+    def _put(self, claim: Claim) -> None:
+        """Get in line; entries only while there is room, so that exits behind them do, too."""
+        wallets = [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY]
+        if wallets and len(self.in_flight) >= _IN_LINE:
+            claim.handled()
+            return
         fresh = [order for order in claim.orders if order.order_key not in self._seen]
         for order in fresh:
             self._seen[order.order_key] = None
             self.in_flight.add(order.order_key)
         self._forget()
-        if len(self.in_flight) >= _WINDOW:
-            self._room.clear()
         # Those that were brought before may still be in line: then this claim is behind them.
         self._queue.put(
             replace(claim, orders=fresh),
             leader=claim.orders[0].leader if claim.orders else "",
             size=len(fresh),
-            wallets=[o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY],
+            wallets=wallets,
         )
-        self._some.set()
+        self._changed.set()
 
     def _forget(self) -> None:
         # In-flight keys are young; only keys whose outcome is long durable fall out here.

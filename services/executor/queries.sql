@@ -44,12 +44,13 @@ returning version
 select coalesce(max(seq), 0) as seq from journal
 
 -- name: claimed_orders
--- Orders that are durable and not sent; the stream should have brought them.
+-- Orders that are durable and not sent; the stream should have brought them. Exits first, however
+-- many entries wait.
 select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros
 from orders o join reservation r using (order_key)
 where o.partition = %(partition)s and o.state = 'CLAIMED'
   and o.created_at <= clock_timestamp() - make_interval(secs => %(older_than_seconds)s)
-order by o.journal_seq
+order by o.purpose = 'ENTRY', o.journal_seq
 limit 500
 
 -- name: abandoned

@@ -1,8 +1,8 @@
 """Claims of router and guard into the executor's line, cursors acknowledged in the stream's order.
 
 Before it: the streams. After it: `line`, which hands claims on in an order of its own.
-A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, or it will
-not be sent.
+A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, it will not
+be sent, or polling brings it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def follow(
             if response.batches:
                 handled = cursors.expect(response.cursor, len(response.batches))
                 for batch in response.batches:
-                    await line.on_batch(batch, handled)
+                    line.on_batch(batch, handled)
 
 
 class Cursors:

@@ -22,7 +22,8 @@ class Settings:
     insiders_token: str = setting("", secret=True)
     """Bearer token for insiders-api; empty: none is sent."""
     insiders_connections: int = setting(256, minimum=1, maximum=10_000)
-    """Connections to insiders-api at most; an order beyond them waits for one."""
+    """Connections to insiders-api at most; an order beyond them waits for one. Exits have the next
+    one before all entries, and eight for themselves (one of sixteen if that is less)."""
     insiders_warm: int = setting(64, minimum=0, maximum=10_000)
     """Connections that are held ready, so that a fan-out does not begin with handshakes."""
     insiders_idle_ms: int = setting(4_000, minimum=1_000, maximum=600_000)

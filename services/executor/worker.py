@@ -211,6 +211,7 @@ class Executor:
             # The commit had happened and its acknowledgement was lost: do not send. The lease of
             # the rows runs out and the orders become UNKNOWN.
             _log.warning("batch was committed before", orders=len(orders))
+            self.line.done([o.order_key for o in orders])
             return False
         self._recorder().put([*batch.records, admission.seq], [])
         self._sender.send(

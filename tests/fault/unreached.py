@@ -156,7 +156,8 @@ UNREACHED = (
         Entry(f"{_EXECUTOR}/store.py", "_note_late", _FENCED, statement, chance=True)
         for statement in ("cursor =", "for row in", "_late.add", "_log.error")
     ),
-    Entry(f"{_EXECUTOR}/line.py", "Line._put", _FULL, "self._room.clear"),
+    Entry(f"{_EXECUTOR}/line.py", "Line._put", _FULL, "claim.handled"),
+    Entry(f"{_EXECUTOR}/line.py", "Line._put", _FULL, "return"),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._go_on", _MANY, chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._begin_some", _MANY, "return", "if self._hurried",
           True),

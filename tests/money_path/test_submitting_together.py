@@ -58,8 +58,12 @@ class Scene:
     far: Far
     pool: Pool
 
-    async def claim(self, orders: Sequence[Order], control_seq: int = 0) -> None:
+    def claim(self, orders: Sequence[Order], control_seq: int = 0) -> None:
         """Durable as the router makes it, and brought by its stream."""
+        self.executor.line.on_batch(self.durable(orders, control_seq), lambda: None)
+
+    def durable(self, orders: Sequence[Order], control_seq: int = 0) -> pb.OrderBatch:
+        """Durable as the router makes it; what its stream would bring."""
         payload = claim_payload(
             orders, control_seq=control_seq, traceparent="", received_ns=0, routed_ns=0
         )
@@ -69,12 +73,11 @@ class Scene:
             [orders[0].order_key, payload, len(orders)],
         ).fetchone()
         assert row is not None
-        batch = pb.OrderBatch(
+        return pb.OrderBatch(
             journal_seq=row["seq"],
             control_seq=control_seq,
             orders=[order_to_pb(each) for each in orders],
         )
-        await self.executor.line.on_batch(batch, lambda: None)
 
     async def ended(self, count: int) -> None:
         """Wait for the rows of so many orders that are neither claimed nor under way."""
@@ -144,7 +147,7 @@ async def test_twenty_claims_of_a_burst_are_one_commit_and_leave_in_their_order(
     burst = [entry(f"burst-{n}") for n in range(20)]
     async with scene(database, database_url) as here:
         for each in burst:
-            await here.claim([each])
+            here.claim([each])
         async with sending(here):
             await here.ended(20)
         assert here.commits() == [20]
@@ -158,9 +161,9 @@ async def test_one_that_is_late_fails_alone_and_a_hundred_orders_are_the_most(
     _subscribe(database, version=1)
     async with scene(database, database_url) as here:
         for n in range(30):
-            await here.claim([entry(f"{n}-{k}") for k in range(4)])
+            here.claim([entry(f"{n}-{k}") for k in range(4)])
         late = entry("late", not_after_ms=1)
-        await here.claim([late])
+        here.claim([late])
         async with sending(here):
             await here.ended(121)
         assert here.commits() == [100, 20]
@@ -176,8 +179,8 @@ async def test_a_change_after_the_oldest_of_the_claims_is_looked_at(
     stale, knowing = entry("stale"), entry("knowing")
     changed = _subscribe(database, version=2)
     async with scene(database, database_url) as here:
-        await here.claim([stale], control_seq=changed - 1)
-        await here.claim([structs.replace(knowing, subscription_version=2)], control_seq=changed)
+        here.claim([stale], control_seq=changed - 1)
+        here.claim([structs.replace(knowing, subscription_version=2)], control_seq=changed)
         async with sending(here):
             await here.ended(2)
         assert here.far.came == [knowing.order_key]

@@ -68,6 +68,11 @@ class Queue(Generic[T]):
     def __len__(self) -> int:
         return self._waiting
 
+    @property
+    def exits_wait(self) -> bool:
+        """Whether there is an exit: then the next ones that are taken are exits."""
+        return bool(self._exits.lines)
+
     def put(self, item: T, *, leader: str, size: int, wallets: Iterable[str]) -> None:
         """Add a claim.
 

@@ -55,17 +55,19 @@ class Scene:
     committed: list[list[str]] = field(default_factory=list)
     control_seqs: list[int] = field(default_factory=list)
     denied: set[str] = field(default_factory=set)
+    sending: bool = False
+    """Whether what is committed leaves; nobody answers."""
     held: asyncio.Event = field(default_factory=asyncio.Event)
     handled: list[int] = field(default_factory=list)
 
-    async def put(self, seq: int, *orders: Order, control_seq: int = 0) -> None:
+    def put(self, seq: int, *orders: Order, control_seq: int = 0) -> None:
         batch = pb.OrderBatch(
             journal_seq=seq,
             orders=[order_to_pb(each) for each in orders],
             control_seq=control_seq,
             traceparent=f"trace-{seq}",
         )
-        await self.executor.line.on_batch(batch, lambda: self.handled.append(seq))
+        self.executor.line.on_batch(batch, lambda: self.handled.append(seq))
 
     async def run_until_idle(self) -> None:
         for _ in range(50):
@@ -89,9 +91,10 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
         if denied := {key: "PAUSED" for key in keys if key in here.denied}:
             return store.Admission(denied=denied)
         here.committed.append(keys)
-        return store.Admission(duplicate=True)  # Nothing is sent.
+        return store.Admission(seq=1, duplicate=not here.sending)
 
     monkeypatch.setattr(store, "submit_batch", submit_batch)
+    monkeypatch.setattr(here.executor._sender, "send", lambda attempts: None)
     running = asyncio.create_task(here.executor.submit())
     try:
         yield here
@@ -150,11 +153,11 @@ async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
     async with scene(monkeypatch) as here:
         monkeypatch.setattr("services.executor.line._COMMITTED_TOGETHER", 2)
         for part in range(3):
-            await here.put(part, entry(f"p{part}", f"w{part}"), entry(f"q{part}", f"v{part}"))
+            here.put(part, entry(f"p{part}", f"w{part}"), entry(f"q{part}", f"v{part}"))
         await here.run_until_idle()
-        await here.put(3, entry("single", "w9", "other"))
-        await here.put(4, entry("behind", "w1", "third"))
-        await here.put(5, leaving("exit", "w1"))
+        here.put(3, entry("single", "w9", "other"))
+        here.put(4, entry("behind", "w1", "third"))
+        here.put(5, leaving("exit", "w1"))
         here.held.set()
         await here.run_until_idle()
         assert here.committed == [
@@ -167,12 +170,12 @@ async def test_what_has_come_together_is_one_commit_and_exits_are_one_before_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
-        await here.put(0, entry("first", "w0"), control_seq=9)
+        here.put(0, entry("first", "w0"), control_seq=9)
         await here.run_until_idle()
         for seq in range(1, 21):
-            await here.put(seq, entry(f"e{seq}", "w1"), control_seq=30 - seq)
-        await here.put(21, leaving("x1", "w1"), control_seq=12)
-        await here.put(22, leaving("x2", "w2"), control_seq=11)
+            here.put(seq, entry(f"e{seq}", "w1"), control_seq=30 - seq)
+        here.put(21, leaving("x1", "w1"), control_seq=12)
+        here.put(22, leaving("x2", "w2"), control_seq=11)
         here.held.set()
         await here.run_until_idle()
         entries = [f"e{seq}" for seq in range(1, 21)]
@@ -187,10 +190,10 @@ async def test_one_that_is_denied_costs_the_others_one_repetition(
     outcomes: list[tuple[list[int], list[Outcome]]] = []
     async with scene(monkeypatch) as here:
         here.executor.recorder = cast(Any, Recorded(outcomes))
-        await here.put(0, entry("first", "w0"))
+        here.put(0, entry("first", "w0"))
         await here.run_until_idle()
         for seq in range(1, 5):
-            await here.put(seq, entry(f"e{seq}", f"w{seq}"))
+            here.put(seq, entry(f"e{seq}", f"w{seq}"))
         here.denied = {"e3"}
         here.held.set()
         await here.run_until_idle()
@@ -208,10 +211,10 @@ async def test_of_what_waits_together_one_is_the_probe_of_an_open_breaker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
-        await here.put(0, entry("first", "w0"))
+        here.put(0, entry("first", "w0"))
         await here.run_until_idle()
         for seq in range(1, 4):
-            await here.put(seq, entry(f"e{seq}", f"w{seq}"))
+            here.put(seq, entry(f"e{seq}", f"w{seq}"))
         opened = Opened()
         here.executor.breaker = cast(Any, opened)
         here.held.set()
@@ -219,7 +222,7 @@ async def test_of_what_waits_together_one_is_the_probe_of_an_open_breaker(
         assert here.committed == [["first"], ["e1"]]
         assert here.handled == [0, 1, 2, 3]
         assert (opened.taken, opened.returned) == (1, 1), "it was not sent after all"
-        await here.put(4, entry("e2", "w2"))
+        here.put(4, entry("e2", "w2"))
         await here.run_until_idle()
         assert here.committed[2:] == [["e2"]], "who waited may come again"
 
@@ -228,10 +231,10 @@ async def test_a_claim_that_is_brought_twice_is_handled_when_it_is_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
-        await here.put(1, entry("a", "w1"), entry("b", "w2"))
+        here.put(1, entry("a", "w1"), entry("b", "w2"))
         await here.run_until_idle()
-        await here.put(2, entry("c", "w3"), leaving("d", "w3"))
-        await here.put(3, entry("c", "w3"))
+        here.put(2, entry("c", "w3"), leaving("d", "w3"))
+        here.put(3, entry("c", "w3"))
         await here.run_until_idle()
         assert here.handled == []
         here.held.set()
@@ -240,20 +243,53 @@ async def test_a_claim_that_is_brought_twice_is_handled_when_it_is_committed(
         assert here.handled == [1, 2, 3]
 
 
-async def test_exits_get_in_line_where_entries_have_no_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_exits_leave_while_entries_have_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.executor.line._WINDOW", 2)
     async with scene(monkeypatch) as here:
-        await here.put(1, entry("a", "w1"), entry("b", "w2"))
+        here.sending = True
+        here.executor.recorder = cast(Any, Recorded([]))
+        here.put(1, entry("a", "w1"), entry("b", "w2"))
         await here.run_until_idle()
-        waiting = asyncio.create_task(here.put(2, entry("c", "w3")))
-        async with asyncio.timeout(20):
-            await here.put(3, leaving("d", "w3"))
+        here.put(2, entry("c", "w3"))
+        here.held.set()
+        await here.run_until_idle()
+        assert here.committed == [["a", "b"]]
+        here.put(3, leaving("d", "w3"))
+        await here.run_until_idle()
+        assert here.committed == [["a", "b"], ["d"]]
+        here.executor.line.done(["a"])
+        await here.run_until_idle()
+        assert here.committed == [["a", "b"], ["d"]], "an exit takes room, too"
+        here.executor.line.done(["b"])
+        await here.run_until_idle()
+        assert here.committed == [["a", "b"], ["d"], ["c"]]
+        assert here.handled == [1, 3, 2]
+
+
+async def test_a_full_line_leaves_entries_to_polling_and_takes_exits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.executor.line._IN_LINE", 2)
+    async with scene(monkeypatch) as here:
+        here.put(1, entry("a", "w1"), entry("b", "w2"))
+        await here.run_until_idle()
+        here.put(2, entry("c", "w3"))
+        here.put(3, leaving("d", "w3"))
+        assert here.handled == [2], "its stream need not bring it again"
         here.held.set()
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"]]
-        here.executor.line.done(["a", "b", "d"])
+        here.put(4, entry("c", "w3"))
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"], ["c"]]
-        await waiting
+
+
+async def test_what_was_committed_before_is_not_under_way_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(monkeypatch) as here:
+        here.put(1, entry("a", "w1"))
+        here.held.set()
+        await here.run_until_idle()
+        assert here.committed == [["a"]]
+        assert not here.executor.line.in_flight, "it may be sent again when confirm wants it"

@@ -49,7 +49,7 @@ class InsidersClient:
         """POST an order once.
 
         Args:
-            side: ``buy`` or ``sell``.
+            side: ``buy`` or ``sell``, which has a connection before all buys that wait.
             order_key: the idempotency key.
             body: exactly the bytes that were made durable.
             timeout_ms: for the whole exchange, a wait for a connection included.
@@ -59,7 +59,7 @@ class InsidersClient:
             Unanswered: anything else without a whole answer.
         """
         request = self._keyed(f"/api/trade/{side}", order_key, body)
-        return await self._connections.exchange(request, timeout_ms)
+        return await self._connections.exchange(request, timeout_ms, urgent=side == "sell")
 
     def begin(
         self, side: str, order_key: str, body: bytes, timeout_ms: int
@@ -72,7 +72,7 @@ class InsidersClient:
             The answer to come, or Unanswered; None: no connection is ready and nothing left.
         """
         return self._connections.begin(
-            self._keyed(f"/api/trade/{side}", order_key, body), timeout_ms
+            self._keyed(f"/api/trade/{side}", order_key, body), timeout_ms, urgent=side == "sell"
         )
 
     async def order_by_key(self, order_key: str, timeout_ms: int) -> Answer:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -20,11 +19,14 @@ import httptools
 import structlog
 
 from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.room import Room
 
 _log = structlog.get_logger("insiders.connections")
 _HEAD_LIMIT_BYTES = 64 * 1024
 _RENEW_SECONDS = 0.25
 _CONNECT_SECONDS = 5.0
+_KEPT = 8
+"""Connections kept for what is urgent, and no more than one of sixteen."""
 
 
 class NotSent(Exception):
@@ -83,24 +85,26 @@ class Connections:
         self._idle_seconds = idle_ms / 1000
         self._body_limit = body_limit
         self._idle: deque[_Connection] = deque()
-        self._room = asyncio.Semaphore(limit)
+        self._room = Room(limit, kept=min(_KEPT, limit // 16))
         self._busy = 0
         self._begun: set[_Connection] = set()
 
-    def begin(self, request: bytes, timeout_ms: int) -> asyncio.Future[Answer] | None:
+    def begin(
+        self, request: bytes, timeout_ms: int, *, urgent: bool = False
+    ) -> asyncio.Future[Answer] | None:
         """Send a request, whole head and body, on an idle connection, before anything else runs.
+
+        Arguments as of :meth:`exchange`.
 
         Returns:
             The answer to come, or Unanswered; None: no connection is ready and nothing left.
         """
-        if self._room.locked():
-            return None
         connection = self._newest()
         if connection is None:
             return None
-        with suppress(StopIteration):
-            # There is room: this takes it without waiting.
-            self._room.acquire().send(None)
+        if not self._room.take(urgent=urgent):
+            self._idle.append(connection)
+            return None
         self._busy += 1
         self._begun.add(connection)
         answer = connection.begin(request)
@@ -117,10 +121,15 @@ class Connections:
         self._begun.discard(connection)
         self._busy -= 1
         self._give_back(connection)
-        self._room.release()
+        self._room.leave()
 
-    async def exchange(self, request: bytes, timeout_ms: int) -> Answer:
+    async def exchange(self, request: bytes, timeout_ms: int, *, urgent: bool = False) -> Answer:
         """Send a request, whole head and body, and wait for its answer.
+
+        Args:
+            request: to send.
+            timeout_ms: for everything.
+            urgent: it has a connection before all that are not.
 
         Raises:
             NotSent: nothing left within the time.
@@ -128,7 +137,7 @@ class Connections:
         """
         connection: _Connection | None = None
         try:
-            async with asyncio.timeout(timeout_ms / 1000), self._room:
+            async with asyncio.timeout(timeout_ms / 1000), self._room.one(urgent=urgent):
                 connection = self._newest() or await self._connect()
                 self._busy += 1
                 try:

@@ -88,7 +88,7 @@ def claimed_orders(tx: Transaction, values: Row) -> list[Row]:
         held = tx.get("reservation", order["order_key"])
         if held is not None and order["created_at"] <= until:
             found.append(_with_reservation(order, held))
-    return sorted(found, key=lambda row: row["journal_seq"])[:500]
+    return sorted(found, key=lambda row: (row["purpose"] == "ENTRY", row["journal_seq"]))[:500]
 
 
 def abandoned(tx: Transaction, values: Row) -> list[Row]:

@@ -381,6 +381,54 @@ async def test_a_wait_for_a_connection_that_is_too_long_is_not_sent() -> None:
         assert len(far.requests) == 1
 
 
+async def test_sells_have_the_next_connection_before_a_crowd_of_buys() -> None:
+    answers = asyncio.Semaphore(0)
+
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await far.request(reader)
+            await answers.acquire()
+            writer.write(OK)
+
+    async with far_side(speak) as (far, url), open_client(url, limit=8) as client:
+        buys = [asyncio.ensure_future(submit(client)) for _ in range(64)]
+        await until(lambda: len(far.requests) == 8)
+        sells = [
+            asyncio.ensure_future(client.submit("sell", key * 64, b"{}", TIMEOUT_MS))
+            for key in "bc"
+        ]
+        given_up = asyncio.ensure_future(client.submit("sell", "d" * 64, b"{}", TIMEOUT_MS))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        for came in (9, 10):
+            answers.release()
+            await until(lambda came=came: len(far.requests) == came)  # type: ignore[misc]
+            assert b"/sell " in far.requests[-1]
+        for _ in range(64):
+            answers.release()
+        await asyncio.gather(*buys, *sells)
+        assert far.connections == 8
+        assert len(far.requests) == 66
+
+
+async def test_a_connection_is_kept_for_sells_where_buys_are_not_answered() -> None:
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/sell " in await far.request(reader):
+            writer.write(OK)
+        await reader.read()
+
+    async with far_side(speak) as (far, url), open_client(url, limit=16, warm=16) as client:
+        buys = [asyncio.ensure_future(submit(client)) for _ in range(20)]
+        await until(lambda: len(far.requests) == 15)
+        assert begin(client) is None
+        async with asyncio.timeout(20):
+            assert (await client.submit("sell", "b" * 64, b"{}", TIMEOUT_MS)).status == 200
+        assert len(far.requests) == 16, "no buy has taken it meanwhile"
+        for buy in buys:
+            buy.cancel()
+        await asyncio.gather(*buys, return_exceptions=True)
+
+
 async def test_many_share_few_connections() -> None:
     async with far_side(always(OK)) as (far, url), open_client(url, limit=4) as client:
         answers = await asyncio.gather(*(submit(client) for _ in range(50)))

@@ -1,0 +1,51 @@
+"""Claims that no stream has brought, on a real database: exits are found first, and each once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from services.executor import store
+from tests.money_path.test_submitting_once import Database, database
+from tests.money_path.test_submitting_together import entry, scene
+from tests.money_path.world import eventually
+from tradingtools.adapters.tasks import cancel_all
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.order import Purpose
+
+__all__ = ["database"]
+
+
+async def test_an_exit_is_found_behind_more_entries_than_are_looked_at_and_nobody_twice(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    fetch = store.fetch
+
+    async def counted(pool: Any, name: str, **values: Any) -> list[Any]:
+        nonlocal looks
+        found = await fetch(pool, name, **values)
+        looks += len(found) >= 500
+        return found
+
+    monkeypatch.setattr(store, "fetch", counted)
+    leaving = structs.replace(
+        entry("exit"), purpose=Purpose.GUARD_EXIT, side=Side.SELL, trigger_id="trg"
+    )
+    async with scene(database, database_url) as here:
+        here.durable([entry(f"e{n}") for n in range(501)])
+        here.durable([leaving])
+        polling = asyncio.create_task(here.executor.line.poll())
+        try:
+
+            async def looked() -> bool:
+                return looks >= 3
+
+            await eventually(looked)
+            assert leaving.order_key in here.executor.line.in_flight
+            assert len(here.executor.line) == len(here.executor.line.in_flight), "each once"
+        finally:
+            await cancel_all([polling])
