@@ -91,6 +91,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 timeout_ms=settings.ask_timeout_ms,
                 every_ms=settings.balance_ms,
                 spacing_ms=settings.balance_spacing_ms,
+                behind=lambda: worker.behind,
             )
             optional.append(balances.run())
         if settings.bookfeed_target:

@@ -9,6 +9,7 @@ router's free cash and equity, and the drift that control shows.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -37,6 +38,7 @@ class Balances:
         timeout_ms: of one question.
         every_ms: how often each wallet is asked for.
         spacing_ms: between two wallets.
+        behind: whether answers wait to be booked; nothing is asked for then.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Balances:
         timeout_ms: int,
         every_ms: int,
         spacing_ms: int,
+        behind: Callable[[], bool],
     ) -> None:
         self._pool = pool
         self._client = client
         self._timeout_ms = timeout_ms
         self._every_ms = every_ms
         self._spacing = spacing_ms / 1000
+        self._behind = behind
         self._later: dict[str, float] = {}
         """When a wallet that could not be asked for is due again, monotonic seconds."""
 
@@ -71,6 +75,8 @@ class Balances:
         self._later = {proxy: due for proxy, due in self._later.items() if due > now}
         wanted = {"every_ms": self._every_ms, "but": list(self._later), "limit": _PAGE}
         for row in await store.fetch(self._pool, "wallets_to_poll", **wanted):
+            if self._behind():
+                return
             proxy = row["follower_proxy"]
             if not await self.poll(proxy):
                 self._later[proxy] = clock.monotonic() + _AGAIN_SECONDS

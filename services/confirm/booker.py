@@ -7,6 +7,7 @@ it: the readers of bookings, who get them in the order of their commits.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ MOST = 200
 """Orders of one batch."""
 _PAGE = 4 * MOST
 """Bookings that are published at once: those of a batch, as a rule."""
+_CROWD = 50
+"""Orders of one batch behind which more are to be expected."""
+_CROWD_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -56,6 +60,12 @@ class Booker:
         self._tail = tail
         self._writing = asyncio.Lock()
         self._queue: deque[_Waiting] = deque()
+        self._crowd_until = -math.inf
+
+    @property
+    def behind(self) -> bool:
+        """Whether answers wait, or a crowd's are on their way: what has time stands back."""
+        return bool(self._queue) or clock.monotonic() < self._crowd_until
 
     async def take(self, heard: Heard) -> Taken:
         """Book what is told of an order, together with whatever else waits.
@@ -116,6 +126,8 @@ class Booker:
         heard = [waiting.heard for waiting in batch]
         taken = await store.take(self._pool, self._lease, heard, clock.now_ns())
         _batches.record(len(batch))
+        if len(batch) >= _CROWD:
+            self._crowd_until = clock.monotonic() + _CROWD_SECONDS
         await self._publish()
         for waiting, each in zip(batch, taken, strict=True):
             if not waiting.done.done():

@@ -208,7 +208,8 @@ where order_key = %(order_key)s and released_at is null
 returning order_key
 
 -- name: due
--- Open orders that are to be looked at now; since when an unresolved one is that.
+-- Open orders that are to be looked at now; since when an unresolved one is that. Accepted ones may
+-- be late by so much: what was answered to them is about to be booked.
 select order_key, state, epoch, attempt, not_after_ms, not_found_count, traceparent,
        coalesce((select (extract(epoch from e.occurred_at) * 1000)::bigint from order_event e
                  where e.order_key = o.order_key and e.to_state = o.state
@@ -216,7 +217,8 @@ select order_key, state, epoch, attempt, not_after_ms, not_found_count, tracepar
                 (extract(epoch from created_at) * 1000)::bigint) as since_ms
 from orders o
 where state in ('SUBMITTED', 'UNKNOWN')
-  and (next_check_at is null or next_check_at <= clock_timestamp())
+  and (next_check_at is null or next_check_at <= clock_timestamp() - case state
+      when 'SUBMITTED' then make_interval(secs => %(late_ms)s / 1000.0) else '0' end)
 order by next_check_at nulls first
 limit %(limit)s
 
@@ -391,6 +393,8 @@ select b.moves, not exists (
     select 1 from journal j,
          json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
     where j.kind = 'CLAIMED' and j.rows_built_at is null and j.set_aside is null
+      -- Not each record of a crowd is parsed for each wallet that is asked for meanwhile.
+      and position(convert_to(b.follower_proxy, 'UTF8') in j.payload) > 0
       and e->>'follower_proxy' = b.follower_proxy
 ) as quiet
 from follower_balance b where b.follower_proxy = %(follower_proxy)s

@@ -36,6 +36,9 @@ _log = structlog.get_logger("confirm")
 _meter = metrics.get_meter("tradingtools.confirm")
 _stuck = _meter.create_counter("orders_stuck", description="answers that cannot be booked")
 _RECHECK_MS = 200
+_LATE_MS = 5_000
+"""An accepted order is asked for so much later while answers wait: its own is one of them, as a
+rule, and the question would cost what it takes to book."""
 _STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
 _LONG_AGO_SECONDS = 86_400.0
@@ -72,8 +75,9 @@ class Confirm:
 
     @property
     def behind(self) -> bool:
-        """Whether more open orders are due than are asked for at a time."""
-        return len(self._busy) > self._settings.parallel
+        """Whether answers wait to be booked, or more open orders are due than are asked for at a
+        time."""
+        return self._booker.behind or len(self._busy) > self._settings.parallel
 
     async def on_event(self, event: executor_pb.OrderEvent) -> None:
         """Book what the submission itself answered."""
@@ -123,8 +127,10 @@ class Confirm:
         async with asyncio.TaskGroup() as group:
             while True:
                 await asyncio.sleep(pause)
+                late_ms = _LATE_MS if self._booker.behind else 0
+                most = 4 * self._settings.parallel
                 try:
-                    due = await store.fetch(self._pool, "due", limit=4 * self._settings.parallel)
+                    due = await store.fetch(self._pool, "due", limit=most, late_ms=late_ms)
                 except psycopg.OperationalError as error:
                     _log.warning("cannot look for open orders", error=str(error))
                     continue

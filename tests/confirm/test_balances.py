@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
 from services.confirm import payouts
 from services.confirm.balances import Balances
 from services.confirm.redemptions import Redemptions
-from tests.confirm.conftest import SIZE, Orders, told, trade
+from tests.confirm.conftest import SIZE, Orders, order_fields, told, trade
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, Unanswered
 from tradingtools.domain.venue_order import TradeStatus
 
@@ -45,9 +46,11 @@ class Far:
         return Answer(status=self.status, body=body, first_byte_ns=1, answered_ns=2)
 
 
-def _balances(orders: Orders, far: Far) -> Balances:
+def _balances(orders: Orders, far: Far, *, behind: Callable[[], bool] = lambda: False) -> Balances:
     client = cast(InsidersClient, far)
-    return Balances(orders.pool, client, timeout_ms=1000, every_ms=1000, spacing_ms=0)
+    return Balances(
+        orders.pool, client, timeout_ms=1000, every_ms=1000, spacing_ms=0, behind=behind
+    )
 
 
 async def _cash(orders: Orders) -> Any:
@@ -121,6 +124,20 @@ async def test_nothing_is_believed_while_an_order_is_open(orders: Orders) -> Non
     assert await balances.poll(orders.wallet)
 
 
+async def test_a_claim_without_rows_is_an_open_order_of_the_wallets_in_it_alone(
+    orders: Orders,
+) -> None:
+    other, key = "0x" + "3" * 40, secrets.token_hex(32)
+    claimed = {"orders": [order_fields(key, orders.wallet)], "decisions": [], "rows": []}
+    await orders.sql(
+        "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"
+        " values ('CLAIMED', 'router', %s, 0, 1, %s, 1)",
+        key, json.dumps(claimed).encode(),
+    )  # fmt: skip
+    assert not await _balances(orders, Far(orders.wallet)).poll(orders.wallet)
+    assert await _balances(orders, Far(other)).poll(other)
+
+
 async def test_what_was_overtaken_by_a_booking_is_not_stored(orders: Orders) -> None:
     far = Far(orders.wallet)
     balances = _balances(orders, far)
@@ -143,6 +160,8 @@ async def test_every_wallet_that_follows_is_asked_for_in_turn(orders: Orders) ->
         " values ('sub_' || repeat('a', 32), 'u', 'w', %s, %s, 'PAUSED', 1, 'FIXED', 1, 1)",
         orders.wallet, "0x" + "9" * 40,
     )  # fmt: skip
+    await _balances(orders, far, behind=lambda: True).look()
+    assert await _cash(orders) is None, "answers to orders come first"
     balances = _balances(orders, far)
     await balances.look()
     assert await _cash(orders) == 100_500_000

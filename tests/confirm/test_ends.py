@@ -171,7 +171,7 @@ async def test_postponing_is_compare_and_set(orders: Orders) -> None:
 async def test_silence_is_counted_from_when_an_order_became_unknown(orders: Orders) -> None:
     key = await orders.make("UNKNOWN")
     await orders.sql("update orders set created_at = created_at - interval '1 hour'")
-    rows = await store.fetch(orders.pool, "due", limit=1000)
+    rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     (due,) = [row for row in rows if row["order_key"] == key]
     (event,) = await orders.sql(
         "select (extract(epoch from occurred_at) * 1000)::bigint as ms from order_event"
@@ -179,6 +179,26 @@ async def test_silence_is_counted_from_when_an_order_became_unknown(orders: Orde
         key,
     )
     assert due["since_ms"] == event["ms"]
+
+
+async def test_accepted_orders_may_be_asked_for_later_than_those_of_which_nothing_is_known(
+    orders: Orders,
+) -> None:
+    told_of, late = await orders.make("SUBMITTED"), await orders.make("SUBMITTED")
+    unknown = await orders.make("UNKNOWN")
+    for key, seconds in ((told_of, 1), (late, 7), (unknown, 1)):
+        await orders.sql(
+            "update orders set next_check_at = now() - make_interval(secs => %s)"
+            " where order_key = %s",
+            seconds, key,
+        )  # fmt: skip
+
+    async def due(late_ms: int) -> set[object]:
+        rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=late_ms)
+        return {row["order_key"] for row in rows} & {told_of, late, unknown}
+
+    assert await due(0) == {told_of, late, unknown}
+    assert await due(5_000) == {late, unknown}
 
 
 async def test_ends_are_watched_until_their_time_is_over(orders: Orders) -> None:

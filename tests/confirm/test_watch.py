@@ -9,6 +9,7 @@ from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
 from services.confirm.core.fate import Look
 from services.confirm.settings import Settings
+from services.confirm.store import Heard
 from services.confirm.watch import Watch
 from services.confirm.worker import Confirm
 from tests.confirm.conftest import Orders, told, trade
@@ -27,24 +28,29 @@ class FarSide:
     def __init__(self) -> None:
         self.orders: dict[str, VenueOrder] = {}
         self.slow: set[str] = set()
+        self.asked: set[str] = set()
         self.answers = asyncio.Event()
 
     async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
         """Ask for a key."""
+        self.asked.add(order_key)
         if order_key in self.slow:
             await self.answers.wait()
         order = self.orders.get(order_key)
         return (Look.FOUND, order) if order is not None else (Look.NO_ANSWER, None)
 
 
-def _confirm(orders: Orders, far: Any) -> tuple[Confirm, Watch]:
+def _booker(orders: Orders) -> Booker:
+    tail: Tail[Any] = Tail(0, lambda after, limit: load_bookings(orders.pool, after, limit))
+    return Booker(orders.pool, orders.lease, tail)
+
+
+def _confirm(orders: Orders, far: Any, booker: Booker | None = None) -> tuple[Confirm, Watch]:
     settings = Settings(
         executor_target="127.0.0.1:1", insiders_url="http://127.0.0.1:1", parallel=AT_A_TIME,
         poll_ms=20, watch_first_ms=100, watch_parallel=64,
     )  # fmt: skip
-    tail: Tail[Any] = Tail(0, lambda after, limit: load_bookings(orders.pool, after, limit))
-    booker = Booker(orders.pool, orders.lease, tail)
-    confirm = Confirm(orders.pool, booker, far, settings)
+    confirm = Confirm(orders.pool, booker or _booker(orders), far, settings)
     return confirm, Watch(orders.pool, confirm, settings)
 
 
@@ -107,3 +113,53 @@ async def test_the_past_waits_while_the_present_is_behind(orders: Orders) -> Non
     finally:
         stop.set()
         await looking
+
+
+async def test_while_answers_wait_accepted_orders_are_not_asked_for(orders: Orders) -> None:
+    far, booker = FarSide(), _booker(orders)
+    accepted, late = await orders.make("SUBMITTED"), await orders.make("SUBMITTED")
+    for key, seconds in ((accepted, 0), (late, 60)):
+        await orders.sql(
+            "update orders set next_check_at = now() - make_interval(secs => %s)"
+            " where order_key = %s",
+            seconds, key,
+        )  # fmt: skip
+    confirm, watch = _confirm(orders, far, booker)
+    released, stop = asyncio.Event(), asyncio.Event()
+    writing = asyncio.create_task(booker.write(released.wait))
+    answer = told(accepted, trade("t1", TradeStatus.MATCHED), closed=False)
+    waiting = asyncio.create_task(confirm.take(accepted, answer))
+    await asyncio.sleep(0)
+    looking = asyncio.create_task(until_stopped(stop, confirm.look_at_due()))
+    try:
+
+        async def asked() -> bool:
+            return late in far.asked
+
+        await eventually(asked)
+        assert accepted not in far.asked
+        assert await watch.look() == 0
+        released.set()
+        await waiting
+
+        async def asked_for_all() -> bool:
+            return accepted in far.asked
+
+        await eventually(asked_for_all)
+    finally:
+        released.set()
+        stop.set()
+        await asyncio.gather(writing, waiting, looking)
+
+
+async def test_behind_a_crowds_batch_more_is_expected(orders: Orders) -> None:
+    booker = _booker(orders)
+    keys = [await orders.make("SUBMITTED") for _ in range(50)]
+
+    async def take(key: str) -> object:
+        return await booker.take(Heard(order_key=key, answer=told(key, trade(key[:9], DONE))))
+
+    await take(keys[0])
+    assert not booker.behind
+    await asyncio.gather(*map(take, [*keys[1:], await orders.make("SUBMITTED")]))
+    assert booker.behind

@@ -638,7 +638,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "id": draw.rng.randrange(1, 4),
             "refused": draw.rng.choice(["", "late"]),
         },
-        "due": lambda draw: {"limit": 100},
+        "due": lambda draw: {"limit": 100, "late_ms": draw.rng.choice([0, 5_000])},
         "leaseless": _nothing,
         "unclosed": lambda draw: {"after": draw.rng.choice([0, 0, 5])},
         "sealed_to": lambda draw: {"seconds": draw.rng.choice([0, 86_400])},

@@ -324,11 +324,16 @@ def unresolved(tx: Transaction, _values: Row) -> list[Row]:
 
 def due(tx: Transaction, values: Row) -> list[Row]:
     """Open orders that are to be looked at now."""
+    late = timedelta(milliseconds=values["late_ms"])
     found = [
         row
         for row in tx.rows("orders")
         if row["state"] in ("SUBMITTED", "UNKNOWN")
-        and (row["next_check_at"] is None or row["next_check_at"] <= tx.now)
+        and (
+            row["next_check_at"] is None
+            or row["next_check_at"]
+            <= tx.now - (late if row["state"] == "SUBMITTED" else timedelta())
+        )
     ]
     found.sort(key=_next_check)
     return [
