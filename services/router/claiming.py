@@ -105,6 +105,7 @@ class Claimer:
                 followers=self._followers(trade, share),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
+                received_ns=jobs.received_ns(trade, cause),
                 withdrawn=withdrawn,
                 unsure=unsure,
             )
@@ -252,7 +253,7 @@ class Claimer:
 
     def quiet_ms(self, job: Job) -> int | None:
         known = self._memory.trades.get(job.trade.key)
-        if known is None or not job.cause.startswith("rows-"):
+        if known is None or not jobs.about_rows(job.cause):
             return None
         return (job.trade.last_row_ns - known.last_row_ns) // 1_000_000
 
@@ -274,6 +275,6 @@ class Claimer:
                 plan.orders,
                 control_seq=job.control_seq,
                 traceparent=job.traceparent,
-                received_ns=job.trade.received_ns,
+                received_ns=job.received_ns,
             )
             self._tail.append(claimed.seq, batch)

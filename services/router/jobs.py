@@ -47,6 +47,8 @@ class Job:
     control_seq: int
     """The last control change that the followers reflect."""
     traceparent: str
+    received_ns: int
+    """When what asked for it was received."""
     withdrawn: Withdrawn | None = None
     """The entry that is to be decided again; then it is about its subscription alone."""
     part: Part | None = None
@@ -58,7 +60,7 @@ class Job:
     @property
     def fresh(self) -> bool:
         """Rows of the leader trade are new; they are stored with the last part."""
-        return self.cause.startswith("rows-") and (self.part is None or self.part.last)
+        return about_rows(self.cause) and (self.part is None or self.part.last)
 
     def changes(self, plan: Plan) -> bool:
         """Whether there is something that is not durable yet, as far as is known."""
@@ -73,6 +75,16 @@ def rows_cause(trade: LeaderTrade) -> str:
     return "rows-" + hashlib.sha256(repr(known).encode()).hexdigest()
 
 
+def about_rows(cause: str) -> bool:
+    """Whether new rows of a leader trade are why it is judged."""
+    return cause.startswith("rows-")
+
+
+def received_ns(trade: LeaderTrade, cause: str) -> int:
+    """When the frame was received for which a trade is judged; now, if none has asked for it."""
+    return trade.last_row_ns if about_rows(cause) else clock.now_ns()
+
+
 def claim_of(
     job: Job, plan: Plan, partition: int, buy: Callable[[TradeKey], LeaderTrade | None]
 ) -> Claim:
@@ -84,7 +96,6 @@ def claim_of(
         partition: of follower wallets.
         buy: earlier leader trades.
     """
-    fresh = job.fresh
     decisions = store.decision_fields(job.trade, plan.copies)
     for key, copies in plan.left.items():
         left = buy(key)
@@ -94,10 +105,10 @@ def claim_of(
         plan.orders,
         decisions=decisions,
         # All of them: rows that were merged while nobody followed are stored with the first.
-        rows=job.trade.rows.values() if fresh else (),
+        rows=job.trade.rows.values() if job.fresh else (),
         control_seq=job.control_seq,
         traceparent=job.traceparent,
-        received_ns=job.trade.last_row_ns if fresh else clock.now_ns(),
+        received_ns=job.received_ns,
         routed_ns=clock.now_ns(),
     )
     return Claim(

@@ -20,7 +20,7 @@ from services.router.core.memory import Memory
 from services.router.core.noting import Note, note, take_back
 from services.router.core.plan import plan_entries
 from services.router.core.records import Plan
-from services.router.jobs import Entries, Job, record_key
+from services.router.jobs import Entries, Job, received_ns, record_key
 from services.router.turns import FEWEST, PIECE
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -123,6 +123,7 @@ class Together:
                 followers=self._claimer.subscriptions(entries.part),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
+                received_ns=received_ns(trade, entries.cause),
                 part=entries.part,
             )
             plan = plan_entries(

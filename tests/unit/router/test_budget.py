@@ -102,12 +102,15 @@ def buy(number: int) -> LeaderRow:
 
 
 async def recovered(
-    database: MemoryDatabase, network: Calm | None = None, settings: Settings = SETTINGS
+    database: MemoryDatabase,
+    network: Calm | None = None,
+    settings: Settings = SETTINGS,
+    tail: Tail[Any] | None = None,
 ) -> Router:
     """A router that has just begun on a database in memory."""
     pool = cast(Any, MemoryPool(database, network))
     owned = await lease.acquire(pool, "router", 0, "router-0")
-    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), settings)
+    router = Router(pool, owned, cast(Any, Shelf()), tail or Tail(0, no_batches), settings)
     await router.recover()
     return router
 

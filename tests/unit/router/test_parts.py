@@ -11,9 +11,10 @@ import psycopg
 import pytest
 
 from services.router.core.records import Withdrawn
-from tests.unit.router.test_budget import SETTINGS, buy, recovered
+from tests.unit.router.test_budget import SETTINGS, buy, no_batches, recovered
 from tests.unit.samples import LEADER
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
+from tradingtools.runtime.streams import Tail
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 
@@ -70,6 +71,24 @@ async def test_a_crowd_is_claimed_in_parts_and_the_rows_come_with_the_last(
     claims = _claims(database)
     assert [_followers(claim) for claim in claims] == [[0, 1], [2, 3], [4]]
     assert [len(claim["rows"]) for claim in claims] == [0, 0, 1]
+
+
+async def test_every_order_of_a_crowd_tells_when_its_frame_was_received(
+    database: MemoryDatabase,
+) -> None:
+    def more_for_more(tx: Transaction) -> None:
+        for row in list(tx.rows("subscription")):
+            tx.update("subscription", row, sizing_mode="RATIO", sizing_micros=10_000)
+
+    database.write(more_for_more)
+    tail: Tail[Any] = Tail(0, no_batches)
+    router = await recovered(database, settings=IN_TWOS, tail=tail)
+    fact = replace(buy(1), received_ns=5)
+    await router.on_facts([fact])
+    await router.on_facts([replace(fact, count=2, received_ns=8)])
+    orders = [order for claim in _claims(database) for order in claim["orders"]]
+    assert [order["received_ns"] for order in orders] == [5] * CROWD + [8] * CROWD
+    assert [batch.received_ns for _, batch in tail._items] == [5] * 3 + [8] * 3
 
 
 async def test_another_leaders_trade_goes_between_two_parts(
