@@ -52,9 +52,17 @@ class Publisher:
         self._log = log
         self._incarnation = incarnation
         self._pending: deque[tuple[str, bytes]] = deque()
-        self._written_to = from_entry_id(last_entry)
+        self._begun_at = self._written_to = from_entry_id(last_entry)
         self._work = asyncio.Event()
-        self.tail: Tail[Event] = Tail(from_entry_id(last_entry), self._load)
+        self.tail: Tail[Event] = Tail(self._begun_at, self._load)
+
+    def resume(self, cursor: int) -> int:
+        """Where a reader goes on that has read up to a cursor.
+
+        Nobody knows one that a predecessor has given and not written. When the clock was set back
+        since, what is given now is below it: its reader goes on from where this process began.
+        """
+        return cursor if self.tail.knows(cursor) else self._begun_at
 
     def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
         """Hand facts to the readers, in order, all at once."""

@@ -35,7 +35,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         context: Context,
     ) -> AsyncIterator[ingest_service_pb2.StreamLeaderTradesResponse]:
         """From the cursor on, for ever."""
-        after = self._incarnation.read(request.cursor)
+        after = self._publisher.resume(self._incarnation.read(request.cursor))
         await self._refuse_cut(after, request.cursor)
         async for cursor, trades in self._publisher.tail.follow(after):
             yield ingest_service_pb2.StreamLeaderTradesResponse(

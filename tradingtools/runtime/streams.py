@@ -57,6 +57,10 @@ class Tail(Generic[T]):
         """The newest cursor."""
         return self._items[-1][0] if self._items else self._floor
 
+    def knows(self, cursor: int) -> bool:
+        """Whether a cursor is an item's, or below those that are in memory."""
+        return cursor <= self._floor or any(known == cursor for known, _ in self._items)
+
     def append(self, cursor: int, item: T) -> None:
         """Add a committed item and wake the readers.
 
