@@ -12,7 +12,7 @@ from dataclasses import replace
 from opentelemetry import metrics
 
 from services.router import jobs, store
-from services.router.core.exit_plan import plan_exits, switched_off
+from services.router.core.exit_plan import came_after, plan_exits, switched_off
 from services.router.core.memory import Memory
 from services.router.core.noting import note
 from services.router.core.plan import plan_entries
@@ -168,8 +168,14 @@ class Claimer:
             # Whatever is still CLAIMED fails here and was never sent; the rest is awaited.
             left = await store.leader_left(connection, self._lease.partition, entries)
             real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
-            lots = self.lots_of(job.followers, asset, real)
             known = self._memory.copies.get(job.trade.key, {})
+            slices = [copy.order_keys[0] for copy in known.values() if copy.order_keys]
+            later = await store.bought_since(connection, slices)
+            real = {
+                origin: replace(lot, later_micros=later.get(origin, 0))
+                for origin, lot in real.items()
+            }
+            lots = self.lots_of(job.followers, asset, real)
             plan = plan_exits(
                 job.trade,
                 self._exiting(job, known, lots),
@@ -202,7 +208,9 @@ class Claimer:
         return sorted(
             order_key
             for s in job.followers
-            if s.id not in known and switched_off(s) is None
+            if s.id not in known
+            and switched_off(s) is None
+            and not came_after(job.trade, s, self._settings.holding_age_ms)
             for order_key in self._memory.ledger.open_entries(s.id, asset)
         )
 
@@ -249,6 +257,7 @@ class Claimer:
             entry_owner=self._memory.entry_owner.get,
             quiet_ms=quiet_ms,
             close_ms=self._settings.trade_close_ms,
+            holding_age_ms=self._settings.holding_age_ms,
         )
 
     def quiet_ms(self, job: Job) -> int | None:

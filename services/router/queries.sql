@@ -5,7 +5,8 @@ select coalesce(max(seq), 0) as seq from control_change
 -- The hot index, or what of it has changed, oldest first.
 select id, follower_user_id, follower_wallet_id, follower_proxy, leader, state, version,
        sizing_mode, sizing_micros, max_per_trade_micros, max_per_market_micros,
-       max_slippage_micros, max_age_ms, settings, changed_seq
+       max_slippage_micros, max_age_ms, settings, changed_seq,
+       floor(extract(epoch from created_at) * 1000)::bigint as created_ms
 from subscription
 where changed_seq > %(after)s
 order by created_at, id
@@ -116,6 +117,16 @@ left join lateral (
     where o.subscription_id = s.origin and o.asset_id = %(asset_id)s and o.purpose = 'ENTRY'
       and o.state not in ('CONFIRMED', 'FAILED', 'LOST')) e on true
 where l.origin is not null or e.unresolved is not null
+
+-- name: bought_since
+-- What is held of entries that were claimed after these exits, by subscription.
+select x.subscription_id as origin, sum(e.size_micros)::bigint as shares_micros
+from orders x
+join lot_entry e on e.follower_proxy = x.follower_proxy and e.asset_id = x.asset_id
+                and e.origin = x.subscription_id and e.size_micros > 0
+join orders o on o.order_key = e.order_key and o.purpose = 'ENTRY' and o.journal_seq > x.journal_seq
+where x.order_key = any(%(keys)s)
+group by x.subscription_id
 
 -- name: ended_of
 -- Which of these entries have ended, and with what.

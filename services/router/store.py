@@ -71,6 +71,7 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
         max_age_ms=row["max_age_ms"],
         # What was frozen before there were such settings has none.
         settings=from_json(row.get("settings", {})),
+        created_ms=row["created_ms"],
     )
 
 
@@ -169,6 +170,7 @@ def _identity(now: Subscription) -> dict[str, Any]:
         "follower_wallet_id": now.follower.wallet_id,
         "follower_proxy": now.follower.proxy,
         "leader": now.leader,
+        "created_ms": now.created_ms,
     }
 
 
@@ -271,6 +273,15 @@ async def locked_lots(
     await connection.execute(_QUERIES["lock_lots"], wanted)
     cursor = await connection.execute(_QUERIES["locked_lots"], wanted)
     return _lot_views(await cursor.fetchall())
+
+
+async def bought_since(connection: Connection, exits: Collection[str]) -> dict[str, int]:
+    """Of lots that this transaction holds, the shares of entries claimed after these exits, by
+    subscription."""
+    if not exits:
+        return {}
+    cursor = await connection.execute(_QUERIES["bought_since"], {"keys": list(exits)})
+    return {row["origin"]: row["shares_micros"] for row in await cursor.fetchall()}
 
 
 async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[str, LotView]:

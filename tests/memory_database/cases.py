@@ -531,6 +531,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_lots": _origins,
         "locked_lots": _origins,
         "ended_of": _keys,
+        "bought_since": _keys,
         "withdrawn": _order_key,
         "exit_progress": _keys,
         "ended_entries": _days,

@@ -51,6 +51,8 @@ class Subscription:
     """Of an entry; None: the default."""
     settings: CopySettings = field(default_factory=CopySettings)
     """Everything else."""
+    created_ms: int = 0
+    """When it was created, milliseconds since the epoch."""
 
     @property
     def slippage_micros(self) -> int:

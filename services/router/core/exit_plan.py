@@ -59,10 +59,7 @@ def plan_exits(
     for subscription in subscriptions:
         before = known.get(subscription.id)
         lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
-        # What is bought after the leader sold is no part of this exit, whenever it is judged again.
-        start = before or Copy(
-            frozen=subscription, owned_micros=lot.shares_micros, awaited=_awaited(subscription, lot)
-        )
+        start = before or _first(trade, subscription, lot, context)
         if lot.shares_micros == 0:
             start = _of_an_empty_lot(trade, start)
         verdict = _still_waiting(start, _judge_exit(trade, start, lot, context))
@@ -72,6 +69,22 @@ def plan_exits(
         if copy != before:
             copies[subscription.id] = copy
     return Plan(orders=tuple(orders), copies=copies)
+
+
+def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context: Context) -> Copy:
+    """What is bought after the leader sold is no part of this exit, whenever it is judged again."""
+    if came_after(trade, subscription, context.holding_age_ms):
+        return Copy(frozen=subscription)
+    return Copy(
+        frozen=subscription, owned_micros=lot.shares_micros, awaited=_awaited(subscription, lot)
+    )
+
+
+def came_after(trade: LeaderTrade, subscription: Subscription, holding_age_ms: int) -> bool:
+    """Whether the leader sold before anything that the follower may hold by him: a buy of his is
+    copied up to an age, and a resync goes by what he was told to hold up to so long ago."""
+    oldest_ms = subscription.created_ms - subscription.age_ms - holding_age_ms
+    return trade.traded_ms < oldest_ms
 
 
 def _decided(
@@ -147,9 +160,10 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     if off is not None:
         return off
     if start.owned_micros == 0:
-        return Skip(Reason.NOTHING_HELD, "the lot is empty")
+        late = "nothing is held of what the leader sold" if lot.shares_micros else ""
+        return Skip(Reason.NOTHING_HELD, late or "the lot is empty")
     # Before the market: what has nothing left to sell is done, whoever tells of its market or not.
-    wanted = min(_still_wanted(trade, start), lot.shares_micros)
+    wanted = min(_still_wanted(trade, start), lot.shares_micros - lot.later_micros)
     if wanted <= 0 and not start.copied:
         return Skip(Reason.NOTHING_HELD, "another exit has sold what was held")
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.

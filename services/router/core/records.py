@@ -141,6 +141,8 @@ class LotView:
     """Entries of this lot that may still fill."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
+    later_micros: int = 0
+    """Of entries that were claimed after the exit's first slice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,8 @@ class Context:
     row."""
     close_ms: int = 30_000
     """A trade that was quiet for longer is closed to entries."""
+    holding_age_ms: int = 900_000
+    """A resync goes by what a leader was told to hold no longer ago than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Side, Source, TradeKey
 from tradingtools.runtime.streams import Tail
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
-from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.testing.memory_database.transactions import EPOCH, Transaction
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
@@ -45,6 +45,7 @@ def subscribe(tx: Transaction) -> None:
             "id": SUB, "follower_user_id": "u", "follower_wallet_id": "w",
             "follower_proxy": WALLET, "leader": LEADER, "state": "ACTIVE", "version": 1,
             "sizing_mode": "FIXED", "sizing_micros": 10_000_000, "changed_seq": 1,
+            "created_at": EPOCH,
         },
     )  # fmt: skip
 

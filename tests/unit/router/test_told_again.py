@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -132,3 +133,45 @@ async def test_a_sell_is_not_for_who_has_come_since() -> None:
     assert len(router._memory.index.followers_of(LEADER)) == 2
     await router.on_facts([_again(_sell())])
     assert [row["follower_proxy"] for row in database.table("orders").values()] == [WALLET]
+
+
+def _followed(seconds_ago: float) -> Callable[[Transaction], None]:
+    def since(tx: Transaction) -> None:
+        row = tx.get("subscription", SUB) or {}
+        tx.update("subscription", row, created_at=tx.now - timedelta(seconds=seconds_ago))
+
+    return since
+
+
+async def _first_told(followed_for: float, sold_ago: float) -> tuple[Any, MemoryDatabase]:
+    """A sell that nobody had told of meets what was bought, and an entry that was not sent yet."""
+    database = MemoryDatabase()
+    for write in (subscribe, _followed(followed_for), position):
+        database.write(write)
+    router = await recovered(database)
+    await router.on_facts([buy(1)])
+    sold_ms = clock.now_ms() - round(sold_ago * 1000)
+    await router.on_facts([replace(_again(_sell()), traded_ms=sold_ms)])
+    await router._catch_up()
+    return {row["side"]: row for row in database.table("decision").values()}, database
+
+
+async def test_a_first_told_sell_of_before_its_follower_came_sells_nothing() -> None:
+    decided, database = await _first_told(followed_for=3600, sold_ago=3 * 3600)
+    assert (decided["SELL"]["reason"], decided["SELL"]["order_keys"]) == ("NOTHING_HELD", [])
+    assert decided["BUY"]["reason"] == ""
+    assert [row["state"] for row in database.table("orders").values()] == ["CLAIMED"]
+
+
+@pytest.mark.parametrize(
+    "sold_ago",
+    [
+        pytest.param(3500, id="since he came"),
+        pytest.param(3660, id="shortly before he came: copied buys may be older"),
+        pytest.param(4500, id="and so may be what the leader was told to hold"),
+    ],
+)
+async def test_a_first_told_sell_of_what_its_follower_may_hold_sells(sold_ago: float) -> None:
+    decided, _ = await _first_told(followed_for=3600, sold_ago=sold_ago)
+    assert decided["SELL"]["ordered_size_micros"] == _SOLD
+    assert decided["BUY"]["reason"] == "LEADER_LEFT"

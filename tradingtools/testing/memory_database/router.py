@@ -12,7 +12,12 @@ from tradingtools.testing.memory_database.building import build_rows
 from tradingtools.testing.memory_database.functions import SUBMITTING_LOCK, apply_transitions
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.submitting import set_aside_keys
-from tradingtools.testing.memory_database.transactions import Transaction, Twin, nanoseconds
+from tradingtools.testing.memory_database.transactions import (
+    Transaction,
+    Twin,
+    microseconds,
+    nanoseconds,
+)
 
 _DAY_NS = 86_400_000_000_000
 
@@ -33,7 +38,10 @@ def subscriptions_changed(tx: Transaction, values: Row) -> list[Row]:
     """What of the index has changed, oldest first."""
     found = [row for row in tx.rows("subscription") if row["changed_seq"] > values["after"]]
     found.sort(key=lambda row: (row["created_at"], row["id"]))
-    return [_pick(row, _SUBSCRIPTION) for row in found]
+    return [
+        {**_pick(row, _SUBSCRIPTION), "created_ms": microseconds(row["created_at"]) // 1000}
+        for row in found
+    ]
 
 
 def fundings_changed(tx: Transaction, values: Row) -> list[Row]:
@@ -290,6 +298,22 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
     return found
 
 
+def bought_since(tx: Transaction, values: Row) -> list[Row]:
+    """What is held of entries that were claimed after these exits."""
+    found: defaultdict[str, int] = defaultdict(int)
+    exits = {key: tx.get("orders", key) for key in values["keys"]}
+    for sold in filter(None, exits.values()):
+        lot = (sold["follower_proxy"], sold["asset_id"], sold["subscription_id"])
+        for entry in tx.rows("lot_entry"):
+            order = tx.get("orders", entry["order_key"]) if entry["order_key"] else None
+            of_lot = (entry["follower_proxy"], entry["asset_id"], entry["origin"]) == lot
+            if not of_lot or order is None or order["purpose"] != "ENTRY":
+                continue
+            if entry["size_micros"] and order["journal_seq"] > sold["journal_seq"]:
+                found[sold["subscription_id"]] += entry["size_micros"]
+    return [{"origin": origin, "shares_micros": shares} for origin, shares in found.items()]
+
+
 def ended_of(tx: Transaction, values: Row) -> list[Row]:
     """Which of these entries have ended, and with what."""
     orders = (tx.get("orders", key) for key in values["keys"])
@@ -364,7 +388,7 @@ ROUTER: Final[dict[str, Twin]] = {
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, lots, lot_cost, booked_to,
         open_entries, rows_of, decisions_of, recent_decisions, recent_entry_keys, leader_left,
-        lock_lots, locked_lots, ended_of, withdrawn, exit_progress, ended_entries, accrued,
+        lock_lots, locked_lots, bought_since, ended_of, withdrawn, exit_progress, ended_entries, accrued,
         paper_lots, paper_buys, cash, balances,
     )
 }  # fmt: skip
