@@ -8,6 +8,7 @@ from typing import Any
 
 import redis.asyncio as redis
 
+from services.router.division import check_division
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router
@@ -66,6 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
         stack.push_async_callback(bus.aclose)
+        await check_division(pool, settings.partitions)
         owned = await lease.acquire(pool, "router", settings.partition, name)
         ingest = grpc_server.channel(settings.ingest_target)
         bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)

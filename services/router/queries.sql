@@ -35,8 +35,18 @@ select o.order_key, o.copy_key, o.subscription_id, o.follower_proxy, o.condition
 from reservation r join orders o using (order_key)
 where r.released_at is null and o.purpose = 'ENTRY' and o.partition = %(partition)s
 
+-- name: open_wallets
+-- Wallets with orders under way, and the partitions that have claimed them.
+select o.partition, o.follower_proxy from reservation r join orders o using (order_key)
+where r.released_at is null
+union
+select partition, jsonb_array_elements(convert_from(payload, 'UTF8')::jsonb->'orders')
+                  ->>'follower_proxy'
+from journal where kind = 'CLAIMED' and rows_built_at is null and set_aside is null
+
 -- name: rows_of
--- Facts about these leader trades that this partition has judged.
+-- Facts about these leader trades that this partition has judged. An exit without any was judged
+-- when the wallets were divided otherwise.
 select leader_tx, leader, asset_id, side, price_text, size_micros, source, count, price_micros,
        condition_id, traded_ms, held_before_micros,
        (extract(epoch from seen_at) * 1000000)::bigint * 1000 as seen_ns
@@ -44,6 +54,11 @@ from leader_row
 join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[])
     as trade(leader_tx, leader, asset_id, side) using (leader_tx, leader, asset_id, side)
 where partition = %(partition)s
+   or side = 'SELL' and not exists (
+       select 1 from leader_row mine
+       where (mine.leader_tx, mine.leader, mine.asset_id, mine.side)
+             = (leader_row.leader_tx, leader_row.leader, leader_row.asset_id, leader_row.side)
+         and mine.partition = %(partition)s)
 
 -- name: recent_decisions
 -- Judgements of leader trades that may still grow; exits that still wait, are judged again, or have
@@ -71,9 +86,9 @@ from (select order_key from reservation where shares_micros > 0 and released_at 
              -- In the pause after it: what it has left is sold next, or was.
              or (select filled_size_micros < size_micros from orders o
                  where o.order_key = r.order_key))) r
-join orders o using (order_key)
+cross join lateral (select * from orders o where o.order_key = r.order_key offset 0) o
 join decision d using (leader_tx, leader, asset_id, side, subscription_id)
-where o.purpose = 'COPY_EXIT' and o.partition = %(partition)s
+where o.purpose = 'COPY_EXIT'
 
 -- name: decisions_of
 -- Judgements of these leader trades.
@@ -86,7 +101,6 @@ join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s:
 -- name: recent_entry_keys
 select copy_key, subscription_id from orders
 where purpose = 'ENTRY' and created_at > statement_timestamp() - make_interval(secs => %(seconds)s)
-  and partition = %(partition)s
 
 -- name: lock_lots
 -- One order for everybody. What is reserved is read by the next statement, whose snapshot is
@@ -154,7 +168,7 @@ select o.order_key, o.subscription_id, o.asset_id, o.copy_key,
        o.claimed_ns / 86400000000000 as day,
        ceil(r.money_micros::numeric * o.filled_size_micros / o.size_micros)::bigint as money_micros
 from orders o join reservation r using (order_key)
-where o.purpose = 'ENTRY' and o.partition = %(partition)s and r.released_at is not null
+where o.purpose = 'ENTRY' and r.released_at is not null
   and o.filled_size_micros > 0
   and o.created_at > statement_timestamp() - make_interval(days => %(days)s)
 

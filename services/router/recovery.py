@@ -31,13 +31,14 @@ async def recover(pool: Pool, partition: int, memory: Memory, money: Money) -> N
             ),
         )
     await money.take_over()
-    await _recover_sums(pool, partition, memory)
-    recent = {"seconds": store.RECENT_SECONDS, "partition": partition}
+    await _recover_sums(pool, memory)
+    recent = await store.fetch(pool, "recent_entry_keys", seconds=store.RECENT_SECONDS)
     memory.entry_owner = {
         row["copy_key"]: row["subscription_id"]
-        for row in await store.fetch(pool, "recent_entry_keys", **recent)
+        for row in recent
+        if memory.index.subscription(row["subscription_id"]) is not None
     }
-    copies = await store.recent_copies(pool, partition, memory.index)
+    copies = await store.recent_copies(pool, memory.index)
     await _take_over(pool, partition, memory, copies, anew=True)
     await _recover_awaited(pool, memory)
 
@@ -94,15 +95,16 @@ async def _recover_awaited(pool: Pool, memory: Memory) -> None:
         memory.entry_ended(row["subscription_id"], row["order_key"], row["filled_size_micros"])
 
 
-async def _recover_sums(pool: Pool, partition: int, memory: Memory) -> None:
+async def _recover_sums(pool: Pool, memory: Memory) -> None:
     """What ended copies cost on their day, how often an outcome was bought, paper, accruals."""
     ledger = memory.ledger
     ledger.forget_ended()
     memory.paper.clear()
     memory.paper_cash.clear()
-    for row in await store.fetch(pool, "ended_entries", partition=partition, days=BUY_DAYS):
+    for row in await store.fetch(pool, "ended_entries", days=BUY_DAYS):
+        mine = memory.index.subscription(row["subscription_id"]) is not None
         # One whose end is not told yet counts as open.
-        if not ledger.is_open(row["order_key"]):
+        if mine and not ledger.is_open(row["order_key"]):
             ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
             ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"], row["day"])
     for row in await store.fetch(pool, "accrued"):

@@ -123,9 +123,9 @@ Copies = dict[TradeKey, dict[str, Copy]]
 """What was decided, by leader trade and subscription."""
 
 
-async def recent_copies(pool: Pool, partition: int, index: Index) -> Copies:
+async def recent_copies(pool: Pool, index: Index) -> Copies:
     """What was decided lately or is not done."""
-    values = {"seconds": RECENT_SECONDS, "partition": partition, "again": sorted(JUDGED_AGAIN)}
+    values = {"seconds": RECENT_SECONDS, "again": sorted(JUDGED_AGAIN)}
     return _copies(await fetch(pool, "recent_decisions", **values), index)
 
 

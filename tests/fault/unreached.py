@@ -43,6 +43,7 @@ _CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
 _MANY = "only when a claim of many orders is sent while others wait"
 _YOUNG = "no trade here is hours old: tests/unit/router/test_told_again.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
+_DIVIDED = "nobody changes the number of partitions here: tests/integration/test_division.py"
 
 UNREACHED = (
     Entry(f"{_ROUTER}/app.py", "_follow_ingest", "ingest's log is never another one", "cursor"),

@@ -51,7 +51,7 @@ def _decided(
     connection.execute(_DECISION, values)
 
 
-def _slice(
+def put_slice(
     connection: psycopg.Connection[Any], name: str, ended: str | None, filled: int = 10
 ) -> None:
     _decided(connection, name)
@@ -68,11 +68,11 @@ def test_what_is_not_done_is_read_however_old(database_url: str) -> None:
         _decided(connection, "awaits", frozen='{"awaited": []}')
         _decided(connection, "waits", reason="ALREADY_SELLING")
         _decided(connection, "never bought", side="BUY", reason="MARKET_UNKNOWN")
-        _slice(connection, "open", None)
-        _slice(connection, "ended only now", "10 minutes")
-        _slice(connection, "sold whole", "3 hours")
-        _slice(connection, "has left something", "3 hours", filled=9)
-        _slice(connection, "has left something for ever", "8 days", filled=9)
+        put_slice(connection, "open", None)
+        put_slice(connection, "ended only now", "10 minutes")
+        put_slice(connection, "sold whole", "3 hours")
+        put_slice(connection, "has left something", "3 hours", filled=9)
+        put_slice(connection, "has left something for ever", "8 days", filled=9)
         query = _QUERIES["recent_decisions"]
         read = connection.execute(query, _VALUES).fetchall()
     found = {row[4] for row in read}

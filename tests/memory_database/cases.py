@@ -334,7 +334,7 @@ def _trades(draw: Draw) -> Values:
 
 
 def _days(draw: Draw) -> Values:
-    return {"days": draw.rng.choice([0, 90]), "partition": draw.rng.randrange(2)}
+    return {"days": draw.rng.choice([0, 90])}
 
 
 def _older(draw: Draw) -> Values:
@@ -520,6 +520,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lot_cost": lambda draw: draw.lot(),
         "booked_to": _nothing,
         "open_entries": _seconds,
+        "open_wallets": _nothing,
         "rows_of": lambda draw: {**_trades(draw), "partition": draw.rng.randrange(2)},
         "decisions_of": _trades,
         "recent_decisions": lambda draw: {
@@ -530,8 +531,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "leader_left": lambda draw: {"partition": 0, **_keys(draw)},
         "lock_lots": _origins,
         "locked_lots": _origins,
-        "ended_of": _keys,
         "bought_since": _keys,
+        "ended_of": _keys,
         "withdrawn": _order_key,
         "exit_progress": _keys,
         "ended_entries": _days,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from services.router.division import check_division
 from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
 from tests.unit.router.test_together import _claims, _Faulty
-from tests.unit.samples import LEADER
+from tests.unit.samples import CONDITION, LEADER
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import lease
 from tradingtools.domain import ids
+from tradingtools.domain.leader_trade import Side
+from tradingtools.runtime.process import Startup
 from tradingtools.runtime.streams import Tail
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -101,6 +106,77 @@ async def test_a_restart_forgets_no_row_that_the_other_has_judged(database: Memo
     await second._catch_up()
     seen = {r["subscription_id"][-1]: r["leader_size_micros"] for r in _decisions(database)}
     assert seen == {"0": 2 * one.size_micros, "1": 2 * one.size_micros}
+
+
+async def _alone(database: MemoryDatabase) -> Router:
+    pool = cast(Any, MemoryPool(database))
+    owned = await lease.acquire(pool, "router", 0, "router-0")
+    router = Router(pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
+    await router.recover()
+    return router
+
+
+def _all_end(filled: bool) -> Callable[[Transaction], None]:
+    def end(tx: Transaction) -> None:
+        for row in list(tx.rows("orders")):
+            sold = row["size_micros"] if filled else 0
+            tx.update("orders", row, state="CONFIRMED", filled_size_micros=sold)
+        for row in list(tx.rows("reservation")):
+            tx.update("reservation", row, released_at=tx.now)
+
+    return end
+
+
+@pytest.mark.parametrize("rows_built", [False, True])
+async def test_whose_wallets_they_are_does_not_change_while_orders_are_under_way(
+    database: MemoryDatabase, rows_built: bool
+) -> None:
+    pool = cast(Any, MemoryPool(database))
+    router = await _alone(database)
+    await check_division(pool, 1)
+    await router.on_facts([buy(1)])
+    if rows_built:
+        await router._catch_up()
+    await check_division(pool, 1)
+    with pytest.raises(Startup, match="TT_ROUTER_PARTITIONS"):
+        await check_division(pool, 2)
+    await router._catch_up()
+    database.write(_all_end(filled=True))
+    await check_division(pool, 2)
+
+
+async def test_others_know_what_was_bought_before_there_were_two(database: MemoryDatabase) -> None:
+    await (router := await _alone(database)).on_facts([buy(1)])
+    await router._catch_up()
+    database.write(_all_end(filled=True))
+    second = await _router(database, 1)
+    now_ms, (follower,) = clock.now_ms(), second._memory.index.followers_of(LEADER)
+    held = second._memory.ledger.exposure(follower, CONDITION, "7", now_ms)
+    assert (held.day_micros > 0, held.buys, len(second._memory.entry_owner)) == (True, 1, 1)
+
+
+async def test_others_go_on_with_an_exit_of_before_there_were_two(
+    database: MemoryDatabase,
+) -> None:
+    def position(tx: Transaction) -> None:
+        for row in list(tx.rows("subscription")):
+            tx.insert(
+                "lot",
+                {
+                    "follower_proxy": row["follower_proxy"], "asset_id": "7", "origin": row["id"],
+                    "condition_id": CONDITION, "shares_micros": 10**8, "cost_micros": 10**7,
+                },
+            )  # fmt: skip
+
+    database.write(position)
+    router = await _alone(database)
+    bought = buy(2)
+    sold = replace(bought, key=replace(bought.key, side=Side.SELL))
+    await router.on_facts([sold])
+    database.write(_all_end(filled=False))
+    second = await _router(database, 1)
+    assert sold.key in second._memory.open_exits
+    assert list(second._memory.copies[sold.key]) == [f"sub_{1:032x}"]
 
 
 def _decisions(database: MemoryDatabase) -> list[Any]:

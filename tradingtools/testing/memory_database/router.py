@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Final
@@ -92,7 +93,7 @@ def ended_entries(tx: Transaction, values: Row) -> list[Row]:
     """What ended entries with fills cost at most."""
     found = []
     since = tx.now - timedelta(days=values["days"])
-    for order in tx.where("orders", purpose="ENTRY", partition=values["partition"]):
+    for order in tx.where("orders", purpose="ENTRY"):
         held = tx.get("reservation", order["order_key"])
         if held is None or held["released_at"] is None or order["filled_size_micros"] <= 0:
             continue
@@ -181,13 +182,29 @@ def _trades(values: Row) -> set[tuple[str, ...]]:
     return set(zip(*(values[name] for name in names), strict=True))
 
 
+def open_wallets(tx: Transaction, _values: Row) -> list[Row]:
+    """Wallets with orders under way, and who has claimed them."""
+    held = (tx.get("orders", r["order_key"]) for r in tx.where("reservation", released_at=None))
+    found = {(order["partition"], order["follower_proxy"]) for order in held if order is not None}
+    for record in tx.where("journal", kind="CLAIMED", rows_built_at=None, set_aside=None):
+        orders = json.loads(record["payload"])["orders"]
+        found.update((record["partition"], order["follower_proxy"]) for order in orders)
+    return [{"partition": partition, "follower_proxy": proxy} for partition, proxy in found]
+
+
 def rows_of(tx: Transaction, values: Row) -> list[Row]:
-    """Facts about these leader trades that this partition has judged."""
+    """Facts about these leader trades that this partition has judged, of exits perhaps others'."""
     trades = _trades(values)
+    found = [r for r in tx.rows("leader_row") if tuple(r[name] for name in _TRADE) in trades]
+    mine = [row for row in found if row["partition"] == values["partition"]]
+    known = {tuple(row[name] for name in _TRADE) for row in mine}
+    others = [
+        row
+        for row in found
+        if row["side"] == "SELL" and tuple(row[name] for name in _TRADE) not in known
+    ]
     return [
-        {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])}
-        for row in tx.rows("leader_row")
-        if row["partition"] == values["partition"] and tuple(row[name] for name in _TRADE) in trades
+        {**_pick(row, _LEADER_ROW), "seen_ns": nanoseconds(row["seen_at"])} for row in mine + others
     ]
 
 
@@ -214,7 +231,7 @@ def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
     """Judgements of leader trades that may still grow, and exits that are not done."""
     since = tx.now - timedelta(seconds=values["seconds"])
     slices = set()
-    for order in tx.where("orders", purpose="COPY_EXIT", partition=values["partition"]):
+    for order in tx.where("orders", purpose="COPY_EXIT"):
         held = tx.get("reservation", order["order_key"])
         if held is not None and _counts(order, held["released_at"], since, tx):
             slices.add(tuple(order[name] for name in _EXIT))
@@ -240,7 +257,7 @@ def recent_entry_keys(tx: Transaction, values: Row) -> list[Row]:
     since = tx.now - timedelta(seconds=values["seconds"])
     return [
         _pick(row, ("copy_key", "subscription_id"))
-        for row in tx.where("orders", purpose="ENTRY", partition=values["partition"])
+        for row in tx.where("orders", purpose="ENTRY")
         if row["created_at"] > since
     ]
 
@@ -387,8 +404,8 @@ ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, lots, lot_cost, booked_to,
-        open_entries, rows_of, decisions_of, recent_decisions, recent_entry_keys, leader_left,
-        lock_lots, locked_lots, bought_since, ended_of, withdrawn, exit_progress, ended_entries, accrued,
-        paper_lots, paper_buys, cash, balances,
+        open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
+        leader_left, lock_lots, locked_lots, bought_since, ended_of, withdrawn, exit_progress,
+        ended_entries, accrued, paper_lots, paper_buys, cash, balances,
     )
 }  # fmt: skip
