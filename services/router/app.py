@@ -97,7 +97,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ingest_stub: Any = ingest_rpc.IngestServiceStub(ingest)
         tell = await stack.enter_async_context(streams.acknowledging(ingest_stub, name))
         lanes = Lanes(facts, tell)
-        fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.on_fill)
+        fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
         await until_stopped(
             stop,
             lease.keep(pool, owned),
@@ -108,7 +108,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_ingest(lanes, ingest_stub, name, trades_from),
             follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
-            router.run_open_exits(),
+            router.exits.run(),
             router.follow_balances(),
             router.resyncs.run(),
             health.tell(

@@ -8,7 +8,6 @@ claims of the partition go through one lock, so memory and journal never disagre
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -16,14 +15,16 @@ import psycopg
 import structlog
 
 from services.router import recovery, store
+from services.router.bookings import Bookings
 from services.router.claiming import Claimer
-from services.router.core.exit_plan import plan_exits, slice_ended
+from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
 from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan, Withdrawn
 from services.router.jobs import Entries, rows_cause
 from services.router.money import Money
+from services.router.open_exits import OpenExits
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from services.router.together import Together
@@ -33,24 +34,19 @@ from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.tasks import cancel_all
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, TradeKey, merge
-from tradingtools.domain.reasons import Reason
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
-from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _log = structlog.get_logger("router")
 
 _BALANCE_SECONDS = 2.0
 _BALANCE_OVERLAP_SECONDS = 10.0
-_LOOK_SECONDS = 0.25
-_JUDGED_AT_ONCE = 50
 _RECALLED_MS = 600_000
 """How much younger a trade may be than what is remembered: decided, and forgotten for another's
 clock."""
@@ -103,6 +99,15 @@ class Router:
             catch_up=self._writer.know_what_is_durable,
         )
         self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
+        self.exits = OpenExits(self._memory, self._route)
+        self.bookings = Bookings(
+            self._memory,
+            self._money,
+            self.exits,
+            self._writing,
+            self._writer.know_what_is_durable,
+            self._decide_again,
+        )
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
@@ -219,40 +224,6 @@ class Router:
             ]
         )
 
-    async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
-        """Keep lots and reservations; wake exits that this order held up or has left unsold."""
-        # Before its reservation goes: for a moment both count.
-        await self._money.booked(fill)
-        if _has_appeared(fill):
-            # What it has sold was given back to its exit when it ended.
-            async with self._writing:
-                await self._writer.know_what_is_durable()
-        if fill.kind != confirm_pb.FILL_KIND_CLOSED:
-            return
-        # Not while a claim is under way: it writes back the copies that it has read.
-        async with self._writing:
-            self._on_closed(fill)
-        if fill.reason == Reason.SUBSCRIPTION_CHANGED:
-            await self._decide_again(fill.order_key)
-
-    def _on_closed(self, fill: confirm_pb.FillEvent) -> None:
-        memory = self._memory
-        memory.ledger.release(
-            fill.order_key,
-            size_micros=fill.order_size_micros,
-            filled_micros=fill.order_filled_micros,
-        )
-        key = memory.exit_trade.pop(fill.order_key, None)
-        if key is not None:
-            self._on_exit_closed(key, fill)
-        ended = memory.entry_ended(fill.subscription_id, fill.order_key, fill.order_filled_micros)
-        # Others that sell of this lot may have waited for it.
-        waiting = [k for k in memory.open_exits if k.asset_id == fill.asset_id]
-        for sell in (*waiting, *ended):
-            copy = memory.copies.get(sell, {}).get(fill.subscription_id)
-            if copy is not None:
-                self._judge_in(sell, copy.rest_until_ms - clock.now_ms())
-
     async def _decide_again(self, order_key: str) -> None:
         """An entry was refused because its subscription had changed: judge it as it is now."""
         order = await store.withdrawn(self._pool, order_key)
@@ -262,24 +233,6 @@ class Router:
         # The change is committed, or it could not have refused the order: now it is known here.
         await self.refresh_index()
         await self._route(trade, f"changed-{order_key}", order)
-
-    def _on_exit_closed(self, key: TradeKey, fill: confirm_pb.FillEvent) -> None:
-        copies = self._memory.copies[key]
-        copy = slice_ended(
-            copies[fill.subscription_id],
-            size_micros=fill.order_size_micros,
-            filled_micros=fill.order_filled_micros,
-            tried=fill.order_state == pb.ORDER_STATE_CONFIRMED
-            or fill.reason == Reason.NOTHING_FILLED,
-            ended_ms=clock.now_ms(),
-        )
-        copies[fill.subscription_id] = copy
-        if fill.order_filled_micros < fill.order_size_micros:
-            self._judge_in(key, copy.rest_until_ms - clock.now_ms())
-
-    def _judge_in(self, key: TradeKey, wait_ms: int) -> None:
-        due = clock.monotonic() + max(wait_ms, 0) / 1000
-        self._memory.open_exits[key] = min(due, self._memory.open_exits.get(key, due))
 
     async def follow_balances(self) -> None:
         """Take over what insiders-api has told of wallets, for ever."""
@@ -292,30 +245,6 @@ class Router:
             except psycopg.OperationalError as error:
                 read = since
                 _log.warning("balances not read", error=str(error).strip())
-
-    async def run_open_exits(self) -> None:
-        """Judge exits again that have something left to sell, for ever."""
-        at_once = asyncio.Semaphore(_JUDGED_AT_ONCE)
-        judging: dict[TradeKey, asyncio.Task[None]] = {}
-        try:
-            while True:
-                for key in [k for k, task in judging.items() if task.done()]:
-                    judging.pop(key).result()
-                now, exits = clock.monotonic(), self._memory.open_exits
-                for key in [k for k, due in exits.items() if due <= now and k not in judging]:
-                    # Open until it is judged: what is not open may be forgotten meanwhile.
-                    exits[key] = math.inf
-                    judging[key] = asyncio.create_task(self._judge_again(key, at_once))
-                await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            await cancel_all(judging.values())
-
-    async def _judge_again(self, key: TradeKey, at_once: asyncio.Semaphore) -> None:
-        # A book that cannot be had is waited for: that holds up no other exit.
-        async with at_once:
-            await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
-        if self._memory.open_exits[key] == math.inf:
-            del self._memory.open_exits[key]
 
     async def _route(
         self, trade: LeaderTrade, cause: str, withdrawn: Withdrawn | None = None
@@ -331,7 +260,7 @@ class Router:
         if trade.key.side is Side.SELL:
             wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
             if wait_ms is not None:
-                self._judge_in(trade.key, wait_ms)
+                self.exits.judge_in(trade.key, wait_ms)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""
@@ -360,9 +289,3 @@ class Router:
         lots = await store.lots_now(self._pool, asset, [s.id for s in followers])
         lots = self._claimer.lots_of(followers, asset, lots)
         return plan_exits(trade, followers, {}, lots, context)
-
-
-def _has_appeared(fill: confirm_pb.FillEvent) -> bool:
-    """Whether a slice of an exit has fills after its end."""
-    exit_ = fill.purpose == pb.ORDER_PURPOSE_COPY_EXIT
-    return exit_ and fill.order_state == pb.ORDER_STATE_RESURRECTED

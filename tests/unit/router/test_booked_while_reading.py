@@ -114,7 +114,7 @@ async def _look_at_control(router: Router) -> None:
 
 async def _follow(router: Router, fills: list[confirm_pb.FillEvent]) -> None:
     for fill in fills:
-        await router.on_fill(fill)
+        await router.bookings.on_fill(fill)
 
 
 _WORK: dict[str, Callable[[Router], Awaitable[None]]] = {

@@ -145,7 +145,7 @@ async def test_entries_stay_within_what_was_put_in_and_what_trading_made_of_it()
     assert 6_980_000 < first + second <= 7_000_000
     # What a sale brings may be spent again.
     database.write(lot(bought=50_000_000, sold=36_000_000))
-    await router.on_fill(
+    await router.bookings.on_fill(
         confirm_pb.FillEvent(
             kind=confirm_pb.FILL_KIND_CONFIRMED, subscription_id=SUB, follower_proxy=WALLET,
             condition_id=CONDITION, asset_id="7", order_state=common.ORDER_STATE_CONFIRMED,

@@ -39,7 +39,7 @@ async def test_a_sell_that_waited_ends_though_its_subscription_is_deleted() -> N
         tx.update("orders", tx.get("orders", entry["order_key"]) or {}, state="LOST")
 
     database.write(lose)
-    await router.on_fill(
+    await router.bookings.on_fill(
         confirm_pb.FillEvent(
             kind=confirm_pb.FILL_KIND_CLOSED, subscription_id=SUB, follower_proxy=WALLET,
             asset_id="7", order_key=entry["order_key"], order_size_micros=entry["size_micros"],

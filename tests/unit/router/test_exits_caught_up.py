@@ -129,7 +129,7 @@ async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Ag
     router, database = await selling()
     told = killed(database, filled=_SOLD // 3)
     router = await again(router, database)
-    await router.on_fill(told)
+    await router.bookings.on_fill(told)
     copy = router._memory.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.tried) == (_SOLD // 3, 1)
 
@@ -137,14 +137,14 @@ async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Ag
 @both
 async def test_a_slice_that_was_sold_again_counts(again: Again) -> None:
     router, database = await selling()
-    await router.on_fill(killed(database))
+    await router.bookings.on_fill(killed(database))
     await _judged_again(router)
     assert len(slices(database)) == 2
     router = await again(router, database)
     assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD
     await _judged_again(router)
     assert len(slices(database)) == 2
-    await router.on_fill(killed(database))
+    await router.bookings.on_fill(killed(database))
     copy = router._memory.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.tried) == (0, 2)
 
@@ -154,7 +154,7 @@ async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again
     router, database = await selling()
     ages(database)
     router = await again(router, database)
-    await router.on_fill(killed(database))
+    await router.bookings.on_fill(killed(database))
     assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
     await _judged_again(router)
     assert len(slices(database)) == 2
@@ -166,7 +166,7 @@ async def test_a_slice_that_was_killed_hours_ago_is_followed_by_the_next(again: 
     told = killed(database, filled=_SOLD // 3)
     ages(database)
     router = await again(router, database)
-    await router.on_fill(told)
+    await router.bookings.on_fill(told)
     assert SELL in router._memory.open_exits
     await _judged_again(router)
     copy = router._memory.copies[SELL][SUB]
@@ -176,7 +176,7 @@ async def test_a_slice_that_was_killed_hours_ago_is_followed_by_the_next(again: 
 @both
 async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -> None:
     router, database = await selling()
-    await router.on_fill(killed(database))
+    await router.bookings.on_fill(killed(database))
 
     def nobody_bids(tx: Transaction) -> None:
         (row,) = tx.rows("decision")
@@ -219,9 +219,9 @@ async def test_what_a_slice_has_sold_that_appears_after_its_end_is_not_sold_agai
     again: Again,
 ) -> None:
     router, database = await selling()
-    await router.on_fill(_booked(database, "LOST", 0))
+    await router.bookings.on_fill(_booked(database, "LOST", 0))
     assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
-    await router.on_fill(_booked(database, "RESURRECTED", _SOLD // 3))
+    await router.bookings.on_fill(_booked(database, "RESURRECTED", _SOLD // 3))
     router = await again(router, database)
     assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD // 3
     assert router._memory.exit_trade == {}
@@ -245,7 +245,7 @@ async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
     again: Again, filled: int
 ) -> None:
     router, database = await selling()
-    await router.on_fill(killed(database, filled=filled))
+    await router.bookings.on_fill(killed(database, filled=filled))
     database.write(_lot(0))
     await _judged_again(router)
     router._memory.open_exits.clear()
@@ -253,6 +253,29 @@ async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
     router = await again(router, database)
     await _judged_again(router)
     assert len(slices(database)) == 1
+
+
+@both
+@pytest.mark.parametrize("left", [0, _SOLD // 2])
+async def test_of_what_is_bought_within_a_pause_nothing_is_sold(again: Again, left: int) -> None:
+    router, database = await selling()
+    await router.bookings.on_fill(killed(database))
+    await router.on_facts([buy(3)])
+    await router._catch_up()
+    (entry,) = (row for row in database.table("orders").values() if row["purpose"] == "ENTRY")
+
+    def others_have_sold_most_before_it_filled(tx: Transaction) -> None:
+        tx.update("orders", entry, state="CONFIRMED", filled_size_micros=entry["size_micros"])
+        lot = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB}
+        bought = {"order_key": entry["order_key"], "trade_id": "t", "cost_micros": 1}
+        tx.insert("lot_entry", {**lot, **bought, "size_micros": entry["size_micros"]})
+
+    database.write(others_have_sold_most_before_it_filled)
+    database.write(_lot(left + entry["size_micros"]))
+    router = await again(router, database)
+    await _judged_again(router)
+    sold = [row for row in database.table("orders").values() if row["purpose"] == "COPY_EXIT"]
+    assert [row["size_micros"] for row in sold] == [_SOLD, left][: 1 + bool(left)]
 
 
 class Unknown(Shelf):
@@ -267,7 +290,7 @@ class Unknown(Shelf):
 
 async def test_an_exit_whose_book_cannot_be_had_holds_up_no_other() -> None:
     router, database = await selling()
-    await router.on_fill(killed(database))
+    await router.bookings.on_fill(killed(database))
     copies = router._memory.copies[SELL]
     copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
     router._books = cast(Any, Unknown())
@@ -276,7 +299,7 @@ async def test_an_exit_whose_book_cannot_be_had_holds_up_no_other() -> None:
     assert trade is not None
     router._memory.know(trade)
     router._memory.open_exits = {other.key: 0.0, SELL: 0.0}
-    judging = asyncio.create_task(router.run_open_exits())
+    judging = asyncio.create_task(router.exits.run())
     for _ in range(20):
         await turns()
     judging.cancel()
@@ -285,7 +308,7 @@ async def test_an_exit_whose_book_cannot_be_had_holds_up_no_other() -> None:
 
 async def test_an_exit_whose_lot_is_empty_is_done_without_a_book() -> None:
     router, database = await selling()
-    await router.on_fill(killed(database, filled=_SOLD // 3))
+    await router.bookings.on_fill(killed(database, filled=_SOLD // 3))
     database.write(_lot(0))
     copies = router._memory.copies[SELL]
     copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0, reason=Reason.MARKET_UNKNOWN)
@@ -297,12 +320,12 @@ async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None
     for statement in range(1, 4):
         halting = Halting()
         router, database = await selling(network=halting)
-        await router.on_fill(killed(database, filled=_SOLD // 3))
+        await router.bookings.on_fill(killed(database, filled=_SOLD // 3))
         copies = router._memory.copies[SELL]
         copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
         router._memory.open_exits[SELL] = 0.0
         halting.left = statement
-        judging = asyncio.create_task(router.run_open_exits())
+        judging = asyncio.create_task(router.exits.run())
         await halting.reached.wait()
         router.forget_old(clock.now_ms() + 3 * 3600 * 1000)
         halting.go.set()

@@ -74,7 +74,7 @@ async def test_the_end_of_an_entry_survives_a_claim_under_way() -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(router._route(trade, "again-1"))
         await slow.reached.wait()
-        group.create_task(router.on_fill(closed))
+        group.create_task(router.bookings.on_fill(closed))
         # Everything that can run before the commit does.
         for _ in range(10):
             await asyncio.sleep(0)

@@ -60,10 +60,10 @@ async def test_an_older_booking_does_not_widen_a_cap(recovered: bool) -> None:
     else:
         await router.recover()
         database.write(_two_fills)
-        await router.on_fill(booked(1, _EARLIER))
-        await router.on_fill(booked(2, _NOW))
+        await router.bookings.on_fill(booked(1, _EARLIER))
+        await router.bookings.on_fill(booked(2, _NOW))
         await router.refresh_index()
-    await router.on_fill(booked(1, _EARLIER))
+    await router.bookings.on_fill(booked(1, _EARLIER))
     await router.on_facts([buy(1)])
     await router.recover()  # rows of what was claimed
     reserved = sum(row["money_micros"] for row in database.table("reservation").values())

@@ -89,7 +89,7 @@ async def test_a_buy_stays_copied(later: Later) -> None:
 @both
 async def test_a_sell_sells_nothing_more(later: Later) -> None:
     router, database = await selling(_sell())
-    await router.on_fill(killed(database, filled=_SOLD))
+    await router.bookings.on_fill(killed(database, filled=_SOLD))
     decided = _decided(database)
     ages(database)
     router._memory.open_exits.clear()
@@ -119,7 +119,7 @@ async def test_a_sell_of_when_nothing_was_held_sells_nothing_now(later: Later) -
 
 async def test_a_sell_is_not_for_who_has_come_since() -> None:
     router, database = await selling(_sell())
-    await router.on_fill(killed(database, filled=_SOLD))
+    await router.bookings.on_fill(killed(database, filled=_SOLD))
 
     def comes(tx: Transaction) -> None:
         new, proxy = "sub_" + "2" * 32, "0x" + "3" * 40

@@ -73,7 +73,7 @@ async def test_an_exit_that_is_judged_again_sells_what_the_leader_sold_meanwhile
         tx.update("reservation", tx.get("reservation", key) or {}, released_at=database.now())
 
     database.write(unfilled)
-    await router.on_fill(
+    await router.bookings.on_fill(
         confirm_pb.FillEvent(
             kind=confirm_pb.FILL_KIND_CLOSED,
             subscription_id=SUB,
@@ -89,7 +89,7 @@ async def test_an_exit_that_is_judged_again_sells_what_the_leader_sold_meanwhile
         lane = asyncio.create_task(router.on_facts([second]))
         await turns()
         router._memory.open_exits[first.key] = 0.0
-        again = asyncio.create_task(router.run_open_exits())
+        again = asyncio.create_task(router.exits.run())
         await turns()
     await lane
     await turns()

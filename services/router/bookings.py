@@ -1,0 +1,103 @@
+"""What confirm's bookings change: money, what copies have got, exits that are judged again.
+
+Before it: the stream of fills. After it: `open_exits`, and the worker for an entry that is decided
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from services.router.core.exit_plan import slice_ended
+from services.router.core.memory import Memory
+from services.router.money import Money
+from services.router.open_exits import OpenExits
+from tradingtools.adapters import clock
+from tradingtools.domain.leader_trade import TradeKey
+from tradingtools.domain.reasons import Reason
+from tradingtools.v1 import common_pb2 as pb
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+
+
+class Bookings:
+    """Takes over the bookings of one partition's followers.
+
+    Args:
+        memory: what the router knows.
+        money: lots and cash.
+        exits: that are judged again.
+        writing: held by whoever claims.
+        catch_up: takes over what is durable, or ends the process.
+        decide_again: an entry that was refused because its subscription had changed, by its key.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        money: Money,
+        exits: OpenExits,
+        writing: asyncio.Lock,
+        catch_up: Callable[[], Awaitable[object]],
+        decide_again: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._memory = memory
+        self._money = money
+        self._exits = exits
+        self._writing = writing
+        self._catch_up = catch_up
+        self._decide_again = decide_again
+
+    async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
+        """Keep lots and reservations; wake exits that this order held up or has left unsold."""
+        # Before its reservation goes: for a moment both count.
+        await self._money.booked(fill)
+        if _has_appeared(fill):
+            # What it has sold was given back to its exit when it ended.
+            async with self._writing:
+                await self._catch_up()
+        if fill.kind != confirm_pb.FILL_KIND_CLOSED:
+            return
+        # Not while a claim is under way: it writes back the copies that it has read.
+        async with self._writing:
+            self._on_closed(fill)
+        if fill.reason == Reason.SUBSCRIPTION_CHANGED:
+            await self._decide_again(fill.order_key)
+
+    def _on_closed(self, fill: confirm_pb.FillEvent) -> None:
+        memory = self._memory
+        memory.ledger.release(
+            fill.order_key,
+            size_micros=fill.order_size_micros,
+            filled_micros=fill.order_filled_micros,
+        )
+        key = memory.exit_trade.pop(fill.order_key, None)
+        if key is not None:
+            self._on_exit_closed(key, fill)
+        ended = memory.entry_ended(fill.subscription_id, fill.order_key, fill.order_filled_micros)
+        # Others that sell of this lot may have waited for it.
+        waiting = [k for k in memory.open_exits if k.asset_id == fill.asset_id]
+        for sell in (*waiting, *ended):
+            copy = memory.copies.get(sell, {}).get(fill.subscription_id)
+            if copy is not None:
+                self._exits.judge_in(sell, copy.rest_until_ms - clock.now_ms())
+
+    def _on_exit_closed(self, key: TradeKey, fill: confirm_pb.FillEvent) -> None:
+        copies = self._memory.copies[key]
+        copy = slice_ended(
+            copies[fill.subscription_id],
+            size_micros=fill.order_size_micros,
+            filled_micros=fill.order_filled_micros,
+            tried=fill.order_state == pb.ORDER_STATE_CONFIRMED
+            or fill.reason == Reason.NOTHING_FILLED,
+            ended_ms=clock.now_ms(),
+        )
+        copies[fill.subscription_id] = copy
+        if fill.order_filled_micros < fill.order_size_micros:
+            self._exits.judge_in(key, copy.rest_until_ms - clock.now_ms())
+
+
+def _has_appeared(fill: confirm_pb.FillEvent) -> bool:
+    """Whether a slice of an exit has fills after its end."""
+    exit_ = fill.purpose == pb.ORDER_PURPOSE_COPY_EXIT
+    return exit_ and fill.order_state == pb.ORDER_STATE_RESURRECTED

@@ -1,0 +1,63 @@
+"""Exits that have something left to sell, each judged again when it is due.
+
+Before it: `bookings`, which tells what a slice has left, and the worker's first judgement of a
+sell. After it: the worker, which routes the sell once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+from services.router.core.memory import Memory
+from tradingtools.adapters import clock
+from tradingtools.adapters.tasks import cancel_all
+from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
+
+_LOOK_SECONDS = 0.25
+_JUDGED_AT_ONCE = 50
+
+
+class OpenExits:
+    """Of one partition.
+
+    Args:
+        memory: what the router knows.
+        route: judges a leader trade for a cause.
+    """
+
+    def __init__(
+        self, memory: Memory, route: Callable[[LeaderTrade, str], Awaitable[None]]
+    ) -> None:
+        self._memory = memory
+        self._route = route
+
+    def judge_in(self, key: TradeKey, wait_ms: int) -> None:
+        """Have a sell judged again after so long, or sooner if that was asked for before."""
+        due = clock.monotonic() + max(wait_ms, 0) / 1000
+        self._memory.open_exits[key] = min(due, self._memory.open_exits.get(key, due))
+
+    async def run(self) -> None:
+        """Judge exits again that have something left to sell, for ever."""
+        at_once = asyncio.Semaphore(_JUDGED_AT_ONCE)
+        judging: dict[TradeKey, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for key in [k for k, task in judging.items() if task.done()]:
+                    judging.pop(key).result()
+                now, exits = clock.monotonic(), self._memory.open_exits
+                for key in [k for k, due in exits.items() if due <= now and k not in judging]:
+                    # Open until it is judged: what is not open may be forgotten meanwhile.
+                    exits[key] = math.inf
+                    judging[key] = asyncio.create_task(self._judge_again(key, at_once))
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            await cancel_all(judging.values())
+
+    async def _judge_again(self, key: TradeKey, at_once: asyncio.Semaphore) -> None:
+        # A book that cannot be had is waited for: that holds up no other exit.
+        async with at_once:
+            await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
+        if self._memory.open_exits[key] == math.inf:
+            del self._memory.open_exits[key]
