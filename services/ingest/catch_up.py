@@ -147,9 +147,10 @@ class CatchUp:
         if facts:
             self._publisher.publish(facts, received_ns)
         if leader in self._known_ms:
-            self._known_ms[leader] = max(
-                self._known_ms[leader], *(row.traded_ms for row in moved.rows), 0
-            )
+            newest_ms = max((row.traded_ms for row in moved.rows), default=0)
+            # A row of the future would hide whatever comes before it.
+            reached_ms = min(newest_ms, received_ns // 1_000_000)
+            self._known_ms[leader] = max(self._known_ms[leader], reached_ms)
         if positions is not None:
             # Behind the facts: nobody waits for it, and the next survey writes it again.
             await self._store.keep_account(leader, equity, positions)

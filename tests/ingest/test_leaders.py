@@ -38,6 +38,20 @@ async def test_rows_of_one_second_all_survive_and_old_ones_are_left_alone(
     assert {(e.leader_tx[-1], e.count) for e in tail.events} == {("1", 1), ("2", 1), ("3", 2)}
 
 
+async def test_a_row_of_a_wrong_time_hides_nothing_that_comes_after_it(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    tail = Tail()
+    async with fake_venue() as fake:
+        fake.trades.append(row(1, timestamp=time.time_ns() // 10**9 + 86_400))
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await tail.of_tx(1)
+            fake.trades.append(row(2, side="SELL"))
+            await tail.of_tx(2)
+
+
 async def test_after_a_restart_catch_up_begins_at_the_newest_known_trade(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
