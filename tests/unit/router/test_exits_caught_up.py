@@ -255,23 +255,34 @@ async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
     assert len(slices(database)) == 1
 
 
+async def _bought(router: Router, database: MemoryDatabase, number: int, left: int) -> None:
+    """An entry has filled, and the lot has so many shares of it."""
+    await router.on_facts([buy(number)])
+    await router._catch_up()
+    (order,) = (row for row in database.table("orders").values() if row["state"] == "CLAIMED")
+
+    def book(tx: Transaction) -> None:
+        tx.update("orders", order, state="CONFIRMED", filled_size_micros=order["size_micros"])
+        lot = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB}
+        cost = {"order_key": order["order_key"], "trade_id": "t", "cost_micros": 1}
+        tx.insert("lot_entry", {**lot, **cost, "size_micros": left})
+
+    database.write(book)
+
+
 @both
 @pytest.mark.parametrize("left", [0, _SOLD // 2])
 async def test_of_what_is_bought_within_a_pause_nothing_is_sold(again: Again, left: int) -> None:
-    router, database = await selling()
+    database = MemoryDatabase()
+    database.write(subscribe)
+    database.write(position)
+    router = await recovered(database)
+    await _bought(router, database, 1, left)
+    await router.on_facts([_sell()])
     await router.bookings.on_fill(killed(database))
-    await router.on_facts([buy(3)])
-    await router._catch_up()
-    (entry,) = (row for row in database.table("orders").values() if row["purpose"] == "ENTRY")
-
-    def others_have_sold_most_before_it_filled(tx: Transaction) -> None:
-        tx.update("orders", entry, state="CONFIRMED", filled_size_micros=entry["size_micros"])
-        lot = {"follower_proxy": WALLET, "asset_id": "7", "origin": SUB}
-        bought = {"order_key": entry["order_key"], "trade_id": "t", "cost_micros": 1}
-        tx.insert("lot_entry", {**lot, **bought, "size_micros": entry["size_micros"]})
-
-    database.write(others_have_sold_most_before_it_filled)
-    database.write(_lot(left + entry["size_micros"]))
+    # Others sell all but what is left.
+    await _bought(router, database, 3, _HELD)
+    database.write(_lot(left + _HELD))
     router = await again(router, database)
     await _judged_again(router)
     sold = [row for row in database.table("orders").values() if row["purpose"] == "COPY_EXIT"]
