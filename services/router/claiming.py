@@ -256,6 +256,7 @@ class Claimer:
             exposure=self._memory.exposures(trade, now_ms),
             entry_owner=self._memory.entry_owner.get,
             quiet_ms=quiet_ms,
+            left_ms=self._memory.left_ms(trade),
             close_ms=self._settings.trade_close_ms,
             holding_age_ms=self._settings.holding_age_ms,
         )

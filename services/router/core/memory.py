@@ -68,6 +68,7 @@ class Memory:
         self.paper_cash: defaultdict[str, int] = defaultdict(int)
         """USDC that a shadow has got (less than zero: paid) on paper."""
         self._bought: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._left_ms: dict[tuple[str, str], int] = {}
         self._under_way: dict[TradeKey, list[LeaderTrade]] = {}
         self._in_use: Counter[TradeKey] = Counter()
 
@@ -110,6 +111,13 @@ class Memory:
         self.trades[trade.key] = trade
         if trade.key.side is Side.BUY:
             self._bought[trade.key.leader, trade.condition_id].add(trade.key.asset_id)
+        elif trade.held_before_micros is None or trade.held_before_micros <= trade.size_micros:
+            outcome = trade.key.leader, trade.key.asset_id
+            self._left_ms[outcome] = max(trade.traded_ms, self._left_ms.get(outcome, 0))
+
+    def left_ms(self, trade: LeaderTrade) -> int | None:
+        """When the leader last sold all of a trade's outcome; None: not lately."""
+        return self._left_ms.get((trade.key.leader, trade.key.asset_id))
 
     def exposures(self, trade: LeaderTrade, now_ms: int) -> Callable[[Subscription], Exposure]:
         """What limits a subscription's copy of a trade; what the leader did is found once."""
@@ -258,5 +266,6 @@ class Memory:
                 )
         if old:
             self._bought.clear()
+            self._left_ms.clear()
             for trade in self.trades.values():
                 self.know(trade)

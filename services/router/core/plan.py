@@ -122,6 +122,15 @@ def _on_paper(copy: Copy, sized: Sized, book: Book) -> Copy:
     )
 
 
+def _left_by_leader(trade: LeaderTrade, start: Copy, context: Context) -> Skip | None:
+    """His sell is judged already: nobody would sell what is bought now."""
+    if start.reason is Reason.LEADER_LEFT:
+        return Skip(Reason.LEADER_LEFT, start.detail)
+    if context.left_ms is not None and trade.traded_ms < context.left_ms:
+        return Skip(Reason.LEADER_LEFT, "the leader has sold it since")
+    return None
+
+
 def _judge(
     trade: LeaderTrade,
     subscription: Subscription,
@@ -138,8 +147,9 @@ def _judge(
     age_ms = context.now_ms - trade.traded_ms
     if age_ms > frozen.age_ms:
         return Skip(Reason.TOO_OLD, f"{age_ms} ms > {frozen.age_ms} ms")
-    if start.reason is Reason.LEADER_LEFT:
-        return Skip(Reason.LEADER_LEFT, start.detail)
+    left = _left_by_leader(trade, start, context)
+    if left is not None:
+        return left
     if context.quiet_ms is not None and context.quiet_ms > context.close_ms:
         return Skip(
             Reason.TRADE_CLOSED, f"no row for {context.quiet_ms} ms > {context.close_ms} ms"

@@ -161,6 +161,8 @@ class Context:
     quiet_ms: int | None = None
     """How long the trade had no new row before the one that is judged; None: it is not about a new
     row."""
+    left_ms: int | None = None
+    """When the leader last sold all that he held of the outcome, since 1970, as far as is known."""
     close_ms: int = 30_000
     """A trade that was quiet for longer is closed to entries."""
     holding_age_ms: int = 900_000
