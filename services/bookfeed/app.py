@@ -14,7 +14,7 @@ import structlog
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
-from services.bookfeed.publisher import publish
+from services.bookfeed.publisher import publish, recall
 from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
@@ -56,7 +56,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Http(http, settings.clob_url, name="clob"), Http(http, settings.gamma_url, name="gamma")
         )
         interest = Interest(settings.linger_ms)
-        interest.hold(await store.watched())
+        held = await store.watched()
+        interest.hold(held)
+        await recall(hub, client, held)
         fetcher = Fetcher(
             api,
             hub,

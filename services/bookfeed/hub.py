@@ -155,9 +155,9 @@ class Hub:
                 self.changed(asset_id)
 
     def mark(self, asset_id: str) -> pb.Mark | None:
-        """The present mark; None while tick and smallest order are not known."""
+        """The present mark; None while tick and smallest order are not known, or no book came."""
         tracked, market = self.tracked.get(asset_id), self._markets.get(asset_id)
-        if tracked is None or market is None:
+        if tracked is None or market is None or not tracked.received_ns:
             return None
         status = self.status(asset_id)
         if status is not tracked.reported:

@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection
 
 from services.bookfeed import metrics
 from services.bookfeed.core.looking import Watched, is_quiet, witnesses
+from services.bookfeed.core.tracking import TAKEOVER_MS
 from services.bookfeed.core.watching import Interest, plan
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
@@ -239,10 +240,11 @@ class Sockets:
     def _give_up(self, shard: _Shard) -> None:
         """Believe nothing that its connection said, and go on over another one."""
         _log.warning("market connection keeps things to itself", assets=len(shard.assets))
+        ask_ms = now_ms() + TAKEOVER_MS if self._spare else 0
         for asset_id in shard.assets:
             tracked = self._hub.tracked.get(asset_id)
             if tracked is not None:
-                tracked.missed()
+                tracked.missed(ask_ms)
         self._hub.notice_statuses()
         link, shard.link = shard.link, None
         if link is not None:

@@ -126,7 +126,7 @@ def test_what_a_given_up_connection_said_is_not_believed_before_rest_was_asked()
     tracked = whole()
     look = tracked.begin_look()
     assert not comparable(tracked), "one at a time"
-    tracked.missed()
+    tracked.missed(0)
     assert not comparable(tracked), "in doubt"
     assert status(tracked) is Status.STALE
     tracked.end_look(look, Verdict.MISSED, 1_000)

@@ -15,6 +15,8 @@ from enum import Enum
 from services.bookfeed.core.book import Book
 from services.bookfeed.core.looking import Answer, Change, Levels, Look, Verdict
 
+TAKEOVER_MS = 1_000
+"""In which a connection that is open already tells the first books of another one's assets."""
 _COLLECTED_MAX = 5_000
 _RESYNC_PAUSE_MS = (0, 200, 500, 1_000, 2_000, 5_000, 15_000, 30_000)
 
@@ -130,10 +132,15 @@ class Tracked:
     def _may_ask(self, now_ms: int) -> bool:
         return not self.resyncing and now_ms >= self._resync_after_ms
 
-    def missed(self) -> None:
-        """Its connection has kept something to itself: nothing is believed before REST is asked."""
+    def missed(self, ask_ms: int) -> None:
+        """Nothing that its connection said is believed before the next one, or REST, tells more.
+
+        Args:
+            ask_ms: not before is REST asked: the next connection tells hundreds of books sooner.
+        """
         self.disconnected()
         self.doubtful = True
+        self._resync_after_ms = max(self._resync_after_ms, ask_ms)
 
     def refused(self) -> None:
         """What may have been a change could not be read; an answer under way may not have it."""
