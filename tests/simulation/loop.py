@@ -41,21 +41,18 @@ class _Handle:
     """What is to be called, as `asyncio.Handle`, without the means to debug it: half of the loop's
     time went there."""
 
-    __slots__ = ("args", "callback", "context", "gone", "process", "time")
+    __slots__ = ("args", "callback", "context", "gone", "time")
 
     def __init__(
         self,
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        context: Context | None,
+        context: Context,
         time: float = 0.0,
     ) -> None:
         self.callback = callback
         self.args = args
-        if context is None:
-            context = copy_context()
         self.context = context
-        self.process: str = context.get(PROCESS, "world")
         self.gone = False
         self.time = time
 
@@ -132,13 +129,16 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Nanoseconds since the beginning."""
         return int(self._now * 1e9)
 
+    get_debug = staticmethod(bool)
+    """It is not; every task and future asks for it."""
+
     # Giving work.
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Handle:
         """Queue a callback behind those of its process."""
-        handle = _Handle(callback, args, context)
+        handle = _Handle(callback, args, copy_context() if context is None else context)
         self._queue(handle)
         return handle
 
@@ -170,6 +170,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Queue a callback for an instant; those of one instant keep their order."""
         if callback is _WAKE_UP:
             context = _NOWHERE
+        elif context is None:
+            context = copy_context()
         timer = _Handle(callback, args, context, when)
         self._numbers += 1
         heapq.heappush(self._timers, (when, self._numbers, timer))
@@ -230,7 +232,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             self._active.append(process)
 
     def _queue(self, handle: _Handle) -> None:
-        process = handle.process
+        process = handle.context.get(PROCESS, "world")
         queue = self._queues.get(process)
         if queue is None:
             queue = self._queues[process] = deque()

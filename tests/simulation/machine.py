@@ -163,9 +163,10 @@ class Machine:
 
     def perhaps_killed(self, life: Life, where: str) -> None:
         """A point at which a process may be killed; raises Dead when it is."""
-        if not life.dead and self._current.get(life.service) is life and self._storm.hits(where):
-            self.kill(life.service, restart_seconds=self._storm.rng.random())
         if life.dead:
+            raise Dead
+        if self._current.get(life.service) is life and self._storm.hits(where):
+            self.kill(life.service, restart_seconds=self._storm.rng.random())
             raise Dead
 
     def _later(self, seconds: float, what: Callable[[], object]) -> None:

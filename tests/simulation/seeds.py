@@ -30,6 +30,7 @@ class Outcome:
     seed: int
     breaches: list[Breach]
     digest: str
+    """Of the history; empty where nobody asked for it."""
     lines: list[str]
     """The history; empty where nobody asked for it and nothing is broken."""
     orders: int
@@ -73,7 +74,7 @@ def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
         await workload.run(_STEPS, STORM_SECONDS / _STEPS)
         await disasters
         await people
-        world.storm.on = False
+        world.storm.end()
         # What is in quarantine nobody knows before it is handled.
         await operators.replay()
         believed = await still_not_as_committed(world)
@@ -89,7 +90,7 @@ def _run(seed: int, *, calm: bool, shown: bool) -> Outcome:
     return Outcome(
         seed=seed,
         breaches=breaches,
-        digest=world.history.digest(),
+        digest=world.history.digest() if shown else "",
         lines=list(world.history.lines()) if shown or breaches else [],
         orders=len(world.database.table("orders")),
         decisions=len(world.database.table("decision")),

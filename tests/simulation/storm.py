@@ -75,10 +75,15 @@ class Storm:
         }
         self.counts: dict[str, int] = {}
 
+    def end(self) -> None:
+        """Nothing goes wrong from now on."""
+        self.on = False
+        self._chances.clear()
+
     def hits(self, kind: str) -> bool:
         """Whether it happens now."""
         chance = self._chances.get(kind)
-        if chance is None or not self.on or self.rng.random() >= chance:
+        if chance is None or self.rng.random() >= chance:
             return False
         self.note(kind)
         return True

@@ -66,6 +66,7 @@ class World:
 
     def __init__(self, seed: int, *, calm: bool = False) -> None:
         self.seed = seed
+        self._micros, self._instant = 0, _BEGINNING
         self.loop = VirtualLoop(self.rng("schedule"))
         self.history = History(self.loop)
         self.storm = Storm(self.rng("storm"), calm=calm)
@@ -102,7 +103,11 @@ class World:
         self.far = FarAway(self.exchange, self.loop, self.machine, self.storm, self.history)
 
     def _now(self) -> datetime:
-        return _BEGINNING + timedelta(0, 0, self.loop.monotonic_ns() // 1000)
+        # Statements of one instant are many.
+        micros = self.loop.monotonic_ns() // 1000
+        if micros != self._micros:
+            self._micros, self._instant = micros, _BEGINNING + timedelta(0, 0, micros)
+        return self._instant
 
     def rng(self, purpose: str) -> random.Random:
         """The seed's draws for one purpose: independent of how often others draw."""
@@ -115,7 +120,7 @@ class World:
             try:
                 return await main(self)
             finally:
-                self.storm.on = False
+                self.storm.end()
                 await self.machine.stop()
 
         with self._replacing():

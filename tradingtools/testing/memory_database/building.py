@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
+import msgspec
 import psycopg
 
 from tradingtools.testing.memory_database.functions import apply_transitions
@@ -40,7 +40,7 @@ def build_rows(tx: Transaction, seq: int) -> bool:
     if record is None or record["rows_built_at"] is not None:
         return False
     tx.lock_row("journal", record)
-    payload = json.loads(record["payload"])
+    payload = msgspec.json.decode(record["payload"])
     committed_ns = nanoseconds(record["committed_at"])
     if record["kind"] == "CLAIMED":
         _build_claimed(tx, record, payload, committed_ns)
@@ -73,7 +73,7 @@ def set_aside_record(tx: Transaction, seq: int, reason: str) -> None:
     record = tx.get("journal", seq)
     if record is None:
         return
-    keys = [order["order_key"] for order in json.loads(record["payload"])["orders"]]
+    keys = [order["order_key"] for order in msgspec.json.decode(record["payload"])["orders"]]
     tx.update("journal", record, set_aside=reason, aside_keys=keys)
     if record["kind"] != "SUBMITTING":
         return

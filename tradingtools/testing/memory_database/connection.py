@@ -7,8 +7,7 @@ is up to the `Conditions`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import psycopg
@@ -137,7 +136,7 @@ class MemoryConnection:
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
             self._transaction = self._database.begin(self.break_off)
         elif text == "commit":
-            await self._commit()
+            await self.commit()
         else:
             self.close()
 
@@ -191,29 +190,20 @@ class MemoryConnection:
         if self._broken:
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """A transaction, or a savepoint within one."""
+    def transaction(self) -> _Block:
+        """A transaction, or a savepoint within one: ``async with connection.transaction()``."""
+        return _Block(self)
+
+    def open_block(self) -> tuple[Transaction, int] | None:
+        """Begin a transaction; within one: itself, and the place to roll back to."""
         if self._transaction is not None:
-            outer = self._transaction
-            start = outer.savepoint()
-            try:
-                yield
-            except BaseException:
-                outer.rollback_to(start)
-                outer.failed = False
-                raise
-            return
+            return self._transaction, self._transaction.savepoint()
         if self._broken:
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         self._transaction = self._database.begin(self.break_off)
-        try:
-            yield
-            await self._commit()
-        finally:
-            self.close()
+        return None
 
-    async def _commit(self) -> None:
+    async def commit(self) -> None:
         await self._point(self._conditions.request, "commit")
         transaction = self._transaction
         if transaction is None:
@@ -224,6 +214,32 @@ class MemoryConnection:
         else:
             self._database.commit(transaction)
         await self._point(self._conditions.reply, "commit")
+
+
+class _Block:
+    """A transaction or a savepoint while it is open; no generator, as with a loan."""
+
+    __slots__ = ("_connection", "_outer")
+
+    def __init__(self, connection: MemoryConnection) -> None:
+        self._connection = connection
+        self._outer: tuple[Transaction, int] | None = None
+
+    async def __aenter__(self) -> None:
+        self._outer = self._connection.open_block()
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if self._outer is not None:
+            if kind is not None:
+                outer, start = self._outer
+                outer.rollback_to(start)
+                outer.failed = False
+            return
+        try:
+            if kind is None:
+                await self._connection.commit()
+        finally:
+            self._connection.close()
 
 
 class _Loan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from tradingtools.testing.memory_database import functions, submitting
 from tradingtools.testing.memory_database.schema import Row
@@ -131,7 +132,7 @@ def events_after(tx: Transaction, values: Row) -> list[Row]:
 def note_late_acceptances(tx: Transaction, values: Row) -> list[Row]:
     """Keep acceptances of orders that were fenced meanwhile, and have confirm look at once."""
     late = []
-    for told in json.loads(values["accepted"]):
+    for told in msgspec.json.decode(values["accepted"]):
         order = tx.get("orders", told["order_key"])
         if order is None or order["state"] not in ("UNKNOWN", "LOST", "DEAD", "FAILED"):
             continue

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from tradingtools.domain.order_states import RELEASING
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -164,5 +166,5 @@ def submitting_committed(tx: Transaction, order_key: str, body_hash: str) -> boo
         order["order_key"] == order_key and order["body_hash"] == body_hash
         for record in tx.rows("journal")
         if record["kind"] == "SUBMITTING" and record["rows_built_at"] is None
-        for order in json.loads(record["payload"])["orders"]
+        for order in msgspec.json.decode(record["payload"])["orders"]
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from tradingtools.testing.memory_database import building, functions
 from tradingtools.testing.memory_database.schema import Row
@@ -140,7 +141,7 @@ def cursor(tx: Transaction, values: Row) -> list[Row]:
 
 def apply_transitions(tx: Transaction, values: Row) -> list[Row]:
     """Compare-and-set each order."""
-    return functions.apply_transitions(tx, json.loads(values["transitions"]))
+    return functions.apply_transitions(tx, msgspec.json.decode(values["transitions"]))
 
 
 def quarantine(tx: Transaction, values: Row) -> list[Row]:

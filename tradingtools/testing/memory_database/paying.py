@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin
@@ -52,7 +53,7 @@ def market_busy(tx: Transaction, values: Row) -> list[Row]:
 def unbuilt_orders(tx: Transaction) -> Iterator[Row]:
     """Orders that are claimed and no rows yet."""
     for record in tx.where("journal", kind="CLAIMED", rows_built_at=None, set_aside=None):
-        yield from json.loads(record["payload"])["orders"]
+        yield from msgspec.json.decode(record["payload"])["orders"]
 
 
 def redemptions_made(tx: Transaction, values: Row) -> list[Row]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, microseconds
@@ -85,7 +86,7 @@ def put_preview(tx: Transaction, values: Row) -> list[Row]:
         tx.update(
             "resync", row, state=values["state"], version=row["version"] + 1,
             subscription_version=values["subscription_version"],
-            lines=json.loads(values["lines"]), omitted=values["omitted"],
+            lines=msgspec.json.decode(values["lines"]), omitted=values["omitted"],
             leader_told_at=values["told_at"], previewed_at=tx.now,
         )  # fmt: skip
     return []

@@ -5,8 +5,9 @@ May these orders be sent now?
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+import msgspec
 
 from tradingtools.testing.memory_database.building import build_rows
 from tradingtools.testing.memory_database.functions import (
@@ -28,7 +29,7 @@ def submit_batch(tx: Transaction, values: Row) -> Row:
         return {"fenced": True}
     _build_what_has_these_keys(tx, values["partition"], set(keys))
     if _something_has_changed(tx, values, keys):
-        denied = denials(tx, json.loads(values["orders"]))
+        denied = denials(tx, msgspec.json.decode(values["orders"]))
         if denied:
             return {"denied": denied}
     row = tx.insert_unless_there(
@@ -86,7 +87,8 @@ def _build_what_has_these_keys(tx: Transaction, partition: int, keys: set[str]) 
         record["seq"]
         for record in records
         if record["kind"] == "SUBMITTING"
-        and keys & {order["order_key"] for order in json.loads(record["payload"])["orders"]}
+        and keys
+        & {order["order_key"] for order in msgspec.json.decode(record["payload"])["orders"]}
     ]
     for record in records:
         if meeting and record["seq"] <= meeting[-1]:

@@ -6,11 +6,11 @@ are never changed in place. Whoever writes a row or a unique key holds its lock 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import psycopg
 
 from tradingtools.domain.order_states import LEGAL
@@ -259,7 +259,7 @@ Twin = Callable[[Transaction, Row], list[Row]]
 
 def given(values: Row, name: str) -> list[Row]:
     """The rows of a statement that takes many at once, in their order."""
-    rows: list[Row] = json.loads(values[name])
+    rows: list[Row] = msgspec.json.decode(values[name])
     return sorted(rows, key=lambda row: row.get("place") or 0)
 
 
