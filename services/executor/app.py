@@ -72,7 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # begin after it, so that nothing of an earlier life is read twice.
         start = str((await store.fetch(pool, "last_record"))[0]["seq"])
         tail = await _event_tail(pool)
-        executor.recorder = Recorder(pool, owned, tail, executor.line.done)
+        executor.recorder = Recorder(pool, owned, tail, executor.line.done, executor.line.leave)
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,

@@ -62,6 +62,8 @@ class CircuitBreaker:
         self._policy = policy
         self._row = Breaker()
         self._failures = 0
+        self._probes = 0
+        """Of this executor, under way or about to be."""
 
     @property
     def closed(self) -> bool:
@@ -78,6 +80,9 @@ class CircuitBreaker:
         while True:
             try:
                 await self.read()
+                if self._row.prober == self._who and not self._probes:
+                    # A commit that was not heard of has taken it, or its end was not committed.
+                    await self.give_back()
             except psycopg.OperationalError as error:
                 _log.warning("cannot read the breaker", error=str(error))
             await asyncio.sleep(pause_seconds)
@@ -96,7 +101,10 @@ class CircuitBreaker:
         """One POST has ended with this status; None: without an answer."""
         failed = is_failure(status)
         if probe:
-            await self._move(Event.PROBE_FAILED if failed else Event.PROBE_PASSED, status)
+            # One that failed says nothing while a later one is under way.
+            if not (failed and self._probes > 1):
+                await self._move(Event.PROBE_FAILED if failed else Event.PROBE_PASSED, status)
+            self.probe_ended()
         elif not failed:
             self.passed()
         else:
@@ -112,11 +120,21 @@ class CircuitBreaker:
         """Whether this executor may send one request to find out."""
         if not may_probe(self._row, clock.now_ms()):
             return False
-        return await self._move(Event.PROBE_TAKEN, None)
+        # Before it is committed: `watch` gives back what nobody here knows of.
+        self._probes += 1
+        taken = await self._move(Event.PROBE_TAKEN, None)
+        if not taken:
+            self.probe_ended()
+        return taken
 
     async def give_back(self) -> None:
         """The probe was not sent: the next one may be taken at once."""
         await self._move(Event.PROBE_RETURNED, None)
+        self.probe_ended()
+
+    def probe_ended(self) -> None:
+        """Nothing will be told of it any more."""
+        self._probes = max(0, self._probes - 1)
 
     async def _move(self, event: Event, status: int | None) -> bool:
         """Whether the event moved it; another executor may have been first."""

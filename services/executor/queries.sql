@@ -21,11 +21,11 @@ limit 100
 select halt_by_engine(%(scope)s, %(subject)s, %(mode)s, %(actor)s, %(reason)s) as changed
 
 -- name: breaker
--- With it, whether the executor whose probe is under way still has its lease.
+-- With it, whether nobody has taken over from the executor whose probe is under way.
 select b.*, b.prober = '' or exists (
     select 1 from partition_lease l
     where l.role = 'executor' and b.prober = 'executor-' || l.partition || '@' || l.epoch
-      and l.expires_at > clock_timestamp()) as prober_lives
+    ) as prober_lives
 from breaker b where dependency = %(dependency)s
 
 -- name: add_breaker

@@ -7,7 +7,7 @@ comes in while a transaction runs goes into the next one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from services.executor import store
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
@@ -50,13 +51,22 @@ class Recorder:
         lease: the right to write for the partition.
         tail: of order events.
         done: called with the keys whose outcome is durable.
+        left: called with the key of an order that stays CLAIMED, because its outcome was refused.
     """
 
-    def __init__(self, pool: Pool, lease: Lease, tail: Tail[pb.OrderEvent], done: Any) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        tail: Tail[pb.OrderEvent],
+        done: Callable[[Sequence[str]], None],
+        left: Callable[[str], None],
+    ) -> None:
         self._pool = pool
         self._lease = lease
         self._tail = tail
         self._done = done
+        self._left = left
         self._queue: asyncio.Queue[tuple[Sequence[int], Sequence[Outcome]]] = asyncio.Queue()
 
     def put(self, records: Sequence[int], outcomes: Sequence[Outcome]) -> None:
@@ -104,9 +114,11 @@ class Recorder:
                     partial(store.record, self._pool, self._lease, [], [outcome.fields])
                 )
             except psycopg.Error as error:
-                # Its lease runs out and it becomes UNKNOWN; confirm finds out.
+                # SUBMITTING: its lease runs out and it becomes UNKNOWN; confirm finds out.
                 key = outcome.fields["order_key"]
                 _log.error("an outcome cannot be stored", order=key, exc_info=error)
+                if outcome.fields["from_state"] is OrderState.CLAIMED:
+                    self._left(key)
         return changed
 
     def _publish(self, outcomes: Sequence[Outcome], changed: dict[str, int]) -> None:

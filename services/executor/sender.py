@@ -207,6 +207,8 @@ class Sender:
 
     def _give_up(self, attempt: Attempt, error: BaseException) -> None:
         _log.error("an attempt died; its order becomes UNKNOWN", exc_info=error)
+        if attempt.probe:
+            self._breaker.probe_ended()
         self._died(attempt.order.order_key)
 
     def _leave_lane(self, lane: str) -> None:

@@ -46,5 +46,6 @@ class Settings:
     breaker_open_ms: int = setting(1000, minimum=50, maximum=600_000)
     """The first pause until one order probes it; it doubles."""
     breaker_longest_ms: int = setting(5_000, minimum=50, maximum=3_600_000)
-    """The longest of these pauses: so long it may stay open when insiders-api is back."""
+    """The longest of these pauses, and of the waits for a probe's answer until there is another: so
+    long it may stay open when insiders-api is back."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -99,7 +99,7 @@ class Executor:
             failures=settings.breaker_failures,
             open_ms=settings.breaker_open_ms,
             longest_ms=settings.breaker_longest_ms,
-            probe_ms=self._lease_ms,
+            probe_ms=settings.breaker_longest_ms,
         )
         who = prober_name(lease.partition, lease.epoch)
         self.breaker = CircuitBreaker(pool, who, policy)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
+
+from services.executor import store
 from services.executor.breaker import CircuitBreaker
-from services.executor.core.breaker import Policy
+from services.executor.core.breaker import Policy, prober_name
 from tests.ingest.harness import until_health
 from tests.money_path.world import Scene, World, eventually, world
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.tasks import cancel_all
 
 DOWN = {"where": "before_accept", "kind": "status", "status": 503, "path": "buy", "seed": 1}
 POLICY = Policy(failures=2, open_ms=50, longest_ms=50, probe_ms=60_000)
@@ -57,6 +63,87 @@ async def test_an_answer_counts_also_while_the_database_is_away(database_url: st
     assert not breaker.closed, "another executor has to know as well"
 
 
+async def test_a_probe_whose_commit_was_not_heard_of_is_given_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_pool(database_url, name="breaker", size=2) as pool:
+        mine, other = (CircuitBreaker(pool, prober_name(n, 1), POLICY) for n in range(2))
+        await leased(pool)
+        await opened(mine)
+        move = store.move_breaker
+
+        async def unheard(*arguments: Any) -> bool:
+            await move(*arguments)
+            raise psycopg.OperationalError("the connection is lost")
+
+        await asyncio.sleep(0.06)
+        monkeypatch.setattr(store, "move_breaker", unheard)
+        assert not await mine.take_probe()
+        monkeypatch.setattr(store, "move_breaker", move)
+        assert not await probed(other), "it seems to be under way"
+        watching = asyncio.create_task(mine.watch(0.01))
+        try:
+            await eventually(lambda: probed(other))
+        finally:
+            await cancel_all([watching])
+
+
+async def test_a_probe_that_is_late_says_nothing_while_another_is_under_way(
+    database_url: str,
+) -> None:
+    policy = replace(POLICY, probe_ms=1)
+    async with open_pool(database_url, name="breaker", size=2) as pool:
+        breaker = CircuitBreaker(pool, "executor-0", policy)
+        await opened(breaker)
+        for _ in range(2):
+            await eventually(lambda: probed(breaker))
+        before = breaker.reason
+        await breaker.told(None, probe=True)
+        await breaker.read()
+        assert breaker.reason == before
+        assert not breaker.closed
+        await breaker.told(200, probe=True)
+        assert breaker.closed
+
+
+async def test_a_prober_lives_until_another_takes_its_partition_over(database_url: str) -> None:
+    async with open_pool(database_url, name="breaker", size=2) as pool:
+        mine = CircuitBreaker(pool, prober_name(0, 1), POLICY)
+        other = CircuitBreaker(pool, prober_name(1, 1), POLICY)
+        await leased(pool)
+        await opened(mine)
+        await eventually(lambda: probed(mine))
+        await other.read()
+        assert not await other.take_probe(), "nobody has taken over, so it may still be told"
+        async with pool.connection() as connection:
+            await connection.execute("update partition_lease set epoch = 2", {})
+        await other.read()
+        assert await other.take_probe()
+
+
+async def leased(pool: Pool) -> None:
+    """Partition 0 has an owner, who has not renewed for a minute."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "insert into partition_lease (role, partition, owner, epoch, expires_at)"
+            " values ('executor', 0, 'test', 1, now() - interval '1 minute')", {}
+        )  # fmt: skip
+
+
+async def opened(breaker: CircuitBreaker) -> None:
+    """Failures have opened it."""
+    await breaker.read()
+    for _ in range(POLICY.failures):
+        await breaker.told(503, probe=False)
+    assert not breaker.closed
+
+
+async def probed(breaker: CircuitBreaker) -> bool:
+    """Whether a probe was taken now."""
+    await breaker.read()
+    return await breaker.take_probe()
+
+
 async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_holds_nothing_up(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -64,8 +151,9 @@ async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_hold
         made.configure(
             TT_EXECUTOR_BREAKER_FAILURES="2",
             TT_EXECUTOR_BREAKER_OPEN_MS="300",
-            # A probe that nobody answers counts as under way for two minutes.
+            # A probe that nobody answers is waited for for two minutes.
             TT_EXECUTOR_SUBMIT_TIMEOUT_MS="120000",
+            TT_EXECUTOR_BREAKER_LONGEST_MS="120000",
             TT_CONFIRM_ATTEMPTS="1",
             TT_ROUTER_ENTRY_TTL_MS="5000",
         )

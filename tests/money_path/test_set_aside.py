@@ -139,7 +139,7 @@ async def test_the_executor_does_not_call_unsent_what_may_have_been_sent(
     ):
         settings = Settings(router_target="", guard_target="", insiders_url="", poll_ms=20)
         executor = Executor(pool, lease, client, settings, Gate(limits))
-        executor.recorder = Recorder(pool, lease, tail, executor.line.done)
+        executor.recorder = Recorder(pool, lease, tail, executor.line.done, executor.line.leave)
         works = (executor.line.poll(), executor.submit(), executor.recorder.run())
         running = [asyncio.create_task(work) for work in works]
 

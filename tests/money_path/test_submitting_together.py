@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+import pytest
 from aiohttp import web
 from msgspec import structs
 
+from services.executor import store
 from services.executor.core.gate import Gate, Limits
 from services.executor.recorder import Recorder
 from services.executor.settings import Settings
@@ -117,7 +120,8 @@ async def scene(database: Database, database_url: str) -> AsyncIterator[Scene]:
             open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client,
         ):
             executor = Executor(pool, lease, client, settings, Gate(LIMITS))
-            executor.recorder = Recorder(pool, lease, tail, executor.line.done)
+            line = executor.line
+            executor.recorder = Recorder(pool, lease, tail, line.done, line.leave)
             running: list[asyncio.Task[Any]] = [asyncio.create_task(executor.recorder.run())]
             here = Scene(database, executor, far, pool)
             try:
@@ -188,6 +192,32 @@ async def test_a_change_after_the_oldest_of_the_claims_is_looked_at(
             "select reason, failed_kind from orders where order_key = %s", [stale.order_key]
         ).fetchone()
         assert row == {"reason": "SUBSCRIPTION_CHANGED", "failed_kind": "UNSENT"}
+
+
+async def test_a_claim_whose_failure_the_database_refuses_once_fails_without_a_restart(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = entry("late", not_after_ms=1)
+    refusals = 2
+    record = store.record
+
+    async def refusing(*arguments: Any) -> dict[str, int]:
+        nonlocal refusals
+        if arguments[3] and refusals:
+            refusals -= 1
+            raise psycopg.errors.InternalError_("nobody has thought of this")
+        return await record(*arguments)
+
+    monkeypatch.setattr(store, "record", refusing)
+    async with scene(database, database_url) as here, sending(here):
+        polling = asyncio.create_task(here.executor.line.poll())
+        try:
+            here.claim([late])
+            await here.ended(1)
+        finally:
+            await cancel_all([polling])
+        assert refusals == 0
+        assert here.states() == {"FAILED": 1}
 
 
 def _subscribe(database: Database, *, version: int) -> int:

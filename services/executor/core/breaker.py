@@ -55,7 +55,7 @@ class Policy:
     """The first pause; it doubles with each opening in a row."""
     longest_ms: int
     probe_ms: int
-    """A probe that takes longer is lost."""
+    """After so long without an answer there may be another probe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Breaker:
     prober: str = ""
     """Who sent the probe under way, with the epoch of its lease: `prober_name`."""
     prober_lives: bool = True
-    """Whether that lease stands, by PostgreSQL's clock."""
+    """Whether that lease is its partition's present one."""
     reason: str = ""
 
 

@@ -47,11 +47,10 @@ def halt(tx: Transaction, values: Row) -> list[Row]:
 
 
 def breaker(tx: Transaction, values: Row) -> list[Row]:
-    """How a circuit breaker stands, and whether its prober has its lease."""
+    """How a circuit breaker stands, and whether nobody has taken over from its prober."""
     leased = {
         f"executor-{lease['partition']}@{lease['epoch']}"
         for lease in tx.where("partition_lease", role="executor")
-        if lease["expires_at"] > tx.now
     }
     return [
         {**row, "prober_lives": not row["prober"] or row["prober"] in leased}
