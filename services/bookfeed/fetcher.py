@@ -1,6 +1,7 @@
-"""Fetches over REST what the socket does not say: markets, first books, books in doubt.
+"""Fetches over REST what the socket does not say: markets and first books.
 
-Calls for one asset share one fetch; what the venue does not know is not asked again at once.
+Books that are there are looked at, and asked for again, by `looks`. Calls for one asset share one
+fetch; what the venue does not know is not asked again at once.
 """
 
 from __future__ import annotations
@@ -10,18 +11,11 @@ import asyncio
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.looking import (
-    GRACE_MS,
-    LEAD_MS,
-    Answer,
-    Look,
-    Verdict,
-    first_look_ms,
-    next_look_ms,
-)
-from services.bookfeed.core.tracking import Status, Tracked
+from services.bookfeed.core.looking import Answer
+from services.bookfeed.core.tracking import Status
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.hub import Hub, now_ms
+from services.bookfeed.looks import TICK_SECONDS, Looks, answer_of
 from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.clob_api import ClobApi
 from tradingtools.adapters.polymarket.market_channel import BookMessage
@@ -35,7 +29,6 @@ from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _UNKNOWN_MS = 5_000
 _RETRY_MS = 1_000
-_TICK_SECONDS = 0.1
 _UNKNOWN_MAX = 10_000
 _log = structlog.get_logger("bookfeed")
 
@@ -58,12 +51,13 @@ class Fetcher:
         self._hub = hub
         self._interest = interest
         self._ttl_ms = market_ttl_ms
-        self._look_ms = look_ms
-        self._quiet_ms = quiet_ms
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._due_ms: dict[str, int] = {}
         self._unknown_ms: dict[str, int] = {}
         self._slots = asyncio.Semaphore(at_once)
+        self._looks = Looks(
+            api, hub, self._slots, self.refresh_soon, look_ms=look_ms, quiet_ms=quiet_ms
+        )
 
     @property
     def busy(self) -> set[str]:
@@ -104,15 +98,13 @@ class Fetcher:
                     if self._due_ms.get(asset_id, 0) <= now and asset_id not in self._under_way:
                         self._due_ms[asset_id] = now + self._ttl_ms
                         group.create_task(self._warm(asset_id))
-                    if tracked.wants_resync(now) or self._refresh_is_due(asset_id, tracked, now):
-                        tracked.begin_resync(now)
-                        group.create_task(self._resync(asset_id))
-                    elif self._look_is_due(asset_id, tracked, now):
-                        group.create_task(self._look(asset_id, tracked, tracked.begin_look()))
+                    work = self._looks.due(asset_id, tracked, now)
+                    if work is not None:
+                        group.create_task(work)
                 self._hub.notice_statuses()
                 for gone in self._due_ms.keys() - self._hub.tracked.keys():
                     del self._due_ms[gone]
-                await asyncio.sleep(_TICK_SECONDS)
+                await asyncio.sleep(TICK_SECONDS)
 
     def _ended(self, asset_id: str, done: asyncio.Task[None]) -> None:
         self._under_way.pop(asset_id, None)
@@ -155,7 +147,7 @@ class Fetcher:
         # were not collected meanwhile.
         still = book is not None and not tracked.resyncing and tracked.received_ns == before_ns
         if not tracked.on_socket or still:
-            answer = _answer(book) if book else Answer((), (), tracked.book_ms)
+            answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
             tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         self._due_ms[asset_id] = now_ms() + self._ttl_ms
         self._hub.set_market(asset_id, market_info(asset_id, known, market, gamma, book))
@@ -186,79 +178,6 @@ class Fetcher:
             if now.HasField("end_ms"):
                 fresh.end_ms = now.end_ms
         self._hub.set_market(asset_id, fresh)
-
-    def _look_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
-        if not tracked.look_due_ms:
-            tracked.look_due_ms = first_look_ms(asset_id, now, self._look_ms)
-        if now < tracked.look_due_ms or tracked.look is not None:
-            return False
-        return self._trades(asset_id) and tracked.comparable
-
-    def _refresh_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
-        """REST is all that is known of a book that no connection keeps: before it is stale."""
-        if not 0 < tracked.look_due_ms <= now or not self._trades(asset_id):
-            return False
-        if not tracked.wants_refresh(now):
-            return False
-        tracked.look_due_ms = now + self._quiet_ms * 3 // 5
-        return True
-
-    def _trades(self, asset_id: str) -> bool:
-        market = self._hub.market(asset_id)
-        return market is not None and not market.closed
-
-    async def _look(self, asset_id: str, tracked: Tracked, look: Look) -> None:
-        verdict = Verdict.NONE
-        try:
-            verdict = await self._judged(asset_id, tracked, look)
-        finally:
-            now = now_ms()
-            tracked.end_look(look, verdict, now)
-            tracked.look_due_ms = next_look_ms(now, self._look_ms, self._quiet_ms, tracked.misses)
-        metrics.LOOKS.add(1, {"verdict": verdict.value})
-        if verdict is Verdict.MISSED:
-            _log.warning("the socket does not tell what REST tells", asset=asset_id)
-            self._hub.missed(asset_id)
-
-    async def _judged(self, asset_id: str, tracked: Tracked, look: Look) -> Verdict:
-        await asyncio.sleep(LEAD_MS / 1000)
-        try:
-            async with self._slots:
-                book = await self._api.book(asset_id)
-        except errors.TradingError as error:
-            _log.warning("book not looked at", asset=asset_id, error=str(error))
-            return Verdict.NONE
-        if book is None:
-            self.refresh_soon(asset_id)
-            return Verdict.NONE
-        answer, over_ms = _answer(book), now_ms() + GRACE_MS
-        # Another connection, or a resync, ends it without a verdict.
-        while tracked.look is look and self._hub.tracked.get(asset_id) is tracked:
-            verdict = look.judge(answer, over=now_ms() >= over_ms)
-            if verdict is not Verdict.OPEN:
-                return verdict
-            await asyncio.sleep(_TICK_SECONDS)
-        return Verdict.NONE
-
-    async def _resync(self, asset_id: str) -> None:
-        answer: Answer | None = None
-        try:
-            async with self._slots:
-                book = await self._api.book(asset_id)
-            if book is None:
-                # No book any more: the market has closed, or is about to be said to have.
-                self.refresh_soon(asset_id)
-                answer = Answer((), (), 0)
-            else:
-                answer = _answer(book)
-        except errors.TradingError as error:
-            _log.warning("book in doubt not resynced", asset=asset_id, error=str(error))
-        tracked = self._hub.tracked.get(asset_id)
-        if tracked is None:
-            return
-        tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
-        metrics.RESYNCS.add(1, {"outcome": "still in doubt" if tracked.doubtful else "good"})
-        self._hub.changed(asset_id)
 
     async def _gamma(self, asset_id: str) -> GammaMarket | None:
         # Title, category and end are worth having and not worth failing for.
@@ -309,10 +228,6 @@ def market_info(
         outcome=outcome or "",
         neg_risk=bool(book.neg_risk) if book else (gamma.neg_risk if gamma else False),
     )
-
-
-def _answer(book: BookMessage) -> Answer:
-    return Answer(book.bids, book.asks, book.book_ms, book.book_hash)
 
 
 def _first(*texts: str) -> str | None:

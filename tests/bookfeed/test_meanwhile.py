@@ -187,10 +187,10 @@ async def test_a_book_that_no_connection_keeps_is_asked_for_before_it_is_stale(
     assert not tracked.on_socket
     tracked.look_due_ms, due_ms = AT_MS, []
     for now in range(AT_MS, AT_MS + 60_000, 100):
-        if world.fetcher._refresh_is_due(ASSET, tracked, now):
+        if world.fetcher._looks._refresh_is_due(ASSET, tracked, now):
             due_ms.append(now)
             assert not tracked.doubtful, "and it is fresh while it is asked for"
     assert len(due_ms) > 2
     assert max(later - due for due, later in pairwise(due_ms)) < 5_000
     world.take(world.whole(ASSET))
-    assert not world.fetcher._refresh_is_due(ASSET, tracked, AT_MS + 60_000)
+    assert not world.fetcher._looks._refresh_is_due(ASSET, tracked, AT_MS + 60_000)

@@ -1,0 +1,149 @@
+"""Asks REST for books that are there: to look at them, in doubt, or when no connection keeps them.
+
+Before it: `fetcher`, which asks in each of its turns what is due; after it: `hub`, which is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import structlog
+
+from services.bookfeed import metrics
+from services.bookfeed.core.looking import (
+    GRACE_MS,
+    LEAD_MS,
+    Answer,
+    Look,
+    Verdict,
+    first_look_ms,
+    next_look_ms,
+)
+from services.bookfeed.core.tracking import Tracked
+from services.bookfeed.hub import Hub, now_ms
+from tradingtools.adapters import clock
+from tradingtools.adapters.polymarket.clob_api import ClobApi
+from tradingtools.adapters.polymarket.market_channel import BookMessage
+from tradingtools.domain import errors
+
+TICK_SECONDS = 0.1
+"""Between two turns."""
+_log = structlog.get_logger("bookfeed")
+
+
+class Looks:
+    """Compares and renews books over REST.
+
+    Args:
+        api: of the venue.
+        hub: whose books they are.
+        slots: for questions at once, shared with others who ask.
+        refresh_soon: has an asset's market asked for: it may have changed.
+        look_ms: between two looks at a book.
+        quiet_ms: how long a book from REST alone counts as fresh.
+    """
+
+    def __init__(
+        self,
+        api: ClobApi,
+        hub: Hub,
+        slots: asyncio.Semaphore,
+        refresh_soon: Callable[[str], None],
+        *,
+        look_ms: int,
+        quiet_ms: int,
+    ) -> None:
+        self._api = api
+        self._hub = hub
+        self._slots = slots
+        self._refresh_soon = refresh_soon
+        self._look_ms = look_ms
+        self._quiet_ms = quiet_ms
+
+    def due(self, asset_id: str, tracked: Tracked, now: int) -> Coroutine[None, None, None] | None:
+        """What is to be asked of an asset's book now, begun already; None: nothing is."""
+        if tracked.wants_resync(now) or self._refresh_is_due(asset_id, tracked, now):
+            tracked.begin_resync(now)
+            return self._resync(asset_id)
+        if self._look_is_due(asset_id, tracked, now):
+            return self._look(asset_id, tracked, tracked.begin_look())
+        return None
+
+    def _look_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
+        if not tracked.look_due_ms:
+            tracked.look_due_ms = first_look_ms(asset_id, now, self._look_ms)
+        if now < tracked.look_due_ms or tracked.look is not None:
+            return False
+        return self._trades(asset_id) and tracked.comparable
+
+    def _refresh_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
+        """REST is all that is known of a book that no connection keeps: before it is stale."""
+        if not 0 < tracked.look_due_ms <= now or not self._trades(asset_id):
+            return False
+        if not tracked.wants_refresh(now):
+            return False
+        tracked.look_due_ms = now + self._quiet_ms * 3 // 5
+        return True
+
+    def _trades(self, asset_id: str) -> bool:
+        market = self._hub.market(asset_id)
+        return market is not None and not market.closed
+
+    async def _look(self, asset_id: str, tracked: Tracked, look: Look) -> None:
+        verdict = Verdict.NONE
+        try:
+            verdict = await self._judged(asset_id, tracked, look)
+        finally:
+            now = now_ms()
+            tracked.end_look(look, verdict, now)
+            tracked.look_due_ms = next_look_ms(now, self._look_ms, self._quiet_ms, tracked.misses)
+        metrics.LOOKS.add(1, {"verdict": verdict.value})
+        if verdict is Verdict.MISSED:
+            _log.warning("the socket does not tell what REST tells", asset=asset_id)
+            self._hub.missed(asset_id)
+
+    async def _judged(self, asset_id: str, tracked: Tracked, look: Look) -> Verdict:
+        await asyncio.sleep(LEAD_MS / 1000)
+        try:
+            async with self._slots:
+                book = await self._api.book(asset_id)
+        except errors.TradingError as error:
+            _log.warning("book not looked at", asset=asset_id, error=str(error))
+            return Verdict.NONE
+        if book is None:
+            self._refresh_soon(asset_id)
+            return Verdict.NONE
+        answer, over_ms = answer_of(book), now_ms() + GRACE_MS
+        # Another connection, or a resync, ends it without a verdict.
+        while tracked.look is look and self._hub.tracked.get(asset_id) is tracked:
+            verdict = look.judge(answer, over=now_ms() >= over_ms)
+            if verdict is not Verdict.OPEN:
+                return verdict
+            await asyncio.sleep(TICK_SECONDS)
+        return Verdict.NONE
+
+    async def _resync(self, asset_id: str) -> None:
+        answer: Answer | None = None
+        try:
+            async with self._slots:
+                book = await self._api.book(asset_id)
+            if book is None:
+                # No book any more: the market has closed, or is about to be said to have.
+                self._refresh_soon(asset_id)
+                answer = Answer((), (), 0)
+            else:
+                answer = answer_of(book)
+        except errors.TradingError as error:
+            _log.warning("book in doubt not resynced", asset=asset_id, error=str(error))
+        tracked = self._hub.tracked.get(asset_id)
+        if tracked is None:
+            return
+        tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
+        metrics.RESYNCS.add(1, {"outcome": "still in doubt" if tracked.doubtful else "good"})
+        self._hub.changed(asset_id)
+
+
+def answer_of(book: BookMessage) -> Answer:
+    """REST's book, as looks and resyncs compare it."""
+    return Answer(book.bids, book.asks, book.book_ms, book.book_hash)
