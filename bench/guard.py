@@ -146,7 +146,7 @@ def _fill(url: str, asked: Asked) -> None:
             connection.execute(_SQL[name], {"assets": asked.assets, "lots": asked.lots})
         connection.commit()
         connection.autocommit = True
-        connection.execute("vacuum analyze")
+        connection.execute("vacuum analyze lot, trigger")
 
 
 async def _play(asked: Asked, market: Market, seconds: float, late: list[float]) -> float:

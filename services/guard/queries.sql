@@ -166,15 +166,36 @@ moved as (
 select moved.* from m left join moved using (id) where as_locked(m.id, moved.id)
 
 -- name: ratchet
--- New peaks of trailing stops. The caller has locked the rows.
-update trigger t set
-    peak_micros = m.peak, peak_noted_micros = m.noted, updated_at = clock_timestamp()
-from jsonb_to_recordset(%(peaks)s::jsonb) as m(id text, peak bigint, noted bigint)
-where t.id = m.id
-returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
-          t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
-          t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
-          t.basis_micros, t.two_ticks, t.made_for, t.generation
+-- New peaks of trailing stops, with their histories. Nobody has to have locked the rows: whose
+-- trigger or lot is not as it was thought to be stays as it is, and is not answered.
+with m as materialized (
+    select * from jsonb_to_recordset(%(peaks)s::jsonb) as m(
+        id text, version bigint, before bigint, shares bigint, peak bigint, noted bigint, told text,
+        place integer)
+),
+moved as (
+    update trigger t set
+        peak_micros = m.peak, peak_noted_micros = m.noted, updated_at = clock_timestamp()
+    from m
+    where t.id = any(array(select id from m)) and t.id = m.id and t.version = m.version
+      and t.peak_micros is not distinct from m.before
+      -- A peak is what the whole lot would fetch.
+      and m.shares = (
+          select l.shares_micros from lot l
+          where l.follower_proxy = t.follower_proxy and l.asset_id = t.asset_id
+            and l.origin = t.origin)
+    returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
+              t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
+              t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
+              t.basis_micros, t.two_ticks, t.made_for, t.generation, t.order_key
+),
+told as (
+    insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)
+    select id, status, status, m.told, order_key from moved join m using (id)
+    where m.told is not null
+    order by m.place
+)
+select * from moved
 
 -- name: break_even
 -- Stops of a lot that want it, moved up to the entry price; never down.

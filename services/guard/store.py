@@ -106,6 +106,8 @@ class Peak:
 
     micros: int
     """Above the present one; the database refuses a lower one."""
+    shares_micros: int
+    """That the lot holds and the peak was found with."""
     told: str | None
     """For its history; None: too small a move to tell."""
 
@@ -113,15 +115,16 @@ class Peak:
 def change_all(
     asked: Together, changes: Sequence[tuple[Mapping[str, Any], Change | Peak]]
 ) -> tuple[Answer, ...]:
-    """Change locked triggers, each once, and note it in their histories.
+    """Change triggers, each once, and note it in their histories.
 
     Args:
-        asked: in the transaction that holds them.
+        asked: in the transaction that holds them; a peak's need not be held.
         changes: rows and what happens to them, in the order of the history.
 
     Returns:
         What brings the triggers as they are then, for `changed`. A row that is not as it was locked
-        is an error that nothing is committed with.
+        is an error that nothing is committed with; one that has a new peak, and trigger or lot are
+        not as given, stays as it is and is not brought.
 
     Raises:
         ValueError: a transition is not in the table, or a trigger is changed twice.
@@ -135,15 +138,7 @@ def change_all(
         answers.append(_put(asked, "move_triggers", "moves", map(_move, moves)))
     if peaks:
         answers.append(_put(asked, "ratchet", "peaks", map(_peak, peaks)))
-    _note(
-        asked,
-        [_event(row, c.status, c.detail, key) for row, c, key in moves]
-        + [
-            _event(row, row["status"], c.told, row["order_key"])
-            for row, c in peaks
-            if c.told is not None
-        ],
-    )
+    _note(asked, [_event(row, c.status, c.detail, key) for row, c, key in moves])
     return tuple(answers)
 
 
@@ -181,8 +176,15 @@ def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
 
 def _peak(wanted: tuple[Mapping[str, Any], Peak]) -> dict[str, Any]:
     row, peak = wanted
-    noted = peak.micros if peak.told is not None else row["peak_noted_micros"]
-    return {"id": row["id"], "peak": peak.micros, "noted": noted}
+    return {
+        "id": row["id"],
+        "version": row["version"],
+        "before": row["peak_micros"],
+        "shares": peak.shares_micros,
+        "peak": peak.micros,
+        "noted": row["peak_noted_micros"] if peak.told is None else peak.micros,
+        "told": peak.told,
+    }
 
 
 def _given(value: int | None, row: Mapping[str, Any], name: str) -> int | None:

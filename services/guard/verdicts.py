@@ -37,8 +37,10 @@ _fired = _meter.create_counter("triggers_fired", description="by type")
 _together = _meter.create_histogram("judged_together", description="triggers of one transaction")
 MOST = 200
 """Triggers that fire in one transaction; a lot's are never divided."""
-PATIENT = 40
+PATIENT = 10
 """Triggers of one in which none fires: who fires meanwhile waits for it."""
+PEAKS = 20
+"""The same, where there is nothing but new peaks: nothing is read before they are stored."""
 _ENDS_NO_TURN = (Judgement.ARM, Judgement.SUSPEND, Judgement.RESOLVE)
 """What may be done before another trigger of the lot, which was just armed, has been judged."""
 
@@ -105,11 +107,11 @@ class Verdicts:
         Raises:
             Fenced: the lease is not valid any more.
         """
-        early = set[str]()
+        early, looked = set[str](), dict[str, Book]()
         portions = deque(self._portions(self._asked(list(wishes))))
         while portions:
             if not _fires(portions[0]):
-                portions.extendleft(reversed(self._portions(self._newer_that_fire(early))))
+                portions.extendleft(reversed(self._portions(self._newer_that_fire(early, looked))))
             try:
                 again = await self._obey(portions[0])
                 portions.popleft()
@@ -143,11 +145,19 @@ class Verdicts:
                 found.append(_Asked(trigger=trigger, book=book, verdict=verdict, now_ms=now_ms))
         return found
 
-    def _newer_that_fire(self, early: set[str]) -> list[_Asked]:
-        """What later books ask of lots of which all that is asked fires; each of them once."""
+    def _newer_that_fire(self, early: set[str], looked: dict[str, Book]) -> list[_Asked]:
+        """What later books ask of lots of which all that is asked fires; each of them once.
+
+        Args:
+            early: triggers that were found so before.
+            looked: by asset, the books that were looked at; what is changed meanwhile is judged
+                again on the newest.
+        """
+        books = [b for b in self._untold() if looked.get(b.market.asset_id) is not b]
+        looked.update((book.market.asset_id, book) for book in books)
         wishes = [
             (trigger.id, book)
-            for book in self._untold()
+            for book in books
             if self._known.fires_on(book)
             for trigger in self._known.moved_by(book)
         ]
@@ -165,6 +175,7 @@ class Verdicts:
         firing: list[list[_Asked]] = []
         pressing: list[list[_Asked]] = []
         patient: list[list[_Asked]] = []
+        peaks: list[list[_Asked]] = []
         apart: list[list[_Asked]] = []
         for key, of_lot in _by_lot(asked).items():
             if key in self._apart:
@@ -173,12 +184,15 @@ class Verdicts:
                 firing.append(of_lot)
             elif any(map(self._fires_once_armed, of_lot)):
                 pressing.append(of_lot)
+            elif _climbs(of_lot):
+                peaks.append(of_lot)
             else:
                 patient.append(of_lot)
         return [
             *_together_up_to(MOST, firing),
             *_together_up_to(PATIENT, pressing),
             *_together_up_to(PATIENT, patient),
+            *_together_up_to(PEAKS, peaks),
             *apart,
         ]
 
@@ -203,7 +217,27 @@ class Verdicts:
         return []
 
     async def _obey(self, asked: Sequence[_Asked]) -> list[Wish]:
-        """Do what is asked in one transaction; what is to be judged again."""
+        """Do what is asked; what is to be judged again."""
+        stored = await self._ratchet(asked) if _climbs(asked) else set[str]()
+        again = [(each.trigger.id, each.book) for each in asked if each.trigger.id in stored]
+        if rest := [each for each in asked if each.trigger.id not in stored]:
+            again += await self._hold(rest)
+        _together.record(len(asked))
+        self._apart -= {lot_of(each.trigger) for each in asked}
+        return again
+
+    async def _ratchet(self, asked: Sequence[_Asked]) -> set[str]:
+        """Store new peaks on what memory had; ids of those whose rows are still so."""
+        peaks = []
+        for each in asked:
+            shares = self._known.shares(lot_of(each.trigger))
+            peak = _change(each.verdict, each.trigger, shares, each.book)
+            if isinstance(peak, Peak):
+                peaks.append((each.trigger, peak))
+        return await self._writer.ratchet(peaks) if peaks else set()
+
+    async def _hold(self, asked: Sequence[_Asked]) -> list[Wish]:
+        """Do what is asked in one transaction that holds rows; what is to be judged again."""
         plan = _Plan()
 
         async def decide(held: Held) -> Outcome:
@@ -216,8 +250,6 @@ class Verdicts:
 
         ids = [each.trigger.id for each in asked]
         await self._writer.change_all(ids, decide, fires=_fires(asked))
-        _together.record(len(asked))
-        self._apart -= {lot_of(each.trigger) for each in asked}
         # They may be other than they were when they asked, and no mark may come in a quiet book.
         self._writer.hurry(trigger.id for trigger in plan.unmet)
         for key, (shares, reading) in plan.behind.items():
@@ -283,6 +315,10 @@ def _fires(asked: Iterable[_Asked]) -> bool:
     return all(each.verdict is Judgement.FIRE for each in asked)
 
 
+def _climbs(asked: Iterable[_Asked]) -> bool:
+    return all(each.verdict is Judgement.RATCHET for each in asked)
+
+
 def _together_up_to(most: int, lots: Iterable[list[_Asked]]) -> list[list[_Asked]]:
     portions: list[list[_Asked]] = []
     for of_lot in lots:
@@ -315,6 +351,6 @@ def _change(verdict: Judgement, now: Trigger, shares: int, book: Book) -> Change
             if peak is None:
                 return None
             told = telling.ratcheted(now, peak) if judging.worth_telling(now, peak) else None
-            return Peak(peak, told)
+            return Peak(peak, shares, told)
         case _:
             return None

@@ -13,12 +13,15 @@ from contextlib import suppress
 import psycopg
 
 from services.guard import holding, store
-from services.guard.claiming import Claims, Decide, Outcome
+from services.guard.claiming import Claims, Decide, Outcome, Row
+from services.guard.core.trigger import Trigger
 from services.guard.holding import Held
 from services.guard.known import Known, lot_of
+from services.guard.store import Peak
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.together import together
 from tradingtools.runtime.intake import while_database_is_away
 
 DecideAll = Callable[[Held], Awaitable[Outcome]]
@@ -67,9 +70,37 @@ class Writer:
             psycopg.OperationalError: it may be committed; memory has what is.
             psycopg.Error: nothing has changed.
         """
+        return await self._write(
+            trigger_ids, lambda: self._commit(trigger_ids, decide, fires=fires)
+        )
+
+    async def ratchet(self, peaks: Sequence[tuple[Trigger, Peak]]) -> set[str]:
+        """Store new peaks, found on what memory has, without reading anything first.
+
+        Args:
+            peaks: triggers as memory has them, and what they would fetch.
+
+        Returns:
+            Ids of those whose rows are as memory has them; the others' peaks are not stored.
+
+        Raises:
+            As :meth:`change_all`.
+        """
+
+        async def commit() -> Outcome:
+            rows = [(_foreseen(trigger), peak) for trigger, peak in peaks]
+            async with self._pool.connection() as connection, together(connection) as asked:
+                return Outcome(answers=store.change_all(asked, rows))
+
+        outcome = await self._write([trigger.id for trigger, _ in peaks], commit)
+        return {trigger.id for trigger in await store.changed(outcome.answers)}
+
+    async def _write(
+        self, trigger_ids: Sequence[str], commit: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
         async with self._writing:
             try:
-                outcome = await self._commit(trigger_ids, decide, fires=fires)
+                outcome = await commit()
             except psycopg.OperationalError:
                 await self._know_what_is_committed(trigger_ids)
                 raise
@@ -131,3 +162,13 @@ class Writer:
         """Those that are to be judged soon; they are not asked for again."""
         eager, self._eager = self._eager, set()
         return eager
+
+
+def _foreseen(trigger: Trigger) -> Row:
+    """What a new peak is stored by."""
+    return {
+        "id": trigger.id,
+        "version": trigger.version,
+        "peak_micros": trigger.peak_micros,
+        "peak_noted_micros": trigger.peak_noted_micros,
+    }

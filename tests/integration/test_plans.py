@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,13 @@ async def test_a_statement_of_a_pool_that_plans_once_is_planned_once(database_ur
         ("lock_lots", "text[]", "array['a']"),
         ("locked_lots", "text[]", "array['a']"),
         ("move_triggers", "jsonb", "'[]'"),
+        ("ratchet", "jsonb", "'[]'"),
     ],
 )
 async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tables(
     database_url: str, name: str, kind: str, given: str
 ) -> None:
-    parameter = "%(moves)s" if kind == "jsonb" else "%(ids)s"
-    text = str(_QUERIES[name]).replace(parameter, "$1")
+    text = re.sub(r"%\(\w+\)s", "$1", str(_QUERIES[name]))
     async with (
         open_pool(database_url, name="plans", size=1, planned_once=True) as pool,
         pool.connection() as connection,

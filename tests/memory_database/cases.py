@@ -396,6 +396,21 @@ def _foreseen(draw: Draw) -> Values:
     return values
 
 
+def _peak(draw: Draw) -> Values:
+    """A new peak of a trigger as it is; sometimes one thing about it is not so."""
+    seen = _foreseen(draw)
+    return {
+        "id": seen["id"],
+        "version": seen["version"],
+        "before": seen["peak_micros"],
+        "shares": seen["shares_micros"],
+        "peak": draw.rng.choice([500_000, 600_000, None]),
+        "noted": 500_000,
+        "told": draw.rng.choice(["peak 0.50", None]),
+        "place": 0,
+    }
+
+
 def _poison(draw: Draw) -> Values:
     row = draw.row("poison")
     return {"id": row["id"] if row else 1}
@@ -727,17 +742,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         },
         "break_even": lambda draw: {**draw.lot(), "price": draw.rng.choice([300_000, 450_000])},
         "move_triggers": lambda draw: draw.moved_triggers(),
-        "ratchet": lambda draw: {
-            "peaks": json.dumps(
-                [
-                    {
-                        **_trigger(draw),
-                        "peak": draw.rng.choice([500_000, 600_000, None]),
-                        "noted": 500_000,
-                    }
-                ]
-            )
-        },
+        "ratchet": lambda draw: {"peaks": json.dumps([_peak(draw)])},
         "add_events": lambda draw: draw.many(
             "events",
             lambda: {

@@ -5,9 +5,7 @@ Comes after a decision of `trigger`; the worker stores it with the change it bel
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from services.guard.core.trigger import Trigger, fire_price, next_size
+from services.guard.core.trigger import Trigger, fire_price, next_size, stop_below
 from tradingtools.domain.book import Book, sell_into
 from tradingtools.domain.money import MICROS, to_text
 
@@ -33,8 +31,8 @@ def fired(trigger: Trigger, lot_micros: int, book: Book, through: int = 0) -> st
 
 def ratcheted(trigger: Trigger, peak_micros: int) -> str:
     """A trailing stop's new peak, and where it fires now."""
-    stop = fire_price(replace(trigger, peak_micros=peak_micros))
-    return f"peak {to_text(peak_micros)}, fires at {to_text(stop or 0)}"
+    stop = stop_below(trigger, peak_micros)
+    return f"peak {to_text(peak_micros)}, fires at {to_text(stop)}"
 
 
 def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:

@@ -200,20 +200,20 @@ def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
 
 
 def fire_price(trigger: Trigger) -> int | None:
-    """The price at which it fires as it stands, a ladder's next rung; None: at none.
-
-    A trailing stop's is rounded up to the micro: it rather fires too early.
-    """
+    """The price at which it fires as it stands, a ladder's next rung; None: at none."""
     if trigger.rungs:
         after = trigger.rungs[trigger.rungs_done :]
         return after[0].price_micros if after else None
     if trigger.type is not TriggerType.TRAILING_STOP:
         return trigger.price_micros
-    if trigger.peak_micros is None:
-        return None
+    return None if trigger.peak_micros is None else stop_below(trigger, trigger.peak_micros)
+
+
+def stop_below(trigger: Trigger, peak_micros: int) -> int:
+    """Where a trailing stop fires below a peak, rounded up to the micro: rather too early."""
     if trigger.callback_micros is not None:
-        return trigger.peak_micros - trigger.callback_micros
-    return -(-trigger.peak_micros * (MICROS - (trigger.callback_ppm or 0)) // MICROS)
+        return peak_micros - trigger.callback_micros
+    return -(-peak_micros * (MICROS - (trigger.callback_ppm or 0)) // MICROS)
 
 
 def new_peak(trigger: Trigger, sale: Sale) -> int | None:

@@ -13,7 +13,7 @@ import pytest
 
 from services.guard import store
 from services.guard.settings import Settings
-from services.guard.verdicts import PATIENT
+from services.guard.verdicts import PATIENT, PEAKS
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -372,6 +372,28 @@ async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: 
     desk.books.later = []
     await desk.guard.on_books([FALLEN])
     assert len(desk.sold()) == 1, "told once more, it fires once"
+
+
+async def test_what_fires_on_a_later_book_leaves_between_peaks(desk: Desk) -> None:
+    stop = _a_hundred_and_a_stop_elsewhere(desk)
+    trails = [
+        desk.trigger(f"c{n}", n, 30, trigger_type="TRAILING_STOP", callback_micros=50_000)
+        for n in range(1, 101)
+    ]
+    await desk.guard.recover()
+
+    def peaks() -> int:
+        rows = desk.database.table("trigger")
+        return sum(rows[(trail,)]["peak_micros"] is not None for trail in trails)
+
+    def it_falls() -> None:
+        desk.books.later = [FALLEN]
+
+    seen: list[int] = []
+    desk.moods.at["commit"] = it_falls
+    desk.moods.at["claim_exits"] = lambda: seen.append(peaks())
+    await desk.guard.on_books([replace(DEEP, bids=((500_000, 1_000 * SHARE),))])
+    assert (desk.sold(), peaks(), seen) == ([(stop, 60)], 100, [PEAKS])
 
 
 async def test_what_cannot_fire_yet_holds_up_nothing_that_has_time(desk: Desk) -> None:

@@ -271,9 +271,19 @@ def break_even(tx: Transaction, values: Row) -> list[Row]:
 
 
 def ratchet(tx: Transaction, values: Row) -> list[Row]:
-    """Note trailing stops' best prices, which only rise."""
+    """Note trailing stops' best prices, which only rise, where all is as it was thought to be."""
     peaks = [(tx.get("trigger", peak["id"]), peak) for peak in given(values, "peaks")]
-    return [_ratchet(tx, row, peak) for row, peak in peaks if row is not None]
+    return [
+        _ratchet(tx, row, peak)
+        for row, peak in peaks
+        if row is not None and _as_thought(tx, row, peak)
+    ]
+
+
+def _as_thought(tx: Transaction, row: Row, told: Row) -> bool:
+    lot = tx.get("lot", *(row[name] for name in _LOT))
+    found = row["version"], row["peak_micros"], lot and lot["shares_micros"]
+    return found == (told["version"], told["before"], told["shares"])
 
 
 def _ratchet(tx: Transaction, row: Row, told: Row) -> Row:
@@ -283,7 +293,11 @@ def _ratchet(tx: Transaction, row: Row, told: Row) -> Row:
     after = tx.update(
         "trigger", row, peak_micros=peak, peak_noted_micros=told["noted"], updated_at=tx.now
     )
-    return _pick(after, _TRIGGER)
+    if told["told"] is not None:
+        status = row["status"]
+        event = {"trigger_id": row["id"], "from_status": status, "to_status": status}
+        tx.insert("trigger_event", {**event, "detail": told["told"], "order_key": row["order_key"]})
+    return _pick(after, (*_TRIGGER, "order_key"))
 
 
 def add_events(tx: Transaction, values: Row) -> list[Row]:
