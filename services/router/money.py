@@ -61,12 +61,15 @@ class Money:
     async def booked(self, fill: confirm_pb.FillEvent) -> None:
         """Take over what a booking has changed."""
         ledger, proxy = self._memory.ledger, fill.follower_proxy
+        # What only becomes final was paid before: a crowd's answers are final at once, and what is
+        # read for them competes with the last of its POSTs.
+        paid = fill.kind != confirm_pb.FILL_KIND_CONFIRMED
         async with self._reading:
             if fill.subscription_id:
                 await self._hold_booked(fill)
-                if ledger.funded(proxy):
+                if paid and ledger.funded(proxy):
                     await self._read_cash([proxy])
-            if ledger.wallet_known(proxy):
+            if paid and ledger.wallet_known(proxy):
                 await self._read_balances(proxies=[proxy])
 
     async def read_balances(self, *, seconds: float) -> None:

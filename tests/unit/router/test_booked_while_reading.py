@@ -176,3 +176,36 @@ async def test_a_look_at_control_that_finds_no_funding_waits_for_no_reading_of_m
     router = await recovered(database)
     async with router._money._reading, asyncio.timeout(5):
         await router.refresh_index()
+
+
+class Counting(Calm):
+    """Counts statements."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def reply(self, _what: str) -> None:
+        self.count += 1
+
+
+async def test_money_is_read_for_what_moves_it_and_not_for_what_becomes_final() -> None:
+    database, counting = MemoryDatabase(), Counting()
+    for write in (subscribe, _holds):
+        database.write(write)
+    database.write(fund(100 * _USDC, before=0))
+    router = await recovered(database, counting)
+    await router.on_facts([buy(1)])
+    await _catch_up(router)
+    ((key,),) = database.table("orders")
+    matched, closed = _filled(database, str(key))
+    final = confirm_pb.FillEvent()
+    final.CopyFrom(matched)
+    final.kind = confirm_pb.FILL_KIND_CONFIRMED
+
+    async def statements(fill: confirm_pb.FillEvent) -> int:
+        fill.fill_seq = router._memory.booked_to + 1
+        before = counting.count
+        await router.bookings.on_fill(fill)
+        return counting.count - before
+
+    assert [await statements(fill) for fill in (matched, final, closed)] == [2, 0, 2]

@@ -147,7 +147,7 @@ async def test_entries_stay_within_what_was_put_in_and_what_trading_made_of_it()
     database.write(lot(bought=50_000_000, sold=36_000_000))
     await router.bookings.on_fill(
         confirm_pb.FillEvent(
-            kind=confirm_pb.FILL_KIND_CONFIRMED, subscription_id=SUB, follower_proxy=WALLET,
+            kind=confirm_pb.FILL_KIND_MATCHED, subscription_id=SUB, follower_proxy=WALLET,
             condition_id=CONDITION, asset_id="7", order_state=common.ORDER_STATE_CONFIRMED,
         )
     )  # fmt: skip
