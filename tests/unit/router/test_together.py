@@ -24,7 +24,7 @@ from tests.unit.router.test_budget import buy, fund
 from tests.unit.router.test_budget import recovered as on_a_shelf
 from tests.unit.samples import CONDITION, LEADER, book
 from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.domain.book import Book
+from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import BelowMinimum, CopySettings, OppositeSide, to_json
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.domain.order import Follower
@@ -320,6 +320,24 @@ async def test_what_has_no_book_is_asked_for_once() -> None:
     assert [reason == "MARKET_UNKNOWN" for reason in reasons] == [
         False, True, False, True, True, False,
     ]  # fmt: skip
+
+
+class Doubting(Shelf):
+    """Another stream has begun while the buys waited: of a book that it has not told, the depth
+    says nothing."""
+
+    def known(self, _asset_id: str) -> Book | None:
+        """Empty, and not to be judged by."""
+        return book(asks=(), status=BookStatus.STALE)
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+async def test_a_book_in_doubt_costs_nobody_his_copy(burst: int) -> None:
+    database = _database()
+    router = await recovered(database)
+    router._books = cast(Any, Doubting())
+    await router.on_facts(_buys(burst))
+    assert [len(claim["orders"]) for claim in _claims(database)] == [1] * burst
 
 
 async def test_one_that_is_there_already_holds_up_none_and_memory_catches_up() -> None:
