@@ -83,6 +83,9 @@ def _decide(
             leader_equity_micros=trade.leader_equity_micros,
         )
     verdict = _judge(trade, subscription, start, owner, held, context)
+    if before is not None and isinstance(verdict, Skip) and _told_again(trade, before, context):
+        # Two minutes later all is too old: why it was not copied then, or why no more, stays.
+        return before, None
     order = None
     if isinstance(verdict, Sized) and context.book is not None and not start.shadow:
         order = make_order(
@@ -99,6 +102,12 @@ def _decide(
     if isinstance(verdict, Sized) and context.book is not None and start.shadow:
         copy = _on_paper(copy, verdict, context.book)
     return copy, order
+
+
+def _told_again(trade: LeaderTrade, before: Copy, context: Context) -> bool:
+    """Whether another source has told of rows, and none of them is of more than was judged."""
+    known = before.judged_size_micros, before.judged_notional_micros
+    return context.quiet_ms is not None and known == (trade.size_micros, trade.notional_micros)
 
 
 def _left(before: Copy, verdict: Sized | Skip, held: Exposure) -> int:

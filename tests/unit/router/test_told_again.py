@@ -86,6 +86,27 @@ async def test_a_buy_stays_copied(later: Later) -> None:
     assert decided[0]
 
 
+@pytest.mark.parametrize("dear", [False, True])
+async def test_what_another_source_tells_again_leaves_the_reason_as_it_was(
+    dear: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = MemoryDatabase()
+    database.write(subscribe)
+    router = await recovered(database)
+    fact = replace(buy(1), price_text="0.4", price_micros=400_000) if dear else buy(1)
+    await router.on_facts([fact])
+    await router._catch_up()
+    (decided,) = database.table("decision").values()
+    assert decided["reason"] == ("SLIPPAGE" if dear else "")
+    # Two minutes later, when catch-up is there: too old to be copied.
+    monkeypatch.setattr(clock, "now_ms", lambda: fact.traded_ms + 120_000)
+    await router.on_facts([_again(fact)])
+    await router._catch_up()
+    (now,) = database.table("decision").values()
+    assert (now["reason"], now["detail"]) == (decided["reason"], decided["detail"])
+    assert len(database.table("leader_row")) == 2
+
+
 @both
 async def test_a_sell_sells_nothing_more(later: Later) -> None:
     router, database = await selling(_sell())
