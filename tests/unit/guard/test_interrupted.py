@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 
-from tests.unit.guard.test_verdicts import DEEP, Desk
+from services.guard.worker import Guard
+from tests.unit.guard.test_meanwhile import GOOD
+from tests.unit.guard.test_verdicts import DEEP, Desk, Known, _none
+from tradingtools.domain.book import Book
+from tradingtools.runtime.books import Books
 from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.streams import Tail
 
 
 def _told(desk: Desk, *triggers: str) -> None:
@@ -69,3 +77,53 @@ async def test_those_that_were_to_be_judged_soon_still_are() -> None:
     for _ in range(3):
         await desk.guard.look_again()
     assert [desk.status(eager), desk.status(waiting)] == ["TRIGGERED", "TRIGGERED"]
+
+
+def _left_behind(desk: Desk) -> Guard:
+    """The same guard as it was when its connection broke: what it has sent is on its way."""
+    pool, lease = desk.guard._pool, desk.guard._lease
+    settings = desk.guard._claims._settings
+    books = cast(Books, Known())
+    return Guard(pool, lease, books, Tail(0, _none), settings, writing=pool)
+
+
+@pytest.mark.parametrize("price", [DEEP, GOOD])
+async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book) -> None:
+    """The server was frozen, and carries out what it had got long after the guard has read anew."""
+    desk = Desk()
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    await desk.guard.recover()
+    late = _left_behind(desk)
+    await late.recover()
+    desk.moods.breaks_at = "hold_foreseen"
+    await desk.guard.on_books([DEEP])
+    assert (desk.moods.breaks_at, desk.sold()) == ("", [])
+    await late.on_books([DEEP])
+    assert desk.sold() == [(stop, 60)]
+    # No fill and no other book tells of it.
+    desk.books.newest = price
+    for _ in range(3):
+        await desk.guard.look_again()
+    await desk.guard.on_books([replace(DEEP, revision=9)])
+    await desk.guard.look_again()
+    assert desk.sold() == [(stop, 60)]
+    known = desk.guard._known.get(stop)
+    assert known is not None
+    assert known.status == "TRIGGERED"
+
+
+async def test_a_claim_that_comes_too_late_sells_nothing() -> None:
+    desk = Desk()
+    desk.lot(1, 60)
+    stop = desk.trigger("a", 1, 40)
+    await desk.guard.recover()
+    late = _left_behind(desk)
+    await late.recover()
+    desk.moods.breaks_at = "hold_foreseen"
+    await desk.guard.on_books([DEEP])
+    desk.books.newest = DEEP
+    await desk.guard.look_again()
+    assert desk.sold() == [(stop, 60)]
+    await late.on_books([DEEP])
+    assert desk.sold() == [(stop, 60)]
