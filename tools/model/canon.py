@@ -6,6 +6,8 @@ that could go wrong is lost; it makes the walk about ten times shorter.
 
 from __future__ import annotations
 
+from functools import cache
+
 from services.executor.core.classify import Meaning
 from tools.model.guards import Guard, Rules
 from tools.model.state import (
@@ -34,15 +36,19 @@ def canonical(state: State, rules: Rules) -> State:
 
 def _owners(state: State, rules: Rules) -> State:
     first, second = state.owners
-    before = (_owner(state, rules, first), _owner(state, rules, second))
+    row = None if state.row is None else state.row.state
+    unique, memory = rules.have(Guard.CLAIM_UNIQUE), rules.have(Guard.IN_FLIGHT_MEMORY)
+    before = (_owner(first, row, unique, memory), _owner(second, row, unique, memory))
     return state if before == state.owners else state._replace(owners=before)
 
 
-def _owner(state: State, rules: Rules, owner: Owner) -> Owner:
+@cache
+def _owner(owner: Owner, row: str | None, unique: bool, memory: bool) -> Owner:
+    """There are few owners in many states. The row's state; whether the two guards stand."""
     at, life, seen, streams, via, epoch, attempt, sends = owner
     if at in ("off", "down", "recovering"):
         return owner
-    if rules.have(Guard.CLAIM_UNIQUE) and _writes_in_vain(at, state):
+    if unique and _writes_in_vain(at, row):
         at = "idle"
     if at in _HOLDS_NOTHING:
         via = epoch = attempt = 0
@@ -50,18 +56,18 @@ def _owner(state: State, rules: Rules, owner: Owner) -> Owner:
         via = 0
     if at not in _COUNTS_SENDS:
         sends = 0
-    if seen and rules.have(Guard.IN_FLIGHT_MEMORY):
+    if seen and memory:
         streams = False
     return Owner(at, life, seen, streams, via, epoch, attempt, sends)
 
 
-def _writes_in_vain(at: str, state: State) -> bool:
+def _writes_in_vain(at: str, row: str | None) -> bool:
     """Whether what an owner is about to record can only find that the row is not its own."""
-    if state.row is None:
+    if row is None:
         return False
     if at == "refuse":
-        return state.row.state != CLAIMED
-    return at in _VERDICTS and state.row.state not in _RETURNS_TO_SUBMITTING
+        return row != CLAIMED
+    return at in _VERDICTS and row not in _RETURNS_TO_SUBMITTING
 
 
 def _stores(state: State, rules: Rules) -> State:
@@ -80,10 +86,10 @@ def _stores(state: State, rules: Rules) -> State:
     ):
         state = state._replace(confirm=Reconciler())
     late = state.now > BEFORE_DEADLINE and rules.have(Guard.NOT_AFTER_IN_STATEMENT)
-    under_way = any(owner.at == "checked" for owner in state.owners)
-    if late and not state.paused and not under_way and rules.have(Guard.PAUSE_IN_STATEMENT):
+    if late and not state.paused and rules.have(Guard.PAUSE_IN_STATEMENT):
+        under_way = any(owner.at == "checked" for owner in state.owners)
         # Either of them denies; from here on a pause adds nothing.
-        state = state._replace(paused=True)
+        state = state if under_way else state._replace(paused=True)
     return state
 
 
