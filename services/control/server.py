@@ -29,7 +29,8 @@ def request_id(context: Context, method: str, request: Message) -> RequestId | N
         return None
     return RequestId(
         method=method,
-        key=rules.idempotency_key(key),
+        # Of what clients put there, a token among it, nothing is kept that can be read.
+        key=hashlib.sha256(rules.idempotency_key(key).encode()).hexdigest(),
         request_hash=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
     )
 

@@ -39,7 +39,7 @@ def queries(name: str) -> Mapping[str, LiteralString]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestId:
-    """A create that may be repeated: the RPC, the caller's key, and what was asked."""
+    """A create that may be repeated: the RPC, the digest of its key, and what was asked."""
 
     method: str
     key: str

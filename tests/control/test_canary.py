@@ -98,6 +98,12 @@ def _misplace(client: httpx.Client, token: str) -> None:
             client.request(verb, path)
     for name in ("If-Match", "traceparent", "Content-Type"):
         client.post("/subscriptions", json=body, headers={name: token})
+    # This one is good, and kept: what was made is found again by it.
+    made = [
+        client.post("/subscriptions", json=body, headers={"Idempotency-Key": token}).json()
+        for _ in range(2)
+    ]
+    assert made[0].get("id") == made[1].get("id")
     client.post("/subscriptions", content=token)
     client.get("/health", headers={"X-Token": token, "Cookie": token})
 
