@@ -3,22 +3,24 @@
 psycopg's cursors find out types, formats and loaders anew for each statement. Cold, that takes as
 long as the statement's way to the server and back
 ([decision](../../../docs/adr/0027-statements-without-cursors.md)). Here the server says which types
-it wants, and the answer is read as it comes. The connection is an ordinary one, from a pool or not.
+it wants, and how columns are read is found out once for each prepared statement. The connection is
+an ordinary one, from a pool or not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import errors, generators, pq
-from psycopg.abc import PQGen
+from psycopg import abc, adapt, errors, generators, pq
+from psycopg.abc import Buffer, PQGen
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
 
@@ -30,23 +32,41 @@ PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 more, it makes another."""
 _GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.PIPELINE_SYNC})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
-_BY_TYPE: dict[str, Callable[[bytes], Any]] = {
-    "bool": lambda text: text == b"t",
-    "int2": int,
-    "int4": int,
-    "int8": int,
-    "text": bytes.decode,
-    "json": msgspec.json.decode,
-    "jsonb": msgspec.json.decode,
-    "timestamptz": lambda text: datetime.fromisoformat(text.decode()),
-}
-_LOADERS = {psycopg.adapters.types[name].oid: loader for name, loader in _BY_TYPE.items()}
+
+
+class _Json(adapt.Loader):
+    def load(self, data: Buffer) -> Any:
+        return msgspec.json.decode(data)
+
+
+class _Instant(adapt.Loader):
+    def load(self, data: Buffer) -> datetime:
+        return datetime.fromisoformat(bytes(data).decode())
+
+
+class _Loading:
+    """How values are read: as psycopg does, but for two kinds."""
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters = adapt.AdaptersMap(psycopg.adapters)
+        self.adapters.register_loader("json", _Json)
+        self.adapters.register_loader("jsonb", _Json)
+        self.adapters.register_loader("timestamptz", _Instant)
+
+
+_LOADING = _Loading()
+_TYPES = frozenset(
+    psycopg.adapters.types[name].oid
+    for name in ("bool", "int2", "int4", "int8", "text", "json", "jsonb", "timestamptz")
+)
 
 
 class Connection(psycopg.AsyncConnection[DictRow]):
     """An ordinary connection whose own ways to ask are prompt; not in psycopg's pipeline."""
 
-    _known: dict[bytes, bytes] | None = None
+    _known: dict[bytes, _Statement] | None = None
     _named = 0
 
     async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
@@ -62,13 +82,13 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             psycopg.DataError: a text with NUL in it.
             TypeError: a value, or a column of the answer, of another type than can be handled.
         """
-        result = await self._answer(text, values)
-        return _rows(result, 1)[0] if result.ntuples else None
+        statement, result = await self._answer(text, values)
+        return statement.rows(result, 1)[0] if result.ntuples else None
 
     async def ask_all(self, text: str, values: Mapping[str, Value]) -> list[DictRow]:
         """As `ask`, with all rows of the answer."""
-        result = await self._answer(text, values)
-        return _rows(result, result.ntuples)
+        statement, result = await self._answer(text, values)
+        return statement.rows(result, result.ntuples)
 
     async def ask_together(self, asked: Sequence[Asked]) -> list[list[DictRow]]:
         """All rows of each statement; they travel together, in their order.
@@ -77,8 +97,12 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             psycopg.Error: of the first that failed; those after it were not carried out.
             TypeError: as :meth:`ask`.
         """
-        *results, _ = [self._good(answer) for answer in await self._answers(asked)]
-        return [_rows(result, result.ntuples) for result in results]
+        statements, answers = await self._answers(asked)
+        *results, _ = [self._good(answer) for answer in answers]
+        return [
+            statement.rows(result, result.ntuples)
+            for statement, result in zip(statements, results, strict=True)
+        ]
 
     async def ask_each(self, asked: Sequence[Asked]) -> list[list[DictRow] | psycopg.Error]:
         """As :meth:`ask_together`, for statements that only read: one that fails is told in its
@@ -88,41 +112,44 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             psycopg.Error, TypeError: none was carried out.
         """
         told: list[list[DictRow] | psycopg.Error] = []
-        for answer, _ in zip(await self._answers(asked), asked, strict=False):
+        statements, answers = await self._answers(asked)
+        for statement, answer in zip(statements, answers, strict=False):
             try:
                 result = self._good(answer)
             except psycopg.Error as error:
                 return [*told, error]
-            told.append(_rows(result, result.ntuples))
+            told.append(statement.rows(result, result.ntuples))
         return told
 
-    async def _answers(self, asked: Sequence[Asked]) -> list[list[PGresult]]:
-        """Of each statement, and of the sync."""
+    async def _answers(
+        self, asked: Sequence[Asked]
+    ) -> tuple[list[_Statement], list[list[PGresult]]]:
+        """The statements; the answers of each, and of the sync."""
         wired = [_wired(text, values) for text, values in asked]
         async with self.lock:
             statements = [await self._statement(sql) for sql, _, _ in wired]
             with _pipelined(self.pgconn):
                 for statement, (_, wire, formats) in zip(statements, wired, strict=True):
-                    self.pgconn.send_query_prepared(statement, wire, formats)
+                    self.pgconn.send_query_prepared(statement.name, wire, formats)
                 self.pgconn.pipeline_sync()
-                return await self.wait(_communicate(self.pgconn, len(wired)))
+                return statements, await self.wait(_communicate(self.pgconn, len(wired)))
 
-    async def _answer(self, text: str, values: Mapping[str, Value]) -> PGresult:
+    async def _answer(self, text: str, values: Mapping[str, Value]) -> tuple[_Statement, PGresult]:
         sql, wire, formats = _wired(text, values)
         async with self.lock:
             statement = await self._statement(sql)
-            self.pgconn.send_query_prepared(statement, wire, formats)
-            return await self._result()
+            self.pgconn.send_query_prepared(statement.name, wire, formats)
+            return statement, await self._result()
 
-    async def _statement(self, sql: bytes) -> bytes:
+    async def _statement(self, sql: bytes) -> _Statement:
         if self._known is None:
             self._known = {}
         statement = self._known.get(sql)
         if statement is None:
             # Of one whose asker was cancelled meanwhile nobody knows whether the server has it.
-            statement = b"prompt_%d" % self._named
+            statement = _Statement(b"prompt_%d" % self._named)
             self._named += 1
-            self.pgconn.send_prepare(statement, sql)
+            self.pgconn.send_prepare(statement.name, sql)
             await self._result()
             self._known[sql] = statement
         return statement
@@ -144,6 +171,33 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         if name is None:
             self._known = None
         return super()._deallocate(name)
+
+
+@dataclass(slots=True, eq=False)
+class _Statement:
+    """A prepared statement. Its answers have the same columns as long as the server has it."""
+
+    name: bytes
+    _columns: tuple[str, ...] | None = None
+    _reading: abc.Transformer = field(default_factory=lambda: adapt.Transformer(_LOADING))
+
+    def rows(self, result: PGresult, count: int) -> list[DictRow]:
+        """So many rows of an answer, by column. Raises TypeError: one is of an unknown type."""
+        if self._columns is None:
+            self._columns = _columns(result)
+        names = self._columns
+        self._reading.set_pgresult(result)
+        rows = self._reading.load_rows(0, count, lambda row: dict(zip(names, row, strict=True)))
+        self._reading.set_pgresult(None)
+        return rows
+
+
+def _columns(result: PGresult) -> tuple[str, ...]:
+    names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
+    for number, name in enumerate(names):
+        if (oid := result.ftype(number)) not in _TYPES:
+            raise TypeError(f"{name}: no loader for the type with oid {oid}")
+    return tuple(names)
 
 
 @contextmanager
@@ -210,23 +264,3 @@ def _text(name: str, value: str) -> bytes:
     if "\x00" in value:
         raise psycopg.DataError(f"{name}: PostgreSQL's text cannot contain NUL")
     return value.encode()
-
-
-def _rows(result: PGresult, count: int) -> list[DictRow]:
-    columns = [_column(result, number) for number in range(result.nfields)]
-    get = result.get_value
-    return [
-        {
-            name: None if (value := get(row, column)) is None else loader(value)
-            for column, (name, loader) in enumerate(columns)
-        }
-        for row in range(count)
-    ]
-
-
-def _column(result: PGresult, number: int) -> tuple[str, Callable[[bytes], Any]]:
-    name = (result.fname(number) or b"").decode()
-    loader = _LOADERS.get(result.ftype(number))
-    if loader is None:
-        raise TypeError(f"{name}: no loader for the type with oid {result.ftype(number)}")
-    return name, loader
