@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
@@ -22,7 +23,7 @@ from google.protobuf.message import Message
 from services.control.answers import Answer, Paged, to_json
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.binding import fields
-from services.control.core.gate import HttpRequest, Route
+from services.control.core.gate import LONGEST, REMEMBERED, HttpRequest, Route
 from services.control.core.identity import HEADER
 from services.control.core.tokens import Caller
 from services.control.edge import AROUND, etag
@@ -61,18 +62,20 @@ class Reads:
     def __init__(self, gate: Gate, servicers: Mapping[str, object]) -> None:
         self._gate = gate
         reads = {
-            route.method
+            route.method: route
             for route in public_routes()
             if route.verb == "GET" and PERMISSIONS[route.method] in _MAY_READ
         }
-        self._calls: dict[str, tuple[type[Message], Servicer]] = {
-            f"/{service.full_name}/{method.name}": (
+        self._remembered = lru_cache(REMEMBERED)(self._request)
+        self._calls: dict[str, tuple[Route, type[Message], Servicer]] = {
+            name: (
+                reads[name],
                 message_factory.GetMessageClass(method.input_type),
                 _asked(servicers[service.full_name], method.name),
             )
             for service in PUBLIC_SERVICES
             for method in service.methods
-            if f"/{service.full_name}/{method.name}" in reads
+            if (name := f"/{service.full_name}/{method.name}") in reads
         }
 
     @property
@@ -94,11 +97,19 @@ class Reads:
     async def _answered(self, route: Route, caller: Caller, target: str) -> Message | Answer[Any]:
         if route.method not in self._calls:
             raise Unauthenticated(AROUND)
-        kind, servicer = self._calls[route.method]
+        # A request is only read by its servicer: the same one serves again.
+        asked = (self._remembered if len(target) <= LONGEST else self._request)(
+            route.method, target
+        )
+        return await self._calls[route.method][2](asked, PlainContext(caller))
+
+    def _request(self, method: str, target: str) -> Message:
+        route, kind, _ = self._calls[method]
         known = kind.DESCRIPTOR.fields_by_camelcase_name
-        asked = kind(**{known[name].name: value for name, value in fields(route, target).items()})
+        given = fields(route, target)
+        asked = kind(**{known[name].name: value for name, value in given.items()})
         grpc_requests.check(asked)
-        return await servicer(asked, PlainContext(caller))
+        return asked
 
     def _admitted(self, request: Asked) -> tuple[Route, Caller]:
         if request.verb != "GET":

@@ -6,15 +6,14 @@ A bucket fills steadily and holds two seconds' worth, so short bursts pass and a
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _SECOND_NS = 1_000_000_000
 _BURST_SECONDS = 2
 MAX_KEYS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """What was left at an instant, in requests times nanoseconds, so that nothing is rounded."""
 
     left: int
