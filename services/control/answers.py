@@ -21,7 +21,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 _Shown = Callable[[Any], Any]
-Fields = Mapping[str, Any]
+Fields = dict[str, Any]
 """A message by the names of its fields, as its constructor takes it: enums by their names, instants
 as datetime, messages as fields of their own. What is None or not there is not set."""
 M = TypeVar("M", bound=Message)

@@ -15,7 +15,6 @@ from tradingtools.domain import ids
 from tradingtools.domain.money import MICROS, divided_half_even, to_text
 from tradingtools.domain.order import Follower
 from tradingtools.domain.trigger_types import MANUAL, TriggerType, rungs_from_fields
-from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as operator
 from tradingtools.v1 import trigger_service_pb2 as trigger
@@ -112,47 +111,48 @@ def trigger_terms(
     )
 
 
-def subscription(row: Row, statistics: Row | None = None) -> control.Subscription:
-    """A subscription's row, with statistics on reads."""
-    message = control.Subscription(
-        id=row["id"],
-        follower=common.FollowerIdentity(
-            follower_user_id=row["follower_user_id"],
-            follower_wallet_id=row["follower_wallet_id"],
-            follower_proxy=row["follower_proxy"],
-        ),
-        leader=row["leader"],
-        state=control.SubscriptionState.Value(f"SUBSCRIPTION_STATE_{row['state']}"),
-        version=row["version"],
-        created_at=timestamp(row["created_at"]),
-        updated_at=timestamp(row["updated_at"]),
-    )
-    settings_codec.describe(message, row)
-    defaults_codec.describe(message, row)
-    if statistics is not None:
-        message.statistics.CopyFrom(_statistics(statistics))
-    return message
+def subscription(row: Row) -> Fields:
+    """A subscription's row."""
+    return {
+        "id": row["id"],
+        "follower": {
+            "follower_user_id": row["follower_user_id"],
+            "follower_wallet_id": row["follower_wallet_id"],
+            "follower_proxy": row["follower_proxy"],
+        },
+        "leader": row["leader"],
+        "state": f"SUBSCRIPTION_STATE_{row['state']}",
+        "version": row["version"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        **settings_codec.described(row),
+        **defaults_codec.described(row),
+    }
 
 
-def _statistics(row: Row) -> control.SubscriptionStatistics:
-    message = control.SubscriptionStatistics(
-        leader_trades=row["leader_trades"],
-        copied=row["copied"],
-        skipped=row["leader_trades"] - row["copied"],
-        orders_confirmed=row["confirmed"],
-        orders_failed=row["failed"],
-        orders_unresolved=row["unresolved"],
-        bought=to_text(row["bought"]),
-        sold=to_text(row["sold"]),
-        fees=to_text(row["fees"]),
-        realised=to_text(row["realised"]),
-        open_cost=to_text(row["open_cost"]),
-    )
+def statistics(row: Row) -> Fields:
+    """The sums of a subscription's row as it is shown."""
+    paper = {}
     if row["shadow"]:
-        message.paper_bought = to_text(row["paper_bought"])
-        message.paper_sold = to_text(row["paper_sold"])
-        message.paper_open_cost = to_text(row["paper_open_cost"])
-    return message
+        paper = {
+            "paper_bought": to_text(row["paper_bought"]),
+            "paper_sold": to_text(row["paper_sold"]),
+            "paper_open_cost": to_text(row["paper_open_cost"]),
+        }
+    return {
+        **paper,
+        "leader_trades": row["leader_trades"],
+        "copied": row["copied"],
+        "skipped": row["leader_trades"] - row["copied"],
+        "orders_confirmed": row["confirmed"],
+        "orders_failed": row["failed"],
+        "orders_unresolved": row["unresolved"],
+        "bought": to_text(row["bought"]),
+        "sold": to_text(row["sold"]),
+        "fees": to_text(row["fees"]),
+        "realised": to_text(row["realised"]),
+        "open_cost": to_text(row["open_cost"]),
+    }
 
 
 def fill(row: Row) -> Fields:
@@ -198,64 +198,59 @@ def decision(row: Row) -> Fields:
     }
 
 
-def trigger_message(row: Row) -> trigger.Trigger:
+def trigger_fields(row: Row) -> Fields:
     """A trigger's row."""
-    message = trigger.Trigger(
-        id=row["id"],
-        wallet=row["follower_proxy"],
-        condition_id=row["condition_id"],
-        asset_id=row["asset_id"],
-        side="sell",
-        trigger_type=trigger.TriggerType.Value(f"TRIGGER_TYPE_{row['trigger_type']}"),
-        trigger_price=_text(row["price_micros"]),
-        status=_status(row["status"]),
-        subscription_id="" if row["origin"] == MANUAL else row["origin"],
-        version=row["version"],
-        created_at=timestamp(row["created_at"]),
-        updated_at=timestamp(row["updated_at"]),
-        generation=row["generation"],
-    )
-    if row["size_micros"] is not None:
-        message.size = to_text(row["size_micros"])
-    if row["callback_micros"] is not None:
-        message.callback_price = to_text(row["callback_micros"])
-    if row["callback_ppm"] is not None:
-        message.callback_fraction = to_text(row["callback_ppm"])
-    if row["peak_micros"] is not None:
-        message.peak_price = to_text(row["peak_micros"])
-    if row["fire_at_ms"] is not None:
-        message.fire_at_ms = row["fire_at_ms"]
-    _add_richer(message, row)
-    return message
-
-
-def _add_richer(message: trigger.Trigger, row: Row) -> None:
-    """What only some kinds have."""
     kind, rungs = TriggerType(row["trigger_type"]), rungs_from_fields(row["rungs"])
-    for rung in rungs:
-        fraction = to_text(rung.share_ppm) if rung.share_ppm else ""
-        message.rungs.add(trigger_price=to_text(rung.price_micros), fraction=fraction)
+    shown: Fields = {
+        "id": row["id"],
+        "wallet": row["follower_proxy"],
+        "condition_id": row["condition_id"],
+        "asset_id": row["asset_id"],
+        "side": "sell",
+        "trigger_type": f"TRIGGER_TYPE_{kind}",
+        "trigger_price": _text(row["price_micros"]) or "",
+        "size": _text(row["size_micros"]),
+        "status": _status(row["status"]),
+        "subscription_id": "" if row["origin"] == MANUAL else row["origin"],
+        "version": row["version"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "generation": row["generation"],
+        "callback_price": _text(row["callback_micros"]),
+        "callback_fraction": _text(row["callback_ppm"]),
+        "peak_price": _text(row["peak_micros"]),
+        "fire_at_ms": row["fire_at_ms"],
+        "rungs": [
+            {
+                "trigger_price": to_text(rung.price_micros),
+                "fraction": to_text(rung.share_ppm) if rung.share_ppm else "",
+            }
+            for rung in rungs
+        ],
+    }
+    # What only some kinds have.
     if rungs:
-        message.rungs_sold = row["rungs_done"]
+        shown["rungs_sold"] = row["rungs_done"]
     if kind is TriggerType.STOP_LOSS:
-        message.break_even = row["break_even"]
+        shown["break_even"] = row["break_even"]
     if kind is not TriggerType.TIME_STOP:
-        message.two_ticks = row["two_ticks"]
+        shown["two_ticks"] = row["two_ticks"]
+    return shown
 
 
-def _text(micros: int | None) -> str:
-    return "" if micros is None else to_text(micros)
+def _text(micros: int | None) -> str | None:
+    return None if micros is None else to_text(micros)
 
 
-def _status(text: str) -> trigger.TriggerStatus.ValueType:
-    return trigger.TriggerStatus.Value(f"TRIGGER_STATUS_{text or 'UNSPECIFIED'}")
+def _status(text: str) -> str:
+    return f"TRIGGER_STATUS_{text or 'UNSPECIFIED'}"
 
 
 def history_entry(row: Row) -> trigger.TriggerHistoryEntry:
     """A trigger event's row."""
     return trigger.TriggerHistoryEntry(
-        from_status=_status(row["from_status"]),
-        to_status=_status(row["to_status"]),
+        from_status=trigger.TriggerStatus.Value(_status(row["from_status"])),
+        to_status=trigger.TriggerStatus.Value(_status(row["to_status"])),
         occurred_at=timestamp(row["occurred_at"]),
         detail=row["detail"],
         order_id=row["order_key"],

@@ -6,6 +6,7 @@ patterns have checked.
 
 from __future__ import annotations
 
+from services.control.answers import Fields
 from services.control.core import rules
 from services.control.core.rules import Group
 from services.control.store import Row
@@ -67,26 +68,32 @@ def _ladder(message: control.DefaultTriggers) -> tuple[Gain, ...]:
     return tuple(made)
 
 
-def describe(message: control.Subscription, row: Row) -> None:
-    """Write a row's default triggers into its message; none are left out."""
+def described(row: Row) -> Fields:
+    """A row's default triggers as fields of a subscription; none are left out."""
     defaults = from_json(row["triggers"])
     if defaults == DefaultTriggers():
-        return
-    shown = message.triggers
+        return {}
+    shown: Fields = {}
     for name, ppm in (
         ("take_profit", defaults.take_profit_ppm),
         ("stop_loss", defaults.stop_loss_ppm),
     ):
         if ppm is not None:
-            setattr(shown, name, to_text(ppm))
+            shown[name] = to_text(ppm)
     if defaults.break_even:
-        shown.break_even = True
+        shown["break_even"] = True
     if defaults.trailing_ppm is not None:
-        shown.trailing.callback_fraction = to_text(defaults.trailing_ppm)
+        shown["trailing"] = {"callback_fraction": to_text(defaults.trailing_ppm)}
         if defaults.trailing_from_ppm:
-            shown.trailing.gain = to_text(defaults.trailing_from_ppm)
-    for rung in defaults.ladder:
-        fraction = to_text(rung.share_ppm) if rung.share_ppm else ""
-        shown.ladder.add(gain=to_text(rung.gain_ppm), fraction=fraction)
+            shown["trailing"]["gain"] = to_text(defaults.trailing_from_ppm)
+    if defaults.ladder:
+        shown["ladder"] = [
+            {
+                "gain": to_text(rung.gain_ppm),
+                "fraction": to_text(rung.share_ppm) if rung.share_ppm else "",
+            }
+            for rung in defaults.ladder
+        ]
     if defaults.time_stop_seconds is not None:
-        shown.time_stop_seconds = defaults.time_stop_seconds
+        shown["time_stop_seconds"] = defaults.time_stop_seconds
+    return {"triggers": shown}

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from services.control.answers import Answer
 from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, unseal
 from services.control.core.tokens import PUBLIC, Caller
@@ -106,6 +107,8 @@ def _with_etag(inner: Any) -> Any:
 
 def etag(answer: Any) -> str | None:
     """An answer's version as the header has it; None: it has none."""
+    if isinstance(answer, Answer):
+        return f'"{answer.fields["version"]}"' if "version" in answer.fields else None
     if isinstance(answer, Message) and "version" in answer.DESCRIPTOR.fields_by_name:
         return f'"{answer.version}"'  # type: ignore[attr-defined]
     return None

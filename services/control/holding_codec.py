@@ -10,7 +10,6 @@ from services.control.holdings import Performance
 from services.control.store import Row
 from tradingtools.domain.money import to_text
 from tradingtools.v1 import common_pb2 as common
-from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import holding_service_pb2 as pb
 
 
@@ -65,19 +64,22 @@ def drift(outcome: Outcome) -> pb.Drift:
     return message
 
 
-def describe(message: control.SubscriptionStatistics, row: Row, of: Performance) -> None:
-    """Write a subscription's performance beside its sums, ``row``."""
+def performance(row: Row, of: Performance) -> Fields:
+    """A subscription's performance, which stands beside its sums, ``row``."""
     held = of.held
-    message.open_positions = held.positions
-    message.unmarked_positions = held.unmarked
+    shown: Fields = {
+        "open_positions": held.positions,
+        "unmarked_positions": held.unmarked,
+        "slippage": to_text(of.slippage_micros),
+        "payouts": to_text(of.payouts_micros),
+    }
     if not held.unmarked:
-        message.value = to_text(held.value_micros)
-        message.unrealised = to_text(held.unrealised_micros)
-        message.profit = to_text(row["realised"] + held.unrealised_micros - row["fees"])
-    message.slippage = to_text(of.slippage_micros)
-    message.payouts = to_text(of.payouts_micros)
+        shown["value"] = to_text(held.value_micros)
+        shown["unrealised"] = to_text(held.unrealised_micros)
+        shown["profit"] = to_text(row["realised"] + held.unrealised_micros - row["fees"])
     if of.delays_us is not None:
         median, ninetieth, last = of.delays_us
-        message.copy_delay_p50_us = median
-        message.copy_delay_p90_us = ninetieth
-        message.copy_delay_last_us = last
+        shown["copy_delay_p50_us"] = median
+        shown["copy_delay_p90_us"] = ninetieth
+        shown["copy_delay_last_us"] = last
+    return shown

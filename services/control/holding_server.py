@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from services.control import codec, holding_codec, resync_codec
-from services.control.answers import Answer, Paged
+from services.control.answers import Answer, Fields, Paged
 from services.control.core import paging
 from services.control.drift import Drift
 from services.control.edge import Context, caller_of
@@ -59,7 +58,7 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer, Paged):
             request.id, condition, after, size + 1, open_=request.open
         )
         await self._subscriptions.known(request.id, rows)
-        answer: dict[str, Any] = {
+        answer: Fields = {
             "positions": [
                 holding_codec.position(row, self._holdings.worth(row)) for row in rows[:size]
             ]

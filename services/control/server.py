@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf.message import Message
 
 from services.control import codec, holding_codec
-from services.control.answers import Answer, Paged
+from services.control.answers import Answer, Fields, Paged
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of, header_of
 from services.control.holdings import Holdings
@@ -70,6 +69,8 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         self._holdings = holdings
         self._openapi = openapi
         self.plain = {
+            "GetSubscription": self._subscription,
+            "ListSubscriptions": self._subscriptions_of,
             "ListSubscriptionFills": self._fills,
             "ListSubscriptionDecisions": self._decisions,
         }
@@ -80,40 +81,50 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         """Make a subscription."""
         new = codec.new_subscription(request)
         identity = request_id(context, "CreateSubscription", request)
-        return codec.subscription(
-            await self._subscriptions.create(caller_of(context), identity, new)
+        return pb.Subscription(
+            **codec.subscription(
+                await self._subscriptions.create(caller_of(context), identity, new)
+            )
         )
 
     async def GetSubscription(
         self, request: pb.GetSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """One with statistics."""
-        (shown,) = await self._shown([request.id])
-        return shown
+        return (await self._subscription(request)).message
 
-    async def _shown(self, identifiers: Sequence[str]) -> list[pb.Subscription]:
-        shown = []
-        for row in await self._subscriptions.shown(identifiers):
-            message = codec.subscription(row, row)
-            holding_codec.describe(message.statistics, row, self._holdings.performance(row))
-            shown.append(message)
-        return shown
+    async def _subscription(self, request: pb.GetSubscriptionRequest) -> Answer[pb.Subscription]:
+        (shown,) = await self._shown([request.id])
+        return Answer(pb.Subscription, shown)
+
+    async def _shown(self, identifiers: Sequence[str]) -> list[Fields]:
+        return [
+            codec.subscription(row)
+            | {
+                "statistics": codec.statistics(row)
+                | holding_codec.performance(row, self._holdings.performance(row))
+            }
+            for row in await self._subscriptions.shown(identifiers)
+        ]
 
     async def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: Context
     ) -> pb.ListSubscriptionsResponse:
         """A page of a wallet's, with statistics."""
+        return (await self._subscriptions_of(request)).message
+
+    async def _subscriptions_of(
+        self, request: pb.ListSubscriptionsRequest
+    ) -> Answer[pb.ListSubscriptionsResponse]:
         wallet = rules.canonical(ids.wallet, request.follower_proxy, "followerProxy")
         scope, size = f"subscriptions:{wallet}", paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 1)
         rows = await self._subscriptions.list(wallet, after, size + 1)
         page = rows[:size]
-        response = pb.ListSubscriptionsResponse(
-            subscriptions=await self._shown([row["id"] for row in page])
-        )
+        answer: Fields = {"subscriptions": await self._shown([row["id"] for row in page])}
         if len(rows) > size:
-            response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
-        return response
+            answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
+        return Answer(pb.ListSubscriptionsResponse, answer)
 
     async def UpdateSubscription(
         self, request: pb.UpdateSubscriptionRequest, context: Context
@@ -130,7 +141,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
             groups=groups,
             version=expected_version(context, request),
         )
-        return codec.subscription(row)
+        return pb.Subscription(**codec.subscription(row))
 
     async def PauseSubscription(
         self, request: pb.PauseSubscriptionRequest, context: Context
@@ -162,7 +173,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         row = await self._subscriptions.set_state(
             caller_of(context), request.id, state, version=version
         )
-        return codec.subscription(row)
+        return pb.Subscription(**codec.subscription(row))
 
     async def ListSubscriptionFills(
         self, request: pb.ListSubscriptionFillsRequest, context: Context
@@ -176,7 +187,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         scope, size = f"fills:{request.id}", paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 2)
         rows = await self._subscriptions.fills(request.id, after, size + 1)
-        answer: dict[str, Any] = {"fills": [codec.fill(row) for row in rows[:size]]}
+        answer: Fields = {"fills": [codec.fill(row) for row in rows[:size]]}
         if len(rows) > size:
             last = rows[size - 1]
             answer["next_page_token"] = paging.encode(
@@ -198,7 +209,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         size = paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 4)
         rows = await self._subscriptions.decisions(request.id, wanted, after, size + 1)
-        answer: dict[str, Any] = {"decisions": [codec.decision(row) for row in rows[:size]]}
+        answer: Fields = {"decisions": [codec.decision(row) for row in rows[:size]]}
         if len(rows) > size:
             last = rows[size - 1]
             answer["next_page_token"] = paging.encode(

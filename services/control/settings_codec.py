@@ -1,6 +1,6 @@
 """The groups of a subscription's settings between their messages and what is stored.
 
-Sizing, limits, filters and exits each become a `Group`; a row becomes the messages again. Before it
+Sizing, limits, filters and exits each become a `Group`; a row becomes their fields again. Before it
 come requests that the contracts' patterns have checked; after it the rules that compare fields.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
+from services.control.answers import Fields
 from services.control.core import rules
 from services.control.core.rules import Group
 from services.control.store import Row
@@ -151,74 +152,82 @@ def start_mode(request: control.CreateSubscriptionRequest) -> StartMode:
     return StartMode(_enum(request, "start", "START_MODE_") or StartMode.BASELINE)
 
 
-def describe(message: control.Subscription, row: Row) -> None:
-    """Write a row's settings into its message; what is absent is left out."""
+def described(row: Row) -> Fields:
+    """A row's settings as fields of a subscription; what is absent is left out."""
     settings = from_json(row["settings"])
-    _describe_sizing(message.sizing, row, settings)
-    limits = message.limits
-    limits.SetInParent()
+    fields: Fields = {"sizing": _sizing(row, settings), "limits": _limits(row, settings)}
+    filters = _filters(row, settings)
+    if filters:
+        fields["filters"] = filters
+    if "exit_mode" in row["settings"]:
+        fields["exits"] = {"mode": f"EXIT_MODE_{settings.exit_mode}"}
+    if settings.shadow:
+        fields["shadow"] = True
+    if settings.start is not StartMode.BASELINE:
+        fields["start"] = f"START_MODE_{settings.start}"
+    return fields
+
+
+def _put(fields: Fields, name: str, micros: int | None) -> None:
+    if micros is not None:
+        fields[name] = to_text(micros)
+
+
+def _limits(row: Row, settings: CopySettings) -> Fields:
+    limits: Fields = {}
     for name in _COLUMNS:
         _put(limits, name, row[f"{name}_micros"])
     if row["max_age_ms"] is not None:
-        limits.max_age_ms = row["max_age_ms"]
+        limits["max_age_ms"] = row["max_age_ms"]
     for name in _AMOUNTS:
         _put(limits, name, getattr(settings, f"{name}_micros"))
     for name, ours in _FRACTIONS.items():
         _put(limits, name, getattr(settings, f"{ours}_micros"))
     for name, ours in _COUNTS.items():
         if getattr(settings, ours) is not None:
-            setattr(limits, name, getattr(settings, ours))
-    _describe_filters(message, row, settings)
-    if "exit_mode" in row["settings"]:
-        message.exits.mode = control.ExitMode.Value(f"EXIT_MODE_{settings.exit_mode}")
-    if settings.shadow:
-        message.shadow = True
-    if settings.start is not StartMode.BASELINE:
-        message.start = control.StartMode.Value(f"START_MODE_{settings.start}")
+            limits[name] = getattr(settings, ours)
+    return limits
 
 
-def _put(message: Message, name: str, micros: int | None) -> None:
-    if micros is not None:
-        setattr(message, name, to_text(micros))
-
-
-def _describe_sizing(message: control.Sizing, row: Row, settings: CopySettings) -> None:
+def _sizing(row: Row, settings: CopySettings) -> Fields:
+    sizing: Fields = {}
     text = to_text(row["sizing_micros"])
     match SizingMode(row["sizing_mode"]):
         case SizingMode.FIXED:
-            message.fixed.amount = text
+            sizing["fixed"] = {"amount": text}
         case SizingMode.RATIO:
-            message.ratio.ratio = text
+            sizing["ratio"] = {"ratio": text}
         case SizingMode.PROPORTIONAL:
-            message.proportional.SetInParent()
+            sizing["proportional"] = {}
         case SizingMode.TIERS:
-            for tier in settings.tiers:
-                shown = message.tiers.tiers.add(from_notional=to_text(tier.from_micros))
-                if tier.fixed_micros is not None:
-                    shown.fixed.amount = to_text(tier.fixed_micros)
-                else:
-                    shown.ratio.ratio = to_text(tier.ratio_micros or 0)
-    _put(message, "multiplier", settings.multiplier_micros)
+            sizing["tiers"] = {"tiers": [_tier(tier) for tier in settings.tiers]}
+    _put(sizing, "multiplier", settings.multiplier_micros)
     if "below_minimum" in row["settings"]:
-        message.below_minimum = control.BelowMinimum.Value(
-            f"BELOW_MINIMUM_{settings.below_minimum}"
-        )
+        sizing["below_minimum"] = f"BELOW_MINIMUM_{settings.below_minimum}"
+    return sizing
 
 
-def _describe_filters(message: control.Subscription, row: Row, settings: CopySettings) -> None:
-    filters = control.Filters()
+def _tier(tier: Tier) -> Fields:
+    shown: Fields = {"from_notional": to_text(tier.from_micros)}
+    if tier.fixed_micros is not None:
+        shown["fixed"] = {"amount": to_text(tier.fixed_micros)}
+    else:
+        shown["ratio"] = {"ratio": to_text(tier.ratio_micros or 0)}
+    return shown
+
+
+def _filters(row: Row, settings: CopySettings) -> Fields:
+    filters: Fields = {}
     for name in _PRICES:
         _put(filters, name, getattr(settings, f"{name}_micros"))
     _put(filters, "min_leader_notional", settings.min_leader_micros)
     for name in _LISTS:
-        getattr(filters, name).extend(getattr(settings, name))
+        if getattr(settings, name):
+            filters[name] = list(getattr(settings, name))
     if settings.min_seconds_to_end is not None:
-        filters.min_seconds_to_end = settings.min_seconds_to_end
+        filters["min_seconds_to_end"] = settings.min_seconds_to_end
     if "sides" in row["settings"]:
-        filters.sides = control.CopySides.Value(f"COPY_SIDES_{settings.sides}")
+        filters["sides"] = f"COPY_SIDES_{settings.sides}"
     if "opposite_side" in row["settings"]:
-        filters.opposite_side = control.OppositeSide.Value(
-            f"OPPOSITE_SIDE_{settings.opposite_side}"
-        )
-    if filters.ByteSize():
-        message.filters.CopyFrom(filters)
+        filters["opposite_side"] = f"OPPOSITE_SIDE_{settings.opposite_side}"
+    return filters

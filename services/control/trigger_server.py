@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from services.control import codec, simple_codec
+from services.control.answers import Answer, Fields, Paged
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of
 from services.control.server import expected_version, request_id
@@ -20,7 +21,7 @@ _CHANGEABLE = (
 )
 
 
-class TriggerServicer(pb_grpc.TriggerServiceServicer):
+class TriggerServicer(pb_grpc.TriggerServiceServicer, Paged):
     """Take-profit and stop-loss of lots.
 
     Args:
@@ -29,31 +30,41 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
 
     def __init__(self, triggers: Triggers) -> None:
         self._triggers = triggers
+        self.plain = {"GetTrigger": self._trigger, "ListTriggers": self._triggers_of}
 
     async def CreateTrigger(self, request: pb.CreateTriggerRequest, context: Context) -> pb.Trigger:
         """Make a trigger."""
         new = codec.new_trigger(request)
         identity = request_id(context, "CreateTrigger", request)
-        return codec.trigger_message(await self._triggers.create(caller_of(context), identity, new))
+        row = await self._triggers.create(caller_of(context), identity, new)
+        return pb.Trigger(**codec.trigger_fields(row))
 
     async def GetTrigger(self, request: pb.GetTriggerRequest, context: Context) -> pb.Trigger:
         """One trigger."""
-        return codec.trigger_message(await self._triggers.get(request.id))
+        return (await self._trigger(request)).message
+
+    async def _trigger(self, request: pb.GetTriggerRequest) -> Answer[pb.Trigger]:
+        return Answer(pb.Trigger, codec.trigger_fields(await self._triggers.get(request.id)))
 
     async def ListTriggers(
         self, request: pb.ListTriggersRequest, context: Context
     ) -> pb.ListTriggersResponse:
         """A page of a wallet's."""
+        return (await self._triggers_of(request)).message
+
+    async def _triggers_of(
+        self, request: pb.ListTriggersRequest
+    ) -> Answer[pb.ListTriggersResponse]:
         wallet = rules.canonical(ids.wallet, request.wallet, "wallet")
         scope, size = f"triggers:{wallet}", paging.size(request.page_size)
         rows = await self._triggers.list(
             wallet, paging.decode(scope, request.page_token, 1), size + 1
         )
         page = rows[:size]
-        response = pb.ListTriggersResponse(triggers=[codec.trigger_message(row) for row in page])
+        answer: Fields = {"triggers": [codec.trigger_fields(row) for row in page]}
         if len(rows) > size:
-            response.next_page_token = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
-        return response
+            answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
+        return Answer(pb.ListTriggersResponse, answer)
 
     async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, context: Context) -> pb.Trigger:
         """Change its terms."""
@@ -62,16 +73,14 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer):
         if terms == rules.TriggerTerms():
             raise rules.refuse("body", _CHANGEABLE)
         version = expected_version(context, request)
-        return codec.trigger_message(
-            await self._triggers.update(caller_of(context), request.id, terms, version)
-        )
+        row = await self._triggers.update(caller_of(context), request.id, terms, version)
+        return pb.Trigger(**codec.trigger_fields(row))
 
     async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, context: Context) -> pb.Trigger:
         """Cancel it."""
         version = expected_version(context, request)
-        return codec.trigger_message(
-            await self._triggers.delete(caller_of(context), request.id, version=version)
-        )
+        row = await self._triggers.delete(caller_of(context), request.id, version=version)
+        return pb.Trigger(**codec.trigger_fields(row))
 
     async def ListTriggerHistory(
         self, request: pb.ListTriggerHistoryRequest, context: Context
