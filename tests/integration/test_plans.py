@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.control.store import queries
 from services.guard import store
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.postgres.sql import load_queries
@@ -69,6 +70,27 @@ async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tabl
         node for node in scans if node["Node Type"] != "ModifyTable" and not looked_up & set(node)
     ]
     assert read_whole == []
+
+
+async def test_a_subscription_is_shown_without_a_look_at_the_orders_of_its_copies(
+    database_url: str,
+) -> None:
+    text = queries("subscriptions")["shown"].replace("%(ids)s", "$1")
+    async with (
+        open_pool(database_url, name="plans", size=1, planned_once=True) as pool,
+        pool.connection() as connection,
+    ):
+        await connection.execute(f"prepare asked(text) as {text}".encode())
+        told = await connection.execute(b"explain (format json) execute asked('a,b')")
+        row = await told.fetchone()
+    assert row is not None
+    used = {
+        (node["Node Type"], node.get("Index Name"))
+        for node in nodes(row["QUERY PLAN"][0]["Plan"])
+        if node.get("Relation Name") == "orders"
+    }
+    # The other one is for slippage that is not kept yet.
+    assert used == {("Index Only Scan", "orders_subscription"), ("Index Scan", "orders_pkey")}
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
