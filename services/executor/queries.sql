@@ -9,6 +9,28 @@ select submit_batch(
 select submit_again(%(partition)s, %(epoch)s, %(order_key)s, %(expected_epoch)s,
                     %(lease_ms)s) as answer
 
+-- name: held_back
+-- Of orders that were let out a while ago and have not left, those that may not leave any more: gates
+-- have closed, or somebody has fenced them.
+with asked as materialized (
+    select * from jsonb_to_recordset(%(orders)s::jsonb) as t(
+        order_key text, epoch bigint, purpose text, subscription_id text, version bigint,
+        wallet text, leader text, condition_id text, not_after_ms bigint)
+), fenced as (
+    select a.order_key from asked a join orders o using (order_key) where o.epoch > a.epoch
+)
+select order_key, 'HANDLED_BEFORE' as reason from fenced
+union all
+select b.order_key, b.reason
+from (select array_agg(order_key) as keys, array_agg(purpose) as purposes,
+             array_agg(subscription_id) as subscriptions, array_agg(version) as versions,
+             array_agg(wallet) as wallets, array_agg(leader) as leaders,
+             array_agg(condition_id) as conditions, array_agg(not_after_ms) as not_afters
+      from asked) o,
+     held_back(o.keys, o.purposes, o.subscriptions, o.versions, o.wallets, o.leaders,
+               o.conditions, o.not_afters) b
+where not exists (select 1 from fenced f where f.order_key = b.order_key)
+
 -- name: to_send_again
 -- Unanswered orders that confirm wants to be sent again.
 select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros

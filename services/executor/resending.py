@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.sender import Attempt, Sender
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields
@@ -80,6 +81,7 @@ class Resender:
             order=order,
             epoch=again.epoch,
             number=again.number,
+            admitted_ms=clock.now_ms(),
             traceparent=row["traceparent"],
         )
         self._sender.send([attempt])

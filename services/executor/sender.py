@@ -22,13 +22,14 @@ from opentelemetry import metrics
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import is_failure
 from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
-from services.executor.core.conclusion import conclusion
+from services.executor.core.conclusion import conclusion, held_back
 from services.executor.recorder import Outcome
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime import telemetry
+from tradingtools.runtime.intake import while_database_is_away
 
 _log = structlog.get_logger("executor.sender")
 _meter = metrics.get_meter("tradingtools.executor")
@@ -38,6 +39,8 @@ _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST r
 _PAUSE_LONGEST_MS = 500
 _BEGUN_TOGETHER = 25
 """First bytes in one turn of the event loop while somebody waits: about a millisecond."""
+_FRESH_MS = 200
+"""After its SUBMITTING; who has waited longer is looked at again before it leaves."""
 _JUDGED_TOGETHER = 8
 """Answers in one turn of the event loop: half a millisecond."""
 
@@ -48,6 +51,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     order: Order
     epoch: int = 1
     number: int = 1
+    admitted_ms: int = 0
+    """When its SUBMITTING was committed."""
     probe: bool = False
     """The one request that a circuit breaker lets out."""
     traceparent: str = ""
@@ -72,6 +77,7 @@ class Sender:
         record: told each outcome.
         died: told each order of which there will be none, because an exception ended its attempt.
         hurried: whether somebody waits to be sent who comes after these.
+        look: why an order that was let out at an epoch may not leave any more; empty: it may.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Sender:
         record: Callable[[Outcome], None],
         died: Callable[[str], None],
         hurried: Callable[[], bool] = lambda: False,
+        look: Callable[[Order, int], Awaitable[str]] | None = None,
     ) -> None:
         self._client = client
         self._breaker = breaker
@@ -89,6 +96,7 @@ class Sender:
         self._record = record
         self._died = died
         self._hurried = hurried
+        self._look = look
         self._ready: deque[deque[Attempt]] = deque()
         """What may leave, by commit; the smallest rest first."""
         self._lanes: dict[str, deque[Attempt]] = {}
@@ -155,7 +163,10 @@ class Sender:
     def _sent(self, attempt: Attempt) -> asyncio.Future[Answer] | None:
         """The answer to come; None: it cannot leave at once."""
         order = attempt.order
-        if not self._breaker.closed or attempt.probe or clock.now_ms() >= order.not_after_ms:
+        now_ms = clock.now_ms()
+        if not self._breaker.closed or attempt.probe or now_ms >= order.not_after_ms:
+            return None
+        if now_ms - attempt.admitted_ms > _FRESH_MS:
             return None
         return self._client.begin(
             order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
@@ -237,8 +248,14 @@ class Sender:
         order, probe = attempt.order, attempt.probe
         verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
         pause_ms = PAUSE_MS
+        again = False
         while sent is not None or clock.now_ms() < order.not_after_ms:
             if sent is not None or probe or self._breaker.closed:
+                held = "" if sent is not None else await self._held_back(attempt, again=again)
+                again = True
+                if held:
+                    verdict = held_back(held)
+                    break
                 verdict, answer = await self._post(order, sent, probe=probe)
                 sent, probe = None, False
                 if verdict.meaning is not Meaning.NOT_ACCEPTED:
@@ -254,6 +271,13 @@ class Sender:
         if probe:
             await self._breaker.give_back()
         return verdict, None
+
+    async def _held_back(self, attempt: Attempt, *, again: bool) -> str:
+        """Why it may not leave any more: a halt that was acknowledged meanwhile, above all."""
+        fresh = not again and clock.now_ms() - attempt.admitted_ms <= _FRESH_MS
+        if fresh or self._look is None:
+            return ""
+        return await while_database_is_away(partial(self._look, attempt.order, attempt.epoch))
 
     async def _post(
         self, order: Order, sent: Awaitable[Answer] | None, *, probe: bool

@@ -28,8 +28,6 @@ _log = structlog.get_logger("executor.store")
 _late = metrics.get_meter("tradingtools.executor").create_counter(
     "late_acceptances", description="answers after the fence, by the state they found"
 )
-HANDLED_BEFORE = "HANDLED_BEFORE"
-"""Denied because the order may have been sent: nothing may be concluded from the denial."""
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 _encode = msgspec.json.Encoder().encode
 
@@ -63,21 +61,7 @@ async def submit_batch(
         }
     )
     # One value instead of an array a column: psycopg writes arrays item by item.
-    gated = _encode(
-        [
-            {
-                "order_key": o.order_key,
-                "purpose": o.purpose,
-                "subscription_id": o.subscription_id,
-                "version": o.subscription_version,
-                "wallet": o.follower.proxy,
-                "leader": o.leader,
-                "condition_id": o.condition_id,
-                "not_after_ms": o.not_after_ms,
-            }
-            for o in orders
-        ]
-    )
+    gated = _encode([_gated(o) for o in orders])
     async with pool.connection() as connection:
         row = await connection.ask(
             _QUERIES["submit_batch"],
@@ -100,6 +84,27 @@ async def submit_batch(
         denied=answer.get("denied"),
         duplicate=bool(answer.get("duplicate")),
     )
+
+
+def _gated(order: Order) -> dict[str, Any]:
+    """What the gates look at."""
+    return {
+        "order_key": order.order_key,
+        "purpose": order.purpose,
+        "subscription_id": order.subscription_id,
+        "version": order.subscription_version,
+        "wallet": order.follower.proxy,
+        "leader": order.leader,
+        "condition_id": order.condition_id,
+        "not_after_ms": order.not_after_ms,
+    }
+
+
+async def held_back(pool: Pool, asked: Sequence[tuple[Order, int]]) -> dict[str, str]:
+    """Why orders that are SUBMITTING at these epochs may not leave any more, by order key."""
+    orders = _encode([_gated(order) | {"epoch": epoch} for order, epoch in asked])
+    rows = await fetch(pool, "held_back", orders=orders.decode())
+    return {row["order_key"]: row["reason"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

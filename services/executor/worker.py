@@ -21,8 +21,10 @@ from opentelemetry import metrics
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.breaker import Policy, prober_name
+from services.executor.core.conclusion import HANDLED_BEFORE
 from services.executor.core.gate import Gate, Halt
 from services.executor.line import Claim, Line
+from services.executor.look import Look
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
 from services.executor.sender import Attempt, Sender
@@ -111,6 +113,7 @@ class Executor:
             lambda outcome: self._recorder().put([], [outcome]),
             lambda key: self.line.done([key]),
             lambda: len(self.line) > 0,
+            Look(partial(store.held_back, pool)).at,
         )
         self._gate = gate
         self.recorder: Recorder | None = None
@@ -214,8 +217,17 @@ class Executor:
             self.line.done([o.order_key for o in orders])
             return False
         self._recorder().put([*batch.records, admission.seq], [])
+        now_ms = clock.now_ms()
         self._sender.send(
-            [Attempt(order=o, traceparent=batch.traces[o.order_key], probe=probe) for o in orders]
+            [
+                Attempt(
+                    order=o,
+                    admitted_ms=now_ms,
+                    traceparent=batch.traces[o.order_key],
+                    probe=probe,
+                )
+                for o in orders
+            ]
         )
         return True
 
@@ -239,7 +251,7 @@ class Executor:
 
     def _refuse(self, orders: Sequence[Order], batch: Batch, denied: dict[str, str]) -> None:
         """Fail what was denied; what was handled before may have been sent and is left alone."""
-        before = [o.order_key for o in orders if denied[o.order_key] == store.HANDLED_BEFORE]
+        before = [o.order_key for o in orders if denied[o.order_key] == HANDLED_BEFORE]
         if before:
             _log.warning("handled before; not sent", orders=before)
             self.line.done(before)

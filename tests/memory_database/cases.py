@@ -590,6 +590,14 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     EXECUTOR: {
         "submit_batch": lambda draw: draw.submission(),
         "submit_again": _another_attempt,
+        "held_back": lambda draw: {
+            "orders": json.dumps(
+                [
+                    {**gated, "epoch": draw.rng.choice([0, 1, 9])}
+                    for gated in json.loads(draw.submission()["orders"])
+                ]
+            )
+        },
         "to_send_again": lambda draw: {"partition": draw.rng.randrange(2)},
         "halt": lambda draw: {
             "scope": "WALLET",

@@ -113,7 +113,9 @@ async def scene(database: Database, database_url: str) -> AsyncIterator[Scene]:
     await site.start()
     lease = Lease(role="executor", partition=0, epoch=1)
     tail: Tail[executor_pb.OrderEvent] = Tail(0, _no_events)
-    settings = Settings(router_target="", guard_target="", insiders_url="")
+    settings = Settings(
+        router_target="", guard_target="", insiders_url="", breaker_failures=1_000_000
+    )
     try:
         async with (
             open_pool(database_url, name="together", size=3) as pool,
@@ -149,6 +151,7 @@ async def test_twenty_claims_of_a_burst_are_one_commit_and_leave_in_their_order(
     database: Database, database_url: str
 ) -> None:
     burst = [entry(f"burst-{n}") for n in range(20)]
+    subscribe(database, version=1)
     async with scene(database, database_url) as here:
         for each in burst:
             here.claim([each])
@@ -162,7 +165,7 @@ async def test_twenty_claims_of_a_burst_are_one_commit_and_leave_in_their_order(
 async def test_one_that_is_late_fails_alone_and_a_hundred_orders_are_the_most(
     database: Database, database_url: str
 ) -> None:
-    _subscribe(database, version=1)
+    subscribe(database, version=1)
     async with scene(database, database_url) as here:
         for n in range(30):
             here.claim([entry(f"{n}-{k}") for k in range(4)])
@@ -181,7 +184,7 @@ async def test_a_change_after_the_oldest_of_the_claims_is_looked_at(
 ) -> None:
     """The claim that knows of the change does not answer for the one before it."""
     stale, knowing = entry("stale"), entry("knowing")
-    changed = _subscribe(database, version=2)
+    changed = subscribe(database, version=2)
     async with scene(database, database_url) as here:
         here.claim([stale], control_seq=changed - 1)
         here.claim([structs.replace(knowing, subscription_version=2)], control_seq=changed)
@@ -220,7 +223,7 @@ async def test_a_claim_whose_failure_the_database_refuses_once_fails_without_a_r
         assert here.states() == {"FAILED": 1}
 
 
-def _subscribe(database: Database, *, version: int) -> int:
+def subscribe(database: Database, *, version: int) -> int:
     """The subscription that entries are of, as control writes it; returns the change's number."""
     with database.transaction():
         row = database.execute(

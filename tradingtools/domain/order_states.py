@@ -64,7 +64,12 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     Transition(_S.CLAIMED, _S.FAILED, "UNSENT: provably nothing was sent"),
     Transition(_S.SUBMITTING, _S.SUBMITTED, "valid acceptance that echoes the key"),
-    Transition(_S.SUBMITTING, _S.FAILED, "definitive rejection of the first attempt"),
+    Transition(
+        _S.SUBMITTING,
+        _S.FAILED,
+        "the first attempt: a definitive rejection; or UNSENT: provably not taken until its time "
+        "was over, or a halt, a pause or a change held it back",
+    ),
     Transition(_S.SUBMITTING, _S.UNKNOWN, "anything else, or the lease ran out"),
     Transition(
         _S.UNKNOWN,

@@ -25,6 +25,8 @@ class Meaning(Enum):
     REJECTED = auto()
     NOT_ACCEPTED = auto()
     """Provably not taken this time; may be sent again before its deadline."""
+    HELD_BACK = auto()
+    """Provably not taken, and not let out any more: why is the code."""
     UNKNOWN = auto()
 
 

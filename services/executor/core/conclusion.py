@@ -11,6 +11,8 @@ from services.executor.core.classify import Meaning, Verdict
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 
+HANDLED_BEFORE = "HANDLED_BEFORE"
+"""Denied because somebody else has gone on with the order: nothing may be concluded from it."""
 FIRST_CHECK_MS = 200
 """After its acceptance an order is asked for, milliseconds."""
 
@@ -34,12 +36,21 @@ def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
         return _failed(FailedKind.REJECTED, verdict.code)
     if number == 1 and verdict.meaning is Meaning.NOT_ACCEPTED:
         return _failed(FailedKind.UNSENT, Reason.EXPIRED)
+    if number == 1 and verdict.meaning is Meaning.HELD_BACK:
+        return _failed(FailedKind.UNSENT, verdict.code)
     return {
         "to_state": OrderState.UNKNOWN,
         "reason": Reason.UNANSWERED,
         "detail": verdict.code,
         "next_check_ms": 0,
     }
+
+
+def held_back(reason: str) -> Verdict:
+    """What is concluded when the gates let an order out no more that was provably not taken."""
+    if reason == HANDLED_BEFORE:
+        return Verdict(meaning=Meaning.UNKNOWN, code="FENCED")
+    return Verdict(meaning=Meaning.HELD_BACK, code=reason)
 
 
 def _failed(kind: FailedKind, reason: str) -> dict[str, Any]:

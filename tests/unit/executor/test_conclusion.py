@@ -12,6 +12,7 @@ FIRST = {
     Meaning.ACCEPTED: UNKNOWN,  # What is said to be accepted without an order proves nothing.
     Meaning.REJECTED: ("FAILED", "REJECTED", "CODE"),
     Meaning.NOT_ACCEPTED: ("FAILED", "UNSENT", "EXPIRED"),
+    Meaning.HELD_BACK: ("FAILED", "UNSENT", "CODE"),
     Meaning.UNKNOWN: UNKNOWN,
 }
 

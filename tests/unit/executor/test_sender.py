@@ -109,7 +109,7 @@ def attempt(name: str, wallet: str = "1", purpose: Purpose = Purpose.ENTRY) -> A
         follower=Follower(user_id="u", wallet_id="w", proxy="0x" + wallet * 40),
         not_after_ms=clock.now_ms() + 600_000,
     )
-    return Attempt(order=made)
+    return Attempt(order=made, admitted_ms=clock.now_ms())
 
 
 async def until(condition: Callable[[], bool]) -> None:

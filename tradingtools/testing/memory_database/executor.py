@@ -22,6 +22,12 @@ def submit_again(tx: Transaction, values: Row) -> list[Row]:
     return [{"answer": submitting.submit_again(tx, values)}]
 
 
+def held_back(tx: Transaction, values: Row) -> list[Row]:
+    """What was let out and may not leave any more."""
+    found = submitting.held_back(tx, msgspec.json.decode(values["orders"]))
+    return [{"order_key": key, "reason": reason} for key, reason in found.items()]
+
+
 def to_send_again(tx: Transaction, values: Row) -> list[Row]:
     """Unanswered orders that confirm wants to be sent again."""
     found = []
@@ -146,7 +152,7 @@ EXECUTOR: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         submit_batch, last_record, claimed_orders, abandoned, last_event, events_after,
-        note_late_acceptances, submit_again, to_send_again, halt, breaker, add_breaker,
+        note_late_acceptances, submit_again, held_back, to_send_again, halt, breaker, add_breaker,
         move_breaker,
     )
 }  # fmt: skip

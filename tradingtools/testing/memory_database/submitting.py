@@ -129,6 +129,18 @@ def denials(tx: Transaction, orders: list[Row]) -> dict[str, str]:
     return found
 
 
+def held_back(tx: Transaction, asked: list[Row]) -> dict[str, str]:
+    """Why each of these orders, which were let out, may not leave any more; not named: it may."""
+    found: dict[str, str] = {}
+    for fields in asked:
+        row = tx.get("orders", fields["order_key"])
+        fenced = row is not None and row["epoch"] > fields["epoch"]
+        why = _held_back(tx, tuple(fields[name] for name in _COLUMNS))
+        if fenced or why:
+            found[fields["order_key"]] = "HANDLED_BEFORE" if fenced else why
+    return found
+
+
 def set_aside_keys(tx: Transaction) -> set[str]:
     """Orders of records that cannot become rows: they may have been sent."""
     return {

@@ -1,0 +1,55 @@
+"""Whether what was let out a while ago, and has not left, may leave still.
+
+SUBMITTING was committed under the gates of its moment. Before it: the sender, when an order has
+waited since: behind its wallet's, for a closed breaker, after it was provably not taken. Those who
+ask while a question is under way are asked about together next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from tradingtools.domain.order import Order
+
+Asked = tuple[Order, int]
+"""An order and the epoch at which it is SUBMITTING."""
+
+
+class Look:
+    """Asks about many with one statement.
+
+    Args:
+        ask: answers for some, by order key: why it may not leave; not named: it may.
+    """
+
+    def __init__(self, ask: Callable[[Sequence[Asked]], Awaitable[dict[str, str]]]) -> None:
+        self._ask = ask
+        self._waiting: list[tuple[Asked, asyncio.Future[str]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def at(self, order: Order, epoch: int) -> str:
+        """Why it may not leave any more; empty: it may.
+
+        Raises:
+            psycopg.OperationalError: nobody can tell now.
+        """
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.append(((order, epoch), answer))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._run())
+        return await answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            some, self._waiting = self._waiting, []
+            try:
+                found = await self._ask([asked for asked, _ in some])
+            except Exception as error:  # noqa: BLE001 - it is each asker's
+                for _, answer in some:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for (order, _), answer in some:
+                if not answer.done():
+                    answer.set_result(found.get(order.order_key, ""))
