@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from msgspec import structs
 
@@ -40,3 +42,28 @@ async def test_what_is_not_taken_and_who_waits_behind_it_stay_back_after_a_halt(
         here.claim([exit_])
         await here.ended(3)
         assert here.states() == {"FAILED": 2, "SUBMITTED": 1}, "an exit is not held back"
+
+
+async def test_what_was_fenced_before_it_left_stays_as_it_was_left(
+    database: Database, database_url: str
+) -> None:
+    looping = entry("looping")
+    subscribe(database, version=1)
+    async with scene(database, database_url) as here, sending(here):
+        here.far.statuses[looping.order_key] = [429] * 100_000
+        here.claim([looping])
+
+        async def fenced() -> bool:
+            step = {
+                "order_key": looping.order_key, "from_state": "SUBMITTING", "to_state": "UNKNOWN",
+                "expected_epoch": 1, "epoch": 2, "reason": "UNANSWERED",
+            }  # fmt: skip
+            told = database.execute("select * from apply_transitions(%s)", [json.dumps([step])])
+            return bool(told.fetchall())
+
+        async def over() -> bool:
+            return not here.executor.line.in_flight
+
+        await eventually(fenced)
+        await eventually(over)
+        assert here.states() == {"UNKNOWN": 1}
