@@ -20,15 +20,11 @@ from launcher.state import ROOT
 _SPIN = """
 import os
 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-try:
-    # A session is a group of the scheduler's, and counts as much as another.
-    with open("/proc/self/autogroup", "w") as group:
-        group.write("19")
-except OSError:
-    pass
 while True:
     pass
 """
+_NICE = 19
+"""Of their session: the class of a process counts inside of it only."""
 
 
 class Watch:
@@ -57,9 +53,10 @@ class Watch:
 def awake(*, wanted: bool) -> Iterator[None]:
     """Keep each core from halting while the block lasts, with what nobody else wants of it."""
     spin = [sys.executable, "-S", "-c", _SPIN]
-    tethered = [sys.executable, "-m", "launcher.tether", "--signal", "KILL", "--", *spin]
+    tether = [sys.executable, "-m", "launcher.tether", "--signal", "KILL", "--nice", str(_NICE)]
+    tethered = [*tether, "--", *spin]
     spinning = [
-        subprocess.Popen(tethered, cwd=ROOT, start_new_session=True)  # noqa: S603
+        subprocess.Popen(tethered, cwd=ROOT)  # noqa: S603
         for _ in range((os.cpu_count() or 1) if wanted else 0)
     ]
     try:

@@ -2,7 +2,10 @@
 
 Before it: the launcher, which starts supervisord through it, and supervisord, which starts
 everything else through it. The kernel sends the signal (`PR_SET_PDEATHSIG`, prctl(2)); nothing
-has to watch. It also gives up root where a command refuses it, after it was started as root: the
+has to watch. The command has a session of its own: where the scheduler makes a group of each
+(`kernel.sched_autogroup_enabled`), groups share the cores alike, and what is `nice` stands back only
+as a group. PostgreSQL's backends are groups already; the engine's processes together were one, and
+had a few backends' share. It also gives up root where a command refuses it, after it was started as root: the
 interpreter may lie where the other user cannot enter.
 
 Usage: ``python -m launcher.tether --signal TERM [--user nobody] [--nice 10] -- command ...``
@@ -16,9 +19,13 @@ import os
 import pwd
 import signal
 import sys
+import time
+from pathlib import Path
 
 PARENT = "LAUNCHER_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
+_GROUP_TRIES = 50
+_GROUP_SECONDS = 0.1
 
 
 def main(arguments: list[str]) -> None:
@@ -29,7 +36,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args(arguments)
-    os.nice(given.nice)
+    _begin_session(given.nice)
     libc = ctypes.CDLL(None, use_errno=True)
     if given.user:
         entry = pwd.getpwnam(given.user)
@@ -45,6 +52,24 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(0)
     os.environ[PARENT] = str(os.getpid())
     os.execvp(given.command[0], given.command)  # noqa: S606 - the whole point, and no shell
+
+
+def _begin_session(nice: int) -> None:
+    os.nice(nice)
+    if os.getsid(0) != os.getpid():
+        # Whoever leads a process group, as supervisord has it, cannot begin a session.
+        os.setpgid(0, os.getpgid(os.getppid()))
+        os.setsid()
+    for _ in range(_GROUP_TRIES if nice else 0):
+        try:
+            Path("/proc/self/autogroup").write_text(str(nice))
+        except BlockingIOError:
+            # One change in a tenth of a second, whoever makes it.
+            time.sleep(_GROUP_SECONDS)
+        except OSError:
+            return  # There are no such groups here.
+        else:
+            return
 
 
 if __name__ == "__main__":

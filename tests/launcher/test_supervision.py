@@ -106,6 +106,10 @@ def test_a_program_stands_back_as_far_as_it_is_told(supervisor: Supervisor) -> N
     until(lambda: _state(supervisor, "sleeper").pid > 0)
     sleeper = psutil.Process(_state(supervisor, "sleeper").pid)
     until(lambda: sleeper.nice() == min(psutil.Process().nice() + 3, 19))
+    # Niceness counts inside of a session where the scheduler makes a group of each.
+    until(lambda: os.getsid(sleeper.pid) == sleeper.pid)
+    if group := Path(f"/proc/{sleeper.pid}/autogroup").read_text():
+        assert group.split()[-1] == "3"
 
 
 def test_stopping_what_does_not_run_is_no_error(supervisor: Supervisor) -> None:
