@@ -3,8 +3,8 @@
 Before it: the launcher, which starts supervisord through it, and supervisord, which starts
 everything else through it. The kernel sends the signal (`PR_SET_PDEATHSIG`, prctl(2)); nothing
 has to watch. The command has a session of its own: where the scheduler makes a group of each
-(`kernel.sched_autogroup_enabled`), groups share the cores alike, and who is nice stands back only as
-a group. PostgreSQL's backends are groups of their own anyway. It also gives up root where a command
+(`kernel.sched_autogroup_enabled`), groups share the cores alike, and who is nice stands back only
+as a group. PostgreSQL's backends are groups of their own. It also gives up root where a command
 refuses it, after it was started as root: the interpreter may lie where the other user cannot enter.
 
 Usage: ``python -m launcher.tether --signal TERM [--user nobody] [--nice 10] -- command ...``
