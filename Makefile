@@ -49,14 +49,7 @@ verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, historie
 check: $(READY) ## Check the invariants of the last run, or of STATE=dir
 	@$(BIN)/python -m launcher check $(STATE)
 
-# Tests wait for processes and for time to pass. The simulation waits for nothing: it computes in
-# these gaps, as the least of all, and takes no time from the tests. What fails there is said at once.
-test: checks ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
-	@mkdir -p .state; seeds=.state/simulation.txt; tests=.state/tests.txt; \
-	set -m; { nice -n 19 $(MAKE) --no-print-directory simulate mutations >"$$seeds" 2>&1 || { cat "$$seeds"; exit 1; }; } & beside=$$!; set +m; \
-	trap 'kill -- -$$beside 2>/dev/null || true' EXIT; \
-	$(MAKE) --no-print-directory pytest | tee "$$tests"; \
-	wait $$beside; cat "$$seeds"; tail -n 1 "$$tests"
+test: checks simulate mutations pytest ## Everything CI runs (there SEEDS=2000); ends with pytest's closing line
 
 checks: $(READY) ## All that looks at the code without running it, two at a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types lint imports proto-check
