@@ -152,6 +152,11 @@ async def test_after_a_downtime_exits_are_caught_up_and_entries_are_not(running:
     await scene.settled(1)
     held = _held(scene, subscription)
     running.kill("router")
+    # It follows for longer than the leader's sell is old.
+    running.sql(
+        "update subscription set created_at = created_at - interval '1 day' where id = %s",
+        subscription,
+    )
     hour = 3_600_000
     scene.put(
         scene.trade(size="100", price="0.5", age_ms=hour),
