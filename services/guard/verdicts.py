@@ -21,6 +21,7 @@ from opentelemetry import metrics
 from services.guard.claiming import Claims, Outcome, Row
 from services.guard.core import telling
 from services.guard.core import trigger as judging
+from services.guard.core.bad_books import is_bad
 from services.guard.core.trigger import Judgement, Trigger
 from services.guard.holding import Held
 from services.guard.known import Known, LotKey, lot_of
@@ -126,9 +127,11 @@ class Verdicts:
                 portions.extendleft(reversed(self._divide(portions.popleft(), error)))
 
     def _newest(self, wishes: Sequence[Wish]) -> list[Wish]:
-        """The same on later books where there are: the price of before may be gone."""
+        """The same on later books where there are: the price of before may be gone. Whom a bad one
+        concerns waits for the good one after it."""
         later = {book.market.asset_id: book for book in self._untold()} if wishes else {}
-        return [(who, later.get(book.market.asset_id, book)) for who, book in wishes]
+        newest = [(who, later.get(book.market.asset_id, book)) for who, book in wishes]
+        return [(who, book) for who, book in newest if not is_bad(book)]
 
     def _asked(self, wishes: Sequence[Wish]) -> list[_Asked]:
         """Those that their book asks something of."""

@@ -10,6 +10,12 @@ from __future__ import annotations
 from tradingtools.domain.book import Book, BookStatus
 
 
+def is_bad(book: Book) -> bool:
+    """Whether nothing fires on a book; one that is paid out has nothing to wait for."""
+    fit = book.status is BookStatus.FRESH and bool(book.bids)
+    return not fit and book.market.payout_micros is None
+
+
 class BadBooks:
     """Since when which books have been bad.
 
@@ -31,8 +37,7 @@ class BadBooks:
             now_ms: monotonic milliseconds.
         """
         asset_id = book.market.asset_id
-        paid_out = book.market.payout_micros is not None
-        if paid_out or (book.status is BookStatus.FRESH and book.bids):
+        if not is_bad(book):
             self._since_ms.pop(asset_id, None)
             self._borne.discard(asset_id)
             return False

@@ -148,6 +148,24 @@ async def test_what_fires_once_it_is_armed_is_armed_first() -> None:
     assert order.count("ARMED") == 3 * PATIENT
 
 
+async def test_a_bad_book_suspends_nobody_who_was_just_armed(hands: list[int]) -> None:
+    """A connection is lost while a portion is committed: it is borne as at any other moment."""
+    scene = _Patient()
+    scene.lot(1, 60)
+    stop = scene.trigger("a", 1, 40, status="SUSPENDED")
+    await scene.recover()
+
+    def lost() -> None:
+        scene.books.later = [replace(STALE, revision=2)]
+
+    scene.moods.at["move_triggers"] = lost
+    await scene.guard.on_books([DEEP])
+    assert (scene.status(stop), scene.sold()) == ("ARMED", [])
+    scene.books.later = []
+    await scene.meet(replace(DEEP, revision=3))
+    assert scene.sold() == [(stop, 60)]
+
+
 async def test_what_was_just_armed_is_judged_on_the_newest_book() -> None:
     """The price of before may be gone."""
     desk = Desk()
