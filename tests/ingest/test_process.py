@@ -16,6 +16,7 @@ from tests.ingest.world import (
     Tail,
     connected,
     follow,
+    followed,
     played,
     pointing_at,
     ready,
@@ -119,23 +120,19 @@ async def test_two_sockets_and_two_topics_are_one_fact_and_real_repeats_count(
 async def test_a_frame_of_fifty_megabytes_costs_a_connection_and_nothing_else(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
-    follow(database_url, LEADER)
     tail = Tail()
-    async with fake_venue() as fake:
-        at = {**environ, **pointing_at(fake)}
-        async with running("ingest", at, tmp_path) as process, tail.reading(process):
-            await until(lambda: connected(fake, 2))
-            old = list(fake.sockets)
-            big = "x" * (50 * 1024 * 1024)
-            await asyncio.gather(*(socket.send_str(big) for socket in old), return_exceptions=True)
+    async with followed(environ, database_url, tmp_path, tail) as (fake, process):
+        old = list(fake.sockets)
+        big = "x" * (50 * 1024 * 1024)
+        await asyncio.gather(*(socket.send_str(big) for socket in old), return_exceptions=True)
 
-            async def renewed() -> bool:
-                return len(set(fake.sockets) - set(old)) == 2
+        async def renewed() -> bool:
+            return len(set(fake.sockets) - set(old)) == 2
 
-            await until(renewed)
-            await fake.send(frame(row(1)))
-            await tail.of_tx(1)
-            assert process.running
+        await until(renewed)
+        await fake.send(frame(row(1)))
+        await tail.of_tx(1)
+        assert process.running
 
     assert rejected(database_url)["oversized"] >= 1
 

@@ -17,6 +17,7 @@ from tests.ingest.world import (
     Tail,
     connected,
     follow,
+    followed,
     pointing_at,
     ready,
     row,
@@ -71,23 +72,19 @@ async def test_cursors_resume_and_only_named_readers_are_remembered(
 async def test_a_reader_whose_cursor_is_ahead_of_the_clock_misses_nothing(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
-    follow(database_url, LEADER)
     tail = Tail()
-    async with fake_venue() as fake:
-        at = {**environ, **pointing_at(fake)}
-        async with running("ingest", at, tmp_path) as process, tail.reading(process):
-            await until(lambda: connected(fake, 2))
-            await fake.send(frame(row(1)))
-            await tail.of_tx(1)
-            # As a predecessor gave it whose clock was an hour ahead; it died before it wrote it.
-            ahead = Tail()
-            name, told_ms, _ = tail.cursor.split("-")
-            ahead.cursor = f"{name}-{int(told_ms) + 3_600_000}-0"
-            async with ahead.reading(process):
-                await ahead.of_tx(1)
-                await fake.send(frame(row(2)))
-                await ahead.of_tx(2)
-            assert [event.leader_tx[-1] for event in ahead.events] == ["1", "2"]
+    async with followed(environ, database_url, tmp_path, tail) as (fake, process):
+        await fake.send(frame(row(1)))
+        await tail.of_tx(1)
+        # As a predecessor gave it whose clock was an hour ahead; it died before it wrote it.
+        ahead = Tail()
+        name, told_ms, _ = tail.cursor.split("-")
+        ahead.cursor = f"{name}-{int(told_ms) + 3_600_000}-0"
+        async with ahead.reading(process):
+            await ahead.of_tx(1)
+            await fake.send(frame(row(2)))
+            await ahead.of_tx(2)
+        assert [event.leader_tx[-1] for event in ahead.events] == ["1", "2"]
 
 
 async def refusal(

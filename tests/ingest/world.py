@@ -6,16 +6,17 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import psycopg
 
-from tests.ingest.fake import Fake, frame
-from tests.ingest.harness import Process, Venue, until
+from tests.ingest.fake import Fake, fake_venue, frame
+from tests.ingest.harness import Process, Venue, running, until
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from tradingtools.v1.ingest_service_pb2 import LeaderTradeEvent
 
@@ -132,6 +133,19 @@ async def played(replay: Venue, leaders: Iterable[str]) -> Total:
                 whole, _, part = one["size"].partition(".")
                 totals[key] += int(whole) * 10**6 + int(part.ljust(6, "0") or 0)
     return dict(totals)
+
+
+@asynccontextmanager
+async def followed(
+    environ: Mapping[str, str], database_url: str, directory: Path, tail: Tail
+) -> AsyncIterator[tuple[Fake, Process]]:
+    """A venue, and an ingest that follows the leader there, both connections up, and is read."""
+    follow(database_url, LEADER)
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, directory) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            yield fake, process
 
 
 async def connected(fake: Fake, sockets: int) -> bool:

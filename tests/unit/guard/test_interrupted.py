@@ -87,10 +87,8 @@ def _left_behind(desk: Desk) -> Guard:
     return Guard(pool, lease, books, Tail(0, _none), settings, writing=pool)
 
 
-@pytest.mark.parametrize("price", [DEEP, GOOD])
-async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book) -> None:
-    """The server was frozen, and carries out what it had got long after the guard has read anew."""
-    desk = Desk()
+async def _given_up(desk: Desk) -> tuple[str, Guard]:
+    """A stop whose claim broke off, and who may still commit it."""
     desk.lot(1, 60)
     stop = desk.trigger("a", 1, 40)
     await desk.guard.recover()
@@ -98,6 +96,14 @@ async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book
     await late.recover()
     desk.moods.breaks_at = "hold_foreseen"
     await desk.guard.on_books([DEEP])
+    return stop, late
+
+
+@pytest.mark.parametrize("price", [DEEP, GOOD])
+async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book) -> None:
+    """The server was frozen, and carries out what it had got long after the guard has read anew."""
+    desk = Desk()
+    stop, late = await _given_up(desk)
     assert (desk.moods.breaks_at, desk.sold()) == ("", [])
     await late.on_books([DEEP])
     assert desk.sold() == [(stop, 60)]
@@ -115,13 +121,7 @@ async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book
 
 async def test_a_claim_that_comes_too_late_sells_nothing() -> None:
     desk = Desk()
-    desk.lot(1, 60)
-    stop = desk.trigger("a", 1, 40)
-    await desk.guard.recover()
-    late = _left_behind(desk)
-    await late.recover()
-    desk.moods.breaks_at = "hold_foreseen"
-    await desk.guard.on_books([DEEP])
+    stop, late = await _given_up(desk)
     desk.books.newest = DEEP
     await desk.guard.look_again()
     assert desk.sold() == [(stop, 60)]
