@@ -46,8 +46,7 @@ select halt_by_engine(%(scope)s, %(subject)s, %(mode)s, %(actor)s, %(reason)s) a
 -- With it, whether nobody has taken over from the executor whose probe is under way.
 select b.*, b.prober = '' or exists (
     select 1 from partition_lease l
-    where l.role = 'executor' and b.prober = 'executor-' || l.partition || '@' || l.epoch
-    ) as prober_lives
+    where l.role = 'executor' and b.prober = 'executor-' || l.partition || '@' || l.epoch) as prober_lives
 from breaker b where dependency = %(dependency)s
 
 -- name: add_breaker
