@@ -85,7 +85,7 @@ async def test_a_new_position_of_the_same_lot_has_an_entry_price_of_its_own(path
     await path.set_book({"0.42": "1000"}, {"0.41": "1000"})
     await until(path, ("STOP_LOSS", "DONE"), ("TAKE_PROFIT", "CANCELLED"))
     await path.set_book({"0.40": "1000"}, {"0.39": "1000"})
-    path.put(path.trade(size="100", price="0.4"))
+    await path.put_when_copied(path.trade(size="100", price="0.4"))
     await path.settled(3)
     await until(
         path,

@@ -188,13 +188,11 @@ async def test_a_stop_loss_wins_over_a_take_profit_and_fires_once(path: Scene) -
     await path.settled(1)
     # Without a bid both are suspended; the first bid then reaches both.
     await path.set_book({"0.50": "1000"}, {})
-    profit = await path.add_trigger(1, subscription, "TAKE_PROFIT", "0.2")
     stop = await path.add_trigger(1, subscription, "STOP_LOSS", "0.45")
-
-    async def suspended() -> bool:
-        return {path.trigger_status(stop), path.trigger_status(profit)} == {"SUSPENDED"}
-
-    await eventually(suspended)
+    # The book before would fire the take-profit: the guard has to have seen this one first.
+    await eventually(lambda: path.stands(stop, "SUSPENDED"))
+    profit = await path.add_trigger(1, subscription, "TAKE_PROFIT", "0.2")
+    await eventually(lambda: path.stands(profit, "SUSPENDED"))
     for bid in ("0.40", "0.41", "0.40", "0.39"):
         await path.set_book({"0.50": "1000"}, {bid: "1000"})
     await path.settled(2)

@@ -30,7 +30,7 @@ from launcher.embedded import free_port, role_urls
 from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
 from tradingtools.adapters.redis import control_feed
-from tradingtools.domain.money import parse_exact
+from tradingtools.domain.money import parse_exact, to_text
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import common_pb2 as common
@@ -322,9 +322,9 @@ class Scene:
     async def _routed(self, subscription: str) -> bool:
         return subscription in await self.previewed()
 
-    async def previewed(self) -> dict[str, str]:
-        """Whom the router knows as a follower here, and why it would skip a small copy, if so."""
-        fact = self.trade(size="1", price="0.5")
+    async def previewed(self, *, size: str = "1", price: str = "0.5") -> dict[str, str]:
+        """Whom the router knows as a follower here, and why it would skip such a copy, if so."""
+        fact = self.trade(size=size, price=price)
         async with grpc_server.channel(self.world.target("router")) as channel:
             stub: Any = router_rpc.RouterServiceStub(channel)
             try:
@@ -351,6 +351,21 @@ class Scene:
             ).fetchone()
             assert row is not None
             yield connection, int(row[0])
+
+    async def put_when_copied(self, fact: ingest_pb.LeaderTradeEvent) -> None:
+        """Let the routers see a fact that every follower copies by the book that was set last.
+
+        Books and trades come to a router by streams of their own: a trade may overtake the book
+        that a test has set for it.
+        """
+
+        async def copied() -> bool:
+            size, price = to_text(fact.size_micros), fact.price_text
+            reasons = await self.previewed(size=size, price=price)
+            return bool(reasons) and not any(reasons.values())
+
+        await eventually(copied)
+        self.put(fact)
 
     def note_change(self, kind: str, subject: str) -> int:
         """A control change, so that indexes look."""
@@ -438,6 +453,10 @@ class Scene:
         """Where a trigger stands."""
         return str(self.world.sql("select status from trigger where id = %s", trigger)[0]["status"])
 
+    async def stands(self, trigger: str, status: str) -> bool:
+        """Whether that is where a trigger stands."""
+        return self.trigger_status(trigger) == status
+
     def orders(self) -> list[dict[str, Any]]:
         """This asset's orders, oldest first."""
         return self.world.sql(
@@ -478,7 +497,8 @@ class Scene:
             await eventually(quiet)
         except AssertionError:
             states = [(row["state"], row["reason"]) for row in self.orders()]
-            raise AssertionError(f"not settled: {states}") from None
+            told = [(row["reason"], row["detail"]) for row in self.decisions()]
+            raise AssertionError(f"not settled: {states}; decided: {told}") from None
 
     def trade(
         self,
