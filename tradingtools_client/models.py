@@ -856,7 +856,8 @@ class SubscriptionStatistics(TypedDict):
     """What resolved markets paid, USDC."""
     copyDelayP50Us: NotRequired[str]
     """From the leader's trade as received to the answer to our order, microseconds, of the
-    last 200 copies: median, 90th percentile, and the last one. Left out before the first.
+    last 200 copies that have ended: median, 90th percentile, and the last one. Left out
+    before the first.
     """
     copyDelayP90Us: NotRequired[str]
     copyDelayLastUs: NotRequired[str]

@@ -133,7 +133,7 @@ def subscription(row: Row) -> Fields:
 def statistics(row: Row) -> Fields:
     """The sums of a subscription's row as it is shown."""
     paper = {}
-    if row["shadow"]:
+    if row["settings"].get("shadow"):
         paper = {
             "paper_bought": to_text(row["paper_bought"]),
             "paper_sold": to_text(row["paper_sold"]),

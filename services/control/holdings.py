@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from services.control.core.sums import delays
 from services.control.core.valuation import Total, Worth, total, worth
 from services.control.store import Row, Store, queries
 from tradingtools.domain.book import Book
@@ -29,7 +30,7 @@ class Performance:
     slippage_micros: int
     """USDC that fills were worse than the leader's price."""
     delays_us: tuple[int, int, int] | None
-    """Median, 90th percentile and last copy delay, microseconds; None before the first copy."""
+    """Median, 90th percentile and last copy delay, microseconds; None: no copy has ended."""
 
 
 class Holdings:
@@ -51,12 +52,14 @@ class Holdings:
 
     def performance(self, row: Row) -> Performance:
         """Of a subscription as it is shown."""
-        held = [(cost, worth(self._book(asset), shares)) for asset, shares, cost in row["held"]]
+        held = [
+            (cost, worth(self._book(asset), shares)) for asset, shares, cost in row["held"] or ()
+        ]
         return Performance(
             held=total(held),
             payouts_micros=row["payouts"],
             slippage_micros=row["slippage"],
-            delays_us=None if row["last"] is None else (row["p50"], row["p90"], row["last"]),
+            delays_us=delays(row["delays"]),
         )
 
     async def positions(

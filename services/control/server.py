@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf.message import Message
@@ -11,9 +10,10 @@ from google.protobuf.message import Message
 from services.control import codec, holding_codec
 from services.control.answers import Answer, Fields, Paged
 from services.control.core import paging, rules
+from services.control.core.sums import with_sums
 from services.control.edge import Context, caller_of, header_of
 from services.control.holdings import Holdings
-from services.control.store import RequestId, Store
+from services.control.store import RequestId, Row, Store
 from services.control.subscriptions import Subscriptions
 from tradingtools.domain import ids
 from tradingtools.domain.subscription import SubscriptionState
@@ -94,18 +94,17 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         return (await self._subscription(request)).message
 
     async def _subscription(self, request: pb.GetSubscriptionRequest) -> Answer[pb.Subscription]:
-        (shown,) = await self._shown([request.id])
-        return Answer(pb.Subscription, shown)
+        return Answer(pb.Subscription, self._shown(await self._subscriptions.shown(request.id)))
 
-    async def _shown(self, identifiers: Sequence[str]) -> list[Fields]:
-        return [
-            codec.subscription(row)
-            | {
-                "statistics": codec.statistics(row)
-                | holding_codec.performance(row, self._holdings.performance(row))
-            }
-            for row in await self._subscriptions.shown(identifiers)
-        ]
+    def _shown(self, row: Row) -> Fields:
+        done = with_sums(row)
+        return {
+            **codec.subscription(row),
+            "statistics": {
+                **codec.statistics(done),
+                **holding_codec.performance(done, self._holdings.performance(done)),
+            },
+        }
 
     async def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: Context
@@ -121,7 +120,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         after = paging.decode(scope, request.page_token, 1)
         rows = await self._subscriptions.list(wallet, after, size + 1)
         page = rows[:size]
-        answer: Fields = {"subscriptions": await self._shown([row["id"] for row in page])}
+        answer: Fields = {"subscriptions": [self._shown(row) for row in page]}
         if len(rows) > size:
             answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
         return Answer(pb.ListSubscriptionsResponse, answer)

@@ -3,7 +3,8 @@
 select fold_statistics(%(limit)s) as folded;
 
 -- name: differences
--- Subscriptions and positions whose sums are not what adding everything up gives: none, ever.
+-- Subscriptions and positions whose sums are not what adding everything up gives: none, ever. Delays are
+-- compared as long as none has been dropped.
 with scanned as (
     select s.id as subscription_id, d.leader_trades, d.copied, o.confirmed, o.failed, o.unresolved,
            l.bought, l.sold, l.fees, l.realised, l.open_cost, l.payouts,
@@ -48,6 +49,21 @@ with scanned as (
           select subscription_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, micros
           from slippage_unkept) parts
     group by subscription_id
+), delays as (
+    select s.id as subscription_id,
+           array(select greatest(0, least((answered_ns - received_ns) / 1000, 2147483647))::integer
+                 from orders
+                 where subscription_id = s.id and purpose in ('ENTRY', 'COPY_EXIT')
+                   and received_ns > 0 and answered_ns > 0
+                   and state in ('CONFIRMED', 'FAILED', 'LOST', 'RESURRECTED')
+                 order by 1) as scanned,
+           array(select us
+                 from (select unnest(delays) from statistics_sum where subscription_id = s.id
+                       union all
+                       select delay_us from statistics_delta
+                       where subscription_id = s.id and delay_us is not null) of_copies (us)
+                 order by 1) as kept
+    from subscription s
 ), positions as (
     select subscription_id, asset_id, count(*) as orders, sum(micros) as micros
     from copy_slippage group by subscription_id, asset_id
@@ -65,4 +81,7 @@ union all
 select coalesce(p.subscription_id, k.subscription_id), to_json(p)::text, to_json(k)::text
 from positions p full join kept_positions k using (subscription_id, asset_id)
 where (coalesce(p.orders, 0), coalesce(p.micros, 0))
-   <> (coalesce(k.orders, 0), coalesce(k.micros, 0));
+   <> (coalesce(k.orders, 0), coalesce(k.micros, 0))
+union all
+select subscription_id, scanned::text, kept::text from delays
+where case when cardinality(scanned) <= 200 then kept <> scanned else cardinality(kept) < 200 end;

@@ -22,6 +22,8 @@ KIND = "subscription"
 SOURCE = "rest"
 
 _SQL = queries("subscriptions")
+_SHOWN_BY_ID = _SQL["shown"] + "\n" + _SQL["shown_by_id"]
+_SHOWN_BY_WALLET = _SQL["shown"] + "\n" + _SQL["shown_by_wallet"]
 
 
 def not_found(identifier: str) -> NotFound:
@@ -128,20 +130,18 @@ class Subscriptions:
             raise not_found(identifier)
         return rows[0]
 
-    async def shown(self, identifiers: Sequence[str]) -> Sequence[Row]:
-        """These as they are shown, with what they have done so far; raises NotFound."""
-        rows = await self._store.found(_SQL["shown"], ids=",".join(identifiers))
-        found = {row["id"]: row for row in rows}
-        for identifier in identifiers:
-            if identifier not in found:
-                raise not_found(identifier)
-        return [found[identifier] for identifier in identifiers]
+    async def shown(self, identifier: str) -> Row:
+        """One as it is shown, with what it has done so far; raises NotFound."""
+        rows = await self._store.found(_SHOWN_BY_ID, id=identifier)
+        if not rows:
+            raise not_found(identifier)
+        return rows[0]
 
     async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
-        """The subscriptions of a follower's wallet, oldest first, after a key."""
+        """Those of a follower's wallet as they are shown, oldest first, after a key."""
         at, (identifier,) = after or (None, [""])
         return await self._store.found(
-            _SQL["list"], proxy=wallet, after_at=at, after_id=identifier, limit=limit
+            _SHOWN_BY_WALLET, proxy=wallet, after_at=at, after_id=identifier, limit=limit
         )
 
     async def known(self, identifier: str, rows: Sequence[Row]) -> Sequence[Row]:

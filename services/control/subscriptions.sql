@@ -32,52 +32,29 @@ where id = %(id)s;
 -- name: mark_changed
 update subscription set changed_seq = %(seq)s where id = %(id)s;
 
--- name: list
--- Oldest first, after a key.
-select s.* from subscription s
-where follower_proxy = %(proxy)s
-  and (%(after_at)s::timestamptz is null
-       or (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::text))
-order by created_at, id limit %(limit)s;
-
 -- name: shown
--- Subscriptions with what they have done, hold and cost so far, in one statement: it is what the
--- product asks most. Ids with commas between. Held: asset, shares, cost. Delays are of the last 200 copies.
-select s.*, coalesce((s.settings->>'shadow')::boolean, false) as shadow,
-       k.*, h.held, t.p50, t.p90, t.last
-from subscription s
-cross join lateral (
-    select coalesce(sum(leader_trades), 0)::bigint as leader_trades,
-           coalesce(sum(copied), 0)::bigint as copied,
-           coalesce(sum(confirmed), 0)::bigint as confirmed,
-           coalesce(sum(failed), 0)::bigint as failed,
-           coalesce(sum(unresolved), 0)::bigint as unresolved,
-           coalesce(sum(bought), 0)::bigint as bought,
-           coalesce(sum(sold), 0)::bigint as sold,
-           coalesce(sum(fees), 0)::bigint as fees,
-           coalesce(sum(realised), 0)::bigint as realised,
-           coalesce(sum(open_cost), 0)::bigint as open_cost,
-           coalesce(sum(payouts), 0)::bigint as payouts,
-           coalesce(sum(paper_bought), 0)::bigint as paper_bought,
-           coalesce(sum(paper_sold), 0)::bigint as paper_sold,
-           coalesce(sum(paper_open_cost), 0)::bigint as paper_open_cost,
-           coalesce(sum(slippage), 0)::bigint as slippage
-    from (select * from statistics where subscription_id = s.id
-          union all
-          select s.id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, micros
-          from slippage_unkept where subscription_id = s.id) parts) k
-cross join lateral (
-    select coalesce(jsonb_agg(jsonb_build_array(asset_id, shares_micros, cost_micros)), '[]') as held
-    from lot where origin = s.id and shares_micros > 0) h
-cross join lateral (
-    select percentile_disc(0.5) within group (order by us) as p50,
-           percentile_disc(0.9) within group (order by us) as p90,
-           (array_agg(us order by answered_ns desc))[1] as last
-    from (select (answered_ns - received_ns) / 1000 as us, answered_ns from orders
-          where subscription_id = s.id and received_ns > 0 and answered_ns > 0
-            and purpose in ('ENTRY', 'COPY_EXIT')
-          order by created_at desc limit 200) recent) t
-where s.id = any(string_to_array(%(ids)s, ','));
+-- Subscriptions with what they have done, hold and cost so far: what the product asks most. Which ones
+-- say the next two. Held: asset, shares, cost. Unkept: what the sums do not have yet, which is rare; a
+-- plan that could add it up by itself would take longer to begin than all of this takes.
+select s.*, k.leader_trades, k.copied, k.confirmed, k.failed, k.unresolved, k.bought, k.sold, k.fees,
+       k.realised, k.open_cost, k.payouts, k.paper_bought, k.paper_sold, k.paper_open_cost,
+       k.slippage, k.delays,
+       case when exists (select from statistics_delta d where d.subscription_id = s.id)
+              or exists (select from slippage_due d where d.subscription_id = s.id)
+            then statistics_unkept(s.id) end as unkept,
+       (select json_agg(json_build_array(asset_id, shares_micros, cost_micros))
+        from lot where origin = s.id and shares_micros > 0) as held
+from subscription s left join statistics_sum k on k.subscription_id = s.id
+
+-- name: shown_by_id
+where s.id = %(id)s;
+
+-- name: shown_by_wallet
+-- Oldest first, after a key.
+where s.follower_proxy = %(proxy)s
+  and (%(after_at)s::timestamptz is null
+       or (s.created_at, s.id) > (%(after_at)s::timestamptz, %(after_id)s::text))
+order by s.created_at, s.id limit %(limit)s;
 
 -- name: fills
 -- Newest first, after a key; what failed to settle did not stand.

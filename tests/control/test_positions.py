@@ -169,10 +169,27 @@ def test_delays_are_those_of_copies(edge: RunningEdge, database: Database, walle
         database, proxy, identifier, "CONFIRMED", received_ns=0, answered_ns=10**15,
         purpose="GUARD_EXIT", side="SELL",
     )  # fmt: skip
-    put_order(database, proxy, identifier, "UNKNOWN", received_ns=1, answered_ns=0)
-    found = edge.call("GET", f"/subscriptions/{identifier}", READ).json()["statistics"]
-    delays = [found[f"copyDelay{name}Us"] for name in ("P50", "P90", "Last")]
-    assert delays == ["5000", "9000", "9000"]
+    put_order(database, proxy, identifier, "FAILED", received_ns=1, answered_ns=0)
+    under_way = put_order(
+        database, proxy, identifier, "SUBMITTED", received_ns=1, answered_ns=8_000_001
+    )
+
+    def delays() -> list[str]:
+        found = edge.call("GET", f"/subscriptions/{identifier}", READ).json()["statistics"]
+        return [found[f"copyDelay{name}Us"] for name in ("P50", "P90", "Last")]
+
+    assert delays() == ["5000", "9000", "5000"]
+    # Once, also when a breach has it end twice.
+    for state in ("CONFIRMED", "RESURRECTED", "CONFIRMED"):
+        database.execute("update orders set state = %s where order_key = %s", [state, under_way])
+    assert delays() == ["5000", "9000", "8000"]
+    for number in range(200):
+        put_order(
+            database, proxy, identifier, "FAILED", received_ns=1,
+            answered_ns=1 + (200 - number) * 1000,
+        )  # fmt: skip
+    # The last 200: those before have left.
+    assert delays() == ["100", "180", "1"]
 
 
 def test_positions_are_paged_by_market_and_outcome(

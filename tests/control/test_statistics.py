@@ -117,6 +117,9 @@ class _History:
         key = put_order(
             self._database, _WALLET, subscription, state, leader_tx=tx, asset_id=asset, side=side,
             filled_size_micros=filled, filled_notional_micros=filled // 2,
+            purpose=self._random.choice(["ENTRY", "COPY_EXIT", "GUARD_EXIT"]),
+            received_ns=self._random.choice([0, 10**9]),
+            answered_ns=self._random.choice([0, 10**9 + self._random.randint(-5, 10**18)]),
         )  # fmt: skip
         self._database.execute(
             "update decision set order_keys = order_keys || %s where leader_tx = %s", [[key], tx]
@@ -218,10 +221,8 @@ def test_what_has_come_before_is_in_the_sums(booked: Database) -> None:
     history = _History(booked, 99)
     for _ in range(40):
         history.step()
-    migration = (
-        Path(__file__).resolve().parents[2]
-        / "tradingtools/adapters/postgres/migrations/0085_statistics.sql"
-    ).read_text()
+    migrations = Path(__file__).resolve().parents[2] / "tradingtools/adapters/postgres/migrations"
+    migration = (migrations / "0085_statistics.sql").read_text()
     _, _, before = migration.partition("-- What has come before.")
     sums, _, _ = before.partition("-- What it holds now")
     for table in (
@@ -230,4 +231,8 @@ def test_what_has_come_before_is_in_the_sums(booked: Database) -> None:
         booked.execute(f"truncate {table}".encode())
     assert _differences(booked) != []
     booked.execute(sums.partition("\n")[2].encode())
+    assert _differences(booked) != []
+    later = (migrations / "0093_delays_kept.sql").read_text()
+    _, _, before = later.partition("-- What has come before.")
+    booked.execute(before.partition("-- Nobody reads")[0].encode())
     assert _differences(booked) == []

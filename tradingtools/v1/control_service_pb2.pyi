@@ -731,7 +731,7 @@ class SubscriptionStatistics(_message.Message):
     """What resolved markets paid, USDC."""
     copy_delay_p50_us: _builtins.int
     """From the leader's trade as received to the answer to our order, microseconds, of the last 200
-    copies: median, 90th percentile, and the last one. Left out before the first.
+    copies that have ended: median, 90th percentile, and the last one. Left out before the first.
     """
     copy_delay_p90_us: _builtins.int
     copy_delay_last_us: _builtins.int

@@ -44,8 +44,15 @@ class _Instant(adapt.Loader):
         return datetime.fromisoformat(bytes(data).decode())
 
 
+class _Integers(adapt.Loader):
+    def load(self, data: Buffer) -> list[int]:
+        # An element that is null is an error here: none of ours is.
+        whole: list[int] = msgspec.json.decode(b"[%b]" % bytes(data)[1:-1])
+        return whole
+
+
 class _Loading:
-    """How values are read: as psycopg does, but for two kinds."""
+    """How values are read: as psycopg does, but for three kinds."""
 
     connection = None
 
@@ -54,13 +61,15 @@ class _Loading:
         self.adapters.register_loader("json", _Json)
         self.adapters.register_loader("jsonb", _Json)
         self.adapters.register_loader("timestamptz", _Instant)
+        self.adapters.register_loader(_INTEGERS, _Integers)
 
 
+_INTEGERS = psycopg.adapters.types["int4"].array_oid
 _LOADING = _Loading()
 _TYPES = frozenset(
     psycopg.adapters.types[name].oid
     for name in ("bool", "int2", "int4", "int8", "text", "json", "jsonb", "timestamptz")
-)
+) | {_INTEGERS}
 
 
 class Connection(psycopg.AsyncConnection[DictRow]):
