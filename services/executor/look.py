@@ -1,8 +1,8 @@
 """Whether what was let out a while ago, and has not left, may leave still.
 
-SUBMITTING was committed under the gates of its moment. Before it: the sender, when an order has
-waited since: behind its wallet's, for a closed breaker, after it was provably not taken. Those who
-ask while a question is under way are asked about together next.
+Before it: `leave`, when an order has waited since its SUBMITTING: behind its wallet's, for a
+connection, for the breaker, after it was provably not taken. Those who ask while a question is
+under way are asked about together next.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Look:
 
     async def _run(self) -> None:
         while self._waiting:
-            some, self._waiting = self._waiting, []
+            some, self._waiting = [one for one in self._waiting if not one[1].done()], []
             try:
                 found = await self._ask([asked for asked, _ in some])
             except Exception as error:  # noqa: BLE001 - it is each asker's

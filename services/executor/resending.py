@@ -14,8 +14,8 @@ from psycopg.rows import DictRow
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
-from services.executor.sender import Attempt, Sender
-from tradingtools.adapters import clock
+from services.executor.core.attempt import Attempt
+from services.executor.sender import Sender
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields
@@ -81,7 +81,7 @@ class Resender:
             order=order,
             epoch=again.epoch,
             number=again.number,
-            admitted_ms=clock.now_ms(),
+            looked_ns=again.looked_ns,
             traceparent=row["traceparent"],
         )
         self._sender.send([attempt])

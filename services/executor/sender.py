@@ -15,18 +15,32 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 from opentelemetry import metrics
 
 from services.executor.breaker import CircuitBreaker
+from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import is_failure
-from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
-from services.executor.core.conclusion import conclusion, held_back
+from services.executor.core.classify import (
+    NOT_SENT,
+    PAUSE_MS,
+    Meaning,
+    Verdict,
+    classify,
+    next_try_ms,
+)
+from services.executor.core.conclusion import conclusion
+from services.executor.leave import KeptBack, Leave
 from services.executor.recorder import Outcome
 from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
-from tradingtools.domain.order import Order, Purpose
+from tradingtools.adapters.insiders.client import (
+    Answer,
+    InsidersClient,
+    NotSent,
+    Ready,
+    Unanswered,
+)
+from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime import telemetry
 from tradingtools.runtime.intake import while_database_is_away
@@ -39,32 +53,8 @@ _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST r
 _PAUSE_LONGEST_MS = 500
 _BEGUN_TOGETHER = 25
 """First bytes in one turn of the event loop while somebody waits: about a millisecond."""
-_FRESH_MS = 200
-"""After its SUBMITTING; who has waited longer is looked at again before it leaves."""
 _JUDGED_TOGETHER = 8
 """Answers in one turn of the event loop: half a millisecond."""
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a SUBMITTING commit allows to be sent: which attempt, and at which epoch of the row."""
-
-    order: Order
-    epoch: int = 1
-    number: int = 1
-    admitted_ms: int = 0
-    """When its SUBMITTING was committed."""
-    probe: bool = False
-    """The one request that a circuit breaker lets out."""
-    traceparent: str = ""
-
-    @property
-    def lane(self) -> str:
-        """Who waits for whom: entries of a wallet keep their order.
-
-        An exit waits for nobody, its shares are reserved; nor does what is late already.
-        """
-        waits = self.order.purpose is Purpose.ENTRY and self.number == 1
-        return self.order.follower.proxy if waits else self.order.order_key
 
 
 class Sender:
@@ -73,22 +63,22 @@ class Sender:
     Args:
         client: of insiders-api.
         breaker: of insiders-api.
+        leave: asked before first bytes.
         timeout_ms: an answer that takes longer counts as none.
         record: told each outcome.
         died: told each order of which there will be none, because an exception ended its attempt.
         hurried: whether somebody waits to be sent who comes after these.
-        look: why an order that was let out at an epoch may not leave any more; empty: it may.
     """
 
     def __init__(
         self,
         client: InsidersClient,
         breaker: CircuitBreaker,
+        leave: Leave,
         timeout_ms: int,
         record: Callable[[Outcome], None],
         died: Callable[[str], None],
         hurried: Callable[[], bool] = lambda: False,
-        look: Callable[[Order, int], Awaitable[str]] | None = None,
     ) -> None:
         self._client = client
         self._breaker = breaker
@@ -96,7 +86,7 @@ class Sender:
         self._record = record
         self._died = died
         self._hurried = hurried
-        self._look = look
+        self._leave = leave
         self._ready: deque[deque[Attempt]] = deque()
         """What may leave, by commit; the smallest rest first."""
         self._lanes: dict[str, deque[Attempt]] = {}
@@ -163,10 +153,7 @@ class Sender:
     def _sent(self, attempt: Attempt) -> asyncio.Future[Answer] | None:
         """The answer to come; None: it cannot leave at once."""
         order = attempt.order
-        now_ms = clock.now_ms()
-        if not self._breaker.closed or attempt.probe or now_ms >= order.not_after_ms:
-            return None
-        if now_ms - attempt.admitted_ms > _FRESH_MS:
+        if not self._leave.at_once(attempt):
             return None
         return self._client.begin(
             order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
@@ -246,20 +233,24 @@ class Sender:
     ) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
         order, probe = attempt.order, attempt.probe
-        verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
+        verdict, looked_ns = NOT_SENT, attempt.looked_ns
         pause_ms = PAUSE_MS
         again = False
         while sent is not None or clock.now_ms() < order.not_after_ms:
-            if sent is not None or probe or self._breaker.closed:
-                held = "" if sent is not None else await self._held_back(attempt, again=again)
+            try:
+                if again:
+                    looked_ns = await while_database_is_away(partial(self._leave.look, attempt))
                 again = True
-                if held:
-                    verdict = held_back(held)
-                    break
-                verdict, answer = await self._post(order, sent, probe=probe)
-                sent, probe = None, False
+                if sent is not None or probe or self._breaker.closed:
+                    ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
+                    verdict, answer = await self._post(order, sent, ready, probe=probe)
+                    sent, probe = None, False
+                    if verdict.meaning is not Meaning.NOT_ACCEPTED:
+                        return verdict, answer
+            except KeptBack as kept:
+                verdict = kept.verdict
                 if verdict.meaning is not Meaning.NOT_ACCEPTED:
-                    return verdict, answer
+                    break
             if verdict.code == "NOT_SENT":
                 wait_ms: int | None = pause_ms
                 pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
@@ -272,28 +263,25 @@ class Sender:
             await self._breaker.give_back()
         return verdict, None
 
-    async def _held_back(self, attempt: Attempt, *, again: bool) -> str:
-        """Why it may not leave any more: a halt that was acknowledged meanwhile, above all."""
-        fresh = not again and clock.now_ms() - attempt.admitted_ms <= _FRESH_MS
-        if fresh or self._look is None:
-            return ""
-        return await while_database_is_away(partial(self._look, attempt.order, attempt.epoch))
-
     async def _post(
-        self, order: Order, sent: Awaitable[Answer] | None, *, probe: bool
+        self, order: Order, sent: Awaitable[Answer] | None, ready: Ready, *, probe: bool
     ) -> tuple[Verdict, Answer | None]:
         """POST, unless that was ``sent`` already, and judge what comes back."""
         try:
             answer = await (
                 sent
                 or self._client.submit(
-                    order.side.lower(), order.order_key, order.body.encode(), self._timeout_ms
+                    order.side.lower(),
+                    order.order_key,
+                    order.body.encode(),
+                    self._timeout_ms,
+                    ready,
                 )
             )
         except NotSent as error:
             _log.warning("insiders-api unreachable", error=str(error))
             await self._breaker.told(None, probe=probe)
-            return Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT"), None
+            return NOT_SENT, None
         except Unanswered as error:
             _log.warning("no answer", order=order.order_key, error=str(error))
             await self._breaker.told(None, probe=probe)

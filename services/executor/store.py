@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 
 from services.executor.core.breaker import Breaker
 from services.executor.core.gate import Halt
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -42,6 +43,8 @@ class Admission:
     """Reason by order key; nothing of the batch was committed."""
     duplicate: bool = False
     """This record was there already: somebody may have sent it."""
+    looked_ns: int = 0
+    """The gates were looked at after it, `monotonic_ns`."""
 
 
 async def submit_batch(
@@ -63,6 +66,7 @@ async def submit_batch(
     # One value instead of an array a column: psycopg writes arrays item by item.
     gated = _encode([_gated(o) for o in orders])
     async with pool.connection() as connection:
+        asked_ns = clock.monotonic_ns()
         row = await connection.ask(
             _QUERIES["submit_batch"],
             {
@@ -83,6 +87,7 @@ async def submit_batch(
         seq=answer.get("seq", 0),
         denied=answer.get("denied"),
         duplicate=bool(answer.get("duplicate")),
+        looked_ns=asked_ns,
     )
 
 
@@ -114,6 +119,8 @@ class Again:
     epoch: int
     number: int
     """Of the attempt, from 2."""
+    looked_ns: int
+    """The gates were looked at after it, `monotonic_ns`."""
 
 
 async def submit_again(
@@ -125,6 +132,7 @@ async def submit_again(
         Fenced: this process does not own the partition any more.
     """
     async with pool.connection() as connection:
+        asked_ns = clock.monotonic_ns()
         cursor = await connection.execute(
             _QUERIES["submit_again"],
             {
@@ -143,7 +151,7 @@ async def submit_again(
         _log.info("not sent again", order=order_key, reason=answer["denied"])
     if "attempt" not in answer:
         return None
-    return Again(epoch=answer["epoch"], number=answer["attempt"])
+    return Again(epoch=answer["epoch"], number=answer["attempt"], looked_ns=asked_ns)
 
 
 async def halt(pool: Pool, wanted: Halt, actor: str) -> bool:

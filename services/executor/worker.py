@@ -20,14 +20,16 @@ from opentelemetry import metrics
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
+from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
 from services.executor.core.gate import Gate, Halt
+from services.executor.leave import Leave
 from services.executor.line import Claim, Line
 from services.executor.look import Look
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
-from services.executor.sender import Attempt, Sender
+from services.executor.sender import Sender
 from services.executor.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import InsidersClient
@@ -109,11 +111,11 @@ class Executor:
         self._sender = Sender(
             client,
             self.breaker,
+            Leave(self.breaker, Look(partial(store.held_back, pool)).at),
             settings.submit_timeout_ms,
             lambda outcome: self._recorder().put([], [outcome]),
             lambda key: self.line.done([key]),
             lambda: len(self.line) > 0,
-            Look(partial(store.held_back, pool)).at,
         )
         self._gate = gate
         self.recorder: Recorder | None = None
@@ -217,12 +219,11 @@ class Executor:
             self.line.done([o.order_key for o in orders])
             return False
         self._recorder().put([*batch.records, admission.seq], [])
-        now_ms = clock.now_ms()
         self._sender.send(
             [
                 Attempt(
                     order=o,
-                    admitted_ms=now_ms,
+                    looked_ns=admission.looked_ns,
                     traceparent=batch.traces[o.order_key],
                     probe=probe,
                 )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from msgspec import structs
 
+from services.executor import store
 from tests.money_path.test_submitting_once import Database, database
-from tests.money_path.test_submitting_together import entry, scene, sending, subscribe
+from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
 from tests.money_path.world import eventually
-from tradingtools.domain.order import Purpose
+from tradingtools.adapters import clock
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.order import Order, Purpose
 
 __all__ = ["database"]
 
@@ -20,13 +27,13 @@ _HALT = "insert into halt (scope, subject, mode, reason) values ('GLOBAL', '', %
 async def test_what_is_not_taken_and_who_waits_behind_it_stay_back_after_a_halt(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.sender._FRESH_MS", 0)
+    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
     looping, behind = entry("looping"), entry("behind")
-    exit_ = structs.replace(entry("exit"), purpose=Purpose.GUARD_EXIT, trigger_id="trg")
+    leaving = exit_("exit")
     subscribe(database, version=1)
     async with scene(database, database_url) as here, sending(here):
         here.far.statuses[looping.order_key] = [429] * 100_000
-        here.far.statuses[exit_.order_key] = [429] * 3
+        here.far.statuses[leaving.order_key] = [429] * 3
         here.claim([looping])
         here.claim([behind])
 
@@ -39,7 +46,7 @@ async def test_what_is_not_taken_and_who_waits_behind_it_stay_back_after_a_halt(
         rows = database.execute("select state, failed_kind, reason from orders").fetchall()
         assert rows == [{"state": "FAILED", "failed_kind": "UNSENT", "reason": "HALTED"}] * 2
         assert behind.order_key not in here.far.came
-        here.claim([exit_])
+        here.claim([leaving])
         await here.ended(3)
         assert here.states() == {"FAILED": 2, "SUBMITTED": 1}, "an exit is not held back"
 
@@ -67,3 +74,119 @@ async def test_what_was_fenced_before_it_left_stays_as_it_was_left(
         await eventually(fenced)
         await eventually(over)
         assert here.states() == {"UNKNOWN": 1}
+
+
+def exit_(name: str) -> Order:
+    made: Order = structs.replace(
+        entry(name), purpose=Purpose.GUARD_EXIT, side=Side.SELL, trigger_id="trg"
+    )
+    return made
+
+
+@asynccontextmanager
+async def one_waits(here: Scene, waiting: Order) -> AsyncIterator[None]:
+    """For the only connection, which an exit has until the end of this block."""
+    first = exit_("first")
+    answer = here.far.held[first.order_key] = asyncio.Event()
+    room = here.client._connections._room
+    here.claim([first])
+    await eventually(lambda: _now(first.order_key in here.far.came))
+    here.claim([waiting])
+    await eventually(lambda: _now(bool(room._urgent or room._others)))
+    yield
+    answer.set()
+
+
+async def _now(holds: bool) -> bool:
+    return holds
+
+
+async def test_who_waits_for_a_connection_stays_back_after_a_halt(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    waiting = entry("waiting")
+    subscribe(database, version=1)
+    async with scene(database, database_url, connections=1) as here, sending(here):
+        async with one_waits(here, waiting):
+            database.execute(_HALT, ["REDUCING"])
+        await here.ended(2)
+        assert here.states() == {"SUBMITTED": 1, "FAILED": 1}
+        assert waiting.order_key not in here.far.came
+        assert _failed(database) == ("UNSENT", "HALTED")
+
+
+async def test_who_waits_for_a_connection_until_its_time_is_over_stays_back(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody else is asked.
+    monkeypatch.setattr("services.executor.leave._FRESH_NS", 10**15)
+    subscribe(database, version=1)
+    async with scene(database, database_url, connections=1) as here, sending(here):
+        waiting = entry("waiting", not_after_ms=clock.now_ms() + 2_000)
+        async with one_waits(here, waiting):
+            await eventually(lambda: _now(clock.now_ms() > waiting.not_after_ms))
+        await here.ended(2)
+        assert here.states() == {"SUBMITTED": 1, "FAILED": 1}
+        assert waiting.order_key not in here.far.came
+        assert _failed(database) == ("UNSENT", "EXPIRED")
+
+
+async def test_who_waits_for_a_connection_waits_on_when_the_breaker_has_opened(
+    database: Database, database_url: str
+) -> None:
+    waiting = entry("waiting")
+    subscribe(database, version=1)
+    async with scene(database, database_url, connections=1, breaker=True) as here, sending(here):
+        async with one_waits(here, waiting):
+            await here.executor.breaker.read()
+            await here.executor.breaker.told(503, probe=False)
+            assert not here.executor.breaker.closed
+        await eventually(lambda: _now(here.states()["SUBMITTED"] == 1))
+        database.execute(_HALT, ["REDUCING"])
+        await here.ended(2)
+        assert waiting.order_key not in here.far.came
+
+
+async def test_a_halt_ends_what_waits_for_a_breaker(database: Database, database_url: str) -> None:
+    waiting = entry("waiting")
+    subscribe(database, version=1)
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        await here.executor.breaker.read()
+        here.far.statuses[waiting.order_key] = [429] * 100_000
+        here.claim([waiting])
+        await eventually(lambda: _now(not here.executor.breaker.closed))
+        assert here.states()["FAILED"] == 0
+        database.execute(_HALT, ["REDUCING"])
+        await here.ended(1)
+        assert _failed(database) == ("UNSENT", "HALTED")
+        assert here.far.came == [waiting.order_key]
+
+
+async def test_a_halt_is_seen_by_who_heard_late_that_it_may_leave(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process was stopped between the commit and its acknowledgement."""
+    late = entry("late")
+    submit = store.submit_batch
+
+    async def stopped(*arguments: Any) -> store.Admission:
+        admission = await submit(*arguments)
+        database.execute(_HALT, ["REDUCING"])
+        await asyncio.sleep(0.25)
+        return admission
+
+    monkeypatch.setattr(store, "submit_batch", stopped)
+    subscribe(database, version=1)
+    async with scene(database, database_url) as here, sending(here):
+        here.claim([late])
+        await here.ended(1)
+        assert here.far.came == []
+        assert _failed(database) == ("UNSENT", "HALTED")
+
+
+def _failed(database: Database) -> tuple[str, str]:
+    (row,) = database.execute(
+        "select failed_kind, reason from orders where state = 'FAILED'"
+    ).fetchall()
+    return row["failed_kind"], row["reason"]

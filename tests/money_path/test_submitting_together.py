@@ -25,7 +25,7 @@ from tests.money_path.world import eventually
 from tests.unit.executor.test_sender import Far
 from tests.unit.samples import order
 from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import open_client
+from tradingtools.adapters.insiders.client import InsidersClient, open_client
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.tasks import cancel_all
@@ -60,6 +60,7 @@ class Scene:
     executor: Executor
     far: Far
     pool: Pool
+    client: InsidersClient
 
     def claim(self, orders: Sequence[Order], control_seq: int = 0) -> None:
         """Durable as the router makes it, and brought by its stream."""
@@ -103,7 +104,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(database: Database, database_url: str) -> AsyncIterator[Scene]:
+async def scene(
+    database: Database, database_url: str, *, connections: int = 256, breaker: bool = False
+) -> AsyncIterator[Scene]:
+    """Up to so many connections; a breaker opens with the first failure, or never."""
     far = Far()
     app = web.Application()
     app.router.add_post("/api/trade/{side}", far.answer)
@@ -114,18 +118,24 @@ async def scene(database: Database, database_url: str) -> AsyncIterator[Scene]:
     lease = Lease(role="executor", partition=0, epoch=1)
     tail: Tail[executor_pb.OrderEvent] = Tail(0, _no_events)
     settings = Settings(
-        router_target="", guard_target="", insiders_url="", breaker_failures=1_000_000
+        router_target="",
+        guard_target="",
+        insiders_url="",
+        breaker_failures=1 if breaker else 1_000_000,
+        breaker_open_ms=600_000,
+        breaker_longest_ms=600_000,
     )
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with (
             open_pool(database_url, name="together", size=3) as pool,
-            open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client,
+            open_client(url, limit=connections, warm=4) as client,
         ):
             executor = Executor(pool, lease, client, settings, Gate(LIMITS))
             line = executor.line
             executor.recorder = Recorder(pool, lease, tail, line.done, line.leave)
             running: list[asyncio.Task[Any]] = [asyncio.create_task(executor.recorder.run())]
-            here = Scene(database, executor, far, pool)
+            here = Scene(database, executor, far, pool, client)
             try:
                 yield here
             finally:

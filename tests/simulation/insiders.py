@@ -22,7 +22,7 @@ from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.machine import Dead, Life, Machine
 from tests.simulation.storm import Storm
 from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import Answer, NotSent, Unanswered
+from tradingtools.adapters.insiders.client import Answer, NotSent, Ready, Unanswered
 
 _HOP_SECONDS = 0.004
 _Ask = Callable[[], Told]
@@ -85,13 +85,19 @@ class SimulatedClient:
         self._far = far
         self._life = life
 
-    async def submit(self, side: str, order_key: str, body: bytes, timeout_ms: int) -> Answer:
-        """POST an order once. Raises NotSent, Unanswered."""
+    async def submit(
+        self, side: str, order_key: str, body: bytes, timeout_ms: int, ready: Ready | None = None
+    ) -> Answer:
+        """POST an order once. Raises NotSent, Unanswered, and what ``ready`` raises."""
         far, storm = self._far, self._far.storm
         far.machine.perhaps_killed(self._life, "killed at a request")
         way: Side = "BUY" if side == "buy" else "SELL"
         if storm.hits("post refused"):
             raise NotSent("connection refused")
+        if ready is not None:
+            if storm.hits("connection late"):
+                await self._wait(3 * storm.rng.random(), timeout_ms)
+            await ready()
         late = storm.hits("post late")
         plans = Plans(
             match_ms=int(3000 * storm.rng.random()) if storm.hits("matched later") else 0,
@@ -133,6 +139,12 @@ class SimulatedClient:
         if self._far.storm.hits("no connection ready"):
             return None
         return asyncio.ensure_future(self.submit(side, order_key, body, timeout_ms))
+
+    async def _wait(self, seconds: float, timeout_ms: int) -> None:
+        """For a connection."""
+        await asyncio.sleep(min(seconds, timeout_ms / 1000))
+        if seconds * 1000 > timeout_ms:
+            raise NotSent("no connection within the time")
 
     def _may_fail(self, side: Side, body: bytes) -> bool:
         """Whether a match may fail to settle; of a buy, only while nobody can have its shares."""

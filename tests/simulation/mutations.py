@@ -74,13 +74,11 @@ def _a_server_error_is_a_refusal(status: int, body: bytes, order_key: str) -> Ve
 _submit = SimulatedClient.submit
 
 
-async def _send_again_when_nobody_answers(
-    client: SimulatedClient, side: str, order_key: str, body: bytes, timeout_ms: int
-) -> Any:
+async def _send_again_when_nobody_answers(client: SimulatedClient, *arguments: Any) -> Any:
     try:
-        return await _submit(client, side, order_key, body, timeout_ms)
+        return await _submit(client, *arguments)
     except Unanswered:
-        return await _submit(client, side, order_key, body, timeout_ms)
+        return await _submit(client, *arguments)
 
 
 _denials = submitting.denials

@@ -25,6 +25,7 @@ KINDS: Final[dict[str, float]] = {
     "killed at a request": 0.05,
     "killed at an answer": 0.05,
     "no connection ready": 0.1,
+    "connection late": 0.3,
     "post refused": 0.08,
     "post lost": 0.05,
     "post lost silently": 0.05,

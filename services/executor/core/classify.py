@@ -44,6 +44,10 @@ class Verdict:
     retry_after_ms: int | None = None
 
 
+NOT_SENT = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
+"""Nothing has left this time."""
+
+
 def classify(status: int, body: bytes, order_key: str) -> Verdict:
     """Judge one answer to a first attempt.
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
+import psycopg
 import pytest
 from aiohttp import web
 from msgspec import structs
 from structlog.testing import capture_logs
 
 from services.executor.breaker import CircuitBreaker
+from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Policy
+from services.executor.leave import Leave
 from services.executor.recorder import Outcome
-from services.executor.sender import Attempt, Sender
+from services.executor.sender import Sender
 from tests.unit.samples import order
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import InsidersClient, open_client
@@ -64,6 +67,7 @@ class Scene:
 
     far: Far
     client: InsidersClient
+    breaker: CircuitBreaker
     sender: Sender
     outcomes: list[Outcome]
     died: list[str]
@@ -73,9 +77,15 @@ class Scene:
         return lambda: keys <= {outcome.fields["order_key"] for outcome in self.outcomes}
 
 
+async def _nothing_holds_it_back(_order: Order, _epoch: int) -> str:
+    return ""
+
+
 @asynccontextmanager
 async def scene(
-    record: Callable[[Outcome], None] | None = None, hurried: Callable[[], bool] = lambda: False
+    record: Callable[[Outcome], None] | None = None,
+    hurried: Callable[[], bool] = lambda: False,
+    look: Callable[[Order, int], Awaitable[str]] = _nothing_holds_it_back,
 ) -> AsyncIterator[Scene]:
     far = Far()
     app = web.Application()
@@ -92,8 +102,9 @@ async def scene(
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
-            sender = Sender(client, breaker, 20_000, told, died.append, hurried)
-            yield Scene(far, client, sender, outcomes, died)
+            leave = Leave(breaker, look)
+            sender = Sender(client, breaker, leave, 20_000, told, died.append, hurried)
+            yield Scene(far, client, breaker, sender, outcomes, died)
     finally:
         for event in far.held.values():
             event.set()
@@ -109,7 +120,7 @@ def attempt(name: str, wallet: str = "1", purpose: Purpose = Purpose.ENTRY) -> A
         follower=Follower(user_id="u", wallet_id="w", proxy="0x" + wallet * 40),
         not_after_ms=clock.now_ms() + 600_000,
     )
-    return Attempt(order=made, admitted_ms=clock.now_ms())
+    return Attempt(order=made, looked_ns=clock.monotonic_ns())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -281,6 +292,31 @@ async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
     async with scene(record) as here, captured():
         here.sender.send([late])
         await until(lambda: here.died == [late.order.order_key])
+
+
+@pytest.mark.parametrize("away", [psycopg.OperationalError("away"), None], ids=["away", "silent"])
+async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it_may(
+    away: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.leave._LOOK_SECONDS", 0.01)
+    waited = structs.replace(attempt("a"), looked_ns=0)
+    asked = 0
+
+    async def look(_order: Order, _epoch: int) -> str:
+        nonlocal asked
+        asked += 1
+        assert here.far.came == []
+        assert here.breaker._failures == 0, "insiders-api has nothing to do with it"
+        if asked == 1:
+            if away is not None:
+                raise away
+            await asyncio.Event().wait()
+        return ""
+
+    async with scene(look=look) as here:
+        here.sender.send([waited])
+        await until(here.ended(waited))
+        assert here.far.came == [waited.order.order_key]
 
 
 async def test_what_is_too_late_is_not_sent() -> None:

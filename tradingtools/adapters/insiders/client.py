@@ -17,11 +17,12 @@ from tradingtools.adapters.insiders.connections import (
     Connections,
     NotSent,
     Origin,
+    Ready,
     Unanswered,
 )
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
 
-__all__ = ["Answer", "InsidersClient", "NotSent", "Unanswered", "open_client"]
+__all__ = ["Answer", "InsidersClient", "NotSent", "Ready", "Unanswered", "open_client"]
 
 CONNECTIONS = 256
 IDLE_MS = 4_000
@@ -45,7 +46,9 @@ class InsidersClient:
         if token:
             self._common += f"Authorization: Bearer {token}\r\n"
 
-    async def submit(self, side: str, order_key: str, body: bytes, timeout_ms: int) -> Answer:
+    async def submit(
+        self, side: str, order_key: str, body: bytes, timeout_ms: int, ready: Ready | None = None
+    ) -> Answer:
         """POST an order once.
 
         Args:
@@ -53,13 +56,17 @@ class InsidersClient:
             order_key: the idempotency key.
             body: exactly the bytes that were made durable.
             timeout_ms: for the whole exchange, a wait for a connection included.
+            ready: awaited when there is a connection, directly before the first byte; what it
+                raises keeps the order back and is raised.
 
         Raises:
             NotSent: nothing left.
             Unanswered: anything else without a whole answer.
         """
         request = self._keyed(f"/api/trade/{side}", order_key, body)
-        return await self._connections.exchange(request, timeout_ms, urgent=side == "sell")
+        return await self._connections.exchange(
+            request, timeout_ms, urgent=side == "sell", ready=ready
+        )
 
     def begin(
         self, side: str, order_key: str, body: bytes, timeout_ms: int

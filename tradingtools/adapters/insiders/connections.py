@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -27,6 +28,10 @@ _RENEW_SECONDS = 0.25
 _CONNECT_SECONDS = 5.0
 _KEPT = 8
 """Connections kept for what is urgent, and no more than one of sixteen."""
+
+
+Ready = Callable[[], Awaitable[None]]
+"""Awaited directly before a first byte; what it raises keeps the request back."""
 
 
 class NotSent(Exception):
@@ -123,38 +128,46 @@ class Connections:
         self._give_back(connection)
         self._room.leave()
 
-    async def exchange(self, request: bytes, timeout_ms: int, *, urgent: bool = False) -> Answer:
+    async def exchange(
+        self, request: bytes, timeout_ms: int, *, urgent: bool = False, ready: Ready | None = None
+    ) -> Answer:
         """Send a request, whole head and body, and wait for its answer.
 
         Args:
             request: to send.
             timeout_ms: for everything.
             urgent: it has a connection before all that are not.
+            ready: awaited when there is a connection, directly before the first byte; what it
+                raises keeps the request back and is raised.
 
         Raises:
             NotSent: nothing left within the time.
             Unanswered: it left, or may have, and no whole answer came within the time.
         """
-        connection: _Connection | None = None
+        left = False
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._room.one(urgent=urgent):
                 connection = self._newest() or await self._connect()
                 self._busy += 1
                 try:
+                    if ready is not None:
+                        await ready()
+                        if not connection.ready:
+                            raise NotSent("the connection ended before anything left on it")
+                    left = True
                     return await connection.exchange(request)
                 finally:
                     self._busy -= 1
                     self._give_back(connection)
         except TimeoutError as error:
-            if connection is None:
+            if not left:
                 raise NotSent("no connection within the time") from error
             raise Unanswered("no whole answer within the time") from error
 
     def _newest(self) -> _Connection | None:
-        now = clock.monotonic()
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable and connection.idle_until > now:
+            if connection.ready:
                 return connection
             connection.close()
         return None
@@ -230,6 +243,11 @@ class _Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether another request may be sent on it; not when its transport has begun to close."""
         return self._usable and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is usable, and the other end does not close it in this moment."""
+        return self.usable and self.idle_until > clock.monotonic()
 
     def _reset(self, first_byte_ns: int) -> None:
         self._first_byte_ns = first_byte_ns

@@ -361,6 +361,43 @@ async def test_a_connection_that_begins_to_close_takes_no_order() -> None:
         assert far.connections == 2
 
 
+async def test_what_is_kept_back_with_a_connection_at_hand_leaves_it_to_the_next() -> None:
+    async def keep_back() -> None:
+        raise LookupError("a halt")
+
+    async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
+        with pytest.raises(LookupError, match="a halt"):
+            await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, keep_back)
+        await until(lambda: far.open_now == 1)
+        assert (await submit(client)).status == 200
+        assert (far.connections, len(far.requests)) == (1, 1)
+
+
+async def test_a_connection_that_ends_while_it_waits_for_a_look_is_not_written_to() -> None:
+    async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
+        await submit(client)
+        (connection,) = client._connections._idle
+
+        async def meanwhile() -> None:
+            cast(asyncio.Transport, connection._transport).abort()
+
+        with pytest.raises(NotSent, match="before anything left"):
+            await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, meanwhile)
+        assert (await submit(client)).status == 200, "its place is free again"
+        assert (far.connections, len(far.requests)) == (2, 2)
+
+
+async def test_a_look_that_takes_too_long_is_not_sent() -> None:
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
+        with pytest.raises(NotSent):
+            await client.submit("buy", "b" * 64, b"{}", 50, for_ever)
+        assert (await submit(client)).status == 200
+        assert len(far.requests) == 1
+
+
 async def test_nobody_there_is_not_sent() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

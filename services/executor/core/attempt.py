@@ -1,0 +1,29 @@
+"""One attempt to send an order, as its SUBMITTING commit allows it. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tradingtools.domain.order import Order, Purpose
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a SUBMITTING commit allows to be sent: which attempt, and at which epoch of the row."""
+
+    order: Order
+    epoch: int = 1
+    number: int = 1
+    looked_ns: int = 0
+    """Its SUBMITTING looked at the gates after this instant, `monotonic_ns`."""
+    probe: bool = False
+    """The one request that a circuit breaker lets out."""
+    traceparent: str = ""
+
+    @property
+    def lane(self) -> str:
+        """Who waits for whom: entries of a wallet keep their order.
+
+        An exit waits for nobody, its shares are reserved; nor does what is late already.
+        """
+        waits = self.order.purpose is Purpose.ENTRY and self.number == 1
+        return self.order.follower.proxy if waits else self.order.order_key
