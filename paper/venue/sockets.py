@@ -12,6 +12,8 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
+from tradingtools.adapters.tasks import alongside
+
 _CAPACITY = 20_000
 _INBOUND = 1 << 20  # bytes of one message
 
@@ -100,15 +102,12 @@ class Sockets:
         socket = Socket(self._count, response, request)
         self.open[socket.number] = socket
         opened(socket)
-        writer = asyncio.create_task(socket.write())
-        try:
-            async for message in response:
-                if message.type is not WSMsgType.TEXT or not await heard(socket, message.data):
-                    await response.close(code=1008)
-        finally:
-            del self.open[socket.number]
-            closed(socket)
-            writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await writer
+        async with alongside(socket.write()):
+            try:
+                async for message in response:
+                    if message.type is not WSMsgType.TEXT or not await heard(socket, message.data):
+                        await response.close(code=1008)
+            finally:
+                del self.open[socket.number]
+                closed(socket)
         return response

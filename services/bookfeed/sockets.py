@@ -28,6 +28,7 @@ from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.settings import Settings
 from tradingtools.adapters.polymarket.socket import CLOSED, open_socket
+from tradingtools.adapters.tasks import alongside
 
 _PING_SECONDS = 5.0
 _POLL_SECONDS = 0.25
@@ -164,10 +165,9 @@ class Sockets:
                 max_bytes=self._settings.frame_max_bytes,
             ) as socket:
                 link = _Link(socket)
-                watching = asyncio.create_task(self._watch(link))
                 self._spare.append(link)
                 self.poke()
-                try:
+                async with alongside(self._watch(link)):
                     while True:
                         frame = await socket.recv(decode=False)
                         link.heard_ms = now_ms()
@@ -175,10 +175,6 @@ class Sockets:
                             heard = True
                             if self._frames.take(link.shard.assets, frame):
                                 link.moved_ms = link.heard_ms
-                finally:
-                    watching.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await watching
         except CLOSED as error:
             return type(error).__name__, heard
         finally:

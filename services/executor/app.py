@@ -15,9 +15,10 @@ from services.executor.worker import Executor
 from tradingtools.adapters.insiders.client import open_client
 from tradingtools.adapters.postgres import lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.money import MICROS
 from tradingtools.runtime import grpc_server, health, streams
-from tradingtools.runtime.process import beside, until_stopped
+from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc
 from tradingtools.v1 import guard_service_pb2 as guard_pb
@@ -67,7 +68,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         executor = Executor(
             pool, owned, client, settings, Gate(_limits(settings)), submitting=submitting
         )
-        await beside(lease.keep(pool, owned), executor.recover())
+        await until_one_ends(executor.recover(), lease.keep(pool, owned))
         # Everything up to here is rows, and what is still CLAIMED is found by polling; the streams
         # begin after it, so that nothing of an earlier life is read twice.
         start = str((await store.fetch(pool, "last_record"))[0]["seq"])

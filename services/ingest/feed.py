@@ -27,6 +27,7 @@ from services.ingest.settings import Settings
 from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.socket import CLOSED, open_socket, was_too_big
 from tradingtools.adapters.polymarket.trades import TOPIC, TYPES, TradeRow
+from tradingtools.adapters.tasks import alongside
 from tradingtools.runtime import telemetry
 
 _PING_SECONDS = 5.0
@@ -125,16 +126,13 @@ class Feed:
                 if after_gap:
                     # Once more: what was traded since it was noted may have been told to nobody.
                     self._catch_up.gap()
-                watching = asyncio.create_task(self._watch(socket, connection, life_s))
-                self._open += 1
-                try:
-                    while True:
-                        self._take(connection, await socket.recv(decode=False))
-                finally:
-                    self._open -= 1
-                    watching.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await watching
+                async with alongside(self._watch(socket, connection, life_s)):
+                    self._open += 1
+                    try:
+                        while True:
+                            self._take(connection, await socket.recv(decode=False))
+                    finally:
+                        self._open -= 1
         except CLOSED as error:
             if was_too_big(error):
                 connection.end = "oversized"

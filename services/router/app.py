@@ -16,6 +16,7 @@ from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
+from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, health, streams
 from tradingtools.runtime.books import Books
@@ -23,7 +24,7 @@ from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.lanes import Lanes
-from tradingtools.runtime.process import beside, until_stopped
+from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
 )
@@ -80,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         trades_from = await journal.acknowledged(pool, "leader_trades", name)
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
-        await beside(lease.keep(pool, owned), router.recover())
+        await until_one_ends(router.recover(), lease.keep(pool, owned))
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,

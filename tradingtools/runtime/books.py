@@ -20,6 +20,7 @@ import grpc
 import structlog
 
 from tradingtools.adapters import clock
+from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.codec.marks import book_from_pb
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.runtime import streams
@@ -68,11 +69,8 @@ class Books:
             on_books: called with the newest books of assets that have another one, or whose book
                 became stale or good again: those that came while it was called the last time.
         """
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            group.create_task(self._watch())
-            if on_books is not None:
-                group.create_task(self._tell(on_books))
+        telling = () if on_books is None else (self._tell(on_books),)
+        await until_one_ends(self._follow(), self._watch(), *telling)
 
     async def _follow(self) -> None:
         async for response in streams.read("marks", self._open, ""):

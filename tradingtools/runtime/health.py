@@ -14,6 +14,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.runtime.grpc_server import Server
 
 POSTGRESQL, REDIS, VENUE = "postgresql", "redis", "venue"
@@ -30,9 +31,7 @@ async def tell(server: Server, looks: Mapping[str, Look]) -> None:
         server: of the internal port.
         looks: by name; whether it answers. One that takes long keeps no other from being told.
     """
-    async with asyncio.TaskGroup() as group:
-        for name, look in looks.items():
-            group.create_task(_tell(server, name, look))
+    await until_one_ends(*(_tell(server, name, look) for name, look in looks.items()))
 
 
 async def _tell(server: Server, name: str, look: Look) -> None:

@@ -126,17 +126,3 @@ async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
     errors = [error for error in died if isinstance(error, Exception)]
     if errors:
         raise ExceptionGroup("tasks died", errors)
-
-
-async def beside(keeping: Awaitable[None], work: Awaitable[None]) -> None:
-    """Do something that ends while something goes on that does not, such as keeping a lease.
-
-    Raises:
-        Exception: what the work died of, or what goes on beside it, whichever was first.
-    """
-    working, kept = asyncio.ensure_future(work), asyncio.ensure_future(keeping)
-    try:
-        await asyncio.wait((working, kept), return_when=asyncio.FIRST_COMPLETED)
-        await (working if working.done() else kept)
-    finally:
-        await cancel_all((working, kept))

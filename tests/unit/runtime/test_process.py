@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from tradingtools.runtime.process import beside, freeze_loaded, until_stopped
+from tradingtools.runtime.process import freeze_loaded, until_stopped
 
 
 async def _swallows_one_cancellation() -> None:
@@ -41,29 +41,6 @@ async def test_a_task_that_returns_is_a_task_that_died() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await until_stopped(asyncio.Event(), asyncio.sleep(0))
     assert caught.group_contains(RuntimeError)
-
-
-async def test_what_goes_on_beside_ends_with_the_work() -> None:
-    done = asyncio.Event()
-
-    async def work() -> None:
-        done.set()
-
-    async with asyncio.timeout(10):
-        await beside(_swallows_one_cancellation(), work())
-    assert done.is_set()
-
-
-async def test_work_does_not_outlive_what_has_to_go_on_beside_it() -> None:
-    working = asyncio.ensure_future(asyncio.Event().wait())
-
-    async def work() -> None:
-        await working
-
-    async with asyncio.timeout(10):
-        with pytest.raises(LookupError):
-            await beside(_dies(), work())
-    assert working.cancelled()
 
 
 def test_only_a_process_of_its_own_freezes_what_it_has_loaded() -> None:

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from tradingtools.adapters.tasks import alongside
+
 CLOSED = (OSError, TimeoutError, WebSocketException)
 """What connecting, sending and receiving raise when there is no connection (any more)."""
 TOO_BIG = 1009
@@ -33,16 +35,13 @@ async def open_socket(
     Raises:
         OSError, TimeoutError, WebSocketException: the connection could not be made.
     """
-    async with connect(
-        url, max_size=max_bytes, compression=None, open_timeout=10.0, close_timeout=1.0
-    ) as socket:
-        pinging = asyncio.create_task(_ping(socket, ping, ping_seconds))
-        try:
-            yield socket
-        finally:
-            pinging.cancel()
-            with suppress(asyncio.CancelledError):
-                await pinging
+    async with (
+        connect(
+            url, max_size=max_bytes, compression=None, open_timeout=10.0, close_timeout=1.0
+        ) as socket,
+        alongside(_ping(socket, ping, ping_seconds)),
+    ):
+        yield socket
 
 
 async def _ping(socket: ClientConnection, text: str, seconds: float) -> None:
