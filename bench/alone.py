@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import psutil
 
 from bench.system import BenchError
-from launcher import embedded, temporary
+from launcher import temporary
+from launcher.ports import free_port
 from launcher.startup import serving
 from launcher.state import ROOT
 from tradingtools.adapters.postgres.migrate import migrate
@@ -72,7 +73,7 @@ async def process(name: str, at: Stores, settings: Mapping[str, str]) -> AsyncIt
     Raises:
         BenchError: it does not come up.
     """
-    target = f"127.0.0.1:{embedded.free_port()}"
+    target = f"127.0.0.1:{free_port()}"
     with tempfile.TemporaryFile() as log:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", f"services.{name}",

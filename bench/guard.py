@@ -29,7 +29,8 @@ from bench.core.stalls import STALL_MS, Divided, Taken, divide
 from bench.machine import Watch, awake
 from bench.market import Market
 from bench.system import BenchError
-from launcher import embedded, temporary
+from launcher import temporary
+from launcher.ports import free_port
 from launcher.state import ROOT
 from tradingtools.adapters.postgres.migrate import migrate
 from tradingtools.adapters.postgres.sql import load_queries
@@ -110,7 +111,7 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
         url = temporary.create_database(server_url)
         await asyncio.to_thread(_fill, url, asked)
         async with grpc_server.serving("127.0.0.1:0", [], register) as served:
-            listen, here = f"127.0.0.1:{embedded.free_port()}", f"127.0.0.1:{served.port}"
+            listen, here = f"127.0.0.1:{free_port()}", f"127.0.0.1:{served.port}"
             log = directory / "guard.log"
             with log.open("wb") as output:
                 process = await asyncio.create_subprocess_exec(

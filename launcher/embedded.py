@@ -12,7 +12,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -40,14 +39,6 @@ _SHARED = Path("/var/lib/tradingtools")
 
 class EmbeddedServerError(Exception):
     """An embedded server cannot start; the message is one line that says which and why."""
-
-
-def free_port() -> int:
-    """A port that was free a moment ago; the caller must survive its being taken."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def postgres_programs() -> Path:

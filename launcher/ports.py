@@ -73,6 +73,33 @@ def claim(names: Sequence[str], *, base: int | None = None) -> Block:
     raise PortError(f"no free ports between {_FIRST} and {_LAST}")
 
 
+class _Own:
+    """Blocks of this process, port by port, held as long as it lives."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self._left: list[int] = []
+
+    def take(self) -> int:
+        if not self._left:
+            block = claim([str(number) for number in range(_SIZE)])
+            self._blocks.append(block)
+            self._left = list(block.ports.values())
+        return self._left.pop(0)
+
+
+_own = _Own()
+
+
+def free_port() -> int:
+    """A port for a server of this process or of its children; given once, and to nobody else.
+
+    Not the kernel's choice: between its answer and the server's start, or while the server is
+    started again, it gives the same port to whoever asks next.
+    """
+    return _own.take()
+
+
 def _named(names: Sequence[str], base: int, taken: socket.socket) -> Block:
     return Block({name: base + offset for offset, name in enumerate(names)}, base, taken)
 

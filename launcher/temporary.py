@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 
 from launcher import embedded
+from launcher.ports import free_port
 
 _START_SECONDS = 30.0
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, and names in it are made by mkdtemp
@@ -74,7 +75,7 @@ def temporary_postgres(*, durable: bool = True) -> Iterator[str]:
     try:
         directory.chmod(0o755)
         embedded.init_postgres(directory / "data")
-        port = embedded.free_port()
+        port = free_port()
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         command = embedded.postgres_command(directory / "data", port)
         if not durable:
@@ -107,7 +108,7 @@ def temporary_valkey() -> Iterator[str]:
     """A Valkey of its own for the length of the block; yields its URL."""
     directory = Path(tempfile.mkdtemp(prefix="tt-valkey-"))
     try:
-        port = embedded.free_port()
+        port = free_port()
         url = f"redis://127.0.0.1:{port}/0"
         with _child(
             embedded.valkey_command(directory, port),

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import httpx
 
 from launcher import envoy_config
-from launcher.embedded import free_port, role_urls
+from launcher.embedded import role_urls
+from launcher.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = "a1" * 32

@@ -21,7 +21,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from launcher.embedded import free_port
+from launcher.ports import free_port
 from tests.control.edge import RunningEdge, StartEdge, digest
 from tests.control.requests import create_subscription, subscription_body
 

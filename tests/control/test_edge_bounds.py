@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from launcher import envoy_config
-from launcher.embedded import free_port
+from launcher.ports import free_port
 
 _PATIENCE_SECONDS = 60
 _STEP_SECONDS = 0.1

@@ -26,7 +26,7 @@ from google.protobuf.message import Message
 
 from ext_authz import external_auth_pb2_grpc
 from launcher import envoy_config
-from launcher.embedded import free_port
+from launcher.ports import free_port
 from services.control import reads
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.core.gate import Route

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from launcher import embedded, envoy_config, temporary
+from launcher import envoy_config, temporary
+from launcher.ports import free_port
 from tests.control.edge import ROOT, TOKENS, RunningEdge, StartEdge, running_edge
 from tests.control.requests import Database, create_subscription, error_of, subscription_body
 
@@ -129,12 +130,12 @@ def test_without_control_the_edge_speaks_the_same_language(tmp_path: Path, past:
     """Envoy alone: nothing is let through, and its own errors have the one shape."""
     import httpx
 
-    port = embedded.free_port()
+    port = free_port()
     edge = envoy_config.Edge(
         port=port,
-        control_port=embedded.free_port(),
+        control_port=free_port(),
         # By either way of a plain read.
-        reads_port=embedded.free_port() if past else 0,
+        reads_port=free_port() if past else 0,
         directory=tmp_path,
     )
     child = subprocess.Popen(

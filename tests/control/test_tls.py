@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from launcher import edge
-from launcher.embedded import free_port, role_urls
+from launcher.embedded import role_urls
+from launcher.ports import free_port
 from launcher.temporary import create_database
 from tests.control.edge import MANAGE, ROOT, TOKENS
 from tests.control.requests import subscription_body

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from launcher import embedded
+from launcher.ports import free_port
 from tradingtools.adapters.postgres.migrate import migrate
 
 PRIMARY = "primary"
@@ -208,7 +209,7 @@ def _own(
     """
     directory = Path(tempfile.mkdtemp(prefix=f"tt-fault-{name}-"))
     directory.chmod(0o755)
-    port = embedded.free_port()
+    port = free_port()
     url = url_of(port)
     store: Store | None = None
     try:
@@ -238,7 +239,7 @@ def _migrated() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="tt-fault-migrated-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     directory.chmod(0o755)
-    data, port = directory / "data", embedded.free_port()
+    data, port = directory / "data", free_port()
     embedded.init_postgres(data)
     url = _postgres_url(port)
     store = Store(

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from launcher.embedded import free_port
+from launcher.ports import free_port
 
 T = TypeVar("T")
 WAIT_SECONDS = 60.0

@@ -26,7 +26,8 @@ import psycopg
 import redis.asyncio as redis
 from psycopg.rows import TupleRow, dict_row
 
-from launcher.embedded import free_port, role_urls
+from launcher.embedded import role_urls
+from launcher.ports import free_port
 from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
 from tradingtools.adapters.redis import control_feed
