@@ -36,7 +36,7 @@ _COMMITTED_TOGETHER = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class QueuedClaim:
     """Orders that are claimed together, or what of them is left to be sent."""
 
     orders: Sequence[Order]
@@ -66,7 +66,7 @@ class Line:
         self._pool = pool
         self._lease = lease
         self._poll_seconds = poll_seconds
-        self._queue: Queue[Claim] = Queue()
+        self._queue: Queue[QueuedClaim] = Queue()
         self._changed = asyncio.Event()
         """Somebody has come, or there is room."""
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -83,10 +83,10 @@ class Line:
 
         Args:
             batch: the claim.
-            handled: see `Claim`.
+            handled: see `QueuedClaim`.
         """
         self._put(
-            Claim(
+            QueuedClaim(
                 orders=[order_from_pb(order) for order in batch.orders],
                 records=[batch.journal_seq],
                 control_seq=batch.control_seq,
@@ -116,7 +116,7 @@ class Line:
             for row in rows:
                 if row["order_key"] not in self._seen:
                     self._put(
-                        Claim(
+                        QueuedClaim(
                             orders=[order_from_fields(row)],
                             records=[],
                             control_seq=row["control_seq"],
@@ -125,7 +125,7 @@ class Line:
                         )
                     )
 
-    async def take(self) -> list[Claim]:
+    async def take(self) -> list[QueuedClaim]:
         """Those that go together next; waits for one, and entries for room to be under way."""
         while not (self._queue.exits_wait or (len(self._queue) and len(self._taken) < _WINDOW)):
             self._changed.clear()
@@ -145,7 +145,7 @@ class Line:
         self._seen.pop(key, None)
         self.done([key])
 
-    def _put(self, claim: Claim) -> None:
+    def _put(self, claim: QueuedClaim) -> None:
         """Get in line; entries only while there is room, so that exits behind them do, too."""
         wallets = [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY]
         if wallets and len(self.in_flight) >= _IN_LINE:

@@ -25,7 +25,7 @@ from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
 from services.executor.core.gate import Gate, Halt
 from services.executor.leave import Leave
-from services.executor.line import Claim, Line
+from services.executor.line import Line, QueuedClaim
 from services.executor.look import Look
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
@@ -63,7 +63,7 @@ class Batch:
     """Traceparents by order key."""
 
 
-def _together(claims: Sequence[Claim]) -> Batch:
+def _together(claims: Sequence[QueuedClaim]) -> Batch:
     return Batch(
         orders=[order for claim in claims for order in claim.orders],
         records=[seq for claim in claims for seq in claim.records],

@@ -38,7 +38,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedSlices:
     """Slices of exits that one record claims, to be streamed once its transaction has committed."""
 
     answer: Answer
@@ -57,7 +57,7 @@ class Outcome:
     """That are as they were."""
     answers: tuple[Answer, ...] = ()
     """For those that it has changed."""
-    claim: Claim | None = None
+    claim: ClaimedSlices | None = None
     evened: tuple[Trigger, ...] = ()
     """Stops of the same lot that were moved; they are judged soon."""
 
@@ -145,7 +145,7 @@ class Claims:
             return Outcome(answers=store.change_all(asked, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
             answer = self._ask(asked, orders, traceparent)
-            claim = Claim(answer, tuple(orders), traceparent, self.control_seq)
+            claim = ClaimedSlices(answer, tuple(orders), traceparent, self.control_seq)
             return Outcome(answers=store.change_all(asked, changes), claim=claim)
 
     def _ask(self, asked: Together, orders: Sequence[Order], traceparent: str) -> Answer:
@@ -176,7 +176,7 @@ class Claims:
             condition_id=row["condition_id"],
         )
 
-    async def stream(self, claim: Claim) -> None:
+    async def stream(self, claim: ClaimedSlices) -> None:
         """Hand a committed claim on, in the journal's order: call it under the writer's lock."""
         (record,) = await claim.answer.rows()
         self._tail.append(

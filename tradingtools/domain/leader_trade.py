@@ -83,8 +83,6 @@ class LeaderTrade:
     key: TradeKey
     condition_id: str
     traded_ms: int
-    received_ns: int
-    """When its first row arrived."""
     held_before_micros: int | None
     title: str
     traceparent: str
@@ -144,7 +142,6 @@ def merge(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
             key=row.key,
             condition_id=row.condition_id,
             traded_ms=row.traded_ms,
-            received_ns=row.received_ns,
             held_before_micros=row.held_before_micros,
             title=row.title,
             traceparent=row.traceparent,

@@ -124,14 +124,14 @@ def test_the_greater_total_wins_and_a_tie_goes_to_the_feed() -> None:
     assert merged([fact(Source.CATCH_UP, size=1_000_000), *feed]).notional_micros == 400_000
 
 
-def test_the_earliest_clock_and_the_first_arrival_stay() -> None:
+def test_the_earliest_clock_and_the_latest_arrival_stay() -> None:
     trade = merged(
         [
             replace(fact(received_ns=5), traded_ms=2_000),
             replace(fact(size=1, received_ns=9), traded_ms=1_000),
         ]
     )
-    assert (trade.traded_ms, trade.received_ns) == (1_000, 5)
+    assert (trade.traded_ms, trade.last_row_ns) == (1_000, 9)
 
 
 def test_what_the_leader_held_may_become_known_later() -> None:

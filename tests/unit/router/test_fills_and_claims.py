@@ -54,7 +54,7 @@ async def test_the_end_of_an_entry_survives_a_claim_under_way() -> None:
     memory.index.put(follower)
     key = TradeKey(leader_tx=TX, leader=LEADER, asset_id="7", side=Side.SELL)
     trade = LeaderTrade(
-        key=key, condition_id=CONDITION, traded_ms=1, received_ns=1, held_before_micros=None,
+        key=key, condition_id=CONDITION, traded_ms=1, held_before_micros=None,
         title="", traceparent="",
     )  # fmt: skip
     memory.trades[key] = trade
