@@ -2,14 +2,14 @@
 
 Everything is locked and read at once, moved in memory and written at once, so that a thousand
 orders cost no more statements than one. What is held is locked until the transaction ends: memory
-and rows cannot differ. Before it: `store`, which begins the transaction and decides; after it the
-readers of bookings.
+and rows cannot differ. Before it: `store`, which begins the transaction and decides; after it
+`moves`, which writes.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -18,37 +18,25 @@ import structlog
 from services.confirm.core import guards, lots
 from services.confirm.core.booking import Action, FillStatus, Step
 from services.confirm.core.lots import Entry, Holding
-from services.confirm.queries import QUERIES, put
+from services.confirm.moves import LotKey, Moves, named
+from services.confirm.queries import QUERIES
 from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.together import Answer, Together
+from tradingtools.adapters.postgres.together import Together
 from tradingtools.domain.order_states import OrderState
 
 _log = structlog.get_logger("confirm.ledger")
-_SUMS = (
-    "shares", "cost", "bought_size", "bought_notional", "sold_size", "sold_notional", "fee",
-    "realised", "resolved_size", "payout",
-)  # fmt: skip
 _SIGN = {Action.BOOK: 1, Action.FINALISE: 0, Action.UNDO: -1}
 _STATUS = {
     Action.FINALISE: FillStatus.CONFIRMED,
     Action.UNDO: FillStatus.FAILED,
     Action.NOTE: FillStatus.FAILED,
 }
-_LOT = ("follower_proxy", "asset_id", "origin")
-
-LotKey = tuple[str, str, str]
-"""Wallet, asset, origin."""
 
 
 def _lot_of(order: Mapping[str, Any]) -> LotKey:
     """Which lot an order moves."""
     return order["follower_proxy"], order["asset_id"], order["subscription_id"] or "manual"
-
-
-def _named(key: LotKey) -> dict[str, Any]:
-    return dict(zip(_LOT, key, strict=True))
 
 
 def may_book(asked: Together, lease: Lease) -> Callable[[], Awaitable[None]]:
@@ -68,20 +56,8 @@ def may_book(asked: Together, lease: Lease) -> Callable[[], Awaitable[None]]:
     return check
 
 
-def move_lots(asked: Together, moves: Iterable[tuple[LotKey, dict[str, int]]]) -> None:
-    """Add to the sums of lots that are locked, micros; sums that are not named stay."""
-    nothing = dict.fromkeys(_SUMS, 0)
-    put(asked, "move_lots", "moves", ({**_named(key), **nothing, **m} for key, m in moves))
-
-
-def move_balances(asked: Together, moves: Mapping[str, int]) -> None:
-    """Add to the cash of wallets, micros; what was asked about them before is outdated."""
-    rows = ({"follower_proxy": proxy, "cash": cash} for proxy, cash in moves.items())
-    put(asked, "move_balances", "moves", rows)
-
-
 class Ledger:
-    """What a transaction holds, and what it will write.
+    """What a transaction holds, and how it moves.
 
     Args:
         asked: the transaction.
@@ -92,23 +68,9 @@ class Ledger:
         self.orders: dict[str, dict[str, Any]] = {}
         """Rows by key, as they will be once all is written."""
         self._fills: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self._stored_fills: set[tuple[str, str]] = set()
         self._lots: dict[LotKey, Holding] = {}
-        self._stored_lots: set[LotKey] = set()
-        self._conditions: dict[LotKey, str] = {}
+        self._moves = Moves(asked)
         self._opened: list[tuple[Mapping[str, Any], Step]] = []
-        self._moved_fills: dict[tuple[str, str], dict[str, Any]] = {}
-        self._moved_entries: dict[int, tuple[LotKey, Entry]] = {}
-        self._moved_lots: dict[LotKey, dict[str, int]] = defaultdict(
-            lambda: dict.fromkeys(_SUMS, 0)
-        )
-        self._moved_orders: dict[str, dict[str, int]] = defaultdict(
-            lambda: {"size": 0, "notional": 0, "fee": 0}
-        )
-        self._moved_cash: dict[str, int] = defaultdict(int)
-        self._bookings: list[dict[str, Any]] = []
-        self._transitions: dict[str, dict[str, Any]] = {}
-        self._applied: list[tuple[int, Answer]] = []
         self._defaults: dict[str, Any] = {}
         self._new_entries = count(1)
 
@@ -132,7 +94,7 @@ class Ledger:
             raise LookupError(f"there is no order {min(missing)}")
         for row in await fills.rows():
             self._fills[row["order_key"]][row["trade_id"]] = row
-            self._stored_fills.add((row["order_key"], row["trade_id"]))
+            self._moves.stored_fills.add((row["order_key"], row["trade_id"]))
         self._hold(await held.rows(), await entries.rows())
         self._defaults = {row["id"]: row["triggers"] for row in await defaults.rows()}
 
@@ -148,7 +110,7 @@ class Ledger:
         self._lots.update((_lot_of(order), Holding()) for order in self.orders.values())
         for row in rows:
             key, sold = _key(row), row["sold_size_micros"] + row["resolved_size_micros"]
-            self._stored_lots.add(key)
+            self._moves.stored_lots.add(key)
             self._lots[key] = Holding(
                 shares_micros=row["shares_micros"],
                 cost_micros=row["cost_micros"],
@@ -163,15 +125,16 @@ class Ledger:
     def move(self, order_key: str, target: OrderState, **fields: Any) -> None:
         """Move an order to another state; ``fields`` as `apply_transitions` has them."""
         order = self.orders[order_key]
-        if order_key in self._transitions:
-            self.apply()
-        self._transitions[order_key] = {
-            "order_key": order_key,
-            "from_state": order["state"],
-            "to_state": target,
-            "expected_epoch": order["epoch"],
-            **fields,
-        }
+        self._moves.transition(
+            order_key,
+            {
+                "order_key": order_key,
+                "from_state": order["state"],
+                "to_state": target,
+                "expected_epoch": order["epoch"],
+                **fields,
+            },
+        )
         told = {"reason": fields.get("reason") or ""}
         if fields.get("venue_order_id"):
             told["venue_order_id"] = fields["venue_order_id"]
@@ -179,16 +142,11 @@ class Ledger:
 
     def apply(self) -> None:
         """Write the transitions so far; `write` does it for those that are left."""
-        asked, self._transitions = list(self._transitions.values()), {}
-        if asked:
-            self._applied.append((len(asked), journal.ask_transitions(self._asked, asked)))
+        self._moves.apply()
 
     def check_again(self, order_key: str, milliseconds: int) -> None:
         """Have an order asked for again so much later; it stays in the state that it has now."""
-        moves: dict[str, dict[str, int]] = self._transitions
-        if order_key not in moves:
-            moves = self._moved_orders
-        moves[order_key]["next_check_ms"] = milliseconds
+        self._moves.check_again(order_key, milliseconds)
 
     def book(self, order_key: str, step: Step) -> None:
         """Take one step of a trade of an order whose lot is held."""
@@ -208,7 +166,7 @@ class Ledger:
         }
         fill = {**fill, "status": _STATUS.get(step.action, FillStatus.MATCHED).value}
         self._fills[order_key][trade.trade_id] = fill
-        self._moved_fills[order_key, trade.trade_id] = fill
+        self._moves.fills[order_key, trade.trade_id] = fill
         if step.action is not Action.NOTE:
             self._note(order_key, step, realised)
 
@@ -224,14 +182,14 @@ class Ledger:
             cost_micros=known["cost_micros"] if known else 0,
             entry_seq=-next(self._new_entries),
         )
-        self._conditions[key] = order["condition_id"]
+        self._moves.conditions[key] = order["condition_id"]
         if moved.short:
-            _log.error("sold more than the lot held", order=order["order_key"], **_named(key))
+            _log.error("sold more than the lot held", order=order["order_key"], **named(key))
         before, self._lots[key] = self._lots[key], moved.holding
         for entry in moved.changed:
-            self._moved_entries[entry.entry_seq] = (key, entry)
+            self._moves.entries[entry.entry_seq] = (key, entry)
         for name, change in moved.sums.items():
-            self._moved_lots[key][name] += change
+            self._moves.lots[key][name] += change
         opened = before.shares_micros == 0 < moved.holding.shares_micros
         if buying and step.action is Action.BOOK and opened:
             self._opened.append((order, step))
@@ -241,7 +199,7 @@ class Ledger:
         """The order's totals, and the booking that the stream carries."""
         trade, sign, order = step.trade, _SIGN[step.action], self.orders[order_key]
         if sign:
-            move = self._moved_orders[order_key]
+            move = self._moves.orders[order_key]
             for name, column, amount in (
                 ("size", "filled_size_micros", trade.size_micros),
                 ("notional", "filled_notional_micros", trade.notional_micros),
@@ -250,7 +208,7 @@ class Ledger:
                 move[name] += sign * amount
                 order[column] += sign * amount
             got = trade.notional_micros if order["side"] == "SELL" else -trade.notional_micros
-            self._moved_cash[order["follower_proxy"]] += sign * (got - trade.fee_micros)
+            self._moves.cash[order["follower_proxy"]] += sign * (got - trade.fee_micros)
         self._add_booking(
             order,
             kind=step.action.value,
@@ -283,7 +241,7 @@ class Ledger:
 
     def _add_booking(self, order: Mapping[str, Any], **fields: Any) -> None:
         held = self._lots.get(_lot_of(order), Holding())
-        self._bookings.append(
+        self._moves.bookings.append(
             {
                 "order_key": order["order_key"],
                 "order_filled_micros": order["filled_size_micros"],
@@ -294,54 +252,18 @@ class Ledger:
         )
 
     async def write(self) -> None:
-        """Write everything that was moved, in as many statements as there are kinds of rows.
+        """Write everything that was moved.
 
         Raises:
             LookupError: an order was not as it was read; nothing may be committed.
         """
-        # An order has one new version, whatever has happened to it.
-        for key in self._transitions.keys() & self._moved_orders.keys():
-            self._transitions[key] |= self._moved_orders.pop(key)
-        self.apply()
-        moves = ({"order_key": key, **move} for key, move in self._moved_orders.items())
-        put(self._asked, "move_orders", "moves", moves)
-        self._write_fills()
-        self._write_lots()
-        move_balances(self._asked, self._moved_cash)
-        self._guard()
-        put(self._asked, "add_bookings", "bookings", self._bookings)
-        await self._asked.send()
-        for expected, answer in self._applied:
-            if len(await answer.rows()) != expected:
-                raise LookupError("an order moved although it was locked")
+        self._moves.triggers.extend(self._guards())
+        await self._moves.write()
 
-    def _write_fills(self) -> None:
-        new: list[dict[str, Any]] = []
-        old: list[dict[str, Any]] = []
-        for key, fill in self._moved_fills.items():
-            (old if key in self._stored_fills else new).append(fill)
-        put(self._asked, "add_fills", "fills", new)
-        put(self._asked, "set_fills", "fills", old)
-
-    def _write_lots(self) -> None:
-        new = sorted(self._moved_lots.keys() - self._stored_lots)
-        made = (
-            {**_named(key), "condition_id": self._conditions[key], **self._moved_lots.pop(key)}
-            for key in new
-        )
-        put(self._asked, "add_lots", "lots", made)
-        move_lots(self._asked, self._moved_lots.items())
-        entries = [
-            {**_named(key), **{name: getattr(entry, name) for name in Entry.__slots__}}
-            for key, entry in self._moved_entries.values()
-        ]
-        put(self._asked, "add_entries", "entries", (e for e in entries if e["entry_seq"] < 0))
-        put(self._asked, "set_entries", "entries", (e for e in entries if e["entry_seq"] > 0))
-
-    def _guard(self) -> None:
+    def _guards(self) -> Iterator[dict[str, Any]]:
         """The triggers of positions that were opened: no position is ever without them."""
         now_ms = clock.now_ms()
-        made = (
+        return (
             trigger
             for order, step in self._opened
             if order["subscription_id"] in self._defaults
@@ -349,7 +271,6 @@ class Ledger:
                 order, step.trade, self._defaults[order["subscription_id"]], now_ms
             )
         )
-        put(self._asked, "add_triggers", "triggers", made)
 
 
 def _key(row: Mapping[str, Any]) -> LotKey:

@@ -20,7 +20,8 @@ import structlog
 from services.confirm import store
 from services.confirm.core import paying
 from services.confirm.core.paying import Held, Paid
-from services.confirm.ledger import may_book, move_balances, move_lots
+from services.confirm.ledger import may_book
+from services.confirm.moves import move_balances, move_lots
 from services.confirm.queries import QUERIES, asked_one
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool

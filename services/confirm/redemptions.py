@@ -18,7 +18,7 @@ from opentelemetry import metrics
 from services.confirm import store
 from services.confirm.core import redeeming
 from services.confirm.core.redeeming import Heard, Word
-from services.confirm.ledger import move_balances
+from services.confirm.moves import move_balances
 from services.confirm.queries import asked_all
 from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres.pool import Pool
