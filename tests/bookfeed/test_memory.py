@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 
-from tests.bookfeed.world import ASSETS, bookfeed, pin
+from tests.bookfeed.world import ASSETS, bookfeed, pin, watched
 from tests.ingest.harness import Process, until
 from tradingtools.domain.book import BookStatus
 from tradingtools.runtime.books import Books
@@ -53,11 +53,7 @@ async def test_a_book_that_was_let_go_is_asked_for_again(
     ):
         await pin(replay, ASSET, best_bid="0.31", best_ask="0.33")
         await asked(books, 310_000)
-
-        async def let_go() -> bool:
-            return bool((await replay.ask("/state"))["clob_markets_watched"] == 0)
-
-        await until(let_go)
+        await until(lambda: watched(replay, 0))
         await pin(replay, ASSET, best_bid="0.61", best_ask="0.63")
         await asked(books, 610_000)
 

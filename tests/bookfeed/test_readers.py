@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis.asyncio as redis
 
-from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, matches, pin
+from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, matches, pin, watched
 from tests.ingest.harness import Process, running, until
 from tradingtools.adapters.redis.mark_board import PREFIX
 from tradingtools.domain import money
@@ -47,24 +47,21 @@ async def test_held_assets_and_live_triggers_are_watched(
         with psycopg.connect(database_url) as connection:
             connection.execute("update lot set shares_micros = 0")
             connection.execute("update trigger set status = 'DONE'")
-
-        async def let_go() -> bool:
-            return bool((await replay.ask("/state"))["clob_markets_watched"] == 0)
-
-        await until(let_go)
+        await until(lambda: watched(replay, 0))
 
 
 async def test_an_asset_is_let_go_when_nobody_wants_it_any_more(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     async with bookfeed(environ, tmp_path, linger_ms="300") as (stub, replay, _):
-        await get(stub, ASSETS[6])
 
-        async def watched(number: int) -> bool:
-            return bool((await replay.ask("/state"))["clob_markets_watched"] == number)
+        async def wanted_and_watched() -> bool:
+            # Asked for again: what lingers may be gone before a busy machine has looked.
+            await get(stub, ASSETS[6])
+            return await watched(replay, 1)
 
-        await until(lambda: watched(1))
-        await until(lambda: watched(0))
+        await until(wanted_and_watched)
+        await until(lambda: watched(replay, 0))
 
 
 async def test_a_slow_reader_gets_the_newest_mark_and_no_backlog(
@@ -114,17 +111,19 @@ async def test_marks_are_on_the_board_in_redis_while_they_are_watched(
             written = await client.get(f"{PREFIX}{asset}")
             return pb.Mark.FromString(written) if isinstance(written, bytes) else None
 
-        # It is written again, though nothing moves: twice as long as it stands. Who asks keeps it
-        # watched, however long a busy machine takes for all this.
-        for _ in range(2):
+        async def wanted() -> pb.Mark | None:
+            # Who asks keeps it watched, however long a busy machine takes for all this.
             await get(stub, asset)
-            assert await until(shown) is not None
+            return await shown()
+
+        # It is written again, though nothing moves: twice as long as it stands.
+        for _ in range(2):
+            assert await until(wanted) is not None
             await asyncio.sleep(0.6)
-        await get(stub, asset)
         await pin(replay, asset, best_bid="0.31", best_ask="0.33")
 
         async def moved() -> bool:
-            mark = await shown()
+            mark = await wanted()
             return mark is not None and matches(mark, {"best_bid": 310_000, "best_ask": 330_000})
 
         await until(moved)

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.bookfeed.world import ASSETS, ROWS, Marks, bookfeed, get, pin
+from tests.bookfeed.world import ASSETS, ROWS, Marks, bookfeed, get, pin, watched
 from tests.ingest.harness import until
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
@@ -78,6 +78,7 @@ async def test_a_lost_connection_makes_marks_stale_until_the_next_snapshot(
     marks = Marks()
     async with bookfeed(environ, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
         await pin(replay, asset, best_bid="0.3", best_ask="0.32")
+        await until(lambda: watched(replay, 1))
         await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
         marks.seen.clear()
         await replay.tell("/drop", {"feed": "clob", "abort": True})
@@ -152,11 +153,12 @@ async def test_by_default_a_stalled_feed_hides_a_fall_for_seconds_only(
     defaults = {name: at for name, at in environ.items() if not name.startswith("TT_BOOKFEED_")}
     async with bookfeed(defaults, tmp_path) as (stub, replay, _), marks.reading(stub, asset):
         await pin(replay, asset, best_bid="0.3", best_ask="0.32")
+        await until(lambda: watched(replay, 1))
         await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+        marks.seen.clear()
         # Sockets stay open, pings are answered, new subscriptions bring no book.
         await replay.tell("/stall", {"feed": "clob", "seconds": 600})
         await pin(replay, asset, best_bid="0.1", best_ask="0.12")
-        marks.seen.clear()
         await marks.where(asset, best_bid=100_000, status=pb.BOOK_STATUS_FRESH)
         assert pb.BOOK_STATUS_STALE in marks.seen, "it is doubted before it is believed again"
         await pin(replay, asset, best_bid="0.05", best_ask="0.07")
@@ -173,7 +175,8 @@ async def test_a_quiet_connection_stays_until_rest_says_what_it_keeps_to_itself(
     channel, marks = Channel(asset), Marks()
     async with (
         channel.serving() as url,
-        bookfeed(environ, tmp_path, clob_ws_url=url, quiet_ms="200", look_ms="600000") as (
+        # Its first book has to come within that, on a busy machine too.
+        bookfeed(environ, tmp_path, clob_ws_url=url, quiet_ms="1000", look_ms="600000") as (
             stub,
             replay,
             _,
@@ -184,7 +187,7 @@ async def test_a_quiet_connection_stays_until_rest_says_what_it_keeps_to_itself(
         async with marks.reading(stub, asset):
             await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
             marks.seen.clear()
-            await asyncio.sleep(2)  # some looks
+            await asyncio.sleep(3)  # some looks
             assert len(channel.subscribed) == 1
             assert marks.seen <= {pb.BOOK_STATUS_FRESH}
             # Behind the best bid, where no best price tells of it.
@@ -227,6 +230,7 @@ async def test_a_wrong_level_behind_the_best_price_is_found_by_looking(
     ):
         bids = [{"price": "0.2", "size": "9"}, {"price": "0.3", "size": "7"}]
         await pin(replay, asset, bids=bids, asks=[{"price": "0.32", "size": "7"}])
+        await until(lambda: watched(replay, 1))
         before = await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
         # As if the message that took the level away had been lost, and a later one had come.
         lie = {

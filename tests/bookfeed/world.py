@@ -46,6 +46,11 @@ async def pin(replay: Venue, asset: str, **wish: Any) -> None:
     await replay.tell(f"/books/{asset}", wish, "PUT")
 
 
+async def watched(replay: Venue, markets: int) -> bool:
+    """Whether the venue tells of so many markets: a book may be fresh before, from REST alone."""
+    return bool((await replay.ask("/state"))["clob_markets_watched"] == markets)
+
+
 async def get(stub: BookfeedServiceAsyncStub, asset: str) -> pb.Mark:
     return (await stub.GetBook(pb.GetBookRequest(asset_id=asset))).mark
 

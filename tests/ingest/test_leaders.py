@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import time
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from tests.ingest.fake import fake_venue, frame
 from tests.ingest.harness import running, until
 from tests.ingest.world import (
     LEADER,
+    OTHER,
     Tail,
     connected,
     follow,
+    passed,
     pointing_at,
     ready,
     row,
@@ -92,8 +94,7 @@ async def test_a_new_trade_of_the_feed_does_not_hide_an_outage_from_the_next_sta
 async def test_a_leader_who_is_left_while_he_waits_to_be_surveyed_harms_nobody(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
-    other = "0x" + "b2" * 20
-    follow(database_url, LEADER, other)
+    follow(database_url, LEADER, OTHER)
     tail = Tail()
     async with fake_venue() as fake:
         fake.answers.clear()
@@ -104,7 +105,7 @@ async def test_a_leader_who_is_left_while_he_waits_to_be_surveyed_harms_nobody(
                 return fake.asked[0] if fake.asked else ""
 
             first = await until(asked)
-            second = other if first == LEADER else LEADER
+            second = OTHER if first == LEADER else LEADER
             with psycopg.connect(database_url) as connection:
                 connection.execute(
                     "update subscription set state = 'DELETED' where leader = %s", (second,)
@@ -142,30 +143,36 @@ def known(database_url: str, source: str, traded_s: int) -> None:
 async def test_a_leader_followed_while_it_runs_is_heard_and_a_left_one_is_not(
     environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
+    follow(database_url, OTHER)
     tail = Tail()
     async with fake_venue() as fake:
         fake.positions[LEADER] = [{"asset": "7", "size": 3}]
         at = {**environ, **pointing_at(fake)}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await until(lambda: connected(fake, 2))
-            await fake.send(frame(row(1)))
+            await fake.send(frame(row(1)), 0)
+            await passed(tail, fake, 0x10)
             follow(database_url, LEADER)
             await until(lambda: ready(tail, fake))
             await fake.send(frame(row(2)))
             assert (await tail.of_tx(2))[0].leader_held_before_micros == 3_000_000
             with psycopg.connect(database_url) as connection:
-                connection.execute("update subscription set state = 'DELETED'")
+                connection.execute(
+                    "update subscription set state = 'DELETED' where leader = %s", (LEADER,)
+                )
                 connection.execute(
                     "insert into control_change (actor, source, action, subject_kind,"
                     " subject_id, previous_hash, hash)"
                     " values ('t', 't', 't', 'subscription', 't', '', '')"
                 )
 
+            numbers = itertools.count(0x1000, 2)
+
             async def unheard() -> bool:
-                before = len(tail.events)
-                await fake.send(frame(row(0xF000 + before + fake.pings + time.time_ns() % 999)))
-                await asyncio.sleep(0.2)
-                return len(tail.events) == before
+                number = next(numbers)
+                await fake.send(frame(row(number)), 0)
+                await passed(tail, fake, number + 1)
+                return not [event for event in tail.events if event.leader_tx == f"0x{number:064x}"]
 
             await until(unheard)
     assert not [event for event in tail.events if event.leader_tx == f"0x{1:064x}"]

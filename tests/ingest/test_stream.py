@@ -14,10 +14,12 @@ from tests.ingest.fake import fake_venue, frame
 from tests.ingest.harness import Process, running, until
 from tests.ingest.world import (
     LEADER,
+    OTHER,
     Tail,
     connected,
     follow,
     followed,
+    passed,
     pointing_at,
     ready,
     row,
@@ -27,7 +29,7 @@ from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_g
 
 
 async def test_cursors_resume_and_only_named_readers_are_remembered(
-    environ: dict[str, str], database_url: str, tmp_path: Path
+    environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
     tail = Tail()
@@ -56,6 +58,8 @@ async def test_cursors_resume_and_only_named_readers_are_remembered(
                         common_pb2.AcknowledgeRequest(consumer="router-0", cursor=other)
                     )
                 assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
+            # It is written behind the telling, and its process ends here without a word.
+            await until(lambda: written(own_redis, tail))
         # Another process, the same log: what was told before is read from Redis.
         async with running("ingest", {**environ, **pointing_at(fake)}, tmp_path) as process:
             late = Tail()
@@ -122,33 +126,38 @@ async def test_a_log_that_was_flushed_ends_the_process_and_the_next_life_has_ano
 async def test_a_log_that_lost_its_newest_entries_ends_the_process_and_they_are_told_again(
     environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
 ) -> None:
-    follow(database_url, LEADER)
+    follow(database_url, LEADER, OTHER)
     client = redis.Redis.from_url(own_redis)
-    tail = Tail()
+    tail, rows = Tail(), [row(1), row(2)]
     async with fake_venue() as fake:
         at = {**environ, **pointing_at(fake)}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await until(lambda: connected(fake, 2))
             await until(lambda: ready(tail, fake))
-            for n in (1, 2):
-                fake.trades.append(row(n))
-                await fake.send(frame(row(n)))
+            # Whatever is written afterwards would hide what is lost: nothing may be under way.
+            await passed(tail, fake, 0x10)
+            for n, one in enumerate(rows, start=1):
+                await fake.send(frame(one))
                 await tail.of_tx(n)
-
-            async def written() -> bool:
-                entries: Any = client.xrange(STREAM)
-                return len(entries) == len(tail.events)
-
-            await until(written)
+            await until(lambda: written(own_redis, tail))
             newest: Any = client.xrevrange(STREAM, count=1)
             # As a replica has it that missed the last write, and that is promoted.
             client.xdel(STREAM, newest[0][0])
             assert await process.wait() == 1
+        fake.trades += rows
         again = Tail()
         again.cursor = tail.cursor
         async with running("ingest", at, tmp_path) as process, again.reading(process):
             await again.of_tx(2)
     client.close()
+
+
+async def written(redis_url: str, tail: Tail) -> bool:
+    """Whether the log has all that a reader was told."""
+    client = redis.Redis.from_url(redis_url)
+    entries: Any = client.xrange(STREAM)
+    client.close()
+    return len(entries) == len(tail.events)
 
 
 def identity(database_url: str) -> str:

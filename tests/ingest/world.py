@@ -20,7 +20,7 @@ from tests.ingest.harness import Process, Venue, running, until
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from tradingtools.v1.ingest_service_pb2 import LeaderTradeEvent
 
-LEADER = "0x" + "a1" * 20
+LEADER, OTHER = "0x" + "a1" * 20, "0x" + "b2" * 20
 Total = dict[tuple[str, str, str, int], int]
 
 
@@ -153,8 +153,21 @@ async def connected(fake: Fake, sockets: int) -> bool:
 
 
 async def ready(tail: Tail, fake: Fake) -> bool:
-    """Whether a row comes with a baseline; each look sends another one, of another asset."""
-    number = 0xF0 + len(tail.events)
+    """Whether the leader's rows come with a baseline; each look sends another, of another asset."""
+    number = 0xF0 + len(tail.events) % 16
     await fake.send(frame(row(number, asset="999")), 0)
     await asyncio.sleep(0.05)
-    return any(event.HasField("leader_held_before_micros") for event in tail.events)
+    return any(
+        event.leader == LEADER and event.HasField("leader_held_before_micros")
+        for event in tail.events
+    )
+
+
+async def passed(tail: Tail, fake: Fake, number: int) -> None:
+    """Wait until ingest has taken all that the first socket was sent before.
+
+    A frame is taken when its turn comes, and nobody tells of one that is left alone: a row of a
+    second leader, who has to be followed, is told behind it.
+    """
+    await fake.send(frame(row(number, proxy_wallet=OTHER)), 0)
+    await tail.of_tx(number)
