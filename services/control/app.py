@@ -33,6 +33,7 @@ from services.control.marks import marks
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison
+from services.control.reading import reading
 from services.control.reads import Reads
 from services.control.resolutions import Resolutions
 from services.control.resyncs import Resyncs
@@ -92,6 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pools() as pool,
         # Who waits behind a slow one has to be answered, too, before the edge gives up (10 s).
         pools(planned_once=True, statement_seconds=5) as keyed,
+        reading(keyed) as found,
         redis.Redis.from_url(
             settings.shared.redis_url,
             socket_timeout=_REDIS_SECONDS,
@@ -101,7 +103,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ) as client,
         marks(settings.bookfeed_target) as books,
     ):
-        store = Store(pool, keyed, client)
+        store = Store(pool, found, client)
         internal_servicer = InternalServicer(Fundings(store), inside)
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)

@@ -1,25 +1,27 @@
 """Reads by key share their way to PostgreSQL: those that arrive meanwhile leave together.
 
 A statement's way there and back costs more than the statement: two system calls, a turn of each
-event loop, a transaction. When nobody reads, a read leaves at once and alone; while one is under
-way, what arrives waits for it and then leaves as one message. So nobody waits for company, and a
-thousand reads a second cost fewer messages than a hundred did.
+event loop, a transaction. When nobody reads, a read leaves at once and alone; while all lanes are
+under way, what arrives waits for one and then leaves as one message. So nobody waits for company,
+and a thousand reads a second cost fewer messages than a hundred did.
 
-Before it: `store`. After it: `prompt`, whose connections it borrows from a pool.
+Before it: `store`. After it: `lane`, on connections that it borrows from a pool and keeps.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
 
+from tradingtools.adapters.postgres.lane import Lane, Said
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import PLANS_LOST, Connection, Value
+from tradingtools.adapters.postgres.prompt import PLANS_LOST, Connection, Value, Wired, wired
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -30,15 +32,16 @@ _AT_ONCE = 16
 """Reads of one message; their answers come when the last of them has been found."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked:
-    text: str
-    values: Mapping[str, Value]
+    statement: Wired
     answer: asyncio.Future[list[Row]]
+    others: int
+    """Connections on which it may be asked anew: a broken one is known by its silence only."""
 
 
 class Reading:
-    """Reads that find rows by their keys.
+    """Reads that find rows by their keys; made by :func:`reading`.
 
     Args:
         pool: whose plans are made once.
@@ -47,56 +50,116 @@ class Reading:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._waiting: deque[_Asked] = deque()
-        self._lanes = 0
+        self._under_way: dict[Lane, list[_Asked]] = {}
+        self._free: list[Lane] = []
+        self._connecting = 0
+        self._due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def found(self, text: str, values: Mapping[str, Value]) -> list[Row]:
         """All rows of a statement; raises psycopg.Error and TypeError as ``ask_all``."""
-        answer: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Asked(text, values, answer))
-        if self._lanes < _LANES:
-            self._lanes += 1
-            lane = asyncio.ensure_future(self._serve())
-            self._tasks.add(lane)
-            lane.add_done_callback(self._tasks.discard)
-        return await answer
+        loop = asyncio.get_running_loop()
+        asked = _Asked(wired(text, values), loop.create_future(), self._pool.max_size)
+        self._waiting.append(asked)
+        if not self._due:
+            # In the next turn: what is asked in this one leaves with it.
+            self._due = True
+            loop.call_soon(self._serve)
+        return await asked.answer
 
-    async def _serve(self) -> None:
-        try:
-            while self._waiting:
-                together = [
-                    self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))
-                ]
+    def _serve(self) -> None:
+        self._due = False
+        while self._waiting and self._free:
+            together: list[_Asked] = []
+            while self._waiting and len(together) < _AT_ONCE:
+                asked = self._waiting.popleft()
                 # Whoever has left needs no answer.
-                await self._answer([asked for asked in together if not asked.answer.done()])
-        finally:
-            # At once: what is asked from now on finds a lane, and not one that has ended.
-            self._lanes -= 1
+                if not asked.answer.done():
+                    together.append(asked)
+            if together:
+                lane = self._free.pop()
+                self._under_way[lane] = together
+                lane.send([asked.statement for asked in together])
+        if self._waiting and self._lanes + self._connecting < _LANES:
+            self._connecting += 1
+            self._begin(self._connect())
 
-    async def _answer(self, together: Sequence[_Asked]) -> None:
-        if not together:
-            return
+    @property
+    def _lanes(self) -> int:
+        return len(self._free) + len(self._under_way)
+
+    async def _connect(self) -> None:
         try:
-            found = await borrowed(self._pool, lambda connection: _ask(connection, together))
-        except Exception as error:  # noqa: BLE001 - whoever asked has to hear of it, not this task
-            if len(together) > 1 and not _is_away(error):
-                # One of them cannot even be asked, and the others with it.
-                for asked in together:
-                    await self._answer([asked])
-                return
-            _fail(together, error)
-            if _is_away(error):
-                # Nor would those that wait be answered: each would only learn it later.
+            connection = await self._pool.getconn(CONNECT_SECONDS)
+        except psycopg.OperationalError as error:
+            self._connecting -= 1
+            if not self._lanes:
+                # Nor would a later try answer those that wait: they would only learn it later.
                 _fail(self._waiting, error)
                 self._waiting.clear()
             return
-        for asked, said in zip(together, found, strict=False):
-            if isinstance(said, psycopg.Error):
-                _fail([asked], said)
+        self._connecting -= 1
+        self._free.append(Lane(connection, self._answered, self._lost))
+        self._serve()
+
+    def _answered(self, lane: Lane, said: Iterable[Said]) -> None:
+        together = self._under_way.pop(lane)
+        self._free.append(lane)
+        number = 0
+        for asked, one in zip(together, said, strict=False):
+            if isinstance(one, PLANS_LOST) and asked.others:
+                # It is planned anew, and has not been carried out.
+                asked.others -= 1
+                break
+            number += 1
+            if isinstance(one, Exception):
+                _fail([asked], one)
             elif not asked.answer.done():
-                asked.answer.set_result(said)
+                asked.answer.set_result(one)
         # Where one was refused or took too long, those behind it are next: none is asked twice.
-        self._waiting.extendleft(reversed(together[len(found) :]))
+        self._waiting.extendleft(reversed(together[number:]))
+        self._serve()
+
+    def _lost(self, lane: Lane, error: psycopg.OperationalError) -> None:
+        if lane in self._free:
+            self._free.remove(lane)
+        for asked in reversed(self._under_way.pop(lane, [])):
+            if asked.others:
+                asked.others -= 1
+                self._waiting.appendleft(asked)
+            else:
+                _fail([asked], error)
+        self._begin(self._pool.putconn(lane.connection))
+        self._serve()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give the connections back; what is under way is not answered any more."""
+        # A connection that comes now is closed with the others.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        lanes = (*self._free, *self._under_way)
+        self._free.clear()
+        for lane in lanes:
+            lane.close()
+            await self._pool.putconn(lane.connection)
+
+
+@asynccontextmanager
+async def reading(pool: Pool) -> AsyncIterator[Reading]:
+    """Reads until the block ends.
+
+    Args:
+        pool: whose plans are made once, with two connections or more.
+    """
+    reads = Reading(pool)
+    try:
+        yield reads
+    finally:
+        await reads.close()
 
 
 def _fail(some: Iterable[_Asked], error: Exception) -> None:
@@ -124,28 +187,3 @@ async def borrowed(pool: Pool, ask: Callable[[Connection], Awaitable[T]]) -> T:
         finally:
             await pool.putconn(connection)
     raise AssertionError("the last try returned nothing and raised nothing")
-
-
-async def _ask(
-    connection: Connection, together: Sequence[_Asked]
-) -> Sequence[list[Row] | psycopg.Error]:
-    if len(together) == 1:
-        return [await _ask_alone(connection, together[0])]
-    asked = [(one.text, one.values) for one in together]
-    told = await connection.ask_each(asked)
-    if isinstance(told[-1], PLANS_LOST):
-        # This connection has made another plan by then.
-        told[-1:] = await connection.ask_each(asked[len(told) - 1 :])
-    return told
-
-
-async def _ask_alone(connection: Connection, asked: _Asked) -> list[Row]:
-    try:
-        return await connection.ask_all(asked.text, asked.values)
-    except PLANS_LOST:
-        return await connection.ask_all(asked.text, asked.values)
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether it is the database that does not answer, and not a statement that it refuses."""
-    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None

@@ -136,13 +136,13 @@ class Store:
 
     Args:
         pool: of the database.
-        keyed: the same, for reads that find rows by their keys (``planned_once``).
+        reading: the same, for reads that find rows by their keys.
         client: of Redis.
     """
 
-    def __init__(self, pool: Pool, keyed: Pool, client: redis.Redis) -> None:
+    def __init__(self, pool: Pool, reading: Reading, client: redis.Redis) -> None:
         self._pool = pool
-        self._reading = Reading(keyed)
+        self._reading = reading
         self._redis = client
 
     async def rows(self, query: LiteralString, **values: Any) -> list[Row]:

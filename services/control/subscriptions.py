@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
@@ -46,6 +46,9 @@ class DecisionFilter:
     to_ms: int | None = None
     """Milliseconds since the epoch: at or after, and before."""
     copied: bool | None = None
+
+
+_ALL = DecisionFilter()
 
 
 class Subscriptions:
@@ -176,11 +179,14 @@ class Subscriptions:
         """Decisions, newest first, after (instant, tx, leader, asset, side); raises NotFound."""
         at, (tx, leader, asset, side) = after or (None, ["", "", "", ""])
         # A rare reason is found by an index of its own: only a plan for what is asked takes it.
-        read = self._store.found if wanted == DecisionFilter() else self._store.rows
+        read = self._store.found if wanted == _ALL else self._store.rows
         rows = await read(
             _SQL["decisions"],
             id=identifier,
-            **asdict(wanted),
+            reason=wanted.reason,
+            from_ms=wanted.from_ms,
+            to_ms=wanted.to_ms,
+            copied=wanted.copied,
             after_at=at,
             after_tx=tx,
             after_leader=leader,

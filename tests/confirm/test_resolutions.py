@@ -13,6 +13,7 @@ import redis.asyncio as redis
 from services.confirm import resolutions as carrying
 from services.confirm import store
 from services.control.core.operator import UNNAMED
+from services.control.reading import Reading
 from services.control.resolutions import Decision, Resolutions
 from services.control.store import Store
 from tests.confirm.conftest import SIZE, Orders, told, trade
@@ -34,7 +35,7 @@ class Desk:
 
     def __init__(self, orders: Orders, client: redis.Redis) -> None:
         self.orders = orders
-        self.resolutions = Resolutions(Store(orders.pool, orders.pool, client))
+        self.resolutions = Resolutions(Store(orders.pool, Reading(orders.pool), client))
 
     async def confirm_works(self) -> None:
         """What confirm does, for ever."""

@@ -20,6 +20,7 @@ from services.control.inside import TokenInterceptor
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison
+from services.control.reading import Reading
 from services.control.resolutions import Resolutions
 from services.control.store import Store
 from tradingtools.adapters.postgres.pool import Pool, open_pool
@@ -56,7 +57,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
         open_pool(database_url, name="test", size=2) as pool,
         redis.Redis.from_url(redis_url) as client,
     ):
-        store, inside = Store(pool, pool, client), TokenInterceptor(())
+        store, inside = Store(pool, Reading(pool), client), TokenInterceptor(())
         servicer = OperatorServicer(
             Operators(store), Resolutions(store), Audit(store), Poison(store), inside
         )

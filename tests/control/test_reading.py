@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from services.control.reading import Reading
+from services.control.reading import Reading, reading
 from tradingtools.adapters.postgres.pool import open_pool
 
 _HELD = "select pg_advisory_lock_shared(7)::text, pg_advisory_unlock_shared(7)"
@@ -31,11 +32,12 @@ async def _reading(url: str) -> AsyncIterator[Reading]:
                 one = await stack.enter_async_context(pool.connection())
                 # What is held up here may be so for longer than a read may take.
                 await one.execute("set statement_timeout = 0")
-        yield Reading(pool)
+        async with reading(pool) as reads:
+            yield reads
 
 
 @asynccontextmanager
-async def _held_up(url: str, reading: Reading) -> AsyncIterator[None]:
+async def _held_up(url: str, reads: Reading) -> AsyncIterator[None]:
     """While the block runs, reads are under way that do not end, on all lanes."""
     async with await psycopg.AsyncConnection.connect(
         url, autocommit=True, row_factory=dict_row
@@ -43,7 +45,7 @@ async def _held_up(url: str, reading: Reading) -> AsyncIterator[None]:
         await other.execute("select pg_advisory_lock(7)")
         held = []
         for lanes in (1, 2):
-            held.append(asyncio.ensure_future(reading.found(_HELD, {})))
+            held.append(asyncio.ensure_future(reads.found(_HELD, {})))
             while (await (await other.execute(_WAITING)).fetchone()) != {"n": lanes}:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         yield
@@ -52,58 +54,110 @@ async def _held_up(url: str, reading: Reading) -> AsyncIterator[None]:
 
 
 async def test_what_arrives_meanwhile_leaves_together(database_url: str) -> None:
-    async with _reading(database_url) as reading:
-        async with _held_up(database_url, reading):
-            asked = [asyncio.ensure_future(reading.found(_NUMBER, {"n": n})) for n in range(40)]
+    async with _reading(database_url) as reads:
+        async with _held_up(database_url, reads):
+            asked = [asyncio.ensure_future(reads.found(_NUMBER, {"n": n})) for n in range(40)]
             await asyncio.sleep(0)
         rows = [row for found in await asyncio.gather(*asked) for row in found]
         assert [row["n"] for row in rows] == list(range(40))
         # What travels together is one transaction: 40 in messages of at most 16.
         assert len({(row["pid"], row["began"]) for row in rows}) == 3
-        (alone,) = await reading.found(_NUMBER, {"n": 41})
+        (alone,) = await reads.found(_NUMBER, {"n": 41})
         assert alone["n"] == 41
 
 
 async def test_one_that_fails_fails_alone(database_url: str) -> None:
-    async with _reading(database_url) as reading:
-        async with _held_up(database_url, reading):
+    async with _reading(database_url) as reads:
+        async with _held_up(database_url, reads):
             asked = [
-                asyncio.ensure_future(reading.found(_DIVIDED, {"n": n})) for n in (1, 0, 1, 0, 1)
+                asyncio.ensure_future(reads.found(_DIVIDED, {"n": n})) for n in (1, 0, 1, 0, 1)
             ]
-            unknown = asyncio.ensure_future(reading.found("select 1 as n from nowhere", {}))
-            wrong = asyncio.ensure_future(reading.found(_DIVIDED, {"n": "\x00"}))
-            left = asyncio.ensure_future(reading.found(_NUMBER, {"n": 1}))
+            unknown = asyncio.ensure_future(reads.found("select 1 as n from nowhere", {}))
+            wrong = asyncio.ensure_future(reads.found(_DIVIDED, {"n": "\x00"}))
+            unread = asyncio.ensure_future(reads.found("select array[1, null]::int4[] as a", {}))
+            left = asyncio.ensure_future(reads.found(_NUMBER, {"n": 1}))
+            last = asyncio.ensure_future(reads.found(_NUMBER, {"n": 9}))
             await asyncio.sleep(0)
             left.cancel()
-        said = await asyncio.gather(*asked, unknown, wrong, return_exceptions=True)
+        said = await asyncio.gather(*asked, unknown, wrong, unread, return_exceptions=True)
         assert [said[0], said[2], said[4]] == [[{"n": 1}]] * 3
         assert [type(one) for one in (said[1], said[3])] == [psycopg.errors.DivisionByZero] * 2
         assert isinstance(said[5], psycopg.errors.UndefinedTable)
         assert isinstance(said[6], psycopg.DataError)
-        assert await reading.found(_DIVIDED, {"n": 1}) == [{"n": 1}]
+        assert isinstance(said[7], msgspec.DecodeError)
+        assert (await last)[0]["n"] == 9
+        assert await reads.found(_DIVIDED, {"n": 1}) == [{"n": 1}]
 
 
 @pytest.mark.parametrize("at_once", [2, 40])
 async def test_none_is_forgotten(database_url: str, at_once: int) -> None:
     """Also one that is asked for in the very turn in which the last answer came."""
-    async with _reading(database_url) as reading:
+    async with _reading(database_url) as reads:
 
         async def ask(number: int) -> None:
             for _ in range(30):
-                assert (await reading.found(_NUMBER, {"n": number}))[0]["n"] == number
+                assert (await reads.found(_NUMBER, {"n": number}))[0]["n"] == number
 
         await asyncio.gather(*map(ask, range(at_once)))
 
 
 async def test_connections_that_broke_cost_no_answer(database_url: str) -> None:
-    async with _reading(database_url) as reading:
+    async with _reading(database_url) as reads:
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
             await other.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where application_name = 'tradingtools-test'"
             )
-        asked = [reading.found(_NUMBER, {"n": n}) for n in range(20)]
+        asked = [reads.found(_NUMBER, {"n": n}) for n in range(20)]
         assert [found[0]["n"] for found in await asyncio.gather(*asked)] == list(range(20))
+
+
+async def test_what_is_under_way_on_a_connection_that_breaks_is_asked_on_another(
+    database_url: str,
+) -> None:
+    async with _reading(database_url) as reads:
+        async with (
+            _held_up(database_url, reads),
+            await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+        ):
+            behind = [asyncio.ensure_future(reads.found(_NUMBER, {"n": n})) for n in range(20)]
+            await asyncio.sleep(0)
+            ended = await other.execute(
+                "select pg_terminate_backend(pid, 20000) from pg_locks"
+                " where locktype = 'advisory' and objid = 7 and not granted"
+            )
+            assert await ended.fetchall() == [(True,)] * 2
+            while (await (await other.execute(_WAITING)).fetchone()) != (2,):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        assert [found[0]["n"] for found in await asyncio.gather(*behind)] == list(range(20))
+
+
+async def test_a_message_may_be_larger_than_what_the_kernel_takes_at_once(
+    database_url: str,
+) -> None:
+    async with _reading(database_url) as reads:
+        text = "select length(%(filler)s::text) as n"
+        lengths = (30_000_000, 1, 5_000_000)
+        asked = [reads.found(text, {"filler": "x" * length}) for length in lengths]
+        found = await asyncio.gather(*asked)
+        assert found == [[{"n": length}] for length in lengths]
+
+
+async def test_the_connections_are_given_back_as_they_were(database_url: str) -> None:
+    async with open_pool(database_url, name="test", size=2, prompt=True) as pool:
+        async with reading(pool) as reads:
+            await asyncio.gather(*(reads.found(_NUMBER, {"n": n}) for n in range(20)))
+        stuck = "select pg_sleep(20)::text"
+        async with reading(pool) as reads:
+            left = asyncio.ensure_future(reads.found(stuck, {}))
+            # By itself, on the other lane.
+            await asyncio.sleep(0.01)
+            assert (await reads.found(_NUMBER, {"n": 1}))[0]["n"] == 1
+            left.cancel()
+        for _ in range(4):
+            async with pool.connection() as connection:
+                found = await (await connection.execute("select 1 as n")).fetchall()
+                assert found == [{"n": 1}]
 
 
 _STUCK = "select pg_advisory_lock_shared(8)::text, pg_advisory_unlock_shared(8)"
@@ -117,14 +171,14 @@ async def test_one_that_takes_too_long_is_not_asked_twice_and_keeps_nobody_else(
 ) -> None:
     """Cancelled as by statement_timeout; what stood behind it is answered all the same."""
     async with (
-        _reading(database_url) as reading,
+        _reading(database_url) as reads,
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
     ):
         await other.execute("select pg_advisory_lock(8)")
-        async with _held_up(database_url, reading):
-            before = asyncio.ensure_future(reading.found(_NUMBER, {"n": 1}))
-            stuck = asyncio.ensure_future(reading.found(_STUCK, {}))
-            behind = [asyncio.ensure_future(reading.found(_NUMBER, {"n": n})) for n in (2, 3)]
+        async with _held_up(database_url, reads):
+            before = asyncio.ensure_future(reads.found(_NUMBER, {"n": 1}))
+            stuck = asyncio.ensure_future(reads.found(_STUCK, {}))
+            behind = [asyncio.ensure_future(reads.found(_NUMBER, {"n": n})) for n in (2, 3)]
             await asyncio.sleep(0)
         while (held := await (await other.execute(_STUCK_AT)).fetchone()) is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
@@ -140,14 +194,14 @@ async def test_one_that_takes_too_long_is_not_asked_twice_and_keeps_nobody_else(
 async def test_a_lost_plan_costs_no_answer(database_url: str, at_once: int) -> None:
     """The table has another column by now: the server refuses to go on with the old plan."""
     async with (
-        _reading(database_url) as reading,
+        _reading(database_url) as reads,
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
     ):
         await other.execute("create table changing (n int4)")
         await other.execute("insert into changing values (1)")
 
         async def ask() -> list[list[dict[str, object]]]:
-            asked = [reading.found("select * from changing", {}) for _ in range(at_once)]
+            asked = [reads.found("select * from changing", {}) for _ in range(at_once)]
             return await asyncio.gather(*asked)
 
         # All connections of the pool.

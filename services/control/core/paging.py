@@ -19,6 +19,7 @@ Key = tuple[datetime, list[str]]
 """An instant, and the texts that order rows of one instant."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 _MAX_US = 253_402_300_799_999_999
 
 
@@ -36,7 +37,7 @@ def encode(scope: str, at: datetime, *rest: str) -> str:
         rest: what orders rows of one instant.
     """
     micros = (at - _EPOCH) // timedelta(microseconds=1)
-    payload = json.dumps([_digest(scope), micros, *rest], separators=(",", ":"))
+    payload = _COMPACT([_digest(scope), micros, *rest])
     return base64.urlsafe_b64encode(payload.encode()).decode().rstrip("=")
 
 

@@ -27,10 +27,12 @@ from psycopg.rows import DictRow
 Value = str | int | bool | bytes | datetime | list[str] | None
 Asked = tuple[str, Mapping[str, Value]]
 """A named statement's text, and its values by name."""
+Wired = tuple[bytes, list[bytes | None], list[pq.Format]]
+"""A statement's text, its values and their formats, as the server takes them."""
 PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """The server does not have a prepared statement any more, or cannot go on with its plan. Asked once
 more, it makes another."""
-_GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.PIPELINE_SYNC})
+GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.PIPELINE_SYNC})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
 
 
@@ -41,7 +43,7 @@ class _Json(adapt.Loader):
 
 class _Instant(adapt.Loader):
     def load(self, data: Buffer) -> datetime:
-        return datetime.fromisoformat(bytes(data).decode())
+        return datetime.fromisoformat(str(data, "ascii"))
 
 
 class _Integers(adapt.Loader):
@@ -75,7 +77,7 @@ _TYPES = frozenset(
 class Connection(psycopg.AsyncConnection[DictRow]):
     """An ordinary connection whose own ways to ask are prompt; not in psycopg's pipeline."""
 
-    _known: dict[bytes, _Statement] | None = None
+    _known: dict[bytes, Statement] | None = None
     _named = 0
 
     async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
@@ -113,50 +115,33 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             for statement, result in zip(statements, results, strict=True)
         ]
 
-    async def ask_each(self, asked: Sequence[Asked]) -> list[list[DictRow] | psycopg.Error]:
-        """As :meth:`ask_together`, for statements that only read: one that fails is told in its
-        place, and ends the list. Those after it were not carried out.
-
-        Raises:
-            psycopg.Error, TypeError: none was carried out.
-        """
-        told: list[list[DictRow] | psycopg.Error] = []
-        statements, answers = await self._answers(asked)
-        for statement, answer in zip(statements, answers, strict=False):
-            try:
-                result = self._good(answer)
-            except psycopg.Error as error:
-                return [*told, error]
-            told.append(statement.rows(result, result.ntuples))
-        return told
-
     async def _answers(
         self, asked: Sequence[Asked]
-    ) -> tuple[list[_Statement], list[list[PGresult]]]:
+    ) -> tuple[list[Statement], list[list[PGresult]]]:
         """The statements; the answers of each, and of the sync."""
-        wired = [_wired(text, values) for text, values in asked]
+        ready = [wired(text, values) for text, values in asked]
         async with self.lock:
-            statements = [await self._statement(sql) for sql, _, _ in wired]
+            statements = [await self._statement(sql) for sql, _, _ in ready]
             with _pipelined(self.pgconn):
-                for statement, (_, wire, formats) in zip(statements, wired, strict=True):
+                for statement, (_, wire, formats) in zip(statements, ready, strict=True):
                     self.pgconn.send_query_prepared(statement.name, wire, formats)
                 self.pgconn.pipeline_sync()
-                return statements, await self.wait(_communicate(self.pgconn, len(wired)))
+                return statements, await self.wait(_communicate(self.pgconn, len(ready)))
 
-    async def _answer(self, text: str, values: Mapping[str, Value]) -> tuple[_Statement, PGresult]:
-        sql, wire, formats = _wired(text, values)
+    async def _answer(self, text: str, values: Mapping[str, Value]) -> tuple[Statement, PGresult]:
+        sql, wire, formats = wired(text, values)
         async with self.lock:
             statement = await self._statement(sql)
             self.pgconn.send_query_prepared(statement.name, wire, formats)
             return statement, await self._result()
 
-    async def _statement(self, sql: bytes) -> _Statement:
+    async def _statement(self, sql: bytes) -> Statement:
         if self._known is None:
             self._known = {}
         statement = self._known.get(sql)
         if statement is None:
             # Of one whose asker was cancelled meanwhile nobody knows whether the server has it.
-            statement = _Statement(b"prompt_%d" % self._named)
+            statement = Statement(b"prompt_%d" % self._named)
             self._named += 1
             self.pgconn.send_prepare(statement.name, sql)
             await self._result()
@@ -168,7 +153,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
     def _good(self, results: Sequence[PGresult]) -> PGresult:
         for result in results:
-            if result.status not in _GOOD:
+            if result.status not in GOOD:
                 error = errors.error_from_result(result, "utf-8")
                 if isinstance(error, PLANS_LOST):
                     self._known = None
@@ -183,7 +168,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
 
 @dataclass(slots=True, eq=False)
-class _Statement:
+class Statement:
     """A prepared statement. Its answers have the same columns as long as the server has it."""
 
     name: bytes
@@ -231,9 +216,8 @@ def _communicate(pgconn: PGconn, statements: int) -> PQGen[list[list[PGresult]]]
     return answers
 
 
-def _wired(
-    text: str, values: Mapping[str, Value]
-) -> tuple[bytes, list[bytes | None], list[pq.Format]]:
+def wired(text: str, values: Mapping[str, Value]) -> Wired:
+    """A named statement as it travels; raises psycopg.DataError and TypeError as `ask`."""
     sql, names = _numbered(text)
     wire = [_dumped(name, values[name]) for name in names]
     return sql, wire, [_BINARY if isinstance(values[n], bytes) else _TEXT for n in names]
