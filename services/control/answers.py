@@ -72,14 +72,13 @@ def to_json(answer: Message | Answer[Any]) -> bytes:
 
 
 def _listed(plan: _Plan, fields: Fields) -> dict[str, Any]:
-    shown = {}
+    shown, given = {}, fields.get
     for name, json_name, default, show in plan:
-        value = fields.get(name)
-        if value is None:
-            if default is not None:
-                shown[json_name] = default
-        else:
+        value = given(name)
+        if value is not None:
             shown[json_name] = value if show is None else show(value)
+        elif default is not None:
+            shown[json_name] = default
     return shown
 
 

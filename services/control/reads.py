@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from google.protobuf import message_factory
@@ -40,8 +39,7 @@ _JSON = {"content-type": "application/json"}
 Servicer = Callable[[Any, Any], Awaitable[Message | Answer[Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class PlainContext:
+class PlainContext(NamedTuple):
     """What a servicer may ask about a call that came here: whose it is."""
 
     caller: Caller

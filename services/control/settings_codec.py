@@ -6,7 +6,8 @@ come requests that the contracts' patterns have checked; after it the rules that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -15,12 +16,12 @@ from services.control.core import rules
 from services.control.core.rules import Group
 from services.control.store import Row
 from tradingtools.domain import ids
-from tradingtools.domain.copy_settings import CopySettings, StartMode, Tier, from_json
+from tradingtools.domain.copy_settings import StartMode, Tier
 from tradingtools.domain.money import to_text
 from tradingtools.domain.subscription import SizingMode
 from tradingtools.v1 import control_service_pb2 as control
 
-_COLUMNS = ("max_per_trade", "max_per_market", "max_slippage")
+_COLUMNS = {name: f"{name}_micros" for name in ("max_per_trade", "max_per_market", "max_slippage")}
 _AMOUNTS = ("max_per_leader", "max_total", "max_per_day")
 _FRACTIONS = {"max_spread": "max_spread", "min_depth_fraction": "min_depth"}
 _COUNTS = {"max_open_positions": "max_positions", "max_buys_per_outcome": "max_buys_per_outcome"}
@@ -152,59 +153,61 @@ def start_mode(request: control.CreateSubscriptionRequest) -> StartMode:
     return StartMode(_enum(request, "start", "START_MODE_") or StartMode.BASELINE)
 
 
+_SHOWN: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
+    "multiplier_micros": ("sizing", "multiplier", to_text),
+    "below_minimum": ("sizing", "below_minimum", "BELOW_MINIMUM_{}".format),
+    **{f"{name}_micros": ("limits", name, to_text) for name in _AMOUNTS},
+    **{f"{ours}_micros": ("limits", name, to_text) for name, ours in _FRACTIONS.items()},
+    **{ours: ("limits", name, int) for name, ours in _COUNTS.items()},
+    **{f"{name}_micros": ("filters", name, to_text) for name in _PRICES},
+    **{name: ("filters", name, list) for name in _LISTS},
+    "min_leader_micros": ("filters", "min_leader_notional", to_text),
+    "min_seconds_to_end": ("filters", "min_seconds_to_end", int),
+    "sides": ("filters", "sides", "COPY_SIDES_{}".format),
+    "opposite_side": ("filters", "opposite_side", "OPPOSITE_SIDE_{}".format),
+    "exit_mode": ("exits", "mode", "EXIT_MODE_{}".format),
+}
+"""Of what is stored the group and the field, and how its value is written."""
+
+
 def described(row: Row) -> Fields:
     """A row's settings as fields of a subscription; what is absent is left out."""
-    settings = from_json(row["settings"])
-    fields: Fields = {"sizing": _sizing(row, settings), "limits": _limits(row, settings)}
-    filters = _filters(row, settings)
-    if filters:
-        fields["filters"] = filters
-    if "exit_mode" in row["settings"]:
-        fields["exits"] = {"mode": f"EXIT_MODE_{settings.exit_mode}"}
-    if settings.shadow:
-        fields["shadow"] = True
-    if settings.start is not StartMode.BASELINE:
-        fields["start"] = f"START_MODE_{settings.start}"
-    return fields
+    stored = row["settings"]
+    groups: Fields = {"sizing": _sizing(row), "limits": _limits(row)}
+    # Only what differs from the defaults is stored.
+    for name, value in stored.items():
+        if name in _SHOWN:
+            group, field, show = _SHOWN[name]
+            groups.setdefault(group, {})[field] = show(value)
+    if stored.get("shadow"):
+        groups["shadow"] = True
+    if stored.get("start", StartMode.BASELINE) != StartMode.BASELINE:
+        groups["start"] = f"START_MODE_{stored['start']}"
+    return groups
 
 
-def _put(fields: Fields, name: str, micros: int | None) -> None:
-    if micros is not None:
-        fields[name] = to_text(micros)
-
-
-def _limits(row: Row, settings: CopySettings) -> Fields:
+def _limits(row: Row) -> Fields:
     limits: Fields = {}
-    for name in _COLUMNS:
-        _put(limits, name, row[f"{name}_micros"])
+    for name, column in _COLUMNS.items():
+        if row[column] is not None:
+            limits[name] = to_text(row[column])
     if row["max_age_ms"] is not None:
         limits["max_age_ms"] = row["max_age_ms"]
-    for name in _AMOUNTS:
-        _put(limits, name, getattr(settings, f"{name}_micros"))
-    for name, ours in _FRACTIONS.items():
-        _put(limits, name, getattr(settings, f"{ours}_micros"))
-    for name, ours in _COUNTS.items():
-        if getattr(settings, ours) is not None:
-            limits[name] = getattr(settings, ours)
     return limits
 
 
-def _sizing(row: Row, settings: CopySettings) -> Fields:
-    sizing: Fields = {}
+def _sizing(row: Row) -> Fields:
     text = to_text(row["sizing_micros"])
     match SizingMode(row["sizing_mode"]):
         case SizingMode.FIXED:
-            sizing["fixed"] = {"amount": text}
+            return {"fixed": {"amount": text}}
         case SizingMode.RATIO:
-            sizing["ratio"] = {"ratio": text}
+            return {"ratio": {"ratio": text}}
         case SizingMode.PROPORTIONAL:
-            sizing["proportional"] = {}
+            return {"proportional": {}}
         case SizingMode.TIERS:
-            sizing["tiers"] = {"tiers": [_tier(tier) for tier in settings.tiers]}
-    _put(sizing, "multiplier", settings.multiplier_micros)
-    if "below_minimum" in row["settings"]:
-        sizing["below_minimum"] = f"BELOW_MINIMUM_{settings.below_minimum}"
-    return sizing
+            tiers = row["settings"].get("tiers", ())
+            return {"tiers": {"tiers": [_tier(Tier(**tier)) for tier in tiers]}}
 
 
 def _tier(tier: Tier) -> Fields:
@@ -214,20 +217,3 @@ def _tier(tier: Tier) -> Fields:
     else:
         shown["ratio"] = {"ratio": to_text(tier.ratio_micros or 0)}
     return shown
-
-
-def _filters(row: Row, settings: CopySettings) -> Fields:
-    filters: Fields = {}
-    for name in _PRICES:
-        _put(filters, name, getattr(settings, f"{name}_micros"))
-    _put(filters, "min_leader_notional", settings.min_leader_micros)
-    for name in _LISTS:
-        if getattr(settings, name):
-            filters[name] = list(getattr(settings, name))
-    if settings.min_seconds_to_end is not None:
-        filters["min_seconds_to_end"] = settings.min_seconds_to_end
-    if "sides" in row["settings"]:
-        filters["sides"] = f"COPY_SIDES_{settings.sides}"
-    if "opposite_side" in row["settings"]:
-        filters["opposite_side"] = f"OPPOSITE_SIDE_{settings.opposite_side}"
-    return filters

@@ -164,8 +164,12 @@ class Store:
         Raises:
             Unavailable: the database does not answer.
         """
-        with _translated():
+        try:
             return await self._reading.found(query, values)
+        except psycopg.Error:
+            # Not around it: nearly all reads go well.
+            with _translated():
+                raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from services.control.core.shapes import Shape, check_body, check_query, parse_object, shown
 from services.control.core.tokens import Caller, Token, authorize
@@ -89,8 +90,7 @@ class Routes:
         return next((route for route in self.with_path(path) if route.verb == verb), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """What the edge was asked."""
 
     verb: str

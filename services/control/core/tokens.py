@@ -7,6 +7,7 @@ import hmac
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
 from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
@@ -26,8 +27,7 @@ class Token:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who a call came from: the token's id and scope; the public has neither."""
 
     id: str
