@@ -32,11 +32,11 @@ from (select array_agg(order_key) as keys, array_agg(purpose) as purposes,
 where not exists (select 1 from fenced f where f.order_key = b.order_key)
 
 -- name: to_send_again
--- Unanswered orders that confirm wants to be sent again.
+-- Unanswered orders that confirm wants to be sent again. Exits first, however many entries wait.
 select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros
 from orders o join reservation r using (order_key)
 where o.partition = %(partition)s and o.state = 'UNKNOWN' and o.send_again_epoch = o.epoch
-order by o.journal_seq
+order by o.purpose = 'ENTRY', o.journal_seq
 limit 100
 
 -- name: halt

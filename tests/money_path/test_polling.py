@@ -10,8 +10,9 @@ from msgspec import structs
 
 from services.executor import store
 from tests.money_path.test_submitting_once import Database, database
-from tests.money_path.test_submitting_together import entry, scene
+from tests.money_path.test_submitting_together import entry, scene, subscribe
 from tests.money_path.world import eventually
+from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Purpose
@@ -49,3 +50,24 @@ async def test_an_exit_is_found_behind_more_entries_than_are_looked_at_and_nobod
             assert len(here.executor.line) == len(here.executor.line.in_flight), "each once"
         finally:
             await cancel_all([polling])
+
+
+async def test_an_exit_is_sent_again_before_all_entries(
+    database: Database, database_url: str
+) -> None:
+    entries = [entry(f"e{n}") for n in range(101)]
+    leaving = structs.replace(
+        entry("exit"), purpose=Purpose.GUARD_EXIT, side=Side.SELL, trigger_id="trg"
+    )
+    subscribe(database, version=1)
+    async with scene(database, database_url) as here:
+        here.durable(entries)
+        here.durable([leaving])
+        await journal.build_open_rows(here.pool, 0, older_than_seconds=None)
+        database.execute("update orders set state = 'UNKNOWN', send_again_epoch = epoch")
+        sending = asyncio.create_task(here.executor.send_again())
+        try:
+            await here.ended(102)
+        finally:
+            await cancel_all([sending])
+        assert here.far.came[0] == leaving.order_key

@@ -35,7 +35,7 @@ def to_send_again(tx: Transaction, values: Row) -> list[Row]:
         held = tx.get("reservation", order["order_key"])
         if held is not None and order["send_again_epoch"] == order["epoch"]:
             found.append(_with_reservation(order, held))
-    return sorted(found, key=lambda row: row["journal_seq"])[:100]
+    return sorted(found, key=lambda row: (row["purpose"] == "ENTRY", row["journal_seq"]))[:100]
 
 
 def _with_reservation(order: Row, held: Row) -> Row:
