@@ -17,7 +17,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]
     async with rig(
         tmp_path_factory.mktemp("rig"),
         TT_ROUTER_ENTRY_TTL_MS="1200",
-        TT_INSIDERS_LONGEST_PROCESSING_MS="300",
         # Each fault is to meet its order, also when many come in a row.
         TT_EXECUTOR_BREAKER_FAILURES="1000",
     ) as made:

@@ -304,6 +304,8 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
             TT_EXECUTOR_SUBMIT_TIMEOUT_MS="1500",
             TT_CONFIRM_ASK_TIMEOUT_MS="1000",
         )
+        # Before insiders-api starts: some are its own.
+        world.configure(**settings)
         await world.start_insiders()
         targets = {
             "insiders": world.insiders_port,
@@ -322,7 +324,6 @@ async def rig(directory: Path, **settings: str) -> AsyncIterator[Rig]:
             TT_CONFIRM_INSIDERS_URL=f"http://127.0.0.1:{ports['insiders']}",
             TT_EXECUTOR_ROUTER_TARGET=f"127.0.0.1:{ports['router']}",
             TT_CONFIRM_EXECUTOR_TARGET=f"127.0.0.1:{ports['executor']}",
-            **settings,
         )
         pool = await stack.enter_async_context(open_pool(database_url, name="test", size=1))
         _remember_cursors(pool, upstream)

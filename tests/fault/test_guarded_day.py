@@ -260,7 +260,14 @@ async def play(
 ) -> Day:
     """A day of as many steps as there are things to kill."""
     async with rig(
-        directory, TT_ROUTER_ENTRY_TTL_MS="60000", TT_ROUTER_BOOK_TIMEOUT_MS="30000"
+        directory,
+        TT_ROUTER_ENTRY_TTL_MS="60000",
+        TT_ROUTER_BOOK_TIMEOUT_MS="30000",
+        # How fast insiders-api answers a crowd is no subject here: what it is too slow for is not
+        # bought, and then not guarded.
+        TT_EXECUTOR_SUBMIT_TIMEOUT_MS="10000",
+        TT_CONFIRM_ASK_TIMEOUT_MS="10000",
+        TT_INSIDERS_LONGEST_PROCESSING_MS="10000",
     ) as made:
         made_day = Day(
             made, assets=assets, followers=followers, steps=len(ends) + 1, seed=seed, crowd=crowd
