@@ -92,6 +92,11 @@ class Run:
         log = (self.directory / "logs" / "supervisord.log").read_text()
         return {name: int(pid) for name, pid in re.findall(r"spawned: '(\w+)' with pid (\d+)", log)}
 
+    def starts(self) -> Counter[str]:
+        """How often each of them was started, as the same log tells."""
+        log = (self.directory / "logs" / "supervisord.log").read_text()
+        return Counter(re.findall(r"spawned: '(\w+)' with pid", log))
+
     def remember_tree(self) -> None:
         """Note every process below it, so that leftovers are known by id and start time."""
         for process in psutil.Process(self.process.pid).children(recursive=True):

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from launcher.core.programs import ENGINE
 from launcher.startup import serving
-from tests.acceptance.harness import Run
+from tests.acceptance.harness import Run, until
 
 _FIRST_SECONDS = 120
 """An exit takes a trigger that fires; only a failing test waits that long."""
@@ -42,7 +42,7 @@ def operators_can_look(run: Run) -> None:
     """Each process says that it serves, and what."""
     for name in ENGINE:
         port = run.port("control_internal" if name == "control" else name)
-        assert serving(f"127.0.0.1:{port}"), name
+        until(lambda port=port: serving(f"127.0.0.1:{port}"), _FIRST_SECONDS, f"{name} serves")  # type: ignore[misc]
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             services = ProtoReflectionDescriptorDatabase(channel).get_services()
         assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name in services

@@ -59,42 +59,34 @@ def _assert_nothing_left(run: Run) -> None:
     until(lambda: not run.leftovers(), 60, "every process ends")
 
 
-def test_a_run_does_its_work_and_proves_itself(directory: Path) -> None:
+def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Path) -> None:
     # Until it has done it: how much a run of so many seconds does is the machine's affair.
     work = Counter(trades=50, confirmed=20, stop_loss=2, take_profit=2)
     with running(directory) as run:
         run.says("subscriptions created")
-        run.remember_tree()
         operators_can_look(run)
         rest_is_guarded(run)
         every_stream_can_be_tailed(run)
-        until(lambda: run.counts() >= work, 120, f"{work}")
-        run.interrupt()
-        assert run.ends() == 0, run.output
-        _assert_nothing_left(run)
-    _assert_traded(run)
-    assert all(process["starts"] == 1 for process in run.summary["processes"])
-    # The evidence is kept: the check says the same afterwards, and needs nothing to run.
-    check = [sys.executable, "-m", "launcher", "check", str(directory)]
-    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"all {len(CHECKS)} checks hold" in done.stdout
-
-
-def test_kill_9_of_each_process_changes_nothing(directory: Path) -> None:
-    with running(directory) as run:
-        run.says("subscriptions created")
+        until(lambda: run.counts() >= work, END_SECONDS, f"{work}")
+        assert set(run.starts().values()) == {1}
         for name in (*KILLED, *KILLED_WORLD):
             _kill_and_see_again(run, name)
         # It does all of its work with what was started again, and ends when it has.
         before = run.counts()
         more = Counter(confirmed=20, stop_loss=1, take_profit=1)
-        until(lambda: run.counts() >= before + more, 120, f"trades after the kills, {before}")
+        until(lambda: run.counts() >= before + more, END_SECONDS, f"trades after kills, {before}")
+        run.remember_tree()
         run.interrupt()
         assert run.ends() == 0, run.output
+        _assert_nothing_left(run)
     _assert_traded(run)
     restarted = {p["name"] for p in run.summary["processes"] if p["starts"] > 1}
     assert restarted >= {*KILLED, *KILLED_WORLD}
+    # The evidence is kept: the check says the same afterwards, and needs nothing to run.
+    check = [sys.executable, "-m", "launcher", "check", str(directory)]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"all {len(CHECKS)} checks hold" in done.stdout
 
 
 def _kill_and_see_again(run: Run, name: str) -> None:
@@ -107,24 +99,30 @@ def _kill_and_see_again(run: Run, name: str) -> None:
     time.sleep(0.5)
 
 
-def test_two_copies_run_side_by_side(directory: Path) -> None:
-    """One on the replay, one on live feeds; that one of them ends does not disturb the other."""
-    work = Counter(confirmed=1)
+def test_two_copies_run_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(
+    directory: Path,
+) -> None:
+    """One on the replay, one on live feeds; that one is killed does not disturb the other."""
+    work, second = Counter(confirmed=1), directory.with_name("second")
+    follower = {"TT_LAUNCHER_FOLLOWERS": "1"}
     with (
         venue_elsewhere(directory.with_name("venue")) as feeds,
-        running(directory, TT_LAUNCHER_FOLLOWERS="1") as one,
-        running(
-            directory.with_name("second"),
-            TT_LAUNCHER_FOLLOWERS="1",
-            **feeds,
-        ) as two,
+        running(directory, **follower) as one,
     ):
-        for run in (one, two):
-            run.says("subscriptions created")
-            until(lambda run=run: run.counts() >= work, END_SECONDS, f"{work} in {run.output}")  # type: ignore[misc]
-        assert one.note.port_base != two.note.port_base
-        two.interrupt()
-        assert two.ends() == 0, two.output
+        with running(second, **follower, **feeds) as two:
+            for run in (one, two):
+                run.says("subscriptions created")
+                until(lambda run=run: run.counts() >= work, END_SECONDS, f"{work} in {run.output}")  # type: ignore[misc]
+            assert one.note.port_base != two.note.port_base
+            base = two.note.port_base
+            two.remember_tree()
+            two.process.kill()
+            two.process.wait()
+            _assert_nothing_left(two)
+        # Its state goes on, at the same ports.
+        with running(second, **follower, **feeds, TT_LAUNCHER_FOR_SECONDS="5") as two:
+            assert two.ends() == 0, two.output
+            assert two.note.port_base == base
         assert one.process.poll() is None, one.output
         one.remember_tree()
         one.interrupt()
@@ -143,20 +141,6 @@ def _assert_own_world(run: Run, expected: set[str]) -> None:
     """Which of the paper parts it brought itself: on live feeds no venue, and never real orders."""
     names = {process["name"] for process in run.summary["processes"]}
     assert names & {"venue", "insiders"} == expected
-
-
-def test_kill_9_of_the_launcher_leaves_nothing_and_the_state_goes_on(directory: Path) -> None:
-    with running(directory, TT_LAUNCHER_FOLLOWERS="1") as run:
-        run.says("confirmed")
-        run.remember_tree()
-        base = run.note.port_base
-        run.process.kill()
-        run.process.wait()
-        _assert_nothing_left(run)
-    with running(directory, TT_LAUNCHER_FOLLOWERS="1", TT_LAUNCHER_FOR_SECONDS="5") as again:
-        assert again.ends() == 0, again.output
-        assert again.note.port_base == base
-    assert again.summary["breaches"] == []
 
 
 def _assert_refused(run: Run, *words: str) -> None:
