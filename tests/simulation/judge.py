@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from launcher.core import evidence as facts
@@ -193,9 +193,10 @@ def _sells_too_much(world: World) -> list[Breach]:
     for row in _rows(world, "decision"):
         if row["side"] != "SELL" or not row["order_keys"]:
             continue
-        sold = sum(orders[key]["filled_size_micros"] for key in row["order_keys"])
+        slices = [orders[key] for key in row["order_keys"]]
+        sold = sum(one["filled_size_micros"] for one in slices)
         wanted = wanted_exit(
-            owned_micros=row["frozen"]["owned_micros"],
+            owned_micros=row["frozen"]["owned_micros"] + _undone_since(world, slices),
             leader_sold_micros=row["leader_size_micros"],
             leader_held_before_micros=held[tuple(row[name] for name in _TRADE)],
         )
@@ -205,6 +206,26 @@ def _sells_too_much(world: World) -> list[Breach]:
             )
             found.append(Breach("I13 an exit sells its part", text))
     return found
+
+
+def _undone_since(world: World, slices: Sequence[Row]) -> int:
+    """Shares of purchases of a lot whose settlement failed after the slices were claimed: they
+    were held then, and part of what the exit had to sell."""
+    claimed_at = max(one["created_at"] for one in slices)
+    of_lot = {
+        order["order_key"]
+        for order in _rows(world, "orders")
+        if order["side"] == "BUY"
+        and order["subscription_id"] == slices[0]["subscription_id"]
+        and order["asset_id"] == slices[0]["asset_id"]
+    }
+    return sum(
+        fill["size_micros"]
+        for fill in _rows(world, "fill")
+        if fill["order_key"] in of_lot
+        and fill["status"] == "FAILED"
+        and fill["matched_at"] <= claimed_at < fill["final_at"]
+    )
 
 
 def _forbidden_orders(world: World) -> list[Breach]:
