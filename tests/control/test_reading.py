@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import psycopg
 import pytest
+import uvloop
 from psycopg.rows import dict_row
 
 from services.control.reading import Reading, reading
+from tradingtools.adapters.postgres.lane import Lane, Said
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.postgres.prompt import wired
 
 _HELD = "select pg_advisory_lock_shared(7)::text, pg_advisory_unlock_shared(7)"
 _WAITING = "select count(*) as n from pg_locks where locktype = 'advisory' and not granted"
@@ -130,6 +136,48 @@ async def test_what_is_under_way_on_a_connection_that_breaks_is_asked_on_another
             while (await (await other.execute(_WAITING)).fetchone()) != (2,):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         assert [found[0]["n"] for found in await asyncio.gather(*behind)] == list(range(20))
+
+
+def test_an_end_that_comes_with_the_last_words_is_noticed(database_url: str) -> None:
+    async def broken() -> tuple[int, int, int]:
+        async with (
+            _reading(database_url) as reads,
+            await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+        ):
+            (before,) = await reads.found(_NUMBER, {"n": 1})
+            # What it has not read when it ends makes its end a reset.
+            os.kill(before["pid"], signal.SIGSTOP)
+            asked = asyncio.ensure_future(reads.found(_NUMBER, {"n": 2}))
+            await asyncio.sleep(0.05)
+            await other.execute("select pg_terminate_backend(%s)", [before["pid"]])
+            os.kill(before["pid"], signal.SIGCONT)
+            # A long turn of the loop: the words and the reset come together.
+            time.sleep(0.3)  # noqa: ASYNC251
+            async with asyncio.timeout(20):
+                (row,) = await asked
+            return row["n"], row["pid"], before["pid"]
+
+    # As processes run.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        number, after, before = runner.run(broken())
+    assert number == 2
+    assert after != before
+
+
+async def test_a_lane_whose_answer_is_not_understood_ends(database_url: str) -> None:
+    told: asyncio.Future[psycopg.OperationalError] = asyncio.get_running_loop().create_future()
+
+    def answered(_lane: Lane, _said: Sequence[Said]) -> None:
+        raise LookupError("no such read")
+
+    async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
+        connection = await pool.getconn()
+        lane = Lane(connection, answered, lambda _lane, error: told.set_result(error))
+        lane.send([wired("select 1 as n", {})])
+        async with asyncio.timeout(_SECONDS):
+            assert "not understood" in str(await told)
+        lane.close()
+        await pool.putconn(connection)
 
 
 async def test_a_message_may_be_larger_than_what_the_kernel_takes_at_once(

@@ -16,14 +16,19 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import psycopg
+import structlog
 from psycopg import errors, pq
 from psycopg.pq.abc import PGresult
 from psycopg.rows import DictRow
 
 from tradingtools.adapters.postgres.prompt import GOOD, PLANS_LOST, Connection, Statement, Wired
 
+_log = structlog.get_logger("postgres")
 _NUMBERS = itertools.count()
 """Of names: a connection that had another lane before still has its statements."""
+_LOOK_SECONDS = 1.0
+"""After a reset uvloop tells of a socket once, and of what came before it: whether there is an end
+behind that has to be looked for."""
 Said = list[DictRow] | Exception
 """All rows of a statement, or why there are none."""
 
@@ -56,6 +61,7 @@ class Lane:
         self._results: list[PGresult] = []
         self._pgconn.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._readable)
+        self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def send(self, asked: Sequence[Wired]) -> None:
         """Ask all of these; none may be under way."""
@@ -86,7 +92,12 @@ class Lane:
         else:
             self._pgconn.exit_pipeline_mode()
 
+    def _look(self) -> None:
+        self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
+        self._readable()
+
     def _forget(self) -> None:
+        self._looking.cancel()
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket = -1
@@ -112,6 +123,9 @@ class Lane:
                 self._take()
         except psycopg.OperationalError as error:
             self._end(error)
+        except Exception as error:  # noqa: BLE001 - whoever waits for it would wait for ever
+            _log.error("an answer was not understood", exc_info=error)
+            self._end(psycopg.OperationalError("an answer was not understood"))
 
     def _take(self) -> None:
         """The next answer; each is followed by None, but the last one."""
