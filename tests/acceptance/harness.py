@@ -58,7 +58,7 @@ class Run:
         text = (self.directory / "summary.json").read_text()
         return cast("dict[str, Any]", json.loads(text))
 
-    def says(self, words: str, seconds: float = 120) -> None:
+    def says(self, words: str, seconds: float = END_SECONDS) -> None:
         """Wait until it has said these words."""
 
         def said() -> bool:
