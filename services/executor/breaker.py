@@ -127,9 +127,14 @@ class CircuitBreaker:
             self.probe_ended()
         return taken
 
-    async def give_back(self) -> None:
-        """The probe was not sent: the next one may be taken at once."""
-        await self._move(Event.PROBE_RETURNED, None)
+    async def give_back(self, *, newest: bool = False) -> None:
+        """The probe was not sent: the next one may be taken at once.
+
+        Args:
+            newest: none was taken after it; otherwise it says nothing while others are under way.
+        """
+        if newest or self._probes <= 1:
+            await self._move(Event.PROBE_RETURNED, None)
         self.probe_ended()
 
     def probe_ended(self) -> None:

@@ -1,10 +1,10 @@
 """POSTs what is durable as SUBMITTING, and tells the recorder what came of it.
 
 Before it: the worker's SUBMITTING commit, first or again. Entries of a wallet leave one after the
-other, everything else at once. All first bytes that can leave do so before anything else is done:
-no task, no timer, no note comes before them, nor does the judging of the answer that one waited for
-in its wallet. Answers are judged a few at a time, so that whoever has an order to send comes in
-between.
+other (see `Attempt.lane`), all else at once. All first bytes that can leave do so before anything
+else is done: no task, no timer, no note comes before them, nor does the judging of the answer that
+one waited for in its wallet. Answers are judged a few at a time, so that whoever has an order to
+send comes in between.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class Executor:
         going = [o for o in fresh if o.order_key not in refused]
         sent = await self._send(going, batch, probe=probe)
         if probe and fresh and not sent:
-            await self.breaker.give_back()
+            await self.breaker.give_back(newest=True)
 
     async def _halt(self, halts: Iterable[Halt]) -> None:
         """Stop what runs away, durably and before anything else is admitted."""

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from services.executor import store
-from services.executor.breaker import CircuitBreaker
+from services.executor.breaker import INSIDERS, CircuitBreaker
 from services.executor.core.breaker import Policy, prober_name
 from tests.ingest.harness import until_health
 from tests.money_path.world import Scene, World, eventually, world
@@ -104,6 +104,23 @@ async def test_a_probe_that_is_late_says_nothing_while_another_is_under_way(
         assert not breaker.closed
         await breaker.told(200, probe=True)
         assert breaker.closed
+
+
+@pytest.mark.parametrize("newest", [False, True])
+async def test_a_probe_that_was_not_sent_says_nothing_while_a_later_one_is_under_way(
+    newest: bool, database_url: str
+) -> None:
+    policy = replace(POLICY, probe_ms=1)
+    async with open_pool(database_url, name="breaker", size=2) as pool:
+        breaker = CircuitBreaker(pool, "executor-0", policy)
+        await opened(breaker)
+        for _ in range(2):
+            await eventually(lambda: probed(breaker))
+        await breaker.give_back(newest=newest)
+        (row,) = await store.fetch(pool, "breaker", dependency=INSIDERS)
+        assert row["state"] == ("OPEN" if newest else "HALF_OPEN")
+        await breaker.told(200, probe=True)
+        assert breaker.closed is not newest
 
 
 async def test_a_prober_lives_until_another_takes_its_partition_over(database_url: str) -> None:

@@ -163,6 +163,25 @@ async def test_a_halt_ends_what_waits_for_a_breaker(database: Database, database
         assert here.far.came == [waiting.order_key]
 
 
+async def test_a_probe_does_not_wait_for_its_wallets_who_wait_for_the_breaker(
+    database: Database, database_url: str
+) -> None:
+    waiting, probe = entry("waiting"), entry("probe")
+    subscribe(database, version=1)
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        breaker = here.executor.breaker
+        await breaker.read()
+        here.far.statuses[waiting.order_key] = [429]
+        here.claim([waiting])
+        await eventually(lambda: _now(not breaker.closed))
+        database.execute("update breaker set retry_at_ms = 0", [])
+        await breaker.read()
+        here.claim([probe])
+        await here.ended(2)
+        assert here.states() == {"SUBMITTED": 2}
+        assert here.far.came == [waiting.order_key, probe.order_key, waiting.order_key]
+
+
 async def test_a_halt_is_seen_by_who_heard_late_that_it_may_leave(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     def lane(self) -> str:
         """Who waits for whom: entries of a wallet keep their order.
 
-        An exit waits for nobody, its shares are reserved; nor does what is late already.
+        An exit waits for nobody, its shares are reserved; nor does what is late already, nor a
+        probe: those of its wallet may wait for what it finds out.
         """
-        waits = self.order.purpose is Purpose.ENTRY and self.number == 1
+        waits = self.order.purpose is Purpose.ENTRY and self.number == 1 and not self.probe
         return self.order.follower.proxy if waits else self.order.order_key

@@ -125,7 +125,7 @@ class Opened:
         self.taken += 1
         return True
 
-    async def give_back(self) -> None:
+    async def give_back(self, *, newest: bool = False) -> None:
         self.returned += 1
 
 
