@@ -35,6 +35,7 @@ from services.executor.recorder import Outcome
 from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import (
     Answer,
+    Gone,
     InsidersClient,
     NotSent,
     Ready,
@@ -266,7 +267,7 @@ class Sender:
     async def _post(
         self, order: Order, sent: Awaitable[Answer] | None, ready: Ready, *, probe: bool
     ) -> tuple[Verdict, Answer | None]:
-        """POST, unless that was ``sent`` already, and judge what comes back."""
+        """POST, unless that was ``sent`` already, and judge what comes back. Raises KeptBack."""
         try:
             answer = await (
                 sent
@@ -278,6 +279,8 @@ class Sender:
                     ready,
                 )
             )
+        except Gone as error:
+            raise KeptBack(NOT_SENT) from error
         except NotSent as error:
             _log.warning("insiders-api unreachable", error=str(error))
             await self._breaker.told(None, probe=probe)

@@ -150,6 +150,7 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return", chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "await self._breaker.give_back",
           chance=True),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._post", _RACE, "raise KeptBack", chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "KeptBack.__init__", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "Leave.look", _RACE, "raise KeptBack", chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "Leave.ready", _AWAY, "_log.warning", chance=True),

@@ -22,7 +22,7 @@ from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.machine import Dead, Life, Machine
 from tests.simulation.storm import Storm
 from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import Answer, NotSent, Ready, Unanswered
+from tradingtools.adapters.insiders.client import Answer, Gone, NotSent, Ready, Unanswered
 
 _HOP_SECONDS = 0.004
 _Ask = Callable[[], Told]
@@ -98,6 +98,8 @@ class SimulatedClient:
             if storm.hits("connection late"):
                 await self._wait(3 * storm.rng.random(), timeout_ms)
             await ready()
+            if storm.hits("connection gone"):
+                raise Gone("the connection ended")
         late = storm.hits("post late")
         plans = Plans(
             match_ms=int(3000 * storm.rng.random()) if storm.hits("matched later") else 0,

@@ -26,6 +26,7 @@ KINDS: Final[dict[str, float]] = {
     "killed at an answer": 0.05,
     "no connection ready": 0.1,
     "connection late": 0.3,
+    "connection gone": 0.1,
     "post refused": 0.08,
     "post lost": 0.05,
     "post lost silently": 0.05,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -317,6 +318,43 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
         here.sender.send([waited])
         await until(here.ended(waited))
         assert here.far.came == [waited.order.order_key]
+
+
+@pytest.mark.parametrize("probe", [False, True])
+async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side(
+    probe: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    one = structs.replace(attempt("a"), probe=probe)
+    at_hand: list[Any] = []
+    ended, told = 0, []
+
+    async def look(_order: Order, _epoch: int) -> str:
+        nonlocal ended
+        if at_hand and ended < 2:
+            at_hand.pop().close()
+            ended += 1
+        return ""
+
+    async with scene(look=look) as here:
+        connections = here.client._connections
+        newest = connections._newest
+
+        def taken() -> Any:
+            at_hand.append(newest())
+            return at_hand[-1]
+
+        async def note(status: int | None, *, probe: bool) -> None:
+            told.append((status, probe))
+
+        monkeypatch.setattr(connections, "_newest", taken)
+        monkeypatch.setattr(here.breaker, "told", note)
+        await until(lambda: _warm(here.client) == 4)
+        here.sender._see_through(one)
+        here.sender._lanes[one.lane] = deque()
+        await until(here.ended(one))
+        assert ended == 2
+        assert told == [(201, probe)]
 
 
 async def test_what_is_too_late_is_not_sent() -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tradingtools.adapters.insiders.connections import (
     Answer,
     Connections,
+    Gone,
     NotSent,
     Origin,
     Ready,
@@ -22,7 +23,7 @@ from tradingtools.adapters.insiders.connections import (
 )
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
 
-__all__ = ["Answer", "InsidersClient", "NotSent", "Ready", "Unanswered", "open_client"]
+__all__ = ["Answer", "Gone", "InsidersClient", "NotSent", "Ready", "Unanswered", "open_client"]
 
 CONNECTIONS = 256
 IDLE_MS = 4_000
@@ -60,7 +61,7 @@ class InsidersClient:
                 raises keeps the order back and is raised.
 
         Raises:
-            NotSent: nothing left.
+            NotSent: nothing left, which says nothing of insiders-api when it is Gone.
             Unanswered: anything else without a whole answer.
         """
         request = self._keyed(f"/api/trade/{side}", order_key, body)

@@ -38,6 +38,10 @@ class NotSent(Exception):
     """No connection could be had: provably not one byte of the request left."""
 
 
+class Gone(NotSent):
+    """The connection at hand ended before anything left on it: the other end may be well."""
+
+
 class Unanswered(Exception):
     """The request may have left and no whole answer came."""
 
@@ -141,7 +145,7 @@ class Connections:
                 raises keeps the request back and is raised.
 
         Raises:
-            NotSent: nothing left within the time.
+            NotSent: nothing left within the time, or Gone.
             Unanswered: it left, or may have, and no whole answer came within the time.
         """
         left = False
@@ -153,7 +157,7 @@ class Connections:
                     if ready is not None:
                         await ready()
                         if not connection.ready:
-                            raise NotSent("the connection ended before anything left on it")
+                            raise Gone("the connection ended before anything left on it")
                     left = True
                     return await connection.exchange(request)
                 finally:
@@ -188,7 +192,6 @@ class Connections:
 
     def _give_back(self, connection: _Connection) -> None:
         if connection.usable:
-            connection.rest()
             self._idle.append(connection)
         else:
             connection.close()
@@ -283,10 +286,6 @@ class _Connection(asyncio.Protocol):
         """No answer came within the time."""
         self._fail("no whole answer within the time")
 
-    def rest(self) -> None:
-        """The time from which it counts as idle is now."""
-        self.idle_until = clock.monotonic() + self._idle_seconds
-
     def close(self) -> None:
         """End it; whatever was under way on it stays unanswered."""
         self._usable = False
@@ -366,6 +365,7 @@ class _Connection(asyncio.Protocol):
     def _finish(self) -> None:
         if self._answer is None or self._answer.done():
             return
+        self.idle_until = clock.monotonic() + self._idle_seconds
         self._answer.set_result(
             Answer(
                 status=self._parser.get_status_code(),

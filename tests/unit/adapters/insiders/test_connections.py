@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradingtools.adapters.insiders.client import InsidersClient, open_client
-from tradingtools.adapters.insiders.connections import Answer, NotSent, Unanswered
+from tradingtools.adapters.insiders.connections import Answer, Gone, NotSent, Unanswered
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
 
 TIMEOUT_MS = 5_000
@@ -381,10 +381,27 @@ async def test_a_connection_that_ends_while_it_waits_for_a_look_is_not_written_t
         async def meanwhile() -> None:
             cast(asyncio.Transport, connection._transport).abort()
 
-        with pytest.raises(NotSent, match="before anything left"):
+        with pytest.raises(Gone, match="before anything left"):
             await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, meanwhile)
         assert (await submit(client)).status == 200, "its place is free again"
         assert (far.connections, len(far.requests)) == (2, 2)
+
+
+async def test_a_connection_on_which_nothing_left_has_been_idle_all_the_while() -> None:
+    async def keep_back() -> None:
+        raise LookupError("a halt")
+
+    async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
+        await submit(client)
+        (connection,) = client._connections._idle
+        until = connection.idle_until
+        for _ in range(2):
+            with pytest.raises(LookupError):
+                await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, keep_back)
+        assert connection.idle_until == until
+        await submit(client)
+        assert connection.idle_until > until
+        assert far.connections == 1
 
 
 async def test_a_look_that_takes_too_long_is_not_sent() -> None:
