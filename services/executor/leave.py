@@ -16,14 +16,17 @@ from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.classify import NOT_SENT, Verdict
 from services.executor.core.conclusion import held_back
+from services.executor.look import Looked
 from tradingtools.adapters import clock
-from tradingtools.domain.order import Order
+from tradingtools.domain.order import Order, Purpose
 
 _log = structlog.get_logger("executor.leave")
 _FRESH_NS = 200_000_000
 """After its SUBMITTING; who has waited longer is looked at again before it leaves."""
 _LOOK_SECONDS = 1.0
-"""So long a connection waits for a look: less than it may be idle."""
+"""A look that has taken longer lets nothing out."""
+_EXIT_LOOK_SECONDS = 3.0
+"""Nor an exit: late is better than never, while PostgreSQL is that slow."""
 
 
 class KeptBack(Exception):
@@ -39,11 +42,11 @@ class Leave:
 
     Args:
         breaker: of insiders-api.
-        look: why an order that was let out at an epoch may not leave any more; empty: it may.
+        look: whether an order that was let out at an epoch may leave still.
     """
 
     def __init__(
-        self, breaker: CircuitBreaker, look: Callable[[Order, int], Awaitable[str]]
+        self, breaker: CircuitBreaker, look: Callable[[Order, int], Awaitable[Looked]]
     ) -> None:
         self._breaker = breaker
         self._look = look
@@ -58,17 +61,31 @@ class Leave:
             and clock.monotonic_ns() - attempt.looked_ns <= _FRESH_NS
         )
 
-    async def look(self, attempt: Attempt) -> int:
-        """Look at the gates; they let it out still after this instant, `monotonic_ns`.
+    async def look(self, attempt: Attempt, looked_ns: int) -> int:
+        """Look at the gates if that was a while ago; after which instant they let it out.
+
+        Args:
+            attempt: that is about to leave.
+            looked_ns: they were last looked at after this instant, `monotonic_ns`.
 
         Raises:
-            KeptBack: for good: a halt was acknowledged meanwhile, above all.
-            psycopg.OperationalError: nobody can tell now.
+            KeptBack: for good, a halt was acknowledged meanwhile, above all; or nobody can tell in
+                this moment.
         """
-        asked_ns = clock.monotonic_ns()
-        held = await self._look(attempt.order, attempt.epoch)
+        if clock.monotonic_ns() - looked_ns <= _FRESH_NS:
+            return looked_ns
+        entry = attempt.order.purpose is Purpose.ENTRY
+        seconds = _LOOK_SECONDS if entry else _EXIT_LOOK_SECONDS
+        try:
+            # It may be behind another look.
+            async with asyncio.timeout(2 * seconds):
+                held, asked_ns = await self._look(attempt.order, attempt.epoch)
+        except (TimeoutError, psycopg.OperationalError) as error:
+            raise _nobody_can_tell(str(error) or "no answer") from error
         if held:
             raise KeptBack(held_back(held))
+        if clock.monotonic_ns() - asked_ns > seconds * 1e9:
+            raise _nobody_can_tell("a late answer")
         return asked_ns
 
     async def ready(self, attempt: Attempt, looked_ns: int, *, probe: bool) -> None:
@@ -82,13 +99,12 @@ class Leave:
         Raises:
             KeptBack: it may not, for good or in this moment.
         """
-        if clock.monotonic_ns() - looked_ns > _FRESH_NS:
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self.look(attempt)
-            except (TimeoutError, psycopg.OperationalError) as error:
-                _log.warning("not sent: nobody can tell whether it may leave", error=str(error))
-                raise KeptBack(NOT_SENT) from error
+        await self.look(attempt, looked_ns)
         let_out = probe or self._breaker.closed
         if not let_out or clock.now_ms() >= attempt.order.not_after_ms:
             raise KeptBack(NOT_SENT)
+
+
+def _nobody_can_tell(why: str) -> KeptBack:
+    _log.warning("not sent: nobody can tell whether it may leave", error=why)
+    return KeptBack(NOT_SENT)

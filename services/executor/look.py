@@ -2,39 +2,56 @@
 
 Before it: `leave`, when an order has waited since its SUBMITTING: behind its wallet's, for a
 connection, for the breaker, after it was provably not taken. Those who ask while a question is
-under way are asked about together next.
+under way are asked about together next; exits wait for no question about entries.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from tradingtools.domain.order import Order
+from tradingtools.domain.order import Order, Purpose
 
 Asked = tuple[Order, int]
 """An order and the epoch at which it is SUBMITTING."""
+Looked = tuple[str, int]
+"""Why it may not leave any more, empty: it may; and after which instant that was found out,
+`monotonic_ns`."""
+Ask = Callable[[Sequence[Asked]], Awaitable[tuple[Mapping[str, str], int]]]
+"""Answers for some, by order key: why it may not leave; not named: it may. And when it was asked,
+`monotonic_ns`."""
 
 
 class Look:
     """Asks about many with one statement.
 
     Args:
-        ask: answers for some, by order key: why it may not leave; not named: it may.
+        ask: the question.
     """
 
-    def __init__(self, ask: Callable[[Sequence[Asked]], Awaitable[dict[str, str]]]) -> None:
-        self._ask = ask
-        self._waiting: list[tuple[Asked, asyncio.Future[str]]] = []
-        self._asking: asyncio.Task[None] | None = None
+    def __init__(self, ask: Ask) -> None:
+        self._exits, self._entries = _Line(ask), _Line(ask)
 
-    async def at(self, order: Order, epoch: int) -> str:
-        """Why it may not leave any more; empty: it may.
+    async def at(self, order: Order, epoch: int) -> Looked:
+        """Whether it may leave still.
 
         Raises:
             psycopg.OperationalError: nobody can tell now.
         """
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        line = self._entries if order.purpose is Purpose.ENTRY else self._exits
+        return await line.at(order, epoch)
+
+
+class _Line:
+    """One question after the other."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._waiting: list[tuple[Asked, asyncio.Future[Looked]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def at(self, order: Order, epoch: int) -> Looked:
+        answer: asyncio.Future[Looked] = asyncio.get_running_loop().create_future()
         self._waiting.append(((order, epoch), answer))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._run())
@@ -44,7 +61,7 @@ class Look:
         while self._waiting:
             some, self._waiting = [one for one in self._waiting if not one[1].done()], []
             try:
-                found = await self._ask([asked for asked, _ in some])
+                found, asked_ns = await self._ask([asked for asked, _ in some])
             except Exception as error:  # noqa: BLE001 - it is each asker's
                 for _, answer in some:
                     if not answer.done():
@@ -52,4 +69,4 @@ class Look:
                 continue
             for (order, _), answer in some:
                 if not answer.done():
-                    answer.set_result(found.get(order.order_key, ""))
+                    answer.set_result((found.get(order.order_key, ""), asked_ns))

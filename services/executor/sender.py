@@ -44,7 +44,6 @@ from tradingtools.adapters.insiders.client import (
 from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime import telemetry
-from tradingtools.runtime.intake import while_database_is_away
 
 _log = structlog.get_logger("executor.sender")
 _meter = metrics.get_meter("tradingtools.executor")
@@ -236,16 +235,15 @@ class Sender:
         order, probe = attempt.order, attempt.probe
         verdict, looked_ns = NOT_SENT, attempt.looked_ns
         pause_ms = PAUSE_MS
-        again = False
         while sent is not None or clock.now_ms() < order.not_after_ms:
             try:
-                if again:
-                    looked_ns = await while_database_is_away(partial(self._leave.look, attempt))
-                again = True
+                if sent is None:
+                    # Before it has a connection, so that none waits for it here.
+                    looked_ns = await self._leave.look(attempt, looked_ns)
                 if sent is not None or probe or self._breaker.closed:
                     ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
                     verdict, answer = await self._post(order, sent, ready, probe=probe)
-                    sent, probe = None, False
+                    sent, probe, looked_ns = None, False, 0
                     if verdict.meaning is not Meaning.NOT_ACCEPTED:
                         return verdict, answer
             except KeptBack as kept:

@@ -105,11 +105,16 @@ def _gated(order: Order) -> dict[str, Any]:
     }
 
 
-async def held_back(pool: Pool, asked: Sequence[tuple[Order, int]]) -> dict[str, str]:
-    """Why orders that are SUBMITTING at these epochs may not leave any more, by order key."""
-    orders = _encode([_gated(order) | {"epoch": epoch} for order, epoch in asked])
-    rows = await fetch(pool, "held_back", orders=orders.decode())
-    return {row["order_key"]: row["reason"] for row in rows}
+async def held_back(pool: Pool, asked: Sequence[tuple[Order, int]]) -> tuple[dict[str, str], int]:
+    """Why orders that are SUBMITTING at these epochs may not leave any more, by order key.
+
+    And after which instant the gates were looked at, `monotonic_ns`.
+    """
+    orders = _encode([_gated(order) | {"epoch": epoch} for order, epoch in asked]).decode()
+    async with pool.connection() as connection:
+        asked_ns = clock.monotonic_ns()
+        cursor = await connection.execute(_QUERIES["held_back"], {"orders": orders})
+        return {row["order_key"]: row["reason"] for row in await cursor.fetchall()}, asked_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Policy
 from services.executor.leave import Leave
+from services.executor.look import Looked
 from services.executor.recorder import Outcome
 from services.executor.sender import Sender
 from tests.unit.samples import order
@@ -78,15 +79,15 @@ class Scene:
         return lambda: keys <= {outcome.fields["order_key"] for outcome in self.outcomes}
 
 
-async def _nothing_holds_it_back(_order: Order, _epoch: int) -> str:
-    return ""
+async def _nothing_holds_it_back(_order: Order, _epoch: int) -> Looked:
+    return "", clock.monotonic_ns()
 
 
 @asynccontextmanager
 async def scene(
     record: Callable[[Outcome], None] | None = None,
     hurried: Callable[[], bool] = lambda: False,
-    look: Callable[[Order, int], Awaitable[str]] = _nothing_holds_it_back,
+    look: Callable[[Order, int], Awaitable[Looked]] = _nothing_holds_it_back,
 ) -> AsyncIterator[Scene]:
     far = Far()
     app = web.Application()
@@ -303,7 +304,7 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
     waited = structs.replace(attempt("a"), looked_ns=0)
     asked = 0
 
-    async def look(_order: Order, _epoch: int) -> str:
+    async def look(_order: Order, _epoch: int) -> Looked:
         nonlocal asked
         asked += 1
         assert here.far.came == []
@@ -312,7 +313,7 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
             if away is not None:
                 raise away
             await asyncio.Event().wait()
-        return ""
+        return "", clock.monotonic_ns()
 
     async with scene(look=look) as here:
         here.sender.send([waited])
@@ -329,12 +330,12 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
     at_hand: list[Any] = []
     ended, told = 0, []
 
-    async def look(_order: Order, _epoch: int) -> str:
+    async def look(_order: Order, _epoch: int) -> Looked:
         nonlocal ended
         if at_hand and ended < 2:
             at_hand.pop().close()
             ended += 1
-        return ""
+        return "", clock.monotonic_ns()
 
     async with scene(look=look) as here:
         connections = here.client._connections
@@ -355,6 +356,39 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
         await until(here.ended(one))
         assert ended == 2
         assert told == [(201, probe)]
+
+
+async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
+    one = attempt("a")
+
+    async def look(_order: Order, _epoch: int) -> Looked:
+        return "HALTED", clock.monotonic_ns()
+
+    async with scene(look=look) as here:
+        here.far.statuses[one.order.order_key] = [429]
+        here.sender.send([one])
+        await until(here.ended(one))
+        assert here.outcomes[0].fields["reason"] == "HALTED"
+        assert here.far.came == [one.order.order_key]
+
+
+async def test_who_is_looked_at_holds_no_connection() -> None:
+    waiting = [structs.replace(attempt(f"w{n}", wallet=f"{n:x}"), looked_ns=0) for n in range(8)]
+    asked: list[str] = []
+    answered = asyncio.Event()
+
+    async def look(order: Order, _epoch: int) -> Looked:
+        asked.append(order.order_key)
+        await answered.wait()
+        return "", clock.monotonic_ns()
+
+    async with scene(look=look) as here:
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send(waiting)
+        await until(lambda: len(asked) == 8)
+        assert here.client._connections._busy == 0
+        answered.set()
+        await until(here.ended(*waiting))
 
 
 async def test_what_is_too_late_is_not_sent() -> None:

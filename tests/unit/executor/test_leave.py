@@ -1,0 +1,84 @@
+"""What a look at the gates may take until it lets nothing out, in a time of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+from msgspec import structs
+
+from services.executor.core.attempt import Attempt
+from services.executor.leave import KeptBack, Leave
+from services.executor.look import Asked, Look
+from tests.simulation.loop import VirtualLoop
+from tests.unit.executor.test_sender import attempt
+from tradingtools.adapters import clock
+from tradingtools.domain.order import Purpose
+
+ENTRY = structs.replace(attempt("a"), looked_ns=-(10**9))
+EXIT = structs.replace(attempt("b", purpose=Purpose.GUARD_EXIT), looked_ns=-(10**9))
+
+
+def takes(seconds: Callable[[Sequence[Asked]], float]) -> Leave:
+    """Nothing is held back; what is said of some takes so long."""
+
+    async def ask(asked: Sequence[Asked]) -> tuple[Mapping[str, str], int]:
+        asked_ns = clock.monotonic_ns()
+        await asyncio.sleep(seconds(asked))
+        return {}, asked_ns
+
+    return Leave(cast(Any, None), Look(ask).at)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    loop = VirtualLoop(random.Random(1))  # noqa: S311 - a seed makes it repeatable
+    with clock.replaced(loop):
+        loop.run(work)
+
+
+async def looked(leave: Leave, one: Attempt, after_seconds: float = 0.0) -> float:
+    """After how many seconds it may leave."""
+    await asyncio.sleep(after_seconds)
+    await leave.look(one, one.looked_ns)
+    return clock.monotonic()
+
+
+def test_a_look_counts_from_when_its_question_is_sent() -> None:
+    async def two() -> None:
+        leave = takes(lambda _: 0.7)
+        second = looked(leave, ENTRY, after_seconds=0.1)
+        assert await asyncio.gather(looked(leave, ENTRY), second) == pytest.approx([0.7, 1.4])
+
+    run(two())
+
+
+def test_an_exit_waits_for_no_question_about_entries() -> None:
+    async def both() -> None:
+        leave = takes(lambda asked: max(0.9 * (o.purpose is Purpose.ENTRY) for o, _ in asked))
+        exit_ = looked(leave, EXIT, after_seconds=0.1)
+        assert await asyncio.gather(looked(leave, ENTRY), exit_) == pytest.approx([0.9, 0.1])
+
+    run(both())
+
+
+@pytest.mark.parametrize(
+    ("one", "seconds", "leaves"),
+    [(ENTRY, 0.9, True), (ENTRY, 1.1, False), (EXIT, 2.9, True), (EXIT, 3.1, False),
+     (ENTRY, 900, False), (EXIT, 900, False)],
+)  # fmt: skip
+def test_a_look_that_takes_too_long_lets_nothing_out(
+    one: Attempt, seconds: float, leaves: bool
+) -> None:
+    async def alone() -> None:
+        leave = takes(lambda _: seconds)
+        if leaves:
+            assert await looked(leave, one) == pytest.approx(seconds)
+        else:
+            with pytest.raises(KeptBack, match="NOT_SENT"):
+                await looked(leave, one)
+        assert clock.monotonic() <= 6
+
+    run(alone())
