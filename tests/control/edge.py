@@ -18,6 +18,7 @@ import httpx
 from launcher import envoy_config
 from launcher.embedded import role_urls
 from launcher.ports import free_port
+from tests.support.prepared import Popen
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = "a1" * 32
@@ -97,9 +98,9 @@ def running_edge(
     edge = envoy_config.Edge(
         port=port, control_port=control_port, reads_port=reads_port, directory=directory
     )
-    commands = [
-        [sys.executable, "-m", "services.control"],
-        envoy_config.command(envoy_config.prepare(edge)),
+    commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
+        (Popen, [sys.executable, "-m", "services.control"]),
+        (subprocess.Popen, envoy_config.command(envoy_config.prepare(edge))),
     ]
     log = directory / "log"
     url = f"http://127.0.0.1:{port}"
@@ -108,10 +109,8 @@ def running_edge(
         httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client,
     ):
         children = [
-            subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
-            for command in commands
+            begin(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            for begin, command in commands
         ]
         try:
             _wait_until_ready(client, children, log)

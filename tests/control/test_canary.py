@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -186,6 +187,8 @@ def test_no_token_is_written_anywhere(
 ) -> None:
     metrics = free_port()
     written: dict[str, bytes] = {}
+    # A forked process would show the command line and environment of whom it was forked from.
+    monkeypatch.setattr("tests.control.edge.Popen", subprocess.Popen)
     with _collector() as (collector, received):
         monkeypatch.setenv("TT_METRICS_PORT", str(metrics))
         monkeypatch.setenv("TT_OTLP_ENDPOINT", f"http://127.0.0.1:{collector}")

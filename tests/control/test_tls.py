@@ -23,6 +23,7 @@ from launcher.temporary import create_database
 from tests.control.edge import MANAGE, ROOT, TOKENS
 from tests.control.requests import subscription_body
 from tests.support.certificates import Authority
+from tests.support.prepared import Popen
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 
@@ -32,7 +33,7 @@ _SECONDS = 60.0
 @contextmanager
 def _process(module: str, log: Path, environ: Mapping[str, str]) -> Iterator[None]:
     with log.open("wb") as output:
-        child = subprocess.Popen(
+        child = Popen(
             [sys.executable, "-m", module],
             cwd=ROOT, env={**os.environ, **environ}, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip

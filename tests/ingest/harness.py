@@ -18,6 +18,7 @@ import msgspec
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher.ports import free_port
+from tests.support.prepared import Popen
 
 T = TypeVar("T")
 WAIT_SECONDS = 60.0
@@ -51,27 +52,26 @@ class Process:
             **{name: value for name, value in os.environ.items() if not name.startswith("TT_")},
             **environ,
         }
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Popen | None = None
 
     async def start(self) -> None:
         with _opened(self.log) as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", self._module,
+            self._process = Popen(
+                [sys.executable, "-m", self._module],
                 env=self._environ, cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
-        if self._process.returncode is None:
-            self._process.send_signal(number)
+        self._process.send_signal(number)
 
     async def wait(self) -> int:
         assert self._process is not None
-        return await asyncio.wait_for(self._process.wait(), WAIT_SECONDS)
+        return await asyncio.to_thread(self._process.wait, WAIT_SECONDS)
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.poll() is None
 
     @property
     def target(self) -> str:

@@ -30,6 +30,7 @@ from launcher.embedded import role_urls
 from launcher.ports import free_port
 from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
+from tests.support.prepared import Popen
 from tradingtools.adapters.redis import control_feed
 from tradingtools.domain.money import parse_exact, to_text
 from tradingtools.runtime import grpc_server
@@ -117,7 +118,9 @@ class World:
         module = "paper.insiders" if name == "insiders" else f"services.{name}"
         command = self._stand_ins.get(name, (module,))
         log = (self.directory / f"{alias or name}.log").open("ab")
-        self._processes[alias or name] = subprocess.Popen(
+        # A stand-in has its own way of importing the service.
+        begin = subprocess.Popen if name in self._stand_ins else Popen
+        self._processes[alias or name] = begin(
             [sys.executable, "-m", *command],
             env={**self._environment, **settings},
             stdout=log,

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ import aiohttp
 
 from paper.insiders.app import PORTS_FILE, run
 from paper.insiders.settings import Settings
+from tests.support.prepared import Popen
 from tradingtools.runtime.settings import SharedSettings, load
 
 ASSET = "86773034724744448744514889729172499268401134795843352779107239076687775715536"
@@ -197,22 +199,19 @@ async def process(state_dir: Path, **settings: object) -> AsyncIterator[Paper]:
     """The app as `python -m paper.insiders`, killed with -9 at the end."""
     _forget_ports(state_dir)
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("TT_")}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "paper.insiders",
+    child = Popen(
+        [sys.executable, "-m", "paper.insiders"],
         env={**inherited, **environment(state_dir, **settings)},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    waiting = asyncio.create_task(child.wait())
+    waiting = asyncio.create_task(asyncio.to_thread(child.wait))
     try:
         async with aiohttp.ClientSession() as session:
             port, control_port = await _ports(state_dir, waiting)
             yield Paper(port, control_port, session, pid=child.pid)
     finally:
-        if child.returncode is None:
-            child.kill()
+        child.kill()
         await waiting
 
 

@@ -21,6 +21,7 @@ from paper.venue.app import PORTS
 from paper.venue.core.schedule import Kind, Pace, timeline
 from paper.venue.store import RowPlayed, Started, Store, StoreError
 from tests.paper_venue.harness import WAIT_S, Live, clients, row
+from tests.support.prepared import Popen
 
 ROOT = Path(__file__).parents[2]
 GAP_MS = "30"
@@ -38,16 +39,24 @@ def process(directory: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     ports = directory / PORTS
     begun = time.time_ns()
     command = [sys.executable, "-m", "paper.venue"]
-    with subprocess.Popen(command, cwd=ROOT, env=environ(directory, **more)) as running:
+    with Popen(command, cwd=ROOT, env=environ(directory, **more)) as running:
         try:
             end = time.monotonic() + WAIT_S
-            while not (ports.exists() and ports.stat().st_mtime_ns > begun):
+            while not _written_since(ports, begun):
                 assert running.poll() is None, "the venue did not start"
                 assert time.monotonic() < end, "the venue does not listen"
                 time.sleep(0.02)
             yield running
         finally:
             running.kill()
+
+
+def _written_since(ports: Path, begun: int) -> bool:
+    # One of an earlier life is there at first, and then is taken away.
+    try:
+        return ports.stat().st_mtime_ns > begun
+    except FileNotFoundError:
+        return False
 
 
 def refused(directory: Path, **more: str) -> str:
