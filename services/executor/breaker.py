@@ -8,6 +8,7 @@ protects, it proves nothing: without the database it stays as it was last seen.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -64,6 +65,8 @@ class CircuitBreaker:
         self._failures = 0
         self._probes = 0
         """Of this executor, under way or about to be."""
+        self._closes = asyncio.Event()
+        """Set the next time that it closes, and replaced."""
 
     @property
     def closed(self) -> bool:
@@ -74,6 +77,15 @@ class CircuitBreaker:
     def reason(self) -> str:
         """Why it is not closed, for those who wait in vain."""
         return f"{INSIDERS} is not asked: {self._row.reason}"
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long; while it is not closed, no longer than until it is."""
+        if self.closed:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closes.wait()
 
     async def watch(self, pause_seconds: float) -> None:
         """See what other executors and operators do to it, for ever."""
@@ -164,6 +176,9 @@ class CircuitBreaker:
         _standing[INSIDERS] = row.state
         if before.state is row.state:
             return
+        if self.closed:
+            self._closes.set()
+            self._closes = asyncio.Event()
         self._failures = 0
         _moves.add(1, {"dependency": INSIDERS, "state": row.state})
         if row.state is BreakerState.OPEN:

@@ -246,15 +246,17 @@ class Sender:
                     sent, probe, looked_ns = None, False, 0
                     if verdict.meaning is not Meaning.NOT_ACCEPTED:
                         return verdict, answer
+                else:
+                    verdict = NOT_SENT
             except KeptBack as kept:
                 verdict = kept.verdict
                 if verdict.meaning is not Meaning.NOT_ACCEPTED:
                     break
             if verdict.code == "NOT_SENT":
-                wait_ms: int | None = pause_ms
+                await self._breaker.pause(pause_ms / 1000)
                 pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
-            else:
-                wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
+                continue
+            wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
             if wait_ms is None:
                 break
             await asyncio.sleep(wait_ms / 1000)

@@ -140,6 +140,7 @@ UNREACHED = (
     Entry("tradingtools/runtime/cursors.py", "acknowledge", _LOGGED, "raise InvalidField"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.read", _FIRST, "await store.execute"),
     Entry(f"{_EXECUTOR}/store.py", "execute", _FIRST),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.pause", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.give_back", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _AWAY, '_log.warning("the breaker',
           chance=True),

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
-from services.executor.core.breaker import Policy
+from services.executor.core.breaker import Breaker, BreakerState, Policy
 from services.executor.leave import Leave
 from services.executor.look import Looked
 from services.executor.recorder import Outcome
@@ -356,6 +356,47 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
         await until(here.ended(one))
         assert ended == 2
         assert told == [(201, probe)]
+
+
+async def test_who_waits_for_the_breaker_tries_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = attempt("a")
+    pauses: list[float] = []
+
+    async def open_it(_status: int | None, *, probe: bool) -> None:
+        assert not probe
+        if not pauses:
+            here.breaker._take(Breaker(state=BreakerState.OPEN))
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 6:
+            here.breaker._take(Breaker())
+
+    async with scene() as here:
+        here.far.statuses[one.order.order_key] = [429]
+        monkeypatch.setattr(here.breaker, "told", open_it)
+        monkeypatch.setattr(here.breaker, "pause", pause)
+        here.sender.send([one])
+        await until(lambda: len(here.far.came) == 2)
+        assert pauses == [0.05, 0.1, 0.2, 0.4, 0.5, 0.5]
+
+
+async def test_who_waits_for_the_breaker_leaves_when_it_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
+    one, other = attempt("a"), attempt("b", wallet="2")
+    async with scene() as here:
+        for _ in range(2):
+            here.breaker._take(Breaker(state=BreakerState.OPEN))
+            here.sender.send([one, other])
+            await until(lambda: len(here.breaker._closes._waiters) == 2)
+            here.breaker._take(Breaker(state=BreakerState.HALF_OPEN))
+            here.breaker._take(Breaker())
+            await until(here.ended(one, other))
+            here.outcomes.clear()
 
 
 async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
