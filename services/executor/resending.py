@@ -21,6 +21,8 @@ from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields
 
 _log = structlog.get_logger("executor.resending")
+_TOGETHER = 20
+"""A commit each, some milliseconds; who is urgent and comes meanwhile waits for so many."""
 
 
 class Resender:
@@ -55,21 +57,27 @@ class Resender:
         """Look for wishes for ever."""
         while True:
             await asyncio.sleep(pause_seconds)
-            if not self._breaker.closed:
-                continue
             try:
-                for row in await store.fetch(
-                    self._pool, "to_send_again", partition=self._lease.partition
-                ):
-                    await self._send(row)
+                while self._breaker.closed and await self._send_some():
+                    pass
             except psycopg.OperationalError as error:
                 # A commit that was not acknowledged is not acted on: its lease runs out.
                 _log.warning("not sent again", error=str(error))
 
+    async def _send_some(self) -> bool:
+        """Send those that are first now; whether there were any.
+
+        A few: exits that come meanwhile are first of the next ones.
+        """
+        found = await store.fetch(self._pool, "to_send_again", partition=self._lease.partition)
+        # Where the attempt before is still under way here: one sender an order.
+        some = [row for row in found if row["order_key"] not in self._in_flight][:_TOGETHER]
+        for row in some:
+            await self._send(row)
+        return bool(some)
+
     async def _send(self, row: DictRow) -> None:
         order = order_from_fields(row)
-        if order.order_key in self._in_flight:
-            return  # The attempt before is still under way here; one sender an order.
         again = await store.submit_again(
             self._pool, self._lease, order.order_key, row["epoch"], self._lease_ms
         )

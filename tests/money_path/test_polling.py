@@ -52,22 +52,45 @@ async def test_an_exit_is_found_behind_more_entries_than_are_looked_at_and_nobod
             await cancel_all([polling])
 
 
-async def test_an_exit_is_sent_again_before_all_entries(
-    database: Database, database_url: str
+@pytest.mark.parametrize(("wished_after", "last_place"), [(0, 0), (3, 50)])
+async def test_an_exit_is_sent_again_before_entries(
+    wished_after: int,
+    last_place: int,
+    database: Database,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entries = [entry(f"e{n}") for n in range(101)]
     leaving = structs.replace(
         entry("exit"), purpose=Purpose.GUARD_EXIT, side=Side.SELL, trigger_id="trg"
     )
     subscribe(database, version=1)
+    submit_again, sent = store.submit_again, 0
+
+    def wish() -> None:
+        database.execute(
+            "update orders set send_again_epoch = epoch where order_key = %s", [leaving.order_key]
+        )
+
+    async def noted(*arguments: Any) -> store.Again | None:
+        nonlocal sent
+        sent += 1
+        if sent == wished_after:
+            wish()
+        return await submit_again(*arguments)
+
+    monkeypatch.setattr(store, "submit_again", noted)
     async with scene(database, database_url) as here:
         here.durable(entries)
         here.durable([leaving])
         await journal.build_open_rows(here.pool, 0, older_than_seconds=None)
-        database.execute("update orders set state = 'UNKNOWN', send_again_epoch = epoch")
+        database.execute("update orders set state = 'UNKNOWN'")
+        database.execute("update orders set send_again_epoch = epoch where purpose = 'ENTRY'")
+        if not wished_after:
+            wish()
         sending = asyncio.create_task(here.executor.send_again())
         try:
             await here.ended(102)
         finally:
             await cancel_all([sending])
-        assert here.far.came[0] == leaving.order_key
+        assert here.far.came.index(leaving.order_key) <= last_place
