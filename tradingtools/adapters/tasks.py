@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,12 +54,15 @@ async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Have something run for the length of the block.
 
     Raises:
-        Exception: what it died of, when the block ends.
+        Exception: what it died of, when the block ends and is not cancelled.
     """
     running = asyncio.ensure_future(work)
     try:
         yield
     finally:
+        ended_by = sys.exception()
         await cancel_all([running])
-        if not running.cancelled():
-            running.result()
+        died_of = None if running.cancelled() else running.exception()
+        # In the place of a cancellation it would keep its caller running.
+        if died_of is not None and not isinstance(ended_by, asyncio.CancelledError):
+            raise died_of

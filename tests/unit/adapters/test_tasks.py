@@ -84,6 +84,28 @@ async def test_what_died_alongside_is_told_at_the_end() -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_what_died_alongside_does_not_keep_a_cancelled_block_running() -> None:
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise LookupError("its connection broke") from None
+
+    async def block() -> None:
+        async with alongside(work()):
+            begun.set()
+            await asyncio.Event().wait()
+
+    blocked = asyncio.ensure_future(block())
+    await begun.wait()
+    await asyncio.sleep(0)
+    blocked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await blocked
+
+
 async def test_all_have_ended_before_their_canceller_is_cancelled_himself() -> None:
     slow = _Slow()
     running = asyncio.ensure_future(slow.work())
