@@ -51,6 +51,8 @@ _answers = _meter.create_counter("answers", description="by meaning and code")
 _submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST round trip")
 
 _PAUSE_LONGEST_MS = 500
+_STORING_MS = 2_000
+"""Before the end of a lease, to have stored that nothing was sent."""
 _BEGUN_TOGETHER = 25
 """First bytes in one turn of the event loop while somebody waits: about a millisecond."""
 _JUDGED_TOGETHER = 8
@@ -65,6 +67,7 @@ class Sender:
         breaker: of insiders-api.
         leave: asked before first bytes.
         timeout_ms: an answer that takes longer counts as none.
+        lease_ms: of an attempt; whoever waits behind his wallet's until it is over is not sent.
         record: told each outcome.
         died: told each order of which there will be none, because an exception ended its attempt.
         hurried: whether somebody waits to be sent who comes after these.
@@ -76,6 +79,7 @@ class Sender:
         breaker: CircuitBreaker,
         leave: Leave,
         timeout_ms: int,
+        lease_ms: int,
         record: Callable[[Outcome], None],
         died: Callable[[str], None],
         hurried: Callable[[], bool] = lambda: False,
@@ -83,6 +87,7 @@ class Sender:
         self._client = client
         self._breaker = breaker
         self._timeout_ms = timeout_ms
+        self._wait_ms = lease_ms - _STORING_MS
         self._record = record
         self._died = died
         self._hurried = hurried
@@ -109,6 +114,7 @@ class Sender:
                 free.append(attempt)
             else:
                 waiting.append(attempt)
+                self._wait_no_longer_than_its_time(attempt)
         if not free:
             return
         under_way = bool(self._ready)
@@ -118,6 +124,22 @@ class Sender:
             self._begin_some()
         if self._ready and not under_way:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _wait_no_longer_than_its_time(self, attempt: Attempt) -> None:
+        """Nor than its lease: then nobody could tell any more that it was never sent."""
+        waited_ms = (clock.monotonic_ns() - attempt.looked_ns) / 1e6
+        left_ms = min(attempt.order.not_after_ms - clock.now_ms(), self._wait_ms - waited_ms)
+        asyncio.get_running_loop().call_later(left_ms / 1000, self._wait_no_more, attempt)
+
+    def _wait_no_more(self, attempt: Attempt) -> None:
+        waiting = self._lanes.get(attempt.lane)
+        if waiting is None or attempt not in waiting:
+            return  # It has left.
+        waiting.remove(attempt)
+        try:
+            self._conclude(attempt, NOT_SENT, None)
+        except Exception as error:  # noqa: BLE001 - it has to be told in any case
+            self._give_up(attempt, error)
 
     def _go_on(self) -> None:
         try:

@@ -113,6 +113,7 @@ class Executor:
             self.breaker,
             Leave(self.breaker, Look(partial(store.held_back, pool)).at),
             settings.submit_timeout_ms,
+            self._lease_ms,
             lambda outcome: self._recorder().put([], [outcome]),
             lambda key: self.line.done([key]),
             lambda: len(self.line) > 0,

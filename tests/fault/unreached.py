@@ -41,6 +41,7 @@ _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
 _CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
 _MANY = "only when a claim of many orders is sent while others wait"
+_SLOW = "only when an answer takes longer than an entry may wait behind it"
 _YOUNG = "no trade here is hours old: tests/unit/router/test_told_again.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
 _DIVIDED = "nobody changes the number of partitions here: tests/integration/test_division.py"
@@ -151,6 +152,7 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return", chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "await self._breaker.give_back",
           chance=True),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._wait_no_more", _SLOW, chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._post", _RACE, "raise KeptBack", chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "KeptBack.__init__", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "Leave.look", _RACE, "raise KeptBack", "if held", True),

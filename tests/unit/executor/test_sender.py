@@ -32,6 +32,7 @@ from tradingtools.domain.order import Follower, Order, Purpose
 from tradingtools.domain.order_states import OrderState
 
 FAILURES = 1_000
+LEASE_MS = 600_000
 
 
 @dataclass
@@ -105,7 +106,7 @@ async def scene(
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
             leave = Leave(breaker, look)
-            sender = Sender(client, breaker, leave, 20_000, told, died.append, hurried)
+            sender = Sender(client, breaker, leave, 20_000, LEASE_MS, told, died.append, hurried)
             yield Scene(far, client, breaker, sender, outcomes, died)
     finally:
         for event in far.held.values():
@@ -272,7 +273,8 @@ async def test_an_attempt_that_dies_does_not_hold_up_its_lane_or_the_others() ->
 async def test_an_attempt_that_dies_before_its_first_byte_holds_nobody_up() -> None:
     first, after, other = attempt("a"), attempt("b"), attempt("c", wallet="2")
     # Nothing writes such a body; no bytes can be made of it.
-    dying = Attempt(order=structs.replace(attempt("d").order, body="\ud800"))
+    sound = attempt("d")
+    dying = structs.replace(sound, order=structs.replace(sound.order, body="\ud800"))
     async with scene() as here, captured():
         await until(lambda: _warm(here.client) == 4)
         here.sender.send([first, dying, after, other])
@@ -397,6 +399,28 @@ async def test_who_waits_for_the_breaker_leaves_when_it_closes(
             here.breaker._take(Breaker())
             await until(here.ended(one, other))
             here.outcomes.clear()
+
+
+@pytest.mark.parametrize("over", ["its time", "its lease"])
+async def test_who_waits_behind_his_wallets_is_unsent_when_that_is_over(over: str) -> None:
+    first, after = attempt("a"), attempt("c")
+    second = attempt("b")
+    if over == "its time":
+        late = structs.replace(second.order, not_after_ms=clock.now_ms() + 50)
+        second = structs.replace(second, order=late)
+    else:
+        second = structs.replace(second, looked_ns=clock.monotonic_ns() - LEASE_MS * 1_000_000)
+    async with scene() as here:
+        answer = here.far.held[first.order.order_key] = asyncio.Event()
+        here.sender.send([first, second, after])
+        await until(here.ended(second))
+        (outcome,) = here.outcomes
+        assert outcome.fields["failed_kind"] == "UNSENT"
+        assert outcome.fields["reason"] == "EXPIRED"
+        answer.set()
+        await until(here.ended(first, after))
+        assert here.far.came == [first.order.order_key, after.order.order_key]
+        assert len(here.outcomes) == 3
 
 
 async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
