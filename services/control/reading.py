@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lane import Lane, Said
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import PLANS_LOST, Connection, Value, Wired, wired
@@ -30,6 +31,8 @@ _LANES = 2
 """Messages under way: a slow read of one does not hold up the other."""
 _AT_ONCE = 16
 """Reads of one message; their answers come when the last of them has been found."""
+_PATIENCE_SECONDS = 8.0
+"""Who has waited longer for a lane has gone, or will have before the answer: the edge waits ten."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class _Asked:
     answer: asyncio.Future[list[Row]]
     others: int
     """Connections on which it may be asked anew: a broken one is known by its silence only."""
+    since: float
+    """`monotonic`."""
 
 
 class Reading:
@@ -59,7 +64,9 @@ class Reading:
     async def found(self, text: str, values: Mapping[str, Value]) -> list[Row]:
         """All rows of a statement; raises psycopg.Error and TypeError as ``ask_all``."""
         loop = asyncio.get_running_loop()
-        asked = _Asked(wired(text, values), loop.create_future(), self._pool.max_size)
+        asked = _Asked(
+            wired(text, values), loop.create_future(), self._pool.max_size, clock.monotonic()
+        )
         self._waiting.append(asked)
         if not self._due:
             # In the next turn: what is asked in this one leaves with it.
@@ -69,12 +76,15 @@ class Reading:
 
     def _serve(self) -> None:
         self._due = False
+        too_old = clock.monotonic() - _PATIENCE_SECONDS
         while self._waiting and self._free:
             together: list[_Asked] = []
             while self._waiting and len(together) < _AT_ONCE:
                 asked = self._waiting.popleft()
                 # Whoever has left needs no answer.
-                if not asked.answer.done():
+                if asked.since < too_old:
+                    _fail([asked], psycopg.OperationalError("it has waited for too long"))
+                elif not asked.answer.done():
                     together.append(asked)
             if together:
                 lane = self._free.pop()
@@ -99,7 +109,12 @@ class Reading:
                 self._waiting.clear()
             return
         self._connecting -= 1
-        self._free.append(Lane(connection, self._answered, self._lost))
+        try:
+            self._free.append(Lane(connection, self._answered, self._lost))
+        except psycopg.OperationalError:
+            # It broke while nobody used it: the pool makes another.
+            connection.pgconn.finish()
+            await self._pool.putconn(connection)
         self._serve()
 
     def _answered(self, lane: Lane, said: Iterable[Said]) -> None:
@@ -140,11 +155,14 @@ class Reading:
     async def close(self) -> None:
         """Give the connections back; what is under way is not answered any more."""
         # A connection that comes now is closed with the others.
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         lanes = (*self._free, *self._under_way)
         self._free.clear()
+        # All before any is given back: one that is lost meanwhile would be given back twice.
         for lane in lanes:
             lane.close()
+        for lane in lanes:
             await self._pool.putconn(lane.connection)
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import msgspec
 import psycopg
@@ -17,8 +18,8 @@ from psycopg.rows import dict_row
 
 from services.control.reading import Reading, reading
 from tradingtools.adapters.postgres.lane import Lane, Said
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.postgres.prompt import wired
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.postgres.prompt import Connection, wired
 
 _HELD = "select pg_advisory_lock_shared(7)::text, pg_advisory_unlock_shared(7)"
 _WAITING = "select count(*) as n from pg_locks where locktype = 'advisory' and not granted"
@@ -206,6 +207,103 @@ async def test_the_connections_are_given_back_as_they_were(database_url: str) ->
             async with pool.connection() as connection:
                 found = await (await connection.execute("select 1 as n")).fetchall()
                 assert found == [{"n": 1}]
+
+
+async def _lends_all(pool: Pool) -> bool:
+    """Whether no connection of it was forgotten."""
+    lent = [await pool.getconn(20) for _ in range(pool.max_size)]
+    for connection in lent:
+        await pool.putconn(connection)
+    return len(set(lent)) == pool.max_size
+
+
+async def test_who_has_waited_for_too_long_is_not_asked_for_any_more(database_url: str) -> None:
+    async with _reading(database_url) as reads:
+        async with _held_up(database_url, reads):
+            gone = [asyncio.ensure_future(reads.found(_NUMBER, {"n": n})) for n in range(20)]
+            await asyncio.sleep(0)
+            for one in reads._waiting:
+                one.since -= 9
+            here = asyncio.ensure_future(reads.found(_NUMBER, {"n": 20}))
+            await asyncio.sleep(0)
+        assert (await here)[0]["n"] == 20
+        said = await asyncio.gather(*gone, return_exceptions=True)
+        assert {type(one) for one in said} == {psycopg.OperationalError}
+
+
+async def test_a_connection_that_can_be_no_lane_is_given_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = 5
+
+    def lane(*arguments: Any) -> Lane:
+        nonlocal broken
+        if broken:
+            broken -= 1
+            raise psycopg.OperationalError("the connection is lost")
+        return Lane(*arguments)
+
+    monkeypatch.setattr("services.control.reading.Lane", lane)
+    async with open_pool(database_url, name="test", size=2, prompt=True) as pool:
+        async with reading(pool) as reads, asyncio.timeout(20):
+            assert (await reads.found(_NUMBER, {"n": 1}))[0]["n"] == 1
+        assert await _lends_all(pool)
+
+
+async def test_a_lane_that_is_lost_while_they_are_closed_is_given_back_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_pool(database_url, name="test", size=2, prompt=True) as pool:
+        async with reading(pool) as reads:
+            await asyncio.gather(*(reads.found(_NUMBER, {"n": n}) for n in range(20)))
+            lanes = list(reads._free)
+            assert len(lanes) == 2
+            putconn, given_back = pool.putconn, []
+
+            async def lose_the_other(connection: Connection) -> None:
+                given_back.append(connection)
+                lanes[-1]._end(psycopg.OperationalError("the connection is lost"))
+                if connection is lanes[0].connection:
+                    await asyncio.sleep(0.01)
+                await putconn(connection)
+
+            monkeypatch.setattr(pool, "putconn", lose_the_other)
+        assert given_back == [lane.connection for lane in lanes]
+
+
+async def test_a_lane_that_comes_while_they_are_closed_is_closed_with_them(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_pool(database_url, name="test", size=2, prompt=True) as pool:
+        getconn, may_come = pool.getconn, asyncio.Event()
+
+        async def later(seconds: float) -> Connection:
+            await may_come.wait()
+            await asyncio.sleep(0.05)
+            return await getconn(seconds)
+
+        monkeypatch.setattr(pool, "getconn", later)
+        async with reading(pool) as reads:
+            asked = [asyncio.ensure_future(reads.found(_NUMBER, {"n": n})) for n in range(40)]
+            await asyncio.sleep(0.01)
+            asyncio.get_running_loop().call_later(0.01, may_come.set)
+        for one in asked:
+            one.cancel()
+        while reads._tasks:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(pool, "getconn", getconn)
+        assert await _lends_all(pool)
+
+
+async def test_a_connection_that_cannot_be_left_as_it_was_ends(database_url: str) -> None:
+    async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
+        connection = await pool.getconn()
+        lane = Lane(connection, lambda _lane, _said: None, lambda _lane, _error: None)
+        # What nobody here knows of is under way on it.
+        connection.pgconn.send_query_params(b"select 1", None)
+        lane.close()
+        await pool.putconn(connection)
+        assert await _lends_all(pool)
 
 
 _STUCK = "select pg_advisory_lock_shared(8)::text, pg_advisory_unlock_shared(8)"

@@ -87,10 +87,11 @@ class Lane:
         if self._socket < 0:
             return
         self._forget()
-        if self._sent:
-            self._pgconn.finish()
-        else:
+        try:
             self._pgconn.exit_pipeline_mode()
+        except psycopg.OperationalError:
+            # Not while something is under way.
+            self._pgconn.finish()
 
     def _look(self) -> None:
         self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
