@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import redis.asyncio as redis
 
+from services.guard import folding
 from services.guard.server import GuardServicer
 from services.guard.settings import Settings
 from services.guard.worker import Guard
@@ -51,6 +52,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 planned_once=True,
             )
         )
+        # Beside it: a record of peaks, and rows behind, hold up no exit.
+        peaks = await stack.enter_async_context(
+            open_pool(
+                settings.shared.database_url,
+                name="guard-peaks",
+                size=2,
+                silence_seconds=settings.shared.database_silence_seconds,
+                prompt=True,
+                planned_once=True,
+                joined_by_keys=True,
+            )
+        )
         bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
         stack.push_async_callback(bus.aclose)
         confirm = grpc_server.channel(settings.confirm_target)
@@ -60,7 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         owned = await lease.acquire(pool, "guard", settings.partition, name)
         tail = await claim_tail(pool, "guard", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.poll_ms, asks=False)
-        guard = Guard(pool, owned, books, tail, settings, writing=writing)
+        guard = Guard(pool, owned, books, tail, settings, writing=writing, peaks=peaks)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await until_one_ends(guard.recover(), lease.keep(pool, owned))
@@ -79,10 +92,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             lease.keep(pool, owned),
             fills.replay(),
             books.keep(guard.on_books),
+            guard.keep_peaks(),
             follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(guard, bus, settings.poll_ms),
-            _repeat(guard.look_again, settings.poll_ms),
-            _repeat(guard.suspend, settings.poll_ms),
+            _repeat(guard.look_again, settings.poll_ms / 4000),
+            _repeat(guard.suspend, settings.poll_ms / 4000),
+            _repeat(guard.fold_peaks, folding.SECONDS),
             health.tell(
                 server,
                 {
@@ -99,7 +114,7 @@ async def _follow_control(guard: Guard, bus: redis.Redis, poll_ms: int) -> None:
         await while_database_is_away(guard.refresh)
 
 
-async def _repeat(work: Callable[[], Awaitable[None]], poll_ms: int) -> None:
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
-        await asyncio.sleep(poll_ms / 1000 / 4)
+        await asyncio.sleep(seconds)
         await while_database_is_away(work)

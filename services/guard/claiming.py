@@ -18,7 +18,7 @@ from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit, Floor, size_exit
 from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
-from services.guard.store import Change, Peak
+from services.guard.store import Change
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.together import Answer, Together
@@ -133,7 +133,7 @@ class Claims:
     def write(
         self,
         asked: Together,
-        changes: Sequence[tuple[Row, Change | Peak]],
+        changes: Sequence[tuple[Row, Change]],
         orders: Sequence[Order] = (),
     ) -> Outcome:
         """Change locked triggers, and claim the slices of those that sell, as one record.

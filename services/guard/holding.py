@@ -7,7 +7,7 @@ message whose first statement locks the rows and fails unless they are as memory
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from operator import attrgetter
@@ -47,8 +47,15 @@ class Held:
 
 
 @asynccontextmanager
-async def locked(pool: Pool, trigger_ids: Sequence[str]) -> AsyncIterator[Held]:
+async def locked(
+    pool: Pool, trigger_ids: Sequence[str], peak: Callable[[str], int | None]
+) -> AsyncIterator[Held]:
     """A transaction that holds triggers and then their lots.
+
+    Args:
+        pool: with a connection for it.
+        trigger_ids: of those that it holds.
+        peak: the recorded peak of a trigger, which its row may not have yet.
 
     Raises:
         LookupError: there is no such trigger.
@@ -58,7 +65,7 @@ async def locked(pool: Pool, trigger_ids: Sequence[str]) -> AsyncIterator[Held]:
         rows = store.ask(asked, "lock_triggers", ids=ids)
         store.ask(asked, "lock_lots", ids=ids)
         lots = store.ask(asked, "locked_lots", ids=ids)
-        found = {row["id"]: row for row in await rows.rows()}
+        found = {row["id"]: _with_peak(row, peak(row["id"])) for row in await rows.rows()}
         if missing := set(trigger_ids) - set(found):
             raise LookupError(f"trigger {min(missing)} has no row")
         yield Held(
@@ -104,6 +111,12 @@ async def foreseen(pool: Pool, seen: Foreseen) -> AsyncIterator[Held]:
             {trigger.id: trigger},
             {lot_of(trigger): lot},
         )
+
+
+def _with_peak(row: DictRow, peak_micros: int | None) -> DictRow:
+    if peak_micros is None or peak_micros <= (row["peak_micros"] or 0):
+        return row
+    return {**row, "peak_micros": peak_micros}
 
 
 def _lot_of(row: Mapping[str, Any]) -> LotKey:

@@ -7,11 +7,11 @@ and asks here what a book, a fill or an instant concerns.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.guard.core.index import TriggerIndex
+from services.guard.core.index import Risen, TriggerIndex
 from services.guard.core.trigger import Tick, Trigger
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -98,8 +98,10 @@ class Known:
             return
         before = self._triggers.get(trigger.id)
         if before is not None:
-            if _age(trigger) < _age(before):
+            if trigger.version < before.version:
                 return
+            # Its row may not have the last peaks yet, and no peak ever falls.
+            trigger = with_peak(trigger, before.peak_micros)
             # Only memory has it, and it counts for these terms and this status.
             if before.tick is not None and trigger.version == before.version:
                 trigger = replace(trigger, tick=before.tick)
@@ -189,8 +191,36 @@ class Known:
         return [key for key in self._by_lot if any(t.made_for for t in self.of_lot(key))]
 
     def moved_by(self, book: Book) -> list[Trigger]:
-        """The triggers that a book may move, in the order in which they are judged."""
+        """The triggers that a book may move, in the order in which they are judged; of those that
+        it only raises to new peaks `risen` tells."""
         return self.in_turn(self._index.candidates(book))
+
+    def risen(self, book: Book) -> Iterator[Risen]:
+        """The new peaks that a book shows."""
+        return self._index.risen(book)
+
+    def rises(self, risen: Risen) -> bool:
+        """Whether what was found by `risen` is a new peak still, of the same size."""
+        return self._index.rises(risen)
+
+    def peak(self, trigger_id: str) -> int | None:
+        """The peak of a live trigger, which its row may not have yet; None: it has none."""
+        trigger = self._triggers.get(trigger_id)
+        return None if trigger is None else trigger.peak_micros
+
+    def put_peaks(self, peaks: Mapping[str, int]) -> None:
+        """Take over recorded peaks; lower ones than are known, and of unknown triggers, change
+        nothing."""
+        for trigger_id, peak in peaks.items():
+            trigger = self._triggers.get(trigger_id)
+            if trigger is not None and peak > (trigger.peak_micros or 0):
+                self._triggers[trigger_id] = trigger = replace(trigger, peak_micros=peak)
+                self._index.put(trigger, self.shares(lot_of(trigger)))
+
+    def beside_firing(self, book: Book) -> list[Trigger]:
+        """All triggers of the lots of which one may fire on a book at once, in their order."""
+        found = (self._triggers[trigger_id] for trigger_id in self._index.firing(book))
+        return [trigger for key in sorted(set(map(lot_of, found))) for trigger in self.of_lot(key)]
 
     def fires_on(self, book: Book) -> bool:
         """Whether one of them may fire on it at once."""
@@ -206,6 +236,8 @@ class Known:
         return {i for _, i in self._timed[: bisect_left(self._timed, (now_ms + 1, ""))]}
 
 
-def _age(trigger: Trigger) -> tuple[int, int]:
-    """What rises with each change: a new peak leaves the version as it is."""
-    return trigger.version, -1 if trigger.peak_micros is None else trigger.peak_micros
+def with_peak(trigger: Trigger, peak_micros: int | None) -> Trigger:
+    """A trigger whose peak is at least so high."""
+    if peak_micros is None or peak_micros <= (trigger.peak_micros or 0):
+        return trigger
+    return replace(trigger, peak_micros=peak_micros)

@@ -2,7 +2,7 @@
 -- Everything that may still fire or is closing.
 select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
        t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
-       t.peak_micros, t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
+       t.peak_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
        t.rungs_fired, t.basis_micros, t.two_ticks, t.made_for, t.condition_id,
        coalesce(s.follower_user_id, t.follower_user_id) as user_id,
        coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
@@ -14,7 +14,7 @@ where t.status not in ('DONE', 'CANCELLED', 'RESOLVED')
 -- What may still fire or is closing of one lot, oldest first.
 select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
        t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
-       t.peak_micros, t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
+       t.peak_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
        t.rungs_fired, t.basis_micros, t.two_ticks, t.made_for, t.condition_id,
        coalesce(s.follower_user_id, t.follower_user_id) as user_id,
        coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
@@ -36,7 +36,7 @@ select exists (
 -- Triggers that the control surface has touched, whatever their state.
 select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
        t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
-       t.peak_micros, t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
+       t.peak_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
        t.rungs_fired, t.basis_micros, t.two_ticks, t.made_for, t.condition_id,
        coalesce(s.follower_user_id, t.follower_user_id) as user_id,
        coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
@@ -160,42 +160,30 @@ moved as (
     where t.id = any(array(select id from m)) and t.id = m.id and t.version = m.version
     returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
               t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
-              t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
+              t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
               t.basis_micros, t.two_ticks, t.made_for, t.generation
 )
 select moved.* from m left join moved using (id) where as_locked(m.id, moved.id)
 
--- name: ratchet
--- New peaks of trailing stops, with their histories. Nobody has to have locked the rows: whose
--- trigger or lot is not as it was thought to be stays as it is, and is not answered.
-with m as materialized (
-    select * from jsonb_to_recordset(%(peaks)s::jsonb) as m(
-        id text, version bigint, before bigint, shares bigint, peak bigint, noted bigint, told text,
-        place integer)
-),
-moved as (
-    update trigger t set
-        peak_micros = m.peak, peak_noted_micros = m.noted, updated_at = clock_timestamp()
-    from m
-    where t.id = any(array(select id from m)) and t.id = m.id and t.version = m.version
-      and t.peak_micros is not distinct from m.before
-      -- A peak is what the whole lot would fetch.
-      and m.shares = (
-          select l.shares_micros from lot l
-          where l.follower_proxy = t.follower_proxy and l.asset_id = t.asset_id
-            and l.origin = t.origin)
-    returning t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
-              t.size_micros, t.status, t.version, t.callback_micros, t.callback_ppm, t.peak_micros,
-              t.peak_noted_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done, t.rungs_fired,
-              t.basis_micros, t.two_ticks, t.made_for, t.generation, t.order_key
-),
-told as (
-    insert into trigger_event (trigger_id, from_status, to_status, detail, order_key)
-    select id, status, status, m.told, order_key from moved join m using (id)
-    where m.told is not null
-    order by m.place
-)
-select * from moved
+-- name: record_peaks
+-- New peaks as one record, of those triggers whose version is as given and whose lots hold as many
+-- shares, and the ids of the others. Without a number: there is no such trigger, or this record is
+-- there already. Raises NoDataFound: the lease is not held.
+select seq, refused from record_peaks(
+    %(partition)s, %(epoch)s, %(record_key)s, %(ids)s::text[], %(versions)s::bigint[],
+    %(shares)s::bigint[], %(peaks)s::bigint[], %(stops)s::bigint[])
+
+-- name: unfolded_peaks
+-- Records of peaks, oldest first.
+select seq, triggers, peaks, stops from peak_record order by seq
+
+-- name: fold_peaks
+-- How many rows have followed: those with a lower peak.
+select fold_peaks(%(ids)s::text[], %(peaks)s::bigint[], %(stops)s::bigint[], %(told_micros)s)
+    as folded
+
+-- name: forget_peaks
+delete from peak_record where seq = any(%(seqs)s::bigint[])
 
 -- name: break_even
 -- Stops of a lot that want it, moved up to the entry price; never down.
@@ -204,7 +192,7 @@ update trigger set
 where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
   and break_even and price_micros < %(price)s and status in ('WAITING', 'ARMED', 'SUSPENDED')
 returning id, follower_proxy, asset_id, origin, trigger_type, price_micros, size_micros, status,
-          version, callback_micros, callback_ppm, peak_micros, peak_noted_micros, fire_at_ms,
+          version, callback_micros, callback_ppm, peak_micros, fire_at_ms,
           sold_micros, rungs, rungs_done, rungs_fired, basis_micros, two_ticks, made_for,
           generation
 

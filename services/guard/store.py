@@ -14,7 +14,7 @@ from services.guard.core import telling
 from services.guard.core.trigger import Trigger
 from services.guard.known import LotKey
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Value
+from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
@@ -32,6 +32,18 @@ async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
     async with pool.connection() as connection:
         cursor = await connection.execute(_QUERIES[name], values, prepare=False)
         return await cursor.fetchall()
+
+
+async def ask_alone(pool: Pool, name: str, **values: Value) -> list[DictRow]:
+    """All rows of one named query that is a transaction of its own."""
+    async with pool.connection() as connection:
+        return await ask_on(connection, name, **values)
+
+
+async def ask_on(connection: Connection, name: str, **values: Value) -> list[DictRow]:
+    """The same on a connection that is kept for what comes after it."""
+    (rows,) = await connection.ask_together([(_QUERIES[name], values)])
+    return rows
 
 
 def ask(asked: Together, name: str, **values: Value) -> Answer:
@@ -61,7 +73,6 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
         callback_micros=row["callback_micros"],
         callback_ppm=row["callback_ppm"],
         peak_micros=row["peak_micros"],
-        peak_noted_micros=row["peak_noted_micros"],
         fire_at_ms=row["fire_at_ms"],
         sold_micros=row["sold_micros"],
         rungs=rungs_from_fields(row["rungs"]),
@@ -100,46 +111,30 @@ class Change:
     """Pause until the next slice; None: no slice is due."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """A trailing stop's new peak; its version stays, since a caller sees no change."""
-
-    micros: int
-    """Above the present one; the database refuses a lower one."""
-    shares_micros: int
-    """That the lot holds and the peak was found with."""
-    told: str | None
-    """For its history; None: too small a move to tell."""
-
-
 def change_all(
-    asked: Together, changes: Sequence[tuple[Mapping[str, Any], Change | Peak]]
+    asked: Together, changes: Sequence[tuple[Mapping[str, Any], Change]]
 ) -> tuple[Answer, ...]:
     """Change triggers, each once, and note it in their histories.
 
     Args:
-        asked: in the transaction that holds them; a peak's need not be held.
+        asked: in the transaction that holds them.
         changes: rows and what happens to them, in the order of the history.
 
     Returns:
         What brings the triggers as they are then, for `changed`. A row that is not as it was locked
-        is an error that nothing is committed with; one that has a new peak, and trigger or lot are
-        not as given, stays as it is and is not brought.
+        is an error that nothing is committed with.
 
     Raises:
         ValueError: a transition is not in the table, or a trigger is changed twice.
     """
     if len({row["id"] for row, _ in changes}) != len(changes):
         raise ValueError("a trigger is changed twice")
-    moves = [(row, c, _key_after(row, c)) for row, c in changes if isinstance(c, Change)]
-    peaks = [(row, c) for row, c in changes if isinstance(c, Peak)]
-    answers = []
-    if moves:
-        answers.append(_put(asked, "move_triggers", "moves", map(_move, moves)))
-    if peaks:
-        answers.append(_put(asked, "ratchet", "peaks", map(_peak, peaks)))
+    if not changes:
+        return ()
+    moves = [(row, change, _key_after(row, change)) for row, change in changes]
+    answer = _put(asked, "move_triggers", "moves", map(_move, moves))
     _note(asked, [_event(row, c.status, c.detail, key) for row, c, key in moves])
-    return tuple(answers)
+    return (answer,)
 
 
 async def changed(answers: Iterable[Answer]) -> list[Trigger]:
@@ -171,19 +166,6 @@ def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
         "order_key": order_key,
         "fired": change.fired,
         "next_slice_ms": change.next_slice_ms,
-    }
-
-
-def _peak(wanted: tuple[Mapping[str, Any], Peak]) -> dict[str, Any]:
-    row, peak = wanted
-    return {
-        "id": row["id"],
-        "version": row["version"],
-        "before": row["peak_micros"],
-        "shares": peak.shares_micros,
-        "peak": peak.micros,
-        "noted": row["peak_noted_micros"] if peak.told is None else peak.micros,
-        "told": peak.told,
     }
 
 

@@ -15,15 +15,18 @@ import psycopg
 import structlog
 from opentelemetry import metrics
 
-from services.guard import following, store
+from services.guard import folding, following, store
 from services.guard.claiming import Claims, Decide
 from services.guard.closing import Closing
-from services.guard.core.bad_books import BadBooks
+from services.guard.core.bad_books import BadBooks, is_bad
 from services.guard.core.superseding import superseded
 from services.guard.core.trigger import Trigger
+from services.guard.folding import Folding
 from services.guard.known import Known, LotKey, lot_of
+from services.guard.peaks import Peak, Peaks, assets_of
+from services.guard.portions import PATIENT
 from services.guard.settings import Settings
-from services.guard.verdicts import PATIENT, Verdicts
+from services.guard.verdicts import Verdicts, Wish
 from services.guard.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -51,6 +54,7 @@ class Guard:
     Args:
         pool: of the deciding database, for whatever is read.
         writing: for its transactions.
+        peaks: for the records of new peaks, and for the rows that follow them.
         lease: the right to write for the partition.
         books: newest books.
         tail: where claimed exits go.
@@ -66,6 +70,7 @@ class Guard:
         settings: Settings,
         *,
         writing: Pool,
+        peaks: Pool,
     ) -> None:
         self._pool = pool
         self._lease = lease
@@ -78,13 +83,19 @@ class Guard:
         self._bad = BadBooks(settings.suspend_ms)
         self._closing = Closing(books, self._claims)
         self._writer = Writer(writing, self._known, self._claims)
-        self._verdicts = Verdicts(self._known, self._claims, self._writer, books.untold)
+        self._folding = Folding(peaks, self._writer)
+        self._peaks = Peaks(peaks, self._known, lease, self._folding)
+        self._verdicts = Verdicts(
+            self._known, self._claims, self._writer, books.untold, self._peaks.see
+        )
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         self._claims.control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
+        # Before the rows: what is folded meanwhile is in one of the two.
+        recorded = await folding.unfolded(self._pool)
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._known.put_lot(key, row["shares_micros"])
@@ -94,6 +105,7 @@ class Guard:
             self._take(row)
             if number % _LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        self._peaks.put(recorded)
         for key in self._known.lots_by_default():
             await self._open(key)
         # Its lot may have been filled, or told, before a process that died could arm it.
@@ -141,12 +153,59 @@ class Guard:
     async def on_books(self, books: Sequence[Book]) -> None:
         """Judge the triggers that the newest books of assets may move, stop-losses first."""
         now_ms = _monotonic_ms()
+        for book in books:
+            self._peaks.see(book)
         await self._verdicts.judge(
             (trigger.id, book)
             for book in books
             if not self._bad.bears(book, now_ms)
             for trigger in self._known.moved_by(book)
         )
+
+    async def keep_peaks(self) -> None:
+        """Record new peaks as they are seen, for ever."""
+        while True:
+            await self._peaks.wait()
+            await self.record_peaks()
+
+    async def record_peaks(self) -> None:
+        """Record the new peaks that were seen, and judge who is reached then."""
+        while found := self._peaks.take():
+            refused = await self._peaks.record(found)
+            wishes = self._reached(found)
+            if refused:
+                wishes += await self._learn(refused)
+            await self._verdicts.judge(wishes)
+
+    def _reached(self, peaks: Iterable[Peak]) -> list[Wish]:
+        """Who may fire on the newest books of stops that have risen."""
+        books = filter(None, map(self._books.known, assets_of(peaks)))
+        good = [book for book in books if not is_bad(book)]
+        return [(trigger.id, book) for book in good for trigger in self._known.beside_firing(book)]
+
+    async def _learn(self, trigger_ids: Iterable[str]) -> list[Wish]:
+        """Know triggers as they are; all of their lots are to be judged on that."""
+        ids, keys = sorted(trigger_ids), set[LotKey]()
+        # Some at a time: exits wait for it.
+        for some in (ids[at : at + PATIENT] for at in range(0, len(ids), PATIENT)):
+            try:
+                keys.update(await self._writer.learn(some))
+            except (psycopg.Error, LookupError) as error:
+                _log.warning("peaks not recorded; judged again soon", error=str(error).strip())
+                self._writer.hurry(some)
+        found = [trigger for key in sorted(keys) for trigger in self._known.of_lot(key)]
+        books = [(trigger.id, self._books.known(trigger.asset_id)) for trigger in found]
+        return [(who, book) for who, book in books if book is not None and not is_bad(book)]
+
+    async def fold_peaks(self) -> None:
+        """Let the rows follow the records of peaks. Raises psycopg.OperationalError."""
+        try:
+            await self._folding.fold()
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            # Nothing is lost, and nobody's exits wait for it.
+            _log.error("rows do not follow their peaks; tried again soon", exc_info=error)
 
     async def suspend(self) -> None:
         """Suspend the triggers of books that have been bad for a while."""

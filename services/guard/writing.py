@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 import psycopg
 
 from services.guard import holding, store
-from services.guard.claiming import Claims, Decide, Outcome, Row
-from services.guard.core.trigger import Trigger
+from services.guard.claiming import Claims, Decide, Outcome
 from services.guard.holding import Held
-from services.guard.known import Known, lot_of
-from services.guard.store import Peak
+from services.guard.known import Known, LotKey, lot_of
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import together
 from tradingtools.runtime.intake import while_database_is_away
 
 DecideAll = Callable[[Held], Awaitable[Outcome]]
@@ -70,37 +67,9 @@ class Writer:
             psycopg.OperationalError: it may be committed; memory has what is.
             psycopg.Error: nothing has changed.
         """
-        return await self._write(
-            trigger_ids, lambda: self._commit(trigger_ids, decide, fires=fires)
-        )
-
-    async def ratchet(self, peaks: Sequence[tuple[Trigger, Peak]]) -> set[str]:
-        """Store new peaks, found on what memory has, without reading anything first.
-
-        Args:
-            peaks: triggers as memory has them, and what they would fetch.
-
-        Returns:
-            Ids of those whose rows are as memory has them; the others' peaks are not stored.
-
-        Raises:
-            As :meth:`change_all`.
-        """
-
-        async def commit() -> Outcome:
-            rows = [(_foreseen(trigger), peak) for trigger, peak in peaks]
-            async with self._pool.connection() as connection, together(connection) as asked:
-                return Outcome(answers=store.change_all(asked, rows))
-
-        outcome = await self._write([trigger.id for trigger, _ in peaks], commit)
-        return {trigger.id for trigger in await store.changed(outcome.answers)}
-
-    async def _write(
-        self, trigger_ids: Sequence[str], commit: Callable[[], Awaitable[Outcome]]
-    ) -> Outcome:
         async with self._writing:
             try:
-                outcome = await commit()
+                outcome = await self._commit(trigger_ids, decide, fires=fires)
             except psycopg.OperationalError:
                 await self._know_what_is_committed(trigger_ids)
                 raise
@@ -123,7 +92,7 @@ class Writer:
                 with suppress(psycopg.errors.SerializationFailure):
                     async with holding.foreseen(self._pool, seen) as held:
                         return await decide(held)
-            async with holding.locked(self._pool, trigger_ids) as held:
+            async with self._locked(trigger_ids) as held:
                 outcome = await decide(held)
         except psycopg.Error as error:
             journal.check_refusal(error)
@@ -131,6 +100,31 @@ class Writer:
         for row in held.rows.values():
             self._known.learn(row)
         return outcome
+
+    async def learn(self, trigger_ids: Sequence[str]) -> list[LotKey]:
+        """Have memory know triggers and their lots as they are committed; which lots these are.
+
+        Raises:
+            LookupError: there is no such trigger.
+            As :meth:`change_all`.
+        """
+        keys = {lot_of(one) for one in filter(None, map(self._known.get, trigger_ids))}
+        reading = {key: self._known.reading(key) for key in keys}
+        lots: dict[LotKey, int] = {}
+
+        async def look(held: Held) -> Outcome:
+            lots.update((key, lot["shares_micros"]) for key, lot in held.lots.items())
+            return Outcome(triggers=tuple(held.triggers.values()))
+
+        await self.change_all(trigger_ids, look)
+        for key in keys:
+            self._known.put_read(key, lots.get(key, 0), reading[key])
+        return sorted(keys)
+
+    async def at_rest(self) -> None:
+        """Until nobody writes who asked before."""
+        async with self._writing:
+            pass
 
     async def _know_what_is_committed(self, trigger_ids: Sequence[str]) -> None:
         """Take over triggers, and all that share their lots, as soon as the database is there.
@@ -151,8 +145,11 @@ class Writer:
 
     async def _read(self, trigger_ids: Sequence[str]) -> Held:
         """Locked: the transaction in doubt has ended then."""
-        async with holding.locked(self._pool, trigger_ids) as held:
+        async with self._locked(trigger_ids) as held:
             return held
+
+    def _locked(self, trigger_ids: Sequence[str]) -> AbstractAsyncContextManager[Held]:
+        return holding.locked(self._pool, trigger_ids, self._known.peak)
 
     def hurry(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""
@@ -162,13 +159,3 @@ class Writer:
         """Those that are to be judged soon; they are not asked for again."""
         eager, self._eager = self._eager, set()
         return eager
-
-
-def _foreseen(trigger: Trigger) -> Row:
-    """What a new peak is stored by."""
-    return {
-        "id": trigger.id,
-        "version": trigger.version,
-        "peak_micros": trigger.peak_micros,
-        "peak_noted_micros": trigger.peak_noted_micros,
-    }

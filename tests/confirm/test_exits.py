@@ -48,6 +48,7 @@ async def test_an_exit_that_appears_after_its_end_needs_a_person(orders: Orders)
         Tail(0, _none),
         settings,
         writing=orders.pool,
+        peaks=orders.pool,
     )
     await guard.look_again()
     await guard.look_again()

@@ -36,6 +36,8 @@ _PAID = "only when a lot is paid out before the guard has seen that its market r
 _MUTE = "only when insiders-api refuses or garbles this very answer: tests/unit/confirm"
 _SINGLY = "the database refuses no record or outcome here: tests/money_path/test_set_aside.py"
 _STUCK = "every trigger here can be changed: tests/unit/guard/test_settling.py"
+_LOST_PEAKS = "only when the answer to a record of peaks is lost: tests/integration/test_peaks.py"
+_OTHERWISE = "only when a trigger changes as its peak rises: tests/integration/test_peaks.py"
 _PARTED = "there is one partition here: tests/unit/guard/test_settling.py"
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
@@ -237,7 +239,7 @@ UNREACHED = (
     Entry(f"{_GUARD}/following.py", "end_superseded", _RACE, "return as_it_is(row)",
           chance=True),
     Entry(f"{_GUARD}/following.py", "end_resolved", _PAID, chance=True),
-    Entry(f"{_GUARD}/known.py", "Known.put", _RACE, "return", "if _age(trigger)", True),
+    Entry(f"{_GUARD}/known.py", "Known.put", _RACE, "return", "if trigger.version <", True),
     Entry(f"{_GUARD}/known.py", "Known.put_read", _RACE, "return False", chance=True),
     Entry(f"{_GUARD}/closing.py", "Closing._next_slice", _RACE, "return as_it_is(row)",
           "if book is None or book.status", True),
@@ -256,8 +258,8 @@ UNREACHED = (
     Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "self._writer.hurry", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.suspend", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/verdicts.py", "_change", _RACE, "return None", chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer._write", _AWAY, "await self._know", chance=True),
-    Entry(f"{_GUARD}/writing.py", "Writer._write", _AWAY, "raise", chance=True),
+    Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "await self._know", chance=True),
+    Entry(f"{_GUARD}/writing.py", "Writer.change_all", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer._know_what_is_committed", _AWAY, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer._read", _AWAY, chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.refresh", _BY_HAND, "await self._take_lot("),
@@ -266,10 +268,29 @@ UNREACHED = (
         Entry(f"{_GUARD}/verdicts.py", "Verdicts.judge", _AWAY, statement, below, True)
         for statement, below in (
             ("_log.warning", ""), ("self._writer.hurry", ""), ("return", "self._writer.hurry"),
-            ("portions.extendleft", ""),
+            ("waiting.extendleft", ""),
         )
     ),
     Entry(f"{_GUARD}/verdicts.py", "Verdicts._divide", _AWAY, chance=True),
+    *(
+        Entry(f"{_GUARD}/peaks.py", "Peaks.record", _LOST_PEAKS, statement, chance=True)
+        for statement in ("_log.warning", "await while_", "self.put(", "return set(found)")
+    ),
+    *(
+        Entry(f"{_GUARD}/peaks.py", "Peaks.record", _LOGGED, statement)
+        for statement in ("_log.error", "await asyncio.sleep(_PAUSE")
+    ),
+    Entry(f"{_GUARD}/peaks.py", "Peaks.record", _OTHERWISE, "del found", chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "journal.check", chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "raise", chance=True),
+    Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),
+    Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "raise", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _AWAY, "raise", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _LOGGED, "_log.error"),
+    Entry(f"{_GUARD}/worker.py", "Guard.record_peaks", _OTHERWISE, "wishes +=", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard._learn", _OTHERWISE, chance=True),
+    Entry(f"{_GUARD}/writing.py", "Writer.learn", _OTHERWISE, chance=True),
+    Entry(f"{_GUARD}/writing.py", "Writer.learn.look", _OTHERWISE, chance=True),
     Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
           "_log.error"),
     Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,

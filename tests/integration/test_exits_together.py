@@ -6,7 +6,7 @@ What memory foresees is decided before the rows are locked; where they are other
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import psycopg
@@ -114,7 +114,9 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
         known = Known(0, 1)
         claims = Claims(await leases.held(pool, "guard"), tail, settings)
         writer = Writer(pool, known, claims)
-        made = Desk(pool, known, tail, writer, Verdicts(known, claims, writer, tuple))
+        made = Desk(
+            pool, known, tail, writer, Verdicts(known, claims, writer, tuple, lambda _book: None)
+        )
         names, values = ", ".join(LOT), ", ".join(f"'{value}'" for value in LOT.values())
         await made.sql(
             f"insert into lot ({names}, condition_id, shares_micros)"
@@ -214,82 +216,3 @@ async def test_shares_that_another_exit_has_reserved_are_not_sold_again(desk: De
     await desk.sql("update reservation set released_at = now()")
     await desk.verdicts.judge([(STOP, CHEAP)])
     assert await desk.sold() == [(60, "w"), (60, "w")]
-
-
-TRAIL = "trg_" + "2" * 32
-DEARER = replace(CHEAP, bids=((600_000, 50 * SHARE), (300_000, 1_000 * SHARE)))
-"""60 shares would fetch 0.55, 50 of them 0.60."""
-
-
-async def _trailing(desk: Desk) -> None:
-    """The trigger becomes a trailing stop, with another one on a lot of its own."""
-    other = {**LOT, "follower_proxy": "0x" + "2" * 40}
-    values = ", ".join(f"'{value}'" for value in other.values())
-    await desk.sql(
-        f"insert into lot ({', '.join(other)}, condition_id, shares_micros)"
-        f" values ({values}, 'c', {50 * SHARE});"
-        " update trigger set trigger_type = 'TRAILING_STOP', callback_micros = 100000,"
-        " peak_micros = 500000, peak_noted_micros = 500000;"
-        " insert into trigger select t.* from trigger s, jsonb_populate_record(s,"
-        f" jsonb_build_object('id', '{TRAIL}', 'follower_proxy', '{other['follower_proxy']}')) t"
-    )
-    desk.known.put_lot((LOT["follower_proxy"], "7", "manual"), 60 * SHARE)
-    desk.known.put_lot((other["follower_proxy"], "7", "manual"), 50 * SHARE)
-    for row in await store.fetch(desk.pool, "live_triggers"):
-        desk.known.put(store.trigger(row))
-        desk.known.learn(row)
-
-
-async def _peaks(desk: Desk) -> list[int]:
-    """Of both, once memory has what is committed of those that live."""
-    rows = await desk.sql("select id, status, peak_micros from trigger order by id")
-    for row in rows:
-        known = desk.known.get(row["id"])
-        assert (
-            row["status"] == "CANCELLED" or row["peak_micros"] == cast(Trigger, known).peak_micros
-        )
-    return [row["peak_micros"] for row in rows]
-
-
-async def _told(desk: Desk) -> list[tuple[str, str]]:
-    rows = await desk.sql(
-        "select trigger_id, detail from trigger_event"
-        " where from_status = 'ARMED' and to_status = 'ARMED' and order_key = '' order by 1"
-    )
-    return [(row["trigger_id"], row["detail"]) for row in rows]
-
-
-async def test_peaks_are_stored_and_told_and_nothing_is_read_first(desk: Desk) -> None:
-    await _trailing(desk)
-    await desk.verdicts.judge([(STOP, DEARER), (TRAIL, DEARER)])
-    assert await _peaks(desk) == [550_000, 600_000]
-    assert await _told(desk) == [
-        (STOP, "peak 0.55, fires at 0.45"), (TRAIL, "peak 0.6, fires at 0.5")
-    ]  # fmt: skip
-    assert not await desk.read_first()
-
-
-@pytest.mark.parametrize(
-    ("meanwhile", "peak"),
-    [
-        # So many would fetch less than the peak that is there.
-        pytest.param("update lot set shares_micros = 100000000", 500_000, id="it holds more"),
-        pytest.param("update trigger set peak_micros = 560000", 560_000, id="a higher peak"),
-        pytest.param("update trigger set peak_micros = 540000", 550_000, id="a lower peak"),
-        pytest.param(
-            "update trigger set size_micros = 50000000, version = 2", 600_000, id="sells less"
-        ),
-        pytest.param(
-            "update trigger set status = 'CANCELLED', version = 2", 500_000, id="cancelled"
-        ),
-    ],
-)
-async def test_a_peak_is_of_the_rows_as_they_are_and_holds_up_no_other(
-    desk: Desk, meanwhile: str, peak: int
-) -> None:
-    await _trailing(desk)
-    proxy = LOT["follower_proxy"]
-    await desk.sql(f"{meanwhile} where follower_proxy = '{proxy}'")
-    await desk.verdicts.judge([(STOP, DEARER), (TRAIL, DEARER)])
-    assert await _peaks(desk) == [peak, 600_000]
-    assert await desk.read_first()

@@ -48,7 +48,6 @@ async def test_a_statement_of_a_pool_that_plans_once_is_planned_once(database_ur
         ("lock_lots", "text[]", "array['a']"),
         ("locked_lots", "text[]", "array['a']"),
         ("move_triggers", "jsonb", "'[]'"),
-        ("ratchet", "jsonb", "'[]'"),
     ],
 )
 async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tables(

@@ -130,7 +130,7 @@ async def test_text_with_nul_is_refused_and_not_cut(database_url: str, value: An
         assert await one.ask("select 1 as one", {}) == {"one": 1}
 
 
-@pytest.mark.parametrize("value", [1.5, [1]])
+@pytest.mark.parametrize("value", [1.5, [1.5], [1, "a"], [True]])
 async def test_a_value_of_another_type_is_named(database_url: str, value: Any) -> None:
     async with open_pool(database_url, name="test", size=1) as pool, pool.connection() as one:
         with pytest.raises(TypeError, match="amount: "):

@@ -396,18 +396,29 @@ def _foreseen(draw: Draw) -> Values:
     return values
 
 
-def _peak(draw: Draw) -> Values:
+def _peaks(draw: Draw) -> Values:
     """A new peak of a trigger as it is; sometimes one thing about it is not so."""
-    seen = _foreseen(draw)
+    seen, lease = _foreseen(draw), draw.lease()
     return {
-        "id": seen["id"],
-        "version": seen["version"],
-        "before": seen["peak_micros"],
-        "shares": seen["shares_micros"],
-        "peak": draw.rng.choice([500_000, 600_000, None]),
-        "noted": 500_000,
-        "told": draw.rng.choice(["peak 0.50", None]),
-        "place": 0,
+        "partition": lease["partition"],
+        "epoch": lease["epoch"],
+        "record_key": draw.rng.choice(["r", "s"]),
+        "ids": [seen["id"]],
+        "versions": [seen["version"]],
+        "shares": [seen["shares_micros"]],
+        "peaks": [500_000],
+        "stops": [490_000],
+    }
+
+
+def _folded(draw: Draw) -> Values:
+    """Peaks of the only trigger that has one; not in the order of the ids."""
+    peak = draw.rng.choice([500_000, 505_000, 600_000])
+    return {
+        "ids": ["trg_none", TRIGGERS[1]],
+        "peaks": [500_000, peak],
+        "stops": [490_000, peak - 10_001],
+        "told_micros": 10_000,
     }
 
 
@@ -750,7 +761,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         },
         "break_even": lambda draw: {**draw.lot(), "price": draw.rng.choice([300_000, 450_000])},
         "move_triggers": lambda draw: draw.moved_triggers(),
-        "ratchet": lambda draw: {"peaks": json.dumps([_peak(draw)])},
+        "record_peaks": _peaks,
+        "unfolded_peaks": _nothing,
+        "fold_peaks": _folded,
+        "forget_peaks": lambda draw: {"seqs": draw.rng.sample(range(1, 5), 2)},
         "add_events": lambda draw: draw.many(
             "events",
             lambda: {

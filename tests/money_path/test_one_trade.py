@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 import pytest_asyncio
 from psycopg.types.json import Jsonb
@@ -258,6 +259,44 @@ async def test_a_trailing_stop_keeps_its_peak_over_a_kill_and_fires_below_it(pat
     assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_130_000)
     assert told()[-1] == "sold 19.13 shares at 0.57, 0 from 0.57"
     assert any("would fetch 0.57, fires at 0.57, peak 0.62" in text for text in told())
+
+
+async def test_a_peak_that_no_row_has_yet_outlives_a_kill(path: Scene) -> None:
+    subscription = await path.subscribe(1)
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    trail = await path.add_trigger(1, subscription, "TRAILING_STOP", "0.55", callback_micros=50_000)
+
+    async def recorded() -> bool:
+        records = path.world.sql("select 1 from peak_record where %s = any(triggers)", trail)
+        return bool(records)
+
+    async def fires() -> bool:
+        waiting = path.world.sql(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            " and application_name = 'tradingtools-guard-writing'"
+        )
+        return bool(waiting)
+
+    with psycopg.connect(path.world.database_url) as holder:
+        # Neither the guard nor what it has asked before it dies can change the row.
+        row = holder.execute("select peak_micros from trigger where id = %s for update", [trail])
+        assert row.fetchone() == (None,)
+        await path.set_book({"0.63": "1000"}, {"0.62": "1000"})
+        await eventually(recorded)
+        path.world.kill("guard")
+        await path.set_book({"0.63": "1000"}, {"0.57": "1000"})
+        path.world.start("guard")
+        await eventually(fires)
+    await path.settled(2)
+    (sold,) = [o for o in path.orders() if o["purpose"] == "GUARD_EXIT"]
+    assert (sold["trigger_id"], sold["filled_size_micros"]) == (trail, 19_130_000)
+
+    async def folded() -> bool:
+        (row,) = path.world.sql("select peak_micros from trigger where id = %s", trail)
+        return bool(row["peak_micros"] == 620_000 and not await recorded())
+
+    await eventually(folded)
 
 
 async def test_a_ladder_sells_rung_by_rung_over_a_kill_and_moves_its_stop(path: Scene) -> None:

@@ -40,7 +40,9 @@ class CommitWatch:
                 self._reserves_what_is_there(after)
                 self._stays_within_its_limits(after)
             elif table == "journal" and before is None:
-                self._is_the_owners(after)
+                self._is_the_owners(after["role"], after)
+            elif table == "peak_record" and before is None:
+                self._is_the_owners("guard", after)
 
     def _holds_its_reservation(self, order: Row) -> None:
         held = self._database.table("reservation").get((order["order_key"],))
@@ -124,12 +126,12 @@ class CommitWatch:
         rows = self._database.table(table).values()
         return [row for row in rows if all(row[name] == v for name, v in values.items())]
 
-    def _is_the_owners(self, record: Row) -> None:
-        lease = self._database.table("partition_lease").get((record["role"], record["partition"]))
+    def _is_the_owners(self, role: str, record: Row) -> None:
+        lease = self._database.table("partition_lease").get((role, record["partition"]))
         if lease is None or lease["epoch"] != record["epoch"]:
             self._breach(
                 "only the owner writes",
-                f"record {record['seq']} of {record['role']} has epoch {record['epoch']}",
+                f"record {record['seq']} of {role} has epoch {record['epoch']}",
             )
 
     def _breach(self, invariant: str, detail: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from launcher.core.invariants import Breach
 from services.guard import store
 from services.guard.core.trigger import Trigger
-from services.guard.known import lot_of
+from services.guard.known import lot_of, with_peak
 from services.guard.worker import Guard
 from tests.simulation.world import World
 from tradingtools.domain.trigger_states import FINAL
@@ -32,9 +32,19 @@ async def still_not_as_committed(world: World) -> list[Breach]:
 
 def not_as_committed(world: World) -> list[Breach]:
     """Triggers, and what their lots hold, of which the newest guard knows something else."""
-    rows = world.database.table("trigger").values()
-    texts = (_differs(world, world.guard, store.trigger(r)) for r in rows if world.guard)
+    rows, recorded = world.database.table("trigger").values(), _recorded(world)
+    triggers = (with_peak(store.trigger(r), recorded.get(r["id"])) for r in rows)
+    texts = (_differs(world, world.guard, trigger) for trigger in triggers if world.guard)
     return [Breach("the guard knows what is committed", text) for text in texts if text]
+
+
+def _recorded(world: World) -> dict[str, int]:
+    """The highest peaks, which rows may not have yet."""
+    found: dict[str, int] = {}
+    for record in world.database.table("peak_record").values():
+        for trigger_id, peak in zip(record["triggers"], record["peaks"], strict=True):
+            found[trigger_id] = max(peak, found.get(trigger_id, peak))
+    return found
 
 
 def _differs(world: World, guard: Guard, trigger: Trigger) -> str:

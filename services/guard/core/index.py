@@ -11,11 +11,18 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from services.guard.core.trigger import RISING, Trigger, fire_price, next_size
+from services.guard.core.trigger import (
+    RISING,
+    Trigger,
+    fire_price,
+    lowest_peak,
+    next_size,
+    seen_peak,
+)
 from tradingtools.domain.book import Book, BookStatus, Level, sell_into
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
@@ -36,6 +43,8 @@ Shelf = tuple[Way, int]
 """A way, and a class of sizes: the bits of the size in micros."""
 Place = tuple[Shelf, int]
 """A shelf, and the price at which the trigger may move."""
+Risen = tuple[str, int, int]
+"""A trailing stop's id, its new peak, and the shares that would fetch it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,9 @@ class _Reach:
     peak: int | None
     """The same of those that would ratchet there."""
 
-    def none(self, bids: tuple[Level, ...], *, firing: bool) -> bool:
-        """Whether no trigger is reached, whatever its size; ``firing``: none that fires there."""
+    def none(self, bids: tuple[Level, ...]) -> bool:
+        """Whether no trigger that fires there is reached, whatever its size."""
         if self.up is not None and bids[0][0] >= self.up:
-            return False
-        if not firing and self.peak is not None and bids[0][0] >= self.peak:
             return False
         if self.down < 0:
             return True
@@ -76,6 +83,12 @@ class _Asset:
     reach: _Reach | None = None
     """None: it has to be computed anew."""
 
+    def reached_at(self) -> _Reach:
+        """What a book must come to, computed anew where it has to be."""
+        if self.reach is None:
+            self.reach = _reach(self)
+        return self.reach
+
 
 class TriggerIndex:
     """Triggers by asset, way, class of sizes and price. Time stops have no price to look up."""
@@ -83,6 +96,8 @@ class TriggerIndex:
     def __init__(self) -> None:
         self._assets: dict[str, _Asset] = {}
         self._places: dict[str, tuple[str, tuple[Place, ...]]] = {}
+        self._rising: dict[str, tuple[int, int]] = {}
+        """Of trailing stops, the lowest new peak and the size that has to fetch it."""
 
     def put(self, trigger: Trigger, lot_micros: int) -> None:
         """Take a trigger as it is now, in the place of what was known of it.
@@ -101,6 +116,8 @@ class TriggerIndex:
         asset.reach = None
         for shelf, price in places:
             insort(asset.shelves[shelf], (price, trigger.id))
+            if shelf[0] is Way.PEAK:
+                self._rising[trigger.id] = price, next_size(trigger, lot_micros)
 
     def remove(self, trigger_id: str) -> None:
         """Forget a trigger, known or not."""
@@ -109,6 +126,7 @@ class TriggerIndex:
         if asset is None:
             return
         del asset.all[trigger_id]
+        self._rising.pop(trigger_id, None)
         asset.always.discard(trigger_id)
         asset.reach = None
         for shelf, price in places:
@@ -120,7 +138,7 @@ class TriggerIndex:
             del self._assets[asset_id]
 
     def candidates(self, book: Book) -> set[str]:
-        """Ids of the triggers that a book may move.
+        """Ids of the triggers that a book may move; new peaks are found by `risen`.
 
         A market that has ended moves all; a book that became bad, or good again, moves those that
         have not followed it yet, once.
@@ -132,25 +150,49 @@ class TriggerIndex:
             return set(asset.all)
         if book.status is not BookStatus.FRESH or not book.bids:
             return {i for i, status in asset.all.items() if status is TriggerStatus.ARMED}
-        return set(asset.always).union(_moved(asset, book, firing=False))
+        return set(asset.always).union(_moved(asset, book))
 
     def firing(self, book: Book) -> set[str]:
         """Ids of those candidates that may fire on a book at once."""
-        asset = self._assets.get(book.market.asset_id)
-        ended = book.market.payout_micros is not None
-        if asset is None or ended or book.status is not BookStatus.FRESH or not book.bids:
-            return set()
-        return set(_moved(asset, book, firing=True))
+        asset = self._good(book)
+        return set() if asset is None else set(_moved(asset, book))
+
+    def risen(self, book: Book) -> Iterator[Risen]:
+        """The new peaks that a book shows, exactly."""
+        asset = self._good(book)
+        if asset is None:
+            return
+        lowest = asset.reached_at().peak
+        if lowest is None or book.bids[0][0] < lowest:
+            return
+        seen: dict[int, int] = {}
+        for (way, bits), held in asset.shelves.items():
+            for _, trigger_id in _reached(book, way, bits, held) if way is Way.PEAK else ():
+                lowest, size = self._rising[trigger_id]
+                if size not in seen:
+                    sale = sell_into(book.bids, size)
+                    seen[size] = 0 if sale is None else seen_peak(sale)
+                if seen[size] >= lowest:
+                    yield trigger_id, seen[size], size
+
+    def rises(self, risen: Risen) -> bool:
+        """Whether what was found by `risen` is a new peak still, of the same size."""
+        trigger_id, peak, size = risen
+        lowest, present = self._rising.get(trigger_id, (peak + 1, size))
+        return present == size and peak >= lowest
+
+    def _good(self, book: Book) -> _Asset | None:
+        """The triggers that a book may fire; None: nothing fires on it."""
+        good = book.market.payout_micros is None and book.status is BookStatus.FRESH and book.bids
+        return self._assets.get(book.market.asset_id) if good else None
 
 
-def _moved(asset: _Asset, book: Book, *, firing: bool) -> Iterable[str]:
-    """What a good book reaches."""
-    if asset.reach is None:
-        asset.reach = _reach(asset)
-    if asset.reach.none(book.bids, firing=firing):
+def _moved(asset: _Asset, book: Book) -> Iterable[str]:
+    """What a good book reaches, but for new peaks."""
+    if asset.reached_at().none(book.bids):
         return
     for (way, bits), held in asset.shelves.items():
-        if not (firing and way is Way.PEAK):
+        if way is not Way.PEAK:
             yield from (trigger_id for _, trigger_id in _reached(book, way, bits, held))
 
 
@@ -158,14 +200,13 @@ def _places(trigger: Trigger, lot_micros: int) -> Iterable[Place]:
     size = next_size(trigger, lot_micros)
     if trigger.status is not TriggerStatus.ARMED or size <= 0:
         return
-    bits, fires = size.bit_length(), fire_price(trigger)
+    bits, fires, peak = size.bit_length(), fire_price(trigger), lowest_peak(trigger)
     if trigger.type in RISING and fires is not None:
         yield (Way.UP, bits), fires
     elif trigger.type is not TriggerType.TIME_STOP and fires is not None:
         yield (Way.DOWN, bits), fires
-    if trigger.type is TriggerType.TRAILING_STOP and trigger.price_micros is not None:
-        peak = trigger.peak_micros
-        yield (Way.PEAK, bits), trigger.price_micros if peak is None else peak + 1
+    if peak is not None:
+        yield (Way.PEAK, bits), peak
 
 
 def _reach(asset: _Asset) -> _Reach:

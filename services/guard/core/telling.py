@@ -5,7 +5,7 @@ Comes after a decision of `trigger`; the worker stores it with the change it bel
 
 from __future__ import annotations
 
-from services.guard.core.trigger import Trigger, fire_price, next_size, stop_below
+from services.guard.core.trigger import Trigger, fire_price, next_size
 from tradingtools.domain.book import Book, sell_into
 from tradingtools.domain.money import MICROS, to_text
 
@@ -27,12 +27,6 @@ def fired(trigger: Trigger, lot_micros: int, book: Book, through: int = 0) -> st
     fetch = f"{to_text(sale.size_micros)} shares would fetch {to_text(sale.average_micros)}"
     bids = ", ".join(f"{to_text(size)} at {to_text(p)}" for p, size in book.bids[:_LEVELS])
     return f"{_rungs(trigger.rungs_done, through)}{fetch}{_against(trigger)}; bids {bids}"
-
-
-def ratcheted(trigger: Trigger, peak_micros: int) -> str:
-    """A trailing stop's new peak, and where it fires now."""
-    stop = stop_below(trigger, peak_micros)
-    return f"peak {to_text(peak_micros)}, fires at {to_text(stop)}"
 
 
 def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:

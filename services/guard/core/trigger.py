@@ -51,8 +51,6 @@ class Trigger:
     """... or in millionths of the peak."""
     peak_micros: int | None = None
     """The best price since a trailing stop became active; None: it is not active yet."""
-    peak_noted_micros: int | None = None
-    """The last peak that its history tells."""
     fire_at_ms: int | None = None
     """When a time stop fires, milliseconds since 1970."""
     sold_micros: int = 0
@@ -216,17 +214,19 @@ def stop_below(trigger: Trigger, peak_micros: int) -> int:
     return -(-peak_micros * (MICROS - (trigger.callback_ppm or 0)) // MICROS)
 
 
+def lowest_peak(trigger: Trigger) -> int | None:
+    """The lowest price that is a new peak of a trailing stop; None: it is no such trigger."""
+    if trigger.type is not TriggerType.TRAILING_STOP:
+        return None
+    return trigger.price_micros if trigger.peak_micros is None else trigger.peak_micros + 1
+
+
+def seen_peak(sale: Sale) -> int:
+    """The price that a trailing stop sees; a share is worth less than one dollar."""
+    return min(sale.whole_average_micros, MICROS - 1)
+
+
 def new_peak(trigger: Trigger, sale: Sale) -> int | None:
     """The peak that a trailing stop ratchets to; None: it stays as it is."""
-    if trigger.type is not TriggerType.TRAILING_STOP or trigger.price_micros is None:
-        return None
-    seen = sale.whole_average_micros
-    if trigger.peak_micros is None:
-        return seen if seen >= trigger.price_micros else None
-    return seen if seen > trigger.peak_micros else None
-
-
-def worth_telling(trigger: Trigger, peak_micros: int) -> bool:
-    """Whether the history tells of a new peak: the first, and then each cent."""
-    noted = trigger.peak_noted_micros
-    return noted is None or peak_micros >= noted + TOLD_MICROS
+    lowest, seen = lowest_peak(trigger), seen_peak(sale)
+    return seen if lowest is not None and seen >= lowest else None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.guard.core.index import TriggerIndex
-from services.guard.core.trigger import Judgement, Trigger, judge
+from services.guard.core.trigger import Judgement, Trigger, judge, new_peak, sale_of
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
@@ -80,18 +80,25 @@ def test_the_index_against_a_plain_scan(
 def _agrees(index: TriggerIndex, held: dict[str, tuple[Trigger, int]], marks: list[Book]) -> None:
     for book in marks:
         found = index.candidates(book)
-        moved = {
-            trigger.id
-            for trigger, lot in held.values()
-            if judge(trigger, lot, book, NOW_MS) is not Judgement.NOTHING
-        }
-        assert moved <= found <= held.keys()
+        judged = {trigger.id: judge(trigger, lot, book, NOW_MS) for trigger, lot in held.values()}
+        moved = {i for i, verdict in judged.items() if verdict is not Judgement.NOTHING}
+        risen = {i for i, verdict in judged.items() if verdict is Judgement.RATCHET}
+        shown = list(index.risen(book))
+        assert moved - risen <= found <= held.keys()
+        assert {trigger_id for trigger_id, _, _ in shown} == risen
+        assert all(map(index.rises, shown))
+        assert all(peak == _peak(*held[i], book) for i, peak, _ in shown)
         fires = {
             trigger.id
             for trigger, lot in held.values()
             if judge(trigger, lot, book, NOW_MS) is Judgement.FIRE and trigger.tick is None
         }
         assert fires <= index.firing(book) | _timed(held) <= found | _timed(held)
+
+
+def _peak(trigger: Trigger, lot: int, book: Book) -> int | None:
+    sale = sale_of(trigger, lot, book)
+    return None if sale is None else new_peak(trigger, sale)
 
 
 def _timed(held: dict[str, tuple[Trigger, int]]) -> set[str]:

@@ -84,7 +84,7 @@ def _left_behind(desk: Desk) -> Guard:
     pool, lease = desk.guard._pool, desk.guard._lease
     settings = desk.guard._claims._settings
     books = cast(Books, Known())
-    return Guard(pool, lease, books, Tail(0, _none), settings, writing=pool)
+    return Guard(pool, lease, books, Tail(0, _none), settings, writing=pool, peaks=pool)
 
 
 async def _given_up(desk: Desk) -> tuple[str, Guard]:

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from services.guard.core import telling
 from services.guard.core.trigger import (
-    TOLD_MICROS,
     Judgement,
     Trigger,
     judge,
     new_peak,
     sale_of,
-    worth_telling,
 )
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
@@ -140,20 +138,11 @@ def test_a_time_stop_fires_from_its_instant_on_at_any_price(early: int, verdict:
     assert judge(trigger, 0, book_of(((10_000, LOT),)), NOW_MS) is Judgement.NOTHING
 
 
-def test_the_history_tells_the_first_peak_and_then_each_cent() -> None:
-    trigger = trigger_of(TriggerType.TRAILING_STOP, 500_000)
-    assert worth_telling(trigger, 500_000)
-    told = replace(trigger, peak_noted_micros=500_000)
-    assert not worth_telling(told, 500_000 + TOLD_MICROS - 1)
-    assert worth_telling(told, 500_000 + TOLD_MICROS)
-
-
 def test_the_history_is_in_words() -> None:
     trail = replace(
         trigger_of(TriggerType.TRAILING_STOP, 500_000), callback_ppm=100_000, peak_micros=600_000
     )
     book = book_of(((530_000, 5_000_000), (520_000, 50_000_000)))
-    assert telling.ratcheted(trail, 700_000) == "peak 0.7, fires at 0.63"
     assert telling.fired(trail, LOT, book) == (
         "20 shares would fetch 0.5225, fires at 0.54, peak 0.6; bids 5 at 0.53, 50 at 0.52"
     )

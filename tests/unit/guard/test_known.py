@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.guard.core.trigger import Trigger
 from services.guard.known import Known, lot_of
-from tests.unit.guard.samples import trigger_of
+from tests.unit.guard.samples import book_of, trigger_of
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
@@ -90,3 +90,15 @@ def test_what_was_read_of_a_lot_gives_way_to_what_was_put_meanwhile() -> None:
     assert known.put_read(key, 50, after)
     assert not known.put_read(key, 40, after)
     assert known.shares(key) == 50
+
+
+def test_beside_one_that_fires_come_those_of_its_lot_and_no_other_that_waits_for_a_good_book() -> (
+    None
+):
+    known, book = Known(0, 1), book_of(((400_000, 100_000_000),))
+    suspended = trigger_of(TriggerType.TAKE_PROFIT, 900_000, status=TriggerStatus.SUSPENDED)
+    for origin in ("s", "other"):
+        known.put(replace(suspended, id=f"{origin} suspended", origin=origin))
+        known.put_lot((suspended.follower_proxy, suspended.asset_id, origin), 60_000_000)
+    known.put(replace(trigger_of(), id="s stop"))
+    assert [trigger.id for trigger in known.beside_firing(book)] == ["s stop", "s suspended"]

@@ -77,6 +77,7 @@ class _Scene(Desk):
         """A book comes, and is the newest."""
         self.books.newest = book
         await self.guard.on_books([book])
+        await self.guard.record_peaks()
 
     async def away(self) -> None:
         """The connection breaks."""
@@ -192,6 +193,8 @@ class _Scene(Desk):
         for _ in range(4):
             await while_database_is_away(self.guard.refresh)
             await while_database_is_away(self.guard.look_again)
+            await while_database_is_away(self.guard.record_peaks)
+        await while_database_is_away(self.guard.fold_peaks)
 
     def check(self, where: object) -> None:
         """Memory is what is committed, and nothing is left to be done on the newest book."""
@@ -205,6 +208,7 @@ class _Scene(Desk):
                 continue
             trigger = store.trigger(row)
             assert had is not None, where
+            assert not self.database.table("peak_record"), where
             assert replace(had, tick=None) == trigger, where
             lot = self.database.table("lot").get(lot_of(trigger))
             shares = 0 if lot is None else lot["shares_micros"]
@@ -305,7 +309,12 @@ async def _climbs_and_stays(scene: _Scene) -> Callable[[], Awaitable[None]]:
     scene.lot(1, 60)
     scene.trigger("a", 1, 60, trigger_type="TRAILING_STOP", callback_micros=50_000)
     await scene.recover()
-    return lambda: scene.meet(HIGH)
+
+    async def higher() -> None:
+        await scene.meet(HIGH)
+        await scene.guard.fold_peaks()
+
+    return higher
 
 
 async def _moves_a_stop(scene: _Scene) -> Callable[[], Awaitable[None]]:
@@ -349,6 +358,17 @@ async def _arms_again_when_it_looks(scene: _Scene) -> Callable[[], Awaitable[Non
     return scene.guard.look_again
 
 
+async def _folds(scene: _Scene) -> Callable[[], Awaitable[None]]:
+    await (await _climbs(scene))()
+    return scene.guard.fold_peaks
+
+
+async def _starts_before_rows_follow(scene: _Scene) -> Callable[[], Awaitable[None]]:
+    await (await _climbs(scene))()
+    scene.guard = scene.started()
+    return scene.recover
+
+
 async def _is_behind(scene: _Scene) -> Callable[[], Awaitable[None]]:
     """It has not heard that more was bought: as many shares would not fetch a new peak."""
     scene.lot(2, 20)
@@ -373,6 +393,7 @@ async def _takes_fills(scene: _Scene) -> Callable[[], Awaitable[None]]:
 
 SETUPS: tuple[Setup, ...] = (
     _recovers, _is_told, _suspends, _arms, _fires, _fires_alone, _climbs, _climbs_and_stays,
+    _folds, _starts_before_rows_follow,
     _moves_a_stop, _moves_a_stop_when_it_looks, _arms_again, _arms_again_when_it_looks, _is_behind,
     _takes_fills,
 )  # fmt: skip
@@ -460,6 +481,39 @@ async def test_memory_is_what_is_committed(setup: Setup, event: Event) -> None:
 @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.__name__[1:])
 async def test_what_did_not_reach_the_database_is_done_again(setup: Setup) -> None:
     await _at_each_step(setup, _an_outage, before=True)
+
+
+async def test_an_exit_does_not_wait_for_a_record_of_peaks() -> None:
+    scene = _Scene()
+    scene.lot(1, 60)
+    trail = scene.trigger("a", 1, 60, trigger_type="TRAILING_STOP", callback_micros=50_000)
+    stop = scene.trigger("b", 1, 40)
+    await scene.recover()
+
+    async def it_falls() -> None:
+        assert scene.guard._known.peak(trail) is None
+        await scene.guard.on_books([DEEP])
+        assert scene.sold() == [(stop, 60)], "while the record is under way"
+
+    scene.nth.left, scene.nth.then, scene.nth.before = 1, it_falls, True
+    await scene.meet(HIGH)
+    assert scene.guard._known.peak(trail) == 700_000, "what was seen is kept"
+
+
+async def test_a_stop_that_has_risen_is_judged_on_the_book_that_came_meanwhile() -> None:
+    scene = _Scene()
+    scene.lot(1, 60)
+    trail = scene.trigger("a", 1, 60, trigger_type="TRAILING_STOP", callback_micros=50_000)
+    await scene.recover()
+
+    async def it_falls() -> None:
+        # Above the price at which it becomes active: nothing fires as yet.
+        scene.books.newest = book_of(((650_000, 1_000 * SHARE),))
+        await scene.guard.on_books([scene.books.newest])
+
+    scene.nth.left, scene.nth.then, scene.nth.before = 1, it_falls, True
+    await scene.meet(HIGH)
+    assert scene.sold() == [(trail, 60)]
 
 
 async def test_who_cannot_know_what_is_committed_ends() -> None:

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from services.guard import store
+from services.guard.portions import PATIENT
 from services.guard.settings import Settings
-from services.guard.verdicts import PATIENT, PEAKS
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -89,22 +89,23 @@ class Desk:
         self.moods = moods or Moody()
         self.books = Known()
         self.tail: Tail[pb.OrderBatch] = Tail(0, _none)
-        settings = load(Settings, "guard", {
+        self._settings = load(Settings, "guard", {
             "TT_DATABASE_URL": "postgresql://", "TT_REDIS_URL": "redis://",
             "TT_GUARD_CONFIRM_TARGET": "127.0.0.1:1", "TT_GUARD_BOOKFEED_TARGET": "127.0.0.1:1",
             "TT_GUARD_PARTITIONS": str(partitions), "TT_GUARD_SUSPEND_MS": str(self.suspend_ms),
         })  # fmt: skip
-        pool = cast(Pool, MemoryPool(self.database, self.moods))
-        self.guard = Guard(
-            pool,
-            Lease(role="guard", partition=partition, epoch=1),
-            cast(Books, self.books),
-            self.tail,
-            settings,
-            writing=pool,
-        )
+        self._lease = Lease(role="guard", partition=partition, epoch=1)
+        self.guard = self.started()
         self._put("partition_lease", role="guard", partition=partition, owner="o", epoch=1,
                   expires_at=self.database.now().replace(year=9000))  # fmt: skip
+
+    def started(self) -> Guard:
+        """A guard that knows nothing yet."""
+        pool = cast(Pool, MemoryPool(self.database, self.moods))
+        return Guard(
+            pool, self._lease, cast(Books, self.books), self.tail, self._settings,
+            writing=pool, peaks=pool,
+        )  # fmt: skip
 
     def _move_triggers(self, tx: Transaction, values: Row) -> list[Row]:
         if any(move["id"] in self.refused for move in json.loads(values["moves"])):
@@ -372,28 +373,6 @@ async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: 
     desk.books.later = []
     await desk.guard.on_books([FALLEN])
     assert len(desk.sold()) == 1, "told once more, it fires once"
-
-
-async def test_what_fires_on_a_later_book_leaves_between_peaks(desk: Desk) -> None:
-    stop = _a_hundred_and_a_stop_elsewhere(desk)
-    trails = [
-        desk.trigger(f"c{n}", n, 30, trigger_type="TRAILING_STOP", callback_micros=50_000)
-        for n in range(1, 101)
-    ]
-    await desk.guard.recover()
-
-    def peaks() -> int:
-        rows = desk.database.table("trigger")
-        return sum(rows[(trail,)]["peak_micros"] is not None for trail in trails)
-
-    def it_falls() -> None:
-        desk.books.later = [FALLEN]
-
-    seen: list[int] = []
-    desk.moods.at["commit"] = it_falls
-    desk.moods.at["claim_exits"] = lambda: seen.append(peaks())
-    await desk.guard.on_books([replace(DEEP, bids=((500_000, 1_000 * SHARE),))])
-    assert (desk.sold(), peaks(), seen) == ([(stop, 60)], 100, [PEAKS])
 
 
 async def test_what_cannot_fire_yet_holds_up_nothing_that_has_time(desk: Desk) -> None:

@@ -24,7 +24,7 @@ from psycopg.abc import Buffer, PQGen
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
 
-Value = str | int | bool | bytes | datetime | list[str] | None
+Value = str | int | bool | bytes | datetime | list[str] | list[int] | None
 Asked = tuple[str, Mapping[str, Value]]
 """A named statement's text, and its values by name."""
 Wired = tuple[bytes, list[bytes | None], list[pq.Format]]
@@ -246,6 +246,8 @@ def _dumped(name: str, value: object) -> bytes | None:
         return b"%d" % value
     if isinstance(value, datetime):
         return value.isoformat().encode()
+    if isinstance(value, list) and all(type(item) is int for item in value):
+        return b"{%s}" % b",".join(b"%d" % item for item in value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         quoted = (item.replace("\\", "\\\\").replace('"', '\\"') for item in value)
         return _text(name, "{" + ",".join(f'"{item}"' for item in quoted) + "}")

@@ -74,7 +74,13 @@ RIGHTS: Mapping[str, _Rights] = {
         "trigger": "insert",
         "trigger_event": "insert",
     },
-    "guard": {**_JOURNAL, **_LOT_LOCK, "trigger": "update", "trigger_event": "insert"},
+    "guard": {
+        **_JOURNAL,
+        **_LOT_LOCK,
+        "trigger": "update",
+        "trigger_event": "insert",
+        "peak_record": "insert, delete",
+    },
     "control": {
         "statistics_delta": "insert, delete",
         "slippage_due": "delete",

@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import FINAL
 from tradingtools.testing.memory_database import building, functions, money_path
 from tradingtools.testing.memory_database.router import control_seq, free_shares
@@ -17,7 +18,7 @@ _LOT = ("follower_proxy", "asset_id", "origin")
 _UNDECIDED = ("UNKNOWN", "DEAD", "RESURRECTED")
 _TRIGGER = (
     "id", "follower_proxy", "asset_id", "origin", "trigger_type", "price_micros", "size_micros",
-    "status", "version", "callback_micros", "callback_ppm", "peak_micros", "peak_noted_micros",
+    "status", "version", "callback_micros", "callback_ppm", "peak_micros",
     "fire_at_ms", "sold_micros", "rungs", "rungs_done", "rungs_fired", "basis_micros",
     "two_ticks", "made_for", "generation",
 )  # fmt: skip
@@ -162,9 +163,9 @@ def hold_foreseen(tx: Transaction, values: Row) -> list[Row]:
 
 
 def _as_foreseen(row: Row, values: Row) -> bool:
-    names = ("version", "peak_micros", "condition_id", "user_id", "wallet_id", "leader",
-             "subscription_version")  # fmt: skip
-    return all(row[name] == values[name] for name in names)
+    names = ("version", "condition_id", "user_id", "wallet_id", "leader", "subscription_version")
+    same = all(row[name] == values[name] for name in names)
+    return same and (row["peak_micros"] or 0) <= (values["peak_micros"] or 0)
 
 
 def _untouched(tx: Transaction, lot: Row, shares_micros: int) -> bool:
@@ -270,34 +271,74 @@ def break_even(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
-def ratchet(tx: Transaction, values: Row) -> list[Row]:
-    """Note trailing stops' best prices, which only rise, where all is as it was thought to be."""
-    peaks = [(tx.get("trigger", peak["id"]), peak) for peak in given(values, "peaks")]
-    return [
-        _ratchet(tx, row, peak)
-        for row, peak in peaks
-        if row is not None and _as_thought(tx, row, peak)
+def record_peaks(tx: Transaction, values: Row) -> list[Row]:
+    """New peaks as one record, of triggers and lots that are as they were thought to be."""
+    partition, epoch = values["partition"], values["epoch"]
+    if not functions.holds_lease(tx, "guard", partition, epoch):
+        raise psycopg.errors.NoDataFound(f"guard {partition} is another's by now")
+    columns = [values[name] for name in ("ids", "versions", "shares", "peaks", "stops")]
+    good = [
+        (identifier, peak, stop)
+        for identifier, version, shares, peak, stop in zip(*columns, strict=True)
+        if _as_thought(tx, tx.get("trigger", identifier), version, shares)
     ]
+    triggers, peaks, stops = map(list, zip(*good, strict=True)) if good else ([], [], [])
+    record = {
+        "record_key": values["record_key"], "partition": partition, "epoch": epoch,
+        "triggers": triggers, "peaks": peaks, "stops": stops,
+    }  # fmt: skip
+    row = tx.insert_unless_there("peak_record", record, ("record_key",)) if good else None
+    refused = [identifier for identifier in values["ids"] if identifier not in triggers]
+    return [{"seq": row and row["seq"], "refused": refused}]
 
 
-def _as_thought(tx: Transaction, row: Row, told: Row) -> bool:
-    lot = tx.get("lot", *(row[name] for name in _LOT))
-    found = row["version"], row["peak_micros"], lot and lot["shares_micros"]
-    return found == (told["version"], told["before"], told["shares"])
+def _as_thought(tx: Transaction, row: Row | None, version: int, shares: int) -> bool:
+    lot = tx.get("lot", *(row[name] for name in _LOT)) if row else None
+    return bool(row and lot and (row["version"], lot["shares_micros"]) == (version, shares))
 
 
-def _ratchet(tx: Transaction, row: Row, told: Row) -> Row:
-    peak, before = told["peak"], row["peak_micros"]
-    if before is not None and (peak is None or peak < before):
-        raise psycopg.errors.RaiseException(f"a trailing stop never loosens: {row['id']}")
-    after = tx.update(
-        "trigger", row, peak_micros=peak, peak_noted_micros=told["noted"], updated_at=tx.now
+def unfolded_peaks(tx: Transaction, _values: Row) -> list[Row]:
+    """Records of peaks, oldest first."""
+    names = ("seq", "triggers", "peaks", "stops")
+    rows = sorted(tx.rows("peak_record"), key=lambda row: row["seq"])
+    return [_pick(row, names) for row in rows]
+
+
+def fold_peaks(tx: Transaction, values: Row) -> list[Row]:
+    """Rows follow their records, and tell of peaks that are far enough above the last one."""
+    columns = values["ids"], values["peaks"], values["stops"]
+    folded = 0
+    for identifier, peak, stop in sorted(zip(*columns, strict=True)):
+        row = tx.get("trigger", identifier)
+        if row is not None and (row["peak_micros"] is None or row["peak_micros"] < peak):
+            _fold(tx, row, peak, stop, values["told_micros"])
+            folded += 1
+    return [{"folded": folded}]
+
+
+def _fold(tx: Transaction, row: Row, peak: int, stop: int, told_micros: int) -> None:
+    noted, status = row["peak_noted_micros"], row["status"]
+    far = noted is None or peak >= noted + told_micros
+    tells = far and status in ("ARMED", "SUSPENDED")
+    tx.update(
+        "trigger",
+        row,
+        peak_micros=peak,
+        peak_noted_micros=peak if tells else noted,
+        updated_at=tx.now,
     )
-    if told["told"] is not None:
-        status = row["status"]
+    if tells:
+        told = f"peak {to_text(peak)}, fires at {to_text(stop)}"
         event = {"trigger_id": row["id"], "from_status": status, "to_status": status}
-        tx.insert("trigger_event", {**event, "detail": told["told"], "order_key": row["order_key"]})
-    return _pick(after, (*_TRIGGER, "order_key"))
+        tx.insert("trigger_event", {**event, "detail": told, "order_key": row["order_key"]})
+
+
+def forget_peaks(tx: Transaction, values: Row) -> list[Row]:
+    """Delete records whose peaks are in their rows."""
+    for row in list(tx.rows("peak_record")):
+        if row["seq"] in values["seqs"]:
+            tx.delete("peak_record", row)
+    return []
 
 
 def add_events(tx: Transaction, values: Row) -> list[Row]:
@@ -343,7 +384,7 @@ GUARD: Final[dict[str, Twin]] = {
     for twin in (
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
         held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
-        hold_foreseen, claim_exits, exit_order, sold, move_triggers, break_even, ratchet,
-        add_events, closing, unresolved,
+        hold_foreseen, claim_exits, exit_order, sold, move_triggers, break_even,
+        record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, closing, unresolved,
     )
 }  # fmt: skip

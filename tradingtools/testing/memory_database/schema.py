@@ -405,6 +405,15 @@ TABLES: Final[dict[str, Table]] = {
             },
         ),
         Table(
+            name="peak_record",
+            key=("seq",),
+            identity="seq",
+            columns=_columns(
+                "record_key partition epoch triggers peaks stops", seq=None, recorded_at=NOW
+            ),
+            unique=(("record_key",),),
+        ),
+        Table(
             name="trigger_event",
             key=("event_seq",),
             identity="event_seq",

@@ -1,0 +1,162 @@
+"""New peaks of trailing stops: recorded together, beside the exits; their rows follow behind.
+
+Before it: `worker`, which says which books have come. After it: memory, which learns of a peak once
+its record is committed, and the rows, which are folded from the records in their own time. A start
+reads the records that are not folded yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+import psycopg
+import structlog
+from opentelemetry import metrics
+
+from services.guard import folding, store
+from services.guard.core.index import Risen
+from services.guard.core.trigger import Trigger, stop_below
+from services.guard.folding import Folding, Unfolded
+from services.guard.known import Known, lot_of
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Value
+from tradingtools.domain.book import Book
+from tradingtools.runtime.intake import while_database_is_away
+
+_log = structlog.get_logger("guard.peaks")
+_together = metrics.get_meter("tradingtools.guard").create_histogram(
+    "peaks_together", description="trailing stops of one record"
+)
+MOST = 200
+"""Peaks of one record."""
+_TOLD_AT_ONCE = 20
+"""Peaks of which memory learns in one turn of the loop: a third of a millisecond."""
+_PAUSE_SECONDS = 1.0
+"""After a record that the database does not take."""
+
+Peak = tuple[Trigger, int]
+"""A trailing stop as memory has it, and its new peak."""
+
+
+class Peaks:
+    """What trailing stops have seen and no record has yet.
+
+    Args:
+        pool: for the records; not the one that exits wait for.
+        known: the triggers as they are committed.
+        lease: of the guard's partition.
+        rows: follow the records.
+    """
+
+    def __init__(self, pool: Pool, known: Known, lease: Lease, rows: Folding) -> None:
+        self._pool = pool
+        self._known = known
+        self._lease = lease
+        self._rows = rows
+        self._seen: dict[str, Risen] = {}
+        """By trigger, the highest."""
+        self._any = asyncio.Event()
+        self._records = 0
+
+    def see(self, book: Book) -> None:
+        """Remember the new peaks that a book shows."""
+        for risen in self._known.risen(book):
+            trigger_id, peak, size = risen
+            _, highest, before = self._seen.get(trigger_id, (trigger_id, 0, size))
+            if size != before or peak > highest:
+                self._seen[trigger_id] = risen
+                self._any.set()
+
+    async def wait(self) -> None:
+        """Until a book has shown a new peak."""
+        await self._any.wait()
+
+    def take(self) -> list[Peak]:
+        """Those that are still new: what goes into the next record, and is not asked for again."""
+        found: list[Peak] = []
+        # Who was seen first goes first: more may come than a record takes.
+        for trigger_id in list(islice(self._seen, MOST)):
+            risen = self._seen.pop(trigger_id)
+            trigger = self._known.get(trigger_id)
+            if trigger is not None and self._known.rises(risen):
+                found.append((trigger, risen[1]))
+        if not self._seen:
+            self._any.clear()
+        return found
+
+    async def record(self, peaks: Sequence[Peak]) -> set[str]:
+        """Record new peaks; memory learns of them then, and of all others that are recorded.
+
+        Returns:
+            Ids of triggers that are not as memory has them, or whose lots are not: their peaks are
+            not recorded.
+
+        Raises:
+            Fenced: the lease is not valid any more.
+        """
+        self._records += 1
+        values = self._values(f"{self._lease.epoch}:{self._records}", peaks)
+        found = {trigger.id: peak for trigger, peak in peaks}
+        try:
+            seq, refused = await self._insert(values)
+        except psycopg.OperationalError as error:
+            _log.warning("it is not known whether peaks are recorded", error=str(error).strip())
+            # The same record: whichever of the two comes first, the other one changes nothing.
+            await while_database_is_away(lambda: self._insert(values))
+            self.put(await while_database_is_away(lambda: folding.unfolded(self._pool)))
+            return set(found)
+        except psycopg.Error as error:
+            _log.error("peaks cannot be recorded; judged again soon", exc_info=error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return set(found)
+        stops = {trigger.id: stop_below(trigger, peak) for trigger, peak in peaks}
+        for trigger_id in refused:
+            del found[trigger_id], stops[trigger_id]
+        await self._tell(found)
+        if seq is not None:
+            raised = ((trigger_id, (peak, stops[trigger_id])) for trigger_id, peak in found.items())
+            self._rows.waiting.add([seq], raised)
+        _together.record(len(found))
+        return refused
+
+    async def _tell(self, peaks: Mapping[str, int]) -> None:
+        """Have memory learn of recorded peaks, some at a time: whoever fires does not wait."""
+        left = iter(peaks.items())
+        while some := dict(islice(left, _TOLD_AT_ONCE)):
+            self._known.put_peaks(some)
+            await asyncio.sleep(0)
+
+    def put(self, recorded: Unfolded) -> None:
+        """Take over records that are not folded."""
+        self._known.put_peaks(recorded.peaks())
+        self._rows.waiting.join(recorded)
+
+    async def _insert(self, values: Mapping[str, Value]) -> tuple[int | None, set[str]]:
+        """The record's number, None when there is none; whose peaks it does not have."""
+        try:
+            (row,) = await store.ask_alone(self._pool, "record_peaks", **values)
+        except psycopg.Error as error:
+            journal.check_refusal(error)
+            raise
+        return row["seq"], set(row["refused"])
+
+    def _values(self, number: str, peaks: Sequence[Peak]) -> dict[str, Value]:
+        return {
+            "record_key": f"guard:{self._lease.partition}:{number}",
+            "partition": self._lease.partition,
+            "epoch": self._lease.epoch,
+            "ids": [trigger.id for trigger, _ in peaks],
+            "versions": [trigger.version for trigger, _ in peaks],
+            "shares": [self._known.shares(lot_of(trigger)) for trigger, _ in peaks],
+            "peaks": [peak for _, peak in peaks],
+            "stops": [stop_below(trigger, peak) for trigger, peak in peaks],
+        }
+
+
+def assets_of(peaks: Iterable[Peak]) -> set[str]:
+    """Whose books may reach the stops that have risen."""
+    return {trigger.asset_id for trigger, _ in peaks}

@@ -1,0 +1,92 @@
+"""What goes into one transaction each, of what books ask of triggers. Pure.
+
+Before it: `verdicts`, which judges. After it: `verdicts`, which does one portion after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from services.guard.core import trigger as judging
+from services.guard.core.trigger import Judgement, Trigger
+from services.guard.known import LotKey, lot_of
+from tradingtools.domain.book import Book
+from tradingtools.domain.trigger_states import TriggerStatus
+
+MOST = 200
+"""Triggers that fire in one transaction; a lot's are never divided."""
+PATIENT = 10
+"""Triggers of one in which none fires: who fires meanwhile waits for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a book asks of a trigger, as memory has it."""
+
+    trigger: Trigger
+    book: Book
+    verdict: Judgement
+    now_ms: int
+
+
+def portions(
+    asked: Sequence[Asked], shares: Callable[[LotKey], int], last: Collection[LotKey]
+) -> list[list[Asked]]:
+    """Whole lots, up to so many triggers; those that fire come before the others.
+
+    Args:
+        asked: in the order in which the triggers of a lot are judged.
+        shares: that a lot holds, micros.
+        last: lots that come after all others, each alone.
+    """
+    firing: list[list[Asked]] = []
+    pressing: list[list[Asked]] = []
+    patient: list[list[Asked]] = []
+    apart: list[list[Asked]] = []
+    for key, of_lot in by_lot(asked).items():
+        if key in last:
+            apart.append(of_lot)
+        elif any(each.verdict is Judgement.FIRE for each in of_lot):
+            firing.append(of_lot)
+        elif any(_fires_once_armed(each, shares(key)) for each in of_lot):
+            pressing.append(of_lot)
+        else:
+            patient.append(of_lot)
+    return [
+        *_together_up_to(MOST, firing),
+        *_together_up_to(PATIENT, pressing),
+        *_together_up_to(PATIENT, patient),
+        *apart,
+    ]
+
+
+def fires(asked: Iterable[Asked]) -> bool:
+    """Whether all that is asked is to fire."""
+    return all(each.verdict is Judgement.FIRE for each in asked)
+
+
+def by_lot(asked: Iterable[Asked]) -> dict[LotKey, list[Asked]]:
+    """The same by lot, in the order given."""
+    lots: dict[LotKey, list[Asked]] = {}
+    for each in asked:
+        lots.setdefault(lot_of(each.trigger), []).append(each)
+    return lots
+
+
+def _fires_once_armed(each: Asked, shares: int) -> bool:
+    """Whether a suspended trigger waits for nothing but to be armed."""
+    if each.verdict is not Judgement.ARM:
+        return False
+    armed = replace(each.trigger, status=TriggerStatus.ARMED)
+    return judging.judge(armed, shares, each.book, each.now_ms) is Judgement.FIRE
+
+
+def _together_up_to(most: int, lots: Iterable[list[Asked]]) -> list[list[Asked]]:
+    found: list[list[Asked]] = []
+    for of_lot in lots:
+        if found and len(found[-1]) + len(of_lot) <= most:
+            found[-1] += of_lot
+        else:
+            found.append(of_lot)
+    return found

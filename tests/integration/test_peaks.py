@@ -1,0 +1,341 @@
+"""Peaks of trailing stops are one record; their rows follow behind, over whatever comes between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from services.guard import folding, peaks, store
+from services.guard.core.trigger import Trigger
+from services.guard.settings import Settings
+from services.guard.worker import Guard
+from tests.support import leases
+from tests.unit.guard.samples import book_of
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.domain.book import Book
+from tradingtools.runtime.books import Books
+from tradingtools.runtime.settings import load
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as pb
+
+SHARE = 1_000_000
+LARGE, SMALL = ("trg_" + digit * 32 for digit in "12")
+DEARER = book_of(((600_000, 50 * SHARE), (300_000, 1_000 * SHARE)))
+"""The large lot's 60 shares would fetch 0.55, the small one's 50 0.60."""
+DEAREST = book_of(((605_000, 1_000 * SHARE),))
+SETTINGS = load(Settings, "guard", {
+    f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
+})  # fmt: skip
+
+
+@dataclass
+class _Newest:
+    """The books that the guard looks at afterwards."""
+
+    book: Book | None = None
+
+    def known(self, _asset_id: str) -> Book | None:
+        return self.book
+
+    def untold(self) -> list[Book]:
+        return []
+
+
+async def _none(after: int, limit: int) -> list[tuple[int, pb.OrderBatch]]:
+    return []
+
+
+@dataclass
+class Desk:
+    """A guard with two trailing stops, each on a lot of its own: active at 0.40, a dime below."""
+
+    pool: Pool
+    lease: Lease
+    books: _Newest = field(default_factory=_Newest)
+    guard: Guard = field(init=False)
+
+    async def start(self) -> None:
+        """A guard that knows nothing but what is committed."""
+        tail: Tail[pb.OrderBatch] = Tail(0, _none)
+        books = cast(Books, self.books)
+        pools = {"writing": self.pool, "peaks": self.pool}
+        self.guard = Guard(self.pool, self.lease, books, tail, SETTINGS, **pools)
+        await self.guard.recover()
+
+    async def see(self, book: Book) -> None:
+        """A book comes, and its peaks are recorded."""
+        self.books.book = book
+        await self.guard.on_books([book])
+        await self.guard.record_peaks()
+
+    async def sql(self, text: str) -> list[dict[str, Any]]:
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(text.encode())
+            return await cursor.fetchall() if cursor.description else []
+
+    def known(self) -> list[int | None]:
+        """The peaks in memory; None: it has ended."""
+        found = [self.guard._known.get(trigger_id) for trigger_id in (LARGE, SMALL)]
+        return [None if one is None else one.peak_micros for one in found]
+
+    async def rows(self) -> list[int | None]:
+        """The peaks in the rows."""
+        rows = await self.sql("select peak_micros from trigger order by id")
+        return [row["peak_micros"] for row in rows]
+
+    async def records(self) -> int:
+        """How many are not folded."""
+        return len(await self.sql("select 1 from peak_record"))
+
+    async def told(self) -> list[tuple[str, str]]:
+        rows = await self.sql("select trigger_id, detail from trigger_event order by event_seq")
+        return [(row["trigger_id"], row["detail"]) for row in rows]
+
+    async def sold(self) -> list[str]:
+        rows = await self.sql("select trigger_id from orders order by 1")
+        return [row["trigger_id"] for row in rows]
+
+
+@pytest_asyncio.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    async with open_pool(
+        database_url, name="peaks", size=1, prompt=True, planned_once=True
+    ) as pool:
+        made = Desk(pool, await leases.held(pool, "guard"))
+        for trigger_id, shares in ((LARGE, 60), (SMALL, 50)):
+            key = f"'0x{trigger_id[4] * 40}', '1', 'manual', 'c'"
+            await made.sql(
+                "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros)"
+                f" values ({key}, {shares * SHARE});"
+                " insert into trigger (follower_proxy, asset_id, origin, condition_id, id,"
+                " trigger_type, price_micros, callback_micros, status, follower_user_id,"
+                f" follower_wallet_id) values ({key}, '{trigger_id}', 'TRAILING_STOP', 400000,"
+                " 100000, 'ARMED', 'u', 'w')"
+            )
+        await made.start()
+        yield made
+
+
+async def test_peaks_are_recorded_together_and_their_rows_follow(desk: Desk) -> None:
+    await desk.see(DEARER)
+    assert desk.known() == [550_000, 600_000]
+    assert (await desk.rows(), await desk.records(), await desk.told()) == ([None, None], 1, [])
+    await desk.guard.fold_peaks()
+    assert desk.known() == await desk.rows() == [550_000, 600_000]
+    assert await desk.told() == [
+        (LARGE, "peak 0.55, fires at 0.45"), (SMALL, "peak 0.6, fires at 0.5")
+    ]  # fmt: skip
+    assert await desk.records() == 0
+    (row,) = await desk.sql("show synchronous_commit")
+    assert row == {"synchronous_commit": "on"}, "for whatever is asked after the folding"
+
+
+async def test_of_many_peaks_the_highest_becomes_the_row_s_and_each_cent_is_told(
+    desk: Desk,
+) -> None:
+    for book in (DEARER, DEAREST):
+        await desk.see(book)
+    assert await desk.records() == 2
+    await desk.guard.fold_peaks()
+    assert await desk.rows() == [605_000, 605_000]
+    await desk.see(book_of(((614_999, 1_000 * SHARE),)))
+    await desk.guard.fold_peaks()
+    assert await desk.rows() == [614_999, 614_999]
+    assert [text for _, text in await desk.told()] == ["peak 0.605, fires at 0.505"] * 2
+    await desk.see(book_of(((615_000, 1_000 * SHARE),)))
+    await desk.guard.fold_peaks()
+    assert (await desk.told())[2:] == [
+        (trigger_id, "peak 0.615, fires at 0.515") for trigger_id in (LARGE, SMALL)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "known", "row"),
+    [
+        # So many would fetch 0.45.
+        pytest.param("update lot set shares_micros = 100000000", 450_000, 450_000, id="more"),
+        pytest.param(
+            "update trigger set size_micros = 50000000, version = 2", 600_000, 600_000, id="less"
+        ),
+        pytest.param(
+            "update trigger set price_micros = 560000, version = 2", None, None, id="not active"
+        ),
+        pytest.param(
+            "update trigger set status = 'CANCELLED', version = 2", None, None, id="cancelled"
+        ),
+    ],
+)
+async def test_a_peak_is_of_the_rows_as_they_are_and_holds_up_no_other(
+    desk: Desk, meanwhile: str, known: int | None, row: int | None
+) -> None:
+    await desk.sql(f"{meanwhile} where follower_proxy = '0x{'1' * 40}'")
+    await desk.see(DEARER)
+    assert desk.known() == [known, 600_000]
+    await desk.guard.fold_peaks()
+    assert await desk.rows() == [row, 600_000]
+
+
+async def test_a_start_knows_what_no_row_has_yet(desk: Desk) -> None:
+    await desk.see(DEARER)
+    await desk.see(DEAREST)
+    await desk.start()
+    assert desk.known() == [605_000, 605_000]
+    assert await desk.rows() == [None, None]
+    await desk.see(book_of(((505_000, 1_000 * SHARE),)))
+    assert await desk.sold() == [LARGE, SMALL], "both fire a dime below what was recorded"
+    await desk.guard.fold_peaks()
+    assert await desk.rows() == [605_000, 605_000]
+    assert not [text for _, text in await desk.told() if text.startswith("peak")], "it is over"
+
+
+async def test_a_trigger_that_changes_keeps_the_peak_that_its_row_does_not_have(
+    desk: Desk,
+) -> None:
+    await desk.see(DEARER)
+    for trigger_id in (LARGE, SMALL):
+        # Locked and read: what control has changed meanwhile is known then.
+        await desk.sql(f"update trigger set version = 2 where id = '{trigger_id}'")
+    await desk.guard._writer.learn([LARGE, SMALL])
+    assert desk.known() == [550_000, 600_000]
+    assert cast(Trigger, desk.guard._known.get(LARGE)).version == 2
+
+
+async def test_an_exit_is_foreseen_also_while_its_row_is_behind(desk: Desk) -> None:
+    await desk.see(DEARER)
+    # 60 shares would fetch more than 0.45, 50 of them no more than 0.50.
+    await desk.see(book_of(((500_000, 1_000 * SHARE),)))
+    assert await desk.sold() == [SMALL]
+    (row,) = await desk.sql(
+        "select count(*) as n from pg_prepared_statements"
+        " where statement ~ 'for update of t' and statement !~ 'hold_foreseen'"
+    )
+    assert row == {"n": 0}, "nothing was read first"
+
+
+async def test_folding_goes_on_where_it_was_and_tells_nothing_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.see(DEARER)
+    monkeypatch.setattr(folding, "ROWS", 1)
+    ask_on = store.ask_on
+
+    async def break_off(connection: Connection, name: str, **values: Any) -> Any:
+        if values.get("ids") == [SMALL]:
+            raise psycopg.OperationalError
+        return await ask_on(connection, name, **values)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "ask_on", break_off)
+        with pytest.raises(psycopg.OperationalError):
+            await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([550_000, None], 1)
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
+    assert [trigger_id for trigger_id, _ in await desk.told()] == [LARGE, SMALL]
+
+
+async def test_who_does_not_own_the_partition_records_nothing(desk: Desk) -> None:
+    await desk.sql("update partition_lease set epoch = epoch + 1")
+    with pytest.raises(Fenced):
+        await desk.see(DEARER)
+    assert (desk.known(), await desk.records()) == ([None, None], 0)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+async def test_a_record_whose_answer_is_lost_is_there_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, committed: bool
+) -> None:
+    ask_alone, asked = store.ask_alone, list[str]()
+
+    async def lose_the_first(pool: Pool, name: str, **values: Any) -> Any:
+        asked.append(name)
+        if len(asked) > 1 or committed:
+            found = await ask_alone(pool, name, **values)
+        if len(asked) == 1:
+            raise psycopg.OperationalError
+        return found
+
+    monkeypatch.setattr(store, "ask_alone", lose_the_first)
+    await desk.see(replace(DEARER, revision=2))
+    assert asked == ["record_peaks"] * 2
+    assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
+
+
+async def test_a_connection_that_was_lost_deletes_no_record(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it a server may have lost rows that it did not wait for the disk with."""
+    await desk.see(DEARER)
+    ask_on, lost = store.ask_on, list[asyncio.Task[None]]()
+
+    async def lose(pid: int) -> None:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("select pg_terminate_backend(%s, 1000)", [pid])
+        # What is lent already stays as it is.
+        await desk.pool.check()
+
+    async def lose_behind(connection: Connection, name: str, **values: Any) -> Any:
+        found = await ask_on(connection, name, **values)
+        if name == "fold_peaks":
+            lost.append(asyncio.create_task(lose(connection.info.backend_pid)))
+        return found
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "ask_on", lose_behind)
+        broken.setattr(folding, "_PAUSE_SECONDS", 0.5)
+        with pytest.raises(psycopg.OperationalError):
+            await desk.guard.fold_peaks()
+    await asyncio.gather(*lost)
+    assert await desk.records() == 1
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
+
+
+async def test_a_round_that_fails_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.see(DEARER)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "ask_on", _refuse)
+        await desk.guard.fold_peaks()
+    assert await desk.records() == 1
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
+
+
+async def test_a_record_that_is_refused_is_tried_again_without_another_book(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_alone, asked = store.ask_alone, list[str]()
+
+    async def refuse_the_first(pool: Pool, name: str, **values: Any) -> Any:
+        asked.append(name)
+        return await (_refuse if len(asked) == 1 else ask_alone)(pool, name, **values)
+
+    monkeypatch.setattr(store, "ask_alone", refuse_the_first)
+    monkeypatch.setattr(peaks, "_PAUSE_SECONDS", 0.0)
+    await desk.see(DEARER)
+    assert asked == ["record_peaks"] * 2
+    assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
+
+
+async def test_who_was_seen_first_is_recorded_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.see(DEARER)
+    monkeypatch.setattr(peaks, "MOST", 1)
+    for price in (600_000, 610_000):
+        # The small lot has seen 0.60 before.
+        desk.guard._peaks.see(book_of(((price, 1_000 * SHARE),)))
+    taken = [[(one.id, peak) for one, peak in desk.guard._peaks.take()] for _ in range(3)]
+    assert taken == [[(LARGE, 610_000)], [(SMALL, 610_000)], []]
+
+
+async def _refuse(_of: object, _name: str, **_values: Any) -> Any:
+    raise psycopg.errors.DataException
