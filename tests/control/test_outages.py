@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher import envoy_config, temporary
 from launcher.ports import free_port
-from tests.control.edge import ROOT, TOKENS, RunningEdge, StartEdge, running_edge
+from tests.control.edge import TOKENS, RunningEdge, StartEdge, running_edge
 from tests.control.requests import Database, create_subscription, error_of, subscription_body
+from tests.support.prepared import run
 
 Wallet = Callable[[], str]
 
@@ -176,10 +176,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, said: 
         "TT_REDIS_URL": "redis://127.0.0.1:1/0",
         "TT_CONTROL_TOKENS": TOKENS,
     } | {name: value}
-    done = subprocess.run(
-        [sys.executable, "-m", "services.control"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    done = run("services.control", environment)
     assert done.returncode == 2
     assert done.stderr.startswith(f"control: {said}")
     assert done.stderr.count("\n") == 1

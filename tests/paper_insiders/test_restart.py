@@ -26,6 +26,7 @@ from tests.paper_insiders.harness import (
     process,
     until,
 )
+from tests.support.prepared import run
 
 
 async def test_killed_between_acceptance_and_answer(tmp_path: Path) -> None:
@@ -128,7 +129,9 @@ async def test_killed_at_any_instant_no_answered_order_is_lost(tmp_path: Path) -
 
 
 async def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
-    child = await _start(tmp_path)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "paper.insiders", env={**os.environ, **environment(tmp_path)}
+    )
     await until(lambda: _listens(tmp_path))
     child.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(child.wait(), 15) == 0
@@ -136,11 +139,10 @@ async def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
 
 async def test_a_second_one_on_the_same_state_says_so_in_one_line(tmp_path: Path) -> None:
     async with process(tmp_path):
-        second = await _start(tmp_path)
-        _, errors = await asyncio.wait_for(second.communicate(), 30)
+        second = await _ended(tmp_path)
     assert second.returncode == 2
-    assert errors.decode().count("\n") == 1
-    assert "TT_INSIDERS_STATE_DIR" in errors.decode()
+    assert second.stderr.count("\n") == 1
+    assert "TT_INSIDERS_STATE_DIR" in second.stderr
 
 
 async def test_wrong_settings_and_a_taken_port_are_one_line(tmp_path: Path) -> None:
@@ -150,22 +152,15 @@ async def test_wrong_settings_and_a_taken_port_are_one_line(tmp_path: Path) -> N
             ({"prot": 1}, "TT_INSIDERS_PROT"),
             ({"settle_delay_ms": "soon"}, "TT_INSIDERS_SETTLE_DELAY_MS"),
         ):
-            child = await _start(tmp_path / "second", **changes)
-            _, errors = await asyncio.wait_for(child.communicate(), 30)
+            child = await _ended(tmp_path / "second", **changes)
             assert child.returncode == 2
-            assert name in errors.decode()
-            assert errors.decode().count("\n") == 1
+            assert name in child.stderr
+            assert child.stderr.count("\n") == 1
 
 
-async def _start(state_dir: Path, **settings: object) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "paper.insiders",
-        env={**os.environ, **environment(state_dir, **settings)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+async def _ended(state_dir: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **environment(state_dir, **settings)}
+    return await asyncio.to_thread(run, "paper.insiders", environ, 30)
 
 
 async def _listens(state_dir: Path) -> bool:

@@ -21,7 +21,7 @@ from paper.venue.app import PORTS
 from paper.venue.core.schedule import Kind, Pace, timeline
 from paper.venue.store import RowPlayed, Started, Store, StoreError
 from tests.paper_venue.harness import WAIT_S, Live, clients, row
-from tests.support.prepared import Popen
+from tests.support.prepared import Popen, run
 
 ROOT = Path(__file__).parents[2]
 GAP_MS = "30"
@@ -61,18 +61,10 @@ def _written_since(ports: Path, begun: int) -> bool:
 
 def refused(directory: Path, **more: str) -> str:
     """What a process says that must not start."""
-    done = subprocess.run(
-        [sys.executable, "-m", "paper.venue"],
-        cwd=ROOT,
-        env=environ(directory, **more),
-        capture_output=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = run("paper.venue", environ(directory, **more))
     assert done.returncode == 2
-    message = done.stderr.decode()
-    assert message.count("\n") == 1
-    return message
+    assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
 async def shown(live: Live, least: int, title: str = "") -> list[Any]:

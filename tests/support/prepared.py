@@ -63,6 +63,23 @@ class Popen(subprocess.Popen[bytes]):
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
+def run(
+    module: str, environment: Mapping[str, str], seconds: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Fork a process that ends by itself, as `subprocess.run` does; killed when it does not."""
+    command = [sys.executable, "-m", module]
+    ends = subprocess.PIPE
+    with Popen(command, cwd=_ROOT, env=environment, stdout=ends, stderr=ends) as running:
+        try:
+            output, errors = running.communicate(timeout=seconds)
+        except BaseException:
+            running.kill()
+            raise
+    return subprocess.CompletedProcess(
+        command, running.returncode, output.decode(), errors.decode()
+    )
+
+
 def _forked(order: bytes, files: list[int]) -> int:
     with _one_at_a_time:
         connection = _server()
