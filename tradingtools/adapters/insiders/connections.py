@@ -39,7 +39,7 @@ class NotSent(Exception):
 
 
 class Gone(NotSent):
-    """The connection at hand ended before anything left on it: the other end may be well."""
+    """There was a connection, and nothing left on it: the other end may be well."""
 
 
 class Unanswered(Exception):
@@ -148,13 +148,14 @@ class Connections:
             NotSent: nothing left within the time, or Gone.
             Unanswered: it left, or may have, and no whole answer came within the time.
         """
-        left = False
+        at_hand = left = False
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._room.one(urgent=urgent):
                 connection = self._newest() or await self._connect()
                 self._busy += 1
                 try:
                     if ready is not None:
+                        at_hand = True
                         await ready()
                         if not connection.ready:
                             raise Gone("the connection ended before anything left on it")
@@ -164,6 +165,8 @@ class Connections:
                     self._busy -= 1
                     self._give_back(connection)
         except TimeoutError as error:
+            if at_hand and not left:
+                raise Gone("no look within the time") from error
             if not left:
                 raise NotSent("no connection within the time") from error
             raise Unanswered("no whole answer within the time") from error

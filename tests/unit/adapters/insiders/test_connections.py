@@ -409,7 +409,7 @@ async def test_a_look_that_takes_too_long_is_not_sent() -> None:
         await asyncio.Event().wait()
 
     async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
-        with pytest.raises(NotSent):
+        with pytest.raises(Gone, match="no look"):
             await client.submit("buy", "b" * 64, b"{}", 50, for_ever)
         assert (await submit(client)).status == 200
         assert len(far.requests) == 1
