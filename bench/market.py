@@ -62,9 +62,8 @@ class _Asset:
                 category="other",
             ),
         )
-        for _ in range(_LEVELS):
-            self._book.bids.add(size_micros=_size(rng))
-            self._book.asks.add(size_micros=_size(rng))
+        for sizes in (self._book.bid_sizes_micros, self._book.ask_sizes_micros):
+            sizes[:] = [_size(rng) for _ in range(_LEVELS)]
         self._place(_BEST_BID)
 
     def move(self, rng: random.Random) -> None:
@@ -72,16 +71,15 @@ class _Asset:
         fresh, stale = books_pb.BOOK_STATUS_FRESH, books_pb.BOOK_STATUS_STALE
         self._book.status = stale if rng.random() < _STALES else fresh
         if rng.random() < _SHIFTS:
-            best = self._book.bids[0].price_micros + rng.choice((-_CENT, _CENT))
+            best = self._book.bid_prices_micros[0] + rng.choice((-_CENT, _CENT))
             self._place(min(max(best, _LOWEST_BEST), _HIGHEST_BEST))
             return
-        side = rng.choice((self._book.bids, self._book.asks))
-        side[rng.randrange(_LEVELS)].size_micros = _size(rng)
+        sizes = rng.choice((self._book.bid_sizes_micros, self._book.ask_sizes_micros))
+        sizes[rng.randrange(_LEVELS)] = _size(rng)
 
     def _place(self, best_bid: int) -> None:
-        for n, (bid, ask) in enumerate(zip(self._book.bids, self._book.asks, strict=True)):
-            bid.price_micros = best_bid - _CENT * n
-            ask.price_micros = best_bid + _CENT * (2 + n)
+        self._book.bid_prices_micros[:] = [best_bid - _CENT * n for n in range(_LEVELS)]
+        self._book.ask_prices_micros[:] = [best_bid + _CENT * (2 + n) for n in range(_LEVELS)]
 
     @property
     def stale(self) -> bool:
@@ -104,9 +102,8 @@ class _Asset:
     def _dipped(self) -> books_pb.Mark:
         found = books_pb.Mark()
         found.CopyFrom(self._book)
-        del found.bids[:]
-        price = _HIGHEST_STOP - _BETWEEN_STOPS * (self.reached - 1)
-        found.bids.add(price_micros=price, size_micros=_DEEP)
+        found.bid_prices_micros[:] = [_HIGHEST_STOP - _BETWEEN_STOPS * (self.reached - 1)]
+        found.bid_sizes_micros[:] = [_DEEP]
         return found
 
 

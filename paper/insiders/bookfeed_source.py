@@ -15,6 +15,7 @@ import grpc.aio
 
 from paper.insiders.books import BookUnavailable
 from paper.insiders.core.model import Level, MarketBook
+from tradingtools.codec.marks import asks_of, bids_of
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 
@@ -90,10 +91,10 @@ def from_mark(mark: pb.Mark) -> MarketBook:
         category=market.category or "other",
         closed=market.closed,
         payout=market.payout_micros if market.HasField("payout_micros") else None,
-        bids=_levels(mark.bids) if tradable else (),
-        asks=_levels(mark.asks) if tradable else (),
+        bids=_levels(bids_of(mark)) if tradable else (),
+        asks=_levels(asks_of(mark)) if tradable else (),
     )
 
 
-def _levels(levels: Iterable[pb.BookLevel]) -> tuple[Level, ...]:
-    return tuple(Level(price=level.price_micros, size=level.size_micros) for level in levels)
+def _levels(levels: Iterable[tuple[int, int]]) -> tuple[Level, ...]:
+    return tuple(Level(price=price, size=size) for price, size in levels)

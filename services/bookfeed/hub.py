@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from services.bookfeed import metrics
 from services.bookfeed.core.tracking import Status, Tracked
 from tradingtools.adapters import clock
+from tradingtools.codec.marks import columns
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _STATUSES = {
@@ -177,11 +178,9 @@ class Hub:
     def _build(
         self, asset_id: str, tracked: Tracked, market: pb.MarketInfo, status: Status
     ) -> pb.Mark:
-        level = pb.BookLevel
         return pb.Mark(
             asset_id=asset_id,
-            bids=[level(price_micros=p, size_micros=s) for p, s in tracked.book.bids(self._depth)],
-            asks=[level(price_micros=p, size_micros=s) for p, s in tracked.book.asks(self._depth)],
+            **columns(tracked.book.bids(self._depth), tracked.book.asks(self._depth)),
             status=_STATUSES[status],
             book_ms=tracked.book_ms,
             received_ns=tracked.received_ns,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, matches, pin, watched
 from tests.ingest.harness import until, until_health
+from tradingtools.codec.marks import asks_of, bids_of
 from tradingtools.domain import money
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
@@ -36,10 +37,10 @@ async def test_an_asset_nobody_watched_is_fetched_with_its_market(
     for mark in marks:
         assert mark.status == pb.BOOK_STATUS_FRESH
         # The best is last on the wire and first in a mark.
-        assert [level.price_micros for level in mark.bids] == [
+        assert mark.bid_prices_micros == [
             money.parse_exact(level["price"]) for level in reversed(book["bids"])
         ]
-        assert [level.price_micros for level in mark.asks] == [
+        assert mark.ask_prices_micros == [
             money.parse_exact(level["price"]) for level in reversed(book["asks"])
         ]
     market = marks[0].market
@@ -107,10 +108,10 @@ async def test_books_equal_those_of_the_venue_after_many_changes(
                     body = msgspec.json.decode(answer.content)
                     mark = marks.newest[asset]
                     for levels, written in (
-                        (mark.bids, body["bids"]),
-                        (mark.asks, body["asks"]),
+                        (bids_of(mark), body["bids"]),
+                        (asks_of(mark), body["asks"]),
                     ):
-                        if [(one.price_micros, one.size_micros) for one in levels] != [
+                        if list(levels) != [
                             (money.parse_exact(o["price"]), money.parse_exact(o["size"]))
                             for o in reversed(written)
                         ]:

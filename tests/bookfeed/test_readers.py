@@ -92,7 +92,7 @@ async def test_a_slow_reader_gets_the_newest_mark_and_no_backlog(
                 response: Any = await asyncio.wait_for(slow.read(), 60)
                 read += len(response.marks)
                 mark = response.marks[-1] if response.marks else mark
-            assert mark.bids[0].price_micros == 770_000
+            assert mark.bid_prices_micros[0] == 770_000
             assert read < fast.count
 
 

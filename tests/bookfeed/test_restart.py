@@ -22,6 +22,7 @@ from tests.bookfeed.test_trust import Channel
 from tests.bookfeed.world import ASSETS, Marks, bookfeed, pin
 from tests.ingest.harness import until
 from tradingtools.adapters.redis.mark_board import PREFIX
+from tradingtools.codec.marks import columns
 from tradingtools.runtime.settings import load
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
@@ -65,10 +66,13 @@ async def test_no_price_and_no_end_is_taken_from_the_board(redis_url: str) -> No
     board = redis.Redis.from_url(redis_url)
     market = pb.MarketInfo(tick_micros=10_000, min_size_micros=5_000_000)
     closed, paid = pb.MarketInfo(closed=True), pb.MarketInfo(payout_micros=0)
-    bids = [pb.BookLevel(price_micros=300_000, size_micros=1)]
     for asset_id, of in (("1", market), ("2", closed), ("3", paid)):
         mark = pb.Mark(
-            asset_id=asset_id, market=of, bids=bids, received_ns=7, status=pb.BOOK_STATUS_FRESH
+            asset_id=asset_id,
+            market=of,
+            received_ns=7,
+            status=pb.BOOK_STATUS_FRESH,
+            **columns([(300_000, 1)]),
         )
         await board.set(PREFIX + asset_id, mark.SerializeToString())
     await board.set(PREFIX + "4", b"\xff\xff")
@@ -83,7 +87,7 @@ async def test_no_price_and_no_end_is_taken_from_the_board(redis_url: str) -> No
     hub.tracked["1"].snapshot(((310_000, 1),), (), 1, 1)
     told = hub.mark("1")
     assert told is not None
-    assert [level.price_micros for level in told.bids] == [310_000]
+    assert told.bid_prices_micros == [310_000]
     await board.aclose()
 
 

@@ -245,7 +245,7 @@ async def test_a_wrong_level_behind_the_best_price_is_found_by_looking(
         await replay.tell("/garbage", {"feed": "clob", "frame": json.dumps(lie)})
 
         def prices() -> list[int]:
-            return [level.price_micros for level in marks.newest[asset].bids]
+            return list(marks.newest[asset].bid_prices_micros)
 
         async def believed() -> bool:
             return prices() == [300_000, 250_000, 200_000]

@@ -95,8 +95,8 @@ class Marks:
 
 def matches(mark: pb.Mark, values: dict[str, Any]) -> bool:
     best = {
-        "best_bid": mark.bids[0].price_micros if mark.bids else None,
-        "best_ask": mark.asks[0].price_micros if mark.asks else None,
+        "best_bid": next(iter(mark.bid_prices_micros), None),
+        "best_ask": next(iter(mark.ask_prices_micros), None),
     }
     return all(
         (best[name] if name in best else getattr(mark, name)) == value

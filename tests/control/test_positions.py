@@ -23,6 +23,7 @@ from tests.control.requests import (
     put_order,
 )
 from tests.money_path import upstream
+from tradingtools.codec.marks import columns
 from tradingtools.domain.money import parse_exact
 from tradingtools.v1 import bookfeed_service_pb2 as books
 
@@ -34,10 +35,7 @@ def mark(asset: str, *bids: tuple[str, int], **more: Any) -> books.Mark:
     """A mark with bids at these prices."""
     return books.Mark(
         asset_id=asset,
-        bids=[
-            books.BookLevel(price_micros=parse_exact(price), size_micros=size)
-            for price, size in bids
-        ],
+        **columns([(parse_exact(price), size) for price, size in bids]),
         status=more.pop("status", books.BOOK_STATUS_FRESH),
         market=books.MarketInfo(asset_id=asset, condition_id=CONDITION, **more),
     )

@@ -32,6 +32,7 @@ from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
 from tests.support.prepared import Popen
 from tradingtools.adapters.redis import control_feed
+from tradingtools.codec.marks import columns
 from tradingtools.domain.money import parse_exact, to_text
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
@@ -287,8 +288,7 @@ class Scene:
         self.world.upstream.put_mark(
             books_pb.Mark(
                 asset_id=self.asset,
-                bids=[_level(p, s) for p, s in bids.items()],
-                asks=[_level(p, s) for p, s in asks.items()],
+                **columns(_levels(bids), _levels(asks)),
                 status=books_pb.BOOK_STATUS_FRESH if asks or bids else books_pb.BOOK_STATUS_EMPTY,
                 book_ms=time.time_ns() // 1_000_000,
                 received_ns=time.time_ns(),
@@ -536,8 +536,8 @@ class Scene:
         return event
 
 
-def _level(price: str, size: str) -> books_pb.BookLevel:
-    return books_pb.BookLevel(price_micros=micros(price), size_micros=micros(size))
+def _levels(sizes: Mapping[str, str]) -> list[tuple[int, int]]:
+    return [(micros(price), micros(size)) for price, size in sizes.items()]
 
 
 async def eventually(

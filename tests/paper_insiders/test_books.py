@@ -18,6 +18,7 @@ from paper.insiders.books import BookUnavailable, parse_book, show_book
 from paper.insiders.core.model import Level
 from paper.insiders.core.requests import parse_object
 from tests.paper_insiders.harness import ASSET, CONDITION, Paper, book, served, until
+from tradingtools.codec.marks import columns
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 
@@ -44,8 +45,7 @@ class Bookfeed:
 def mark(**market: Any) -> pb.Mark:
     return pb.Mark(
         asset_id=ASSET,
-        bids=[pb.BookLevel(price_micros=400_000, size_micros=7_000_000)],
-        asks=[pb.BookLevel(price_micros=500_000, size_micros=8_000_000)],
+        **columns([(400_000, 7_000_000)], [(500_000, 8_000_000)]),
         status=pb.BOOK_STATUS_FRESH,
         market=pb.MarketInfo(
             asset_id=ASSET,

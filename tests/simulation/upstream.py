@@ -16,6 +16,7 @@ from paper.insiders.core.model import Level, MarketBook
 from tests.simulation.machine import Machine
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
+from tradingtools.codec.marks import columns
 from tradingtools.runtime import grpc_server
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
@@ -75,8 +76,7 @@ class Market:
         status = books_pb.BOOK_STATUS_FRESH if bids or asks else books_pb.BOOK_STATUS_EMPTY
         return books_pb.Mark(
             asset_id=asset,
-            bids=[books_pb.BookLevel(price_micros=p, size_micros=s) for p, s in bids],
-            asks=[books_pb.BookLevel(price_micros=p, size_micros=s) for p, s in asks],
+            **columns(bids, asks),
             status=status,
             book_ms=clock.now_ms(),
             received_ns=clock.now_ns(),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tradingtools.domain.book import Book, BookStatus, Market
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypedDict
+
+from tradingtools.domain.book import Book, BookStatus, Level, Market
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _STATUS = {
@@ -12,6 +16,38 @@ _STATUS = {
     pb.BOOK_STATUS_EMPTY: BookStatus.EMPTY,
 }
 
+_MARKETS = 20_000
+"""Kept: as many as there are books."""
+
+
+class Columns(TypedDict):
+    """The levels of a mark, as its fields."""
+
+    bid_prices_micros: list[int]
+    bid_sizes_micros: list[int]
+    ask_prices_micros: list[int]
+    ask_sizes_micros: list[int]
+
+
+def columns(bids: Sequence[Level], asks: Sequence[Level] = ()) -> Columns:
+    """Levels, best first, as the fields of a mark."""
+    return {
+        "bid_prices_micros": [price for price, _ in bids],
+        "bid_sizes_micros": [size for _, size in bids],
+        "ask_prices_micros": [price for price, _ in asks],
+        "ask_sizes_micros": [size for _, size in asks],
+    }
+
+
+def bids_of(mark: pb.Mark) -> tuple[Level, ...]:
+    """The bids of a mark, best first. Raises ValueError: its columns are not equally long."""
+    return tuple(zip(mark.bid_prices_micros[:], mark.bid_sizes_micros[:], strict=True))
+
+
+def asks_of(mark: pb.Mark) -> tuple[Level, ...]:
+    """The same of its asks."""
+    return tuple(zip(mark.ask_prices_micros[:], mark.ask_sizes_micros[:], strict=True))
+
 
 def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
     """A mark as decisions see it; an unspecified status counts as stale.
@@ -20,22 +56,28 @@ def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
         mark: as bookfeed tells it.
         asks: False leaves them out, for who only sells: half of the work and of the memory.
     """
-    market = mark.market
     return Book(
-        market=Market(
-            asset_id=mark.asset_id,
-            condition_id=market.condition_id,
-            tick_micros=market.tick_micros,
-            min_size_micros=market.min_size_micros,
-            fee_rate_micros=market.fee_rate_micros,
-            closed=market.closed,
-            payout_micros=market.payout_micros if market.HasField("payout_micros") else None,
-            category=market.category or "other",
-            end_ms=market.end_ms if market.HasField("end_ms") else None,
-        ),
+        market=_market(mark.asset_id, mark.market.SerializeToString()),
         status=_STATUS.get(mark.status, BookStatus.STALE),
-        bids=tuple((level.price_micros, level.size_micros) for level in mark.bids),
-        asks=tuple((level.price_micros, level.size_micros) for level in mark.asks) if asks else (),
+        bids=bids_of(mark),
+        asks=asks_of(mark) if asks else (),
         book_ms=mark.book_ms,
         revision=mark.revision,
+    )
+
+
+@lru_cache(maxsize=_MARKETS)
+def _market(asset_id: str, written: bytes) -> Market:
+    """A market is told again with each of its marks, and seldom another one."""
+    market = pb.MarketInfo.FromString(written)
+    return Market(
+        asset_id=asset_id,
+        condition_id=market.condition_id,
+        tick_micros=market.tick_micros,
+        min_size_micros=market.min_size_micros,
+        fee_rate_micros=market.fee_rate_micros,
+        closed=market.closed,
+        payout_micros=market.payout_micros if market.HasField("payout_micros") else None,
+        category=market.category or "other",
+        end_ms=market.end_ms if market.HasField("end_ms") else None,
     )

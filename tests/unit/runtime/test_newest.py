@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from tradingtools.codec.marks import columns
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 from tradingtools.v1 import common_pb2 as common
 
-_MARK = pb.Mark(asset_id="1", bids=[pb.BookLevel(price_micros=1, size_micros=10**12)] * 1_000)
+_MARK = pb.Mark(asset_id="1", **columns([(10**6, 10**12)] * 1_000))
 _BYTES = _MARK.ByteSize()
 _READ = 300
 _LOOKS = 20
