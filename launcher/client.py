@@ -40,17 +40,25 @@ class Client:
         self._turns = itertools.cycle(self.subscriptions)
 
     def guard_new_lots(self, subscriptions_count: int) -> None:
-        """Look at the next few subscriptions and guard what they hold since the last look."""
+        """Look at the next few subscriptions and guard the newest lot of each that is not yet.
+
+        One of each: many at once, on a busy machine a second for each trigger, would keep the view
+        and Ctrl-C waiting for minutes.
+        """
         for _ in range(min(subscriptions_count, len(self.subscriptions))):
-            subscription = next(self._turns)
-            for bought in self._bought(subscription):
+            for bought in self._bought(next(self._turns)):
                 lot = (bought.subscription_id, bought.asset_id)
-                if lot in self._guarded:
-                    continue
-                for body in triggers(bought):
-                    key = idempotency_key(self._run_id, *lot, body["triggerType"])
-                    self._rest.create_trigger(body, idempotency_key=key)
-                self._guarded.add(lot)
+                if lot not in self._guarded:
+                    self._guard(bought)
+                    self._guarded.add(lot)
+                    break
+
+    def _guard(self, bought: Bought) -> None:
+        for body in triggers(bought):
+            key = idempotency_key(
+                self._run_id, bought.subscription_id, bought.asset_id, body["triggerType"]
+            )
+            self._rest.create_trigger(body, idempotency_key=key)
 
     def _bought(self, subscription: Subscription) -> Iterator[Bought]:
         newest = self._rest.list_subscription_fills(subscription["id"], page_size=_PAGE)
