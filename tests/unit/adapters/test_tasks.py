@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.ending import dies, swallows_one_cancellation
 from tradingtools.adapters.tasks import alongside, cancel_all, until_one_ends
 
 
@@ -26,19 +27,6 @@ class _Slow:
                     await self.may_end.wait()
                 except asyncio.CancelledError:
                     continue
-
-
-async def _swallows_one_cancellation() -> None:
-    """As a statement does whose connection breaks while it is being cancelled."""
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        await asyncio.Event().wait()
-
-
-async def _dies() -> None:
-    await asyncio.sleep(0)
-    raise LookupError("died")
 
 
 async def _connecting(slow: _Slow) -> None:
@@ -80,7 +68,7 @@ async def test_what_ran_alongside_has_ended_before_the_block_is_left() -> None:
 
 async def test_what_died_alongside_is_told_at_the_end() -> None:
     with pytest.raises(LookupError):
-        async with alongside(_dies()):
+        async with alongside(dies()):
             await asyncio.sleep(0.01)
 
 
@@ -128,7 +116,7 @@ async def test_what_goes_on_beside_ends_with_the_work() -> None:
         done.set()
 
     async with asyncio.timeout(10):
-        await until_one_ends(work(), _swallows_one_cancellation())
+        await until_one_ends(work(), swallows_one_cancellation())
     assert done.is_set()
 
 
@@ -140,5 +128,5 @@ async def test_work_does_not_outlive_what_has_to_go_on_beside_it() -> None:
 
     async with asyncio.timeout(10):
         with pytest.raises(LookupError):
-            await until_one_ends(work(), _dies())
+            await until_one_ends(work(), dies())
     assert working.cancelled()

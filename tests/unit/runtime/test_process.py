@@ -7,33 +7,21 @@ import gc
 
 import pytest
 
+from tests.support.ending import dies, swallows_one_cancellation
 from tradingtools.runtime.process import freeze_loaded, until_stopped
-
-
-async def _swallows_one_cancellation() -> None:
-    """As a statement does whose connection breaks while it is being cancelled."""
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        await asyncio.Event().wait()
-
-
-async def _dies() -> None:
-    await asyncio.sleep(0)
-    raise LookupError("died")
 
 
 async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, stop.set)
     async with asyncio.timeout(10):
-        await until_stopped(stop, _swallows_one_cancellation())
+        await until_stopped(stop, swallows_one_cancellation())
 
 
 async def test_one_that_dies_takes_all_with_it() -> None:
     async with asyncio.timeout(10):
         with pytest.raises(ExceptionGroup) as caught:
-            await until_stopped(asyncio.Event(), _swallows_one_cancellation(), _dies())
+            await until_stopped(asyncio.Event(), swallows_one_cancellation(), dies())
     assert caught.group_contains(LookupError)
 
 
