@@ -67,7 +67,7 @@ class Sender:
         breaker: of insiders-api.
         leave: asked before first bytes.
         timeout_ms: an answer that takes longer counts as none.
-        lease_ms: of an attempt; whoever waits behind his wallet's until it is over is not sent.
+        lease_ms: of an attempt; whoever has not left when it is nearly over is not sent.
         record: told each outcome.
         died: told each order of which there will be none, because an exception ended its attempt.
         hurried: whether somebody waits to be sent who comes after these.
@@ -125,11 +125,17 @@ class Sender:
         if self._ready and not under_way:
             asyncio.get_running_loop().call_soon(self._go_on)
 
+    def _left_ms(self, attempt: Attempt) -> int:
+        """Until it may leave no more: its time is over, or nearly its lease.
+
+        After its lease nobody could tell any more that it was never sent.
+        """
+        waited_ms = (clock.monotonic_ns() - attempt.looked_ns) // 1_000_000
+        return min(attempt.order.not_after_ms - clock.now_ms(), self._wait_ms - waited_ms)
+
     def _wait_no_longer_than_its_time(self, attempt: Attempt) -> None:
-        """Nor than its lease: then nobody could tell any more that it was never sent."""
-        waited_ms = (clock.monotonic_ns() - attempt.looked_ns) / 1e6
-        left_ms = min(attempt.order.not_after_ms - clock.now_ms(), self._wait_ms - waited_ms)
-        asyncio.get_running_loop().call_later(left_ms / 1000, self._wait_no_more, attempt)
+        seconds = self._left_ms(attempt) / 1000
+        asyncio.get_running_loop().call_later(seconds, self._wait_no_more, attempt)
 
     def _wait_no_more(self, attempt: Attempt) -> None:
         waiting = self._lanes.get(attempt.lane)
@@ -254,17 +260,17 @@ class Sender:
         self, attempt: Attempt, sent: asyncio.Future[Answer] | None
     ) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
-        order, probe = attempt.order, attempt.probe
+        probe = attempt.probe
         verdict, looked_ns = NOT_SENT, attempt.looked_ns
         pause_ms = PAUSE_MS
-        while sent is not None or clock.now_ms() < order.not_after_ms:
+        while sent is not None or self._left_ms(attempt) > 0:
             try:
                 if sent is None:
                     # Before it has a connection, so that none waits for it here.
                     looked_ns = await self._leave.look(attempt, looked_ns)
                 if sent is not None or probe or self._breaker.closed:
                     ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
-                    verdict, answer = await self._post(order, sent, ready, probe=probe)
+                    verdict, answer = await self._post(attempt, sent, ready, probe=probe)
                     sent, probe, looked_ns = None, False, 0
                     if verdict.meaning is not Meaning.NOT_ACCEPTED:
                         return verdict, answer
@@ -274,11 +280,12 @@ class Sender:
                 verdict = kept.verdict
                 if verdict.meaning is not Meaning.NOT_ACCEPTED:
                     break
+            left_ms = self._left_ms(attempt)
             if verdict.code == "NOT_SENT":
-                await self._breaker.pause(pause_ms / 1000)
+                await self._breaker.pause(min(pause_ms, max(left_ms, 0)) / 1000)
                 pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
                 continue
-            wait_ms = next_try_ms(verdict, clock.now_ms(), order.not_after_ms)
+            wait_ms = next_try_ms(verdict, left_ms)
             if wait_ms is None:
                 break
             await asyncio.sleep(wait_ms / 1000)
@@ -287,9 +294,10 @@ class Sender:
         return verdict, None
 
     async def _post(
-        self, order: Order, sent: Awaitable[Answer] | None, ready: Ready, *, probe: bool
+        self, attempt: Attempt, sent: Awaitable[Answer] | None, ready: Ready, *, probe: bool
     ) -> tuple[Verdict, Answer | None]:
         """POST, unless that was ``sent`` already, and judge what comes back. Raises KeptBack."""
+        order = attempt.order
         try:
             answer = await (
                 sent
@@ -299,6 +307,7 @@ class Sender:
                     order.body.encode(),
                     self._timeout_ms,
                     ready,
+                    leave_ms=self._left_ms(attempt),
                 )
             )
         except Gone as error:

@@ -86,7 +86,14 @@ class SimulatedClient:
         self._life = life
 
     async def submit(
-        self, side: str, order_key: str, body: bytes, timeout_ms: int, ready: Ready | None = None
+        self,
+        side: str,
+        order_key: str,
+        body: bytes,
+        timeout_ms: int,
+        ready: Ready | None = None,
+        *,
+        leave_ms: int | None = None,
     ) -> Answer:
         """POST an order once. Raises NotSent, Unanswered, and what ``ready`` raises."""
         far, storm = self._far, self._far.storm
@@ -96,7 +103,7 @@ class SimulatedClient:
             raise NotSent("connection refused")
         if ready is not None:
             if storm.hits("connection late"):
-                await self._wait(3 * storm.rng.random(), timeout_ms)
+                await self._wait(3 * storm.rng.random(), timeout_ms, leave_ms)
             await ready()
             if storm.hits("connection gone"):
                 raise Gone("the connection ended")
@@ -142,11 +149,12 @@ class SimulatedClient:
             return None
         return asyncio.ensure_future(self.submit(side, order_key, body, timeout_ms))
 
-    async def _wait(self, seconds: float, timeout_ms: int) -> None:
+    async def _wait(self, seconds: float, timeout_ms: int, leave_ms: int | None) -> None:
         """For a connection."""
-        await asyncio.sleep(min(seconds, timeout_ms / 1000))
-        if seconds * 1000 > timeout_ms:
-            raise NotSent("no connection within the time")
+        within_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
+        await asyncio.sleep(min(seconds, within_ms / 1000))
+        if seconds * 1000 > within_ms:
+            raise (Gone if within_ms < timeout_ms else NotSent)("no connection within the time")
 
     def _may_fail(self, side: Side, body: bytes) -> bool:
         """Whether a match may fail to settle; of a buy, only while nobody can have its shares."""

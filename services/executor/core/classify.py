@@ -69,14 +69,18 @@ def classify(status: int, body: bytes, order_key: str) -> Verdict:
     return Verdict(meaning=Meaning.UNKNOWN, code=code)
 
 
-def next_try_ms(verdict: Verdict, now_ms: int, not_after_ms: int) -> int | None:
+def next_try_ms(verdict: Verdict, left_ms: int) -> int | None:
     """How long to wait before what was not accepted is sent again; None: not any more.
+
+    Args:
+        verdict: of the last answer.
+        left_ms: until the order may leave no more.
 
     It honours what was asked for within the order's time. There is nothing to wait for when that
     outlasts it, and a timer that ends early would send the order only to be refused as too late.
     """
     wait = verdict.retry_after_ms or PAUSE_MS
-    return wait if now_ms + wait < not_after_ms else None
+    return wait if wait < left_ms else None
 
 
 def _accepted(body: bytes, order_key: str) -> Verdict:

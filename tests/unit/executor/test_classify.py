@@ -154,7 +154,7 @@ def test_what_cannot_be_sent_in_its_time_is_not_waited_for(
     asked_ms: int | None, left_ms: int, wait_ms: int | None
 ) -> None:
     verdict = Verdict(meaning=Meaning.NOT_ACCEPTED, code="RATE_LIMITED", retry_after_ms=asked_ms)
-    assert next_try_ms(verdict, 1_000_000, 1_000_000 + left_ms) == wait_ms
+    assert next_try_ms(verdict, left_ms) == wait_ms
 
 
 @pytest.mark.parametrize("pause", [-1, 1.5, "1", 10**30])

@@ -44,6 +44,7 @@ class Far:
     """Keys that are answered when their event is set."""
     statuses: dict[str, list[int]] = field(default_factory=dict)
     """Of the next answers to a key; 201 when there are none left."""
+    retry_after_ms: int = 1
 
     async def answer(self, request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
@@ -52,7 +53,11 @@ class Far:
             await self.held[key].wait()
         status = self.statuses[key].pop(0) if self.statuses.get(key) else 201
         if status == 429:
-            error = {"code": "RATE_LIMITED", "message": "slow down", "retryAfterMs": 1}
+            error = {
+                "code": "RATE_LIMITED",
+                "message": "slow down",
+                "retryAfterMs": self.retry_after_ms,
+            }
             return web.json_response({"error": error}, status=429)
         return web.json_response(_accepted(key) if status == 201 else {}, status=status)
 
@@ -124,6 +129,10 @@ def attempt(name: str, wallet: str = "1", purpose: Purpose = Purpose.ENTRY) -> A
         not_after_ms=clock.now_ms() + 600_000,
     )
     return Attempt(order=made, looked_ns=clock.monotonic_ns())
+
+
+def _a_second_ago() -> int:
+    return clock.monotonic_ns() - 1_000_000_000
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -303,7 +312,7 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
     away: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.leave._LOOK_SECONDS", 0.01)
-    waited = structs.replace(attempt("a"), looked_ns=0)
+    waited = structs.replace(attempt("a"), looked_ns=_a_second_ago())
     asked = 0
 
     async def look(_order: Order, _epoch: int) -> Looked:
@@ -423,6 +432,36 @@ async def test_who_waits_behind_his_wallets_is_unsent_when_that_is_over(over: st
         assert len(here.outcomes) == 3
 
 
+@pytest.mark.parametrize("waits_for", ["the breaker", "a connection", "what was asked for"])
+async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
+    waits_for: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later nobody could tell that it was never sent, and the guard would sell no next slice."""
+    made = attempt("a", purpose=Purpose.COPY_EXIT)
+    late_ns = clock.monotonic_ns() - (LEASE_MS - 2_500) * 1_000_000
+    one = structs.replace(made, looked_ns=late_ns)
+    async with scene() as here:
+        if waits_for == "the breaker":
+            monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
+            here.breaker._take(Breaker(state=BreakerState.OPEN))
+        elif waits_for == "a connection":
+
+            async def never() -> Any:
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(here.client._connections, "_newest", lambda: None)
+            monkeypatch.setattr(here.client._connections, "_connect", never)
+        else:
+            here.far.statuses[one.order.order_key] = [429]
+            here.far.retry_after_ms = 5_000
+        here.sender.send([one])
+        await until(here.ended(one))
+        (outcome,) = here.outcomes
+        assert outcome.fields["failed_kind"] == "UNSENT"
+        assert clock.monotonic_ns() < late_ns + LEASE_MS * 1_000_000
+        assert here.breaker._failures == (waits_for == "what was asked for")
+
+
 async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
     one = attempt("a")
 
@@ -438,7 +477,10 @@ async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None
 
 
 async def test_who_is_looked_at_holds_no_connection() -> None:
-    waiting = [structs.replace(attempt(f"w{n}", wallet=f"{n:x}"), looked_ns=0) for n in range(8)]
+    waiting = [
+        structs.replace(attempt(f"w{n}", wallet=f"{n:x}"), looked_ns=_a_second_ago())
+        for n in range(8)
+    ]
     asked: list[str] = []
     answered = asyncio.Event()
 

@@ -48,7 +48,14 @@ class InsidersClient:
             self._common += f"Authorization: Bearer {token}\r\n"
 
     async def submit(
-        self, side: str, order_key: str, body: bytes, timeout_ms: int, ready: Ready | None = None
+        self,
+        side: str,
+        order_key: str,
+        body: bytes,
+        timeout_ms: int,
+        ready: Ready | None = None,
+        *,
+        leave_ms: int | None = None,
     ) -> Answer:
         """POST an order once.
 
@@ -59,6 +66,7 @@ class InsidersClient:
             timeout_ms: for the whole exchange, a wait for a connection included.
             ready: awaited when there is a connection, directly before the first byte; what it
                 raises keeps the order back and is raised.
+            leave_ms: within which its first byte has to leave; None: within ``timeout_ms``.
 
         Raises:
             NotSent: nothing left, which says nothing of insiders-api when it is Gone.
@@ -66,7 +74,7 @@ class InsidersClient:
         """
         request = self._keyed(f"/api/trade/{side}", order_key, body)
         return await self._connections.exchange(
-            request, timeout_ms, urgent=side == "sell", ready=ready
+            request, timeout_ms, urgent=side == "sell", ready=ready, leave_ms=leave_ms
         )
 
     def begin(

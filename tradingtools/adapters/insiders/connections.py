@@ -39,7 +39,8 @@ class NotSent(Exception):
 
 
 class Gone(NotSent):
-    """There was a connection, and nothing left on it: the other end may be well."""
+    """Nothing left on a connection that there was, or too little time for one: the other end may be
+    well."""
 
 
 class Unanswered(Exception):
@@ -133,7 +134,13 @@ class Connections:
         self._room.leave()
 
     async def exchange(
-        self, request: bytes, timeout_ms: int, *, urgent: bool = False, ready: Ready | None = None
+        self,
+        request: bytes,
+        timeout_ms: int,
+        *,
+        urgent: bool = False,
+        ready: Ready | None = None,
+        leave_ms: int | None = None,
     ) -> Answer:
         """Send a request, whole head and body, and wait for its answer.
 
@@ -143,14 +150,20 @@ class Connections:
             urgent: it has a connection before all that are not.
             ready: awaited when there is a connection, directly before the first byte; what it
                 raises keeps the request back and is raised.
+            leave_ms: within which the first byte has to leave; None: within ``timeout_ms``.
 
         Raises:
             NotSent: nothing left within the time, or Gone.
             Unanswered: it left, or may have, and no whole answer came within the time.
         """
         at_hand = left = False
+        over_at = asyncio.get_running_loop().time() + timeout_ms / 1000
+        leaving_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
         try:
-            async with asyncio.timeout(timeout_ms / 1000), self._room.one(urgent=urgent):
+            async with (
+                asyncio.timeout(leaving_ms / 1000) as time,
+                self._room.one(urgent=urgent),
+            ):
                 connection = self._newest() or await self._connect()
                 self._busy += 1
                 try:
@@ -160,6 +173,7 @@ class Connections:
                         if not connection.ready:
                             raise Gone("the connection ended before anything left on it")
                     left = True
+                    time.reschedule(over_at)
                     return await connection.exchange(request)
                 finally:
                     self._busy -= 1
@@ -167,6 +181,8 @@ class Connections:
         except TimeoutError as error:
             if at_hand and not left:
                 raise Gone("no look within the time") from error
+            if not left and leaving_ms < timeout_ms:
+                raise Gone("no connection before it was too late to leave") from error
             if not left:
                 raise NotSent("no connection within the time") from error
             raise Unanswered("no whole answer within the time") from error

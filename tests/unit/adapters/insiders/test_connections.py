@@ -415,6 +415,27 @@ async def test_a_look_that_takes_too_long_is_not_sent() -> None:
         assert len(far.requests) == 1
 
 
+async def test_what_cannot_leave_in_time_is_not_sent_and_what_has_left_has_all_its_time() -> None:
+    answers = asyncio.Semaphore(0)
+
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await far.request(reader)
+            await answers.acquire()
+            writer.write(OK)
+
+    async with far_side(speak) as (far, url), open_client(url, limit=1) as client:
+        first = asyncio.ensure_future(
+            client.submit("buy", "a" * 64, b"{}", TIMEOUT_MS, leave_ms=300)
+        )
+        await until(lambda: len(far.requests) == 1)
+        with pytest.raises(Gone, match="too late to leave"):
+            await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, leave_ms=400)
+        answers.release()
+        assert (await first).status == 200
+        assert len(far.requests) == 1
+
+
 async def test_nobody_there_is_not_sent() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
