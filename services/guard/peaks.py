@@ -107,7 +107,7 @@ class Peaks:
             _log.warning("it is not known whether peaks are recorded", error=str(error).strip())
             # The same record: whichever of the two comes first, the other one changes nothing.
             await while_database_is_away(lambda: self._insert(values))
-            self.put(await while_database_is_away(lambda: folding.unfolded(self._pool)))
+            await self.put(await while_database_is_away(lambda: folding.unfolded(self._pool)))
             return set(found)
         except psycopg.Error as error:
             _log.error("peaks cannot be recorded; judged again soon", exc_info=error)
@@ -130,9 +130,9 @@ class Peaks:
             self._known.put_peaks(some)
             await asyncio.sleep(0)
 
-    def put(self, recorded: Unfolded) -> None:
+    async def put(self, recorded: Unfolded) -> None:
         """Take over records that are not folded."""
-        self._known.put_peaks(recorded.peaks())
+        await self._tell(recorded.peaks())
         self._rows.waiting.join(recorded)
 
     async def _insert(self, values: Mapping[str, Value]) -> tuple[int | None, set[str]]:

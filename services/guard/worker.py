@@ -105,7 +105,7 @@ class Guard:
             self._take(row)
             if number % _LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._peaks.put(recorded)
+        await self._peaks.put(recorded)
         for key in self._known.lots_by_default():
             await self._open(key)
         # Its lot may have been filled, or told, before a process that died could arm it.
@@ -141,6 +141,8 @@ class Guard:
         shares = await self._read_lot(key)
         for trigger in self._known.of_lot(key):
             await self._follow_lot(trigger, shares)
+        # By another size others of it may be reached, or see another peak, and no mark may come.
+        self._writer.hurry(trigger.id for trigger in self._known.of_lot(key))
 
     async def _load_halts(self) -> bool:
         """Read the halts; returns whether one has ended."""
@@ -172,10 +174,9 @@ class Guard:
         """Record the new peaks that were seen, and judge who is reached then."""
         while found := self._peaks.take():
             refused = await self._peaks.record(found)
-            wishes = self._reached(found)
+            await self._verdicts.judge(self._reached(found))
             if refused:
-                wishes += await self._learn(refused)
-            await self._verdicts.judge(wishes)
+                await self._verdicts.judge(await self._learn(refused))
 
     def _reached(self, peaks: Iterable[Peak]) -> list[Wish]:
         """Who may fire on the newest books of stops that have risen."""

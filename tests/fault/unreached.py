@@ -274,7 +274,7 @@ UNREACHED = (
     Entry(f"{_GUARD}/verdicts.py", "Verdicts._divide", _AWAY, chance=True),
     *(
         Entry(f"{_GUARD}/peaks.py", "Peaks.record", _LOST_PEAKS, statement, chance=True)
-        for statement in ("_log.warning", "await while_", "self.put(", "return set(found)")
+        for statement in ("_log.warning", "await while_", "await self.put(", "return set(found)")
     ),
     *(
         Entry(f"{_GUARD}/peaks.py", "Peaks.record", _LOGGED, statement)
@@ -287,7 +287,8 @@ UNREACHED = (
     Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _LOGGED, "_log.error"),
-    Entry(f"{_GUARD}/worker.py", "Guard.record_peaks", _OTHERWISE, "wishes +=", chance=True),
+    Entry(f"{_GUARD}/worker.py", "Guard.record_peaks", _OTHERWISE,
+          "await self._verdicts.judge(await", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard._learn", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn.look", _OTHERWISE, chance=True),

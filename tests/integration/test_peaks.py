@@ -299,6 +299,29 @@ async def test_a_connection_that_was_lost_deletes_no_record(
     assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
 
 
+async def test_a_lot_that_a_caller_tells_anew_is_judged_though_no_book_comes(desk: Desk) -> None:
+    lot = f"follower_proxy = '0x{'1' * 40}'"
+    stop = "trg_" + "3" * 32
+    await desk.sql(
+        "insert into trigger (follower_proxy, asset_id, origin, condition_id, id, trigger_type,"
+        " price_micros, status, follower_user_id, follower_wallet_id)"
+        f" select follower_proxy, asset_id, origin, condition_id, '{stop}', 'STOP_LOSS', 100000,"
+        f" 'ARMED', 'u', 'w' from trigger where {lot}"
+    )
+    desk.books.book = DEARER
+    await desk.guard.on_books([DEARER])
+    # He sells ten by hand and changes the stop-loss before the peak is recorded.
+    await desk.sql(
+        f"update lot set shares_micros = {50 * SHARE} where {lot};"
+        " insert into control_change (actor, source, action, subject_kind, subject_id,"
+        f" previous_hash, hash) values ('t', 't', 't', 'trigger', '{stop}', '', '')"
+    )
+    await desk.guard.refresh()
+    await desk.guard.look_again()
+    await desk.guard.record_peaks()
+    assert desk.known() == [600_000, 600_000]
+
+
 async def test_a_round_that_fails_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await desk.see(DEARER)
     with monkeypatch.context() as broken:
