@@ -26,6 +26,8 @@ _log = structlog.get_logger("insiders.connections")
 _HEAD_LIMIT_BYTES = 64 * 1024
 _RENEW_SECONDS = 0.25
 _CONNECT_SECONDS = 5.0
+_FAIR_MS = 1_000
+"""Who could not wait so long for a connection says nothing of the other end."""
 _KEPT = 8
 """Connections kept for what is urgent, and no more than one of sixteen."""
 
@@ -181,7 +183,7 @@ class Connections:
         except TimeoutError as error:
             if at_hand and not left:
                 raise Gone("no look within the time") from error
-            if not left and leaving_ms < timeout_ms:
+            if not left and leaving_ms < min(timeout_ms, _FAIR_MS):
                 raise Gone("no connection before it was too late to leave") from error
             if not left:
                 raise NotSent("no connection within the time") from error

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tradingtools.adapters.insiders import connections
 from tradingtools.adapters.insiders.client import InsidersClient, open_client
 from tradingtools.adapters.insiders.connections import Answer, Gone, NotSent, Unanswered
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
@@ -71,6 +72,18 @@ async def far_side(speak: Speak) -> AsyncIterator[tuple[Far, str]]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+
+
+def when_let(answers: asyncio.Semaphore) -> Speak:
+    """Every request gets an answer when there is one."""
+
+    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await far.request(reader)
+            await answers.acquire()
+            writer.write(OK)
+
+    return speak
 
 
 def always(*parts: bytes, end: bool = False) -> Speak:
@@ -417,14 +430,7 @@ async def test_a_look_that_takes_too_long_is_not_sent() -> None:
 
 async def test_what_cannot_leave_in_time_is_not_sent_and_what_has_left_has_all_its_time() -> None:
     answers = asyncio.Semaphore(0)
-
-    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await far.request(reader)
-            await answers.acquire()
-            writer.write(OK)
-
-    async with far_side(speak) as (far, url), open_client(url, limit=1) as client:
+    async with far_side(when_let(answers)) as (far, url), open_client(url, limit=1) as client:
         first = asyncio.ensure_future(
             client.submit("buy", "a" * 64, b"{}", TIMEOUT_MS, leave_ms=300)
         )
@@ -434,6 +440,22 @@ async def test_what_cannot_leave_in_time_is_not_sent_and_what_has_left_has_all_i
         answers.release()
         assert (await first).status == 200
         assert len(far.requests) == 1
+
+
+async def test_no_connection_in_a_fair_time_is_the_other_ends_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though the order had less than the whole time-out: the circuit breaker is to hear of it."""
+    monkeypatch.setattr(connections, "_FAIR_MS", 100)
+    async with far_side(always()) as (far, url), open_client(url, limit=1) as client:
+        first = asyncio.ensure_future(submit(client))
+        await until(lambda: len(far.requests) == 1)
+        with pytest.raises(NotSent, match="no connection within") as caught:
+            await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, leave_ms=200)
+        assert not isinstance(caught.value, Gone)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
 
 
 async def test_nobody_there_is_not_sent() -> None:
@@ -458,14 +480,7 @@ async def test_a_wait_for_a_connection_that_is_too_long_is_not_sent() -> None:
 
 async def test_sells_have_the_next_connection_before_a_crowd_of_buys() -> None:
     answers = asyncio.Semaphore(0)
-
-    async def speak(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await far.request(reader)
-            await answers.acquire()
-            writer.write(OK)
-
-    async with far_side(speak) as (far, url), open_client(url, limit=8) as client:
+    async with far_side(when_let(answers)) as (far, url), open_client(url, limit=8) as client:
         buys = [asyncio.ensure_future(submit(client)) for _ in range(64)]
         await until(lambda: len(far.requests) == 8)
         sells = [
