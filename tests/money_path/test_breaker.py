@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,12 +93,7 @@ async def test_a_probe_whose_commit_was_not_heard_of_is_given_back(
 async def test_a_probe_that_is_late_says_nothing_while_another_is_under_way(
     database_url: str,
 ) -> None:
-    policy = replace(POLICY, probe_ms=1)
-    async with open_pool(database_url, name="breaker", size=2) as pool:
-        breaker = CircuitBreaker(pool, "executor-0", policy)
-        await opened(breaker)
-        for _ in range(2):
-            await eventually(lambda: probed(breaker))
+    async with two_under_way(database_url) as (_, breaker):
         before = breaker.reason
         await breaker.told(None, probe=True)
         await breaker.read()
@@ -110,12 +107,7 @@ async def test_a_probe_that_is_late_says_nothing_while_another_is_under_way(
 async def test_a_probe_that_was_not_sent_says_nothing_while_a_later_one_is_under_way(
     newest: bool, database_url: str
 ) -> None:
-    policy = replace(POLICY, probe_ms=1)
-    async with open_pool(database_url, name="breaker", size=2) as pool:
-        breaker = CircuitBreaker(pool, "executor-0", policy)
-        await opened(breaker)
-        for _ in range(2):
-            await eventually(lambda: probed(breaker))
+    async with two_under_way(database_url) as (pool, breaker):
         await breaker.give_back(newest=newest)
         (row,) = await store.fetch(pool, "breaker", dependency=INSIDERS)
         assert row["state"] == ("OPEN" if newest else "HALF_OPEN")
@@ -159,6 +151,17 @@ async def probed(breaker: CircuitBreaker) -> bool:
     """Whether a probe was taken now."""
     await breaker.read()
     return await breaker.take_probe()
+
+
+@asynccontextmanager
+async def two_under_way(database_url: str) -> AsyncIterator[tuple[Pool, CircuitBreaker]]:
+    """A breaker whose second probe has left, as the first counts as lost at once."""
+    async with open_pool(database_url, name="breaker", size=2) as pool:
+        breaker = CircuitBreaker(pool, "executor-0", replace(POLICY, probe_ms=1))
+        await opened(breaker)
+        for _ in range(2):
+            await eventually(lambda: probed(breaker))
+        yield pool, breaker
 
 
 async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_holds_nothing_up(
