@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -95,6 +96,7 @@ class World:
         self.insiders_port = 0
         self.http = aiohttp.ClientSession()
         self._bus = redis.Redis.from_url(redis_url)
+        self._connection: psycopg.Connection[dict[str, Any]] | None = None
 
     def target(self, name: str) -> str:
         """Where a service listens."""
@@ -198,6 +200,8 @@ class World:
             process.terminate()
         for process in self._processes.values():
             process.wait(timeout=_END_SECONDS)
+        if self._connection is not None:
+            self._connection.close()
         await self.http.close()
         await self._bus.aclose()
 
@@ -215,11 +219,22 @@ class World:
 
     def sql(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Ask the database."""
-        with psycopg.connect(
-            self.database_url, autocommit=True, row_factory=dict_row
-        ) as connection:
-            cursor = connection.execute(query.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._connected().execute(query.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def _connected(self) -> psycopg.Connection[dict[str, Any]]:
+        """The connection that was used last, as a fresh one costs more than most questions.
+
+        What the server says unasked is that it has ended.
+        """
+        held = self._connection
+        if held is not None and (held.closed or select.select([held], [], [], 0)[0]):
+            held.close()
+            held = None
+        self._connection = held or psycopg.connect(
+            self.database_url, autocommit=True, row_factory=dict_row, prepare_threshold=None
+        )
+        return self._connection
 
     async def redis_moved(self, redis_url: str) -> None:
         """What announces goes to another Redis from now on."""
