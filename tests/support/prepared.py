@@ -24,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.loading import lean
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -122,6 +123,8 @@ def main(connection: socket.socket) -> None:
         for process in _PROCESSES:
             import_module(f"{process}.app")
         import_module("tradingtools.runtime.process")
+        # As costly as all imports together, and had by whoever serves people at its start.
+        grpc_requests.interpreter()
     while True:
         order, files, _, _ = socket.recv_fds(connection, _LONGEST, 3)
         if not order:
