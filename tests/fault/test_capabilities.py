@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -15,19 +15,22 @@ from tests.fault.rig import Rig, promise, rig, sent_copy
 from tests.money_path.world import Scene, eventually
 from tradingtools.domain.order_states import OrderState
 
+F = TypeVar("F", bound=Callable[..., Any])
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "failure-modes.md"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def patient(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    """A rig whose entries outlive every pause of a busy machine before they are sent again."""
+async def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Rig]:
+    """A rig whose entries live so long, up for the rows that want it."""
     async with rig(
-        tmp_path_factory.mktemp("patient"),
-        TT_ROUTER_ENTRY_TTL_MS="60000",
+        tmp_path_factory.mktemp("rig"),
+        TT_ROUTER_ENTRY_TTL_MS=request.param,
         TT_EXECUTOR_BREAKER_FAILURES="1000",
-    ) as made:
-        yield made
+    ) as one:
+        yield one
 
 
 async def _end(scene: Scene, row: table.Row, *, sent_again: bool) -> dict[str, Any]:
@@ -45,12 +48,29 @@ async def _end(scene: Scene, row: table.Row, *, sent_again: bool) -> dict[str, A
     return order
 
 
-@pytest.mark.parametrize("row", table.rows(), ids=lambda row: row.name)
+def _rows(*, idempotency: bool, entries_live_ms: int) -> Callable[[F], F]:
+    """The half of the table with this promise, on one rig whose entries live so long."""
+    rows = [row for row in table.rows() if row.capabilities.idempotency is idempotency]
+    by_row = pytest.mark.parametrize("row", rows, ids=lambda row: row.name)
+    lives = [pytest.param(str(entries_live_ms), id=pytest.HIDDEN_PARAM)]
+    by_rig = pytest.mark.parametrize("made", lives, indirect=True)
+    return lambda test: by_row(by_rig(test))
+
+
+@_rows(idempotency=False, entries_live_ms=1200)
 async def test_a_lost_answer_and_a_lost_request_end_as_the_table_says(
-    shared: Rig, patient: Rig, row: table.Row
+    made: Rig, row: table.Row
 ) -> None:
-    # What is sent again has to be in time for it; without that the near horizon decides.
-    made = patient if row.capabilities.idempotency else shared
+    await _both_end_as_told(made, row)
+
+
+# What is sent again has to be in time for it, whatever pauses a busy machine makes.
+@_rows(idempotency=True, entries_live_ms=60_000)
+async def test_they_do_where_they_are_sent_again(made: Rig, row: table.Row) -> None:
+    await _both_end_as_told(made, row)
+
+
+async def _both_end_as_told(made: Rig, row: table.Row) -> None:
     await promise(made, row.name)
     answer_lost = await sent_copy(made, where="after_accept", kind="reset")
     request_lost = await sent_copy(made, where="before_accept", kind="reset")

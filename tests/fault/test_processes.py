@@ -31,6 +31,43 @@ async def _judge(rig: Rig, workload: Workload) -> None:
     assert await judge.judge(rig.world, workload.trades.values(), workload.pauses) == []
 
 
+# Before the others, for whom a rig stays up.
+@pytest.mark.asyncio(loop_scope="function")
+async def test_whoever_slept_through_its_lease_is_fenced_and_restarted(own: Rig) -> None:
+    workload = await _loaded(own)
+    for name in SERVICES:
+        await eventually(partial(_leads, own, name))
+        own.world.freeze(name)
+        await workload.trade(3)
+        # The lease has run out, and another owner holds it for a moment.
+        own.world.sql(
+            "update partition_lease set epoch = epoch + 1, owner = 'another',"
+            " expires_at = clock_timestamp() + interval '500 ms' where role = %s",
+            name,
+        )
+        before = own.restarts[name]
+        own.world.thaw(name)
+
+        async def restarted(name: str = name, before: int = before) -> bool:
+            return own.restarts[name] > before
+
+        await eventually(restarted)
+        await workload.trade(2)
+    await _judge(own, workload)
+    # Whoever wrote for an old epoch was refused, so epochs are all that changed.
+    assert {name: own.restarts[name] for name in SERVICES} == dict.fromkeys(SERVICES, 1)
+
+
+async def _leads(rig: Rig, name: str) -> bool:
+    """Whether a service has its partition, which takes a busy machine a while to start."""
+    rows = rig.world.sql(
+        "select 1 from partition_lease where role = %s and owner <> 'another'"
+        " and expires_at > clock_timestamp()",
+        name,
+    )
+    return bool(rows)
+
+
 async def test_insiders_api_killed_and_restarted(common: Rig) -> None:
     workload = await _loaded(common)
     for _ in range(2):
@@ -73,42 +110,6 @@ async def test_redis_killed_and_flushed_loses_no_control_change(common: Rig) -> 
     trades = [*workload.trades.values(), *late.trades.values()]
     assert await judge.judge(common.world, trades, workload.pauses) == []
     assert workload.pauses
-
-
-@pytest.mark.asyncio(loop_scope="function")
-async def test_whoever_slept_through_its_lease_is_fenced_and_restarted(own: Rig) -> None:
-    workload = await _loaded(own)
-    for name in SERVICES:
-        await eventually(partial(_leads, own, name))
-        own.world.freeze(name)
-        await workload.trade(3)
-        # The lease has run out, and another owner holds it for a moment.
-        own.world.sql(
-            "update partition_lease set epoch = epoch + 1, owner = 'another',"
-            " expires_at = clock_timestamp() + interval '500 ms' where role = %s",
-            name,
-        )
-        before = own.restarts[name]
-        own.world.thaw(name)
-
-        async def restarted(name: str = name, before: int = before) -> bool:
-            return own.restarts[name] > before
-
-        await eventually(restarted)
-        await workload.trade(2)
-    await _judge(own, workload)
-    # Whoever wrote for an old epoch was refused, so epochs are all that changed.
-    assert {name: own.restarts[name] for name in SERVICES} == dict.fromkeys(SERVICES, 1)
-
-
-async def _leads(rig: Rig, name: str) -> bool:
-    """Whether a service has its partition, which takes a busy machine a while to start."""
-    rows = rig.world.sql(
-        "select 1 from partition_lease where role = %s and owner <> 'another'"
-        " and expires_at > clock_timestamp()",
-        name,
-    )
-    return bool(rows)
 
 
 async def test_all_frozen_together_for_longer_than_their_leases_go_on(common: Rig) -> None:
