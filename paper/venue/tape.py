@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -75,7 +77,15 @@ def load(path: Path | None) -> tuple[tuple[TapeRow, ...], str]:
 
     Raises TapeError also when the file cannot be read.
     """
-    source = files("paper.venue") / "sample" / SAMPLE if path is None else path
+    return _packaged() if path is None else _read(path)
+
+
+@cache
+def _packaged() -> tuple[tuple[TapeRow, ...], str]:
+    return _read(files("paper.venue") / "sample" / SAMPLE)
+
+
+def _read(source: Traversable) -> tuple[tuple[TapeRow, ...], str]:
     try:
         data = source.read_bytes()
     except OSError as error:

@@ -24,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from paper.venue import tape
 from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.loading import lean
 
@@ -125,6 +126,8 @@ def main(connection: socket.socket) -> None:
         import_module("tradingtools.runtime.process")
         # As costly as all imports together, and had by whoever serves people at its start.
         grpc_requests.interpreter()
+        # What the venue plays when it is not told otherwise.
+        tape.load(None)
     while True:
         order, files, _, _ = socket.recv_fds(connection, _LONGEST, 3)
         if not order:
