@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ import psutil
 
 from launcher.core.programs import PORTS
 from launcher.state import ROOT, Note, read_note
+from tests.support.prepared import Popen
 
 END_SECONDS = 240
 
@@ -34,7 +35,7 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> None:
 class Run:
     """A launcher and everything below it."""
 
-    def __init__(self, directory: Path, process: subprocess.Popen[str], output: Path) -> None:
+    def __init__(self, directory: Path, process: subprocess.Popen[bytes], output: Path) -> None:
         self.directory = directory
         self.process = process
         self._output = output
@@ -115,9 +116,23 @@ class Run:
         return found
 
 
+def running(directory: Path, **settings: str) -> AbstractContextManager[Run]:
+    """A launcher with settings (``TT_...``) on a state directory; gone when the block ends.
+
+    It is forked; what it starts itself is started as in anybody's run.
+    """
+    return _running(Popen, directory, settings)
+
+
+def started(directory: Path, **settings: str) -> AbstractContextManager[Run]:
+    """The same, started as a person does."""
+    return _running(subprocess.Popen, directory, settings)
+
+
 @contextmanager
-def running(directory: Path, **settings: str) -> Iterator[Run]:
-    """A launcher with settings (``TT_...``) on a state directory; gone when the block ends."""
+def _running(
+    begin: type[subprocess.Popen[bytes]], directory: Path, settings: Mapping[str, str]
+) -> Iterator[Run]:
     output = directory.with_suffix(".out")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
     ours = {
@@ -129,13 +144,12 @@ def running(directory: Path, **settings: str) -> Iterator[Run]:
         "TT_LAUNCHER_STATE_DIR": str(directory),
     }
     with output.open("w") as file:
-        process = subprocess.Popen(
+        process = begin(
             [sys.executable, "-m", "launcher"],
             cwd=ROOT,
             env={**environ, **ours, **settings},
             stdout=file,
             stderr=subprocess.STDOUT,
-            text=True,
         )
     run = Run(directory, process, output)
     try:
@@ -148,14 +162,20 @@ def running(directory: Path, **settings: str) -> Iterator[Run]:
 
 
 @contextmanager
-def venue_elsewhere(state: Path) -> Iterator[dict[str, str]]:
-    """A venue that no launcher knows of; yields the settings that make its feeds the live ones."""
+def venue_elsewhere(state: Path, **settings: str) -> Iterator[dict[str, str]]:
+    """A venue that no launcher knows of; yields the settings that make its feeds the live ones.
+
+    Args:
+        state: its directory, which is made.
+        settings: ``TT_VENUE_...``.
+    """
     state.mkdir()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
-    process = subprocess.Popen(
+    ours = {"TT_VENUE_STATE_DIR": str(state), "TT_VENUE_MEAN_GAP_MS": "120"}
+    process = Popen(
         [sys.executable, "-m", "paper.venue"],
         cwd=ROOT,
-        env={**environ, "TT_VENUE_STATE_DIR": str(state), "TT_VENUE_MEAN_GAP_MS": "120"},
+        env={**environ, **ours, **settings},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -18,7 +18,7 @@ import pytest
 
 from launcher.core.invariants import CHECKS
 from launcher.state import ROOT
-from tests.acceptance.harness import END_SECONDS, Run, running, until, venue_elsewhere
+from tests.acceptance.harness import END_SECONDS, Run, running, started, until, venue_elsewhere
 from tests.acceptance.looking import every_stream_can_be_tailed, operators_can_look, rest_is_guarded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -62,7 +62,7 @@ def _assert_nothing_left(run: Run) -> None:
 def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Path) -> None:
     # Until it has done it: how much a run of so many seconds does is the machine's affair.
     work = Counter(trades=50, confirmed=20, stop_loss=2, take_profit=2)
-    with running(directory) as run:
+    with started(directory) as run:
         run.says("subscriptions created")
         operators_can_look(run)
         rest_is_guarded(run)
@@ -104,12 +104,20 @@ def test_two_copies_run_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(
 ) -> None:
     """One on the replay, one on live feeds; that one is killed does not disturb the other."""
     work, second = Counter(confirmed=1), directory.with_name("second")
-    follower = {"TT_LAUNCHER_FOLLOWERS": "1"}
+    # Little work: how much a run can do is not what is asked here. Each asset that was ever traded
+    # goes on costing venue and bookfeed something.
+    calm = {
+        "TT_VENUE_FIREHOSE_PER_SECOND": "0",
+        "TT_VENUE_LATE_PERMILLE": "0",
+        "TT_VENUE_MEAN_GAP_MS": "400",
+        "TT_VENUE_MAX_GAP_MS": "1500",
+    }
+    little = {"TT_LAUNCHER_FOLLOWERS": "1", **calm}
     with (
-        venue_elsewhere(directory.with_name("venue")) as feeds,
-        running(directory, **follower) as one,
+        venue_elsewhere(directory.with_name("venue"), **calm) as feeds,
+        running(directory, **little) as one,
     ):
-        with running(second, **follower, **feeds) as two:
+        with running(second, **little, **feeds) as two:
             for run in (one, two):
                 run.says("subscriptions created")
                 until(lambda run=run: run.counts() >= work, END_SECONDS, f"{work} in {run.output}")  # type: ignore[misc]
@@ -120,7 +128,7 @@ def test_two_copies_run_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(
             two.process.wait()
             _assert_nothing_left(two)
         # Its state goes on, at the same ports.
-        with running(second, **follower, **feeds, TT_LAUNCHER_FOR_SECONDS="5") as two:
+        with running(second, **little, **feeds, TT_LAUNCHER_FOR_SECONDS="5") as two:
             assert two.ends() == 0, two.output
             assert two.note.port_base == base
         assert one.process.poll() is None, one.output

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import functools
+import gc
 import json
 import os
 import runpy
@@ -128,6 +129,9 @@ def main(connection: socket.socket) -> None:
         grpc_requests.interpreter()
         # What the venue plays when it is not told otherwise.
         tape.load(None)
+    # It draws for people's terminals, with what the others leave out.
+    import_module("launcher.run")
+    gc.freeze()
     while True:
         order, files, _, _ = socket.recv_fds(connection, _LONGEST, 3)
         if not order:
