@@ -17,10 +17,12 @@ from services.guard.core import halts as halting
 from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit, Floor, size_exit
 from services.guard.core.trigger import Trigger
+from services.guard.known import Foreseen
 from services.guard.settings import Settings
 from services.guard.store import Change
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.prompt import Value
 from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
@@ -135,20 +137,35 @@ class Claims:
         asked: Together,
         changes: Sequence[tuple[Row, Change]],
         orders: Sequence[Order] = (),
+        *,
+        foreseen: Foreseen | None = None,
     ) -> Outcome:
         """Change locked triggers, and claim the slices of those that sell, as one record.
 
         Waits for no answer: all of it travels with the transaction's COMMIT, and what must not be
         committed fails there; `journal.check_refusal` tells why.
+
+        Args:
+            asked: in the transaction that holds them.
+            changes: rows and what happens to them.
+            orders: of those that fire.
+            foreseen: the only trigger; it is not locked yet, and changes only if it fires.
         """
         if not orders:
             return Outcome(answers=store.change_all(asked, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
-            answer = self._ask(asked, orders, traceparent)
+            record = self._record(orders, traceparent)
+            if foreseen is None:
+                answer = store.ask(asked, "claim_exits", order_count=len(orders), **record)
+                outcome = Outcome(answers=store.change_all(asked, changes))
+            else:
+                ((_, change),) = changes
+                answer = store.fire_foreseen(asked, foreseen, change, **record)
+                outcome = Outcome(triggers=(store.fired(foreseen.trigger, change),))
             claim = ClaimedSlices(answer, tuple(orders), traceparent, self.control_seq)
-            return Outcome(answers=store.change_all(asked, changes), claim=claim)
+            return replace(outcome, claim=claim)
 
-    def _ask(self, asked: Together, orders: Sequence[Order], traceparent: str) -> Answer:
+    def _record(self, orders: Sequence[Order], traceparent: str) -> dict[str, Value]:
         now_ns = clock.now_ns()
         payload = claim_payload(
             orders,
@@ -157,16 +174,12 @@ class Claims:
             received_ns=now_ns,
             routed_ns=now_ns,
         )
-        return store.ask(
-            asked,
-            "claim_exits",
-            role=self._lease.role,
-            record_key=_record_key(orders),
-            partition=self._lease.partition,
-            epoch=self._lease.epoch,
-            payload=payload,
-            order_count=len(orders),
-        )
+        return {
+            "record_key": _record_key(orders),
+            "partition": self._lease.partition,
+            "epoch": self._lease.epoch,
+            "payload": payload,
+        }
 
     def _held(self, row: Row) -> bool:
         return halting.held(

@@ -1,8 +1,8 @@
 """A transaction that holds triggers and their lots until it ends, for `writing`.
 
-There are two ways to begin one. Either it locks and reads the rows, and what is decided on them is
-sent with the COMMIT: two round trips. Or all of it is decided on what memory has, and leaves as one
-message whose first statement locks the rows and fails unless they are as memory has them.
+There are two ways to it. Either it locks and reads the rows, and what is decided on them is sent
+with the COMMIT: two round trips. Or all of it is decided on what memory has, and leaves as one
+statement that locks the rows first, and fails unless they are as memory has them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Held:
     """The same."""
     lots: Mapping[LotKey, DictRow]
     """With what is free of other exits; absent where nothing was ever bought."""
+    foreseen: Foreseen | None = None
+    """What they are made of, if they are not locked yet."""
 
     def lot(self, trigger_id: str) -> DictRow | None:
         """The lot of a trigger that is held."""
@@ -80,7 +82,8 @@ async def locked(
 async def foreseen(pool: Pool, seen: Foreseen) -> AsyncIterator[Held]:
     """A transaction that will hold a trigger and its lot, if they are as memory has them.
 
-    Nothing is sent before the block ends. Its rows have what an exit needs, and no more.
+    It has one statement, which leaves when the block ends: the exit that was asked in it, or else
+    the question whether they are so. Its rows have what an exit needs, and no more.
 
     Raises:
         SerializationFailure: they are not, or another exit has reserved shares of the lot. Nothing
@@ -94,23 +97,27 @@ async def foreseen(pool: Pool, seen: Foreseen) -> AsyncIterator[Held]:
         "leader": whose.leader,
         "subscription_version": whose.subscription_version,
     }
-    async with pool.connection() as connection, together(connection) as asked:
-        store.ask(
-            asked,
-            "hold_foreseen",
-            id=trigger.id,
-            version=trigger.version,
-            peak_micros=trigger.peak_micros,
-            shares_micros=seen.shares_micros,
-            **owner,
-        )
-        lot = {"shares_micros": seen.shares_micros, "free_micros": seen.shares_micros}
+    lot = {"shares_micros": seen.shares_micros, "free_micros": seen.shares_micros}
+    async with pool.connection() as connection:
+        asked = Together(connection)
         yield Held(
             asked,
             {trigger.id: {**dict(zip(_NAMES, _values(trigger), strict=True)), **owner}},
             {trigger.id: trigger},
             {lot_of(trigger): lot},
+            seen,
         )
+        if not asked.waits:
+            store.ask(
+                asked,
+                "hold_foreseen",
+                id=trigger.id,
+                version=trigger.version,
+                peak_micros=trigger.peak_micros,
+                shares_micros=seen.shares_micros,
+                **owner,
+            )
+        await asked.send()
 
 
 def _with_peak(row: DictRow, peak_micros: int | None) -> DictRow:

@@ -112,10 +112,17 @@ select hold_foreseen(
     %(id)s, %(version)s, %(peak_micros)s, %(condition_id)s, %(user_id)s, %(wallet_id)s, %(leader)s,
     %(subscription_version)s, %(shares_micros)s) as held
 
+-- name: fire_foreseen
+-- The same; then the trigger fires, and its exit's order is claimed. Raises as `claim_exits`, too.
+select seq, claimed_ns
+from fire_foreseen(%(partition)s, %(epoch)s, %(record_key)s, %(payload)s, %(status)s, %(version)s,
+                   %(peak_micros)s, %(shares_micros)s, %(rungs_fired)s, %(basis_micros)s,
+                   %(fired)s, %(detail)s)
+
 -- name: claim_exits
 -- Raises NoDataFound: the lease is not held; UniqueViolation: the record is there already.
 select seq, claimed_ns
-from claim_and_build(%(role)s, %(record_key)s, %(partition)s, %(epoch)s, %(payload)s,
+from claim_and_build('guard', %(record_key)s, %(partition)s, %(epoch)s, %(payload)s,
                      %(order_count)s)
 
 -- name: exit_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from services.guard.core import telling
 from services.guard.core.trigger import Trigger
-from services.guard.known import LotKey
+from services.guard.known import Foreseen, LotKey
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries
@@ -137,6 +137,44 @@ def change_all(
     return (answer,)
 
 
+def fire_foreseen(asked: Together, seen: Foreseen, change: Change, **claim: Value) -> Answer:
+    """Have a trigger fire that is as foreseen, and claim its exit, all in one statement.
+
+    Args:
+        asked: for this alone.
+        seen: the trigger and its lot.
+        change: what firing changes.
+        claim: the record, with the order.
+    """
+    trigger = seen.trigger
+    return ask(
+        asked,
+        "fire_foreseen",
+        status=trigger.status,
+        version=trigger.version,
+        peak_micros=trigger.peak_micros,
+        shares_micros=seen.shares_micros,
+        rungs_fired=change.rungs_fired,
+        basis_micros=change.basis_micros,
+        fired=json.dumps(change.fired),
+        detail=change.detail,
+        **claim,
+    )
+
+
+def fired(trigger: Trigger, change: Change) -> Trigger:
+    """A trigger as `fire_foreseen` leaves it. Raises ValueError: it may not fire."""
+    _check_transition(trigger.status, change.status)
+    return replace(
+        trigger,
+        status=change.status,
+        version=trigger.version + 1,
+        rungs_fired=change.rungs_fired or 0,
+        basis_micros=change.basis_micros,
+        tick=None,
+    )
+
+
 async def changed(answers: Iterable[Answer]) -> list[Trigger]:
     """The triggers that `change_all` has changed, read once that is committed."""
     return [trigger(row) for answer in answers for row in await answer.rows()]
@@ -150,9 +188,7 @@ def _key_after(row: Mapping[str, Any], change: Change) -> str:
 
 def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
     row, change, order_key = wanted
-    source = TriggerStatus(row["status"])
-    if source is not change.status and (source, change.status) not in TRANSITIONS:
-        raise ValueError(f"{source} -> {change.status} is no transition of a trigger")
+    _check_transition(TriggerStatus(row["status"]), change.status)
     return {
         "id": row["id"],
         "version": row["version"],
@@ -167,6 +203,11 @@ def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
         "fired": change.fired,
         "next_slice_ms": change.next_slice_ms,
     }
+
+
+def _check_transition(source: TriggerStatus, target: TriggerStatus) -> None:
+    if source is not target and (source, target) not in TRANSITIONS:
+        raise ValueError(f"{source} -> {target} is no transition of a trigger")
 
 
 def _given(value: int | None, row: Mapping[str, Any], name: str) -> int | None:

@@ -197,7 +197,9 @@ class Verdicts:
             plan = _Plan(free={key: lot["free_micros"] for key, lot in held.lots.items()})
             for each in asked:
                 self._decide(plan, each, held)
-            outcome = self._claims.write(held.asked, plan.changes, plan.orders)
+            outcome = self._claims.write(
+                held.asked, plan.changes, plan.orders, foreseen=held.foreseen
+            )
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 
         ids = [each.trigger.id for each in asked]

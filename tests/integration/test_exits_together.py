@@ -6,6 +6,7 @@ What memory foresees is decided before the rows are locked; where they are other
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from services.guard.store import Change
 from services.guard.verdicts import Verdicts
 from services.guard.writing import Writer
 from tests.support import leases
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.journal import ClaimedBefore
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool, open_pool
@@ -102,8 +104,8 @@ class Desk:
         return tuple(row.values())
 
 
-@pytest_asyncio.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
+@asynccontextmanager
+async def _desk(database_url: str) -> AsyncIterator[Desk]:
     settings = load(Settings, "guard", {
         f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
     })  # fmt: skip
@@ -128,6 +130,12 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
             f" values ('{STOP}', {values}, 'c', 'STOP_LOSS', 400000, 'ARMED', 'u', 'w')"
         )
         await made.load()
+        yield made
+
+
+@pytest_asyncio.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    async with _desk(database_url) as made:
         yield made
 
 
@@ -182,6 +190,49 @@ async def test_what_nobody_foresaw_is_read_first(desk: Desk) -> None:
     await desk.verdicts.judge([(STOP, CHEAP)])
     assert await desk.sold() == [(60, "w")]
     assert await desk.read_first()
+
+
+_ALL = ("journal", "orders", "order_event", "reservation", "trigger", "trigger_event", "lot")
+_INSTANTS = {
+    "committed_at", "rows_built_at", "created_at", "updated_at", "occurred_at", "claimed_ns",
+    "expires_at",
+}  # fmt: skip
+
+
+async def _left(desk: Desk) -> dict[str, list[dict[str, Any]]]:
+    """All rows but their instants; then there is nothing any more."""
+    found = {
+        table: [
+            {name: value for name, value in row.items() if name not in _INSTANTS}
+            for row in await desk.sql(f"select * from {table}")
+        ]
+        for table in _ALL
+    }
+    await desk.sql(
+        "set session_replication_role = replica;"
+        f" truncate {', '.join(_ALL)}, partition_lease restart identity cascade;"
+        " set session_replication_role = origin"
+    )
+    return found
+
+
+async def test_one_statement_and_many_leave_the_same(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now_ns", lambda: 1_700_000_000_000_000_000)
+    monkeypatch.setattr(clock, "now_ms", lambda: 1_700_000_000_000)
+    rows, memory = [], []
+    for foreseen in (True, False):
+        async with _desk(database_url) as desk:
+            if not foreseen:
+                desk.known._whose.clear()
+            await desk.verdicts.judge([(STOP, CHEAP)])
+            assert await desk.read_first() is not foreseen
+            memory.append(desk.known.get(STOP))
+            rows.append(await _left(desk))
+    assert rows[0] == rows[1]
+    assert {table: len(found) for table, found in rows[0].items()} == dict.fromkeys(_ALL, 1)
+    assert memory[0] == memory[1]
 
 
 @pytest.mark.parametrize(

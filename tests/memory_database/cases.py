@@ -396,6 +396,28 @@ def _foreseen(draw: Draw) -> Values:
     return values
 
 
+def _fired(draw: Draw) -> Values:
+    """A trigger as it is fires; sometimes one thing about it is not so."""
+    seen = _foreseen(draw)
+    row = next((row for row in draw.rows("trigger") if row["id"] == seen["id"]), None)
+    lot = row or draw.lot()
+    order = draw.order(draw.order_key()) | {
+        "trigger_id": seen["id"], "condition_id": seen["condition_id"],
+        "follower_user_id": seen["user_id"], "follower_wallet_id": seen["wallet_id"],
+        "leader": seen["leader"], "subscription_version": seen["subscription_version"],
+        "follower_proxy": lot["follower_proxy"],
+        "subscription_id": "" if lot["origin"] == "manual" else lot["origin"],
+    }  # fmt: skip
+    return {
+        **draw.lease(), "record_key": draw.rng.choice(["f", "g", "h"]), "status": "ARMED",
+        "payload": json.dumps({"orders": [order], "decisions": [], "rows": []}).encode(),
+        **{name: seen[name] for name in ("version", "peak_micros", "shares_micros")},
+        "rungs_fired": draw.rng.randrange(2) if row and row["rungs"] else 0,
+        "basis_micros": draw.rng.choice([None, 5]),
+        "fired": json.dumps(draw.rng.choice([None, {"size": "5"}])), "detail": "d",
+    }  # fmt: skip
+
+
 def _peaks(draw: Draw) -> Values:
     """A new peak of a trigger as it is; sometimes one thing about it is not so."""
     seen, lease = _foreseen(draw), draw.lease()
@@ -753,7 +775,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "lock_lots": _triggers,
         "locked_lots": _triggers,
         "hold_foreseen": _foreseen,
-        "claim_exits": lambda draw: draw.claim(),
+        "fire_foreseen": _fired,
+        "claim_exits": lambda draw: {n: v for n, v in draw.claim().items() if n != "role"},
         "exit_order": _order_key,
         "sold": lambda draw: {
             "copy_key": draw.rng.choice(COPIES),

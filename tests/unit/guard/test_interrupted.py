@@ -94,7 +94,7 @@ async def _given_up(desk: Desk) -> tuple[str, Guard]:
     await desk.guard.recover()
     late = _left_behind(desk)
     await late.recover()
-    desk.moods.breaks_at = "hold_foreseen"
+    desk.moods.breaks_at = "fire_foreseen"
     await desk.guard.on_books([DEEP])
     return stop, late
 

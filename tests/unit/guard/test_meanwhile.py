@@ -469,7 +469,8 @@ async def _at_each_step(setup: Setup, event: Event, *, before: bool = False) -> 
             break
         await scene.come_to_rest()
         scene.check((setup.__name__, event.__name__, number))
-    assert number > 2
+    tried = number - 1
+    assert tried == 1 if setup is _fires_alone else tried > 1
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__[1:])

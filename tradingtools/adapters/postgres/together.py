@@ -36,7 +36,7 @@ class Together:
     """Statements of one transaction, in their order.
 
     Args:
-        connection: in the transaction, for this alone.
+        connection: in the transaction, for this alone; in none, each time of sending is one.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -49,6 +49,11 @@ class Together:
         answer = Answer(self)
         self._waiting.append((text, values, answer))
         return answer
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._waiting)
 
     async def send(self) -> None:
         """Send what waits, and read all answers.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 import psycopg
 
@@ -174,12 +175,34 @@ def _untouched(tx: Transaction, lot: Row, shares_micros: int) -> bool:
 
 def claim_exits(tx: Transaction, values: Row) -> list[Row]:
     """One journal record, as rows at once."""
-    if not functions.holds_lease(tx, values["role"], values["partition"], values["epoch"]):
-        raise psycopg.errors.NoDataFound(f"the lease of {values['role']} has run out")
-    rows = money_path.claim(tx, values)
+    if not functions.holds_lease(tx, "guard", values["partition"], values["epoch"]):
+        raise psycopg.errors.NoDataFound("the lease of guard has run out")
+    rows = money_path.claim(tx, {**values, "role": "guard"})
     if not rows:
         raise psycopg.errors.UniqueViolation(f"record {values['record_key']} is there already")
     building.build_rows(tx, rows[0]["seq"])
+    return rows
+
+
+def fire_foreseen(tx: Transaction, values: Row) -> list[Row]:
+    """A trigger that is as somebody thinks fires, and its order is claimed."""
+    (order,) = json.loads(values["payload"])["orders"]
+    owner = {"user_id": order["follower_user_id"], "wallet_id": order["follower_wallet_id"]}
+    hold_foreseen(tx, {**order, **values, **owner, "id": order["trigger_id"]})
+    record = {name: values[name] for name in ("record_key", "partition", "epoch", "payload")}
+    rows = claim_exits(tx, {**record, "order_count": 1})
+    row = cast(Row, tx.get("trigger", order["trigger_id"]))
+    kept = {name: row[name] for name in ("version", "sold_micros", "rungs_done")}
+    given = {name: values[name] for name in ("rungs_fired", "basis_micros")}
+    _move(tx, row, {
+        **kept, **given, "status": "TRIGGERED", "generations": 0, "slice": 0,
+        "order_key": order["order_key"], "fired": json.loads(values["fired"]),
+        "next_slice_ms": None,
+    })  # fmt: skip
+    tx.insert("trigger_event", {
+        "trigger_id": row["id"], "from_status": values["status"], "to_status": "TRIGGERED",
+        "detail": values["detail"], "order_key": order["order_key"],
+    })  # fmt: skip
     return rows
 
 
@@ -384,7 +407,7 @@ GUARD: Final[dict[str, Twin]] = {
     for twin in (
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
         held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
-        hold_foreseen, claim_exits, exit_order, sold, move_triggers, break_even,
+        hold_foreseen, fire_foreseen, claim_exits, exit_order, sold, move_triggers, break_even,
         record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, closing, unresolved,
     )
 }  # fmt: skip
