@@ -41,12 +41,19 @@ def columns(bids: Sequence[Level], asks: Sequence[Level] = ()) -> Columns:
 
 def bids_of(mark: pb.Mark) -> tuple[Level, ...]:
     """The bids of a mark, best first. Raises ValueError: its columns are not equally long."""
-    return tuple(zip(mark.bid_prices_micros[:], mark.bid_sizes_micros[:], strict=True))
+    return _levels(mark, "bid", mark.bid_prices_micros[:], mark.bid_sizes_micros[:])
 
 
 def asks_of(mark: pb.Mark) -> tuple[Level, ...]:
     """The same of its asks."""
-    return tuple(zip(mark.ask_prices_micros[:], mark.ask_sizes_micros[:], strict=True))
+    return _levels(mark, "ask", mark.ask_prices_micros[:], mark.ask_sizes_micros[:])
+
+
+def _levels(mark: pb.Mark, side: str, prices: list[int], sizes: list[int]) -> tuple[Level, ...]:
+    if len(prices) != len(sizes):
+        told = f"{len(prices)} {side} prices and {len(sizes)} {side} sizes"
+        raise ValueError(f"the mark of {mark.asset_id} has {told}")
+    return tuple(zip(prices, sizes, strict=True))
 
 
 def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
@@ -55,6 +62,9 @@ def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
     Args:
         mark: as bookfeed tells it.
         asks: False leaves them out, for who only sells: half of the work and of the memory.
+
+    Raises:
+        ValueError: a side's columns are not equally long.
     """
     return Book(
         market=_market(mark.asset_id, mark.market.SerializeToString()),

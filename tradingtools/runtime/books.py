@@ -56,6 +56,8 @@ class Books:
         """Those that the present stream has not told: it may never."""
         self._doubts_due: float | None = None
         """When what is still in doubt is to be told as stale."""
+        self._unfit: set[str] = set()
+        """Those whose newest mark is no book."""
         self._begins = False
         self._untold: dict[str, None] = {}
         self._to_tell = asyncio.Event()
@@ -84,15 +86,32 @@ class Books:
                 self._silent = False
                 self._touch(*self._books)
             # Kept as it was: on a stale book an exit may leave, on none at all it waits.
-            gone = self._books.keys() & response.let_go
-            self._doubted |= gone
-            self._touch(*gone)
+            self._doubt(response.let_go)
             for mark in response.marks:
-                self._keep(book_from_pb(mark, asks=self._asks))
+                self._take(mark)
 
     def _open(self, cursor: str) -> Any:
         self._begins = True
         return self._stub.StreamMarks(pb.StreamMarksRequest(cursor=cursor))
+
+    def _doubt(self, asset_ids: Iterable[str]) -> None:
+        known = self._books.keys() & asset_ids
+        self._doubted |= known
+        self._touch(*known)
+
+    def _take(self, mark: pb.Mark) -> None:
+        """Keep a mark's book. One that is no book costs its asset's alone: the book of before is
+        stale until a good one comes."""
+        try:
+            book = book_from_pb(mark, asks=self._asks)
+        except ValueError as error:
+            if mark.asset_id not in self._unfit:
+                self._unfit.add(mark.asset_id)
+                _log.error("a mark is no book; left out until a good one comes", error=str(error))
+            self._doubt([mark.asset_id])
+            return
+        self._unfit.discard(mark.asset_id)
+        self._keep(book)
 
     def _keep(self, book: Book) -> None:
         asset_id = book.market.asset_id
@@ -169,7 +188,7 @@ class Books:
             _log.warning("no book", asset=asset_id, code=error.code().name)
             return self.known(asset_id)
         if self._wanting(asset_id):  # Else the stream has told a newer one meanwhile.
-            self._keep(book_from_pb(response.mark, asks=self._asks))
+            self._take(response.mark)
         return self.known(asset_id)
 
     def _wanting(self, asset_id: str) -> bool:

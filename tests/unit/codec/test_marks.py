@@ -24,9 +24,9 @@ def test_levels_come_back_as_they_were(
 
 @pytest.mark.parametrize("side", ["bid", "ask"])
 def test_a_price_without_a_size_is_no_level(side: str) -> None:
-    mark = pb.Mark()
+    mark = pb.Mark(asset_id="7")
     getattr(mark, f"{side}_prices_micros").append(400_000)
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
+    with pytest.raises(ValueError, match=f"mark of 7 has 1 {side} prices and 0 {side} sizes"):
         book_from_pb(mark)
 
 

@@ -35,7 +35,7 @@ class Feed:
     def __init__(self) -> None:
         self.calls: list[asyncio.Queue[Any]] = []
         self.asked: list[str] = []
-        self.answer: tuple[str, int] | None = None
+        self.answer: tuple[str, int] | pb.Mark | None = None
         """What GetBook gives; None: bookfeed does not answer."""
 
     def unary_stream(self, *_: object, **__: object) -> Callable[[pb.StreamMarksRequest], Any]:
@@ -49,19 +49,17 @@ class Feed:
         if self.answer is None:
             nothing = grpc.aio.Metadata()
             raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing)
-        return pb.GetBookResponse(mark=_mark(*self.answer))
+        return pb.GetBookResponse(mark=_as_mark(self.answer))
 
     def _open(self, _request: pb.StreamMarksRequest) -> Any:
         queue: asyncio.Queue[Any] = asyncio.Queue()
         self.calls.append(queue)
         return _Call(queue)
 
-    def say(self, *marks: tuple[str, int], let_go: Sequence[str] = ()) -> None:
-        """Marks by asset and revision; none: a checkpoint."""
+    def say(self, *marks: tuple[str, int] | pb.Mark, let_go: Sequence[str] = ()) -> None:
+        """Marks, or their assets and revisions; none: a checkpoint."""
         self.calls[-1].put_nowait(
-            pb.StreamMarksResponse(
-                marks=[_mark(*mark) for mark in marks], cursor="1", let_go=let_go
-            )
+            pb.StreamMarksResponse(marks=map(_as_mark, marks), cursor="1", let_go=let_go)
         )
 
     async def begin_again(self) -> None:
@@ -71,8 +69,17 @@ class Feed:
         await until(lambda: len(self.calls) > number)
 
 
-def _mark(asset: str, revision: int) -> pb.Mark:
-    return pb.Mark(asset_id=asset, revision=revision, status=pb.BOOK_STATUS_FRESH)
+def _as_mark(told: tuple[str, int] | pb.Mark) -> pb.Mark:
+    if isinstance(told, pb.Mark):
+        return told
+    return pb.Mark(asset_id=told[0], revision=told[1], status=pb.BOOK_STATUS_FRESH)
+
+
+def _torn(asset: str, revision: int) -> pb.Mark:
+    """A mark with a price that has no size."""
+    mark = _as_mark((asset, revision))
+    mark.bid_prices_micros.append(400_000)
+    return mark
 
 
 class _Call:
@@ -245,3 +252,24 @@ async def test_what_a_new_stream_does_not_tell_for_long_is_told_as_stale(hand: H
         await until(lambda: stands(found, "b") == (3, BookStatus.FRESH))
         hand.seconds += SILENT_SECONDS / 2
         await until(lambda: told[-1] == ("a", BookStatus.STALE))
+
+
+async def test_a_mark_that_is_no_book_costs_the_book_of_its_asset_alone(hand: Hand) -> None:
+    feed, told = Feed(), list[tuple[str, BookStatus]]()
+
+    async def note(some: Sequence[Book]) -> None:
+        told.extend((book.market.asset_id, book.status) for book in some)
+
+    async with following(feed, note) as found:
+        feed.say(("a", 1), ("b", 1))
+        await until(lambda: len(told) == 2)
+        feed.say(_torn("a", 2), _torn("c", 1), ("b", 2))
+        await until(lambda: stands(found, "b") == (2, BookStatus.FRESH))
+        await until(lambda: ("a", BookStatus.STALE) in told)
+        assert stands(found, "a") == (1, BookStatus.STALE)
+        assert stands(found, "c") is None
+        feed.answer = _torn("c", 1)
+        assert await found.get("c") is None
+        feed.say(("a", 3), ("c", 2))
+        await until(lambda: stands(found, "c") == (2, BookStatus.FRESH))
+        assert stands(found, "a") == (3, BookStatus.FRESH)
