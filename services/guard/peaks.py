@@ -17,9 +17,11 @@ from opentelemetry import metrics
 
 from services.guard import folding, store
 from services.guard.core.index import Risen
+from services.guard.core.pauses import Pauses
 from services.guard.core.trigger import Trigger, stop_below
 from services.guard.folding import Folding, Unfolded
 from services.guard.known import Known, lot_of
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -37,6 +39,9 @@ _TOLD_AT_ONCE = 20
 """Peaks of which memory learns in one turn of the loop: a third of a millisecond."""
 _PAUSE_SECONDS = 1.0
 """After a record that the database does not take."""
+_STEP_MS, _LONGEST_MS = 250, 8_000
+"""Whom records do not take again and again is learned after ever longer pauses: it is read under
+lock, and a server that was restored from behind never has what memory has."""
 
 Peak = tuple[Trigger, int]
 """A trailing stop as memory has it, and its new peak."""
@@ -59,6 +64,9 @@ class Peaks:
         self._rows = rows
         self._seen: dict[str, Risen] = {}
         """By trigger, the highest."""
+        self._refused: dict[str, None] = {}
+        """Triggers that are not as memory has them: they are recorded once they are learned."""
+        self._pauses = Pauses(_STEP_MS, _LONGEST_MS)
         self._any = asyncio.Event()
         self._records = 0
 
@@ -79,39 +87,55 @@ class Peaks:
         """Those that are still new: what goes into the next record, and is not asked for again."""
         found: list[Peak] = []
         # Who was seen first goes first: more may come than a record takes.
-        for trigger_id in list(islice(self._seen, MOST)):
+        ready = (trigger_id for trigger_id in self._seen if trigger_id not in self._refused)
+        some = list(islice(ready, MOST))
+        for trigger_id in some:
             risen = self._seen.pop(trigger_id)
             trigger = self._known.get(trigger_id)
             if trigger is not None and self._known.rises(risen):
                 found.append((trigger, risen[1]))
-        if not self._seen:
+        if len(some) < MOST:
             self._any.clear()
         return found
 
-    async def record(self, peaks: Sequence[Peak]) -> set[str]:
-        """Record new peaks; memory learns of them then, and of all others that are recorded.
+    @property
+    def any_refused(self) -> bool:
+        """Whether there are some to be learned, sooner or later."""
+        return bool(self._refused)
 
-        Returns:
-            Ids of triggers that are not as memory has them, or whose lots are not: their peaks are
-            not recorded.
+    def to_learn(self, most: int) -> list[str]:
+        """Triggers that records did not take and whose pause is over; they have none meanwhile."""
+        now_ms = _monotonic_ms()
+        due = (who for who in self._refused if not self._pauses.rests(who, now_ms))
+        return list(islice(due, most))
+
+    def learned(self, trigger_ids: Iterable[str]) -> None:
+        """Memory has them as they are: their peaks may be recorded."""
+        for trigger_id in trigger_ids:
+            self._refused.pop(trigger_id, None)
+        self._any.set()
+
+    async def record(self, peaks: Sequence[Peak]) -> None:
+        """Record new peaks; memory learns of them then, and of all others that are recorded. Those
+        of triggers that are not as memory has them, or whose lots are not, are not recorded.
 
         Raises:
             Fenced: the lease is not valid any more.
         """
+        refused = await self._record(peaks)
+        self._pauses.succeeded(trigger.id for trigger, _ in peaks if trigger.id not in refused)
+        self._pauses.failed(refused, _monotonic_ms())
+        self._refused.update(dict.fromkeys(refused))
+
+    async def _record(self, peaks: Sequence[Peak]) -> set[str]:
+        """Whose peaks are not recorded, or may not be."""
         self._records += 1
         values = self._values(f"{self._lease.epoch}:{self._records}", peaks)
         found = {trigger.id: peak for trigger, peak in peaks}
         try:
             seq, refused = await self._insert(values)
-        except psycopg.OperationalError as error:
-            _log.warning("it is not known whether peaks are recorded", error=str(error).strip())
-            # The same record: whichever of the two comes first, the other one changes nothing.
-            await while_database_is_away(lambda: self._insert(values))
-            await self.put(await while_database_is_away(lambda: folding.unfolded(self._pool)))
-            return set(found)
         except psycopg.Error as error:
-            _log.error("peaks cannot be recorded; judged again soon", exc_info=error)
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await self._get_over(error, values)
             return set(found)
         stops = {trigger.id: stop_below(trigger, peak) for trigger, peak in peaks}
         for trigger_id in refused:
@@ -122,6 +146,33 @@ class Peaks:
             self._rows.waiting.add([seq], raised)
         _together.record(len(found))
         return refused
+
+    async def _get_over(self, error: psycopg.Error, values: Mapping[str, Value]) -> None:
+        """After a record that failed: memory knows what is recorded, and the database has time."""
+        if isinstance(error, psycopg.OperationalError):
+            _log.warning("it is not known whether peaks are recorded", error=str(error).strip())
+            try:
+                # The same record: whichever of the two comes first, the other changes nothing.
+                await while_database_is_away(lambda: self._insert(values))
+            except psycopg.Error as refusal:
+                # The first one may be there all the same.
+                await self._pause(refusal)
+            await self.put(await self._recorded())
+        else:
+            await self._pause(error)
+
+    async def _recorded(self) -> Unfolded:
+        """All records, as soon as the database tells: a stop that has risen without being known to
+        would fire later than it should. Exits wait for nothing of this."""
+        while True:
+            try:
+                return await while_database_is_away(lambda: folding.unfolded(self._pool))
+            except psycopg.Error as error:
+                await self._pause(error)
+
+    async def _pause(self, error: psycopg.Error) -> None:
+        _log.error("peaks cannot be recorded; tried again soon", exc_info=error)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _tell(self, peaks: Mapping[str, int]) -> None:
         """Have memory learn of recorded peaks, some at a time: whoever fires does not wait."""
@@ -157,6 +208,5 @@ class Peaks:
         }
 
 
-def assets_of(peaks: Iterable[Peak]) -> set[str]:
-    """Whose books may reach the stops that have risen."""
-    return {trigger.asset_id for trigger, _ in peaks}
+def _monotonic_ms() -> int:
+    return clock.monotonic_ns() // 1_000_000

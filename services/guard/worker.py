@@ -18,15 +18,16 @@ from opentelemetry import metrics
 from services.guard import folding, following, store
 from services.guard.claiming import Claims, Decide
 from services.guard.closing import Closing
-from services.guard.core.bad_books import BadBooks, is_bad
+from services.guard.core.bad_books import BadBooks
 from services.guard.core.superseding import superseded
 from services.guard.core.trigger import Trigger
 from services.guard.folding import Folding
 from services.guard.known import Known, LotKey, lot_of
-from services.guard.peaks import Peak, Peaks, assets_of
+from services.guard.peaks import Peaks
 from services.guard.portions import PATIENT
+from services.guard.rising import Rising
 from services.guard.settings import Settings
-from services.guard.verdicts import Verdicts, Wish
+from services.guard.verdicts import Verdicts
 from services.guard.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -88,6 +89,7 @@ class Guard:
         self._verdicts = Verdicts(
             self._known, self._claims, self._writer, books.untold, self._peaks.see
         )
+        self._rising = Rising(self._known, books, self._peaks, self._verdicts, self._writer)
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
@@ -165,38 +167,8 @@ class Guard:
         )
 
     async def keep_peaks(self) -> None:
-        """Record new peaks as they are seen, for ever."""
-        while True:
-            await self._peaks.wait()
-            await self.record_peaks()
-
-    async def record_peaks(self) -> None:
-        """Record the new peaks that were seen, and judge who is reached then."""
-        while found := self._peaks.take():
-            refused = await self._peaks.record(found)
-            await self._verdicts.judge(self._reached(found))
-            if refused:
-                await self._verdicts.judge(await self._learn(refused))
-
-    def _reached(self, peaks: Iterable[Peak]) -> list[Wish]:
-        """Who may fire on the newest books of stops that have risen."""
-        books = filter(None, map(self._books.known, assets_of(peaks)))
-        good = [book for book in books if not is_bad(book)]
-        return [(trigger.id, book) for book in good for trigger in self._known.beside_firing(book)]
-
-    async def _learn(self, trigger_ids: Iterable[str]) -> list[Wish]:
-        """Know triggers as they are; all of their lots are to be judged on that."""
-        ids, keys = sorted(trigger_ids), set[LotKey]()
-        # Some at a time: exits wait for it.
-        for some in (ids[at : at + PATIENT] for at in range(0, len(ids), PATIENT)):
-            try:
-                keys.update(await self._writer.learn(some))
-            except (psycopg.Error, LookupError) as error:
-                _log.warning("peaks not recorded; judged again soon", error=str(error).strip())
-                self._writer.hurry(some)
-        found = [trigger for key in sorted(keys) for trigger in self._known.of_lot(key)]
-        books = [(trigger.id, self._books.known(trigger.asset_id)) for trigger in found]
-        return [(who, book) for who, book in books if book is not None and not is_bad(book)]
+        """Record new peaks as they are seen, and judge whom they raise, for ever."""
+        await self._rising.keep()
 
     async def fold_peaks(self) -> None:
         """Let the rows follow the records of peaks. Raises psycopg.OperationalError."""

@@ -273,23 +273,34 @@ UNREACHED = (
     ),
     Entry(f"{_GUARD}/verdicts.py", "Verdicts._divide", _AWAY, chance=True),
     *(
-        Entry(f"{_GUARD}/peaks.py", "Peaks.record", _LOST_PEAKS, statement, chance=True)
-        for statement in ("_log.warning", "await while_", "await self.put(", "return set(found)")
+        Entry(f"{_GUARD}/peaks.py", "Peaks._record", _LOST_PEAKS, statement, chance=True)
+        for statement in ("await self._get_over(", "return set(found)")
     ),
     *(
-        Entry(f"{_GUARD}/peaks.py", "Peaks.record", _LOGGED, statement)
-        for statement in ("_log.error", "await asyncio.sleep(_PAUSE")
+        Entry(f"{_GUARD}/peaks.py", "Peaks._get_over", _LOGGED, "await self._pause(", below)
+        for below in ("# The first one", "else:")
     ),
-    Entry(f"{_GUARD}/peaks.py", "Peaks.record", _OTHERWISE, "del found", chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._get_over", _LOST_PEAKS, chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._recorded", _LOGGED, "await self._pause("),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._recorded", _LOST_PEAKS, chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._pause", _LOGGED),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._record", _OTHERWISE, "del found", chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "journal.check", chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "raise", chance=True),
     Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),
     Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _LOGGED, "_log.error"),
-    Entry(f"{_GUARD}/worker.py", "Guard.record_peaks", _OTHERWISE,
-          "await self._verdicts.judge(await", chance=True),
-    Entry(f"{_GUARD}/worker.py", "Guard._learn", _OTHERWISE, chance=True),
+    *(
+        Entry(f"{_GUARD}/rising.py", "Rising.judge", _OTHERWISE, statement, chance=True)
+        for statement in (
+            "keys = ", "self._peaks.learned", "self._recorded.set",
+            "await self._verdicts.judge(self._beside",
+        )
+    ),
+    Entry(f"{_GUARD}/rising.py", "Rising._beside", _OTHERWISE, chance=True),
+    Entry(f"{_GUARD}/rising.py", "Rising._learn", _OTHERWISE, chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks.learned", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn.look", _OTHERWISE, chance=True),
     Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,

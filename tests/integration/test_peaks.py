@@ -16,7 +16,7 @@ from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.support import leases
-from tests.unit.guard.samples import book_of
+from tests.unit.guard.samples import book_of, follow_peaks
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -74,7 +74,7 @@ class Desk:
         """A book comes, and its peaks are recorded."""
         self.books.book = book
         await self.guard.on_books([book])
-        await self.guard.record_peaks()
+        await follow_peaks(self.guard)
 
     async def sql(self, text: str) -> list[dict[str, Any]]:
         async with self.pool.connection() as connection:
@@ -318,7 +318,7 @@ async def test_a_lot_that_a_caller_tells_anew_is_judged_though_no_book_comes(des
     )
     await desk.guard.refresh()
     await desk.guard.look_again()
-    await desk.guard.record_peaks()
+    await follow_peaks(desk.guard)
     assert desk.known() == [600_000, 600_000]
 
 
@@ -345,6 +345,76 @@ async def test_a_record_that_is_refused_is_tried_again_without_another_book(
     monkeypatch.setattr(peaks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)
     assert asked == ["record_peaks"] * 2
+    assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
+
+
+async def test_who_is_refused_again_and_again_is_left_alone_for_longer_and_longer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server was restored from behind: it never has what memory has."""
+    await desk.sql(f"update trigger set version = 2 where id = '{LARGE}'")
+    await desk.guard._writer.learn([LARGE])
+    await desk.sql(f"update trigger set version = 1 where id = '{LARGE}'")
+    now_ms, tried, ask_alone = [0], list[tuple[int, list[str]]](), store.ask_alone
+
+    async def note(pool: Pool, name: str, **values: Any) -> Any:
+        tried.append((now_ms[0], values["ids"]))
+        return await ask_alone(pool, name, **values)
+
+    monkeypatch.setattr(store, "ask_alone", note)
+    monkeypatch.setattr(peaks, "_monotonic_ms", lambda: now_ms[0])
+    async with asyncio.timeout(20):
+        await desk.see(DEARER)
+        for now_ms[0] in range(50, 3_000, 50):
+            desk.guard._writer.hurry([LARGE])
+            await desk.guard.look_again()
+            await follow_peaks(desk.guard)
+    assert tried == [(0, [LARGE, SMALL]), *((ms, [LARGE]) for ms in (0, 250, 1_000, 2_750))]
+    assert desk.known() == [None, 600_000]
+    await desk.sql(f"update trigger set version = 2 where id = '{LARGE}'")
+    now_ms[0] = 10_000
+    await follow_peaks(desk.guard)
+    assert desk.known() == [550_000, 600_000]
+
+
+async def test_one_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
+    await desk.sql(
+        f"update trigger set version = 2 where id = '{SMALL}'; delete from trigger where id = '{LARGE}'"
+    )
+    await desk.see(DEARER)
+    assert desk.known() == [None, 600_000]
+
+
+@pytest.mark.parametrize("committed", [False, True])
+async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, committed: bool
+) -> None:
+    """As by a server that has become read-only, and of which nothing can be read at first."""
+    ask_alone, fetch, asked = store.ask_alone, store.fetch, list[str]()
+
+    async def fail(pool: Pool, name: str, **values: Any) -> Any:
+        asked.append(name)
+        if len(asked) == 2:
+            raise psycopg.errors.ReadOnlySqlTransaction
+        if len(asked) == 1 and not committed:
+            raise psycopg.OperationalError
+        found = await ask_alone(pool, name, **values)
+        if len(asked) == 1:
+            raise psycopg.OperationalError
+        return found
+
+    async def fail_once(pool: Pool, name: str, **values: Any) -> Any:
+        if name == "unfolded_peaks" and "unfolded_peaks" not in asked:
+            asked.append(name)
+            raise psycopg.errors.UndefinedTable
+        return await fetch(pool, name, **values)
+
+    monkeypatch.setattr(store, "ask_alone", fail)
+    monkeypatch.setattr(store, "fetch", fail_once)
+    monkeypatch.setattr(peaks, "_PAUSE_SECONDS", 0.0)
+    await desk.see(DEARER)
+    again = [] if committed else ["record_peaks"]
+    assert asked == ["record_peaks", "record_peaks", "unfolded_peaks", *again]
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
 
 

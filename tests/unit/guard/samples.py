@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.guard.core.trigger import Trigger
+from services.guard.worker import Guard
 from tradingtools.domain.book import Book, BookStatus, Level, Market
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
@@ -47,3 +48,10 @@ def trigger_of(
         status=status,
         version=1,
     )
+
+
+async def follow_peaks(guard: Guard) -> None:
+    """The peaks that were seen are recorded and judged, and those that are seen thereby."""
+    for _ in range(3):
+        await guard._rising.record()
+        await guard._rising.judge()

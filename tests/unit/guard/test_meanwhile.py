@@ -15,7 +15,7 @@ import pytest
 from services.guard import store
 from services.guard.core.trigger import Judgement, judge
 from services.guard.known import lot_of
-from tests.unit.guard.samples import book_of
+from tests.unit.guard.samples import book_of, follow_peaks
 from tests.unit.guard.test_verdicts import CONDITION, DEEP, SHARE, Desk, Moody, _key
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced
@@ -41,8 +41,10 @@ class _Nth(Moody):
         self.left = 0
         self.before = False
         self.then: Callable[[], Awaitable[None]] | None = None
+        self.asked: list[str] = []
 
     async def request(self, what: str) -> None:
+        self.asked.append(what)
         await super().request(what)
         if self.before:
             await self._step()
@@ -77,7 +79,7 @@ class _Scene(Desk):
         """A book comes, and is the newest."""
         self.books.newest = book
         await self.guard.on_books([book])
-        await self.guard.record_peaks()
+        await follow_peaks(self.guard)
 
     async def away(self) -> None:
         """The connection breaks."""
@@ -193,7 +195,7 @@ class _Scene(Desk):
         for _ in range(4):
             await while_database_is_away(self.guard.refresh)
             await while_database_is_away(self.guard.look_again)
-            await while_database_is_away(self.guard.record_peaks)
+            await while_database_is_away(lambda: follow_peaks(self.guard))
         await while_database_is_away(self.guard.fold_peaks)
 
     def check(self, where: object) -> None:
@@ -515,6 +517,63 @@ async def test_a_stop_that_has_risen_is_judged_on_the_book_that_came_meanwhile()
     scene.nth.left, scene.nth.then, scene.nth.before = 1, it_falls, True
     await scene.meet(HIGH)
     assert scene.sold() == [(trail, 60)]
+
+
+async def test_peaks_are_recorded_while_those_that_were_raised_wait_to_fire() -> None:
+    scene = _Scene()
+    trails = []
+    for lot in (1, 2):
+        scene.lot(lot, 60)
+        price, back = {"price": 60}, {"callback_micros": 50_000 * lot}
+        trails.append(scene.trigger(f"a{lot}", lot, **price, trigger_type="TRAILING_STOP", **back))
+    await scene.recover()
+    keeping = asyncio.ensure_future(scene.guard.keep_peaks())
+
+    async def known(*peaks: int | None) -> None:
+        while [scene.guard._known.peak(trail) for trail in trails] != list(peaks):
+            assert not keeping.done()
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(10):
+        async with scene.guard._writer._writing:
+            # The first one is to fire on this one, as soon as others have written.
+            scene.books.newest = book_of(((650_000, 1_000 * SHARE),))
+            await scene.guard.on_books([HIGH])
+            await known(700_000, 700_000)
+            while not scene.guard._writer._writing._waiters:
+                await asyncio.sleep(0)
+            await scene.guard.on_books([book_of(((710_000, 1_000 * SHARE),))])
+            await known(710_000, 710_000)
+            assert scene.sold() == []
+        while not scene.sold():
+            await asyncio.sleep(0)
+    assert scene.sold() == [(trails[0], 60)]
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+async def test_who_was_raised_fires_before_those_that_are_not_as_they_were_are_read() -> None:
+    scene = _Scene()
+    trails = []
+    for lot in range(12):
+        scene.lot(lot, 60)
+        trails.append(
+            scene.trigger(f"{lot}", lot, 60, trigger_type="TRAILING_STOP", callback_micros=50_000)
+        )
+    await scene.recover()
+    for trail in trails[2:]:
+        # Memory does not hear of it.
+        await scene.edit(trail, two_ticks=True)
+    await scene.edit(trails[1], two_ticks=False, price_micros=690_000)
+    scene.books.newest = book_of(((650_000, 1_000 * SHARE),))
+    await scene.guard.on_books([HIGH])
+    await scene.guard._rising.record()
+    scene.nth.asked.clear()
+    await scene.guard._rising.judge()
+    assert scene.nth.asked.index("fire_foreseen") < scene.nth.asked.index("lock_triggers")
+    assert scene.sold() == [(trails[0], 60)]
+    await follow_peaks(scene.guard)
+    assert [scene.guard._known.peak(trail) for trail in trails] == [700_000, None, *[650_000] * 10]
 
 
 async def test_who_cannot_know_what_is_committed_ends() -> None:

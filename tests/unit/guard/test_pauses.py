@@ -1,0 +1,34 @@
+"""Who fails again and again is left alone for ever longer."""
+
+from __future__ import annotations
+
+from services.guard.core.pauses import Pauses
+
+
+def _rests_ms(pauses: Pauses, now_ms: int) -> int:
+    """For how long one is left alone from now on."""
+    return next(ms for ms in range(0, 20_000, 50) if not pauses.rests("a", now_ms + ms))
+
+
+def test_each_pause_is_longer_up_to_a_bound() -> None:
+    pauses, now_ms, found = Pauses(250, 3_000), 7_000, []
+    for _ in range(6):
+        pauses.failed(["a"], now_ms)
+        found.append(_rests_ms(pauses, now_ms))
+        now_ms += found[-1]
+    assert found == [0, 250, 750, 1_750, 3_000, 3_000]
+    assert not pauses.rests("b", now_ms)
+
+
+def test_who_succeeds_and_who_has_not_failed_for_long_begins_anew() -> None:
+    pauses = Pauses(250, 3_000)
+    for now_ms in (0, 0):
+        pauses.failed(["a"], now_ms)
+    pauses.succeeded(["a", "never failed"])
+    pauses.failed(["a"], 0)
+    assert _rests_ms(pauses, 0) == 0
+    pauses.failed(["a"], 0)
+    pauses.failed(["b"], 3_250)
+    assert pauses._failed.keys() == {"b"}, "nothing is kept of whom nobody asks for any more"
+    pauses.failed(["a"], 3_250)
+    assert _rests_ms(pauses, 3_250) == 0
