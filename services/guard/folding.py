@@ -1,32 +1,42 @@
 """Turning records of peaks into rows, behind everything: what callers read, and the history.
 
 Before it: `peaks`, and at a start the records that another life has left. A kill -9 leaves records:
-a row whose peak is as high stays as it is, and a record goes when all its peaks are in their rows.
+a row whose peak is as high stays as it is, and a record goes when all its peaks are in their rows
+or in later records. A row that PostgreSQL refuses to change holds up no other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+import psycopg
+import structlog
+
 from services.guard import store
+from services.guard.core.pauses import Pauses
 from services.guard.core.trigger import TOLD_MICROS
 from services.guard.writing import Writer
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 
+_log = structlog.get_logger("guard.folding")
 SECONDS = 1.0
 """Between two looks: so far callers see a peak behind the guard, or more where many rise."""
 ROWS = 25
 """Of one transaction: an exit of one of them waits for it."""
 _PAUSE_SECONDS = 0.01
 """After each: rows have time, and what is under way has the processor and the disk."""
+_STEP_MS, _LONGEST_MS = 1_000, 60_000
+"""A row that cannot follow is tried again after ever longer pauses."""
 
 
-Raised = tuple[int, int]
-"""A peak, and where its trigger fires then."""
+Raised = tuple[int, int, int]
+"""A peak, where its trigger fires then, and the number of its record."""
 
 
 @dataclass(slots=True)
@@ -38,27 +48,29 @@ class Unfolded:
     highest: dict[str, Raised] = field(default_factory=dict)
     """By trigger."""
 
-    def add(self, seqs: Iterable[int], raised: Iterable[tuple[str, Raised]]) -> None:
-        """Take records, in whatever order they come."""
+    def add(self, seq: int, raised: Iterable[tuple[str, int, int]]) -> None:
+        """Take a record, in whatever order they come: triggers, peaks, and where they fire."""
+        self._join([seq], ((who, (peak, stop, seq)) for who, peak, stop in raised))
+
+    def join(self, other: Unfolded) -> None:
+        """Take those of another."""
+        self._join(other.seqs, other.highest.items())
+
+    def _join(self, seqs: Iterable[int], raised: Iterable[tuple[str, Raised]]) -> None:
         self.seqs += seqs
         for trigger_id, found in raised:
             self.highest[trigger_id] = max(found, self.highest.get(trigger_id, found))
 
-    def join(self, other: Unfolded) -> None:
-        """Take those of another."""
-        self.add(other.seqs, other.highest.items())
-
     def peaks(self) -> dict[str, int]:
         """By trigger, the highest one."""
-        return {trigger_id: peak for trigger_id, (peak, _) in self.highest.items()}
+        return {trigger_id: peak for trigger_id, (peak, *_) in self.highest.items()}
 
 
 async def unfolded(pool: Pool) -> Unfolded:
     """All records."""
     found = Unfolded()
     for row in await store.fetch(pool, "unfolded_peaks"):
-        raised = zip(row["peaks"], row["stops"], strict=True)
-        found.add([row["seq"]], zip(row["triggers"], raised, strict=True))
+        found.add(row["seq"], zip(row["triggers"], row["peaks"], row["stops"], strict=True))
     return found
 
 
@@ -75,6 +87,9 @@ class Folding:
         self._writer = writer
         self.waiting = Unfolded()
         """What the next look folds."""
+        self._pauses = Pauses(_STEP_MS, _LONGEST_MS)
+        self._stuck: set[str] = set()
+        """Triggers whose rows could not follow the last time; each is tried alone."""
 
     async def fold(self) -> None:
         """Fold what there is. Raises psycopg.Error: it is folded the next time."""
@@ -85,22 +100,65 @@ class Folding:
             # One connection to the end: a server that lost rows with a crash has lost it as well,
             # and then no record of theirs is deleted.
             async with self._pool.connection() as connection:
-                await self._fold(connection, found)
+                left = await self._fold(connection, found)
         except BaseException:
             self.waiting.join(found)
             raise
+        self.waiting.join(left)
 
-    async def _fold(self, connection: Connection, found: Unfolded) -> None:
-        left = iter(found.highest.items())
-        while some := list(islice(left, ROWS)):
+    async def _fold(self, connection: Connection, found: Unfolded) -> Unfolded:
+        """What is left: of triggers whose rows cannot follow, the last record."""
+        now_ms = clock.monotonic_ms()
+        ready = [who for who in found.highest if not self._pauses.rests(who, now_ms)]
+        portions = deque(_portions(ready, self._stuck))
+        left = {who: raised for who, raised in found.highest.items() if who in self._stuck}
+        while portions:
+            some = portions.popleft()
             await self._writer.at_rest()
-            await store.ask_on(
-                connection,
-                "fold_peaks",
-                ids=[trigger_id for trigger_id, _ in some],
-                peaks=[peak for _, (peak, _) in some],
-                stops=[stop for _, (_, stop) in some],
-                told_micros=TOLD_MICROS,
-            )
+            try:
+                await _follow(connection, {who: found.highest[who] for who in some})
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:
+                if len(some) > 1:
+                    portions.extendleft([who] for who in some)
+                else:
+                    self._cannot(some, error)
+                    left.update((who, found.highest[who]) for who in some)
+            else:
+                self._stuck.difference_update(some)
+                self._pauses.succeeded(some)
+                for who in some:
+                    left.pop(who, None)
             await asyncio.sleep(_PAUSE_SECONDS)
-        await store.ask_on(connection, "forget_peaks", seqs=found.seqs)
+        kept = {seq for *_, seq in left.values()}
+        done = [seq for seq in found.seqs if seq not in kept]
+        if done:
+            await store.ask_on(connection, "forget_peaks", seqs=done)
+        return Unfolded(sorted(kept), left)
+
+    def _cannot(self, some: Sequence[str], error: psycopg.Error) -> None:
+        """The row of one cannot follow; that is told once."""
+        if not self._stuck.issuperset(some):
+            _log.error("a row cannot follow its peak; tried again", trigger=some[0], exc_info=error)
+        self._stuck.update(some)
+        self._pauses.failed(some, clock.monotonic_ms())
+
+
+def _portions(trigger_ids: Sequence[str], stuck: Container[str]) -> Iterator[list[str]]:
+    """What goes into one transaction each; who was stuck before goes alone."""
+    fit = (who for who in trigger_ids if who not in stuck)
+    while some := list(islice(fit, ROWS)):
+        yield some
+    yield from ([who] for who in trigger_ids if who in stuck)
+
+
+async def _follow(connection: Connection, highest: Mapping[str, Raised]) -> None:
+    await store.ask_on(
+        connection,
+        "fold_peaks",
+        ids=list(highest),
+        peaks=[peak for peak, _, _ in highest.values()],
+        stops=[stop for _, stop, _ in highest.values()],
+        told_micros=TOLD_MICROS,
+    )

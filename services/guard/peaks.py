@@ -105,7 +105,7 @@ class Peaks:
 
     def to_learn(self, most: int) -> list[str]:
         """Triggers that records did not take and whose pause is over; they have none meanwhile."""
-        now_ms = _monotonic_ms()
+        now_ms = clock.monotonic_ms()
         due = (who for who in self._refused if not self._pauses.rests(who, now_ms))
         return list(islice(due, most))
 
@@ -124,7 +124,7 @@ class Peaks:
         """
         refused = await self._record(peaks)
         self._pauses.succeeded(trigger.id for trigger, _ in peaks if trigger.id not in refused)
-        self._pauses.failed(refused, _monotonic_ms())
+        self._pauses.failed(refused, clock.monotonic_ms())
         self._refused.update(dict.fromkeys(refused))
 
     async def _record(self, peaks: Sequence[Peak]) -> set[str]:
@@ -142,8 +142,8 @@ class Peaks:
             del found[trigger_id], stops[trigger_id]
         await self._tell(found)
         if seq is not None:
-            raised = ((trigger_id, (peak, stops[trigger_id])) for trigger_id, peak in found.items())
-            self._rows.waiting.add([seq], raised)
+            raised = ((who, peak, stops[who]) for who, peak in found.items())
+            self._rows.waiting.add(seq, raised)
         _together.record(len(found))
         return refused
 
@@ -206,7 +206,3 @@ class Peaks:
             "peaks": [peak for _, peak in peaks],
             "stops": [stop_below(trigger, peak) for trigger, peak in peaks],
         }
-
-
-def _monotonic_ms() -> int:
-    return clock.monotonic_ns() // 1_000_000

@@ -156,7 +156,7 @@ class Guard:
 
     async def on_books(self, books: Sequence[Book]) -> None:
         """Judge the triggers that the newest books of assets may move, stop-losses first."""
-        now_ms = _monotonic_ms()
+        now_ms = clock.monotonic_ms()
         for book in books:
             self._peaks.see(book)
         await self._verdicts.judge(
@@ -182,7 +182,7 @@ class Guard:
 
     async def suspend(self) -> None:
         """Suspend the triggers of books that have been bad for a while."""
-        for asset_id in self._bad.unbearable(_monotonic_ms()):
+        for asset_id in self._bad.unbearable(clock.monotonic_ms()):
             book = self._books.known(asset_id)
             moved = [trigger.id for trigger in self._known.moved_by(book)] if book else []
             while moved:
@@ -276,7 +276,7 @@ class Guard:
 
     async def _wake(self, triggers: Iterable[Trigger]) -> None:
         """Judge triggers, in this order, on the lots and the books that are known already."""
-        wishes, now_ms = [], _monotonic_ms()
+        wishes, now_ms = [], clock.monotonic_ms()
         for trigger in triggers:
             shares = self._known.shares(lot_of(trigger))
             if trigger.status is TriggerStatus.WAITING and shares > 0:
@@ -309,7 +309,3 @@ class Guard:
         except psycopg.Error:
             self._writer.hurry(eager)
             raise
-
-
-def _monotonic_ms() -> int:
-    return clock.monotonic_ns() // 1_000_000

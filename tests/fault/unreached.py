@@ -289,6 +289,14 @@ UNREACHED = (
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "raise", chance=True),
     Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),
     Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "raise", chance=True),
+    *(
+        Entry(f"{_GUARD}/folding.py", "Folding._fold", _LOGGED, statement)
+        for statement in (
+            "if len(some) > 1", "portions.extendleft", "self._cannot", "left.update",
+        )
+    ),
+    Entry(f"{_GUARD}/folding.py", "Folding._fold", _AWAY, "raise", chance=True),
+    Entry(f"{_GUARD}/folding.py", "Folding._cannot", _LOGGED),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _AWAY, "raise", chance=True),
     Entry(f"{_GUARD}/worker.py", "Guard.fold_peaks", _LOGGED, "_log.error"),
     *(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 import psycopg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from services.guard import folding, peaks, store
 from services.guard.core.trigger import Trigger
@@ -17,6 +20,7 @@ from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.support import leases
 from tests.unit.guard.samples import book_of, follow_peaks
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.postgres.prompt import Connection
@@ -31,6 +35,7 @@ LARGE, SMALL = ("trg_" + digit * 32 for digit in "12")
 DEARER = book_of(((600_000, 50 * SHARE), (300_000, 1_000 * SHARE)))
 """The large lot's 60 shares would fetch 0.55, the small one's 50 0.60."""
 DEAREST = book_of(((605_000, 1_000 * SHARE),))
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 SETTINGS = load(Settings, "guard", {
     f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")
 })  # fmt: skip
@@ -332,6 +337,62 @@ async def test_a_round_that_fails_ends_nothing(desk: Desk, monkeypatch: pytest.M
     assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
 
 
+async def test_a_row_that_cannot_follow_holds_up_no_other_and_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms, tried, ask_on = [0], list[list[str]](), store.ask_on
+
+    async def note(connection: Connection, name: str, **values: Any) -> Any:
+        if name == "fold_peaks":
+            tried.append(sorted(values["ids"]))
+        return await ask_on(connection, name, **values)
+
+    monkeypatch.setattr(store, "ask_on", note)
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms[0])
+    await desk.sql(
+        f"alter table trigger add constraint refused check (id <> '{LARGE}' or peak_micros is null)"
+    )
+    with capture_logs() as logs:
+        for book in (DEARER, DEAREST):
+            await desk.see(book)
+            await desk.guard.fold_peaks()
+        assert (await desk.rows(), await desk.records()) == ([None, 605_000], 1)
+        await desk.see(book_of(((610_000, 55 * SHARE),)))
+        assert desk.known() == [605_000, 610_000]
+        for now_ms[0] in range(500, 8_000, 500):
+            await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([None, 610_000], 1)
+    # Alone, at once the second time, and then after a second and after three; not yet after seven.
+    both = [[LARGE, SMALL], [SMALL], [LARGE]]
+    assert tried == [*both, [SMALL], [LARGE], [SMALL], [LARGE], [LARGE]]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+        "a row cannot follow its peak; tried again"
+    ]
+    await desk.sql("alter table trigger drop constraint refused")
+    now_ms[0] = 20_000
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([605_000, 610_000], 0)
+
+
+async def test_rows_follow_by_hand_for_a_guard_that_reads_no_records(desk: Desk) -> None:
+    for book in (DEARER, DEAREST):
+        await desk.see(book)
+    (by_hand,) = re.findall(r"```sql\n(.*?)```", OPERATING.read_text(), re.DOTALL)
+    await desk.sql(by_hand)
+    assert (await desk.rows(), await desk.records()) == ([605_000, 605_000], 0)
+
+
+async def test_a_start_knows_what_could_not_follow(desk: Desk) -> None:
+    await desk.sql(
+        f"alter table trigger add constraint refused check (id <> '{LARGE}' or peak_micros is null)"
+    )
+    for book in (DEARER, DEAREST):
+        await desk.see(book)
+    await desk.guard.fold_peaks()
+    await desk.start()
+    assert desk.known() == [605_000, 605_000]
+
+
 async def test_a_record_that_is_refused_is_tried_again_without_another_book(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +423,7 @@ async def test_who_is_refused_again_and_again_is_left_alone_for_longer_and_longe
         return await ask_alone(pool, name, **values)
 
     monkeypatch.setattr(store, "ask_alone", note)
-    monkeypatch.setattr(peaks, "_monotonic_ms", lambda: now_ms[0])
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms[0])
     async with asyncio.timeout(20):
         await desk.see(DEARER)
         for now_ms[0] in range(50, 3_000, 50):
@@ -379,7 +440,8 @@ async def test_who_is_refused_again_and_again_is_left_alone_for_longer_and_longe
 
 async def test_one_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
     await desk.sql(
-        f"update trigger set version = 2 where id = '{SMALL}'; delete from trigger where id = '{LARGE}'"
+        f"update trigger set version = 2 where id = '{SMALL}';"
+        f" delete from trigger where id = '{LARGE}'"
     )
     await desk.see(DEARER)
     assert desk.known() == [None, 600_000]

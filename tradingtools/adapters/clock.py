@@ -73,6 +73,11 @@ def monotonic_ns() -> int:
     return _clock.monotonic_ns()
 
 
+def monotonic_ms() -> int:
+    """Milliseconds of the same clock."""
+    return monotonic_ns() // 1_000_000
+
+
 def monotonic() -> float:
     """Seconds of the same clock."""
     return _clock.monotonic_ns() / 1e9

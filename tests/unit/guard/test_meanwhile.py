@@ -529,24 +529,25 @@ async def test_peaks_are_recorded_while_those_that_were_raised_wait_to_fire() ->
     await scene.recover()
     keeping = asyncio.ensure_future(scene.guard.keep_peaks())
 
-    async def known(*peaks: int | None) -> None:
-        while [scene.guard._known.peak(trail) for trail in trails] != list(peaks):
+    async def until(holds: Callable[[], bool]) -> None:
+        while not holds():
             assert not keeping.done()
             await asyncio.sleep(0)
+
+    def known() -> set[int | None]:
+        return {scene.guard._known.peak(trail) for trail in trails}
 
     async with asyncio.timeout(10):
         async with scene.guard._writer._writing:
             # The first one is to fire on this one, as soon as others have written.
             scene.books.newest = book_of(((650_000, 1_000 * SHARE),))
             await scene.guard.on_books([HIGH])
-            await known(700_000, 700_000)
-            while not scene.guard._writer._writing._waiters:
-                await asyncio.sleep(0)
+            await until(lambda: known() == {700_000})
+            await until(lambda: bool(scene.guard._writer._writing._waiters))
             await scene.guard.on_books([book_of(((710_000, 1_000 * SHARE),))])
-            await known(710_000, 710_000)
+            await until(lambda: known() == {710_000})
             assert scene.sold() == []
-        while not scene.sold():
-            await asyncio.sleep(0)
+        await until(lambda: bool(scene.sold()))
     assert scene.sold() == [(trails[0], 60)]
     keeping.cancel()
     await asyncio.wait([keeping])
