@@ -16,8 +16,8 @@ from typing import Any, Final
 from psycopg.rows import DictRow
 
 from services.guard import store
-from services.guard.core.trigger import Trigger
-from services.guard.known import Foreseen, LotKey, lot_of
+from services.guard.core.trigger import LotKey, Trigger, lot_of
+from services.guard.known import Foreseen
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.together import Together, together
 

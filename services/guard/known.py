@@ -12,20 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.guard.core.index import Risen, TriggerIndex
-from services.guard.core.trigger import Tick, Trigger
+from services.guard.core.trigger import LotKey, Tick, Trigger, lot_of
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import FINAL, UNDER_WAY
 from tradingtools.domain.trigger_types import TriggerType
 
-LotKey = tuple[str, str, str]
-"""Wallet, asset, origin."""
 _TURN = {kind: turn for turn, kind in enumerate(TriggerType)}
-
-
-def lot_of(trigger: Trigger) -> LotKey:
-    """The lot that a trigger sells."""
-    return trigger.follower_proxy, trigger.asset_id, trigger.origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from opentelemetry import metrics
 from services.guard import folding, store
 from services.guard.core.index import Risen
 from services.guard.core.pauses import Pauses
-from services.guard.core.trigger import Trigger, stop_below
+from services.guard.core.trigger import Trigger, lot_of, stop_below
 from services.guard.folding import Folding, Unfolded
-from services.guard.known import Known, lot_of
+from services.guard.known import Known
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease

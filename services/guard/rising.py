@@ -15,9 +15,10 @@ import psycopg
 import structlog
 
 from services.guard.core.bad_books import is_bad
-from services.guard.known import Known, LotKey
+from services.guard.core.portions import PATIENT
+from services.guard.core.trigger import LotKey
+from services.guard.known import Known
 from services.guard.peaks import Peaks
-from services.guard.portions import PATIENT
 from services.guard.verdicts import Verdicts, Wish
 from services.guard.writing import Writer
 from tradingtools.adapters.tasks import until_one_ends

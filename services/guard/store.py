@@ -11,8 +11,8 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from services.guard.core import telling
-from services.guard.core.trigger import Trigger
-from services.guard.known import Foreseen, LotKey
+from services.guard.core.trigger import LotKey, Trigger
+from services.guard.known import Foreseen
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection, Value
 from tradingtools.adapters.postgres.sql import load_queries

@@ -21,10 +21,10 @@ from services.guard.claiming import Claims, Outcome, Row
 from services.guard.core import telling
 from services.guard.core import trigger as judging
 from services.guard.core.bad_books import is_bad
-from services.guard.core.trigger import Judgement, Trigger
+from services.guard.core.portions import Asked, by_lot, fires, portions
+from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
 from services.guard.holding import Held
-from services.guard.known import Known, LotKey, lot_of
-from services.guard.portions import Asked, by_lot, fires, portions
+from services.guard.known import Known
 from services.guard.store import Change
 from services.guard.writing import Writer
 from tradingtools.adapters import clock

@@ -19,12 +19,12 @@ from services.guard import folding, following, store
 from services.guard.claiming import Claims, Decide
 from services.guard.closing import Closing
 from services.guard.core.bad_books import BadBooks
+from services.guard.core.portions import PATIENT
 from services.guard.core.superseding import superseded
-from services.guard.core.trigger import Trigger
+from services.guard.core.trigger import LotKey, Trigger, lot_of
 from services.guard.folding import Folding
-from services.guard.known import Known, LotKey, lot_of
+from services.guard.known import Known
 from services.guard.peaks import Peaks
-from services.guard.portions import PATIENT
 from services.guard.rising import Rising
 from services.guard.settings import Settings
 from services.guard.verdicts import Verdicts

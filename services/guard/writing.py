@@ -14,8 +14,9 @@ import psycopg
 
 from services.guard import holding, store
 from services.guard.claiming import Claims, Decide, Outcome
+from services.guard.core.trigger import LotKey, lot_of
 from services.guard.holding import Held
-from services.guard.known import Known, LotKey, lot_of
+from services.guard.known import Known
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool

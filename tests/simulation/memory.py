@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from launcher.core.invariants import Breach
 from services.guard import store
-from services.guard.core.trigger import Trigger
-from services.guard.known import lot_of, with_peak
+from services.guard.core.trigger import Trigger, lot_of
+from services.guard.known import with_peak
 from services.guard.worker import Guard
 from tests.simulation.world import World
 from tradingtools.domain.trigger_states import FINAL

@@ -26,6 +26,8 @@ TOLD_MICROS = 10_000
 
 Tick = tuple[int, int]
 """A book's revision and its time at the venue."""
+LotKey = tuple[str, str, str]
+"""Wallet, asset, origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,11 @@ class Trigger:
     """The order that opened the position, of a subscription's default; empty: made by a caller."""
     tick: Tick | None = None
     """The book that was the first of two; forgotten with the process, and then counted anew."""
+
+
+def lot_of(trigger: Trigger) -> LotKey:
+    """The lot that a trigger sells."""
+    return trigger.follower_proxy, trigger.asset_id, trigger.origin
 
 
 def tick_of(book: Book) -> Tick:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.guard.core.bad_books import BadBooks
-from services.guard.portions import PATIENT
+from services.guard.core.portions import PATIENT
 from tests.unit.guard.samples import book_of
 from tests.unit.guard.test_meanwhile import EMPTY, GOOD, _Scene
 from tests.unit.guard.test_verdicts import DEEP, Desk

@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.trigger import Trigger
-from services.guard.known import Known, lot_of
+from services.guard.core.trigger import Trigger, lot_of
+from services.guard.known import Known
 from tests.unit.guard.samples import book_of, trigger_of
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType

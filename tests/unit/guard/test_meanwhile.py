@@ -13,8 +13,7 @@ import psycopg
 import pytest
 
 from services.guard import store
-from services.guard.core.trigger import Judgement, judge
-from services.guard.known import lot_of
+from services.guard.core.trigger import Judgement, judge, lot_of
 from tests.unit.guard.samples import book_of, follow_peaks
 from tests.unit.guard.test_verdicts import CONDITION, DEEP, SHARE, Desk, Moody, _key
 from tradingtools.adapters import clock

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from services.guard import store
-from services.guard.portions import PATIENT
+from services.guard.core.portions import PATIENT
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of

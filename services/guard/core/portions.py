@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from services.guard.core import trigger as judging
-from services.guard.core.trigger import Judgement, Trigger
-from services.guard.known import LotKey, lot_of
+from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import TriggerStatus
 
