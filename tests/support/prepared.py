@@ -23,7 +23,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from paper.venue import tape
 from tradingtools.runtime import grpc_requests
@@ -178,7 +178,22 @@ def _become(files: list[int], command: list[str], cwd: str, env: dict[str, str])
     os.environ.clear()
     os.environ.update(env)
     sys.argv = command
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        _end_now(end.code or 0)
+    _end_now(0)
+
+
+def _end_now(status: int) -> NoReturn:
+    """End as Python does, without freeing first, one by one, all that was prepared."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

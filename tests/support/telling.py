@@ -5,6 +5,7 @@ For `test_prepared`. With ``wait`` in the status's place it does not end.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
@@ -34,8 +35,10 @@ if __name__ == "__main__":
         "threads": threading.active_count(),
     }
     sys.stdout.write(json.dumps(found) + "\n")
-    sys.stdout.flush()
     sys.stderr.write(f"{random.random()}\n")  # noqa: S311 - nobody is to be surprised by it
     if sys.argv[1] == "wait":
+        sys.stdout.flush()
         time.sleep(600)
+    atexit.register(sys.stderr.write, "told at the end\n")
+    threading.Timer(0.1, sys.stderr.write, ("and by a thread\n",)).start()
     sys.exit(sys.argv[1] if sys.argv[1].isalpha() else int(sys.argv[1]))
