@@ -35,16 +35,6 @@ _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _OFF = {"@type": _CONFIG, "disabled": True}
 """Chosen once, by the route that a request has as it comes."""
-# Waits for all of a body, which nothing may have announced: an unfinished one holds no place at
-# control, a whole one is judged there.
-_WHOLE_BODIES = {
-    "@type": _CONFIG,
-    "config": {
-        "@type": f"{_EXTENSIONS}.buffer.v3.BufferPerRoute",
-        "buffer": {"max_request_bytes": 65536},
-    },
-}
-
 _HANDED_ON = (
     ":authority", "x-request-id", "authorization", "te", "idempotency-key", "if-match",
     "traceparent", "tracestate",
@@ -99,8 +89,7 @@ def _past_the_transcoder(cluster: str, timeout: str) -> dict[str, Any]:
         "route": {"cluster": cluster, "timeout": timeout},
         # Each filter costs, the script most: a quarter of what the edge does for a read.
         "typed_per_filter_config": {
-            **{f"{_FILTERS}.{name}": _OFF for name in ("lua", "ext_authz", "grpc_json_transcoder")},
-            f"{_FILTERS}.buffer": _WHOLE_BODIES,
+            f"{_FILTERS}.{name}": _OFF for name in ("lua", "ext_authz", "grpc_json_transcoder")
         },
     }
 

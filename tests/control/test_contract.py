@@ -79,8 +79,7 @@ def test_the_authorization_comes_before_the_transcoder_and_fails_closed() -> Non
     filters = [f["name"].rsplit(".", 1)[1] for f in _manager()["http_filters"]]
     assert filters == ["buffer", "lua", "ext_authz", "grpc_json_transcoder", "router"]
     assert _manager()["http_filters"][2]["typed_config"]["failure_mode_allow"] is False
-    # Off where a route does not switch it on; the others are on where none switches them off.
-    assert ["disabled" in f for f in _manager()["http_filters"]] == [True, *[False] * 4]
+    assert not any("disabled" in f for f in _manager()["http_filters"])
 
 
 def test_the_descriptor_set_holds_what_errors_are_made_of(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,12 @@ def test_what_a_client_may_hold_is_finite(tmp_path: Path) -> None:
     assert 0 < http2["max_concurrent_streams"] <= 100
     assert 0 < http2["initial_stream_window_size"] <= 1 << 16
     assert 0 < http2["initial_connection_window_size"] <= 1 << 20
-    assert 0 < listener["per_connection_buffer_limit_bytes"] <= 1 << 17
+    assert 0 < listener["per_connection_buffer_limit_bytes"] <= 1 << 20
+    (send_buffer,) = listener["socket_options"]
+    assert (send_buffer["level"], send_buffer["name"]) == (socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert 0 < send_buffer["int_value"] <= 1 << 16
+    (bodies,) = (f for f in manager["http_filters"] if f["name"].endswith("buffer"))
+    assert 0 < bodies["typed_config"]["max_request_bytes"] <= 1 << 16
     assert 0 < manager["max_request_headers_kb"] <= 16
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
         if "route" in route:
@@ -158,6 +164,52 @@ async def test_a_slow_client_is_answered_408_or_hung_up_on(
             heard.cancel()
             writer.close()
         assert text.split(b" ")[1:2] == ([answer] if answer else []), text
+
+
+async def test_answers_that_nobody_reads_hold_no_connection_to_control(tmp_path: Path) -> None:
+    """Of more clients than there are such connections; each a large page that comes in pieces."""
+    clients, pieces, piece = 100, 10, b" " * 30_000
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (pieces * len(piece))
+    left = 0
+    all_left = asyncio.Event()
+
+    async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(head)
+                for _ in range(pieces):
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(_STEP_SECONDS / 5)
+                left += 1
+                if left == clients:
+                    all_left.set()
+        writer.close()
+
+    server = await asyncio.start_server(control, "127.0.0.1")
+
+    def patient(config: Config) -> None:
+        (reads,) = (
+            one for one in config["static_resources"]["clusters"] if one["name"] == "control-reads"
+        )
+        assert reads["circuit_breakers"]["thresholds"][0]["max_connections"] < clients
+        (hosts,) = reads["load_assignment"]["endpoints"]
+        address = hosts["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+        address["port_value"] = server.sockets[0].getsockname()[1]
+        for route in _manager(config)["route_config"]["virtual_hosts"][0]["routes"]:
+            if "route" in route:
+                route["route"]["timeout"] = "3600s"
+
+    asking = f"GET /subscriptions/sub_{'0' * 32} HTTP/1.1\r\nHost: e\r\n\r\n".encode()
+    with ExitStack() as sockets:
+        async with server, _envoy(tmp_path, patient) as port, asyncio.timeout(_PATIENCE_SECONDS):
+            for _ in range(clients):
+                one = sockets.enter_context(socket.socket())
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                one.connect(("127.0.0.1", port))
+                one.sendall(asking)
+            await all_left.wait()
 
 
 async def _connected(port: int) -> Connection | None:

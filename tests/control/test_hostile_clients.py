@@ -7,6 +7,8 @@ hold on. Nothing here is timed.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -88,6 +90,13 @@ async def _others_are_served(edge: RunningEdge, path: str, expected: object) -> 
             assert (answer.status_code, answer.json()) == (200, expected)
 
 
+def _counted(edge: RunningEdge, name: str) -> int:
+    """One of Envoy's statistics."""
+    transport = httpx.HTTPTransport(uds=str(edge.admin_socket))
+    with httpx.Client(transport=transport, base_url="http://envoy", timeout=15.0) as admin:
+        return int(admin.get(f"/stats?filter=^{name}$").text.split(": ")[1])
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -105,6 +114,35 @@ async def test_thousands_of_slow_clients_keep_nobody_out(
         await _others_are_served(besieged, path, expected)
         body = subscription_body(wallet())
         assert besieged.call("POST", "/subscriptions", json=body).status_code == 201
+
+
+async def test_a_crowd_that_asks_at_once_waits_its_turn(besieged: RunningEdge) -> None:
+    """Control stands still until all have asked; not all of them have a place there."""
+    texts = [
+        f"{line} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n"
+        for line in ("GET /health", "POST /triggers")
+    ]
+
+    async def answered(text: str) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", besieged.port)
+        try:
+            writer.write(text.encode())
+            return (await reader.read()).split(b" ")[1]
+        finally:
+            writer.close()
+
+    control = besieged.processes[0]
+    async with asyncio.timeout(120), asyncio.TaskGroup() as crowd:
+        os.kill(control, signal.SIGSTOP)
+        try:
+            asking = [crowd.create_task(answered(text)) for text in texts * 360]
+            while not any(one.done() for one in asking):
+                if _counted(besieged, "http.edge.downstream_rq_active") >= len(asking):
+                    break
+                await asyncio.sleep(0.01)
+        finally:
+            os.kill(control, signal.SIGCONT)
+    assert [one.result() for one in asking] == [b"200", b"401"] * 360
 
 
 async def test_what_is_too_large_is_refused_and_disturbs_nobody(
