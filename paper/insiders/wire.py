@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -40,6 +41,7 @@ class Answer:
         return str(error["code"]) if isinstance(error, dict) else None
 
 
+@lru_cache(maxsize=4096)
 def show_time(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds."""
     instant = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)

@@ -49,22 +49,24 @@ class Line:
 
     async def request(self, what: str) -> None:
         """A statement travels to the database: a point at which others may go first."""
-        self._machine.perhaps_killed(self._life, "killed at a statement")
-        seconds = self._storm.delay(_STATEMENT_SECONDS)
-        if self._storm.hits("db slow"):
-            seconds += self._storm.rng.random()
+        machine, life, storm = self._machine, self._life, self._storm
+        machine.perhaps_killed(life, "killed at a statement")
+        seconds = storm.delay(_STATEMENT_SECONDS)
+        if storm.hits("db slow"):
+            seconds += storm.rng.random()
         await self._loop.sleep(seconds)
-        self._machine.perhaps_killed(self._life, "killed at a statement")
-        if self._storm.hits("db request lost"):
+        machine.perhaps_killed(life, "killed at a statement")
+        if storm.hits("db request lost"):
             raise psycopg.OperationalError(f"{what}: lost on its way")
 
     async def reply(self, what: str) -> None:
         """Its answer travels back: mostly with the request's delay, sometimes it takes long."""
-        if self._storm.hits("db slow"):
-            await self._loop.sleep(self._storm.rng.random())
+        storm = self._storm
+        if storm.hits("db slow"):
+            await self._loop.sleep(storm.rng.random())
         self._machine.perhaps_killed(self._life, "killed at a statement")
-        lost = self._storm.hits("db reply lost")
-        if lost or (what == "commit" and self._storm.hits("commit not answered")):
+        lost = storm.hits("db reply lost")
+        if lost or (what == "commit" and storm.hits("commit not answered")):
             raise psycopg.OperationalError(f"{what}: its answer was lost")
 
 
@@ -165,6 +167,8 @@ class Machine:
         """A point at which a process may be killed; raises Dead when it is."""
         if life.dead:
             raise Dead
+        if not self._storm.on:
+            return
         if self._current.get(life.service) is life and self._storm.hits(where):
             self.kill(life.service, restart_seconds=self._storm.rng.random())
             raise Dead

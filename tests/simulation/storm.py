@@ -69,6 +69,7 @@ class Storm:
 
     def __init__(self, rng: random.Random, *, calm: bool = False) -> None:
         self.rng = rng
+        self._draw = rng.random
         self.on = not calm
         self._chances = {
             kind: most * rng.random()
@@ -85,7 +86,7 @@ class Storm:
     def hits(self, kind: str) -> bool:
         """Whether it happens now."""
         chance = self._chances.get(kind)
-        if chance is None or self.rng.random() >= chance:
+        if chance is None or self._draw() >= chance:
             return False
         self.note(kind)
         return True
@@ -96,5 +97,5 @@ class Storm:
 
     def delay(self, typical_seconds: float) -> float:
         """How long something takes: mostly about as long as usual, sometimes nothing."""
-        draw = self.rng.random()
+        draw = self._draw()
         return 0.0 if draw < 0.3 else typical_seconds * (0.2 + 2 * draw * draw)

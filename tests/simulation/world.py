@@ -43,7 +43,7 @@ from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime import grpc_server, health
+from tradingtools.runtime import grpc_server, health, telemetry
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
 from tradingtools.testing.memory_database.transactions import EPOCH, Change
@@ -138,6 +138,9 @@ class World:
             stack.enter_context(put(guard_app, "Guard", self._make_guard))
             stack.enter_context(put(grpc_server, "channel", self.network.channel))
             stack.enter_context(put(grpc_server, "serving", self.network.serving))
+            # As without an exporter; and an id that is drawn would differ from run to run.
+            stack.enter_context(put(telemetry, "_traced", False))
+            stack.enter_context(put(telemetry, "_new_trace", str))
             # Nobody asks here, and the looks would only move the dice of what is.
             stack.enter_context(put(health, "tell", _never))
             for app in _APPS:

@@ -7,6 +7,7 @@ decimal string. Used by everything that parses or writes JSON here; comes before
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 ONE = 1_000_000
 """One USDC, one share, or a price of 1, in micros."""
@@ -26,6 +27,7 @@ def parse_amount(text: object) -> int:
     return int(whole) * ONE + int((fraction or "").ljust(6, "0"))
 
 
+@lru_cache(maxsize=4096)
 def format_amount(micros: int) -> str:
     """The shortest decimal string of an amount in micros; the inverse of `parse_amount`."""
     whole, fraction = divmod(abs(micros), ONE)

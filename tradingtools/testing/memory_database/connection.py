@@ -45,6 +45,8 @@ class Calm:
 class MemoryCursor:
     """The rows of one answer."""
 
+    __slots__ = ("_next", "_rows", "_written")
+
     def __init__(self, rows: list[Row], written: int) -> None:
         self._rows = rows
         self._written = written
@@ -70,6 +72,8 @@ class MemoryCursor:
 
 class MemoryConnection:
     """One connection; a statement outside of a transaction commits by itself."""
+
+    __slots__ = ("_broken", "_conditions", "_database", "_transaction", "_written")
 
     def __init__(self, database: MemoryDatabase, conditions: Conditions) -> None:
         self._database = database

@@ -57,6 +57,8 @@ class Rows:
 class Transaction:
     """One transaction. `begin` opens a statement in it and gives it its instant."""
 
+    __slots__ = ("_changed", "_locks", "_rows", "_undo", "failed", "now")
+
     def __init__(self, rows: Rows, locks: Locks) -> None:
         self._rows = rows
         self._locks = locks
@@ -211,9 +213,9 @@ class Transaction:
             row[table.identity] = self.next_value(table.name)
         if len(row) > len(table.columns):
             raise psycopg.errors.UndefinedColumn(f"{table.name} has not all of {list(values)}")
-        for name in table.filled:
-            if row.get(name) is None:
-                raise psycopg.errors.NotNullViolation(f"{table.name}.{name} has no value")
+        if None in map(row.get, table.filled):
+            empty = next(name for name in table.filled if row.get(name) is None)
+            raise psycopg.errors.NotNullViolation(f"{table.name}.{empty} has no value")
         return row
 
     def update(self, name: str, row: Row, **changes: Any) -> Row:
