@@ -46,6 +46,8 @@ class Mutation:
     patches: tuple[tuple[Any, str, Any], ...]
     breaks: str
     """How the name of an invariant begins that some seed finds broken."""
+    seed: int = 0
+    """One that did when this was written, to be tried first; 0: none is known."""
 
 
 @contextmanager
@@ -187,39 +189,47 @@ def _give_back_again_what_slices_left(copy: Any, slices: Any) -> Any:
 
 
 MUTATIONS: Final[dict[str, Mutation]] = {
-    "a 5xx says nothing": Mutation(((sender, "classify", _a_server_error_is_a_refusal),), "I4"),
+    "a 5xx says nothing": Mutation(
+        ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=51
+    ),
     "who is not answered does not send again": Mutation(
-        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1"
+        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=4
     ),
     "sent again only where one key is one order": Mutation(
-        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1"
+        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1", seed=10
     ),
     "halts and pauses are looked at in the commit": Mutation(
-        ((submitting, "denials", _look_at_no_halt),), "I8"
+        ((submitting, "denials", _look_at_no_halt),), "I8", seed=1
     ),
-    "acknowledged after the commit": Mutation(((Intake, "take", _acknowledge_at_once),), "I3"),
+    "acknowledged after the commit": Mutation(
+        ((Intake, "take", _acknowledge_at_once),), "I3", seed=9
+    ),
     "what cannot be handled is set aside": Mutation(
-        ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3"
+        ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=14
     ),
     "what an operator tells is booked": Mutation(
-        ((resolving, "resolve", _resolve_without_booking),), "I4"
+        ((resolving, "resolve", _resolve_without_booking),), "I4", seed=4
     ),
     "copies spend what their wallet was funded with": Mutation(
-        ((Ledger, "exposure", _forget_the_funding),), "I12 a wallet"
+        ((Ledger, "exposure", _forget_the_funding),), "I12 a wallet", seed=4
     ),
     "copies count what the market has taken": Mutation(
-        ((Ledger, "exposure", _forget_the_market),), "I12 a subscription"
+        ((Ledger, "exposure", _forget_the_market),), "I12 a subscription", seed=13
     ),
     "buys of one moment see what those before take": Mutation(
-        ((Together, "_drafts", _judge_each_without_those_before),), "I12"
+        ((Together, "_drafts", _judge_each_without_those_before),), "I12", seed=9
     ),
     "committed before the first byte": Mutation(
-        ((executor_store, "submit_batch", _send_before_the_commit),), "I5"
+        ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=3
     ),
-    "a not-found is no verdict": Mutation(((fate, "after_look", _one_not_found_is_a_loss),), "I4"),
-    "what failed to settle is undone": Mutation(((booking, "steps", _undo_nothing),), "I9"),
+    "a not-found is no verdict": Mutation(
+        ((fate, "after_look", _one_not_found_is_a_loss),), "I4", seed=29
+    ),
+    "what failed to settle is undone": Mutation(
+        ((booking, "steps", _undo_nothing),), "I9", seed=28
+    ),
     "an UNKNOWN order keeps its reservation": Mutation(
-        ((functions, "RELEASING", RELEASING | {OrderState.UNKNOWN}),), "I9"
+        ((functions, "RELEASING", RELEASING | {OrderState.UNKNOWN}),), "I9", seed=2
     ),
     "only the owner of a lease writes": Mutation(
         (
@@ -227,12 +237,13 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (submitting, "holds_lease", _anyone_holds_the_lease),
         ),
         "only the owner",
+        seed=76,
     ),
     "a row that was counted adds nothing": Mutation(
-        ((router_worker, "merge", _count_what_was_counted),), "I12"
+        ((router_worker, "merge", _count_what_was_counted),), "I12", seed=2
     ),
     "what a slice has left is sold again once": Mutation(
-        ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13"
+        ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13", seed=10
     ),
     "what another exit has reserved is not free": Mutation(
         (
@@ -240,6 +251,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (router, "free_shares", _all_shares_are_free),
         ),
         "I11",
+        seed=2,
     ),
 }
 """By the protection that is missing."""
