@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.confirm.core.fate import (
@@ -43,12 +43,18 @@ def case(found: int = 0, since: int = NOT_AFTER) -> Case:
     return Case(not_after_ms=NOT_AFTER, not_found_count=found, unknown_since_ms=since)
 
 
-@pytest.mark.parametrize("promises", PROMISES)
-@pytest.mark.parametrize("look", list(Look))
+@settings(max_examples=1_000)
 @given(made=cases, now=moments)
-def test_an_order_is_given_up_only_on_proof(
-    promises: Capabilities, look: Look, made: Case, now: int
-) -> None:
+def test_an_order_is_given_up_only_on_proof(made: Case, now: int) -> None:
+    for promises, look in product(PROMISES, Look):
+        try:
+            _is_proven(promises, look, made, now)
+        except AssertionError as error:
+            error.add_note(f"{promises}, {look}")
+            raise
+
+
+def _is_proven(promises: Capabilities, look: Look, made: Case, now: int) -> None:
     act = after_look(made, look, promises, now)
     if act is Act.GIVE_UP:
         proven = (

@@ -267,18 +267,21 @@ class Reference:
 
     def caps(self, condition: str, day: int) -> Iterator[tuple[str, Fraction]]:
         made, s = self.made, self.made.settings
-        everything = sum(self.cost.values(), Fraction(0))
-        here = sum((c for (which, _), c in self.cost.items() if which == condition), Fraction(0))
         if made.max_per_trade_micros is not None:
             yield "CAP_PER_TRADE", f(made.max_per_trade_micros)
         if made.max_per_market_micros is not None:
-            yield "CAP_PER_MARKET", f(made.max_per_market_micros) - here
+            yield "CAP_PER_MARKET", f(made.max_per_market_micros) - self.spent(condition)
         if s.max_per_leader_micros is not None:
-            yield "CAP_PER_LEADER", f(s.max_per_leader_micros) - everything
+            yield "CAP_PER_LEADER", f(s.max_per_leader_micros) - self.spent()
         if s.max_total_micros is not None:
-            yield "CAP_TOTAL", f(s.max_total_micros) - everything
+            yield "CAP_TOTAL", f(s.max_total_micros) - self.spent()
         if s.max_per_day_micros is not None:
             yield "CAP_PER_DAY", f(s.max_per_day_micros) - self.days[day]
+
+    def spent(self, condition: str = "") -> Fraction:
+        """In one market, or in all."""
+        costs = (c for (which, _), c in self.cost.items() if condition in ("", which))
+        return sum(costs, Fraction(0))
 
     def refused(self, trade: LeaderTrade, market: Book, price: Fraction) -> str:
         s, of = self.made.settings, market.market
