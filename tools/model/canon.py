@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from msgspec.structs import astuple, replace
+
 from services.executor.core.classify import Meaning
 from tools.model.guards import Guard, Rules
 from tools.model.state import (
@@ -39,13 +41,13 @@ def _owners(state: State, rules: Rules) -> State:
     row = None if state.row is None else state.row.state
     unique, memory = rules.have(Guard.CLAIM_UNIQUE), rules.have(Guard.IN_FLIGHT_MEMORY)
     before = (_owner(first, row, unique, memory), _owner(second, row, unique, memory))
-    return state if before == state.owners else state._replace(owners=before)
+    return state if before == state.owners else replace(state, owners=before)
 
 
 @cache
 def _owner(owner: Owner, row: str | None, unique: bool, memory: bool) -> Owner:
     """There are few owners in many states. The row's state; whether the two guards stand."""
-    at, life, seen, streams, via, epoch, attempt, sends = owner
+    at, life, seen, streams, via, epoch, attempt, sends = astuple(owner)
     if at in ("off", "down", "recovering"):
         return owner
     if unique and _writes_in_vain(at, row):
@@ -79,17 +81,17 @@ def _stores(state: State, rules: Rules) -> State:
         if rules.have(Guard.STREAM_AFTER_RECOVERY) and rules.have(Guard.CLAIM_UNIQUE):
             state = _forget_message(state)
     if row.state != CLAIMED and state.unbuilt and rules.have(Guard.CLAIM_UNIQUE):
-        state = state._replace(unbuilt=0)
+        state = replace(state, unbuilt=0)
     plan = state.confirm
     if plan.at == "write" and (
         row.state != UNKNOWN or (row.epoch != plan.epoch and rules.have(Guard.EPOCH_CAS))
     ):
-        state = state._replace(confirm=Reconciler())
+        state = replace(state, confirm=Reconciler())
     late = state.now > BEFORE_DEADLINE and rules.have(Guard.NOT_AFTER_IN_STATEMENT)
     if late and not state.paused and rules.have(Guard.PAUSE_IN_STATEMENT):
         under_way = any(owner.at == "checked" for owner in state.owners)
         # Either of them denies; from here on a pause adds nothing.
-        state = state if under_way else state._replace(paused=True)
+        state = state if under_way else replace(state, paused=True)
     return state
 
 
@@ -98,7 +100,7 @@ def _forget_records(state: State) -> State:
         return state
     lives = {owner.life for owner in state.owners if owner.at in _READS_RECORDS}
     kept = frozenset(record for record in state.records if record[0] in lives)
-    return state if kept == state.records else state._replace(records=kept)
+    return state if kept == state.records else replace(state, records=kept)
 
 
 def _forget_message(state: State) -> State:
@@ -108,7 +110,7 @@ def _forget_message(state: State) -> State:
             return state
     if state.router == "done" and not state.message:
         return state
-    return state._replace(router="done", message=False)
+    return replace(state, router="done", message=False)
 
 
 def _requests(state: State, rules: Rules) -> State:
@@ -117,11 +119,11 @@ def _requests(state: State, rules: Rules) -> State:
         return state
     promises = rules.capabilities
     if promises.idempotency and state.orders:
-        return state._replace(net=0, taken=0)
+        return replace(state, net=0, taken=0)
     if state.voided:
         atomic = rules.have(Guard.VOID_ATOMIC)
-        state = state._replace(net=0, taken=0 if atomic else state.taken)
+        state = replace(state, net=0, taken=0 if atomic else state.taken)
     if promises.not_after and state.now > BEFORE_DEADLINE:
         late = state.now >= PAST_HORIZON
-        state = state._replace(net=0, taken=0 if late else state.taken)
+        state = replace(state, net=0, taken=0 if late else state.taken)
     return state

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from services.executor.core.classify import Meaning
 from tools.model.explore import Step
 from tools.model.farside import MEANINGS, UNKNOWN, finish, refusal
@@ -38,7 +40,7 @@ REQUEST_AT = frozenset({"net", "taken"})
 def put(state: State, who: int, owner: Owner) -> State:
     """The state with one owner replaced."""
     first, second = state.owners
-    return state._replace(owners=(owner, second) if who == 0 else (first, owner))
+    return replace(state, owners=(owner, second) if who == 0 else (first, owner))
 
 
 def steps(state: State, rules: Rules, who: int) -> Iterator[Step]:
@@ -79,9 +81,9 @@ def _work(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]
 def _orphan(state: State, owner: Owner) -> State:
     """Its request goes on without it."""
     if owner.at == "net":
-        return state._replace(net=state.net + 1)
+        return replace(state, net=state.net + 1)
     if owner.at == "taken":
-        return state._replace(taken=state.taken + 1)
+        return replace(state, taken=state.taken + 1)
     return state
 
 
@@ -92,14 +94,14 @@ def _mid_statement(state: State, rules: Rules) -> bool:
 
 def _take_over(state: State, who: int) -> _Move:
     life = state.lease + 1
-    after = put(state._replace(lease=life), who, Owner("recovering", life))
+    after = put(replace(state, lease=life), who, Owner("recovering", life))
     return f"takes the partition over (lease epoch {life})", after, True
 
 
 def _recover(state: State, rules: Rules, who: int, owner: Owner) -> _Move:
     streams = state.row is None or not rules.have(Guard.STREAM_AFTER_RECOVERY)
     after = build(state, rules) if rules.have(Guard.RECORDS_BEFORE_POLLING) else state
-    return "recovers", put(after, who, owner._replace(at="idle", streams=streams)), True
+    return "recovers", put(after, who, replace(owner, at="idle", streams=streams)), True
 
 
 def _look_for_work(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
@@ -111,7 +113,7 @@ def _look_for_work(state: State, rules: Rules, who: int, owner: Owner) -> Iterat
              "finds the claim in PostgreSQL"),
         ):  # fmt: skip
             if there:
-                took = owner._replace(at="admit", seen=True, via=via, epoch=1, attempt=1, sends=0)
+                took = replace(owner, at="admit", seen=True, via=via, epoch=1, attempt=1, sends=0)
                 yield words, put(state, who, took), True
     if row is not None and row.state == UNKNOWN_STATE:
         yield from _send_again(state, rules, who, owner)
@@ -124,11 +126,11 @@ def _send_again(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[
     if not row.wanted or (rules.have(Guard.LEASE_IN_STATEMENT) and state.lease != owner.life):
         return
     if _denied(state, rules):
-        refused = state._replace(row=row._replace(wanted=False))
+        refused = replace(state, row=replace(row, wanted=False))
         yield "is denied another attempt", refused, False
         return
     epoch, attempt = row.epoch + 1, row.attempt + 1
-    took = owner._replace(at="send", seen=True, epoch=epoch, attempt=attempt, sends=0)
+    took = replace(owner, at="send", seen=True, epoch=epoch, attempt=attempt, sends=0)
     if not rules.have(Guard.RETRY_BEFORE_POST):
         yield f"goes on to POST attempt {attempt} before its commit", put(state, who, took), False
         return
@@ -166,34 +168,34 @@ def _admit(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move
         yield "is fenced and ends", put(state, who, Owner("down")), True
         return
     if pause_now and _denied(state, rules):
-        yield "is denied", put(state, who, owner._replace(at="refuse")), True
+        yield "is denied", put(state, who, replace(owner, at="refuse")), True
         return
     if not checked:
-        refused = put(state, who, owner._replace(at="refuse"))
+        refused = put(state, who, replace(owner, at="refuse"))
         yield "refuses it by its last gate", refused, False
     locks = rules.have(Guard.LEASE_ROW_LOCK) and rules.have(Guard.PAUSE_LOCK)
     if not checked and not locks:
-        yield "has checked lease and gates", put(state, who, owner._replace(at="checked")), True
+        yield "has checked lease and gates", put(state, who, replace(owner, at="checked")), True
         return
     yield from _commit(state, rules, who, owner)
 
 
 def _commit(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
-    sending = owner._replace(at="send")
+    sending = replace(owner, at="send")
     if not rules.have(Guard.SUBMITTING_BEFORE_POST):
         yield "goes on to the POST before its commit", put(state, who, sending), True
         return
     record = (owner.life, owner.via)
     if record in state.records:
-        there = put(state, who, owner._replace(at="idle"))
+        there = put(state, who, replace(owner, at="idle"))
         yield "finds its record there and does not send", there, True
         return
     inserted = _judge_commit(
-        state._replace(records=state.records | {record}, unbuilt=state.unbuilt + 1),
+        replace(state, records=state.records | {record}, unbuilt=state.unbuilt + 1),
         clock_was_read=owner.at == "checked",
     )
     yield "commits SUBMITTING", put(inserted, who, sending), True
-    asks = owner._replace(at="admit")
+    asks = replace(owner, at="admit")
     if rules.have(Guard.LOST_ACK_NOT_SENT):
         yield "commits SUBMITTING, not acknowledged", put(inserted, who, asks), False
     else:
@@ -204,17 +206,17 @@ def _record_refusal(state: State, rules: Rules, who: int, owner: Owner) -> _Move
     after = state
     if state.lease == owner.life or not rules.have(Guard.FAIL_UNDER_LEASE):
         after = compare_and_set(state, rules, CLAIMED, 0, FAILED, failed=FailedKind.UNSENT.value)
-    return "records what was refused", put(after, who, owner._replace(at="idle")), True
+    return "records what was refused", put(after, who, replace(owner, at="idle")), True
 
 
 def _send(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
-    nothing = put(state, who, owner._replace(at=Meaning.NOT_ACCEPTED.name))
+    nothing = put(state, who, replace(owner, at=Meaning.NOT_ACCEPTED.name))
     if state.now > BEFORE_DEADLINE or owner.sends >= SENDS[owner.attempt]:
         yield "may not send any more", nothing, True
         return
-    sent = owner._replace(sends=owner.sends + 1)
+    sent = replace(owner, sends=owner.sends + 1)
     yield "gets no connection", put(state, who, sent), False
-    after = put(state, who, sent._replace(at="net"))
+    after = put(state, who, replace(sent, at="net"))
     row = state.row
     attempted = row is not None and row.attempt >= owner.attempt
     if not attempted and all(life != owner.life for life, _ in state.records):
@@ -225,12 +227,12 @@ def _send(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]
 
 
 def _wait(state: State, rules: Rules, who: int, owner: Owner) -> Iterator[_Move]:
-    given_up = _orphan(put(state, who, owner._replace(at=UNKNOWN)), owner)
+    given_up = _orphan(put(state, who, replace(owner, at=UNKNOWN)), owner)
     yield "gives up waiting", given_up, True
     if owner.at == "net":
         answer = refusal(state, rules)
         if answer is None:
-            yield "request is let in", put(state, who, owner._replace(at="taken")), False
+            yield "request is let in", put(state, who, replace(owner, at="taken")), False
             for answer in ("400 INSUFFICIENT_BALANCE", "429 RATE_LIMITED", "502 of a proxy"):
                 yield _answered(state, who, owner, answer)
         else:
@@ -246,7 +248,7 @@ def _answered(state: State, who: int, owner: Owner, answer: str) -> _Move:
     meaning = MEANINGS[answer]
     again = meaning == Meaning.NOT_ACCEPTED.name and owner.sends < SENDS[owner.attempt]
     at = "send" if again else meaning
-    return f"is answered {answer}: {meaning}", put(state, who, owner._replace(at=at)), False
+    return f"is answered {answer}: {meaning}", put(state, who, replace(owner, at=at)), False
 
 
 def _record(state: State, rules: Rules, who: int, owner: Owner) -> _Move:
@@ -255,7 +257,7 @@ def _record(state: State, rules: Rules, who: int, owner: Owner) -> _Move:
     after = compare_and_set(
         build(state, rules), rules, SUBMITTING, owner.epoch, target, failed=failed
     )
-    return f"records {target}", put(after, who, owner._replace(at="idle")), True
+    return f"records {target}", put(after, who, replace(owner, at="idle")), True
 
 
 def _outcome(rules: Rules, owner: Owner) -> tuple[str, str]:

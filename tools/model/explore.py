@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 
 class Condition(Protocol):
@@ -20,7 +22,7 @@ class Condition(Protocol):
         """The invariant that the step into this state broke, in words; empty: none."""
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """Something that can happen.
 
     `helps` is false for faults and for what nobody can count on (a crash, a lost answer, a request

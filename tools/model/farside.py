@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from services.executor.core.classify import Meaning, classify
 from tools.model.explore import Step
 from tools.model.guards import Guard, Rules
@@ -61,7 +63,7 @@ def finish(state: State, rules: Rules) -> tuple[str, State]:
         return "200 order", state
     if rules.capabilities.not_after and state.now >= PAST_HORIZON:
         return "504 UPSTREAM", state
-    return "200 order", state._replace(orders=state.orders + 1)
+    return "200 order", replace(state, orders=state.orders + 1)
 
 
 def arrivals(state: State, rules: Rules) -> Iterator[Step]:
@@ -70,11 +72,11 @@ def arrivals(state: State, rules: Rules) -> Iterator[Step]:
     One that is lost is one that never arrives: it needs no step of its own.
     """
     if state.net:
-        lighter = state._replace(net=state.net - 1)
+        lighter = replace(state, net=state.net - 1)
         if refusal(state, rules) is None:
-            let_in = lighter._replace(taken=state.taken + 1)
+            let_in = replace(lighter, taken=state.taken + 1)
             yield Step("far side: lets a late request in", let_in, helps=False)
     if state.taken:
-        lighter = state._replace(taken=state.taken - 1)
+        lighter = replace(state, taken=state.taken - 1)
         answer, after = finish(lighter, rules)
         yield Step(f"far side: finishes a late request ({answer})", after, helps=False)

@@ -74,9 +74,9 @@ class TwoParts:
     def steps(self, state: Condition) -> Iterator[Step]:
         """Every step of everybody, judged."""
         assert isinstance(state, Parts)  # noqa: S101 - a world is only given its own states
-        for label, after, helps in self._all(state):
-            assert isinstance(after, Parts)  # noqa: S101 - made here
-            yield Step(label, _judge(after), helps)
+        for step in self._all(state):
+            assert isinstance(step.state, Parts)  # noqa: S101 - made here
+            yield Step(step.label, _judge(step.state), step.helps)
 
     def _all(self, state: Parts) -> Iterator[Step]:
         for who in (0, 1):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from tools.model import executor, farside, reconciler
 from tools.model.canon import canonical
 from tools.model.explore import Condition, Step
@@ -28,6 +30,8 @@ class OneOrder:
     def __init__(self, rules: Rules, *, forget: bool = True) -> None:
         self._rules = rules
         self._forget = forget
+        self._judged: dict[State, State] = {}
+        """By the state that a step leads to: many lead to the same."""
 
     def initial(self) -> Condition:
         """Nothing was claimed yet; A owns the partition."""
@@ -48,11 +52,16 @@ class OneOrder:
     def steps(self, state: Condition) -> Iterator[Step]:
         """Every step of everybody, judged."""
         assert isinstance(state, State)  # noqa: S101 - a world is only given its own states
-        for label, after, helps in self._all(state):
+        for step in self._all(state):
+            after = step.state
             assert isinstance(after, State)  # noqa: S101 - made here
-            if self._forget:
-                after = canonical(after, self._rules)  # noqa: PLW2901 - the same world
-            yield Step(label, judge(after, self._rules), helps)
+            judged = self._judged.get(after)
+            if judged is None:
+                judged = self._judged[after] = self._judge(after)
+            yield Step(step.label, judged, step.helps)
+
+    def _judge(self, state: State) -> State:
+        return judge(canonical(state, self._rules) if self._forget else state, self._rules)
 
     def _all(self, state: State) -> Iterator[Step]:
         rules = self._rules
@@ -69,34 +78,34 @@ def _router(state: State, rules: Rules) -> Iterator[Step]:
     if state.router == "plan":
         claimed = move(state, Row(CLAIMED))
         if early:
-            yield Step("router: streams the claim", state._replace(router="due", message=True))
+            yield Step("router: streams the claim", replace(state, router="due", message=True))
             return
-        yield Step("router: commits the claim", claimed._replace(router="due"))
-        unheard = claimed._replace(router="done")
+        yield Step("router: commits the claim", replace(claimed, router="due"))
+        unheard = replace(claimed, router="done")
         yield Step("router: commits the claim, not acknowledged", unheard, helps=False)
     elif state.router == "due":
         if early:
             yield Step(
-                "router: commits the claim", move(state, Row(CLAIMED))._replace(router="done")
+                "router: commits the claim", replace(move(state, Row(CLAIMED)), router="done")
             )
         else:
-            streamed = state._replace(router="done", message=True)
+            streamed = replace(state, router="done", message=True)
             yield Step("router: streams the claim", streamed)
-            crashed = state._replace(router="done")
+            crashed = replace(state, router="done")
             yield Step("router: crashes before it streams", crashed, helps=False)
     elif state.router == "done" and not rules.have(Guard.CLAIM_UNIQUE):
         # With the guard the same claim is refused, and nothing changes.
-        doubled = state._replace(router="again", row=Row(CLAIMED), message=True)
+        doubled = replace(state, router="again", row=Row(CLAIMED), message=True)
         yield Step("router: claims the same copy again", doubled, helps=False)
 
 
 def _surroundings(state: State, rules: Rules) -> Iterator[Step]:
     if state.now < PAST_HORIZON:
-        yield Step(f"clock: {_TICKS[state.now]}", state._replace(now=state.now + 1))
+        yield Step(f"clock: {_TICKS[state.now]}", replace(state, now=state.now + 1))
     if not state.paused and not _held_by_statement(state, rules):
-        yield Step("operator: a pause is acknowledged", state._replace(paused=True), helps=False)
+        yield Step("operator: a pause is acknowledged", replace(state, paused=True), helps=False)
     if state.message:
-        yield Step("Redis: loses the message", state._replace(message=False), helps=False)
+        yield Step("Redis: loses the message", replace(state, message=False), helps=False)
     if state.unbuilt:
         yield Step("owner: builds rows of records", build(state, rules), helps=_somebody(state))
 

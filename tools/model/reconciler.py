@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
+from msgspec.structs import replace
 
 from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
@@ -46,7 +46,7 @@ def steps(state: State, rules: Rules) -> Iterator[Step]:
     at = state.confirm.at
     row = state.row
     if at != "idle":
-        forgets = state._replace(confirm=Reconciler())
+        forgets = replace(state, confirm=Reconciler())
         yield Step("confirm: crashes and restarts", forgets, helps=False)
     if at == "void":
         yield from _void(state, rules)
@@ -66,7 +66,7 @@ def _look_around(state: State, rules: Rules, row: Row) -> Iterator[Step]:
         done = compare_and_set(state, rules, SUBMITTED, row.epoch, CONFIRMED)
         yield Step("confirm: books its fills", done)
         empty = compare_and_set(
-            state._replace(killed=True), rules, SUBMITTED, row.epoch, FAILED,
+            replace(state, killed=True), rules, SUBMITTED, row.epoch, FAILED,
             failed=FailedKind.KILLED.value,
         )  # fmt: skip
         yield Step("confirm: finds it closed without a fill", empty, helps=False)
@@ -84,7 +84,7 @@ def _answers_by_key(state: State, rules: Rules) -> Iterator[tuple[Look, State, b
         yield Look.FOUND, state, True
         counts = state.now == PAST_HORIZON or not rules.have(Guard.HORIZON)
         if counts and state.stale < _STALE_ANSWERS:
-            yield Look.NOT_FOUND, state._replace(stale=state.stale + 1), False
+            yield Look.NOT_FOUND, replace(state, stale=state.stale + 1), False
     else:
         yield (Look.VOIDED if state.voided else Look.NOT_FOUND), state, True
 
@@ -115,21 +115,21 @@ def _planned(
     look, act, now_ms = decided
     if act is not Act.WAIT:
         at, name = ("void", "") if act is Act.VOID else ("write", act.name)
-        return state._replace(confirm=Reconciler(at, name, row.epoch))
+        return replace(state, confirm=Reconciler(at, name, row.epoch))
     # As the process counts: only not-founds that were asked for past the horizon.
     counts = look is Look.NOT_FOUND and now_ms > fate.horizon_ms(
         Case(not_after_ms=_NOT_AFTER_MS, not_found_count=0, unknown_since_ms=0), promises
     )
     counted = min(row.not_founds + counts, fate.NOT_FOUNDS_NEEDED)
-    return state._replace(row=row._replace(not_founds=counted))
+    return replace(state, row=replace(row, not_founds=counted))
 
 
 def _believed(rules: Rules) -> Capabilities:
     told = rules.capabilities
     if not rules.have(Guard.NOT_FOUND_NEEDS_B):
-        told = msgspec.structs.replace(told, not_after=True)
+        told = replace(told, not_after=True)
     if not rules.have(Guard.NO_RESEND_WITHOUT_A):
-        told = msgspec.structs.replace(told, idempotency=True)
+        told = replace(told, idempotency=True)
     return told
 
 
@@ -150,7 +150,7 @@ def _void(state: State, rules: Rules) -> Iterator[Step]:
     """The void is decided at the far side in one piece; its answer may be lost."""
     row = state.row
     assert row is not None  # noqa: S101 - a void is asked for an order that has a row
-    done = state if state.orders else state._replace(voided=True)
+    done = state if state.orders else replace(state, voided=True)
     look = Look.FOUND if state.orders else Look.VOIDED
     case = _case(rules, row)
     for answer, after in ((look, done), (Look.NO_ANSWER, done), (Look.NO_ANSWER, state)):
@@ -160,7 +160,7 @@ def _void(state: State, rules: Rules) -> Iterator[Step]:
             plan = Reconciler("write", act.name, state.confirm.epoch)
         voided = ", voided" if after.voided and not state.voided else ""
         label = f"confirm: asks for a void{voided}: {answer.name}, so {act.name}"
-        yield Step(label, after._replace(confirm=plan), helps=answer is not Look.NO_ANSWER)
+        yield Step(label, replace(after, confirm=plan), helps=answer is not Look.NO_ANSWER)
 
 
 def _write(state: State, rules: Rules) -> Step:
@@ -168,7 +168,7 @@ def _write(state: State, rules: Rules) -> Step:
         return _want(state, rules)
     target = _TARGETS[Act[state.confirm.act]]
     written = compare_and_set(state, rules, UNKNOWN, state.confirm.epoch, target)
-    return Step(f"confirm: writes {target}", written._replace(confirm=Reconciler()))
+    return Step(f"confirm: writes {target}", replace(written, confirm=Reconciler()))
 
 
 def _want(state: State, rules: Rules) -> Step:
@@ -180,5 +180,5 @@ def _want(state: State, rules: Rules) -> Step:
         and there
         and (row.epoch == state.confirm.epoch or not rules.have(Guard.EPOCH_CAS))
     ):
-        state = state._replace(row=row._replace(wanted=True))
-    return Step("confirm: wants it sent again", state._replace(confirm=Reconciler()))
+        state = replace(state, row=replace(row, wanted=True))
+    return Step("confirm: wants it sent again", replace(state, confirm=Reconciler()))

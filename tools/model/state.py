@@ -1,12 +1,14 @@
 """What the world of one order remembers: stores, two owners, confirm, network and far side.
 
-Plain tuples of strings and small integers, because millions of them are hashed. The helpers here
-are the only writers of the order's row, so that no step can leave the table of legal transitions.
+Structs of strings and small integers that keep their hash, because millions are looked up. The
+helpers here are the only writers of the order's row, so that no step can leave the table of legal
+transitions.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
+from msgspec.structs import replace
 
 from tools.model.guards import Guard, Rules
 from tradingtools.domain.order_states import LEGAL, RELEASING, FailedKind, OrderState
@@ -27,7 +29,7 @@ BEFORE_DEADLINE, BEFORE_HORIZON, PAST_HORIZON = range(3)
 """Instants that differ: before not_after, then before the horizon, then past it."""
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """The order's row."""
 
     state: str
@@ -39,7 +41,7 @@ class Row(NamedTuple):
     """confirm wants this UNKNOWN to be sent again."""
 
 
-class Owner(NamedTuple):
+class Owner(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """One executor process. `life` is the epoch of the lease it took; 0: never started."""
 
     at: str
@@ -56,7 +58,7 @@ class Owner(NamedTuple):
     sends: int = 0
 
 
-class Reconciler(NamedTuple):
+class Reconciler(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """confirm, between its question and what it writes. `act` is the name of a `fate.Act`."""
 
     at: str = "idle"
@@ -64,7 +66,7 @@ class Reconciler(NamedTuple):
     epoch: int = 0
 
 
-class State(NamedTuple):
+class State(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """Everything at one instant."""
 
     now: int = BEFORE_DEADLINE
@@ -96,14 +98,14 @@ class State(NamedTuple):
 
 def violate(state: State, words: str) -> State:
     """The state, marked; the first mark stays."""
-    return state if state.broken else state._replace(broken=words)
+    return state if state.broken else replace(state, broken=words)
 
 
 def move(state: State, row: Row) -> State:
     """Write the row. Every write of its state comes through here (I6)."""
     before = state.row
     source = None if before is None else before.state
-    state = state._replace(row=row)
+    state = replace(state, row=row)
     if (source, row.state) not in _LEGAL:
         return violate(state, f"I6: {source} -> {row.state} is not legal")
     if before is not None and row.epoch < before.epoch:
@@ -123,14 +125,14 @@ def compare_and_set(
     columns.setdefault("failed", "")
     if rules.have(Guard.WISH_OF_ONE_EPOCH):
         columns["wanted"] = False
-    return move(state, row._replace(state=target, not_founds=0, **columns))  # type: ignore[arg-type]
+    return move(state, replace(row, state=target, not_founds=0, **columns))
 
 
 def build(state: State, rules: Rules) -> State:
     """Turn SUBMITTING records into the row, as `build_rows` does."""
     for _ in range(state.unbuilt):
         state = compare_and_set(state, rules, CLAIMED, 0, SUBMITTING, epoch=1, attempt=1)
-    return state._replace(unbuilt=0)
+    return replace(state, unbuilt=0)
 
 
 def judge(state: State, rules: Rules) -> State:
