@@ -218,7 +218,9 @@ class Verdicts:
     def _decide(self, plan: _Plan, each: Asked, held: Held) -> None:
         """Judge once more under lock: the caller may have changed price or size meanwhile."""
         row, lot = held.rows[each.trigger.id], held.lot(each.trigger.id)
-        now = replace(held.triggers[each.trigger.id], tick=each.trigger.tick)
+        now = held.triggers[each.trigger.id]
+        # The first of two ticks counts for the terms on which it was seen.
+        now = replace(now, tick=each.trigger.tick if now.version == each.trigger.version else None)
         key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
         if shares != self._known.shares(key):
             plan.behind[key] = shares, self._known.reading(key)

@@ -576,6 +576,21 @@ async def test_who_was_raised_fires_before_those_that_are_not_as_they_were_are_r
     assert [scene.guard._known.peak(trail) for trail in trails] == [700_000, None, *[650_000] * 10]
 
 
+async def test_a_tick_of_terms_that_are_gone_is_not_the_first_of_two() -> None:
+    scene = _Scene()
+    scene.lot(1, 60)
+    stop = scene.trigger("a", 1, 50, two_ticks=True)
+    await scene.recover()
+    await scene.meet(book_of(((450_000, 1_000 * SHARE),)))
+    # The guard has not heard of it when the next book comes, the first one at the new price.
+    await scene.edit(stop, price_micros=400_000)
+    await scene.meet(replace(DEEP, revision=2))
+    await scene.guard.look_again()
+    assert scene.sold() == []
+    await scene.meet(replace(DEEP, revision=3))
+    assert scene.sold() == [(stop, 60)]
+
+
 async def test_who_cannot_know_what_is_committed_ends() -> None:
     scene = _Scene()
     does = await _moves_a_stop(scene)
