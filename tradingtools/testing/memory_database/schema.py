@@ -370,7 +370,7 @@ TABLES: Final[dict[str, Table]] = {
                 two_ticks=False, made_for="", follower_user_id="", follower_wallet_id="",
             ),
             checks={
-                "trigger_check": lambda row: (
+                "trigger_time_stop_check": lambda row: (
                     (row["trigger_type"] == "TIME_STOP") == (row["fire_at_ms"] is not None)
                 ),
                 "trigger_price_check": lambda row: (
@@ -395,7 +395,7 @@ TABLES: Final[dict[str, Table]] = {
                 "trigger_two_ticks_check": lambda row: (
                     not row["two_ticks"] or row["trigger_type"] != "TIME_STOP"
                 ),
-                "trigger_check2": lambda row: (
+                "trigger_callback_check": lambda row: (
                     (row["callback_micros"] is not None) + (row["callback_ppm"] is not None)
                     == (row["trigger_type"] == "TRAILING_STOP")
                 ),
