@@ -71,8 +71,8 @@ class Rtds:
 
     @property
     def under_way(self) -> int:
-        """Frames of leaders' rows that have not reached their socket yet."""
-        return self._under_way
+        """Frames of leaders' rows that are not written to their socket yet."""
+        return self._under_way + sum(client.socket.unsent for client in self._clients.values())
 
     @property
     def subscribers(self) -> int:

@@ -28,11 +28,14 @@ class Socket:
         self._response = response
         self._request = request
         self._queue: asyncio.Queue[tuple[str, Sent | None]] = asyncio.Queue(_CAPACITY)
+        self.unsent = 0
+        """Frames that somebody wants to be told of and that are not written."""
 
     def push(self, text: str, sent: Sent | None = None) -> None:
         """Queue a frame; a full queue ends the connection."""
         try:
             self._queue.put_nowait((text, sent))
+            self.unsent += sent is not None
         except asyncio.QueueFull:
             self.abort()
 
@@ -52,6 +55,7 @@ class Socket:
                 text, sent = await self._queue.get()
                 await self._response.send_str(text)
                 if sent:
+                    self.unsent -= 1
                     sent(time.time_ns())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import websockets
+from aiohttp import web
 
 from paper.venue import tape
 from tests.paper_venue.harness import LEADER, feed, frames, receive, request, row, venue
@@ -90,7 +91,16 @@ async def test_a_lone_row_reaches_one_of_two_sockets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("late", ["0", "1000"])
-async def test_it_says_what_has_not_arrived_yet(tmp_path: Path, late: str) -> None:
+async def test_it_says_what_has_not_arrived_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    send = web.WebSocketResponse.send_str
+
+    async def slowly(response: web.WebSocketResponse, text: str) -> None:
+        await asyncio.sleep(0.05)
+        await send(response, text)
+
+    monkeypatch.setattr(web.WebSocketResponse, "send_str", slowly)
     more = {"late_permille": late, "ping_grace_s": "600"}
     async with venue(tmp_path, **more) as live, feed(live) as socket:
         await live.tell("/start")
