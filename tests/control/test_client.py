@@ -77,9 +77,11 @@ def test_from_a_subscription_to_the_history_of_a_ladder(
         trigger["id"], {"rungs": [{"triggerPrice": "0.7"}]}, if_match=trigger["version"]
     )
     assert [rung["triggerPrice"] for rung in changed["rungs"]] == ["0.7"]
+    cancelled = client.delete_trigger(trigger["id"])["status"]
     entries = list(client.all_trigger_history(trigger["id"], page_size=1))
-    assert entries[0]["toStatus"] == changed["status"]
-    assert client.delete_trigger(trigger["id"])["status"] == "TRIGGER_STATUS_CANCELLED"
+    told = [entry["toStatus"] for entry in entries]
+    assert (told[0], told[-1]) == (trigger["status"], cancelled)
+    assert (trigger["status"], cancelled) == ("TRIGGER_STATUS_ARMED", "TRIGGER_STATUS_CANCELLED")
 
 
 def test_somebody_else_was_first(client: Client, wallet: Wallet) -> None:
