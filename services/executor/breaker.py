@@ -63,8 +63,9 @@ class CircuitBreaker:
         self._policy = policy
         self._row = Breaker()
         self._failures = 0
-        self._probes = 0
-        """Of this executor, under way or about to be."""
+        self._probes: set[int] = set()
+        """Of this executor, under way or about to be, by the row's version that lets each out."""
+        self._taking = False
         self._closes = asyncio.Event()
         """Set the next time that it closes, and replaced."""
 
@@ -92,31 +93,37 @@ class CircuitBreaker:
         while True:
             try:
                 await self.read()
-                if self._row.prober == self._who and not self._probes:
+                if self._row.prober == self._who and self._row.version not in self._probes:
                     # A commit that was not heard of has taken it, or its end was not committed.
-                    await self.give_back()
+                    await self.give_back(self._row.version)
             except psycopg.OperationalError as error:
                 _log.warning("cannot read the breaker", error=str(error))
             await asyncio.sleep(pause_seconds)
 
     async def read(self) -> None:
         """Read the row; make it when it is missing."""
+        before = self._row
         rows = await store.fetch(self._pool, "breaker", dependency=INSIDERS)
         if not rows:
             await store.execute(self._pool, "add_breaker", dependency=INSIDERS)
         else:
             names = ("version", "openings", "retry_at_ms", "prober", "prober_lives", "reason")
             row: dict[str, Any] = {name: rows[0][name] for name in names}
-            self._take(Breaker(state=BreakerState(rows[0]["state"]), **row))
+            self._take(Breaker(state=BreakerState(rows[0]["state"]), **row), before)
 
-    async def told(self, status: int | None, *, probe: bool) -> None:
-        """One POST has ended with this status; None: without an answer."""
+    async def told(self, status: int | None, *, probe: int) -> None:
+        """One POST has ended.
+
+        Args:
+            status: of its answer; None: there was none.
+            probe: as `take_probe` gave it; 0: it was none.
+        """
         failed = is_failure(status)
         if probe:
-            # One that failed says nothing while a later one is under way.
-            if not (failed and self._probes > 1):
+            # One that failed says nothing when there is a later one; that one passed is news.
+            if not failed or probe == self._row.version:
                 await self._move(Event.PROBE_FAILED if failed else Event.PROBE_PASSED, status)
-            self.probe_ended()
+            self.probe_ended(probe)
         elif not failed:
             self.passed()
         else:
@@ -128,51 +135,61 @@ class CircuitBreaker:
         """A POST that was no probe has been answered: failures are not in a row any more."""
         self._failures = 0
 
-    async def take_probe(self) -> bool:
-        """Whether this executor may send one request to find out."""
-        if not may_probe(self._row, clock.now_ms()):
-            return False
-        # Before it is committed: `watch` gives back what nobody here knows of.
-        self._probes += 1
-        taken = await self._move(Event.PROBE_TAKEN, None)
-        if not taken:
-            self.probe_ended()
-        return taken
+    async def take_probe(self) -> int:
+        """Whether this executor may send one request to find out.
 
-    async def give_back(self, *, newest: bool = False) -> None:
-        """The probe was not sent: the next one may be taken at once.
-
-        Args:
-            newest: none was taken after it; otherwise it says nothing while others are under way.
+        Returns:
+            The version of the row that lets it out; 0: it may not.
         """
-        if newest or self._probes <= 1:
-            await self._move(Event.PROBE_RETURNED, None)
-        self.probe_ended()
+        if self._taking or not may_probe(self._row, clock.now_ms()):
+            return 0
+        # Before it is committed: `watch` gives back what nobody here knows of.
+        probe = self._row.version + 1
+        self._probes.add(probe)
+        self._taking = True
+        try:
+            taken = await self._move(Event.PROBE_TAKEN, None)
+        finally:
+            self._taking = False
+        if not taken:
+            self.probe_ended(probe)
+        return probe if taken else 0
 
-    def probe_ended(self) -> None:
+    async def give_back(self, probe: int) -> None:
+        """It was not sent: the next one may be taken at once, unless there is a later one."""
+        if probe == self._row.version:
+            await self._move(Event.PROBE_RETURNED, None)
+        self.probe_ended(probe)
+
+    def probe_ended(self, probe: int) -> None:
         """Nothing will be told of it any more."""
-        self._probes = max(0, self._probes - 1)
+        self._probes.discard(probe)
 
     async def _move(self, event: Event, status: int | None) -> bool:
         """Whether the event moved it; another executor may have been first."""
         said = "no answer" if status is None else f"HTTP {status}"
         reason = f"{self._failures} failures in a row, the last one {said}"
+        before = self._row
         try:
             target = after(
-                self._row, event, clock.now_ms(), self._policy, who=self._who, reason=reason
+                before, event, clock.now_ms(), self._policy, who=self._who, reason=reason
             )
             if target is not None and await store.move_breaker(
-                self._pool, INSIDERS, self._row.version, target
+                self._pool, INSIDERS, before.version, target
             ):
-                self._take(target)
+                self._take(target, before)
                 return True
             await self.read()
         except psycopg.OperationalError as error:
             _log.warning("the breaker did not move", move=event.name, error=str(error))
         return False
 
-    def _take(self, row: Breaker) -> None:
-        before, self._row = self._row, row
+    def _take(self, row: Breaker, asked: Breaker) -> None:
+        """Go by this row, which was asked for when ``asked`` stood here."""
+        before = self._row
+        if before is not asked and row.version < before.version:
+            return  # Another answer was faster and knew more.
+        self._row = row
         _standing[INSIDERS] = row.state
         if before.state is row.state:
             return

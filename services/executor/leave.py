@@ -88,13 +88,13 @@ class Leave:
             raise _nobody_can_tell("a late answer")
         return asked_ns
 
-    async def ready(self, attempt: Attempt, looked_ns: int, *, probe: bool) -> None:
+    async def ready(self, attempt: Attempt, looked_ns: int, *, probe: int) -> None:
         """Let it leave, now that there is a connection.
 
         Args:
             attempt: that is about to.
             looked_ns: the gates were last looked at after this instant, `monotonic_ns`.
-            probe: the breaker has let it out although it is not closed.
+            probe: not 0: the breaker has let it out although it is not closed.
 
         Raises:
             KeptBack: it may not, for good or in this moment.

@@ -233,8 +233,7 @@ class Sender:
 
     def _give_up(self, attempt: Attempt, error: BaseException) -> None:
         _log.error("an attempt died; its order becomes UNKNOWN", exc_info=error)
-        if attempt.probe:
-            self._breaker.probe_ended()
+        self._breaker.probe_ended(attempt.probe)
         self._died(attempt.order.order_key)
 
     def _leave_lane(self, lane: str) -> None:
@@ -271,7 +270,7 @@ class Sender:
                 if sent is not None or probe or self._breaker.closed:
                     ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
                     verdict, answer = await self._post(attempt, sent, ready, probe=probe)
-                    sent, probe, looked_ns = None, False, 0
+                    sent, probe, looked_ns = None, 0, 0
                     if verdict.meaning is not Meaning.NOT_ACCEPTED:
                         return verdict, answer
                 else:
@@ -290,11 +289,11 @@ class Sender:
                 break
             await asyncio.sleep(wait_ms / 1000)
         if probe:
-            await self._breaker.give_back()
+            await self._breaker.give_back(probe)
         return verdict, None
 
     async def _post(
-        self, attempt: Attempt, sent: Awaitable[Answer] | None, ready: Ready, *, probe: bool
+        self, attempt: Attempt, sent: Awaitable[Answer] | None, ready: Ready, *, probe: int
     ) -> tuple[Verdict, Answer | None]:
         """POST, unless that was ``sent`` already, and judge what comes back. Raises KeptBack."""
         order = attempt.order

@@ -161,8 +161,9 @@ class Executor:
                 claim.handled()
 
     async def _handle(self, batch: Batch) -> None:
-        probe = not self.breaker.closed
-        fresh = await self._await_breaker(batch) if probe else batch.orders
+        probe, fresh = 0, batch.orders
+        if not self.breaker.closed:
+            probe, fresh = await self._await_breaker(batch)
         refused = self._gate.judge(fresh, clock.now_ms())
         await self._halt({r.halt: None for r in refused.values() if r.halt is not None})
         self._fail(
@@ -171,8 +172,8 @@ class Executor:
         )  # fmt: skip
         going = [o for o in fresh if o.order_key not in refused]
         sent = await self._send(going, batch, probe=probe)
-        if probe and fresh and not sent:
-            await self.breaker.give_back(newest=True)
+        if probe and not sent:
+            await self.breaker.give_back(probe)
 
     async def _halt(self, halts: Iterable[Halt]) -> None:
         """Stop what runs away, durably and before anything else is admitted."""
@@ -183,14 +184,15 @@ class Executor:
                            scope=halt.scope, subject=halt.subject, mode=halt.mode,
                            reason=halt.reason)  # fmt: skip
 
-    async def _await_breaker(self, batch: Batch) -> list[Order]:
-        """The one order that may be the probe, an exit if there is one; the others wait.
+    async def _await_breaker(self, batch: Batch) -> tuple[int, Sequence[Order]]:
+        """The probe and the one order that may be it, an exit if there is one; the others wait.
 
         Who waits stays CLAIMED and is found by polling until it is let out or its time is over.
         """
-        probing = await self.breaker.take_probe()
+        probe = await self.breaker.take_probe()
         exits_first = sorted(batch.orders, key=lambda o: o.purpose is Purpose.ENTRY)
-        going, waiting = exits_first[:probing], exits_first[probing:]
+        count = 1 if probe else 0
+        going, waiting = exits_first[:count], exits_first[count:]
         now_ms = clock.now_ms()
         late = {o.order_key: self.breaker.reason for o in waiting if o.not_after_ms <= now_ms}
         self._fail(
@@ -200,9 +202,9 @@ class Executor:
         for order in waiting:
             if order.order_key not in late:
                 self.line.leave(order.order_key)
-        return going
+        return probe, going
 
-    async def _send(self, orders: Sequence[Order], batch: Batch, *, probe: bool) -> bool:
+    async def _send(self, orders: Sequence[Order], batch: Batch, *, probe: int) -> bool:
         """Commit SUBMITTING and have them POSTed; whether anything leaves."""
         while orders:
             admission = await self._admit(orders, batch.control_seq)

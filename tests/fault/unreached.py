@@ -149,6 +149,8 @@ UNREACHED = (
           chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _AWAY, "return False", chance=True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._move", _RACE, "await self.read", chance=True),
+    Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker._take", _RACE, "return", "if before is",
+          True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.reason", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/recorder.py", "Recorder._store", _SINGLY, "_log.error"),
     Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return", chance=True),

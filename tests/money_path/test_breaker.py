@@ -35,19 +35,18 @@ async def test_one_opens_it_for_all_and_one_of_all_probes(database_url: str) -> 
             return {breaker.closed for breaker in breakers}
 
         assert await closed() == {True}
-        await first.told(503, probe=False)
-        await first.told(200, probe=False)
-        await first.told(None, probe=False)
+        await first.told(503, probe=0)
+        await first.told(200, probe=0)
+        await first.told(None, probe=0)
         assert await closed() == {True}, "not in a row"
-        await first.told(429, probe=False)
+        await first.told(429, probe=0)
         assert await closed() == {False}
         await asyncio.sleep(0.06)
         took = await asyncio.gather(*(breaker.take_probe() for breaker in breakers))
-        assert sum(took) == 1
-        prober = breakers[took.index(True)]
-        await (second if prober is first else first).told(200, probe=False)
+        ((prober, probe),) = [each for each in zip(breakers, took, strict=True) if each[1]]
+        await (second if prober is first else first).told(200, probe=0)
         assert await closed() == {False}, "an answer to what left earlier proves nothing"
-        await prober.told(200, probe=True)
+        await prober.told(200, probe=probe)
         assert await closed() == {True}
 
 
@@ -55,23 +54,28 @@ async def test_an_answer_counts_also_while_the_database_is_away(database_url: st
     async with open_pool(database_url, name="breaker", size=1) as pool:
         breaker = CircuitBreaker(pool, "executor-0", POLICY)
         await breaker.read()
-        await breaker.told(503, probe=False)
-        await breaker.told(503, probe=False)
+        await breaker.told(503, probe=0)
+        await breaker.told(503, probe=0)
         assert not breaker.closed
         await asyncio.sleep(0.06)
     # The pool is closed: who asks it gets the error of a database that is away.
     assert not await breaker.take_probe()
-    await breaker.told(200, probe=True)
+    await breaker.told(200, probe=4)
     assert not breaker.closed, "another executor has to know as well"
 
 
+@pytest.mark.parametrize("under_way", [False, True], ids=["alone", "another is under way"])
 async def test_a_probe_whose_commit_was_not_heard_of_is_given_back(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    under_way: bool, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_pool(database_url, name="breaker", size=2) as pool:
         mine, other = (CircuitBreaker(pool, prober_name(n, 1), POLICY) for n in range(2))
         await leased(pool)
         await opened(mine)
+        if under_way:
+            mine._policy = replace(POLICY, probe_ms=1)
+            await until_probed(mine)
+            mine._policy = POLICY
         move = store.move_breaker
 
         async def unheard(*arguments: Any) -> bool:
@@ -90,29 +94,81 @@ async def test_a_probe_whose_commit_was_not_heard_of_is_given_back(
             await cancel_all([watching])
 
 
-async def test_a_probe_that_is_late_says_nothing_while_another_is_under_way(
+@pytest.mark.parametrize("end", ["failed", "not sent"])
+async def test_a_probe_that_ends_says_nothing_when_there_is_a_later_one_but_that_one_does(
+    end: str, database_url: str
+) -> None:
+    """The later one does so although the earlier one is under way still."""
+    async with under_way(database_url, 3) as (pool, breaker, (_, second, third)):
+
+        async def ended(probe: int) -> None:
+            if end == "failed":
+                await breaker.told(None, probe=probe)
+            else:
+                await breaker.give_back(probe)
+
+        await ended(second)
+        assert await state(pool) == "HALF_OPEN"
+        await ended(third)
+        assert await state(pool) == "OPEN"
+
+
+async def test_a_probe_that_passes_closes_it_although_there_is_a_later_one(
     database_url: str,
 ) -> None:
-    async with two_under_way(database_url) as (_, breaker):
-        before = breaker.reason
-        await breaker.told(None, probe=True)
-        await breaker.read()
-        assert breaker.reason == before
-        assert not breaker.closed
-        await breaker.told(200, probe=True)
+    async with under_way(database_url, 2) as (pool, breaker, (first, second)):
+        await breaker.told(200, probe=first)
         assert breaker.closed
+        await breaker.told(None, probe=second)
+        assert await state(pool) == "CLOSED"
 
 
-@pytest.mark.parametrize("newest", [False, True])
-async def test_a_probe_that_was_not_sent_says_nothing_while_a_later_one_is_under_way(
-    newest: bool, database_url: str
+async def test_of_those_who_ask_at_once_one_probes_and_keeps_the_probe(database_url: str) -> None:
+    async with open_pool(database_url, name="breaker", size=4) as pool:
+        breaker = CircuitBreaker(pool, "executor-0", POLICY)
+        await opened(breaker)
+        await asyncio.sleep(0.06)
+        took = await asyncio.gather(*(breaker.take_probe() for _ in range(3)))
+        assert len([probe for probe in took if probe]) == 1
+        watching = asyncio.create_task(breaker.watch(0.01))
+        try:
+            await asyncio.sleep(0.1)
+        finally:
+            await cancel_all([watching])
+        assert await state(pool) == "HALF_OPEN", "nobody has given it back"
+
+
+async def test_a_row_that_was_read_before_a_move_and_comes_after_it_is_not_gone_by(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with two_under_way(database_url) as (pool, breaker):
-        await breaker.give_back(newest=newest)
-        (row,) = await store.fetch(pool, "breaker", dependency=INSIDERS)
-        assert row["state"] == ("OPEN" if newest else "HALF_OPEN")
-        await breaker.told(200, probe=True)
-        assert breaker.closed is not newest
+    async with open_pool(database_url, name="breaker", size=2) as pool:
+        breaker = CircuitBreaker(pool, "executor-0", POLICY)
+        await breaker.read()
+        fetch = store.fetch
+        found, told = asyncio.Event(), asyncio.Event()
+
+        async def slow(pool: Pool, name: str, **values: Any) -> Any:
+            rows = await fetch(pool, name, **values)
+            if name == "breaker":
+                found.set()
+                await told.wait()
+            return rows
+
+        monkeypatch.setattr(store, "fetch", slow)
+        reading = asyncio.create_task(breaker.read())
+        await found.wait()
+        for _ in range(POLICY.failures):
+            await breaker.told(503, probe=0)
+        told.set()
+        await reading
+        assert not breaker.closed
+        # A database that has lost a commit is believed, all the same.
+        async with pool.connection() as connection:
+            await connection.execute(
+                "update breaker set version = 1, state = 'CLOSED', prober = ''", {}
+            )
+        await breaker.read()
+        assert breaker.closed
 
 
 async def test_a_prober_lives_until_another_takes_its_partition_over(database_url: str) -> None:
@@ -143,25 +199,39 @@ async def opened(breaker: CircuitBreaker) -> None:
     """Failures have opened it."""
     await breaker.read()
     for _ in range(POLICY.failures):
-        await breaker.told(503, probe=False)
+        await breaker.told(503, probe=0)
     assert not breaker.closed
 
 
 async def probed(breaker: CircuitBreaker) -> bool:
     """Whether a probe was taken now."""
     await breaker.read()
-    return await breaker.take_probe()
+    return bool(await breaker.take_probe())
+
+
+async def until_probed(breaker: CircuitBreaker) -> int:
+    """The next probe, when it is time."""
+    async with asyncio.timeout(30):
+        while not (probe := await breaker.take_probe()):  # noqa: ASYNC110 - it is a matter of time
+            await asyncio.sleep(0.005)
+    return probe
 
 
 @asynccontextmanager
-async def two_under_way(database_url: str) -> AsyncIterator[tuple[Pool, CircuitBreaker]]:
-    """A breaker whose second probe has left, as the first counts as lost at once."""
+async def under_way(
+    database_url: str, count: int
+) -> AsyncIterator[tuple[Pool, CircuitBreaker, list[int]]]:
+    """A breaker and so many probes that have left, as each counts as lost at once."""
     async with open_pool(database_url, name="breaker", size=2) as pool:
         breaker = CircuitBreaker(pool, "executor-0", replace(POLICY, probe_ms=1))
         await opened(breaker)
-        for _ in range(2):
-            await eventually(lambda: probed(breaker))
-        yield pool, breaker
+        yield pool, breaker, [await until_probed(breaker) for _ in range(count)]
+
+
+async def state(pool: Pool) -> str:
+    """Of the row."""
+    (row,) = await store.fetch(pool, "breaker", dependency=INSIDERS)
+    return str(row["state"])
 
 
 async def test_orders_wait_while_it_is_open_one_finds_out_and_a_dead_prober_holds_nothing_up(

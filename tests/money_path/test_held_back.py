@@ -140,7 +140,7 @@ async def test_who_waits_for_a_connection_waits_on_when_the_breaker_has_opened(
     async with scene(database, database_url, connections=1, breaker=True) as here, sending(here):
         async with one_waits(here, waiting):
             await here.executor.breaker.read()
-            await here.executor.breaker.told(503, probe=False)
+            await here.executor.breaker.told(503, probe=0)
             assert not here.executor.breaker.closed
         await eventually(lambda: _now(here.states()["SUBMITTED"] == 1))
         database.execute(_HALT, ["REDUCING"])

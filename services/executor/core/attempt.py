@@ -15,8 +15,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 1
     looked_ns: int = 0
     """Its SUBMITTING looked at the gates after this instant, `monotonic_ns`."""
-    probe: bool = False
-    """The one request that a circuit breaker lets out."""
+    probe: int = 0
+    """Not 0: the one request that a circuit breaker lets out, see `CircuitBreaker.take_probe`."""
     traceparent: str = ""
 
     @property

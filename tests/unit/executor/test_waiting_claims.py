@@ -119,14 +119,14 @@ class Opened:
     closed: bool = False
     reason: str = "open"
     taken: int = 0
-    returned: int = 0
+    returned: list[int] = field(default_factory=list)
 
-    async def take_probe(self) -> bool:
+    async def take_probe(self) -> int:
         self.taken += 1
-        return True
+        return self.taken
 
-    async def give_back(self, *, newest: bool = False) -> None:
-        self.returned += 1
+    async def give_back(self, probe: int) -> None:
+        self.returned.append(probe)
 
 
 def entry(key: str, wallet: str, leader: str = "crowd") -> Order:
@@ -221,7 +221,7 @@ async def test_of_what_waits_together_one_is_the_probe_of_an_open_breaker(
         await here.run_until_idle()
         assert here.committed == [["first"], ["e1"]]
         assert here.handled == [0, 1, 2, 3]
-        assert (opened.taken, opened.returned) == (1, 1), "it was not sent after all"
+        assert (opened.taken, opened.returned) == (1, [1]), "it was not sent after all"
         here.put(4, entry("e2", "w2"))
         await here.run_until_idle()
         assert here.committed[2:] == [["e2"]], "who waited may come again"
