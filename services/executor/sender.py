@@ -41,7 +41,7 @@ from tradingtools.adapters.insiders.client import (
     Ready,
     Unanswered,
 )
-from tradingtools.domain.order import Order
+from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime import telemetry
 
@@ -233,7 +233,6 @@ class Sender:
 
     def _give_up(self, attempt: Attempt, error: BaseException) -> None:
         _log.error("an attempt died; its order becomes UNKNOWN", exc_info=error)
-        self._breaker.probe_ended(attempt.probe)
         self._died(attempt.order.order_key)
 
     def _leave_lane(self, lane: str) -> None:
@@ -259,38 +258,51 @@ class Sender:
         self, attempt: Attempt, sent: asyncio.Future[Answer] | None
     ) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
-        probe = attempt.probe
-        verdict, looked_ns = NOT_SENT, attempt.looked_ns
+        verdict, looked_ns, probe = NOT_SENT, attempt.looked_ns, attempt.probe
         pause_ms = PAUSE_MS
-        while sent is not None or self._left_ms(attempt) > 0:
-            try:
-                if sent is None:
-                    # Before it has a connection, so that none waits for it here.
-                    looked_ns = await self._leave.look(attempt, looked_ns)
-                if sent is not None or probe or self._breaker.closed:
-                    ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
-                    verdict, answer = await self._post(attempt, sent, ready, probe=probe)
-                    sent, probe, looked_ns = None, 0, 0
+        try:
+            while sent is not None or self._left_ms(attempt) > 0:
+                try:
+                    if sent is None:
+                        # Before it has a connection, so that none waits for it here.
+                        looked_ns = await self._leave.look(attempt, looked_ns)
+                        probe = probe or await self._may_probe(attempt)
+                    if sent is not None or probe or self._breaker.closed:
+                        ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
+                        verdict, answer = await self._post(attempt, sent, ready, probe=probe)
+                        sent, probe, looked_ns = None, 0, 0
+                        if verdict.meaning is not Meaning.NOT_ACCEPTED:
+                            return verdict, answer
+                    else:
+                        verdict = NOT_SENT
+                except KeptBack as kept:
+                    verdict = kept.verdict
                     if verdict.meaning is not Meaning.NOT_ACCEPTED:
-                        return verdict, answer
-                else:
-                    verdict = NOT_SENT
-            except KeptBack as kept:
-                verdict = kept.verdict
-                if verdict.meaning is not Meaning.NOT_ACCEPTED:
+                        break
+                left_ms = self._left_ms(attempt)
+                if verdict.code == "NOT_SENT":
+                    await self._breaker.pause(min(pause_ms, max(left_ms, 0)) / 1000)
+                    pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
+                    continue
+                wait_ms = next_try_ms(verdict, left_ms)
+                if wait_ms is None:
                     break
-            left_ms = self._left_ms(attempt)
-            if verdict.code == "NOT_SENT":
-                await self._breaker.pause(min(pause_ms, max(left_ms, 0)) / 1000)
-                pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
-                continue
-            wait_ms = next_try_ms(verdict, left_ms)
-            if wait_ms is None:
-                break
-            await asyncio.sleep(wait_ms / 1000)
-        if probe:
-            await self._breaker.give_back(probe)
-        return verdict, None
+                await asyncio.sleep(wait_ms / 1000)
+            if probe:
+                await self._breaker.give_back(probe)
+            return verdict, None
+        finally:
+            # Whatever has ended it; `watch` gives back what has not been told of.
+            self._breaker.probe_ended(probe)
+
+    async def _may_probe(self, attempt: Attempt) -> int:
+        """The probe, when an exit that waits may be it: nobody else may come on a quiet night.
+
+        Entries leave it to those that are new: whoever waits is likely to be too late.
+        """
+        if self._breaker.closed or attempt.order.purpose is Purpose.ENTRY:
+            return 0
+        return await self._breaker.take_probe()
 
     async def _post(
         self, attempt: Attempt, sent: Awaitable[Answer] | None, ready: Ready, *, probe: int

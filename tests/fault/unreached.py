@@ -156,6 +156,7 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return", chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "await self._breaker.give_back",
           chance=True),
+    Entry(f"{_EXECUTOR}/sender.py", "Sender._may_probe", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._wait_no_more", _SLOW, chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._post", _RACE, "raise KeptBack", chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "KeptBack.__init__", _RACE, chance=True),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from msgspec import structs
 
 from services.executor import store
+from services.executor.core.breaker import may_probe
 from tests.money_path.test_submitting_once import Database, database
 from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
 from tests.money_path.world import eventually
 from tradingtools.adapters import clock
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
 
@@ -180,6 +183,102 @@ async def test_a_probe_does_not_wait_for_its_wallets_who_wait_for_the_breaker(
         await here.ended(2)
         assert here.states() == {"SUBMITTED": 2}
         assert here.far.came == [waiting.order_key, probe.order_key, waiting.order_key]
+
+
+async def test_an_exit_that_waits_for_the_breaker_finds_out_when_nobody_else_comes(
+    database: Database, database_url: str
+) -> None:
+    waiting = [exit_("waiting"), exit_("waiting, too")]
+    subscribe(database, version=1)
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        await _not_taken(here, waiting)
+        async with watched(here):
+            await _time_for_a_probe(here)
+            await here.ended(2)
+        assert here.states() == {"SUBMITTED": 2}
+        assert here.executor.breaker.closed
+        assert Counter(here.far.came) == {each.order_key: 2 for each in waiting}
+
+
+async def test_an_entry_that_waits_for_the_breaker_leaves_the_probe_to_others(
+    database: Database, database_url: str
+) -> None:
+    waiting = entry("waiting")
+    subscribe(database, version=1)
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        await _not_taken(here, [waiting])
+        async with watched(here):
+            await _time_for_a_probe(here)
+            await asyncio.sleep(1)
+            assert here.far.came == [waiting.order_key]
+            here.claim([exit_("new")])
+            await here.ended(2)
+
+
+async def test_a_halt_comes_before_the_probe_of_an_exit_that_waits(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    waiting = exit_("waiting")
+    subscribe(database, version=1)
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        await _not_taken(here, [waiting])
+        database.execute(_HALT, ["HALTED"])
+        async with watched(here):
+            await _time_for_a_probe(here)
+            await here.ended(1)
+        assert _failed(database) == ("UNSENT", "HALTED")
+        assert here.far.came == [waiting.order_key]
+
+
+async def test_a_probe_that_dies_is_given_back(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying, other = exit_("dying"), exit_("other")
+    subscribe(database, version=1)
+
+    async def once(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(here.client, "submit", submit)
+        raise ZeroDivisionError("nobody has thought of this")
+
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        await _not_taken(here, [dying])
+        submit = here.client.submit
+        monkeypatch.setattr(here.client, "submit", once)
+        async with watched(here):
+            await _time_for_a_probe(here)
+            await eventually(lambda: _now(not here.executor.line.in_flight))
+            breaker = here.executor.breaker
+            await eventually(lambda: _now(may_probe(breaker._row, clock.now_ms())))
+            here.claim([other])
+            await here.ended(1)
+        assert here.executor.breaker.closed
+        assert here.far.came == [dying.order_key, other.order_key]
+
+
+async def _not_taken(here: Scene, orders: Sequence[Order]) -> None:
+    """They were refused for the moment, which opened the breaker; they wait for it."""
+    breaker = here.executor.breaker
+    await breaker.read()
+    for each in orders:
+        here.far.statuses[each.order_key] = [429]
+    here.claim(orders)
+    await eventually(lambda: _now(len(here.far.came) == len(orders) and not breaker.closed))
+
+
+async def _time_for_a_probe(here: Scene) -> None:
+    here.database.execute("update breaker set retry_at_ms = 0", [])
+    await here.executor.breaker.read()
+
+
+@asynccontextmanager
+async def watched(here: Scene) -> AsyncIterator[None]:
+    """The breaker is read now and then, as in the process."""
+    watching = asyncio.create_task(here.executor.breaker.watch(0.05))
+    try:
+        yield
+    finally:
+        await cancel_all([watching])
 
 
 async def test_a_halt_is_seen_by_who_heard_late_that_it_may_leave(
