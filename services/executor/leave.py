@@ -22,9 +22,9 @@ from tradingtools.domain.order import Order, Purpose
 
 _log = structlog.get_logger("executor.leave")
 _FRESH_NS = 200_000_000
-"""After its SUBMITTING; who has waited longer is looked at again before it leaves."""
+"""After its SUBMITTING, or a look's answer; who has waited longer is looked at before it leaves."""
 _LOOK_SECONDS = 1.0
-"""A look that has taken longer lets nothing out."""
+"""A look lets nothing out that leaves so long after its question."""
 _EXIT_LOOK_SECONDS = 3.0
 """Nor an exit: late is better than never, while PostgreSQL is that slow."""
 
@@ -61,19 +61,26 @@ class Leave:
             and clock.monotonic_ns() - attempt.looked_ns <= _FRESH_NS
         )
 
-    async def look(self, attempt: Attempt, looked_ns: int) -> int:
-        """Look at the gates if that was a while ago; after which instant they let it out.
+    def known_until(self, attempt: Attempt) -> int:
+        """Until when it may leave by what its SUBMITTING found out, `monotonic_ns`."""
+        return attempt.looked_ns + _FRESH_NS
+
+    async def look(self, attempt: Attempt, until_ns: int) -> int:
+        """Look at the gates if the last look is too old; until when it may leave by what they say.
+
+        For 200 ms, while it gets a connection; but no longer than a look may take: what is known
+        is as old as the question.
 
         Args:
             attempt: that is about to leave.
-            looked_ns: they were last looked at after this instant, `monotonic_ns`.
+            until_ns: it may by the last look, `monotonic_ns`, as what is returned.
 
         Raises:
             KeptBack: for good, a halt was acknowledged meanwhile, above all; or nobody can tell in
                 this moment.
         """
-        if clock.monotonic_ns() - looked_ns <= _FRESH_NS:
-            return looked_ns
+        if clock.monotonic_ns() <= until_ns:
+            return until_ns
         entry = attempt.order.purpose is Purpose.ENTRY
         seconds = _LOOK_SECONDS if entry else _EXIT_LOOK_SECONDS
         try:
@@ -84,22 +91,23 @@ class Leave:
             raise _nobody_can_tell(str(error) or "no answer") from error
         if held:
             raise KeptBack(held_back(held))
-        if clock.monotonic_ns() - asked_ns > seconds * 1e9:
+        answered_ns, too_old_ns = clock.monotonic_ns(), asked_ns + round(seconds * 1e9)
+        if answered_ns > too_old_ns:
             raise _nobody_can_tell("a late answer")
-        return asked_ns
+        return min(answered_ns + _FRESH_NS, too_old_ns)
 
-    async def ready(self, attempt: Attempt, looked_ns: int, *, probe: int) -> None:
+    async def ready(self, attempt: Attempt, until_ns: int, *, probe: int) -> None:
         """Let it leave, now that there is a connection.
 
         Args:
             attempt: that is about to.
-            looked_ns: the gates were last looked at after this instant, `monotonic_ns`.
+            until_ns: it may by the last look, `monotonic_ns`.
             probe: not 0: the breaker has let it out although it is not closed.
 
         Raises:
             KeptBack: it may not, for good or in this moment.
         """
-        await self.look(attempt, looked_ns)
+        await self.look(attempt, until_ns)
         let_out = probe or self._breaker.closed
         if not let_out or clock.now_ms() >= attempt.order.not_after_ms:
             raise KeptBack(NOT_SENT)

@@ -258,19 +258,20 @@ class Sender:
         self, attempt: Attempt, sent: asyncio.Future[Answer] | None
     ) -> tuple[Verdict, Answer | None]:
         """POST until something may be concluded; only what provably was not taken goes again."""
-        verdict, looked_ns, probe = NOT_SENT, attempt.looked_ns, attempt.probe
+        verdict, probe = NOT_SENT, attempt.probe
+        until_ns = self._leave.known_until(attempt)
         pause_ms = PAUSE_MS
         try:
             while sent is not None or self._left_ms(attempt) > 0:
                 try:
                     if sent is None:
                         # Before it has a connection, so that none waits for it here.
-                        looked_ns = await self._leave.look(attempt, looked_ns)
+                        until_ns = await self._leave.look(attempt, until_ns)
                         probe = probe or await self._may_probe(attempt)
                     if sent is not None or probe or self._breaker.closed:
-                        ready = partial(self._leave.ready, attempt, looked_ns, probe=probe)
+                        ready = partial(self._leave.ready, attempt, until_ns, probe=probe)
                         verdict, answer = await self._post(attempt, sent, ready, probe=probe)
-                        sent, probe, looked_ns = None, 0, 0
+                        sent, probe, until_ns = None, 0, 0
                         if verdict.meaning is not Meaning.NOT_ACCEPTED:
                             return verdict, answer
                     else:

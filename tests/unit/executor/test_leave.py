@@ -82,3 +82,31 @@ def test_a_look_that_takes_too_long_lets_nothing_out(
         assert clock.monotonic() <= 6
 
     run(alone())
+
+
+@pytest.mark.parametrize(
+    ("one", "takes_seconds", "until_seconds"),
+    [(ENTRY, 0.1, 0.3), (ENTRY, 0.9, 1.0), (EXIT, 2.5, 2.7), (EXIT, 2.9, 3.0)],
+)
+def test_what_was_found_out_is_good_for_a_while_after_the_answer_and_never_too_old(
+    one: Attempt, takes_seconds: float, until_seconds: float
+) -> None:
+    async def alone() -> None:
+        asked = 0
+
+        def seconds(_asked: Sequence[Asked]) -> float:
+            nonlocal asked
+            asked += 1
+            return takes_seconds
+
+        leave = takes(seconds)
+        until_ns = await leave.look(one, one.looked_ns)
+        assert until_ns == pytest.approx(until_seconds * 1e9)
+        await asyncio.sleep((until_ns - clock.monotonic_ns()) / 1e9 - 0.001)
+        assert await leave.look(one, until_ns) == until_ns
+        assert asked == 1
+        await asyncio.sleep(0.002)
+        assert await leave.look(one, until_ns) > until_ns
+        assert asked == 2
+
+    run(alone())

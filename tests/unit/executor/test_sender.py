@@ -94,6 +94,7 @@ async def scene(
     record: Callable[[Outcome], None] | None = None,
     hurried: Callable[[], bool] = lambda: False,
     look: Callable[[Order, int], Awaitable[Looked]] = _nothing_holds_it_back,
+    timeout_ms: int = 20_000,
 ) -> AsyncIterator[Scene]:
     far = Far()
     app = web.Application()
@@ -111,7 +112,9 @@ async def scene(
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
             leave = Leave(breaker, look)
-            sender = Sender(client, breaker, leave, 20_000, LEASE_MS, told, died.append, hurried)
+            sender = Sender(
+                client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
+            )
             yield Scene(far, client, breaker, sender, outcomes, died)
     finally:
         for event in far.held.values():
@@ -496,6 +499,20 @@ async def test_who_is_looked_at_holds_no_connection() -> None:
         assert here.client._connections._busy == 0
         answered.set()
         await until(here.ended(*waiting))
+
+
+async def test_an_order_leaves_although_a_look_takes_longer_than_its_request_may() -> None:
+    one = structs.replace(attempt("a"), looked_ns=_a_second_ago())
+
+    async def look(_order: Order, _epoch: int) -> Looked:
+        asked_ns = clock.monotonic_ns()
+        await asyncio.sleep(0.4)
+        return "", asked_ns
+
+    async with scene(look=look, timeout_ms=250) as here:
+        await until(lambda: _warm(here.client) == 4)
+        here.sender.send([one])
+        await until(lambda: bool(here.far.came))
 
 
 async def test_what_is_too_late_is_not_sent() -> None:
