@@ -92,8 +92,9 @@ order by e.event_seq
 limit %(limit)s
 
 -- name: note_late_acceptances
--- Acceptances of orders that were fenced meanwhile. They are kept, and confirm looks at once. One
--- that was stored before (its commit was not acknowledged) finds its order accepted: nothing to note.
+-- Acceptances of orders that were fenced meanwhile. They are kept, confirm looks at once, and nothing
+-- is sent again until it has. One that was stored before (its commit was not acknowledged) finds its
+-- order accepted: nothing to note.
 with late as (
     select t.*, o.state
     from jsonb_to_recordset(%(accepted)s::jsonb) as t(
@@ -105,7 +106,7 @@ with late as (
     select order_key, venue_order_id, state, answered_ns, detail from late
     on conflict do nothing
 ), woken as (
-    update orders o set next_check_at = clock_timestamp()
+    update orders o set next_check_at = clock_timestamp(), send_again_epoch = null
     from late
     where o.order_key = late.order_key and o.state = 'UNKNOWN'
 )

@@ -69,12 +69,16 @@ class Resender:
 
         A few: exits that come meanwhile are first of the next ones.
         """
-        found = await store.fetch(self._pool, "to_send_again", partition=self._lease.partition)
-        # Where the attempt before is still under way here: one sender an order.
-        some = [row for row in found if row["order_key"] not in self._in_flight][:_TOGETHER]
-        for row in some:
-            await self._send(row)
-        return bool(some)
+        count = 0
+        for row in await store.fetch(self._pool, "to_send_again", partition=self._lease.partition):
+            # Before each commit: an attempt that waits for the breaker is one of few, and in vain.
+            if count == _TOGETHER or not self._breaker.closed:
+                break
+            # Where the attempt before is still under way here: one sender an order.
+            if row["order_key"] not in self._in_flight:
+                await self._send(row)
+                count += 1
+        return count > 0
 
     async def _send(self, row: DictRow) -> None:
         order = order_from_fields(row)

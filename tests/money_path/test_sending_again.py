@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from services.executor import store
+from services.executor.core.breaker import Breaker, BreakerState
 from tests.money_path.test_submitting_once import LEASE_MS, Database, claim, database, submit
+from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
+from tests.money_path.world import eventually
+from tradingtools.adapters.postgres.pool import Pool
 
 __all__ = ["database"]
 WALLET, MARKET = "0x" + "1" * 40, "c"
@@ -98,3 +104,76 @@ def test_the_gates_of_the_first_attempt_hold(
     assert stands(database)[0] == ("SUBMITTING" if reason is None else "UNKNOWN")
     if reason is not None:
         assert again(database, unanswered) == {}, "asked once"
+
+
+async def test_what_is_accepted_while_wishes_are_read_is_not_sent_again(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = entry("late")
+    subscribe(database, version=1)
+    fetch = store.fetch
+    async with scene(database, database_url) as here, sending(here):
+        answer = here.far.held[late.order_key] = asyncio.Event()
+        here.claim([late])
+        await eventually(lambda: fenced(here, late.order_key))
+        want(database, late.order_key)
+        resender = here.executor._resender
+        assert not await resender._send_some(), "one sender an order"
+
+        async def answered_meanwhile(pool: Pool, name: str, **values: Any) -> Any:
+            rows = await fetch(pool, name, **values)
+            if name == "to_send_again":
+                answer.set()
+                await eventually(lambda: nothing_under_way(here))
+            return rows
+
+        monkeypatch.setattr(store, "fetch", answered_meanwhile)
+        for _ in range(2):
+            await resender._send_some()
+        await eventually(lambda: nothing_under_way(here))
+        assert here.far.came == [late.order_key]
+        assert database.execute("select order_key from late_acceptance").fetchall()
+
+
+async def test_what_is_to_be_sent_again_waits_as_it_is_when_the_breaker_opens(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that waits for the breaker may end with its lease, and there are few of them."""
+    orders = [entry(name) for name in "abc"]
+    subscribe(database, version=1)
+    again_ = store.submit_again
+    async with scene(database, database_url) as here, sending(here):
+        breaker = here.executor.breaker
+        for each in orders:
+            here.far.statuses[each.order_key] = [500]
+        here.claim(orders)
+        await eventually(lambda: nothing_under_way(here, unknown=3))
+        database.execute("update orders set send_again_epoch = epoch")
+
+        async def opens(*arguments: Any) -> Any:
+            breaker._take(Breaker(state=BreakerState.OPEN), breaker._row)
+            return await again_(*arguments)
+
+        monkeypatch.setattr(store, "submit_again", opens)
+        assert await here.executor._resender._send_some()
+        assert not await here.executor._resender._send_some()
+        attempts = database.execute("select attempt from orders order by attempt").fetchall()
+        assert [row["attempt"] for row in attempts] == [1, 1, 2]
+        breaker._take(Breaker(), breaker._row)
+        await here.ended(1)
+
+
+async def fenced(here: Scene, key: str) -> bool:
+    """Its lease is over while its request is under way."""
+    if key not in here.far.came:
+        return False
+    step = {
+        "order_key": key, "from_state": "SUBMITTING", "to_state": "UNKNOWN", "expected_epoch": 1,
+        "epoch": 2, "reason": "UNANSWERED",
+    }  # fmt: skip
+    told = here.database.execute("select * from apply_transitions(%s)", [json.dumps([step])])
+    return bool(told.fetchall())
+
+
+async def nothing_under_way(here: Scene, *, unknown: int = 0) -> bool:
+    return not here.executor.line.in_flight and here.states()["UNKNOWN"] >= unknown

@@ -143,7 +143,7 @@ def note_late_acceptances(tx: Transaction, values: Row) -> list[Row]:
             continue
         tx.insert_unless_there("late_acceptance", {**told, "found_state": order["state"]})
         if order["state"] == "UNKNOWN":
-            tx.update("orders", order, next_check_at=tx.now)
+            tx.update("orders", order, next_check_at=tx.now, send_again_epoch=None)
         late.append({"order_key": order["order_key"], "state": order["state"]})
     return late
 
