@@ -22,6 +22,7 @@ from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.machine import Dead, Life, Machine
 from tests.simulation.storm import Storm
 from tradingtools.adapters import clock
+from tradingtools.adapters.insiders import connections
 from tradingtools.adapters.insiders.client import Answer, Gone, NotSent, Ready, Unanswered
 
 _HOP_SECONDS = 0.004
@@ -102,9 +103,7 @@ class SimulatedClient:
         if storm.hits("post refused"):
             raise NotSent("connection refused")
         if ready is not None:
-            if storm.hits("connection late"):
-                await self._wait(3 * storm.rng.random(), timeout_ms, leave_ms)
-            await ready()
+            await self._until_ready(ready, timeout_ms, leave_ms)
             if storm.hits("connection gone"):
                 raise Gone("the connection ended")
         late = storm.hits("post late")
@@ -149,12 +148,20 @@ class SimulatedClient:
             return None
         return asyncio.ensure_future(self.submit(side, order_key, body, timeout_ms))
 
-    async def _wait(self, seconds: float, timeout_ms: int, leave_ms: int | None) -> None:
-        """For a connection."""
+    async def _until_ready(self, ready: Ready, timeout_ms: int, leave_ms: int | None) -> None:
+        """Wait for a connection, then for ``ready``."""
+        storm = self._far.storm
         within_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
-        await asyncio.sleep(min(seconds, within_ms / 1000))
-        if seconds * 1000 > within_ms:
-            raise (Gone if within_ms < timeout_ms else NotSent)("no connection within the time")
+        at_hand = False
+        try:
+            async with asyncio.timeout(within_ms / 1000):
+                if storm.hits("connection late"):
+                    await asyncio.sleep(3 * storm.rng.random())
+                at_hand = True
+                await ready()
+        except TimeoutError as error:
+            fair = within_ms >= min(timeout_ms, connections._FAIR_MS)
+            raise (NotSent if fair and not at_hand else Gone)("not within the time") from error
 
     def _may_fail(self, side: Side, body: bytes) -> bool:
         """Whether a match may fail to settle; of a buy, only while nobody can have its shares."""

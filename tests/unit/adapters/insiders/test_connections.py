@@ -9,15 +9,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulation.insiders import SimulatedClient
 from tradingtools.adapters.insiders import connections
 from tradingtools.adapters.insiders.client import InsidersClient, open_client
 from tradingtools.adapters.insiders.connections import Answer, Gone, NotSent, Unanswered
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.codec.insiders import BODY_LIMIT_BYTES
 
 TIMEOUT_MS = 5_000
@@ -442,20 +445,46 @@ async def test_what_cannot_leave_in_time_is_not_sent_and_what_has_left_has_all_i
         assert len(far.requests) == 1
 
 
-async def test_no_connection_in_a_fair_time_is_the_other_ends_failure(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Though the order had less than the whole time-out: the circuit breaker is to hear of it."""
-    monkeypatch.setattr(connections, "_FAIR_MS", 100)
+@asynccontextmanager
+async def busy() -> AsyncIterator[InsidersClient]:
+    """A client whose only connection has a request on it that nobody answers."""
     async with far_side(always()) as (far, url), open_client(url, limit=1) as client:
         first = asyncio.ensure_future(submit(client))
         await until(lambda: len(far.requests) == 1)
-        with pytest.raises(NotSent, match="no connection within") as caught:
-            await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, leave_ms=200)
-        assert not isinstance(caught.value, Gone)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
+        try:
+            yield client
+        finally:
+            await cancel_all([first])
+
+
+@asynccontextmanager
+async def simulated() -> AsyncIterator[SimulatedClient]:
+    """One whose connections come after three seconds."""
+    late = SimpleNamespace(
+        hits=lambda kind: kind == "connection late", rng=SimpleNamespace(random=lambda: 1.0)
+    )
+    machine = SimpleNamespace(perhaps_killed=lambda *_: None)
+    yield SimulatedClient(cast(Any, SimpleNamespace(storm=late, machine=machine)), cast(Any, None))
+
+
+@pytest.mark.parametrize("made", [busy, simulated])
+@pytest.mark.parametrize(
+    ("timeout_ms", "leave_ms", "fair"),
+    [(TIMEOUT_MS, 200, True), (TIMEOUT_MS, 50, False), (50, None, True), (50, 20, False)],
+)
+async def test_no_connection_in_a_fair_time_is_the_other_ends_failure(
+    made: Any, timeout_ms: int, leave_ms: int | None, fair: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the order had less than the whole time-out: the circuit breaker is to hear of it."""
+    monkeypatch.setattr(connections, "_FAIR_MS", 100)
+
+    async def ready() -> None:
+        raise AssertionError("there is no connection")
+
+    async with made() as client:
+        with pytest.raises(NotSent) as caught:
+            await client.submit("buy", "b" * 64, b"{}", timeout_ms, ready, leave_ms=leave_ms)
+        assert isinstance(caught.value, Gone) is not fair
 
 
 async def test_nobody_there_is_not_sent() -> None:
