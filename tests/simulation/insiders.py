@@ -153,6 +153,8 @@ class SimulatedClient:
         storm = self._far.storm
         within_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
         at_hand = False
+        if within_ms <= 0:
+            raise Gone("it is too late to leave")
         try:
             async with asyncio.timeout(within_ms / 1000):
                 if storm.hits("connection late"):

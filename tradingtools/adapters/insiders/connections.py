@@ -161,6 +161,9 @@ class Connections:
         at_hand = left = False
         over_at = asyncio.get_running_loop().time() + timeout_ms / 1000
         leaving_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
+        if leaving_ms <= 0:
+            # A timeout only ends what waits, and with a connection ready nothing here does.
+            raise Gone("it is too late to leave")
         try:
             async with (
                 asyncio.timeout(leaving_ms / 1000) as time,

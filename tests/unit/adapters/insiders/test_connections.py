@@ -495,6 +495,36 @@ async def test_nobody_there_is_not_sent() -> None:
                 await submit(client)
 
 
+@asynccontextmanager
+async def warm() -> AsyncIterator[InsidersClient]:
+    """One that has a connection ready, and nobody at the other end who has heard of it."""
+    async with far_side(always(OK)) as (far, url), open_client(url, warm=1) as client:
+        await until(lambda: bool(client._connections._idle))
+        yield client
+        assert far.requests == []
+
+
+@asynccontextmanager
+async def calm() -> AsyncIterator[SimulatedClient]:
+    """A simulated one whose connections come at once; it knows nobody at the other end."""
+    storm = SimpleNamespace(hits=lambda _kind: False)
+    machine = SimpleNamespace(perhaps_killed=lambda *_: None)
+    yield SimulatedClient(cast(Any, SimpleNamespace(storm=storm, machine=machine)), cast(Any, None))
+
+
+@pytest.mark.parametrize("made", [warm, calm])
+async def test_nothing_leaves_when_its_time_to_leave_is_over_with_a_connection_ready(
+    made: Any,
+) -> None:
+    async def ready() -> None:
+        pass
+
+    async with made() as client:
+        for leave_ms in (0, -1):
+            with pytest.raises(Gone):
+                await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, ready, leave_ms=leave_ms)
+
+
 async def test_a_wait_for_a_connection_that_is_too_long_is_not_sent() -> None:
     async with far_side(always()) as (far, url), open_client(url, limit=1) as client:
         first = asyncio.ensure_future(submit(client))
