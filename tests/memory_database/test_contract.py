@@ -317,5 +317,12 @@ async def test_another_attempt_is_admitted_alike(database_url: str) -> None:
             for values in ({**again, "epoch": 9}, again, again):
                 await pair.call(cases.EXECUTOR, "submit_again", values)
         await pair.call(cases.EXECUTOR, "to_send_again", {"partition": 0})
+        # Wanted again, and accepted late.
+        late = next(o["order_key"] for o in memory.table("orders").values() if not o["attempt"])
+        await pair.call(
+            cases.CONFIRM, "send_again", {"order_key": late, "epoch": 2, "milliseconds": 0}
+        )
+        told = {"order_key": late, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
+        await pair.call(cases.EXECUTOR, "note_late_acceptances", {"accepted": json.dumps([told])})
         await pair.compare_tables()
     assert sorted(o["attempt"] for o in memory.table("orders").values()) == [0, 0, 0, 1]
