@@ -189,6 +189,11 @@ class Claims:
             condition_id=row["condition_id"],
         )
 
+    def as_owner(self, asked: Together) -> None:
+        """Have a transaction that claims nothing fail without the lease: whoever has taken the
+        partition over has read its rows, and would not learn of the change."""
+        store.ask(asked, "as_owner", partition=self._lease.partition, epoch=self._lease.epoch)
+
     async def stream(self, claim: ClaimedSlices) -> None:
         """Hand a committed claim on, in the journal's order: call it under the writer's lock."""
         (record,) = await claim.answer.rows()

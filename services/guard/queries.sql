@@ -125,6 +125,10 @@ select seq, claimed_ns
 from claim_and_build('guard', %(record_key)s, %(partition)s, %(epoch)s, %(payload)s,
                      %(order_count)s)
 
+-- name: as_owner
+-- Raises NoDataFound: the lease is not held.
+select as_owner('guard', %(partition)s, %(epoch)s) as held
+
 -- name: exit_order
 select state, failed_kind, reason, ordinal, copy_key from orders where order_key = %(order_key)s
 

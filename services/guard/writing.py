@@ -95,6 +95,8 @@ class Writer:
                         return await decide(held)
             async with self._locked(trigger_ids) as held:
                 outcome = await decide(held)
+                if outcome.answers and outcome.claim is None:
+                    self._claims.as_owner(held.asked)
         except psycopg.Error as error:
             journal.check_refusal(error)
             raise

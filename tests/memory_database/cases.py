@@ -776,6 +776,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "locked_lots": _triggers,
         "hold_foreseen": _foreseen,
         "fire_foreseen": _fired,
+        "as_owner": lambda draw: {n: draw.claim()[n] for n in ("partition", "epoch")},
         "claim_exits": lambda draw: {n: v for n, v in draw.claim().items() if n != "role"},
         "exit_order": _order_key,
         "sold": lambda draw: {

@@ -4,6 +4,7 @@ its memory is what is committed, and no stop waits for a book that does not come
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -589,6 +590,40 @@ async def test_a_tick_of_terms_that_are_gone_is_not_the_first_of_two() -> None:
     assert scene.sold() == []
     await scene.meet(replace(DEEP, revision=3))
     assert scene.sold() == [(stop, 60)]
+
+
+async def test_a_guard_that_was_taken_over_changes_no_trigger_behind_its_successor() -> None:
+    """It stood still between reading and writing, for longer than its lease."""
+    scene = _Scene()
+    does = await _arms_again_when_it_looks(scene)
+    stop = f"trg_{'a':0>32}"
+    late, held = scene.guard, replace(scene._lease, epoch=2)
+
+    async def taken_over() -> None:
+        def take(tx: Transaction) -> None:
+            row = tx.get("partition_lease", "guard", 0)
+            tx.update("partition_lease", row or {}, epoch=2)
+
+        await scene.commit(take)
+        scene._lease = held
+        scene.guard = scene.started()
+        await scene.guard.recover()
+
+    asked = scene.nth.request
+
+    async def before(what: str) -> None:
+        if what == "move_triggers" and scene.guard is late:
+            await taken_over()
+        await asked(what)
+
+    scene.nth.request = before  # type: ignore[method-assign]
+    with contextlib.suppress(Fenced):
+        await does()
+    assert scene.guard is not late
+    for _ in range(3):
+        await scene.guard.look_again()
+    await scene.guard.on_books([replace(DEEP, revision=9)])
+    assert [who for who, _ in scene.sold()] == [stop, stop]
 
 
 async def test_who_cannot_know_what_is_committed_ends() -> None:

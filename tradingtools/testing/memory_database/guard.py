@@ -184,6 +184,13 @@ def claim_exits(tx: Transaction, values: Row) -> list[Row]:
     return rows
 
 
+def as_owner(tx: Transaction, values: Row) -> list[Row]:
+    """Whoever changes triggers holds the lease."""
+    if not functions.holds_lease(tx, "guard", values["partition"], values["epoch"]):
+        raise psycopg.errors.NoDataFound("guard is another's by now")
+    return [{"held": True}]
+
+
 def fire_foreseen(tx: Transaction, values: Row) -> list[Row]:
     """A trigger that is as somebody thinks fires, and its order is claimed."""
     (order,) = json.loads(values["payload"])["orders"]
@@ -407,7 +414,8 @@ GUARD: Final[dict[str, Twin]] = {
     for twin in (
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
         held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
-        hold_foreseen, fire_foreseen, claim_exits, exit_order, sold, move_triggers, break_even,
-        record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, closing, unresolved,
+        hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order, sold, move_triggers,
+        break_even, record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, closing,
+        unresolved,
     )
 }  # fmt: skip
