@@ -30,7 +30,7 @@ ROUTER = "tradingtools.v1.RouterService"
 
 
 def _commands() -> list[list[str]]:
-    blocks = re.findall(r"```\n(.*?)```", GUIDE, flags=re.DOTALL)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)
     text = "\n".join(block for block in blocks if "curl -" in block and "127.0.0.1:PORT" in block)
     words = shlex.split(text.replace("\\\n", " "), comments=True)
     starts = [n for n, word in enumerate(words) if word in ("grpcurl", "buf")]
