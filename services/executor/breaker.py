@@ -135,24 +135,29 @@ class CircuitBreaker:
         """A POST that was no probe has been answered: failures are not in a row any more."""
         self._failures = 0
 
+    @property
+    def lets_probe(self) -> bool:
+        """Whether it is time for one request to find out, and nobody here is about to take it."""
+        return not self._taking and not self.closed and may_probe(self._row, clock.now_ms())
+
     async def take_probe(self) -> int:
         """Whether this executor may send one request to find out.
 
         Returns:
             The version of the row that lets it out; 0: it may not.
         """
-        if self._taking or not may_probe(self._row, clock.now_ms()):
+        if not self.lets_probe:
             return 0
         # Before it is committed: `watch` gives back what nobody here knows of.
         probe = self._row.version + 1
         self._probes.add(probe)
-        self._taking = True
+        self._taking, taken = True, False
         try:
             taken = await self._move(Event.PROBE_TAKEN, None)
         finally:
             self._taking = False
-        if not taken:
-            self.probe_ended(probe)
+            if not taken:
+                self.probe_ended(probe)
         return probe if taken else 0
 
     async def give_back(self, probe: int) -> None:

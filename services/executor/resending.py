@@ -19,6 +19,7 @@ from services.executor.sender import Sender
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields
+from tradingtools.domain.order import Purpose
 
 _log = structlog.get_logger("executor.resending")
 _TOGETHER = 20
@@ -31,7 +32,7 @@ class Resender:
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
-        breaker: of insiders-api; while it is not closed nothing is sent again.
+        breaker: of insiders-api; while it is not closed nothing but its probe is sent again.
         sender: of attempts.
         in_flight: keys of the orders that this process sends now; shared with the line.
         lease_ms: how long an attempt may take before it is fenced.
@@ -60,6 +61,8 @@ class Resender:
             try:
                 while self._breaker.closed and await self._send_some():
                     pass
+                if self._breaker.lets_probe:
+                    await self._probe()
             except psycopg.OperationalError as error:
                 # A commit that was not acknowledged is not acted on: its lease runs out.
                 _log.warning("not sent again", error=str(error))
@@ -80,13 +83,36 @@ class Resender:
                 count += 1
         return count > 0
 
-    async def _send(self, row: DictRow) -> None:
+    async def _probe(self) -> None:
+        """Have an exit find out whether insiders-api is back: on a quiet night nobody else comes.
+
+        Entries leave it to those that are new.
+        """
+        for row in await store.fetch(self._pool, "to_send_again", partition=self._lease.partition):
+            if row["purpose"] == Purpose.ENTRY:
+                return
+            if row["order_key"] not in self._in_flight:
+                break
+        else:
+            return
+        probe, sent = await self._breaker.take_probe(), False
+        try:
+            sent = probe > 0 and await self._send(row, probe=probe)
+            if probe and not sent:
+                await self._breaker.give_back(probe)
+        finally:
+            if not sent:
+                # `watch` gives back what has not been told of.
+                self._breaker.probe_ended(probe)
+
+    async def _send(self, row: DictRow, *, probe: int = 0) -> bool:
+        """Send one again; whether it may leave."""
         order = order_from_fields(row)
         again = await store.submit_again(
             self._pool, self._lease, order.order_key, row["epoch"], self._lease_ms
         )
         if again is None:
-            return
+            return False
         _log.info("sent again", order=order.order_key, attempt=again.number)
         self._in_flight.add(order.order_key)
         attempt = Attempt(
@@ -95,5 +121,7 @@ class Resender:
             number=again.number,
             looked_ns=again.looked_ns,
             traceparent=row["traceparent"],
+            probe=probe,
         )
         self._sender.send([attempt])
+        return True

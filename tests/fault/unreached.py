@@ -23,6 +23,7 @@ _READS = "asked before the killing begins, by a new subscription; reads only"
 _LOGGED = "only a mistake of the engine's own leads to it; what it does is to say so"
 _AWAY = "only when the database goes away within this call"
 _LOST = "only when the acknowledgement of a commit is lost: tests/unit/router/test_restarts.py"
+_WISHED = "only when an exit is to be sent again before the breaker has closed: tests/money_path"
 _RACE = "only when two of the engine's own tasks meet within a statement"
 _APPEARED = "no order appears here after its end: tests/confirm/test_ends.py"
 _ALONE = "only when a batch breaks, as when the database ends what a frozen confirm had begun"
@@ -153,7 +154,9 @@ UNREACHED = (
           True),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.reason", _RACE, chance=True),
     Entry(f"{_EXECUTOR}/recorder.py", "Recorder._store", _SINGLY, "_log.error"),
-    Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return", chance=True),
+    Entry(f"{_EXECUTOR}/resending.py", "Resender._send", _RACE, "return False", chance=True),
+    Entry(f"{_EXECUTOR}/resending.py", "Resender.run", _WISHED, "await self._probe", chance=True),
+    Entry(f"{_EXECUTOR}/resending.py", "Resender._probe", _WISHED, chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._submit", _RACE, "await self._breaker.give_back",
           chance=True),
     Entry(f"{_EXECUTOR}/sender.py", "Sender._may_probe", _RACE, chance=True),

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from services.executor import store
 from services.executor.core.breaker import Breaker, BreakerState
@@ -14,9 +15,13 @@ from tests.money_path.test_submitting_once import LEASE_MS, Database, claim, dat
 from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
 from tests.money_path.world import eventually
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.tasks import cancel_all
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.order import Purpose
 
 __all__ = ["database"]
 WALLET, MARKET = "0x" + "1" * 40, "c"
+_EXIT = {"purpose": Purpose.GUARD_EXIT, "side": Side.SELL, "trigger_id": "trg"}
 ONLY_EXITS = "insert into halt values ('GLOBAL', '', 'REDUCING', 'r')"
 
 
@@ -161,6 +166,60 @@ async def test_what_is_to_be_sent_again_waits_as_it_is_when_the_breaker_opens(
         assert [row["attempt"] for row in attempts] == [1, 1, 2]
         breaker._take(Breaker(), breaker._row)
         await here.ended(1)
+
+
+async def test_an_exit_that_is_to_be_sent_again_is_the_probe_when_nobody_else_comes(
+    database: Database, database_url: str
+) -> None:
+    orders = {name: structs.replace(entry(name), **_EXIT) for name in ("first", "second")}
+    orders["entry"] = entry("entry")
+    subscribe(database, version=1)
+    async with scene(database, database_url) as here, sending(here):
+        breaker = here.executor.breaker
+        for each in orders.values():
+            here.far.statuses[each.order_key] = [500]
+        here.claim(list(orders.values()))
+        await eventually(lambda: nothing_under_way(here, unknown=3))
+        database.execute("update orders set send_again_epoch = epoch where purpose = 'ENTRY'")
+        await breaker.read()
+        database.execute(
+            "update breaker set state = 'OPEN', version = version + 1, retry_at_ms = 0"
+        )
+        await breaker.read()
+        resending = asyncio.create_task(here.executor._resender.run(0.01))
+        try:
+            await asyncio.sleep(0.1)
+            assert here.states() == {"UNKNOWN": 3}, "entries leave it to those that are new"
+            database.execute("update orders set send_again_epoch = epoch where purpose <> 'ENTRY'")
+            await here.ended(3)
+            assert breaker.closed, "it has passed"
+        finally:
+            await cancel_all([resending])
+        again_ = here.far.came[3:]
+        assert sorted(again_) == sorted(each.order_key for each in orders.values())
+        assert again_[0] != orders["entry"].order_key
+
+
+async def test_a_probe_that_may_not_be_sent_again_is_given_back(
+    database: Database, database_url: str
+) -> None:
+    late = structs.replace(entry("late"), **_EXIT)
+    async with scene(database, database_url) as here, sending(here):
+        breaker = here.executor.breaker
+        here.far.statuses[late.order_key] = [500]
+        here.claim([late])
+        await eventually(lambda: nothing_under_way(here, unknown=1))
+        await breaker.read()
+        database.execute("update orders set send_again_epoch = epoch, not_after_ms = 1")
+        database.execute(
+            "update breaker set state = 'OPEN', version = version + 1, retry_at_ms = 0"
+        )
+        await breaker.read()
+        await here.executor._resender._probe()
+        assert database.execute("select state, prober from breaker").fetchall() == [
+            {"state": "OPEN", "prober": ""}
+        ]
+        assert here.far.came == [late.order_key]
 
 
 async def fenced(here: Scene, key: str) -> bool:

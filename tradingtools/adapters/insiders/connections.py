@@ -159,14 +159,16 @@ class Connections:
             Unanswered: it left, or may have, and no whole answer came within the time.
         """
         at_hand = left = False
-        over_at = asyncio.get_running_loop().time() + timeout_ms / 1000
+        now = asyncio.get_running_loop().time
+        over_at = now() + timeout_ms / 1000
         leaving_ms = timeout_ms if leave_ms is None else min(timeout_ms, leave_ms)
         if leaving_ms <= 0:
             # A timeout only ends what waits, and with a connection ready nothing here does.
             raise Gone("it is too late to leave")
+        leaving_at = now() + leaving_ms / 1000
         try:
             async with (
-                asyncio.timeout(leaving_ms / 1000) as time,
+                asyncio.timeout_at(leaving_at) as time,
                 self._room.one(urgent=urgent),
             ):
                 connection = self._newest() or await self._connect()
@@ -177,6 +179,9 @@ class Connections:
                         await ready()
                         if not connection.ready:
                             raise Gone("the connection ended before anything left on it")
+                    if now() >= leaving_at:
+                        # A loop that stood still wakes first whom an answer had woken before.
+                        raise Gone("it has become too late to leave")
                     left = True
                     time.reschedule(over_at)
                     return await connection.exchange(request)

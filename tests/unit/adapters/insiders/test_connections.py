@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -523,6 +524,20 @@ async def test_nothing_leaves_when_its_time_to_leave_is_over_with_a_connection_r
         for leave_ms in (0, -1):
             with pytest.raises(Gone):
                 await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, ready, leave_ms=leave_ms)
+
+
+async def test_nothing_leaves_when_the_loop_stood_still_until_it_was_too_late() -> None:
+    """Whoever was woken before it did comes before the time that has run out meanwhile."""
+
+    async def ready() -> None:
+        await asyncio.sleep(0)
+        threading.Event().wait(0.4)
+
+    async with far_side(always(OK)) as (far, url), open_client(url, limit=1) as client:
+        with pytest.raises(Gone, match="become too late"):
+            await client.submit("buy", "b" * 64, b"{}", TIMEOUT_MS, ready, leave_ms=200)
+        assert (await submit(client)).status == 200
+        assert (len(far.requests), far.connections) == (1, 1)
 
 
 async def test_a_wait_for_a_connection_that_is_too_long_is_not_sent() -> None:
