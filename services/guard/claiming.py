@@ -152,6 +152,8 @@ class Claims:
             foreseen: the only trigger; it is not locked yet, and changes only if it fires.
         """
         if not orders:
+            if foreseen is not None and changes:
+                raise ValueError("what is not locked yet changes only if it fires")
             return Outcome(answers=store.change_all(asked, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
             record = self._record(orders, traceparent)

@@ -107,7 +107,7 @@ class Folding:
         self.waiting.join(left)
 
     async def _fold(self, connection: Connection, found: Unfolded) -> Unfolded:
-        """What is left: of triggers whose rows cannot follow, the last record."""
+        """What is left: the last records of triggers whose rows cannot follow."""
         now_ms = clock.monotonic_ms()
         ready = [who for who in found.highest if not self._pauses.rests(who, now_ms)]
         portions = deque(_portions(ready, self._stuck))
@@ -135,7 +135,10 @@ class Folding:
         done = [seq for seq in found.seqs if seq not in kept]
         if done:
             await store.ask_on(connection, "forget_peaks", seqs=done)
-        return Unfolded(sorted(kept), left)
+        # All peaks of a record that is kept: rows that have followed and are lost with a crash
+        # before it goes follow once more.
+        again = {who: raised for who, raised in found.highest.items() if raised[2] in kept}
+        return Unfolded(sorted(kept), again)
 
     def _cannot(self, some: Sequence[str], error: psycopg.Error) -> None:
         """The row of one cannot follow; that is told once."""

@@ -96,7 +96,7 @@ class Known:
             # Its row may not have the last peaks yet, and no peak ever falls.
             trigger = with_peak(trigger, before.peak_micros)
             # Only memory has it, and it counts for these terms and this status.
-            if before.tick is not None and trigger.version == before.version:
+            if trigger.version == before.version:
                 trigger = replace(trigger, tick=before.tick)
         self._keep(trigger)
 

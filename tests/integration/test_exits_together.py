@@ -185,6 +185,17 @@ async def test_a_lone_exit_that_is_foreseen_reads_nothing_first(desk: Desk) -> N
     assert not await desk.read_first()
 
 
+async def test_what_is_foreseen_changes_in_no_way_but_by_firing(desk: Desk) -> None:
+    async def decide(held: Held) -> Outcome:
+        change = Change(status=TriggerStatus.SUSPENDED, detail="")
+        changes = [(held.rows[STOP], change)]
+        return desk.verdicts._claims.write(held.asked, changes, foreseen=held.foreseen)
+
+    with pytest.raises(ValueError, match="only if it fires"):
+        await desk.writer.change_all([STOP], decide, fires=True)
+    assert await desk.found() == ("ARMED", 1, 0, 0, 0, 0)
+
+
 async def test_what_nobody_foresaw_is_read_first(desk: Desk) -> None:
     desk.known._whose.clear()
     await desk.verdicts.judge([(STOP, CHEAP)])

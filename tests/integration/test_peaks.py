@@ -374,6 +374,22 @@ async def test_a_row_that_cannot_follow_holds_up_no_other_and_is_tried_again(
     assert (await desk.rows(), await desk.records()) == ([605_000, 610_000], 0)
 
 
+async def test_a_row_that_is_lost_before_its_record_goes_follows_again(desk: Desk) -> None:
+    """PostgreSQL crashed: what had followed was not flushed, since nothing was deleted after it."""
+    refused = f"refused check (id <> '{LARGE}' or peak_micros is null)"
+    await desk.sql(f"alter table trigger add constraint {refused}")
+    await desk.see(DEAREST)
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([None, 605_000], 1)
+    await desk.sql(
+        "alter table trigger drop constraint refused;"
+        " set session_replication_role = replica; update trigger set peak_micros = null;"
+        " set session_replication_role = origin"
+    )
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([605_000, 605_000], 0)
+
+
 async def test_rows_follow_by_hand_for_a_guard_that_reads_no_records(desk: Desk) -> None:
     for book in (DEARER, DEAREST):
         await desk.see(book)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.trigger import Trigger, lot_of
+from services.guard.core.trigger import Trigger, lot_of, tick_of
 from services.guard.known import Known
 from tests.unit.guard.samples import book_of, trigger_of
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
@@ -55,6 +55,18 @@ def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
     found = known.of_lot(lot_of(trigger_of()))
     assert [t.type for t in found] == [kind for kind in TriggerType for _ in "ab"]
     assert [t.id[-1] for t in found] == ["a", "b"] * len(kinds)
+
+
+def test_a_tick_that_is_forgotten_does_not_come_back_with_what_was_read_before() -> None:
+    known, read = Known(0, 1), trigger_of()
+    known.put(read)
+    tick = tick_of(book_of(((100_000, 1),)))
+    known.note(read.id, tick)
+    known.put(read)
+    assert known.get(read.id) == replace(read, tick=tick), "a row does not have it"
+    known.note(read.id, None)
+    known.put(replace(read, tick=tick))
+    assert known.get(read.id) == read
 
 
 def test_an_older_row_changes_nothing() -> None:
