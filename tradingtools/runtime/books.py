@@ -125,6 +125,7 @@ class Books:
     def _forget(self, asset_id: str) -> None:
         self._books.pop(asset_id, None)
         self._doubted.discard(asset_id)
+        self._unfit.discard(asset_id)
 
     def _touch(self, *asset_ids: str) -> None:
         self._untold.update(dict.fromkeys(asset_ids))
