@@ -237,7 +237,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (submitting, "holds_lease", _anyone_holds_the_lease),
         ),
         "only the owner",
-        seed=76,
+        seed=86,
     ),
     "a row that was counted adds nothing": Mutation(
         ((router_worker, "merge", _count_what_was_counted),), "I12", seed=2
@@ -251,7 +251,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (router, "free_shares", _all_shares_are_free),
         ),
         "I11",
-        seed=2,
+        seed=3,
     ),
 }
 """By the protection that is missing."""
