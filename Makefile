@@ -11,7 +11,8 @@ READY := $(VENV)/.ready
 PROTOS := $(wildcard protos/tradingtools/v1/*.proto) third_party/ext_authz/external_auth.proto
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party
-WORKERS ?= 2
+# Of the tests, on two cores: a third of their time they wait.
+WORKERS ?= 3
 # Hundreds of processes are started here: each would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -54,7 +55,7 @@ test: checks simulate mutations pytest ## Everything CI runs (there SEEDS=2000);
 checks: $(READY) ## All that looks at the code without running it, two at a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types lint imports proto-check
 
-pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=2 processes)
+pytest: $(READY) ## The tests alone (ARGS="-k name" picks some, WORKERS=3 processes)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: $(READY) ## The long forms of the tests (marker `long`), which CI leaves out; ARGS and WORKERS as above
