@@ -106,7 +106,7 @@ class Reads:
         known = kind.DESCRIPTOR.fields_by_camelcase_name
         given = fields(route, target)
         asked = kind(**{known[name].name: value for name, value in given.items()})
-        grpc_requests.check(asked)
+        grpc_requests.check(asked, strict=True)
         return asked
 
     def _admitted(self, request: Asked) -> tuple[Route, Caller]:

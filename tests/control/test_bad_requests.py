@@ -184,6 +184,14 @@ def test_a_bad_create_names_the_field(
     assert count(database, "control_change") == before
 
 
+def test_a_control_character_is_named_as_what_is_wrong(edge: RunningEdge) -> None:
+    body = VALID.replace("user-1", "user\\n")
+    response = edge.call("POST", "/subscriptions", content=body, headers=JSON)
+    assert error_of(response)[2] == {
+        "field": "follower.followerUserId", "expected": "a string without control characters",
+    }  # fmt: skip
+
+
 def test_bytes_that_are_no_text_are_refused(edge: RunningEdge) -> None:
     body = VALID.encode().replace(b"user-1", b"user\xff")
     response = edge.call("POST", "/subscriptions", content=body, headers=JSON)
@@ -226,6 +234,7 @@ def test_too_large_headers_are_refused(edge: RunningEdge) -> None:
         (f"followerProxy={PROXY}%0A", "INVALID_FIELD", "followerProxy"),
         (f"followerProxy={PROXY}%00", "INVALID_FIELD", "followerProxy"),
         (f"followerProxy={PROXY}%FF", "INVALID_FIELD", "followerProxy"),
+        (f"followerProxy={PROXY}&pageToken=%00", "INVALID_FIELD", "pageToken"),
         ("followerProxy=0x12", "INVALID_FIELD", "followerProxy"),
         ("", "INVALID_FIELD", "followerProxy"),
         (f"followerProxy={PROXY}&=1", "UNKNOWN_FIELD", '""'),

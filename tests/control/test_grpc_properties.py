@@ -32,7 +32,9 @@ INSIDE = [method for method in METHODS if PERMISSIONS[method] in INSIDE_PORT]
 CHANGES = [method for method in INSIDE if PERMISSIONS[method].value != "observe"]
 _PLAIN: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_STRING: st.text(max_size=20)
-    | st.sampled_from(["", "0" * 64, "0x" + "a" * 40, "sub_" + "0" * 32, "trade 1 on the venue"]),
+    | st.sampled_from(
+        ["", "0" * 64, "0x" + "a" * 40, "sub_" + "0" * 32, "trade 1 on the venue", "\x00"]
+    ),
     FieldDescriptor.TYPE_BYTES: st.binary(max_size=20),
     FieldDescriptor.TYPE_BOOL: st.booleans(),
     FieldDescriptor.TYPE_INT32: st.integers(-(2**31), 2**31 - 1) | st.integers(0, 3),
@@ -130,6 +132,27 @@ def test_the_default_message_changes_nothing(
         assert _ask(port, method, b"")[:2] == (
             grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD",
         )  # fmt: skip
+    assert count(database, "control_change") == before
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "field"),
+    [
+        ("ListPoison", pb.ListPoisonRequest(consumer="\x00"), "consumer"),
+        ("SetHalt", pb.SetHaltRequest(
+            scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="a drill\x00"), "reason"),
+        ("ResolveOrder", pb.ResolveOrderRequest(evidence="seen\nthere"), "evidence"),
+    ],
+)  # fmt: skip
+def test_a_text_with_a_control_character_is_refused_as_over_rest(
+    edge: RunningEdge, database: Database, method: str, request_: Message, field: str
+) -> None:
+    before = count(database, "control_change")
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+        raw = request_.SerializeToString()
+        found = _ask(port, f"/tradingtools.v1.OperatorService/{method}", raw)
+    expected = {"field": field, "expected": "a string without control characters"}
+    assert found == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", expected)
     assert count(database, "control_change") == before
 
 

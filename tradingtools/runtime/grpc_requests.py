@@ -10,14 +10,18 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from tradingtools.domain import texts
 from tradingtools.domain.errors import InvalidField, MalformedBody, UnknownField
 from tradingtools.runtime import grpc_rules
 
 if TYPE_CHECKING:
     import protovalidate
+
+_WITH_TEXT = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE}
 
 
 def read(raw: bytes, parse: Callable[[bytes], Message], *, strict: bool) -> Message:
@@ -26,32 +30,35 @@ def read(raw: bytes, parse: Callable[[bytes], Message], *, strict: bool) -> Mess
     Args:
         raw: as they came.
         parse: of the request's type.
-        strict: also refuse fields that the contract does not have. A person's client that sets one
-            means something by it; processes of the engine differ in version during an upgrade.
+        strict: as of :func:`check`.
 
     Raises:
         MalformedBody: the bytes are no message of the type.
-        UnknownField: see ``strict``.
-        InvalidField: a rule of the contract is broken; with the first such field's path.
+        UnknownField, InvalidField: see :func:`check`.
     """
     try:
         request = parse(raw)
     except (DecodeError, UnicodeDecodeError):
         raise MalformedBody("the bytes are not a message of this call") from None
-    if strict:
-        unknown = _unknown(request, "")
-        if unknown:
-            raise UnknownField(f"{unknown}: no such field", field=unknown)
-    check(request)
+    check(request, strict=strict)
     return request
 
 
-def check(request: Message) -> None:
+def check(request: Message, *, strict: bool) -> None:
     """Check a request against the rules in its contract.
 
+    Args:
+        request: parsed.
+        strict: also refuse fields that the contract does not have, and texts with control
+            characters. A person's client that sets such a field means something by it; processes
+            of the engine differ in version during an upgrade, and hand on what the venue wrote.
+
     Raises:
+        UnknownField: see ``strict``; with the first such field's path.
         InvalidField: with the first violated field's path and what was expected.
     """
+    if strict:
+        _refuse_strange(request, "")
     if grpc_rules.surely_kept(request):
         return
     violations = interpreter().collect_violations(request)
@@ -88,21 +95,22 @@ def _shown(element: Any) -> str:
     return head + "".join(part.title() for part in rest) + index
 
 
-def _unknown(message: Message, path: str) -> str:
-    """Where the first field is that the contract does not have, by its number; empty: nowhere."""
+def _refuse_strange(message: Message, path: str) -> None:
+    """Refuse what no contract has, a field by its number, and what no text may have."""
     unknown = UnknownFieldSet(message)
     if len(unknown) > 0:
-        number: int = unknown[0].field_number
-        return f"{path}{number}"
+        number = f"{path}{unknown[0].field_number}"
+        raise UnknownField(f"{number}: no such field", field=number)
     for descriptor, value in message.ListFields():
-        if descriptor.message_type is None:
+        if descriptor.type not in _WITH_TEXT:
             continue
         for place, inner in enumerate(value if descriptor.is_repeated else [value]):
             index = f"[{place}]" if descriptor.is_repeated else ""
-            found = _unknown(inner, f"{path}{descriptor.json_name}{index}.")
-            if found:
-                return found
-    return ""
+            if not isinstance(inner, str):
+                _refuse_strange(inner, f"{path}{descriptor.json_name}{index}.")
+            elif not texts.is_plain(inner):
+                where, expected = f"{path}{descriptor.json_name}{index}", texts.EXPECTED
+                raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)
 
 
 def _undefined(message: Message, path: str) -> str:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
+from tradingtools.domain import texts
 from tradingtools.domain.errors import InvalidField, MalformedBody, UnknownField
 
 _MAX_DEPTH = 16
@@ -27,7 +28,6 @@ _INSTANT = re.compile(
 )
 _SECRET = re.compile("[0-9A-Fa-f]{41,}")
 """May be a token, whole or not: an address has 40 digits."""
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Kind(StrEnum):
@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 
 _EXPECTED = {
-    Kind.STRING: "a string",
+    Kind.STRING: texts.EXPECTED,
     Kind.BOOL: "true or false",
     Kind.INT32: "a whole number",
     Kind.INT64: "a whole number",
@@ -173,7 +173,7 @@ def _check_value(field: Field, value: Any, where: str) -> None:
 def _fits(field: Field, value: Any) -> bool:
     match field.kind:
         case Kind.STRING:
-            return isinstance(value, str) and not _FORBIDDEN.search(value)
+            return isinstance(value, str) and texts.is_plain(value)
         case Kind.BOOL:
             return isinstance(value, bool)
         case Kind.ENUM:

@@ -24,10 +24,10 @@ for kind in (
     confirm.StreamFillsRequest, executor.StreamOrderEventsRequest, guard.StreamExitsRequest,
     ingest.StreamLeaderTradesRequest, router.StreamOrdersRequest, common.AcknowledgeRequest,
 ):
-    check(kind(cursor="17", consumer="router-0"))
+    check(kind(cursor="17", consumer="router-0"), strict=False)
 assert "celpy" not in sys.modules and "protovalidate" not in sys.modules
 try:
-    check(router.StreamOrdersRequest(cursor="x"))
+    check(router.StreamOrdersRequest(cursor="x"), strict=False)
 except InvalidField as refused:
     assert refused.metadata["field"] == "cursor", refused
     assert "protovalidate" in sys.modules
