@@ -131,7 +131,24 @@ async def test_a_nul_in_a_title_stops_nobody(path: Scene) -> None:
     event.title = "Will it\x00rain?"
     path.put(event)
     await path.settled(1)
-    assert path.decisions()[0]["title"] == "Will itrain?"
+    assert path.decisions()[0]["title"] == "Will it rain?"
+
+
+async def test_a_nul_in_what_the_venue_says_of_a_market_stops_nobody(path: Scene) -> None:
+    """Why one follower does not copy stands in one record with the orders of the others."""
+    book = path.world.upstream.marks[path.asset]
+    book.market.category = "wea\x00ther"
+    book.market.condition_id = "its\x00market"
+    path.world.upstream.put_mark(book)
+    await path.subscribe(1)
+    await path.subscribe(2, settings=json.dumps({"categories_allowed": ["sports"]}))
+    await path.subscribe(3, settings=json.dumps({"markets_allowed": [path.condition]}))
+    path.put(path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    assert path.lot()["shares_micros"] > 0
+    assert {row["detail"] for row in path.decisions() if not row["copied"]} == {
+        "wea ther is not among the 1 allowed", "its market is not among the 1 allowed",
+    }  # fmt: skip
 
 
 async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_twice(

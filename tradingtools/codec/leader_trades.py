@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradingtools.codec.claims import side_from_pb
-from tradingtools.domain import ids
+from tradingtools.domain import ids, texts
 from tradingtools.domain.leader_trade import Action, LeaderRow, Source, TradeKey
 from tradingtools.domain.money import MICROS
 from tradingtools.v1 import ingest_service_pb2 as pb
@@ -53,8 +53,7 @@ def row_from_pb(event: pb.LeaderTradeEvent) -> LeaderRow:
         held_before_micros=(
             event.leader_held_before_micros if event.HasField("leader_held_before_micros") else None
         ),
-        # PostgreSQL has no NUL in text, and nobody wants one in a title.
-        title=event.title.replace("\x00", ""),
+        title=texts.cleaned(event.title),
         traceparent=event.traceparent,
         action=_ACTIONS[event.action],
         leader_equity_micros=(

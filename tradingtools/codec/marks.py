@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypedDict
 
+from tradingtools.domain import texts
 from tradingtools.domain.book import Book, BookStatus, Level, Market
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
@@ -82,12 +83,13 @@ def _market(asset_id: str, written: bytes) -> Market:
     market = pb.MarketInfo.FromString(written)
     return Market(
         asset_id=asset_id,
-        condition_id=market.condition_id,
+        # Reasons of decisions name these: what could not be stored would keep back a whole record.
+        condition_id=texts.cleaned(market.condition_id),
         tick_micros=market.tick_micros,
         min_size_micros=market.min_size_micros,
         fee_rate_micros=market.fee_rate_micros,
         closed=market.closed,
         payout_micros=market.payout_micros if market.HasField("payout_micros") else None,
-        category=market.category or "other",
+        category=texts.cleaned(market.category) or "other",
         end_ms=market.end_ms if market.HasField("end_ms") else None,
     )

@@ -1,4 +1,5 @@
-"""Which texts are taken from people, whichever way they come.
+"""Which texts are taken, whichever way they come: from people as they are or not at all, from the
+venue cleaned.
 
 PostgreSQL has no NUL in text and no half of a surrogate pair; in a log, other control characters
 write lines that nobody wrote.
@@ -16,3 +17,8 @@ EXPECTED = "a string without control characters"
 def is_plain(text: str) -> bool:
     """Whether it has no ASCII control character, line ends included, and is whole Unicode."""
     return _REFUSED.search(text) is None
+
+
+def cleaned(text: str) -> str:
+    """The text with spaces for what :func:`is_plain` does not allow, and none at its ends."""
+    return _REFUSED.sub(" ", text).strip()

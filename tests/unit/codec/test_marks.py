@@ -30,6 +30,18 @@ def test_a_price_without_a_size_is_no_level(side: str) -> None:
         book_from_pb(mark)
 
 
+anything = st.text(st.characters(codec="utf-8") | st.sampled_from("\x00\n\x7f"), max_size=9)
+
+
+@given(anything, anything)
+def test_what_the_venue_says_of_a_market_can_be_stored(category: str, condition: str) -> None:
+    said = pb.MarketInfo(category=category, condition_id=condition)
+    market = book_from_pb(pb.Mark(asset_id="7", market=said)).market
+    assert market.category
+    for text in (market.category, market.condition_id):
+        assert not set(text) & set(map(chr, [*range(0x20), 0x7F]))
+
+
 def test_each_mark_has_its_own_market() -> None:
     one, other = pb.MarketInfo(tick_micros=1_000), pb.MarketInfo(tick_micros=10_000)
     told = [("1", one), ("2", one), ("1", other), ("1", one)]
