@@ -16,12 +16,12 @@ from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
 from tradingtools.adapters.tasks import until_one_ends
-from tradingtools.runtime import grpc_server, health, streams
+from tradingtools.runtime import cycles, grpc_server, health, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.intake import Intake, while_database_is_away
-from tradingtools.runtime.process import freeze_loaded, until_stopped
+from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 from tradingtools.v1 import guard_service_pb2_grpc as rpc
@@ -76,8 +76,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         guard = Guard(pool, owned, books, tail, settings, writing=writing, peaks=peaks)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
-        await until_one_ends(guard.recover(), lease.keep(pool, owned))
-        freeze_loaded()
+        with cycles.unsearched():
+            await until_one_ends(guard.recover(), lease.keep(pool, owned))
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,
@@ -90,6 +90,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await until_stopped(
             stop,
             lease.keep(pool, owned),
+            cycles.keep_away(),
             fills.replay(),
             books.keep(guard.on_books),
             guard.keep_peaks(),

@@ -43,7 +43,7 @@ from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime import grpc_server, health, telemetry
+from tradingtools.runtime import cycles, grpc_server, health, telemetry
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
 from tradingtools.testing.memory_database.transactions import EPOCH, Change
@@ -134,7 +134,7 @@ class World:
             stack.enter_context(logs_into(self.history))
             put = mock.patch.object
             # A process that dies here leaves its memory behind: nothing of it may be frozen.
-            stack.enter_context(put(guard_app, "freeze_loaded", lambda: None))
+            stack.enter_context(put(cycles, "_of_its_own", lambda: False))
             stack.enter_context(put(guard_app, "Guard", self._make_guard))
             stack.enter_context(put(grpc_server, "channel", self.network.channel))
             stack.enter_context(put(grpc_server, "serving", self.network.serving))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 from tradingtools.domain.money import MICROS
 
@@ -107,3 +109,24 @@ def sell_into(bids: tuple[Level, ...], size_micros: int) -> Sale | None:
     if sold <= 0:
         return None
     return Sale(size_micros, sold, product, worst)
+
+
+class Curve:
+    """What any size sells for into the same bids: for many sizes, each of them looked up.
+
+    Args:
+        bids: best first.
+    """
+
+    def __init__(self, bids: tuple[Level, ...]) -> None:
+        self._bids = bids
+        self._sizes = list(accumulate(size for _, size in bids))
+        self._products = list(accumulate((price * size for price, size in bids), initial=0))
+
+    def product(self, size_micros: int) -> int:
+        """Sum of size x price, as a :class:`Sale`'s: what finds no bid adds nothing."""
+        whole = bisect_left(self._sizes, size_micros)
+        if whole == len(self._bids):
+            return self._products[whole]
+        left = size_micros - (self._sizes[whole - 1] if whole else 0)
+        return self._products[whole] + left * self._bids[whole][0]

@@ -55,12 +55,6 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
         raise SystemExit(2) from None
 
 
-_NEW_OBJECTS = 20_000
-"""That have to be there before they are searched for cycles. The search meets all that is young,
-the newest books among it, and comes when something is kept, in the middle of an exit: with Python's
-700 one exit in 30 waited for it, 2 to 5 ms."""
-
-
 class Startup(Exception):
     """The process cannot start; the message is one line that names the cause."""
 
@@ -71,7 +65,9 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log = structlog.get_logger(name)
-    _freeze()
+    # What is alive after start lives as long as the process.
+    gc.collect()
+    gc.freeze()
     try:
         await run(settings, stop)
     except (Startup, SettingError):
@@ -82,24 +78,6 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
             return
         log.error("a task died; the process ends so that it is started afresh", exc_info=True)
         raise SystemExit(1) from None
-
-
-def freeze_loaded() -> None:
-    """Have no collection visit what a process has loaded before it begins: that may take 100 ms.
-
-    From then on they come seldom.
-
-    Does nothing where `main` did not start the process, as in a test that outlives what it runs.
-    """
-    if gc.get_freeze_count():
-        _freeze()
-        gc.set_threshold(_NEW_OBJECTS)
-
-
-def _freeze() -> None:
-    # What is alive after start lives as long as the process.
-    gc.collect()
-    gc.freeze()
 
 
 async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:

@@ -23,7 +23,7 @@ from services.guard.core.trigger import (
     next_size,
     seen_peak,
 )
-from tradingtools.domain.book import Book, BookStatus, Level, sell_into
+from tradingtools.domain.book import Book, BookStatus, Curve, Level, sell_into
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
@@ -165,15 +165,13 @@ class TriggerIndex:
         lowest = asset.reached_at().peak
         if lowest is None or book.bids[0][0] < lowest:
             return
-        seen: dict[int, int] = {}
+        curve = Curve(book.bids)
         for (way, bits), held in asset.shelves.items():
             for _, trigger_id in _reached(book, way, bits, held) if way is Way.PEAK else ():
                 lowest, size = self._rising[trigger_id]
-                if size not in seen:
-                    sale = sell_into(book.bids, size)
-                    seen[size] = 0 if sale is None else seen_peak(sale)
-                if seen[size] >= lowest:
-                    yield trigger_id, seen[size], size
+                peak = seen_peak(curve.product(size) // size)
+                if peak >= lowest:
+                    yield trigger_id, peak, size
 
     def rises(self, risen: Risen) -> bool:
         """Whether what was found by `risen` is a new peak still, of the same size."""

@@ -228,12 +228,13 @@ def lowest_peak(trigger: Trigger) -> int | None:
     return trigger.price_micros if trigger.peak_micros is None else trigger.peak_micros + 1
 
 
-def seen_peak(sale: Sale) -> int:
-    """The price that a trailing stop sees; a share is worth less than one dollar."""
-    return min(sale.whole_average_micros, MICROS - 1)
+def seen_peak(average_micros: int) -> int:
+    """The price that a trailing stop sees, given what each share of its size fetches: a share is
+    worth less than one dollar."""
+    return min(average_micros, MICROS - 1)
 
 
 def new_peak(trigger: Trigger, sale: Sale) -> int | None:
     """The peak that a trailing stop ratchets to; None: it stays as it is."""
-    lowest, seen = lowest_peak(trigger), seen_peak(sale)
+    lowest, seen = lowest_peak(trigger), seen_peak(sale.whole_average_micros)
     return seen if lowest is not None and seen >= lowest else None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import pytest
 
 from tests.support.ending import dies, swallows_one_cancellation
-from tradingtools.runtime.process import freeze_loaded, until_stopped
+from tradingtools.runtime.process import until_stopped
 
 
 async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> None:
@@ -29,20 +28,3 @@ async def test_a_task_that_returns_is_a_task_that_died() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await until_stopped(asyncio.Event(), asyncio.sleep(0))
     assert caught.group_contains(RuntimeError)
-
-
-def test_only_a_process_of_its_own_freezes_what_it_has_loaded() -> None:
-    before, thresholds = gc.get_freeze_count(), gc.get_threshold()
-    freeze_loaded()
-    assert gc.get_freeze_count() == before == 0
-    assert gc.get_threshold() == thresholds
-    gc.freeze()
-    try:
-        loaded = [[number] for number in range(1000)]
-        frozen = gc.get_freeze_count()
-        freeze_loaded()
-        assert gc.get_freeze_count() >= frozen + len(loaded)
-        assert gc.get_threshold()[0] > thresholds[0]
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()

@@ -1,0 +1,87 @@
+"""What a process keeps is visited by no search for cycles, and cycles go all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tradingtools.runtime import cycles
+
+
+class Node:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def own() -> Iterator[None]:
+    """As in a process of its own."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+async def kept_away(seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await cycles.keep_away()
+
+
+def test_what_is_loaded_is_never_searched(own: None) -> None:
+    found: list[str] = []
+
+    def note(phase: str, info: object) -> None:
+        found.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        with cycles.unsearched():
+            loaded = [[number] for number in range(50_000)]
+        kept = len(found)
+    finally:
+        gc.callbacks.remove(note)
+    assert kept == 0
+    assert gc.isenabled()
+    assert not any(one is loaded for one in gc.get_objects())
+
+
+async def test_what_is_kept_later_is_not_searched_either(
+    own: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
+    kept = [object(), [0]]
+    assert any(one is kept for one in gc.get_objects())
+    await kept_away(0.1)
+    assert not any(one is kept for one in gc.get_objects())
+
+
+async def test_a_full_search_finds_cycles_that_were_frozen(
+    own: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
+    node = weakref.ref(Node())
+    await kept_away(0.1)
+    gc.collect()
+    assert node() is not None
+    monkeypatch.setattr(cycles, "_SEARCH_SECONDS", 0.02)
+    await kept_away(0.2)
+    assert node() is None
+    assert gc.get_freeze_count() > 0
+
+
+async def test_a_test_that_outlives_what_it_runs_is_searched_as_always() -> None:
+    thresholds = gc.get_threshold()
+    with cycles.unsearched():
+        assert gc.isenabled()
+    await kept_away(0.02)
+    assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == thresholds
