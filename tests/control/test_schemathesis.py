@@ -27,13 +27,12 @@ def patient(start_edge: StartEdge) -> Iterator[RunningEdge]:
         yield running
 
 
-# Forty seconds where nothing else runs.
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("examples", "chains", "seed", "must_work"),
     [
-        # So few chains need not reach everything; the long form has to.
-        pytest.param(3, 25, 1, "core", id="short"),
+        # So few chains need not reach everything; the long form has to. Forty seconds where nothing
+        # else runs.
+        pytest.param(3, 25, 1, "core", id="short", marks=pytest.mark.timeout(600)),
         *(
             pytest.param(100, 400, seed, "all", id=f"long-{seed}", marks=[
                 pytest.mark.long, pytest.mark.timeout(1800),
