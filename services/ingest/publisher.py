@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 
 import structlog
+from google.protobuf.message import DecodeError
 from redis.exceptions import RedisError
 
 from services.ingest import metrics
@@ -127,8 +128,17 @@ class Publisher:
                 "the log of leader trades is away", dependency="redis", retry_after_ms="500"
             ) from error
         return [
-            (from_entry_id(found_id), Event.FromString(payload)) for found_id, payload in entries
+            (from_entry_id(found_id), _event(found_id, payload)) for found_id, payload in entries
         ]
+
+
+def _event(entry: str, payload: bytes) -> Event:
+    """An entry of the log; what is none becomes an empty one, which its readers set aside."""
+    try:
+        return Event.FromString(payload)
+    except DecodeError:
+        _log.error("an entry of the log in Redis cannot be read", entry=entry)
+        return Event()
 
 
 def to_event(fact: Fact, received_ns: int) -> Event:

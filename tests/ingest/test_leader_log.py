@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio as redis
 
-from tradingtools.adapters.redis.leader_log import LeaderLog
+from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog
 
 
 @pytest.fixture
@@ -46,3 +46,22 @@ async def test_an_incarnation_lasts_until_the_log_is_gone(client: redis.Redis) -
     await client.flushdb()
     assert await log.present_incarnation() is None
     assert await log.incarnation() != name
+
+
+@pytest.mark.parametrize("foreign", [b"\xff\xfe", b"0123\x00456789abcde", b"", b"a name"])
+async def test_what_is_no_name_of_an_incarnation_is_replaced(
+    client: redis.Redis, foreign: bytes
+) -> None:
+    log = LeaderLog(client, length=10)
+    await client.set(INCARNATION, foreign)
+    assert await log.present_incarnation() is None
+    name = await log.incarnation()
+    assert len(name) == 16
+    assert await log.incarnation() == await log.present_incarnation() == name
+
+
+async def test_what_is_no_entry_of_ours_is_an_empty_one(client: redis.Redis) -> None:
+    log = LeaderLog(client, length=10)
+    await log.append([("1-0", b"x")])
+    await client.xadd(STREAM, {b"\xff": b"y"}, id="2-0")
+    assert await log.load("0-0", 10) == [("1-0", b"x"), ("2-0", b"")]

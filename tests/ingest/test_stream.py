@@ -24,7 +24,7 @@ from tests.ingest.world import (
     ready,
     row,
 )
-from tradingtools.adapters.redis.leader_log import STREAM
+from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 
 
@@ -149,6 +149,27 @@ async def test_a_log_that_lost_its_newest_entries_ends_the_process_and_they_are_
         again.cursor = tail.cursor
         async with running("ingest", at, tmp_path) as process, again.reading(process):
             await again.of_tx(2)
+    client.close()
+
+
+async def test_what_nobody_of_ours_wrote_to_redis_stops_no_reader(
+    environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    client = redis.Redis.from_url(own_redis)
+    for payload in (b"\xff\x00", b"\x0a\x01\xff"):
+        client.xadd(STREAM, {"e": payload})
+    client.set(INCARNATION, b"\xff\x00")
+    tail = Tail()
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            await fake.send(frame(row(1)))
+            await tail.of_tx(1)
+            assert [event.leader for event in tail.events] == ["", "", LEADER]
+            client.set(INCARNATION, b"\xff")
+            assert await process.wait() == 1
     client.close()
 
 

@@ -15,6 +15,7 @@ from services.guard import store as guard_store
 from services.router import store as router_store
 from tests.money_path.world import DEADLINE_SECONDS, Scene, eventually, world
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 
 @pytest_asyncio.fixture
@@ -149,6 +150,14 @@ async def test_a_nul_in_what_the_venue_says_of_a_market_stops_nobody(path: Scene
     assert {row["detail"] for row in path.decisions() if not row["copied"]} == {
         "wea ther is not among the 1 allowed", "its market is not among the 1 allowed",
     }  # fmt: skip
+
+
+async def test_an_empty_fact_is_set_aside_and_stops_nobody(path: Scene) -> None:
+    """As ingest tells an entry of its log that cannot be read."""
+    await path.subscribe(1)
+    path.put(ingest_pb.LeaderTradeEvent(), path.trade(size="100", price="0.5"))
+    await path.settled(1)
+    await eventually(lambda: _holds(lambda: len(path.world.sql("select id from poison")) == 1))
 
 
 async def test_a_record_that_cannot_become_rows_is_set_aside_and_sends_nothing_twice(

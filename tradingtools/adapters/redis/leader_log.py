@@ -7,6 +7,7 @@ server has another one or none, and cursors of the old one are worth nothing the
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ STREAM = "tt:leader_trades"
 INCARNATION = "tt:incarnation"
 _FIELD = "e"
 _NOT_RISING = "equal or smaller"
+_NAME = re.compile(rb"[0-9a-f]{16}")
 
 
 class LeaderLog:
@@ -32,15 +34,20 @@ class LeaderLog:
 
     async def incarnation(self) -> str:
         """This life's name: 16 hex digits, chosen by whoever asks first."""
-        await self._client.set(INCARNATION, secrets.token_hex(8), nx=True)
         name = await self.present_incarnation()
+        if name is None:
+            # What is there is no name of ours; of two that replace it one reads the other's.
+            present = await self._client.exists(INCARNATION)
+            await self._client.set(INCARNATION, secrets.token_hex(8), nx=not present)
+            name = await self.present_incarnation()
         if name is None:
             raise ResponseError(f"{INCARNATION} was removed just after it was set")
         return name
 
     async def present_incarnation(self) -> str | None:
-        """The name as it is now; None when the log is gone."""
-        return _text(await self._client.get(INCARNATION))
+        """The name as it is now; None when the log is gone, and when it is none of ours."""
+        name: Any = await self._client.get(INCARNATION)
+        return name.decode() if isinstance(name, bytes) and _NAME.fullmatch(name) else None
 
     async def last(self) -> str:
         """The id of the newest entry, ``0-0`` when there is none."""
@@ -59,9 +66,12 @@ class LeaderLog:
                 raise answer
 
     async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
-        """Up to ``limit`` entries after an id, in order."""
+        """Up to ``limit`` entries after an id, in order; empty is one that is none of ours."""
         entries: Any = await self._client.xrange(STREAM, min=f"({after}", count=limit)
-        return [(_text(entry_id) or "", fields[_FIELD.encode()]) for entry_id, fields in entries]
+        return [
+            (_text(entry_id) or "", fields.get(_FIELD.encode(), b""))
+            for entry_id, fields in entries
+        ]
 
     async def was_cut(self, after: str) -> bool:
         """Whether entries after this id have been dropped because the log was too long."""
