@@ -214,15 +214,13 @@ from jsonb_to_recordset(%(events)s::jsonb) as e(
     trigger_id text, from_status text, to_status text, detail text, order_key text, place integer)
 order by place
 
--- name: closing
--- Triggers whose exit has ended, and those whose next slice is due, of every partition.
-select t.id, t.follower_proxy from trigger t join orders o on o.order_key = t.order_key
+-- name: moved_on
+-- Triggers whose exit has ended, those whose next slice is due, and those whose shown status does not
+-- say yet that the exit's outcome is (un)known; of every partition.
+select t.id, t.follower_proxy, o.state in ('CONFIRMED', 'FAILED', 'LOST') as ended
+from trigger t join orders o on o.order_key = t.order_key
 where t.status in ('TRIGGERED', 'CLOSING', 'NEEDS_CONFIRM')
-  and o.state in ('CONFIRMED', 'FAILED', 'LOST')
-  and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp())
-
--- name: unresolved
--- Triggers whose shown status does not say yet that the exit's outcome is (un)known; the same.
-select t.id, t.follower_proxy from trigger t join orders o on o.order_key = t.order_key
-where (t.status in ('TRIGGERED', 'CLOSING') and o.state in ('UNKNOWN', 'DEAD', 'RESURRECTED'))
-   or (t.status in ('TRIGGERED', 'NEEDS_CONFIRM') and o.state = 'SUBMITTED')
+  and (o.state in ('CONFIRMED', 'FAILED', 'LOST')
+           and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp())
+       or t.status <> 'NEEDS_CONFIRM' and o.state in ('UNKNOWN', 'DEAD', 'RESURRECTED')
+       or t.status <> 'CLOSING' and o.state = 'SUBMITTED')

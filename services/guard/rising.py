@@ -69,8 +69,11 @@ class Rising:
             await self.judge()
 
     async def record(self) -> None:
-        """Record the new peaks that were seen."""
-        while found := self._peaks.take():
+        """Record the new peaks that were seen, once an exit that is under way has gone."""
+        while True:
+            await self._writer.at_rest()
+            if not (found := self._peaks.take()):
+                return
             await self._peaks.record(found)
             self._raised.update(trigger.asset_id for trigger, _ in found)
             self._recorded.set()

@@ -269,11 +269,6 @@ class Guard:
             _stuck.add(-1)
         return True
 
-    async def _ours(self, name: str) -> list[str]:
-        """The triggers of a query that this partition's guard changes."""
-        rows = await store.fetch(self._pool, name)
-        return [row["id"] for row in rows if self._known.owns(row["follower_proxy"])]
-
     async def _wake(self, triggers: Iterable[Trigger]) -> None:
         """Judge triggers, in this order, on the lots and the books that are known already."""
         wishes, now_ms = [], clock.monotonic_ms()
@@ -294,12 +289,14 @@ class Guard:
 
     async def look_again(self) -> None:
         """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""
-        for trigger_id in await self._ours("closing"):
-            if await self._change(trigger_id, self._closing.settle):
+        await self._writer.at_rest()
+        for row in await store.fetch(self._pool, "moved_on"):
+            if not self._known.owns(row["follower_proxy"]):
+                continue
+            decide = self._closing.settle if row["ended"] else self._closing.show_outcome
+            if await self._change(row["id"], decide) and row["ended"]:
                 # Armed again, it is judged on the book that is there.
-                self._writer.hurry([trigger_id])
-        for trigger_id in await self._ours("unresolved"):
-            await self._change(trigger_id, self._closing.show_outcome)
+                self._writer.hurry([row["id"]])
         for trigger in self._known.in_turn(self._stuck):
             await self._open(lot_of(trigger))
             await self._follow_lot(trigger, self._known.shares(lot_of(trigger)))

@@ -22,6 +22,7 @@ from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.runtime.intake import while_database_is_away
 
+_REST_SECONDS = 0.1
 DecideAll = Callable[[Held], Awaitable[Outcome]]
 """Changes locked triggers."""
 
@@ -125,9 +126,11 @@ class Writer:
         return sorted(keys)
 
     async def at_rest(self) -> None:
-        """Until nobody writes who asked before."""
-        async with self._writing:
-            pass
+        """Until nobody writes who asked before, but not for long: what can wait lets exits have the
+        processor and the disk first, and a writer that is stuck keeps nobody from what is apart."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REST_SECONDS), self._writing:
+                pass
 
     async def _know_what_is_committed(self, trigger_ids: Sequence[str]) -> None:
         """Take over triggers, and all that share their lots, as soon as the database is there.

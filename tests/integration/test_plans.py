@@ -21,7 +21,7 @@ _ASK = "select 1 from lot where origin = %(origin)s"
 async def test_what_the_guard_asks_now_and_then_keeps_no_plan(database_url: str) -> None:
     async with open_pool(database_url, name="plans", size=1) as pool:
         for _ in range(3):
-            await store.fetch(pool, "closing")
+            await store.fetch(pool, "moved_on")
         async with pool.connection() as connection:
             kept = await connection.execute("select count(*) as n from pg_prepared_statements")
             assert await kept.fetchone() == {"n": 0}

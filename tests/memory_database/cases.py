@@ -799,8 +799,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
                 "order_key": "",
             },
         ),
-        "closing": _nothing,
-        "unresolved": _nothing,
+        "moved_on": _nothing,
     },
 }
 """Every named statement of the money path, with values for a call."""

@@ -384,25 +384,19 @@ def _with_order(tx: Transaction) -> list[tuple[Row, Row]]:
     return [(row, order) for row, order in pairs if order is not None]
 
 
-def closing(tx: Transaction, _values: Row) -> list[Row]:
-    """Triggers whose exit has ended, and those whose next slice is due."""
-    return [
-        _pick(row, ("id", "follower_proxy"))
-        for row, order in _with_order(tx)
-        if row["status"] in ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
-        and order["state"] in ("CONFIRMED", "FAILED", "LOST")
-        and (row["next_slice_at"] is None or row["next_slice_at"] <= tx.now)
-    ]
-
-
-def unresolved(tx: Transaction, _values: Row) -> list[Row]:
-    """Triggers whose shown status does not say yet how their exit stands."""
-    return [
-        _pick(row, ("id", "follower_proxy"))
-        for row, order in _with_order(tx)
-        if (row["status"] in ("TRIGGERED", "CLOSING") and order["state"] in _UNDECIDED)
-        or (row["status"] in ("TRIGGERED", "NEEDS_CONFIRM") and order["state"] == "SUBMITTED")
-    ]
+def moved_on(tx: Transaction, _values: Row) -> list[Row]:
+    """Triggers whose exit has ended, or whose next slice is due, and those whose shown status does
+    not say yet how their exit stands."""
+    found = []
+    for row, order in _with_order(tx):
+        status, ended = row["status"], order["state"] in ("CONFIRMED", "FAILED", "LOST")
+        if status in ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM") and (
+            (ended and (row["next_slice_at"] is None or row["next_slice_at"] <= tx.now))
+            or (status != "NEEDS_CONFIRM" and order["state"] in _UNDECIDED)
+            or (status != "CLOSING" and order["state"] == "SUBMITTED")
+        ):
+            found.append({**_pick(row, ("id", "follower_proxy")), "ended": ended})
+    return found
 
 
 def _pick(row: Row, names: tuple[str, ...]) -> Row:
@@ -415,7 +409,6 @@ GUARD: Final[dict[str, Twin]] = {
         live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
         held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
         hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order, sold, move_triggers,
-        break_even, record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, closing,
-        unresolved,
+        break_even, record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, moved_on,
     )
 }  # fmt: skip
