@@ -1,0 +1,67 @@
+"""What can wait lets the exit that is under way go first, and no stuck one keeps it for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from services.guard import writing
+from services.guard.claiming import Claims
+from services.guard.known import Known
+from services.guard.writing import Writer
+from tradingtools.adapters.postgres.pool import Pool
+
+
+class Away(Exception):
+    """The transaction ends."""
+
+
+class Lent:
+    """A pool whose only connection is lent until it is told to end."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.end = asyncio.Event()
+
+    def connection(self) -> Lent:
+        return self
+
+    async def __aenter__(self) -> None:
+        self.asked.set()
+        await self.end.wait()
+        raise Away
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def test_what_can_wait_goes_after_the_exit_that_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writing, "_REST_SECONDS", 60.0)
+    pool = Lent()
+    writer = Writer(cast(Pool, pool), Known(0, 1), cast(Claims, None))
+    exiting = asyncio.create_task(writer.learn(["a"]))
+    await pool.asked.wait()
+    resting = asyncio.create_task(writer.at_rest())
+    await asyncio.sleep(0.01)
+    assert not resting.done()
+    pool.end.set()
+    async with asyncio.timeout(10):
+        await resting
+    with pytest.raises(Away):
+        await exiting
+
+
+async def test_an_exit_that_is_stuck_keeps_nobody() -> None:
+    pool = Lent()
+    writer = Writer(cast(Pool, pool), Known(0, 1), cast(Claims, None))
+    exiting = asyncio.create_task(writer.learn(["a"]))
+    await pool.asked.wait()
+    async with asyncio.timeout(10):
+        await writer.at_rest()
+    assert not exiting.done()
+    pool.end.set()
+    with pytest.raises(Away):
+        await exiting
