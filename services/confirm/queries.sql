@@ -167,11 +167,14 @@ from jsonb_to_recordset(%(orders)s::jsonb)
 where o.order_key = p.order_key and o.state = p.state and o.epoch = p.epoch
 
 -- name: send_again
--- Wanted: another attempt, by the owner of the partition. It is looked at again if none comes.
+-- Wanted: another attempt, by the owner of the partition. It is looked at again if none comes. Not
+-- wanted when the order is to be looked at at another instant than it was read with: it may have been
+-- accepted late meanwhile, and then nothing is sent before confirm has looked.
 update orders set
     send_again_epoch = epoch,
     next_check_at = clock_timestamp() + make_interval(secs => %(milliseconds)s / 1000.0)
 where order_key = %(order_key)s and state = 'UNKNOWN' and epoch = %(epoch)s
+  and next_check_at is not distinct from %(next_check_at)s
 
 -- name: stop_watching
 update orders set next_check_at = '9000-01-01 00:00:00+00'
@@ -210,7 +213,7 @@ returning order_key
 -- name: due
 -- Open orders that are to be looked at now; since when an unresolved one is that. Accepted ones may
 -- be late by so much: what was answered to them is about to be booked.
-select order_key, state, epoch, attempt, not_after_ms, not_found_count, traceparent,
+select order_key, state, epoch, attempt, not_after_ms, not_found_count, traceparent, next_check_at,
        coalesce((select (extract(epoch from e.occurred_at) * 1000)::bigint from order_event e
                  where e.order_key = o.order_key and e.to_state = o.state
                  order by e.event_seq desc limit 1),

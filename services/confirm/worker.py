@@ -217,6 +217,7 @@ class Confirm:
             "send_again",
             order_key=row["order_key"],
             epoch=row["epoch"],
+            next_check_at=row["next_check_at"],
             milliseconds=self._next_pause_ms(row["order_key"]),
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tradingtools.domain.order_states import LEGAL
 from tradingtools.testing.memory_database import MemoryDatabase
+from tradingtools.testing.memory_database.confirm import WATCH_IS_OVER
 
 MONEY_PATH = "tradingtools/adapters/postgres/money_path.sql"
 POISON = "tradingtools/adapters/postgres/poison.sql"
@@ -678,6 +679,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "postpone": lambda draw: draw.many("orders", lambda: _later(draw), "order_key"),
         "send_again": lambda draw: {
             **_unknown(draw),
+            "next_check_at": draw.rng.choice([None, WATCH_IS_OVER]),
             "milliseconds": draw.rng.choice([0, 60_000]),
         },
         "stop_watching": _as_it_is,

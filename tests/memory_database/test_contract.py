@@ -24,6 +24,7 @@ from tests.memory_database import cases
 from tests.memory_database.cases import CASES, Draw
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
+from tradingtools.testing.memory_database.confirm import WATCH_IS_OVER
 from tradingtools.testing.memory_database.schema import REQUIRED, TABLES
 from tradingtools.testing.memory_database.statements import TWINS, loaded
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -309,20 +310,27 @@ async def test_another_attempt_is_admitted_alike(database_url: str) -> None:
         )
         for key in keys[1:]:
             await pair.call(
-                cases.CONFIRM, "send_again", {"order_key": key, "epoch": 2, "milliseconds": 0}
-            )
+                cases.CONFIRM, "send_again",
+                {"order_key": key, "epoch": 2, "next_check_at": None, "milliseconds": 0},
+            )  # fmt: skip
         await pair.call(cases.EXECUTOR, "to_send_again", {"partition": 0})
         for key in keys:
             again = {**owner, "order_key": key, "expected_epoch": 2, "lease_ms": 60_000}
             for values in ({**again, "epoch": 9}, again, again):
                 await pair.call(cases.EXECUTOR, "submit_again", values)
         await pair.call(cases.EXECUTOR, "to_send_again", {"partition": 0})
-        # Wanted again, and accepted late.
+        # Wanted again, accepted late, and wanted again by what was read before that.
         late = next(o["order_key"] for o in memory.table("orders").values() if not o["attempt"])
-        await pair.call(
-            cases.CONFIRM, "send_again", {"order_key": late, "epoch": 2, "milliseconds": 0}
-        )
+        seen = {"order_key": late, "epoch": 2}
+        wish = {**seen, "next_check_at": WATCH_IS_OVER, "milliseconds": 60_000}
         told = {"order_key": late, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
-        await pair.call(cases.EXECUTOR, "note_late_acceptances", {"accepted": json.dumps([told])})
-        await pair.compare_tables()
+        for file, name, values, wanted in (
+            (cases.CONFIRM, "stop_watching", {**seen, "state": "UNKNOWN"}, None),
+            (cases.CONFIRM, "send_again", wish, 2),
+            (cases.EXECUTOR, "note_late_acceptances", {"accepted": json.dumps([told])}, None),
+            (cases.CONFIRM, "send_again", wish, None),
+        ):
+            await pair.call(file, name, values)
+            await pair.compare_tables()
+            assert memory.table("orders")[(late,)]["send_again_epoch"] == wanted
     assert sorted(o["attempt"] for o in memory.table("orders").values()) == [0, 0, 0, 1]

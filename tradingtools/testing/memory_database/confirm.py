@@ -225,7 +225,7 @@ def postpone(tx: Transaction, values: Row) -> list[Row]:
 def send_again(tx: Transaction, values: Row) -> list[Row]:
     """Want another attempt."""
     row = _as_it_was(tx, {**values, "state": "UNKNOWN"})
-    if row is not None:
+    if row is not None and row["next_check_at"] == values["next_check_at"]:
         later = tx.now + timedelta(milliseconds=values["milliseconds"])
         tx.update("orders", row, send_again_epoch=row["epoch"], next_check_at=later)
     return []
@@ -338,7 +338,7 @@ def due(tx: Transaction, values: Row) -> list[Row]:
     found.sort(key=_next_check)
     return [
         {
-            **_pick(row, (*_LOOKED_AT, "attempt")),
+            **_pick(row, (*_LOOKED_AT, "attempt", "next_check_at")),
             "since_ms": round(microseconds(_since(tx, row)) / 1000),
         }
         for row in found[: values["limit"]]

@@ -1,0 +1,59 @@
+"""The wish to send an order again, by what confirm has read, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+import pytest
+
+from services.confirm import store
+from services.confirm.core.fate import Look
+from services.confirm.settings import Settings
+from services.confirm.worker import Confirm
+from services.executor import store as executor
+from tests.confirm.conftest import Orders
+from tradingtools.codec.insiders import Capabilities
+from tradingtools.domain.order_states import OrderState as S
+from tradingtools.domain.venue_order import VenueOrder
+
+_PROMISED = Capabilities(
+    idempotency=True, not_after=True, get_by_key=True, void=False, longest_processing_ms=1_000
+)
+_FOREVER_MS = 2**50
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_what_is_accepted_while_it_is_asked_for_is_not_wanted_again(
+    orders: Orders, accepted: bool
+) -> None:
+    key = await orders.make("UNKNOWN")
+    await orders.sql(
+        "update orders set attempt = 1, not_after_ms = %s, next_check_at = now()"
+        " where order_key = %s",
+        _FOREVER_MS, key,
+    )  # fmt: skip
+
+    class FarSide:
+        async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+            """Does not know it; the answer to its POST comes while it says so."""
+            if accepted:
+                told = {"order_key": key, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
+                await executor.execute(
+                    orders.pool, "note_late_acceptances", accepted=json.dumps([told])
+                )
+            return Look.NOT_FOUND, None
+
+    settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=0)
+    confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
+    confirm._capabilities = _PROMISED
+    rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
+    (due,) = [dict(row) for row in rows if row["order_key"] == key]
+    await confirm._look(due, asyncio.Semaphore())
+
+    row = await orders.row(key)
+    assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, None if accepted else 0)
+    rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
+    still_due = key in {row["order_key"] for row in rows}
+    assert still_due == accepted, "it is looked at once more, at once"
