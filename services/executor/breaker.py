@@ -66,6 +66,8 @@ class CircuitBreaker:
         self._probes: set[int] = set()
         """Of this executor, under way or about to be, by the row's version that lets each out."""
         self._taking = False
+        self._tripping = asyncio.Lock()
+        """One opens it, however many have failed: the others need no connection to find it open."""
         self._closes = asyncio.Event()
         """Set the next time that it closes, and replaced."""
 
@@ -120,16 +122,19 @@ class CircuitBreaker:
         """
         failed = is_failure(status)
         if probe:
-            # One that failed says nothing when there is a later one; that one passed is news.
-            if not failed or probe == self._row.version:
-                await self._move(Event.PROBE_FAILED if failed else Event.PROBE_PASSED, status)
-            self.probe_ended(probe)
+            try:
+                # One that failed says nothing when there is a later one; that one passed is news.
+                if not failed or probe == self._row.version:
+                    await self._move(Event.PROBE_FAILED if failed else Event.PROBE_PASSED, status)
+            finally:
+                self.probe_ended(probe)
         elif not failed:
             self.passed()
         else:
             self._failures += 1
-            if self._failures >= self._policy.failures and self.closed:
-                await self._move(Event.TRIPPED, status)
+            async with self._tripping:
+                if self._failures >= self._policy.failures and self.closed:
+                    await self._move(Event.TRIPPED, status)
 
     def passed(self) -> None:
         """A POST that was no probe has been answered: failures are not in a row any more."""
@@ -162,9 +167,11 @@ class CircuitBreaker:
 
     async def give_back(self, probe: int) -> None:
         """It was not sent: the next one may be taken at once, unless there is a later one."""
-        if probe == self._row.version:
-            await self._move(Event.PROBE_RETURNED, None)
-        self.probe_ended(probe)
+        try:
+            if probe == self._row.version:
+                await self._move(Event.PROBE_RETURNED, None)
+        finally:
+            self.probe_ended(probe)
 
     def probe_ended(self, probe: int) -> None:
         """Nothing will be told of it any more."""

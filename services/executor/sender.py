@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -99,6 +100,7 @@ class Sender:
         self._answered: deque[tuple[Attempt, asyncio.Future[Answer], bool]] = deque()
         """What is to be judged, and whether its lane was left already."""
         self._running: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     def send(self, attempts: Sequence[Attempt]) -> None:
         """Send them, without waiting for what comes of it.
@@ -290,7 +292,8 @@ class Sender:
                     break
                 await asyncio.sleep(wait_ms / 1000)
             if probe:
-                await self._breaker.give_back(probe)
+                self._aside(self._breaker.give_back(probe))
+                probe = 0
             return verdict, None
         finally:
             # Whatever has ended it; `watch` gives back what has not been told of.
@@ -303,7 +306,33 @@ class Sender:
         """
         if self._breaker.closed or attempt.order.purpose is Purpose.ENTRY:
             return 0
-        return await self._breaker.take_probe()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._left_ms(attempt) / 1000):
+                return await self._breaker.take_probe()
+        return 0
+
+    async def _tell(
+        self, attempt: Attempt, status: int | None, verdict: Verdict, *, probe: int
+    ) -> None:
+        """Tell the breaker how a POST has ended.
+
+        What is over is recorded without waiting for the breaker's row; who may be sent again waits
+        within its time to see whether the breaker has opened.
+        """
+        telling = self._aside(self._breaker.told(status, probe=probe))
+        if verdict.meaning is Meaning.NOT_ACCEPTED:
+            await asyncio.wait([telling], timeout=self._left_ms(attempt) / 1000)
+
+    def _aside(self, telling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(telling)
+        self._telling.add(task)
+        task.add_done_callback(self._told)
+        return task
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the breaker was not told", exc_info=error)
 
     async def _post(
         self, attempt: Attempt, sent: Awaitable[Answer] | None, ready: Ready, *, probe: int
@@ -326,14 +355,16 @@ class Sender:
             raise KeptBack(NOT_SENT) from error
         except NotSent as error:
             _log.warning("insiders-api unreachable", error=str(error))
-            await self._breaker.told(None, probe=probe)
+            await self._tell(attempt, None, NOT_SENT, probe=probe)
             return NOT_SENT, None
         except Unanswered as error:
             _log.warning("no answer", order=order.order_key, error=str(error))
-            await self._breaker.told(None, probe=probe)
-            return Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER"), None
-        await self._breaker.told(answer.status, probe=probe)
-        return self._judge(order, answer), answer
+            verdict = Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER")
+            await self._tell(attempt, None, verdict, probe=probe)
+            return verdict, None
+        verdict = self._judge(order, answer)
+        await self._tell(attempt, answer.status, verdict, probe=probe)
+        return verdict, answer
 
     def _judge(self, order: Order, answer: Answer) -> Verdict:
         verdict = classify(answer.status, answer.body, order.order_key)

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
-from services.executor.core.breaker import Breaker, BreakerState, Policy
+from services.executor.core.breaker import Breaker, BreakerState, Event, Policy
 from services.executor.leave import Leave
 from services.executor.look import Looked
 from services.executor.recorder import Outcome
@@ -435,7 +435,9 @@ async def test_who_waits_behind_his_wallets_is_unsent_when_that_is_over(over: st
         assert len(here.outcomes) == 3
 
 
-@pytest.mark.parametrize("waits_for", ["the breaker", "a connection", "what was asked for"])
+@pytest.mark.parametrize(
+    "waits_for", ["the breaker", "the breaker's row", "a connection", "what was asked for"]
+)
 async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
     waits_for: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,6 +449,14 @@ async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
         if waits_for == "the breaker":
             monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
             _stands(here, BreakerState.OPEN)
+        elif waits_for == "the breaker's row":
+            here.breaker._take(Breaker(state=BreakerState.OPEN), here.breaker._row)
+
+            async def slow(*_: Any) -> bool:
+                await asyncio.Event().wait()
+                return True
+
+            monkeypatch.setattr(here.breaker, "_move", slow)
         elif waits_for == "a connection":
 
             async def never() -> Any:
@@ -463,6 +473,7 @@ async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
         assert outcome.fields["failed_kind"] == "UNSENT"
         assert clock.monotonic_ns() < late_ns + LEASE_MS * 1_000_000
         assert here.breaker._failures == (waits_for == "what was asked for")
+        assert not here.breaker._probes, "`watch` may give back what was taken"
 
 
 async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
@@ -477,6 +488,32 @@ async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None
         await until(here.ended(one))
         assert here.outcomes[0].fields["reason"] == "HALTED"
         assert here.far.came == [one.order.order_key]
+
+
+async def test_what_is_not_sent_is_recorded_before_its_probe_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = attempt("a", purpose=Purpose.COPY_EXIT)
+    one = structs.replace(made, looked_ns=_a_second_ago(), probe=2)
+    given_back = asyncio.Event()
+
+    async def slow(_event: Event, _status: int | None) -> bool:
+        given_back.set()
+        await asyncio.Event().wait()
+        return True
+
+    async def look(_order: Order, _epoch: int) -> Looked:
+        return "HALTED", clock.monotonic_ns()
+
+    async with scene(look=look) as here:
+        here.breaker._take(Breaker(state=BreakerState.HALF_OPEN, version=2), here.breaker._row)
+        here.breaker._probes.add(2)
+        monkeypatch.setattr(here.breaker, "_move", slow)
+        here.sender.send([one])
+        await until(here.ended(one))
+        await until(given_back.is_set)
+        assert here.breaker._probes == {2}, "`watch` does not give it back as well"
+        assert here.far.came == []
 
 
 async def test_who_is_looked_at_holds_no_connection() -> None:
