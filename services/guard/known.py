@@ -7,7 +7,7 @@ and asks here what a book, a fill or an instant concerns.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,15 +185,16 @@ class Known:
 
     def moved_by(self, book: Book) -> list[Trigger]:
         """The triggers that a book may move, in the order in which they are judged; of those that
-        it only raises to new peaks `risen` tells."""
+        it only raises to new peaks `newly_risen` tells."""
         return self.in_turn(self._index.candidates(book))
 
-    def risen(self, book: Book) -> Iterator[Risen]:
-        """The new peaks that a book shows."""
-        return self._index.risen(book)
+    def newly_risen(self, book: Book) -> list[Risen]:
+        """The new peaks that a book shows, without those that are no higher than were told before
+        of the same trigger, as it is."""
+        return self._index.newly_risen(book)
 
     def rises(self, risen: Risen) -> bool:
-        """Whether what was found by `risen` is a new peak still, of the same size."""
+        """Whether what was found by `newly_risen` is a new peak still, of the same size."""
         return self._index.rises(risen)
 
     def peak(self, trigger_id: str) -> int | None:

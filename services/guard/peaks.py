@@ -72,7 +72,7 @@ class Peaks:
 
     def see(self, book: Book) -> None:
         """Remember the new peaks that a book shows."""
-        for risen in self._known.risen(book):
+        for risen in self._known.newly_risen(book):
             trigger_id, peak, size = risen
             _, highest, before = self._seen.get(trigger_id, (trigger_id, 0, size))
             if size != before or peak > highest:

@@ -130,3 +130,13 @@ class Curve:
             return self._products[whole]
         left = size_micros - (self._sizes[whole - 1] if whole else 0)
         return self._products[whole] + left * self._bids[whole][0]
+
+    def covers(self, other: Curve, size_micros: int) -> bool:
+        """Whether no size up to this one sells for more into the bids of another."""
+        # Between two ends of its levels the other is straight, and this one nowhere bends upwards.
+        for size, product in zip(other._sizes, other._products[1:], strict=True):
+            if size >= size_micros:
+                break
+            if self.product(size) < product:
+                return False
+        return self.product(size_micros) >= other.product(size_micros)

@@ -82,6 +82,8 @@ class _Asset:
     )
     reach: _Reach | None = None
     """None: it has to be computed anew."""
+    shown: dict[int, Curve] = field(default_factory=dict)
+    """By class of sizes, bids whose new peaks were told of all trailing stops as they are."""
 
     def reached_at(self) -> _Reach:
         """What a book must come to, computed anew where it has to be."""
@@ -117,6 +119,7 @@ class TriggerIndex:
         for shelf, price in places:
             insort(asset.shelves[shelf], (price, trigger.id))
             if shelf[0] is Way.PEAK:
+                asset.shown.pop(shelf[1], None)
                 self._rising[trigger.id] = price, next_size(trigger, lot_micros)
 
     def remove(self, trigger_id: str) -> None:
@@ -160,14 +163,26 @@ class TriggerIndex:
     def risen(self, book: Book) -> Iterator[Risen]:
         """The new peaks that a book shows, exactly."""
         asset = self._good(book)
-        if asset is None:
-            return
+        return iter(()) if asset is None else self._risen(asset, book, {})
+
+    def newly_risen(self, book: Book) -> list[Risen]:
+        """The same, but for what is no higher than it was told before: whoever asks keeps that for
+        as long as its trigger stays as it is. While peaks are recorded many books show no more."""
+        asset = self._good(book)
+        return [] if asset is None else list(self._risen(asset, book, asset.shown))
+
+    def _risen(self, asset: _Asset, book: Book, shown: dict[int, Curve]) -> Iterator[Risen]:
         lowest = asset.reached_at().peak
         if lowest is None or book.bids[0][0] < lowest:
             return
         curve = Curve(book.bids)
         for (way, bits), held in asset.shelves.items():
-            for _, trigger_id in _reached(book, way, bits, held) if way is Way.PEAK else ():
+            if way is not Way.PEAK:
+                continue
+            if bits in shown and shown[bits].covers(curve, (1 << bits) - 1):
+                continue
+            shown[bits] = curve
+            for _, trigger_id in _reached(book, way, bits, held):
                 lowest, size = self._rising[trigger_id]
                 peak = seen_peak(curve.product(size) // size)
                 if peak >= lowest:

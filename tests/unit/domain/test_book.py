@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingtools.domain.book import Level, depth, sell_into
+from tradingtools.domain.book import Curve, Level, depth, sell_into
 
 levels = st.lists(
     st.tuples(st.integers(1, 999_999), st.integers(1, 10**12)),
@@ -71,3 +71,18 @@ def test_a_sale_of_part_of_a_level_fetches_that_level() -> None:
     sale = sell_into(((600_000, 10_000_000),), 3_333_333)
     assert sale is not None
     assert (sale.notional_micros, sale.average_micros) == (1_999_999, 600_000)
+
+
+small = st.lists(
+    st.tuples(st.integers(1, 30), st.integers(1, 6)), max_size=4, unique_by=lambda level: level[0]
+)
+
+
+@given(small, small, st.integers(1, 30))
+def test_a_curve_covers_another_when_no_size_sells_for_more_into_that(
+    found: list[Level], other: list[Level], largest: int
+) -> None:
+    here, there = Curve(best_bid_first(found)), Curve(best_bid_first(other))
+    sizes = range(1, largest + 1)
+    more = any(there.product(size) > here.product(size) for size in sizes)
+    assert here.covers(there, largest) is not more

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.index import TriggerIndex
+from services.guard.core.index import Risen, TriggerIndex
 from services.guard.core.trigger import Judgement, Trigger, judge, new_peak, sale_of
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
@@ -94,6 +94,37 @@ def _agrees(index: TriggerIndex, held: dict[str, tuple[Trigger, int]], marks: li
             if judge(trigger, lot, book, NOW_MS) is Judgement.FIRE and trigger.tick is None
         }
         assert fires <= index.firing(book) | _timed(held) <= found | _timed(held)
+
+
+FEW = [
+    (replace(trigger_of(TriggerType.TRAILING_STOP, 100_000, size), id=name), lot)
+    for name in "abc"
+    for size, lot in ((None, 4), (None, 5), (None, 7), (2, 5), (1, 8))
+]
+"""Trailing stops of small sizes, most of them of one class; later ones take the place of earlier
+ones."""
+shallow = st.lists(st.tuples(cents, st.integers(1, 6)), max_size=3).map(
+    lambda levels: book_of(tuple(sorted(dict(levels).items(), reverse=True)))
+)
+
+
+@given(st.lists(st.sampled_from(FEW), min_size=1), st.lists(shallow, min_size=1), st.data())
+def test_what_is_newly_risen_is_all_that_books_have_shown(
+    changes: list[tuple[Trigger, int]], marks: list[Book], data: st.DataObject
+) -> None:
+    """Of each trigger since it changed the highest, and nothing that a book does not show."""
+    index, told, shown = TriggerIndex(), dict[str, Risen](), dict[str, Risen]()
+    for trigger, lot in changes:
+        index.put(trigger, lot)
+        told.pop(trigger.id, None)
+        shown.pop(trigger.id, None)
+        for book in data.draw(st.lists(st.sampled_from(marks), max_size=3)):
+            rose, newly = list(index.risen(book)), index.newly_risen(book)
+            assert set(newly) <= set(rose)
+            for found, kept in ((rose, shown), (newly, told)):
+                kept.update((risen[0], max(risen, kept.get(risen[0], risen))) for risen in found)
+            assert told == shown
+            assert index.newly_risen(book) == []
 
 
 def _peak(trigger: Trigger, lot: int, book: Book) -> int | None:
