@@ -43,8 +43,8 @@ _STEP_MS, _LONGEST_MS = 250, 8_000
 """Whom records do not take again and again is learned after ever longer pauses: it is read under
 lock, and a server that was restored from behind never has what memory has."""
 
-Peak = tuple[Trigger, int]
-"""A trailing stop as memory has it, and its new peak."""
+Peak = tuple[Trigger, Risen]
+"""A trailing stop as memory has it, and what it has seen."""
 
 
 class Peaks:
@@ -79,6 +79,13 @@ class Peaks:
                 self._seen[trigger_id] = risen
                 self._any.set()
 
+    def _put_back(self, risen: Risen) -> None:
+        """Remember what no record has taken; by another size more was seen later."""
+        trigger_id, peak, size = risen
+        _, highest, present = self._seen.get(trigger_id, (trigger_id, 0, size))
+        if size == present and peak > highest:
+            self._seen[trigger_id] = risen
+
     async def wait(self) -> None:
         """Until a book has shown a new peak."""
         await self._any.wait()
@@ -93,7 +100,7 @@ class Peaks:
             risen = self._seen.pop(trigger_id)
             trigger = self._known.get(trigger_id)
             if trigger is not None and self._known.rises(risen):
-                found.append((trigger, risen[1]))
+                found.append((trigger, risen))
         if len(some) < MOST:
             self._any.clear()
         return found
@@ -117,7 +124,8 @@ class Peaks:
 
     async def record(self, peaks: Sequence[Peak]) -> None:
         """Record new peaks; memory learns of them then, and of all others that are recorded. Those
-        of triggers that are not as memory has them, or whose lots are not, are not recorded.
+        of triggers that are not as memory has them, or whose lots are not, are not recorded, but
+        seen as before: they were there, and no later book may show them again.
 
         Raises:
             Fenced: the lease is not valid any more.
@@ -126,18 +134,21 @@ class Peaks:
         self._pauses.succeeded(trigger.id for trigger, _ in peaks if trigger.id not in refused)
         self._pauses.failed(refused, clock.monotonic_ms())
         self._refused.update(dict.fromkeys(refused))
+        for trigger, risen in peaks:
+            if trigger.id in refused:
+                self._put_back(risen)
 
     async def _record(self, peaks: Sequence[Peak]) -> set[str]:
         """Whose peaks are not recorded, or may not be."""
         self._records += 1
         values = self._values(f"{self._lease.epoch}:{self._records}", peaks)
-        found = {trigger.id: peak for trigger, peak in peaks}
+        found = {trigger.id: peak for trigger, (_, peak, _) in peaks}
         try:
             seq, refused = await self._insert(values)
         except psycopg.Error as error:
             await self._get_over(error, values)
             return set(found)
-        stops = {trigger.id: stop_below(trigger, peak) for trigger, peak in peaks}
+        stops = {trigger.id: stop_below(trigger, found[trigger.id]) for trigger, _ in peaks}
         for trigger_id in refused:
             del found[trigger_id], stops[trigger_id]
         await self._tell(found)
@@ -203,6 +214,6 @@ class Peaks:
             "ids": [trigger.id for trigger, _ in peaks],
             "versions": [trigger.version for trigger, _ in peaks],
             "shares": [self._known.shares(lot_of(trigger)) for trigger, _ in peaks],
-            "peaks": [peak for _, peak in peaks],
-            "stops": [stop_below(trigger, peak) for trigger, peak in peaks],
+            "peaks": [peak for _, (_, peak, _) in peaks],
+            "stops": [stop_below(trigger, peak) for trigger, (_, peak, _) in peaks],
         }

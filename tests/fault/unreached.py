@@ -292,6 +292,8 @@ UNREACHED = (
     Entry(f"{_GUARD}/peaks.py", "Peaks._recorded", _LOST_PEAKS, chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._pause", _LOGGED),
     Entry(f"{_GUARD}/peaks.py", "Peaks._record", _OTHERWISE, "del found", chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks.record", _OTHERWISE, "self._put_back(", chance=True),
+    Entry(f"{_GUARD}/peaks.py", "Peaks._put_back", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "journal.check", chance=True),
     Entry(f"{_GUARD}/peaks.py", "Peaks._insert", _LOST_PEAKS, "raise", chance=True),
     Entry(f"{_GUARD}/folding.py", "Folding.fold", _AWAY, "self.waiting.join", chance=True),

@@ -15,7 +15,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from services.guard import folding, peaks, store
-from services.guard.core.trigger import Trigger
+from services.guard.core.trigger import Trigger, lot_of
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.support import leases
@@ -186,6 +186,50 @@ async def test_a_peak_is_of_the_rows_as_they_are_and_holds_up_no_other(
     assert desk.known() == [known, 600_000]
     await desk.guard.fold_peaks()
     assert await desk.rows() == [row, 600_000]
+
+
+@pytest.mark.parametrize(
+    ("change", "peak"),
+    [
+        pytest.param("trigger set two_ticks = true, version = 2", 605_000, id="terms"),
+        # As many shares have not been seen at any price but the one that is there now.
+        pytest.param("lot set shares_micros = 55000000", 505_000, id="size"),
+    ],
+)
+async def test_a_peak_that_was_refused_is_not_forgotten_over_a_later_book(
+    desk: Desk, change: str, peak: int
+) -> None:
+    desk.books.book = book_of(((505_000, 1_000 * SHARE),))
+    await desk.sql(f"update {change} where follower_proxy = '0x{'1' * 40}'")
+    await desk.guard.on_books([DEAREST])
+    await desk.guard.on_books([desk.books.book])
+    await follow_peaks(desk.guard)
+    assert desk.known() == [peak, 605_000]
+    assert await desk.sold() == [SMALL], "the other one wants two ticks, or has seen no more"
+    await desk.see(replace(desk.books.book, revision=1))
+    assert await desk.sold() == ([LARGE, SMALL] if peak == 605_000 else [SMALL])
+
+
+async def test_what_was_seen_by_another_size_meanwhile_is_not_put_back_over(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is refused, memory has heard of the lot's new size, and a lower book has come."""
+    ask_alone = store.ask_alone
+
+    async def meanwhile(pool: Pool, name: str, **values: Any) -> Any:
+        if name == "record_peaks" and values["peaks"] == [605_000, 605_000]:
+            await desk.sql(f"update lot set shares_micros = {55 * SHARE}"
+                           f" where follower_proxy = '0x{'1' * 40}'")  # fmt: skip
+            trigger = cast(Trigger, desk.guard._known.get(LARGE))
+            desk.guard._known.put_lot(lot_of(trigger), 55 * SHARE)
+            await desk.guard.on_books([DEARER])
+        return await ask_alone(pool, name, **values)
+
+    monkeypatch.setattr(store, "ask_alone", meanwhile)
+    await desk.guard.on_books([DEAREST])
+    await follow_peaks(desk.guard)
+    # Five of 55 at 0.30.
+    assert desk.known() == [572_727, 605_000]
 
 
 async def test_a_start_knows_what_no_row_has_yet(desk: Desk) -> None:
@@ -504,7 +548,7 @@ async def test_who_was_seen_first_is_recorded_first(
     for price in (600_000, 610_000):
         # The small lot has seen 0.60 before.
         desk.guard._peaks.see(book_of(((price, 1_000 * SHARE),)))
-    taken = [[(one.id, peak) for one, peak in desk.guard._peaks.take()] for _ in range(3)]
+    taken = [[risen[:2] for _, risen in desk.guard._peaks.take()] for _ in range(3)]
     assert taken == [[(LARGE, 610_000)], [(SMALL, 610_000)], []]
 
 

@@ -574,7 +574,8 @@ async def test_who_was_raised_fires_before_those_that_are_not_as_they_were_are_r
     assert scene.nth.asked.index("fire_foreseen") < scene.nth.asked.index("lock_triggers")
     assert scene.sold() == [(trails[0], 60)]
     await follow_peaks(scene.guard)
-    assert [scene.guard._known.peak(trail) for trail in trails] == [700_000, None, *[650_000] * 10]
+    assert {scene.guard._known.peak(trail) for trail in trails} == {700_000}
+    assert scene.sold() == [(trail, 60) for trail in trails[:2]], "the others want two ticks"
 
 
 async def test_a_tick_of_terms_that_are_gone_is_not_the_first_of_two() -> None:
