@@ -2,7 +2,7 @@
 
 Before it: `peaks`, and at a start the records that another life has left. A kill -9 leaves records:
 a row whose peak is as high stays as it is, and a record goes when all its peaks are in their rows
-or in later records. A row that PostgreSQL refuses to change holds up no other.
+or in later records. A row that PostgreSQL refuses to change, or that is locked, holds up no other.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _PAUSE_SECONDS = 0.01
 """After each: rows have time, and what is under way has the processor and the disk."""
 _STEP_MS, _LONGEST_MS = 1_000, 60_000
 """A row that cannot follow is tried again after ever longer pauses."""
+_LOCKED = (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected)
+"""OperationalErrors, but the connection is as before: somebody else holds a row for too long."""
 
 
 Raised = tuple[int, int, int]
@@ -117,9 +119,9 @@ class Folding:
             await self._writer.at_rest()
             try:
                 await _follow(connection, {who: found.highest[who] for who in some})
-            except psycopg.OperationalError:
-                raise
             except psycopg.Error as error:
+                if isinstance(error, psycopg.OperationalError) and not isinstance(error, _LOCKED):
+                    raise
                 if len(some) > 1:
                     portions.extendleft([who] for who in some)
                 else:

@@ -418,6 +418,28 @@ async def test_a_row_that_cannot_follow_holds_up_no_other_and_is_tried_again(
     assert (await desk.rows(), await desk.records()) == ([605_000, 610_000], 0)
 
 
+async def test_a_row_that_somebody_holds_holds_up_no_other(desk: Desk, database_url: str) -> None:
+    """What waits for it is cancelled, as by `statement_timeout`."""
+    await desk.see(DEARER)
+    with (
+        psycopg.connect(database_url) as holder,
+        psycopg.connect(database_url, autocommit=True) as canceller,
+    ):
+        holder.execute("select from trigger where id = %s for update", [LARGE])
+        round_ = asyncio.ensure_future(desk.guard.fold_peaks())
+        async with asyncio.timeout(20):
+            while not round_.done():
+                canceller.execute(
+                    "select pg_cancel_backend(pid) from pg_stat_activity"
+                    " where wait_event_type = 'Lock' and datname = current_database()"
+                )
+                await asyncio.sleep(0.01)
+        await round_
+    assert (await desk.rows(), await desk.records()) == ([None, 600_000], 1)
+    await desk.guard.fold_peaks()
+    assert (await desk.rows(), await desk.records()) == ([550_000, 600_000], 0)
+
+
 async def test_a_row_that_is_lost_before_its_record_goes_follows_again(desk: Desk) -> None:
     """PostgreSQL crashed: what had followed was not flushed, since nothing was deleted after it."""
     refused = f"refused check (id <> '{LARGE}' or peak_micros is null)"
