@@ -182,17 +182,16 @@ class Guard:
 
     async def suspend(self) -> None:
         """Suspend the triggers of books that have been bad for a while."""
-        for asset_id in self._bad.unbearable(clock.monotonic_ms()):
-            book = self._books.known(asset_id)
-            moved = [trigger.id for trigger in self._known.moved_by(book)] if book else []
-            while moved:
-                # Some at a time: the book may be good again before it was told to all of them.
-                some, moved = moved[:PATIENT], moved[PATIENT:]
-                try:
-                    await self._wake(self._known.in_turn(some))
-                except psycopg.Error:
-                    self._writer.hurry([*some, *moved])
-                    raise
+        books = filter(None, map(self._books.known, self._bad.unbearable(clock.monotonic_ms())))
+        moved = [trigger.id for book in books for trigger in self._known.moved_by(book)]
+        while moved:
+            # Some at a time: the book may be good again before it was told to all of them.
+            some, moved = moved[:PATIENT], moved[PATIENT:]
+            try:
+                await self._wake(self._known.in_turn(some))
+            except psycopg.Error:
+                self._writer.hurry([*some, *moved])
+                raise
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from services.guard.core.bad_books import BadBooks
@@ -108,6 +109,35 @@ async def test_a_book_that_gets_good_while_triggers_are_suspended_leaves_none_so
         await scene.come_to_rest()
         assert [scene.status(stop) for stop in stops] == ["TRIGGERED", "ARMED"], number
     assert number > 2
+
+
+@pytest.mark.parametrize("paid", ["1", "2"])
+async def test_an_outage_at_one_book_forgets_no_other(
+    paid: str, hands: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, newest = _Patient(), dict[str, Book]()
+    monkeypatch.setattr(scene.books, "known", newest.get)
+    stops = {}
+    for asset_id in ("1", "2"):
+        scene.lot(int(asset_id), 60, asset_id=asset_id)
+        armed = "WAITING" if asset_id == paid else "ARMED"
+        stops[asset_id] = scene.trigger(
+            asset_id, int(asset_id), 40, asset_id=asset_id, status=armed
+        )
+        newest[asset_id] = replace(EMPTY, market=replace(EMPTY.market, asset_id=asset_id))
+    await scene.recover()
+    await scene.guard.on_books(list(newest.values()))
+    hands[0] += 2_000
+    # It is known, and not told yet. Its trigger is to be armed, and that breaks the connection.
+    market = replace(newest[paid].market, payout_micros=0, closed=True)
+    newest[paid] = replace(newest[paid], market=market)
+    scene.moods.breaks_at = "lock_triggers"
+    with pytest.raises(psycopg.OperationalError):
+        await scene.guard.suspend()
+    await scene.guard.suspend()
+    await scene.guard.look_again()
+    (other,) = {"1", "2"} - {paid}
+    assert scene.status(stops[other]) == "SUSPENDED"
 
 
 async def test_what_is_resolved_is_not_borne(hands: list[int]) -> None:

@@ -127,9 +127,9 @@ class Desk:
 
         self.database.write(insert)
 
-    def lot(self, number: int, shares: int) -> None:
+    def lot(self, number: int, shares: int, **key: str) -> None:
         """Shares of a wallet, bought by hand."""
-        self._put("lot", **_key(number), condition_id=CONDITION, shares_micros=shares * SHARE)
+        self._put("lot", **_key(number) | key, condition_id=CONDITION, shares_micros=shares * SHARE)
 
     def trigger(self, name: str, lot: int, price: int, **terms: Any) -> str:
         """An armed trigger of a lot; a stop-loss, when nothing else is said."""
