@@ -81,11 +81,19 @@ class CircuitBreaker:
         """Why it is not closed, for those who wait in vain."""
         return f"{INSIDERS} is not asked: {self._row.reason}"
 
-    async def pause(self, seconds: float) -> None:
-        """Wait so long; while it is not closed, no longer than until it is."""
+    async def pause(self, seconds: float, *, probes: bool) -> None:
+        """Wait so long; while it is not closed, no longer than until it is.
+
+        Args:
+            seconds: at most.
+            probes: who waits may be the probe: no longer than until it is time for one, too.
+        """
         if self.closed:
             await asyncio.sleep(seconds)
             return
+        until_probe_ms = self._row.retry_at_ms - clock.now_ms()
+        if probes and until_probe_ms > 0:
+            seconds = min(seconds, until_probe_ms / 1000)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closes.wait()

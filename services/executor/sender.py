@@ -284,7 +284,9 @@ class Sender:
                         break
                 left_ms = self._left_ms(attempt)
                 if verdict.code == "NOT_SENT":
-                    await self._breaker.pause(min(pause_ms, max(left_ms, 0)) / 1000)
+                    seconds = min(pause_ms, max(left_ms, 0)) / 1000
+                    exits = attempt.order.purpose is not Purpose.ENTRY
+                    await self._breaker.pause(seconds, probes=exits)
                     pause_ms = min(2 * pause_ms, _PAUSE_LONGEST_MS)
                     continue
                 wait_ms = next_try_ms(verdict, left_ms)

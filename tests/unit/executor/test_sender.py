@@ -17,6 +17,7 @@ from aiohttp import web
 from msgspec import structs
 from structlog.testing import capture_logs
 
+from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Breaker, BreakerState, Event, Policy
@@ -383,7 +384,8 @@ async def test_who_waits_for_the_breaker_tries_less_and_less_often(
         if not pauses:
             _stands(here, BreakerState.OPEN)
 
-    async def pause(seconds: float) -> None:
+    async def pause(seconds: float, *, probes: bool) -> None:
+        assert not probes, "it is an entry"
         pauses.append(seconds)
         if len(pauses) == 6:
             _stands(here, BreakerState.CLOSED)
@@ -411,6 +413,27 @@ async def test_who_waits_for_the_breaker_leaves_when_it_closes(
             _stands(here, BreakerState.CLOSED)
             await until(here.ended(one, other))
             here.outcomes.clear()
+
+
+async def test_an_exit_that_waits_is_there_when_it_is_time_for_a_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever comes later, as an entry that polling finds, would have the probe instead of it."""
+    monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
+    monkeypatch.setattr("services.executor.sender._PAUSE_LONGEST_MS", 600_000)
+    entry, leaving = attempt("a"), attempt("b", purpose=Purpose.GUARD_EXIT)
+
+    async def moved(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(store, "move_breaker", moved)
+    async with scene() as here:
+        opened = Breaker(state=BreakerState.OPEN, retry_at_ms=clock.now_ms() + 200)
+        here.breaker._take(opened, here.breaker._row)
+        here.sender.send([entry, leaving])
+        await until(here.ended(entry, leaving))
+        assert here.far.came == [leaving.order.order_key, entry.order.order_key]
+        assert here.breaker.closed
 
 
 @pytest.mark.parametrize("over", ["its time", "its lease"])
