@@ -76,6 +76,15 @@ class CircuitBreaker:
         """Whether everything may leave."""
         return self._row.state is BreakerState.CLOSED
 
+    def lets(self, probe: int) -> bool:
+        """Whether a POST may leave: everything may, or this probe is still the one that finds out.
+
+        Args:
+            probe: as `take_probe` gave it; 0: it is none.
+        """
+        row = self._row
+        return self.closed or (row.prober == self._who and row.version == probe)
+
     @property
     def reason(self) -> str:
         """Why it is not closed, for those who wait in vain."""

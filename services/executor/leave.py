@@ -102,14 +102,13 @@ class Leave:
         Args:
             attempt: that is about to.
             until_ns: it may by the last look, `monotonic_ns`.
-            probe: not 0: the breaker has let it out although it is not closed.
+            probe: not 0: while it is the newest, the breaker lets it out although it is not closed.
 
         Raises:
             KeptBack: it may not, for good or in this moment.
         """
         await self.look(attempt, until_ns)
-        let_out = probe or self._breaker.closed
-        if not let_out or clock.now_ms() >= attempt.order.not_after_ms:
+        if not self._breaker.lets(probe) or clock.now_ms() >= attempt.order.not_after_ms:
             raise KeptBack(NOT_SENT)
 
 

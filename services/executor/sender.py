@@ -269,8 +269,8 @@ class Sender:
                     if sent is None:
                         # Before it has a connection, so that none waits for it here.
                         until_ns = await self._leave.look(attempt, until_ns)
-                        probe = probe or await self._may_probe(attempt)
-                    if sent is not None or probe or self._breaker.closed:
+                        probe = await self._may_probe(attempt, probe)
+                    if sent is not None or self._breaker.lets(probe):
                         ready = partial(self._leave.ready, attempt, until_ns, probe=probe)
                         verdict, answer = await self._post(attempt, sent, ready, probe=probe)
                         sent, probe, until_ns = None, 0, 0
@@ -301,12 +301,16 @@ class Sender:
             # Whatever has ended it; `watch` gives back what has not been told of.
             self._breaker.probe_ended(probe)
 
-    async def _may_probe(self, attempt: Attempt) -> int:
-        """The probe, when an exit that waits may be it: nobody else may come on a quiet night.
+    async def _may_probe(self, attempt: Attempt, probe: int) -> int:
+        """The probe that it is, or that an exit becomes: nobody else may come on a quiet night.
 
         Entries leave it to those that are new: whoever waits is likely to be too late.
         """
-        if self._breaker.closed or attempt.order.purpose is Purpose.ENTRY:
+        if self._breaker.lets(probe):
+            return probe
+        # Nothing will be told of one that another has followed.
+        self._breaker.probe_ended(probe)
+        if attempt.order.purpose is Purpose.ENTRY:
             return 0
         with suppress(TimeoutError):
             async with asyncio.timeout(self._left_ms(attempt) / 1000):

@@ -168,7 +168,7 @@ UNREACHED = (
     Entry(f"{_EXECUTOR}/leave.py", "Leave.look", _RACE, "raise KeptBack", "if held", True),
     Entry(f"{_EXECUTOR}/leave.py", "Leave.look", _AWAY, "raise _nobody", chance=True),
     Entry(f"{_EXECUTOR}/leave.py", "_nobody_can_tell", _AWAY, chance=True),
-    Entry(f"{_EXECUTOR}/leave.py", "Leave.ready", _RACE, "raise KeptBack", "if not let_out", True),
+    Entry(f"{_EXECUTOR}/leave.py", "Leave.ready", _RACE, "raise KeptBack", "if not self", True),
     Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, "raise Fenced", chance=True),
     Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, '_log.info("not sent', chance=True),
     Entry(f"{_EXECUTOR}/store.py", "submit_again", _RACE, "return None", chance=True),

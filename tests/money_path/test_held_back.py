@@ -256,6 +256,52 @@ async def test_a_probe_that_dies_is_given_back(
         assert here.far.came == [dying.order_key, other.order_key]
 
 
+@pytest.mark.parametrize("look", [1, 2], ids=["before it has a connection", "with a connection"])
+async def test_a_probe_that_another_has_followed_does_not_leave(
+    look: int, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    asking, answer, looks = asyncio.Event(), asyncio.Event(), 0
+    held_back = store.held_back
+
+    async def slow(*arguments: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == look:
+            asking.set()
+            await answer.wait()
+        return await held_back(*arguments)
+
+    monkeypatch.setattr(store, "held_back", slow)
+    old = exit_("old")
+    database.execute(
+        "insert into partition_lease (role, partition, owner, epoch, expires_at)"
+        " values ('executor', 1, 'another', 1, now() + interval '1 hour')"
+    )
+    async with scene(database, database_url, breaker=True) as here, sending(here):
+        breaker = here.executor.breaker
+        await breaker.read()
+        await _moved(here, "state = 'OPEN'")
+        here.claim([old])
+        await asking.wait()
+        assert breaker._row.prober
+        another = f"state = 'HALF_OPEN', prober = 'executor-1@1', retry_at_ms = {2**60}"
+        await _moved(here, another)
+        answer.set()
+        await eventually(lambda: _now(not breaker._probes))
+        assert here.far.came == []
+        await _moved(here, "state = 'CLOSED', prober = ''")
+        await here.ended(1)
+        assert here.states() == {"SUBMITTED": 1}
+        assert here.far.came == [old.order_key]
+
+
+async def _moved(here: Scene, changes: str) -> None:
+    """Another executor, or a person, has moved the breaker."""
+    here.database.execute(f"update breaker set version = version + 1, {changes}".encode())
+    await here.executor.breaker.read()
+
+
 async def _not_taken(here: Scene, orders: Sequence[Order]) -> None:
     """They were refused for the moment, which opened the breaker; they wait for it."""
     breaker = here.executor.breaker
