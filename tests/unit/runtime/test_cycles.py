@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -68,12 +69,36 @@ async def test_a_full_search_finds_cycles_that_were_frozen(
     own: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
+    monkeypatch.setattr(cycles, "_FREEZINGS", 1)
     node = weakref.ref(Node())
     await kept_away(0.1)
     gc.collect()
     assert node() is not None
     monkeypatch.setattr(cycles, "_SEARCH_SECONDS", 0.02)
     await kept_away(0.2)
+    assert node() is None
+    assert gc.get_freeze_count() > 0
+
+
+async def test_cycles_that_fill_memory_are_found_before_their_time(
+    own: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
+    monkeypatch.setattr(cycles, "_FREEZINGS", 1)
+    monkeypatch.setattr(cycles, "_GROWN", 1.02)
+    keeping = asyncio.ensure_future(cycles.keep_away())
+    await asyncio.sleep(0)
+    gone = asyncio.Event()
+    with cycles.unsearched():
+        node = weakref.ref(Node(), lambda _: gone.set())
+        for _ in range(sys.getallocatedblocks() // 10):
+            Node()
+    try:
+        async with asyncio.timeout(20):
+            await gone.wait()
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
     assert node() is None
     assert gc.get_freeze_count() > 0
 
