@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import grpc
-import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -45,6 +44,7 @@ from services.control.subscriptions import Subscriptions
 from services.control.trigger_server import TriggerServicer
 from services.control.triggers import Triggers
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.redis.client import open_redis
 from tradingtools.domain.permissions import EDGE_PORT, INSIDE_PORT
 from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.grpc_server import serving
@@ -94,7 +94,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # Who waits behind a slow one has to be answered, too, before the edge gives up (10 s).
         pools(planned_once=True, statement_seconds=5) as keyed,
         reading(keyed) as found,
-        redis.Redis.from_url(
+        open_redis(
             settings.shared.redis_url,
             socket_timeout=_REDIS_SECONDS,
             socket_connect_timeout=_REDIS_SECONDS,

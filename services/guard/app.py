@@ -15,6 +15,7 @@ from services.guard.worker import Guard
 from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
+from tradingtools.adapters.redis.client import open_redis
 from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.runtime import cycles, grpc_server, health, streams
 from tradingtools.runtime.books import Books
@@ -64,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 joined_by_keys=True,
             )
         )
-        bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
+        bus = open_redis(settings.shared.redis_url)
         stack.push_async_callback(bus.aclose)
         confirm = grpc_server.channel(settings.confirm_target)
         bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)

@@ -59,6 +59,8 @@ class Rising:
     async def _keep_recording(self) -> None:
         while True:
             await self._peaks.wait()
+            # Once, and not before each record: behind a crowd that fires a rise is soon known, too.
+            await self._writer.at_rest()
             await self.record()
 
     async def _keep_judging(self) -> None:
@@ -69,11 +71,8 @@ class Rising:
             await self.judge()
 
     async def record(self) -> None:
-        """Record the new peaks that were seen, once an exit that is under way has gone."""
-        while True:
-            await self._writer.at_rest()
-            if not (found := self._peaks.take()):
-                return
+        """Record the new peaks that were seen."""
+        while found := self._peaks.take():
             await self._peaks.record(found)
             self._raised.update(trigger.asset_id for trigger, _ in found)
             self._recorded.set()

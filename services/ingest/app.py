@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, aclosing
 
-import redis.asyncio as redis
 import structlog
 from redis.exceptions import RedisError
 
@@ -23,6 +22,7 @@ from tradingtools.adapters.polymarket.data_api import DataApi
 from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.polymarket.socket import check_url
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.redis.client import open_redis
 from tradingtools.adapters.redis.leader_log import LeaderLog
 from tradingtools.runtime import grpc_server, health
 from tradingtools.runtime.process import Startup, until_stopped
@@ -39,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop. Raises Startup when it cannot begin."""
     _check(settings)
     async with AsyncExitStack() as stack:
-        client = redis.Redis.from_url(settings.shared.redis_url, socket_timeout=5.0)
+        client = open_redis(settings.shared.redis_url, socket_timeout=5.0)
         await stack.enter_async_context(aclosing(client))
         pool = await stack.enter_async_context(
             open_pool(

@@ -16,6 +16,7 @@ from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal, lease
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis import control_feed
+from tradingtools.adapters.redis.client import open_redis
 from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, health, streams
@@ -66,7 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 prompt=True,
             )
         )
-        bus = redis.Redis.from_url(settings.shared.redis_url, decode_responses=True)
+        bus = open_redis(settings.shared.redis_url)
         stack.push_async_callback(bus.aclose)
         await check_division(pool, settings.partitions)
         owned = await lease.acquire(pool, "router", settings.partition, name)

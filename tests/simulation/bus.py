@@ -37,7 +37,7 @@ class Bus:
 
     # What `redis.asyncio` is to the services.
 
-    def from_url(self, _url: str, **_options: Any) -> Bus:
+    def open(self, _url: str, **_options: Any) -> Bus:
         """The only server there is."""
         return self
 

@@ -149,8 +149,8 @@ class World:
                     stack.enter_context(put(app, "open_client", self.far.open_client))
                 if hasattr(app, "Intake"):
                     stack.enter_context(put(app, "Intake", self.mistakes.intake))
-                if hasattr(app, "redis"):
-                    stack.enter_context(put(app, "redis", _Redis(self.bus)))
+                if hasattr(app, "open_redis"):
+                    stack.enter_context(put(app, "open_redis", self.bus.open))
             most = self.rng("bookings").choice((1, 2, 3, booker.MOST))
             stack.enter_context(put(booker, "MOST", most))
             # A storm is shorter than what the venue may take to tell of a trade.

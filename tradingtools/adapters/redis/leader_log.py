@@ -34,11 +34,11 @@ class LeaderLog:
 
     async def incarnation(self) -> str:
         """This life's name: 16 hex digits, chosen by whoever asks first."""
-        name = await self.present_incarnation()
+        present: Any = await self._client.get(INCARNATION)
+        name = _ours(present)
         if name is None:
-            # What is there is no name of ours; of two that replace it one reads the other's.
-            present = await self._client.exists(INCARNATION)
-            await self._client.set(INCARNATION, secrets.token_hex(8), nx=not present)
+            # What is there is no name of ours; of two that set one, one reads the other's.
+            await self._client.set(INCARNATION, secrets.token_hex(8), nx=present is None)
             name = await self.present_incarnation()
         if name is None:
             raise ResponseError(f"{INCARNATION} was removed just after it was set")
@@ -46,8 +46,7 @@ class LeaderLog:
 
     async def present_incarnation(self) -> str | None:
         """The name as it is now; None when the log is gone, and when it is none of ours."""
-        name: Any = await self._client.get(INCARNATION)
-        return name.decode() if isinstance(name, bytes) and _NAME.fullmatch(name) else None
+        return _ours(await self._client.get(INCARNATION))
 
     async def last(self) -> str:
         """The id of the newest entry, ``0-0`` when there is none."""
@@ -82,6 +81,10 @@ class LeaderLog:
         if first is None or about["entries-added"] <= about["length"]:
             return False
         return _pair(_text(first[0]) or "0-0") > _pair(after)
+
+
+def _ours(name: object) -> str | None:
+    return name.decode() if isinstance(name, bytes) and _NAME.fullmatch(name) else None
 
 
 def _pair(entry_id: str) -> tuple[int, int]:

@@ -396,7 +396,7 @@ def moved_on(tx: Transaction, _values: Row) -> list[Row]:
             or (status != "CLOSING" and order["state"] == "SUBMITTED")
         ):
             found.append({**_pick(row, ("id", "follower_proxy")), "ended": ended})
-    return found
+    return sorted(found, key=lambda row: not row["ended"])
 
 
 def _pick(row: Row, names: tuple[str, ...]) -> Row:
