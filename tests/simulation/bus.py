@@ -35,7 +35,7 @@ class Bus:
         """Lose everything."""
         self._entries.clear()
 
-    # What `redis.asyncio` is to the services.
+    # What `open_redis` gives the services.
 
     def open(self, _url: str, **_options: Any) -> Bus:
         """The only server there is."""

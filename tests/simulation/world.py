@@ -274,10 +274,3 @@ class _NoSealer:
 
 async def _never(*_: object) -> None:
     await asyncio.Event().wait()
-
-
-class _Redis:
-    """The module `redis.asyncio`, as the services use it."""
-
-    def __init__(self, bus: Bus) -> None:
-        self.Redis = bus

@@ -22,8 +22,10 @@ class Node:
 
 
 @pytest.fixture
-def own() -> Iterator[None]:
-    """As in a process of its own."""
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in a process of its own, and a hundred times as fast."""
+    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
+    monkeypatch.setattr(cycles, "_FREEZINGS", 1)
     thresholds = gc.get_threshold()
     gc.freeze()
     yield
@@ -55,10 +57,7 @@ def test_what_is_loaded_is_never_searched(own: None) -> None:
     assert not any(one is loaded for one in gc.get_objects())
 
 
-async def test_what_is_kept_later_is_not_searched_either(
-    own: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
+async def test_what_is_kept_later_is_not_searched_either(own: None) -> None:
     kept = [object(), [0]]
     assert any(one is kept for one in gc.get_objects())
     await kept_away(0.1)
@@ -68,8 +67,6 @@ async def test_what_is_kept_later_is_not_searched_either(
 async def test_a_full_search_finds_cycles_that_were_frozen(
     own: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
-    monkeypatch.setattr(cycles, "_FREEZINGS", 1)
     node = weakref.ref(Node())
     await kept_away(0.1)
     gc.collect()
@@ -83,8 +80,6 @@ async def test_a_full_search_finds_cycles_that_were_frozen(
 async def test_cycles_that_fill_memory_are_found_before_their_time(
     own: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "_FREEZE_SECONDS", 0.01)
-    monkeypatch.setattr(cycles, "_FREEZINGS", 1)
     monkeypatch.setattr(cycles, "_GROWN", 1.02)
     keeping = asyncio.ensure_future(cycles.keep_away())
     await asyncio.sleep(0)
