@@ -8,6 +8,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from unittest.mock import patch
 
 import pytest
 
@@ -33,10 +34,20 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.set_threshold(*thresholds)
 
 
-async def kept_away(seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await cycles.keep_away()
+async def kept_away() -> None:
+    """Until it has frozen what there is; how long that takes depends on all that a worker has."""
+    frozen, freeze = asyncio.Event(), gc.freeze
+
+    def freeze_and_tell() -> None:
+        freeze()
+        frozen.set()
+
+    with patch.object(gc, "freeze", freeze_and_tell):
+        keeping = asyncio.ensure_future(cycles.keep_away())
+        async with asyncio.timeout(60):
+            await frozen.wait()
+        keeping.cancel()
+        await asyncio.wait([keeping])
 
 
 def test_what_is_loaded_is_never_searched(own: None) -> None:
@@ -60,7 +71,7 @@ def test_what_is_loaded_is_never_searched(own: None) -> None:
 async def test_what_is_kept_later_is_not_searched_either(own: None) -> None:
     kept = [object(), [0]]
     assert any(one is kept for one in gc.get_objects())
-    await kept_away(0.1)
+    await kept_away()
     assert not any(one is kept for one in gc.get_objects())
 
 
@@ -68,11 +79,11 @@ async def test_a_full_search_finds_cycles_that_were_frozen(
     own: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = weakref.ref(Node())
-    await kept_away(0.1)
+    await kept_away()
     gc.collect()
     assert node() is not None
-    monkeypatch.setattr(cycles, "_SEARCH_SECONDS", 0.02)
-    await kept_away(0.2)
+    monkeypatch.setattr(cycles, "_SEARCH_SECONDS", 0.0)
+    await kept_away()
     assert node() is None
     assert gc.get_freeze_count() > 0
 
@@ -102,6 +113,8 @@ async def test_a_test_that_outlives_what_it_runs_is_searched_as_always() -> None
     thresholds = gc.get_threshold()
     with cycles.unsearched():
         assert gc.isenabled()
-    await kept_away(0.02)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await cycles.keep_away()
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == thresholds
