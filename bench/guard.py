@@ -148,6 +148,8 @@ def _fill(url: str, asked: Asked) -> None:
         connection.commit()
         connection.autocommit = True
         connection.execute("vacuum analyze lot, trigger")
+        # As on a server that has been up: the log's files are there to be used again.
+        connection.execute("checkpoint")
 
 
 async def _play(asked: Asked, market: Market, seconds: float, late: list[float]) -> float:
