@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from services.guard import store
 from services.guard.claiming import Claims, Outcome, Row, as_it_is
 from services.guard.core import aftermath, telling
@@ -62,7 +64,7 @@ class Closing:
         if total is None:
             raise LookupError(f"the exits of trigger {row['id']} have no sum")
         sold = total["sold_micros"]
-        trigger = replace(store.trigger(row), sold_micros=sold)
+        trigger = structs.replace(store.trigger(row), sold_micros=sold)
         step = aftermath.after_exit(self._ended(trigger, order, lot, total))
         if step is Next.SLICE and lot is not None:
             return await self._next_slice(asked, row, lot, order, total)
@@ -121,7 +123,7 @@ class Closing:
             sold_micros=sold,
         )
         wanted = judging.still_wanted(
-            replace(store.trigger(row), sold_micros=sold),
+            structs.replace(store.trigger(row), sold_micros=sold),
             lot["shares_micros"],
             total["exit_sold_micros"],
         )

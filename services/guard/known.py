@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import structs
 
 from services.guard.core.index import Risen, TriggerIndex
 from services.guard.core.trigger import LotKey, Tick, Trigger, lot_of
@@ -97,14 +99,14 @@ class Known:
             trigger = with_peak(trigger, before.peak_micros)
             # Only memory has it, and it counts for these terms and this status.
             if trigger.version == before.version:
-                trigger = replace(trigger, tick=before.tick)
+                trigger = structs.replace(trigger, tick=before.tick)
         self._keep(trigger)
 
     def note(self, trigger_id: str, tick: Tick | None) -> None:
         """Remember the book that was the first of two, or that there was none."""
         trigger = self._triggers.get(trigger_id)
         if trigger is not None:
-            self._keep(replace(trigger, tick=tick))
+            self._keep(structs.replace(trigger, tick=tick))
 
     def _keep(self, trigger: Trigger) -> None:
         self._untime(trigger.id)
@@ -208,7 +210,7 @@ class Known:
         for trigger_id, peak in peaks.items():
             trigger = self._triggers.get(trigger_id)
             if trigger is not None and peak > (trigger.peak_micros or 0):
-                self._triggers[trigger_id] = trigger = replace(trigger, peak_micros=peak)
+                self._triggers[trigger_id] = trigger = structs.replace(trigger, peak_micros=peak)
                 self._index.put(trigger, self.shares(lot_of(trigger)))
 
     def beside_firing(self, book: Book) -> list[Trigger]:
@@ -234,4 +236,4 @@ def with_peak(trigger: Trigger, peak_micros: int | None) -> Trigger:
     """A trigger whose peak is at least so high."""
     if peak_micros is None or peak_micros <= (trigger.peak_micros or 0):
         return trigger
-    return replace(trigger, peak_micros=peak_micros)
+    return structs.replace(trigger, peak_micros=peak_micros)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from psycopg.rows import DictRow
 
 from services.guard.core import telling
@@ -165,7 +166,7 @@ def fire_foreseen(asked: Together, seen: Foreseen, change: Change, **claim: Valu
 def fired(trigger: Trigger, change: Change) -> Trigger:
     """A trigger as `fire_foreseen` leaves it. Raises ValueError: it may not fire."""
     _check_transition(trigger.status, change.status)
-    return replace(
+    return structs.replace(
         trigger,
         status=change.status,
         version=trigger.version + 1,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 import structlog
+from msgspec import structs
 from opentelemetry import metrics
 
 from services.guard.claiming import Claims, Outcome, Row
@@ -220,7 +221,8 @@ class Verdicts:
         row, lot = held.rows[each.trigger.id], held.lot(each.trigger.id)
         now = held.triggers[each.trigger.id]
         # The first of two ticks counts for the terms on which it was seen.
-        now = replace(now, tick=each.trigger.tick if now.version == each.trigger.version else None)
+        tick = each.trigger.tick if now.version == each.trigger.version else None
+        now = structs.replace(now, tick=tick)
         key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
         if shares != self._known.shares(key):
             plan.behind[key] = shares, self._known.reading(key)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import psycopg
 import pytest
 import pytest_asyncio
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from services.guard import folding, peaks, store
@@ -206,7 +207,7 @@ async def test_a_peak_that_was_refused_is_not_forgotten_over_a_later_book(
     await follow_peaks(desk.guard)
     assert desk.known() == [peak, 605_000]
     assert await desk.sold() == [SMALL], "the other one wants two ticks, or has seen no more"
-    await desk.see(replace(desk.books.book, revision=1))
+    await desk.see(structs.replace(desk.books.book, revision=1))
     assert await desk.sold() == ([LARGE, SMALL] if peak == 605_000 else [SMALL])
 
 
@@ -313,7 +314,7 @@ async def test_a_record_whose_answer_is_lost_is_there_once(
         return found
 
     monkeypatch.setattr(store, "ask_alone", lose_the_first)
-    await desk.see(replace(DEARER, revision=2))
+    await desk.see(structs.replace(DEARER, revision=2))
     assert asked == ["record_peaks"] * 2
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
 

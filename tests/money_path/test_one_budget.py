@@ -19,6 +19,7 @@ from unittest import mock
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from services.router.settings import Settings
 from services.router.worker import Router
@@ -68,7 +69,7 @@ class DeepBooks:
     async def get(self, asset_id: str) -> Book:
         made = samples.book()
         market = replace(made.market, asset_id=asset_id, condition_id=_condition(asset_id))
-        return replace(made, market=market)
+        return structs.replace(made, market=market)
 
 
 def _condition(asset_id: str) -> str:

@@ -7,7 +7,8 @@ is committed tells of one that is missing.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+
+from msgspec import structs
 
 from launcher.core.invariants import Breach
 from services.guard import store
@@ -51,7 +52,7 @@ def _differs(world: World, guard: Guard, trigger: Trigger) -> str:
     had = guard._known.get(trigger.id)
     if trigger.status in FINAL:
         return "" if had is None else f"{trigger.id} has ended, known is {had}"
-    if had is None or replace(had, tick=None) != trigger:
+    if had is None or structs.replace(had, tick=None) != trigger:
         return f"{trigger} is known as {had}"
     lot = world.database.table("lot").get(lot_of(trigger))
     held, shares = guard._known.shares(lot_of(trigger)), lot["shares_micros"] if lot else 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tradingtools.domain.book import Book, BookStatus, Level, Market
+from collections.abc import Sequence
+
+from tradingtools.domain.book import Book, BookStatus, Level, LevelColumns, Market
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce
 from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
@@ -52,6 +54,11 @@ def subscription() -> Subscription:
     )
 
 
+def as_told(levels: Sequence[Level]) -> LevelColumns:
+    """Levels in the shape in which marks bring them."""
+    return LevelColumns([price for price, _ in levels], [size for _, size in levels])
+
+
 def book(
     *,
     bids: tuple[Level, ...] = ((490_000, 10**12),),
@@ -77,4 +84,4 @@ def book(
         category=category,
         end_ms=end_ms,
     )
-    return Book(market=market, status=status, bids=bids, asks=asks, book_ms=0)
+    return Book(market=market, status=status, bids=as_told(bids), asks=as_told(asks), book_ms=0)

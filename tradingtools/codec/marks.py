@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TypedDict
 
 from tradingtools.domain import texts
-from tradingtools.domain.book import Book, BookStatus, Level, Market
+from tradingtools.domain.book import Book, BookStatus, Level, LevelColumns, Market
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _STATUS = {
@@ -40,21 +40,21 @@ def columns(bids: Sequence[Level], asks: Sequence[Level] = ()) -> Columns:
     }
 
 
-def bids_of(mark: pb.Mark) -> tuple[Level, ...]:
+def bids_of(mark: pb.Mark) -> LevelColumns:
     """The bids of a mark, best first. Raises ValueError: its columns are not equally long."""
     return _levels(mark, "bid", mark.bid_prices_micros[:], mark.bid_sizes_micros[:])
 
 
-def asks_of(mark: pb.Mark) -> tuple[Level, ...]:
+def asks_of(mark: pb.Mark) -> LevelColumns:
     """The same of its asks."""
     return _levels(mark, "ask", mark.ask_prices_micros[:], mark.ask_sizes_micros[:])
 
 
-def _levels(mark: pb.Mark, side: str, prices: list[int], sizes: list[int]) -> tuple[Level, ...]:
+def _levels(mark: pb.Mark, side: str, prices: list[int], sizes: list[int]) -> LevelColumns:
     if len(prices) != len(sizes):
         told = f"{len(prices)} {side} prices and {len(sizes)} {side} sizes"
         raise ValueError(f"the mark of {mark.asset_id} has {told}")
-    return tuple(zip(prices, sizes, strict=True))
+    return LevelColumns(prices, sizes)
 
 
 def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:

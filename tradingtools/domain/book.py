@@ -3,14 +3,59 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
+from typing import overload
+
+import msgspec
 
 from tradingtools.domain.money import MICROS
 
 Level = tuple[int, int]
 """Price and size, both micros."""
+
+
+class LevelColumns(Sequence[Level]):
+    """Levels as two columns, as marks bring them: one becomes a pair when somebody looks at it.
+
+    Most books move nothing, and of those only the first level or two are looked at.
+
+    Args:
+        prices: best first; neither column is changed any more.
+        sizes: of the same levels, as many.
+    """
+
+    __slots__ = ("_prices", "_sizes")
+
+    def __init__(self, prices: list[int], sizes: list[int]) -> None:
+        self._prices = prices
+        self._sizes = sizes
+
+    def __len__(self) -> int:
+        return len(self._prices)
+
+    def __iter__(self) -> Iterator[Level]:
+        return zip(self._prices, self._sizes, strict=True)
+
+    @overload
+    def __getitem__(self, at: int) -> Level: ...
+    @overload
+    def __getitem__(self, at: slice) -> LevelColumns: ...
+    def __getitem__(self, at: int | slice) -> Level | LevelColumns:
+        if isinstance(at, slice):
+            return LevelColumns(self._prices[at], self._sizes[at])
+        return self._prices[at], self._sizes[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | LevelColumns) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 class BookStatus(StrEnum):
@@ -39,20 +84,18 @@ class Market:
     """When trading is expected to end, milliseconds since the epoch; None: unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One asset's book at one instant."""
 
     market: Market
     status: BookStatus
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
+    bids: Sequence[Level]
+    asks: Sequence[Level]
     book_ms: int
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
+class Sale(msgspec.Struct, frozen=True):
     """What selling into the bids would give."""
 
     wanted_micros: int
@@ -82,7 +125,7 @@ class Sale:
 
 
 def depth(
-    levels: tuple[Level, ...], limit_micros: int, *, buying: bool, enough_micros: int | None = None
+    levels: Sequence[Level], limit_micros: int, *, buying: bool, enough_micros: int | None = None
 ) -> int:
     """Shares on the book at the limit or better; once there are enough, no more are counted."""
     found = 0
@@ -95,7 +138,7 @@ def depth(
     return found
 
 
-def sell_into(bids: tuple[Level, ...], size_micros: int) -> Sale | None:
+def sell_into(bids: Sequence[Level], size_micros: int) -> Sale | None:
     """Walk the bids, best first; None when there is none."""
     left, product, worst = size_micros, 0, 0
     for price, size in bids:
@@ -118,7 +161,7 @@ class Curve:
         bids: best first.
     """
 
-    def __init__(self, bids: tuple[Level, ...]) -> None:
+    def __init__(self, bids: Sequence[Level]) -> None:
         self._bids = bids
         self._sizes = list(accumulate(size for _, size in bids))
         self._products = list(accumulate((price * size for price, size in bids), initial=0))

@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import grpc
 import structlog
+from msgspec import structs
 
 from tradingtools.adapters import clock
 from tradingtools.adapters.tasks import until_one_ends
@@ -120,7 +120,8 @@ class Books:
         self._doubted.discard(asset_id)
         while len(self._books) > KEPT:
             self._forget(next(iter(self._books)))
-        self._touch(asset_id)
+        self._untold[asset_id] = None
+        self._to_tell.set()
 
     def _forget(self, asset_id: str) -> None:
         self._books.pop(asset_id, None)
@@ -197,4 +198,6 @@ class Books:
 
 
 def _stale(book: Book) -> Book:
-    return replace(book, status=BookStatus.STALE) if book.status is BookStatus.FRESH else book
+    if book.status is not BookStatus.FRESH:
+        return book
+    return structs.replace(book, status=BookStatus.STALE)

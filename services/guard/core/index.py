@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -60,7 +60,7 @@ class _Reach:
     peak: int | None
     """The same of those that would ratchet there."""
 
-    def none(self, bids: tuple[Level, ...]) -> bool:
+    def none(self, bids: Sequence[Level]) -> bool:
         """Whether no trigger that fires there is reached, whatever its size."""
         if self.up is not None and bids[0][0] >= self.up:
             return False

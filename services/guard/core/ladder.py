@@ -38,7 +38,7 @@ def climbed(
     done: int,
     basis_micros: int,
     left_micros: int,
-    bids: tuple[Level, ...],
+    bids: Sequence[Level],
 ) -> int:
     """How many rungs have fired after this book; ``done`` when it reaches no further one."""
     for through in range(len(rungs), done, -1):

@@ -6,7 +6,9 @@ Before it: `verdicts`, which judges. After it: `verdicts`, which does one portio
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from services.guard.core import trigger as judging
 from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
@@ -77,7 +79,7 @@ def _fires_once_armed(each: Asked, shares: int) -> bool:
     """Whether a suspended trigger waits for nothing but to be armed."""
     if each.verdict is not Judgement.ARM:
         return False
-    armed = replace(each.trigger, status=TriggerStatus.ARMED)
+    armed = structs.replace(each.trigger, status=TriggerStatus.ARMED)
     return judging.judge(armed, shares, each.book, each.now_ms) is Judgement.FIRE
 
 

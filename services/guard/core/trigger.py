@@ -9,8 +9,9 @@ seen while active, its peak, and is tested before it ratchets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+import msgspec
 
 from services.guard.core import ladder
 from tradingtools.domain.book import Book, BookStatus, Sale, sell_into
@@ -30,8 +31,7 @@ LotKey = tuple[str, str, str]
 """Wallet, asset, origin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A trigger and where it stands. Amounts in micros."""
 
     id: str

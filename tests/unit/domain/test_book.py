@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingtools.domain.book import Curve, Level, depth, sell_into
+from tests.unit.samples import as_told
+from tradingtools.domain.book import Curve, Level, LevelColumns, depth, sell_into
 
 levels = st.lists(
     st.tuples(st.integers(1, 999_999), st.integers(1, 10**12)),
@@ -16,8 +18,25 @@ levels = st.lists(
 )
 
 
-def best_bid_first(found: list[Level]) -> tuple[Level, ...]:
-    return tuple(sorted(found, reverse=True))
+@given(levels, st.integers(-9, 9), st.slices(9))
+def test_columns_are_the_levels_that_they_tell(found: list[Level], at: int, part: slice) -> None:
+    columns, plain = as_told(found), tuple(found)
+    assert (len(columns), [*columns], bool(columns)) == (len(plain), found, bool(plain))
+    assert columns[part] == plain[part]
+    assert columns == plain
+    assert plain == columns
+    assert hash(columns) == hash(plain)
+    assert columns != (*plain, (1, 1))
+    assert all(level in columns and columns.index(level) == plain.index(level) for level in plain)
+    if -len(plain) <= at < len(plain):
+        assert columns[at] == plain[at]
+        return
+    with pytest.raises(IndexError):
+        columns[at]
+
+
+def best_bid_first(found: list[Level]) -> LevelColumns:
+    return as_told(sorted(found, reverse=True))
 
 
 @given(levels, st.integers(0, 10**6), st.data())

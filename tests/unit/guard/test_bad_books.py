@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from services.guard.core.bad_books import BadBooks
 from services.guard.core.portions import PATIENT
@@ -16,8 +17,8 @@ from tests.unit.guard.test_verdicts import DEEP, Desk
 from tradingtools.adapters import clock
 from tradingtools.domain.book import Book, BookStatus
 
-STALE = replace(DEEP, status=BookStatus.STALE)
-CROSSED = replace(DEEP, status=BookStatus.CROSSED)
+STALE = structs.replace(DEEP, status=BookStatus.STALE)
+CROSSED = structs.replace(DEEP, status=BookStatus.CROSSED)
 NO_BID = book_of(())
 
 
@@ -68,7 +69,7 @@ async def test_a_book_that_stays_bad_suspends(bad: Book, hands: list[int]) -> No
     await scene.recover()
     await scene.meet(bad)
     hands[0] += 1_000
-    await scene.meet(replace(bad, revision=bad.revision + 1))
+    await scene.meet(structs.replace(bad, revision=bad.revision + 1))
     hands[0] += 1_000
     await scene.guard.suspend()
     assert scene.status(stop) == "SUSPENDED"
@@ -124,13 +125,13 @@ async def test_an_outage_at_one_book_forgets_no_other(
         stops[asset_id] = scene.trigger(
             asset_id, int(asset_id), 40, asset_id=asset_id, status=armed
         )
-        newest[asset_id] = replace(EMPTY, market=replace(EMPTY.market, asset_id=asset_id))
+        newest[asset_id] = structs.replace(EMPTY, market=replace(EMPTY.market, asset_id=asset_id))
     await scene.recover()
     await scene.guard.on_books(list(newest.values()))
     hands[0] += 2_000
     # It is known, and not told yet. Its trigger is to be armed, and that breaks the connection.
     market = replace(newest[paid].market, payout_micros=0, closed=True)
-    newest[paid] = replace(newest[paid], market=market)
+    newest[paid] = structs.replace(newest[paid], market=market)
     scene.moods.breaks_at = "lock_triggers"
     with pytest.raises(psycopg.OperationalError):
         await scene.guard.suspend()
@@ -145,7 +146,7 @@ async def test_what_is_resolved_is_not_borne(hands: list[int]) -> None:
     scene.lot(1, 60)
     stop = scene.trigger("a", 1, 40)
     await scene.recover()
-    paid = replace(EMPTY, market=replace(EMPTY.market, payout_micros=0, closed=True))
+    paid = structs.replace(EMPTY, market=replace(EMPTY.market, payout_micros=0, closed=True))
     await scene.meet(paid)
     assert scene.status(stop) == "RESOLVED"
 
@@ -186,13 +187,13 @@ async def test_a_bad_book_suspends_nobody_who_was_just_armed(hands: list[int]) -
     await scene.recover()
 
     def lost() -> None:
-        scene.books.later = [replace(STALE, revision=2)]
+        scene.books.later = [structs.replace(STALE, revision=2)]
 
     scene.moods.at["move_triggers"] = lost
     await scene.guard.on_books([DEEP])
     assert (scene.status(stop), scene.sold()) == ("ARMED", [])
     scene.books.later = []
-    await scene.meet(replace(DEEP, revision=3))
+    await scene.meet(structs.replace(DEEP, revision=3))
     assert scene.sold() == [(stop, 60)]
 
 
@@ -204,12 +205,12 @@ async def test_what_was_just_armed_is_judged_on_the_newest_book() -> None:
     await desk.guard.recover()
 
     def comes() -> None:
-        desk.books.later = [replace(GOOD, revision=2)]
+        desk.books.later = [structs.replace(GOOD, revision=2)]
 
     desk.moods.at["move_triggers"] = comes
     await desk.guard.on_books([DEEP])
     assert desk.status(stop) == "ARMED"
     assert desk.sold() == []
     await asyncio.sleep(0)
-    await desk.guard.on_books([replace(DEEP, revision=3)])
+    await desk.guard.on_books([structs.replace(DEEP, revision=3)])
     assert desk.sold() == [(stop, 60)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.guard.core.index import Risen, TriggerIndex
 from services.guard.core.trigger import Judgement, Trigger, judge, new_peak, sale_of
@@ -44,7 +43,7 @@ def triggers(draw: st.DrawFn) -> tuple[Trigger, int]:
     share = draw(st.booleans())
     callback = draw(st.integers(1, 900_000))
     laddered = kind is TriggerType.LADDER
-    return replace(
+    return structs.replace(
         made,
         price_micros=None if laddered else made.price_micros,
         rungs=RUNGS if laddered else (),
@@ -97,7 +96,7 @@ def _agrees(index: TriggerIndex, held: dict[str, tuple[Trigger, int]], marks: li
 
 
 FEW = [
-    (replace(trigger_of(TriggerType.TRAILING_STOP, 100_000, size), id=name), lot)
+    (structs.replace(trigger_of(TriggerType.TRAILING_STOP, 100_000, size), id=name), lot)
     for name in "abc"
     for size, lot in ((None, 4), (None, 5), (None, 7), (2, 5), (1, 8))
 ]
@@ -141,7 +140,7 @@ def test_a_tick_that_reaches_no_price_costs_no_candidate() -> None:
     index = TriggerIndex()
     for number in range(2_000):
         kind, price = (TriggerType.STOP_LOSS, 300_000) if number % 2 else PRICED_ABOVE
-        index.put(replace(trigger_of(kind, price), id=str(number)), 5_000_000 + number)
+        index.put(structs.replace(trigger_of(kind, price), id=str(number)), 5_000_000 + number)
     assert index.candidates(book_of(((500_000, 10**9),))) == set()
     assert len(index.candidates(book_of(((300_000, 10**9),)))) == 1_000
     assert len(index.candidates(book_of(((700_000, 10**9),)))) == 1_000
@@ -151,7 +150,7 @@ def test_a_tick_that_reaches_no_price_costs_no_candidate() -> None:
 
 def test_another_asset_is_none_of_its_business() -> None:
     index = TriggerIndex()
-    index.put(replace(trigger_of(), asset_id="2"), 5_000_000)
+    index.put(structs.replace(trigger_of(), asset_id="2"), 5_000_000)
     assert index.candidates(book_of(((100_000, 10**9),))) == set()
 
 
@@ -171,8 +170,8 @@ def test_a_size_between_the_ends_of_its_class_is_found_both_ways() -> None:
 
 def test_a_thin_top_does_not_hide_the_stop_of_a_large_lot_behind_that_of_a_small_one() -> None:
     index = TriggerIndex()
-    index.put(replace(trigger_of(price=100_000, size=5_000_000), id="small"), 60_000_000)
-    index.put(replace(trigger_of(price=400_000), id="large"), 60_000_000)
+    index.put(structs.replace(trigger_of(price=100_000, size=5_000_000), id="small"), 60_000_000)
+    index.put(structs.replace(trigger_of(price=400_000), id="large"), 60_000_000)
     thin = book_of(((500_000, 20_000_000), (300_000, 1_000_000_000)))
     assert index.candidates(thin) == {"large"}
     assert index.candidates(book_of(((500_000, 1_000_000_000),))) == set()

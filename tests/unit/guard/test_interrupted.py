@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import cast
 
 import pytest
+from msgspec import structs
 
 from services.guard.worker import Guard
 from tests.unit.guard.test_meanwhile import GOOD
@@ -111,7 +111,7 @@ async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book
     desk.books.newest = price
     for _ in range(3):
         await desk.guard.look_again()
-    await desk.guard.on_books([replace(DEEP, revision=9)])
+    await desk.guard.on_books([structs.replace(DEEP, revision=9)])
     await desk.guard.look_again()
     assert desk.sold() == [(stop, 60)]
     known = desk.guard._known.get(stop)

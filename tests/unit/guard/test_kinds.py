@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.guard.core import telling
 from services.guard.core.trigger import (
@@ -42,10 +42,10 @@ def walk(trigger: Trigger, path: list[tuple[Book, int]]) -> tuple[int | None, li
     for number, (book, lot) in enumerate(path):
         verdict = judge(trigger, lot, book, NOW_MS)
         if verdict is Judgement.ARM:
-            trigger = replace(trigger, status=TriggerStatus.ARMED)
+            trigger = structs.replace(trigger, status=TriggerStatus.ARMED)
             verdict = judge(trigger, lot, book, NOW_MS)
         if verdict is Judgement.SUSPEND:
-            trigger = replace(trigger, status=TriggerStatus.SUSPENDED)
+            trigger = structs.replace(trigger, status=TriggerStatus.SUSPENDED)
         elif verdict is Judgement.RATCHET:
             sale = sale_of(trigger, lot, book)
             assert sale is not None
@@ -53,7 +53,7 @@ def walk(trigger: Trigger, path: list[tuple[Book, int]]) -> tuple[int | None, li
             assert peak is not None
             peaks.append(peak)
             # Only what is stored is left after a kill: everything else comes from the row.
-            trigger = replace(trigger, peak_micros=peak)
+            trigger = structs.replace(trigger, peak_micros=peak)
         elif verdict is Judgement.FIRE:
             return number, peaks
     return None, peaks
@@ -99,7 +99,7 @@ def test_a_trailing_stop_against_a_plain_reference(
     terms: tuple[int, int, bool], path: list[tuple[Book, int]]
 ) -> None:
     activation, callback, share = terms
-    trigger = replace(
+    trigger = structs.replace(
         trigger_of(TriggerType.TRAILING_STOP, activation),
         callback_ppm=callback if share else None,
         callback_micros=None if share else callback,
@@ -111,7 +111,7 @@ def test_a_trailing_stop_against_a_plain_reference(
 
 
 def test_a_trailing_stop_sleeps_below_its_activation_then_follows_the_peak() -> None:
-    trigger = replace(trigger_of(TriggerType.TRAILING_STOP, 600_000), callback_ppm=100_000)
+    trigger = structs.replace(trigger_of(TriggerType.TRAILING_STOP, 600_000), callback_ppm=100_000)
     path = [(book_of(((p, LOT),)), LOT) for p in (550_000, 400_000, 600_000, 700_000, 640_000)]
     assert walk(trigger, path) == (None, [600_000, 700_000])
     gap = [*path, (book_of(((630_000, LOT),)), LOT)]
@@ -119,7 +119,7 @@ def test_a_trailing_stop_sleeps_below_its_activation_then_follows_the_peak() -> 
 
 
 def test_one_book_never_both_ratchets_and_fires() -> None:
-    trigger = replace(
+    trigger = structs.replace(
         trigger_of(TriggerType.TRAILING_STOP, 500_000), callback_micros=1, peak_micros=600_000
     )
     assert judge(trigger, LOT, book_of(((599_999, LOT),)), NOW_MS) is Judgement.FIRE
@@ -129,7 +129,7 @@ def test_one_book_never_both_ratchets_and_fires() -> None:
 
 @pytest.mark.parametrize(("early", "verdict"), [(1, Judgement.NOTHING), (0, Judgement.FIRE)])
 def test_a_time_stop_fires_from_its_instant_on_at_any_price(early: int, verdict: Judgement) -> None:
-    trigger = replace(
+    trigger = structs.replace(
         trigger_of(TriggerType.TIME_STOP), price_micros=None, fire_at_ms=NOW_MS + early
     )
     for price in (10_000, 990_000):
@@ -139,7 +139,7 @@ def test_a_time_stop_fires_from_its_instant_on_at_any_price(early: int, verdict:
 
 
 def test_the_history_is_in_words() -> None:
-    trail = replace(
+    trail = structs.replace(
         trigger_of(TriggerType.TRAILING_STOP, 500_000), callback_ppm=100_000, peak_micros=600_000
     )
     book = book_of(((530_000, 5_000_000), (520_000, 50_000_000)))
@@ -147,6 +147,6 @@ def test_the_history_is_in_words() -> None:
         "20 shares would fetch 0.5225, fires at 0.54, peak 0.6; bids 5 at 0.53, 50 at 0.52"
     )
     assert telling.sold(trail, LOT, 10_450_000) == "sold 20 shares at 0.5225, -0.0175 from 0.54"
-    timed = replace(trigger_of(TriggerType.TIME_STOP), price_micros=None, fire_at_ms=NOW_MS)
+    timed = structs.replace(trigger_of(TriggerType.TIME_STOP), price_micros=None, fire_at_ms=NOW_MS)
     assert telling.sold(timed, LOT, 10_450_000) == "sold 20 shares at 0.5225"
     assert telling.sold(timed, 0, 0) == "sold 0 shares"

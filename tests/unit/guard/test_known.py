@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.guard.core.trigger import Trigger, lot_of, tick_of
 from services.guard.known import Known
@@ -26,8 +25,8 @@ changes = st.lists(
 def _as_it_is(identifier: str, fire_at_ms: int | None, status: TriggerStatus) -> Trigger:
     kind = TriggerType.STOP_LOSS if fire_at_ms is None else TriggerType.TIME_STOP
     price = 500_000 if fire_at_ms is None else None
-    made = replace(trigger_of(kind), price_micros=price, fire_at_ms=fire_at_ms)
-    return replace(made, id=identifier, status=status)
+    made = structs.replace(trigger_of(kind), price_micros=price, fire_at_ms=fire_at_ms)
+    return structs.replace(made, id=identifier, status=status)
 
 
 @given(changes, st.integers(0, 6))
@@ -51,7 +50,7 @@ def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
     known = Known(0, 1)
     for number, kind in enumerate(kinds):
         for identifier in (f"{number}b", f"{number}a"):
-            known.put(replace(trigger_of(kind), id=identifier))
+            known.put(structs.replace(trigger_of(kind), id=identifier))
     found = known.of_lot(lot_of(trigger_of()))
     assert [t.type for t in found] == [kind for kind in TriggerType for _ in "ab"]
     assert [t.id[-1] for t in found] == ["a", "b"] * len(kinds)
@@ -63,19 +62,19 @@ def test_a_tick_that_is_forgotten_does_not_come_back_with_what_was_read_before()
     tick = tick_of(book_of(((100_000, 1),)))
     known.note(read.id, tick)
     known.put(read)
-    assert known.get(read.id) == replace(read, tick=tick), "a row does not have it"
+    assert known.get(read.id) == structs.replace(read, tick=tick), "a row does not have it"
     known.note(read.id, None)
-    known.put(replace(read, tick=tick))
+    known.put(structs.replace(read, tick=tick))
     assert known.get(read.id) == read
 
 
 def test_an_older_row_changes_nothing() -> None:
-    known, newest = Known(0, 1), replace(trigger_of(), version=2, peak_micros=600_000)
+    known, newest = Known(0, 1), structs.replace(trigger_of(), version=2, peak_micros=600_000)
     known.put(newest)
-    for older in (replace(newest, version=1), replace(newest, peak_micros=None)):
+    for older in (structs.replace(newest, version=1), structs.replace(newest, peak_micros=None)):
         known.put(older)
         assert known.get("t") == newest
-    higher = replace(newest, peak_micros=610_000)
+    higher = structs.replace(newest, peak_micros=610_000)
     known.put(higher)
     assert known.get("t") == higher
 
@@ -84,10 +83,10 @@ def test_the_first_of_two_ticks_is_kept_until_the_trigger_is_changed() -> None:
     known, first = Known(0, 1), (1, 2)
     known.put(trigger_of())
     known.note("t", first)
-    known.put(replace(trigger_of(), peak_micros=600_000))
+    known.put(structs.replace(trigger_of(), peak_micros=600_000))
     assert (found := known.get("t")) is not None
     assert found.tick == first
-    known.put(replace(trigger_of(), version=2))
+    known.put(structs.replace(trigger_of(), version=2))
     assert (found := known.get("t")) is not None
     assert found.tick is None
 
@@ -110,7 +109,7 @@ def test_beside_one_that_fires_come_those_of_its_lot_and_no_other_that_waits_for
     known, book = Known(0, 1), book_of(((400_000, 100_000_000),))
     suspended = trigger_of(TriggerType.TAKE_PROFIT, 900_000, status=TriggerStatus.SUSPENDED)
     for origin in ("s", "other"):
-        known.put(replace(suspended, id=f"{origin} suspended", origin=origin))
+        known.put(structs.replace(suspended, id=f"{origin} suspended", origin=origin))
         known.put_lot((suspended.follower_proxy, suspended.asset_id, origin), 60_000_000)
-    known.put(replace(trigger_of(), id="s stop"))
+    known.put(structs.replace(trigger_of(), id="s stop"))
     assert [trigger.id for trigger in known.beside_firing(book)] == ["s stop", "s suspended"]

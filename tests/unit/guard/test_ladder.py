@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.guard.core import aftermath, telling
 from services.guard.core import trigger as judging
@@ -45,7 +45,9 @@ def ladders(draw: st.DrawFn) -> tuple[Rung, ...]:
 
 
 def ladder_of(rungs: tuple[Rung, ...], size: int | None = None) -> Trigger:
-    return replace(trigger_of(TriggerType.LADDER, size=size), price_micros=None, rungs=rungs)
+    return structs.replace(
+        trigger_of(TriggerType.LADDER, size=size), price_micros=None, rungs=rungs
+    )
 
 
 def fetches(book: Book, size: int) -> Fraction | None:
@@ -93,7 +95,7 @@ def close(trigger: Trigger, held: int, fills: list[int]) -> tuple[Trigger, int]:
         filled = wanted * percent // 100
         sold, held = sold + filled, held - filled
         # After a kill there is what is stored: sums come from the orders, all else from the row.
-        trigger = replace(trigger, sold_micros=trigger.sold_micros + filled)
+        trigger = structs.replace(trigger, sold_micros=trigger.sold_micros + filled)
         ended = Ended(
             state=OrderState.CONFIRMED,
             failed_kind=None,
@@ -107,7 +109,7 @@ def close(trigger: Trigger, held: int, fills: list[int]) -> tuple[Trigger, int]:
         step = aftermath.after_exit(ended)
         if step is not Next.SLICE:
             status = TriggerStatus.ARMED if step is Next.RUNG else TriggerStatus.DONE
-            return replace(trigger, status=status, rungs_done=trigger.rungs_fired), held
+            return structs.replace(trigger, status=status, rungs_done=trigger.rungs_fired), held
     raise AssertionError("the last slice sells all that is wanted")
 
 
@@ -122,10 +124,10 @@ def test_a_ladder_against_a_plain_reference(
         may = held if size is None else min(held, size - trigger.sold_micros)
         verdict = judge(trigger, held, book, NOW_MS)
         if verdict is Judgement.ARM:
-            trigger = replace(trigger, status=TriggerStatus.ARMED)
+            trigger = structs.replace(trigger, status=TriggerStatus.ARMED)
             verdict = judge(trigger, held, book, NOW_MS)
         if verdict is Judgement.SUSPEND:
-            trigger = replace(trigger, status=TriggerStatus.SUSPENDED)
+            trigger = structs.replace(trigger, status=TriggerStatus.SUSPENDED)
         if trigger.status is not TriggerStatus.ARMED or may <= 0:
             assert verdict is not Judgement.FIRE
             continue
@@ -137,7 +139,7 @@ def test_a_ladder_against_a_plain_reference(
         assert judging.rungs_reached(trigger, held, book) == fired > done, "each rung once"
         assert judging.next_size(trigger, held, fired) == wanted, "a jump sells the sum once"
         basis, before = basis or may, held
-        trigger = replace(
+        trigger = structs.replace(
             trigger, status=TriggerStatus.CLOSING, rungs_fired=fired, basis_micros=basis
         )
         trigger, held = close(trigger, held, fills)
@@ -172,7 +174,7 @@ def test_rungs_sell_one_after_the_other_and_a_jump_sells_their_sum() -> None:
 
 def test_the_shares_are_those_of_the_beginning() -> None:
     rungs = (Rung(600_000, 500_000), Rung(700_000, 250_000), Rung(800_000, 0))
-    second = replace(
+    second = structs.replace(
         ladder_of(rungs), rungs_done=1, rungs_fired=1, basis_micros=LOT, sold_micros=LOT // 2
     )
     assert judging.next_size(second, LOT // 2) == LOT // 4
@@ -183,18 +185,18 @@ PRICED = [kind for kind in TriggerType if kind not in (TriggerType.TIME_STOP, Tr
 
 
 def armed(kind: TriggerType) -> Trigger:
-    made = replace(trigger_of(kind), two_ticks=True)
+    made = structs.replace(trigger_of(kind), two_ticks=True)
     if kind is not TriggerType.TRAILING_STOP:
         return made
-    return replace(made, callback_micros=100_000, peak_micros=600_000)
+    return structs.replace(made, callback_micros=100_000, peak_micros=600_000)
 
 
 @pytest.mark.parametrize("kind", PRICED)
 @given(path=st.lists(books(), max_size=15))
 def test_two_ticks_fire_on_the_second_in_a_row(kind: TriggerType, path: list[Book]) -> None:
-    trigger, plain = armed(kind), replace(armed(kind), two_ticks=False)
+    trigger, plain = armed(kind), structs.replace(armed(kind), two_ticks=False)
     in_a_row = 0
-    for book in (replace(book, revision=number) for number, book in enumerate(path)):
+    for book in (structs.replace(book, revision=number) for number, book in enumerate(path)):
         hit = judge(plain, LOT, book, NOW_MS) is Judgement.FIRE
         in_a_row = in_a_row + 1 if hit else 0
         verdict = judge(trigger, LOT, book, NOW_MS)
@@ -202,8 +204,8 @@ def test_two_ticks_fire_on_the_second_in_a_row(kind: TriggerType, path: list[Boo
         if verdict is Judgement.FIRE:
             return
         if verdict is Judgement.NOTE:
-            trigger = replace(trigger, tick=judging.tick_of(book))
+            trigger = structs.replace(trigger, tick=judging.tick_of(book))
             assert judge(trigger, LOT, book, NOW_MS) is Judgement.NOTHING, "one book counts once"
         elif verdict is not Judgement.NOTHING:
             # As any change in the database does; suspended and armed again in one go.
-            trigger = replace(trigger, tick=None)
+            trigger = structs.replace(trigger, tick=None)

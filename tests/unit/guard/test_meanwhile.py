@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from services.guard import store
 from services.guard.core.trigger import Judgement, judge, lot_of
@@ -211,7 +212,7 @@ class _Scene(Desk):
             trigger = store.trigger(row)
             assert had is not None, where
             assert not self.database.table("peak_record"), where
-            assert replace(had, tick=None) == trigger, where
+            assert structs.replace(had, tick=None) == trigger, where
             lot = self.database.table("lot").get(lot_of(trigger))
             shares = 0 if lot is None else lot["shares_micros"]
             assert known.shares(lot_of(trigger)) == shares, where
@@ -586,10 +587,10 @@ async def test_a_tick_of_terms_that_are_gone_is_not_the_first_of_two() -> None:
     await scene.meet(book_of(((450_000, 1_000 * SHARE),)))
     # The guard has not heard of it when the next book comes, the first one at the new price.
     await scene.edit(stop, price_micros=400_000)
-    await scene.meet(replace(DEEP, revision=2))
+    await scene.meet(structs.replace(DEEP, revision=2))
     await scene.guard.look_again()
     assert scene.sold() == []
-    await scene.meet(replace(DEEP, revision=3))
+    await scene.meet(structs.replace(DEEP, revision=3))
     assert scene.sold() == [(stop, 60)]
 
 
@@ -623,7 +624,7 @@ async def test_a_guard_that_was_taken_over_changes_no_trigger_behind_its_success
     assert scene.guard is not late
     for _ in range(3):
         await scene.guard.look_again()
-    await scene.guard.on_books([replace(DEEP, revision=9)])
+    await scene.guard.on_books([structs.replace(DEEP, revision=9)])
     assert [who for who, _ in scene.sold()] == [stop, stop]
 
 

@@ -8,11 +8,11 @@ and sales by hand in between.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.guard.core import trigger as judging
 from services.guard.core.exit_size import Exit, size_exit
@@ -58,7 +58,7 @@ class Walk:
                 if isinstance(sized, Exit):
                     free -= sized.size_micros
                     basis = now.basis_micros or judging.left(now, self.shares)
-                    now = replace(
+                    now = structs.replace(
                         now,
                         status=S.CLOSING,
                         rungs_fired=through,
@@ -75,15 +75,15 @@ class Walk:
 
     def _follow(self, trigger: Trigger, book: Book) -> Trigger:
         if trigger.status in LIVE and self.shares == 0:
-            return replace(trigger, status=S.CANCELLED)
+            return structs.replace(trigger, status=S.CANCELLED)
         if self._verdict(trigger, book) is Judgement.ARM:
-            trigger = replace(trigger, status=S.ARMED)
+            trigger = structs.replace(trigger, status=S.ARMED)
         verdict = self._verdict(trigger, book)
         if verdict is Judgement.SUSPEND:
-            return replace(trigger, status=S.SUSPENDED)
+            return structs.replace(trigger, status=S.SUSPENDED)
         sale = judging.sale_of(trigger, self.shares, book)
         if verdict is Judgement.RATCHET and sale is not None:
-            return replace(trigger, peak_micros=judging.new_peak(trigger, sale))
+            return structs.replace(trigger, peak_micros=judging.new_peak(trigger, sale))
         return trigger
 
     def _fill(self, identifier: str, size: int, parts: list[int]) -> None:
@@ -93,11 +93,11 @@ class Walk:
             part = (size - sold) * percent // 100
             self.cost -= self.cost * part // self.shares if self.shares else 0
             self.shares, sold = self.shares - part, sold + part
-            trigger = replace(trigger, sold_micros=trigger.sold_micros + part)
+            trigger = structs.replace(trigger, sold_micros=trigger.sold_micros + part)
             wanted = judging.still_wanted(trigger, self.shares, sold)
             assert wanted <= max(self.shares, 0), "never more than held"
         more = trigger.rungs_fired < len(trigger.rungs) and self.shares > 0
-        self.triggers[identifier] = replace(
+        self.triggers[identifier] = structs.replace(
             trigger, status=S.ARMED if more else S.DONE, rungs_done=trigger.rungs_fired
         )
         if trigger.rungs and self.shares:
@@ -108,7 +108,7 @@ class Walk:
             stop = self.triggers[identifier]
             if stop.status in LIVE and stop.price_micros is not None:
                 price = max(stop.price_micros, entry)
-                self.triggers[identifier] = replace(stop, price_micros=price)
+                self.triggers[identifier] = structs.replace(stop, price_micros=price)
 
 
 def _turn(trigger: Trigger) -> tuple[int, str]:

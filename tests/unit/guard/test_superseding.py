@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from services.guard.core.superseding import superseded
 from tests.unit.guard.samples import trigger_of
@@ -11,7 +11,7 @@ from tradingtools.domain.trigger_states import TriggerStatus
 
 def test_only_the_newest_set_of_defaults_stays() -> None:
     def made(name: str, order: str, status: TriggerStatus = TriggerStatus.ARMED):  # type: ignore[no-untyped-def]
-        return replace(trigger_of(status=status), id=name, made_for=order)
+        return structs.replace(trigger_of(status=status), id=name, made_for=order)
 
     by_hand = made("hand", "")
     old, closing = made("old", "a"), made("closing", "a", TriggerStatus.CLOSING)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.guard.core.exit_size import Exit, Floor, size_exit
 from services.guard.core.trigger import Judgement, Trigger
@@ -48,7 +49,7 @@ def books(draw: st.DrawFn, least: int = 0) -> Book:
 amounts = st.integers(1, 100_000_000)
 
 
-def fetched(bids: tuple[Level, ...], size: int) -> tuple[Fraction, Fraction] | None:
+def fetched(bids: Sequence[Level], size: int) -> tuple[Fraction, Fraction] | None:
     """Price per share that a sale gets, one level after the other: of those sold, and of all."""
     sold, money = 0, 0
     for price, there in bids:
@@ -75,7 +76,7 @@ def test_an_armed_trigger_against_a_plain_reference(
 def test_a_bid_of_exactly_the_price_fires_both_kinds(book: Book, lot: int) -> None:
     # Whatever the lot's size: rounding must not move the price.
     price = book.bids[0][0]
-    one_level = replace(book, bids=((price, lot),))
+    one_level = structs.replace(book, bids=((price, lot),))
     for kind in BY_PRICE:
         assert judge(trigger_of(kind, price), lot, one_level) is Judgement.FIRE
 
@@ -95,7 +96,7 @@ def test_depth_decides_not_the_best_bid() -> None:
     assert judge(trigger_of(price=200_000), 1_000_000, thin) is Judgement.NOTHING
     profit = trigger_of(TriggerType.TAKE_PROFIT, price=600_000)
     assert judge(profit, 10_000_000, thin) is Judgement.NOTHING
-    assert judge(replace(profit, size_micros=1_000_000), 10_000_000, thin) is Judgement.FIRE
+    assert judge(structs.replace(profit, size_micros=1_000_000), 10_000_000, thin) is Judgement.FIRE
 
 
 def test_a_few_shares_bid_for_high_up_are_no_profit_and_no_loss() -> None:
@@ -103,7 +104,7 @@ def test_a_few_shares_bid_for_high_up_are_no_profit_and_no_loss() -> None:
     for size, verdict in ((100_000_000, Judgement.NOTHING), (5_000_000, Judgement.FIRE)):
         assert judge(trigger_of(TriggerType.TAKE_PROFIT, 800_000), size, few) is verdict
     assert judge(trigger_of(price=800_000), 100_000_000, few) is Judgement.NOTHING
-    trailing = replace(trigger_of(TriggerType.TRAILING_STOP, 800_000), callback_ppm=100_000)
+    trailing = structs.replace(trigger_of(TriggerType.TRAILING_STOP, 800_000), callback_ppm=100_000)
     assert judge(trailing, 100_000_000, few) is Judgement.NOTHING
     assert judge(trailing, 5_000_000, few) is Judgement.RATCHET
 
@@ -124,7 +125,7 @@ def test_a_good_book_arms_again_before_it_fires() -> None:
     good = book_of(((100_000, 10_000_000),))
     suspended = trigger_of(status=TriggerStatus.SUSPENDED)
     assert judge(suspended, 5_000_000, good) is Judgement.ARM
-    armed = replace(suspended, status=TriggerStatus.ARMED)
+    armed = structs.replace(suspended, status=TriggerStatus.ARMED)
     assert judge(armed, 5_000_000, good) is Judgement.FIRE
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from services.guard import store
 from services.guard.core.portions import PATIENT
@@ -331,7 +332,7 @@ async def test_a_book_that_comes_while_another_is_being_judged_is_not_missed(des
     stop = desk.trigger("a", 1, 40)
     await desk.guard.recover()
     good = book_of(((500_000, 1_000 * SHARE),))
-    desk.books.newest = replace(good, status=BookStatus.STALE)
+    desk.books.newest = structs.replace(good, status=BookStatus.STALE)
     desk.guard._writer.hurry([stop])
 
     def good_again() -> None:
@@ -345,7 +346,7 @@ async def test_a_book_that_comes_while_another_is_being_judged_is_not_missed(des
     assert desk.status(stop) == "ARMED"
 
 
-FALLEN = replace(DEEP, market=replace(DEEP.market, asset_id="2"))
+FALLEN = structs.replace(DEEP, market=replace(DEEP.market, asset_id="2"))
 
 
 def _a_hundred_and_a_stop_elsewhere(desk: Desk) -> str:
@@ -373,7 +374,7 @@ async def test_what_fires_on_a_later_book_does_not_wait_for_what_has_time(desk: 
     seen: list[int] = []
     desk.moods.at["commit"] = it_falls
     desk.moods.at["fire_foreseen"] = lambda: seen.append(_suspended(desk))
-    await desk.guard.on_books([replace(DEEP, status=BookStatus.STALE)])
+    await desk.guard.on_books([structs.replace(DEEP, status=BookStatus.STALE)])
     assert (desk.sold(), _suspended(desk)) == ([(stop, 60)], 100)
     assert seen == [PATIENT], "it left after those whose commit was under way"
     desk.books.later = []
@@ -386,7 +387,7 @@ async def test_what_cannot_fire_yet_holds_up_nothing_that_has_time(desk: Desk) -
     desk._put("halt", scope="GLOBAL", subject="", mode="HALTED", reason="r")
     await desk.guard.recover()
     desk.books.later = [FALLEN]
-    await desk.guard.on_books([replace(DEEP, status=BookStatus.STALE)])
+    await desk.guard.on_books([structs.replace(DEEP, status=BookStatus.STALE)])
     assert (desk.sold(), _suspended(desk)) == ([], 100)
 
 

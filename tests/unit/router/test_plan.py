@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import plan_exits, slice_ended
@@ -196,7 +197,7 @@ def test_a_shortfall_always_has_its_reason(
 def test_the_same_trade_again_orders_nothing_more(
     made: Subscription, market: Book, rows: list[LeaderRow], source: Source
 ) -> None:
-    deep = replace(market, asks=((market.asks[0][0], 10**15),))
+    deep = structs.replace(market, asks=((market.asks[0][0], 10**15),))
     follower = Follower(made, deep)
     known = trade(*(replace(fact, source=source) for fact in rows))
     first = follower.sees_buy(known)

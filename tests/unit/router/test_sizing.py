@@ -186,7 +186,7 @@ def test_more_money_never_buys_less(
     more: int,
 ) -> None:
     # Of an endless book: in a thin one a larger copy may be skipped for its depth.
-    deep = replace(market, asks=((market.market.tick_micros, 10**15),))
+    deep = structs.replace(market, asks=((market.market.tick_micros, 10**15),))
 
     def size(sizing: int) -> int:
         found = size_entry(

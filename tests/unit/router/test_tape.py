@@ -91,7 +91,7 @@ def market_of(trade: LeaderTrade) -> Book:
         category=category,
         end_ms=trade.traded_ms + (number % 50) * 60_000 if number % 10 else None,
     )
-    return replace(made, market=replace(made.market, condition_id=trade.condition_id))
+    return structs.replace(made, market=replace(made.market, condition_id=trade.condition_id))
 
 
 def usd(text: str) -> int:
