@@ -34,10 +34,8 @@ _together = metrics.get_meter("tradingtools.guard").create_histogram(
     "peaks_together", description="trailing stops of one record"
 )
 MOST = 200
-"""Peaks of one record, and when so many wait."""
-FEW = 25
-"""Of one while fewer wait: an exit beside it waits for less, processor and disk."""
-_TOLD_AT_ONCE = 5
+"""Peaks of one record."""
+_TOLD_AT_ONCE = 10
 """Peaks of which memory learns in one turn of the loop: a tenth of a millisecond."""
 _PAUSE_SECONDS = 1.0
 """After a record that the database does not take."""
@@ -97,14 +95,13 @@ class Peaks:
         found: list[Peak] = []
         # Who was seen first goes first: more may come than a record takes.
         ready = (trigger_id for trigger_id in self._seen if trigger_id not in self._refused)
-        most = FEW if len(self._seen) < MOST else MOST
-        some = list(islice(ready, most))
+        some = list(islice(ready, MOST))
         for trigger_id in some:
             risen = self._seen.pop(trigger_id)
             trigger = self._known.get(trigger_id)
             if trigger is not None and self._known.rises(risen):
                 found.append((trigger, risen))
-        if len(some) < most:
+        if len(some) < MOST:
             self._any.clear()
         return found
 

@@ -18,15 +18,13 @@ from services.guard.core.bad_books import is_bad
 from services.guard.core.portions import PATIENT
 from services.guard.core.trigger import LotKey
 from services.guard.known import Known
-from services.guard.peaks import FEW, Peaks
+from services.guard.peaks import Peaks
 from services.guard.verdicts import Verdicts, Wish
 from services.guard.writing import Writer
 from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.runtime.books import Books
 
 _log = structlog.get_logger("guard.rising")
-_PAUSE_SECONDS = 0.005
-"""After a small record: exits have their turn."""
 _LOOK_SECONDS = 0.25
 """While peaks were refused that are left alone as yet."""
 
@@ -78,8 +76,6 @@ class Rising:
             await self._peaks.record(found)
             self._raised.update(trigger.asset_id for trigger, _ in found)
             self._recorded.set()
-            if len(found) <= FEW:
-                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def judge(self) -> None:
         """Judge who is reached by recorded peaks; then some that were refused, on what they are."""

@@ -575,21 +575,5 @@ async def test_who_was_seen_first_is_recorded_first(
     assert taken == [[(LARGE, 610_000)], [(SMALL, 610_000)], []]
 
 
-@pytest.mark.parametrize(
-    ("most", "records"), [(3, [[LARGE], [SMALL]]), (2, [[LARGE, SMALL]])], ids=["few", "crowd"]
-)
-async def test_few_wait_for_a_small_record_and_a_crowd_goes_together(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, most: int, records: list[list[str]]
-) -> None:
-    monkeypatch.setattr(peaks, "FEW", 1)
-    monkeypatch.setattr(peaks, "MOST", most)
-    desk.guard._peaks.see(DEARER)
-    desk.guard._peaks.see(book_of(((600_000, 1_000 * SHARE),)))
-    taken = []
-    while found := desk.guard._peaks.take():
-        taken.append(sorted(trigger.id for trigger, _ in found))
-    assert taken == records
-
-
 async def _refuse(_of: object, _name: str, **_values: Any) -> Any:
     raise psycopg.errors.DataException
