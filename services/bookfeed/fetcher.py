@@ -69,7 +69,8 @@ class Fetcher:
 
         Raises:
             NotFound: the venue knows no such asset.
-            Unavailable: the venue does not answer.
+            Unavailable: the venue does not answer, or nothing says whether a market without a book
+                is open.
         """
         until = self._unknown_ms.get(asset_id, 0)
         if now_ms() < until:
@@ -140,6 +141,13 @@ class Fetcher:
             self._remember_unknown(asset_id)
             raise _unknown(asset_id)
         market = await self._api.market(known)
+        if book is None and gamma is None and self._hub.market(asset_id) is None:
+            # Closed would end exits for good, open would let entries out.
+            raise errors.Unavailable(
+                f"neither a book nor Gamma says whether {asset_id} trades",
+                dependency="venue",
+                retry_after_ms=str(_RETRY_MS),
+            )
         # Before anybody can look: what is tracked and not wanted is dropped.
         self._interest.ask(asset_id, now_ms())
         tracked = self._hub.track(asset_id)
@@ -150,7 +158,10 @@ class Fetcher:
             answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
             tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         self._due_ms[asset_id] = now_ms() + self._ttl_ms
-        self._hub.set_market(asset_id, market_info(asset_id, known, market, gamma, book))
+        fresh, now = market_info(asset_id, known, market, gamma, book), self._hub.market(asset_id)
+        # REST without a book says nothing about closing.
+        fresh.closed = fresh.closed or (now is not None and now.closed)
+        self._hub.set_market(asset_id, fresh)
         self._hub.changed(asset_id)
         metrics.FETCHES.add(1, {"outcome": "found"})
 
@@ -212,7 +223,6 @@ def market_info(
     rate = market.fee_rate_micros
     if rate is None and gamma is not None:
         rate = gamma.fee_rate_micros
-    closed = gamma.closed if gamma is not None else book is None
     outcome = market.outcomes.get(asset_id) or (gamma.outcomes.get(asset_id) if gamma else None)
     return pb.MarketInfo(
         asset_id=asset_id,
@@ -221,7 +231,7 @@ def market_info(
         min_size_micros=(book.min_size_micros if book else None) or market.min_size_micros,
         fee_rate_micros=HIGHEST_FEE_RATE_MICROS if rate is None else rate,
         category=gamma.category if gamma else "other",
-        closed=closed,
+        closed=gamma is not None and gamma.closed,
         payout_micros=gamma.payouts.get(asset_id) if gamma else None,
         end_ms=gamma.end_ms if gamma else None,
         title=gamma.title if gamma else "",

@@ -20,10 +20,15 @@ from services.bookfeed.hub import Hub, now_ms
 from tests.ingest.harness import until
 from tradingtools.adapters.polymarket.clob_api import ClobApi
 from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 ASSET, OTHER = "7", "8"
 CONDITION = "0x" + "ab" * 32
+CLOSED = {
+    "conditionId": CONDITION, "closed": True, "clobTokenIds": '["7","8"]',
+    "outcomes": '["Yes","No"]',
+}  # fmt: skip
 AT_MS = 1_790_000_000_000
 
 
@@ -37,6 +42,8 @@ class World:
         self.book_ms = AT_MS
         self.no_book = False
         self.least = "5"
+        self.gamma: list[dict[str, Any]] | None = []
+        """Gamma's answer to each question; None: it has none."""
         self.markets = asyncio.Event()
         """Cleared, questions about markets wait."""
         self.markets.set()
@@ -58,6 +65,11 @@ class World:
         self.asked.set()
         await self.markets.wait()
         return web.json_response(answer)
+
+    async def about(self, _: web.Request) -> web.Response:
+        if self.gamma is None:
+            raise web.HTTPServiceUnavailable
+        return web.json_response(self.gamma)
 
     def whole(self, asset: str) -> dict[str, Any]:
         bids = [{"price": price, "size": size} for price, size in self.bids.items()]
@@ -93,6 +105,7 @@ async def _serving(made: World) -> AsyncIterator[World]:
     app.router.add_get("/book", made.book)
     app.router.add_get(f"/markets-by-token/{ASSET}", made.condition)
     app.router.add_get(f"/clob-markets/{CONDITION}", made.market)
+    app.router.add_get("/markets", made.about)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -134,6 +147,38 @@ async def test_no_book_over_rest_empties_none_that_the_socket_keeps(world: World
     world.no_book = True
     await world.fetcher.ensure(ASSET)
     assert world.bids_now() == before
+
+
+@pytest.mark.parametrize("gamma", [None, []], ids=["away", "knows nothing"])
+async def test_a_market_is_closed_by_nobodys_guess(
+    world: World, gamma: list[dict[str, Any]] | None
+) -> None:
+    world.gamma, world.no_book = gamma, True
+    await world.fetcher.ensure(ASSET)
+    known = world.hub.market(ASSET)
+    assert known is not None
+    assert not known.closed, "it was open, and nobody has said that it is not"
+    world.hub.drop(ASSET)
+    with pytest.raises(errors.Unavailable, match="neither a book nor Gamma"):
+        await world.fetcher.ensure(ASSET)
+    assert world.hub.market(ASSET) is None, "nobody trades on it either"
+    world.no_book = False
+    await world.fetcher.ensure(ASSET)
+    found = world.hub.market(ASSET)
+    assert found is not None
+    assert not found.closed
+
+
+async def test_a_market_that_gamma_has_closed_stays_closed(world: World) -> None:
+    world.gamma, world.no_book = [CLOSED], True
+    world.hub.drop(ASSET)
+    await world.fetcher.ensure(ASSET)
+    for gamma in ([CLOSED], None, []):
+        world.gamma = gamma
+        await world.fetcher.ensure(ASSET)
+        market = world.hub.market(ASSET)
+        assert market is not None
+        assert market.closed
 
 
 async def test_a_tick_that_changes_while_the_market_is_asked_for_stays(world: World) -> None:
