@@ -125,8 +125,8 @@ class Fetcher:
             _log.warning("market not known; trying again", asset=asset_id, error=str(error))
 
     async def _fetch(self, asset_id: str) -> None:
-        before = self._hub.tracked.get(asset_id)
-        before_ns = before.received_ns if before else 0
+        before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
+        before_ns = heard.received_ns if heard else 0
         book, gamma, condition = await asyncio.gather(
             self._api.book(asset_id), self._gamma(asset_id), self._condition(asset_id)
         )
@@ -158,10 +158,7 @@ class Fetcher:
             answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
             tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         self._due_ms[asset_id] = now_ms() + self._ttl_ms
-        fresh, now = market_info(asset_id, known, market, gamma, book), self._hub.market(asset_id)
-        # REST without a book says nothing about closing.
-        fresh.closed = fresh.closed or (now is not None and now.closed)
-        self._hub.set_market(asset_id, fresh)
+        self._learn(market_info(asset_id, known, market, gamma, book), before, gamma)
         self._hub.changed(asset_id)
         metrics.FETCHES.add(1, {"outcome": "found"})
 
@@ -172,23 +169,31 @@ class Fetcher:
         market, gamma = await asyncio.gather(
             self._api.market(before.condition_id), self._gamma(asset_id)
         )
-        now = self._hub.market(asset_id)
-        if now is None:
-            return
-        fresh = market_info(asset_id, before.condition_id, market, gamma, None)
-        # REST without a book says nothing about closing; what the socket said stays said.
-        fresh.closed = now.closed or (gamma is not None and gamma.closed)
-        fresh.neg_risk = fresh.neg_risk or now.neg_risk
-        if now.tick_micros != before.tick_micros:
-            fresh.tick_micros = now.tick_micros
-        if now.HasField("payout_micros") and not fresh.HasField("payout_micros"):
-            fresh.payout_micros = now.payout_micros
-        if gamma is None:
-            fresh.title, fresh.category = now.title, now.category
-            fresh.outcome = fresh.outcome or now.outcome
-            if now.HasField("end_ms"):
-                fresh.end_ms = now.end_ms
-        self._hub.set_market(asset_id, fresh)
+        if self._hub.market(asset_id) is not None:
+            fresh = market_info(asset_id, before.condition_id, market, gamma, None)
+            self._learn(fresh, before, gamma)
+
+    def _learn(
+        self, fresh: pb.MarketInfo, before: pb.MarketInfo | None, gamma: GammaMarket | None
+    ) -> None:
+        """Take what REST says, asked when `before` was known.
+
+        What the socket said stays said, and what Gamma does not say this time stays known.
+        """
+        now = self._hub.market(fresh.asset_id)
+        if now is not None:
+            fresh.closed = fresh.closed or now.closed
+            fresh.neg_risk = fresh.neg_risk or now.neg_risk
+            if before is not None and now.tick_micros != before.tick_micros:
+                fresh.tick_micros = now.tick_micros
+            if now.HasField("payout_micros") and not fresh.HasField("payout_micros"):
+                fresh.payout_micros = now.payout_micros
+            if gamma is None:
+                fresh.title, fresh.category = now.title, now.category
+                fresh.outcome = fresh.outcome or now.outcome
+                if now.HasField("end_ms"):
+                    fresh.end_ms = now.end_ms
+        self._hub.set_market(fresh.asset_id, fresh)
 
     async def _gamma(self, asset_id: str) -> GammaMarket | None:
         # Title, category and end are worth having and not worth failing for.

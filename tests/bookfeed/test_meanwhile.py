@@ -201,6 +201,26 @@ async def test_a_tick_that_changes_while_the_market_is_asked_for_stays(world: Wo
     assert market.tick_micros == 1_000
 
 
+async def test_what_the_socket_tells_while_a_stale_book_is_asked_for_stays(world: World) -> None:
+    world.markets.clear()
+    asking = asyncio.create_task(world.fetcher.ensure(ASSET))
+    await world.asked.wait()
+    world.take(
+        {"event_type": "tick_size_change", "asset_id": ASSET, "new_tick_size": "0.001"},
+        {
+            "event_type": "market_resolved", "market": CONDITION, "assets_ids": [ASSET, OTHER],
+            "winning_asset_id": ASSET,
+        },
+    )  # fmt: skip
+    world.markets.set()
+    await asking
+    market = world.hub.market(ASSET)
+    assert market is not None
+    assert (market.closed, market.tick_micros) == (True, 1_000)
+    assert market.HasField("payout_micros")
+    assert market.payout_micros == 1_000_000
+
+
 async def test_one_message_that_cannot_be_read_costs_no_other(world: World) -> None:
     world.hub.tracked[ASSET].disconnected()
     world.book_ms = AT_MS + 50
