@@ -119,6 +119,8 @@ async def test_each_failure_has_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
                 return web.json_response({"error": "no"}, status=404)
             case "busy":
                 return web.Response(status=429, headers={"Retry-After": "7"})
+            case "endless":
+                return web.Response(status=429, headers={"Retry-After": "9" * 5_000})
             case "moved":
                 raise web.HTTPFound("http://127.0.0.1:1/")
             case "big":
@@ -132,6 +134,9 @@ async def test_each_failure_has_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(Unavailable) as caught:
             await data.trades("busy", 0)
         assert caught.value.metadata["retry_after_ms"] == "7000"
+        with pytest.raises(Unavailable) as caught:
+            await data.trades("endless", 0)
+        assert caught.value.metadata["retry_after_ms"] == "1000"
         for user in ("moved", "big", "html"):
             with pytest.raises(Unavailable):
                 await data.trades(user, 0)
