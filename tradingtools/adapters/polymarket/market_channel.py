@@ -6,6 +6,7 @@ an array. What is not needed here (trades, new markets) is recognised and left o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ import msgspec
 
 from tradingtools.adapters.polymarket import numbers
 from tradingtools.adapters.polymarket.numbers import NumberError
+from tradingtools.domain.money import MICROS
 
 Levels = tuple[tuple[int, int], ...]
 """(price, shares), both 1e-6, in any order, none with zero shares."""
@@ -186,8 +188,8 @@ def decode_rest_book(body: bytes) -> BookMessage:
             asks=_levels(book.asks),
             book_ms=numbers.epoch_ms("timestamp", book.timestamp),
             book_hash=book.hash or "",
-            tick_micros=_optional("tick_size", book.tick_size),
-            min_size_micros=_optional("min_order_size", book.min_order_size),
+            tick_micros=_optional(book.tick_size, _step),
+            min_size_micros=_optional(book.min_order_size, _least),
             neg_risk=book.neg_risk,
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberError) as error:
@@ -242,11 +244,15 @@ def _levels(levels: list[_Level]) -> Levels:
 
 def _step(text: str) -> int:
     step = numbers.price("tick size", text)
-    if not step:
-        raise NumberError("tick size is zero")
+    if not 0 < step < MICROS:
+        raise NumberError("tick size is out of range")
     return step
 
 
-def _optional(name: str, raw: msgspec.Raw) -> int | None:
+def _least(text: str) -> int:
+    return numbers.exact("min_order_size", text)
+
+
+def _optional(raw: msgspec.Raw, read: Callable[[str], int]) -> int | None:
     text = numbers.text(raw)
-    return None if text in ("null", "") else numbers.exact(name, text)
+    return None if text in ("null", "") else read(text)

@@ -122,7 +122,7 @@ def test_messages_of_no_interest_are_nothing(kind: str) -> None:
         BOOK.replace(b'"78464"', b'"-1"'), BOOK.replace(b'"78464"', b"78464"),
         BOOK.replace(b'"0.66"', b'"1.66"'), BOOK.replace(b'"78464"', b'"NaN"'),
         CHANGE.replace(b'"BUY"', b'"HOLD"'), CHANGE.replace(b'"703988.22"', b'"0.0000001"'),
-        BOOK.replace(b'"0.01"', b'"0"'),
+        BOOK.replace(b'"0.01"', b'"0"'), BOOK.replace(b'"0.01"', b'"1"'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused(frame: bytes) -> None:
@@ -143,3 +143,14 @@ def test_the_rest_book_brings_the_markets_limits() -> None:
     body = BOOK.replace(b'"event_type":"book",', b'"min_order_size":"5","neg_risk":true,')
     book = decode_rest_book(body)
     assert (book.min_size_micros, book.neg_risk, book.tick_micros) == (5_000_000, True, 10_000)
+
+
+@pytest.mark.parametrize("tick", [b'"0"', b'"1"', b'"2"', b"2"])
+def test_a_tick_that_no_price_can_keep_is_refused_over_rest_too(tick: bytes) -> None:
+    with pytest.raises(MessageError, match="tick size"):
+        decode_rest_book(BOOK.replace(b'"0.01"', tick))
+
+
+@pytest.mark.parametrize("tick", [b"null", b'""'])
+def test_a_tick_may_be_left_out_over_rest(tick: bytes) -> None:
+    assert decode_rest_book(BOOK.replace(b'"0.01"', tick)).tick_micros is None
