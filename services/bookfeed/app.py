@@ -48,13 +48,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 silence_seconds=settings.shared.database_silence_seconds,
             )
         )
-        http = await stack.enter_async_context(
-            open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
-        )
+        # Each host has its own pool: one that hangs takes no connection from the other.
+        clob, gamma = [
+            await stack.enter_async_context(
+                open_client(
+                    timeout_ms=settings.api_timeout_ms, connections=settings.api_connections
+                )
+            )
+            for _ in range(2)
+        ]
         store = Store(pool)
         hub = Hub(stale_ms=settings.stale_ms, rest_ms=settings.quiet_ms, depth=settings.depth)
         api = ClobApi(
-            Http(http, settings.clob_url, name="clob"), Http(http, settings.gamma_url, name="gamma")
+            Http(clob, settings.clob_url, name="clob"),
+            Http(gamma, settings.gamma_url, name="gamma"),
         )
         interest = Interest(settings.linger_ms)
         held = await store.watched()

@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.looking import Answer
+from services.bookfeed.core.looking import Answer, first_look_ms
 from services.bookfeed.core.tracking import Status
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.hub import Hub, now_ms
@@ -30,6 +30,7 @@ from tradingtools.v1 import bookfeed_service_pb2 as pb
 _UNKNOWN_MS = 5_000
 _RETRY_MS = 1_000
 _UNKNOWN_MAX = 10_000
+_REFRESHES_AT_ONCE = 4
 _log = structlog.get_logger("bookfeed")
 
 
@@ -54,9 +55,17 @@ class Fetcher:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._due_ms: dict[str, int] = {}
         self._unknown_ms: dict[str, int] = {}
-        self._slots = asyncio.Semaphore(at_once)
+        self._warming: set[str] = set()
+        # Markets wait for Gamma, whose silence must hold up no book.
+        self._firsts = asyncio.Semaphore(at_once)
+        self._refreshes = asyncio.Semaphore(_REFRESHES_AT_ONCE)
         self._looks = Looks(
-            api, hub, self._slots, self.refresh_soon, look_ms=look_ms, quiet_ms=quiet_ms
+            api,
+            hub,
+            asyncio.Semaphore(at_once),
+            self.refresh_soon,
+            look_ms=look_ms,
+            quiet_ms=quiet_ms,
         )
 
     @property
@@ -96,8 +105,9 @@ class Fetcher:
             while True:
                 now = now_ms()
                 for asset_id, tracked in self._hub.tracked.items():
-                    if self._due_ms.get(asset_id, 0) <= now and asset_id not in self._under_way:
-                        self._due_ms[asset_id] = now + self._ttl_ms
+                    if self._due_ms.get(asset_id, 0) <= now and not self._asked(asset_id):
+                        self._due_ms[asset_id] = self._next_due_ms(asset_id, now)
+                        self._warming.add(asset_id)
                         group.create_task(self._warm(asset_id))
                     work = self._looks.due(asset_id, tracked, now)
                     if work is not None:
@@ -112,17 +122,27 @@ class Fetcher:
         if not done.cancelled() and done.exception() is not None:
             metrics.FETCHES.add(1, {"outcome": type(done.exception()).__name__})
 
+    def _asked(self, asset_id: str) -> bool:
+        return asset_id in self._under_way or asset_id in self._warming
+
+    def _next_due_ms(self, asset_id: str, now: int) -> int:
+        first = asset_id not in self._due_ms
+        return first_look_ms(asset_id, now, self._ttl_ms) if first else now + self._ttl_ms
+
     async def _warm(self, asset_id: str) -> None:
         try:
-            async with self._slots:
-                if self._hub.market(asset_id) is None:
+            if self._hub.market(asset_id) is None:
+                async with self._firsts:
                     await self.ensure(asset_id)
-                else:
+            else:
+                async with self._refreshes:
                     await self._refresh(asset_id)
         except errors.TradingError as error:
             wait_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS
             self._due_ms[asset_id] = now_ms() + wait_ms
             _log.warning("market not known; trying again", asset=asset_id, error=str(error))
+        finally:
+            self._warming.discard(asset_id)
 
     async def _fetch(self, asset_id: str) -> None:
         before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
@@ -157,7 +177,7 @@ class Fetcher:
         if not tracked.on_socket or still:
             answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
             tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
-        self._due_ms[asset_id] = now_ms() + self._ttl_ms
+        self._due_ms[asset_id] = first_look_ms(asset_id, now_ms(), self._ttl_ms)
         self._learn(market_info(asset_id, known, market, gamma, book), before, gamma)
         self._hub.changed(asset_id)
         metrics.FETCHES.add(1, {"outcome": "found"})

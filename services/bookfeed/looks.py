@@ -38,7 +38,7 @@ class Looks:
     Args:
         api: of the venue.
         hub: whose books they are.
-        slots: for questions at once, shared with others who ask.
+        slots: for questions at once.
         refresh_soon: has an asset's market asked for: it may have changed.
         look_ms: between two looks at a book.
         quiet_ms: how long a book from REST alone counts as fresh.

@@ -49,6 +49,7 @@ class World:
         self.markets.set()
         self.asked = asyncio.Event()
         """Somebody has asked about a market."""
+        self.questions = 0
         self.hub = Hub(stale_ms=15_000, rest_ms=5_000, depth=100)
         self.hub.heard = lambda _: now_ms()
 
@@ -62,6 +63,7 @@ class World:
 
     async def market(self, _: web.Request) -> web.Response:
         answer = {"mts": "0.01", "mos": self.least, "t": [{"t": ASSET, "o": "Yes"}]}
+        self.questions += 1
         self.asked.set()
         await self.markets.wait()
         return web.json_response(answer)
@@ -199,6 +201,38 @@ async def test_a_tick_that_changes_while_the_market_is_asked_for_stays(world: Wo
     await asyncio.wait([running])
     assert market is not None
     assert market.tick_micros == 1_000
+
+
+async def test_one_refresh_of_a_market_is_under_way_and_no_wish_for_it_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+
+    def counted() -> None:
+        nonlocal turns
+        turns += 1
+
+    monkeypatch.setattr(world.hub, "notice_statuses", counted)
+    world.markets.clear()
+    world.fetcher.refresh_soon(ASSET)
+    running = asyncio.create_task(world.fetcher.run())
+    await world.asked.wait()
+    before = turns
+
+    async def later() -> bool:
+        world.fetcher.refresh_soon(ASSET)
+        return turns > before + 3
+
+    await until(later)
+    assert world.questions == 2, "the first fetch's and one more"
+    world.markets.set()
+
+    async def asked_again() -> bool:
+        return world.questions > 2
+
+    await until(asked_again)
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_what_the_socket_tells_while_a_stale_book_is_asked_for_stays(world: World) -> None:

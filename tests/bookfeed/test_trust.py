@@ -71,6 +71,41 @@ class Channel:
         await socket.send_json([book])
 
 
+class HangingGamma:
+    """Knows no market, and says so until it hangs."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.asked = asyncio.Event()
+        """It hangs, and somebody has asked."""
+        self.given_up = False
+        """Who asked has gone."""
+        self._over = asyncio.Event()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_get("/markets", self._serve)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            self._over.set()
+            await runner.cleanup()
+
+    async def _serve(self, _: web.Request) -> web.Response:
+        if self.hangs:
+            self.asked.set()
+            try:
+                await self._over.wait()
+            except asyncio.CancelledError:
+                self.given_up = True
+                raise
+        return web.json_response([])
+
+
 async def test_a_lost_connection_makes_marks_stale_until_the_next_snapshot(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
@@ -258,6 +293,34 @@ async def test_a_wrong_level_behind_the_best_price_is_found_by_looking(
             return fresh and prices() == [300_000, 200_000]
 
         await until(corrected)
+
+
+async def test_a_gamma_that_hangs_holds_up_no_book(environ: dict[str, str], tmp_path: Path) -> None:
+    asset = ASSETS[3]
+    channel, gamma, marks = Channel(asset), HangingGamma(), Marks()
+    async with (
+        gamma.serving() as gamma_url,
+        channel.serving() as url,
+        # One slot and one connection, which Gamma would have for a minute.
+        bookfeed(
+            environ, tmp_path, clob_ws_url=url, gamma_url=gamma_url, look_ms="1000",
+            api_connections="1", api_timeout_ms="60000",
+        ) as (stub, replay, _),
+        marks.reading(stub, asset),
+    ):  # fmt: skip
+        await pin(replay, asset, bids=[{"price": "0.3", "size": "5"}], asks=[])
+        await marks.where(asset, best_bid=300_000, status=pb.BOOK_STATUS_FRESH)
+        gamma.hangs = True
+        await gamma.asked.wait()
+        channel.refuses = True
+        marks.seen.clear()
+        for socket in list(channel.open):
+            await socket.close()
+        await marks.where(asset, status=pb.BOOK_STATUS_STALE)
+        await pin(replay, asset, bids=[{"price": "0.2", "size": "5"}], asks=[])
+        # REST is all there is, and it is asked.
+        await marks.where(asset, best_bid=200_000, status=pb.BOOK_STATUS_FRESH)
+        assert not gamma.given_up
 
 
 async def test_a_resolved_market_is_closed_and_says_what_a_share_pays(
