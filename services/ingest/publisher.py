@@ -6,8 +6,11 @@ A crash between the two loses the entry, not the trade: the next start's catch-u
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
+from operator import itemgetter
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -52,7 +55,9 @@ class Publisher:
     def __init__(self, log: LeaderLog, incarnation: str, last_entry: str) -> None:
         self._log = log
         self._incarnation = incarnation
-        self._pending: deque[tuple[str, bytes]] = deque()
+        # Whatever was published and is not known to be written, but for what was dropped.
+        self._pending: deque[tuple[int, bytes]] = deque()
+        self._dropped_to = 0
         self._begun_at = self._written_to = from_entry_id(last_entry)
         self._work = asyncio.Event()
         self.tail: Tail[Event] = Tail(self._begun_at, self._load)
@@ -74,9 +79,9 @@ class Publisher:
             self.tail.append(cursor, event)
             metrics.EVENTS.add(1, {"source": fact.source})
             if len(self._pending) >= _PENDING_MAX:
-                self._pending.popleft()
+                self._dropped_to, _ = self._pending.popleft()
                 metrics.LOG_LOST.add(1)
-            self._pending.append((entry_id(cursor), event.SerializeToString()))
+            self._pending.append((cursor, event.SerializeToString()))
         self._work.set()
 
     async def write_log(self) -> None:
@@ -85,19 +90,19 @@ class Publisher:
             await self._work.wait()
             self._work.clear()
             while self._pending:
-                batch = [self._pending[i] for i in range(min(_BATCH, len(self._pending)))]
+                batch = list(islice(self._pending, _BATCH))
                 try:
-                    await self._log.append(batch)
+                    await self._log.append([(entry_id(cursor), body) for cursor, body in batch])
                 except RedisError as error:
                     _log.warning("log in Redis not written; trying again", error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
-                self._written(batch)
+                self._written(batch[-1][0])
 
-    def _written(self, batch: list[tuple[str, bytes]]) -> None:
+    def _written(self, last: int) -> None:
         # Entries may have been pushed out at the front while the batch was under way.
-        last = self._written_to = from_entry_id(batch[-1][0])
-        while self._pending and from_entry_id(self._pending[0][0]) <= last:
+        self._written_to = last
+        while self._pending and self._pending[0][0] <= last:
             self._pending.popleft()
 
     async def watch_incarnation(self) -> None:
@@ -121,23 +126,40 @@ class Publisher:
                 raise IncarnationLost(f"its newest entry is {last}, but {entry_id(written_to)} was")
 
     async def _load(self, after: int, limit: int) -> list[tuple[int, Event]]:
+        """From the log, and behind it what is yet to be written: the tail is ahead of both.
+
+        Raises:
+            Unavailable: what is wanted first is in the log alone, and Redis is away.
+        """
+        # Taken before Redis is asked: what it gets meanwhile is in both, and nothing in neither.
+        waiting, dropped_to = self._waiting(after, limit), self._dropped_to
+        written = await self._from_log(after, limit) if after < self._written_to else {}
+        page = sorted((written | waiting).items())[:limit]
+        if page and after < dropped_to < page[-1][0]:
+            _log.error("a reader passes over leader trades that were dropped", alert=True,
+                       after=entry_id(after), dropped_to=entry_id(dropped_to))  # fmt: skip
+        return [(cursor, _event(cursor, body)) for cursor, body in page]
+
+    def _waiting(self, after: int, limit: int) -> dict[int, bytes]:
+        start = bisect_right(self._pending, after, key=itemgetter(0))
+        return dict(islice(self._pending, start, start + limit))
+
+    async def _from_log(self, after: int, limit: int) -> dict[int, bytes]:
         try:
             entries = await self._log.load(entry_id(after), limit)
         except RedisError as error:
             raise errors.Unavailable(
                 "the log of leader trades is away", dependency="redis", retry_after_ms="500"
             ) from error
-        return [
-            (from_entry_id(found_id), _event(found_id, payload)) for found_id, payload in entries
-        ]
+        return {from_entry_id(found_id): body for found_id, body in entries}
 
 
-def _event(entry: str, payload: bytes) -> Event:
+def _event(cursor: int, payload: bytes) -> Event:
     """An entry of the log; what is none becomes an empty one, which its readers set aside."""
     try:
         return Event.FromString(payload)
     except DecodeError:
-        _log.error("an entry of the log in Redis cannot be read", entry=entry)
+        _log.error("an entry of the log in Redis cannot be read", entry=entry_id(cursor))
         return Event()
 
 

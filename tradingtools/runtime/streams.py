@@ -41,7 +41,8 @@ class Tail(Generic[T]):
 
     Args:
         floor: the store's last cursor at start; everything after it is appended here.
-        load: reads items at or below what memory holds.
+        load: reads what memory no longer holds. It has to know whatever was appended before it is
+            called: what it does not give is passed over.
         capacity: items kept in memory.
     """
 
