@@ -20,7 +20,7 @@ from services.bookfeed.core.looking import (
     first_look_ms,
     next_look_ms,
 )
-from services.bookfeed.core.tracking import Tracked
+from services.bookfeed.core.tracking import TAKEOVER_MS, Tracked
 from services.bookfeed.hub import Hub, now_ms
 from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.clob_api import ClobApi
@@ -79,11 +79,17 @@ class Looks:
 
     def _refresh_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
         """REST is all that is known of a book that no connection keeps: before it is stale."""
-        if not 0 < tracked.look_due_ms <= now or not self._trades(asset_id):
+        if tracked.on_socket:
+            tracked.refresh_due_ms = 0
+            return False
+        if not tracked.refresh_due_ms:
+            # A spare connection tells hundreds of books sooner.
+            tracked.refresh_due_ms = now + TAKEOVER_MS
+        if now < tracked.refresh_due_ms or not self._trades(asset_id):
             return False
         if not tracked.wants_refresh(now):
             return False
-        tracked.look_due_ms = now + self._quiet_ms * 3 // 5
+        tracked.refresh_due_ms = now + self._quiet_ms * 3 // 5
         return True
 
     def _trades(self, asset_id: str) -> bool:

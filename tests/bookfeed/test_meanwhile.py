@@ -284,12 +284,13 @@ async def test_a_book_that_no_connection_keeps_is_asked_for_before_it_is_stale(
     """Once each look, it was fresh for a sixth of the time, and a stop was judged as seldom."""
     tracked = world.hub.tracked[ASSET]
     assert not tracked.on_socket
-    tracked.look_due_ms, due_ms = AT_MS, []
+    due_ms: list[int] = []
     for now in range(AT_MS, AT_MS + 60_000, 100):
         if world.fetcher._looks._refresh_is_due(ASSET, tracked, now):
             due_ms.append(now)
             assert not tracked.doubtful, "and it is fresh while it is asked for"
     assert len(due_ms) > 2
+    assert AT_MS + 1_000 <= due_ms[0] < AT_MS + 1_500, "a spare connection is sooner"
     assert max(later - due for due, later in pairwise(due_ms)) < 5_000
     world.take(world.whole(ASSET))
     assert not world.fetcher._looks._refresh_is_due(ASSET, tracked, AT_MS + 60_000)

@@ -214,5 +214,87 @@ def test_an_answer_older_than_the_book_in_doubt_is_taken_when_it_comes_again() -
     assert status(tracked) is Status.STALE
     tracked.begin_resync(1_400)
     tracked.end_resync(late._replace(book_ms=115), now_ms=1_450, received_ns=6)
-    assert status(tracked, 1_450, 1_450) is Status.FRESH
+    assert status(tracked, 1_450, 1_450) is Status.STALE, "REST may not have heard it yet"
+    tracked.begin_resync(1_750)
+    tracked.end_resync(late._replace(book_ms=115), now_ms=1_800, received_ns=7)
+    assert status(tracked, 1_800, 1_800) is Status.FRESH
     assert tracked.book.best_bid == 405_000
+
+
+@pytest.mark.parametrize("book_ms", [110, 120])
+def test_what_the_best_prices_contradict_counts_when_rest_says_it_for_long(book_ms: int) -> None:
+    tracked = whole()
+    tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
+    answer = Answer([(400_000, 10)], ASKS, book_ms)
+    for now_ms in (1_000, 1_700, 2_900):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(answer, now_ms=now_ms + 50, received_ns=3)
+        assert status(tracked, now_ms + 50, now_ms + 50) is Status.STALE
+        assert tracked.book.bids(9) == [(400_000, 10)]
+    tracked.begin_resync(3_100)
+    tracked.end_resync(answer, now_ms=3_150, received_ns=3)
+    assert status(tracked, 3_150, 3_150) is Status.FRESH
+
+
+def test_what_cannot_be_read_again_and_again_leaves_a_quiet_book_in_doubt_for_a_moment() -> None:
+    tracked = whole()
+    for now_ms in range(0, 200_000, 20_000):
+        tracked.refused()
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=now_ms + 50, received_ns=3)
+        assert tracked.doubtful
+        assert tracked.wants_resync(now_ms + 550)
+        tracked.begin_resync(now_ms + 550)
+        tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=now_ms + 600, received_ns=3)
+        assert not tracked.doubtful
+
+
+def test_an_answer_may_have_the_time_of_what_could_not_be_read_and_not_contain_it() -> None:
+    tracked = whole()
+    tracked.changes([bid(390_000, 21, 400_000)], 120, 2)
+    tracked.refused()
+    tracked.changes([bid(380_000, 1, 400_000)], 120, 2)
+    tracked.begin_resync(1_000)
+    answer = Answer([(400_000, 10), (390_000, 21)], ASKS, 120)
+    tracked.end_resync(answer, now_ms=1_050, received_ns=3)
+    assert status(tracked) is Status.STALE
+
+
+def test_what_is_heard_meanwhile_shows_that_rest_has_more_to_tell() -> None:
+    tracked = whole()
+    tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
+    answer = Answer([(400_000, 10)], ASKS, 110)
+    tracked.begin_resync(1_000)
+    tracked.end_resync(answer, now_ms=1_050, received_ns=3)
+    tracked.changes([bid(380_000, 1, 405_000)], 130, 4)
+    tracked.begin_resync(4_000)
+    tracked.end_resync(answer, now_ms=4_050, received_ns=5)
+    assert status(tracked, 4_050, 4_050) is Status.STALE
+
+
+def test_questions_in_vain_do_not_slow_a_book_that_rest_tells_again() -> None:
+    tracked = Tracked()
+    for now_ms in range(0, 100_000, 10_000):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(None, now_ms=now_ms, received_ns=1)
+    assert not tracked.wants_refresh(100_000)
+    tracked.begin_resync(120_000)
+    tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=120_050, received_ns=2)
+    assert tracked.wants_refresh(123_000)
+
+
+def test_questions_in_vain_are_forgotten_after_a_few_that_were_not() -> None:
+    tracked = whole()
+    tracked.refused()
+    for now_ms in range(0, 1_000_000, 10_000):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(None, now_ms=now_ms, received_ns=1)
+    for number in range(8):
+        tracked.refused()
+        tracked.changes([bid(390_000, 1, None)], 200 + number, 2)
+        tracked.begin_resync(2_000_000)
+        answer = Answer([(405_000, 1)], ASKS, 200 + number)
+        tracked.end_resync(answer, now_ms=2_000_050, received_ns=2)
+        assert not tracked.doubtful
+    tracked.refused()
+    assert tracked.wants_resync(2_000_200)
