@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from services.ingest import publisher as publishing
 from services.ingest.core.merge import Fact
 from services.ingest.publisher import Publisher
+from tests.ingest.harness import until
 from tests.ingest.rows import row
 from tradingtools.adapters.redis.leader_log import STREAM, LeaderLog
 from tradingtools.adapters.tasks import cancel_all
@@ -146,6 +147,47 @@ async def test_every_reader_is_told_everything_once_in_order(
                 readers.append(asyncio.create_task(read(publisher, total - 1)))
             for seen in await asyncio.gather(*readers):
                 assert seen == list(range(total))
+
+
+class Held(Fitful):
+    """The log, which takes a batch and lets an answer arrive when the test says so."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client, ())
+        self.batches = asyncio.Semaphore(0)
+        self.answered, self.arrives = asyncio.Event(), asyncio.Event()
+
+    async def append(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        await self.batches.acquire()
+        await super().append(entries)
+
+    async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        found = await super().load(after, limit)
+        self.answered.set()
+        await self.arrives.wait()
+        return found
+
+
+async def test_what_is_written_while_an_answer_is_on_its_way_is_not_passed_over(
+    own_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_BATCH", 3)
+    async with publishing_to(own_redis, ()) as publisher, redis.Redis.from_url(own_redis) as client:
+        log = publisher._log = Held(client)
+        publisher.tail = Tail(0, publisher._load, capacity=1)
+        publisher.publish(facts(1, 9), 1)
+
+        async def waiting(count: int) -> bool:
+            return len(publisher._pending) == count
+
+        log.batches.release()
+        await until(lambda: waiting(6))
+        reader = asyncio.create_task(read(publisher, 9))
+        await log.answered.wait()
+        log.batches.release()
+        await until(lambda: waiting(3))
+        log.arrives.set()
+        assert await reader == list(range(1, 10))
 
 
 async def test_what_was_dropped_is_not_passed_over_in_silence(
