@@ -28,7 +28,8 @@ from services.bookfeed.core.looking import (
 
 TAKEOVER_MS = 1_000
 """In which a connection that is open already tells the first books of another one's assets."""
-_COLLECTED_MAX = 5_000
+_COLLECTED_MAX = 1_000
+"""Messages of an asset: all may be in doubt at once, while REST is away for hours."""
 _RESYNC_PAUSE_MS = (0, 200, 500, 1_000, 2_000, 5_000, 15_000, 30_000)
 
 
