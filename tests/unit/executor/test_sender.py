@@ -370,6 +370,8 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
         here.sender._lanes[one.lane] = deque()
         await until(here.ended(one))
         assert ended == 2
+        # The breaker is told once the outcome is recorded.
+        await until(lambda: bool(told))
         assert told == [(201, probe)]
 
 
