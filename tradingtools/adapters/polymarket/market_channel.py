@@ -6,7 +6,6 @@ an array. What is not needed here (trades, new markets) is recognised and left o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -178,7 +177,10 @@ def split(frame: bytes) -> list[bytes]:
 
 
 def decode_rest_book(body: bytes) -> BookMessage:
-    """The answer of ``/book``. Raises MessageError."""
+    """The answer of ``/book``. Raises MessageError.
+
+    A tick that no price can keep is none: the market's own rules have it, and the levels are good.
+    """
     try:
         book = _REST_BOOK.decode(body)
         return BookMessage(
@@ -188,8 +190,8 @@ def decode_rest_book(body: bytes) -> BookMessage:
             asks=_levels(book.asks),
             book_ms=numbers.epoch_ms("timestamp", book.timestamp),
             book_hash=book.hash or "",
-            tick_micros=_optional(book.tick_size, _step),
-            min_size_micros=_optional(book.min_order_size, _least),
+            tick_micros=_optional_step(numbers.text(book.tick_size)),
+            min_size_micros=_optional_least(numbers.text(book.min_order_size)),
             neg_risk=book.neg_risk,
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberError) as error:
@@ -249,10 +251,12 @@ def _step(text: str) -> int:
     return step
 
 
-def _least(text: str) -> int:
-    return numbers.exact("min_order_size", text)
+def _optional_step(text: str) -> int | None:
+    try:
+        return _step(text)
+    except NumberError:
+        return None
 
 
-def _optional(raw: msgspec.Raw, read: Callable[[str], int]) -> int | None:
-    text = numbers.text(raw)
-    return None if text in ("null", "") else read(text)
+def _optional_least(text: str) -> int | None:
+    return None if text in ("null", "") else numbers.exact("min_order_size", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,12 +147,7 @@ def test_the_rest_book_brings_the_markets_limits() -> None:
     assert (book.min_size_micros, book.neg_risk, book.tick_micros) == (5_000_000, True, 10_000)
 
 
-@pytest.mark.parametrize("tick", [b'"0"', b'"1"', b'"2"', b"2"])
-def test_a_tick_that_no_price_can_keep_is_refused_over_rest_too(tick: bytes) -> None:
-    with pytest.raises(MessageError, match="tick size"):
-        decode_rest_book(BOOK.replace(b'"0.01"', tick))
-
-
-@pytest.mark.parametrize("tick", [b"null", b'""'])
-def test_a_tick_may_be_left_out_over_rest(tick: bytes) -> None:
-    assert decode_rest_book(BOOK.replace(b'"0.01"', tick)).tick_micros is None
+@pytest.mark.parametrize("tick", [b'"0"', b'"1"', b'"2"', b"2", b'"x"', b"null", b'""'])
+def test_a_tick_that_no_price_can_keep_is_none_over_rest_and_costs_no_level(tick: bytes) -> None:
+    whole = decode_rest_book(BOOK)
+    assert decode_rest_book(BOOK.replace(b'"0.01"', tick)) == replace(whole, tick_micros=None)
