@@ -1,21 +1,22 @@
 """Fetches over REST what the socket does not say: markets and first books.
 
 Books that are there are looked at, and asked for again, by `looks`. Calls for one asset share one
-fetch; what the venue does not know is not asked again at once.
+fetch; what the venue does not know is asked for ever more seldom.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.looking import Answer, first_look_ms
-from services.bookfeed.core.tracking import Status
+from services.bookfeed.core.looking import Answer, first_time_ms
+from services.bookfeed.core.tracking import Status, Tracked
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.hub import Hub, now_ms
-from services.bookfeed.looks import TICK_SECONDS, Looks, answer_of
+from services.bookfeed.looks import TICK_SECONDS, Looks, answer_of, is_overtaken
 from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.clob_api import ClobApi
 from tradingtools.adapters.polymarket.market_channel import BookMessage
@@ -29,9 +30,23 @@ from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _UNKNOWN_MS = 5_000
 _RETRY_MS = 1_000
+_PAUSE_MAX_MS = 60_000
 _UNKNOWN_MAX = 10_000
-_REFRESHES_AT_ONCE = 4
+_BEHIND_AT_ONCE = 4
+"""Questions of each kind for which nothing new has to wait."""
 _log = structlog.get_logger("bookfeed")
+
+
+class Unsaid(errors.Unavailable):
+    """The CLOB has answered, and neither it nor Gamma says whether a market is open."""
+
+
+class _Told(NamedTuple):
+    """What REST said of a book (None: there is none), and when, on both clocks."""
+
+    book: BookMessage | None
+    at_ms: int
+    received_ns: int
 
 
 class Fetcher:
@@ -55,10 +70,15 @@ class Fetcher:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._due_ms: dict[str, int] = {}
         self._unknown_ms: dict[str, int] = {}
+        self._pauses_ms: dict[str, int] = {}
+        """Of assets that the venue was asked for in vain: how long they wait."""
         self._warming: set[str] = set()
-        # Markets wait for Gamma, whose silence must hold up no book.
+        # Who waits for Gamma, which may hang, holds up no book and nobody of another kind.
         self._firsts = asyncio.Semaphore(at_once)
-        self._refreshes = asyncio.Semaphore(_REFRESHES_AT_ONCE)
+        self._agains = asyncio.Semaphore(_BEHIND_AT_ONCE)
+        self._rules = asyncio.Semaphore(_BEHIND_AT_ONCE)
+        self._gammas = asyncio.Semaphore(_BEHIND_AT_ONCE)
+        self._soon = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._looks = Looks(
             api,
             hub,
@@ -105,16 +125,18 @@ class Fetcher:
             while True:
                 now = now_ms()
                 for asset_id, tracked in self._hub.tracked.items():
-                    if self._due_ms.get(asset_id, 0) <= now and not self._asked(asset_id):
+                    due_ms = self._due_ms.get(asset_id)
+                    if (due_ms or 0) <= now and not self._asked(asset_id):
                         self._due_ms[asset_id] = self._next_due_ms(asset_id, now)
                         self._warming.add(asset_id)
-                        group.create_task(self._warm(asset_id))
+                        group.create_task(self._warm(asset_id, soon=due_ms == 0))
                     work = self._looks.due(asset_id, tracked, now)
                     if work is not None:
                         group.create_task(work)
                 self._hub.notice_statuses()
                 for gone in self._due_ms.keys() - self._hub.tracked.keys():
                     del self._due_ms[gone]
+                    self._pauses_ms.pop(gone, None)
                 await asyncio.sleep(TICK_SECONDS)
 
     def _ended(self, asset_id: str, done: asyncio.Task[None]) -> None:
@@ -127,29 +149,39 @@ class Fetcher:
 
     def _next_due_ms(self, asset_id: str, now: int) -> int:
         first = asset_id not in self._due_ms
-        return first_look_ms(asset_id, now, self._ttl_ms) if first else now + self._ttl_ms
+        return first_time_ms(asset_id, now, self._ttl_ms) if first else now + self._ttl_ms
 
-    async def _warm(self, asset_id: str) -> None:
+    async def _warm(self, asset_id: str, *, soon: bool) -> None:
         try:
             if self._hub.market(asset_id) is None:
-                async with self._firsts:
+                async with self._agains if asset_id in self._pauses_ms else self._firsts:
                     await self.ensure(asset_id)
             else:
-                async with self._refreshes:
-                    await self._refresh(asset_id)
+                await self._refresh(asset_id, self._soon if soon else self._gammas)
+            self._pauses_ms.pop(asset_id, None)
         except errors.TradingError as error:
-            wait_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS
-            self._due_ms[asset_id] = now_ms() + wait_ms
+            self._due_ms[asset_id] = now_ms() + self._pause_ms(asset_id, error)
             _log.warning("market not known; trying again", asset=asset_id, error=str(error))
         finally:
             self._warming.discard(asset_id)
 
+    def _pause_ms(self, asset_id: str, error: errors.TradingError) -> int:
+        """Longer each time that the venue answers and does not know; one that is away may be back
+        at any moment."""
+        if not isinstance(error, errors.NotFound | Unsaid):
+            return _RETRY_MS
+        least_ms = _UNKNOWN_MS if isinstance(error, errors.NotFound) else _RETRY_MS
+        pause_ms = min(max(2 * self._pauses_ms.get(asset_id, 0), least_ms), _PAUSE_MAX_MS)
+        self._pauses_ms[asset_id] = pause_ms
+        return pause_ms
+
     async def _fetch(self, asset_id: str) -> None:
         before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
         before_ns = heard.received_ns if heard else 0
-        book, gamma, condition = await asyncio.gather(
-            self._api.book(asset_id), self._gamma(asset_id), self._condition(asset_id)
+        told, gamma, condition = await asyncio.gather(
+            self._book(asset_id), self._gamma(asset_id), self._condition(asset_id)
         )
+        book = told.book
         known = _first(
             book.condition_id if book else "",
             condition if isinstance(condition, str) else "",
@@ -160,47 +192,64 @@ class Fetcher:
                 raise condition
             self._remember_unknown(asset_id)
             raise _unknown(asset_id)
-        market = await self._api.market(known)
         if book is None and gamma is None and self._hub.market(asset_id) is None:
             # Closed would end exits for good, open would let entries out.
-            raise errors.Unavailable(
+            raise Unsaid(
                 f"neither a book nor Gamma says whether {asset_id} trades",
                 dependency="venue",
                 retry_after_ms=str(_RETRY_MS),
             )
+        market = await self._api.market(known)
         # Before anybody can look: what is tracked and not wanted is dropped.
         self._interest.ask(asset_id, now_ms())
-        tracked = self._hub.track(asset_id)
-        # The socket's book is older than REST's only if nothing came since REST was asked: changes
-        # were not collected meanwhile.
-        still = book is not None and not tracked.resyncing and tracked.received_ns == before_ns
-        if not tracked.on_socket or still:
-            answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
-            tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
-        self._due_ms[asset_id] = first_look_ms(asset_id, now_ms(), self._ttl_ms)
-        self._learn(market_info(asset_id, known, market, gamma, book), before, gamma)
+        self._take(self._hub.track(asset_id), told, before_ns)
+        self._due_ms[asset_id] = first_time_ms(asset_id, now_ms(), self._ttl_ms)
+        self._learn(asset_id, known, market, gamma, book, before)
         self._hub.changed(asset_id)
         metrics.FETCHES.add(1, {"outcome": "found"})
 
-    async def _refresh(self, asset_id: str) -> None:
+    def _take(self, tracked: Tracked, told: _Told, before_ns: int) -> None:
+        """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
+        book = told.book
+        if tracked.on_socket:
+            # The socket's book is older than REST's only if nothing came since REST was asked:
+            # changes were not collected meanwhile.
+            if book is None or tracked.resyncing or tracked.received_ns != before_ns:
+                return
+        elif is_overtaken(tracked, book.book_ms if book else 0, before_ns):
+            return
+        answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
+        tracked.end_resync(answer, now_ms=told.at_ms, received_ns=told.received_ns)
+
+    async def _refresh(self, asset_id: str, gammas: asyncio.Semaphore) -> None:
         before = self._hub.market(asset_id)
         if before is None:
             return
-        market, gamma = await asyncio.gather(
-            self._api.market(before.condition_id), self._gamma(asset_id)
-        )
+        async with self._rules:
+            market = await self._api.market(before.condition_id)
         if self._hub.market(asset_id) is not None:
-            fresh = market_info(asset_id, before.condition_id, market, gamma, None)
-            self._learn(fresh, before, gamma)
+            # It waits for no Gamma.
+            self._learn(asset_id, before.condition_id, market, None, None, before)
+        async with gammas:
+            gamma = await self._gamma(asset_id)
+        if gamma is not None and self._hub.market(asset_id) is not None:
+            self._learn(asset_id, before.condition_id, market, gamma, None, before)
 
     def _learn(
-        self, fresh: pb.MarketInfo, before: pb.MarketInfo | None, gamma: GammaMarket | None
+        self,
+        asset_id: str,
+        condition_id: str,
+        market: ClobMarket,
+        gamma: GammaMarket | None,
+        book: BookMessage | None,
+        before: pb.MarketInfo | None,
     ) -> None:
         """Take what REST says, asked when `before` was known.
 
         What the socket said stays said, and what Gamma does not say this time stays known.
         """
-        now = self._hub.market(fresh.asset_id)
+        fresh = market_info(asset_id, condition_id, market, gamma, book)
+        now = self._hub.market(asset_id)
         if now is not None:
             fresh.closed = fresh.closed or now.closed
             fresh.neg_risk = fresh.neg_risk or now.neg_risk
@@ -211,9 +260,16 @@ class Fetcher:
             if gamma is None:
                 fresh.title, fresh.category = now.title, now.category
                 fresh.outcome = fresh.outcome or now.outcome
+                if market.fee_rate_micros is None:
+                    fresh.fee_rate_micros = now.fee_rate_micros
                 if now.HasField("end_ms"):
                     fresh.end_ms = now.end_ms
-        self._hub.set_market(fresh.asset_id, fresh)
+        self._hub.set_market(asset_id, fresh)
+
+    async def _book(self, asset_id: str) -> _Told:
+        book = await self._api.book(asset_id)
+        # It may have to wait for Gamma, and grows older.
+        return _Told(book, now_ms(), clock.now_ns())
 
     async def _gamma(self, asset_id: str) -> GammaMarket | None:
         # Title, category and end are worth having and not worth failing for.

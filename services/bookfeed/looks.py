@@ -17,7 +17,7 @@ from services.bookfeed.core.looking import (
     Answer,
     Look,
     Verdict,
-    first_look_ms,
+    first_time_ms,
     next_look_ms,
 )
 from services.bookfeed.core.tracking import TAKEOVER_MS, Tracked
@@ -72,7 +72,7 @@ class Looks:
 
     def _look_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
         if not tracked.look_due_ms:
-            tracked.look_due_ms = first_look_ms(asset_id, now, self._look_ms)
+            tracked.look_due_ms = first_time_ms(asset_id, now, self._look_ms)
         if now < tracked.look_due_ms or tracked.look is not None:
             return False
         return self._trades(asset_id) and tracked.comparable
@@ -131,6 +131,8 @@ class Looks:
 
     async def _resync(self, asset_id: str) -> None:
         answer: Answer | None = None
+        asked = self._hub.tracked.get(asset_id)
+        before_ns = asked.received_ns if asked else 0
         try:
             async with self._slots:
                 book = await self._api.book(asset_id)
@@ -145,6 +147,8 @@ class Looks:
         tracked = self._hub.tracked.get(asset_id)
         if tracked is None:
             return
+        if answer is not None and is_overtaken(tracked, answer.book_ms, before_ns):
+            answer = None
         tracked.end_resync(answer, now_ms=now_ms(), received_ns=clock.now_ns())
         metrics.RESYNCS.add(1, {"outcome": "still in doubt" if tracked.doubtful else "good"})
         self._hub.changed(asset_id)
@@ -153,3 +157,15 @@ class Looks:
 def answer_of(book: BookMessage) -> Answer:
     """REST's book, as looks and resyncs compare it."""
     return Answer(book.bids, book.asks, book.book_ms, book.book_hash)
+
+
+def is_overtaken(tracked: Tracked, book_ms: int, before_ns: int) -> bool:
+    """Whether off the socket, where nothing is collected, a newer book came since REST was asked.
+
+    Args:
+        tracked: the asset.
+        book_ms: the venue's time of the answer; 0: there was no book.
+        before_ns: what ``received_ns`` was when REST was asked.
+    """
+    heard_since = tracked.received_ns not in (0, before_ns)
+    return not tracked.on_socket and heard_since and book_ms < tracked.book_ms

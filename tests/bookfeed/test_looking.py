@@ -12,7 +12,7 @@ from services.bookfeed.core.looking import (
     Change,
     Verdict,
     Watched,
-    first_look_ms,
+    first_time_ms,
     is_quiet,
     next_look_ms,
     witnesses,
@@ -133,7 +133,7 @@ def test_witnesses_are_what_moved_last_and_what_waited_longest() -> None:
 def test_a_quiet_night_of_a_full_connection_asks_rest_some_ten_times_a_second() -> None:
     """300 assets at rest for an hour, as by default; the venue bears 150 books a second."""
     every, quiet = DEFAULT.look_ms, DEFAULT.quiet_ms
-    due = {str(n): first_look_ms(str(n), 0, every) for n in range(DEFAULT.shard)}
+    due = {str(n): first_time_ms(str(n), 0, every) for n in range(DEFAULT.shard)}
     looked = dict.fromkeys(due, 0)
     by_second: Counter[int] = Counter()
     asked_ms = 0

@@ -20,6 +20,7 @@ from services.bookfeed.hub import Hub, now_ms
 from tests.ingest.harness import until
 from tradingtools.adapters.polymarket.clob_api import ClobApi
 from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
@@ -50,13 +51,25 @@ class World:
         self.asked = asyncio.Event()
         """Somebody has asked about a market."""
         self.questions = 0
+        self.books = asyncio.Event()
+        """What questions about books that come now wait for; each keeps the one it met."""
+        self.books.set()
+        self.books_asked = 0
+        self.hung: set[str] = set()
+        """Assets about which Gamma never answers."""
+        self.bookless: set[str] = set()
+        self.over = asyncio.Event()
         self.hub = Hub(stale_ms=15_000, rest_ms=5_000, depth=100)
         self.hub.heard = lambda _: now_ms()
 
-    async def book(self, _: web.Request) -> web.Response:
-        if self.no_book:
+    async def book(self, request: web.Request) -> web.Response:
+        asset = request.query["token_id"]
+        if self.no_book or asset in self.bookless:
             raise web.HTTPNotFound
-        return web.json_response(self.whole(ASSET))
+        answer = self.whole(asset)
+        self.books_asked += 1
+        await self.books.wait()
+        return web.json_response(answer)
 
     async def condition(self, _: web.Request) -> web.Response:
         return web.json_response({"condition_id": CONDITION})
@@ -68,7 +81,9 @@ class World:
         await self.markets.wait()
         return web.json_response(answer)
 
-    async def about(self, _: web.Request) -> web.Response:
+    async def about(self, request: web.Request) -> web.Response:
+        if request.query["clob_token_ids"] in self.hung:
+            await self.over.wait()
         if self.gamma is None:
             raise web.HTTPServiceUnavailable
         return web.json_response(self.gamma)
@@ -105,7 +120,7 @@ async def world() -> AsyncIterator[World]:
 async def _serving(made: World) -> AsyncIterator[World]:
     app = web.Application()
     app.router.add_get("/book", made.book)
-    app.router.add_get(f"/markets-by-token/{ASSET}", made.condition)
+    app.router.add_get("/markets-by-token/{asset}", made.condition)
     app.router.add_get(f"/clob-markets/{CONDITION}", made.market)
     app.router.add_get("/markets", made.about)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -113,8 +128,11 @@ async def _serving(made: World) -> AsyncIterator[World]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with open_client(timeout_ms=30_000, connections=4) as client:
-            api = ClobApi(Http(client, url, name="clob"), Http(client, url, name="gamma"))
+        async with (
+            open_client(timeout_ms=30_000, connections=4) as clob,
+            open_client(timeout_ms=300_000, connections=12) as gamma,
+        ):
+            api = ClobApi(Http(clob, url, name="clob"), Http(gamma, url, name="gamma"))
             made.fetcher = Fetcher(
                 api, made.hub, Interest(10**6), market_ttl_ms=60_000, look_ms=30_000,
                 quiet_ms=5_000, at_once=4,
@@ -123,7 +141,17 @@ async def _serving(made: World) -> AsyncIterator[World]:
             made.asked.clear()
             yield made
     finally:
+        made.over.set()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[None]:
+    task = asyncio.create_task(world.fetcher.run())
+    try:
+        yield
+    finally:
+        await cancel_all([task])
 
 
 async def test_changes_that_come_while_a_book_is_asked_for_stay(world: World) -> None:
@@ -141,6 +169,57 @@ async def test_changes_that_come_while_a_book_is_asked_for_stay(world: World) ->
     # The book has a doubt, and REST's answer has not what came since.
     assert world.hub.status(ASSET) is Status.STALE
     assert 390_000 not in dict(world.bids_now())
+
+
+async def test_an_older_fetch_takes_no_newer_resync_back(world: World) -> None:
+    tracked = world.hub.tracked[ASSET]
+    world.markets.clear()
+    asking = asyncio.create_task(world.fetcher.ensure(ASSET))
+    await world.asked.wait()  # it has its book
+    world.bids, world.book_ms = {"0.30": "1"}, AT_MS + 4_000
+    tracked.missed(0)
+    tracked.begin_resync(now_ms())
+    await world.fetcher._looks._resync(ASSET)
+    world.markets.set()
+    await asking
+    assert (world.bids_now(), tracked.book_ms) == ([(300_000, 1_000_000)], AT_MS + 4_000)
+    assert world.hub.status(ASSET) is Status.FRESH
+
+
+async def test_an_older_resync_takes_no_newer_fetch_back(world: World) -> None:
+    tracked = world.hub.tracked[ASSET]
+    gate, world.books = world.books, asyncio.Event()
+    tracked.missed(0)
+    tracked.begin_resync(now_ms())
+    asked, held = world.books_asked, world.books
+    resync = asyncio.create_task(world.fetcher._looks._resync(ASSET))
+
+    async def waits() -> bool:
+        return world.books_asked > asked
+
+    await until(waits)
+    world.books, world.bids, world.book_ms = gate, {"0.30": "1"}, AT_MS + 4_000
+    await world.fetcher.ensure(ASSET)
+    held.set()
+    await resync
+    assert (world.bids_now(), tracked.book_ms) == ([(300_000, 1_000_000)], AT_MS + 4_000)
+    assert not tracked.resyncing
+    assert world.hub.status(ASSET) is Status.FRESH
+
+
+async def test_a_book_is_as_old_as_rests_answer_however_late_the_markets_is(world: World) -> None:
+    tracked = world.hub.tracked[ASSET]
+    tracked.disconnected()
+    world.markets.clear()
+    asking = asyncio.create_task(world.fetcher.ensure(ASSET))
+    await world.asked.wait()
+    told_ms = now_ms()
+    await asyncio.sleep(0.01)
+    world.markets.set()
+    await asking
+    expected = {told_ms: Status.FRESH, told_ms + 5_000: Status.STALE}
+    for at_ms, status in expected.items():
+        assert tracked.status(at_ms, heard_ms=None, stale_ms=15_000, rest_ms=5_000) is status
 
 
 async def test_no_book_over_rest_empties_none_that_the_socket_keeps(world: World) -> None:
@@ -169,6 +248,91 @@ async def test_a_market_is_closed_by_nobodys_guess(
     found = world.hub.market(ASSET)
     assert found is not None
     assert not found.closed
+
+
+async def test_what_the_venue_does_not_know_is_asked_for_ever_more_seldom(world: World) -> None:
+    world.hub.drop(ASSET)
+    world.hub.track(ASSET)
+    world.gamma, world.no_book = None, True
+
+    async def pause_s() -> int:
+        before = now_ms()
+        await world.fetcher._warm(ASSET, soon=False)
+        return (world.fetcher._due_ms[ASSET] - before) // 1_000
+
+    assert [await pause_s() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    world.no_book = False
+    await world.fetcher._warm(ASSET, soon=False)
+    assert world.hub.market(ASSET) is not None
+    world.hub.drop(ASSET)
+    world.hub.track(ASSET)
+    world.no_book = True
+    assert await pause_s() == 1, "what was found has waited enough"
+
+
+async def test_a_venue_that_is_away_is_asked_again_soon(world: World) -> None:
+    """Each held asset waits for it to be back, and no stop of it is judged before."""
+    away = errors.Unavailable("away", dependency="clob", retry_after_ms="1000")
+    assert {world.fetcher._pause_ms(ASSET, away) for _ in range(9)} == {1_000}
+
+
+async def test_what_is_asked_for_in_vain_holds_up_nothing_new(world: World) -> None:
+    old = {f"1{number}" for number in range(8)}
+    world.bookless, world.gamma = old, None
+    for asset in old:
+        world.hub.track(asset)
+        await world.fetcher._warm(asset, soon=False)
+        world.fetcher._due_ms[asset] = 1
+    world.hung = set(old)
+    async with running(world):
+        await until(lambda: asked_again(world, old))
+        world.hub.track(OTHER)
+        await until(lambda: known(world, OTHER))
+
+
+async def asked_again(world: World, assets: set[str]) -> bool:
+    return world.fetcher.busy & assets != set()
+
+
+async def known(world: World, asset: str) -> bool:
+    return world.hub.market(asset) is not None
+
+
+async def test_what_the_clob_says_of_a_market_waits_for_no_gamma(world: World) -> None:
+    world.gamma = [{**CLOSED, "closed": False, "question": "Why?", "feeSchedule": {"rate": 0.01}}]
+    await world.fetcher.ensure(ASSET)
+    world.least, world.hung = "6", {ASSET}
+    world.fetcher.refresh_soon(ASSET)
+    async with running(world):
+
+        async def learnt() -> pb.MarketInfo | None:
+            market = world.hub.market(ASSET)
+            return market if market is not None and market.min_size_micros == 6_000_000 else None
+
+        market = await until(learnt)
+    assert market is not None
+    assert (market.title, market.fee_rate_micros) == ("Why?", 10_000), "Gamma's words stay"
+
+
+async def test_a_refresh_that_is_wished_for_waits_for_no_other_ones_gamma(world: World) -> None:
+    others = {f"1{number}" for number in range(8)}
+    for asset in others:
+        await world.fetcher.ensure(asset)
+        world.fetcher._due_ms[asset] = 1
+    world.gamma, world.hung = [CLOSED], others
+    async with running(world):
+
+        async def hang() -> bool:
+            return world.fetcher._gammas.locked()
+
+        await until(hang)
+        world.fetcher.refresh_soon(ASSET)
+
+        async def closed() -> bool:
+            market = world.hub.market(ASSET)
+            return market is not None and market.closed
+
+        await until(closed)
 
 
 async def test_a_market_that_gamma_has_closed_stays_closed(world: World) -> None:

@@ -121,8 +121,8 @@ class Look:
             self._book.change(is_bid=change.is_bid, price=change.price, size=change.size)
 
 
-def first_look_ms(asset_id: str, now_ms: int, every_ms: int) -> int:
-    """When a new asset is looked at first: spread, since many may come at once."""
+def first_time_ms(asset_id: str, now_ms: int, every_ms: int) -> int:
+    """When what is asked of an asset every so often is asked first: spread, as many may be new."""
     return now_ms + every_ms // 2 + crc32(asset_id.encode()) % (every_ms // 2)
 
 
