@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.core.merge import Fact, Merger
+from services.ingest.publisher import to_event
 from tests.ingest.rows import LEADER, row
 from tradingtools.adapters.polymarket.trades import TradeRow
+from tradingtools.domain.money import MAX_MICROS
 
 NOW = 1_000_000_500
 A, B = (1, "trades"), (2, "trades")
@@ -139,6 +141,19 @@ def held(fact: Fact | None) -> int | None:
 
 def test_without_a_baseline_it_is_unknown() -> None:
     assert held(merger().feed(row(), A, NOW)) is None
+
+
+def test_more_than_there_can_be_is_unknown_and_still_told() -> None:
+    state = merger()
+    state.catch_up([], NOW, leader=LEADER, positions={"7": MAX_MICROS, "8": MAX_MICROS})
+    least = state.feed(row(0, asset_id="8"), A, NOW)
+    bought, sold = state.feed(row(1), A, NOW), state.feed(row(2, side="SELL", size=30), A, NOW)
+    assert least is not None
+    assert bought is not None
+    assert sold is not None
+    assert to_event(least, 1).leader_held_before_micros == MAX_MICROS
+    assert to_event(bought, 1).leader_held_before_micros == MAX_MICROS
+    assert not to_event(sold, 1).HasField("leader_held_before_micros")
 
 
 def test_the_facts_move_the_baseline() -> None:

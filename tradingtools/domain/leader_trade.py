@@ -13,6 +13,10 @@ from enum import StrEnum
 
 from tradingtools.domain.money import MICROS
 
+MOST_SHARES_MICROS = 10**18
+"""Shares of one fact: a trade of many still fits into 64 bits. No wallet has ever had as many, and
+a row that says so would make all that its leader sells next a small part of what he held."""
+
 
 class Side(StrEnum):
     """Which way shares move, seen from the wallet that is named beside it."""

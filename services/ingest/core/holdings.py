@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from tradingtools.domain.money import MAX_MICROS
+
 
 class Moves(Protocol):
     """A transaction, as far as holdings care."""
@@ -43,8 +45,13 @@ class Holdings:
         """Take a transaction as contained: it is so old that the baseline has it."""
         self._settled.add(tx)
 
-    def before(self, asset_id: str, of: tuple[str, Moves], known: Mapping[str, Moves]) -> int:
-        """Shares held before a transaction, 1e-6, never negative.
+    def before(
+        self, asset_id: str, of: tuple[str, Moves], known: Mapping[str, Moves]
+    ) -> int | None:
+        """Shares held before a transaction, 1e-6, never negative; None: more than there can be.
+
+        Nobody knows then what he held, and followers leave whole with his next sell. By the most
+        there can be, they would sell next to nothing.
 
         Args:
             asset_id: the asset.
@@ -62,7 +69,7 @@ class Holdings:
             if other_tx != tx and (other.traded_ms, other.number) < at:
                 held += net
             held -= net if other_tx in self._settled else contained.get(other_tx, 0)
-        return max(held, 0)
+        return max(held, 0) if held <= MAX_MICROS else None
 
     def fold(self, tx: str, transaction: Moves) -> None:
         """Put a transaction that is being forgotten into the baseline."""

@@ -14,6 +14,7 @@ import msgspec
 from tradingtools.adapters.polymarket import numbers
 from tradingtools.adapters.polymarket.trades import TEXT_MAX, RowError, TradeRow, decoded
 from tradingtools.domain import ids
+from tradingtools.domain.leader_trade import MOST_SHARES_MICROS
 from tradingtools.domain.money import MICROS
 
 Kind = Literal["SPLIT", "MERGE", "REDEEM", "CONVERSION"]
@@ -55,6 +56,8 @@ def decode_activity(body: bytes | msgspec.Raw) -> TradeRow | None:
         raise RowError("bad_number", str(error)) from None
     if size == 0:
         return None
+    if size > MOST_SHARES_MICROS:
+        raise RowError("bad_number", "size is out of range")
     redeemed = activity.type == "REDEEM"
     try:
         return TradeRow(

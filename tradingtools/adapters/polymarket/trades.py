@@ -14,6 +14,7 @@ import msgspec
 
 from tradingtools.adapters.polymarket import numbers
 from tradingtools.domain import ids
+from tradingtools.domain.leader_trade import MOST_SHARES_MICROS
 
 T = TypeVar("T")
 Side = Literal["BUY", "SELL"]
@@ -180,8 +181,8 @@ def _row(trade: _DataTrade | _FeedTrade) -> TradeRow:
         traded_ms = numbers.epoch_ms("timestamp", numbers.text(trade.timestamp))
     except numbers.NumberError as error:
         raise RowError("bad_number", str(error)) from None
-    if size_micros == 0:
-        raise RowError("bad_number", "size is zero")
+    if not 0 < size_micros <= MOST_SHARES_MICROS:
+        raise RowError("bad_number", "size is out of range")
     if price_micros > 1_000_000:
         raise RowError("bad_number", "price is above 1")
     try:

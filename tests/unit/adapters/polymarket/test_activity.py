@@ -39,7 +39,14 @@ def test_the_losers_row_of_a_redemption_pays_nothing_and_nothing_moved_is_no_row
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"type": "YIELD"}, {"size": "x"}, {"asset": "-1"}, {"condition_id": "0x1"}]
+    "wrong",
+    [
+        {"type": "YIELD"},
+        {"size": "x"},
+        {"size": 10**12 + 1},
+        {"asset": "-1"},
+        {"condition_id": "0x1"},
+    ],
 )
 def test_what_is_no_such_row_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(RowError):

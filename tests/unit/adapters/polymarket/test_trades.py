@@ -108,6 +108,7 @@ def test_the_time_may_be_seconds_or_milliseconds(written: str) -> None:
         ("size", "null"),
         ("size", "[1]"),
         ("size", "9300000000000000000"),
+        ("size", "1000000000001"),
         ("price", "-0.1"),
         ("price", "1.01"),
         ("price", '"1_0"'),
