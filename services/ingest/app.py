@@ -13,7 +13,7 @@ from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation
 from services.ingest.feed import Feed
 from services.ingest.leaders import Leaders
-from services.ingest.publisher import Publisher
+from services.ingest.publisher import Publisher, newest
 from services.ingest.rejects import Rejects
 from services.ingest.server import IngestServicer
 from services.ingest.settings import Settings
@@ -56,9 +56,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         found = await _present_log(log, stop)
         if found is None:
             return
-        name, last_entry = found
+        name, last = found
         await store.identify(name)
-        publisher = Publisher(log, name, last_entry)
+        publisher = Publisher(log, name, last)
         merger = Merger(keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS)
         rejects = Rejects(store)
         api = DataApi(Http(http, settings.data_api_url, name="data api"))
@@ -110,11 +110,11 @@ def _check(settings: Settings) -> None:
         raise Startup("TT_INGEST_DATA_API_URL: is not an http:// or https:// URL")
 
 
-async def _present_log(log: LeaderLog, stop: asyncio.Event) -> tuple[str, str] | None:
-    """The log's incarnation and newest entry; None when told to stop while Redis is away."""
+async def _present_log(log: LeaderLog, stop: asyncio.Event) -> tuple[str, int] | None:
+    """The log's incarnation and its newest cursor; None when told to stop while Redis is away."""
     while not stop.is_set():
         try:
-            return await log.incarnation(), await log.last()
+            return await log.incarnation(), await newest(log)
         except RedisError as error:
             _log.warning("waiting for Redis", error=str(error))
             await asyncio.sleep(_REDIS_RETRY_SECONDS)

@@ -9,7 +9,7 @@ import asyncio
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from operator import itemgetter
 
 import structlog
@@ -18,9 +18,15 @@ from redis.exceptions import RedisError
 
 from services.ingest import metrics
 from services.ingest.core.merge import Fact
-from services.ingest.core.sequence import entry_id, from_entry_id, next_cursor
+from services.ingest.core.sequence import (
+    HIGHEST,
+    at_or_above,
+    entry_id,
+    from_entry_id,
+    next_cursor,
+)
 from tradingtools.adapters import clock
-from tradingtools.adapters.redis.leader_log import LeaderLog
+from tradingtools.adapters.redis.leader_log import LeaderLog, Overtaken
 from tradingtools.domain import errors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2, ingest_service_pb2
@@ -52,13 +58,13 @@ class IncarnationLost(Exception):
 class Publisher:
     """Owns the cursors. Readers follow `tail`."""
 
-    def __init__(self, log: LeaderLog, incarnation: str, last_entry: str) -> None:
+    def __init__(self, log: LeaderLog, incarnation: str, last: int) -> None:
         self._log = log
         self._incarnation = incarnation
         # Whatever was published and is not known to be written, but for what was dropped.
         self._pending: deque[tuple[int, bytes]] = deque()
         self._dropped_to = 0
-        self._begun_at = self._written_to = from_entry_id(last_entry)
+        self._begun_at = self._written_to = last
         self._work = asyncio.Event()
         self.tail: Tail[Event] = Tail(self._begun_at, self._load)
 
@@ -92,12 +98,35 @@ class Publisher:
             while self._pending:
                 batch = list(islice(self._pending, _BATCH))
                 try:
-                    await self._log.append([(entry_id(cursor), body) for cursor, body in batch])
+                    try:
+                        await self._log.append([(entry_id(cursor), body) for cursor, body in batch])
+                    except Overtaken:
+                        await self._rise_above()
+                        continue
                 except RedisError as error:
                     _log.warning("log in Redis not written; trying again", error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
                 self._written(batch[-1][0])
+
+    async def _rise_above(self) -> None:
+        """Tell what a newer entry keeps from being written again, under cursors that rise above it.
+
+        A fact that is told twice changes nothing.
+        """
+        top = at_or_above(await self._log.top())
+        if top is None:
+            await _lower(self._log)
+            return
+        overtaken = list(takewhile(lambda entry: entry[0] <= top, self._pending))
+        _log.error("somebody else writes to the log of leader trades", alert=True,
+                   newest=entry_id(top), told_again=len(overtaken))  # fmt: skip
+        for _ in overtaken:
+            self._pending.popleft()
+        for _, body in overtaken:
+            cursor = next_cursor(max(self.tail.last, top), clock.now_ms())
+            self.tail.append(cursor, Event.FromString(body))
+            self._pending.append((cursor, body))
 
     def _written(self, last: int) -> None:
         # Entries may have been pushed out at the front while the batch was under way.
@@ -121,7 +150,8 @@ class Publisher:
                 continue  # away is not lost; `write_log` says so already
             if present != self._incarnation:
                 raise IncarnationLost(f"expected {self._incarnation}, found {present}")
-            if from_entry_id(last) < written_to:
+            reached = at_or_above(last)
+            if reached is not None and reached < written_to:
                 # A replica that was behind has been promoted.
                 raise IncarnationLost(f"its newest entry is {last}, but {entry_id(written_to)} was")
 
@@ -145,13 +175,39 @@ class Publisher:
         return dict(islice(self._pending, start, start + limit))
 
     async def _from_log(self, after: int, limit: int) -> dict[int, bytes]:
-        try:
-            entries = await self._log.load(entry_id(after), limit)
-        except RedisError as error:
-            raise errors.Unavailable(
-                "the log of leader trades is away", dependency="redis", retry_after_ms="500"
-            ) from error
-        return {from_entry_id(found_id): body for found_id, body in entries}
+        found: dict[int, bytes] = {}
+        reached = entry_id(after)
+        while len(found) < limit:
+            try:
+                entries = await self._log.load(reached, limit)
+            except RedisError as error:
+                raise errors.Unavailable(
+                    "the log of leader trades is away", dependency="redis", retry_after_ms="500"
+                ) from error
+            for reached, body in entries:
+                try:
+                    found[from_entry_id(reached)] = body
+                except ValueError:
+                    _log.error("an entry of the log has an id of nobody's; passed over", id=reached)
+            if len(entries) < limit:
+                break
+        return found
+
+
+async def newest(log: LeaderLog) -> int:
+    """The cursor of the newest entry; 0 when there is none. Raises RedisError."""
+    cursor = at_or_above(await log.last())
+    while cursor is None:
+        await _lower(log)
+        cursor = at_or_above(await log.last())
+    return cursor
+
+
+async def _lower(log: LeaderLog) -> None:
+    """Take out what no cursor rises above: while it is there, nothing can be written."""
+    removed = await log.remove_above(HIGHEST)
+    _log.error("entries of the log in Redis are of nobody's time; taken out", alert=True,
+               entries=removed)  # fmt: skip
 
 
 def _event(cursor: int, payload: bytes) -> Event:

@@ -18,10 +18,11 @@ from structlog.testing import capture_logs
 
 from services.ingest import publisher as publishing
 from services.ingest.core.merge import Fact
-from services.ingest.publisher import Publisher
+from services.ingest.core.sequence import entry_id
+from services.ingest.publisher import IncarnationLost, Publisher
 from tests.ingest.harness import until
 from tests.ingest.rows import row
-from tradingtools.adapters.redis.leader_log import STREAM, LeaderLog
+from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog
 from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.errors import Unavailable
 from tradingtools.runtime.streams import Tail
@@ -76,7 +77,7 @@ async def publishing_to(url: str, whims: Iterable[Whim]) -> AsyncIterator[Publis
     """A publisher that writes to an empty log."""
     async with redis.Redis.from_url(url) as client:
         await client.delete(STREAM)
-        publisher = Publisher(Fitful(client, whims), "0" * 16, "0-0")
+        publisher = Publisher(Fitful(client, whims), "0" * 16, 0)
         writing = asyncio.create_task(publisher.write_log())
         try:
             yield publisher
@@ -100,7 +101,7 @@ async def read(publisher: Publisher, last: int) -> list[int]:
             try:
                 async for reached, events in publisher.tail.follow(after):
                     after = reached
-                    seen += [int(event.leader_tx, 16) for event in events]
+                    seen += [int(event.leader_tx, 16) for event in events if event.leader_tx]
                     if last in seen[-1:]:
                         break
             except Unavailable:
@@ -188,6 +189,73 @@ async def test_what_is_written_while_an_answer_is_on_its_way_is_not_passed_over(
         await until(lambda: waiting(3))
         log.arrives.set()
         assert await reader == list(range(1, 10))
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+async def test_what_an_entry_of_somebody_else_keeps_out_is_told_again_behind_it(
+    own_redis: str, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    monkeypatch.setattr(publishing, "_BATCH", 3)
+    async with publishing_to(own_redis, ()) as publisher, redis.Redis.from_url(own_redis) as client:
+        log = publisher._log = Held(client)
+        log.arrives.set()
+        publisher.publish(facts(1, 9), 1)
+        for _ in range(taken // 3):
+            log.batches.release()
+
+        async def waiting(count: int) -> bool:
+            return len(publisher._pending) == count
+
+        await until(lambda: waiting(9 - taken))
+        stranger = publisher.tail.last + 10**9
+        await client.xadd(STREAM, {"x": "y"}, id=entry_id(stranger))
+        for _ in range(9):
+            log.batches.release()
+        await until(lambda: waiting(0))
+        # What this life has in memory, and what the next one will find.
+        for tail in (publisher.tail, Tail(publisher.tail.last, publisher._load)):
+            publisher.tail = tail
+            assert list(dict.fromkeys(await read(publisher, 9))) == list(range(1, 10))
+
+
+async def test_an_id_that_is_nobodys_does_not_end_the_watch(
+    own_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_CHECK_SECONDS", 0.001)
+    async with redis.Redis.from_url(own_redis) as client:
+        log = LeaderLog(client, length=1_000)
+        publisher = Publisher(log, await log.incarnation(), 0)
+        await client.xadd(STREAM, {"x": "y"}, id=f"{2**64 - 1}-0")
+        looked, last = asyncio.Semaphore(0), log.last
+
+        async def noticed() -> str:
+            looked.release()
+            return await last()
+
+        monkeypatch.setattr(log, "last", noticed)
+        watching = asyncio.create_task(publisher.watch_incarnation())
+        for _ in range(3):
+            await looked.acquire()
+        await client.delete(INCARNATION)
+        with pytest.raises(IncarnationLost):
+            await watching
+
+
+async def test_pages_of_ids_that_are_nobodys_hide_nothing_behind_them(own_redis: str) -> None:
+    async with publishing_to(own_redis, ()) as publisher, redis.Redis.from_url(own_redis) as client:
+        publisher.publish(facts(1, 1), 1)
+
+        async def written() -> bool:
+            return not publisher._pending
+
+        await until(written)
+        ms, _, _ = entry_id(publisher.tail.last).partition("-")
+        for number in range(250):
+            await client.xadd(STREAM, {"x": "y"}, id=f"{ms}-{2**40 + number}")
+        publisher.publish(facts(2, 1), 1)
+        await until(written)
+        publisher.tail = Tail(publisher.tail.last, publisher._load)
+        assert list(dict.fromkeys(await read(publisher, 2))) == [1, 2]
 
 
 async def test_what_was_dropped_is_not_passed_over_in_silence(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
+from redis.exceptions import OutOfMemoryError
 
-from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog
+from services.ingest.core.sequence import HIGHEST
+from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog, Overtaken
 
 
 @pytest.fixture
@@ -27,6 +31,85 @@ async def test_entries_are_read_in_order_and_written_once(client: redis.Redis) -
     assert await log.load("0-0", 10) == entries
     assert await log.load("5-1", 2) == entries[2:4]
     assert await log.load("5-4", 2) == []
+
+
+async def test_an_entry_that_is_refused_in_the_middle_is_written_in_the_end(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, short = client.pipeline, True
+
+    def pipeline(**options: Any) -> Any:
+        made = plain(**options)
+        xadd, number = made.xadd, 0
+
+        def meddled(*args: Any, **kwargs: Any) -> Any:
+            nonlocal number
+            number += 1
+            if short and number == 2:
+                made.config_set("maxmemory", 1)
+            added = xadd(*args, **kwargs)
+            if short and number == 2:
+                made.config_set("maxmemory", 0)
+            return added
+
+        monkeypatch.setattr(made, "xadd", meddled)
+        return made
+
+    monkeypatch.setattr(client, "pipeline", pipeline)
+    log = LeaderLog(client, length=1_000)
+    entries = [(f"5-{number}", bytes([number])) for number in range(3)]
+    try:
+        with suppress(OutOfMemoryError):
+            await log.append(entries)
+    finally:
+        await client.config_set("maxmemory", 0)
+    short = False
+    await log.append(entries)
+    assert await log.load("0-0", 10) == entries
+
+
+async def test_nothing_is_written_while_there_is_no_memory(client: redis.Redis) -> None:
+    log = LeaderLog(client, length=1_000)
+    await client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            await log.append([("5-0", b"a"), ("5-1", b"b")])
+    finally:
+        await client.config_set("maxmemory", 0)
+    assert await log.load("0-0", 10) == []
+
+
+@pytest.mark.parametrize("stranger", ["5-1", "5-2", "6-0", f"{2**64 - 1}-{2**64 - 1}"])
+async def test_an_entry_of_somebody_else_does_not_pass_for_ours(
+    client: redis.Redis, stranger: str
+) -> None:
+    log = LeaderLog(client, length=1_000)
+    entries = [("5-0", b"a"), ("5-1", b"b")]
+    await log.append(entries[:1])
+    await client.xadd(STREAM, {"e": b"?"}, id=stranger)
+    with pytest.raises(Overtaken):
+        await log.append(entries)
+    await log.append(entries[:1])  # it is there
+
+
+@pytest.mark.parametrize("kept", [[], [("5-0", b"a")]])
+@pytest.mark.parametrize("removed_already", [False, True])
+async def test_what_is_above_an_id_is_taken_out_and_ids_go_on_behind_the_rest(
+    client: redis.Redis, kept: list[tuple[str, bytes]], removed_already: bool
+) -> None:
+    log = LeaderLog(client, length=1_000)
+    if kept:
+        await log.append(kept)
+    strangers = [f"{2**64 - 2}-7", f"{2**64 - 1}-{2**64 - 1}"]
+    for stranger in strangers:
+        await client.xadd(STREAM, {"x": b"y"}, id=stranger)
+    if removed_already:
+        await client.xdel(STREAM, *strangers)
+    assert await log.top() == strangers[1]
+    assert await log.remove_above(HIGHEST) == ([] if removed_already else strangers)
+    assert removed_already or not await log.was_cut("4-0"), "nothing of ours is gone"
+    await log.append([("5-1", b"b")])
+    assert await log.load("0-0", 10) == [*kept, ("5-1", b"b")]
 
 
 async def test_a_reader_learns_that_what_it_wants_was_cut(client: redis.Redis) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.ingest.core.pacing import Agenda, backoff_seconds
 from services.ingest.core.sequence import (
+    HIGHEST,
     Incarnation,
     Sampling,
+    at_or_above,
     entry_id,
     from_entry_id,
     next_cursor,
@@ -33,6 +35,23 @@ def test_cursors_rise_even_when_the_clock_does_not(times: list[int]) -> None:
 def test_an_entry_id_is_a_time_and_a_number() -> None:
     assert entry_id(next_cursor(0, 1_790_000_000_000)) == "1790000000000-0"
     assert entry_id(next_cursor(next_cursor(0, 5), 5)) == "5-1"
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+@example(0, 2**20)
+@example(10**16 - 1, 2**20 - 1)
+@example(10**16 - 1, 2**20)
+def test_a_cursor_rises_above_every_id_that_one_can_rise_above(ms: int, n: int) -> None:
+    cursor = at_or_above(f"{ms}-{n}")
+    if cursor is None:
+        highest_ms, highest_n = map(int, HIGHEST.split("-"))
+        assert (ms, n) > (highest_ms, highest_n)
+        return
+    first, second = map(int, entry_id(cursor).split("-"))
+    assert (first, second) >= (ms, n)
+    assert from_entry_id(entry_id(cursor)) == cursor
+    if n < 2**20:
+        assert (first, second) == (ms, n)
 
 
 def test_an_empty_cursor_is_the_beginning() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +173,52 @@ async def test_what_nobody_of_ours_wrote_to_redis_stops_no_reader(
             client.set(INCARNATION, b"\xff")
             assert await process.wait() == 1
     client.close()
+
+
+async def test_entries_that_are_not_ours_cost_neither_the_process_nor_a_trade(
+    environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    client = redis.Redis.from_url(own_redis)
+    last = f"{2**64 - 1}-{2**64 - 1}"
+    client.xadd(STREAM, {"x": "y"}, id=f"5-{2**40}")
+    client.xadd(STREAM, {"x": "y"}, id=last)
+    tail = Tail()
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake)}
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+            await until(lambda: connected(fake, 2))
+            for number, stranger in enumerate((None, last, "*", hours_ahead(1), last), start=1):
+                if stranger is not None:
+                    client.xadd(STREAM, {"x": "y"}, id=stranger)
+                await fake.send(frame(row(number)))
+                await tail.of_tx(number)
+                await until(partial(newest_of, own_redis, number))
+            assert process.running
+            late = Tail()
+            async with late.reading(process):
+                await late.of_tx(5)
+            assert process.running
+        # The next life reads it from Redis alone.
+        async with running("ingest", at, tmp_path) as process:
+            late = Tail()
+            async with late.reading(process):
+                await late.of_tx(5)
+    told = [event.leader_tx[-1] for event in late.events if event.leader_tx]
+    assert list(dict.fromkeys(told)) == ["1", "2", "3", "4", "5"]
+    client.close()
+
+
+def hours_ahead(hours: int) -> str:
+    return f"{time.time_ns() // 10**6 + hours * 3_600_000}-0"
+
+
+async def newest_of(redis_url: str, number: int) -> bool:
+    """Whether the log's newest entry is of a transaction."""
+    client = redis.Redis.from_url(redis_url)
+    entries: Any = client.xrevrange(STREAM, count=1)
+    client.close()
+    return f"{number:064x}".encode() in entries[0][1].get(b"e", b"")
 
 
 async def written(redis_url: str, tail: Tail) -> bool:

@@ -12,6 +12,7 @@ from tradingtools.domain.errors import CursorOutOfRange, InvalidField
 
 _BITS = 20
 _COUNTER = (1 << _BITS) - 1
+_MS_END = 10**16
 
 
 def next_cursor(last: int, now_ms: int) -> int:
@@ -30,6 +31,17 @@ def from_entry_id(text: str) -> int:
     if not (ms.isdecimal() and n.isdecimal() and len(ms) <= 16 and int(n) <= _COUNTER):
         raise ValueError("is not <ms>-<n>")
     return int(ms) << _BITS | int(n)
+
+
+HIGHEST = entry_id((_MS_END << _BITS) - 1)
+"""The id of the last entry that a cursor can name."""
+
+
+def at_or_above(text: str) -> int | None:
+    """The first cursor no smaller than the id of any entry; None: there is none."""
+    ms, n = map(int, text.split("-"))
+    cursor = ms << _BITS | n if n <= _COUNTER else (ms + 1) << _BITS
+    return cursor if cursor < _MS_END << _BITS else None
 
 
 @dataclass(frozen=True, slots=True)

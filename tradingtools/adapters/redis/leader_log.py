@@ -17,9 +17,15 @@ from redis.exceptions import ResponseError
 
 STREAM = "tt:leader_trades"
 INCARNATION = "tt:incarnation"
+_KEPT = f"{STREAM}:kept"
 _FIELD = "e"
-_NOT_RISING = "equal or smaller"
+_PAGE = 500
+_NOT_RISING = ("equal or smaller", "exhausted the last possible ID")
 _NAME = re.compile(rb"[0-9a-f]{16}")
+
+
+class Overtaken(Exception):
+    """An entry that somebody else has written is newer than what was to be written."""
 
 
 class LeaderLog:
@@ -54,23 +60,69 @@ class LeaderLog:
         return _text(entries[0][0]) or "0-0" if entries else "0-0"
 
     async def append(self, entries: Sequence[tuple[str, bytes]]) -> None:
-        """Write entries in order; one that is already there is left as it is."""
-        pipeline = self._client.pipeline(transaction=False)
+        """Write entries in order, all or none; one that is already there is left as it is.
+
+        Raises:
+            Overtaken: one is not there and cannot be written; later ones may have been.
+        """
+        # Alone, one may be refused in the middle (for want of memory, while a script runs), and
+        # with a later one behind it, it could never be written.
+        pipeline = self._client.pipeline(transaction=True)
         for entry_id, payload in entries:
             pipeline.xadd(
                 STREAM, {_FIELD: payload}, id=entry_id, maxlen=self._length, approximate=True
             )
+        refused = False
         for answer in await pipeline.execute(raise_on_error=False):
-            if isinstance(answer, Exception) and _NOT_RISING not in str(answer):
-                raise answer
+            if isinstance(answer, Exception):
+                if not any(said in str(answer) for said in _NOT_RISING):
+                    raise answer
+                refused = True
+        if refused:
+            present: Any = await self._client.xrange(STREAM, min=entries[0][0], max=entries[-1][0])
+            if not set(entries) <= {_read(entry) for entry in present}:
+                raise Overtaken
 
     async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Up to ``limit`` entries after an id, in order; empty is one that is none of ours."""
         entries: Any = await self._client.xrange(STREAM, min=f"({after}", count=limit)
-        return [
-            (_text(entry_id) or "", fields.get(_FIELD.encode(), b""))
-            for entry_id, fields in entries
-        ]
+        return [_read(entry) for entry in entries]
+
+    async def top(self) -> str:
+        """The id that the next entry has to rise above, whether its entry is still there or not."""
+        if not await self._client.exists(STREAM):
+            return "0-0"
+        about: Any = await self._client.xinfo_stream(STREAM)
+        return _text(about["last-generated-id"]) or "0-0"
+
+    async def remove_above(self, highest: str) -> list[str]:
+        """Take entries above an id out, so that ids go on behind the others; whoever writes waits.
+
+        A stream does not forget the highest id it ever had, so the others become another one.
+        """
+        about: Any = await self._client.xinfo_stream(STREAM)
+        removed: Any = await self._client.xrange(STREAM, min=f"({highest}")
+        await self._client.delete(_KEPT)
+        last = "0-0"
+        while True:
+            entries: Any = await self._client.xrange(
+                STREAM, min=f"({last}", max=highest, count=_PAGE
+            )
+            if not entries:
+                break
+            pipeline = self._client.pipeline(transaction=True)
+            for entry_id, fields in entries:
+                pipeline.xadd(_KEPT, fields, id=entry_id)
+            await pipeline.execute()
+            last = _text(entries[-1][0]) or ""
+        if last == "0-0":
+            await self._client.delete(STREAM)
+        else:
+            added = about["entries-added"] - len(removed)
+            client: Any = self._client
+            await client.execute_command("XSETID", _KEPT, last, "ENTRIESADDED", added)
+            await self._client.rename(_KEPT, STREAM)
+        return [_text(entry_id) or "" for entry_id, _ in removed]
 
     async def was_cut(self, after: str) -> bool:
         """Whether entries after this id have been dropped because the log was too long."""
@@ -85,6 +137,11 @@ class LeaderLog:
 
 def _ours(name: object) -> str | None:
     return name.decode() if isinstance(name, bytes) and _NAME.fullmatch(name) else None
+
+
+def _read(entry: tuple[bytes, dict[bytes, bytes]]) -> tuple[str, bytes]:
+    entry_id, fields = entry
+    return entry_id.decode(), fields.get(_FIELD.encode(), b"")
 
 
 def _pair(entry_id: str) -> tuple[int, int]:
