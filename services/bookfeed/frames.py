@@ -24,6 +24,7 @@ from tradingtools.adapters.polymarket.market_channel import (
     MessageError,
     ResolvedMessage,
     TickMessage,
+    UnknownKind,
     decode_message,
     split,
 )
@@ -61,6 +62,9 @@ class Frames:
         for piece in split(frame):
             try:
                 found += decode_message(piece)
+            except UnknownKind:
+                # Kinds that were added never changed a book; looks find what they would change.
+                metrics.MESSAGES.add(1, {"kind": "unknown"})
             except MessageError as error:
                 self._refuse(mine, piece, error)
         return found

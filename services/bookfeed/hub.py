@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from services.bookfeed import metrics
 from services.bookfeed.core.tracking import Status, Tracked
 from tradingtools.adapters import clock
 from tradingtools.codec.marks import columns
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
+_LASTING_MS = 10_000
+_log = structlog.get_logger("bookfeed")
 _STATUSES = {
     Status.FRESH: pb.BOOK_STATUS_FRESH,
     Status.STALE: pb.BOOK_STATUS_STALE,
@@ -84,6 +88,7 @@ class Hub:
         self._markets: dict[str, pb.MarketInfo] = {}
         self._marks: dict[str, pb.Mark] = {}
         self._readers: set[Reader] = set()
+        self._doubts_last = False
 
     def track(self, asset_id: str) -> Tracked:
         """Begin with an asset, or go on with it."""
@@ -147,13 +152,29 @@ class Hub:
         )
 
     def notice_statuses(self) -> None:
-        """Tell of every status that changed only because time went by."""
+        """Tell of every status that changed only because time went by, and of lasting doubts."""
+        self._notice_doubts()
         for asset_id, tracked in self.tracked.items():
             status = self.status(asset_id)
             if status is not tracked.reported:
                 tracked.reported = status
                 tracked.revision += 1
                 self.changed(asset_id)
+
+    def _notice_doubts(self) -> None:
+        now = now_ms()
+        doubted = [a for a, one in self.tracked.items() if one.doubted_ms(now) >= _LASTING_MS]
+        metrics.doubted(len(doubted))
+        if doubted and not self._doubts_last:
+            _log.warning(
+                "books stay in doubt; REST alone tells them",
+                alert=True,
+                books=len(doubted),
+                asset=doubted[0],
+            )
+        elif self._doubts_last and not doubted:
+            _log.info("no book stays in doubt")
+        self._doubts_last = bool(doubted)
 
     def mark(self, asset_id: str) -> pb.Mark | None:
         """The present mark; None while tick and smallest order are not known, or no book came."""

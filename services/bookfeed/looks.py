@@ -79,7 +79,7 @@ class Looks:
 
     def _refresh_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
         """REST is all that is known of a book that no connection keeps: before it is stale."""
-        if tracked.on_socket:
+        if not tracked.rest_alone:
             tracked.refresh_due_ms = 0
             return False
         if not tracked.refresh_due_ms:

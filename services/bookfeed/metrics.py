@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
 
 _meter = metrics.get_meter("tradingtools.bookfeed")
 
@@ -13,3 +14,21 @@ RESYNCS = _meter.create_counter("bookfeed.resyncs", description="Books fetched a
 FETCHES = _meter.create_counter("bookfeed.fetches", description="Assets fetched, by outcome")
 WATCHED = _meter.create_up_down_counter("bookfeed.watched", description="Assets watched")
 LOOKS = _meter.create_counter("bookfeed.looks", description="Books compared with REST, by verdict")
+
+_doubted = 0
+
+
+def doubted(books: int) -> None:
+    """Take the number of books that are in doubt for long."""
+    global _doubted  # noqa: PLW0603
+    _doubted = books
+
+
+def observe_doubted(_: CallbackOptions) -> list[Observation]:
+    """What the gauge tells."""
+    return [Observation(_doubted)]
+
+
+_meter.create_observable_gauge(
+    "bookfeed.doubted", [observe_doubted], description="Books in doubt for more than ten seconds"
+)

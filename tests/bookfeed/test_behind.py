@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import Enum
 from typing import NamedTuple
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.bookfeed.core.book import Book
 from services.bookfeed.core.looking import Answer, Change
-from services.bookfeed.core.tracking import Tracked
+from services.bookfeed.core.tracking import TAKEOVER_MS, Status, Tracked
 
 START_MS = 10_000
 STEP_MS = 10
 RTT_MS = 40
-ANSWERS_MAX = 5
+REST_MS, REFRESH_MS = 5_000, 3_000
+"""How long a book from REST counts, and how often it is asked for."""
+CHECKED_MS = 200
+FEW = 30
+"""Examples of what takes many seconds of the venue's."""
+SUSPENDED_MS = 2_000
+"""How long triggers bear a book that does not count."""
+BIDS, ASKS = [380_000, 390_000, 400_000, 410_000], [590_000, 600_000, 610_000]
 
 
 class Told(NamedTuple):
@@ -51,8 +60,8 @@ class Venue:
 
 def told() -> st.SearchStrategy[Told]:
     sides = st.one_of(
-        st.tuples(st.just(True), st.sampled_from([380_000, 390_000, 400_000, 410_000])),
-        st.tuples(st.just(False), st.sampled_from([590_000, 600_000, 610_000])),
+        st.tuples(st.just(True), st.sampled_from(BIDS)),
+        st.tuples(st.just(False), st.sampled_from(ASKS)),
     )
     return st.builds(
         lambda after, side, size: Told(after, side[0], side[1], size),
@@ -62,70 +71,177 @@ def told() -> st.SearchStrategy[Told]:
     )
 
 
+class How(Enum):
+    """What the socket makes of a change of the venue's."""
+
+    CHANGE = "change"
+    BOOK = "book"
+    LATE = "late"
+    """The book of before it, and then the change."""
+    REFUSED = "refused"
+
+
+def hows(*rare: How) -> st.SearchStrategy[list[How]]:
+    """One of each change that is heard; the list is repeated."""
+    return st.lists(st.sampled_from([How.CHANGE, *rare]), min_size=1, max_size=25)
+
+
+class Stamp(Enum):
+    """The time that REST's answers bear."""
+
+    CHANGED = "the last change"
+    ANSWERED = "the answer"
+    STANDS = "always the same"
+
+
+class Socket:
+    """Tells a book what the venue does, its own way."""
+
+    def __init__(self, tracked: Tracked, hows: Sequence[How], misstated: int) -> None:
+        self._tracked = tracked
+        self._hows = hows
+        self._misstated = misstated
+        self._number = 0
+
+    def tell(self, change: Change, before: tuple[int, Book], state: tuple[int, Book]) -> None:
+        """Tell of one state of the venue's, which the change has made of the one before."""
+        how, (ms, book) = self._hows[self._number % len(self._hows)], state
+        self._number += 1
+        if how is How.REFUSED:
+            self._tracked.refused()
+        elif how is How.BOOK:
+            self._tracked.snapshot(book.bids(99), book.asks(99), ms, ms * 10**6)
+        else:
+            if self._misstated and change.best_ask is not None:
+                change = change._replace(best_ask=change.best_ask - self._misstated)
+            self._tracked.changes([change], ms, ms * 10**6)
+            if how is How.LATE:
+                ms_before, old = before
+                self._tracked.snapshot(old.bids(99), old.asks(99), ms_before, ms * 10**6)
+
+
+class Rest:
+    """Is asked as `looks` does, and answers."""
+
+    def __init__(self, venue: Venue, tracked: Tracked, lag_ms: int, stamp: Stamp) -> None:
+        self.answers = 0
+        self._venue = venue
+        self._tracked = tracked
+        self._lag_ms = lag_ms
+        self._stamp = stamp
+        self._asked: int | None = None
+        self._refresh: int | None = None
+
+    def turn(self, now: int) -> None:
+        if self._asked is not None and now >= self._asked + RTT_MS:
+            self._asked = None
+            self._answer(now)
+        if not self._tracked.rest_alone:
+            self._refresh = None
+        elif self._refresh is None:
+            self._refresh = now + TAKEOVER_MS
+        due = self._refresh is not None and now >= self._refresh
+        if due and self._tracked.wants_refresh(now):
+            self._refresh = now + REFRESH_MS
+        elif not self._tracked.wants_resync(now):
+            return
+        self._tracked.begin_resync(now)
+        self._asked = now
+
+    def _answer(self, now: int) -> None:
+        self.answers += 1
+        at_ms = now - RTT_MS // 2 - self._lag_ms
+        stamps = {Stamp.CHANGED: None, Stamp.ANSWERED: at_ms, Stamp.STANDS: START_MS}
+        answer = self._venue.answer(at_ms, stamps[self._stamp])
+        self._tracked.end_resync(answer, now_ms=now, received_ns=now * 10**6)
+
+
 def run(
     lost: list[Told],
     heard: list[Told],
     *,
     lag_ms: int,
-    refused: int | None = None,
-    take: list[int] | None = None,
-    stamp_ms: int | None = None,
-) -> None:
-    """Lose changes, hear the others, and see that no book counts that is not the venue's.
+    hows: Sequence[How] = (How.CHANGE,),
+    stamp: Stamp = Stamp.CHANGED,
+    misstated: int = 0,
+) -> int:
+    """Lose changes, hear the others, and see that the book is good and the venue's.
+
+    What was lost may not be known yet; once there was a doubt, a book must not count as whole that
+    is not the venue's, and whatever counts at all is what the venue said lately. It must not count
+    for nothing for so long that triggers are suspended.
 
     Args:
         lost: changes that the socket keeps to itself.
         heard: those after them.
         lag_ms: how old REST's book is.
-        refused: which of those heard cannot be read; None: none.
-        take: where to note how many answers it took.
-        stamp_ms: the time that all answers bear; None: that of their state.
+        hows: how each of those heard comes, again and again.
+        stamp: which time answers bear.
+        misstated: by how much stated best asks are too low.
+
+    Returns:
+        How many answers it took until the book was whole at last.
     """
     venue, tracked = Venue(), Tracked()
-    tracked.snapshot(venue.book.bids(99), venue.book.asks(99), START_MS, 1)
+    socket = Socket(tracked, hows, misstated)
+    tracked.snapshot(venue.book.bids(99), venue.book.asks(99), START_MS, START_MS * 10**6)
     for one in lost:
         venue.change(one)
     waiting = [(venue.change(one), venue.states[-1]) for one in heard]
     states, venue.states = venue.states, venue.states[: 1 + len(lost)]
-    now, end = venue.states[-1][0], states[-1][0] + 60_000
-    asked: int | None = None
-    doubted, answers, number = False, 0, 0
+    now, end = venue.states[-1][0], states[-1][0] + 20_000
+    rest = Rest(venue, tracked, lag_ms, stamp)
+    doubted, bad_ms = False, 0
     while now < end and (waiting or tracked.doubtful):
         while waiting and waiting[0][1][0] <= now:
             change, state = waiting.pop(0)
+            before = venue.states[-1]
             venue.states.append(state)
-            if number == refused:
-                tracked.refused()
-                answers = 0
-            else:
-                tracked.changes([change], state[0], 1)
-            number += 1
-            answers = answers if doubted else 0
+            socket.tell(change, before, state)
             doubted = doubted or tracked.doubtful
-            assert_ours(doubted, tracked, venue)
-        if asked is not None and now >= asked + RTT_MS:
-            asked, answers = None, answers + 1
-            tracked.end_resync(
-                venue.answer(now - RTT_MS // 2 - lag_ms, stamp_ms), now_ms=now, received_ns=1
-            )
-            assert_ours(doubted, tracked, venue)
-        if tracked.wants_resync(now):
-            assert answers < ANSWERS_MAX, "it counts again after a few answers"
-            tracked.begin_resync(now)
-            asked = now
+        rest.turn(now)
+        if counts(tracked, now):
+            bad_ms = 0
+            if doubted:
+                assert_ours(tracked, venue, now)
+        else:
+            bad_ms += STEP_MS
+            assert bad_ms < SUSPENDED_MS, "its stops would be suspended"
         now += STEP_MS
-    assert not tracked.doubtful
-    if take is not None:
-        take.append(answers)
+    assert counts(tracked, now)
+    assert misstated or not tracked.doubtful
+    return rest.answers
 
 
-def assert_ours(doubted: bool, tracked: Tracked, venue: Venue) -> None:
-    """What was lost may not be known yet; once there was a doubt, it must not count as known."""
-    if doubted and not tracked.doubtful:
+def counts(tracked: Tracked, now: int) -> bool:
+    status = tracked.status(now, heard_ms=now, stale_ms=15_000, rest_ms=REST_MS)
+    return status in (Status.FRESH, Status.EMPTY)
+
+
+def assert_ours(tracked: Tracked, venue: Venue, now: int) -> None:
+    if not tracked.doubtful:
         assert tracked.book.same(venue.book)
+        return
+    if now % CHECKED_MS == 0:
+        ours = levels(tracked.book)
+        begun = max(i for i, (ms, _) in enumerate(venue.states) if i == 0 or ms <= now - REST_MS)
+        lately = [levels(book) for _, book in venue.states[begun:]]
+        assert all(size in {book[place] for book in lately} for place, size in ours.items())
+
+
+def levels(book: Book) -> dict[int, int]:
+    told = dict(book.bids(99)) | dict(book.asks(99))
+    return {price: told.get(price, 0) for price in BIDS + ASKS}
 
 
 FALLEN = [Told(1_000, True, 400_000, 0)]
+
+
+def lively(every_ms: int, for_ms: int = 8_000) -> list[Told]:
+    return [
+        Told(every_ms, True, 380_000 + number % 3 * 10_000, number % 4)
+        for number in range(min(for_ms // every_ms, 200))
+    ]
 
 
 @given(
@@ -145,20 +261,14 @@ def test_a_book_that_changes_oftener_than_rest_follows_counts_again(
     every_ms: int, lag_ms: int
 ) -> None:
     """Each answer was older than the book it was asked for, and none was taken."""
-    lively = [Told(every_ms, True, 380_000, 1 + number % 3) for number in range(400)]
-    answers: list[int] = []
-    run(FALLEN, lively, lag_ms=lag_ms, take=answers)
-    assert answers[0] <= 4
+    assert run(FALLEN, lively(every_ms), lag_ms=lag_ms) <= 4
 
 
 @given(every_ms=st.sampled_from([10, 50, 200, 400]), lag_ms=st.integers(0, 500))
 def test_a_time_of_answers_that_does_not_move_keeps_no_book_in_doubt(
     every_ms: int, lag_ms: int
 ) -> None:
-    lively = [Told(every_ms, True, 380_000 + number % 2, number % 3) for number in range(500)]
-    answers: list[int] = []
-    run(FALLEN, lively, lag_ms=lag_ms, take=answers, stamp_ms=START_MS)
-    assert answers[0] <= 5
+    assert run(FALLEN, lively(every_ms), lag_ms=lag_ms, stamp=Stamp.STANDS) <= 4
 
 
 @given(
@@ -169,4 +279,52 @@ def test_a_time_of_answers_that_does_not_move_keeps_no_book_in_doubt(
 def test_what_could_not_be_read_is_in_a_book_that_counts_again(
     heard: list[Told], lag_ms: int, refused: int
 ) -> None:
-    run([], heard, lag_ms=lag_ms, refused=refused % len(heard))
+    hows = [How.CHANGE] * len(heard)
+    hows[refused % len(heard)] = How.REFUSED
+    run([], heard, lag_ms=lag_ms, hows=hows)
+
+
+@settings(max_examples=FEW)
+@given(heard=st.lists(told(), min_size=1, max_size=25), hows=hows(How.REFUSED))
+@example(heard=FALLEN, hows=[How.REFUSED])
+def test_a_time_of_answers_that_moves_without_the_book_keeps_no_book_in_doubt(
+    heard: list[Told], hows: list[How]
+) -> None:
+    run([], heard, lag_ms=0, hows=hows, stamp=Stamp.ANSWERED)
+
+
+@settings(max_examples=FEW)
+@given(
+    every_ms=st.sampled_from([10, 50, 200, 1_000, 3_000]),
+    lag_ms=st.integers(0, 500),
+    hows=hows(How.REFUSED, How.BOOK, How.LATE),
+    stamp=st.sampled_from([Stamp.CHANGED, Stamp.STANDS]),
+)
+@example(every_ms=200, lag_ms=0, hows=[How.REFUSED], stamp=Stamp.CHANGED)
+@example(every_ms=200, lag_ms=0, hows=[How.REFUSED] * 5 + [How.BOOK], stamp=Stamp.STANDS)
+def test_what_cannot_be_read_again_and_again_leaves_the_book_to_rest(
+    every_ms: int, lag_ms: int, hows: list[How], stamp: Stamp
+) -> None:
+    run([], lively(every_ms), lag_ms=lag_ms, hows=hows, stamp=stamp)
+
+
+@settings(max_examples=FEW)
+@given(
+    every_ms=st.sampled_from([50, 200, 1_000, 3_000]),
+    lag_ms=st.integers(0, 500),
+    stamp=st.sampled_from([Stamp.CHANGED, Stamp.STANDS]),
+    hows=hows(How.REFUSED, How.BOOK),
+)
+@example(every_ms=200, lag_ms=0, stamp=Stamp.CHANGED, hows=[How.CHANGE])
+@example(every_ms=200, lag_ms=0, stamp=Stamp.CHANGED, hows=[How.CHANGE] * 4 + [How.BOOK])
+def test_best_prices_that_are_always_misstated_leave_the_book_to_rest(
+    every_ms: int, lag_ms: int, stamp: Stamp, hows: list[How]
+) -> None:
+    run(
+        [],
+        lively(every_ms),
+        lag_ms=lag_ms,
+        misstated=10_000,
+        stamp=stamp,
+        hows=[*hows, How.CHANGE],
+    )

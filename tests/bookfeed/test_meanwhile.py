@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from services.bookfeed.core.looking import Answer
 from services.bookfeed.core.tracking import Status
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.fetcher import Fetcher
@@ -426,8 +427,25 @@ async def test_one_message_that_cannot_be_read_costs_no_other(world: World) -> N
     tracked = world.hub.tracked[ASSET]
     assert tracked.on_socket
     assert world.hub.status(ASSET) is Status.FRESH
-    # What names an asset may have been a change of its book.
+    # A kind that is new is no change of a book, or all books would be in doubt for it.
     world.take({"event_type": "not_heard_of", "asset_id": ASSET}, world.whole(OTHER))
+    assert world.hub.status(ASSET) is Status.FRESH
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"event_type": "price_change", "changes_now": [{"asset_id": ASSET}]},
+        {"event_type": "book", "asset_id": ASSET, "bids": {}},
+        {"asset_id": ASSET},
+        ["price_change", ASSET],
+    ],
+)
+async def test_what_cannot_be_read_and_names_an_asset_may_have_changed_its_book(
+    world: World, message: Any
+) -> None:
+    world.take(world.whole(ASSET))
+    world.take(message, world.whole(OTHER))
     assert world.hub.status(ASSET) is Status.STALE
 
 
@@ -458,3 +476,14 @@ async def test_a_book_that_no_connection_keeps_is_asked_for_before_it_is_stale(
     assert max(later - due for due, later in pairwise(due_ms)) < 5_000
     world.take(world.whole(ASSET))
     assert not world.fetcher._looks._refresh_is_due(ASSET, tracked, AT_MS + 60_000)
+    # So is one that its connection does not keep whole.
+    world.take({"event_type": "price_change", "changes_now": [{"asset_id": ASSET}]})
+    for now in (AT_MS, AT_MS + 2_000):
+        assert tracked.wants_resync(now)
+        tracked.begin_resync(now)
+        answer = Answer([(1, 1)], [], AT_MS - 1)
+        tracked.refused()
+        tracked.end_resync(answer, now_ms=now, received_ns=AT_MS * 10**6)
+    assert not tracked.wants_resync(AT_MS + 4_000)
+    assert not world.fetcher._looks._refresh_is_due(ASSET, tracked, AT_MS + 2_100)
+    assert world.fetcher._looks._refresh_is_due(ASSET, tracked, AT_MS + 3_100)

@@ -27,6 +27,10 @@ def comparable(tracked: Tracked) -> bool:
     return tracked.comparable
 
 
+def doubtful(tracked: Tracked) -> bool:
+    return tracked.doubtful
+
+
 def bid(price: int, size: int, best_bid: int | None, best_ask: int | None = 420_000) -> Change:
     return Change(True, price, size, best_bid, best_ask)
 
@@ -185,67 +189,285 @@ def test_what_was_refused_since_rest_was_asked_stays_in_doubt() -> None:
     tracked.refused()
     tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
     assert status(tracked) is Status.STALE
-    tracked.begin_resync(2_000)
-    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=2_050, received_ns=4)
-    assert status(tracked, 2_050, 2_050) is Status.FRESH
+    tracked.begin_resync(1_500)
+    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_550, received_ns=4)
+    assert status(tracked, 1_550, 1_550) is Status.STALE
+    tracked.begin_resync(3_000)
+    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=3_050, received_ns=4)
+    assert not tracked.doubtful
+    assert status(tracked, 3_050, 3_050) is Status.FRESH
 
 
 def test_more_changes_than_are_collected_stay_in_doubt() -> None:
     tracked = whole()
     tracked.changes([bid(395_000, 7, 405_000)], 105, 2)
     tracked.begin_resync(1_000)
-    for number in range(5_001):
+    for number in range(1_001):
         tracked.changes([bid(390_000, 20 + number, 400_000)], 120, 2)
     tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
     assert status(tracked) is Status.STALE
 
 
-def test_an_answer_older_than_the_book_in_doubt_is_taken_when_it_comes_again() -> None:
+def test_an_answer_older_than_the_book_in_doubt_is_taken_when_it_cannot_be() -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 500, 400_000)], 120, 2)
     tracked.changes([bid(380_000, 7, 405_000)], 130, 3)
     late = Answer([(405_000, 1), *BIDS], ASKS, 110)
-    tracked.begin_resync(1_000)
-    tracked.end_resync(late, now_ms=1_050, received_ns=4)
-    assert status(tracked) is Status.STALE
-    assert tracked.book.bids(2) == [(400_000, 10), (390_000, 500)]
-    tracked.begin_resync(1_200)
-    tracked.end_resync(late._replace(book_ms=115), now_ms=1_250, received_ns=5)
-    assert status(tracked) is Status.STALE
-    tracked.begin_resync(1_400)
-    tracked.end_resync(late._replace(book_ms=115), now_ms=1_450, received_ns=6)
-    assert status(tracked, 1_450, 1_450) is Status.STALE, "REST may not have heard it yet"
-    tracked.begin_resync(1_750)
-    tracked.end_resync(late._replace(book_ms=115), now_ms=1_800, received_ns=7)
-    assert status(tracked, 1_800, 1_800) is Status.FRESH
-    assert tracked.book.best_bid == 405_000
+    for now_ms in (1_000, 1_200, 1_700):
+        assert tracked.wants_resync(now_ms)
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(late, now_ms=now_ms + 50, received_ns=4)
+        assert status(tracked, now_ms + 50, now_ms + 50) is Status.STALE, "it may not contain it"
+        assert tracked.book.bids(2) == [(400_000, 10), (390_000, 500)]
+    tracked.changes([bid(370_000, 3, 405_000)], 140, 3)
+    assert tracked.wants_resync(2_500), "asked for then, it does whatever its time says"
+    tracked.begin_resync(2_500)
+    tracked.end_resync(late, now_ms=2_550, received_ns=7)
+    assert not tracked.doubtful
+    assert tracked.book.bids(9) == [(405_000, 1), *BIDS, (370_000, 3)]
 
 
-@pytest.mark.parametrize("book_ms", [110, 120])
-def test_what_the_best_prices_contradict_counts_when_rest_says_it_for_long(book_ms: int) -> None:
+def test_a_level_that_only_one_message_tells_of_is_not_kept() -> None:
+    tracked = whole()
+    tracked.changes([bid(410_000, 5, 400_000)], 120, 2)
+    for now_ms in (1_000, 2_500):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=now_ms + 50, received_ns=4)
+    assert not tracked.doubtful
+    assert tracked.book.bids(9) == BIDS
+
+
+def test_of_what_rest_alone_tells_the_last_best_prices_decide() -> None:
+    for told_again, expected in ((True, BIDS), (False, [(410_000, 5), *BIDS])):
+        tracked = whole()
+        tracked.changes([bid(410_000, 5, 400_000)], 120, 2)
+        tracked.begin_resync(1_000)
+        tracked.refused()
+        tracked.changes([bid(410_000, 5, 400_000 if told_again else 405_000)], 130, 2)
+        tracked.end_resync(None, now_ms=1_050, received_ns=4)
+        tracked.begin_resync(2_500)
+        tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=2_550, received_ns=4)
+        assert tracked.rest_alone
+        assert tracked.book.bids(9) == expected
+
+
+@pytest.mark.parametrize("book_ms", [110, 120, 900])
+def test_what_the_best_prices_contradict_for_long_counts_as_rests_alone(book_ms: int) -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
     answer = Answer([(400_000, 10)], ASKS, book_ms)
-    for now_ms in (1_000, 1_700, 2_900):
+    for now_ms in (1_000, 1_700):
         tracked.begin_resync(now_ms)
         tracked.end_resync(answer, now_ms=now_ms + 50, received_ns=3)
         assert status(tracked, now_ms + 50, now_ms + 50) is Status.STALE
-        assert tracked.book.bids(9) == [(400_000, 10)]
-    tracked.begin_resync(3_100)
-    tracked.end_resync(answer, now_ms=3_150, received_ns=3)
-    assert status(tracked, 3_150, 3_150) is Status.FRESH
+    tracked.begin_resync(2_500)
+    tracked.end_resync(answer, now_ms=2_550, received_ns=3)
+    assert doubtful(tracked)
+    assert not tracked.comparable, "its connection is not given up for it"
+    assert tracked.doubted_ms(2_550) == 1_550
+    for now_ms in (2_550, 2_749):
+        assert status(tracked, now_ms, now_ms) is Status.FRESH
+    assert status(tracked, 2_750, 2_750) is Status.STALE
+    assert not tracked.wants_resync(9_000), "at the pace of what no connection keeps"
+    assert tracked.wants_refresh(9_000)
+    tracked.changes([bid(395_000, 1, 405_000)], 901, 4)
+    assert tracked.book.bids(2) == [(400_000, 10), (395_000, 1)], "what it tells is applied"
+    tracked.begin_resync(5_500)
+    tracked.end_resync(Answer([(405_000, 1)], ASKS, 910), now_ms=5_550, received_ns=3)
+    assert not doubtful(tracked)
+    assert tracked.doubted_ms(5_550) == 0
+
+
+def alone() -> Tracked:
+    """In doubt for so long that it is REST's."""
+    tracked = whole()
+    tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
+    for now_ms in (1_000, 2_500):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=now_ms, received_ns=3)
+    assert tracked.rest_alone
+    return tracked
+
+
+def test_a_book_of_the_same_connection_leaves_it_to_rest() -> None:
+    """Or whoever cannot read its changes would doubt it again after each trade."""
+    tracked = alone()
+    tracked.snapshot([(410_000, 1)], ASKS, 130, 4)
+    assert tracked.book.bids(9) == [(410_000, 1)]
+    tracked.refused()
+    assert tracked.rest_alone
+    assert status(tracked, 2_600, 2_600) is Status.FRESH
+    tracked.disconnected()
+    assert status(tracked, 2_600, None) is Status.FRESH, "it was REST's"
+    tracked.snapshot([(410_000, 1)], ASKS, 130, 4)
+    assert not tracked.doubtful
+    assert not tracked.rest_alone
+
+
+def test_what_a_given_up_connection_said_leaves_rests_book() -> None:
+    tracked = alone()
+    tracked.missed(10_000)
+    assert status(tracked, 2_600, None) is Status.FRESH
+    assert tracked.wants_refresh(2_700)
+
+
+def test_a_new_doubt_is_not_about_what_rest_said_before() -> None:
+    tracked = alone()
+    tracked.begin_resync(4_000)
+    tracked.end_resync(Answer([(405_000, 1)], ASKS, 130), now_ms=4_000, received_ns=3)
+    assert not tracked.doubtful
+    tracked.refused()
+    assert status(tracked, 4_000, 4_000) is Status.STALE
+    tracked.begin_resync(4_200)
+    tracked.end_resync(Answer(BIDS, ASKS, 131), now_ms=4_250, received_ns=3)
+    assert status(tracked, 4_250, 4_250) is Status.STALE
+
+
+def test_a_doubt_that_a_book_ended_long_ago_is_another_one() -> None:
+    for later_ms, expected in ((2_600, Status.FRESH), (62_600, Status.STALE)):
+        tracked = whole()
+        tracked.refused()
+        tracked.begin_resync(1_000)
+        tracked.end_resync(None, now_ms=1_050, received_ns=3)
+        tracked.snapshot(BIDS, ASKS, 120, 4)
+        assert not tracked.doubtful
+        tracked.refused()
+        tracked.begin_resync(later_ms)
+        tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=later_ms, received_ns=5)
+        assert status(tracked, later_ms, later_ms) is expected
+
+
+def test_a_crossed_book_of_the_socket_states_no_best_prices() -> None:
+    tracked = whole()
+    tracked.snapshot([(430_000, 1)], ASKS, 110, 2)
+    assert status(tracked) is Status.CROSSED
+    tracked.begin_resync(1_000)
+    tracked.end_resync(Answer(BIDS, ASKS, 111), now_ms=1_050, received_ns=3)
+    assert status(tracked, 1_050, 1_050) is Status.FRESH
+
+
+def test_what_no_connection_keeps_is_put_in_doubt_by_none() -> None:
+    tracked = whole()
+    tracked.disconnected()
+    tracked.begin_resync(1_000)
+    tracked.refused()
+    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_000, received_ns=3)
+    tracked.refused()
+    tracked.changes([bid(395_000, 7, 405_000)], 120, 4)
+    assert not tracked.doubtful
+    assert status(tracked, 1_100, None) is Status.FRESH
+
+
+def test_a_lost_connection_takes_with_it_what_it_stated_and_what_was_doubted() -> None:
+    tracked = alone()
+    tracked.disconnected()
+    tracked.snapshot([(400_000, 11)], ASKS, 90, 4)
+    assert doubtful(tracked), "it is older than REST's and another one"
+    tracked.begin_resync(2_700)
+    tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=2_750, received_ns=3)
+    assert status(tracked, 2_750, 2_750) is Status.STALE
+    tracked.begin_resync(2_900)
+    tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=2_950, received_ns=3)
+    assert not doubtful(tracked), "its best price is not what the lost one stated"
+
+
+def test_questions_in_vain_are_forgotten_with_a_book_of_the_socket() -> None:
+    tracked = whole()
+    tracked.refused()
+    for now_ms in range(0, 400_000, 40_000):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(None, now_ms=now_ms, received_ns=1)
+    tracked.snapshot(BIDS, ASKS, 110, 2)
+    tracked.refused()
+    tracked.begin_resync(400_000)
+    tracked.end_resync(None, now_ms=400_000, received_ns=1)
+    assert tracked.wants_resync(400_200)
+
+
+def test_a_newer_answer_that_nobody_waited_for_is_taken_by_a_good_book() -> None:
+    tracked = whole()
+    tracked.end_resync(Answer([(405_000, 1)], ASKS, 110), now_ms=1_000, received_ns=3)
+    assert tracked.book.best_bid == 405_000
+    assert status(tracked) is Status.FRESH
+
+
+def test_what_would_cross_the_book_that_rest_alone_tells_is_left_out() -> None:
+    tracked = whole()
+    tracked.changes([bid(410_000, 1, None, None), bid(420_000, 7, None, None)], 120, 2)
+    for now_ms in (1_000, 1_700):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(None, now_ms=now_ms, received_ns=3)
+    tracked.refused()
+    tracked.changes([bid(420_000, 7, None, None)], 130, 2)
+    tracked.begin_resync(2_500)
+    tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=2_500, received_ns=3)
+    assert tracked.rest_alone
+    assert status(tracked, 2_500, 2_500) is Status.FRESH
+
+
+def test_a_time_of_next_year_is_no_measure() -> None:
+    second_ns, next_year = 10**9, 40_000_000_000
+    tracked = whole()
+    tracked.changes([bid(390_000, 21, 400_000)], next_year, second_ns)
+    assert tracked.book_ms == 1_000
+    tracked.changes([bid(390_000, 22, 405_000)], 1_010, 2 * second_ns)
+    tracked.begin_resync(1_000)
+    answer = Answer([(405_000, 1)], ASKS, 1_020)
+    tracked.end_resync(answer, now_ms=1_050, received_ns=3 * second_ns)
+    assert not tracked.doubtful
+    tracked.changes([bid(390_000, 23, 405_000)], 61_000, 4 * second_ns)
+    assert tracked.book_ms == 61_000, "the venue's clock may be ahead"
+    look = tracked.begin_look()
+    asked = Answer([(400_000, 1)], ASKS, 61_010)
+    assert look.judge(asked, over=True) is Verdict.MISSED
+    tracked.end_look(look, Verdict.NONE, 1)
+    tracked.refused()
+    tracked.begin_resync(2_000)
+    late = Answer(BIDS, ASKS, next_year)
+    tracked.end_resync(late, now_ms=2_050, received_ns=70 * second_ns)
+    assert tracked.book_ms < next_year
+
+
+def test_an_older_book_replaces_no_newer_one() -> None:
+    tracked = whole()
+    tracked.changes([Change(True, 400_000, 0, 390_000, 420_000)], 200, 2)
+    tracked.snapshot([(400_000, 10), (390_000, 20)], ASKS, 150, 3)
+    assert tracked.book.best_bid == 390_000
+    assert status(tracked) is Status.STALE, "its best price is another one"
+    tracked.snapshot([(400_000, 10), (390_000, 20)], ASKS, 160, 3)
+    assert status(tracked) is Status.STALE
+    tracked.begin_resync(1_000)
+    tracked.end_resync(Answer([(390_000, 20)], ASKS, 150), now_ms=1_000, received_ns=4)
+    assert status(tracked) is Status.STALE, "nor does an older answer"
+    tracked.begin_resync(1_200)
+    tracked.end_resync(Answer([(390_000, 20)], ASKS, 200), now_ms=1_200, received_ns=4)
+    assert status(tracked, 1_200, 1_200) is Status.FRESH
+    tracked.snapshot([(390_000, 21)], ASKS, 190, 5)
+    assert tracked.book.bids(9) == [(390_000, 20)]
+    assert status(tracked, 1_200, 1_200) is Status.FRESH, "its best prices are ours"
+
+
+def test_an_older_first_book_of_a_connection_counts_when_it_is_the_same() -> None:
+    for bids, expected in ((BIDS, Status.FRESH), ([(400_000, 11)], Status.STALE)):
+        tracked = whole()
+        tracked.disconnected()
+        tracked.snapshot(bids, ASKS, 90, 3)
+        assert tracked.on_socket
+        assert status(tracked) is expected
+        assert tracked.book.bids(9) == BIDS
 
 
 def test_what_cannot_be_read_again_and_again_leaves_a_quiet_book_in_doubt_for_a_moment() -> None:
     tracked = whole()
     for now_ms in range(0, 200_000, 20_000):
         tracked.refused()
-        tracked.begin_resync(now_ms)
-        tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=now_ms + 50, received_ns=3)
-        assert tracked.doubtful
-        assert tracked.wants_resync(now_ms + 550)
-        tracked.begin_resync(now_ms + 550)
-        tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=now_ms + 600, received_ns=3)
+        for asked_ms in (0, 200, 700, 1_500):
+            assert tracked.doubtful
+            assert tracked.wants_resync(now_ms + asked_ms)
+            tracked.begin_resync(now_ms + asked_ms)
+            # Its best price is not what was stated before what could not be read.
+            answer = Answer([(300_000 + now_ms // 10, 1)], ASKS, 100)
+            tracked.end_resync(answer, now_ms=now_ms + asked_ms + 50, received_ns=3)
         assert not tracked.doubtful
 
 
@@ -260,16 +482,15 @@ def test_an_answer_may_have_the_time_of_what_could_not_be_read_and_not_contain_i
     assert status(tracked) is Status.STALE
 
 
-def test_what_is_heard_meanwhile_shows_that_rest_has_more_to_tell() -> None:
+def test_the_last_best_prices_are_held_against_an_answer_that_is_newer() -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
-    answer = Answer([(400_000, 10)], ASKS, 110)
     tracked.begin_resync(1_000)
-    tracked.end_resync(answer, now_ms=1_050, received_ns=3)
-    tracked.changes([bid(380_000, 1, 405_000)], 130, 4)
-    tracked.begin_resync(4_000)
-    tracked.end_resync(answer, now_ms=4_050, received_ns=5)
-    assert status(tracked, 4_050, 4_050) is Status.STALE
+    tracked.end_resync(Answer(BIDS, ASKS, 900), now_ms=1_050, received_ns=3)
+    assert status(tracked, 1_050, 1_050) is Status.STALE
+    tracked.begin_resync(1_200)
+    tracked.end_resync(Answer([(405_000, 1)], ASKS, 900), now_ms=1_250, received_ns=3)
+    assert status(tracked, 1_250, 1_250) is Status.FRESH
 
 
 def test_questions_in_vain_do_not_slow_a_book_that_rest_tells_again() -> None:
@@ -283,18 +504,16 @@ def test_questions_in_vain_do_not_slow_a_book_that_rest_tells_again() -> None:
     assert tracked.wants_refresh(123_000)
 
 
-def test_questions_in_vain_are_forgotten_after_a_few_that_were_not() -> None:
+def test_questions_in_vain_are_forgotten_when_one_was_not() -> None:
     tracked = whole()
     tracked.refused()
     for now_ms in range(0, 1_000_000, 10_000):
         tracked.begin_resync(now_ms)
         tracked.end_resync(None, now_ms=now_ms, received_ns=1)
-    for number in range(8):
-        tracked.refused()
-        tracked.changes([bid(390_000, 1, None)], 200 + number, 2)
-        tracked.begin_resync(2_000_000)
-        answer = Answer([(405_000, 1)], ASKS, 200 + number)
-        tracked.end_resync(answer, now_ms=2_000_050, received_ns=2)
-        assert not tracked.doubtful
+    tracked.changes([bid(390_000, 1, 400_000)], 200, 2)
+    tracked.begin_resync(2_000_000)
+    tracked.end_resync(Answer(BIDS, ASKS, 200), now_ms=2_000_050, received_ns=2)
+    assert not tracked.doubtful
     tracked.refused()
+    assert not tracked.wants_resync(2_000_199)
     assert tracked.wants_resync(2_000_200)

@@ -2,35 +2,40 @@
 
 A book is whole after a snapshot, over the socket or over REST, and stays so while every change
 since has arrived. It is in doubt when the venue's own best prices differ from ours, when it is
-crossed, or when a look over REST (`looking`) found something missed; then it has to be resynced.
-REST may be a little behind, so changes are collected from the doubt on until an answer is taken,
-and those the answer does not contain yet are applied to it.
+crossed, when something could not be read, when an older book came after it, or when a look over
+REST (`looking`) found something missed; then it has to be resynced. REST may be a little behind, so
+changes are collected from the doubt on until an answer is taken, and those the answer does not
+contain yet are applied to it. When none makes it whole for long, the book is REST's alone, like one
+that no connection keeps.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from itertools import groupby
 from operator import itemgetter
 
 from services.bookfeed.core.book import Book
-from services.bookfeed.core.looking import (
-    GRACE_MS,
-    LEAD_MS,
-    Answer,
-    Change,
-    Levels,
-    Look,
-    Verdict,
-)
+from services.bookfeed.core.looking import Answer, Change, Levels, Look, Verdict
 
 TAKEOVER_MS = 1_000
 """In which a connection that is open already tells the first books of another one's assets."""
+BEHIND_MS = 1_500
+"""How far REST may be behind. Less than what triggers bear before they are suspended."""
+AHEAD_MS = 60_000
+"""How far the venue's clock may be ahead of ours."""
 _COLLECTED_MAX = 1_000
 """Messages of an asset: all may be in doubt at once, while REST is away for hours."""
+_SPELL_MS = 60_000
+"""Without a question for so long, a spell of doubts is over; longer than any pause."""
+_UNSAID = (None, None)
 _RESYNC_PAUSE_MS = (0, 200, 500, 1_000, 2_000, 5_000, 15_000, 30_000)
+
+
+Heard = tuple[int, Sequence[Change]]
+"""Changes of one message, and the venue's time of it."""
 
 
 class Status(Enum):
@@ -50,10 +55,12 @@ class Tracked:
         "_collected",
         "_first_asked_ms",
         "_heard_rest_ms",
-        "_left",
+        "_known",
+        "_last_asked_ms",
         "_mismatches",
         "_resync_after_ms",
         "_since_ms",
+        "_spell_ms",
         "_told",
         "book",
         "book_hash",
@@ -92,69 +99,95 @@ class Tracked:
         self.misses = 0
         """Looks in a row that found something missed."""
         self._heard_rest_ms: int | None = None
-        self._told: tuple[int | None, int | None] = (None, None)
-        """The best prices that the venue stated last."""
-        self._collected: deque[tuple[int, Sequence[Change]]] | None = None
-        """Changes for an answer of REST, with the venue's time; None: none is wanted."""
+        """When REST's answer was taken; None since a doubt began."""
+        self._told: tuple[int | None, int | None] = _UNSAID
+        """The best prices that the venue stated last, and after all that is known to be missed."""
+        self._collected: deque[Heard] | None = None
+        """Changes for an answer of REST; None: none is wanted."""
         self._since_ms: int | None = 0
         """From which time of the venue on those are all; None: from the next one on."""
         self._asked_ms: int | None = None
         """When REST was asked, while its answer is awaited."""
         self._first_asked_ms: int | None = None
         """When REST was asked first since the collecting began."""
-        self._left: tuple[int, int] | None = None
-        """The time of an answer that was left aside, and when; nothing was heard since."""
+        self._known = 0
+        """How many messages had been collected by then."""
+        self._last_asked_ms = 0
+        self._spell_ms: int | None = None
+        """When REST was asked first since it last made the book whole: socket's books may come
+        between two doubts of one spell."""
         self._mismatches = 0
         self._resync_after_ms = 0
 
     def snapshot(
         self, bids: Levels, asks: Levels, book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
-        """A whole book over the socket."""
-        self.book.replace(bids, asks)
+        """A whole book over the socket; one that is older than ours and differs is not taken."""
+        book_ms = believed_ms(book_ms, received_ns)
+        book = Book()
+        book.replace(bids, asks)
+        if book_ms < self.book_ms and (self.doubtful or not book.same(self.book)):
+            self._late(book)
+            return
+        stays = self.on_socket and self.rest_alone
+        self.book = book
         self.book_hash = book_hash
         if self.look is not None:
-            self.look.became(self.book, book_hash)
+            self.look.became(book, book_hash)
         self.on_socket = True
-        self._told = (self.book.best_bid, self.book.best_ask)
-        self.doubtful = self.book.crossed
-        if not self.doubtful:
+        self._told = _UNSAID if book.crossed else (book.best_bid, book.best_ask)
+        if book.crossed and not self.doubtful:
+            self._doubt(book_ms)
+        else:
+            self.doubtful = book.crossed or stays
             self._mismatches = 0
-        self._collect(book_ms)
+            self._collect(book_ms)
         self._moved(book_ms, received_ns)
+
+    def _late(self, book: Book) -> None:
+        # What has changed since need not be in the book; other best prices may be what we missed.
+        agreed = book.agrees(self.book.best_bid, self.book.best_ask)
+        if self.on_socket and (self.doubtful or agreed):
+            return
+        self.on_socket = True
+        self._doubt(self.book_ms)
+        self.revision += 1
 
     def changes(
         self, changes: Sequence[Change], book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
         """Changes of one message, in order; a doubt shows in `doubtful`."""
+        book_ms = believed_ms(book_ms, received_ns)
         self.book_hash = book_hash
         if self.look is not None:
             self.look.changed(changes, book_hash)
         if changes:
-            self._left = None
             apply(self.book, changes)
             self._told = (changes[-1].best_bid, changes[-1].best_ask)
-            if not self.doubtful and (self.book.crossed or not self.book.agrees(*self._told)):
-                self.doubtful = True
-                self._collect(book_ms)
+            good = self.on_socket and not self.doubtful
+            if good and (self.book.crossed or not self.book.agrees(*self._told)):
+                self._doubt(book_ms)
             self._keep(changes, book_ms)
         self._moved(max(book_ms, self.book_ms), received_ns)
 
     def disconnected(self) -> None:
         """The connection is gone: what follows on the next one begins with a snapshot."""
+        if not self.rest_alone:
+            self._heard_rest_ms = None
         self.on_socket = False
         self.look = None
-        self._heard_rest_ms = None
+        self._told = _UNSAID
+        self._spell_ms = None
         self._collect(0)
         self.revision += 1
 
     def wants_resync(self, now_ms: int) -> bool:
         """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
-        return self.doubtful and self._may_ask(now_ms)
+        return self.doubtful and not self.rest_alone and self._may_ask(now_ms)
 
     def wants_refresh(self, now_ms: int) -> bool:
-        """Whether to ask REST again of a book that no connection keeps."""
-        return not self.doubtful and not self.on_socket and self._may_ask(now_ms)
+        """Whether REST may be asked again of a book that it alone tells."""
+        return self.rest_alone and self._may_ask(now_ms)
 
     def _may_ask(self, now_ms: int) -> bool:
         return not self.resyncing and now_ms >= self._resync_after_ms
@@ -162,17 +195,33 @@ class Tracked:
     def missed(self, ask_ms: int) -> None:
         """Nothing that its connection said is believed before the next one, or REST, tells more.
 
+        What REST alone tells stays.
+
         Args:
             ask_ms: not before is REST asked: the next connection tells hundreds of books sooner.
         """
+        alone = self.rest_alone
         self.disconnected()
-        self.doubtful = True
-        self._resync_after_ms = max(self._resync_after_ms, ask_ms)
+        if not alone:
+            self.doubtful = True
+            self._resync_after_ms = max(self._resync_after_ms, ask_ms)
 
     def refused(self) -> None:
         """What may have been a change could not be read; an answer under way may not have it."""
-        self.doubtful = True
-        self._collect(None)
+        self._told = _UNSAID
+        if self.on_socket and not self.doubtful:
+            self._doubt(None)
+        else:
+            self._collect(None)
+
+    @property
+    def rest_alone(self) -> bool:
+        """Whether the book is REST's, whatever the socket tells: no connection keeps it whole."""
+        return self._heard_rest_ms is not None if self.doubtful else not self.on_socket
+
+    def doubted_ms(self, now_ms: int) -> int:
+        """For how long REST has been asked in vain to end a doubt; 0 when there is none."""
+        return now_ms - self._spell_ms if self.doubtful and self._spell_ms is not None else 0
 
     @property
     def resyncing(self) -> bool:
@@ -205,13 +254,19 @@ class Tracked:
 
         Each time in vain the next one waits longer.
         """
-        self._asked_ms = now_ms
+        if self._spell_ms is None or now_ms - self._last_asked_ms > _SPELL_MS:
+            self._spell_ms = now_ms
+        self._asked_ms = self._last_asked_ms = now_ms
         if self._collected is None or not self.on_socket:
             self._collect(self.book_ms if self.on_socket else 0)
         if self._first_asked_ms is None:
             self._first_asked_ms = now_ms
+            self._known = len(self._collected or ())
         self._mismatches = min(self._mismatches + 1, len(_RESYNC_PAUSE_MS) - 1)
         self._resync_after_ms = now_ms + _RESYNC_PAUSE_MS[self._mismatches]
+        sure_ms = self._spell_ms + BEHIND_MS
+        if now_ms < sure_ms:
+            self._resync_after_ms = min(self._resync_after_ms, sure_ms)
 
     def end_resync(
         self,
@@ -222,71 +277,73 @@ class Tracked:
     ) -> None:
         """Take REST's answer, with what was heard since its time; None when there was none.
 
-        It is left aside when our book is good and no older, and when it does not make a whole
-        one: it is older than the doubt, or not what the venue's best prices say. The same again,
-        when nothing was heard meanwhile, is all that REST has to tell: it is taken once REST
-        has had its time to hear the same as we, and more time if the best prices contradict it.
+        It is left aside when our book is good and no older, and when it does not make a whole one:
+        it is older than the doubt, or not what the venue's best prices say. A book that is in doubt
+        for long takes it all the same, for as long as one that no connection keeps.
         """
         asked_ms, self._asked_ms = self._asked_ms, None
-        if answer is not None and not (
-            self.on_socket and not self.doubtful and answer.book_ms <= self.book_ms
-        ):
-            self._weigh(answer, asked_ms, now_ms, received_ns)
+        if answer is not None:
+            answer = answer._replace(book_ms=believed_ms(answer.book_ms, received_ns))
+            good = self.on_socket and not self.doubtful
+            if not good or answer.book_ms > self.book_ms:
+                self._weigh(answer, asked_ms, now_ms, received_ns)
         if not self.doubtful:
             self._collected = None
 
     def _weigh(self, answer: Answer, asked_ms: int | None, now_ms: int, received_ns: int) -> None:
-        later = [heard for heard in self._collected or () if heard[0] >= answer.book_ms]
-        book = Book()
-        book.replace(answer.bids, answer.asks)
-        agrees = caught_up(book, later)
-        whole = agrees and self._since_ms is not None and answer.book_ms >= self._since_ms
-        if self.on_socket and not whole and self._long_since(asked_ms):
-            # Whatever its time means, it is later than the doubt: each level is told as a total.
-            later = list(self._collected or ())
-            book.replace(answer.bids, answer.asks)
-            caught_up(book, later)
-            whole = not book.crossed and book.agrees(*self._told)
-        if self.on_socket and not whole:
-            book.replace(answer.bids, answer.asks)
-            if not self._said_again(book, answer.book_ms, asked_ms, now_ms):
-                return
-            whole, later = True, []
-        self.book = book
+        later = self._completed_by(answer, asked_ms)
+        whole = later is not None
+        if self.on_socket and not whole and not _sure(self._spell_ms, asked_ms):
+            return
+        if later is None:
+            later = max(self._since(answer), [], key=lambda heard: self._likely(answer, heard))
+        self.book = caught_up(answer, later)
         self.book_hash = "" if later else answer.book_hash
         self.look = None  # what it compares with is none of the socket's any more
-        self.doubtful = book.crossed or not whole
-        self._left = None
+        self.doubtful = self.book.crossed or (self.on_socket and not whole)
         self._heard_rest_ms = now_ms
+        self._mismatches = 0
+        self._resync_after_ms = (now_ms if asked_ms is None else asked_ms) + _RESYNC_PAUSE_MS[1]
         self._moved(max([answer.book_ms, *(ms for ms, _ in later)]), received_ns)
         if not self.doubtful:
-            self._told = (book.best_bid, book.best_ask)
-            self._mismatches = max(self._mismatches - 2, 0)
-            if not self.on_socket:
-                self._mismatches = self._resync_after_ms = 0
+            self._told = (self.book.best_bid, self.book.best_ask)
+            self._spell_ms = None
 
-    def _long_since(self, asked_ms: int | None) -> bool:
-        """Whether an answer that was asked for then is from after the collecting began."""
-        if asked_ms is None or self._first_asked_ms is None:
-            return False
-        return asked_ms - self._first_asked_ms >= GRACE_MS
+    def _since(self, answer: Answer) -> list[Heard]:
+        return [heard for heard in self._collected or () if heard[0] >= answer.book_ms]
 
-    def _said_again(self, book: Book, book_ms: int, asked_ms: int | None, now_ms: int) -> bool:
-        """Whether REST has said the same for so long that it has nothing else to tell."""
-        if self._left is None or self._left[0] != book_ms:
-            self._left = (book_ms, now_ms)
-        over_ms = self._left[1] + (LEAD_MS if book.agrees(*self._told) else GRACE_MS)
-        if self._since_ms is None:
-            # Nothing else can tell what could not be read, and it may come again and again.
-            self._resync_after_ms = min(self._resync_after_ms, over_ms)
-        return asked_ms is not None and asked_ms >= over_ms
+    def _likely(self, answer: Answer, heard: list[Heard]) -> tuple[bool, bool]:
+        book = caught_up(answer, heard)
+        return not book.crossed, book.agrees(*self._told)
+
+    def _completed_by(self, answer: Answer, asked_ms: int | None) -> list[Heard] | None:
+        """What was heard and makes an answer a whole book; None: nothing does."""
+        told = self._told if self.doubtful else _UNSAID
+        later = self._since(answer)
+        contained = self._since_ms is not None and answer.book_ms >= self._since_ms
+        if contained and agrees(answer, later, told):
+            return later
+        if self.on_socket and _sure(self._first_asked_ms, asked_ms):
+            # Whatever its time means, it contains what was heard by then. Of what was heard since
+            # it may contain some: each level is told as a total.
+            heard = list(self._collected or ())[self._known :]
+            book = caught_up(answer, heard)
+            if not book.crossed and book.agrees(*told):
+                return heard
+        return None
+
+    def _doubt(self, since_ms: int | None) -> None:
+        """What is known is wrong somewhere, whatever REST said before."""
+        self.doubtful = True
+        self._heard_rest_ms = None
+        self._collect(since_ms)
 
     def _collect(self, since_ms: int | None) -> None:
         """Begin anew with what the next answer needs, if one is wanted."""
         wanted = self.resyncing or (self.doubtful and self.on_socket)
         self._collected = deque() if wanted else None
         self._since_ms = since_ms
-        self._first_asked_ms = self._left = None
+        self._first_asked_ms = None
 
     def _keep(self, changes: Sequence[Change], book_ms: int) -> None:
         if self._collected is None:
@@ -308,13 +365,13 @@ class Tracked:
             stale_ms: how old that may be.
             rest_ms: how long a book from REST alone counts as fresh.
         """
-        socket_fresh = self.on_socket and heard_ms is not None and now_ms - heard_ms < stale_ms
+        heard = self.on_socket and heard_ms is not None and now_ms - heard_ms < stale_ms
         rest_fresh = self._heard_rest_ms is not None and now_ms - self._heard_rest_ms < rest_ms
-        if not socket_fresh and not rest_fresh:
+        if not heard and not rest_fresh:
             return Status.STALE
         if self.book.crossed:
             return Status.CROSSED
-        if self.doubtful:
+        if self.doubtful and not rest_fresh:
             return Status.STALE
         return Status.EMPTY if self.book.empty else Status.FRESH
 
@@ -330,17 +387,49 @@ def apply(book: Book, changes: Sequence[Change]) -> None:
         book.change(is_bid=change.is_bid, price=change.price, size=change.size)
 
 
-def caught_up(book: Book, later: Sequence[tuple[int, Sequence[Change]]]) -> bool:
-    """Apply what was heard since an answer; whether the venue's best prices agree throughout.
+def caught_up(answer: Answer, later: Iterable[Heard]) -> Book:
+    """REST's book with what was heard since."""
+    book = Book()
+    book.replace(answer.bids, answer.asks)
+    for _, changes in later:
+        apply(book, changes)
+    return book
+
+
+def agrees(
+    answer: Answer, later: Iterable[Heard], told: tuple[int | None, int | None] = _UNSAID
+) -> bool:
+    """Whether the venue's best prices agree throughout with what was heard since an answer.
 
     Of messages of one time the answer may contain the first few, so they are compared after the
     last one. So are the changes of one message: between two of them the best prices may be those
     of neither state.
+
+    Args:
+        answer: what REST said.
+        later: what was heard and is not older, in order.
+        told: the best prices that the venue stated last.
     """
-    agrees = True
-    for _, told in groupby(later, key=itemgetter(0)):
-        changes = [change for _, message in told for change in message]
+    book = caught_up(answer, ())
+    for _, group in groupby(later, key=itemgetter(0)):
+        changes = [change for _, message in group for change in message]
         apply(book, changes)
-        agrees = agrees and book.agrees(changes[-1].best_bid, changes[-1].best_ask)
-        agrees = agrees and not book.crossed
-    return agrees and not book.crossed
+        if book.crossed or not book.agrees(changes[-1].best_bid, changes[-1].best_ask):
+            return False
+    return not book.crossed and book.agrees(*told)
+
+
+def believed_ms(book_ms: int, received_ns: int) -> int:
+    """The venue's time of what was received then; ours, when the venue's cannot be.
+
+    A single time of next year would be later than whatever else is told of its book.
+    """
+    received_ms = received_ns // 1_000_000
+    return book_ms if book_ms <= received_ms + AHEAD_MS else received_ms
+
+
+def _sure(first_asked_ms: int | None, asked_ms: int | None) -> bool:
+    """Whether an answer contains for certain what was missed before a first question."""
+    if asked_ms is None or first_asked_ms is None:
+        return False
+    return asked_ms - first_asked_ms >= BEHIND_MS

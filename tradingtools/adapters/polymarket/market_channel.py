@@ -7,7 +7,7 @@ an array. What is not needed here (trades, new markets) is recognised and left o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -21,6 +21,10 @@ Levels = tuple[tuple[int, int], ...]
 
 class MessageError(ValueError):
     """What came is no message of this channel; the text says why."""
+
+
+class UnknownKind(MessageError):
+    """It is of a kind that was not there when this was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +152,15 @@ class _NewMarket(msgspec.Struct, frozen=True, tag_field="event_type", tag="new_m
     pass
 
 
+class _Any(msgspec.Struct, frozen=True):
+    event_type: str
+
+
 _Wire = _Book | _PriceChange | _Tick | _Resolved | _LastTrade | _Best | _NewMarket
+_KINDS = {str(kind.__struct_config__.tag) for kind in get_args(_Wire)}
 _CHANNEL = msgspec.json.Decoder(list[_Wire] | _Wire)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_KIND = msgspec.json.Decoder(_Any)
 _REST_BOOK = msgspec.json.Decoder(_RestBook)
 
 
@@ -158,14 +168,22 @@ def decode_message(frame: bytes) -> list[Message]:
     """What a frame says, in order; empty for what is of no interest.
 
     Raises:
+        UnknownKind: one message, of a kind that has no meaning here.
         MessageError: not JSON, not of this channel, or a number that is none.
     """
     try:
         wire = _CHANNEL.decode(frame)
         found = [_message(one) for one in (wire if isinstance(wire, list) else [wire])]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberError) as error:
-        raise MessageError(str(error)) from None
+        raise (UnknownKind if _is_unknown(frame) else MessageError)(str(error)) from None
     return [one for one in found if one is not None]
+
+
+def _is_unknown(frame: bytes) -> bool:
+    try:
+        return _KIND.decode(frame).event_type not in _KINDS
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def split(frame: bytes) -> list[bytes]:

@@ -14,6 +14,7 @@ from tradingtools.adapters.polymarket.market_channel import (
     MessageError,
     ResolvedMessage,
     TickMessage,
+    UnknownKind,
     decode_message,
     decode_rest_book,
 )
@@ -130,6 +131,15 @@ def test_messages_of_no_interest_are_nothing(kind: str) -> None:
 def test_what_cannot_be_read_is_refused(frame: bytes) -> None:
     with pytest.raises(MessageError):
         decode_message(frame)
+
+
+def test_a_message_of_a_new_kind_is_known_from_one_that_cannot_be_read() -> None:
+    with pytest.raises(UnknownKind):
+        decode_message(b'{"event_type":"surprise","asset_id":"7"}')
+    for frame in (b'{"event_type":"book"}', b'[{"event_type":"surprise"}]', b'{"asset_id":"7"}'):
+        with pytest.raises(MessageError) as refused:
+            decode_message(frame)
+        assert refused.type is MessageError
 
 
 @given(st.binary(max_size=300))
