@@ -513,8 +513,9 @@ class ManualLotInput(TypedDict):
     followerUserId: str
     followerWalletId: str
     heldSize: str
-    """Shares of the asset that the wallet holds by hand now, decimal string. It takes the
-    place of what was told before, and cannot be less than what exits are selling.
+    """Shares of the asset that the wallet holds by hand now, without those that exits have
+    sold, settled or not; decimal string. It takes the place of what was told before, and
+    cannot be less than what exits may still take.
     """
 
 

@@ -26,8 +26,9 @@ where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = 'manu
 for update;
 
 -- name: manual_reserved
--- Shares of a manual lot that exits are selling.
-select coalesce(sum(r.shares_micros), 0)::bigint as reserved_micros
+-- Shares of a manual lot that exits are going to take; what they have sold has left it.
+select coalesce(sum(greatest(r.shares_micros - o.filled_size_micros, 0)), 0)::bigint
+           as reserved_micros
 from reservation r join orders o using (order_key)
 where r.released_at is null and r.follower_proxy = %(wallet)s and r.asset_id = %(asset_id)s
   and o.subscription_id is null;

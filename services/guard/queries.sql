@@ -94,10 +94,12 @@ order by l.follower_proxy, l.asset_id, l.origin
 for update of l
 
 -- name: locked_lots
--- The lots of triggers, with what no other exit has reserved.
+-- The lots of triggers, with what no other exit is going to take: what is booked of a sale has left
+-- the lot, and only the rest of its reservation counts. In one statement with it.
 select l.follower_proxy, l.asset_id, l.origin, l.shares_micros, l.cost_micros,
        l.shares_micros - coalesce((
-           select sum(r.shares_micros) from reservation r join orders o using (order_key)
+           select sum(greatest(r.shares_micros - o.filled_size_micros, 0))
+           from reservation r join orders o using (order_key)
            where r.released_at is null and r.follower_proxy = l.follower_proxy
              and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin
        ), 0)::bigint as free_micros

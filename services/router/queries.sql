@@ -115,17 +115,22 @@ for update
 select order_key from leader_left(%(partition)s, %(keys)s) as t(order_key)
 
 -- name: locked_lots
--- Lots that this transaction holds, with what no other exit has reserved, and entries that may
--- still fill. One statement: a fill is in the lot and counted with its order, or neither.
+-- Lots that this transaction holds, with what no other exit is going to take, sales that may still
+-- be undone, and entries that may still fill. What is booked of a sale has left the lot, and only the
+-- rest of its reservation counts. One statement: a fill is in the lot and counted with its order, or
+-- neither.
 select s.origin, coalesce(l.shares_micros, 0) as shares_micros,
-       coalesce(l.shares_micros, 0) - coalesce((
-           select sum(r.shares_micros) from reservation r join orders o using (order_key)
-           where r.released_at is null and r.follower_proxy = l.follower_proxy
-             and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin
-       ), 0)::bigint as free_micros,
+       coalesce(l.shares_micros, 0) - coalesce(x.taken, 0)::bigint as free_micros,
+       coalesce(x.unsettled, 0)::bigint as unsettled_micros,
        e.unresolved
 from unnest(%(origins)s::text[]) s(origin)
 left join lot l on l.asset_id = %(asset_id)s and l.origin = s.origin
+left join lateral (
+    select sum(greatest(r.shares_micros - o.filled_size_micros, 0)) as taken,
+           sum(o.filled_size_micros) filter (where o.side = 'SELL') as unsettled
+    from reservation r join orders o using (order_key)
+    where r.released_at is null and r.follower_proxy = l.follower_proxy
+      and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin) x on true
 left join lateral (
     select jsonb_object_agg(o.order_key, o.filled_size_micros) as unresolved from orders o
     where o.subscription_id = s.origin and o.asset_id = %(asset_id)s and o.purpose = 'ENTRY'

@@ -294,6 +294,7 @@ def _lot_views(rows: Iterable[Mapping[str, Any]]) -> dict[str, LotView]:
         row["origin"]: LotView(
             shares_micros=row["shares_micros"],
             free_micros=row["free_micros"],
+            unsettled_micros=row["unsettled_micros"],
             unresolved=tuple(
                 Awaited(order_key=key, filled_micros=filled)
                 for key, filled in sorted((row["unresolved"] or {}).items())

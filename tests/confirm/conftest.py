@@ -65,15 +65,19 @@ class Orders:
             key, payload,
         )  # fmt: skip
         await self.sql("select build_rows(%s)", row["seq"])
+        await self.move(key, *PATHS[path])
+        return key
+
+    async def move(self, key: str, *path: tuple[S, str | None]) -> None:
+        """Take a claimed order to these states, each with its kind of failure."""
         state = S.CLAIMED
-        for target, kind in PATHS[path]:
+        for target, kind in path:
             await store.transition(
                 self.pool,
                 [{"order_key": key, "from_state": state, "to_state": target, "expected_epoch": 0,
                   "failed_kind": kind}],
             )  # fmt: skip
             state = target
-        return key
 
     async def sql(self, query: str, *values: object) -> list[dict[str, object]]:
         """Ask the database."""

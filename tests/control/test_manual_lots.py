@@ -103,3 +103,7 @@ def test_less_than_exits_are_selling_is_refused(
     refused = error_of(edge.call("POST", "/triggers", json=body_of(proxy, "8.99")))
     assert (refused[0], refused[2]["field"]) == (400, "manualLot.heldSize")
     assert edge.call("POST", "/triggers", json=body_of(proxy, "9")).status_code == 201
+    # What is sold has left the lot, settled or not, and the caller does not count it.
+    database.execute("update orders set filled_size_micros = 6000000 where order_key = %s", [key])
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "2.99")).status_code == 400
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "3")).status_code == 201

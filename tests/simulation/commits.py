@@ -62,14 +62,15 @@ class CommitWatch:
             return row["follower_proxy"], row["asset_id"], origin
 
         lot = lot_of(reservation)
-        reserved = sum(
-            row["shares_micros"]
+        # What is booked of a sale has left the lot already.
+        taken = sum(
+            max(row["shares_micros"] - orders[row["order_key"],]["filled_size_micros"], 0)
             for row in self._database.table("reservation").values()
             if row["released_at"] is None and row["shares_micros"] and lot_of(row) == lot
         )
         held = self._database.table("lot")[lot]["shares_micros"]
-        if reserved > held:
-            self._breach("I11 no share is sold twice", f"{reserved} of {held} in lot {lot}")
+        if taken > held:
+            self._breach("I11 no share is sold twice", f"{taken} of {held} in lot {lot}")
 
     def _stays_within_its_limits(self, reservation: Row) -> None:
         """A wallet's funding and a subscription's cap in the market cover what was spent and what

@@ -273,8 +273,9 @@ class ManualLot(_message.Message):
     follower_user_id: _builtins.str
     follower_wallet_id: _builtins.str
     held_size: _builtins.str
-    """Shares of the asset that the wallet holds by hand now, decimal string. It takes the place of
-    what was told before, and cannot be less than what exits are selling.
+    """Shares of the asset that the wallet holds by hand now, without those that exits have sold,
+    settled or not; decimal string. It takes the place of what was told before, and cannot be less
+    than what exits may still take.
     """
     def __init__(
         self,

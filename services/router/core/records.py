@@ -136,13 +136,20 @@ class LotView:
 
     shares_micros: int
     free_micros: int
-    """Not reserved by another exit."""
+    """What no other exit is going to take."""
+    unsettled_micros: int = 0
+    """Sold, but not settled yet: it comes back if that fails."""
     unresolved: tuple[Awaited, ...] = ()
     """Entries of this lot that may still fill."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
     later_micros: int = 0
     """Of entries that were claimed after the exit's first slice."""
+
+    @property
+    def selling(self) -> bool:
+        """A sale is under way: how much stays is not known yet."""
+        return self.free_micros < self.shares_micros or self.unsettled_micros > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

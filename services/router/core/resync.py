@@ -151,8 +151,11 @@ def _judge(
         return Skip(Reason.HOLDING_UNKNOWN, "")
     if lot.unresolved:
         return Skip(Reason.WAITING_FOR_ENTRY, f"{len(lot.unresolved)} entries are under way")
-    if lot.free_micros < lot.shares_micros:
-        return Skip(Reason.ALREADY_SELLING, f"{to_text(lot.free_micros)} shares are free")
+    if lot.selling:
+        unsettled = f"{to_text(lot.unsettled_micros)} sold and not settled"
+        return Skip(
+            Reason.ALREADY_SELLING, f"{to_text(lot.free_micros)} shares are free, {unsettled}"
+        )
     if book is None:
         return Skip(Reason.MARKET_UNKNOWN, f"asset {outcome.asset_id}")
     if book.market.closed or book.market.payout_micros is not None:
@@ -304,7 +307,7 @@ def _changed(line: Line, outcome: Outcome) -> str:
     lot, book = outcome.lot, outcome.book
     if lot.shares_micros != line.held_micros:
         return f"{to_text(lot.shares_micros)} shares are held, were {to_text(line.held_micros)}"
-    if lot.unresolved or lot.free_micros < lot.shares_micros:
+    if lot.unresolved or lot.selling:
         return "another order is under way"
     if outcome.leader_micros is None:
         return "what the leader holds is not known any more"

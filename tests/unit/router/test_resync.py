@@ -110,6 +110,7 @@ def test_too_much_is_sold_by_ratio_only_and_everything_when_the_leader_left() ->
         (outcome(9, lot=replace(NOTHING, unresolved=(OPEN,))),
          ratio(), Reason.WAITING_FOR_ENTRY),
         (outcome(0, lot=LotView(shares_micros=9, free_micros=8)), ratio(), Reason.ALREADY_SELLING),
+        (outcome(1000, lot=replace(NOTHING, unsettled_micros=1)), ratio(), Reason.ALREADY_SELLING),
     ],
 )  # fmt: skip
 def test_what_is_not_done_has_its_reason(of: Outcome, by: Subscription, reason: Reason) -> None:
@@ -157,6 +158,7 @@ def test_a_preview_holds_until_what_it_was_made_of_changes() -> None:
         (by, replace(of, leader_micros=1)),
         (by, replace(of, lot=LotView(shares_micros=SHARE, free_micros=SHARE))),
         (by, replace(of, lot=replace(of.lot, free_micros=1))),
+        (by, replace(of, lot=replace(of.lot, unsettled_micros=1))),
         (by, replace(of, lot=replace(of.lot, unresolved=(OPEN,)))),
         (by, replace(of, book=book(closed=True))),
         (by, replace(of, book=None)),

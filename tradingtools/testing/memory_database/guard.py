@@ -11,7 +11,7 @@ import psycopg
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import FINAL
 from tradingtools.testing.memory_database import building, functions, money_path
-from tradingtools.testing.memory_database.router import control_seq, free_shares
+from tradingtools.testing.memory_database.router import control_seq, free_shares, reserving
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, given
 
@@ -170,7 +170,8 @@ def _as_foreseen(row: Row, values: Row) -> bool:
 
 
 def _untouched(tx: Transaction, lot: Row, shares_micros: int) -> bool:
-    return bool(lot["shares_micros"] == shares_micros == free_shares(tx, lot))
+    reserved = any(held["shares_micros"] > 0 for held, _ in reserving(tx, lot))
+    return lot["shares_micros"] == shares_micros and not reserved
 
 
 def claim_exits(tx: Transaction, values: Row) -> list[Row]:

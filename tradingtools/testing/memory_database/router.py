@@ -276,19 +276,35 @@ def lock_lots(tx: Transaction, values: Row) -> list[Row]:
     return [{"?column?": 1} for _ in found]
 
 
-def free_shares(tx: Transaction, lot: Row) -> int:
-    """Shares of a lot that no exit has reserved."""
-    reserved = 0
-    for held in tx.where(
+def reserving(tx: Transaction, lot: Row) -> list[tuple[Row, Row]]:
+    """Reservations of a lot's orders that are not at rest, with these orders."""
+    found = tx.where(
         "reservation",
         released_at=None,
         follower_proxy=lot["follower_proxy"],
         asset_id=lot["asset_id"],
-    ):
-        order = tx.get("orders", held["order_key"])
-        if order is not None and (order["subscription_id"] or "manual") == lot["origin"]:
-            reserved += held["shares_micros"]
-    return int(lot["shares_micros"]) - reserved
+    )
+    orders = ((held, tx.get("orders", held["order_key"])) for held in found)
+    return [
+        (held, order)
+        for held, order in orders
+        if order is not None and (order["subscription_id"] or "manual") == lot["origin"]
+    ]
+
+
+def free_shares(tx: Transaction, lot: Row) -> int:
+    """Shares of a lot that no exit is going to take; what is booked of one has left the lot."""
+    free: int = lot["shares_micros"] - sum(
+        max(held["shares_micros"] - order["filled_size_micros"], 0)
+        for held, order in reserving(tx, lot)
+    )
+    return free
+
+
+def _unsettled(tx: Transaction, lot: Row) -> int:
+    sales = (order for _, order in reserving(tx, lot) if order["side"] == "SELL")
+    unsettled: int = sum(order["filled_size_micros"] for order in sales)
+    return unsettled
 
 
 def locked_lots(tx: Transaction, values: Row) -> list[Row]:
@@ -308,6 +324,7 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
                 "origin": origin,
                 "shares_micros": lot["shares_micros"] if lot else 0,
                 "free_micros": free_shares(tx, lot) if lot else 0,
+                "unsettled_micros": _unsettled(tx, lot) if lot else 0,
                 "unresolved": entries or None,
             }
             for lot in lots or ([None] if entries else [])

@@ -1,0 +1,118 @@
+"""A sale that is matched, not settled: its shares have left the lot, and nobody reserves them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import pytest
+
+from services.guard.holding import locked
+from services.router import store as router_store
+from services.router.core.records import LotView
+from tests.confirm.conftest import Orders, order_fields, told, trade
+from tradingtools.domain.order_states import OrderState as S
+from tradingtools.domain.venue_order import TradeStatus as T
+
+LOT, SOLD = 100_000_000, 60_000_000
+
+
+class Lot:
+    """A lot of a subscription, with a stop and an exit under way."""
+
+    def __init__(self, orders: Orders, *, manual: bool) -> None:
+        self.orders = orders
+        self.origin = "manual" if manual else "sub_" + secrets.token_hex(16)
+        self.stop = "trg_" + secrets.token_hex(16)
+        self.key = secrets.token_hex(32)
+
+    async def make(self) -> None:
+        sql, wallet = self.orders.sql, self.orders.wallet
+        await sql(
+            "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros,"
+            " cost_micros, bought_size_micros) values (%s, '1', %s, '0xc', %s, 50000000, %s)",
+            wallet, self.origin, LOT, LOT,
+        )  # fmt: skip
+        await sql(
+            "insert into lot_entry (follower_proxy, asset_id, origin, trade_id, size_micros,"
+            " cost_micros) values (%s, '1', %s, 'x', %s, 50000000)",
+            wallet, self.origin, LOT,
+        )  # fmt: skip
+        await sql(
+            "insert into trigger (id, follower_proxy, condition_id, asset_id, origin, trigger_type,"
+            " price_micros, status, follower_user_id, follower_wallet_id)"
+            " values (%s, %s, '0xc', '1', %s, 'STOP_LOSS', 400000, 'ARMED', %s, %s)",
+            self.stop, wallet, self.origin, *("u", "w") if self.origin == "manual" else ("", ""),
+        )  # fmt: skip
+        order = order_fields(self.key, wallet, side="SELL") | {
+            "subscription_id": "" if self.origin == "manual" else self.origin,
+            "purpose": "GUARD_EXIT",
+            "trigger_id": "trg_" + "a" * 32,
+            "size_micros": SOLD,
+            "reserved_money_micros": 0,
+            "reserved_shares_micros": SOLD,
+        }
+        payload = json.dumps({"orders": [order], "decisions": [], "rows": []}).encode()
+        (row,) = await sql(
+            "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"
+            " values ('CLAIMED', 'guard', %s, 0, 1, %s, 1) returning seq",
+            self.key, payload,
+        )  # fmt: skip
+        await sql("select build_rows(%s)", row["seq"])
+        await self.orders.move(self.key, (S.SUBMITTING, None), (S.SUBMITTED, None))
+
+    async def sold(self, *trades: tuple[str, T, int], closed: bool) -> None:
+        """insiders-api tells of the exit."""
+        made = (trade(name + self.key[:8], status, size) for name, status, size in trades)
+        answer = told(self.key, *made, closed=closed, size=SOLD, side="SELL")
+        await self.orders.take(self.key, answer)
+
+    async def for_guard(self) -> tuple[int, int]:
+        """Shares and those that are free, as the guard's exit finds them under lock."""
+        async with locked(self.orders.pool, [self.stop], lambda _: None) as held:
+            lot = held.lot(self.stop)
+        assert lot is not None
+        return lot["shares_micros"], lot["free_micros"]
+
+    async def for_router(self) -> LotView:
+        """As a leader's sell finds it."""
+        return (await router_store.lots_now(self.orders.pool, "1", [self.origin]))[self.origin]
+
+    async def is_seen_as(self, shares: int, free: int, unsettled: int) -> None:
+        assert await self.for_guard() == (shares, free)
+        view = LotView(shares_micros=shares, free_micros=free, unsettled_micros=unsettled)
+        assert await self.for_router() == view
+
+
+@pytest.mark.parametrize("manual", [False, True])
+async def test_what_is_booked_of_a_sale_is_reserved_no_more(orders: Orders, manual: bool) -> None:
+    lot = Lot(orders, manual=manual)
+    await lot.make()
+    await lot.is_seen_as(LOT, LOT - SOLD, 0)
+    part = ("a", T.MATCHED, 20_000_000)
+    await lot.sold(part, closed=False)
+    await lot.is_seen_as(80_000_000, LOT - SOLD, 20_000_000)
+    rest = ("b", T.MATCHED, 40_000_000)
+    await lot.sold(part, rest, closed=True)
+    # The stop of what is left does not wait until the chain has settled.
+    await lot.is_seen_as(LOT - SOLD, LOT - SOLD, SOLD)
+    # One half fails: its shares are back, and reserved until the sale has ended.
+    await lot.sold(("a", T.CONFIRMED, part[2]), ("b", T.FAILED, rest[2]), closed=False)
+    await lot.is_seen_as(80_000_000, LOT - SOLD, 20_000_000)
+    await lot.sold(("a", T.CONFIRMED, part[2]), ("b", T.FAILED, rest[2]), closed=True)
+    await lot.is_seen_as(80_000_000, 80_000_000, 0)
+
+
+async def test_a_sale_of_more_than_is_left_frees_nothing(orders: Orders) -> None:
+    lot = Lot(orders, manual=False)
+    await lot.make()
+    # A buy was undone: the lot has less than its exit sells.
+    await orders.sql(
+        "update lot set shares_micros = 10000000, bought_size_micros = 10000000 where origin = %s",
+        lot.origin,
+    )
+    await lot.is_seen_as(10_000_000, 10_000_000 - SOLD, 0)
+    await lot.sold(("a", T.MATCHED, SOLD), closed=True)
+    await lot.is_seen_as(0, 0, SOLD)
+    await lot.sold(("a", T.FAILED, SOLD), closed=False)
+    await lot.is_seen_as(10_000_000, 10_000_000 - SOLD, 0)
