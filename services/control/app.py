@@ -60,6 +60,8 @@ from tradingtools.v1 import (
 OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
 INTERNAL_SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
 _REDIS_SECONDS = 1.0
+_OPERATORS = 2
+"""Connections for what operators change."""
 _OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
 
@@ -91,6 +93,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     )
     async with (
         pools() as pool,
+        pools() as changing,
+        # Whatever clients do, an operator's halt waits for no connection.
+        pools(size=_OPERATORS) as operating,
         # Who waits behind a slow one has to be answered, too, before the edge gives up (10 s).
         pools(planned_once=True, statement_seconds=5) as keyed,
         reading(keyed) as found,
@@ -103,7 +108,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ) as client,
         marks(settings.bookfeed_target) as books,
     ):
-        store = Store(pool, found, client)
+        store = Store(pool, found, client, changes=changing)
+        desk = Store(pool, found, client, changes=operating)
         internal_servicer = InternalServicer(Fundings(store), inside)
         subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
@@ -123,7 +129,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         def register_internal(server: grpc.aio.Server) -> None:
             operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(
                 OperatorServicer(
-                    Operators(store), Resolutions(store), Audit(store), Poison(store), inside
+                    Operators(desk), Resolutions(desk), Audit(desk), Poison(desk), inside
                 ),
                 server,
             )

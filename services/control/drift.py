@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.control.core.drift import Event, Kind, Shortfall, ideal
+from services.control.core.drift import Shortfall
 from services.control.store import Row, Store, queries
 
 _SQL = queries("drift")
@@ -54,9 +54,11 @@ class Drift:
                 limit=limit,
             )
             values = {"id": subscription["id"], "assets": [row["asset_id"] for row in rows]}
-            events: defaultdict[str, list[Event]] = defaultdict(list)
-            for row in await store.rows(_SQL["events"], **values):
-                events[row["asset_id"]].append(_event(row))
+            # Summed there: years of history are not decoded here, where others wait for an answer.
+            ideal = {
+                row["asset_id"]: row["ideal_micros"]
+                for row in await store.rows(_SQL["ideal"], **values)
+            }
             shortfalls: defaultdict[str, list[Shortfall]] = defaultdict(list)
             for row in await store.rows(_SQL["shortfalls"], **values):
                 shortfalls[row.pop("asset_id")].append(Shortfall(**row))
@@ -70,7 +72,7 @@ class Drift:
             Outcome(
                 condition_id=row["condition_id"],
                 asset_id=row["asset_id"],
-                ideal_micros=ideal(events[row["asset_id"]]),
+                ideal_micros=ideal.get(row["asset_id"], 0),
                 held_micros=row["shares_micros"],
                 shortfalls=tuple(shortfalls[row["asset_id"]]),
                 lots_micros=at[row["asset_id"]]["lots"],
@@ -79,12 +81,3 @@ class Drift:
             for row in rows
         ]
         return found, told[0]["polled_at"] if told else None
-
-
-def _event(row: Row) -> Event:
-    return Event(
-        kind=Kind(row["kind"]),
-        size_micros=row["size_micros"],
-        held_micros=row["held_micros"],
-        everything=row["everything"],
-    )

@@ -8,10 +8,10 @@ where (condition_id, asset_id) > (%(after_condition)s::text, %(after_asset)s::te
 group by condition_id, asset_id
 order by condition_id, asset_id limit %(limit)s;
 
--- name: events
--- What moved these lots, or would have, oldest first. Sells that the subscription does not follow
--- would have moved nothing.
-select asset_id, kind, size_micros, held_micros, everything
+-- name: ideal
+-- What would be held, by what moved these lots or would have, oldest first. Sells that the
+-- subscription does not follow would have moved nothing.
+select asset_id, ideal_shares(kind, size_micros, held_micros, everything order by at) as ideal_micros
 from (
     select d.asset_id, d.decided_at as at, 'ENTRY' as kind, d.ordered_size_micros as size_micros,
            null::bigint as held_micros, false as everything
@@ -43,7 +43,7 @@ from (
     select p.asset_id, p.booked_at, 'RESOLVED', 0, null, false
     from payout p where p.origin = %(id)s and p.asset_id = any(%(assets)s)
 ) moved
-order by at;
+group by asset_id;
 
 -- name: shortfalls
 -- Shares that copies ordered and did not get, and leader trades that were not copied, by reason. Of

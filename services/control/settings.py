@@ -41,5 +41,6 @@ class Settings:
     """How long a request waits for the router's answer about a resync; then it is told as it
     stands."""
     pool_size: int = setting(4, minimum=2, maximum=64)
-    """Connections to PostgreSQL for reads by key, and as many for everything else."""
+    """Connections to PostgreSQL for reads by key, as many for other reads and for changes. Two more
+    are for what operators change."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -6,6 +6,7 @@ SUBMITTING that commits after it. The wake-up in Redis goes out after the commit
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
 Row = dict[str, Any]
 
 RETRY_AFTER_MS = "1000"
+_TURN_SECONDS = 5.0
+"""How long a snapshot waits for its turn: it has to be answered, too, before the edge gives up."""
 
 _FOLDER = Path(__file__).parent
 _SQL = load_queries(_FOLDER / "changes.sql")
@@ -135,13 +138,16 @@ class Store:
     """PostgreSQL as control uses it, and the wake-ups.
 
     Args:
-        pool: of the database.
+        pool: of the database, for reads.
         reading: the same, for reads that find rows by their keys.
         client: of Redis.
+        changes: of the database, for changes: no read keeps one waiting.
     """
 
-    def __init__(self, pool: Pool, reading: Reading, client: redis.Redis) -> None:
+    def __init__(self, pool: Pool, reading: Reading, client: redis.Redis, *, changes: Pool) -> None:
         self._pool = pool
+        self._changes = changes
+        self._snapshots = asyncio.Semaphore(1)
         self._reading = reading
         self._redis = client
 
@@ -175,13 +181,25 @@ class Store:
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """Several reads that see the same: what is committed when the first of them begins.
 
+        One at a time: those that read a long history leave connections to the others.
+
         Raises:
-            Unavailable: the database does not answer.
+            Unavailable: the database does not answer, or those before it take too long.
         """
-        with _translated():
-            async with self._checked() as connection, connection.transaction():
-                await connection.execute(_SQL["one_snapshot"])
-                yield Snapshot(connection)
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._snapshots.acquire()
+        except TimeoutError:
+            raise Unavailable(
+                "others are being answered; try again", retry_after_ms=RETRY_AFTER_MS
+            ) from None
+        try:
+            with _translated():
+                async with _checked(self._pool) as connection, connection.transaction():
+                    await connection.execute(_SQL["one_snapshot"])
+                    yield Snapshot(connection)
+        finally:
+            self._snapshots.release()
 
     @asynccontextmanager
     async def change(self, actor: Caller, source: str) -> AsyncIterator[Change]:
@@ -193,7 +211,7 @@ class Store:
         """
         with _translated():
             async with (
-                self._checked() as connection,
+                _checked(self._changes) as connection,
                 connection.transaction(),
             ):
                 await connection.execute(_SQL["lock"])
@@ -202,20 +220,6 @@ class Store:
         # A crash here loses a wake-up, not the change: readers poll.
         if change.seq is not None:
             await announce(self._redis, change.seq)
-
-    @asynccontextmanager
-    async def _checked(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
-        """A connection that works: a change is not tried a second time."""
-        for others in reversed(range(self._pool.max_size + 1)):
-            async with self._pool.connection(CONNECT_SECONDS) as connection:
-                try:
-                    await Pool.check_connection(connection)
-                except psycopg.OperationalError:
-                    if not others:
-                        raise
-                    continue
-                yield connection
-                return
 
     async def check(self, name: str = "") -> None:
         """Ask the stores for a sign of life: ``postgresql``, ``redis``, or both.
@@ -231,6 +235,21 @@ class Store:
             await self._redis.ping()
         except redis.RedisError:
             raise _unavailable("redis") from None
+
+
+@asynccontextmanager
+async def _checked(pool: Pool) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+    """A connection that works: a change is not tried a second time."""
+    for others in reversed(range(pool.max_size + 1)):
+        async with pool.connection(CONNECT_SECONDS) as connection:
+            try:
+                await Pool.check_connection(connection)
+            except psycopg.OperationalError:
+                if not others:
+                    raise
+                continue
+            yield connection
+            return
 
 
 def _unavailable(dependency: str) -> Unavailable:

@@ -35,7 +35,8 @@ class Desk:
 
     def __init__(self, orders: Orders, client: redis.Redis) -> None:
         self.orders = orders
-        self.resolutions = Resolutions(Store(orders.pool, Reading(orders.pool), client))
+        pool = orders.pool
+        self.resolutions = Resolutions(Store(pool, Reading(pool), client, changes=pool))
 
     async def confirm_works(self) -> None:
         """What confirm does, for ever."""

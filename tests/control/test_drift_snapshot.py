@@ -38,7 +38,7 @@ async def test_a_fill_that_is_booked_meanwhile_is_no_difference(
 
         monkeypatch.setattr(Snapshot, "rows", meddled)
         async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
-            drift = Drift(Store(pool, Reading(pool), cast("Any", None)))
+            drift = Drift(Store(pool, Reading(pool), cast("Any", None), changes=pool))
             subscription = {"id": _ID, "follower_proxy": _WALLET}
             for held in (0, _SIZE):
                 (shown,), _ = await drift.page(subscription, ("", ""), 10)

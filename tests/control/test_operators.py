@@ -57,7 +57,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
         open_pool(database_url, name="test", size=2) as pool,
         redis.Redis.from_url(redis_url) as client,
     ):
-        store, inside = Store(pool, Reading(pool), client), TokenInterceptor(())
+        store, inside = Store(pool, Reading(pool), client, changes=pool), TokenInterceptor(())
         servicer = OperatorServicer(
             Operators(store), Resolutions(store), Audit(store), Poison(store), inside
         )
