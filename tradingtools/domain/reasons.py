@@ -224,7 +224,7 @@ class Reason(StrEnum):
     )
     ALREADY_SELLING = (
         "ALREADY_SELLING",
-        "All shares are reserved by another exit under way, or the next slice waits for the last.",
+        "Another exit under way has the shares, or the next slice waits for the last.",
         "Nothing: judged again when it ends.",
     )
     WAITING_FOR_ENTRY = (

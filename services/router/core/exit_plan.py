@@ -178,7 +178,7 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     price = new_price(trade, start) or _best_bid(context.book)
     if price == 0:
         return Skip(Reason.PRICE_OUT_OF_RANGE, "the leader left without a price, and nobody bids")
-    return selling.size_exit(
+    sized = selling.size_exit(
         start.frozen,
         context.book,
         price_micros=price,
@@ -186,6 +186,14 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         free_micros=lot.free_micros,
         slices_before=start.tried,
     )
+    return _unless_more_comes_free(sized, lot)
+
+
+def _unless_more_comes_free(verdict: Sized | Skip, lot: LotView) -> Sized | Skip:
+    """What is too little to be sold alone is no remainder while another exit may leave more."""
+    if isinstance(verdict, Sized) or verdict.reason is not Reason.DUST or not lot.selling:
+        return verdict
+    return Skip(Reason.ALREADY_SELLING, verdict.detail)
 
 
 def _rests(trade: LeaderTrade, start: Copy, now_ms: int) -> bool:

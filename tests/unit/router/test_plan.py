@@ -554,6 +554,7 @@ def test_what_would_be_left_as_dust_is_sold_along() -> None:
     [
         (LotView(shares_micros=0, free_micros=0), Reason.NOTHING_HELD),
         (LotView(shares_micros=10**7, free_micros=0), Reason.ALREADY_SELLING),
+        (LotView(shares_micros=10**7 + 3_333, free_micros=3_333), Reason.ALREADY_SELLING),
         (LotView(shares_micros=10**6, free_micros=10**6), Reason.DUST),
         (
             LotView(
