@@ -422,10 +422,14 @@ def test_a_time_of_next_year_is_no_measure() -> None:
     assert look.judge(asked, over=True) is Verdict.MISSED
     tracked.end_look(look, Verdict.NONE, 1)
     tracked.refused()
-    tracked.begin_resync(2_000)
+    tracked.changes([bid(390_000, 24, 400_000)], 61_001, 5 * second_ns)
     late = Answer(BIDS, ASKS, next_year)
-    tracked.end_resync(late, now_ms=2_050, received_ns=70 * second_ns)
-    assert tracked.book_ms < next_year
+    for now_ms, expected in ((2_000, Status.STALE), (3_500, Status.FRESH)):
+        tracked.begin_resync(now_ms)
+        tracked.end_resync(late, now_ms=now_ms, received_ns=70 * second_ns)
+        assert status(tracked, now_ms, now_ms) is expected, "it may be of before the doubt"
+    assert not tracked.doubtful
+    assert tracked.book_ms <= 61_001
 
 
 def test_an_older_book_replaces_no_newer_one() -> None:

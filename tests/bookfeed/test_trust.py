@@ -20,14 +20,20 @@ from tradingtools.v1 import bookfeed_service_pb2 as pb
 class Channel:
     """A market channel that answers each subscription with a book and then says nothing more."""
 
-    def __init__(self, asset: str, *, answers_pings: bool = True, mute: int = 0) -> None:
-        """`mute`: so many subscriptions are left without a book."""
+    def __init__(
+        self, asset: str, *, answers_pings: bool = True, mute: int = 0, garbles: bool = False
+    ) -> None:
+        """`mute`: so many subscriptions are left without a book.
+
+        `garbles`: each ping brings a change that cannot be read.
+        """
         self.open: set[web.WebSocketResponse] = set()
         self.subscribed: list[web.WebSocketResponse] = []
         self.refuses = False
         self._asset = asset
         self._answers_pings = answers_pings
         self._mute = mute
+        self._garbles = garbles
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -51,6 +57,8 @@ class Channel:
             async for message in socket:
                 if message.data != "PING":
                     await self._answer(socket, json.loads(message.data))
+                elif self._garbles:
+                    await socket.send_json({"event_type": "price_change", "of": self._asset})
                 elif self._answers_pings:
                     await socket.send_str("PONG")
         finally:
@@ -252,6 +260,28 @@ async def test_a_connection_without_first_books_is_given_up(
             return len(channel.subscribed) > 1
 
         await until(once_more)
+
+
+async def test_changes_that_cannot_be_read_leave_the_book_to_rest(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    asset = ASSETS[3]
+    channel, marks = Channel(asset, garbles=True), Marks()
+    async with (
+        channel.serving() as url,
+        # A ping comes each 0.2 s, oftener than a doubt could end.
+        bookfeed(environ, tmp_path, clob_ws_url=url, stale_ms="600", look_ms="600000") as (
+            stub,
+            replay,
+            _,
+        ),
+    ):
+        await pin(replay, asset, bids=[{"price": "0.3", "size": "5"}], asks=[])
+        async with marks.reading(stub, asset):
+            for price, best_bid in (("0.2", 200_000), ("0.1", 100_000)):
+                await pin(replay, asset, bids=[{"price": price, "size": "5"}], asks=[])
+                await marks.where(asset, best_bid=best_bid, status=pb.BOOK_STATUS_FRESH)
+        assert len(channel.subscribed) == 1, "its connection is no worse than another one"
 
 
 async def test_a_wrong_level_behind_the_best_price_is_found_by_looking(

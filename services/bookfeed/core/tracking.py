@@ -123,7 +123,7 @@ class Tracked:
         self, bids: Levels, asks: Levels, book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
         """A whole book over the socket; one that is older than ours and differs is not taken."""
-        book_ms = believed_ms(book_ms, received_ns)
+        book_ms = believed_ms(book_ms, received_ns, received_ns // 1_000_000)
         book = Book()
         book.replace(bids, asks)
         if book_ms < self.book_ms and (self.doubtful or not book.same(self.book)):
@@ -157,7 +157,7 @@ class Tracked:
         self, changes: Sequence[Change], book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
         """Changes of one message, in order; a doubt shows in `doubtful`."""
-        book_ms = believed_ms(book_ms, received_ns)
+        book_ms = believed_ms(book_ms, received_ns, received_ns // 1_000_000)
         self.book_hash = book_hash
         if self.look is not None:
             self.look.changed(changes, book_hash)
@@ -283,7 +283,8 @@ class Tracked:
         """
         asked_ms, self._asked_ms = self._asked_ms, None
         if answer is not None:
-            answer = answer._replace(book_ms=believed_ms(answer.book_ms, received_ns))
+            # One whose time says nothing is as good as an old one.
+            answer = answer._replace(book_ms=believed_ms(answer.book_ms, received_ns, 0))
             good = self.on_socket and not self.doubtful
             if not good or answer.book_ms > self.book_ms:
                 self._weigh(answer, asked_ms, now_ms, received_ns)
@@ -419,13 +420,12 @@ def agrees(
     return not book.crossed and book.agrees(*told)
 
 
-def believed_ms(book_ms: int, received_ns: int) -> int:
-    """The venue's time of what was received then; ours, when the venue's cannot be.
+def believed_ms(book_ms: int, received_ns: int, otherwise_ms: int) -> int:
+    """The venue's time of what was received then, or another one when that cannot be.
 
     A single time of next year would be later than whatever else is told of its book.
     """
-    received_ms = received_ns // 1_000_000
-    return book_ms if book_ms <= received_ms + AHEAD_MS else received_ms
+    return book_ms if book_ms <= received_ns // 1_000_000 + AHEAD_MS else otherwise_ms
 
 
 def _sure(first_asked_ms: int | None, asked_ms: int | None) -> bool:
