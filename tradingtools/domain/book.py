@@ -94,6 +94,11 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     book_ms: int
     revision: int = 0
 
+    @property
+    def told(self) -> bool:
+        """Whether its levels are the venue's: those of a stale or crossed book say nothing."""
+        return self.status in (BookStatus.FRESH, BookStatus.EMPTY)
+
 
 class Sale(msgspec.Struct, frozen=True):
     """What selling into the bids would give."""

@@ -204,8 +204,8 @@ class Reason(StrEnum):
     )
     BOOK_STALE = (
         "BOOK_STALE",
-        "The book is stale, crossed or empty: without a leader's trade there is no price to go by.",
-        "Ask for another preview in a while.",
+        "The book is stale: the spread or depth that is asked for, or a price, is not known.",
+        "Leave out limits.maxSpread and minDepthFraction, or nothing; ask for another preview.",
     )
     KEY_TAKEN = (
         "KEY_TAKEN",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.router.core.caps import Exposure, Skip
-from tradingtools.domain.book import Book, BookStatus
+from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import CopySettings, OppositeSide, Sides
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.reasons import Reason
@@ -103,13 +103,20 @@ def _buys(settings: CopySettings, signal: Signal) -> str | None:
 
 def _spread(settings: CopySettings, signal: Signal) -> str | None:
     most, book = settings.max_spread_micros, signal.book
-    if most is None or book.status is not BookStatus.FRESH:
+    if most is None or not book.told:
         return None
     ask = book.asks[0][0] if book.asks else MICROS
     bid = book.bids[0][0] if book.bids else 0
     if ask - bid <= most:
         return None
     return f"ask {to_text(ask)} - bid {to_text(bid)} = {to_text(ask - bid)} > {to_text(most)}"
+
+
+def _spread_unseen(settings: CopySettings, signal: Signal) -> str | None:
+    most, book = settings.max_spread_micros, signal.book
+    if most is None or book.told:
+        return None
+    return f"spread {to_text(most)} wanted, the book is {book.status}"
 
 
 _Rules = tuple[tuple[Reason, Callable[[CopySettings, Signal], str | None]], ...]
@@ -129,6 +136,7 @@ _RULES: _Rules = (
     (Reason.NEAR_END, _near_end),
     *BY_HOLDING,
     (Reason.SPREAD, _spread),
+    (Reason.BOOK_STALE, _spread_unseen),
 )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from services.router.core.caps import Exposure, Room, Skip, mode_money, rooms, tightest
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
-from tradingtools.domain.book import Book, BookStatus, Market, depth
+from tradingtools.domain.book import Book, Market, depth
 from tradingtools.domain.copy_settings import BelowMinimum
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import MICROS, ceil_to, floor_to, to_text
@@ -160,7 +160,12 @@ def _below_minimum(
 
 
 def _within_depth(full: Sized, book: Book, least_micros: int | None) -> Sized | Skip:
-    if book.status is not BookStatus.FRESH:
+    if not book.told:
+        # The leader's price and the limit protect the copy; what the follower asks for besides
+        # cannot be seen.
+        if least_micros:
+            wanted = f"depth {to_text(least_micros)} wanted"
+            return Skip(Reason.BOOK_STALE, f"{wanted}, the book is {book.status}")
         return full
     size, limit, minimum = full.size_micros, full.limit_micros, smallest(book.market)
     best = book.asks[0][0] if book.asks else MICROS

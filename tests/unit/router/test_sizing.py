@@ -17,7 +17,7 @@ from services.router.core.selling import owned_of_part, size_exit, wanted_exit
 from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
-from tradingtools.domain.copy_settings import ExitMode
+from tradingtools.domain.copy_settings import CopySettings, ExitMode
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
@@ -114,7 +114,7 @@ def reference(
     size = _largest(max(min(rooms), Fraction(0)), limit, market.market.fee_rate_micros * unit)
     if size < max(least, step):
         return {Reason.BELOW_MINIMUM, Reason.CAP_PER_TRADE, Reason.CAP_PER_MARKET, Reason.NONE}
-    if market.status is BookStatus.FRESH:
+    if market.status in (BookStatus.FRESH, BookStatus.EMPTY):
         there = sum(s * unit for p, s in market.asks if p * unit <= limit)
         if not there:
             return {Reason.SLIPPAGE}
@@ -254,6 +254,25 @@ def test_a_thin_book_cuts_and_says_so_or_skips() -> None:
     half = entry(subscription(), book(asks=((500_000, 9_000_000), (520_000, 10**12))))
     assert isinstance(half, Skip)
     assert half.reason is Reason.THIN_BOOK
+
+
+@pytest.mark.parametrize(
+    ("status", "least", "reason"),
+    [
+        (BookStatus.STALE, None, Reason.NONE),
+        (BookStatus.CROSSED, 0, Reason.NONE),
+        (BookStatus.STALE, 1, Reason.BOOK_STALE),
+        (BookStatus.CROSSED, MICROS, Reason.BOOK_STALE),
+        # There is nothing: a price and a limit find no counterpart.
+        (BookStatus.EMPTY, None, Reason.SLIPPAGE),
+    ],
+)
+def test_a_book_that_says_nothing_of_depth_is_for_who_asks_for_none(
+    status: BookStatus, least: int | None, reason: Reason
+) -> None:
+    made = replace(subscription(), settings=CopySettings(min_depth_micros=least))
+    found = entry(made, book(asks=(), bids=(), status=status))
+    assert (found.shortfall if isinstance(found, Sized) else found.reason) is reason
 
 
 def test_what_was_ordered_whole_is_not_a_shortfall() -> None:

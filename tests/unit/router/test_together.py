@@ -340,6 +340,25 @@ async def test_a_book_in_doubt_costs_nobody_his_copy(burst: int) -> None:
     assert [len(claim["orders"]) for claim in _claims(database)] == [1] * burst
 
 
+@pytest.mark.parametrize("burst", [1, 3])
+@pytest.mark.parametrize(
+    "wish", [CopySettings(max_spread_micros=20_000), CopySettings(min_depth_micros=1)]
+)
+async def test_what_a_follower_wants_of_a_book_is_not_had_of_one_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, burst: int, wish: CopySettings
+) -> None:
+    monkeypatch.setitem(PROFILES, "choosy", {"settings": wish})
+    database = _database(["choosy"])
+    router = await recovered(database)
+    router._books = cast(Any, Doubting())
+    await router.on_facts(_buys(burst))
+    decisions = [claim["decisions"][0]["reason"] for claim in _claims(database)]
+    assert decisions == ["BOOK_STALE"] * burst
+    router._books = cast(Any, Shelf())
+    await router.on_facts([buy(burst + 1)])
+    assert len(_claims(database)[-1]["orders"]) == 1
+
+
 async def test_one_that_is_there_already_holds_up_none_and_memory_catches_up() -> None:
     database = _database(["market", "free"])
     earlier = await recovered(database)
