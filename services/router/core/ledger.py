@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ DAY_MS = 86_400_000
 BUY_DAYS = 90
 """How long a buy counts against the cap on buys of an outcome: what is remembered has a bound."""
 
+K = TypeVar("K")
 LotKey = tuple[str, str]
 """Subscription and asset."""
 
@@ -126,13 +128,8 @@ class Ledger:
                 self._sums[key] = found
             else:
                 self._sums.pop(key, None)
-        for counter in (
-            self._outcomes[subscription_id],
-            self._markets[subscription_id, condition_id],
-        ):
-            counter[asset_id] += number
-            if not counter[asset_id]:
-                del counter[asset_id]
+        _number(self._outcomes, subscription_id, asset_id, number)
+        _number(self._markets, (subscription_id, condition_id), asset_id, number)
 
     def spent(self, subscription_id: str, day: int, money_micros: int) -> None:
         """Take over what ended entries of a day cost at most; for a rebuilt ledger."""
@@ -258,6 +255,16 @@ class Ledger:
     def is_open(self, order_key: str) -> bool:
         """Whether an entry is unresolved."""
         return order_key in self._open
+
+
+def _number(counters: defaultdict[K, Counter[str]], key: K, asset_id: str, number: int) -> None:
+    """Add to a number; of markets that ended long ago nothing stays, not even an empty counter."""
+    counter = counters[key]
+    counter[asset_id] += number
+    if not counter[asset_id]:
+        del counter[asset_id]
+        if not counter:
+            del counters[key]
 
 
 def spent_at_most(money_micros: int, size_micros: int, filled_micros: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.router.core.caps import Exposure
 from services.router.core.index import Index
@@ -103,6 +104,21 @@ def test_a_day_gives_back_what_did_not_fill_and_ends_at_midnight() -> None:
     made = replace(subscription(), id="s2")
     assert ledger.exposure(made, "c2", "2", DAY_MS).day_micros == 0
     assert ledger.exposure(made, "c2", "2", DAY_MS - 1).buys == 1
+
+
+def test_nothing_stays_of_markets_where_nothing_is_held_any_more() -> None:
+    def kept(markets: int) -> int:
+        ledger = Ledger()
+        for number in range(markets):
+            entry = structs.replace(entry_of("k1"), condition_id=f"c{number}", asset_id=str(number))
+            ledger.reserve(str(number), entry)
+            ledger.hold(entry.subscription_id, PROXY, entry.condition_id, entry.asset_id, 5)
+            ledger.release(str(number), size_micros=1, filled_micros=0)
+            ledger.hold(entry.subscription_id, PROXY, entry.condition_id, entry.asset_id, 0)
+        ledger.forget_days_before(BUY_DAYS + 1)
+        return sum(len(part) for part in vars(ledger).values())
+
+    assert kept(50) == kept(1)
 
 
 def test_a_buy_that_did_not_fill_is_none() -> None:
