@@ -54,6 +54,10 @@ class CatchUp:
         self._rejects = rejects
         self._agenda = Agenda(poll_s=settings.poll_ms / 1000, recheck_s=settings.recheck_ms / 1000)
         self._known_ms: dict[str, int] = {}
+        self._read_ms: dict[str, int] = {}
+        """Up to when each leader's rows have been read or are in `_unwalked`."""
+        self._unwalked: dict[str, tuple[int, int]] = {}
+        """Of leaders with more rows than one walk reads: from when to when they are yet to come."""
         self.surveyed = asyncio.Event()
         """Everyone who was followed at the start has been asked about once."""
         self._changed = asyncio.Event()
@@ -80,6 +84,8 @@ class CatchUp:
         """Stop with a leader."""
         self._agenda.drop(leader)
         self._known_ms.pop(leader, None)
+        self._read_ms.pop(leader, None)
+        self._walked(leader)
 
     def gap(self) -> None:
         """The feed may have missed something. Calls in quick succession are one."""
@@ -121,6 +127,7 @@ class CatchUp:
         known_ms = self._known_ms.get(leader)
         if known_ms is None:
             return  # nobody follows him since he waited for his turn
+        walks_on = leader in self._unwalked
         since_ms = known_ms - self._settings.overlap_ms
         moved, positions = await self._answers(leader, since_ms)
         rows = await self._spread(leader, moved.rows)
@@ -128,12 +135,36 @@ class CatchUp:
         received_ns = clock.now_ns()
         if leader not in self._agenda:
             return  # nobody follows him any more
-        for reason, body in moved.rejected:
-            self._rejects.note("data_api", reason, body)
-        if not moved.complete:
-            _log.warning("more trades than are walked; the oldest are missing", leader=leader)
         if equity is not None:
             self._merger.weigh(leader, equity, received_ns // 1_000_000)
+        self._tell(leader, moved, rows, received_ns, positions, since_ms)
+        if leader in self._known_ms:
+            newest_ms = max((row.traded_ms for row in moved.rows), default=0)
+            # A row of the future would hide whatever comes before it.
+            reached_ms = min(newest_ms, received_ns // 1_000_000)
+            self._known_ms[leader] = max(self._known_ms[leader], reached_ms)
+            read_ms = self._read_ms.get(leader, 0)
+            if moved.reached_ms is not None and moved.reached_ms > read_ms:
+                self._unwalk(leader, since_ms, moved.reached_ms)
+            self._read_ms[leader] = max(read_ms, reached_ms)
+        if walks_on:
+            await self._walk_on(leader)
+        if positions is not None and leader not in self._unwalked:
+            # Behind the facts: nobody waits for it, and the next survey writes it again. The next
+            # start begins here, so nothing older may be missing.
+            await self._store.keep_account(leader, equity, positions)
+
+    def _tell(
+        self,
+        leader: str,
+        moved: Trades,
+        rows: list[TradeRow],
+        received_ns: int,
+        positions: dict[str, Position] | None,
+        since_ms: int,
+    ) -> None:
+        for reason, body in moved.rejected:
+            self._rejects.note("data_api", reason, body)
         facts = self._merger.catch_up(
             rows,
             received_ns // 1_000_000,
@@ -146,38 +177,66 @@ class CatchUp:
         metrics.FOUND.add(sum(fact.found for fact in facts))
         if facts:
             self._publisher.publish(facts, received_ns)
-        if leader in self._known_ms:
-            newest_ms = max((row.traded_ms for row in moved.rows), default=0)
-            # A row of the future would hide whatever comes before it.
-            reached_ms = min(newest_ms, received_ns // 1_000_000)
-            self._known_ms[leader] = max(self._known_ms[leader], reached_ms)
-        if positions is not None:
-            # Behind the facts: nobody waits for it, and the next survey writes it again.
-            await self._store.keep_account(leader, equity, positions)
 
     async def _answers(
         self, leader: str, since_ms: int
     ) -> tuple[Trades, dict[str, Position] | None]:
         moved = await self._moved(leader, since_ms)
-        for _ in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS if moved.reached_ms is None else 0):
             positions = await self._api.positions(leader)
             again = await self._moved(leader, since_ms)
-            belong = again.rows == moved.rows and again.complete and not again.rejected
+            belong = again.rows == moved.rows and again.reached_ms is None and not again.rejected
             moved = again
             if belong:
                 return moved, positions
             await asyncio.sleep(_ATTEMPT_PAUSE_SECONDS)
         return moved, None
 
-    async def _moved(self, leader: str, since_ms: int) -> Trades:
+    async def _moved(self, leader: str, since_ms: int, until_ms: int | None = None) -> Trades:
         """Everything that moved his shares, newest first."""
-        trades = await self._api.trades(leader, since_ms)
-        others = await self._api.movements(leader, since_ms)
+        trades = await self._api.trades(leader, since_ms, until_ms)
+        others = await self._api.movements(leader, since_ms, until_ms)
         return Trades(
             tuple(sorted(trades.rows + others.rows, key=lambda row: -row.traded_ms)),
             trades.rejected + others.rejected,
-            complete=trades.complete and others.complete,
+            max(
+                (one.reached_ms for one in (trades, others) if one.reached_ms is not None),
+                default=None,
+            ),
         )
+
+    def _unwalk(self, leader: str, since_ms: int, until_ms: int) -> None:
+        """What is older than where a walk has ended is yet to come: a piece with each look."""
+        if leader not in self._unwalked:
+            metrics.UNWALKED.add(1)
+            _log.error("a leader has more trades than one walk reads; the older ones follow",
+                       alert=True, leader=leader, since_ms=since_ms)  # fmt: skip
+        earlier_ms, _ = self._unwalked.get(leader, (since_ms, 0))
+        self._unwalked[leader] = (min(since_ms, earlier_ms), until_ms)
+        self._agenda.retry(leader, clock.monotonic(), _RETRY_SECONDS)
+
+    async def _walk_on(self, leader: str) -> None:
+        since_ms, until_ms = self._unwalked[leader]
+        try:
+            moved = await self._moved(leader, since_ms, until_ms)
+        except TradingError as error:
+            _log.warning("older trades not walked; with the next look", error=str(error))
+            return
+        rows = await self._spread(leader, moved.rows)
+        if leader not in self._unwalked:
+            return  # nobody follows him any more
+        self._tell(leader, moved, rows, clock.now_ns(), None, since_ms)
+        # A second of more rows than one walk reads must not hold up the others for ever.
+        next_ms = min(moved.reached_ms or 0, until_ms - 1000)
+        if next_ms >= since_ms // 1000 * 1000:
+            self._unwalk(leader, since_ms, next_ms)
+        else:
+            self._walked(leader)
+            _log.info("older trades are walked", leader=leader)
+
+    def _walked(self, leader: str) -> None:
+        if self._unwalked.pop(leader, None) is not None:
+            metrics.UNWALKED.add(-1)
 
     async def _spread(self, leader: str, rows: tuple[TradeRow, ...]) -> list[TradeRow]:
         """Rows of a whole condition as rows of the assets that matter to his followers."""

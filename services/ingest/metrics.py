@@ -17,6 +17,9 @@ SILENCE = _meter.create_counter("ingest.silences", description="Connections drop
 FOUND = _meter.create_counter(
     "ingest.catch_up_finds", description="Facts that only catch-up knew when it told them"
 )
+UNWALKED = _meter.create_up_down_counter(
+    "ingest.unwalked", description="Leaders with trades that catch-up is yet to read"
+)
 LOG_LOST = _meter.create_counter(
     "ingest.log_lost", description="Events that never reached the log in Redis"
 )

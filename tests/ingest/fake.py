@@ -35,6 +35,7 @@ class Fake:
         self.worth: dict[str, str] = {}
         self.refusals: list[int] = []
         """Statuses that the Data API's next answers have."""
+        self.refuses_end = False
         self.positions: dict[str, list[dict[str, Any]]] = {}
 
     async def send(self, frame: str | bytes, *sockets: int) -> None:
@@ -72,16 +73,25 @@ class Fake:
         self.asked.append(request.query["user"])
         await self.answers.wait()
         await asyncio.sleep(self.answer_seconds)
+        if self.refuses_end and "end" in request.query:
+            raise web.HTTPBadRequest
         if self.refusals:
             return web.json_response({"error": "later"}, status=self.refusals.pop())
         user, start = request.query["user"], int(request.query.get("start", "0"))
         told = self.movements if request.path.endswith("activity") else self.trades
-        rows = [row for row in told if row["proxy_wallet"] == user and row["timestamp"] >= start]
+        end = int(request.query.get("end", str(2**63)))
+        rows = [
+            row for row in told
+            if row["proxy_wallet"] == user and start <= row["timestamp"] <= end
+        ]  # fmt: skip
         if request.path.endswith("positions"):
             rows = self.positions.get(user, [])
-        return web.json_response(
-            {"data": rows, "pagination": {"has_more": False, "next_cursor": None}}
-        )
+        first, limit = int(request.query.get("cursor", "0")), int(request.query["limit"])
+        following = str(first + limit) if len(rows) > first + limit else None
+        return web.json_response({
+            "data": rows[first : first + limit],
+            "pagination": {"has_more": following is not None, "next_cursor": following},
+        })  # fmt: skip
 
 
 @asynccontextmanager

@@ -38,11 +38,15 @@ _VALUE = msgspec.json.Decoder(list[_Worth])
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Rows, newest first; what could not be read, with its reason; whether all pages were read."""
+    """Rows, newest first, and what could not be read, with its reason.
+
+    ``reached_ms`` is None when all were read; else what is older than its second was not, and that
+    second perhaps in part.
+    """
 
     rows: tuple[TradeRow, ...]
     rejected: tuple[tuple[str, bytes], ...]
-    complete: bool
+    reached_ms: int | None
 
 
 class DataApi:
@@ -51,18 +55,22 @@ class DataApi:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    async def trades(self, wallet: str, since_ms: int) -> Trades:
-        """Every trade of a wallet from the second of ``since_ms`` on, its maker fills included."""
-        # Left to its default this hides the fills in which the wallet was the maker.
-        return await self._rows(
-            "/v2/trades", {"taker_only": "false"}, decode_data_row, wallet, since_ms
-        )
+    async def trades(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
+        """Every trade of a wallet, its maker fills included.
 
-    async def movements(self, wallet: str, since_ms: int) -> Trades:
-        """What moved a wallet's shares without a trade, from the second of ``since_ms`` on."""
-        return await self._rows(
-            "/v2/activity", {"type": ",".join(KINDS)}, decode_activity, wallet, since_ms
-        )
+        Args:
+            wallet: whose.
+            since_ms: from its second on.
+            until_ms: to the end of its second; None: to the present.
+        """
+        # Left to its default this hides the fills in which the wallet was the maker.
+        wanted = {"taker_only": "false"}
+        return await self._rows("/v2/trades", wanted, decode_data_row, wallet, since_ms, until_ms)
+
+    async def movements(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
+        """What moved a wallet's shares without a trade; the arguments as of `trades`."""
+        wanted = {"type": ",".join(KINDS)}
+        return await self._rows("/v2/activity", wanted, decode_activity, wallet, since_ms, until_ms)
 
     async def _rows(
         self,
@@ -71,10 +79,13 @@ class DataApi:
         decode: Callable[[bytes], TradeRow | None],
         wallet: str,
         since_ms: int,
+        until_ms: int | None,
     ) -> Trades:
         rows: list[TradeRow] = []
         rejected: list[tuple[str, bytes]] = []
         params = {"user": wallet, "start": str(since_ms // 1000), "limit": str(PAGE), **wanted}
+        if until_ms is not None:
+            params["end"] = str(until_ms // 1000)
         for _ in range(PAGES_MAX):
             bodies, following = self._page(await self._http.get(path, params))
             for body in bodies:
@@ -88,9 +99,11 @@ class DataApi:
                 if row.leader == wallet and row.traded_ms >= since_ms // 1000 * 1000:
                     rows.append(row)
             if following is None:
-                return Trades(tuple(rows), tuple(rejected), complete=True)
+                return Trades(tuple(rows), tuple(rejected), reached_ms=None)
             params["cursor"] = following
-        return Trades(tuple(rows), tuple(rejected), complete=False)
+        # Where not one row can be read, there is nothing that a further walk would find.
+        reached_ms = min((row.traded_ms for row in rows), default=since_ms)
+        return Trades(tuple(rows), tuple(rejected), reached_ms)
 
     async def positions(self, wallet: str) -> dict[str, Position]:
         """What a wallet holds, by asset.

@@ -61,7 +61,7 @@ async def test_pages_are_walked_by_cursor_with_the_makers_fills() -> None:
     async with api(handler) as data:
         found = await data.trades(WALLET, 1_790_000_001_999)
     assert [one.tx[-1] for one in found.rows] == ["3", "2", "2", "1"]
-    assert found.complete
+    assert found.reached_ms is None
     assert asked[0]["taker_only"] == "false"
     # The second in which the walk begins is read whole: equal times must survive.
     assert asked[0]["start"] == "1790000001"
@@ -87,9 +87,28 @@ async def test_an_endless_walk_ends_and_says_that_it_is_not_complete(
         return page([row(1)], "again")
 
     async with api(handler) as data:
-        assert not (await data.trades(WALLET, 0)).complete
+        assert (await data.trades(WALLET, 0)).reached_ms == 1_790_000_001_000
         with pytest.raises(Unavailable, match="pages"):
             await data.positions(WALLET)
+
+
+async def test_a_walk_goes_on_where_another_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_api, "PAGES_MAX", 2)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        newest = int(request.query.get("cursor") or request.query.get("end") or "1790000009")
+        rows = [row(newest - 1_790_000_000)] * 2
+        return page(rows, str(newest - 1) if newest > 1_790_000_005 else None)
+
+    async with api(handler) as data:
+        found, until_ms = [], None
+        while True:
+            piece = await data.trades(WALLET, 0, until_ms)
+            found.append([int(one.tx[-1], 16) for one in piece.rows])
+            until_ms = piece.reached_ms
+            if until_ms is None:
+                break
+    assert found == [[9, 9, 8, 8], [8, 8, 7, 7], [7, 7, 6, 6], [6, 6, 5, 5]]
 
 
 async def test_positions_are_all_of_them_or_none() -> None:

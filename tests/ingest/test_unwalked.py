@@ -1,0 +1,150 @@
+"""More trades than one walk of the Data API reads: the newest are told first, none is left out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+import redis.asyncio as redis
+from structlog.testing import capture_logs
+
+from services.ingest.catch_up import CatchUp
+from services.ingest.core.merge import Merger
+from services.ingest.publisher import Publisher
+from services.ingest.rejects import Rejects
+from services.ingest.settings import Settings
+from services.ingest.store import Store
+from tests.ingest.fake import Fake, fake_venue
+from tests.ingest.world import LEADER, row
+from tradingtools.adapters.polymarket import data_api
+from tradingtools.adapters.polymarket.data_api import DataApi
+from tradingtools.adapters.polymarket.http import Http, open_client
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.redis.leader_log import LeaderLog
+
+NOW = time.time_ns() // 10**9
+
+
+class Walker:
+    """A catch-up whose looks are taken one by one."""
+
+    def __init__(self, catch_up: CatchUp, publisher: Publisher, database_url: str) -> None:
+        self.catch_up = catch_up
+        self._publisher = publisher
+        self._database_url = database_url
+        self._after = 0
+
+    async def look(self) -> list[tuple[int, int]]:
+        """What is told after one look: transactions and counts."""
+        await self.catch_up._look(LEADER)
+        told = [(at, event) for at, event in self._publisher.tail._items if at > self._after]
+        self._after = self._publisher.tail.last
+        return [(int(event.leader_tx, 16), event.count) for _, event in told]
+
+    def begins_here(self) -> bool:
+        """Whether the next life looks no further back than to this look."""
+        with psycopg.connect(self._database_url) as connection:
+            return connection.execute("select from leader_account").fetchone() is not None
+
+
+@pytest.fixture
+async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fake]:
+    monkeypatch.setattr(data_api, "PAGE", 2)
+    monkeypatch.setattr(data_api, "PAGES_MAX", 2)
+    async with fake_venue() as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def walking(fake: Fake, environ: dict[str, str]) -> AsyncIterator[Walker]:
+    async with (
+        open_pool(environ["TT_DATABASE_URL"], name="test") as pool,
+        open_client(timeout_ms=5_000, connections=2) as client,
+        redis.Redis.from_url(environ["TT_REDIS_URL"]) as log,
+    ):
+        store, merger = Store(pool), Merger(keep_ms=600_000)
+        publisher = Publisher(LeaderLog(log, length=1_000), "0" * 16, 0)
+        api = DataApi(Http(client, f"http://{fake.url}", name="data api"))
+        catch_up = CatchUp(
+            Settings(overlap_ms=1_000), api, store, merger, publisher, Rejects(store)
+        )
+        catch_up.follow(LEADER, None)
+        yield Walker(catch_up, publisher, environ["TT_DATABASE_URL"])
+
+
+def traded(seconds: dict[int, int]) -> list[dict[str, Any]]:
+    """Rows newest first: of each second ago so many of one transaction, whose number it is."""
+    return [
+        row(ago, timestamp=NOW - ago)
+        for ago, count in sorted(seconds.items())
+        for _ in range(count)
+    ]
+
+
+async def test_the_older_ones_are_told_piece_by_piece_and_each_second_is_counted_whole(
+    fake: Fake, environ: dict[str, str]
+) -> None:
+    fake.trades = traded({1: 3, 20: 3, 30: 1, 40: 3, 50: 1})
+    async with walking(fake, environ) as walker:
+        with capture_logs() as logs:
+            assert await walker.look() == [(20, 1), (1, 3)]
+            fake.trades.insert(0, row(0xA, timestamp=NOW))
+            assert await walker.look() == [(0xA, 1), (30, 1), (20, 3)]
+            assert not walker.begins_here(), "older ones would be missing"
+            assert await walker.look() == [(40, 3)]
+            assert await walker.look() == [(50, 1)]
+        assert walker.begins_here()
+        assert await walker.look() == []
+    said = [entry for entry in logs if entry["log_level"] == "error"]
+    assert [entry["alert"] for entry in said] == [True], "once"
+
+
+async def test_a_second_of_more_rows_than_a_walk_reads_holds_up_nothing_older(
+    fake: Fake, environ: dict[str, str]
+) -> None:
+    fake.trades = traded({1: 9, 20: 1})
+    async with walking(fake, environ) as walker:
+        assert await walker.look() == [(1, 4)]
+        assert await walker.look() == []
+        assert await walker.look() == [(20, 1)]
+
+
+async def test_a_leader_who_always_trades_more_than_is_read_is_not_walked_for_ever(
+    fake: Fake, environ: dict[str, str]
+) -> None:
+    fake.trades = traded({1: 2, 2: 9})
+    async with walking(fake, environ) as walker:
+        await walker.look()
+        for _ in range(200):
+            await walker.look()
+            if LEADER not in walker.catch_up._unwalked:
+                break
+        asked = len(fake.asked)
+        await walker.look()
+        assert len(fake.asked) - asked <= 5, "what was read once is not walked again"
+
+
+async def test_a_walk_that_fails_goes_on_with_the_next_look(
+    fake: Fake, environ: dict[str, str]
+) -> None:
+    fake.trades = traded({1: 3, 20: 2})
+    async with walking(fake, environ) as walker:
+        assert await walker.look() == [(20, 1), (1, 3)]
+        fake.refuses_end = True
+        fake.trades.insert(0, row(0xA, timestamp=NOW))
+        assert await walker.look() == [(0xA, 1)]
+        fake.refuses_end = False
+        assert await walker.look() == [(20, 2)]
+
+
+async def test_who_is_left_is_walked_no_more(fake: Fake, environ: dict[str, str]) -> None:
+    fake.trades = traded({1: 4, 20: 1})
+    async with walking(fake, environ) as walker:
+        await walker.look()
+        walker.catch_up.drop(LEADER)
+        assert await walker.look() == []
+        assert not walker.catch_up._unwalked
