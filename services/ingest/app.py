@@ -66,7 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         leaders = Leaders(store, merger)
         await leaders.refresh(catch_up)
         feed = Feed(settings, leaders, merger, publisher, rejects, catch_up)
-        servicer = IngestServicer(publisher, log, Incarnation(name), store)
+        servicer = IngestServicer(publisher, catch_up, Incarnation(name), store)
         server = await stack.enter_async_context(
             grpc_server.serving(
                 settings.listen,

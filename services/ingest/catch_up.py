@@ -31,6 +31,7 @@ _ATTEMPTS = 3
 _ATTEMPT_PAUSE_SECONDS = 0.1
 _RETRY_SECONDS = 2.0
 _GAP_SECONDS = 1.0
+_LOOK_BACK_MS = 86_400_000
 _log = structlog.get_logger("ingest")
 
 
@@ -94,6 +95,17 @@ class CatchUp:
             self._gap_at = now
             self._agenda.gap(now)
             self._changed.set()
+
+    def look_back(self, told_ms: int) -> None:
+        """A reader has lost what it was to be told since then: it is told again, as far as a day
+        back. What is remembered yet is in the log, too."""
+        since_ms = max(told_ms, clock.now_ms() - _LOOK_BACK_MS)
+        for each in (self._known_ms, self._read_ms):
+            each.update({leader: min(ms, since_ms) for leader, ms in each.items()})
+        _log.error("a reader has lost leader trades; they are looked up", alert=True,
+                   since_ms=since_ms)  # fmt: skip
+        self._agenda.gap(clock.monotonic())
+        self._changed.set()
 
     async def run(self) -> None:
         """Survey whoever is due, for ever."""

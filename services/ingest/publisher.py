@@ -159,6 +159,7 @@ class Publisher:
         """From the log, and behind it what is yet to be written: the tail is ahead of both.
 
         Raises:
+            CursorOutOfRange: the log begins later: its reader was away, or slow, for too long.
             Unavailable: what is wanted first is in the log alone, and Redis is away.
         """
         # Taken before Redis is asked: what it gets meanwhile is in both, and nothing in neither.
@@ -175,15 +176,23 @@ class Publisher:
         return dict(islice(self._pending, start, start + limit))
 
     async def _from_log(self, after: int, limit: int) -> dict[int, bytes]:
+        try:
+            found = await self._read_log(after, limit)
+            # Behind the reading: what is cut while it is read would be passed over.
+            cut = after and await self._log.was_cut(entry_id(after))
+        except RedisError as error:
+            raise errors.Unavailable(
+                "the log of leader trades is away", dependency="redis", retry_after_ms="500"
+            ) from error
+        if cut:
+            raise errors.CursorOutOfRange("cursor: the log begins later", cursor=entry_id(after))
+        return found
+
+    async def _read_log(self, after: int, limit: int) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
         reached = entry_id(after)
         while len(found) < limit:
-            try:
-                entries = await self._log.load(reached, limit)
-            except RedisError as error:
-                raise errors.Unavailable(
-                    "the log of leader trades is away", dependency="redis", retry_after_ms="500"
-                ) from error
+            entries = await self._log.load(reached, limit)
             for reached, body in entries:
                 try:
                     found[from_entry_id(reached)] = body

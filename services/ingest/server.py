@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from redis.exceptions import RedisError
 
-from services.ingest.core.sequence import Incarnation, entry_id
+from services.ingest.catch_up import CatchUp
+from services.ingest.core.sequence import Incarnation, told_ms
 from services.ingest.publisher import Publisher
 from services.ingest.store import Store
-from tradingtools.adapters.redis.leader_log import LeaderLog
 from tradingtools.domain import errors
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 
@@ -22,10 +21,10 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     """Serves what `Publisher` publishes; remembers named readers only."""
 
     def __init__(
-        self, publisher: Publisher, log: LeaderLog, incarnation: Incarnation, store: Store
+        self, publisher: Publisher, catch_up: CatchUp, incarnation: Incarnation, store: Store
     ) -> None:
         self._publisher = publisher
-        self._log = log
+        self._catch_up = catch_up
         self._incarnation = incarnation
         self._store = store
 
@@ -35,12 +34,18 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         context: Context,
     ) -> AsyncIterator[ingest_service_pb2.StreamLeaderTradesResponse]:
         """From the cursor on, for ever."""
-        after = self._publisher.resume(self._incarnation.read(request.cursor))
-        await self._refuse_cut(after, request.cursor)
-        async for cursor, trades in self._publisher.tail.follow(after):
-            yield ingest_service_pb2.StreamLeaderTradesResponse(
-                trades=trades, cursor=self._incarnation.write(cursor)
-            )
+        reached = self._publisher.resume(self._incarnation.read(request.cursor))
+        try:
+            async for cursor, trades in self._publisher.tail.follow(reached):
+                reached = cursor
+                yield ingest_service_pb2.StreamLeaderTradesResponse(
+                    trades=trades, cursor=self._incarnation.write(cursor)
+                )
+        except errors.CursorOutOfRange:
+            if request.consumer:
+                # The log has it no more; the Data API still has.
+                self._catch_up.look_back(told_ms(reached))
+            raise
 
     async def Acknowledge(
         self,
@@ -51,13 +56,3 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self._incarnation.read(request.cursor)
         await self._store.acknowledge(request.consumer, request.cursor)
         return common_pb2.AcknowledgeResponse()
-
-    async def _refuse_cut(self, after: int, text: str) -> None:
-        if not after:
-            return
-        try:
-            cut = await self._log.was_cut(entry_id(after))
-        except RedisError:
-            return  # what memory holds can still be followed; what it does not, `load` refuses
-        if cut:
-            raise errors.CursorOutOfRange("cursor: the log begins later", cursor=text)

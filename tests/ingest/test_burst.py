@@ -24,7 +24,7 @@ from tests.ingest.harness import until
 from tests.ingest.rows import row
 from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog
 from tradingtools.adapters.tasks import cancel_all
-from tradingtools.domain.errors import Unavailable
+from tradingtools.domain.errors import CursorOutOfRange, Unavailable
 from tradingtools.runtime.streams import Tail
 
 BURST = 6_000
@@ -239,6 +239,27 @@ async def test_an_id_that_is_nobodys_does_not_end_the_watch(
         await client.delete(INCARNATION)
         with pytest.raises(IncarnationLost):
             await watching
+
+
+async def test_a_reader_that_is_slower_than_the_log_is_long_is_refused_and_skips_nothing(
+    own_redis: str,
+) -> None:
+    async with publishing_to(own_redis, ()) as publisher, redis.Redis.from_url(own_redis) as client:
+        publisher._log = LeaderLog(client, length=10)
+        publisher.tail = Tail(0, publisher._load, capacity=1)
+        publisher.publish(facts(0, 1), 1)
+        slow = publisher.tail.follow(0)
+        await anext(slow)
+        publisher.publish(facts(1, 1_000), 1)
+
+        async def written() -> bool:
+            return not publisher._pending
+
+        await until(written)
+        with pytest.raises(CursorOutOfRange):
+            await anext(slow)
+        # Who begins anew begins where the log does.
+        assert (await anext(publisher.tail.follow(0)))[1]
 
 
 async def test_pages_of_ids_that_are_nobodys_hide_nothing_behind_them(own_redis: str) -> None:

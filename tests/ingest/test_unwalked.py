@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -14,8 +15,10 @@ from structlog.testing import capture_logs
 
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
+from services.ingest.core.sequence import Incarnation, from_entry_id
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
+from services.ingest.server import IngestServicer
 from services.ingest.settings import Settings
 from services.ingest.store import Store
 from tests.ingest.fake import Fake, fake_venue
@@ -25,6 +28,9 @@ from tradingtools.adapters.polymarket.data_api import DataApi
 from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis.leader_log import LeaderLog
+from tradingtools.domain.errors import CursorOutOfRange
+from tradingtools.runtime.streams import Tail
+from tradingtools.v1.ingest_service_pb2 import StreamLeaderTradesRequest
 
 NOW = time.time_ns() // 10**9
 
@@ -32,18 +38,27 @@ NOW = time.time_ns() // 10**9
 class Walker:
     """A catch-up whose looks are taken one by one."""
 
-    def __init__(self, catch_up: CatchUp, publisher: Publisher, database_url: str) -> None:
+    def __init__(
+        self, catch_up: CatchUp, publisher: Publisher, store: Store, database_url: str
+    ) -> None:
         self.catch_up = catch_up
-        self._publisher = publisher
+        self.store = store
+        self.publisher = publisher
         self._database_url = database_url
         self._after = 0
 
     async def look(self) -> list[tuple[int, int]]:
         """What is told after one look: transactions and counts."""
         await self.catch_up._look(LEADER)
-        told = [(at, event) for at, event in self._publisher.tail._items if at > self._after]
-        self._after = self._publisher.tail.last
+        told = [(at, event) for at, event in self.publisher.tail._items if at > self._after]
+        self._after = self.publisher.tail.last
         return [(int(event.leader_tx, 16), event.count) for _, event in told]
+
+    async def has_written(self, entries: list[str]) -> None:
+        """The log, which is half as long, is one of a life before this one."""
+        await self.publisher._log.append([(entry, b"") for entry in entries])
+        last = self.publisher._written_to = from_entry_id(entries[-1])
+        self.publisher.tail = Tail(last, self.publisher._load)
 
     def begins_here(self) -> bool:
         """Whether the next life looks no further back than to this look."""
@@ -60,20 +75,27 @@ async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fake]:
 
 
 @asynccontextmanager
-async def walking(fake: Fake, environ: dict[str, str]) -> AsyncIterator[Walker]:
+async def walking(
+    fake: Fake, environ: dict[str, str], *, keep_ms: int = 600_000
+) -> AsyncIterator[Walker]:
     async with (
         open_pool(environ["TT_DATABASE_URL"], name="test") as pool,
         open_client(timeout_ms=5_000, connections=2) as client,
         redis.Redis.from_url(environ["TT_REDIS_URL"]) as log,
     ):
-        store, merger = Store(pool), Merger(keep_ms=600_000)
+        store, merger = Store(pool), Merger(keep_ms=keep_ms)
         publisher = Publisher(LeaderLog(log, length=1_000), "0" * 16, 0)
         api = DataApi(Http(client, f"http://{fake.url}", name="data api"))
         catch_up = CatchUp(
-            Settings(overlap_ms=1_000), api, store, merger, publisher, Rejects(store)
+            Settings(overlap_ms=1_000, catch_up_ms=3_600_000),
+            api,
+            store,
+            merger,
+            publisher,
+            Rejects(store),
         )
         catch_up.follow(LEADER, None)
-        yield Walker(catch_up, publisher, environ["TT_DATABASE_URL"])
+        yield Walker(catch_up, publisher, store, environ["TT_DATABASE_URL"])
 
 
 def traded(seconds: dict[int, int]) -> list[dict[str, Any]]:
@@ -139,6 +161,28 @@ async def test_a_walk_that_fails_goes_on_with_the_next_look(
         assert await walker.look() == [(0xA, 1)]
         fake.refuses_end = False
         assert await walker.look() == [(20, 2)]
+
+
+async def test_what_a_reader_has_lost_is_looked_up_again(
+    fake: Fake, environ: dict[str, str]
+) -> None:
+    fake.trades = traded({1: 1, 20: 1, 40: 1})
+    async with walking(fake, environ, keep_ms=0) as walker:
+        await walker.has_written([f"{(NOW - 25) * 1_000 + number}-0" for number in range(2_000)])
+        assert await walker.look() == [(40, 1), (20, 1), (1, 1)]
+        await asyncio.sleep(0.002)
+        servicer = IngestServicer(
+            walker.publisher, walker.catch_up, Incarnation("0" * 16), walker.store
+        )
+        for consumer, expected in (("", []), ("router", [20])):
+            request = StreamLeaderTradesRequest(
+                cursor=f"{'0' * 16}-{(NOW - 30) * 1_000}-0", consumer=consumer
+            )
+            with pytest.raises(CursorOutOfRange):
+                await anext(servicer.StreamLeaderTrades(request, cast("Any", None)))
+            told = await walker.look()
+            # The newest is in the overlap that each look reads.
+            assert [tx for tx, _ in told if tx != 1] == expected
 
 
 async def test_who_is_left_is_walked_no_more(fake: Fake, environ: dict[str, str]) -> None:

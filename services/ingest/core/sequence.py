@@ -25,6 +25,11 @@ def entry_id(cursor: int) -> str:
     return f"{cursor >> _BITS}-{cursor & _COUNTER}"
 
 
+def told_ms(cursor: int) -> int:
+    """When a cursor was given, at the latest."""
+    return cursor >> _BITS
+
+
 def from_entry_id(text: str) -> int:
     """The cursor of a stream entry. Raises ValueError."""
     ms, _, n = text.partition("-")
