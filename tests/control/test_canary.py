@@ -9,9 +9,7 @@ import base64
 import contextlib
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent import futures
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +23,13 @@ from psycopg import sql
 from launcher.ports import free_port
 from tests.control.edge import RunningEdge, StartEdge, digest
 from tests.control.requests import create_subscription, subscription_body
+from tests.support.collector import running_collector
 
 CANARY = "ca7a" * 16
 WRONG = "ca7b" * 16
 KEY = "ca7c" * 16
 LOOKER = "ca7d" * 16
 PROXY = "0x" + "ab" * 20
-
-
-@contextmanager
-def _collector() -> Iterator[tuple[int, list[bytes]]]:
-    """A collector of traces and metrics; its port, and what it was sent."""
-    received: list[bytes] = []
-
-    class Anything(grpc.GenericRpcHandler):
-        def service(self, _details: Any) -> Any:
-            def take(request: bytes, _context: Any) -> bytes:
-                received.append(request)
-                return b""
-
-            return grpc.unary_unary_rpc_method_handler(take)
-
-    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Anything()])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield port, received
-    finally:
-        server.stop(None).wait()
 
 
 def _misuse(edge: RunningEdge) -> bytes:
@@ -189,7 +166,7 @@ def test_no_token_is_written_anywhere(
     written: dict[str, bytes] = {}
     # A forked process would show the command line and environment of whom it was forked from.
     monkeypatch.setattr("tests.control.edge.Popen", subprocess.Popen)
-    with _collector() as (collector, received):
+    with running_collector() as (collector, received):
         monkeypatch.setenv("TT_METRICS_PORT", str(metrics))
         monkeypatch.setenv("TT_OTLP_ENDPOINT", f"http://127.0.0.1:{collector}")
         monkeypatch.setenv("TT_LOG_LEVEL", "debug")

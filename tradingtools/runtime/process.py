@@ -53,6 +53,8 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
     except (Startup, SettingError) as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None
+    # Only here: whoever died is started afresh, and orders wait for that.
+    telemetry.flush()
 
 
 class Startup(Exception):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -23,18 +23,25 @@ from tradingtools.runtime.settings import SharedSettings
 
 _propagator = TraceContextTextMapPropagator()
 _traced = True
+_flush: Callable[[], None] | None = None
 
 
 def configure(process: str, shared: SharedSettings) -> None:
     """Set up logging, tracing and metrics for this process, once."""
-    global _traced  # noqa: PLW0603
+    global _traced, _flush  # noqa: PLW0603
     _configure_logs(process, shared)
     _traced = bool(shared.otlp_endpoint)
     if shared.otlp_endpoint or shared.metrics_port:
         # Imported late: what exports costs start-up time that a process without it keeps.
         from tradingtools.runtime import exporters  # noqa: PLC0415
 
-        exporters.configure(process, shared)
+        _flush = exporters.configure(process, shared)
+
+
+def flush() -> None:
+    """Send what has not gone out yet, in a second or not at all."""
+    if _flush is not None:
+        _flush()
 
 
 def _configure_logs(process: str, shared: SharedSettings) -> None:

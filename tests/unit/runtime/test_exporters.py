@@ -1,0 +1,51 @@
+"""What a process tells a collector at its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.collector import running_collector
+
+_PROCESS = """
+import asyncio, os, signal, sys
+from dataclasses import dataclass, field
+from opentelemetry import metrics
+from tradingtools.runtime import process, telemetry
+from tradingtools.runtime.settings import SharedSettings
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    shared: SharedSettings = field(default_factory=SharedSettings)
+
+async def run(settings, stop):
+    with telemetry.span("a-step"):
+        metrics.get_meter("test").create_counter("a-counter").add(1)
+    if "dies" in sys.argv:
+        raise LookupError("died")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await stop.wait()
+
+process.main("test", Settings, run)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "told"), [("stops", 0, [True, True]), ("dies", 1, [False, False])]
+)
+def test_a_process_that_is_to_be_started_afresh_waits_for_no_collector(
+    how: str, status: int, told: list[bool]
+) -> None:
+    with running_collector() as (port, received):
+        done = subprocess.run(
+            [sys.executable, "-c", _PROCESS, how],
+            env={**os.environ, "TT_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"},
+            check=False,
+            capture_output=True,
+        )
+    assert done.returncode == status, done.stderr
+    all_of_it = b"".join(received)
+    assert [name in all_of_it for name in (b"a-step", b"a-counter")] == told
