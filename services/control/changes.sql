@@ -1,7 +1,11 @@
 -- name: lock
 -- Nothing that a change forbids can be sent between this and the change's commit. Whoever waits
--- here makes every SUBMITTING wait behind him, so not for long.
-select set_config('lock_timeout', '3s', true), lock_control_exclusive();
+-- here, or afterwards for a row, makes every SUBMITTING wait behind him, and so does a control that
+-- stands still: not for long.
+select set_config('lock_timeout', '3s', true),
+       set_config('idle_in_transaction_session_timeout', %(standing)s, true),
+       lock_control_exclusive(),
+       set_config('lock_timeout', %(row)s, true);
 
 -- name: append
 select append_control_change(%(actor)s, %(source)s, %(action)s, %(kind)s, %(id)s,

@@ -26,7 +26,7 @@ class Operators:
 
         Repeating it changes nothing, and lists again what is under way.
         """
-        async with self._store.change(by.caller, by.source) as change:
+        async with self._store.change(by.caller, by.source, halts=True) as change:
             before = await change.row(_SQL["lock_halt"], scope=scope, subject=subject)
             if before is None or (before["mode"], before["reason"]) != (mode, reason):
                 await change.rows(

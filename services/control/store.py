@@ -28,6 +28,9 @@ from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
 Row = dict[str, Any]
 
 RETRY_AFTER_MS = "1000"
+_PATIENCE = {"standing": "1s", "row": "200ms"}
+_PATIENCE_OF_HALTS = {"standing": "15s", "row": "3s"}
+"""What forbids to send has to get through also where the machine is slow."""
 _TURN_SECONDS = 5.0
 """How long a snapshot waits for its turn: it has to be answered, too, before the edge gives up."""
 
@@ -202,11 +205,19 @@ class Store:
             self._snapshots.release()
 
     @asynccontextmanager
-    async def change(self, actor: Caller, source: str) -> AsyncIterator[Change]:
+    async def change(
+        self, actor: Caller, source: str, *, halts: bool = False
+    ) -> AsyncIterator[Change]:
         """A transaction under the exclusive control lock; commits at the end of the block.
 
+        Args:
+            actor: who changes something.
+            source: by which surface.
+            halts: it forbids to send, so nobody is harmed when others wait for it.
+
         Raises:
-            Unavailable: the database does not answer; the commit may or may not have happened.
+            Unavailable: the database does not answer, and the commit may or may not have happened;
+                or what it changes was held for too long by another one, and nothing has happened.
             Conflict: another transaction was in the way.
         """
         with _translated():
@@ -214,7 +225,7 @@ class Store:
                 _checked(self._changes) as connection,
                 connection.transaction(),
             ):
-                await connection.execute(_SQL["lock"])
+                await connection.execute(_SQL["lock"], _PATIENCE_OF_HALTS if halts else _PATIENCE)
                 change = Change(connection, actor, source)
                 yield change
         # A crash here loses a wake-up, not the change: readers poll.
@@ -264,5 +275,10 @@ def _translated() -> Iterator[None]:
         yield
     except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
         raise Conflict("another change was in the way; try again", kind="transaction") from None
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.IdleInTransactionSessionTimeout):
+        raise Unavailable(
+            "another change was in the way and nothing has been changed; try again",
+            dependency="postgresql", retry_after_ms=RETRY_AFTER_MS,
+        ) from None  # fmt: skip
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise _unavailable("postgresql") from error

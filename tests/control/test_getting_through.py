@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +12,15 @@ from typing import Any, cast
 
 import grpc
 import psycopg
+import pytest
 
+from services.control.core.tokens import OPERATOR
 from services.control.reading import Reading
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, StartEdge
-from tests.control.requests import create_subscription
+from tests.control.requests import create_subscription, error_of
 from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.domain.errors import Unavailable
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
 
@@ -60,6 +65,101 @@ def test_readers_of_long_histories_take_away_neither_a_halt_nor_a_pause(
         assert edge.call("POST", f"{path}/pause").json()["state"] == "SUBSCRIPTION_STATE_PAUSED"
         holding.rollback()
         assert {one.result().status_code for one in asked} <= {200, 503}
+
+
+def _sending(database: psycopg.Connection[Any]) -> None:
+    """What every SUBMITTING does first: it waits for a change that is under way."""
+    database.execute("select lock_control_shared()")
+
+
+def test_a_row_that_another_one_holds_holds_up_no_sending(
+    start_edge: StartEdge, wallet: Wallet
+) -> None:
+    with (
+        start_edge("row") as edge,
+        psycopg.connect(edge.database_url, autocommit=True) as sending,
+        psycopg.connect(edge.database_url) as holding,
+        ThreadPoolExecutor() as clients,
+    ):
+        # Sooner than by the three seconds that a change may wait for its turn.
+        sending.execute("set statement_timeout = '2s'")
+        path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
+        holding.execute("select 1 from subscription for update")
+        asked = clients.submit(edge.call, "POST", f"{path}/pause")
+        _until(sending, "select 1 from pg_locks where locktype = 'transactionid' and not granted")
+        _sending(sending)
+        refused = asked.result()
+        status, reason, metadata = error_of(refused)
+        assert (status, reason, metadata["retry_after_ms"]) == (503, "UNAVAILABLE", "1000")
+        assert "try again" in refused.json()["message"]
+        assert refused.headers["retry-after"] == "1"
+        # A halt does not need that row, and comes through.
+        assert _halt(edge).halt.mode == pb.HALT_MODE_HALTED
+        holding.rollback()
+        assert edge.call("POST", f"{path}/pause").is_success
+
+
+def test_a_control_that_stands_still_in_a_change_holds_up_no_sending(
+    start_edge: StartEdge, wallet: Wallet
+) -> None:
+    with (
+        start_edge("still") as edge,
+        psycopg.connect(edge.database_url, autocommit=True) as sending,
+        psycopg.connect(edge.database_url) as holding,
+        ThreadPoolExecutor() as clients,
+    ):
+        sending.execute("set statement_timeout = '10s'")
+        path = f"/subscriptions/{create_subscription(edge, wallet())['id']}"
+        # The audit is written last: it stands still in the middle.
+        holding.execute("lock table control_change in exclusive mode")
+        asked = clients.submit(edge.call, "POST", f"{path}/pause")
+        _until(sending, "select 1 from pg_locks where locktype = 'relation' and not granted")
+        os.kill(edge.processes[0], signal.SIGSTOP)
+        try:
+            holding.rollback()
+            _sending(sending)
+        finally:
+            os.kill(edge.processes[0], signal.SIGCONT)
+        assert error_of(asked.result())[:2] == (503, "UNAVAILABLE"), asked.result().text
+        assert edge.call("POST", f"{path}/pause").is_success
+
+
+async def test_a_change_that_stood_still_is_told_to_try_again(database_url: str) -> None:
+    async with open_pool(database_url, name="still", size=1, prompt=True) as pool:
+        store = Store(pool, Reading(pool), cast("Any", None), changes=pool)
+        with psycopg.connect(database_url, autocommit=True) as looking:
+
+            async def stand_still() -> None:
+                async with store.change(OPERATOR, "test") as change:
+                    _until(
+                        looking,
+                        "select 1 where not exists (select 1 from pg_stat_activity"
+                        " where application_name = 'tradingtools-still')",
+                    )
+                    await change.rows("select 1")
+
+            with pytest.raises(Unavailable, match="nothing has been changed") as told:
+                await stand_still()
+    assert told.value.metadata["retry_after_ms"] == "1000"
+
+
+def test_a_halt_has_the_patience_that_other_changes_have_not(start_edge: StartEdge) -> None:
+    with (
+        start_edge("patient") as edge,
+        psycopg.connect(edge.database_url, autocommit=True) as looking,
+        psycopg.connect(edge.database_url) as holding,
+        ThreadPoolExecutor() as operators,
+    ):
+        _halt(edge)
+        holding.execute("select 1 from halt for update")
+        asked = operators.submit(_halt, edge)
+        _until(
+            looking,
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            " and clock_timestamp() - query_start > interval '600 ms'",
+        )
+        holding.rollback()
+        assert asked.result().halt.mode == pb.HALT_MODE_HALTED
 
 
 async def test_snapshots_come_one_after_the_other_and_leave_connections_to_others(
