@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from redis.backoff import NoBackoff
 from tests.support.proxy import proxied
 from tradingtools.adapters.redis import control_feed
 from tradingtools.adapters.redis.client import open_redis
+from tradingtools.adapters.tasks import cancel_all
 
 ASKED = 600
 
@@ -62,6 +64,29 @@ async def test_a_wake_up_that_nobody_of_ours_wrote_is_one(redis_url: str) -> Non
                 await first
         finally:
             await client.delete(control_feed.STREAM)
+
+
+async def test_a_redis_that_is_silent_holds_up_no_polling() -> None:
+    """Several times while another one still hopes for an answer."""
+    polls = 0
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        async with (
+            open_redis(url) as client,
+            open_redis(url, socket_timeout=4.0, retry=Retry(NoBackoff(), 0)) as patient,
+            aclosing(control_feed.wake_ups(client, poll_ms=100)) as wakes,  # type: ignore[type-var]
+        ):
+
+            async def poll() -> None:
+                nonlocal polls
+                async for _ in wakes:
+                    polls += 1
+
+            polling = asyncio.ensure_future(poll())
+            with pytest.raises(redis.RedisError):
+                await patient.ping()
+            await cancel_all([polling])
+    assert polls >= 2
 
 
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://localhost", "unix:///tmp/r"])

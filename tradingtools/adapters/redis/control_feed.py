@@ -14,8 +14,12 @@ import redis.asyncio as redis
 import structlog
 from redis.exceptions import RedisError
 
+from tradingtools.adapters import clock
+
 STREAM = "tt:control"
 _LENGTH = 1000
+_GRACE_SECONDS = 0.5
+"""For an answer that there was nothing to tell."""
 _log = structlog.get_logger("control_feed")
 
 
@@ -28,19 +32,25 @@ async def announce(client: redis.Redis, seq: int) -> None:
 
 
 async def wake_ups(client: redis.Redis, *, poll_ms: int) -> AsyncIterator[None]:
-    """Yield after each announcement, and at least every ``poll_ms`` milliseconds."""
-    last = ""
+    """Yield after each announcement, and at least every ``poll_ms`` milliseconds.
+
+    Half a second later at most where Redis does not answer at all.
+    """
+    last, poll = "", poll_ms / 1000
     while True:
+        began = clock.monotonic()
         try:
-            # Never "$" for the reads themselves: what comes between two of them would be missed.
-            last = last or await _present_end(client)
-            answer: Any = await client.xread({STREAM: last}, block=poll_ms)
+            # The client's own patience with a server that is silent is many polls long.
+            async with asyncio.timeout(poll + _GRACE_SECONDS):
+                # Never "$" for the reads themselves: what comes between two would be missed.
+                last = last or await _present_end(client)
+                answer: Any = await client.xread({STREAM: last}, block=poll_ms)
             if answer:
                 last = _newest_id(answer)
-        except RedisError as error:
-            _log.warning("no wake-ups; polling", error=str(error))
+        except (RedisError, TimeoutError) as error:
+            _log.warning("no wake-ups; polling", error=str(error) or "no answer")
             last = ""
-            await asyncio.sleep(poll_ms / 1000)
+            await asyncio.sleep(max(0.0, began + poll - clock.monotonic()))
         yield
 
 
