@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from services.confirm import resolutions, store
@@ -11,6 +12,7 @@ from services.confirm.balances import Balances
 from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
 from services.confirm.insiders import Insiders
+from services.confirm.ledger import unknown
 from services.confirm.payouts import Payouts
 from services.confirm.redemptions import Redemptions
 from services.confirm.sealer import Sealer
@@ -68,7 +70,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         last = (await store.fetch(pool, "last_booking"))[0]["seq"]
         tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
-        booker = Booker(booking, owned, tail)
+        books: Books | None = None
+        if settings.bookfeed_target:
+            bookfeed = grpc_server.channel(settings.bookfeed_target)
+            stack.push_async_callback(bookfeed.close)
+            books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
+        smallest = unknown if books is None else books.smallest
+        booker = Booker(booking, owned, tail, smallest)
         worker = Confirm(pool, booker, Insiders(client, settings.ask_timeout_ms), settings)
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -94,12 +102,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 behind=lambda: worker.behind,
             )
             optional.append(balances.run())
-        if settings.bookfeed_target:
-            bookfeed = grpc_server.channel(settings.bookfeed_target)
-            stack.push_async_callback(bookfeed.close)
-            books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
+        if books is not None:
             optional.append(books.keep(payouts.on_books))
-            looks[health.BOOKFEED] = health.known(lambda: not books.silent)
+            looks[health.BOOKFEED] = health.known(partial(_speaks, books))
         events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
         await until_stopped(
             stop,
@@ -116,6 +121,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             *optional,
             _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
         )
+
+
+def _speaks(books: Books) -> bool:
+    return not books.silent
 
 
 async def _follow_events(intake: Intake[executor_pb.OrderEvent], stub: Any) -> None:

@@ -18,6 +18,7 @@ from opentelemetry import metrics
 
 from services.confirm import store
 from services.confirm.bookings import load_bookings
+from services.confirm.ledger import Smallest, unknown
 from services.confirm.store import Heard, Taken
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
@@ -52,12 +53,20 @@ class Booker:
         pool: of the deciding database.
         lease: the right to book; each batch checks it.
         tail: of bookings.
+        smallest: of a market's orders, as far as it is known.
     """
 
-    def __init__(self, pool: Pool, lease: Lease, tail: Tail[pb.FillEvent]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        tail: Tail[pb.FillEvent],
+        smallest: Smallest = unknown,
+    ) -> None:
         self._pool = pool
         self._lease = lease
         self._tail = tail
+        self._smallest = smallest
         self._writing = asyncio.Lock()
         self._queue: deque[_Waiting] = deque()
         self._crowd_until = -math.inf
@@ -124,7 +133,7 @@ class Booker:
 
     async def _book(self, batch: Sequence[_Waiting]) -> None:
         heard = [waiting.heard for waiting in batch]
-        taken = await store.take(self._pool, self._lease, heard, clock.now_ns())
+        taken = await store.take(self._pool, self._lease, heard, clock.now_ns(), self._smallest)
         _batches.record(len(batch))
         if len(batch) >= _CROWD:
             self._crowd_until = clock.monotonic() + _CROWD_SECONDS

@@ -33,6 +33,13 @@ _STATUS = {
     Action.NOTE: FillStatus.FAILED,
 }
 
+Smallest = Callable[[str], int | None]
+"""The smallest order that the market of an asset takes, micros of shares; None: not known."""
+
+
+def unknown(_: str) -> None:
+    """No market's smallest order is known."""
+
 
 def _lot_of(order: Mapping[str, Any]) -> LotKey:
     """Which lot an order moves."""
@@ -61,17 +68,20 @@ class Ledger:
 
     Args:
         asked: the transaction.
+        smallest: of an asset's orders, micros; see `Smallest`.
     """
 
-    def __init__(self, asked: Together) -> None:
+    def __init__(self, asked: Together, smallest: Smallest = unknown) -> None:
         self._asked = asked
+        self._smallest = smallest
         self.orders: dict[str, dict[str, Any]] = {}
         """Rows by key, as they will be once all is written."""
         self._fills: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self._lots: dict[LotKey, Holding] = {}
         self._moves = Moves(asked)
-        self._opened: list[tuple[Mapping[str, Any], Step]] = []
-        self._defaults: dict[str, Any] = {}
+        self._opened: dict[LotKey, tuple[Mapping[str, Any], Step]] = {}
+        """The buys that began positions; of a lot the last one."""
+        self._defaults: dict[LotKey, Mapping[str, Any]] = {}
         self._new_entries = count(1)
 
     async def lock(self, lease: Lease, order_keys: Iterable[str]) -> None:
@@ -96,7 +106,7 @@ class Ledger:
             self._fills[row["order_key"]][row["trade_id"]] = row
             self._moves.stored_fills.add((row["order_key"], row["trade_id"]))
         self._hold(await held.rows(), await entries.rows())
-        self._defaults = {row["id"]: row["triggers"] for row in await defaults.rows()}
+        self._defaults = {_key(row): row for row in await defaults.rows()}
 
     def _hold(self, rows: Iterable[Mapping[str, Any]], of: Iterable[Mapping[str, Any]]) -> None:
         entries: dict[LotKey, list[Entry]] = defaultdict(list)
@@ -190,10 +200,23 @@ class Ledger:
             self._moves.entries[entry.entry_seq] = (key, entry)
         for name, change in moved.sums.items():
             self._moves.lots[key][name] += change
-        opened = before.shares_micros == 0 < moved.holding.shares_micros
-        if buying and step.action is Action.BOOK and opened:
-            self._opened.append((order, step))
+        booking = buying and step.action is Action.BOOK
+        if booking and moved.holding.shares_micros and self._begins(key, order, before):
+            self._opened[key] = (order, step)
         return moved.sold_cost_micros, moved.sums["realised"]
+
+    def _begins(self, key: LotKey, order: Mapping[str, Any], before: Holding) -> bool:
+        """Whether a fill of a buy begins a position that is to be guarded."""
+        if key not in self._defaults:
+            return False
+        fills = self._fills[order["order_key"]].values()
+        return guards.begins(
+            before.shares_micros,
+            order_micros=order["size_micros"],
+            first=all(fill["status"] == FillStatus.FAILED.value for fill in fills),
+            sold_out=self._defaults[key]["sold_out"],
+            smallest_micros=self._smallest(order["asset_id"]),
+        )
 
     def _note(self, order_key: str, step: Step, realised: int) -> None:
         """The order's totals, and the booking that the stream carries."""
@@ -265,10 +288,9 @@ class Ledger:
         now_ms = clock.now_ms()
         return (
             trigger
-            for order, step in self._opened
-            if order["subscription_id"] in self._defaults
+            for key, (order, step) in self._opened.items()
             for trigger in guards.of_position(
-                order, step.trade, self._defaults[order["subscription_id"]], now_ms
+                order, step.trade, self._defaults[key]["triggers"], now_ms
             )
         )
 

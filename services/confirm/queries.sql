@@ -87,10 +87,22 @@ where lot.follower_proxy = m.follower_proxy and lot.asset_id = m.asset_id
   and lot.origin = m.origin
 
 -- name: default_triggers
--- What the subscriptions of orders guard a new position with; no row: with nothing.
-select id, triggers from subscription
-where triggers <> '{}' and id in (
-    select o.subscription_id from orders o where o.order_key = any(%(keys)s) and o.side = 'BUY')
+-- What the subscriptions of buys guard a new position of each lot with, and whether one of the newest
+-- set of that lot has sold what could be sold; no row: with nothing.
+select k.follower_proxy, k.asset_id, k.origin, s.triggers,
+       coalesce(newest.sold_out, false) as sold_out
+from (
+    select distinct o.follower_proxy, o.asset_id, o.subscription_id as origin
+    from orders o where o.order_key = any(%(keys)s) and o.side = 'BUY'
+) k
+join subscription s on s.id = k.origin
+left join lateral (
+    select bool_or(t.status = 'DONE') as sold_out from trigger t
+    where t.follower_proxy = k.follower_proxy and t.asset_id = k.asset_id
+      and t.origin = k.origin and t.made_for <> ''
+    group by t.made_for order by max(t.created_at) desc limit 1
+) newest on true
+where s.triggers <> '{}'
 
 -- name: add_triggers
 with made as (

@@ -16,8 +16,8 @@ class Settings:
     executor_target: str = setting()
     """Where order events come from, ``host:port``."""
     bookfeed_target: str = setting("")
-    """Where marks come from, ``host:port``, to learn that a market has resolved; empty: nothing is
-    paid out."""
+    """Where marks come from, ``host:port``, to learn that a market has resolved, and its smallest
+    order; empty: nothing is paid out."""
     insiders_url: str = setting(schemes=("http", "https"))
     """insiders-api, e.g. ``http://host:port``."""
     insiders_token: str = setting("", secret=True)

@@ -11,7 +11,7 @@ from services.confirm.core import booking
 from services.confirm.core import contradiction as judging
 from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
-from services.confirm.ledger import Ledger
+from services.confirm.ledger import Ledger, Smallest, unknown
 from services.confirm.queries import QUERIES, as_json, asked_all, asked_one, every
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
@@ -83,7 +83,9 @@ async def transition(pool: Pool, transitions: Sequence[dict[str, Any]]) -> dict[
         return await journal.apply_transitions(connection, transitions)
 
 
-async def take(pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int) -> list[Taken]:
+async def take(
+    pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int, smallest: Smallest = unknown
+) -> list[Taken]:
     """Take answers under their orders' keys: move the orders, book what is new, end what has ended.
 
     A crash before the commit changes nothing; repeating changes nothing twice. When an order turns
@@ -94,6 +96,7 @@ async def take(pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int) ->
         lease: of the process that books.
         batch: of different orders.
         now_ns: for the orders' times of confirmation.
+        smallest: of a market's orders: what is less counts as no position.
 
     Raises:
         Fenced: somebody else books now.
@@ -102,7 +105,7 @@ async def take(pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int) ->
     reducing: frozenset[str] = frozenset()
     while True:
         try:
-            return await _take(pool, lease, batch, now_ns, reducing)
+            return await _take(pool, lease, batch, now_ns, smallest, reducing)
         except _BeginAgain as again:
             reducing = again.appeared
 
@@ -129,13 +132,18 @@ class _Verdict:
 
 
 async def _take(
-    pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int, reducing: frozenset[str]
+    pool: Pool,
+    lease: Lease,
+    batch: Sequence[Heard],
+    now_ns: int,
+    smallest: Smallest,
+    reducing: frozenset[str],
 ) -> list[Taken]:
     """One transaction; raises _BeginAgain, and has changed nothing."""
     async with pool.connection() as connection, together(connection) as asked:
         for order_key in sorted(reducing):
             await _reduce(asked, order_key)
-        ledger = Ledger(asked)
+        ledger = Ledger(asked, smallest)
         await ledger.lock(lease, (heard.order_key for heard in batch))
         verdicts = [_judge(ledger, heard) for heard in batch]
         appeared = frozenset(

@@ -198,9 +198,11 @@ class Guard:
         if not self._known.owns(fill.follower_proxy):
             return
         key = (fill.follower_proxy, fill.asset_id, fill.subscription_id or MANUAL)
-        # No more than this fill: the lot was empty before, or short of what came undone.
-        opens = fill.side == pb.SIDE_BUY and 0 < fill.lot_shares_micros <= fill.size_micros
-        if opens and fill.kind == confirm_pb.FILL_KIND_MATCHED:
+        # Below its order's size: the lot was empty before, short of what came undone, or held no
+        # more than what cannot be sold.
+        before = fill.lot_shares_micros - fill.size_micros
+        opens = fill.side == pb.SIDE_BUY and before < fill.order_size_micros
+        if opens and fill.lot_shares_micros > 0 and fill.kind == confirm_pb.FILL_KIND_MATCHED:
             await self._open(key)
         shares = await self._take_shares(key, fill)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:

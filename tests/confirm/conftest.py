@@ -31,12 +31,12 @@ PATHS: dict[str, list[tuple[S, str | None]]] = {
 
 
 def order_fields(
-    key: str, wallet: str, *, side: str = "BUY", asset: str = "1"
+    key: str, wallet: str, *, side: str = "BUY", asset: str = "1", subscription: str = "sub_1"
 ) -> dict[str, object]:
     """An order as a claim carries it."""
     return {
         "order_key": key, "copy_key": key, "ordinal": 0, "purpose": "ENTRY",
-        "subscription_id": "sub_1", "subscription_version": 1, "trigger_id": "",
+        "subscription_id": subscription, "subscription_version": 1, "trigger_id": "",
         "follower_user_id": "u", "follower_wallet_id": "w", "follower_proxy": wallet,
         "leader": "", "leader_tx": "", "condition_id": "0xc", "asset_id": asset,
         "side": side, "size_micros": SIZE, "limit_micros": 500_000, "time_in_force": "FAK",
@@ -54,10 +54,12 @@ class Orders:
         self.lease = lease
         self.wallet = "0x" + secrets.token_hex(20)
 
-    async def make(self, path: str, *, side: str = "BUY", asset: str = "1") -> str:
+    async def make(
+        self, path: str, *, side: str = "BUY", asset: str = "1", subscription: str = "sub_1"
+    ) -> str:
         """An order that has come to where ``path`` ends; returns its key."""
         key = secrets.token_hex(32)
-        order = order_fields(key, self.wallet, side=side, asset=asset)
+        order = order_fields(key, self.wallet, side=side, asset=asset, subscription=subscription)
         payload = json.dumps({"orders": [order], "decisions": [], "rows": []}).encode()
         (row,) = await self.sql(
             "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"
@@ -132,5 +134,5 @@ def shared_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
 @pytest_asyncio.fixture
 async def orders(shared_url: str) -> AsyncIterator[Orders]:
     """A wallet of this test alone."""
-    async with open_pool(shared_url, name="test", size=2) as pool:
+    async with open_pool(shared_url, name="test", size=3) as pool:
         yield Orders(pool, await leases.held(pool, "confirm"))

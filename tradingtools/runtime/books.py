@@ -177,6 +177,11 @@ class Books:
         doubted = self._silent or asset_id in self._doubted
         return _stale(book) if book is not None and doubted else book
 
+    def smallest(self, asset_id: str) -> int | None:
+        """The smallest order of the asset's market, micros of shares; None: not in memory."""
+        book = self._books.get(asset_id)
+        return None if book is None else book.market.min_size_micros
+
     async def get(self, asset_id: str) -> Book | None:
         """The asset's book, asked for when it is not in memory or nobody tells of it any more; None
         when it cannot be had."""

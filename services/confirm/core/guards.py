@@ -1,4 +1,4 @@
-"""The triggers of a new position, made with its first fill. Pure.
+"""When a position begins, and its triggers, made with its first fill. Pure.
 
 Before it: the ledger, which writes them in the transaction that books the fill; after it the
 guard, which finds them with the fill.
@@ -13,6 +13,30 @@ from tradingtools.domain.default_triggers import from_json, triggers_for
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.trigger_types import rungs_to_fields
 from tradingtools.domain.venue_order import VenueTrade
+
+
+def begins(
+    held_micros: int,
+    *,
+    order_micros: int,
+    first: bool,
+    sold_out: bool,
+    smallest_micros: int | None,
+) -> bool:
+    """Whether a fill of a buy begins a position: its lot held nothing, or no more than a remainder
+    that cannot be sold. Less than the order it is in any case: the guard looks at nothing else.
+
+    Args:
+        held_micros: what the lot held before.
+        order_micros: the size of the fill's order.
+        first: no other fill of that order stands.
+        sold_out: a default trigger of the position before has sold all that it could.
+        smallest_micros: the smallest order of the market; None: not known.
+    """
+    if held_micros == 0:
+        return True
+    unsellable = sold_out or held_micros < (smallest_micros or 0)
+    return first and unsellable and held_micros < order_micros
 
 
 def of_position(

@@ -109,3 +109,16 @@ async def test_one_of_the_position_before_that_could_not_be_ended_is_ended_later
     scene.refused = set()
     await scene.guard.look_again()
     assert scene.status(old) == "CANCELLED"
+
+
+async def test_what_guards_a_position_that_began_on_a_remainder_is_known_at_once() -> None:
+    """Not only to whoever starts: 3 shares cannot be sold, and 60 more came."""
+    scene = _Scene()
+    scene.lot(1, 3)
+    old = scene.trigger("a", 1, 20, made_for="0x1")
+    await scene.recover()
+    new = scene.trigger("b", 1, 40, made_for="0x2")
+    await scene.book(1, 63, side=pb.SIDE_BUY, size_micros=60 * SHARE, order_size_micros=60 * SHARE)
+    await scene.streamed_fills()
+    await scene.meet(DEEP)
+    assert [scene.status(old), scene.status(new)] == ["CANCELLED", "TRIGGERED"]

@@ -138,11 +138,20 @@ def move_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def default_triggers(tx: Transaction, values: Row) -> list[Row]:
-    """What the subscriptions of orders guard a new position with."""
+    """What new positions of lots are guarded with, and whether their newest set has sold out."""
     orders = filter(None, (tx.get("orders", key) for key in values["keys"]))
-    ids = {order["subscription_id"] for order in orders if order["side"] == "BUY"}
-    rows = (tx.get("subscription", each) for each in sorted(filter(None, ids)))
-    return [_pick(row, ("id", "triggers")) for row in rows if row is not None and row["triggers"]]
+    found = []
+    for lot in {(o["follower_proxy"], o["asset_id"], o["subscription_id"] or "")
+                for o in orders if o["side"] == "BUY"}:  # fmt: skip
+        key, subscription = dict(zip(_LOT, lot, strict=True)), tx.get("subscription", lot[2])
+        if subscription is not None and subscription["triggers"]:
+            made = [row for row in tx.where("trigger", **key) if row["made_for"]]
+            newest = max(made, key=lambda row: row["created_at"], default={"made_for": ""})
+            sold_out = any(
+                row["status"] == "DONE" for row in made if row["made_for"] == newest["made_for"]
+            )
+            found.append({**key, "triggers": subscription["triggers"], "sold_out": sold_out})
+    return found
 
 
 def add_triggers(tx: Transaction, values: Row) -> list[Row]:

@@ -1,0 +1,195 @@
+"""When a position begins: which default triggers guard what is bought."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+
+import pytest
+
+from services.confirm import store
+from services.confirm.ledger import Smallest, unknown
+from services.confirm.store import Heard
+from tests.confirm.conftest import Orders, told
+from tests.money_path.world import eventually
+from tradingtools.domain.venue_order import TradeStatus, VenueTrade
+
+LEAST = 5_000_000
+DEFAULTS = {"stop_loss_ppm": 100_000, "take_profit_ppm": 500_000}
+
+
+def _known(_: str) -> int:
+    return LEAST
+
+
+class Lot:
+    """A lot of a subscription that guards its positions with a stop and a take-profit."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._subscription = "sub_" + secrets.token_hex(16)
+
+    async def subscribe(self) -> None:
+        await self._orders.sql(
+            "insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy,"
+            " leader, state, version, sizing_mode, sizing_micros, changed_seq, triggers)"
+            " values (%s, 'u', 'w', %s, %s, 'ACTIVE', 1, 'FIXED', 1, 1, %s)",
+            self._subscription, self._orders.wallet, self._orders.wallet, json.dumps(DEFAULTS),
+        )  # fmt: skip
+
+    async def heard(self, side: str, *trades: tuple[int, int]) -> Heard:
+        """An order of 10 shares that had these trades: shares, and cents for one."""
+        made = secrets.token_hex(4)
+        key = await self._orders.make("SUBMITTED", side=side, subscription=self._subscription)
+        answer = told(
+            key,
+            *(VenueTrade(trade_id=f"{made}-{number}", size_micros=shares * 1_000_000,
+                         notional_micros=shares * cents * 10_000, fee_micros=0,
+                         status=TradeStatus.CONFIRMED)
+              for number, (shares, cents) in enumerate(trades)),
+            side=side,
+        )  # fmt: skip
+        return Heard(order_key=key, answer=answer)
+
+    async def take(self, *batch: Heard, smallest: Smallest = _known) -> None:
+        await store.take(self._orders.pool, self._orders.lease, batch, 1, smallest)
+
+    async def buy(self, *trades: tuple[int, int], smallest: Smallest = _known) -> None:
+        await self.take(await self.heard("BUY", *trades), smallest=smallest)
+
+    async def sell(self, shares: int) -> None:
+        await self.take(await self.heard("SELL", (shares, 40)))
+
+    async def end(self, kind: str, status: str) -> None:
+        """What the guard, or a caller, makes of the newest trigger of a kind."""
+        await self._orders.sql(
+            "update trigger set status = %s where id = (select id from trigger"
+            " where origin = %s and trigger_type = %s order by created_at desc limit 1)",
+            status, self._subscription, kind,
+        )  # fmt: skip
+
+    async def stops(self) -> list[object]:
+        """Prices of all stops that were made, in cents, oldest first."""
+        rows = await self._orders.sql(
+            "select price_micros / 10000 as cents from trigger"
+            " where origin = %s and trigger_type = 'STOP_LOSS' order by created_at",
+            self._subscription,
+        )
+        return [row["cents"] for row in rows]
+
+
+@pytest.fixture(params=[_known, unknown], ids=["known", "unknown"])
+def smallest(request: pytest.FixtureRequest) -> Smallest:
+    """What is known of the market's smallest order."""
+    found: Smallest = request.param
+    return found
+
+
+async def test_what_is_bought_after_a_stop_that_left_a_remainder_has_a_stop(
+    orders: Orders, smallest: Smallest
+) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40), smallest=smallest)
+    await lot.sell(7)
+    await lot.end("STOP_LOSS", "DONE")
+    await lot.buy((10, 80), smallest=smallest)
+    assert await lot.stops() == [36, 72]
+    await lot.buy((10, 60), smallest=smallest)
+    assert await lot.stops() == [36, 72], "more of the same position"
+
+
+async def test_a_leaders_exit_that_left_a_remainder_ends_the_position(orders: Orders) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40))
+    await lot.sell(7)
+    await lot.buy((10, 80))
+    assert await lot.stops() == [36, 72]
+
+
+async def test_a_living_position_has_one_set(orders: Orders, smallest: Smallest) -> None:
+    """Nor does a trigger come back that its owner has deleted."""
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40), smallest=smallest)
+    await lot.sell(5)
+    await lot.end("STOP_LOSS", "CANCELLED")
+    await lot.buy((10, 80), smallest=smallest)
+    assert await lot.stops() == [36]
+
+
+async def test_a_position_before_is_not_the_one_that_sold_out(
+    orders: Orders, smallest: Smallest
+) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40), smallest=smallest)
+    await lot.sell(7)
+    await lot.end("STOP_LOSS", "DONE")
+    await lot.buy((3, 80), smallest=smallest)
+    await lot.end("STOP_LOSS", "CANCELLED")
+    await lot.buy((10, 60), smallest=smallest)
+    assert await lot.stops() == [36, 72]
+
+
+async def test_trades_of_one_order_open_one_position(orders: Orders, smallest: Smallest) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    heard = await lot.heard("BUY", (2, 40), (3, 80), (5, 80))
+    await lot.take(heard, smallest=smallest)
+    await lot.take(heard, smallest=smallest)
+    assert await lot.stops() == [36]
+
+
+async def test_later_trades_of_an_order_open_no_second_position(orders: Orders) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    whole = await lot.heard("BUY", (2, 40), (8, 80))
+    assert whole.answer is not None
+    part = told(whole.order_key, whole.answer.trades[0], closed=False)
+    await lot.take(Heard(order_key=whole.order_key, answer=part))
+    await lot.take(whole)
+    assert await lot.stops() == [36]
+
+
+async def test_buys_that_come_together_make_one_set(orders: Orders) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40))
+    await lot.sell(7)
+    await lot.take(await lot.heard("BUY", (1, 60)), await lot.heard("BUY", (10, 80)))
+    assert await lot.stops() == [36, 72]
+
+
+async def test_a_remainder_is_told_from_a_position_by_what_has_ended_by_then(
+    orders: Orders,
+) -> None:
+    """The guard ends the stop under the lock of the lot, for which the buy waits."""
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40))
+    await lot.sell(7)
+    bought = await lot.heard("BUY", (10, 80))
+    async with orders.pool.connection() as guard, guard.transaction():
+        await guard.execute(
+            "select 1 from lot where follower_proxy = %s for update", (orders.wallet,)
+        )
+        buying = asyncio.create_task(lot.take(bought, smallest=unknown))
+        await eventually(lambda: _waits(orders))
+        await guard.execute(
+            "update trigger set status = 'DONE' where follower_proxy = %s", (orders.wallet,)
+        )
+    await buying
+    assert await lot.stops() == [36, 72]
+
+
+async def _waits(orders: Orders) -> bool:
+    """Whether somebody waits for a row."""
+    return bool(
+        await orders.sql(
+            "select 1 from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock'"
+        )
+    )
