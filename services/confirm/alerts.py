@@ -35,6 +35,13 @@ def moved(order_key: str, state: OrderState, problem: str = "") -> None:
     say(_SAYS[state], alert=True, order=order_key, state=state, problem=problem)
 
 
+def silent(order_key: str, silent_ms: int) -> None:
+    """Tell of an accepted order that insiders-api does not tell of any more."""
+    _called.add(1, {"state": _S.SUBMITTED})
+    _log.error("nothing is told of an accepted order; a person has to ask", alert=True,
+               order=order_key, state=_S.SUBMITTED, silent_ms=silent_ms)  # fmt: skip
+
+
 def count(rows: Iterable[Mapping[str, Any]]) -> None:
     """Take the numbers and ages (ms) of unresolved orders by state."""
     _standing.clear()
@@ -42,7 +49,7 @@ def count(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _observe(which: int) -> list[Observation]:
-    states = (_S.UNKNOWN, _S.DEAD, _S.LOST, _S.RESURRECTED)
+    states = (_S.UNKNOWN, _S.DEAD, _S.LOST, _S.RESURRECTED, _S.SUBMITTED)
     return [Observation(_standing.get(s, (0, 0))[which], {"state": s}) for s in states]
 
 
@@ -55,7 +62,9 @@ def _ages(_: CallbackOptions) -> list[Observation]:
 
 
 _meter.create_observable_gauge(
-    "orders_unresolved", [_orders], description="by state; LOST while it is watched"
+    "orders_unresolved",
+    [_orders],
+    description="by state; LOST while it is watched, SUBMITTED when late",
 )
 _meter.create_observable_gauge(
     "orders_unresolved_oldest", [_ages], unit="ms", description="age of the oldest, by state"

@@ -276,7 +276,8 @@ order by b.fill_seq
 limit %(limit)s
 
 -- name: unresolved
--- What a person has to know of: how many, and the age of the oldest.
+-- What a person has to know of: how many, and the age of the oldest. Accepted orders are that once
+-- they have not ended for so long.
 select o.state, count(*) as orders,
        (extract(epoch from clock_timestamp() - min(last.occurred_at)) * 1000)::bigint as oldest_ms
 from orders o cross join lateral (
@@ -284,6 +285,15 @@ from orders o cross join lateral (
     where e.order_key = o.order_key order by e.event_seq desc limit 1) last
 where o.state in ('UNKNOWN', 'DEAD', 'LOST', 'RESURRECTED')
   and (o.state <> 'LOST' or o.next_check_at is distinct from '9000-01-01 00:00:00+00'::timestamptz)
+group by o.state
+union all
+select o.state, count(*),
+       (extract(epoch from clock_timestamp() - min(last.occurred_at)) * 1000)::bigint
+from orders o cross join lateral (
+    select e.occurred_at from order_event e
+    where e.order_key = o.order_key order by e.event_seq desc limit 1) last
+where o.state = 'SUBMITTED'
+  and last.occurred_at < clock_timestamp() - make_interval(secs => %(submitted_ms)s / 1000.0)
 group by o.state
 
 -- name: resolutions

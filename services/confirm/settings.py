@@ -33,7 +33,8 @@ class Settings:
     not_found_spacing_ms: int = setting(500, minimum=100, maximum=60_000)
     """The shortest time between two of them."""
     unreachable_ms: int = setting(900_000, minimum=1000, maximum=86_400_000)
-    """An unanswered order that nobody tells anything of for so long is DEAD."""
+    """An unanswered order that nobody tells anything of for so long is DEAD; of an accepted one a
+    person is told."""
     attempts: int = setting(3, minimum=1, maximum=10)
     """How often an order is sent in all, where one key is one order at insiders-api; 1: once."""
     send_again_ms: int = setting(250, minimum=0, maximum=60_000)

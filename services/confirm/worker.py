@@ -7,6 +7,7 @@ question by key, until the order has ended. Both may happen twice; a trade is bo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -65,6 +66,8 @@ class Confirm:
         """What insiders-api promises; None: it has not said so yet, and nothing is concluded."""
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
+        self._called: set[str] = set()
+        """Accepted orders of whose silence a person was told."""
         self._closed_to: int | None = None
         """The event up to which every order that had ended is closed; None: not looked yet."""
 
@@ -104,6 +107,7 @@ class Confirm:
         taken = await self._booker.take(heard)
         if taken.state is not taken.before:
             self._checks.pop(order_key, None)
+            self._called.discard(order_key)
             alerts.moved(order_key, taken.state, taken.problem)
         return taken
 
@@ -173,7 +177,15 @@ class Confirm:
             await self._book(row["order_key"], order)
         else:
             # Accepted once, so it exists; whatever was answered now proves nothing.
+            self._call_if_silent(row)
             await self._postpone(row, 0)
+
+    def _call_if_silent(self, row: Mapping[str, Any]) -> None:
+        """Tell a person once of an accepted order of which nothing is told any more."""
+        key, silent_ms = row["order_key"], clock.now_ms() - row["since_ms"]
+        if silent_ms > self._settings.unreachable_ms and key not in self._called:
+            self._called.add(key)
+            alerts.silent(key, silent_ms)
 
     async def _postpone_long(self, row: dict[str, Any]) -> None:
         await self._put_off(row, _STUCK_MS, row["not_found_count"])
@@ -266,7 +278,9 @@ class Confirm:
                     self._capabilities = promised
                 await self._fence()
                 await self._booker.publish()
-                alerts.count(await store.fetch(self._pool, "unresolved"))
+                submitted_ms = self._settings.unreachable_ms
+                rows = await store.fetch(self._pool, "unresolved", submitted_ms=submitted_ms)
+                alerts.count(rows)
                 await self.close_unseen()
             except psycopg.OperationalError as error:
                 _log.warning("not tidied", error=str(error))

@@ -202,7 +202,10 @@ async def test_accepted_orders_may_be_asked_for_later_than_those_of_which_nothin
 
 
 async def test_ends_are_watched_until_their_time_is_over(orders: Orders) -> None:
-    before = {r["state"]: r["orders"] for r in await store.fetch(orders.pool, "unresolved")}
+    before = {
+        r["state"]: r["orders"]
+        for r in await store.fetch(orders.pool, "unresolved", submitted_ms=60_000)
+    }
     keys = {path: await orders.make(path) for path in ("LOST", "UNSENT", "DEAD", "SUBMITTED")}
 
     async def watched() -> set[object]:
@@ -217,6 +220,9 @@ async def test_ends_are_watched_until_their_time_is_over(orders: Orders) -> None
     dead = {"order_key": keys["DEAD"], "state": S.DEAD, "epoch": 0}
     await store.postpone(orders.pool, store.later(dead, 60_000, 0))
     assert await watched() == {keys["UNSENT"]}
-    after = {r["state"]: r["orders"] for r in await store.fetch(orders.pool, "unresolved")}
+    after = {
+        r["state"]: r["orders"]
+        for r in await store.fetch(orders.pool, "unresolved", submitted_ms=60_000)
+    }
     assert after["DEAD"] == before.get("DEAD", 0) + 1
     assert after.get("LOST", 0) == before.get("LOST", 0), "its watch is over"

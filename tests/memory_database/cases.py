@@ -692,7 +692,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "wallet": _order_key,
         "reserve_again": _order_key,
         "release": _order_key,
-        "unresolved": _nothing,
+        "unresolved": lambda draw: {"submitted_ms": draw.rng.choice([0, 3_600_000])},
         "resolutions": _nothing,
         "end_resolution": lambda draw: {
             "id": draw.rng.randrange(1, 4),

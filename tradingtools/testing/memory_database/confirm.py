@@ -317,13 +317,16 @@ def release(tx: Transaction, values: Row) -> list[Row]:
     return [_pick(row, ("order_key",))]
 
 
-def unresolved(tx: Transaction, _values: Row) -> list[Row]:
+def unresolved(tx: Transaction, values: Row) -> list[Row]:
     """What a person has to know of: how many, and the age of the oldest."""
+    states = ("UNKNOWN", "DEAD", "LOST", "RESURRECTED", "SUBMITTED")
     ages: dict[str, list[int]] = {}
     for row in tx.rows("orders"):
         over = row["state"] == "LOST" and row["next_check_at"] == WATCH_IS_OVER
-        if row["state"] in ("UNKNOWN", "DEAD", "LOST", "RESURRECTED") and not over:
+        if row["state"] in states and not over:
             age_us = tx.now_us - microseconds(_last_event(tx, row)["occurred_at"])
+            if row["state"] == "SUBMITTED" and age_us <= values["submitted_ms"] * 1000:
+                continue
             ages.setdefault(row["state"], []).append(round(age_us / 1000))
     return [
         {"state": state, "orders": len(found), "oldest_ms": max(found)}
