@@ -33,6 +33,9 @@ from tradingtools.domain.book import Book
 _log = structlog.get_logger("confirm.payouts")
 _KEPT = 20_000
 _PAUSE_SECONDS = 0.25
+_PAGE = 100
+"""Markets that are paid out at one look."""
+_START = ("", "")
 
 Write = Callable[[Callable[[], Awaitable[int | None]]], Awaitable[int | None]]
 """Books one thing at a time and publishes it."""
@@ -52,6 +55,8 @@ class Payouts:
         self._lease = lease
         self._write = write
         self._payouts: OrderedDict[str, int] = OrderedDict()
+        self._after = _START
+        """The wallet and market that were looked at last: those that cannot be paid are passed."""
 
     async def on_books(self, books: Sequence[Book]) -> None:
         """Remember what a share of each resolved asset pays."""
@@ -73,7 +78,7 @@ class Payouts:
                 _log.warning("payouts wait", error=str(error))
 
     async def look(self) -> None:
-        """Pay out what can be now; what cannot be paid holds nothing else up.
+        """Pay out what can be now, some of it; what cannot be paid holds nothing else up.
 
         Raises:
             Fenced: somebody else books now.
@@ -82,7 +87,17 @@ class Payouts:
         if not self._payouts:
             return
         assets = list(self._payouts)
-        for row in await store.fetch(self._pool, "payable", assets=assets):
+        proxy, condition = self._after
+        rows = await store.fetch(
+            self._pool,
+            "payable",
+            assets=assets,
+            after_proxy=proxy,
+            after_condition=condition,
+            limit=_PAGE,
+        )
+        self._after = _START
+        for row in rows:
             market = (row["follower_proxy"], row["condition_id"], self._payouts)
             try:
                 await self._write(partial(pay_market, self._pool, self._lease, *market))
@@ -91,6 +106,8 @@ class Payouts:
             except Exception as error:  # noqa: BLE001 - it must not hold up all other bookings
                 _log.error("a market cannot be paid out; a person has to look", alert=True,
                            wallet=market[0], condition=market[1], exc_info=error)  # fmt: skip
+        if len(rows) == _PAGE:
+            self._after = (rows[-1]["follower_proxy"], rows[-1]["condition_id"])
 
 
 async def pay_market(

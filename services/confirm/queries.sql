@@ -306,14 +306,20 @@ where id = %(id)s and done_at is null
 returning id
 
 -- name: payable
--- Markets of which wallets hold resolved assets, where no order is open any more.
+-- Markets of which wallets hold resolved assets and no others, where no order is open any more; a page
+-- of them, after one.
 select distinct l.follower_proxy, l.condition_id from lot l
 where l.asset_id = any(%(assets)s) and l.shares_micros > 0
+  and (l.follower_proxy, l.condition_id) > (%(after_proxy)s, %(after_condition)s)
+  and not exists (
+      select 1 from lot o
+      where o.follower_proxy = l.follower_proxy and o.condition_id = l.condition_id
+        and o.shares_micros > 0 and not (o.asset_id = any(%(assets)s)))
   and not exists (
       select 1 from reservation r
       where r.released_at is null and r.follower_proxy = l.follower_proxy
         and r.condition_id = l.condition_id)
-order by 1, 2 limit 100
+order by 1, 2 limit %(limit)s
 
 -- name: lock_market
 -- Everything that a wallet holds in one market.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from services.confirm import payouts
+import pytest
+
+from services.confirm import payouts, store
 from services.confirm.bookings import load_bookings
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain import ids
@@ -138,7 +141,7 @@ async def _bought_by_hand(orders: Orders, asset: str, *, guarded: bool) -> None:
         )  # fmt: skip
 
 
-async def _look(orders: Orders, assets: list[str]) -> None:
+async def _paying(orders: Orders, assets: Iterable[str]) -> payouts.Payouts:
     """As confirm does, with these assets resolved."""
     paying = payouts.Payouts(orders.pool, orders.lease, lambda work: work())
     for asset in assets:
@@ -149,7 +152,11 @@ async def _look(orders: Orders, assets: list[str]) -> None:
         await paying.on_books(
             [Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)]
         )
-    await paying.look()
+    return paying
+
+
+async def _look(orders: Orders, assets: Iterable[str]) -> None:
+    await (await _paying(orders, assets)).look()
 
 
 async def test_what_was_bought_by_hand_is_paid_to_whom_its_trigger_names(orders: Orders) -> None:
@@ -169,3 +176,44 @@ async def test_a_market_that_cannot_be_paid_holds_up_no_other(orders: Orders) ->
     await _look(orders, [nobodys, known])
     left = {lot["asset_id"]: lot["shares_micros"] for lot in await _rows(orders, "lot")}
     assert left == {nobodys: SIZE, known: 0}
+
+
+async def _left(orders: Orders, assets: Iterable[str]) -> int:
+    lots = {lot["asset_id"]: lot["shares_micros"] for lot in await _rows(orders, "lot")}
+    return sum(lots[asset] > 0 for asset in assets)
+
+
+async def test_more_than_a_page_of_markets_that_cannot_be_paid_hold_up_no_other(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which nobody knows the owner: they come up again and again."""
+    monkeypatch.setattr(payouts, "_PAGE", 2)
+    assets = sorted(str(10**17 + secrets.randbits(56)) for _ in range(3))
+    for asset in assets:
+        await _bought_by_hand(orders, asset, guarded=asset == assets[-1])
+    paying = await _paying(orders, assets)
+    for _ in range(2):
+        await paying.look()
+    assert await _left(orders, assets) == 2
+    assert await _left(orders, assets[-1:]) == 0
+    # Round again: the first one's owner is known by now.
+    await orders.sql("delete from lot where asset_id = %s", assets[0])
+    await _bought_by_hand(orders, assets[0], guarded=True)
+    await paying.look()
+    assert await _left(orders, assets[:1]) == 0
+
+
+async def test_markets_that_are_not_resolved_as_a_whole_hold_up_no_other(orders: Orders) -> None:
+    """They are not even looked at."""
+    yes, no, whole = sorted(str(10**17 + secrets.randbits(56)) for _ in range(3))
+    await _bought_by_hand(orders, yes, guarded=True)
+    await _bought_by_hand(orders, no, guarded=True)
+    await _bought_by_hand(orders, whole, guarded=True)
+    await orders.sql("update lot set condition_id = '0xboth' where asset_id in (%s, %s)", yes, no)
+    among = {"assets": [yes, whole], "after_proxy": "", "after_condition": "", "limit": 100}
+    found = [row["condition_id"] for row in await store.fetch(orders.pool, "payable", **among)]
+    assert found == [f"0x{whole}"]
+    await _look(orders, [yes, whole])
+    assert await _left(orders, [yes, no, whole]) == 2
+    await _look(orders, [yes, no])
+    assert await _left(orders, [yes, no, whole]) == 0

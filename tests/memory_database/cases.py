@@ -704,7 +704,12 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "sealed_to": lambda draw: {"seconds": draw.rng.choice([0, 86_400])},
         "last_booking": _nothing,
         "bookings_after": _page,
-        "payable": lambda draw: {"assets": draw.rng.choice([["7"], ["8"], []])},
+        "payable": lambda draw: {
+            "assets": draw.rng.choice([["7"], ["8"], ["7", "8"], []]),
+            "after_proxy": draw.rng.choice(["", "", WALLETS[0]]),
+            "after_condition": draw.rng.choice(["", CONDITION]),
+            "limit": draw.rng.choice([1, 100]),
+        },
         "lock_market": _market,
         "market_busy": _market,
         "redemptions_made": _market,

@@ -25,13 +25,20 @@ def _open(tx: Transaction, market: Row) -> bool:
 
 
 def payable(tx: Transaction, values: Row) -> list[Row]:
-    """Markets of which wallets hold resolved assets, where no order is open any more."""
-    found = {
-        (lot["follower_proxy"], lot["condition_id"])
-        for lot in tx.rows("lot")
-        if lot["asset_id"] in values["assets"] and lot["shares_micros"] > 0 and not _open(tx, lot)
-    }
-    return [{"follower_proxy": w, "condition_id": c} for w, c in sorted(found)[:100]]
+    """Markets of which wallets hold resolved assets and no others, where no order is open."""
+    held: dict[tuple[str, str], list[Row]] = {}
+    for lot in tx.rows("lot"):
+        if lot["shares_micros"] > 0:
+            held.setdefault((lot["follower_proxy"], lot["condition_id"]), []).append(lot)
+    after = (values["after_proxy"], values["after_condition"])
+    found = sorted(
+        key
+        for key, lots in held.items()
+        if key > after
+        and all(lot["asset_id"] in values["assets"] for lot in lots)
+        and not _open(tx, lots[0])
+    )
+    return [{"follower_proxy": w, "condition_id": c} for w, c in found[: values["limit"]]]
 
 
 def lock_market(tx: Transaction, values: Row) -> list[Row]:
