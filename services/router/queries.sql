@@ -122,12 +122,14 @@ select order_key from leader_left(%(partition)s, %(keys)s) as t(order_key)
 select s.origin, coalesce(l.shares_micros, 0) as shares_micros,
        coalesce(l.shares_micros, 0) - coalesce(x.taken, 0)::bigint as free_micros,
        coalesce(x.unsettled, 0)::bigint as unsettled_micros,
-       e.unresolved
+       x.sales, e.unresolved
 from unnest(%(origins)s::text[]) s(origin)
 left join lot l on l.asset_id = %(asset_id)s and l.origin = s.origin
 left join lateral (
     select sum(greatest(r.shares_micros - o.filled_size_micros, 0)) as taken,
-           sum(o.filled_size_micros) filter (where o.side = 'SELL') as unsettled
+           sum(o.filled_size_micros) filter (where o.side = 'SELL') as unsettled,
+           jsonb_object_agg(o.order_key, o.filled_size_micros)
+               filter (where o.purpose = 'GUARD_EXIT') as sales
     from reservation r join orders o using (order_key)
     where r.released_at is null and r.follower_proxy = l.follower_proxy
       and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin) x on true
@@ -148,7 +150,7 @@ where x.order_key = any(%(keys)s)
 group by x.subscription_id
 
 -- name: ended_of
--- Which of these entries have ended, and with what.
+-- Which of these orders have ended, and with what.
 select order_key, subscription_id, filled_size_micros from orders
 where order_key = any(%(keys)s) and state in ('CONFIRMED', 'FAILED', 'LOST')
 

@@ -289,16 +289,21 @@ async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[st
     return _lot_views(await fetch(pool, "locked_lots", asset_id=asset_id, origins=list(origins)))
 
 
+def _awaited(filled: Mapping[str, int] | None, *, sale: bool = False) -> tuple[Awaited, ...]:
+    return tuple(
+        Awaited(order_key=key, filled_micros=micros, sale=sale)
+        for key, micros in sorted((filled or {}).items())
+    )
+
+
 def _lot_views(rows: Iterable[Mapping[str, Any]]) -> dict[str, LotView]:
     return {
         row["origin"]: LotView(
             shares_micros=row["shares_micros"],
             free_micros=row["free_micros"],
             unsettled_micros=row["unsettled_micros"],
-            unresolved=tuple(
-                Awaited(order_key=key, filled_micros=filled)
-                for key, filled in sorted((row["unresolved"] or {}).items())
-            ),
+            unresolved=_awaited(row["unresolved"]),
+            sales=_awaited(row["sales"], sale=True),
         )
         for row in rows
     }

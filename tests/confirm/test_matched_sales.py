@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from services.confirm.bookings import load_bookings
 from services.guard.holding import locked
 from services.router import store as router_store
 from services.router.core.records import LotView
+from services.router.worker import Router
 from tests.confirm.conftest import Orders, order_fields, told, trade
+from tests.support import leases
+from tests.unit.router.test_budget import SETTINGS, buy, no_batches
+from tests.unit.samples import book
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus as T
+from tradingtools.runtime.streams import Tail
 
 LOT, SOLD = 100_000_000, 60_000_000
 
@@ -62,10 +73,28 @@ class Lot:
         await self.orders.move(self.key, (S.SUBMITTING, None), (S.SUBMITTED, None))
 
     async def sold(self, *trades: tuple[str, T, int], closed: bool) -> None:
-        """insiders-api tells of the exit."""
+        """insiders-api tells of the exit of the guard."""
         made = (trade(name + self.key[:8], status, size) for name, status, size in trades)
         answer = told(self.key, *made, closed=closed, size=SOLD, side="SELL")
         await self.orders.take(self.key, answer)
+
+    async def follow(self, leader: str) -> None:
+        """Have its subscription follow a leader."""
+        await self.orders.sql(
+            "insert into subscription (id, follower_user_id, follower_wallet_id, follower_proxy,"
+            " leader, state, version, sizing_mode, sizing_micros, changed_seq)"
+            " values (%s, 'u', 'w', %s, %s, 'ACTIVE', 1, 'FIXED', 10000000, 1)",
+            self.origin, self.orders.wallet, leader,
+        )  # fmt: skip
+
+    async def slices(self) -> list[int]:
+        """Of the leader's sell."""
+        rows = await self.orders.sql(
+            "select size_micros from orders where purpose = 'COPY_EXIT' and subscription_id = %s"
+            " order by ordinal",
+            self.origin,
+        )
+        return [int(str(row["size_micros"])) for row in rows]
 
     async def for_guard(self) -> tuple[int, int]:
         """Shares and those that are free, as the guard's exit finds them under lock."""
@@ -81,7 +110,9 @@ class Lot:
     async def is_seen_as(self, shares: int, free: int, unsettled: int) -> None:
         assert await self.for_guard() == (shares, free)
         view = LotView(shares_micros=shares, free_micros=free, unsettled_micros=unsettled)
-        assert await self.for_router() == view
+        found = await self.for_router()
+        assert replace(found, sales=()) == view
+        assert sum(sale.filled_micros for sale in found.sales) == unsettled
 
 
 @pytest.mark.parametrize("manual", [False, True])
@@ -116,3 +147,44 @@ async def test_a_sale_of_more_than_is_left_frees_nothing(orders: Orders) -> None
     await lot.is_seen_as(0, 0, SOLD)
     await lot.sold(("a", T.FAILED, SOLD), closed=False)
     await lot.is_seen_as(10_000_000, 10_000_000 - SOLD, 0)
+
+
+class Shelf:
+    """One book for every asset."""
+
+    async def get(self, asset_id: str) -> Book:
+        """Deep, at 0.5."""
+        return self.known(asset_id)
+
+    def known(self, _asset_id: str) -> Book:
+        """The same."""
+        return book()
+
+
+async def test_a_leaders_sell_follows_a_triggers_sale_that_is_undone(orders: Orders) -> None:
+    lot, leader = Lot(orders, manual=False), "0x" + secrets.token_hex(20)
+    await lot.make()
+    await lot.follow(leader)
+    owned = await leases.held(orders.pool, "router")
+    router = Router(orders.pool, owned, cast(Any, Shelf()), Tail(0, no_batches), SETTINGS)
+    await router.recover()
+    (last,) = await orders.sql("select coalesce(max(fill_seq), 0) as seq from booking")
+
+    async def told_of() -> None:
+        for _, fill in await load_bookings(orders.pool, int(str(last["seq"])), 100):
+            await router.bookings.on_fill(fill)
+
+    await lot.sold(("a", T.MATCHED, SOLD), closed=True)
+    fact = buy(1)
+    key = replace(fact.key, side=Side.SELL, leader=leader, asset_id="1")
+    await router.on_facts([replace(fact, key=key, size_micros=LOT, held_before_micros=LOT)])
+    assert await lot.slices() == [LOT - SOLD]
+    await lot.sold(("a", T.FAILED, SOLD), closed=True)
+    await told_of()
+    again = asyncio.create_task(router.exits.run())
+    for _ in range(600):
+        if len(await lot.slices()) > 1:
+            break
+        await asyncio.sleep(0.05)
+    again.cancel()
+    assert await lot.slices() == [LOT - SOLD, SOLD]

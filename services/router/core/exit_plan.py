@@ -6,7 +6,7 @@ Pure, as `plan.py`. Every lot is the caller's, locked; a sell is never too old.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
@@ -59,7 +59,7 @@ def plan_exits(
     for subscription in subscriptions:
         before = known.get(subscription.id)
         lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
-        start = before or _first(trade, subscription, lot, context)
+        start = _as_sold(before or _first(trade, subscription, lot, context), lot)
         if lot.shares_micros == 0:
             start = _of_an_empty_lot(trade, start)
         verdict = _still_waiting(start, _judge_exit(trade, start, lot, context))
@@ -138,20 +138,49 @@ def _of_an_empty_lot(trade: LeaderTrade, start: Copy) -> Copy:
 
 
 def _awaited(subscription: Subscription, lot: LotView) -> tuple[Awaited, ...]:
-    return () if switched_off(subscription) else lot.unresolved
+    return () if switched_off(subscription) else (*lot.unresolved, *lot.sales)
+
+
+def _as_sold(start: Copy, lot: LotView) -> Copy:
+    """What awaited sales have sold or lost since the last judgement. What is bought after them is
+    no part of this exit, and what comes back is."""
+    filled = {sale.order_key: sale.filled_micros for sale in lot.sales}
+    for each in start.awaited:
+        if each.sale and filled.get(each.order_key, each.filled_micros) != each.filled_micros:
+            start = _filled_by_now(start, each, filled[each.order_key])
+    return start
+
+
+def _filled_by_now(copy: Copy, order: Awaited, filled_micros: int) -> Copy:
+    """What is owned when so much of an awaited order is filled; the order is awaited further."""
+    came = (filled_micros - order.filled_micros) * order.portion_micros // MICROS
+    return structs.replace(
+        copy,
+        owned_micros=max(copy.owned_micros + (-came if order.sale else came), 0),
+        awaited=tuple(
+            replace(each, filled_micros=filled_micros) if each == order else each
+            for each in copy.awaited
+        ),
+    )
 
 
 def _still_waiting(start: Copy, verdict: Sized | Skip) -> Sized | Skip:
-    """An exit with entries under way is not done, whatever its last slice says."""
+    """An exit with entries or triggers' sales under way is not done, whatever its last slice
+    says."""
     if not start.awaited:
         return verdict
-    detail = f"{len(start.awaited)} entries of this lot are unresolved"
+    entries = sum(not order.sale for order in start.awaited)
+    if entries:
+        reason, detail = Reason.WAITING_FOR_ENTRY, f"{entries} entries of this lot are unresolved"
+    else:
+        sales = f"{len(start.awaited)} sales of this lot"
+        reason, detail = Reason.ALREADY_SELLING, f"{sales} are not settled"
     if isinstance(verdict, Sized):
         if verdict.shortfall is not Reason.NONE:
             return verdict
-        return structs.replace(verdict, shortfall=Reason.WAITING_FOR_ENTRY, detail=detail)
+        return structs.replace(verdict, shortfall=reason, detail=detail)
     if verdict.reason in (Reason.NONE, Reason.NOTHING_HELD, Reason.DUST):
-        return Skip(Reason.WAITING_FOR_ENTRY, detail)
+        return Skip(reason, detail)
     return verdict
 
 
@@ -237,22 +266,18 @@ def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
 
 
 def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
-    """An exit's copy after an entry that it awaits has ended: the sell applies to what came.
+    """An exit's copy after an order that it awaits has ended: the sell applies to what came.
 
     Args:
         copy: before.
-        order_key: of the entry; one that is not awaited changes nothing.
+        order_key: of the entry or sale; one that is not awaited changes nothing.
         filled_micros: of it that stand.
     """
-    came = sum(
-        (filled_micros - entry.filled_micros) * entry.portion_micros // MICROS
-        for entry in copy.awaited
-        if entry.order_key == order_key
-    )
+    for order in copy.awaited:
+        if order.order_key == order_key:
+            copy = _filled_by_now(copy, order, filled_micros)
     return structs.replace(
-        copy,
-        owned_micros=max(copy.owned_micros + came, 0),
-        awaited=tuple(entry for entry in copy.awaited if entry.order_key != order_key),
+        copy, awaited=tuple(each for each in copy.awaited if each.order_key != order_key)
     )
 
 

@@ -13,7 +13,7 @@ from services.router.core.caps import Exposure
 from services.router.core.exit_plan import entry_ended, left_to_later_sells
 from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
-from services.router.core.records import Copy, LotView
+from services.router.core.records import Awaited, Copy, LotView
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.money import MICROS
@@ -177,19 +177,20 @@ class Memory:
             self.copies.pop(key, None)
 
     def note_awaited(self, key: TradeKey, copy: Copy) -> None:
-        """Find the exit again when an entry that it awaits has ended."""
+        """Find the exit again when an order that it awaits has ended."""
         for entry in copy.awaited:
             self.awaiting.setdefault(entry.order_key, {})[key] = None
 
     def with_portions(self, subscription_id: str, lot: LotView) -> LotView:
-        """A lot with what earlier sells of the leader leave of its unresolved entries."""
-        return replace(
-            lot,
-            unresolved=tuple(
-                replace(entry, portion_micros=self._portion(subscription_id, entry.order_key))
-                for entry in lot.unresolved
-            ),
-        )
+        """A lot with what earlier sells of the leader leave of its unresolved orders."""
+
+        def left(orders: Iterable[Awaited]) -> tuple[Awaited, ...]:
+            return tuple(
+                replace(order, portion_micros=self._portion(subscription_id, order.order_key))
+                for order in orders
+            )
+
+        return replace(lot, unresolved=left(lot.unresolved), sales=left(lot.sales))
 
     def _portion(self, subscription_id: str, order_key: str) -> int:
         portion = MICROS
@@ -202,7 +203,7 @@ class Memory:
     def entry_ended(
         self, subscription_id: str, order_key: str, filled_micros: int
     ) -> tuple[TradeKey, ...]:
-        """Take note of an entry's end; the exits that have to be judged again come back."""
+        """Take note of an order's end; the exits that have to be judged again come back."""
         self.entry_trade.pop(order_key, None)
         keys = tuple(self.awaiting.pop(order_key, {}))
         for key in keys:

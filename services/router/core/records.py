@@ -23,16 +23,19 @@ from tradingtools.domain.subscription import Subscription
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
-    """An entry that was under way when the leader sold: the sell applies to its later fills, too.
+    """An order that was under way when the leader sold: the sell applies to what an entry still
+    brings, and to what comes back of a trigger's sale that is undone.
 
     Shares, micros.
     """
 
     order_key: str
     filled_micros: int
-    """Of the entry when the sell was first judged: in the lot already."""
+    """Of the entry when the sell was first judged: in the lot already. Of a sale at the last
+    judgement: what is owned is without it."""
     portion_micros: int = MICROS
     """Of each later fill, what earlier sells of the leader leave to this one."""
+    sale: bool = False
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +56,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     """Exits: what the lot held when the sell was first judged, and what has come since by entries
     of before."""
     awaited: tuple[Awaited, ...] = ()
-    """Exits: entries of before that are still unresolved."""
+    """Exits: orders of before that are still unresolved."""
     judged_notional_micros: int = 0
     """The leader trade's notional and size at the last judgement: what is new since is the next
     part's price."""
@@ -141,6 +144,8 @@ class LotView:
     """Sold, but not settled yet: it comes back if that fails."""
     unresolved: tuple[Awaited, ...] = ()
     """Entries of this lot that may still fill."""
+    sales: tuple[Awaited, ...] = ()
+    """Triggers' sales of this lot that are not settled."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
     later_micros: int = 0

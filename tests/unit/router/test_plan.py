@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.router.core.caps import Exposure
-from services.router.core.exit_plan import plan_exits, slice_ended
+from services.router.core.exit_plan import entry_ended, plan_exits, slice_ended
 from services.router.core.plan import plan_entries
 from services.router.core.records import (
     Awaited,
@@ -615,6 +615,41 @@ def test_a_lot_that_was_sold_before_the_first_slice_says_so() -> None:
     assert follower.copy.reason is Reason.ALREADY_SELLING
     assert follower.sees_sell(known, LotView(shares_micros=0, free_micros=0)) == ()
     assert (follower.copy.reason, follower.copy.copied) == (Reason.NOTHING_HELD, False)
+
+
+def guards(sold: int, *, of: int = 10**7) -> LotView:
+    """A lot whose trigger has sold so much of it, all that it asked for, and is not settled."""
+    sale = Awaited(order_key="g", filled_micros=sold, sale=True)
+    return LotView(
+        shares_micros=of - sold, free_micros=of - sold, unsettled_micros=sold, sales=(sale,)
+    )
+
+
+@pytest.mark.parametrize("seen", [(10**7,), (0, 10**7), (4_000_000, 10**7)])
+@pytest.mark.parametrize("part", [1, 2])
+def test_what_a_trigger_sold_and_comes_back_follows_the_leader_out(
+    seen: tuple[int, ...], part: int
+) -> None:
+    follower = Follower(subscription())
+    known = trade(row(Side.SELL, held=part * 100_000_000))
+    for sold in seen:
+        follower.sees_sell(known, replace(guards(sold), free_micros=0))
+        assert (follower.copy.reason, follower.orders) == (Reason.ALREADY_SELLING, [])
+    # Bought after the leader had sold.
+    assert follower.sees_sell(known, guards(10**7, of=16_000_000)) == ()
+    follower.copies[SUB] = entry_ended(follower.copy, "g", filled_micros=0)
+    whole = LotView(shares_micros=10**7, free_micros=10**7)
+    assert [order.size_micros for order in follower.sees_sell(known, whole)] == [10**7 // part]
+
+
+def test_an_exit_is_done_when_the_triggers_sale_has_settled() -> None:
+    follower = Follower(subscription())
+    known = trade(row(Side.SELL))
+    (order,) = follower.sees_sell(known, guards(4_000_000))
+    assert (order.size_micros, follower.copy.reason) == (6_000_000, Reason.ALREADY_SELLING)
+    follower.copies[SUB] = entry_ended(follower.copy, "g", filled_micros=4_000_000)
+    assert follower.sees_sell(known, LotView(shares_micros=6_000_000, free_micros=0)) == ()
+    assert (follower.copy.reason, follower.copy.awaited) == (Reason.NONE, ())
 
 
 def test_lots_of_one_wallet_have_exits_of_their_own() -> None:

@@ -307,6 +307,11 @@ def _unsettled(tx: Transaction, lot: Row) -> int:
     return unsettled
 
 
+def _guard_sales(tx: Transaction, lot: Row) -> dict[str, int]:
+    orders = (order for _, order in reserving(tx, lot))
+    return {o["order_key"]: o["filled_size_micros"] for o in orders if o["purpose"] == "GUARD_EXIT"}
+
+
 def locked_lots(tx: Transaction, values: Row) -> list[Row]:
     """Lots with what is free in them, and entries that may still fill."""
     found = []
@@ -325,6 +330,7 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
                 "shares_micros": lot["shares_micros"] if lot else 0,
                 "free_micros": free_shares(tx, lot) if lot else 0,
                 "unsettled_micros": _unsettled(tx, lot) if lot else 0,
+                "sales": (_guard_sales(tx, lot) if lot else None) or None,
                 "unresolved": entries or None,
             }
             for lot in lots or ([None] if entries else [])
