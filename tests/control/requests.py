@@ -13,7 +13,8 @@ from psycopg.rows import DictRow
 from tests.control.edge import RunningEdge
 
 CONDITION = "0x" + "c0" * 32
-ASSET = "7" * 30
+ASSET = "1" * 78
+"""As long as the venue's get."""
 ROUTER_STAND_IN = f"""
 create function answer_resync() returns trigger language plpgsql as $$
 begin
