@@ -20,6 +20,8 @@ from tradingtools.v1 import trigger_service_pb2 as trigger
 KINDS = (TriggerType.TAKE_PROFIT, TriggerType.STOP_LOSS)
 """The only ones that have this shape."""
 _STEP_MICROS = 10_000
+_SHARES_MICROS = 10**15
+"""As many cannot be told in shares either."""
 _STATUSES = {
     TriggerStatus.WAITING: "pending",
     TriggerStatus.ARMED: "pending",
@@ -41,6 +43,8 @@ def new_trigger(request: trigger.CreateSimpleTriggerRequest) -> NewTrigger:
         size = floor_to(size_for(parse_rounded(repr(request.size)), price), _STEP_MICROS)
         if size == 0:
             raise rules.refuse("size", "the price of a hundredth of a share, or more")
+        if size >= _SHARES_MICROS:
+            raise rules.refuse("size", "less than the price of 1000000000 shares")
     manual = manual_lots.asked(request)
     return NewTrigger(
         wallet=rules.canonical(ids.wallet, request.wallet_address, "walletAddress"),

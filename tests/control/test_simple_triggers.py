@@ -130,6 +130,20 @@ def test_a_wrong_field_is_named(
     assert (status, reason, metadata["field"]) == (400, "INVALID_FIELD", field)
 
 
+def test_no_more_shares_are_sold_than_can_be_told_in_shares(
+    edge: RunningEdge, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+    for size, price, expected in ((1e8, 1e-6, 400), (1000, 1e-6, 400), (999.99, 1e-6, 201)):
+        body = body_of(proxy, subscription, size=size, triggerPrice=price)
+        answer = edge.call("POST", PATH, json=body)
+        assert answer.status_code == expected, answer.text
+        if expected == 400:
+            _, reason, metadata = error_of(answer)
+            assert (reason, metadata["field"]) == ("INVALID_FIELD", "size")
+
+
 def test_a_missing_asset_is_named_and_no_number_is_not_json(
     edge: RunningEdge, wallet: Wallet
 ) -> None:
