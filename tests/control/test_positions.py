@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from tests.control.edge import READ, RunningEdge, running_edge
 from tests.control.requests import (
+    ASSET,
     CONDITION,
     Database,
     create_subscription,
@@ -119,7 +120,7 @@ def test_positions_tell_their_account(
     (position,) = _page(edge, identifier)["positions"]
     assert position.pop("updatedAt")
     assert position == {
-        "conditionId": CONDITION, "assetId": "7" * 30, "size": "40", "cost": "20",
+        "conditionId": CONDITION, "assetId": ASSET, "size": "40", "cost": "20",
         "boughtSize": "51", "bought": "20", "soldSize": "11", "sold": "5.5", "fees": "0.12",
         "realised": "-0.38", "resolvedSize": "0", "payout": "0",
     }  # fmt: skip
