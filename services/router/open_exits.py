@@ -10,11 +10,16 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
+import structlog
+
+from services.router.core.exit_plan import LONGEST_PAUSE_MS
 from services.router.core.memory import Memory
 from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 
+_log = structlog.get_logger("router.exits")
 _LOOK_SECONDS = 0.25
 _JUDGED_AT_ONCE = 50
 
@@ -39,7 +44,11 @@ class OpenExits:
         self._memory.open_exits[key] = min(due, self._memory.open_exits.get(key, due))
 
     async def run(self) -> None:
-        """Judge exits again that have something left to sell, for ever."""
+        """Judge exits again that have something left to sell, for ever.
+
+        Raises:
+            Fenced: the partition is another's.
+        """
         at_once = asyncio.Semaphore(_JUDGED_AT_ONCE)
         judging: dict[TradeKey, asyncio.Task[None]] = {}
         try:
@@ -58,6 +67,13 @@ class OpenExits:
     async def _judge_again(self, key: TradeKey, at_once: asyncio.Semaphore) -> None:
         # A book that cannot be had is waited for: that holds up no other exit.
         async with at_once:
-            await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
+            try:
+                await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
+            except Fenced:
+                raise
+            except Exception as error:  # noqa: BLE001 - one exit must not hold up the others
+                _log.error("an exit could not be judged; again later", alert=True,
+                           asset=key.asset_id, leader_tx=key.leader_tx, exc_info=error)  # fmt: skip
+                self.judge_in(key, LONGEST_PAUSE_MS)
         if self._memory.open_exits[key] == math.inf:
             del self._memory.open_exits[key]

@@ -7,6 +7,7 @@ told; the leader may have sold long ago.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,14 +16,17 @@ from typing import Any, cast
 import pytest
 from msgspec import structs
 
+from services.router.core.memory import Memory
+from services.router.open_exits import OpenExits
 from services.router.worker import Router
 from tests.unit.router.test_booked_while_reading import Halting
 from tests.unit.router.test_budget import SUB, WALLET, Shelf, buy, recovered, subscribe
 from tests.unit.router.test_while_waiting import turns
 from tests.unit.samples import CONDITION
 from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.domain.book import Book
-from tradingtools.domain.leader_trade import LeaderRow, Side, merge
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.domain.reasons import Reason
 from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
@@ -345,3 +349,46 @@ async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None
         judging.cancel()
         copy = router._memory.copies[SELL][SUB]
         assert (len(copy.order_keys), copy.ordered_size_micros) == (2, _SOLD)
+
+
+async def test_an_exit_that_cannot_be_judged_ends_no_other_and_is_judged_again() -> None:
+    memory, judged = Memory(), asyncio.Event()
+    other = replace(_sell(), key=replace(SELL, asset_id="8"))
+    for sell in (_sell(), other):
+        known = merge(None, sell)
+        assert known is not None
+        memory.know(known)
+        memory.open_exits[sell.key] = 0.0
+
+    async def route(trade: LeaderTrade, _cause: str) -> None:
+        if trade.key == SELL:
+            raise ValueError("of this one alone")
+        await turns()
+        judged.set()
+
+    exits = OpenExits(memory, route)
+    running = asyncio.create_task(exits.run())
+    await asyncio.wait_for(judged.wait(), 10)
+    await turns()
+    # A round later it would be seen that one has failed.
+    memory.open_exits[other.key] = 0.0
+    judged.clear()
+    await asyncio.wait_for(asyncio.wait({running, asyncio.create_task(judged.wait())},
+                                        return_when=asyncio.FIRST_COMPLETED), 10)  # fmt: skip
+    assert judged.is_set()
+    assert memory.open_exits[SELL] < math.inf
+    running.cancel()
+
+
+async def test_who_is_fenced_judges_no_exit_again() -> None:
+    memory = Memory()
+    known = merge(None, _sell())
+    assert known is not None
+    memory.know(known)
+    memory.open_exits[SELL] = 0.0
+
+    async def route(_trade: LeaderTrade, _cause: str) -> None:
+        raise Fenced("another's")
+
+    with pytest.raises(Fenced):
+        await asyncio.wait_for(OpenExits(memory, route).run(), 10)
