@@ -1,0 +1,60 @@
+"""gRPC's own poller moves the bytes of every process, not the threads of its event engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from launcher.state import ROOT
+
+_CODE = """
+import asyncio
+from tradingtools.runtime.loading import lean
+with lean():
+    import services.{name}.app
+from tradingtools.runtime import grpc_server
+
+async def main():
+    async with grpc_server.serving("127.0.0.1:0", [], lambda server: None) as served:
+        async with grpc_server.channel(f"127.0.0.1:{{served.port}}") as channel:
+            await channel.channel_ready()
+
+asyncio.run(main())
+"""
+
+
+def _said(name: str, environ: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE.format(name=name)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["bookfeed", "confirm", "control", "executor", "guard", "ingest", "router"]
+)
+def test_each_process_has_it(name: str) -> None:
+    traced = _said(name, {"GRPC_VERBOSITY": "debug", "GRPC_TRACE": "tcp"})
+    assert "tcp_client_posix" in traced
+    assert "experiment" not in traced
+
+
+def test_what_an_operator_sets_counts() -> None:
+    traced = _said(
+        "guard",
+        {
+            "GRPC_VERBOSITY": "debug",
+            "GRPC_TRACE": "tcp",
+            "GRPC_EXPERIMENTS": "tcp_frame_size_tuning",
+        },
+    )
+    assert "tcp_client_posix" not in traced
