@@ -57,11 +57,33 @@ class Redemptions:
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
-                for row in await store.fetch(self._pool, "due_redemptions"):
-                    await self.ask(row)
-                    await asyncio.sleep(self._spacing)
+                await self.look()
             except psycopg.OperationalError as error:
                 _log.warning("redemptions wait", error=str(error))
+
+    async def look(self) -> None:
+        """Ask for what is due now; one that cannot be noted is asked again later, and holds no
+        other up.
+
+        Raises:
+            psycopg.OperationalError: the database went away.
+        """
+        for row in await store.fetch(self._pool, "due_redemptions"):
+            try:
+                await self.ask(row)
+            except psycopg.OperationalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is must not stop the others
+                _log.error("a redemption cannot be noted; a person has to look", alert=True,
+                           redemption=row["redeem_key"], exc_info=error)  # fmt: skip
+                await self._put_off(row)
+            await asyncio.sleep(self._spacing)
+
+    async def _put_off(self, row: Mapping[str, Any]) -> None:
+        stays = {name: row[name] for name in ("redeem_key", "state", "detail")}
+        pause_ms = redeeming.pause_ms(row["asked"])
+        values = {**stays, "before": row["state"], "paid_micros": None, "pause_ms": pause_ms}
+        await store.execute(self._pool, "move_redemption", **values)
 
     async def ask(self, row: Mapping[str, Any]) -> RedemptionState:
         """Send one request, and note what was heard; returns where it stands."""
@@ -73,7 +95,7 @@ class Redemptions:
         if state is not RedemptionState.CONFIRMED:
             _log.warning("not redeemed yet", redemption=row["redeem_key"], heard=word.heard.name,
                          detail=word.detail)  # fmt: skip
-        elif word.paid_micros != row["expected_micros"]:
+        elif _paid(word) != row["expected_micros"]:
             _differs.add(1)
             _log.error("redeemed otherwise than booked; a person has to look",
                        redemption=row["redeem_key"], booked_micros=row["expected_micros"],
@@ -98,8 +120,7 @@ class Redemptions:
         async with self._pool.connection() as connection, together(connection) as asked:
             moved = await asked_all(asked, "move_redemption", values)
             if moved and state is RedemptionState.CONFIRMED:
-                paid = word.paid_micros if word.paid_micros is not None else 0
-                move_balances(asked, {row["follower_proxy"]: paid})
+                move_balances(asked, {row["follower_proxy"]: _paid(word)})
 
     async def _word(self, row: Mapping[str, Any]) -> Word:
         try:
@@ -115,3 +136,8 @@ class Redemptions:
             proxy=row["follower_proxy"],
             condition_id=row["condition_id"],
         )
+
+
+def _paid(word: Word) -> int:
+    """Micros that came by it; where nothing was left, none did."""
+    return word.paid_micros or 0

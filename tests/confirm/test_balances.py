@@ -7,11 +7,15 @@ import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
+from structlog.testing import capture_logs
+
 from services.confirm import payouts
 from services.confirm.balances import Balances
 from services.confirm.redemptions import Redemptions
 from tests.confirm.conftest import SIZE, Orders, order_fields, told, trade
 from tradingtools.adapters.insiders.client import Answer, InsidersClient, Unanswered
+from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.domain.venue_order import TradeStatus
 
 MARKET = "0x" + "c" * 64
@@ -24,6 +28,8 @@ class Far:
     def __init__(self, proxy: str) -> None:
         self.proxy = proxy
         self.cash = "100.5"
+        self.redeemed: tuple[int, dict[str, Any]] | None = None
+        """A refusal of redemptions."""
         self.positions_held = [{"assetId": "1", "conditionId": MARKET, "size": "10"}]
         self.status = 200
         self.meanwhile: Callable[[], Any] | None = None
@@ -37,6 +43,11 @@ class Far:
         return self._answer(positions=self.positions_held)
 
     async def redeem(self, key: str, _body: bytes, _timeout_ms: int) -> Answer:
+        if self.redeemed is not None:
+            status, body = self.redeemed
+            return Answer(
+                status=status, body=json.dumps(body).encode(), first_byte_ns=1, answered_ns=2
+            )
         return self._answer(idempotencyKey=key, conditionId="0xc", payout="5", status="CONFIRMED")
 
     def _answer(self, **fields: Any) -> Answer:
@@ -168,3 +179,64 @@ async def test_every_wallet_that_follows_is_asked_for_in_turn(orders: Orders) ->
     far.cash = "3"
     await balances.look()
     assert await _cash(orders) == 100_500_000, "it was asked for just now"
+
+
+@pytest.mark.parametrize("cash", ["1000000000000.000001", "9223372036854.775807"])
+async def test_more_cash_than_there_can_be_is_not_kept(orders: Orders, cash: str) -> None:
+    """What is booked is added to it, and has to fit as well."""
+    far = Far(orders.wallet)
+    far.cash = cash
+    assert not await _balances(orders, far).poll(orders.wallet)
+    assert await _cash(orders) is None
+    far.cash = "1000000000000"
+    assert await _balances(orders, far).poll(orders.wallet)
+    selling = await orders.make("SUBMITTED", side="SELL")
+    await orders.take(selling, told(selling, trade("s", DONE), side="SELL"))
+    assert await _cash(orders) == 10**18 + 4_000_000
+
+
+async def _redemptions(orders: Orders, share_micros: int, *conditions: str) -> list[dict[str, Any]]:
+    for condition in conditions:
+        await orders.sql(
+            "insert into redemption (redeem_key, follower_proxy, condition_id, round, body, state,"
+            " expected_micros) values (%s, %s, %s, 0, 'x', 'REQUESTED', %s)",
+            secrets.token_hex(32), orders.wallet, condition, share_micros,
+        )  # fmt: skip
+    return await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
+
+
+async def test_a_redemption_that_cannot_be_noted_holds_up_no_other(orders: Orders) -> None:
+    far = Far(orders.wallet)
+    await orders.sql(
+        "insert into follower_balance (follower_proxy, cash_micros) values (%s, %s)",
+        orders.wallet, 2**63 - 1,
+    )  # fmt: skip
+    (bad,) = await _redemptions(orders, 5_000_000, "0xc")
+    client = cast(InsidersClient, far)
+    redemptions = Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0)
+    with capture_logs() as logs:
+        await redemptions.look()
+    assert [log["redemption"] for log in logs if log.get("alert")] == [bad["redeem_key"]]
+    (row,) = await orders.sql("select * from redemption where follower_proxy = %s", orders.wallet)
+    assert (row["state"], row["asked"]) == ("REQUESTED", 1)
+    assert row["next_at"] > bad["next_at"], "those that are due go before it"
+    await orders.sql(
+        "update follower_balance set cash_micros = 0 where follower_proxy = %s", orders.wallet
+    )
+    assert await redemptions.ask(row) is RedemptionState.CONFIRMED
+    assert await _cash(orders) == 5_000_000
+
+
+@pytest.mark.parametrize(("expected_micros", "calls"), [(0, 0), (5_000_000, 1)])
+async def test_a_person_is_told_where_nothing_was_left_of_something(
+    orders: Orders, expected_micros: int, calls: int
+) -> None:
+    """Of a loser nothing is to be had."""
+    far = Far(orders.wallet)
+    far.redeemed = (400, {"error": {"code": "NOTHING_TO_REDEEM", "message": ""}})
+    (row,) = await _redemptions(orders, expected_micros, "0xc")
+    client = cast(InsidersClient, far)
+    with capture_logs() as logs:
+        redemptions = Redemptions(orders.pool, client, timeout_ms=1000, spacing_ms=0)
+        assert await redemptions.ask(row) is RedemptionState.CONFIRMED
+    assert sum("otherwise than booked" in log["event"] for log in logs) == calls

@@ -36,6 +36,8 @@ class Position:
     shares_micros: int
 
 
+_MOST_MICROS = 10**18
+"""Far below what a column holds: what is booked is added to it."""
 _balances = msgspec.json.Decoder(_Balance)
 _positions = msgspec.json.Decoder(_Positions)
 _MALFORMED = (
@@ -52,6 +54,8 @@ def parse_balance(body: bytes, proxy: str) -> int:
     try:
         raw = _balances.decode(_bounded(body))
         cash = parse_exact(raw.cash)
+        if abs(cash) > _MOST_MICROS:
+            raise WireError("more cash than there can be")
     except _MALFORMED as error:
         raise WireError(str(error)) from error
     _require(raw.follower_proxy, proxy)
