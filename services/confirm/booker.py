@@ -114,16 +114,20 @@ class Booker:
     async def _book_next(self) -> None:
         batch = self._next()
         try:
+            await self._book_some(batch)
+        except BaseException:
+            # Who booked for all is stopped; the others do it themselves.
+            self._queue.extendleft(w for w in reversed(batch) if not w.done.done())
+            raise
+
+    async def _book_some(self, batch: Sequence[_Waiting]) -> None:
+        try:
             await self._book(batch)
         except (Fenced, psycopg.OperationalError) as error:
             _fail(batch, error)
         except Exception:  # noqa: BLE001 - one that cannot be booked must not hold up the others
             for waiting in batch:
                 await self._book_alone(waiting)
-        except BaseException:
-            # Who booked for all is stopped; the others do it themselves.
-            self._queue.extendleft(w for w in reversed(batch) if not w.done.done())
-            raise
 
     async def _book_alone(self, waiting: _Waiting) -> None:
         try:

@@ -170,13 +170,16 @@ order by place
 on conflict (order_key, kind, trade_id) do nothing
 
 -- name: postpone
--- Ask for orders again later, if they are still where they were.
+-- Ask for orders again later, if they are still where they were, and are to be looked at at the instant
+-- that they were read with: a late acceptance wakes them at once.
 update orders o set
     next_check_at = clock_timestamp() + make_interval(secs => p.milliseconds / 1000.0),
     not_found_count = p.not_found_count
 from jsonb_to_recordset(%(orders)s::jsonb)
-    as p(order_key text, state text, epoch bigint, milliseconds bigint, not_found_count integer)
+    as p(order_key text, state text, epoch bigint, next_check_at timestamptz, milliseconds bigint,
+         not_found_count integer)
 where o.order_key = p.order_key and o.state = p.state and o.epoch = p.epoch
+  and o.next_check_at is not distinct from p.next_check_at
 
 -- name: send_again
 -- Wanted: another attempt, by the owner of the partition. It is looked at again if none comes. Not
@@ -196,7 +199,7 @@ where order_key = %(order_key)s and state = %(state)s and epoch = %(epoch)s
 -- Orders that the engine is done with and that are to be asked for again now.
 select o.order_key, o.state, o.epoch, o.not_after_ms, o.not_found_count, o.traceparent,
        o.failed_kind, o.side, o.asset_id, o.follower_proxy, o.size_micros, o.venue_order_id,
-       last.since_ms
+       o.next_check_at, last.since_ms
 from orders o cross join lateral (
     select e.occurred_at, (extract(epoch from e.occurred_at) * 1000)::bigint as since_ms
     from order_event e where e.order_key = o.order_key order by e.event_seq desc limit 1) last

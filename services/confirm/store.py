@@ -62,7 +62,7 @@ async def execute(pool: Pool, name: str, **values: Any) -> None:
 
 
 async def postpone(pool: Pool, *orders: dict[str, Any]) -> None:
-    """Ask for orders again `later`, those that are still in their state and epoch."""
+    """Ask for orders again `later`, those that are still as they were read."""
     async with pool.connection() as connection:
         if orders:
             await connection.execute(QUERIES["postpone"], {"orders": as_json(orders)})
@@ -71,7 +71,7 @@ async def postpone(pool: Pool, *orders: dict[str, Any]) -> None:
 def later(order: Mapping[str, Any], milliseconds: int, not_found_count: int) -> dict[str, Any]:
     """When an order, as it was read, is to be asked for again."""
     return {
-        **{name: order[name] for name in ("order_key", "state", "epoch")},
+        **{name: order[name] for name in ("order_key", "state", "epoch", "next_check_at")},
         "milliseconds": milliseconds,
         "not_found_count": not_found_count,
     }

@@ -112,6 +112,32 @@ async def test_whoever_books_for_all_may_be_stopped(orders: Orders) -> None:
     assert states == ["CONFIRMED", "CONFIRMED"]
 
 
+async def test_whoever_books_one_by_one_may_be_stopped(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a batch in which one could not be booked."""
+    keys = [await orders.make("SUBMITTED") for _ in range(3)]
+    booker, take = _booker(orders), store.take
+    alone, never = asyncio.Event(), asyncio.Event()
+
+    async def refuses(pool: Any, lease: Any, batch: Any, *arguments: Any) -> list[Taken]:
+        if len(batch) == 3:
+            raise ValueError("one of them cannot be booked")
+        if batch[0].order_key == keys[0]:
+            alone.set()
+            await never.wait()
+        return await take(pool, lease, batch, *arguments)
+
+    monkeypatch.setattr(store, "take", refuses)
+    waiting = [asyncio.create_task(booker.take(_filled(key))) for key in keys]
+    await alone.wait()
+    waiting[0].cancel()
+    done = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
+    assert isinstance(done[0], asyncio.CancelledError)
+    states = [(await orders.row(key))["state"] for key in keys]
+    assert states == ["SUBMITTED", "CONFIRMED", "CONFIRMED"]
+
+
 async def test_two_answers_about_one_order_are_taken_in_turn(orders: Orders) -> None:
     key = await orders.make("SUBMITTED")
     booker = _booker(orders)

@@ -160,7 +160,8 @@ async def test_a_dead_order_that_is_found_goes_on(orders: Orders) -> None:
 
 async def test_postponing_is_compare_and_set(orders: Orders) -> None:
     key = await orders.make("UNKNOWN")
-    where = {"order_key": key, "state": S.UNKNOWN, "epoch": 0}
+    at = (await orders.row(key))["next_check_at"]
+    where = {"order_key": key, "state": S.UNKNOWN, "epoch": 0, "next_check_at": at}
     await store.postpone(orders.pool, store.later({**where, "state": S.SUBMITTED}, 5, 2))
     await store.postpone(orders.pool, store.later({**where, "epoch": 1}, 5, 2))
     assert (await orders.row(key))["not_found_count"] == 0
@@ -217,7 +218,8 @@ async def test_ends_are_watched_until_their_time_is_over(orders: Orders) -> None
     assert not {row["order_key"] for row in young} & set(keys.values())
     await store.execute(orders.pool, "stop_watching", order_key=keys["LOST"], state=S.LOST, epoch=0)
     assert (await orders.row(keys["LOST"]))["state"] == "LOST", "it can still be read"
-    dead = {"order_key": keys["DEAD"], "state": S.DEAD, "epoch": 0}
+    at = (await orders.row(keys["DEAD"]))["next_check_at"]
+    dead = {"order_key": keys["DEAD"], "state": S.DEAD, "epoch": 0, "next_check_at": at}
     await store.postpone(orders.pool, store.later(dead, 60_000, 0))
     assert await watched() == {keys["UNSENT"]}
     after = {

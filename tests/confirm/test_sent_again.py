@@ -25,8 +25,9 @@ _FOREVER_MS = 2**50
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-async def test_what_is_accepted_while_it_is_asked_for_is_not_wanted_again(
-    orders: Orders, accepted: bool
+@pytest.mark.parametrize("send_again_ms", [0, 60_000], ids=["wanted again", "to be looked at"])
+async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
+    orders: Orders, accepted: bool, send_again_ms: int
 ) -> None:
     key = await orders.make("UNKNOWN")
     await orders.sql(
@@ -45,7 +46,7 @@ async def test_what_is_accepted_while_it_is_asked_for_is_not_wanted_again(
                 )
             return Look.NOT_FOUND, None
 
-    settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=0)
+    settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=send_again_ms)
     confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)
     confirm._capabilities = _PROMISED
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
@@ -53,7 +54,8 @@ async def test_what_is_accepted_while_it_is_asked_for_is_not_wanted_again(
     await confirm._look(due, asyncio.Semaphore())
 
     row = await orders.row(key)
-    assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, None if accepted else 0)
+    again = None if accepted or send_again_ms else 0
+    assert (row["state"], row["send_again_epoch"]) == (S.UNKNOWN, again)
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     still_due = key in {row["order_key"] for row in rows}
     assert still_due == accepted, "it is looked at once more, at once"

@@ -24,6 +24,7 @@ from services.control.reading import Reading
 from services.control.resolutions import Resolutions
 from services.control.store import Store
 from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
 from tradingtools.runtime import grpc_server
 from tradingtools.v1 import operator_service_pb2 as pb
@@ -141,6 +142,14 @@ def test_what_was_checked_goes_before_what_is_said() -> None:
     assert identify(token, ["ann"], ["eve"]) == Operator(token, "grpc: token")
     certain = identify(None, ["ann", "carol"], ["eve"])
     assert (certain.caller.id, certain.source) == ("ann", "grpc: certificate")
+
+
+@pytest.mark.parametrize("shown", ["", "root|grpc: token", "ann\nsub_1", "ann\x00", "a" * 65])
+def test_who_shows_no_name_is_refused(shown: str) -> None:
+    """The audit is lines of names."""
+    with pytest.raises(InvalidField) as refused:
+        identify(None, [shown], ["eve"])
+    assert "certificate" in str(refused.value)
 
 
 async def test_a_message_is_handed_to_its_reader_again_once_and_audited(desk: Desk) -> None:

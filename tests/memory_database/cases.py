@@ -483,7 +483,9 @@ def _moved_order(draw: Draw) -> Values:
 
 def _later(draw: Draw) -> Values:
     later = draw.rng.choice([-1000, 60_000])
-    return {**_as_it_is(draw), "milliseconds": later, "not_found_count": 1}
+    at = draw.rng.choice([None, None, WATCH_IS_OVER.isoformat()])
+    given = {"next_check_at": at, "milliseconds": later, "not_found_count": 1}
+    return {**_as_it_is(draw), **given}
 
 
 def _market(draw: Draw) -> Values:

@@ -223,8 +223,9 @@ def add_bookings(tx: Transaction, values: Row) -> list[Row]:
 def postpone(tx: Transaction, values: Row) -> list[Row]:
     """When orders are looked at again."""
     for one in given(values, "orders"):
-        row = _as_it_was(tx, one)
-        if row is not None:
+        row, at = _as_it_was(tx, one), one["next_check_at"]
+        at = None if at is None else datetime.fromisoformat(at)
+        if row is not None and row["next_check_at"] == at:
             later = tx.now + timedelta(milliseconds=one["milliseconds"])
             count = one["not_found_count"]
             tx.update("orders", row, next_check_at=later, not_found_count=count)
@@ -263,7 +264,7 @@ def _last_event(tx: Transaction, order: Row) -> Row:
 _LOOKED_AT = ("order_key", "state", "epoch", "not_after_ms", "not_found_count", "traceparent")
 _WATCHED = (
     *_LOOKED_AT, "failed_kind", "side", "asset_id", "follower_proxy", "size_micros",
-    "venue_order_id", "since_ms",
+    "venue_order_id", "next_check_at", "since_ms",
 )  # fmt: skip
 
 
