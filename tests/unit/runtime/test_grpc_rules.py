@@ -70,7 +70,7 @@ def test_usual_reads_need_no_interpreter(request_: Message) -> None:
         control.GetSubscriptionRequest(),
         control.GetSubscriptionRequest(id=ID + "\n"),
         control.ListSubscriptionsRequest(follower_proxy="0x" + "aB" * 20, page_size=201),
-        control.ListSubscriptionsRequest(follower_proxy="0x" + "aB" * 20, page_token="x" * 257),
+        control.ListSubscriptionsRequest(follower_proxy="0x" + "aB" * 20, page_token="x" * 513),
         control.ListSubscriptionDecisionsRequest(id=ID, from_ms=-1),
     ],
 )
