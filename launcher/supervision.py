@@ -12,9 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import xmlrpc.client
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,15 +187,18 @@ def start(
     )
     config = directory / "supervisord.conf"
     config.write_text(render(programs, places), encoding="utf-8")
-    with (logs / "supervisor-start.log").open("wb") as output:
-        child = subprocess.Popen(
-            [
-                sys.executable, "-m", "launcher.tether", "--", sys.executable, "-W", "ignore",
-                "-m", "supervisor.supervisord", "-n", "-c", str(config),
-            ],
-            cwd=root, env={**environ, PARENT: str(os.getpid())}, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+    # No file: supervisord ends when it cannot say that a log cannot be written.
+    child = subprocess.Popen(
+        [
+            sys.executable, "-m", "launcher.tether", "--", sys.executable, "-W", "ignore",
+            "-m", "supervisor.supervisord", "-n", "-c", str(config),
+        ],
+        cwd=root, env={**environ, PARENT: str(os.getpid())}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    said: deque[str] = deque(maxlen=1)
+    listening = threading.Thread(target=_listen, args=(child, said), daemon=True)
+    listening.start()
     supervisor = Supervisor(child, logs, sock)
     deadline = time.monotonic() + _START_SECONDS
     while True:
@@ -204,8 +208,17 @@ def start(
         except (SupervisionError, FileNotFoundError):
             if child.poll() is not None or time.monotonic() > deadline:
                 supervisor.close()
-                said = (logs / "supervisor-start.log").read_text(errors="replace").strip()
-                raise SupervisionError(
-                    f"supervisor: did not start: {said.splitlines()[-1] if said else 'no output'}"
-                ) from None
+                listening.join(_START_SECONDS)
+                last = said[0] if said else "no output"
+                raise SupervisionError(f"supervisor: did not start: {last}") from None
             time.sleep(0.05)
+
+
+def _listen(child: subprocess.Popen[bytes], said: deque[str]) -> None:
+    """Take whatever supervisord says, as long as it lives, and keep the last line of it."""
+    assert child.stdout is not None  # noqa: S101 - it was started with a pipe
+    with child.stdout as lines:
+        for line in lines:
+            text = line.decode(errors="replace").strip()
+            if text and not text.startswith("For help, use"):
+                said.append(text)

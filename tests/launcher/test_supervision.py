@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,14 @@ REFUSER = Program(
     command=(sys.executable, "-c", "import sys; sys.exit('refuser: TT_X: no such setting')"),
 )
 
+TALKER = """
+import sys, time
+while True:
+    print("a line of a log" * 1000, flush=True)
+    with open(sys.argv[1], "a") as told:
+        told.write("x")
+    time.sleep(0.01)
+"""
 LAUNCH = """
 import os, sys, time
 from pathlib import Path
@@ -111,6 +121,55 @@ def test_a_program_stands_back_as_far_as_it_is_told(supervisor: Supervisor) -> N
     group = Path(f"/proc/{sleeper.pid}/autogroup")
     # It is told last, and again when the kernel takes no change for a moment.
     until(lambda: not group.exists() or group.read_text().split()[-1:] in ([], ["3"]))
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(one.readlink()))
+    return found
+
+
+def test_a_disk_without_room_ends_nothing(tmp_path: Path) -> None:
+    """Neither for logs nor for what supervisord has to say of it."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "supervisor-start.log").symlink_to("/dev/full")
+    told = tmp_path / "told"
+    script = tmp_path / "talker.py"
+    script.write_text(TALKER)
+    command = (sys.executable, str(script), str(told))
+    talker = Program(name="talker", group="engine", command=command)
+    started = supervision.start(
+        [talker], root=ROOT, directory=tmp_path, sockets=tmp_path, environ=os.environ
+    )
+    try:
+        started.start(talker)
+        until(lambda: _state(started, "talker").state == "RUNNING")
+        first = _state(started, "talker").pid
+        own, kept = logs / "supervisord.log", logs / "kept.log"
+        own.rename(kept)
+        (logs / "talker.log").unlink()
+        for full in (own, logs / "talker.log"):
+            full.symlink_to("/dev/full")
+        os.kill(started.pid, signal.SIGUSR2)  # it opens its logs anew
+        until(lambda: str(kept) not in _open_files(started.pid))
+        kept.replace(own)
+        lines = told.stat().st_size
+        until(lambda: gone(started.pid) or told.stat().st_size > lines + 50)
+        assert _state(started, "talker").pid == first
+    finally:
+        started.close()
+
+
+def test_what_keeps_supervisord_from_starting_is_told(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    sockets = tmp_path / "no-such-directory"
+    with pytest.raises(supervision.SupervisionError, match="Cannot open an HTTP server"):
+        supervision.start(
+            [SLEEPER], root=ROOT, directory=tmp_path, sockets=sockets, environ=os.environ
+        )
 
 
 def test_stopping_what_does_not_run_is_no_error(supervisor: Supervisor) -> None:
