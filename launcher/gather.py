@@ -19,12 +19,12 @@ from psycopg.rows import dict_row
 
 from launcher import web
 from launcher.core import evidence as facts
+from launcher.state import EVIDENCE
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.money import parse_exact
 
 QUERIES = load_queries(Path(__file__).with_name("evidence.sql"))
 _PAGE = 10_000
-_FILE = "evidence.json"
 _TIMEOUT_SECONDS = 30.0
 Json = dict[str, Any]
 
@@ -222,19 +222,19 @@ def _leader_trades(http: httpx.Client, url: str, leader: str) -> Iterator[facts.
 
 def keep(directory: Path, evidence: facts.Evidence) -> None:
     """Keep the evidence of a finished run in its state directory."""
-    temporary = directory / f"{_FILE}.tmp"
+    temporary = directory / f"{EVIDENCE}.tmp"
     temporary.write_bytes(msgspec.json.encode(evidence))
-    temporary.replace(directory / _FILE)
+    temporary.replace(directory / EVIDENCE)
 
 
 def kept(directory: Path) -> facts.Evidence:
     """The evidence of a finished run. Raises GatherError: it left none."""
     try:
-        return msgspec.json.decode((directory / _FILE).read_bytes(), type=facts.Evidence)
+        return msgspec.json.decode((directory / EVIDENCE).read_bytes(), type=facts.Evidence)
     except FileNotFoundError:
         raise GatherError(
             f"{directory}: this run ended without keeping its evidence; continue it with"
             f" `make run STATE={directory}`"
         ) from None
     except msgspec.DecodeError as error:
-        raise GatherError(f"{directory / _FILE}: {error}") from None
+        raise GatherError(f"{directory / EVIDENCE}: {error}") from None

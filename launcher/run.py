@@ -28,7 +28,7 @@ from launcher.prepare import Prepared, prepare
 from launcher.running_check import RunningCheck
 from launcher.settings import Settings
 from launcher.startup import Interrupted, Starter
-from launcher.state import ROOT, State, open_state, write_note
+from launcher.state import ROOT, SUMMARY, State, open_state, write_note
 from launcher.supervision import ProcessState, Supervisor
 from tradingtools_client import ApiError, Unreachable
 
@@ -208,4 +208,4 @@ def _keep_summary(
 ) -> None:
     """The summary for machines, beside the evidence."""
     text = msgspec.json.encode({"numbers": numbers, "processes": states, "breaches": broken})
-    (directory / "summary.json").write_bytes(msgspec.json.format(text, indent=2))
+    (directory / SUMMARY).write_bytes(msgspec.json.format(text, indent=2))

@@ -66,6 +66,10 @@ class State:
         os.close(self._lock)
 
 
+EVIDENCE, SUMMARY = "evidence.json", "summary.json"
+"""What a run has proven, at its end."""
+
+
 def open_state(wanted: str) -> State:
     """Use the directory ``wanted``, or a new one below `.state`.
 
@@ -86,6 +90,9 @@ def open_state(wanted: str) -> State:
         raise StateError(
             f"TT_LAUNCHER_STATE_DIR: {directory} is in use by another launcher"
         ) from None
+    # A run that is killed must not be judged by what the one before it has proven.
+    for proven in (EVIDENCE, SUMMARY):
+        (directory / proven).unlink(missing_ok=True)
     earlier = read_note(directory)
     return State(directory, _sockets(directory), earlier.run_id if earlier else run_id, lock)
 

@@ -215,6 +215,17 @@ def test_a_state_directory_has_one_launcher(tmp_path: Path) -> None:
     open_state(str(tmp_path / "run")).close()
 
 
+def test_a_run_is_not_judged_by_what_the_one_before_it_has_proven(tmp_path: Path) -> None:
+    proven = [tmp_path / "evidence.json", tmp_path / "summary.json"]
+    for path in proven:
+        path.write_text("{}")
+    state = open_state(str(tmp_path))
+    with pytest.raises(StateError):
+        open_state(str(tmp_path))
+    assert not any(path.exists() for path in proven)
+    state.close()
+
+
 def test_a_long_path_gets_a_short_one_for_sockets(tmp_path: Path) -> None:
     state = open_state(str(tmp_path / ("d" * 80)))
     assert len(str(state.sockets)) < 80

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from tradingtools.adapters import clock
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.runtime.settings import SettingError, SharedSettings
 
 _END_SECONDS = 1.0
 
@@ -34,6 +34,9 @@ def configure(process: str, shared: SharedSettings) -> Callable[[], None]:
 
     Returns:
         Sends what has not gone out, in a second or not at all.
+
+    Raises:
+        SettingError: the port of the metrics is taken.
     """
     flushes: list[Callable[[], object]] = []
     resource = Resource.create({"service.name": f"tradingtools.{process}"})
@@ -49,7 +52,13 @@ def configure(process: str, shared: SharedSettings) -> Callable[[], None]:
             PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=shared.otlp_endpoint))
         )
     if shared.metrics_port:
-        prometheus_client.start_http_server(shared.metrics_port, addr="127.0.0.1")
+        try:
+            prometheus_client.start_http_server(shared.metrics_port, addr="127.0.0.1")
+        except OSError as error:
+            raise SettingError(
+                f"TT_METRICS_PORT: cannot listen on 127.0.0.1:{shared.metrics_port}:"
+                f" {error.strerror}"
+            ) from None
         readers.append(PrometheusMetricReader())
     meters = MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
     metrics.set_meter_provider(meters)

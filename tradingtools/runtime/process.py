@@ -44,10 +44,10 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
     try:
         settings = load(kind, name)
         tls.use(settings.shared)
+        telemetry.configure(name, settings.shared)
     except SettingError as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None
-    telemetry.configure(name, settings.shared)
     try:
         uvloop.run(_run(name, settings, run))
     except (Startup, SettingError) as error:

@@ -27,7 +27,11 @@ _flush: Callable[[], None] | None = None
 
 
 def configure(process: str, shared: SharedSettings) -> None:
-    """Set up logging, tracing and metrics for this process, once."""
+    """Set up logging, tracing and metrics for this process, once.
+
+    Raises:
+        SettingError: the port of the metrics is taken.
+    """
     global _traced, _flush  # noqa: PLW0603
     _configure_logs(process, shared)
     _traced = bool(shared.otlp_endpoint)

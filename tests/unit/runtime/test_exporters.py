@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -49,3 +50,19 @@ def test_a_process_that_is_to_be_started_afresh_waits_for_no_collector(
     assert done.returncode == status, done.stderr
     all_of_it = b"".join(received)
     assert [name in all_of_it for name in (b"a-step", b"a-counter")] == told
+
+
+def test_a_port_of_metrics_that_is_taken_is_one_line_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-c", _PROCESS, "stops"],
+            env={**os.environ, "TT_METRICS_PORT": str(port)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"test: TT_METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    )
