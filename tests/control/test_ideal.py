@@ -49,6 +49,8 @@ def ideal(database: psycopg.Connection, events: list[Event]) -> int:
         ([BUY, ("RESYNC", 3, None, False)], 3),
         # Their product is past 64 bits, and no digit of it is lost.
         ([("ENTRY", 10**15 + 1, None, False), sell(10**15, 10**15 + 1)], 1),
+        ([("ENTRY", 10**17 + 7, None, False), sell(10**6, 2 * 10**6)], 5 * 10**16 + 4),
+        ([BUY, sell(2, 3)], 4),  # 6.67 of 10 are 6
     ],
 )
 def test_each_event_moves_what_would_be_held(
