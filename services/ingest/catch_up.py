@@ -139,6 +139,7 @@ class CatchUp:
         known_ms = self._known_ms.get(leader)
         if known_ms is None:
             return  # nobody follows him since he waited for his turn
+        read_ms = self._read_ms.get(leader, 0)
         walks_on = leader in self._unwalked
         since_ms = known_ms - self._settings.overlap_ms
         moved, positions = await self._answers(leader, since_ms)
@@ -154,11 +155,13 @@ class CatchUp:
             newest_ms = max((row.traded_ms for row in moved.rows), default=0)
             # A row of the future would hide whatever comes before it.
             reached_ms = min(newest_ms, received_ns // 1_000_000)
-            self._known_ms[leader] = max(self._known_ms[leader], reached_ms)
-            read_ms = self._read_ms.get(leader, 0)
             if moved.reached_ms is not None and moved.reached_ms > read_ms:
                 self._unwalk(leader, since_ms, moved.reached_ms)
-            self._read_ms[leader] = max(read_ms, reached_ms)
+            # Put back meanwhile, for a reader that has lost something: the next look begins there.
+            if self._known_ms[leader] == known_ms:
+                self._known_ms[leader] = max(known_ms, reached_ms)
+            if self._read_ms.get(leader, 0) == read_ms:
+                self._read_ms[leader] = max(read_ms, reached_ms)
         if walks_on:
             await self._walk_on(leader)
         if positions is not None and leader not in self._unwalked:

@@ -521,3 +521,64 @@ def test_questions_in_vain_are_forgotten_when_one_was_not() -> None:
     tracked.refused()
     assert not tracked.wants_resync(2_000_199)
     assert tracked.wants_resync(2_000_200)
+
+
+SECOND = 1_000
+T = 1_700_000_000 * SECOND
+CENT = 10_000
+HIGH = Answer([(60 * CENT, 100)], [(62 * CENT, 100)], T)
+LOW = Answer([(40 * CENT, 100)], [(42 * CENT, 100)], T)
+
+
+def shown(tracked: Tracked, book: Answer, at_ms: int) -> None:
+    tracked.snapshot(book.bids, book.asks, at_ms, at_ms * 1_000_000)
+
+
+def said(tracked: Tracked, book: Answer, *, asked_ms: int, book_ms: int) -> None:
+    """REST is asked, and answers 50 ms later."""
+    tracked.begin_resync(asked_ms)
+    now_ms = asked_ms + 50
+    tracked.end_resync(
+        book._replace(book_ms=book_ms), now_ms=now_ms, received_ns=now_ms * 1_000_000
+    )
+
+
+def best_bid(tracked: Tracked, at_ms: int) -> tuple[Status, int | None]:
+    found = tracked.status(at_ms, heard_ms=at_ms, stale_ms=15_000, rest_ms=5_000)
+    return found, tracked.book.best_bid
+
+
+def test_a_whole_book_of_the_connection_stands_against_an_older_one_of_rest() -> None:
+    tracked = Tracked()
+    shown(tracked, HIGH, T)
+    # A best bid that nobody has: the book is REST's alone after a while.
+    tracked.changes([bid(59 * CENT, 50, 61 * CENT, 62 * CENT)], T + 100, (T + 100) * 1_000_000)
+    for asked_ms in (T + 100, T + 1_700):
+        said(tracked, HIGH, asked_ms=asked_ms, book_ms=T + 100)
+    assert tracked.rest_alone
+    now_ms = T + 5_000
+    tracked.begin_resync(now_ms)
+    shown(tracked, LOW, now_ms + 10)
+    tracked.end_resync(
+        HIGH._replace(book_ms=now_ms - 300), now_ms=now_ms + 60, received_ns=now_ms * 1_000_000
+    )
+    assert best_bid(tracked, now_ms + 60) == (Status.FRESH, 40 * CENT)
+    said(tracked, HIGH, asked_ms=now_ms + 3_000, book_ms=now_ms - 300)
+    assert best_bid(tracked, now_ms + 3_050) == (Status.FRESH, 60 * CENT), "contained by then"
+
+
+def test_a_doubt_that_the_connection_has_ended_helps_no_later_one() -> None:
+    tracked = Tracked()
+    shown(tracked, HIGH, T)
+    tracked.changes([bid(59 * CENT, 50, 58 * CENT, 62 * CENT)], T + 100, (T + 100) * 1_000_000)
+    tracked.begin_resync(T + 110)
+    shown(tracked, HIGH, T + 150)
+    tracked.end_resync(
+        HIGH._replace(book_ms=T + 90), now_ms=T + 160, received_ns=(T + 160) * 1_000_000
+    )
+    later = T + 30_000
+    tracked.changes([bid(59 * CENT, 60, 60 * CENT, 62 * CENT)], later - 10, later * 1_000_000)
+    # It falls, and what told so is lost.
+    tracked.changes([bid(40 * CENT, 70, 40 * CENT, 42 * CENT)], later, later * 1_000_000)
+    said(tracked, HIGH, asked_ms=later + 50, book_ms=later - 10)
+    assert best_bid(tracked, later + 100)[0] is Status.STALE

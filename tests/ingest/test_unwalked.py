@@ -185,6 +185,26 @@ async def test_what_a_reader_has_lost_is_looked_up_again(
             assert [tx for tx, _ in told if tx != 1] == expected
 
 
+async def test_what_a_reader_loses_during_a_look_is_looked_up_with_the_next(
+    fake: Fake, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.trades = traded({1: 1})
+    async with walking(fake, environ, keep_ms=0) as walker:
+        assert await walker.look() == [(1, 1)]
+        answers = walker.catch_up._answers
+
+        async def lost_meanwhile(leader: str, since_ms: int) -> Any:
+            found = await answers(leader, since_ms)
+            walker.catch_up.look_back((NOW - 100) * 1_000)
+            return found
+
+        fake.trades = traded({0: 1, 1: 1, 60: 1})
+        with monkeypatch.context() as patched:
+            patched.setattr(walker.catch_up, "_answers", lost_meanwhile)
+            await walker.look()
+        assert (60, 1) in await walker.look()
+
+
 async def test_who_is_left_is_walked_no_more(fake: Fake, environ: dict[str, str]) -> None:
     fake.trades = traded({1: 4, 20: 1})
     async with walking(fake, environ) as walker:

@@ -62,6 +62,9 @@ class Tracked:
         "_since_ms",
         "_spell_ms",
         "_told",
+        "_whole_at_ms",
+        "_whole_ms",
+        "_whole_since_ms",
         "book",
         "book_hash",
         "book_ms",
@@ -118,6 +121,12 @@ class Tracked:
         between two doubts of one spell."""
         self._mismatches = 0
         self._resync_after_ms = 0
+        self._whole_ms = 0
+        """The venue's time of the last whole book over the present connection; 0: there is none."""
+        self._whole_at_ms = 0
+        """When it came."""
+        self._whole_since_ms: int | None = None
+        """When such a book ended a doubt; None: REST has made it whole since, or it is in doubt."""
 
     def snapshot(
         self, bids: Levels, asks: Levels, book_ms: int, received_ns: int, book_hash: str = ""
@@ -135,10 +144,14 @@ class Tracked:
         if self.look is not None:
             self.look.became(book, book_hash)
         self.on_socket = True
+        self._whole_ms = 0 if book.crossed else book_ms
+        self._whole_at_ms = received_ns // 1_000_000
         self._told = _UNSAID if book.crossed else (book.best_bid, book.best_ask)
         if book.crossed and not self.doubtful:
             self._doubt(book_ms)
         else:
+            if self.doubtful and not stays:
+                self._whole_since_ms = self._whole_at_ms
             self.doubtful = book.crossed or stays
             self._mismatches = 0
             self._collect(book_ms)
@@ -175,6 +188,7 @@ class Tracked:
         if not self.rest_alone:
             self._heard_rest_ms = None
         self.on_socket = False
+        self._whole_ms = 0
         self.look = None
         self._told = _UNSAID
         self._spell_ms = None
@@ -296,19 +310,30 @@ class Tracked:
         whole = later is not None
         if self.on_socket and not whole and not _sure(self._spell_ms, asked_ms):
             return
+        said_ms = now_ms if asked_ms is None else asked_ms
+        if later is None and self.rest_alone and self._has_newer(answer, said_ms):
+            self._taken(now_ms, said_ms)
+            return
         if later is None:
             later = max(self._since(answer), [], key=lambda heard: self._likely(answer, heard))
         self.book = caught_up(answer, later)
         self.book_hash = "" if later else answer.book_hash
         self.look = None  # what it compares with is none of the socket's any more
         self.doubtful = self.book.crossed or (self.on_socket and not whole)
-        self._heard_rest_ms = now_ms
-        self._mismatches = 0
-        self._resync_after_ms = (now_ms if asked_ms is None else asked_ms) + _RESYNC_PAUSE_MS[1]
+        self._taken(now_ms, said_ms)
         self._moved(max([answer.book_ms, *(ms for ms, _ in later)]), received_ns)
         if not self.doubtful:
             self._told = (self.book.best_bid, self.book.best_ask)
-            self._spell_ms = None
+            self._spell_ms = self._whole_since_ms = None
+
+    def _has_newer(self, answer: Answer, said_ms: int) -> bool:
+        """Whether the connection has told a whole book that the answer need not contain."""
+        return answer.book_ms < self._whole_ms and said_ms - self._whole_at_ms < BEHIND_MS
+
+    def _taken(self, now_ms: int, said_ms: int) -> None:
+        self._heard_rest_ms = now_ms
+        self._mismatches = 0
+        self._resync_after_ms = said_ms + _RESYNC_PAUSE_MS[1]
 
     def _since(self, answer: Answer) -> list[Heard]:
         return [heard for heard in self._collected or () if heard[0] >= answer.book_ms]
@@ -335,6 +360,9 @@ class Tracked:
 
     def _doubt(self, since_ms: int | None) -> None:
         """What is known is wrong somewhere, whatever REST said before."""
+        whole_ms, self._whole_since_ms = self._whole_since_ms, None
+        if whole_ms is not None and self.received_ns // 1_000_000 - whole_ms >= BEHIND_MS:
+            self._spell_ms = None  # what could not be read then has nothing to do with it
         self.doubtful = True
         self._heard_rest_ms = None
         self._collect(since_ms)
