@@ -88,7 +88,8 @@ where lot.follower_proxy = m.follower_proxy and lot.asset_id = m.asset_id
 
 -- name: default_triggers
 -- What the subscriptions of buys guard a new position of each lot with, and whether one of the newest
--- set of that lot has sold what could be sold; no row: with nothing.
+-- set of that lot has sold what could be sold, as one without a size of its own does; no row: with
+-- nothing.
 select k.follower_proxy, k.asset_id, k.origin, s.triggers,
        coalesce(newest.sold_out, false) as sold_out
 from (
@@ -97,7 +98,7 @@ from (
 ) k
 join subscription s on s.id = k.origin
 left join lateral (
-    select bool_or(t.status = 'DONE') as sold_out from trigger t
+    select bool_or(t.status = 'DONE' and t.size_micros is null) as sold_out from trigger t
     where t.follower_proxy = k.follower_proxy and t.asset_id = k.asset_id
       and t.origin = k.origin and t.made_for <> ''
     group by t.made_for order by max(t.created_at) desc limit 1

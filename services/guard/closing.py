@@ -68,6 +68,9 @@ class Closing:
         step = aftermath.after_exit(self._ended(trigger, order, lot, total))
         if step is Next.SLICE and lot is not None:
             return await self._next_slice(asked, row, lot, order, total)
+        # What comes back of another's sale it has to sell as well.
+        if step is Next.DONE and await store.unsettled(asked, row, besides=trigger.id):
+            return as_it_is(row)
         if step in (Next.DONE, Next.RUNG):
             return await _end(asked, trigger, row, lot, total, more=step is Next.RUNG)
         if step is Next.REARM:

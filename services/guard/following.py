@@ -28,7 +28,7 @@ async def _follow(asked: Together, row: Row, lot: Row | None) -> Outcome:
     change = _change(store.trigger(row), lot["shares_micros"] if lot is not None else 0)
     if change is None:
         return as_it_is(row)
-    if change.status is TriggerStatus.CANCELLED and await _unsettled(asked, row):
+    if change.status is TriggerStatus.CANCELLED and await store.unsettled(asked, row):
         return as_it_is(row)
     return await _move(asked, row, change)
 
@@ -56,12 +56,6 @@ async def end_resolved(asked: Together, row: Row, _lot: Row | None) -> Outcome:
         return as_it_is(row)
     paid = Change(status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out")
     return await _move(asked, row, paid)
-
-
-async def _unsettled(asked: Together, row: Row) -> bool:
-    key = store.lot_key((row["follower_proxy"], row["asset_id"], row["origin"]))
-    found = await store.one(asked, "unsettled", **key)
-    return found is not None and bool(found["unsettled"])
 
 
 async def _move(asked: Together, row: Row, change: Change) -> Outcome:

@@ -25,12 +25,12 @@ where t.follower_proxy = %(follower_proxy)s and t.asset_id = %(asset_id)s
 order by t.created_at, t.id
 
 -- name: unsettled
--- Whether a sale of a lot may still be undone.
+-- Whether a sale of a lot, but for those of one trigger, may still be undone.
 select exists (
     select 1 from orders o join fill f using (order_key)
     where o.follower_proxy = %(follower_proxy)s and o.asset_id = %(asset_id)s
       and coalesce(o.subscription_id, 'manual') = %(origin)s and o.side = 'SELL'
-      and f.status = 'MATCHED') as unsettled
+      and o.trigger_id is distinct from %(besides)s and f.status = 'MATCHED') as unsettled
 
 -- name: changed_triggers
 -- Triggers that the control surface has touched, whatever their state.

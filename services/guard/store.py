@@ -176,6 +176,19 @@ def fired(trigger: Trigger, change: Change) -> Trigger:
     )
 
 
+async def unsettled(asked: Together, row: Mapping[str, Any], *, besides: str = "") -> bool:
+    """Whether a sale of a trigger's lot may still be undone.
+
+    Args:
+        asked: in the transaction that holds it.
+        row: of the trigger.
+        besides: a trigger whose own sales do not count.
+    """
+    key = lot_key((row["follower_proxy"], row["asset_id"], row["origin"]))
+    found = await one(asked, "unsettled", **key, besides=besides)
+    return found is not None and bool(found["unsettled"])
+
+
 async def changed(answers: Iterable[Answer]) -> list[Trigger]:
     """The triggers that `change_all` has changed, read once that is committed."""
     return [trigger(row) for answer in answers for row in await answer.rows()]

@@ -12,17 +12,21 @@ import pytest
 
 from services.confirm.bookings import load_bookings
 from services.guard.holding import locked
+from services.guard.settings import Settings as GuardSettings
+from services.guard.worker import Guard
 from services.router import store as router_store
 from services.router.core.records import LotView
 from services.router.worker import Router
 from tests.confirm.conftest import Orders, order_fields, told, trade
 from tests.support import leases
+from tests.unit.guard.samples import book_of
 from tests.unit.router.test_budget import SETTINGS, buy, no_batches
 from tests.unit.samples import book
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus as T
+from tradingtools.runtime.settings import load
 from tradingtools.runtime.streams import Tail
 
 LOT, SOLD = 100_000_000, 60_000_000
@@ -188,3 +192,69 @@ async def test_a_leaders_sell_follows_a_triggers_sale_that_is_undone(orders: Ord
         await asyncio.sleep(0.05)
     again.cancel()
     assert await lot.slices() == [LOT - SOLD, SOLD]
+
+
+class Newest:
+    """What the guard knows of its one book."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    def known(self, _asset_id: str) -> Book:
+        """The same for every asset."""
+        return self._book
+
+    def untold(self) -> list[Book]:
+        """Nothing comes."""
+        return []
+
+
+async def test_a_stop_sells_what_comes_back_of_a_take_profits_sale(orders: Orders) -> None:
+    """It was spent on what was left: whatever came back stood without a stop."""
+    lot, low = Lot(orders, manual=False), book_of(((300_000, 1_000_000_000),))
+    await lot.make()
+    await lot.follow("0x" + secrets.token_hex(20))
+    settings = load(
+        GuardSettings,
+        "guard",
+        {f"TT_GUARD_{name}_TARGET": "127.0.0.1:1" for name in ("BOOKFEED", "CONFIRM")},
+    )
+    owned = await leases.held(orders.pool, "guard")
+    pools = {"writing": orders.pool, "peaks": orders.pool}
+    guard = Guard(
+        orders.pool, owned, cast(Any, Newest(low)), Tail(0, no_batches), settings, **pools
+    )
+    await guard.recover()
+    (last,) = await orders.sql("select coalesce(max(fill_seq), 0) as seq from booking")
+    heard = int(str(last["seq"]))
+
+    async def told_of() -> None:
+        nonlocal heard
+        for seq, fill in await load_bookings(orders.pool, heard, 100):
+            await guard.on_fill(fill)
+            heard = seq
+        await guard.look_again()
+
+    async def exits() -> list[tuple[str, int]]:
+        rows = await orders.sql(
+            "select order_key, size_micros from orders where trigger_id = %s order by ordinal",
+            lot.stop,
+        )
+        return [(str(row["order_key"]), int(str(row["size_micros"]))) for row in rows]
+
+    await lot.sold(("a", T.MATCHED, SOLD), closed=True)
+    await told_of()
+    await guard.on_books([low])
+    ((key, size),) = await exits()
+    assert size == LOT - SOLD
+    await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
+    done = trade("s" + key[:8], T.CONFIRMED, size)
+    await orders.take(key, told(key, done, size=size, side="SELL"))
+    await told_of()
+    await lot.sold(("a", T.FAILED, SOLD), closed=True)
+    for _ in range(100):
+        await told_of()
+        if len(await exits()) > 1:
+            break
+        await asyncio.sleep(0.05)
+    assert [size for _, size in await exits()] == [LOT - SOLD, SOLD]

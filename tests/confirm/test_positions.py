@@ -69,6 +69,13 @@ class Lot:
             status, self._subscription, kind,
         )  # fmt: skip
 
+    async def shrink(self, kind: str, shares: int) -> None:
+        """A caller has it sell no more than so many."""
+        await self._orders.sql(
+            "update trigger set size_micros = %s where origin = %s and trigger_type = %s",
+            shares * 1_000_000, self._subscription, kind,
+        )  # fmt: skip
+
     async def stops(self) -> list[object]:
         """Prices of all stops that were made, in cents, oldest first."""
         rows = await self._orders.sql(
@@ -115,6 +122,20 @@ async def test_a_living_position_has_one_set(orders: Orders, smallest: Smallest)
     await lot.subscribe()
     await lot.buy((10, 40), smallest=smallest)
     await lot.sell(5)
+    await lot.end("STOP_LOSS", "CANCELLED")
+    await lot.buy((10, 80), smallest=smallest)
+    assert await lot.stops() == [36]
+
+
+async def test_a_trigger_that_sold_the_size_its_owner_gave_it_ends_no_position(
+    orders: Orders, smallest: Smallest
+) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40), smallest=smallest)
+    await lot.shrink("TAKE_PROFIT", 4)
+    await lot.sell(4)
+    await lot.end("TAKE_PROFIT", "DONE")
     await lot.end("STOP_LOSS", "CANCELLED")
     await lot.buy((10, 80), smallest=smallest)
     assert await lot.stops() == [36]

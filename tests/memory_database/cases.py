@@ -773,7 +773,10 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "live_triggers": _nothing,
         "lot_triggers": _lot,
         "told_lots": lambda draw: {"after": draw.rng.randrange(3)},
-        "unsettled": _lot,
+        "unsettled": lambda draw: {
+            **_lot(draw),
+            "besides": draw.rng.choice(["", TRIGGERS[0], TRIGGERS[1]]),
+        },
         "changed_triggers": lambda draw: {"after": draw.rng.randrange(3)},
         "control_seq": _nothing,
         "halts": _nothing,

@@ -76,7 +76,9 @@ def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context
     if came_after(trade, subscription, context.holding_age_ms):
         return Copy(frozen=subscription)
     return Copy(
-        frozen=subscription, owned_micros=lot.shares_micros, awaited=_awaited(subscription, lot)
+        frozen=subscription,
+        owned_micros=lot.shares_micros,
+        awaited=_awaited(trade, subscription, lot),
     )
 
 
@@ -137,8 +139,27 @@ def _of_an_empty_lot(trade: LeaderTrade, start: Copy) -> Copy:
     return structs.replace(start, owned_micros=min(start.owned_micros, ordered_for))
 
 
-def _awaited(subscription: Subscription, lot: LotView) -> tuple[Awaited, ...]:
-    return () if switched_off(subscription) else (*lot.unresolved, *lot.sales)
+def _awaited(trade: LeaderTrade, subscription: Subscription, lot: LotView) -> tuple[Awaited, ...]:
+    if switched_off(subscription):
+        return ()
+    # Who leaves whole takes along what earlier sells of the leader were to have of it.
+    sales = (
+        [replace(s, portion_micros=MICROS) for s in lot.sales]
+        if _whole(trade, subscription)
+        else lot.sales
+    )
+    return (*lot.unresolved, *sales)
+
+
+def _whole(trade: LeaderTrade, subscription: Subscription) -> bool:
+    """Whether the follower sells all that he owns."""
+    wanted = selling.wanted_exit(
+        owned_micros=MICROS,
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+        mode=subscription.settings.exit_mode,
+    )
+    return wanted == MICROS
 
 
 def _as_sold(start: Copy, lot: LotView) -> Copy:

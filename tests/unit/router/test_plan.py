@@ -642,6 +642,18 @@ def test_what_a_trigger_sold_and_comes_back_follows_the_leader_out(
     assert [order.size_micros for order in follower.sees_sell(known, whole)] == [10**7 // part]
 
 
+def test_a_leader_who_leaves_in_two_sells_leaves_nothing_of_what_comes_back() -> None:
+    follower = Follower(subscription())
+    # All that is left is the trigger's, matched and not settled; half of it is an earlier sell's.
+    portioned = replace(guards(2 * 10**7, of=2 * 10**7).sales[0], portion_micros=500_000)
+    empty = LotView(shares_micros=0, free_micros=0, unsettled_micros=2 * 10**7, sales=(portioned,))
+    known = trade(row(Side.SELL))
+    assert follower.sees_sell(known, empty) == ()
+    follower.copies[SUB] = entry_ended(follower.copy, "g", filled_micros=0)
+    back = LotView(shares_micros=2 * 10**7, free_micros=2 * 10**7)
+    assert [order.size_micros for order in follower.sees_sell(known, back)] == [2 * 10**7]
+
+
 def test_an_exit_is_done_when_the_triggers_sale_has_settled() -> None:
     follower = Follower(subscription())
     known = trade(row(Side.SELL))

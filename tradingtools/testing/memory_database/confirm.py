@@ -148,7 +148,9 @@ def default_triggers(tx: Transaction, values: Row) -> list[Row]:
             made = [row for row in tx.where("trigger", **key) if row["made_for"]]
             newest = max(made, key=lambda row: row["created_at"], default={"made_for": ""})
             sold_out = any(
-                row["status"] == "DONE" for row in made if row["made_for"] == newest["made_for"]
+                row["status"] == "DONE" and row["size_micros"] is None
+                for row in made
+                if row["made_for"] == newest["made_for"]
             )
             found.append({**key, "triggers": subscription["triggers"], "sold_out": sold_out})
     return found

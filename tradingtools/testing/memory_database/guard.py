@@ -67,12 +67,13 @@ def lot_triggers(tx: Transaction, values: Row) -> list[Row]:
 
 
 def unsettled(tx: Transaction, values: Row) -> list[Row]:
-    """Whether a sale of a lot may still be undone."""
+    """Whether a sale of a lot, but for those of one trigger, may still be undone."""
     key = {"follower_proxy": values["follower_proxy"], "asset_id": values["asset_id"]}
     sales = {
         row["order_key"]
         for row in tx.where("orders", side="SELL", **key)
         if (row["subscription_id"] or "manual") == values["origin"]
+        and row["trigger_id"] != values["besides"]
     }
     found = any(row["order_key"] in sales for row in tx.where("fill", status="MATCHED"))
     return [{"unsettled": found}]
