@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from services.control.store import queries
 from services.guard import store
+from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(store.__file__).parent / "queries.sql")
+_CLAIMS = """
+insert into journal (kind, role, record_key, partition, epoch, payload, order_count, rows_built_at)
+select 'CLAIMED', 'router', n::text, 0, 1, '', 1, clock_timestamp()
+from generate_series(1, %(records)s) n
+"""
 _ASK = "select 1 from lot where origin = %(origin)s"
 
 
@@ -69,6 +76,22 @@ async def test_what_an_exit_asks_looks_rows_up_when_it_was_planned_on_empty_tabl
         node for node in scans if node["Node Type"] != "ModifyTable" and not looked_up & set(node)
     ]
     assert read_whole == []
+
+
+@pytest.mark.parametrize("records", [0, 5_000])
+@pytest.mark.parametrize("name", ["last_claimed", "claimed_after"])
+def test_a_writer_that_has_not_claimed_yet_reads_no_claims_of_others(
+    database_url: str, name: str, records: int
+) -> None:
+    query = load_queries(Path(journal.__file__).parent / "money_path.sql")[name]
+    asked = {"role": "guard", "partition": 0, "after": 0, "limit": 500}
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_CLAIMS, {"records": records})
+        told = connection.execute("explain (format json) " + query, asked).fetchone()
+    assert told is not None
+    scans = [node for node in nodes(told[0][0]["Plan"]) if "Relation Name" in node]
+    assert [node["Index Name"] for node in scans] == ["journal_claimed"]
+    assert all("role" in node["Index Cond"] for node in scans)
 
 
 async def test_a_subscription_is_shown_without_a_look_at_orders(database_url: str) -> None:
