@@ -113,27 +113,34 @@ def init_postgres(data: Path) -> None:
     """
     if (data / "PG_VERSION").exists():
         return
-    data.mkdir(parents=True, exist_ok=True)
+    # Beside it until it is whole: what a killed initdb leaves looks like a cluster and is none.
+    fresh = data.with_name(f"{data.name}.fresh")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
     user = postgres_user()
     if user is not None:
         entry = pwd.getpwnam(user)
-        os.chown(data, entry.pw_uid, entry.pw_gid)
-        closed = _closed_parents(data, user)
+        os.chown(fresh, entry.pw_uid, entry.pw_gid)
+        closed = _closed_parents(fresh, user)
         if closed:
             raise EmbeddedServerError(
                 f"PostgreSQL: running as root, so it runs as '{user}', who cannot enter {closed[0]}"
             )
     done = subprocess.run(
         [
-            str(postgres_programs() / "initdb"), "-D", str(data), "-U", "postgres",
+            str(postgres_programs() / "initdb"), "-D", str(fresh), "-U", "postgres",
             "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync",
         ],
         user=user, group=group_of(user), extra_groups=[] if user else None,
         capture_output=True, text=True, check=False, cwd="/",
     )  # fmt: skip
     if done.returncode != 0:
-        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
         raise EmbeddedServerError(f"PostgreSQL: initdb failed: {done.stderr.strip()[-300:]}")
+    try:
+        fresh.rename(data)
+    except OSError as error:
+        raise EmbeddedServerError(f"PostgreSQL: {data} has files and no cluster") from error
 
 
 def group_of(user: str | None) -> int | None:
