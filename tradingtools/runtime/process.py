@@ -49,7 +49,10 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None
     try:
-        uvloop.run(_run(name, settings, run))
+        try:
+            uvloop.run(_run(name, settings, run))
+        finally:
+            telemetry.last_words()
     except (Startup, SettingError) as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(2) from None

@@ -19,11 +19,13 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from tradingtools.runtime import logs
 from tradingtools.runtime.settings import SharedSettings
 
 _propagator = TraceContextTextMapPropagator()
 _traced = True
 _flush: Callable[[], None] | None = None
+_lines: logs.Behind | None = None
 
 
 def configure(process: str, shared: SharedSettings) -> None:
@@ -48,7 +50,16 @@ def flush() -> None:
         _flush()
 
 
+def last_words() -> None:
+    """Have what was logged written before the process ends, in a second or not at all."""
+    if _lines is not None:
+        _lines.drain()
+
+
 def _configure_logs(process: str, shared: SharedSettings) -> None:
+    global _lines  # noqa: PLW0603
+    structlog.contextvars.bind_contextvars(process=process)
+    _lines = lines = logs.Behind(sys.stderr)
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if shared.log_format == "json"
@@ -65,9 +76,8 @@ def _configure_logs(process: str, shared: SharedSettings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[shared.log_level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: lines,
     )
-    structlog.contextvars.bind_contextvars(process=process)
 
 
 @contextmanager
