@@ -14,7 +14,7 @@ import psycopg
 from rich.console import Console
 
 from launcher import gather, view
-from launcher.core.invariants import breaches
+from launcher.core.invariants import AT_ANY_TIME, CHECKS, breaches
 from launcher.embedded import EmbeddedServerError
 from launcher.prepare import PrepareError
 from launcher.run import run
@@ -57,7 +57,9 @@ def _check(directory: Path, settings: Settings, console: Console) -> int:
     note = read_note(directory)
     if note is None:
         raise StateError(f"{directory}: no run here")
+    names = tuple(CHECKS)
     if is_running(directory):
+        names = AT_ANY_TIME
         evidence = gather.gather(
             database_url=note.database_url or settings.shared.database_url,
             begun_ms=note.begun_ms,
@@ -69,8 +71,8 @@ def _check(directory: Path, settings: Settings, console: Console) -> int:
         view.say(console, "the run goes on: what must hold only at rest is not judged")
     else:
         evidence = gather.kept(directory)
-    broken = breaches(evidence)
-    view.verdict(console, broken, evidence.notes)
+    broken = breaches(evidence, names)
+    view.verdict(console, broken, evidence.notes, judged=len(names))
     return 1 if broken else 0
 
 

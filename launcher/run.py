@@ -20,7 +20,7 @@ from rich.console import Console
 
 from launcher import gather, supervision, view, web
 from launcher.client import Client
-from launcher.core.invariants import Breach
+from launcher.core.invariants import CHECKS, Breach
 from launcher.core.summary import Numbers
 from launcher.ending import collect, end
 from launcher.observe import Observer
@@ -169,7 +169,7 @@ class _Live:
                 f" {self._refused[-1]}",
             )
         view.say(self._console, f"judged {self._check.looks} times while it ran")
-        view.verdict(self._console, broken, ending.evidence.notes)
+        view.verdict(self._console, broken, ending.evidence.notes, judged=len(CHECKS))
         return 1 if broken else 0
 
     def _watch(self, stop: Event) -> None:

@@ -186,12 +186,14 @@ def summary(numbers: Numbers, states: Sequence[ProcessState]) -> RenderableType:
     )
 
 
-def verdict(console: Console, breaches: Sequence[Breach], notes: Sequence[str]) -> None:
-    """Say which invariants hold and which are broken."""
+def verdict(
+    console: Console, breaches: Sequence[Breach], notes: Sequence[str], *, judged: int
+) -> None:
+    """Say which of the judged invariants hold and which are broken."""
     for note in notes:
         say(console, f"note: {note}")
     if not breaches:
-        say(console, f"invariants: all {len(CHECKS)} checks hold")
+        say(console, f"invariants: all {judged} checks hold")
         return
     broken = [name for name in CHECKS if any(b.invariant == name for b in breaches)]
     say(console, f"invariants: BROKEN: {'; '.join(broken)}")
