@@ -81,6 +81,8 @@ class Found:
     """How late the benchmark's own turns came; part of what exits took."""
     deltas: float
     """A second, as they really left."""
+    start_seconds: float
+    """Of the guard, until it asked for books."""
     cores: float
     """Of the guard."""
     before_mib: float
@@ -94,6 +96,8 @@ class Loaded:
     pid: int
     listen: str
     database_url: str
+    start_seconds: float
+    """Until it asked for books."""
 
 
 @asynccontextmanager
@@ -113,6 +117,7 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
         async with grpc_server.serving("127.0.0.1:0", [], register) as served:
             listen, here = f"127.0.0.1:{free_port()}", f"127.0.0.1:{served.port}"
             log = directory / "guard.log"
+            began = time.monotonic()
             with log.open("wb") as output:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", "services.guard",
@@ -131,7 +136,12 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
             try:
                 async with asyncio.timeout(_START_SECONDS):
                     await market.asked.wait()
-                yield Loaded(pid=process.pid, listen=listen, database_url=url)
+                yield Loaded(
+                    pid=process.pid,
+                    listen=listen,
+                    database_url=url,
+                    start_seconds=time.monotonic() - began,
+                )
             except (BenchError, TimeoutError) as error:
                 raise BenchError(f"{error}; the guard said: {log.read_text()[-800:]}") from error
             finally:
@@ -210,6 +220,7 @@ async def measure(asked: Asked) -> Found:
                 bare_ms=spread([commit.ms for commit in commits]),
                 late_ms=spread(late),
                 deltas=deltas,
+                start_seconds=made.start_seconds,
                 cores=cores,
                 before_mib=before / 2**20,
                 after_mib=after / 2**20,
@@ -268,8 +279,8 @@ def main(arguments: Sequence[str]) -> int:
         f"{_beside(found.exits)}\n"
         f"the benchmark's own turns were late by: p50 {late_ms.p50:.1f}, p99 {late_ms.p99:.1f},"
         f" max {late_ms.max:.1f} ms\n"
-        f"guard: {found.cores:.2f} cores, {found.before_mib:.0f} MiB before,"
-        f" {found.after_mib:.0f} MiB after\n"
+        f"guard: watched {found.start_seconds:.1f} s after its start, {found.cores:.2f} cores,"
+        f" {found.before_mib:.0f} MiB before, {found.after_mib:.0f} MiB after\n"
     )
     return 0
 

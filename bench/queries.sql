@@ -16,12 +16,13 @@ from generate_series(0, %(assets)s - 1) a, generate_series(0, %(lots)s - 1) n,
      lateral (select (20 + 10 * (n %% 10))::bigint * 1000000 as size) s
 
 -- name: armed_triggers
--- Five to a lot: only the stop-loss is ever reached, each by a dip of its own.
+-- Five to a lot, as if made with its position: only the stop-loss is ever reached, each by a dip of
+-- its own.
 insert into trigger (id, follower_proxy, condition_id, asset_id, origin, follower_user_id,
-                     follower_wallet_id, status, trigger_type, price_micros, peak_micros,
+                     follower_wallet_id, made_for, status, trigger_type, price_micros, peak_micros,
                      peak_noted_micros, callback_ppm, fire_at_ms, rungs)
 select 'trg_' || md5(concat_ws('/', l.follower_proxy, l.asset_id, k.trigger_type)),
-       l.follower_proxy, l.condition_id, l.asset_id, 'manual', 'user', 'wallet', 'ARMED', k.*
+       l.follower_proxy, l.condition_id, l.asset_id, 'manual', 'user', 'wallet', 'buy', 'ARMED', k.*
 from lot l,
      lateral (select ('x' || right(l.follower_proxy, 7))::bit(28)::int %% 1000 as n) place,
      lateral (values

@@ -181,9 +181,13 @@ class Known:
         """The live triggers that share a lot, in the order in which they are judged."""
         return self.in_turn(self._by_lot.get(key, ()))
 
-    def lots_by_default(self) -> list[LotKey]:
-        """Lots with triggers that were made with their positions."""
-        return [key for key in self._by_lot if any(t.made_for for t in self.of_lot(key))]
+    def lots_opened_anew(self) -> list[LotKey]:
+        """Lots with triggers that were made with positions, and not all with the same one."""
+        return [
+            key
+            for key, ids_of_lot in self._by_lot.items()
+            if len({self._triggers[i].made_for for i in ids_of_lot} - {""}) > 1
+        ]
 
     def moved_by(self, book: Book) -> list[Trigger]:
         """The triggers that a book may move, in the order in which they are judged; of those that

@@ -108,7 +108,7 @@ class Guard:
             if number % _LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         await self._peaks.put(recorded)
-        for key in self._known.lots_by_default():
+        for key in self._known.lots_opened_anew():
             await self._open(key)
         # Its lot may have been filled, or told, before a process that died could arm it.
         every = self._known.in_turn(self._known.all())
