@@ -16,6 +16,7 @@ from pathlib import Path
 
 from launcher import embedded, envoy_config, envoy_tls, ports
 from launcher.core import programs as core
+from launcher.core.followers import subscriptions
 from launcher.settings import Settings
 from launcher.state import Note, State, read_note
 from tradingtools.domain.money import MICROS
@@ -96,6 +97,8 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         venue_url=at["venue"] if layout.paper_venue else "",
         rest_url=at["rest"],
         default_cash_micros=_cash_micros(full[_CASH]),
+        ports=core.told_ports(layout, programs, full),
+        follower_wallet=_follower_wallet(settings, state.run_id),
     )
     addresses = {name: core.address(name, layout, full) for name in core.ENGINE}
     addresses["control"] = core.address("control_internal", layout, full)
@@ -157,6 +160,12 @@ def _refuse_taken(layout: core.Layout, settings: Settings, environ: Mapping[str,
         host, _, number = where.rpartition(":")
         if not ports.is_free(int(number), host):
             raise PrepareError(f"{variable}: port {number} on {host} is taken")
+
+
+def _follower_wallet(settings: Settings, run_id: str) -> str:
+    """The first wallet that the run will subscribe, for whoever wants to try a call."""
+    bodies = subscriptions(settings.leaders, settings.followers, run_id)
+    return next((body["follower"]["followerProxy"] for body in bodies), "")
 
 
 def _cash_micros(text: str) -> int:

@@ -107,7 +107,13 @@ def _start(prepared: Prepared, supervisor: Supervisor, stop: Event, console: Con
     for name, step in steps:
         step()
         view.say(console, f"{name} ready after {time.monotonic() - begun:.1f} s")
-    view.say(console, f"REST {prepared.note.rest_url}, token in the state directory")
+    note = prepared.note
+    view.say(console, f"REST {note.rest_url}, token in the state directory")
+    view.say(console, f"a follower's wallet {note.follower_wallet}")
+    view.say(
+        console,
+        f"operators' calls on port {note.ports['control_internal']}; all ports in run.json",
+    )
 
 
 class _Live:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -42,6 +42,11 @@ class Note:
     """Empty: live feeds."""
     rest_url: str
     default_cash_micros: int
+    ports: dict[str, int] = field(default_factory=dict)
+    """Of each process: of the engine's gRPC with health, `<process>_metrics`; control's own is the
+    edge's, `control_internal` the operators'."""
+    follower_wallet: str = ""
+    """One of the wallets that the run creates subscriptions for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ way they would in production; nothing in them tells an embedded server from a re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,6 +25,15 @@ PORTS = (
     *ENGINE, "control_internal", "rest", "control_reads",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
+
+
+_SERVED = {
+    "insiders": ("insiders", "insiders_control"),
+    "venue": ("venue", "venue_control"),
+    "control": ("control", *CONTROL_PORTS),
+    "envoy": ("rest",),
+}
+"""The ports of a program, where it is not the one of its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +124,32 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
     given = environ.get("TT_CONTROL_TOKENS")
     kept = {name: value for name, value in environ.items() if value != ""}
     return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}
+
+
+def told_ports(
+    layout: Layout, programs: Iterable[Program], environ: Mapping[str, str]
+) -> dict[str, int]:
+    """Where a person finds the programs of a run: a port by name, `<name>_metrics` of its metrics.
+
+    Args:
+        layout: of the run.
+        programs: of the run.
+        environ: the settings of all processes.
+    """
+    found: dict[str, int] = {}
+    for program in programs:
+        for name in _SERVED.get(program.name, (program.name,)):
+            served = name in ENGINE or name in CONTROL_PORTS
+            at = address(name, layout, environ) if served else f":{layout.ports[name]}"
+            found[name] = int(at.rpartition(":")[2])
+        metrics = (
+            environ.get(f"TT_{program.name.upper()}_METRICS_PORT")
+            or program.environment.get("TT_METRICS_PORT")
+            or "0"
+        )
+        if int(metrics):
+            found[f"{program.name}_metrics"] = int(metrics)
+    return found
 
 
 def database_url(ports: Mapping[str, int]) -> str:

@@ -60,6 +60,18 @@ def _answers(port: int, dependency: str) -> bool:
         return any(answer.status == health_pb2.HealthCheckResponse.SERVING for answer in watched)
 
 
+def the_note_tells_where_to_call(run: Run) -> None:
+    """Ports of operators, and a wallet that REST knows: what the README's call is made of."""
+    assert run.note.ports["control_internal"] == run.port("control_internal")
+    known = httpx.get(
+        f"{run.note.rest_url}/subscriptions",
+        params={"followerProxy": run.note.follower_wallet},
+        headers={"Authorization": f"Bearer {(run.directory / 'token').read_text()}"},
+        trust_env=False,
+    ).json()
+    assert len(known["subscriptions"]) == 1
+
+
 def rest_is_guarded(run: Run) -> None:
     """Without a token there is health, and nothing else."""
     url = f"{run.note.rest_url}/subscriptions"

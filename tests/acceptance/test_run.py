@@ -19,7 +19,12 @@ import pytest
 from launcher.core.invariants import CHECKS
 from launcher.state import ROOT
 from tests.acceptance.harness import END_SECONDS, Run, running, started, until, venue_elsewhere
-from tests.acceptance.looking import every_stream_can_be_tailed, operators_can_look, rest_is_guarded
+from tests.acceptance.looking import (
+    every_stream_can_be_tailed,
+    operators_can_look,
+    rest_is_guarded,
+    the_note_tells_where_to_call,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -66,6 +71,7 @@ def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Pat
         run.says("subscriptions created")
         operators_can_look(run)
         rest_is_guarded(run)
+        the_note_tells_where_to_call(run)
         every_stream_can_be_tailed(run)
         until(lambda: run.counts() >= work, END_SECONDS, f"{work}")
         assert set(run.starts().values()) == {1}

@@ -129,6 +129,20 @@ def test_triggers_lie_around_the_fill_and_within_bounds(price: int, expected: li
     assert [body["triggerPrice"] for body in triggers(bought)] == expected
 
 
+def test_everybody_is_told_where_to_find_the_programs_of_this_run() -> None:
+    layout = replace(LAYOUT, embedded_redis=False, paper_venue=False)
+    environ = {"TT_GUARD_LISTEN": "10.0.0.1:7000", "TT_CONTROL_METRICS_PORT": "9999"}
+    told = core.told_ports(layout, _programs(layout, metrics_port=9_400), environ)
+    served = {name: PORTS[name] for name in core.PORTS if name not in ("valkey", "guard")}
+    assert told == {
+        **{name: port for name, port in served.items() if "venue" not in name},
+        "guard": 7000,
+        "insiders_metrics": 9_400,
+        **{f"{name}_metrics": 9_401 + at for at, name in enumerate(core.ENGINE)},
+        "control_metrics": 9999,
+    }
+
+
 def test_percentiles_are_nearest_rank() -> None:
     assert [percentile(range(1, 101), p) for p in (50, 99)] == [50, 99]
     assert percentile([7], 99) == 7
