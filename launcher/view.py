@@ -166,10 +166,13 @@ def _latency(numbers: Numbers) -> Table:
     return table
 
 
-def _processes(states: Sequence[ProcessState]) -> Table:
+def _processes(states: Sequence[ProcessState], *, ended: bool = False) -> Table:
     table = _table("Processes", "name", "state", "restarts")
     for state in states:
-        table.add_row(state.name, state.state, str(state.restarts))
+        # Whoever decides is stopped by the end of the run; what died of itself is EXITED or FATAL.
+        meant = ended and state.state == "STOPPED"
+        shown = "stopped at the end" if meant else state.state
+        table.add_row(state.name, shown, str(state.restarts))
     return table
 
 
@@ -182,7 +185,7 @@ def summary(numbers: Numbers, states: Sequence[ProcessState]) -> RenderableType:
         _money(numbers),
         Text(f"realised to the micro: {exact(numbers.realised_micros)} USDC"),
         _latency(numbers),
-        _processes(states),
+        _processes(states, ended=True),
     )
 
 
