@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.runtime.intake import TRIES, Intake
 from tradingtools.v1 import ingest_service_pb2 as pb
@@ -41,6 +45,17 @@ async def test_what_cannot_be_handled_together_is_handled_one_by_one(database_ur
             rows = await (await one.execute(query)).fetchall()
     assert seen == [["a", "bad", "c"], ["a"], *[["bad"]] * TRIES, ["c"]]
     assert [row["cursor"] for row in rows] == ["4"]
+
+
+def test_an_empty_quarantine_is_told_as_such(database_url: str) -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "tradingtools.runtime.poison", "list"],
+        env={**os.environ, "TT_DATABASE_URL": database_url},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert listed.stdout == "nothing is set aside\n"
 
 
 def _trades(*leaders: str) -> pb.StreamLeaderTradesResponse:

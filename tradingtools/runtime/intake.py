@@ -76,6 +76,8 @@ class Intake(Generic[M]):
         self._consumer = consumer
         self._kind = kind
         self._handle = handle
+        # An alert on an increase does not see the first one of a series that was not there.
+        _quarantined.add(0, {"stream": stream})
 
     async def take(self, message: M, cursor: str) -> None:
         """Handle a message or quarantine it; when this returns, the cursor may be acknowledged.

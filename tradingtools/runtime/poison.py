@@ -41,7 +41,10 @@ def main() -> None:
         raise SystemExit(2)
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
         if arguments.command == "list":
-            for row in connection.execute(_QUERIES["list"]).fetchall():
+            rows = connection.execute(_QUERIES["list"]).fetchall()
+            if not rows:
+                sys.stdout.write("nothing is set aside\n")
+            for row in rows:
                 done = "replayed" if row["replayed_at"] else "quarantined"
                 sys.stdout.write(
                     f"{row['id']:>8}  {row['quarantined_at']:%Y-%m-%d %H:%M:%S}  {done:<11}"

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from launcher.ports import free_port
 from tests.support.collector import running_collector
 
 _PROCESS = """
@@ -50,6 +51,40 @@ def test_a_process_that_is_to_be_started_afresh_waits_for_no_collector(
     assert done.returncode == status, done.stderr
     all_of_it = b"".join(received)
     assert [name in all_of_it for name in (b"a-step", b"a-counter")] == told
+
+
+_READER = """
+import asyncio, urllib.request
+from dataclasses import dataclass, field
+from tradingtools.runtime import process
+from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.settings import SharedSettings
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    shared: SharedSettings = field(default_factory=SharedSettings)
+
+async def run(settings, stop):
+    Intake(None, "fills", "guard-0", None, None)
+    url = f"http://127.0.0.1:{settings.shared.metrics_port}/metrics"
+    print((await asyncio.to_thread(urllib.request.urlopen, url)).read().decode())
+
+process.main("test", Settings, run)
+"""
+
+
+def test_what_was_set_aside_is_counted_from_nought_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _READER],
+        env={**os.environ, "TT_METRICS_PORT": str(free_port())},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("quarantined_total{"))
+    assert 'stream="fills"' in line
+    assert line.endswith(" 0.0")
 
 
 def test_a_port_of_metrics_that_is_taken_is_one_line_that_names_it() -> None:
