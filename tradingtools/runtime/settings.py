@@ -82,11 +82,13 @@ class SharedSettings:
     """What several processes need; ``TT_<FIELD>``, for one alone ``TT_<PROCESS>_<FIELD>``."""
 
     database_url: str = setting("", secret=True)
-    """PostgreSQL, e.g. ``postgresql://user@host:5432/tradingtools``."""
+    """PostgreSQL, e.g. ``postgresql://user@host:5432/tradingtools``; every process of the engine
+    needs it."""
     database_silence_seconds: int = setting(10, minimum=2, maximum=600)
     """A connection to PostgreSQL whose other end is silently gone is given up after so long."""
     redis_url: str = setting("", secret=True)
-    """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``."""
+    """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``; ingest, bookfeed,
+    router, guard and control need it."""
     tls_cert: str = setting("")
     """File with the certificate (PEM, with its chain) that a process shows to the others; with one,
     gRPC between processes is TLS only."""
