@@ -1,8 +1,8 @@
-"""How much of a leader's buy one follower copies, at what limit. Pure arithmetic in micros.
+"""How many shares of a leader's buy one follower copies, at what limit. Pure, in micros.
 
-The formulas are those of the design's copying page. Rounding goes against taking risk: a buy's
-limit and size round down, a sell's limit rounds up. Before it come the filters and the caps, after
-it the order; `selling.py` has the other side.
+Rounding goes against taking risk: a buy's limit and size round down, a sell's limit rounds up.
+Before it come the filters, and `caps.py`: the money that the mode of sizing gives, and every cap;
+after it the order. `selling.py` has the other side.
 """
 
 from __future__ import annotations
