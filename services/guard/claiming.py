@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 
 from services.guard import store
-from services.guard.core import halts as halting
 from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit, Floor, size_exit
 from services.guard.core.trigger import Trigger
@@ -25,6 +24,7 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.prompt import Value
 from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.codec.claims import claim_payload, order_to_pb
+from tradingtools.domain import halts as halting
 from tradingtools.domain.book import Book
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Order

@@ -91,6 +91,7 @@ class Bookings:
             tried=fill.order_state == pb.ORDER_STATE_CONFIRMED
             or fill.reason == Reason.NOTHING_FILLED,
             ended_ms=clock.now_ms(),
+            halted=fill.reason == Reason.HALTED,
         )
         copies[fill.subscription_id] = copy
         if fill.order_filled_micros < fill.order_size_micros:

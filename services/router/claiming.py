@@ -258,6 +258,7 @@ class Claimer:
             quiet_ms=quiet_ms,
             left_ms=self._memory.left_ms(trade),
             close_ms=self._settings.trade_close_ms,
+            halts=self._memory.halts,
             holding_age_ms=self._settings.holding_age_ms,
         )
 

@@ -15,6 +15,10 @@ order by created_at, id
 -- Budgets of wallets, or what of them has changed.
 select follower_proxy, funded_micros from funding where changed_seq > %(after)s
 
+-- name: halts
+-- What may send nothing at all; REDUCING lets exits through.
+select scope, subject from halt where mode = 'HALTED'
+
 -- name: lots
 select follower_proxy, asset_id, origin, condition_id, shares_micros, cost_micros
 from lot where shares_micros > 0

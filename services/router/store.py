@@ -20,6 +20,7 @@ from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.copy_settings import from_json, to_json
+from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.order import Follower
 from tradingtools.domain.reasons import Reason
@@ -50,6 +51,12 @@ async def changed_fundings(pool: Pool, after: int) -> dict[str, int]:
     """The budgets, USDC micros by wallet, that changed after a control sequence number."""
     rows = await fetch(pool, "fundings_changed", after=after)
     return {row["follower_proxy"]: row["funded_micros"] for row in rows}
+
+
+async def halts(pool: Pool) -> frozenset[Halt]:
+    """What may send nothing at all."""
+    rows = await fetch(pool, "halts")
+    return frozenset((row["scope"], row["subject"]) for row in rows)
 
 
 def _subscription(row: Mapping[str, Any]) -> Subscription:

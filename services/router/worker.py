@@ -126,12 +126,16 @@ class Router:
             memory, after = self._memory, self._memory.control_seq
             seq, changed = await store.changed_subscriptions(self._pool, after)
             fundings = await store.changed_fundings(self._pool, after)
+            # Halts come and go with a change, too.
+            halts = memory.halts if seq == after else await store.halts(self._pool)
             await self._money.fund(fundings)
             for subscription in changed:
                 owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
                 if owner == self._lease.partition:
                     memory.index.put(subscription)
-            memory.control_seq = seq
+            memory.halts, memory.control_seq = halts, seq
+            for key in memory.let_go():
+                self.exits.judge_in(key, 0)
 
     async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
         """Route the facts of one message.

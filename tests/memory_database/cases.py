@@ -567,6 +567,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "control_seq": _nothing,
         "subscriptions_changed": lambda draw: {"after": draw.rng.randrange(4)},
         "fundings_changed": lambda draw: {"after": draw.rng.randrange(4)},
+        "halts": _nothing,
         "lots": _nothing,
         "lot_cost": lambda draw: draw.lot(),
         "booked_to": _nothing,

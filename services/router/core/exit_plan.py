@@ -6,6 +6,7 @@ Pure, as `plan.py`. Every lot is the caller's, locked; a sell is never too old.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from msgspec import structs
@@ -27,6 +28,7 @@ from services.router.core.sizing import Sized
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import ExitMode, Sides
+from tradingtools.domain.halts import Halt, held
 from tradingtools.domain.leader_trade import LeaderTrade
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order import Order, Purpose
@@ -223,6 +225,8 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         return Skip(Reason.MARKET_UNKNOWN, f"asset {trade.key.asset_id}")
     if context.book.market.closed or context.book.market.payout_micros is not None:
         return Skip(Reason.MARKET_CLOSED, f"condition {trade.condition_id}")
+    if held_back(trade, start, context.halts):
+        return Skip(Reason.HALTED, "it is made when the halt ends")
     if _rests(trade, start, context.now_ms):
         return Skip(Reason.ALREADY_SELLING, "the next slice waits for the one before")
     price = new_price(trade, start) or _best_bid(context.book)
@@ -237,6 +241,14 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         slices_before=start.tried,
     )
     return _unless_more_comes_free(sized, lot)
+
+
+def held_back(trade: LeaderTrade, copy: Copy, halts: AbstractSet[Halt]) -> bool:
+    """Whether a halt lets no slice of an exit out; what is on paper goes nowhere."""
+    proxy = copy.frozen.follower.proxy
+    return not copy.shadow and held(
+        halts, wallet=proxy, leader=trade.key.leader, condition_id=trade.condition_id
+    )
 
 
 def _unless_more_comes_free(verdict: Sized | Skip, lot: LotView) -> Sized | Skip:
@@ -316,7 +328,13 @@ def left_to_later_sells(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
 
 
 def slice_ended(
-    copy: Copy, *, size_micros: int, filled_micros: int, tried: bool, ended_ms: int
+    copy: Copy,
+    *,
+    size_micros: int,
+    filled_micros: int,
+    tried: bool,
+    ended_ms: int,
+    halted: bool = False,
 ) -> Copy:
     """An exit's copy after one of its slices has ended: what it left is to be sold again.
 
@@ -326,14 +344,19 @@ def slice_ended(
         filled_micros: of it that stand.
         tried: the venue has looked for a counterpart.
         ended_ms: when, since 1970; 0: nobody knows, and the pause counts from its claim.
+        halted: a halt met it on its way; whoever made the halt has ended its slice, not the market.
     """
-    whole = filled_micros >= size_micros
+    rest_until_ms = max(copy.rest_until_ms, ended_ms + _pause_ms(copy))
+    if filled_micros >= size_micros:
+        # Also others that still hang hold up nothing then: one more is under way, as before.
+        rest_until_ms = 0
+    elif halted:
+        rest_until_ms = ended_ms + _FIRST_PAUSE_MS
     return structs.replace(
         copy,
         ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
         tried=copy.tried + (1 if tried else 0),
-        # Also others that still hang hold up nothing then: one more is under way, as before.
-        rest_until_ms=0 if whole else max(copy.rest_until_ms, ended_ms + _pause_ms(copy)),
+        rest_until_ms=rest_until_ms,
     )
 
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from msgspec import structs
 
 from services.router.core.caps import Exposure
-from services.router.core.exit_plan import entry_ended, left_to_later_sells
+from services.router.core.exit_plan import (
+    LONGEST_PAUSE_MS,
+    entry_ended,
+    held_back,
+    left_to_later_sells,
+)
 from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
 from services.router.core.records import Awaited, Copy, LotView
 from tradingtools.domain import ids
+from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
@@ -22,6 +29,7 @@ from tradingtools.domain.subscription import Subscription
 
 JUDGED_AGAIN = frozenset(
     {
+        Reason.HALTED,
         Reason.WAITING_FOR_ENTRY,
         Reason.MARKET_UNKNOWN,
         Reason.ALREADY_SELLING,
@@ -49,6 +57,8 @@ class Memory:
         """The last control change that the index reflects."""
         self.booked_to = 0
         """The newest booking that the ledger's lots reflect."""
+        self.halts: AbstractSet[Halt] = frozenset()
+        """What may send nothing at all."""
         self.index = Index()
         self.ledger = Ledger()
         self.trades: dict[TradeKey, LeaderTrade] = {}
@@ -246,11 +256,28 @@ class Memory:
         """How soon a sell that could not be made, and may be later, is judged again; None: it is
         made."""
         waits = [
-            max(copy.rest_until_ms - now_ms, 0) or _AGAIN_MS
+            self._wait_ms(key, copy, max(copy.rest_until_ms - now_ms, 0))
             for copy in self.copies.get(key, {}).values()
             if copy.reason in JUDGED_AGAIN
         ]
         return min(waits, default=None)
+
+    def _wait_ms(self, key: TradeKey, copy: Copy, rest_ms: int) -> int:
+        if copy.reason is not Reason.HALTED:
+            return rest_ms or _AGAIN_MS
+        # The end of a halt is told. It may have ended while this was judged.
+        return LONGEST_PAUSE_MS if held_back(self.trades[key], copy, self.halts) else rest_ms
+
+    def let_go(self) -> tuple[TradeKey, ...]:
+        """Open exits that wait for the end of a halt that has ended."""
+        return tuple(
+            key
+            for key in self.open_exits
+            if any(
+                copy.reason is Reason.HALTED and not held_back(self.trades[key], copy, self.halts)
+                for copy in self.copies.get(key, {}).values()
+            )
+        )
 
     def forget_before(self, oldest_ms: int) -> None:
         """Drop leader trades of before an instant, unless they are in use or an exit is open."""

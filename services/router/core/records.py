@@ -6,6 +6,7 @@ Pure values that `plan.py` (entries) and `exit_plan.py` share; the journal carri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec import structs
 from services.router.core.caps import Exposure, Skip
 from services.router.core.sizing import Sized
 from tradingtools.domain.book import Book
+from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.domain.money import MICROS, to_text
 from tradingtools.domain.order import Order
@@ -177,6 +179,8 @@ class Context:
     """When the leader last sold all that he held of the outcome, since 1970, as far as is known."""
     close_ms: int = 30_000
     """A trade that was quiet for longer is closed to entries."""
+    halts: AbstractSet[Halt] = frozenset()
+    """What may send nothing at all."""
     holding_age_ms: int = 900_000
     """A resync goes by what a leader was told to hold no longer ago than that."""
 

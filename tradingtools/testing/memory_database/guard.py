@@ -11,7 +11,7 @@ import psycopg
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import FINAL
 from tradingtools.testing.memory_database import building, functions, money_path
-from tradingtools.testing.memory_database.router import control_seq, free_shares, reserving
+from tradingtools.testing.memory_database.router import control_seq, free_shares, halts, reserving
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, Twin, given
 
@@ -77,11 +77,6 @@ def unsettled(tx: Transaction, values: Row) -> list[Row]:
     }
     found = any(row["order_key"] in sales for row in tx.where("fill", status="MATCHED"))
     return [{"unsettled": found}]
-
-
-def halts(tx: Transaction, _values: Row) -> list[Row]:
-    """What may send nothing at all."""
-    return [_pick(row, ("scope", "subject")) for row in tx.where("halt", mode="HALTED")]
 
 
 def held_lots(tx: Transaction, _values: Row) -> list[Row]:

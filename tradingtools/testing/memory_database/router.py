@@ -54,6 +54,11 @@ def fundings_changed(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
+def halts(tx: Transaction, _values: Row) -> list[Row]:
+    """What may send nothing at all."""
+    return [_pick(row, ("scope", "subject")) for row in tx.where("halt", mode="HALTED")]
+
+
 def lots(tx: Transaction, _values: Row) -> list[Row]:
     """Lots that hold something."""
     names = (
@@ -426,7 +431,7 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 ROUTER: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        control_seq, subscriptions_changed, fundings_changed, lots, lot_cost, booked_to,
+        control_seq, subscriptions_changed, fundings_changed, halts, lots, lot_cost, booked_to,
         open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
         leader_left, lock_lots, locked_lots, bought_since, ended_of, withdrawn, exit_progress,
         ended_entries, accrued, paper_lots, paper_buys, cash, balances,

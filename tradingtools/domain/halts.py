@@ -1,6 +1,7 @@
-"""Whether a halt holds a trigger back. Pure.
+"""Whether a halt holds an exit back, as the executor's last gate has it. Pure.
 
-While it does, the trigger stays ARMED and is judged again when the halt ends.
+While it does, nothing is claimed: a trigger stays ARMED, a leader's sell waits as HALTED, and both
+are judged again when the halt ends.
 """
 
 from __future__ import annotations
