@@ -515,7 +515,8 @@ class ManualLotInput(TypedDict):
     heldSize: str
     """Shares of the asset that the wallet holds by hand now, without those that exits have
     sold, settled or not; decimal string. It takes the place of what was told before, and
-    cannot be less than what exits may still take.
+    cannot be less than what exits may still take, nor more than what they have left while
+    what they have sold is not settled.
     """
 
 

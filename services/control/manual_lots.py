@@ -6,6 +6,8 @@ that an exit is either counted here or comes after what was told.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.control.core.rules import ManualLot, NewTrigger, amount, refuse
 from services.control.store import Change, queries
 from tradingtools.domain.money import to_text
@@ -39,7 +41,8 @@ async def tell(change: Change, new: NewTrigger, lot: ManualLot) -> None:
     """Make the lot hold what the caller says it holds.
 
     Raises:
-        InvalidField: exits are selling more than that, or the asset is of another market.
+        InvalidField: exits are selling more than that, the lot would grow while what they have sold
+            is not settled, or the asset is of another market.
     """
     key = {"wallet": new.wallet, "asset_id": new.asset_id}
     await change.rows(_SQL["make_manual_lot"], **key, condition_id=new.condition_id)
@@ -52,6 +55,21 @@ async def tell(change: Change, new: NewTrigger, lot: ManualLot) -> None:
         raise refuse("manualLot.heldSize", f"at least {to_text(selling)}, which exits are selling")
     if row["shares_micros"] == lot.held_micros:
         return
+    if lot.held_micros > row["shares_micros"]:
+        await _refuse_what_is_sold(change, key, row["shares_micros"])
     await change.rows(_SQL["empty_manual_entries"], **key)
     await change.rows(_SQL["add_manual_entry"], **key, held=lot.held_micros)
     await change.rows(_SQL["tell_manual_lot"], **key, held=lot.held_micros)
+
+
+async def _refuse_what_is_sold(change: Change, key: Mapping[str, str], held_micros: int) -> None:
+    """Whoever asks the chain is told of matched shares until they are settled. A stop that counts
+    them sells more than there is: the venue refuses it as long as the lot is too large."""
+    row = await change.row(_SQL["manual_unsettled"], **key)
+    unsettled = row["unsettled_micros"] if row is not None else 0
+    if unsettled:
+        raise refuse(
+            "manualLot.heldSize",
+            f"at most {to_text(held_micros)}: {to_text(unsettled)} that exits have sold are not"
+            " settled yet",
+        )

@@ -33,6 +33,15 @@ from reservation r join orders o using (order_key)
 where r.released_at is null and r.follower_proxy = %(wallet)s and r.asset_id = %(asset_id)s
   and o.subscription_id is null;
 
+-- name: manual_unsettled
+-- Shares of a manual lot that exits have sold and of which nobody has told yet that they are settled.
+-- After ten minutes they are, or came back, whoever tells of it or not.
+select coalesce(sum(f.size_micros), 0)::bigint as unsettled_micros
+from orders o join fill f using (order_key)
+where o.follower_proxy = %(wallet)s and o.asset_id = %(asset_id)s
+  and o.subscription_id is null and o.side = 'SELL' and f.status = 'MATCHED'
+  and f.matched_at > clock_timestamp() - interval '10 minutes';
+
 -- name: empty_manual_entries
 update lot_entry set size_micros = 0, cost_micros = 0
 where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = 'manual'

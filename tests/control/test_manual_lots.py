@@ -81,25 +81,31 @@ def test_one_of_both_origins_is_needed_and_the_market_has_to_be_the_lots(
     assert error_of(edge.call("POST", "/triggers", json=other))[2]["field"] == "conditionId"
 
 
-def test_less_than_exits_are_selling_is_refused(
-    edge: RunningEdge, database: Database, wallet: Wallet
-) -> None:
-    proxy = wallet()
-    assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
+def exit_of(database: Database, proxy: str) -> str:
+    """The key of an exit that sells nine shares of a wallet's lot."""
     key = secrets.token_hex(32)
     database.execute(
         "insert into orders (order_key, copy_key, ordinal, purpose, subscription_version,"
         " follower_user_id, follower_wallet_id, follower_proxy, partition, condition_id, asset_id,"
         " side, size_micros, limit_micros, time_in_force, not_after_ms, body, body_hash,"
-        " journal_seq, control_seq, state, chain_head) values (%s, 'c', 0, 'GUARD_EXIT', 0, 'u',"
+        " journal_seq, control_seq, state, chain_head) values (%s, %s, 0, 'GUARD_EXIT', 0, 'u',"
         " 'w', %s, 0, %s, %s, 'SELL', 9000000, 500000, 'FAK', 0, '', '', 0, 0, 'CLAIMED', '')",
-        [key, proxy, CONDITION, ASSET],
+        [key, f"copy {key}", proxy, CONDITION, ASSET],
     )
     database.execute(
         "insert into reservation (order_key, follower_proxy, condition_id, asset_id, money_micros,"
         " shares_micros) values (%s, %s, %s, %s, 0, 9000000)",
         [key, proxy, CONDITION, ASSET],
     )
+    return key
+
+
+def test_less_than_exits_are_selling_is_refused(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
+    key = exit_of(database, proxy)
     refused = error_of(edge.call("POST", "/triggers", json=body_of(proxy, "8.99")))
     assert (refused[0], refused[2]["field"]) == (400, "manualLot.heldSize")
     assert edge.call("POST", "/triggers", json=body_of(proxy, "9")).status_code == 201
@@ -107,3 +113,53 @@ def test_less_than_exits_are_selling_is_refused(
     database.execute("update orders set filled_size_micros = 6000000 where order_key = %s", [key])
     assert edge.call("POST", "/triggers", json=body_of(proxy, "2.99")).status_code == 400
     assert edge.call("POST", "/triggers", json=body_of(proxy, "3")).status_code == 201
+
+
+def sold(database: Database, key: str, proxy: str) -> None:
+    """All nine are matched, as confirm books it; the chain has not settled them."""
+    database.execute(
+        "update orders set state = 'SUBMITTED', filled_size_micros = 9000000 where order_key = %s",
+        [key],
+    )
+    database.execute(
+        "insert into fill (order_key, trade_id, status, size_micros, notional_micros, fee_micros)"
+        " values (%s, 't', 'MATCHED', 9000000, 1, 0)",
+        [key],
+    )
+    database.execute(
+        "update lot set shares_micros = shares_micros - 9000000 where follower_proxy = %s", [proxy]
+    )
+
+
+def test_a_lot_does_not_grow_by_what_was_sold_and_is_not_settled(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    """Whoever asks the chain is told of sold shares as well; a stop of them could not sell."""
+    proxy = wallet()
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
+    key = exit_of(database, proxy)
+    sold(database, key, proxy)
+    for told in ("20", "11.01"):
+        refused = error_of(edge.call("POST", "/triggers", json=body_of(proxy, told)))
+        assert (refused[0], refused[2]["field"]) == (400, "manualLot.heldSize")
+        assert refused[2]["expected"] == "at most 11: 9 that exits have sold are not settled yet"
+    # A trigger of what is left can be made at any time, and less can be told.
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "11")).status_code == 201
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "10")).status_code == 201
+    assert lot_of(database, proxy)[0] == 10_000_000
+    database.execute("update fill set status = 'CONFIRMED' where order_key = %s", [key])
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
+
+
+def test_a_settlement_that_nobody_ever_tells_of_holds_up_no_lot_for_long(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
+    key = exit_of(database, proxy)
+    sold(database, key, proxy)
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "30")).status_code == 400
+    database.execute(
+        "update fill set matched_at = now() - interval '11 minutes' where order_key = %s", [key]
+    )
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "30")).status_code == 201

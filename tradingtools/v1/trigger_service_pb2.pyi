@@ -275,7 +275,8 @@ class ManualLot(_message.Message):
     held_size: _builtins.str
     """Shares of the asset that the wallet holds by hand now, without those that exits have sold,
     settled or not; decimal string. It takes the place of what was told before, and cannot be less
-    than what exits may still take.
+    than what exits may still take, nor more than what they have left while what they have sold is
+    not settled.
     """
     def __init__(
         self,
