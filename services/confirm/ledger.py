@@ -214,7 +214,8 @@ class Ledger:
             before.shares_micros,
             order_micros=order["size_micros"],
             first=all(fill["status"] == FillStatus.FAILED.value for fill in fills),
-            sold_out=self._defaults[key]["sold_out"],
+            # What was read is of the set before this transaction's.
+            sold_out=self._defaults[key]["sold_out"] and key not in self._opened,
             smallest_micros=self._smallest(order["asset_id"]),
         )
 

@@ -76,6 +76,13 @@ class Lot:
             shares * 1_000_000, self._subscription, kind,
         )  # fmt: skip
 
+    async def sets(self) -> int:
+        """How many sets of triggers were made."""
+        rows = await self._orders.sql(
+            "select distinct made_for from trigger where origin = %s", self._subscription
+        )
+        return len(rows)
+
     async def stops(self) -> list[object]:
         """Prices of all stops that were made, in cents, oldest first."""
         rows = await self._orders.sql(
@@ -168,11 +175,47 @@ async def test_later_trades_of_an_order_open_no_second_position(orders: Orders) 
     lot = Lot(orders)
     await lot.subscribe()
     whole = await lot.heard("BUY", (2, 40), (8, 80))
-    assert whole.answer is not None
-    part = told(whole.order_key, whole.answer.trades[0], closed=False)
-    await lot.take(Heard(order_key=whole.order_key, answer=part))
+    await lot.take(_part(whole, 1))
     await lot.take(whole)
     assert await lot.stops() == [36]
+
+
+@pytest.mark.parametrize("left", [0, 1])
+async def test_what_an_order_fills_after_its_stop_has_sold_has_a_stop_of_its_own(
+    orders: Orders, smallest: Smallest, left: int
+) -> None:
+    """Also when the first fill's stop has left a remainder; and more of it has no second one."""
+    lot = Lot(orders)
+    await lot.subscribe()
+    whole = await lot.heard("BUY", (4, 40), (3, 80), (3, 60))
+    await lot.take(_part(whole, 1), smallest=smallest)
+    await lot.sell(4 - left)
+    await lot.end("STOP_LOSS", "DONE")
+    await lot.take(_part(whole, 2), smallest=smallest)
+    assert await lot.stops() == [36, 72]
+    assert await lot.sets() == 2, "the guard ends what is left of the first"
+    await lot.take(whole, smallest=smallest)
+    await lot.buy((10, 50), smallest=smallest)
+    assert await lot.stops() == [36, 72], "more of the same position"
+
+
+async def test_fills_of_one_answer_after_a_stop_that_left_a_remainder_make_one_set(
+    orders: Orders, smallest: Smallest
+) -> None:
+    lot = Lot(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40), smallest=smallest)
+    await lot.sell(7)
+    await lot.end("STOP_LOSS", "DONE")
+    await lot.buy((2, 80), (4, 60), (4, 50), smallest=smallest)
+    assert await lot.stops() == [36, 72]
+
+
+def _part(whole: Heard, trades: int) -> Heard:
+    """An earlier answer about an order, with its first trades."""
+    assert whole.answer is not None
+    answer = told(whole.order_key, *whole.answer.trades[:trades], closed=False)
+    return Heard(order_key=whole.order_key, answer=answer)
 
 
 async def test_buys_that_come_together_make_one_set(orders: Orders) -> None:

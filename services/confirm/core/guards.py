@@ -29,14 +29,15 @@ def begins(
     Args:
         held_micros: what the lot held before.
         order_micros: the size of the fill's order.
-        first: no other fill of that order stands.
-        sold_out: a default trigger of the position before has sold all that it could.
+        first: no other fill of that order stands: a small first fill is no remainder to the next.
+        sold_out: a default trigger of the lot's newest set has sold all that it could, maybe of an
+            earlier fill of the same order.
         smallest_micros: the smallest order of the market; None: not known.
     """
     if held_micros == 0:
         return True
-    unsellable = sold_out or held_micros < (smallest_micros or 0)
-    return first and unsellable and held_micros < order_micros
+    unsellable = sold_out or (first and held_micros < (smallest_micros or 0))
+    return unsellable and held_micros < order_micros
 
 
 def of_position(
@@ -70,6 +71,7 @@ def of_position(
             "fire_at_ms": new.fire_at_ms,
             "rungs": rungs_to_fields(new.rungs) if new.rungs else None,
             "break_even": new.break_even,
-            "made_for": order["order_key"],
+            # An order may open two: what it fills later may find the lot sold out.
+            "made_for": f"{order['order_key']}:{trade.trade_id}",
             "detail": f"by default for an entry at {to_text(entry)}",
         }

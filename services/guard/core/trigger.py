@@ -68,7 +68,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     two_ticks: bool = False
     """It fires only when two books in a row reach its price."""
     made_for: str = ""
-    """The order that opened the position, of a subscription's default; empty: made by a caller."""
+    """The fill that opened the position, of a subscription's default; empty: made by a caller."""
     tick: Tick | None = None
     """The book that was the first of two; forgotten with the process, and then counted anew."""
 
