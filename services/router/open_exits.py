@@ -12,8 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.router.core.exit_plan import LONGEST_PAUSE_MS
-from services.router.core.memory import Memory
+from services.router.core.memory import Memory, again_ms
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.tasks import cancel_all
@@ -37,9 +36,26 @@ class OpenExits:
     ) -> None:
         self._memory = memory
         self._route = route
+        self._vain: dict[TradeKey, int] = {}
+        """How often in a row open ones were judged in vain."""
 
     def judge_in(self, key: TradeKey, wait_ms: int) -> None:
-        """Have a sell judged again after so long, or sooner if that was asked for before."""
+        """Have a sell judged again after so long, or sooner if that was asked for before: something
+        was told that it may have waited for."""
+        self._vain.pop(key, None)
+        self._put(key, wait_ms)
+
+    def follow(self, key: TradeKey) -> None:
+        """Have a sell judged again that could not be made, in case it may be later."""
+        wait_ms = self._memory.judge_exit_in_ms(key, clock.now_ms(), self._vain.get(key, 0))
+        if wait_ms is not None:
+            self._wait(key, wait_ms)
+
+    def _wait(self, key: TradeKey, wait_ms: int) -> None:
+        self._vain[key] = self._vain.get(key, 0) + 1
+        self._put(key, wait_ms)
+
+    def _put(self, key: TradeKey, wait_ms: int) -> None:
         due = clock.monotonic() + max(wait_ms, 0) / 1000
         self._memory.open_exits[key] = min(due, self._memory.open_exits.get(key, due))
 
@@ -74,6 +90,7 @@ class OpenExits:
             except Exception as error:  # noqa: BLE001 - one exit must not hold up the others
                 _log.error("an exit could not be judged; again later", alert=True,
                            asset=key.asset_id, leader_tx=key.leader_tx, exc_info=error)  # fmt: skip
-                self.judge_in(key, LONGEST_PAUSE_MS)
+                self._wait(key, again_ms(self._vain.get(key, 0)))
         if self._memory.open_exits[key] == math.inf:
             del self._memory.open_exits[key]
+            self._vain.pop(key, None)

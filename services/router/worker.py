@@ -262,9 +262,7 @@ class Router:
         else:
             await self._writer.claim_in_parts(trade, book, cause, tuple(s.id for s in followers))
         if trade.key.side is Side.SELL:
-            wait_ms = self._memory.judge_exit_in_ms(trade.key, clock.now_ms())
-            if wait_ms is not None:
-                self.exits.judge_in(trade.key, wait_ms)
+            self.exits.follow(trade.key)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""

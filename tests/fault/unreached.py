@@ -96,7 +96,7 @@ UNREACHED = (
     Entry(f"{_ROUTER}/open_exits.py", "OpenExits._judge_again",
           "only when another router takes over while an exit is judged", "raise", chance=True),
     Entry(f"{_ROUTER}/open_exits.py", "OpenExits._judge_again", _LOGGED, "_log.error"),
-    Entry(f"{_ROUTER}/open_exits.py", "OpenExits._judge_again", _LOGGED, "self.judge_in"),
+    Entry(f"{_ROUTER}/open_exits.py", "OpenExits._judge_again", _LOGGED, "self._wait"),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _AWAY, "raise", chance=True),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _LOGGED, "_log.error"),
     Entry(f"{_ROUTER}/resyncing.py", "Resyncs.look", _LOGGED, "await self._end"),

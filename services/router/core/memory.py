@@ -38,7 +38,14 @@ JUDGED_AGAIN = frozenset(
 )
 """Why an exit cannot be made now and may be later; an exit is never too late."""
 
+_TOLD = frozenset({Reason.WAITING_FOR_ENTRY, Reason.ALREADY_SELLING})
+"""Those of them that end with an order, which is told: a book is not."""
 _AGAIN_MS = 2_000
+
+
+def again_ms(vain: int) -> int:
+    """After so many judgements in vain: doubling."""
+    return min(_AGAIN_MS << min(vain, 5), LONGEST_PAUSE_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,19 +259,19 @@ class Memory:
         self.ledger.hold(owner.id, purse, condition_id, asset_id, lot.cost_micros)
         self.ledger.cash(purse, self.paper_cash[owner.id])
 
-    def judge_exit_in_ms(self, key: TradeKey, now_ms: int) -> int | None:
-        """How soon a sell that could not be made, and may be later, is judged again; None: it is
-        made."""
+    def judge_exit_in_ms(self, key: TradeKey, now_ms: int, vain: int = 0) -> int | None:
+        """How soon a sell that could not be made, and may be later, is judged again after so many
+        times in vain; None: it is made."""
         waits = [
-            self._wait_ms(key, copy, max(copy.rest_until_ms - now_ms, 0))
+            self._wait_ms(key, copy, max(copy.rest_until_ms - now_ms, 0), vain)
             for copy in self.copies.get(key, {}).values()
             if copy.reason in JUDGED_AGAIN
         ]
         return min(waits, default=None)
 
-    def _wait_ms(self, key: TradeKey, copy: Copy, rest_ms: int) -> int:
+    def _wait_ms(self, key: TradeKey, copy: Copy, rest_ms: int, vain: int) -> int:
         if copy.reason is not Reason.HALTED:
-            return rest_ms or _AGAIN_MS
+            return rest_ms or again_ms(vain if copy.reason in _TOLD else 0)
         # The end of a halt is told. It may have ended while this was judged.
         return LONGEST_PAUSE_MS if held_back(self.trades[key], copy, self.halts) else rest_ms
 

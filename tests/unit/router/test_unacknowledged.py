@@ -13,8 +13,8 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 
-_SHARES = 100_000_000
-_GUARDS = "f" * 64
+SHARES = 100_000_000
+GUARDS = "f" * 64
 
 
 class _Lossy(Calm):
@@ -28,19 +28,17 @@ class _Lossy(Calm):
             raise psycopg.OperationalError("its answer was lost")
 
 
-def _all_reserved(tx: Transaction) -> None:
+def all_reserved(tx: Transaction) -> None:
     """A lot of which the guard sells everything at the moment."""
     place = {"follower_proxy": WALLET, "condition_id": CONDITION, "asset_id": "7"}
-    tx.insert(
-        "lot", {**place, "origin": SUB, "shares_micros": _SHARES, "cost_micros": _SHARES // 2}
-    )
+    tx.insert("lot", {**place, "origin": SUB, "shares_micros": SHARES, "cost_micros": SHARES // 2})
     tx.insert(
         "orders",
         {
-            **place, "order_key": _GUARDS, "copy_key": _GUARDS, "ordinal": 0, "partition": 0,
+            **place, "order_key": GUARDS, "copy_key": GUARDS, "ordinal": 0, "partition": 0,
             "purpose": "GUARD_EXIT", "subscription_id": SUB, "subscription_version": 1,
             "follower_user_id": "u", "follower_wallet_id": "w", "side": "SELL",
-            "size_micros": _SHARES, "limit_micros": 400_000, "time_in_force": "FAK",
+            "size_micros": SHARES, "limit_micros": 400_000, "time_in_force": "FAK",
             "not_after_ms": 1, "body": b"{}", "body_hash": "h", "journal_seq": 0,
             "control_seq": 0, "state": "SUBMITTED", "chain_head": b"",
         },
@@ -48,8 +46,8 @@ def _all_reserved(tx: Transaction) -> None:
     tx.insert(
         "reservation",
         {
-            **place, "order_key": _GUARDS, "subscription_id": SUB, "money_micros": 0,
-            "shares_micros": _SHARES,
+            **place, "order_key": GUARDS, "subscription_id": SUB, "money_micros": 0,
+            "shares_micros": SHARES,
         },
     )  # fmt: skip
 
@@ -59,17 +57,17 @@ async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was
 ):
     database, lossy = MemoryDatabase(), _Lossy()
     database.write(subscribe)
-    database.write(_all_reserved)
+    database.write(all_reserved)
     router = await recovered(database, lossy)
     fact = buy(2)
     key = replace(fact.key, side=Side.SELL)
-    sold = replace(fact, key=key, size_micros=_SHARES, held_before_micros=_SHARES)
+    sold = replace(fact, key=key, size_micros=SHARES, held_before_micros=SHARES)
     await router.on_facts([sold])
     assert router._memory.copies[key][SUB].reason is Reason.ALREADY_SELLING
 
     def free(tx: Transaction) -> None:
-        tx.update("reservation", tx.get("reservation", _GUARDS) or {}, released_at=database.now())
-        tx.update("orders", tx.get("orders", _GUARDS) or {}, state="FAILED", failed_kind="KILLED")
+        tx.update("reservation", tx.get("reservation", GUARDS) or {}, released_at=database.now())
+        tx.update("orders", tx.get("orders", GUARDS) or {}, state="FAILED", failed_kind="KILLED")
 
     database.write(free)
     lossy.loses = "commit"
@@ -78,5 +76,5 @@ async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was
     (exit_,) = [o for o in database.table("orders").values() if o["purpose"] == "COPY_EXIT"]
     copy = router._memory.copies[key][SUB]
     assert copy.order_keys == (exit_["order_key"],)
-    assert copy.ordered_size_micros == _SHARES
+    assert copy.ordered_size_micros == SHARES
     assert router._memory.exit_trade == {exit_["order_key"]: key}

@@ -1,0 +1,108 @@
+"""An exit that cannot be made is judged ever less often, and at once when it may be made again."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+from typing import Any
+
+from services.router.core.memory import Memory
+from services.router.open_exits import OpenExits
+from services.router.worker import Router
+from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
+from tests.unit.router.test_unacknowledged import GUARDS, SHARES, all_reserved
+from tradingtools.adapters import clock
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
+from tradingtools.testing.memory_database import MemoryDatabase
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as confirm_pb
+
+GROWING = [2, 4, 8, 16, 30, 30]
+
+
+def sell() -> LeaderRow:
+    """The leader sells all."""
+    fact = buy(2)
+    key = replace(fact.key, side=Side.SELL)
+    return replace(fact, key=key, size_micros=SHARES, held_before_micros=SHARES)
+
+
+SELL = sell().key
+
+
+async def waits(memory: Memory, exits: OpenExits, times: int) -> list[int]:
+    """Seconds until the sell is judged again, after each of so many judgements."""
+    found = []
+    for _ in range(times):
+        memory.open_exits[SELL] = math.inf
+        await exits._judge_again(SELL, asyncio.Semaphore(1))
+        found.append(due(memory))
+    return found
+
+
+def due(memory: Memory) -> int:
+    return math.ceil(memory.open_exits[SELL] - clock.monotonic())
+
+
+async def waiting() -> Router:
+    """A router with a sell that waits for a trigger's sale of all shares."""
+    database = MemoryDatabase()
+    database.write(subscribe)
+    database.write(all_reserved)
+    router = await recovered(database)
+    await router.on_facts([sell()])
+    return router
+
+
+async def test_a_sell_that_waits_for_a_sale_of_which_nothing_is_told() -> None:
+    router = await waiting()
+    memory = router._memory
+    assert [due(memory), *await waits(memory, router.exits, 5)] == GROWING
+
+
+async def test_what_it_waits_for_is_told() -> None:
+    router = await waiting()
+    memory = router._memory
+    await waits(memory, router.exits, 5)
+    await router.bookings.on_fill(
+        confirm_pb.FillEvent(
+            kind=confirm_pb.FILL_KIND_CLOSED, subscription_id=SUB, follower_proxy=WALLET,
+            asset_id="7", order_key=GUARDS, order_size_micros=SHARES,
+            order_state=common.ORDER_STATE_FAILED,
+        )
+    )  # fmt: skip
+    assert due(memory) <= 0
+    assert await waits(memory, router.exits, 1) == [2]
+
+
+async def test_a_sell_without_a_book_is_judged_as_often_as_ever() -> None:
+    """Nothing tells that the book is back."""
+    router = await waiting()
+
+    class Empty:
+        async def get(self, _asset_id: str) -> None:
+            return None
+
+    books: Any = Empty()
+    router._books = books
+    assert await waits(router._memory, router.exits, 4) == [2, 2, 2, 2]
+
+
+async def test_a_sell_that_cannot_be_judged() -> None:
+    memory = Memory()
+    known = merge(None, sell())
+    assert known is not None
+    memory.know(known)
+    failing = True
+
+    async def route(_trade: LeaderTrade, _cause: str) -> None:
+        if failing:
+            raise ValueError("of this one alone")
+
+    exits = OpenExits(memory, route)
+    assert await waits(memory, exits, 6) == GROWING
+    failing = False
+    memory.open_exits[SELL] = math.inf
+    await exits._judge_again(SELL, asyncio.Semaphore(1))
+    assert (memory.open_exits, exits._vain) == ({}, {})
