@@ -66,6 +66,8 @@ class Closing:
         sold = total["sold_micros"]
         trigger = structs.replace(store.trigger(row), sold_micros=sold)
         step = aftermath.after_exit(self._ended(trigger, order, lot, total))
+        if step is not Next.NOTHING and await store.begun_anew(asked, row):
+            return self._over(asked, trigger, row, total)
         if step is Next.SLICE and lot is not None:
             return await self._next_slice(asked, row, lot, order, total)
         # What comes back of another's sale it has to sell as well.
@@ -83,6 +85,18 @@ class Closing:
             )
             return self._claims.write(asked, [(row, change)])
         return as_it_is(row)
+
+    def _over(self, asked: Together, trigger: Trigger, row: Row, total: Row) -> Outcome:
+        """What its lot holds by now, with what comes back of its sales, is another position, which
+        the triggers of that guard."""
+        told = telling.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
+        change = Change(
+            status=TriggerStatus.DONE,
+            detail=f"{told}; a new position has begun",
+            sold_micros=total["sold_micros"],
+            rungs_done=trigger.rungs_fired,
+        )
+        return self._claims.write(asked, [(row, change)])
 
     def _ended(self, trigger: Trigger, order: Row, lot: Row | None, total: Row) -> Ended:
         held = lot["shares_micros"] if lot is not None else 0

@@ -32,6 +32,13 @@ select exists (
       and coalesce(o.subscription_id, 'manual') = %(origin)s and o.side = 'SELL'
       and o.trigger_id is distinct from %(besides)s and f.status = 'MATCHED') as unsettled
 
+-- name: begun_anew
+-- Whether the lot of a default trigger has others that were made for a newer position.
+select exists (
+    select 1 from trigger t join trigger n using (follower_proxy, asset_id, origin)
+    where t.id = %(id)s and t.made_for <> '' and n.made_for <> '' and n.made_for <> t.made_for
+      and n.created_at > t.created_at) as begun
+
 -- name: changed_triggers
 -- Triggers that the control surface has touched, whatever their state.
 select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,

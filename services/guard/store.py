@@ -189,6 +189,19 @@ async def unsettled(asked: Together, row: Mapping[str, Any], *, besides: str = "
     return found is not None and bool(found["unsettled"])
 
 
+async def begun_anew(asked: Together, row: Mapping[str, Any]) -> bool:
+    """Whether a new position has begun in the lot of a default trigger, with triggers of its own.
+
+    Args:
+        asked: in the transaction that holds it.
+        row: of the trigger.
+    """
+    if not row["made_for"]:
+        return False
+    found = await one(asked, "begun_anew", id=row["id"])
+    return found is not None and bool(found["begun"])
+
+
 async def changed(answers: Iterable[Answer]) -> list[Trigger]:
     """The triggers that `change_all` has changed, read once that is committed."""
     return [trigger(row) for answer in answers for row in await answer.rows()]

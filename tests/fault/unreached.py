@@ -48,6 +48,7 @@ _MANY = "only when a claim of many orders is sent while others wait"
 _SLOW = "only when an answer takes longer than an entry may wait behind it"
 _YOUNG = "no trade here is hours old: tests/unit/router/test_told_again.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
+_ANEW = "only when a position begins while the sale of the last settles: tests/confirm"
 _DIVIDED = "nobody changes the number of partitions here: tests/integration/test_division.py"
 
 UNREACHED = (
@@ -248,6 +249,8 @@ UNREACHED = (
           "if order is None", True),
     Entry(f"{_GUARD}/closing.py", "Closing.settle", _LOST, "return as_it_is(row)",
           "if order is None", True),
+    Entry(f"{_GUARD}/closing.py", "Closing.settle", _ANEW, "return self._over", chance=True),
+    Entry(f"{_GUARD}/closing.py", "Closing._over", _ANEW, chance=True),
     Entry(f"{_GUARD}/following.py", "end_superseded", _RACE, "return as_it_is(row)",
           chance=True),
     Entry(f"{_GUARD}/following.py", "end_resolved", _PAID, chance=True),

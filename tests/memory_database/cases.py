@@ -778,6 +778,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             **_lot(draw),
             "besides": draw.rng.choice(["", TRIGGERS[0], TRIGGERS[1]]),
         },
+        "begun_anew": lambda draw: {"id": (draw.row("trigger") or {"id": "trg_none"})["id"]},
         "changed_triggers": lambda draw: {"after": draw.rng.randrange(3)},
         "control_seq": _nothing,
         "halts": _nothing,

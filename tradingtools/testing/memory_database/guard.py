@@ -79,6 +79,16 @@ def unsettled(tx: Transaction, values: Row) -> list[Row]:
     return [{"unsettled": found}]
 
 
+def begun_anew(tx: Transaction, values: Row) -> list[Row]:
+    """Whether the lot of a default trigger has others that were made for a newer position."""
+    row = tx.get("trigger", values["id"]) or {"made_for": ""}
+    begun = row["made_for"] != "" and any(
+        other["made_for"] not in ("", row["made_for"]) and other["created_at"] > row["created_at"]
+        for other in tx.where("trigger", **_pick(row, _LOT))
+    )
+    return [{"begun": begun}]
+
+
 def held_lots(tx: Transaction, _values: Row) -> list[Row]:
     """Lots that hold something."""
     names = ("follower_proxy", "asset_id", "origin", "shares_micros")
@@ -403,8 +413,8 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        live_triggers, told_lots, lot_triggers, unsettled, changed_triggers, control_seq, halts,
-        held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
+        live_triggers, told_lots, lot_triggers, unsettled, begun_anew, changed_triggers,
+        control_seq, halts, held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
         hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order, sold, move_triggers,
         break_even, record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, moved_on,
     )
