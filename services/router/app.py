@@ -111,6 +111,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.exits.run(),
+            router.withdrawals.run(),
             router.follow_balances(),
             router.resyncs.run(),
             health.tell(

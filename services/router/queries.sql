@@ -160,10 +160,21 @@ where order_key = any(%(keys)s) and state in ('CONFIRMED', 'FAILED', 'LOST')
 
 -- name: withdrawn
 -- An entry that was never sent because its subscription had changed, and what it had set aside.
-select o.leader_tx, o.leader, o.asset_id, o.side, o.subscription_id, o.size_micros, r.money_micros
+select o.order_key, o.leader_tx, o.leader, o.asset_id, o.side, o.subscription_id, o.size_micros,
+       r.money_micros
 from orders o join reservation r using (order_key)
 where o.order_key = %(order_key)s and o.purpose = 'ENTRY' and o.state = 'FAILED'
   and o.failed_kind = 'UNSENT' and o.reason = 'SUBSCRIPTION_CHANGED'
+
+-- name: withdrawn_lately
+-- The same of all entries that were claimed lately.
+select o.order_key, o.leader_tx, o.leader, o.asset_id, o.side, o.subscription_id, o.size_micros,
+       r.money_micros
+from orders o join reservation r using (order_key)
+where o.partition = %(partition)s
+  and o.created_at > statement_timestamp() - make_interval(secs => %(seconds)s)
+  and o.purpose = 'ENTRY' and o.state = 'FAILED' and o.failed_kind = 'UNSENT'
+  and o.reason = 'SUBSCRIPTION_CHANGED'
 
 -- name: exit_progress
 -- How these slices of copy exits have ended, or that they have not. By the reservation: one that has

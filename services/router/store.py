@@ -243,14 +243,24 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
 async def withdrawn(pool: Pool, order_key: str) -> Withdrawn | None:
     """The entry behind a key that failed with SUBSCRIPTION_CHANGED; None: it is none."""
     for row in await fetch(pool, "withdrawn", order_key=order_key):
-        return Withdrawn(
-            key=trade_key(row),
-            subscription_id=row["subscription_id"],
-            order_key=order_key,
-            size_micros=row["size_micros"],
-            money_micros=row["money_micros"],
-        )
+        return _withdrawn(row)
     return None
+
+
+async def withdrawn_lately(pool: Pool, partition: int) -> list[Withdrawn]:
+    """Entries that failed so and were claimed lately, whether they were decided again or not."""
+    values = {"partition": partition, "seconds": RECENT_SECONDS}
+    return [_withdrawn(row) for row in await fetch(pool, "withdrawn_lately", **values)]
+
+
+def _withdrawn(row: Mapping[str, Any]) -> Withdrawn:
+    return Withdrawn(
+        key=trade_key(row),
+        subscription_id=row["subscription_id"],
+        order_key=row["order_key"],
+        size_micros=row["size_micros"],
+        money_micros=row["money_micros"],
+    )
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from services.router.together import Together
 from services.router.turns import FEWEST, come_together
+from services.router.withdrawals import Withdrawals
 from services.router.writing import Writer
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -100,19 +101,23 @@ class Router:
         )
         self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
         self.exits = OpenExits(self._memory, self._route)
+        self.withdrawals = Withdrawals(
+            pool, lease.partition, self._memory, self._recall_forgotten, self._decide_again
+        )
         self.bookings = Bookings(
             self._memory,
             self._money,
             self.exits,
             self._writing,
             self._writer.know_what_is_durable,
-            self._decide_again,
+            self.withdrawals.told,
         )
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
         await self.refresh_index()
         await self._catch_up()
+        await self.withdrawals.recover()
 
     async def _catch_up(self) -> None:
         """Take over what is durable; every record of the partition has its rows before."""
@@ -174,10 +179,13 @@ class Router:
         oldest = clock.now_ms() - store.RECENT_SECONDS * 1000
         old = {fact.key for fact in facts if fact.traded_ms < oldest + _RECALLED_MS}
         if old.difference(self._memory.trades):
-            async with self._writing:
-                # Another message about them may have been before this one.
-                forgotten = old.difference(self._memory.trades)
-                await recovery.recall(self._pool, self._lease.partition, self._memory, forgotten)
+            await self._recall_forgotten(*old)
+
+    async def _recall_forgotten(self, *keys: TradeKey) -> None:
+        async with self._writing:
+            # Somebody else may have recalled them before this one.
+            forgotten = set(keys).difference(self._memory.trades)
+            await recovery.recall(self._pool, self._lease.partition, self._memory, forgotten)
 
     async def _on_facts(self, facts: Sequence[LeaderRow]) -> None:
         changed: dict[TradeKey, LeaderTrade] = {}
@@ -228,15 +236,11 @@ class Router:
             ]
         )
 
-    async def _decide_again(self, order_key: str) -> None:
+    async def _decide_again(self, trade: LeaderTrade, order: Withdrawn) -> None:
         """An entry was refused because its subscription had changed: judge it as it is now."""
-        order = await store.withdrawn(self._pool, order_key)
-        trade = None if order is None else self._memory.trade(order.key)
-        if order is None or trade is None:
-            return
         # The change is committed, or it could not have refused the order: now it is known here.
         await self.refresh_index()
-        await self._route(trade, f"changed-{order_key}", order)
+        await self._route(trade, f"changed-{order.order_key}", order)
 
     async def follow_balances(self) -> None:
         """Take over what insiders-api has told of wallets, for ever."""

@@ -48,6 +48,7 @@ _MANY = "only when a claim of many orders is sent while others wait"
 _SLOW = "only when an answer takes longer than an entry may wait behind it"
 _YOUNG = "no trade here is hours old: tests/unit/router/test_told_again.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
+_REFUSED = "only when a router dies around such a refusal: tests/unit/router/test_withdrawn.py"
 _ANEW = "only when a position begins while the sale of the last settles: tests/confirm"
 _DIVIDED = "nobody changes the number of partitions here: tests/integration/test_division.py"
 
@@ -119,15 +120,20 @@ UNREACHED = (
           "# What it has sold"),
     Entry(f"{_ROUTER}/bookings.py", "Bookings.on_fill", _APPEARED, "await self._catch_up"),
     Entry(f"{_ROUTER}/division.py", "check_division", _DIVIDED, "raise Startup"),
-    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "async with self._writing"),
-    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "forgotten ="),
-    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "await recovery.recall"),
+    Entry(f"{_ROUTER}/worker.py", "Router._recall", _YOUNG, "await self._recall_forgotten"),
+    Entry(f"{_ROUTER}/worker.py", "Router._recall_forgotten", _YOUNG, chance=True),
+    Entry(f"{_ROUTER}/withdrawals.py", "Withdrawals.recover", _REFUSED, chance=True),
+    Entry(f"{_ROUTER}/withdrawals.py", "Withdrawals.told", _REFUSED, "return",
+          "if order is None", True),
+    Entry(f"{_ROUTER}/withdrawals.py", "Withdrawals.told", _PARTED, "return",
+          "if self._memory.index"),
+    Entry(f"{_ROUTER}/withdrawals.py", "Withdrawals.told", _REFUSED, "await self._recall",
+          chance=True),
+    Entry(f"{_ROUTER}/withdrawals.py", "Withdrawals.look", _REFUSED, chance=True),
     Entry(f"{_ROUTER}/store.py", "withdrawn", "who asks was told so of its row", "return None"),
     Entry(f"{_ROUTER}/worker.py", "Router.on_message", _LOGGED, "failed.extend"),
     Entry(f"{_ROUTER}/worker.py", "Router._on_facts", _LOGGED, "failed.append"),
     Entry(f"{_ROUTER}/worker.py", "Router._on_facts", _LOGGED, "raise ExceptionGroup"),
-    Entry(f"{_ROUTER}/worker.py", "Router._decide_again", "who asks was told so of its row",
-          "return", "if order is None"),
     Entry(f"{_ROUTER}/worker.py", "Router._route", "every leader here has followers", "return",
           "if not followers"),
     *(

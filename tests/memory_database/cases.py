@@ -586,6 +586,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "bought_since": _keys,
         "ended_of": _keys,
         "withdrawn": _order_key,
+        "withdrawn_lately": _seconds,
         "exit_progress": _keys,
         "ended_entries": _days,
         "accrued": _nothing,

@@ -39,8 +39,8 @@ class Reason(StrEnum):
     )
     SUBSCRIPTION_CHANGED = (
         "SUBSCRIPTION_CHANGED",
-        "The settings changed while it was under way: it is decided again under the new ones.",
-        "Nothing.",
+        "The settings changed under way: a copy is decided again, an order of a resync is not.",
+        "Nothing; after a resync, ask for another preview.",
     )
     SIDE_FILTERED = (
         "SIDE_FILTERED",

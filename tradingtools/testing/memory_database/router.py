@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -372,14 +373,23 @@ def ended_of(tx: Transaction, values: Row) -> list[Row]:
 def withdrawn(tx: Transaction, values: Row) -> list[Row]:
     """An entry that was never sent because its subscription had changed."""
     order = tx.get("orders", values["order_key"])
-    held = tx.get("reservation", values["order_key"])
-    if order is None or held is None or order["purpose"] != "ENTRY":
-        return []
-    ended = (order["state"], order["failed_kind"], order["reason"])
-    if ended != ("FAILED", "UNSENT", "SUBSCRIPTION_CHANGED"):
-        return []
-    names = (*_TRADE, "subscription_id", "size_micros")
-    return [{**_pick(order, names), "money_micros": held["money_micros"]}]
+    return [] if order is None else list(_withdrawn(tx, [order]))
+
+
+def withdrawn_lately(tx: Transaction, values: Row) -> list[Row]:
+    """The same of all entries that were claimed lately."""
+    since = tx.now - timedelta(seconds=values["seconds"])
+    orders = tx.where("orders", partition=values["partition"])
+    return list(_withdrawn(tx, [order for order in orders if order["created_at"] > since]))
+
+
+def _withdrawn(tx: Transaction, orders: Iterable[Row]) -> Iterator[Row]:
+    names = ("order_key", *_TRADE, "subscription_id", "size_micros")
+    for order in orders:
+        held = tx.get("reservation", order["order_key"])
+        how = (order["purpose"], order["state"], order["failed_kind"], order["reason"])
+        if held is not None and how == ("ENTRY", "FAILED", "UNSENT", "SUBSCRIPTION_CHANGED"):
+            yield {**_pick(order, names), "money_micros": held["money_micros"]}
 
 
 def leader_left(tx: Transaction, values: Row) -> list[Row]:
@@ -433,7 +443,8 @@ ROUTER: Final[dict[str, Twin]] = {
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, halts, lots, lot_cost, booked_to,
         open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
-        leader_left, lock_lots, locked_lots, bought_since, ended_of, withdrawn, exit_progress,
-        ended_entries, accrued, paper_lots, paper_buys, cash, balances,
+        leader_left, lock_lots, locked_lots, bought_since, ended_of, withdrawn,
+        withdrawn_lately, exit_progress, ended_entries, accrued, paper_lots, paper_buys,
+        cash, balances,
     )
 }  # fmt: skip

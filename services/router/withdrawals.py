@@ -1,0 +1,105 @@
+"""Entries that were never sent because their subscription had changed, each decided again once.
+
+Before it: `bookings`, which tells that one has ended so. After it: the worker, which judges its
+leader trade for that subscription alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import structlog
+
+from services.router import store
+from services.router.core.memory import Memory
+from services.router.core.records import Withdrawn, decided_again
+from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
+
+_log = structlog.get_logger("router.withdrawals")
+_LOOK_SECONDS = 0.25
+
+
+class Withdrawals:
+    """Of one partition.
+
+    Args:
+        pool: of the deciding database.
+        partition: whose.
+        memory: what the router knows.
+        recall: takes over what is durable of a leader trade that is forgotten.
+        decide: judges a leader trade for the subscription of an entry.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        partition: int,
+        memory: Memory,
+        recall: Callable[[TradeKey], Awaitable[None]],
+        decide: Callable[[LeaderTrade, Withdrawn], Awaitable[None]],
+    ) -> None:
+        self._pool = pool
+        self._partition = partition
+        self._memory = memory
+        self._recall = recall
+        self._decide = decide
+        self._waiting: dict[str, Withdrawn] = {}
+        """By order key. A leader trade whose crowd was not claimed to its end is not known before
+        it is told again, which may be after this was."""
+
+    async def recover(self) -> None:
+        """Find those that nobody decided again before a process died; memory is rebuilt."""
+        for order in await store.withdrawn_lately(self._pool, self._partition):
+            copy = self._memory.copies.get(order.key, {}).get(order.subscription_id)
+            if copy is not None and decided_again(copy, order, copy.frozen) is not None:
+                self._waiting[order.order_key] = order
+
+    async def told(self, order_key: str) -> None:
+        """Decide an entry again that has ended; one of a resync was to be made as it was shown."""
+        order = await store.withdrawn(self._pool, order_key)
+        if order is None or not order.key.leader_tx:
+            return
+        if self._memory.index.subscription(order.subscription_id) is None:
+            return
+        with self._memory.using([order.key]):
+            if self._memory.trade(order.key) is None:
+                await self._recall(order.key)
+            self._waiting[order_key] = order
+            await self._again(order)
+
+    async def run(self) -> None:
+        """Decide those again whose leader trades have become known, for ever.
+
+        Raises:
+            Fenced: the partition is another's.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """The same, once."""
+        for order in list(self._waiting.values()):
+            if self._memory.ledger.is_open(order.order_key):
+                # What it has set aside would count twice; its end is about to be told.
+                continue
+            try:
+                await self._again(order)
+            except Fenced:
+                raise
+            except psycopg.OperationalError as error:
+                _log.warning("not decided again yet", error=str(error).strip())
+            except Exception as error:  # noqa: BLE001 - one of them must not stop all copying
+                _log.error("an entry cannot be decided again", alert=True, order=order.order_key,
+                           exc_info=error)  # fmt: skip
+                self._waiting.pop(order.order_key, None)
+
+    async def _again(self, order: Withdrawn) -> None:
+        trade = self._memory.trade(order.key)
+        if trade is not None:
+            await self._decide(trade, order)
+            self._waiting.pop(order.order_key, None)
