@@ -39,7 +39,7 @@ where r.released_at is null and r.follower_proxy = %(wallet)s and r.asset_id = %
 select coalesce(sum(f.size_micros), 0)::bigint as unsettled_micros
 from orders o join fill f using (order_key)
 where o.follower_proxy = %(wallet)s and o.asset_id = %(asset_id)s
-  and o.subscription_id is null and o.side = 'SELL' and f.status = 'MATCHED'
+  and o.subscription_id is null and f.status = 'MATCHED'
   and f.matched_at > clock_timestamp() - interval '10 minutes';
 
 -- name: empty_manual_entries

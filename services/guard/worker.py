@@ -34,6 +34,7 @@ from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.book import Book
+from tradingtools.domain.halts import halts_of
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import MANUAL
 from tradingtools.runtime.books import Books
@@ -148,8 +149,7 @@ class Guard:
 
     async def _load_halts(self) -> bool:
         """Read the halts; returns whether one has ended."""
-        rows = await store.fetch(self._pool, "halts")
-        halts = frozenset((row["scope"], row["subject"]) for row in rows)
+        halts = halts_of(await store.fetch(self._pool, "halts"))
         eased = bool(self._claims.halts - halts)
         self._claims.halts = halts
         return eased

@@ -169,12 +169,10 @@ class Claimer:
             left = await store.leader_left(connection, self._lease.partition, entries)
             real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
             known = self._memory.copies.get(job.trade.key, {})
-            slices = [copy.order_keys[0] for copy in known.values() if copy.order_keys]
-            later = await store.bought_since(connection, slices)
-            real = {
-                origin: replace(lot, later_micros=later.get(origin, 0))
-                for origin, lot in real.items()
-            }
+            not_for_it = await store.not_for_exits(connection, job.trade.key, known)
+            for origin, (later, own) in not_for_it.items():
+                if origin in real:
+                    real[origin] = replace(real[origin], later_micros=later, own_micros=own)
             lots = self.lots_of(job.followers, asset, real)
             plan = plan_exits(
                 job.trade,

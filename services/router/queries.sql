@@ -143,15 +143,26 @@ left join lateral (
       and o.state not in ('CONFIRMED', 'FAILED', 'LOST')) e on true
 where l.origin is not null or e.unresolved is not null
 
--- name: bought_since
--- What is held of entries that were claimed after these exits, by subscription.
-select x.subscription_id as origin, sum(e.size_micros)::bigint as shares_micros
-from orders x
-join lot_entry e on e.follower_proxy = x.follower_proxy and e.asset_id = x.asset_id
-                and e.origin = x.subscription_id and e.size_micros > 0
-join orders o on o.order_key = e.order_key and o.purpose = 'ENTRY' and o.journal_seq > x.journal_seq
-where x.order_key = any(%(keys)s)
-group by x.subscription_id
+-- name: not_for_exits
+-- What of each lot a sell may not take: of entries that were claimed after it was first judged, and
+-- what its own slices are selling. By PostgreSQL's time: there may be no slice yet; where there is
+-- one, its number is surer.
+select d.subscription_id as origin, (
+           select coalesce(sum(e.size_micros), 0) from lot_entry e
+           join orders o on o.order_key = e.order_key and o.purpose = 'ENTRY'
+           left join orders x on x.order_key = d.order_keys[1]
+           where e.follower_proxy = d.follower_proxy and e.asset_id = d.asset_id
+             and e.origin = d.subscription_id and e.size_micros > 0
+             and (o.journal_seq > x.journal_seq
+                  or o.claimed_ns > (extract(epoch from d.decided_at) * 1000000)::bigint * 1000)
+       )::bigint as later_micros, (
+           select coalesce(sum(greatest(r.shares_micros - o.filled_size_micros, 0)), 0)
+           from orders o join reservation r using (order_key)
+           where o.order_key = any(d.order_keys) and r.released_at is null
+       )::bigint as own_micros
+from decision d
+where d.leader_tx = %(leader_tx)s and d.leader = %(leader)s and d.asset_id = %(asset_id)s
+  and d.side = 'SELL' and d.subscription_id = any(%(origins)s)
 
 -- name: ended_of
 -- Which of these orders have ended, and with what.
@@ -180,7 +191,8 @@ where o.partition = %(partition)s
 -- How these slices of copy exits have ended, or that they have not. By the reservation: one that has
 -- appeared after its end has none.
 select o.order_key, o.size_micros, o.filled_size_micros, r.released_at is not null as ended,
-       o.state = 'CONFIRMED' or o.failed_kind is not distinct from 'KILLED' as tried
+       o.state = 'CONFIRMED' or o.failed_kind is not distinct from 'KILLED' as tried,
+       o.reason = 'HALTED' as halted
 from orders o join reservation r using (order_key) where o.order_key = any(%(keys)s)
 
 -- name: ended_entries

@@ -20,7 +20,7 @@ from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.copy_settings import from_json, to_json
-from tradingtools.domain.halts import Halt
+from tradingtools.domain.halts import Halt, halts_of
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.order import Follower
 from tradingtools.domain.reasons import Reason
@@ -55,8 +55,7 @@ async def changed_fundings(pool: Pool, after: int) -> dict[str, int]:
 
 async def halts(pool: Pool) -> frozenset[Halt]:
     """What may send nothing at all."""
-    rows = await fetch(pool, "halts")
-    return frozenset((row["scope"], row["subject"]) for row in rows)
+    return halts_of(await fetch(pool, "halts"))
 
 
 def _subscription(row: Mapping[str, Any]) -> Subscription:
@@ -292,13 +291,20 @@ async def locked_lots(
     return _lot_views(await cursor.fetchall())
 
 
-async def bought_since(connection: Connection, exits: Collection[str]) -> dict[str, int]:
-    """Of lots that this transaction holds, the shares of entries claimed after these exits, by
-    subscription."""
-    if not exits:
+async def not_for_exits(
+    connection: Connection, sell: TradeKey, origins: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """What of lots that this transaction holds a leader's sell may not take, by subscription:
+    shares that were bought later, and those that it is selling already."""
+    if not origins:
         return {}
-    cursor = await connection.execute(_QUERIES["bought_since"], {"keys": list(exits)})
-    return {row["origin"]: row["shares_micros"] for row in await cursor.fetchall()}
+    cursor = await connection.execute(_QUERIES["not_for_exits"], {
+        "leader_tx": sell.leader_tx, "leader": sell.leader, "asset_id": sell.asset_id,
+        "origins": list(origins),
+    })  # fmt: skip
+    return {
+        row["origin"]: (row["later_micros"], row["own_micros"]) for row in await cursor.fetchall()
+    }
 
 
 async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[str, LotView]:

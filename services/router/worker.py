@@ -138,8 +138,9 @@ class Router:
                 owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
                 if owner == self._lease.partition:
                     memory.index.put(subscription)
+            eased = memory.halts - halts
             memory.halts, memory.control_seq = halts, seq
-            for key in memory.let_go():
+            for key in memory.let_go() if eased else ():
                 self.exits.judge_in(key, 0)
 
     async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:

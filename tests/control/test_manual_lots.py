@@ -163,3 +163,18 @@ def test_a_settlement_that_nobody_ever_tells_of_holds_up_no_lot_for_long(
         "update fill set matched_at = now() - interval '11 minutes' where order_key = %s", [key]
     )
     assert edge.call("POST", "/triggers", json=body_of(proxy, "30")).status_code == 201
+
+
+def test_what_copies_of_the_outcome_have_sold_holds_up_no_lot_that_was_bought_by_hand(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    """A stop of it could not be made then, while copies are sold again and again."""
+    proxy = wallet()
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "20")).status_code == 201
+    key = exit_of(database, proxy)
+    sold(database, key, proxy)
+    database.execute(
+        "update orders set subscription_id = %s where order_key = %s",
+        ["sub_" + secrets.token_hex(16), key],
+    )
+    assert edge.call("POST", "/triggers", json=body_of(proxy, "30")).status_code == 201

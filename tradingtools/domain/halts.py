@@ -6,18 +6,22 @@ are judged again when the halt ends.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 Halt = tuple[str, str]
 """Scope (GLOBAL, WALLET, LEADER, MARKET) and its subject."""
 
 
+def halts_of(rows: Iterable[Mapping[str, str]]) -> frozenset[Halt]:
+    """Rows with a scope and a subject; of a global one the subject says nothing."""
+    return frozenset(
+        (row["scope"], "" if row["scope"] == "GLOBAL" else row["subject"]) for row in rows
+    )
+
+
 def held(halts: AbstractSet[Halt], *, wallet: str, leader: str, condition_id: str) -> bool:
     """Whether nothing may be sent for this wallet, leader and market."""
-    return any(
-        scope == "GLOBAL"
-        or (scope == "WALLET" and subject == wallet)
-        or (scope == "LEADER" and subject == leader)
-        or (scope == "MARKET" and subject == condition_id)
-        for scope, subject in halts
+    return bool(halts) and not halts.isdisjoint(
+        (("GLOBAL", ""), ("WALLET", wallet), ("LEADER", leader), ("MARKET", condition_id))
     )

@@ -215,7 +215,8 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         late = "nothing is held of what the leader sold" if lot.shares_micros else ""
         return Skip(Reason.NOTHING_HELD, late or "the lot is empty")
     # Before the market: what has nothing left to sell is done, whoever tells of its market or not.
-    wanted = min(_still_wanted(trade, start), lot.shares_micros - lot.later_micros)
+    of_then = lot.shares_micros - lot.later_micros - lot.own_micros
+    wanted = min(_still_wanted(trade, start), of_then)
     if wanted <= 0 and not start.copied:
         return Skip(Reason.NOTHING_HELD, "another exit has sold what was held")
     # What a slice left below a step is nothing to sell: raised to the minimum it would be too much.
@@ -369,6 +370,8 @@ class Slice:
     ended: bool
     tried: bool
     """The venue has looked for a counterpart."""
+    halted: bool
+    """A halt has ended it."""
 
 
 def with_slices(copy: Copy, slices: Collection[Slice]) -> Copy:
@@ -389,5 +392,6 @@ def with_slices(copy: Copy, slices: Collection[Slice]) -> Copy:
                 filled_micros=one.filled_size_micros,
                 tried=one.tried,
                 ended_ms=0,
+                halted=one.halted,
             )
     return copy

@@ -151,7 +151,9 @@ class LotView:
     cost_micros: int = 0
     """Of a shadow's paper lot."""
     later_micros: int = 0
-    """Of entries that were claimed after the exit's first slice."""
+    """Of entries that were claimed after the exit was first judged."""
+    own_micros: int = 0
+    """What slices of the exit itself are selling."""
 
     @property
     def selling(self) -> bool:

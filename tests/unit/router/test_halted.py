@@ -9,14 +9,26 @@ from msgspec import structs
 
 from services.router.core.exit_plan import LONGEST_PAUSE_MS, plan_exits
 from services.router.core.records import LotView
+from services.router.worker import Router
 from tests.unit.router import test_leader_left as samples
-from tests.unit.router.test_budget import SUB, WALLET, change, recovered
-from tests.unit.router.test_exits_caught_up import SELL, ages, killed, selling, slices
+from tests.unit.router.test_budget import SUB, WALLET, buy, change, recovered, subscribe
+from tests.unit.router.test_exits_caught_up import (
+    SELL,
+    Again,
+    ages,
+    both,
+    killed,
+    position,
+    selling,
+    slices,
+)
 from tests.unit.samples import CONDITION, LEADER, subscription
 from tradingtools.adapters import clock
+from tradingtools.adapters.postgres import journal
 from tradingtools.domain.copy_settings import CopySettings
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.reasons import Reason
+from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 
 _HALT = {"scope": "WALLET", "subject": WALLET, "mode": "HALTED", "reason": "r"}
@@ -77,6 +89,89 @@ async def test_a_slice_that_a_halt_ends_makes_no_long_pause() -> None:
     copy = router._memory.copies[SELL][SUB]
     assert 0 < copy.rest_until_ms - clock.now_ms() <= 1_000
     assert router._memory.open_exits[SELL] - clock.monotonic() <= 1
+
+
+@both
+async def test_nor_does_it_when_the_router_learns_of_it_anew(again: Again) -> None:
+    router, database = await selling()
+
+    def refused(tx: Transaction) -> None:
+        order = tx.get("orders", slices(database)[-1]) or {}
+        tx.update("orders", order, failed_kind="UNSENT", reason="HALTED")
+        # As it was claimed behind five others.
+        (decision,) = tx.rows("decision")
+        frozen = {**decision["frozen"], "rest_until_ms": clock.now_ms() + LONGEST_PAUSE_MS}
+        tx.update("decision", decision, frozen=frozen)
+
+    killed(database)
+    database.write(refused)
+    router = await again(router, database)
+    copy = router._memory.copies[SELL][SUB]
+    assert (copy.ordered_size_micros, copy.rest_until_ms <= clock.now_ms()) == (0, True)
+
+
+async def test_an_exit_that_waited_sells_nothing_that_was_bought_after_it() -> None:
+    """Its first slice is made behind the purchase; it was judged before."""
+    database = MemoryDatabase()
+    database.write(subscribe)
+    database.write(position)
+    database.write(halted)
+    router = await recovered(database)
+    fact = buy(2)
+    key = replace(fact.key, side=Side.SELL)
+    held = 100_000_000
+    sell = replace(fact, key=key, size_micros=held, held_before_micros=held)
+    await router.on_facts([sell])
+    assert slices(database) == []
+    bought = await _bought_again(router, database)
+
+    def only_some_are_free(tx: Transaction) -> None:
+        (lot,) = tx.rows("lot")
+        tx.update("lot", lot, shares_micros=40_000_000 + bought)
+
+    database.write(only_some_are_free)
+    database.write(reducing)
+    await router.refresh_index()
+    for number in range(3):
+        copies = router._memory.copies[sell.key]
+        copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+        await router._route(router._memory.trades[sell.key], f"again-{number}")
+    rows = database.table("orders").values()
+    sold = [row["size_micros"] for row in rows if row["purpose"] == "COPY_EXIT"]
+    assert sum(sold) == 40_000_000
+
+
+async def _bought_again(router: Router, database: MemoryDatabase) -> int:
+    """A later entry of the same outcome is claimed and filled; its shares, micros."""
+    await router.on_facts([buy(3)])
+    await journal.build_open_rows(router._pool, 0, older_than_seconds=None)
+    (entry,) = (row for row in database.table("orders").values() if row["purpose"] == "ENTRY")
+
+    def filled(tx: Transaction) -> None:
+        order = tx.get("orders", entry["order_key"]) or {}
+        reserved = tx.get("reservation", entry["order_key"]) or {}
+        tx.update("orders", order, state="CONFIRMED", filled_size_micros=entry["size_micros"])
+        tx.update("reservation", reserved, released_at=tx.now)
+        tx.insert("lot_entry", {
+            "follower_proxy": WALLET, "asset_id": "7", "origin": SUB, "cost_micros": 1,
+            "order_key": entry["order_key"], "trade_id": "t", "size_micros": entry["size_micros"],
+        })  # fmt: skip
+
+    database.write(filled)
+    return int(entry["size_micros"])
+
+
+async def test_an_end_of_a_halt_hurries_only_whom_it_let_wait() -> None:
+    """Who rests after a slice in a thin book goes on resting."""
+    router, database = await selling()
+    await router.bookings.on_fill(killed(database))
+    database.write(halted)
+    await router.refresh_index()
+    memory = router._memory
+    memory.open_exits[SELL] = due = clock.monotonic() + LONGEST_PAUSE_MS / 1000
+    database.write(reducing)
+    await router.refresh_index()
+    assert memory.open_exits[SELL] == due
 
 
 async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through() -> None:

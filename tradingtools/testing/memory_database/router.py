@@ -344,20 +344,40 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
     return found
 
 
-def bought_since(tx: Transaction, values: Row) -> list[Row]:
-    """What is held of entries that were claimed after these exits."""
-    found: defaultdict[str, int] = defaultdict(int)
-    exits = {key: tx.get("orders", key) for key in values["keys"]}
-    for sold in filter(None, exits.values()):
-        lot = (sold["follower_proxy"], sold["asset_id"], sold["subscription_id"])
-        for entry in tx.rows("lot_entry"):
-            order = tx.get("orders", entry["order_key"]) if entry["order_key"] else None
-            of_lot = (entry["follower_proxy"], entry["asset_id"], entry["origin"]) == lot
-            if not of_lot or order is None or order["purpose"] != "ENTRY":
-                continue
-            if entry["size_micros"] and order["journal_seq"] > sold["journal_seq"]:
-                found[sold["subscription_id"]] += entry["size_micros"]
-    return [{"origin": origin, "shares_micros": shares} for origin, shares in found.items()]
+def not_for_exits(tx: Transaction, values: Row) -> list[Row]:
+    """What of each lot a sell may not take: bought later, or by its own slices."""
+    names = ("leader_tx", "leader", "asset_id")
+    return [
+        {
+            "origin": sell["subscription_id"],
+            "later_micros": _bought_since(tx, sell),
+            "own_micros": sum(_being_sold(tx, key) for key in sell["order_keys"]),
+        }
+        for sell in tx.where("decision", side="SELL", **_pick(values, names))
+        if sell["subscription_id"] in values["origins"]
+    ]
+
+
+def _bought_since(tx: Transaction, sell: Row) -> int:
+    first = tx.get("orders", sell["order_keys"][0]) if sell["order_keys"] else None
+    lot = (sell["follower_proxy"], sell["asset_id"], sell["subscription_id"])
+    shares = 0
+    for entry in tx.rows("lot_entry"):
+        order = tx.get("orders", entry["order_key"]) if entry["order_key"] else None
+        of_lot = (entry["follower_proxy"], entry["asset_id"], entry["origin"]) == lot
+        if not of_lot or order is None or order["purpose"] != "ENTRY":
+            continue
+        later = first is not None and order["journal_seq"] > first["journal_seq"]
+        if later or order["claimed_ns"] > nanoseconds(sell["decided_at"]):
+            shares += max(entry["size_micros"], 0)
+    return shares
+
+
+def _being_sold(tx: Transaction, order_key: str) -> int:
+    order, held = tx.get("orders", order_key), tx.get("reservation", order_key)
+    if order is None or held is None or held["released_at"] is not None:
+        return 0
+    return int(max(held["shares_micros"] - order["filled_size_micros"], 0))
 
 
 def ended_of(tx: Transaction, values: Row) -> list[Row]:
@@ -428,6 +448,7 @@ def exit_progress(tx: Transaction, values: Row) -> list[Row]:
             **_pick(row, ("order_key", "size_micros", "filled_size_micros")),
             "ended": held["released_at"] is not None,
             "tried": row["state"] == "CONFIRMED" or row["failed_kind"] == "KILLED",
+            "halted": row["reason"] == "HALTED",
         }
         for row, held in found
         if row is not None and held is not None
@@ -443,7 +464,7 @@ ROUTER: Final[dict[str, Twin]] = {
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, halts, lots, lot_cost, booked_to,
         open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
-        leader_left, lock_lots, locked_lots, bought_since, ended_of, withdrawn,
+        leader_left, lock_lots, locked_lots, not_for_exits, ended_of, withdrawn,
         withdrawn_lately, exit_progress, ended_entries, accrued, paper_lots, paper_buys,
         cash, balances,
     )
