@@ -27,7 +27,7 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
             self._inside.caller(context),
             Movement(
                 operation_id=request.operation_id,
-                follower_proxy=request.follower_proxy,
+                follower_proxy=request.follower_proxy.lower(),
                 amount_micros=request.amount_micros,
                 reason=request.reason,
             ),

@@ -31,14 +31,19 @@ _PAGE = 100
 _NEWEST = 2**63 - 1
 _SUBJECTS = {
     pb.HALT_SCOPE_GLOBAL: (re.compile(""), "nothing, for everything is halted"),
-    pb.HALT_SCOPE_WALLET: (re.compile("0x[0-9a-f]{40}"), "the follower's wallet"),
-    pb.HALT_SCOPE_LEADER: (re.compile("0x[0-9a-f]{40}"), "the leader's wallet"),
-    pb.HALT_SCOPE_MARKET: (re.compile("0x[0-9a-f]{64}"), "the market's condition id"),
+    pb.HALT_SCOPE_WALLET: (re.compile("0x[0-9a-f]{40}"), "the follower's wallet, 40 hex digits"),
+    pb.HALT_SCOPE_LEADER: (re.compile("0x[0-9a-f]{40}"), "the leader's wallet, 40 hex digits"),
+    pb.HALT_SCOPE_MARKET: (re.compile("0x[0-9a-f]{64}"), "the market's condition, 64 hex digits"),
 }
+_ADDRESS = re.compile("0x[0-9a-fA-F]{40,64}")
 
 
 def _subject(scope: pb.HaltScope.ValueType, subject: str) -> tuple[str, str]:
-    """Scope and subject as stored; raises InvalidField when they do not fit each other."""
+    """Scope and subject as stored; raises InvalidField when they do not fit each other.
+
+    What is compared with it is lower case: a halt under another spelling would hold nothing.
+    """
+    subject = subject.lower()
     pattern, expected = _SUBJECTS[scope]
     if not pattern.fullmatch(subject):
         raise refuse("subject", expected)
@@ -123,7 +128,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         states = [order_codec.state_of(state) for state in request.states] or _WAITING
         size = request.page_size or _PAGE
         rows = await self._resolutions.orders(
-            states, request.follower_proxy, request.page_token, size + 1
+            states, request.follower_proxy.lower(), request.page_token, size + 1
         )
         more = len(rows) > size
         return pb.ListOrdersResponse(
@@ -158,8 +163,9 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     ) -> pb.ListAuditResponse:
         """What was changed on the control surface, newest first."""
         size = request.page_size or _PAGE
+        subject = _ADDRESS.sub(lambda found: found[0].lower(), request.subject_id)
         rows = await self._audit.entries(
-            actor=request.actor, kind=request.subject_kind, subject=request.subject_id,
+            actor=request.actor, kind=request.subject_kind, subject=subject,
             before_seq=int(request.page_token or _NEWEST), limit=size + 1,
         )  # fmt: skip
         return pb.ListAuditResponse(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 
 import grpc
@@ -58,6 +59,17 @@ def test_a_movement_happens_once_and_is_audited(
     row = database.execute("select * from funding where follower_proxy = %s", (proxy,)).fetchone()
     assert row is not None
     assert (row["funded_micros"], row["before_micros"]) == (70, 0)
+
+
+def test_a_wallet_has_one_budget_however_it_is_spelt(fund: Fund, database: Database) -> None:
+    proxy = "0xAbCdEf" + secrets.token_hex(17)
+    assert fund(proxy, f"a-{proxy}", 100)[0] == 100
+    assert fund(proxy.lower(), f"b-{proxy}", 20)[0] == 120
+    assert fund(proxy, f"a-{proxy}", 100)[0] == 100, "the same movement"
+    kept = database.execute(
+        "select follower_proxy from funding where lower(follower_proxy) = %s", (proxy.lower(),)
+    ).fetchall()
+    assert [row["follower_proxy"] for row in kept] == [proxy.lower()]
 
 
 def test_what_was_traded_before_the_first_movement_does_not_count(

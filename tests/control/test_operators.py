@@ -136,6 +136,33 @@ async def test_who_says_no_name_is_refused(desk: Desk, said: list[str]) -> None:
     assert not (await desk.stub.ListHalts(pb.ListHaltsRequest(), timeout=60)).halts
 
 
+MIXED = "0xAbCdEf" + "0aF" * 11 + "9"
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject"),
+    [
+        (pb.HALT_SCOPE_WALLET, MIXED),
+        (pb.HALT_SCOPE_LEADER, MIXED),
+        (pb.HALT_SCOPE_MARKET, MIXED + "C0fFeE" * 4),
+    ],
+)
+async def test_a_halt_takes_an_address_in_any_case(
+    desk: Desk, scope: pb.HaltScope.ValueType, subject: str
+) -> None:
+    """What it is compared with is lower case; wallets are copied with their checksum."""
+    asked = pb.SetHaltRequest(scope=scope, subject=subject, mode=pb.HALT_MODE_HALTED, reason="now")
+    assert (await desk.stub.SetHalt(asked, timeout=60)).halt.subject == subject.lower()
+    assert [row["subject"] for row in await desk.sql("select subject from halt")] == [
+        subject.lower()
+    ]
+    name = pb.HaltScope.Name(scope).removeprefix("HALT_SCOPE_")
+    about = pb.ListAuditRequest(subject_kind="halt", subject_id=f"{name}:{subject}")
+    assert len((await desk.stub.ListAudit(about, timeout=60)).entries) == 1
+    await desk.stub.ClearHalt(pb.ClearHaltRequest(scope=scope, subject=subject), timeout=60)
+    assert not (await desk.stub.ListHalts(pb.ListHaltsRequest(), timeout=60)).halts
+
+
 def test_what_was_checked_goes_before_what_is_said() -> None:
     token = Caller("bob", Permission.OPERATE)
     assert identify(token, ["ann"], ["eve"]) == Operator(token, "grpc: token")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,15 @@ def test_orders_that_wait_for_a_person_are_listed_with_their_ends(
     assert list(first.orders[0].operator_ends) == [CONFIRMED, FAILED]
     assert last.next_page_token == ""
     assert [list(o.operator_ends) for o in ended.orders] == [[]]
+
+
+def test_orders_are_listed_by_a_wallet_in_any_case(edge: RunningEdge, database: Database) -> None:
+    proxy = "0xAbCdEf" + secrets.token_hex(17)
+    key = put_order(database, proxy.lower(), "sub_1", "DEAD")
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+        stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
+        found = stub.ListOrders(pb.ListOrdersRequest(follower_proxy=proxy), timeout=60)
+    assert [order.order_key for order in found.orders] == [key]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tradingtools/v1/control_internal_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\"\xc3\x01\n\x0b\x46undRequest\x12/\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x32\x10^0x[0-9a-f]{40}$\x12\x33\n\x0coperation_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12\x32\n\ramount_micros\x18\x03 \x01(\x03\x42\x1b\xbaH\x18\"\x16\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6\xd9\x95\xd0\x9c\xfe\xff\x01\x38\x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\":\n\x0c\x46undResponse\x12\x15\n\rfunded_micros\x18\x01 \x01(\x03\x12\x13\n\x0b\x63ontrol_seq\x18\x02 \x01(\x03\x32]\n\x16\x43ontrolInternalService\x12\x43\n\x04\x46und\x12\x1c.tradingtools.v1.FundRequest\x1a\x1d.tradingtools.v1.FundResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tradingtools/v1/control_internal_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\"\xc6\x01\n\x0b\x46undRequest\x12\x32\n\x0e\x66ollower_proxy\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\x12\x33\n\x0coperation_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$\x12\x32\n\ramount_micros\x18\x03 \x01(\x03\x42\x1b\xbaH\x18\"\x16\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6\xd9\x95\xd0\x9c\xfe\xff\x01\x38\x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\":\n\x0c\x46undResponse\x12\x15\n\rfunded_micros\x18\x01 \x01(\x03\x12\x13\n\x0b\x63ontrol_seq\x18\x02 \x01(\x03\x32]\n\x16\x43ontrolInternalService\x12\x43\n\x04\x46und\x12\x1c.tradingtools.v1.FundRequest\x1a\x1d.tradingtools.v1.FundResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tradingtools.v1.control_int
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FUNDREQUEST'].fields_by_name['follower_proxy']._loaded_options = None
-  _globals['_FUNDREQUEST'].fields_by_name['follower_proxy']._serialized_options = b'\272H\024r\0222\020^0x[0-9a-f]{40}$'
+  _globals['_FUNDREQUEST'].fields_by_name['follower_proxy']._serialized_options = b'\272H\027r\0252\023^0x[0-9a-fA-F]{40}$'
   _globals['_FUNDREQUEST'].fields_by_name['operation_id']._loaded_options = None
   _globals['_FUNDREQUEST'].fields_by_name['operation_id']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
   _globals['_FUNDREQUEST'].fields_by_name['amount_micros']._loaded_options = None
@@ -41,9 +41,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FUNDREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_FUNDREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\364\003'
   _globals['_FUNDREQUEST']._serialized_start=97
-  _globals['_FUNDREQUEST']._serialized_end=292
-  _globals['_FUNDRESPONSE']._serialized_start=294
-  _globals['_FUNDRESPONSE']._serialized_end=352
-  _globals['_CONTROLINTERNALSERVICE']._serialized_start=354
-  _globals['_CONTROLINTERNALSERVICE']._serialized_end=447
+  _globals['_FUNDREQUEST']._serialized_end=295
+  _globals['_FUNDRESPONSE']._serialized_start=297
+  _globals['_FUNDRESPONSE']._serialized_end=355
+  _globals['_CONTROLINTERNALSERVICE']._serialized_start=357
+  _globals['_CONTROLINTERNALSERVICE']._serialized_end=450
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ class FundRequest(_message.Message):
     AMOUNT_MICROS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     follower_proxy: _builtins.str
-    """The follower's wallet, lower case."""
+    """The follower's wallet, in any case."""
     operation_id: _builtins.str
     """Names this movement for ever; the caller makes it."""
     amount_micros: _builtins.int

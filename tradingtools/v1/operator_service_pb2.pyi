@@ -130,7 +130,7 @@ class Halt(_message.Message):
     SET_AT_FIELD_NUMBER: _builtins.int
     scope: Global___HaltScope.ValueType
     subject: _builtins.str
-    """The wallet, leader or condition; empty for global."""
+    """The wallet, leader or condition, lower case; empty for global."""
     mode: Global___HaltMode.ValueType
     reason: _builtins.str
     @_builtins.property
@@ -162,6 +162,7 @@ class SetHaltRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     scope: Global___HaltScope.ValueType
     subject: _builtins.str
+    """The wallet, leader or condition, in any case; empty for global."""
     mode: Global___HaltMode.ValueType
     reason: _builtins.str
     def __init__(
@@ -214,6 +215,7 @@ class ClearHaltRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     scope: Global___HaltScope.ValueType
     subject: _builtins.str
+    """As it was set, in any case."""
     def __init__(
         self,
         *,
@@ -447,7 +449,7 @@ class ListOrdersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     follower_proxy: _builtins.str
-    """A follower's wallet; empty: all."""
+    """A follower's wallet, in any case; empty: all."""
     page_size: _builtins.int
     """0: 100."""
     page_token: _builtins.str
@@ -773,7 +775,7 @@ class ListAuditRequest(_message.Message):
     subject_kind: _builtins.str
     """subscription, trigger, halt, order, breaker or message; empty: all."""
     subject_id: _builtins.str
-    """Only about this one; empty: about all."""
+    """Only about this one, addresses in any case; empty: about all."""
     page_size: _builtins.int
     """0: 100."""
     page_token: _builtins.str
