@@ -27,7 +27,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard bench-parts help setup run check verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ $(READY): requirements-dev.txt requirements.txt
 
 run: $(READY) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, FOLLOWERS=3, REST_PORT=8080, STATE=dir
 	@exec $(BIN)/python -m launcher
+
+health: $(READY) ## Ask each process of the run that goes on, or of the one in STATE=dir, how it is
+	@$(BIN)/python -m launcher health $(STATE)
 
 verify-audit: $(READY) ## Verify the audit in TT_DATABASE_URL: changes, histories of orders, seals
 	@$(BIN)/python -m tools.verify_audit

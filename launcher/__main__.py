@@ -1,6 +1,8 @@
-"""Command line: ``python -m launcher`` runs everything, ``python -m launcher check`` judges a run.
+"""Command line: ``python -m launcher`` runs everything, ``python -m launcher check`` judges a run,
+``python -m launcher health`` asks one that goes on how its processes are.
 
-Exit status: 0; 1 when an invariant is broken or a run cannot go on; 2 when it cannot begin.
+Exit status: 0; 1 when an invariant is broken, a process is not well or a run cannot go on; 2 when
+it cannot begin.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import httpx
 import psycopg
 from rich.console import Console
 
-from launcher import gather, view
+from launcher import gather, health, view
 from launcher.core.invariants import AT_ANY_TIME, CHECKS, breaches
 from launcher.embedded import EmbeddedServerError
 from launcher.prepare import PrepareError
@@ -26,12 +28,12 @@ from tradingtools.runtime import tls
 from tradingtools.runtime.settings import SettingError, load
 from tradingtools_client import ApiError, Unreachable
 
-_USAGE = "usage: python -m launcher [check [STATE-DIRECTORY]]"
+_USAGE = "usage: python -m launcher [check|health [STATE-DIRECTORY]]"
 
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; the exit status."""
-    if arguments not in ([], ["check"]) and not (len(arguments) == 2 and arguments[0] == "check"):
+    if len(arguments) > 2 or arguments[:1] not in ([], ["check"], ["health"]):
         sys.stderr.write(_USAGE + "\n")
         return 2
     console = Console(highlight=False)
@@ -39,9 +41,10 @@ def main(arguments: list[str]) -> int:
         settings = load(Settings, "launcher")
         tls.use(settings.shared)
         if arguments:
-            return _check(
-                Path(arguments[1]) if len(arguments) == 2 else latest(), settings, console
-            )
+            directory = Path(arguments[1]) if len(arguments) == 2 else latest()
+            if arguments[0] == "health":
+                return _health(directory, console)
+            return _check(directory, settings, console)
         return run(settings, os.environ, console)
     except (SettingError, StateError, PrepareError, StartError, EmbeddedServerError) as error:
         sys.stderr.write(f"launcher: {error}\n")
@@ -51,6 +54,16 @@ def main(arguments: list[str]) -> int:
     except (httpx.HTTPError, psycopg.Error) as error:
         sys.stderr.write(f"launcher: {type(error).__name__}: {' '.join(str(error).split())}\n")
     return 1
+
+
+def _health(directory: Path, console: Console) -> int:
+    note = read_note(directory)
+    if note is None or not is_running(directory):
+        raise StateError(f"{directory}: no run goes on here")
+    told = [*health.of_engine(note.ports, os.environ), health.of_edge(note.rest_url)]
+    for one in told:
+        view.say(console, f"{one.name:<9} {one.said}")
+    return 0 if all(one.well for one in told) else 1
 
 
 def _check(directory: Path, settings: Settings, console: Console) -> int:

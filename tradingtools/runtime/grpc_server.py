@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from tradingtools.domain.permissions import ENGINE_PORT, Permission
 from tradingtools.runtime import tls
 from tradingtools.runtime.grpc_errors import ErrorInterceptor
+from tradingtools.runtime.grpc_health import Health
 from tradingtools.runtime.grpc_permissions import PermissionInterceptor
 from tradingtools.runtime.grpc_streams import OpenStreams
 
@@ -34,7 +34,7 @@ class Server:
     """A started server: its port, and the switch that says whether it serves."""
 
     def __init__(
-        self, server: grpc.aio.Server, health: HealthServicer, port: int, names: Sequence[str]
+        self, server: grpc.aio.Server, health: Health, port: int, names: Sequence[str]
     ) -> None:
         self.port = port
         self._server = server
@@ -89,7 +89,7 @@ async def serving(
         options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
     )
     register(server)
-    health = HealthServicer()
+    health = Health()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if operators:
         reflection.enable_server_reflection(

@@ -15,6 +15,7 @@ from launcher import temporary
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.tasks import cancel_all
 from tradingtools.runtime import health
+from tradingtools.runtime.grpc_health import CONTRACT
 from tradingtools.runtime.grpc_server import channel, serving
 
 PATIENCE_SECONDS = 60
@@ -42,6 +43,16 @@ async def _until(stub: Any, name: str, status: int) -> None:
 
 UP = health_pb2.HealthCheckResponse.SERVING
 DOWN = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_one_call_lists_what_a_process_has_to_tell() -> None:
+    async with _told({"redis": health.known(lambda: True), "venue": health.known(bool)}) as stub:
+        await _until(stub, "redis", UP)
+        await _until(stub, "venue", DOWN)
+        listed = await stub.List(CONTRACT.HealthListRequest(), timeout=PATIENCE_SECONDS)
+    # A server begins as NOT_SERVING.
+    found = {name: answer.status for name, answer in listed.statuses.items()}
+    assert found == {"": DOWN, "redis": UP, "venue": DOWN}
 
 
 async def test_a_database_that_is_away_is_told_and_that_it_is_back(database_url: str) -> None:
