@@ -153,6 +153,7 @@ class Client:
         from_ms: int | str | None = None,
         to_ms: int | str | None = None,
         copied: bool | None = None,
+        leader_tx: str | None = None,
     ) -> models.ListSubscriptionDecisionsResponse:
         """Each leader trade and what became of it, newest first.
 
@@ -168,6 +169,7 @@ class Client:
                 "fromMs": from_ms,
                 "toMs": to_ms,
                 "copied": copied,
+                "leaderTx": leader_tx,
             },
         )
         return found
@@ -181,6 +183,7 @@ class Client:
         from_ms: int | str | None = None,
         to_ms: int | str | None = None,
         copied: bool | None = None,
+        leader_tx: str | None = None,
     ) -> Iterator[models.Decision]:
         """Page by page what `list_subscription_decisions` lists."""
         page_token = ""
@@ -193,6 +196,7 @@ class Client:
                 from_ms=from_ms,
                 to_ms=to_ms,
                 copied=copied,
+                leader_tx=leader_tx,
             )
             yield from page["decisions"]
             page_token = page["nextPageToken"]

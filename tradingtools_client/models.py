@@ -89,9 +89,10 @@ class CreateTriggerRequest(TypedDict):
 
 
 class Decision(TypedDict):
-    """One leader trade and what became of it."""
+    """One leader trade, what was decided about it, and what became of that."""
 
     leaderTx: str
+    """The leader's transaction."""
     conditionId: str
     assetId: str
     side: str
@@ -103,18 +104,45 @@ class Decision(TypedDict):
     """The whole leader trade as far as it is known: shares and USDC, decimal strings."""
     leaderNotional: str
     copied: bool
+    """It was decided to copy it. Whether that was sent and filled is told by `orders`."""
     reason: str
-    """Reason code of a skip or a shortfall; empty when copied whole."""
+    """Reason code of a skip or a shortfall; empty when all that was wanted was decided."""
     detail: str
     """The numbers that were compared."""
     orderIds: list[str]
     """The orders that came of it, in the order of their parts."""
+    orders: list[DecisionOrder]
+    """What became of each of them."""
     decidedAt: NotRequired[str]
     paperSize: NotRequired[str]
     """Of a shadow: shares and USDC assumed at the book of the decision, not traded. Left out
     for others.
     """
     paperNotional: NotRequired[str]
+
+
+class DecisionOrder(TypedDict):
+    """An order that a decision made, as it stands now."""
+
+    id: str
+    state: str
+    """Where an order stands. The transitions, their guards and their kinds of end are one
+    table in `tradingtools/domain/order_states.py`.
+    `ORDER_STATE_CLAIMED`: Durable, reserved, not sent.
+    `ORDER_STATE_SUBMITTING`: Durable that a first byte may leave.
+    `ORDER_STATE_SUBMITTED`: insiders-api has accepted it.
+    `ORDER_STATE_CONFIRMED`: The venue has finished with it; fills are final.
+    `ORDER_STATE_FAILED`: It ended without a standing fill.
+    `ORDER_STATE_UNKNOWN`: It may or may not exist at insiders-api.
+    `ORDER_STATE_LOST`: It provably does not exist and never will.
+    `ORDER_STATE_DEAD`: Nobody could find out; a human is called and the money stays
+    reserved.
+    `ORDER_STATE_RESURRECTED`: It had been given up and appeared after all.
+    """
+    reason: str
+    """Reason code; empty when there is none to tell, such as of one that was filled."""
+    filledSize: str
+    """Shares, decimal string."""
 
 
 class DefaultRung(TypedDict):

@@ -71,6 +71,7 @@ def decision_filter(request: control.ListSubscriptionDecisionsRequest) -> Decisi
         from_ms=request.from_ms if request.HasField("from_ms") else None,
         to_ms=request.to_ms if request.HasField("to_ms") else None,
         copied=request.copied if request.HasField("copied") else None,
+        leader_tx=request.leader_tx.lower(),
     )
 
 
@@ -194,6 +195,15 @@ def decision(row: Row) -> Fields:
         "reason": row["reason"],
         "detail": row["detail"],
         "order_ids": row["order_keys"],
+        "orders": [
+            {
+                "id": key,
+                "state": f"ORDER_STATE_{state}",
+                "reason": reason,
+                "filled_size": to_text(filled),
+            }
+            for key, state, reason, filled in row["orders"] or ()
+        ],
         "decided_at": row["decided_at"],
     }
 

@@ -23,6 +23,10 @@ SOURCE = "rest"
 
 _SQL = queries("subscriptions")
 _SHOWN_BY_ID = _SQL["shown"] + "\n" + _SQL["shown_by_id"]
+_DECISIONS = _SQL["decisions"] + "\n" + _SQL["newest_decisions"]
+_DECISIONS_OF_TRANSACTION = "\n".join(
+    _SQL[part] for part in ("decisions", "decisions_of_transaction", "newest_decisions")
+)
 _SHOWN_BY_WALLET = _SQL["shown"] + "\n" + _SQL["shown_by_wallet"]
 
 
@@ -46,6 +50,7 @@ class DecisionFilter:
     to_ms: int | None = None
     """Milliseconds since the epoch: at or after, and before."""
     copied: bool | None = None
+    leader_tx: str = ""
 
 
 _ALL = DecisionFilter()
@@ -181,12 +186,13 @@ class Subscriptions:
         # A rare reason is found by an index of its own: only a plan for what is asked takes it.
         read = self._store.found if wanted == _ALL else self._store.rows
         rows = await read(
-            _SQL["decisions"],
+            _DECISIONS_OF_TRANSACTION if wanted.leader_tx else _DECISIONS,
             id=identifier,
             reason=wanted.reason,
             from_ms=wanted.from_ms,
             to_ms=wanted.to_ms,
             copied=wanted.copied,
+            **({"leader_tx": wanted.leader_tx} if wanted.leader_tx else {}),
             after_at=at,
             after_tx=tx,
             after_leader=leader,

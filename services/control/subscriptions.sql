@@ -68,12 +68,18 @@ where f.subscription_id = %(id)s and f.status <> 'FAILED'
 order by f.matched_at desc, f.order_key desc, f.trade_id desc limit %(limit)s;
 
 -- name: decisions
--- Newest first, after a key, perhaps of one reason, one time or one outcome only.
+-- Newest first, after a key, perhaps of one reason, one time or one outcome only; the next two end it.
+-- Orders: key, state, reason, filled size; looked up for the rows of the page alone.
 select leader_tx, leader, condition_id, asset_id, side, leader_size_micros,
        trunc(leader_notional_micros)::text as leader_notional_micros, copied, reason, detail,
-       to_json(order_keys) as order_keys, frozen->'paper_size_micros' as paper_size_micros,
+       to_json(order_keys) as order_keys,
+       case when order_keys <> '{}' then
+           (select json_agg(json_build_array(o.order_key, o.state, o.reason, o.filled_size_micros)
+                            order by array_position(d.order_keys, o.order_key))
+            from orders o where o.order_key = any(d.order_keys)) end as orders,
+       frozen->'paper_size_micros' as paper_size_micros,
        frozen->'paper_notional_micros' as paper_notional_micros, decided_at
-from decision
+from decision d
 where subscription_id = %(id)s and (%(reason)s = '' or reason = %(reason)s)
   and (%(from_ms)s::bigint is null or decided_at >= to_timestamp(%(from_ms)s::bigint / 1000.0))
   and (%(to_ms)s::bigint is null or decided_at < to_timestamp(%(to_ms)s::bigint / 1000.0))
@@ -82,5 +88,12 @@ where subscription_id = %(id)s and (%(reason)s = '' or reason = %(reason)s)
        or (decided_at, leader_tx, leader, asset_id, side)
           < (%(after_at)s::timestamptz, %(after_tx)s::text, %(after_leader)s::text,
              %(after_asset)s::text, %(after_side)s::text))
+
+-- name: decisions_of_transaction
+-- Of one transaction of the leader only. Not a condition of the above: that one's plan is made once,
+-- and thought to find so little it would sort all decisions of the subscription for a page.
+  and leader_tx = %(leader_tx)s
+
+-- name: newest_decisions
 order by decided_at desc, leader_tx desc, leader desc, asset_id desc, side desc
 limit %(limit)s;

@@ -132,7 +132,7 @@ def put_order(
         "failed_kind": "KILLED" if state == "FAILED" else None, "chain_head": b"\x01",
     } | changes  # fmt: skip
     _insert(database, "orders", values)
-    return key
+    return str(values["order_key"])
 
 
 def put_fill(database: Database, order: str, trade: str, **changes: Any) -> None:

@@ -6,6 +6,7 @@ A content type makes a read one that is asked about and transcoded, and changes 
 from __future__ import annotations
 
 import http.client
+import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,10 +37,14 @@ def told(edge: RunningEdge, database: Database, wallet: Callable[[], str]) -> di
     """A subscription with something of everything; ids and the wallet by kind."""
     proxy = wallet()
     made = create_subscription(edge, proxy, shadow=True, triggers={"takeProfit": "0.1"})["id"]
-    tx = put_decision(database, proxy, made, copied=True, reason="", detail='ünï <b>&\\"')
+    keys = [secrets.token_hex(32) for _ in range(3)]
+    tx = put_decision(
+        database, proxy, made, copied=True, reason="", detail='ünï <b>&\\"', order_keys=keys
+    )
     for number in range(3):
         order = put_order(
             database, proxy, made, "CONFIRMED", leader_tx=tx, ordinal=number,
+            order_key=keys[number],
             filled_size_micros=3_000_000, filled_notional_micros=1_000_000,
             received_ns=10**9, answered_ns=10**9 + 5_000_000 * number + 1,
         )  # fmt: skip
@@ -48,7 +53,7 @@ def told(edge: RunningEdge, database: Database, wallet: Callable[[], str]) -> di
     put_lot(database, proxy, made)
     trigger = create_trigger(edge, proxy, made)["id"]
     create_trigger(edge, proxy, made, triggerType="TRIGGER_TYPE_STOP_LOSS", triggerPrice="0.1")
-    return {"subscription": made, "trigger": trigger, "wallet": proxy}
+    return {"subscription": made, "trigger": trigger, "wallet": proxy, "tx": tx}
 
 
 def _both(edge: RunningEdge, target: str, token: str | None = READ) -> list[httpx.Response]:
@@ -71,6 +76,7 @@ def test_both_ways_give_the_same_answer(edge: RunningEdge, told: dict[str, str])
         f"{one}/fills?pageSize=1",
         f"{one}/decisions?pageSize=2",
         f"{one}/decisions?reason=TOO_OLD&copied=false&fromMs=0",
+        f"{one}/decisions?leaderTx={told['tx']}",
         f"{one}/positions?open=true",
         f"{one}/drift",
         f"{one}/resyncs",

@@ -299,6 +299,46 @@ def test_decisions_tell_what_became_of_each_leader_trade(
     assert [decision["leaderTx"] for decision in only] == [skipped]
 
 
+def test_a_decision_tells_what_became_of_its_orders(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    """A copy that a halt holds back was decided all the same."""
+    proxy = wallet()
+    identifier = create_subscription(edge, proxy)["id"]
+    halted = put_order(
+        database,
+        proxy,
+        identifier,
+        "FAILED",
+        failed_kind="UNSENT",
+        reason="HALTED",
+        order_key="f" * 64,
+    )
+    filled = put_order(
+        database, proxy, identifier, "CONFIRMED", filled_size_micros=2_500_000,
+        filled_notional_micros=1_000_000, order_key="e" * 64,
+    )  # fmt: skip
+    put_order(database, proxy, identifier, "CLAIMED")
+    put_decision(
+        database, proxy, identifier, copied=True, reason="", detail="",
+        # In the order of their parts, not of their keys.
+        order_keys=[halted, filled],
+    )  # fmt: skip
+    skipped = put_decision(database, proxy, identifier, decided_at="2026-01-01T00:00:01Z")
+    for query in ("", "?copied=true"):
+        answer = edge.call("GET", f"/subscriptions/{identifier}/decisions{query}", READ)
+        found = answer.json()["decisions"]
+        assert found[0]["orders"] == [
+            {"id": halted, "state": "ORDER_STATE_FAILED", "reason": "HALTED", "filledSize": "0"},
+            {"id": filled, "state": "ORDER_STATE_CONFIRMED", "reason": "", "filledSize": "2.5"},
+        ]
+    about = {"leaderTx": skipped.upper().replace("X", "x", 1)}
+    answer = edge.call("GET", f"/subscriptions/{identifier}/decisions", READ, params=about)
+    assert [(one["leaderTx"], one["orders"]) for one in answer.json()["decisions"]] == [
+        (skipped, [])
+    ]
+
+
 def test_a_large_page_passes_the_edge(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:

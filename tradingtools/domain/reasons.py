@@ -24,7 +24,7 @@ class Reason(StrEnum):
 
     NONE = (
         "",
-        "Copied whole.",
+        "Decided whole; what became of it is told by its orders.",
         "Nothing.",
     )
     PAUSED = (

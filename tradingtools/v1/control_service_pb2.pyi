@@ -1245,8 +1245,40 @@ class ListSubscriptionFillsResponse(_message.Message):
 Global___ListSubscriptionFillsResponse: _TypeAlias = ListSubscriptionFillsResponse  # noqa: Y015
 
 @_typing.final
+class DecisionOrder(_message.Message):
+    """An order that a decision made, as it stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FILLED_SIZE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    state: _common_pb2.OrderState.ValueType
+    reason: _builtins.str
+    """Reason code; empty when there is none to tell, such as of one that was filled."""
+    filled_size: _builtins.str
+    """Shares, decimal string."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        state: _common_pb2.OrderState.ValueType = ...,
+        reason: _builtins.str = ...,
+        filled_size: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filled_size", b"filled_size", "id", b"id", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionOrder: _TypeAlias = DecisionOrder  # noqa: Y015
+
+@_typing.final
 class Decision(_message.Message):
-    """One leader trade and what became of it."""
+    """One leader trade, what was decided about it, and what became of that."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1260,10 +1292,12 @@ class Decision(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     ORDER_IDS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     PAPER_SIZE_FIELD_NUMBER: _builtins.int
     PAPER_NOTIONAL_FIELD_NUMBER: _builtins.int
     leader_tx: _builtins.str
+    """The leader's transaction."""
     condition_id: _builtins.str
     asset_id: _builtins.str
     side: _common_pb2.Side.ValueType
@@ -1271,8 +1305,9 @@ class Decision(_message.Message):
     """The whole leader trade as far as it is known: shares and USDC, decimal strings."""
     leader_notional: _builtins.str
     copied: _builtins.bool
+    """It was decided to copy it. Whether that was sent and filled is told by `orders`."""
     reason: _builtins.str
-    """Reason code of a skip or a shortfall; empty when copied whole."""
+    """Reason code of a skip or a shortfall; empty when all that was wanted was decided."""
     detail: _builtins.str
     """The numbers that were compared."""
     paper_size: _builtins.str
@@ -1283,6 +1318,10 @@ class Decision(_message.Message):
     @_builtins.property
     def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The orders that came of it, in the order of their parts."""
+
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecisionOrder]:
+        """What became of each of them."""
 
     @_builtins.property
     def decided_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -1299,13 +1338,14 @@ class Decision(_message.Message):
         reason: _builtins.str = ...,
         detail: _builtins.str = ...,
         order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        orders: _abc.Iterable[Global___DecisionOrder] | None = ...,
         decided_at: _timestamp_pb2.Timestamp | None = ...,
         paper_size: _builtins.str | None = ...,
         paper_notional: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional", "_paper_size", b"_paper_size", "decided_at", b"decided_at", "paper_notional", b"paper_notional", "paper_size", b"paper_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional", "_paper_size", b"_paper_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "copied", b"copied", "decided_at", b"decided_at", "detail", b"detail", "leader_notional", b"leader_notional", "leader_size", b"leader_size", "leader_tx", b"leader_tx", "order_ids", b"order_ids", "paper_notional", b"paper_notional", "paper_size", b"paper_size", "reason", b"reason", "side", b"side"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional", "_paper_size", b"_paper_size", "asset_id", b"asset_id", "condition_id", b"condition_id", "copied", b"copied", "decided_at", b"decided_at", "detail", b"detail", "leader_notional", b"leader_notional", "leader_size", b"leader_size", "leader_tx", b"leader_tx", "order_ids", b"order_ids", "orders", b"orders", "paper_notional", b"paper_notional", "paper_size", b"paper_size", "reason", b"reason", "side", b"side"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__paper_notional: _TypeAlias = _typing.Literal["paper_notional"]  # noqa: Y015
     _WhichOneofArgType__paper_notional: _TypeAlias = _typing.Literal["_paper_notional", b"_paper_notional"]  # noqa: Y015
@@ -1329,11 +1369,12 @@ class ListSubscriptionDecisionsRequest(_message.Message):
     FROM_MS_FIELD_NUMBER: _builtins.int
     TO_MS_FIELD_NUMBER: _builtins.int
     COPIED_FIELD_NUMBER: _builtins.int
+    LEADER_TX_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
     reason: _builtins.str
-    """Only this reason code."""
+    """Only this reason code of the decision; an order's own reason is not looked at."""
     from_ms: _builtins.int
     """Only what was decided at or after, and before these instants, milliseconds since the epoch.
     Until the end of the year 9999.
@@ -1341,6 +1382,8 @@ class ListSubscriptionDecisionsRequest(_message.Message):
     to_ms: _builtins.int
     copied: _builtins.bool
     """Only what was copied, or only what was not."""
+    leader_tx: _builtins.str
+    """Only what was decided about this transaction of the leader, in any case."""
     def __init__(
         self,
         *,
@@ -1351,10 +1394,11 @@ class ListSubscriptionDecisionsRequest(_message.Message):
         from_ms: _builtins.int | None = ...,
         to_ms: _builtins.int | None = ...,
         copied: _builtins.bool | None = ...,
+        leader_tx: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_copied", b"_copied", "_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "copied", b"copied", "from_ms", b"from_ms", "to_ms", b"to_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_copied", b"_copied", "_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "copied", b"copied", "from_ms", b"from_ms", "id", b"id", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "to_ms", b"to_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_copied", b"_copied", "_from_ms", b"_from_ms", "_to_ms", b"_to_ms", "copied", b"copied", "from_ms", b"from_ms", "id", b"id", "leader_tx", b"leader_tx", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "to_ms", b"to_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__copied: _TypeAlias = _typing.Literal["copied"]  # noqa: Y015
     _WhichOneofArgType__copied: _TypeAlias = _typing.Literal["_copied", b"_copied"]  # noqa: Y015
