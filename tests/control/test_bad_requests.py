@@ -184,6 +184,68 @@ def test_a_bad_create_names_the_field(
     assert count(database, "control_change") == before
 
 
+_MODES = "one of EXIT_MODE_MIRROR, EXIT_MODE_ALL, EXIT_MODE_NONE"
+_FRACTION = 'a decimal string in quotes, such as "0.1", more than 0 and less than 1'
+_AMOUNT = 'a decimal string in quotes, such as "25", 0 or more, at most six decimals'
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected"),
+    [
+        (_with(sizing={"fixed": {"amount": 25}}), "sizing.fixed.amount", _AMOUNT),
+        (_with(sizing={"fixed": {"amount": "1e3"}}), "sizing.fixed.amount", _AMOUNT),
+        (
+            _with(sizing={"fixed": {}}),
+            "sizing.fixed.amount",
+            f"is required: {_AMOUNT}",
+        ),
+        (_with(triggers={"stopLoss": "1.5"}), "triggers.stopLoss", _FRACTION),
+        (_with(triggers={"stopLoss": 0.5}), "triggers.stopLoss", _FRACTION),
+        (_with(exits={"mode": "ALL"}), "exits.mode", _MODES),
+        (_with(exits={"mode": "EXIT_MODE_UNSPECIFIED"}), "exits.mode", _MODES),
+        (_with(leader=None), "leader", "a string in quotes: a wallet: 0x and 40 hex digits"),
+        (_with(leader=""), "leader", "is required: a wallet: 0x and 40 hex digits"),
+        (_with(limits={"maxAgeMs": 99}), "limits.maxAgeMs", "a whole number from 100 to 3600000"),
+        (_with(limits={"maxAgeMs": "x"}), "limits.maxAgeMs", "a whole number from 100 to 3600000"),
+        ("{}", "follower", "is required"),
+        (
+            _with(sizing={}),
+            "sizing.mode",
+            "is required: exactly one of fixed, ratio, proportional, tiers",
+        ),
+        (_with(sizing={"tiers": {}}), "sizing.tiers.tiers", "at least 1 elements"),
+        (
+            VALID.replace("user-1", "us er"),
+            "follower.followerUserId",
+            "1 to 128 characters, visible ASCII only",
+        ),
+    ],
+)
+def test_what_is_expected_is_said_in_words(
+    edge: RunningEdge, body: str, field: str, expected: str
+) -> None:
+    response = edge.call("POST", "/subscriptions", content=body, headers=JSON)
+    assert error_of(response) == (400, "INVALID_FIELD", {"field": field, "expected": expected})
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "expected"),
+    [
+        ("/triggers", "wallet", "is required: a wallet: 0x and 40 hex digits"),
+        ("/triggers?wallet=me", "wallet", "a wallet: 0x and 40 hex digits"),
+        (f"/triggers?wallet={PROXY}&pageSize=201", "pageSize", "a whole number from 0 to 200"),
+        (f"/triggers?wallet={PROXY}&pageSize=many", "pageSize", "a whole number from 0 to 200"),
+        ("/triggers/trg_1", "id", "trg_ and 32 hex digits"),
+    ],
+)
+def test_what_a_parameter_expects_is_said_in_words(
+    edge: RunningEdge, path: str, field: str, expected: str
+) -> None:
+    assert error_of(edge.call("GET", path)) == (
+        400, "INVALID_FIELD", {"field": field, "expected": expected},
+    )  # fmt: skip
+
+
 def test_a_control_character_is_named_as_what_is_wrong(edge: RunningEdge) -> None:
     body = VALID.replace("user-1", "user\\n")
     response = edge.call("POST", "/subscriptions", content=body, headers=JSON)

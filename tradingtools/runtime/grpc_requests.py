@@ -16,7 +16,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from tradingtools.domain import texts
 from tradingtools.domain.errors import InvalidField, MalformedBody, UnknownField
-from tradingtools.runtime import grpc_rules
+from tradingtools.runtime import grpc_rules, grpc_words
 
 if TYPE_CHECKING:
     import protovalidate
@@ -65,15 +65,18 @@ def check(request: Message, *, strict: bool) -> None:
     if not violations:
         # protovalidate 2.1 lets values through that the enum of a repeated field does not have.
         undefined = _undefined(request, "")
-        if undefined:
-            expected = "a value of its enum"
-            raise InvalidField(f"{undefined}: {expected}", field=undefined, expected=expected)
+        if undefined is not None:
+            path, field = undefined
+            raise _refused(path, grpc_words.of(field))
         return
-    first = violations[0].proto
-    elements = first.field.elements if first.field is not None else []
+    elements = violations[0].proto.field.elements
     path = ".".join(_shown(element) for element in elements) or "body"
-    expected = first.message or first.rule_id
-    raise InvalidField(f"{path}: {expected}", field=path, expected=expected)
+    raise _refused(path, grpc_words.violated(request, violations[0]))
+
+
+def _refused(path: str, expected: str) -> InvalidField:
+    said = expected if expected.startswith(grpc_words.REQUIRED) else f"expected {expected}"
+    return InvalidField(f"{path}: {said}", field=path, expected=expected)
 
 
 @cache
@@ -113,8 +116,8 @@ def _refuse_strange(message: Message, path: str) -> None:
                 raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)
 
 
-def _undefined(message: Message, path: str) -> str:
-    """Where the first enum value is that the contract does not have; empty: nowhere."""
+def _undefined(message: Message, path: str) -> tuple[str, FieldDescriptor] | None:
+    """Where the first enum value is that the contract does not have; None: nowhere."""
     for descriptor, value in message.ListFields():
         for place, inner in enumerate(value if descriptor.is_repeated else [value]):
             here = f"{path}{descriptor.json_name}" + (
@@ -122,9 +125,9 @@ def _undefined(message: Message, path: str) -> str:
             )
             if descriptor.enum_type is not None:
                 if inner not in descriptor.enum_type.values_by_number:
-                    return here
+                    return here, descriptor
             elif descriptor.message_type is not None:
                 found = _undefined(inner, f"{here}.")
-                if found:
+                if found is not None:
                     return found
-    return ""
+    return None

@@ -4,7 +4,7 @@ protovalidate interprets every rule in CEL, 1 to 2 ms of a core each: five times
 otherwise. Nearly all rules of reads are patterns, lengths and bounds of plain fields. Where a
 message has no others, its rules are read from the contract once, and a request that keeps all of
 them needs no interpreter. One that may not keep them, and every message with any other rule, is
-protovalidate's as before, which also says what is wrong: to be wrong here can only cost time.
+protovalidate's as before, which also finds what is wrong: to be wrong here can only cost time.
 
 Before it: `grpc_requests` has parsed the bytes. After it: protovalidate, or the servicer.
 """

@@ -44,8 +44,8 @@ class Kind(StrEnum):
     MESSAGE = "message"
 
 
+_QUOTED = "a string in quotes"
 _EXPECTED = {
-    Kind.STRING: texts.EXPECTED,
     Kind.BOOL: "true or false",
     Kind.INT32: "a whole number",
     Kind.INT64: "a whole number",
@@ -69,6 +69,8 @@ class Field:
     choice: str = ""
     """The group of which only one may be given; empty: none."""
     many: bool = False
+    expected: str = ""
+    """Its contract's rules in words; empty: whatever its kind takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,18 @@ def _check_value(field: Field, value: Any, where: str) -> None:
         _check_object(field.shape, value, f"{where}.", frozenset())
         return
     if not _fits(field, value):
-        expected = _EXPECTED[field.kind]
+        expected = _expected(field, value)
         raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)
+
+
+def _expected(field: Field, value: Any) -> str:
+    if field.kind is not Kind.STRING:
+        return field.expected or _EXPECTED[field.kind]
+    if isinstance(value, str):
+        return texts.EXPECTED
+    # What it should be does not help who has left the quotes out.
+    quoted = "string" in field.expected or not field.expected
+    return (field.expected or _QUOTED) if quoted else f"{_QUOTED}: {field.expected}"
 
 
 def _fits(field: Field, value: Any) -> bool:
@@ -231,7 +243,7 @@ def check_query(shape: Shape, query: str, *, bound: frozenset[str] = frozenset()
             raise InvalidField(f"{name}: given twice", field=name, expected="one value")
         seen.add(name)
         if not _fits(field, _from_query(field, text)):
-            expected = _EXPECTED[field.kind]
+            expected = _expected(field, text)
             raise InvalidField(f"{name}: expected {expected}", field=name, expected=expected)
 
 
