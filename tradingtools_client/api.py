@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from tradingtools_client import models
 from tradingtools_client.session import Session, segment
@@ -369,7 +369,25 @@ class Client:
         return found
 
     def list_triggers(
-        self, *, wallet: str, page_size: int | None = None, page_token: str | None = None
+        self,
+        *,
+        wallet: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        status: list[
+            Literal[
+                "TRIGGER_STATUS_WAITING",
+                "TRIGGER_STATUS_ARMED",
+                "TRIGGER_STATUS_TRIGGERED",
+                "TRIGGER_STATUS_CLOSING",
+                "TRIGGER_STATUS_NEEDS_CONFIRM",
+                "TRIGGER_STATUS_DONE",
+                "TRIGGER_STATUS_CANCELLED",
+                "TRIGGER_STATUS_SUSPENDED",
+                "TRIGGER_STATUS_RESOLVED",
+            ]
+        ]
+        | None = None,
     ) -> models.ListTriggersResponse:
         """The triggers of a wallet, oldest first.
 
@@ -378,17 +396,41 @@ class Client:
         found: models.ListTriggersResponse = self._session.call(
             "GET",
             "/triggers",
-            query={"wallet": wallet, "pageSize": page_size, "pageToken": page_token},
+            query={
+                "wallet": wallet,
+                "pageSize": page_size,
+                "pageToken": page_token,
+                "status": status,
+            },
         )
         return found
 
     def all_triggers(
-        self, *, wallet: str, page_size: int | None = None
+        self,
+        *,
+        wallet: str,
+        page_size: int | None = None,
+        status: list[
+            Literal[
+                "TRIGGER_STATUS_WAITING",
+                "TRIGGER_STATUS_ARMED",
+                "TRIGGER_STATUS_TRIGGERED",
+                "TRIGGER_STATUS_CLOSING",
+                "TRIGGER_STATUS_NEEDS_CONFIRM",
+                "TRIGGER_STATUS_DONE",
+                "TRIGGER_STATUS_CANCELLED",
+                "TRIGGER_STATUS_SUSPENDED",
+                "TRIGGER_STATUS_RESOLVED",
+            ]
+        ]
+        | None = None,
     ) -> Iterator[models.Trigger]:
         """Page by page what `list_triggers` lists."""
         page_token = ""
         while True:
-            page = self.list_triggers(wallet=wallet, page_size=page_size, page_token=page_token)
+            page = self.list_triggers(
+                wallet=wallet, page_size=page_size, page_token=page_token, status=status
+            )
             yield from page["triggers"]
             page_token = page["nextPageToken"]
             if not page_token:

@@ -531,6 +531,7 @@ class ListTriggerHistoryResponse(TypedDict):
 class ListTriggersResponse(TypedDict):
     triggers: list[Trigger]
     nextPageToken: str
+    """Empty on the last page."""
 
 
 class ManualLotInput(TypedDict):

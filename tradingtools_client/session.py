@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -82,7 +82,7 @@ class Session:
         verb: str,
         path: str,
         *,
-        query: Mapping[str, str | int | None] | None = None,
+        query: Mapping[str, str | int | Sequence[str] | None] | None = None,
         body: object = None,
         if_match: str | None = None,
     ) -> Any:
@@ -112,7 +112,7 @@ class Session:
         self,
         verb: str,
         path: str,
-        query: Mapping[str, str | int | None] | None,
+        query: Mapping[str, str | int | Sequence[str] | None] | None,
         body: object,
         headers: Mapping[str, str],
         tries: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -254,6 +255,12 @@ def _text(micros: int | None) -> str | None:
 
 def _status(text: str) -> str:
     return f"TRIGGER_STATUS_{text or 'UNSPECIFIED'}"
+
+
+def statuses(given: Iterable[trigger.TriggerStatus.ValueType]) -> list[str]:
+    """Statuses that a list asks for as stored, each once."""
+    names = {trigger.TriggerStatus.Name(one) for one in given}
+    return sorted(name.removeprefix("TRIGGER_STATUS_") for name in names)
 
 
 def history_entry(row: Row) -> trigger.TriggerHistoryEntry:

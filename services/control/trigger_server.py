@@ -56,9 +56,11 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer, Paged):
         self, request: pb.ListTriggersRequest
     ) -> Answer[pb.ListTriggersResponse]:
         wallet = rules.canonical(ids.wallet, request.wallet, "wallet")
-        scope, size = f"triggers:{wallet}", paging.size(request.page_size)
+        statuses = codec.statuses(request.status)
+        scope = ":".join(["triggers", wallet, *statuses])
+        size = paging.size(request.page_size)
         rows = await self._triggers.list(
-            wallet, paging.decode(scope, request.page_token, 1), size + 1
+            wallet, paging.decode(scope, request.page_token, 1), size + 1, statuses
         )
         page = rows[:size]
         answer: Fields = {"triggers": [codec.trigger_fields(row) for row in page]}

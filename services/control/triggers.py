@@ -27,6 +27,8 @@ from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields, ru
 KIND = "trigger"
 
 _SQL = queries("triggers")
+_LIST = _SQL["list"] + "\n" + _SQL["list_after"]
+_LIST_STANDING_AT = "\n".join(_SQL[part] for part in ("list", "list_standing_at", "list_after"))
 _SUBSCRIPTION = queries("subscriptions")["get"]
 
 
@@ -116,11 +118,18 @@ class Triggers:
             raise _not_found(identifier)
         return rows[0]
 
-    async def list(self, wallet: str, after: Key | None, limit: int) -> Sequence[Row]:
-        """The triggers of a wallet, oldest first, after a key."""
+    async def list(
+        self, wallet: str, after: Key | None, limit: int, statuses: Sequence[str] = ()
+    ) -> Sequence[Row]:
+        """The triggers of a wallet, oldest first, after a key; no statuses: of all."""
         at, (identifier,) = after or (None, [""])
+        if statuses:
+            return await self._store.rows(
+                _LIST_STANDING_AT, wallet=wallet, statuses=[*statuses], after_at=at,
+                after_id=identifier, limit=limit,
+            )  # fmt: skip
         return await self._store.found(
-            _SQL["list"], wallet=wallet, after_at=at, after_id=identifier, limit=limit
+            _LIST, wallet=wallet, after_at=at, after_id=identifier, limit=limit
         )
 
     async def history(self, identifier: str, after_seq: int, limit: int) -> Sequence[Row]:

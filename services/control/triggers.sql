@@ -86,9 +86,15 @@ insert into trigger_event (trigger_id, from_status, to_status, detail)
 values (%(id)s, %(from_status)s, %(to_status)s, %(detail)s);
 
 -- name: list
--- Oldest first, after a key.
+-- Oldest first, after a key, perhaps of some statuses only; the next two end it.
 select t.* from trigger t
 where follower_proxy = %(wallet)s
+
+-- name: list_standing_at
+-- Looked for among the wallet's, in their order, until the page is full.
+  and status = any(%(statuses)s)
+
+-- name: list_after
   and (%(after_at)s::timestamptz is null
        or (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::text))
 order by created_at, id limit %(limit)s;

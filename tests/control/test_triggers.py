@@ -329,6 +329,50 @@ def test_a_wallets_triggers_are_paged_oldest_first(edge: RunningEdge, wallet: Wa
     assert second["nextPageToken"] == ""
 
 
+def test_a_wallets_triggers_are_asked_for_by_status(
+    edge: RunningEdge, database: Database, wallet: Wallet
+) -> None:
+    proxy = wallet()
+    subscription = create_subscription(edge, proxy)["id"]
+    made = [create_trigger(edge, proxy, subscription)["id"] for _ in range(5)]
+    for identifier, status in zip(
+        made, ["DONE", "ARMED", "DONE", "SUSPENDED", "ARMED"], strict=True
+    ):
+        database.execute("update trigger set status = %s where id = %s", [status, identifier])
+
+    def pages(size: int, *statuses: str) -> list[list[str]]:
+        query: dict[str, Any] = {
+            "wallet": proxy, "pageSize": size,
+            "status": [f"TRIGGER_STATUS_{status}" for status in statuses],
+        }  # fmt: skip
+        found = []
+        while True:
+            page = edge.call("GET", "/triggers", READ, params=query).json()
+            found.append([trigger["id"] for trigger in page["triggers"]])
+            query["pageToken"] = page["nextPageToken"]
+            if not query["pageToken"]:
+                return found
+
+    assert pages(50, "ARMED") == [[made[1], made[4]]]
+    assert pages(2, "SUSPENDED", "ARMED", "ARMED") == [[made[1], made[3]], [made[4]]]
+    assert pages(50, "CLOSING") == [[]]
+    assert pages(50) == [made]
+    token = edge.call("GET", f"/triggers?wallet={proxy}&pageSize=1", READ).json()["nextPageToken"]
+    query = {"wallet": proxy, "status": "TRIGGER_STATUS_ARMED", "pageToken": token}
+    assert error_of(edge.call("GET", "/triggers", READ, params=query))[:2] == (400, "INVALID_FIELD")
+
+
+@pytest.mark.parametrize("status", ["ARMED", "TRIGGER_STATUS_UNSPECIFIED", "", "2"])
+def test_a_status_that_is_none_is_refused_with_those_that_are(
+    edge: RunningEdge, wallet: Wallet, status: str
+) -> None:
+    query = {"wallet": wallet(), "status": status}
+    code, reason, metadata = error_of(edge.call("GET", "/triggers", READ, params=query))
+    assert (code, reason) == (400, "INVALID_FIELD")
+    assert metadata["field"].startswith("status")
+    assert metadata["expected"].startswith("one of TRIGGER_STATUS_WAITING, TRIGGER_STATUS_ARMED,")
+
+
 def test_the_same_create_twice_makes_one_trigger(
     edge: RunningEdge, database: Database, wallet: Wallet
 ) -> None:

@@ -17,7 +17,7 @@ _HEADER = '''"""The calls of the REST surface. Generated from docs/openapi.json 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from tradingtools_client import models
 from tradingtools_client.session import Session, segment

@@ -81,7 +81,7 @@ def violated(message: Message, violation: Any) -> str:
     if rule == "repeated.min_items":
         return f"at least {violation.rule_value} elements"
     # Zero of a field without presence: nobody gave it, or as good as nobody.
-    if not violation.field_value and not field.has_presence:
+    if not violation.field_value and not field.has_presence and not field.is_repeated:
         return f"{REQUIRED}: {of(field)}"
     return of(field)
 

@@ -414,19 +414,28 @@ class ListTriggersRequest(_message.Message):
     WALLET_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
+    """The follower's wallet, in any case."""
     page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
+    """From the response before."""
+    @_builtins.property
+    def status(self) -> _containers.RepeatedScalarFieldContainer[Global___TriggerStatus.ValueType]:
+        """Only those that stand at one of these; may be given several times."""
+
     def __init__(
         self,
         *,
         wallet: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        status: _abc.Iterable[Global___TriggerStatus.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "status", b"status", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,6 +448,7 @@ class ListTriggersResponse(_message.Message):
     TRIGGERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trigger]: ...
     def __init__(
