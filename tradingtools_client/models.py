@@ -7,11 +7,15 @@ from typing import Literal, NotRequired, TypedDict
 
 class CreateSimpleTriggerRequest(TypedDict):
     walletAddress: str
+    """The follower's wallet, in any case."""
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token that is sold."""
     side: NotRequired[str]
     """"sell"; absent means the same."""
     triggerType: Literal["take_profit", "stop_loss"]
+    """What makes it fire."""
     triggerPrice: float
     """USDC per share, taken to six decimals."""
     size: NotRequired[float]
@@ -19,14 +23,16 @@ class CreateSimpleTriggerRequest(TypedDict):
     the lot holds.
     """
     subscriptionId: NotRequired[str]
-    """The lot: of a subscription, or else `manual_lot`."""
+    """The lot: of a subscription, or else `manualLot`."""
     manualLot: NotRequired[ManualLotInput]
     """What the follower has bought by hand; not with a subscription."""
 
 
 class CreateSubscriptionRequest(TypedDict):
     follower: FollowerIdentityInput
+    """Who copies."""
     leader: str
+    """The wallet that is followed, in any case."""
     sizing: SizingInput
     limits: NotRequired[LimitsInput]
     filters: NotRequired[FiltersInput]
@@ -46,8 +52,11 @@ class CreateSubscriptionRequest(TypedDict):
 
 class CreateTriggerRequest(TypedDict):
     wallet: str
+    """The follower's wallet, in any case."""
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token that is sold."""
     side: NotRequired[str]
     """"sell"; absent means the same."""
     triggerType: Literal[
@@ -57,8 +66,8 @@ class CreateTriggerRequest(TypedDict):
         "TRIGGER_TYPE_TIME_STOP",
         "TRIGGER_TYPE_LADDER",
     ]
-    """What makes a trigger fire. The price is what the size would really fetch: the
-    volume-weighted bid.
+    """What makes it fire. What makes a trigger fire. The price is what the size would really
+    fetch: the volume-weighted bid.
     `TRIGGER_TYPE_TAKE_PROFIT`: At or above the trigger price.
     `TRIGGER_TYPE_STOP_LOSS`: At or below the trigger price.
     `TRIGGER_TYPE_TRAILING_STOP`: Active once the trigger price is reached; fires a callback
@@ -69,11 +78,13 @@ class CreateTriggerRequest(TypedDict):
     triggerPrice: NotRequired[str]
     """Empty for a time stop and a ladder."""
     size: NotRequired[str]
+    """Shares, decimal string; absent: whatever the lot holds."""
     subscriptionId: NotRequired[str]
-    """The lot: of a subscription, or else `manual_lot`."""
+    """The lot: of a subscription, or else `manualLot`."""
     callbackPrice: NotRequired[str]
     """USDC per share, less than the trigger price."""
     callbackFraction: NotRequired[str]
+    """Of the peak, decimal string between 0 and 1."""
     fireAtMs: NotRequired[int | str]
     """Of a time stop, and only of it: milliseconds since 1970. One that has passed fires as
     soon as there are shares.
@@ -94,7 +105,9 @@ class Decision(TypedDict):
     leaderTx: str
     """The leader's transaction."""
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token."""
     side: str
     """Which way shares move, seen from the wallet that is named beside it.
     `SIDE_BUY`: Shares come in, money goes out.
@@ -114,6 +127,7 @@ class Decision(TypedDict):
     orders: list[DecisionOrder]
     """What became of each of them."""
     decidedAt: NotRequired[str]
+    """When the router decided."""
     paperSize: NotRequired[str]
     """Of a shadow: shares and USDC assumed at the book of the decision, not traded. Left out
     for others.
@@ -125,6 +139,7 @@ class DecisionOrder(TypedDict):
     """An order that a decision made, as it stands now."""
 
     id: str
+    """As in `orderIds` and in fills."""
     state: str
     """Where an order stands. The transitions, their guards and their kinds of end are one
     table in `tradingtools/domain/order_states.py`.
@@ -203,6 +218,7 @@ class DefaultTriggers(TypedDict):
     """The stop-loss moves up to the entry price once a rung has sold."""
     trailing: NotRequired[DefaultTrailing]
     ladder: list[DefaultRung]
+    """Sells a part at each rung, the lowest first."""
     timeStopSeconds: NotRequired[str]
     """From so many seconds after the first fill on, at any price."""
 
@@ -221,6 +237,7 @@ class DefaultTriggersInput(TypedDict):
     """The stop-loss moves up to the entry price once a rung has sold."""
     trailing: NotRequired[DefaultTrailingInput]
     ladder: NotRequired[list[DefaultRungInput]]
+    """Sells a part at each rung, the lowest first."""
     timeStopSeconds: NotRequired[int | str]
     """From so many seconds after the first fill on, at any price."""
 
@@ -231,7 +248,9 @@ class Drift(TypedDict):
     """
 
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token."""
     idealSize: str
     """Shares if all that was decided had been bought, less the part that the leader sold each
     time, less what triggers sold; nothing after the resolution.
@@ -295,9 +314,13 @@ class Fill(TypedDict):
     """One fill as the follower sees it."""
 
     orderId: str
+    """The order that was filled."""
     tradeId: str
+    """The venue's trade; one order may have several."""
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token."""
     side: str
     """Which way shares move, seen from the wallet that is named beside it.
     `SIDE_BUY`: Shares come in, money goes out.
@@ -310,9 +333,11 @@ class Fill(TypedDict):
     notional: str
     """USDC, decimal strings."""
     fee: str
+    """USDC, decimal string."""
     final: bool
     """False while settlement is open."""
     filledAt: NotRequired[str]
+    """When the venue matched it."""
     leaderTx: str
     """The leader trade behind it; empty for exits of triggers."""
     triggerId: str
@@ -329,14 +354,17 @@ class Filters(TypedDict):
     minPrice: NotRequired[str]
     """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
     maxPrice: NotRequired[str]
+    """See minPrice."""
     minLeaderNotional: NotRequired[str]
     """USDC of the leader's trade."""
     marketsAllowed: list[str]
     """Conditions. An empty list of allowed ones allows all."""
     marketsDenied: list[str]
+    """Conditions that are not copied."""
     categoriesAllowed: list[str]
     """Categories as the venue names them, lower case, e.g. "sports"."""
     categoriesDenied: list[str]
+    """Categories that are not copied."""
     minSecondsToEnd: NotRequired[int]
     """Until the market is expected to end; a market whose end is not known is skipped, too."""
     oppositeSide: NotRequired[str]
@@ -358,14 +386,17 @@ class FiltersInput(TypedDict):
     minPrice: NotRequired[str]
     """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
     maxPrice: NotRequired[str]
+    """See minPrice."""
     minLeaderNotional: NotRequired[str]
     """USDC of the leader's trade."""
     marketsAllowed: NotRequired[list[str]]
     """Conditions. An empty list of allowed ones allows all."""
     marketsDenied: NotRequired[list[str]]
+    """Conditions that are not copied."""
     categoriesAllowed: NotRequired[list[str]]
     """Categories as the venue names them, lower case, e.g. "sports"."""
     categoriesDenied: NotRequired[list[str]]
+    """Categories that are not copied."""
     minSecondsToEnd: NotRequired[int]
     """Until the market is expected to end; a market whose end is not known is skipped, too."""
     oppositeSide: NotRequired[
@@ -417,6 +448,7 @@ class FollowerIdentityInput(TypedDict):
 
 class GetSubscriptionDriftResponse(TypedDict):
     outcomes: list[Drift]
+    """By market and outcome."""
     walletToldAt: NotRequired[str]
     """When insiders-api told what the wallet holds. Left out as `wallet_size`."""
     nextPageToken: str
@@ -490,46 +522,56 @@ class LimitsInput(TypedDict):
 
 class ListResyncsResponse(TypedDict):
     resyncs: list[Resync]
+    """Newest first."""
     nextPageToken: str
     """Empty on the last page."""
 
 
 class ListSimpleTriggersResponse(TypedDict):
     triggers: list[SimpleTrigger]
+    """Oldest first; other kinds are left out."""
     nextPageToken: str
     """Empty on the last page."""
 
 
 class ListSubscriptionDecisionsResponse(TypedDict):
     decisions: list[Decision]
+    """Newest first."""
     nextPageToken: str
+    """Empty on the last page."""
 
 
 class ListSubscriptionFillsResponse(TypedDict):
     fills: list[Fill]
+    """Newest first."""
     nextPageToken: str
+    """Empty on the last page."""
 
 
 class ListSubscriptionPositionsResponse(TypedDict):
     positions: list[Position]
+    """By market and outcome."""
     nextPageToken: str
     """Empty on the last page."""
 
 
 class ListSubscriptionsResponse(TypedDict):
     subscriptions: list[Subscription]
+    """Oldest first."""
     nextPageToken: str
     """Empty on the last page."""
 
 
 class ListTriggerHistoryResponse(TypedDict):
     entries: list[TriggerHistoryEntry]
+    """Oldest first."""
     nextPageToken: str
     """Empty on the last page."""
 
 
 class ListTriggersResponse(TypedDict):
     triggers: list[Trigger]
+    """Oldest first."""
     nextPageToken: str
     """Empty on the last page."""
 
@@ -540,7 +582,9 @@ class ManualLotInput(TypedDict):
     """
 
     followerUserId: str
+    """The backend's user id."""
     followerWalletId: str
+    """The custodial wallet's id at the wallet provider (not an address)."""
     heldSize: str
     """Shares of the asset that the wallet holds by hand now, without those that exits have
     sold, settled or not; decimal string. It takes the place of what was told before, and
@@ -558,6 +602,7 @@ class Position(TypedDict):
     conditionId: str
     """The market; its outcomes come one after the other."""
     assetId: str
+    """The outcome's token."""
     size: str
     """Shares held now; "0": closed."""
     cost: str
@@ -640,7 +685,9 @@ class Resync(TypedDict):
     """
 
     id: str
+    """Made by the engine: rsy_ and 32 hex digits."""
     subscriptionId: str
+    """The one that it is for."""
     state: str
     """Where a resync stands.
     `RESYNC_STATE_REQUESTED`: Asked for; the lines are being made.
@@ -653,6 +700,7 @@ class Resync(TypedDict):
     atStart: bool
     """It was made with the subscription and executed by itself."""
     lines: list[ResyncLine]
+    """An outcome each."""
     omitted: int
     """Outcomes beyond the hundred that have a line: the smallest that the leader holds."""
     leaderToldAt: NotRequired[str]
@@ -664,7 +712,9 @@ class Resync(TypedDict):
     version: str
     """Rises with each change."""
     requestedAt: NotRequired[str]
+    """When it was asked for."""
     previewedAt: NotRequired[str]
+    """When its lines were made. Left out before."""
     endedAt: NotRequired[str]
     """When it was executed or became stale."""
 
@@ -673,7 +723,9 @@ class ResyncLine(TypedDict):
     """What a resync does with one outcome: an order, or the reason why there is none."""
 
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token."""
     leaderSize: NotRequired[str]
     """Shares of the leader; left out while nobody knows."""
     heldSize: str
@@ -685,6 +737,7 @@ class ResyncLine(TypedDict):
     `SIDE_SELL`: Shares go out, money comes in.
     """
     size: NotRequired[str]
+    """Shares of the order."""
     limit: NotRequired[str]
     """USDC per share."""
     cost: NotRequired[str]
@@ -710,6 +763,7 @@ class ResyncLine(TypedDict):
     `ORDER_STATE_RESURRECTED`: It had been given up and appeared after all.
     """
     filledSize: NotRequired[str]
+    """Shares of it that were filled."""
 
 
 class Rung(TypedDict):
@@ -740,9 +794,13 @@ class SimpleTrigger(TypedDict):
     """
 
     id: str
+    """That of the trigger: trg_ and 32 hex digits."""
     walletAddress: str
+    """The follower's wallet."""
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token."""
     side: str
     """Always "sell"."""
     triggerType: str
@@ -754,7 +812,9 @@ class SimpleTrigger(TypedDict):
     status: str
     """"pending", "triggered", "cancelled" or "failed"."""
     createdAt: NotRequired[str]
+    """When it was made."""
     subscriptionId: str
+    """The lot: shares that were bought for this subscription; empty: by hand."""
 
 
 class Sizing(TypedDict):
@@ -813,6 +873,7 @@ class Subscription(TypedDict):
     """One follower follows one leader."""
 
     id: str
+    """Made by the engine: sub_ and 32 hex digits."""
     follower: NotRequired[FollowerIdentity]
     leader: str
     """The leader's wallet, lower case."""
@@ -827,7 +888,9 @@ class Subscription(TypedDict):
     version: str
     """Rises with each change; orders are sized under one version and refused under another."""
     createdAt: NotRequired[str]
+    """When it was made."""
     updatedAt: NotRequired[str]
+    """When it was changed last."""
     statistics: NotRequired[SubscriptionStatistics]
     """On reads only."""
     filters: NotRequired[Filters]
@@ -851,10 +914,15 @@ class SubscriptionStatistics(TypedDict):
     """What a subscription has done so far."""
 
     leaderTrades: str
+    """Trades of the leader that were decided about."""
     copied: str
+    """Those that were decided to be copied."""
     skipped: str
+    """Those that were not."""
     ordersConfirmed: str
+    """Orders that ended with something filled."""
     ordersFailed: str
+    """Orders that ended with nothing filled."""
     ordersUnresolved: str
     """UNKNOWN or DEAD: a human may be needed."""
     bought: str
@@ -912,10 +980,13 @@ class Trigger(TypedDict):
     """Sells a lot, or a part of it, when the price is reached."""
 
     id: str
+    """Made by the engine: trg_ and 32 hex digits."""
     wallet: str
     """The follower's wallet."""
     conditionId: str
+    """The market."""
     assetId: str
+    """The outcome's token."""
     side: str
     """Always "sell"."""
     triggerType: str
@@ -948,8 +1019,11 @@ class Trigger(TypedDict):
     subscriptionId: str
     """The lot: shares that were bought for this subscription; empty: by hand."""
     version: str
+    """Rises with each change."""
     createdAt: NotRequired[str]
+    """When it was made."""
     updatedAt: NotRequired[str]
+    """When it was changed last."""
     generation: int
     """The generation of its arm; an exit that was undone re-arms under a new one."""
     callbackPrice: NotRequired[str]
@@ -1000,6 +1074,7 @@ class TriggerHistoryEntry(TypedDict):
     `TRIGGER_STATUS_RESOLVED`: The market has resolved.
     """
     occurredAt: NotRequired[str]
+    """When it happened."""
     detail: str
     """What it saw, for people: the price that the size would have fetched, the book, the
     order.
@@ -1026,14 +1101,23 @@ class UpdateSubscriptionRequest(TypedDict):
 
 
 class UpdateTriggerRequest(TypedDict):
+    """What is absent stays as it is."""
+
     triggerPrice: NotRequired[str]
+    """USDC per share, decimal string."""
     size: NotRequired[str]
+    """Shares, decimal string."""
     version: NotRequired[int | str]
     """Present: the change is refused (409) unless the trigger has this version."""
     callbackPrice: NotRequired[str]
+    """USDC per share, less than the trigger price."""
     callbackFraction: NotRequired[str]
+    """Of the peak, decimal string between 0 and 1."""
     fireAtMs: NotRequired[int | str]
+    """Of a time stop: milliseconds since 1970."""
     rungs: NotRequired[list[RungInput]]
     """Replaces all rungs of a ladder of which none has sold yet."""
     breakEven: NotRequired[bool]
+    """Of a stop-loss: whether it moves up to the entry price once a rung has sold."""
     twoTicks: NotRequired[bool]
+    """Whether it fires only when two books in a row reach the price; not of a time stop."""

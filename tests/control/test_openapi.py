@@ -33,6 +33,26 @@ def test_the_stored_document_is_what_the_protos_say() -> None:
     assert DOCUMENT.read_text(encoding="utf-8") == text(), "run make proto"
 
 
+def test_whatever_a_client_sends_is_described() -> None:
+    schemas = STORED["components"]["schemas"]
+    sent = {name: of for name, of in schemas.items() if of.get("additionalProperties") is False}
+    assert {"CreateSubscriptionRequest", "CreateTriggerRequest", "ManualLotInput"} <= set(sent)
+    bare = [
+        f"{name}.{field}"
+        for name, of in sent.items()
+        for field, words in of.get("properties", {}).items()
+        if "description" not in words and "$ref" not in words
+    ]
+    bare += [
+        f"{verb} {path} {given['name']}"
+        for path, verbs in STORED["paths"].items()
+        for verb, operation in verbs.items()
+        for given in operation.get("parameters", [])
+        if "$ref" not in given and "description" not in given
+    ]
+    assert bare == []
+
+
 def test_the_edge_serves_it_behind_the_token(edge: RunningEdge) -> None:
     answer = edge.call("GET", "/openapi.json", READ)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")

@@ -466,6 +466,7 @@ class Filters(_message.Message):
     min_price: _builtins.str
     """Of the leader's price, USDC per share. A copy's limit is not above the maximum either."""
     max_price: _builtins.str
+    """See minPrice."""
     min_leader_notional: _builtins.str
     """USDC of the leader's trade."""
     min_seconds_to_end: _builtins.int
@@ -476,13 +477,17 @@ class Filters(_message.Message):
         """Conditions. An empty list of allowed ones allows all."""
 
     @_builtins.property
-    def markets_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def markets_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Conditions that are not copied."""
+
     @_builtins.property
     def categories_allowed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Categories as the venue names them, lower case, e.g. "sports"."""
 
     @_builtins.property
-    def categories_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def categories_denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Categories that are not copied."""
+
     def __init__(
         self,
         *,
@@ -630,7 +635,9 @@ class DefaultTriggers(_message.Message):
     @_builtins.property
     def trailing(self) -> Global___DefaultTrailing: ...
     @_builtins.property
-    def ladder(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefaultRung]: ...
+    def ladder(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefaultRung]:
+        """Sells a part at each rung, the lowest first."""
+
     def __init__(
         self,
         *,
@@ -695,10 +702,15 @@ class SubscriptionStatistics(_message.Message):
     COPY_DELAY_P90_US_FIELD_NUMBER: _builtins.int
     COPY_DELAY_LAST_US_FIELD_NUMBER: _builtins.int
     leader_trades: _builtins.int
+    """Trades of the leader that were decided about."""
     copied: _builtins.int
+    """Those that were decided to be copied."""
     skipped: _builtins.int
+    """Those that were not."""
     orders_confirmed: _builtins.int
+    """Orders that ended with something filled."""
     orders_failed: _builtins.int
+    """Orders that ended with nothing filled."""
     orders_unresolved: _builtins.int
     """UNKNOWN or DEAD: a human may be needed."""
     bought: _builtins.str
@@ -828,6 +840,7 @@ class Subscription(_message.Message):
     TRIGGERS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Made by the engine: sub_ and 32 hex digits."""
     leader: _builtins.str
     """The leader's wallet, lower case."""
     state: Global___SubscriptionState.ValueType
@@ -844,9 +857,13 @@ class Subscription(_message.Message):
     @_builtins.property
     def limits(self) -> Global___Limits: ...
     @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
     @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was changed last."""
+
     @_builtins.property
     def statistics(self) -> Global___SubscriptionStatistics:
         """On reads only."""
@@ -909,11 +926,14 @@ class CreateSubscriptionRequest(_message.Message):
     TRIGGERS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     leader: _builtins.str
+    """The wallet that is followed, in any case."""
     shadow: _builtins.bool
     """For good: a shadow never becomes a real subscription, nor the other way round."""
     start: Global___StartMode.ValueType
     @_builtins.property
-    def follower(self) -> _common_pb2.FollowerIdentity: ...
+    def follower(self) -> _common_pb2.FollowerIdentity:
+        """Who copies."""
+
     @_builtins.property
     def sizing(self) -> Global___Sizing: ...
     @_builtins.property
@@ -955,6 +975,7 @@ class GetSubscriptionRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     def __init__(
         self,
         *,
@@ -1005,7 +1026,9 @@ class ListSubscriptionsResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def subscriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subscription]: ...
+    def subscriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subscription]:
+        """Oldest first."""
+
     def __init__(
         self,
         *,
@@ -1032,6 +1055,7 @@ class UpdateSubscriptionRequest(_message.Message):
     EXITS_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     version: _builtins.int
     """Present: the change is refused (409) unless the subscription has this version."""
     @_builtins.property
@@ -1081,6 +1105,7 @@ class PauseSubscriptionRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     def __init__(
         self,
         *,
@@ -1100,6 +1125,7 @@ class ResumeSubscriptionRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     def __init__(
         self,
         *,
@@ -1119,6 +1145,7 @@ class DeleteSubscriptionRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     def __init__(
         self,
         *,
@@ -1152,9 +1179,13 @@ class Fill(_message.Message):
     LEADER_TX_FIELD_NUMBER: _builtins.int
     TRIGGER_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order that was filled."""
     trade_id: _builtins.str
+    """The venue's trade; one order may have several."""
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token."""
     side: _common_pb2.Side.ValueType
     size: _builtins.str
     """Shares, decimal string."""
@@ -1163,6 +1194,7 @@ class Fill(_message.Message):
     notional: _builtins.str
     """USDC, decimal strings."""
     fee: _builtins.str
+    """USDC, decimal string."""
     final: _builtins.bool
     """False while settlement is open."""
     leader_tx: _builtins.str
@@ -1170,7 +1202,9 @@ class Fill(_message.Message):
     trigger_id: _builtins.str
     """The trigger behind it; empty for copies."""
     @_builtins.property
-    def filled_at(self) -> _timestamp_pb2.Timestamp: ...
+    def filled_at(self) -> _timestamp_pb2.Timestamp:
+        """When the venue matched it."""
+
     def __init__(
         self,
         *,
@@ -1204,8 +1238,11 @@ class ListSubscriptionFillsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
+    """From the response before."""
     def __init__(
         self,
         *,
@@ -1228,8 +1265,11 @@ class ListSubscriptionFillsResponse(_message.Message):
     FILLS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
-    def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fill]: ...
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fill]:
+        """Newest first."""
+
     def __init__(
         self,
         *,
@@ -1255,6 +1295,7 @@ class DecisionOrder(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FILLED_SIZE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """As in `orderIds` and in fills."""
     state: _common_pb2.OrderState.ValueType
     reason: _builtins.str
     """Reason code; empty when there is none to tell, such as of one that was filled."""
@@ -1299,7 +1340,9 @@ class Decision(_message.Message):
     leader_tx: _builtins.str
     """The leader's transaction."""
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token."""
     side: _common_pb2.Side.ValueType
     leader_size: _builtins.str
     """The whole leader trade as far as it is known: shares and USDC, decimal strings."""
@@ -1324,7 +1367,9 @@ class Decision(_message.Message):
         """What became of each of them."""
 
     @_builtins.property
-    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When the router decided."""
+
     def __init__(
         self,
         *,
@@ -1371,8 +1416,11 @@ class ListSubscriptionDecisionsRequest(_message.Message):
     COPIED_FIELD_NUMBER: _builtins.int
     LEADER_TX_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     page_size: _builtins.int
+    """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
+    """From the response before."""
     reason: _builtins.str
     """Only this reason code of the decision; an order's own reason is not looked at."""
     from_ms: _builtins.int
@@ -1380,6 +1428,7 @@ class ListSubscriptionDecisionsRequest(_message.Message):
     Until the end of the year 9999.
     """
     to_ms: _builtins.int
+    """Only what was decided before this instant."""
     copied: _builtins.bool
     """Only what was copied, or only what was not."""
     leader_tx: _builtins.str
@@ -1422,8 +1471,11 @@ class ListSubscriptionDecisionsResponse(_message.Message):
     DECISIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
-    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]: ...
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]:
+        """Newest first."""
+
     def __init__(
         self,
         *,

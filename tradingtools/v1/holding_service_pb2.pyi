@@ -117,6 +117,7 @@ class Position(_message.Message):
     condition_id: _builtins.str
     """The market; its outcomes come one after the other."""
     asset_id: _builtins.str
+    """The outcome's token."""
     size: _builtins.str
     """Shares held now; "0": closed."""
     cost: _builtins.str
@@ -209,6 +210,7 @@ class ListSubscriptionPositionsRequest(_message.Message):
     CONDITION_ID_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     page_size: _builtins.int
     """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
@@ -243,7 +245,9 @@ class ListSubscriptionPositionsResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]: ...
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """By market and outcome."""
+
     def __init__(
         self,
         *,
@@ -311,7 +315,9 @@ class Drift(_message.Message):
     WALLET_SIZE_FIELD_NUMBER: _builtins.int
     FOREIGN_SIZE_FIELD_NUMBER: _builtins.int
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token."""
     ideal_size: _builtins.str
     """Shares if all that was decided had been bought, less the part that the leader sold each time,
     less what triggers sold; nothing after the resolution.
@@ -366,6 +372,7 @@ class GetSubscriptionDriftRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The subscription's."""
     page_size: _builtins.int
     """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
@@ -395,7 +402,9 @@ class GetSubscriptionDriftResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]: ...
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]:
+        """By market and outcome."""
+
     @_builtins.property
     def wallet_told_at(self) -> _timestamp_pb2.Timestamp:
         """When insiders-api told what the wallet holds. Left out as `wallet_size`."""
@@ -435,7 +444,9 @@ class ResyncLine(_message.Message):
     ORDER_STATE_FIELD_NUMBER: _builtins.int
     FILLED_SIZE_FIELD_NUMBER: _builtins.int
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token."""
     leader_size: _builtins.str
     """Shares of the leader; left out while nobody knows."""
     held_size: _builtins.str
@@ -443,6 +454,7 @@ class ResyncLine(_message.Message):
     side: _common_pb2.Side.ValueType
     """Left out when nothing is done; so are size and limit."""
     size: _builtins.str
+    """Shares of the order."""
     limit: _builtins.str
     """USDC per share."""
     cost: _builtins.str
@@ -455,6 +467,7 @@ class ResyncLine(_message.Message):
     """Of the order, once it is claimed."""
     order_state: _common_pb2.OrderState.ValueType
     filled_size: _builtins.str
+    """Shares of it that were filled."""
     def __init__(
         self,
         *,
@@ -530,7 +543,9 @@ class Resync(_message.Message):
     PREVIEWED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Made by the engine: rsy_ and 32 hex digits."""
     subscription_id: _builtins.str
+    """The one that it is for."""
     state: Global___ResyncState.ValueType
     at_start: _builtins.bool
     """It was made with the subscription and executed by itself."""
@@ -541,15 +556,21 @@ class Resync(_message.Message):
     version: _builtins.int
     """Rises with each change."""
     @_builtins.property
-    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResyncLine]: ...
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResyncLine]:
+        """An outcome each."""
+
     @_builtins.property
     def leader_told_at(self) -> _timestamp_pb2.Timestamp:
         """When the leader's holdings were told that the lines are about. Left out while nobody knows."""
 
     @_builtins.property
-    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
     @_builtins.property
-    def previewed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def previewed_at(self) -> _timestamp_pb2.Timestamp:
+        """When its lines were made. Left out before."""
+
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp:
         """When it was executed or became stale."""
@@ -604,6 +625,7 @@ class GetResyncRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The resync's."""
     def __init__(
         self,
         *,
@@ -623,6 +645,7 @@ class ExecuteResyncRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The resync's."""
     def __init__(
         self,
         *,
@@ -673,7 +696,9 @@ class ListResyncsResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def resyncs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resync]: ...
+    def resyncs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resync]:
+        """Newest first."""
+
     def __init__(
         self,
         *,

@@ -159,10 +159,13 @@ class Trigger(_message.Message):
     BREAK_EVEN_FIELD_NUMBER: _builtins.int
     TWO_TICKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Made by the engine: trg_ and 32 hex digits."""
     wallet: _builtins.str
     """The follower's wallet."""
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token."""
     side: _builtins.str
     """Always "sell"."""
     trigger_type: Global___TriggerType.ValueType
@@ -174,6 +177,7 @@ class Trigger(_message.Message):
     subscription_id: _builtins.str
     """The lot: shares that were bought for this subscription; empty: by hand."""
     version: _builtins.int
+    """Rises with each change."""
     generation: _builtins.int
     """The generation of its arm; an exit that was undone re-arms under a new one."""
     callback_price: _builtins.str
@@ -191,9 +195,13 @@ class Trigger(_message.Message):
     two_ticks: _builtins.bool
     """Whether it fires only when two books in a row reach its price; absent for a time stop."""
     @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
     @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was changed last."""
+
     @_builtins.property
     def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
         """Of a ladder, lowest price first."""
@@ -271,7 +279,9 @@ class ManualLot(_message.Message):
     FOLLOWER_WALLET_ID_FIELD_NUMBER: _builtins.int
     HELD_SIZE_FIELD_NUMBER: _builtins.int
     follower_user_id: _builtins.str
+    """The backend's user id."""
     follower_wallet_id: _builtins.str
+    """The custodial wallet's id at the wallet provider (not an address)."""
     held_size: _builtins.str
     """Shares of the asset that the wallet holds by hand now, without those that exits have sold,
     settled or not; decimal string. It takes the place of what was told before, and cannot be less
@@ -313,19 +323,25 @@ class CreateTriggerRequest(_message.Message):
     TWO_TICKS_FIELD_NUMBER: _builtins.int
     MANUAL_LOT_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
+    """The follower's wallet, in any case."""
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token that is sold."""
     side: _builtins.str
     """"sell"; absent means the same."""
     trigger_type: Global___TriggerType.ValueType
+    """What makes it fire."""
     trigger_price: _builtins.str
     """Empty for a time stop and a ladder."""
     size: _builtins.str
+    """Shares, decimal string; absent: whatever the lot holds."""
     subscription_id: _builtins.str
-    """The lot: of a subscription, or else `manual_lot`."""
+    """The lot: of a subscription, or else `manualLot`."""
     callback_price: _builtins.str
     """USDC per share, less than the trigger price."""
     callback_fraction: _builtins.str
+    """Of the peak, decimal string between 0 and 1."""
     fire_at_ms: _builtins.int
     """Of a time stop, and only of it: milliseconds since 1970. One that has passed fires as soon as
     there are shares.
@@ -394,6 +410,7 @@ class GetTriggerRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The trigger's."""
     def __init__(
         self,
         *,
@@ -450,7 +467,9 @@ class ListTriggersResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trigger]: ...
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trigger]:
+        """Oldest first."""
+
     def __init__(
         self,
         *,
@@ -467,6 +486,8 @@ Global___ListTriggersResponse: _TypeAlias = ListTriggersResponse  # noqa: Y015
 
 @_typing.final
 class UpdateTriggerRequest(_message.Message):
+    """What is absent stays as it is."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -480,15 +501,23 @@ class UpdateTriggerRequest(_message.Message):
     BREAK_EVEN_FIELD_NUMBER: _builtins.int
     TWO_TICKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The trigger's."""
     trigger_price: _builtins.str
+    """USDC per share, decimal string."""
     size: _builtins.str
+    """Shares, decimal string."""
     version: _builtins.int
     """Present: the change is refused (409) unless the trigger has this version."""
     callback_price: _builtins.str
+    """USDC per share, less than the trigger price."""
     callback_fraction: _builtins.str
+    """Of the peak, decimal string between 0 and 1."""
     fire_at_ms: _builtins.int
+    """Of a time stop: milliseconds since 1970."""
     break_even: _builtins.bool
+    """Of a stop-loss: whether it moves up to the entry price once a rung has sold."""
     two_ticks: _builtins.bool
+    """Whether it fires only when two books in a row reach the price; not of a time stop."""
     @_builtins.property
     def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
         """Replaces all rungs of a ladder of which none has sold yet."""
@@ -548,6 +577,7 @@ class DeleteTriggerRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The trigger's."""
     def __init__(
         self,
         *,
@@ -569,6 +599,7 @@ class ListTriggerHistoryRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The trigger's."""
     page_size: _builtins.int
     """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
@@ -606,7 +637,9 @@ class TriggerHistoryEntry(_message.Message):
     order_id: _builtins.str
     """The exit order, when there is one."""
     @_builtins.property
-    def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
     def __init__(
         self,
         *,
@@ -633,7 +666,9 @@ class ListTriggerHistoryResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriggerHistoryEntry]: ...
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriggerHistoryEntry]:
+        """Oldest first."""
+
     def __init__(
         self,
         *,
@@ -666,9 +701,13 @@ class SimpleTrigger(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """That of the trigger: trg_ and 32 hex digits."""
     wallet_address: _builtins.str
+    """The follower's wallet."""
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token."""
     side: _builtins.str
     """Always "sell"."""
     trigger_type: _builtins.str
@@ -680,8 +719,11 @@ class SimpleTrigger(_message.Message):
     status: _builtins.str
     """"pending", "triggered", "cancelled" or "failed"."""
     subscription_id: _builtins.str
+    """The lot: shares that were bought for this subscription; empty: by hand."""
     @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
     def __init__(
         self,
         *,
@@ -721,11 +763,15 @@ class CreateSimpleTriggerRequest(_message.Message):
     SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     MANUAL_LOT_FIELD_NUMBER: _builtins.int
     wallet_address: _builtins.str
+    """The follower's wallet, in any case."""
     condition_id: _builtins.str
+    """The market."""
     asset_id: _builtins.str
+    """The outcome's token that is sold."""
     side: _builtins.str
     """"sell"; absent means the same."""
     trigger_type: _builtins.str
+    """What makes it fire."""
     trigger_price: _builtins.float
     """USDC per share, taken to six decimals."""
     size: _builtins.float
@@ -733,7 +779,7 @@ class CreateSimpleTriggerRequest(_message.Message):
     holds.
     """
     subscription_id: _builtins.str
-    """The lot: of a subscription, or else `manual_lot`."""
+    """The lot: of a subscription, or else `manualLot`."""
     @_builtins.property
     def manual_lot(self) -> Global___ManualLot:
         """What the follower has bought by hand; not with a subscription."""
@@ -769,6 +815,7 @@ class ListSimpleTriggersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     wallet_address: _builtins.str
+    """The follower's wallet, in any case."""
     page_size: _builtins.int
     """1 to 200; 0 or absent: 50."""
     page_token: _builtins.str
@@ -797,7 +844,9 @@ class ListSimpleTriggersResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimpleTrigger]: ...
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimpleTrigger]:
+        """Oldest first; other kinds are left out."""
+
     def __init__(
         self,
         *,
