@@ -24,7 +24,6 @@ from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 __all__ = ["database"]
 
-FACT = buy(1)
 FIRST = f"sub_{0:032x}"
 HALF = 5_000_000
 
@@ -48,7 +47,7 @@ async def in_the_midst(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patched:
         patched.setattr(Claimer, "claim", die)
         with pytest.raises(Death):
-            await router.on_facts([FACT])
+            await router.on_facts([buy(1)])
 
 
 def orders(database: MemoryDatabase) -> list[dict[str, Any]]:
@@ -95,7 +94,7 @@ async def is_decided_once(database: MemoryDatabase, told: confirm_pb.FillEvent) 
             2, first["size_micros"] // 2,
         )  # fmt: skip
         assert decision(database)["ordered_size_micros"] == again["size_micros"]
-        await router.on_facts([FACT])
+        await router.on_facts([buy(1)])
         await router.bookings.on_fill(told)
         await router.withdrawals.look()
 
@@ -112,14 +111,14 @@ async def test_it_is_told_before_its_leader_trade_is_known_again(
     if dies:
         # What it was told of is acknowledged, the leader trade is not.
         router = await begun(database)
-    await router.on_facts([FACT])
+    await router.on_facts([buy(1)])
     await router.withdrawals.look()
     await is_decided_once(database, told)
 
 
 async def test_a_router_dies_before_it_has_decided_it_again(database: MemoryDatabase) -> None:
     router = await begun(database)
-    await router.on_facts([FACT])
+    await router.on_facts([buy(1)])
     router = await begun(database)
     told = refused(database)
     router = await begun(database)
@@ -132,7 +131,7 @@ async def test_what_it_has_set_aside_is_free_before_it_is_decided_again(
 ) -> None:
     """Limits would count it twice."""
     router = await begun(database)
-    await router.on_facts([FACT])
+    await router.on_facts([buy(1)])
     router = await begun(database)
     told = refused(database)
     # As if it was refused while this one read what is open, and then what was refused.
@@ -148,16 +147,13 @@ async def test_a_leader_trade_of_long_ago_is_judged_for_its_reason(
     database: MemoryDatabase,
 ) -> None:
     router = await begun(database)
-    await router.on_facts([FACT])
+    await router.on_facts([buy(1)])
     router = await begun(database)
     told = refused(database)
-    router.forget_old(clock.now_ms() + 2 * 3600 * 1000)
-
-    def late() -> int:
-        return FACT.traded_ms + 2 * 3600 * 1000
-
+    late_ms = clock.now_ms() + 2 * 3600 * 1000
+    router.forget_old(late_ms)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(clock, "now_ms", late)
+        patched.setattr(clock, "now_ms", lambda: late_ms)
         await router.bookings.on_fill(told)
     await begun(database)
     assert (len(orders(database)), decision(database)["reason"]) == (1, "TOO_OLD")
@@ -180,7 +176,7 @@ async def test_one_that_cannot_be_decided_again_holds_up_no_other(
         await decide(trade, order)
 
     router.withdrawals._decide = refuse
-    await router.on_facts([FACT])
+    await router.on_facts([buy(1)])
     await router.withdrawals.look()
     assert router.withdrawals._waiting == {}
     await is_decided_once(database, told)
