@@ -40,7 +40,8 @@ order by o.purpose = 'ENTRY', o.journal_seq
 limit 100
 
 -- name: halt
-select halt_by_engine(%(scope)s, %(subject)s, %(mode)s, %(actor)s, %(reason)s) as changed
+-- Entries only: the engine stops no exits, and makes no halt of an operator's stricter.
+select halt_by_engine(%(scope)s, %(subject)s, 'REDUCING', %(actor)s, %(reason)s) as changed
 
 -- name: breaker
 -- With it, whether nobody has taken over from the executor whose probe is under way.

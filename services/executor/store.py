@@ -160,13 +160,12 @@ async def submit_again(
 
 
 async def halt(pool: Pool, wanted: Halt, actor: str) -> bool:
-    """Halt durably; False: what stands already is as strict."""
+    """Have no entries leave, durably; False: a halt of it stands already."""
     (row,) = await fetch(
         pool,
         "halt",
         scope=wanted.scope,
         subject=wanted.subject,
-        mode=wanted.mode,
         actor=actor,
         reason=wanted.reason,
     )

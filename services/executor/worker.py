@@ -43,7 +43,7 @@ from tradingtools.runtime.intake import while_database_is_away
 
 _log = structlog.get_logger("executor")
 _halts = metrics.get_meter("tradingtools.executor").create_counter(
-    "gate_halts", description="halts by the last gate, by scope and mode"
+    "gate_halts", description="halts by the last gate, by scope"
 )
 _ACTOR = "executor"
 
@@ -164,25 +164,40 @@ class Executor:
         probe, fresh = 0, batch.orders
         if not self.breaker.closed:
             probe, fresh = await self._await_breaker(batch)
-        refused = self._gate.judge(fresh, clock.now_ms())
-        await self._halt({r.halt: None for r in refused.values() if r.halt is not None})
-        self._fail(
-            [o for o in fresh if o.order_key in refused], batch,
-            dict.fromkeys(refused, Reason.RISK.value), {k: r.why for k, r in refused.items()},
-        )  # fmt: skip
-        going = [o for o in fresh if o.order_key not in refused]
-        sent = await self._send(going, batch, probe=probe)
+        sent = await self._send(await self._let_through(fresh, batch), batch, probe=probe)
         if probe and not sent:
             await self.breaker.give_back(probe)
 
+    async def _let_through(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
+        """What the last gate lets through; the others fail, and what runs away is halted."""
+        refused = self._gate.judge(orders, clock.monotonic_ms())
+        if any(refusal.halt for refusal in refused.values()):
+            # What cannot leave anyway does not run away: a crowd of a leader whom an operator has
+            # halted would stop all other entries, too.
+            self._gate.take_back(o for o in orders if o.order_key not in refused)
+            orders = await self._without_held_back(orders, batch)
+            refused = self._gate.judge(orders, clock.monotonic_ms())
+        await self._halt({r.halt: None for r in refused.values() if r.halt is not None})
+        self._fail(
+            [o for o in orders if o.order_key in refused], batch,
+            dict.fromkeys(refused, Reason.RISK.value), {k: r.why for k, r in refused.items()},
+        )  # fmt: skip
+        return [o for o in orders if o.order_key not in refused]
+
+    async def _without_held_back(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
+        """Those that nothing holds back now; the others are refused as SUBMITTING would."""
+        asked = [(order, 0) for order in orders]
+        denied, _ = await while_database_is_away(partial(store.held_back, self._pool, asked))
+        self._refuse([o for o in orders if o.order_key in denied], batch, denied)
+        return [o for o in orders if o.order_key not in denied]
+
     async def _halt(self, halts: Iterable[Halt]) -> None:
-        """Stop what runs away, durably and before anything else is admitted."""
+        """Stop the entries that run away, durably and before anything else is admitted."""
         for halt in halts:
             if await while_database_is_away(partial(store.halt, self._pool, halt, _ACTOR)):
-                _halts.add(1, {"scope": halt.scope, "mode": halt.mode})
+                _halts.add(1, {"scope": halt.scope})
                 _log.error("the last gate has halted; a person has to look", alert=True,
-                           scope=halt.scope, subject=halt.subject, mode=halt.mode,
-                           reason=halt.reason)  # fmt: skip
+                           scope=halt.scope, subject=halt.subject, reason=halt.reason)  # fmt: skip
 
     async def _await_breaker(self, batch: Batch) -> tuple[int, Sequence[Order]]:
         """The probe and the one order that may be it, an exit if there is one; the others wait.
@@ -260,6 +275,7 @@ class Executor:
             _log.warning("handled before; not sent", orders=before)
             self.line.done(before)
         unsent = [o for o in orders if o.order_key not in before]
+        self._gate.take_back(unsent)
         self._fail(unsent, batch, denied, {})
 
     def _fail(

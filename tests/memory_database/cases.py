@@ -644,7 +644,6 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "halt": lambda draw: {
             "scope": "WALLET",
             "subject": draw.rng.choice(WALLETS),
-            "mode": draw.rng.choice(["REDUCING", "HALTED"]),
             "actor": "executor",
             "reason": "r",
         },

@@ -42,3 +42,26 @@ async def test_an_exposure_beyond_its_bound_leaves_the_wallet_selling_only(
             return bool(scene.lot()["shares_micros"] == 0)
 
         await eventually(sold)
+
+
+async def test_a_rate_beyond_its_bound_stops_no_stop_loss(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, redis_url, tmp_path) as made:
+        made.configure(TT_EXECUTOR_ORDERS_PER_MINUTE_MAX="1")
+        await made.start_all()
+        scene = made.scene()
+        await scene.set_book({"0.50": "100000"}, {"0.49": "100000"})
+        subscription = await scene.subscribe(1)
+        scene.put(scene.trade(size="100", price="0.5"))
+        await scene.settled(1)
+        trigger = await scene.add_trigger(1, subscription, "STOP_LOSS", "0.3")
+        await eventually(lambda: scene.stands(trigger, "ARMED"))
+        scene.put(scene.trade(size="100", price="0.5"))
+        await scene.settled(2)
+        assert scene.orders()[-1]["reason"] == "RISK"
+        (halt,) = made.sql("select scope, mode from halt")
+        assert halt == {"scope": "GLOBAL", "mode": "REDUCING"}
+        await scene.set_book({"0.25": "100000"}, {"0.20": "100000"})
+        await scene.settled(3)
+        assert scene.lot()["shares_micros"] == 0

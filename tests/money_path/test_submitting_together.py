@@ -105,7 +105,12 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    database: Database, database_url: str, *, connections: int = 256, breaker: bool = False
+    database: Database,
+    database_url: str,
+    *,
+    connections: int = 256,
+    breaker: bool = False,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[Scene]:
     """Up to so many connections; a breaker opens with the first failure, or never."""
     far = Far()
@@ -131,7 +136,7 @@ async def scene(
             open_pool(database_url, name="together", size=3) as pool,
             open_client(url, limit=connections, warm=4) as client,
         ):
-            executor = Executor(pool, lease, client, settings, Gate(LIMITS))
+            executor = Executor(pool, lease, client, settings, Gate(limits))
             line = executor.line
             executor.recorder = Recorder(pool, lease, tail, line.done, line.leave)
             running: list[asyncio.Task[Any]] = [asyncio.create_task(executor.recorder.run())]

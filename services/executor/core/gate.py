@@ -1,12 +1,13 @@
 """The executor's own last gate: what it refuses whatever router or guard said. Pure.
 
 A single order that is too large is refused and nothing else. A rate or an exposure beyond its bound
-means that something upstream runs away: then it also halts, until an operator has looked.
+means that something upstream runs away: then it also halts, until an operator has looked. It counts
+entries only, so it stops entries only: stop-losses and copied sales go on (`REDUCING`).
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,11 +29,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
-    """What is to be stopped durably: a row of the table of halts."""
+    """What is to take no entries any more, durably: a row of the table of halts."""
 
     scope: str
     subject: str
-    mode: str
     reason: str
 
 
@@ -49,28 +49,39 @@ class Gate:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._passed: deque[tuple[int, str, int]] = deque()
+        self._passed: OrderedDict[str, tuple[int, str, int]] = OrderedDict()
+        """When, whose and how much, by order key: an order counts once."""
         self._by_wallet: dict[str, int] = {}
 
     def judge(self, orders: Iterable[Order], now_ms: int) -> dict[str, Refusal]:
-        """Refusals by order key; what is not refused counts from now on.
+        """Refusals by order key; what is not refused counts from now on, unless it is taken back.
 
         Exits always pass: a late exit is better than none.
+
+        Args:
+            orders: that are about to leave.
+            now_ms: of a clock that never goes back.
         """
         self._forget(now_ms - 60_000)
         refused: dict[str, Refusal] = {}
         for order in orders:
-            if order.purpose is not Purpose.ENTRY:
+            if order.purpose is not Purpose.ENTRY or order.order_key in self._passed:
                 continue
+            wallet = order.follower.proxy
             notional = notional_ceil(order.size_micros, order.limit_micros)
-            refusal = self._refusal(order.follower.proxy, notional)
+            refusal = self._refusal(wallet, notional)
             if refusal is not None:
                 refused[order.order_key] = refusal
                 continue
-            self._passed.append((now_ms, order.follower.proxy, notional))
-            wallet = order.follower.proxy
+            self._passed[order.order_key] = (now_ms, wallet, notional)
             self._by_wallet[wallet] = self._by_wallet.get(wallet, 0) + notional
         return refused
+
+    def take_back(self, orders: Iterable[Order]) -> None:
+        """They do not leave after all, and count no more."""
+        for order in orders:
+            if order.order_key in self._passed:
+                self._uncount(order.order_key)
 
     def _refusal(self, wallet: str, notional: int) -> Refusal | None:
         limits = self._limits
@@ -84,23 +95,28 @@ class Gate:
                 bound = to_text(limits.wallet_minute_micros)
                 return _halting(
                     f"wallet {to_text(total)} > {bound} USDC within a minute",
-                    ("WALLET", wallet, "REDUCING"),
+                    ("WALLET", wallet),
                 )
         if limits.orders_per_minute is not None and len(self._passed) >= limits.orders_per_minute:
             return _halting(
-                f"more than {len(self._passed)} entries within a minute", ("GLOBAL", "", "HALTED")
+                f"more than {len(self._passed)} entries within a minute", ("GLOBAL", "")
             )
         return None
 
     def _forget(self, before_ms: int) -> None:
-        while self._passed and self._passed[0][0] < before_ms:
-            _, wallet, notional = self._passed.popleft()
-            self._by_wallet[wallet] -= notional
-            if not self._by_wallet[wallet]:
-                del self._by_wallet[wallet]
+        while self._passed:
+            key, (at_ms, _, _) = next(iter(self._passed.items()))
+            if at_ms >= before_ms:
+                return
+            self._uncount(key)
+
+    def _uncount(self, order_key: str) -> None:
+        _, wallet, notional = self._passed.pop(order_key)
+        self._by_wallet[wallet] -= notional
+        if not self._by_wallet[wallet]:
+            del self._by_wallet[wallet]
 
 
-def _halting(why: str, halt: tuple[str, str, str]) -> Refusal:
-    scope, subject, mode = halt
-    reason = f"last gate: {why}"
-    return Refusal(why=why, halt=Halt(scope=scope, subject=subject, mode=mode, reason=reason))
+def _halting(why: str, halt: tuple[str, str]) -> Refusal:
+    scope, subject = halt
+    return Refusal(why=why, halt=Halt(scope=scope, subject=subject, reason=f"last gate: {why}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +20,7 @@ from services.executor.recorder import Outcome
 from services.executor.settings import Settings
 from services.executor.worker import Executor
 from tests.unit.samples import order
+from tradingtools.adapters import clock
 from tradingtools.adapters.insiders.client import InsidersClient
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.tasks import cancel_all
@@ -293,3 +294,33 @@ async def test_what_was_committed_before_is_not_under_way_here(
         await here.run_until_idle()
         assert here.committed == [["a"]]
         assert not here.executor.line.in_flight, "it may be sent again when confirm wants it"
+
+
+@dataclass
+class Clock:
+    """PostgreSQL's time as this process has taken it over, and a clock that never goes back."""
+
+    seconds: int = 7_200
+    ran_seconds: int = 0
+
+    def time_ns(self) -> int:
+        return self.seconds * 10**9
+
+    def monotonic_ns(self) -> int:
+        return self.ran_seconds * 10**9
+
+
+async def test_the_last_gates_minute_ends_although_the_time_steps_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = Clock()
+    async with scene(monkeypatch) as here:
+        with clock.replaced(time):
+            here.executor._gate = Gate(replace(LIMITS, orders_per_minute=1))
+            here.held.set()
+            here.put(1, entry("a", "w1"))
+            await here.run_until_idle()
+            time.seconds, time.ran_seconds = 3_600, 61
+            here.put(2, entry("b", "w1"))
+            await here.run_until_idle()
+        assert here.committed == [["a"], ["b"]]

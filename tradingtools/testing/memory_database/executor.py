@@ -47,9 +47,10 @@ def _with_reservation(order: Row, held: Row) -> Row:
 
 
 def halt(tx: Transaction, values: Row) -> list[Row]:
-    """Halt durably."""
-    wanted = {name: values[name] for name in ("scope", "subject", "mode", "reason")}
-    return [{"changed": functions.halt_by_engine(tx, wanted, values["actor"])}]
+    """Have no entries leave, durably."""
+    wanted = {name: values[name] for name in ("scope", "subject", "reason")}
+    changed = functions.halt_by_engine(tx, wanted | {"mode": "REDUCING"}, values["actor"])
+    return [{"changed": changed}]
 
 
 def breaker(tx: Transaction, values: Row) -> list[Row]:
