@@ -169,6 +169,30 @@ async def test_a_connection_that_breaks_meanwhile_says_so_and_is_replaced(
             assert await two.ask("select 1 as one", {}) == {"one": 1}
 
 
+@pytest.mark.parametrize("how", ["ask", "ask_together", "execute", "commit"])
+async def test_who_stands_still_in_a_transaction_has_lost_it_as_when_the_database_goes(
+    database_url: str, how: str
+) -> None:
+    async def write(pool: Pool) -> None:
+        async with pool.connection() as one, one.transaction():
+            await one.execute("set local idle_in_transaction_session_timeout = '200ms'")
+            await one.execute("create table undone (number int)")
+            await asyncio.sleep(0.5)
+            if how == "execute":
+                await one.execute("select 1")
+            elif how == "ask":
+                await one.ask("select 1 as one", {})
+            elif how == "ask_together":
+                await one.ask_together([("select 1 as one", {}), ("select 2 as two", {})])
+
+    async with open_pool(database_url, name="test", size=1) as pool:
+        with pytest.raises(psycopg.OperationalError):
+            await write(pool)
+        async with pool.connection() as two:
+            found = await two.ask("select to_regclass('undone')::text as found", {})
+            assert found == {"found": None}
+
+
 @pytest.mark.parametrize("several", [False, True])
 async def test_cancelled_it_ends_at_the_server_and_the_pool_goes_on(
     database_url: str, several: bool

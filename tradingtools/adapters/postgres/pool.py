@@ -21,6 +21,9 @@ from tradingtools.adapters.tasks import cancel_all
 SILENCE_SECONDS = 10
 _PROBES = 3
 _CHECK_SECONDS = 1.0
+_STANDING_MS = 2_000
+"""Who stands still within a transaction for so long has lost it (`prompt.StoodStill`): stop-losses
+may wait for what it holds. Sound work stands for milliseconds between two statements."""
 _BY_KEYS = " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
 Pool = AsyncConnectionPool[Connection]
 
@@ -76,7 +79,7 @@ async def open_pool(
         # The server's end the same: who does not take an answer must not hold locks until then.
         "options": "-c synchronous_commit=on "
         f"-c statement_timeout={statement_seconds * 1000}"
-        " -c idle_in_transaction_session_timeout=15000"
+        f" -c idle_in_transaction_session_timeout={_STANDING_MS}"
         f" -c tcp_user_timeout={silence_seconds * 1000}"
         + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else "")
         + (_BY_KEYS if joined_by_keys else ""),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -34,6 +34,12 @@ PLANS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 more, it makes another."""
 GOOD = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.PIPELINE_SYNC})
 _TEXT, _BINARY = pq.Format.TEXT, pq.Format.BINARY
+T = TypeVar("T")
+
+
+class StoodStill(errors.IdleInTransactionSessionTimeout, psycopg.OperationalError):
+    """The database has ended a transaction that this process did not go on with: none of it is
+    committed. As when the database goes away, the same again on another connection is right."""
 
 
 class _Json(adapt.Loader):
@@ -79,6 +85,13 @@ class Connection(psycopg.AsyncConnection[DictRow]):
 
     _known: dict[bytes, Statement] | None = None
     _named = 0
+
+    async def wait(self, gen: PQGen[T], *bounds: Any, **named: Any) -> T:
+        """As psycopg's, whose statements all go through it, but that it raises `StoodStill`."""
+        try:
+            return await super().wait(gen, *bounds, **named)
+        except errors.IdleInTransactionSessionTimeout as error:
+            raise StoodStill(*error.args) from error
 
     async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
         """The first row of a named statement's answer; None when there is none.
@@ -157,6 +170,8 @@ class Connection(psycopg.AsyncConnection[DictRow]):
                 error = errors.error_from_result(result, "utf-8")
                 if isinstance(error, PLANS_LOST):
                     self._known = None
+                if isinstance(error, errors.IdleInTransactionSessionTimeout):
+                    raise StoodStill(*error.args) from error
                 raise error
         return results[-1]
 

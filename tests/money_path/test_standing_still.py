@@ -1,0 +1,130 @@
+"""Who stands still within a transaction holds up the others for a moment only, and then goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.money_path.world import Scene, World, eventually, world
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.runtime.intake import TRIES, Intake
+from tradingtools.v1 import ingest_service_pb2 as ingest_pb
+
+_MOMENT_SECONDS = 4.0
+"""The two seconds that a connection may stand still, and what a busy machine adds."""
+_OF_LOT = "select 1 from lot for update"
+_OF_HISTORY = "lock table order_event in share mode"
+
+
+async def _stop_within_a_transaction(
+    made: World, database_url: str, name: str, lock: str, work: Callable[[], None]
+) -> None:
+    """Stop a process between two statements of a transaction that waits for a lock now."""
+
+    async def waits() -> bool:
+        return bool(_backends(made, name, "wait_event_type = 'Lock'"))
+
+    async def stands() -> bool:
+        return bool(_backends(made, name, "state = 'idle in transaction'"))
+
+    async with await psycopg.AsyncConnection.connect(database_url) as holder:
+        await holder.execute(lock)
+        work()
+        await eventually(waits)
+        made.freeze(name)
+    await eventually(stands)
+
+
+def _backends(made: World, name: str, which: str) -> list[dict[str, object]]:
+    return made.sql(
+        "select pid from pg_stat_activity where application_name like %s and " + which,
+        f"tradingtools-{name}%",
+    )
+
+
+@asynccontextmanager
+async def _holding(database_url: str, redis_url: str, directory: Path) -> AsyncIterator[Scene]:
+    """A follower who has bought once."""
+    async with world(database_url, redis_url, directory) as made:
+        await made.start_all()
+        scene = made.scene()
+        await scene.set_book({"0.50": "100000"}, {"0.49": "100000"})
+        await scene.subscribe(1)
+        scene.put(scene.trade(size="100", price="0.5"))
+        await scene.settled(1)
+        yield scene
+
+
+@pytest.mark.parametrize(
+    ("name", "lock", "side"),
+    [
+        ("confirm", _OF_LOT, "BUY"),
+        ("router", _OF_LOT, "SELL"),
+        ("executor", _OF_HISTORY, "BUY"),
+    ],
+)
+async def test_what_it_holds_is_free_again_in_a_moment_and_its_work_is_done_once(
+    database_url: str, redis_url: str, tmp_path: Path, name: str, lock: str, side: str
+) -> None:
+    async with _holding(database_url, redis_url, tmp_path) as scene:
+        made, held = scene.world, scene.lot()["shares_micros"]
+
+        def trade() -> None:
+            price = "0.5" if side == "BUY" else "0.49"
+            scene.put(scene.trade(side, size="100", price=price, held="100"))
+
+        await _stop_within_a_transaction(made, database_url, name, lock, trade)
+        began = time.monotonic()
+        await eventually(lambda: _free(made, name))
+        stood = time.monotonic() - began
+        made.thaw(name)
+        await scene.settled(2)
+        assert stood < _MOMENT_SECONDS
+        await _judge(scene, held * 2 if side == "BUY" else 0)
+        assert made.ended() == [], "it goes on, and no other life of it has to"
+
+
+async def test_a_message_is_not_set_aside_however_often_its_transaction_is_ended(
+    database_url: str,
+) -> None:
+    begun = 0
+
+    async def handle(_: ingest_pb.LeaderTradeEvent) -> None:
+        nonlocal begun
+        begun += 1
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute("set local idle_in_transaction_session_timeout = '200ms'")
+            # Busy with something else, not waiting for an answer.
+            await asyncio.sleep(0.5 if begun <= TRIES else 0)
+            await connection.execute("select 1")
+
+    async with open_pool(database_url, name="test", size=2) as pool:
+        intake = Intake(pool, "stream", "consumer", ingest_pb.LeaderTradeEvent, handle)
+        await intake.take(ingest_pb.LeaderTradeEvent(), "1")
+        async with pool.connection() as connection:
+            found = await connection.execute("select reason from poison")
+            assert await found.fetchall() == []
+    assert begun == TRIES + 1
+
+
+async def _free(made: World, name: str) -> bool:
+    return not _backends(made, name, "state = 'idle in transaction'")
+
+
+async def _judge(scene: Scene, shares: int) -> None:
+    """Sent once, booked once, nothing is left reserved."""
+    assert [order["state"] for order in scene.orders()] == ["CONFIRMED"] * 2
+    assert len(await scene.posted()) == 2
+    assert len(scene.decisions()) == 2
+    assert scene.lot()["shares_micros"] == shares
+    assert scene.open_reservations() == []
+    booked = scene.world.sql(
+        "select order_key, trade_id, kind, count(*) from booking group by 1, 2, 3"
+    )
+    assert {row["count"] for row in booked} == {1}
