@@ -160,7 +160,9 @@ class CircuitBreaker:
     @property
     def lets_probe(self) -> bool:
         """Whether it is time for one request to find out, and nobody here is about to take it."""
-        return not self._taking and not self.closed and may_probe(self._row, clock.now_ms())
+        if self._taking or self.closed:
+            return False
+        return may_probe(self._row, clock.now_ms(), self._policy)
 
     async def take_probe(self) -> int:
         """Whether this executor may send one request to find out.

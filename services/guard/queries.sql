@@ -225,12 +225,14 @@ order by place
 
 -- name: moved_on
 -- Triggers whose exit has ended, those whose next slice is due, and those whose shown status does not
--- say yet that the exit's outcome is (un)known, these last; of every partition.
+-- say yet that the exit's outcome is (un)known, these last; of every partition. No pause is longer than
+-- 8 s: what is due much later was to be due before the clock stepped back.
 select t.id, t.follower_proxy, o.state in ('CONFIRMED', 'FAILED', 'LOST') as ended
 from trigger t join orders o on o.order_key = t.order_key
 where t.status in ('TRIGGERED', 'CLOSING', 'NEEDS_CONFIRM')
   and (o.state in ('CONFIRMED', 'FAILED', 'LOST')
-           and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp())
+           and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp()
+                or t.next_slice_at > clock_timestamp() + interval '16 seconds')
        or t.status <> 'NEEDS_CONFIRM' and o.state in ('UNKNOWN', 'DEAD', 'RESURRECTED')
        or t.status <> 'CLOSING' and o.state = 'SUBMITTED')
 order by ended desc

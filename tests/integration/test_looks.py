@@ -82,3 +82,29 @@ async def test_what_has_ended_is_settled_before_what_only_shows_another_status(
     failed = f"trg_{states.index('FAILED') + 1:032}"
     assert [row["ended"] for row in rows] == [True, False, False]
     assert rows[0]["id"] == failed
+
+
+@pytest.mark.parametrize(
+    ("due_in", "due"), [("-1 second", True), ("8 seconds", False), ("1 hour", True)]
+)
+async def test_the_next_slice_waits_for_no_time_that_the_clock_has_stepped_back_from(
+    database_url: str, due_in: str, due: bool
+) -> None:
+    prompt: dict[str, Any] = {"prompt": True, "planned_once": True}
+    async with (
+        open_pool(database_url, name="read", size=1) as pool,
+        open_pool(database_url, name="write", size=1, **prompt) as writing,
+        open_pool(database_url, name="peaks", size=1, **prompt) as peaks,
+    ):
+        async with pool.connection() as connection:
+            await connection.execute(_LOTS)
+            await connection.execute(_STOPS)
+        await _fire_all(pool, writing, peaks)
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute("set local session_replication_role = replica")
+            await connection.execute(_ENDS, {"states": ["FAILED"] * 3})
+            await connection.execute(
+                "update trigger set next_slice_at = clock_timestamp() + %s::interval", [due_in]
+            )
+        rows = await store.fetch(pool, "moved_on")
+        assert [row["ended"] for row in rows] == [True] * (3 if due else 0)

@@ -249,7 +249,7 @@ async def test_a_probe_that_dies_is_given_back(
             await _time_for_a_probe(here)
             await eventually(lambda: _now(not here.executor.line.in_flight))
             breaker = here.executor.breaker
-            await eventually(lambda: _now(may_probe(breaker._row, clock.now_ms())))
+            await eventually(lambda: _now(may_probe(breaker._row, clock.now_ms(), breaker._policy)))
             here.claim([other])
             await here.ended(1)
         assert here.executor.breaker.closed
@@ -285,7 +285,8 @@ async def test_a_probe_that_another_has_followed_does_not_leave(
         here.claim([old])
         await asking.wait()
         assert breaker._row.prober
-        another = f"state = 'HALF_OPEN', prober = 'executor-1@1', retry_at_ms = {2**60}"
+        retry_at_ms = clock.now_ms() + 600_000
+        another = f"state = 'HALF_OPEN', prober = 'executor-1@1', retry_at_ms = {retry_at_ms}"
         await _moved(here, another)
         answer.set()
         await eventually(lambda: _now(not breaker._probes))

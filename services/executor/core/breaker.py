@@ -84,9 +84,14 @@ def is_failure(status: int | None) -> bool:
     return status is None or status >= 500 or status == 429
 
 
-def may_probe(breaker: Breaker, now_ms: int) -> bool:
-    """Whether a probe may be taken: it is time, or whoever took the last one is gone."""
-    return now_ms >= breaker.retry_at_ms or not breaker.prober_lives
+def may_probe(breaker: Breaker, now_ms: int, policy: Policy) -> bool:
+    """Whether a probe may be taken: it is time, or whoever took the last one is gone.
+
+    Or the time has stepped back since: nobody was ever to wait for twice the longest pause.
+    """
+    left_ms = breaker.retry_at_ms - now_ms
+    stepped_back = left_ms > 2 * max(policy.longest_ms, policy.probe_ms)
+    return left_ms <= 0 or stepped_back or not breaker.prober_lives
 
 
 def after(
@@ -105,7 +110,7 @@ def after(
     target = TRANSITIONS.get((breaker.state, event))
     if target is None or (event in _OF_THE_PROBER and breaker.prober != who):
         return None
-    if event is Event.PROBE_TAKEN and not may_probe(breaker, now_ms):
+    if event is Event.PROBE_TAKEN and not may_probe(breaker, now_ms, policy):
         return None
     moved = replace(
         breaker, state=target, version=breaker.version + 1, prober="", prober_lives=True

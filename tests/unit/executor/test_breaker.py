@@ -59,11 +59,24 @@ def test_the_probe_of_a_dead_executor_is_taken_over_and_its_word_comes_too_late(
 
 def test_the_probe_of_an_executor_whose_lease_has_ended_is_taken_over_at_once() -> None:
     probing = moved(moved(Breaker(), E.TRIPPED, 0), E.PROBE_TAKEN, 1_000, "a")
-    assert not may_probe(probing, 1_001)
+    assert not may_probe(probing, 1_001, POLICY)
     taken = moved(replace(probing, prober_lives=False), E.PROBE_TAKEN, 1_001, "b")
     assert (taken.prober, taken.prober_lives, taken.retry_at_ms) == ("b", True, 3_001)
-    assert not may_probe(taken, 1_002)
+    assert not may_probe(taken, 1_002, POLICY)
     assert after(taken, E.PROBE_PASSED, 1_002, POLICY, who="a") is None
+
+
+@pytest.mark.parametrize("event", [None, E.PROBE_TAKEN])
+def test_after_the_time_has_stepped_back_nobody_waits_for_it_to_come_again(
+    event: Event | None,
+) -> None:
+    hour = 3_600_000
+    breaker = moved(Breaker(), E.TRIPPED, hour)
+    if event is not None:
+        breaker = moved(breaker, event, hour + 1_000)
+    assert not may_probe(breaker, hour - 5_000, POLICY), "clocks that differ by a little"
+    taken = moved(breaker, E.PROBE_TAKEN, 0, "b")
+    assert (taken.prober, taken.retry_at_ms) == ("b", 2_000)
 
 
 def test_a_probe_that_was_not_sent_costs_no_pause() -> None:

@@ -104,7 +104,7 @@ async def scene(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    policy = Policy(failures=FAILURES, open_ms=1, longest_ms=1, probe_ms=1)
+    policy = Policy(failures=FAILURES, open_ms=1, longest_ms=600_000, probe_ms=1)
     # It moves only after more failures than there are, so it needs no database.
     breaker = CircuitBreaker(cast(Any, None), "test", policy)
     outcomes: list[Outcome] = []
@@ -592,7 +592,8 @@ async def test_what_is_too_late_is_not_sent() -> None:
 def _stands(here: Scene, state: BreakerState) -> None:
     """The breaker is seen to have moved; there is no time for a probe."""
     breaker = here.breaker
-    breaker._take(Breaker(state=state, retry_at_ms=2**60), breaker._row)
+    retry_at_ms = clock.now_ms() + 600_000
+    breaker._take(Breaker(state=state, retry_at_ms=retry_at_ms), breaker._row)
 
 
 def _warm(client: InsidersClient) -> int:

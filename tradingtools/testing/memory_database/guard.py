@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, cast
 
 import psycopg
@@ -398,12 +398,17 @@ def moved_on(tx: Transaction, _values: Row) -> list[Row]:
     for row, order in _with_order(tx):
         status, ended = row["status"], order["state"] in ("CONFIRMED", "FAILED", "LOST")
         if status in ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM") and (
-            (ended and (row["next_slice_at"] is None or row["next_slice_at"] <= tx.now))
+            (ended and _is_due(row["next_slice_at"], tx.now))
             or (status != "NEEDS_CONFIRM" and order["state"] in _UNDECIDED)
             or (status != "CLOSING" and order["state"] == "SUBMITTED")
         ):
             found.append({**_pick(row, ("id", "follower_proxy")), "ended": ended})
     return sorted(found, key=lambda row: not row["ended"])
+
+
+def _is_due(at: datetime | None, now: datetime) -> bool:
+    """Whether it is time; not long before it either, as when the clock has stepped back."""
+    return at is None or not now < at <= now + timedelta(seconds=16)
 
 
 def _pick(row: Row, names: tuple[str, ...]) -> Row:
