@@ -239,6 +239,8 @@ class Connections:
                 if reachable:
                     _log.warning("insiders-api cannot be reached", error=str(error))
                 reachable = False
+            except Exception as error:  # noqa: BLE001 - nobody would begin it again
+                _log.error("no connection held ready", exc_info=error)
             await asyncio.sleep(_RENEW_SECONDS)
 
     def _drop_old(self) -> None:

@@ -652,6 +652,23 @@ async def test_connections_are_there_before_they_are_needed_and_after_they_broke
         await until(lambda: far.connections == 4 and far.open_now == 3)
 
 
+async def test_connections_are_held_ready_whatever_went_wrong_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect, left = connections.Connections._connect, 1
+
+    async def failing(self: connections.Connections) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            raise RuntimeError("nobody has thought of this")
+        return await connect(self)
+
+    monkeypatch.setattr(connections.Connections, "_connect", failing)
+    async with far_side(always(OK)) as (far, url), open_client(url, warm=3):
+        await until(lambda: far.open_now == 3)
+
+
 @pytest.mark.parametrize("url", ["ftp://h", "http://", "h:1", "http://u:p@h", "http://h:99999"])
 async def test_a_wrong_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|Port"):
