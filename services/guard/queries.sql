@@ -33,10 +33,12 @@ select exists (
       and o.trigger_id is distinct from %(besides)s and f.status = 'MATCHED') as unsettled
 
 -- name: begun_anew
--- Whether the lot of a default trigger has others that were made for a newer position.
+-- Whether the lot of a default trigger has another of its kind, which was made for a newer position and
+-- guards it. Without one the lot would be left with nothing of the kind.
 select exists (
-    select 1 from trigger t join trigger n using (follower_proxy, asset_id, origin)
+    select 1 from trigger t join trigger n using (follower_proxy, asset_id, origin, trigger_type)
     where t.id = %(id)s and t.made_for <> '' and n.made_for <> '' and n.made_for <> t.made_for
+      and n.status not in ('DONE', 'CANCELLED', 'RESOLVED')
       and n.created_at > t.created_at) as begun
 
 -- name: changed_triggers

@@ -186,6 +186,10 @@ class Router:
         async with self._writing:
             # Somebody else may have recalled them before this one.
             forgotten = set(keys).difference(self._memory.trades)
+            if forgotten:
+                # What is known of their copies may be newer than rows that are yet to be built.
+                partition = self._lease.partition
+                await journal.build_open_rows(self._pool, partition, older_than_seconds=None)
             await recovery.recall(self._pool, self._lease.partition, self._memory, forgotten)
 
     async def _on_facts(self, facts: Sequence[LeaderRow]) -> None:

@@ -82,6 +82,13 @@ class Watch:
         )
         return [(str(row["order_key"]), int(str(row["size_micros"])) // SHARE) for row in rows]
 
+    async def sells(self, shares: int) -> None:
+        """The newest exit sells so many, settled at once, and ends."""
+        key, _ = (await self.exits())[-1]
+        await self._orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
+        sold = trade(key[:8], T.CONFIRMED, shares * SHARE)
+        await self._orders.take(key, told(key, sold, side="SELL"))
+
     async def stops(self) -> list[object]:
         """Where the stops stand, the oldest first."""
         rows = await self._orders.sql(
@@ -119,6 +126,70 @@ async def test_an_exit_that_is_not_settled_sells_nothing_of_the_next_position(
     await watch.meet(bid(15))
     held = 10 + left + (10 - left if end is T.FAILED else 0)
     assert [size for _, size in await watch.exits()] == [10, held]
+
+
+async def test_a_stop_sells_its_position_whole_when_the_clock_was_set_back(orders: Orders) -> None:
+    """The position before it is over; that its triggers seem to be younger must end nothing."""
+    lot, watch = Lot(orders), Watch(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40))
+    await watch.begin()
+    await watch.meet(bid(30))
+    await watch.sells(10)
+    await watch.told_of()
+    await orders.sql(
+        "update trigger set created_at = created_at + interval '10 minutes'"
+        " where follower_proxy = %s",
+        orders.wallet,
+    )
+    await lot.buy((10, 28))
+    await watch.told_of()
+    await watch.meet(bid(20))
+    await watch.sells(2)
+    await watch.told_of()
+    assert [size for _, size in await watch.exits()] == [10, 10, 8]
+
+
+async def test_the_next_slice_of_a_stop_is_its_own_positions(orders: Orders) -> None:
+    """Whatever stands beside it of a position that is over."""
+    lot, watch = Lot(orders), Watch(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40))
+    await watch.begin()
+    await watch.meet(bid(30))
+    ((key, _),) = await watch.exits()
+    await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
+    await orders.take(key, told(key, trade(key[:8], T.MATCHED, 10 * SHARE), side="SELL"))
+    await watch.told_of()
+    await lot.buy((10, 28))
+    await watch.told_of()
+    # The first one's sale is not settled: it is live, and older.
+    await watch.meet(bid(20))
+    await watch.sells(2)
+    await watch.told_of()
+    assert [size for _, size in await watch.exits()] == [10, 10, 8]
+
+
+async def test_a_stop_goes_on_when_nothing_else_stops_what_was_bought_anew(orders: Orders) -> None:
+    lot, watch = Lot(orders), Watch(orders)
+    await lot.subscribe()
+    await lot.buy((10, 40))
+    await watch.begin()
+    await watch.meet(bid(30))
+    ((key, _),) = await watch.exits()
+    await orders.move(key, (S.SUBMITTING, None), (S.SUBMITTED, None))
+    await orders.take(key, told(key, trade(key[:8], T.MATCHED, 10 * SHARE), side="SELL"))
+    await watch.told_of()
+    await orders.sql(
+        "update subscription set triggers = %s where follower_proxy = %s",
+        '{"take_profit_ppm": 500000}', orders.wallet,
+    )  # fmt: skip
+    await lot.buy((10, 28))
+    await watch.told_of()
+    await orders.take(key, told(key, trade(key[:8], T.FAILED, 10 * SHARE), side="SELL"))
+    await watch.told_of()
+    await watch.meet(bid(5))
+    assert sum(size for _, size in await watch.exits()) == 10 + 20
 
 
 async def test_more_of_a_position_that_is_being_sold_is_sold_with_it(orders: Orders) -> None:

@@ -80,11 +80,13 @@ def unsettled(tx: Transaction, values: Row) -> list[Row]:
 
 
 def begun_anew(tx: Transaction, values: Row) -> list[Row]:
-    """Whether the lot of a default trigger has others that were made for a newer position."""
+    """Whether the lot of a default trigger has a live one of its kind for a newer position."""
     row = tx.get("trigger", values["id"]) or {"made_for": ""}
     begun = row["made_for"] != "" and any(
-        other["made_for"] not in ("", row["made_for"]) and other["created_at"] > row["created_at"]
-        for other in tx.where("trigger", **_pick(row, _LOT))
+        other["made_for"] not in ("", row["made_for"])
+        and other["status"] not in FINAL
+        and other["created_at"] > row["created_at"]
+        for other in tx.where("trigger", **_pick(row, (*_LOT, "trigger_type")))
     )
     return [{"begun": begun}]
 
