@@ -13,17 +13,14 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from services.ingest.core.holdings import Holdings
-from tradingtools.adapters.polymarket.trades import Side, TradeRow
+from services.ingest.core.transactions import FeedSource, RowKey, Transaction, row_key
+from tradingtools.adapters.polymarket.trades import TradeRow
 
 Source = Literal["FEED", "CATCH_UP"]
-FeedSource = tuple[int, str]
-"""A connection's number and the type of its frames."""
-
-_RowKey = tuple[str, Side, str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,39 +39,6 @@ class Fact:
     found: bool = False
     equity: int | None = None
     """What the leader is worth, 1e-6 USDC; None: unknown or too old."""
-
-
-@dataclass(slots=True)
-class _Counts:
-    by_source: dict[FeedSource, int] = field(default_factory=dict)
-    feed: int = 0
-    caught_up: int = 0
-
-
-@dataclass(slots=True)
-class Transaction:
-    """What one leader did in one transaction, as far as it is known."""
-
-    traded_ms: int
-    number: int
-    touched_ms: int
-    traceparent: str
-    rows: dict[_RowKey, _Counts] = field(default_factory=dict)
-    held_before: dict[str, int | None] = field(default_factory=dict)
-    net: dict[str, int] = field(default_factory=dict)
-    """By asset: shares that came in, less those that went out, 1e-6."""
-
-    def recount(self, asset_id: str) -> None:
-        """A count has grown: of each side, the greater total of feed and catch-up moves shares."""
-        self.net[asset_id] = self._total(asset_id, "BUY") - self._total(asset_id, "SELL")
-
-    def _total(self, asset_id: str, side: Side) -> int:
-        feed = caught_up = 0
-        for (asset, row_side, _, size), counts in self.rows.items():
-            if asset == asset_id and row_side == side:
-                feed += size * counts.feed
-                caught_up += size * counts.caught_up
-        return max(feed, caught_up)
 
 
 class Merger:
@@ -113,13 +77,13 @@ class Merger:
     ) -> Fact | None:
         """Count a row of the feed; the fact when it says something new."""
         transaction = self._touch(row, now_ms, traceparent)
-        counts = transaction.rows.setdefault(_key(row), _Counts())
+        counts = transaction.counts(row_key(row))
         count = counts.by_source.get(source, 0) + 1
         counts.by_source[source] = count
         if count <= counts.feed:
             return None
-        counts.feed = count
-        transaction.recount(row.asset_id)
+        net = transaction.told(row, counts, count, caught_up=False)
+        self._holdings[row.leader].moved(row.asset_id, transaction.at, net)
         fact = self._fact(row, count, "FEED", transaction)
         self._forget_old(now_ms)
         return fact
@@ -147,19 +111,19 @@ class Merger:
             traceparents: for transactions that are new, by hash.
         """
         ordered = list(rows)[::-1]
-        answer: Counter[tuple[str, str, _RowKey]] = Counter(
-            (row.leader, row.tx, _key(row)) for row in ordered
+        answer: Counter[tuple[str, str, RowKey]] = Counter(
+            (row.leader, row.tx, row_key(row)) for row in ordered
         )
         grown: list[tuple[TradeRow, int, Transaction, bool]] = []
         for row in ordered:
-            count = answer.pop((row.leader, row.tx, _key(row)), 0)
+            count = answer.pop((row.leader, row.tx, row_key(row)), 0)
             if not count:
                 continue  # an equal row of this answer was counted for all of them
             transaction = self._touch(row, now_ms, (traceparents or {}).get(row.tx, ""))
-            counts = transaction.rows.setdefault(_key(row), _Counts())
+            counts = transaction.counts(row_key(row))
             if count > counts.caught_up:
-                counts.caught_up = count
-                transaction.recount(row.asset_id)
+                net = transaction.told(row, counts, count, caught_up=True)
+                self._holdings[row.leader].moved(row.asset_id, transaction.at, net)
                 grown.append((row, count, transaction, count > counts.feed))
         if positions is not None:
             self._baseline(leader, positions, ordered, since_ms)
@@ -184,11 +148,13 @@ class Merger:
         transaction = self._touched.get(key)
         if transaction is None:
             self._number += 1
-            transaction = Transaction(row.traded_ms, self._number, now_ms, traceparent)
+            at = (row.traded_ms, self._number, row.tx)
+            transaction = Transaction(at, now_ms, traceparent)
             self._touched[key] = transaction
             self._transactions.setdefault(row.leader, {})[row.tx] = transaction
-            if row.traded_ms < now_ms - self._keep_ms and row.leader in self._holdings:
-                self._holdings[row.leader].settle(row.tx)
+            holdings = self._holdings.setdefault(row.leader, Holdings())
+            if row.traded_ms < now_ms - self._keep_ms and holdings.known:
+                holdings.settle(row.tx)
         transaction.touched_ms = now_ms
         self._touched.move_to_end(key)
         return transaction
@@ -204,7 +170,8 @@ class Merger:
         # All rows of a transaction carry the value of its first fact, even if that was unknown:
         # the first part of a copy froze it.
         if row.asset_id not in transaction.held_before:
-            transaction.held_before[row.asset_id] = self._held_before(row, transaction)
+            held_before = self._holdings[row.leader].before(row.asset_id, transaction.at)
+            transaction.held_before[row.asset_id] = held_before
         return Fact(
             row=row,
             count=count,
@@ -219,12 +186,6 @@ class Merger:
         equity, at_ms = self._equity.get(leader, (0, 0))
         return equity if at_ms and now_ms - at_ms <= self._keep_ms else None
 
-    def _held_before(self, row: TradeRow, transaction: Transaction) -> int | None:
-        holdings = self._holdings.get(row.leader)
-        if holdings is None:
-            return None
-        return holdings.before(row.asset_id, (row.tx, transaction), self._transactions[row.leader])
-
     def _baseline(
         self, leader: str, positions: Mapping[str, int], rows: Iterable[TradeRow], since_ms: int
     ) -> None:
@@ -237,9 +198,10 @@ class Merger:
         older = {
             tx
             for tx, transaction in known.items()
-            if tx not in shown and transaction.traded_ms < since_ms // 1000 * 1000
+            if tx not in shown and transaction.at[0] < since_ms // 1000 * 1000
         }
-        self._holdings[leader] = Holdings(dict(positions), contained, older)
+        holdings = self._holdings.setdefault(leader, Holdings())
+        holdings.rest_on(dict(positions), contained, older)
 
     def _forget_old(self, now_ms: int) -> None:
         while self._touched:
@@ -248,14 +210,11 @@ class Merger:
             if young and len(self._touched) <= self._capacity:
                 return
             del self._touched[leader, tx]
+            holdings = self._holdings[leader]
+            holdings.fold(oldest.at, oldest.assets)
             of_leader = self._transactions[leader]
             del of_leader[tx]
             if not of_leader:
                 del self._transactions[leader]
-            holdings = self._holdings.get(leader)
-            if holdings is not None:
-                holdings.fold(tx, oldest)
-
-
-def _key(row: TradeRow) -> _RowKey:
-    return row.asset_id, row.side, row.price_text, row.size_micros
+                if not holdings.known:
+                    del self._holdings[leader]

@@ -1,0 +1,74 @@
+"""What is known of one leader's one transaction: its rows, each counted by source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.ingest.core.holdings import At
+from tradingtools.adapters.polymarket.trades import Side, TradeRow
+
+FeedSource = tuple[int, str]
+"""A connection's number and the type of its frames."""
+RowKey = tuple[str, Side, str, int]
+"""What equal rows of a transaction have in common."""
+
+
+def row_key(row: TradeRow) -> RowKey:
+    """What a row has in common with those that are equal to it."""
+    return row.asset_id, row.side, row.price_text, row.size_micros
+
+
+@dataclass(slots=True)
+class Counts:
+    """How often a row was told."""
+
+    by_source: dict[FeedSource, int] = field(default_factory=dict)
+    feed: int = 0
+    caught_up: int = 0
+
+
+@dataclass(slots=True)
+class _Shares:
+    """Of one asset, 1e-6, as the feed counts them and as catch-up does."""
+
+    bought: list[int] = field(default_factory=lambda: [0, 0])
+    sold: list[int] = field(default_factory=lambda: [0, 0])
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What one leader did in one transaction, as far as it is known."""
+
+    at: At
+    touched_ms: int
+    traceparent: str
+    rows: dict[RowKey, Counts] = field(default_factory=dict)
+    held_before: dict[str, int | None] = field(default_factory=dict)
+    _shares: dict[str, _Shares] = field(default_factory=dict)
+
+    @property
+    def assets(self) -> list[str]:
+        """Whatever it moved."""
+        return list(self._shares)
+
+    def counts(self, key: RowKey) -> Counts:
+        """Of equal rows."""
+        found = self.rows.get(key)
+        if found is None:
+            found = self.rows[key] = Counts()
+        return found
+
+    def told(self, row: TradeRow, counts: Counts, count: int, *, caught_up: bool) -> int:
+        """A count has grown; the net shares of the asset that the transaction moves now, 1e-6: of
+        each side, the greater total of feed and catch-up."""
+        shares = self._shares.get(row.asset_id)
+        if shares is None:
+            shares = self._shares[row.asset_id] = _Shares()
+        totals = shares.bought if row.side == "BUY" else shares.sold
+        if caught_up:
+            totals[1] += row.size_micros * (count - counts.caught_up)
+            counts.caught_up = count
+        else:
+            totals[0] += row.size_micros * (count - counts.feed)
+            counts.feed = count
+        return max(shares.bought) - max(shares.sold)
