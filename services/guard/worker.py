@@ -289,21 +289,41 @@ class Guard:
         )
 
     async def look_again(self) -> None:
-        """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met."""
+        """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met.
+
+        Some at a time: behind a crowd's exits who is armed again, or due, does not wait for all.
+        """
         await self._writer.at_rest()
-        for row in await store.fetch(self._pool, "moved_on"):
-            if not self._known.owns(row["follower_proxy"]):
-                continue
-            decide = self._closing.settle if row["ended"] else self._closing.show_outcome
-            if await self._change(row["id"], decide) and row["ended"]:
-                # Armed again, it is judged on the book that is there.
-                self._writer.hurry([row["id"]])
+        found = await store.fetch(self._pool, "moved_on")
+        rows = [row for row in found if self._known.owns(row["follower_proxy"])]
+        woken: set[str] = set()
+        while rows:
+            some, rows = rows[:PATIENT], rows[PATIENT:]
+            for row in some:
+                decide = self._closing.settle if row["ended"] else self._closing.show_outcome
+                if await self._change(row["id"], decide) and row["ended"]:
+                    # Armed again, it is judged on the book that is there.
+                    self._writer.hurry([row["id"]])
+                    woken.discard(row["id"])
+            await self._wake_eager(woken)
         for trigger in self._known.in_turn(self._stuck):
             await self._open(lot_of(trigger))
             await self._follow_lot(trigger, self._known.shares(lot_of(trigger)))
-        eager = self._writer.take_eager() | self._known.due(clock.now_ms())
+        await self._wake_eager(woken)
+
+    async def _wake_eager(self, woken: set[str]) -> None:
+        """Judge who is to be judged soon, and who is due.
+
+        Args:
+            woken: in this look; what could not be met is asked again in the next one. Who is judged
+                now is added.
+        """
+        eager = self._writer.take_eager()
+        self._writer.hurry(eager & woken)
+        fresh = (eager | self._known.due(clock.now_ms())) - woken
+        woken.update(fresh)
         try:
-            await self._wake(self._known.in_turn(eager))
+            await self._wake(self._known.in_turn(fresh))
         except psycopg.Error:
-            self._writer.hurry(eager)
+            self._writer.hurry(fresh)
             raise
