@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import redis.asyncio as redis
 
 from services.guard import folding
+from services.guard.bookings import follow_fills
 from services.guard.server import GuardServicer
 from services.guard.settings import Settings
 from services.guard.worker import Guard
@@ -20,7 +21,6 @@ from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.runtime import cycles, grpc_server, health, streams
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
-from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
@@ -95,7 +95,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             fills.replay(),
             books.keep(guard.on_books),
             guard.keep_peaks(),
-            follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
+            follow_fills(
+                fills,
+                confirm_rpc.ConfirmServiceStub(confirm),
+                name,
+                fills_from,
+                guard.foresee,
+                guard.booked,
+            ),
             _follow_control(guard, bus, settings.poll_ms),
             _repeat(guard.look_again, settings.poll_ms / 4000),
             _repeat(guard.suspend, settings.poll_ms / 4000),

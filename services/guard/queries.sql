@@ -10,8 +10,8 @@ select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_mic
 from trigger t left join subscription s on s.id = t.origin
 where t.status not in ('DONE', 'CANCELLED', 'RESOLVED')
 
--- name: lot_triggers
--- What may still fire or is closing of one lot, oldest first.
+-- name: triggers_of_lots
+-- What may still fire or is closing of some lots, oldest first.
 select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_micros,
        t.size_micros, t.status, t.version, t.generation, t.callback_micros, t.callback_ppm,
        t.peak_micros, t.fire_at_ms, t.sold_micros, t.rungs, t.rungs_done,
@@ -19,9 +19,11 @@ select t.id, t.follower_proxy, t.asset_id, t.origin, t.trigger_type, t.price_mic
        coalesce(s.follower_user_id, t.follower_user_id) as user_id,
        coalesce(s.follower_wallet_id, t.follower_wallet_id) as wallet_id,
        coalesce(s.leader, '') as leader, coalesce(s.version, 0) as subscription_version
-from trigger t left join subscription s on s.id = t.origin
-where t.follower_proxy = %(follower_proxy)s and t.asset_id = %(asset_id)s
-  and t.origin = %(origin)s and t.status not in ('DONE', 'CANCELLED', 'RESOLVED')
+from unnest(%(proxies)s::text[], %(assets)s::text[], %(origins)s::text[])
+         as k(follower_proxy, asset_id, origin)
+join trigger t using (follower_proxy, asset_id, origin)
+left join subscription s on s.id = t.origin
+where t.status not in ('DONE', 'CANCELLED', 'RESOLVED')
 order by t.created_at, t.id
 
 -- name: unsettled

@@ -35,6 +35,13 @@ async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
         return await cursor.fetchall()
 
 
+async def triggers_of_lots(pool: Pool, keys: Sequence[LotKey]) -> list[DictRow]:
+    """The live triggers of lots, each given once; oldest first."""
+    names = ("proxies", "assets", "origins")
+    columns = {name: [key[n] for key in keys] for n, name in enumerate(names)}
+    return await fetch(pool, "triggers_of_lots", **columns)
+
+
 async def ask_alone(pool: Pool, name: str, **values: Value) -> list[DictRow]:
     """All rows of one named query that is a transaction of its own."""
     async with pool.connection() as connection:

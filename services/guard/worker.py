@@ -16,6 +16,7 @@ import structlog
 from opentelemetry import metrics
 
 from services.guard import folding, following, store
+from services.guard.bookings import begins, lot_of_booking
 from services.guard.claiming import Claims, Decide
 from services.guard.closing import Closing
 from services.guard.core.bad_books import BadBooks
@@ -79,6 +80,11 @@ class Guard:
         self._books = books
         self._known = Known(lease.partition, settings.partitions)
         self._booked_to = 0
+        """All bookings up to it are handled, or memory was read after them ..."""
+        self._booked: dict[LotKey, int] = {}
+        """... and of some lots later ones, up to these."""
+        self._foreseen: dict[int, list[Trigger]] = {}
+        """By booking that a position begins with, the triggers of its lot, oldest first."""
         self._stuck: set[str] = set()
         """Triggers that could not be changed the last time."""
         self._claims = Claims(lease, tail, settings)
@@ -193,17 +199,21 @@ class Guard:
                 self._writer.hurry([*some, *moved])
                 raise
 
+    async def foresee(self, fills: Sequence[confirm_pb.FillEvent]) -> None:
+        """Take over, in one statement, the triggers of positions that begin with bookings, each the
+        next one of its lot; `on_fill` reads them no more."""
+        self._foreseen = {}
+        keys = {f.fill_seq: lot_of_booking(f) for f in fills if self._known.owns(f.follower_proxy)}
+        found = await self._read_triggers(sorted(set(keys.values())))
+        self._foreseen = {seq: found[key] for seq, key in keys.items()}
+
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
         if not self._known.owns(fill.follower_proxy):
             return
-        key = (fill.follower_proxy, fill.asset_id, fill.subscription_id or MANUAL)
-        # Below its order's size: the lot was empty before, short of what came undone, or held no
-        # more than what cannot be sold.
-        before = fill.lot_shares_micros - fill.size_micros
-        opens = fill.side == pb.SIDE_BUY and before < fill.order_size_micros
-        if opens and fill.lot_shares_micros > 0 and fill.kind == confirm_pb.FILL_KIND_MATCHED:
-            await self._open(key)
+        key = lot_of_booking(fill)
+        if begins(fill):
+            await self._open(key, self._foreseen.pop(fill.fill_seq, None))
         shares = await self._take_shares(key, fill)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
             for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
@@ -219,12 +229,17 @@ class Guard:
         """What a lot holds. A booking that comes again, or late out of quarantine, tells what it
         held then, and a stop-loss would sleep over the rest; so does any of a lot of which callers
         tell as well. Of such a one the present is read."""
-        newest = fill.fill_seq > self._booked_to and key[2] != MANUAL
-        self._booked_to = max(self._booked_to, fill.fill_seq)
-        if not newest:
+        before = max(self._booked_to, self._booked.get(key, 0))
+        self._booked[key] = max(before, fill.fill_seq)
+        if fill.fill_seq <= before or key[2] == MANUAL:
             return await self._read_lot(key)
         self._known.put_lot(key, fill.lot_shares_micros)
         return fill.lot_shares_micros
+
+    def booked(self, seq: int) -> None:
+        """All bookings up to a number are handled."""
+        self._booked_to = max(self._booked_to, seq)
+        self._booked = {key: last for key, last in self._booked.items() if last > seq}
 
     async def _read_lot(self, key: LotKey) -> int:
         """Take over what a lot holds, read again when another size came meanwhile."""
@@ -235,13 +250,27 @@ class Guard:
             if self._known.put_read(key, shares, reading):
                 return shares
 
-    async def _open(self, key: LotKey) -> None:
-        """Take over the triggers that were made with a position; end those of the one before."""
-        rows = await store.fetch(self._pool, "lot_triggers", **store.lot_key(key))
-        for row in rows:
-            self._take(row)
-        for trigger in superseded([store.trigger(row) for row in rows]):
+    async def _open(self, key: LotKey, found: Sequence[Trigger] | None = None) -> None:
+        """Take over the triggers that were made with a position; end those of the one before.
+
+        Args:
+            key: of its lot.
+            found: the lot's, oldest first, which memory has taken over; None: they are read.
+        """
+        if found is None:
+            found = (await self._read_triggers([key]))[key]
+        # As they are by now: one that had fired when it was read may be armed again.
+        for trigger in superseded([self._known.get(trigger.id) or trigger for trigger in found]):
             await self._change(trigger.id, following.end_superseded)
+
+    async def _read_triggers(self, keys: Sequence[LotKey]) -> dict[LotKey, list[Trigger]]:
+        """Take over the triggers of lots; which they are, oldest first."""
+        found: dict[LotKey, list[Trigger]] = {key: [] for key in keys}
+        for row in await store.triggers_of_lots(self._pool, keys):
+            self._take(row)
+            trigger = store.trigger(row)
+            found[lot_of(trigger)].append(trigger)
+        return found
 
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:
         decide = following.follow(trigger, shares)

@@ -315,6 +315,13 @@ def _lot(draw: Draw) -> Values:
     return draw.lot()
 
 
+def _lots(draw: Draw) -> Values:
+    keys = {tuple(draw.lot().values()) for _ in range(draw.rng.randrange(4))}
+    columns = zip(*sorted(keys), strict=True) if keys else ((), (), ())
+    names = ("proxies", "assets", "origins")
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}
+
+
 _TRADE = ("txs", "leaders", "assets", "sides")
 
 
@@ -776,7 +783,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
     },
     GUARD: {
         "live_triggers": _nothing,
-        "lot_triggers": _lot,
+        "triggers_of_lots": _lots,
         "told_lots": lambda draw: {"after": draw.rng.randrange(3)},
         "unsettled": lambda draw: {
             **_lot(draw),

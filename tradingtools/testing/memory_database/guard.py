@@ -59,11 +59,12 @@ def told_lots(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
-def lot_triggers(tx: Transaction, values: Row) -> list[Row]:
-    """What may still fire or is closing of one lot, oldest first."""
-    key = {name: values[name] for name in ("follower_proxy", "asset_id", "origin")}
-    rows = [row for row in tx.where("trigger", **key) if row["status"] not in FINAL]
-    return [_owned(tx, row) for row in sorted(rows, key=lambda r: (r["created_at"], r["id"]))]
+def triggers_of_lots(tx: Transaction, values: Row) -> list[Row]:
+    """What may still fire or is closing of some lots, oldest first."""
+    keys = zip(values["proxies"], values["assets"], values["origins"], strict=True)
+    rows = [row for key in keys for row in tx.where("trigger", **dict(zip(_LOT, key, strict=True)))]
+    live = [row for row in rows if row["status"] not in FINAL]
+    return [_owned(tx, row) for row in sorted(live, key=lambda r: (r["created_at"], r["id"]))]
 
 
 def unsettled(tx: Transaction, values: Row) -> list[Row]:
@@ -420,7 +421,7 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        live_triggers, told_lots, lot_triggers, unsettled, begun_anew, changed_triggers,
+        live_triggers, told_lots, triggers_of_lots, unsettled, begun_anew, changed_triggers,
         control_seq, halts, held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
         hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order, sold, move_triggers,
         break_even, record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, moved_on,

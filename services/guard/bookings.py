@@ -1,0 +1,173 @@
+"""Bookings that have come, and who of them is handled first; those of a lot in their order.
+
+Before it: confirm's stream. After it: `worker`, by way of the intake, and the acknowledgement, told
+only of what is handled without a gap. Positions that begin go first: what guards a new one is not
+known before its booking is handled, and would wait for all sales of a crowd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from typing import Any
+
+import structlog
+
+from services.guard.core.trigger import LotKey
+from tradingtools.adapters.tasks import until_one_ends
+from tradingtools.domain.trigger_types import MANUAL
+from tradingtools.runtime import streams
+from tradingtools.runtime.intake import Intake, while_database_is_away
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+_log = structlog.get_logger("guard.bookings")
+MOST = 10_000
+"""Bookings that wait; more are read once some are handled."""
+BEGINNING = 100
+"""Lots with positions that begin, whose triggers one statement reads."""
+OTHERS = 10
+"""Lots that have a turn between those: who begins meanwhile waits for them."""
+
+Foresee = Callable[[Sequence[pb.FillEvent]], Awaitable[None]]
+
+
+def lot_of_booking(fill: pb.FillEvent) -> LotKey:
+    """The lot that a booking has changed."""
+    return fill.follower_proxy, fill.asset_id, fill.subscription_id or MANUAL
+
+
+def begins(fill: pb.FillEvent) -> bool:
+    """Whether a position may begin with a booking: bought, with its lot below the order's size
+    before: it was empty, short of what came undone, or held no more than what cannot be sold."""
+    before = fill.lot_shares_micros - fill.size_micros
+    opens = fill.side == common.SIDE_BUY and before < fill.order_size_micros
+    return opens and fill.lot_shares_micros > 0 and fill.kind == pb.FILL_KIND_MATCHED
+
+
+@dataclass(slots=True)
+class _Response:
+    cursor: str
+    left: int
+    """Bookings of it that are not handled."""
+
+
+class Bookings:
+    """What waits to be handled.
+
+    Args:
+        intake: handles a booking or quarantines it.
+        foresee: is told of positions that begin, before their bookings are handled.
+        handled: told a cursor when everything up to it is handled.
+    """
+
+    def __init__(
+        self,
+        intake: Intake[pb.FillEvent],
+        foresee: Foresee,
+        handled: Callable[[str], None],
+    ) -> None:
+        self._intake = intake
+        self._foresee = foresee
+        self._handled = handled
+        self._lots: dict[LotKey, list[tuple[pb.FillEvent, _Response]]] = {}
+        self._beginning: dict[LotKey, None] = {}
+        self._responses: deque[_Response] = deque()
+        self._waiting = 0
+        self._come, self._room = asyncio.Event(), asyncio.Event()
+
+    async def put(self, response: pb.StreamFillsResponse) -> None:
+        """Have the bookings of a response handled; waits for room only."""
+        while self._waiting >= MOST:
+            self._room.clear()
+            await self._room.wait()
+        if not response.fills:
+            return
+        of = _Response(response.cursor, len(response.fills))
+        self._responses.append(of)
+        self._waiting += of.left
+        for fill in response.fills:
+            key = lot_of_booking(fill)
+            self._lots.setdefault(key, []).append((fill, of))
+            if begins(fill):
+                self._beginning[key] = None
+        self._come.set()
+
+    async def run(self) -> None:
+        """Handle what comes, for ever. Raises Fenced: the lease is not valid any more."""
+        while True:
+            await self._come.wait()
+            self._come.clear()
+            while self._lots:
+                await self._take(list(islice(self._beginning, BEGINNING)))
+                await self._take(list(islice(self._lots, OTHERS)))
+                # Bookings of lots without triggers ask the database nothing.
+                await asyncio.sleep(0)
+
+    async def _take(self, keys: Iterable[LotKey]) -> None:
+        """Handle what waits of some lots."""
+        lots = [self._lots.pop(key) for key in keys]
+        for of_lot in lots:
+            self._beginning.pop(lot_of_booking(of_lot[0][0]), None)
+        # Not behind others of the lot: these are not to meet the triggers of what comes later.
+        await self._tell([f for of_lot in lots for f in takewhile(begins, (f for f, _ in of_lot))])
+        taken = [each for of_lot in lots for each in of_lot]
+        for fill, response in taken:
+            await self._intake.take(fill, str(fill.fill_seq))
+            self._waiting -= 1
+            response.left -= 1
+        self._room.set()
+        reached = ""
+        while self._responses and not self._responses[0].left:
+            reached = self._responses.popleft().cursor
+        if reached:
+            self._handled(reached)
+
+    async def _tell(self, beginning: Sequence[pb.FillEvent]) -> None:
+        if not beginning:
+            return
+        try:
+            await while_database_is_away(lambda: self._foresee(beginning))
+        except Exception as error:  # noqa: BLE001 - whatever it is, one alone must not stop all
+            _log.error("positions that begin are read one by one", exc_info=error)
+
+
+async def follow_fills(
+    intake: Intake[pb.FillEvent],
+    stub: Any,
+    name: str,
+    cursor: str,
+    foresee: Foresee,
+    handled: Callable[[int], None],
+) -> None:
+    """Have each booking after a cursor handled, for ever.
+
+    Args:
+        intake: handles a booking or quarantines it.
+        stub: of confirm.
+        name: of the reader.
+        cursor: where to start.
+        foresee: is told of positions that begin.
+        handled: told a number when all bookings up to it are handled.
+    """
+    async with streams.acknowledging(stub, name) as acknowledge:
+
+        def tell(reached: str) -> None:
+            handled(int(reached))
+            acknowledge(reached)
+
+        bookings = Bookings(intake, foresee, tell)
+
+        async def read() -> None:
+            opened = streams.read(
+                "fills",
+                lambda c: stub.StreamFills(pb.StreamFillsRequest(cursor=c, consumer=name)),
+                cursor,
+            )
+            async for response in opened:
+                await bookings.put(response)
+
+        await until_one_ends(bookings.run(), read())
