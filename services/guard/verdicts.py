@@ -23,6 +23,7 @@ from services.guard.core import telling
 from services.guard.core import trigger as judging
 from services.guard.core.bad_books import is_bad
 from services.guard.core.portions import Asked, by_lot, fires, portions
+from services.guard.core.remnants import Remnants, Size, size_of, too_small
 from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
 from services.guard.holding import Held
 from services.guard.known import Known
@@ -54,6 +55,8 @@ class _Plan:
     """Their types."""
     unmet: list[Trigger] = field(default_factory=list)
     """As they are; what was asked could not be done."""
+    small: dict[str, Size] = field(default_factory=dict)
+    """Those of them of whose lots nothing can be sold."""
     again: list[Wish] = field(default_factory=list)
     """To be judged once more on the same book, when this is committed."""
     armed: set[LotKey] = field(default_factory=set)
@@ -89,6 +92,7 @@ class Verdicts:
         self._rises = rises
         self._apart: set[LotKey] = set()
         """Lots that could not be judged the last time: they hold up nobody else."""
+        self._remnants = Remnants()
 
     async def judge(self, wishes: Iterable[Wish]) -> None:
         """Judge triggers, those of a lot in the order given, until their books move nothing more.
@@ -114,6 +118,10 @@ class Verdicts:
             except (psycopg.Error, LookupError, ValueError) as error:
                 waiting.extendleft(reversed(self._divide(waiting.popleft(), error)))
 
+    def rested(self) -> list[str]:
+        """Reached triggers of lots too small to be sold, which are to be judged once more."""
+        return self._remnants.rested(clock.monotonic_ms())
+
     def _portions(self, asked: Sequence[Asked]) -> list[list[Asked]]:
         return portions(asked, self._known.shares, self._apart)
 
@@ -127,11 +135,17 @@ class Verdicts:
     def _asked(self, wishes: Sequence[Wish]) -> list[Asked]:
         """Those that their book asks something of."""
         found, risen, now_ms = list[Asked](), dict[str, Book](), clock.now_ms()
+        look_ms = clock.monotonic_ms()
         for trigger_id, book in wishes:
             trigger = self._known.get(trigger_id)
             if trigger is None:
                 continue
-            verdict = judging.judge(trigger, self._known.shares(lot_of(trigger)), book, now_ms)
+            shares = self._known.shares(lot_of(trigger))
+            verdict = judging.judge(trigger, shares, book, now_ms)
+            if verdict is Judgement.FIRE and self._remnants.rests(
+                trigger_id, size_of(shares, book.market), look_ms
+            ):
+                continue
             if verdict is Judgement.RATCHET:
                 risen[trigger.asset_id] = book
             if verdict is Judgement.NOTE:
@@ -207,6 +221,8 @@ class Verdicts:
         await self._writer.change_all(ids, decide, fires=fires(asked))
         # They may be other than they were when they asked, and no mark may come in a quiet book.
         self._writer.hurry(trigger.id for trigger in plan.unmet)
+        if plan.small:
+            self._remnants.put(plan.small, clock.monotonic_ms())
         for key, (shares, reading) in plan.behind.items():
             # By other sizes an earlier trigger of the lot may be reached, that asked for nothing.
             self._known.put_read(key, shares, reading)
@@ -260,6 +276,9 @@ class Verdicts:
         found = self._claims.slice(row, lot, book, change, wanted_micros=wanted, tried=0)
         if found is None:
             plan.unmet.append(now)
+            size = size_of(shares, book.market)
+            if too_small(size):
+                plan.small[now.id] = size
             return
         order, noted = found
         plan.free[lot_of(now)] -= order.size_micros

@@ -325,6 +325,7 @@ class Guard:
         await self._writer.at_rest()
         found = await store.fetch(self._pool, "moved_on")
         rows = [row for row in found if self._known.owns(row["follower_proxy"])]
+        self._writer.hurry(self._verdicts.rested())
         woken: set[str] = set()
         while rows:
             some, rows = rows[:PATIENT], rows[PATIENT:]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tradingtools.domain.book import Book, sell_into
+from tradingtools.domain.book import Book, Market, sell_into
 from tradingtools.domain.money import MICROS, ceil_to, floor_to
 from tradingtools.domain.reasons import Reason
 
@@ -37,6 +37,11 @@ class Exit:
     limit_micros: int
 
 
+def smallest(market: Market) -> int:
+    """Shares that can be sold at the least, micros."""
+    return max(market.min_size_micros, SIZE_STEP_MICROS)
+
+
 def size_exit(
     book: Book,
     *,
@@ -57,7 +62,7 @@ def size_exit(
         return Reason.ALREADY_SELLING
     size = min(wanted_micros, free_micros)
     # Less than the minimum cannot be sold alone, and must not be left over.
-    minimum = max(market.min_size_micros, SIZE_STEP_MICROS)
+    minimum = smallest(market)
     size = max(size, min(minimum, free_micros))
     if free_micros - size < minimum:
         size = free_micros
