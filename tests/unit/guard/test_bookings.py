@@ -137,7 +137,7 @@ async def test_the_bookings_of_a_lot_keep_their_order() -> None:
     ended = scene.lately.pop()
     await scene.book(1, 0)
     sold = scene.lately.pop()
-    new = scene.trigger("b", 1, 20, made_for="0x2")
+    new = scene.trigger("b", 1, 90, made_for="0x2", trigger_type="TAKE_PROFIT")
     bought = await _bought(scene, 1, 50)
     await stream.put(ended, sold, bought)
     await stream.until_handled(3)
@@ -152,7 +152,7 @@ async def test_one_that_is_armed_again_behind_the_reading_does_not_guard_the_new
     await scene.recover()
     await scene.meet(DEEP)
     scene.books.newest = None
-    new = scene.trigger("b", 1, 20, made_for="0x2")
+    new = scene.trigger("b", 1, 90, made_for="0x2", trigger_type="TAKE_PROFIT")
     bought = await _bought(scene, 1)
     await scene.guard.foresee([bought])
     await scene.end_exit(old, 1, 60, "FAILED")

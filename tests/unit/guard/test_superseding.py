@@ -39,6 +39,6 @@ async def test_a_start_reads_no_lot_whose_default_triggers_are_of_one_position()
         desk.trigger(f"{number}a", number, 40, made_for=f"{number}")
         desk.trigger(f"{number}b", number, 30, made_for=f"{number}")
         desk.trigger(f"{number}c", number, 20)
-    desk.moods.breaks_at = "lot_triggers"
+    desk.moods.breaks_at = "triggers_of_lots"
     await desk.guard.recover()
-    assert desk.moods.breaks_at == "lot_triggers", "it was asked"
+    assert desk.moods.breaks_at == "triggers_of_lots", "it was asked"
