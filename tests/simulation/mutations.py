@@ -190,13 +190,13 @@ def _give_back_again_what_slices_left(copy: Any, slices: Any) -> Any:
 
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
-        ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=14
+        ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=7
     ),
     "who is not answered does not send again": Mutation(
-        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=4
+        ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=15
     ),
     "sent again only where one key is one order": Mutation(
-        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1", seed=10
+        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1", seed=4
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8", seed=1
@@ -205,10 +205,10 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((Intake, "take", _acknowledge_at_once),), "I3", seed=8
     ),
     "what cannot be handled is set aside": Mutation(
-        ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=26
+        ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=8
     ),
     "what an operator tells is booked": Mutation(
-        ((resolving, "resolve", _resolve_without_booking),), "I4", seed=25
+        ((resolving, "resolve", _resolve_without_booking),), "I4", seed=4
     ),
     "copies spend what their wallet was funded with": Mutation(
         ((Ledger, "exposure", _forget_the_funding),), "I12 a wallet", seed=4
@@ -217,13 +217,13 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((Ledger, "exposure", _forget_the_market),), "I12 a subscription", seed=13
     ),
     "buys of one moment see what those before take": Mutation(
-        ((Together, "_drafts", _judge_each_without_those_before),), "I12", seed=9
+        ((Together, "_drafts", _judge_each_without_those_before),), "I12", seed=110
     ),
     "committed before the first byte": Mutation(
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=5
     ),
     "a not-found is no verdict": Mutation(
-        ((fate, "after_look", _one_not_found_is_a_loss),), "I4", seed=5
+        ((fate, "after_look", _one_not_found_is_a_loss),), "I4", seed=34
     ),
     "what failed to settle is undone": Mutation(((booking, "steps", _undo_nothing),), "I9", seed=2),
     "an UNKNOWN order keeps its reservation": Mutation(
@@ -235,7 +235,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (submitting, "holds_lease", _anyone_holds_the_lease),
         ),
         "only the owner",
-        seed=17,
+        seed=73,
     ),
     "a row that was counted adds nothing": Mutation(
         ((router_worker, "merge", _count_what_was_counted),), "I12", seed=3
@@ -249,7 +249,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (router, "free_shares", _all_shares_are_free),
         ),
         "I11",
-        seed=4,
+        seed=5,
     ),
 }
 """By the protection that is missing."""
