@@ -12,7 +12,7 @@ from dataclasses import replace
 from opentelemetry import metrics
 
 from services.router import jobs, store
-from services.router.core.exit_plan import came_after, plan_exits, switched_off
+from services.router.core.exit_plan import came_after, entry_ended, plan_exits, switched_off
 from services.router.core.memory import Memory
 from services.router.core.noting import note
 from services.router.core.plan import plan_entries
@@ -168,7 +168,7 @@ class Claimer:
             # Whatever is still CLAIMED fails here and was never sent; the rest is awaited.
             left = await store.leader_left(connection, self._lease.partition, entries)
             real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
-            known = self._memory.copies.get(job.trade.key, {})
+            known = await _up_to_date(connection, self._memory.copies.get(job.trade.key, {}), real)
             not_for_it = await store.not_for_exits(connection, job.trade.key, known)
             for origin, (later, own) in not_for_it.items():
                 if origin in real:
@@ -287,3 +287,22 @@ class Claimer:
                 received_ns=job.received_ns,
             )
             self._tail.append(claimed.seq, batch)
+
+
+async def _up_to_date(
+    connection: Connection, known: Mapping[str, Copy], lots: Mapping[str, LotView]
+) -> Mapping[str, Copy]:
+    """Copies of a sell with the ends of orders that they await, told by now or not: the lots have
+    them, and a slice must not be for shares that were not bought after all."""
+    missing = [
+        order.order_key
+        for origin, copy in known.items()
+        for order in copy.awaited
+        if origin not in lots or not lots[origin].has_open(order.order_key)
+    ]
+    ended = await store.ended_of(connection, missing)
+    found = dict(known)
+    for order_key, (origin, filled_micros) in ended.items():
+        if origin in found:
+            found[origin] = entry_ended(found[origin], order_key, filled_micros=filled_micros)
+    return found

@@ -307,6 +307,19 @@ async def not_for_exits(
     }
 
 
+async def ended_of(
+    connection: Connection, order_keys: Collection[str]
+) -> dict[str, tuple[str, int]]:
+    """Those of some orders that have ended: each with its subscription, and what stands of it."""
+    if not order_keys:
+        return {}
+    cursor = await connection.execute(_QUERIES["ended_of"], {"keys": list(order_keys)})
+    return {
+        row["order_key"]: (row["subscription_id"], row["filled_size_micros"])
+        for row in await cursor.fetchall()
+    }
+
+
 async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[str, LotView]:
     """The lots of one asset as they are, not locked: for a preview."""
     return _lot_views(await fetch(pool, "locked_lots", asset_id=asset_id, origins=list(origins)))

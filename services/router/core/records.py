@@ -155,6 +155,10 @@ class LotView:
     own_micros: int = 0
     """What slices of the exit itself are selling."""
 
+    def has_open(self, order_key: str) -> bool:
+        """Whether an entry may still fill, or a trigger's sale may still be undone."""
+        return any(each.order_key == order_key for each in (*self.unresolved, *self.sales))
+
     @property
     def selling(self) -> bool:
         """A sale is under way: how much stays is not known yet."""
