@@ -26,6 +26,8 @@ class _Stream:
     def __init__(self, scene: _Scene) -> None:
         self.handled: list[int] = []
         self.acknowledged: list[str] = []
+        self.passed_over: set[int] = set()
+        """Of the numbers from 1 on, those that were acknowledged before they were handled."""
         self._guard = scene.guard
         self._pool = scene.guard._pool
         intake = Intake(self._pool, "fills", "guard-0", confirm_pb.FillEvent, self._on_fill)
@@ -46,6 +48,7 @@ class _Stream:
             self._all.set()
 
     def _told(self, cursor: str) -> None:
+        self.passed_over |= set(range(1, int(cursor) + 1)) - set(self.handled)
         self._guard.booked(int(cursor))
         self.acknowledged.append(cursor)
 
@@ -89,6 +92,22 @@ async def test_what_guards_a_new_position_does_not_wait_for_the_sales_of_a_crowd
     assert scene.guard._known.shares(("0x" + f"{new:040x}", "1", "manual")) == 60 * SHARE
     await scene.meet(DEEP)
     assert scene.status(stop) == "TRIGGERED"
+
+
+async def test_what_a_new_position_has_overtaken_is_not_acknowledged_with_it() -> None:
+    """Each is a response of its own."""
+    scene = _Scene()
+    await _crowd(scene, state="CONFIRMED", left=0)
+    scene.books.newest = None
+    stream = _Stream(scene)
+    fills, scene.lately = scene.lately, []
+    begins = await _bought(scene, CROWD + 1)
+    for fill in fills:
+        await stream.put(fill)
+    stream.then[fills[0].fill_seq] = lambda: stream.put(begins)
+    await stream.until_handled(CROWD + 1)
+    assert stream.passed_over == set()
+    assert stream.acknowledged[-1] == str(begins.fill_seq)
 
 
 async def test_the_triggers_of_positions_that_begin_together_are_read_together() -> None:
@@ -177,13 +196,16 @@ async def test_what_ends_a_position_does_not_end_what_guards_the_next() -> None:
     assert [scene.status(old), scene.status(new)] == ["RESOLVED", "ARMED"]
 
 
-async def test_a_booking_that_comes_late_does_not_shrink_its_lot() -> None:
+@pytest.mark.parametrize("acknowledged", [0, 3])
+async def test_a_booking_that_comes_late_does_not_shrink_its_lot(acknowledged: int) -> None:
     """Handled after others of its lot, as out of quarantine, and before those of other lots."""
     scene = _Scene()
     key = (_key(1)["follower_proxy"], "1", "s")
     scene.lot(1, 60, origin="s")
     await scene.recover()
     for seq, shares in ((1, 10), (3, 60), (2, 20)):
+        if seq == 2:
+            scene.guard.booked(acknowledged)
         await scene.guard.on_fill(
             confirm_pb.FillEvent(
                 fill_seq=seq, follower_proxy=key[0], asset_id=key[1], subscription_id=key[2],
@@ -192,6 +214,8 @@ async def test_a_booking_that_comes_late_does_not_shrink_its_lot() -> None:
             )
         )  # fmt: skip
     assert scene.guard._known.shares(key) == 60 * SHARE
+    scene.guard.booked(3)
+    assert scene.guard._booked == {}
 
 
 async def test_who_does_not_own_its_partition_any_more_handles_no_booking() -> None:
