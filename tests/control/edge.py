@@ -61,6 +61,13 @@ class RunningEdge:
             headers["Authorization"] = f"Bearer {token}"
         return self.client.request(verb, path, headers=headers, **more)
 
+    def logs(self, words: str) -> None:
+        """Wait until it has logged them: lines go out behind what they are about."""
+        deadline = time.monotonic() + 60
+        while words not in self.log.read_text():
+            assert time.monotonic() < deadline, words
+            time.sleep(0.02)
+
 
 class StartEdge(Protocol):
     """``start_edge("strict", refused_rate="5")``: a name, and settings of control."""

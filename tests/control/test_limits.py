@@ -151,15 +151,8 @@ def test_a_token_is_rotated_without_a_restart(strict: tuple[RunningEdge, Path]) 
     _until(edge, READ, 401)
     # A slip of an editor neither locks out nor lets back in.
     file.write_text(f"next:read:{digest(NEW)}\nviewer:read")
-    _until_logged(edge, "the old ones hold")
+    edge.logs("the old ones hold")
     _until(edge, NEW, 404)
     _until(edge, READ, 401)
     _until(edge, MANAGE, 404)
     assert digest(NEW) not in edge.log.read_text()
-
-
-def _until_logged(edge: RunningEdge, words: str) -> None:
-    deadline = time.monotonic() + 60
-    while words not in edge.log.read_text():
-        assert time.monotonic() < deadline, words
-        time.sleep(0.1)
