@@ -250,6 +250,7 @@ class Claimer:
             book=book,
             now_ms=now_ms,
             entry_ttl_ms=self._settings.entry_ttl_ms,
+            entry_least_ms=self._settings.entry_least_ms,
             exit_ttl_ms=self._settings.exit_ttl_ms,
             exposure=self._memory.exposures(trade, now_ms),
             entry_owner=self._memory.entry_owner.get,

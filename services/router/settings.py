@@ -24,7 +24,11 @@ class Settings:
     partitions: int = setting(1, minimum=1, maximum=1024)
     """Into how many partitions the wallets are divided; the same for every router."""
     entry_ttl_ms: int = setting(5000, minimum=50, maximum=600_000)
-    """An entry that could not be sent for so long is not sent."""
+    """An entry that could not be sent for so long is not sent; nor one whose leader trade is older
+    than its subscription's maximum age by then."""
+    entry_least_ms: int = setting(100, minimum=0, maximum=60_000)
+    """What an entry needs to be claimed and sent. With less left of its maximum age it is too old,
+    before it costs a book or an order."""
     exit_ttl_ms: int = setting(15_000, minimum=50, maximum=600_000)
     """An exit's attempt ends after so long; the next slice is a new order."""
     book_timeout_ms: int = setting(1500, minimum=10, maximum=60_000)

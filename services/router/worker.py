@@ -17,6 +17,7 @@ import structlog
 from services.router import recovery, store
 from services.router.bookings import Bookings
 from services.router.claiming import Claimer
+from services.router.core.age import nobody_in_time
 from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import DAY_MS
 from services.router.core.memory import Memory
@@ -201,7 +202,7 @@ class Router:
                 changed[fact.key] = merged
         if len(changed) > 1:
             # Books that are not in memory yet are asked for together, not one after the other.
-            assets = {key.asset_id for key in changed}
+            assets = {t.key.asset_id for t in changed.values() if not self._too_old(t)}
             await asyncio.gather(*(self._books.get(asset) for asset in assets))
         failed: list[Exception] = []
         most = self._settings.claimed_together
@@ -216,6 +217,15 @@ class Router:
                 failed.append(error)
         if failed:
             raise ExceptionGroup("leader trades that could not be routed", failed)
+
+    def _too_old(self, trade: LeaderTrade) -> bool:
+        """Whether it is a buy that is entered for nobody any more, however its book is."""
+        # Copies that are begun have their own settings.
+        if trade.key.side is Side.SELL or trade.key in self._memory.copies:
+            return False
+        followers = self._memory.index.followers_of(trade.key.leader)
+        least_ms = self._settings.entry_least_ms
+        return nobody_in_time(trade.traded_ms, followers, clock.now_ms(), least_ms)
 
     def _copies_of(self, trade: LeaderTrade) -> int | None:
         """Copies of a buy with few followers; None: the trade is claimed by itself."""
@@ -265,7 +275,10 @@ class Router:
         followers = self._memory.index.followers_of(trade.key.leader)
         if not followers:
             return
-        book = await self._books.get(trade.key.asset_id)
+        asset_id = trade.key.asset_id
+        # Nobody is asked for the book of what is skipped in any case.
+        late = self._too_old(trade)
+        book = self._books.known(asset_id) if late else await self._books.get(asset_id)
         if trade.key.side is Side.SELL or withdrawn is not None:
             await self._writer.claim(trade, book, cause, brief=True, withdrawn=withdrawn)
         else:

@@ -94,7 +94,7 @@ class Reason(StrEnum):
     )
     TOO_OLD = (
         "TOO_OLD",
-        "The leader's trade was older than the maximum age when it was found.",
+        "The leader's trade was older than the maximum age when it was judged, or nearly so.",
         "Raise limits.maxAgeMs, at the price of later entries.",
     )
     TRADE_CLOSED = (

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import structs
 
 from services.router.core import filters, paper, sizing
+from services.router.core.age import deadline_ms, too_old
 from services.router.core.caps import Exposure, Skip
 from services.router.core.filters import Signal
 from services.router.core.making import make_order
@@ -95,7 +96,7 @@ def _decide(
             len(start.order_keys),
             Purpose.ENTRY,
             verdict,
-            min(context.now_ms + context.entry_ttl_ms, trade.traded_ms + start.frozen.age_ms),
+            deadline_ms(trade.traded_ms, start.frozen.age_ms, context.now_ms, context.entry_ttl_ms),
             context.book.market.fee_rate_micros,
         )
     copy = after(trade, start, verdict, accrued_micros=_left(start, verdict, held), order=order)
@@ -153,9 +154,9 @@ def _judge(
         return Skip(Reason.PAUSED, f"subscription is {subscription.state.value}")
     if owner is not None and owner != subscription.id:
         return Skip(Reason.KEY_TAKEN, f"copied for {owner}")
-    age_ms = context.now_ms - trade.traded_ms
-    if age_ms > frozen.age_ms:
-        return Skip(Reason.TOO_OLD, f"{age_ms} ms > {frozen.age_ms} ms")
+    late = too_old(trade.traded_ms, frozen.age_ms, context.now_ms, context.entry_least_ms)
+    if late is not None:
+        return Skip(Reason.TOO_OLD, late)
     left = _left_by_leader(trade, start, context)
     if left is not None:
         return left

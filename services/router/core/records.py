@@ -178,6 +178,8 @@ class Context:
     trade."""
     entry_owner: Callable[[str], str | None]
     """The subscription that has claimed an entry copy key."""
+    entry_least_ms: int = 0
+    """What an entry needs to be sent: with less left of its time it is too old."""
     quiet_ms: int | None = None
     """How long the trade had no new row before the one that is judged; None: it is not about a new
     row."""

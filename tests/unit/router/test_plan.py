@@ -83,6 +83,7 @@ class Follower:
     market: Book = field(default_factory=book)
     held: int = 0
     now_ms: int = NOW
+    least_ms: int = 0
     copies: dict[str, Copy] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
 
@@ -93,6 +94,7 @@ class Follower:
             book=self.market,
             now_ms=self.now_ms,
             entry_ttl_ms=2_000,
+            entry_least_ms=self.least_ms,
             exit_ttl_ms=5_000,
             exposure=lambda _: Exposure(market_micros=self.held + spent),
             entry_owner=owner.get,
@@ -372,6 +374,34 @@ def test_an_old_buy_is_refused_and_an_old_sell_is_not(age: int, copied: bool) ->
 def test_a_maximum_age_of_zero_is_not_the_default() -> None:
     follower = Follower(replace(subscription(), max_age_ms=0))
     assert follower.sees_buy(trade(row())) == ()
+    assert follower.copy.reason is Reason.TOO_OLD
+
+
+@pytest.mark.parametrize(("age", "copied"), [(59_900, True), (59_901, False)])
+def test_what_could_not_be_sent_in_its_time_is_too_old(age: int, copied: bool) -> None:
+    follower = Follower(subscription(), now_ms=TRADED + age, least_ms=100)
+    assert bool(follower.sees_buy(trade(row()))) is copied
+    if not copied:
+        assert follower.copy.reason is Reason.TOO_OLD
+        assert follower.copy.detail == "59901 ms, and 100 ms to be sent, > 60000 ms"
+
+
+def test_a_trade_that_is_dated_after_the_present_lives_no_longer_than_one_of_now() -> None:
+    follower = Follower(replace(subscription(), max_age_ms=1_500), now_ms=TRADED - 10_000)
+    (order,) = follower.sees_buy(trade(row()))
+    assert order.not_after_ms == follower.now_ms + 1_500
+
+
+def test_a_later_part_ends_with_the_age_of_the_trade_and_not_with_its_own() -> None:
+    tenth = replace(subscription(), sizing_mode=SizingMode.RATIO, sizing_micros=100_000)
+    follower = Follower(replace(tenth, max_age_ms=1_500), least_ms=100)
+    follower.now_ms = TRADED + 200
+    (first,) = follower.sees_buy(trade(row()))
+    follower.now_ms = TRADED + 1_300
+    (second,) = follower.sees_buy(trade(row(count=2)))
+    assert first.not_after_ms == second.not_after_ms == TRADED + 1_500
+    follower.now_ms = TRADED + 1_401
+    assert follower.sees_buy(trade(row(count=3))) == ()
     assert follower.copy.reason is Reason.TOO_OLD
 
 

@@ -322,6 +322,20 @@ async def test_what_has_no_book_is_asked_for_once() -> None:
     ]  # fmt: skip
 
 
+async def test_no_book_is_asked_for_what_is_too_old_in_any_case() -> None:
+    database = _database()
+    router, shelf = await recovered(database), Reluctant()
+    router._books = cast(Any, shelf)
+    facts = [
+        replace(fact, key=replace(fact.key, asset_id="8"), traded_ms=fact.traded_ms - 70_000)
+        for fact in _buys(3)
+    ]
+    await router.on_facts(facts[:1])
+    await router.on_facts(facts[1:])
+    assert shelf.asked == []
+    assert [claim["decisions"][0]["reason"] for claim in _claims(database)] == ["TOO_OLD"] * 3
+
+
 class Doubting(Shelf):
     """Another stream has begun while the buys waited: of a book that it has not told, the depth
     says nothing."""
