@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 from aiohttp import web
 
 from paper.venue.core import amounts
 from paper.venue.core.ledger import Cursor, Played, Query, holdings, listing
 from paper.venue.core.moves import Move, moved
-from paper.venue.core.positions import Holding, cash
+from paper.venue.core.positions import Holding
 from paper.venue.core.trade import Side
 from paper.venue.replies import BadRequest, flag, many, maybe_whole, reply, whole
 from paper.venue.venue import Venue
@@ -28,6 +29,8 @@ _TYPES = frozenset(
         *("MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD", "DEPOSIT", "WITHDRAWAL", "TIP"),
     )
 )
+_TINY = amounts.ONE // 100
+"""What `filter_amount` is when it is 0 or not said."""
 _STATUSES = frozenset(("OPEN", "REDEEMABLE", "REDEEMABLE_LOST", "MERGEABLE", "CLOSED"))
 
 
@@ -48,6 +51,7 @@ class DataRest:
             web.get("/data/v2/trades", self._trades_v2),
             web.get("/data/v2/activity", self._activity_v2),
             web.get("/data/v2/positions", self._positions_v2),
+            web.get("/data/v2/value", self._value_v2),
             web.get("/data/v2/status", self._status_v2),
         ]
 
@@ -74,7 +78,8 @@ class DataRest:
             wallet=_maybe_wallet(request),
             takers_only=flag(request, "taker_only", True),
         )
-        return self._paged(request, self._listing(query), activity=False)
+        rows = [row for row in self._listing(query) if _is_large_enough(request, row)]
+        return self._paged(request, rows, activity=False)
 
     async def _activity_v2(self, request: web.Request) -> web.Response:
         query = replace(_query(request, "condition"), wallet=_wallet(request))
@@ -94,33 +99,38 @@ class DataRest:
         return reply(rows[offset : offset + limit])
 
     async def _positions_v2(self, request: web.Request) -> web.Response:
-        limit, offset = _window(request, 100, 1000)
-        if "cursor" in request.query:
-            offset = _cursor(request.query["cursor"])[1]
+        limit = _page_size(request)
+        offset = _cursor(request.query["cursor"])[1] if "cursor" in request.query else 0
         wallet = _wallet(request)
         status = request.query.get("status", "OPEN").upper()
         if status not in _STATUSES:
             raise BadRequest(f"status: not one of {', '.join(sorted(_STATUSES))}")
         found = [
-            (asset, held)
-            for asset, held in self._held(wallet)
-            if self._state(asset, held) == status
+            (asset, held) for asset, held in self._held(wallet) if self._is(asset, held, status)
         ]
         page = found[offset : offset + limit]
-        rows = [wire.snake(self._position(wallet, asset, held)) for asset, held in page]
+        rows = [self._position_v2(wallet, asset, held) for asset, held in page]
         more = len(found) > offset + limit
         following = _encoded((0, offset + limit)) if more else None
-        return _page(rows, limit, offset, following)
+        return _page(rows, limit, following)
 
     async def _value(self, request: web.Request) -> web.Response:
         wallet = _wallet(request)
+        return reply([{"user": wallet, "value": self._worth(wallet)}])
+
+    async def _value_v2(self, request: web.Request) -> web.Response:
+        wallet = _wallet(request)
+        return reply({"data": {"proxy_wallet": wallet, "value": self._worth(wallet)}})
+
+    def _worth(self, wallet: str) -> msgspec.Raw:
+        """What a wallet's positions are worth; its cash is no part of it."""
         now_ms = time.time_ns() // 1_000_000
-        total = cash(wallet, self._seed)
+        total = 0
         for asset, held in self._held(wallet):
             market = self._venue.desk.catalogue.by_asset[asset]
             mid = self._venue.desk.mids(market, now_ms)[market.index(asset)]
             total += held.size * mid // amounts.ONE
-        return reply([{"user": wallet, "value": number(amounts.text(total))}])
+        return number(amounts.text(total))
 
     async def _status_v2(self, _: web.Request) -> web.Response:
         now_ms = time.time_ns() // 1_000_000
@@ -153,18 +163,14 @@ class DataRest:
     def _paged(
         self, request: web.Request, rows: Sequence[Played | Move], *, activity: bool
     ) -> web.Response:
-        limit, offset = _window(request, 100, 1000)
-        page = rows[offset : offset + limit]
-        more = len(rows) > offset + limit
-        following = _encoded((page[-1].timestamp_s, page[-1].seq)) if more else None
+        limit = _page_size(request)
+        page = rows[:limit]
+        following = _encoded((page[-1].timestamp_s, page[-1].seq)) if len(rows) > limit else None
         bodies = [
-            wire.unlabelled(
-                wire.activity(row) if activity or isinstance(row, Move) else wire.trade(row),
-                row.seq,
-            )
+            wire.activity_v2(row) if activity or isinstance(row, Move) else wire.trade_v2(row)
             for row in page
         ]
-        return _page(bodies, limit, offset, following)
+        return _page(bodies, limit, following)
 
     def _position(self, wallet: str, asset: str, held: Holding) -> Json:
         market = self._venue.desk.catalogue.by_asset[asset]
@@ -172,8 +178,21 @@ class DataRest:
         resolved = market.condition in self._venue.desk.resolved
         return wire.position(wallet, market, asset, held, mid, resolved=resolved)
 
+    def _position_v2(self, wallet: str, asset: str, held: Holding) -> Json:
+        market = self._venue.desk.catalogue.by_asset[asset]
+        mid = self._venue.desk.mids(market, time.time_ns() // 1_000_000)[market.index(asset)]
+        # What is lost is told as REDEEMABLE, too: the narrower states are for asking.
+        state = self._state(asset, held)
+        status = "REDEEMABLE" if state == "REDEEMABLE_LOST" else state
+        return wire.position_v2(wallet, market, asset, held, mid, status=status)
+
     def _condition(self, asset: str) -> str:
         return self._venue.desk.catalogue.by_asset[asset].condition
+
+    def _is(self, asset: str, held: Holding, status: str) -> bool:
+        """Whether it is listed: OPEN are all that are held, those of resolved markets too."""
+        state = self._state(asset, held)
+        return state not in ("CLOSED", "NONE") if status == "OPEN" else state == status
 
     def _state(self, asset: str, held: Holding) -> str:
         if not held.size:
@@ -234,17 +253,34 @@ def _amount(request: web.Request, name: str, default: str) -> int:
         raise BadRequest(f"{name}: {problem}") from None
 
 
+def _is_large_enough(request: web.Request, row: Played) -> bool:
+    """Whether v2's list of trades has a row: without a filter it leaves out what is tiny."""
+    kind = request.query.get("filter_type", "TOKENS").upper()
+    if kind not in ("CASH", "TOKENS"):
+        raise BadRequest("filter_type: neither CASH nor TOKENS")
+    least = _amount(request, "filter_amount", "0") or _TINY
+    size = row.trade.size
+    return least <= (size * row.trade.price // amounts.ONE if kind == "CASH" else size)
+
+
 def _window(request: web.Request, usual: int, most: int) -> tuple[int, int]:
     return whole(request, "limit", usual, 1, most), whole(request, "offset", 0, 0, 10**6)
 
 
-def _page(rows: list[Json], limit: int, offset: int, following: str | None) -> web.Response:
+def _page_size(request: web.Request) -> int:
+    """The size of a v2 page, which has no offset."""
+    if "offset" in request.query:
+        raise BadRequest("offset: is not supported, follow next_cursor")
+    return whole(request, "limit", 100, 1, 1000)
+
+
+def _page(rows: list[Json], limit: int, following: str | None) -> web.Response:
     return reply(
         {
             "data": rows,
             "pagination": {
                 "limit": limit,
-                "offset": offset,
+                "offset": 0,
                 "has_more": following is not None,
                 "next_cursor": following,
             },

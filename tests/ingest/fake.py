@@ -66,8 +66,9 @@ class Fake:
 
     async def value(self, request: web.Request) -> web.Response:
         user = request.query["user"]
-        worth = [{"user": user, "value": self.worth[user]}] if user in self.worth else []
-        return web.json_response(worth)
+        if user not in self.worth:
+            raise web.HTTPServiceUnavailable
+        return web.json_response({"data": {"proxy_wallet": user, "value": self.worth[user]}})
 
     async def data(self, request: web.Request) -> web.Response:
         self.asked.append(request.query["user"])
@@ -101,7 +102,7 @@ async def fake_venue() -> AsyncIterator[Fake]:
     app = web.Application()
     app.router.add_get("/rtds", fake.feed)
     app.router.add_get("/v2/{kind:trades|activity|positions}", fake.data)
-    app.router.add_get("/value", fake.value)
+    app.router.add_get("/v2/value", fake.value)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -118,7 +119,8 @@ def frame(row: dict[str, Any], *, kind: str = "trades") -> str:
         "proxyWallet": "0x" + row["proxy_wallet"][2:].upper(),
         "transactionHash": row["transaction_hash"],
         "conditionId": row["condition_id"],
-        **{name: row[name] for name in ("asset", "side", "price", "size", "timestamp")},
+        "asset": row["token_id"],
+        **{name: row[name] for name in ("side", "price", "size", "timestamp")},
         "title": "Will it?",
         "outcome": "Yes",
     }

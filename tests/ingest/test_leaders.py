@@ -146,7 +146,7 @@ async def test_a_leader_followed_while_it_runs_is_heard_and_a_left_one_is_not(
     follow(database_url, OTHER)
     tail = Tail()
     async with fake_venue() as fake:
-        fake.positions[LEADER] = [{"asset": "7", "size": 3}]
+        fake.positions[LEADER] = [{"token_id": "7", "current_size": 3}]
         at = {**environ, **pointing_at(fake)}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await until(lambda: connected(fake, 2))

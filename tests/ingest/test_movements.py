@@ -35,9 +35,9 @@ def held(database_url: str, leader: str, condition: str, *assets: str) -> None:
 def movement(number: int, kind: str, **changes: Any) -> dict[str, Any]:
     """A row of the Data API's activity that happened just now."""
     return {
-        "proxy_wallet": LEADER, "transaction_hash": f"0x{number:064x}", "type": kind, "asset": "",
-        "condition_id": CONDITION, "size": 4, "usdc_size": 4, "price": 0, "side": "",
-        "outcome_index": 999, "timestamp": time.time_ns() // 10**9, **changes,
+        "proxy_wallet": LEADER, "transaction_hash": f"0x{number:064x}", "type": kind,
+        "token_id": "", "condition_id": CONDITION, "size": 4, "usdc_size": 4, "price": 0,
+        "side": "", "outcome_index": 999, "timestamp": time.time_ns() // 10**9, **changes,
     }  # fmt: skip
 
 
@@ -48,14 +48,14 @@ async def test_each_is_told_once_through_refusals_equal_seconds_and_a_kill(
     held(database_url, LEADER, CONDITION, "7", "8")
     tail = Tail()
     async with fake_venue() as fake:
-        fake.positions[LEADER] = [{"asset": "7", "size": 100, "condition_id": CONDITION}]
+        fake.positions[LEADER] = [{"token_id": "7", "current_size": 100, "condition_id": CONDITION}]
         fake.worth[LEADER] = "2500.5"
         fake.refusals = [429, 503, 500]
         at = {**environ, **pointing_at(fake), "TT_INGEST_POLL_MS": "200"}
         now = time.time_ns() // 10**9
         # Two in one transaction, two in one second, and one that nobody is told of.
         fake.movements = [
-            movement(2, "REDEEM", asset="7", usdc_size=0, timestamp=now),
+            movement(2, "REDEEM", token_id="7", usdc_size=0, timestamp=now),
             movement(1, "MERGE", timestamp=now),
             movement(1, "MERGE", timestamp=now),
             movement(3, "SPLIT", timestamp=now),

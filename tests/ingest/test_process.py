@@ -94,7 +94,7 @@ async def test_two_sockets_and_two_topics_are_one_fact_and_real_repeats_count(
     follow(database_url, LEADER)
     tail = Tail()
     async with fake_venue() as fake:
-        fake.positions[LEADER] = [{"asset": "7", "size": 100}]
+        fake.positions[LEADER] = [{"token_id": "7", "current_size": 100}]
         at = {**environ, **pointing_at(fake)}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
             await until(lambda: connected(fake, 2))
@@ -199,7 +199,7 @@ async def test_the_first_rows_wait_until_it_is_known_what_the_leader_holds(
     follow(database_url, LEADER)
     tail = Tail()
     async with fake_venue() as fake:
-        fake.positions[LEADER] = [{"asset": "7", "size": 100}]
+        fake.positions[LEADER] = [{"token_id": "7", "current_size": 100}]
         fake.greeting = frame(row(1, side="SELL"))
         fake.answer_seconds = 0.2
         at = {**environ, **pointing_at(fake)}

@@ -57,7 +57,7 @@ def replayed(replay: Venue) -> dict[str, str]:
 def row(number: int, **changes: Any) -> dict[str, Any]:
     """A row of the Data API that was traded just now."""
     return {
-        "proxy_wallet": LEADER, "transaction_hash": f"0x{number:064x}", "asset": "7",
+        "proxy_wallet": LEADER, "transaction_hash": f"0x{number:064x}", "token_id": "7",
         "condition_id": "0x" + "cd" * 32, "side": "BUY", "price": 0.5, "size": 10,
         "timestamp": time.time_ns() // 10**9, **changes,
     }  # fmt: skip
@@ -155,7 +155,7 @@ async def connected(fake: Fake, sockets: int) -> bool:
 async def ready(tail: Tail, fake: Fake) -> bool:
     """Whether the leader's rows come with a baseline; each look sends another, of another asset."""
     number = 0xF0 + len(tail.events) % 16
-    await fake.send(frame(row(number, asset="999")), 0)
+    await fake.send(frame(row(number, token_id="999")), 0)
     await asyncio.sleep(0.05)
     return any(
         event.leader == LEADER and event.HasField("leader_held_before_micros")

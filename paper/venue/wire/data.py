@@ -1,9 +1,12 @@
-"""Rows of the Data API: v1 in camelCase, v2 the same facts in snake_case."""
+"""Rows of the Data API: v1 in camelCase; v2 in snake_case, with names and digits of its own.
+
+v2's are those of polymarket-client 0.14.0 (`models/data`), whose models judge them in the tests.
+"""
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from paper.venue.core import amounts, dice
 from paper.venue.core.ledger import Played
@@ -12,6 +15,8 @@ from paper.venue.core.moves import Move
 from paper.venue.core.positions import Holding
 from paper.venue.wire.clob import Json, market_id
 from paper.venue.wire.feed import icon, names, number
+
+_TEN_PLACES = Decimal("1e-10")
 
 
 def trade(row: Played) -> Json:
@@ -110,17 +115,68 @@ def position(
     }
 
 
-def unlabelled(body: Json, seq: int) -> Json:
-    """A v2 row; one in a hundred has lost its outcome, as v2 rows sometimes have."""
-    row = snake(body)
-    if dice.hits(dice.key("unlabelled", seq), 10):
-        row |= {"outcome": "", "outcome_index": 999}
-    return row
+def trade_v2(row: Played) -> Json:
+    """A row of `/v2/trades`; one in a hundred has lost its labels, as real rows have."""
+    body = _snake(trade(row)) | {"price": number(_averaged(row.trade.price_text))}
+    if dice.hits(dice.key("unlabelled", row.seq), 10):
+        body |= {"outcome": "", "outcome_index": 999, "event_slug": "", "icon": ""}
+    return body
 
 
-def snake(body: Json) -> Json:
+def activity_v2(row: Played | Move) -> Json:
+    """A row of `/v2/activity`."""
+    if isinstance(row, Move):
+        return _snake(_moved(row))
+    return _snake(_traded(row)) | trade_v2(row)
+
+
+def position_v2(
+    wallet: str, market: Market, asset: str, held: Holding, mid: int, *, status: str
+) -> Json:
+    """A row of `/v2/positions`; `mid` is the current price of the asset in micros."""
+    first = position(wallet, market, asset, held, mid, resolved=status != "OPEN")
+    value = held.size * mid // amounts.ONE
+    pnl = value - held.cost
+    gained = pnl + held.realized
+    names = ("proxy_wallet", "token_id", "condition_id", "avg_price", "current_value")
+    described = (
+        *("realized_pnl", "percent_pnl", "percent_realized_pnl", "redeemable", "mergeable"),
+        *("negative_risk", "title", "slug", "icon", "event_id", "event_slug", "outcome"),
+        *("outcome_index", "opposite_outcome", "end_date"),
+    )
+    renamed = _snake(first)
+    return {
+        **{name: renamed[name] for name in names + described},
+        "opposite_token_id": renamed["opposite_asset"],
+        "current_size": number(amounts.text(held.size)),
+        "total_size": number(amounts.text(held.bought)),
+        "entry_cost_usdc": number(amounts.text(held.cost)),
+        "entry_fees_usdc": 0,
+        "total_cost_usdc": number(amounts.text(held.cost)),
+        "current_price": number(amounts.text(mid)),
+        "unrealized_pnl": number(amounts.text(pnl)),
+        "total_pnl": number(amounts.text(gained)),
+        "status": status,
+        "archived": False,
+        "verified": False,
+        "name": "",
+        "profile_image": "",
+    }
+
+
+def _snake(body: Json) -> Json:
     """The same object with v2's names."""
-    return {re.sub(r"(?=[A-Z])", "_", name).lower(): value for name, value in body.items()}
+    renamed = {re.sub(r"(?=[A-Z])", "_", name).lower(): value for name, value in body.items()}
+    if "asset" in renamed:
+        renamed["token_id"] = renamed.pop("asset")
+    return renamed
+
+
+def _averaged(text: str) -> str:
+    """A price with at most ten decimals: v2's averages have no more, the feed's have sixteen."""
+    with localcontext() as context:
+        context.rounding = ROUND_HALF_UP
+        return format(Decimal(text).quantize(_TEN_PLACES).normalize(), "f")
 
 
 def _ratio(part: int, whole: int) -> str:

@@ -28,7 +28,8 @@ class _Activity(msgspec.Struct, frozen=True, kw_only=True):
     condition_id: str
     size: msgspec.Raw
     timestamp: msgspec.Raw
-    asset: str | None = None
+    token_id: str | None = None
+    is_combo: bool = False
     usdc_size: msgspec.Raw = msgspec.Raw(b"0")
     title: str | None = None
     outcome: str | None = None
@@ -38,16 +39,19 @@ _ACTIVITY = msgspec.json.Decoder(_Activity)
 
 
 def decode_activity(body: bytes | msgspec.Raw) -> TradeRow | None:
-    """One object of the Data API's activity; None when it moved no shares.
+    """One object of the Data API's activity; None when it moved no shares of a market's outcome.
 
     SPLIT brings shares (BUY), the others take them away (SELL). The row names no asset when the
     API does not: of a merge or a split, it is every outcome of the condition. Only a redemption has
-    a price, its payout; of the others it is 0. ``price_text`` is the kind.
+    a price, its payout; of the others it is 0. ``price_text`` is the kind. Baskets of several
+    markets (``is_combo``) are not copied.
 
     Raises:
         RowError: it is no such row.
     """
     activity = decoded(_ACTIVITY, body)
+    if activity.is_combo:
+        return None
     try:
         size = numbers.rounded("size", numbers.text(activity.size))
         paid = numbers.rounded("usdc_size", numbers.text(activity.usdc_size))
@@ -64,7 +68,7 @@ def decode_activity(body: bytes | msgspec.Raw) -> TradeRow | None:
             action=activity.type,
             tx=ids.hash32(activity.transaction_hash),
             leader=ids.wallet(activity.proxy_wallet),
-            asset_id=ids.asset(activity.asset) if activity.asset else "",
+            asset_id=ids.asset(activity.token_id) if activity.token_id else "",
             condition_id=ids.hash32(activity.condition_id),
             side="BUY" if activity.type == "SPLIT" else "SELL",
             price_text=activity.type,

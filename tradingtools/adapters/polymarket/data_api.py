@@ -29,11 +29,19 @@ PAGE = 500
 PAGES_MAX = 40
 
 
+_EVEN_THE_SMALLEST = {"filter_type": "TOKENS", "filter_amount": "0.000001"}
+
+
 class _Worth(msgspec.Struct, frozen=True):
+    proxy_wallet: str
     value: msgspec.Raw
 
 
-_VALUE = msgspec.json.Decoder(list[_Worth])
+class _Value(msgspec.Struct, frozen=True):
+    data: _Worth
+
+
+_VALUE = msgspec.json.Decoder(_Value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +71,9 @@ class DataApi:
             since_ms: from its second on.
             until_ms: to the end of its second; None: to the present.
         """
-        # Left to its default this hides the fills in which the wallet was the maker.
-        wanted = {"taker_only": "false"}
+        # Left to their defaults these hide the fills in which the wallet was the maker, and the
+        # smallest ones (below 0.01 shares; 0 means the default).
+        wanted = {"taker_only": "false", **_EVEN_THE_SMALLEST}
         return await self._rows("/v2/trades", wanted, decode_data_row, wallet, since_ms, until_ms)
 
     async def movements(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
@@ -113,7 +122,9 @@ class DataApi:
                 a baseline with a hole would read as "holds nothing".
         """
         held: dict[str, Position] = {}
-        params = {"user": wallet, "limit": str(PAGE)}
+        # What is hidden would read as "holds nothing", too.
+        params = {"user": wallet, "limit": str(PAGE), "include_archived": "true"}
+        params |= _EVEN_THE_SMALLEST
         for _ in range(PAGES_MAX):
             bodies, following = self._page(await self._http.get("/v2/positions", params))
             for body in bodies:
@@ -127,17 +138,20 @@ class DataApi:
             params["cursor"] = following
         raise _unreadable(f"more than {PAGES_MAX} pages")
 
-    async def value(self, wallet: str) -> int | None:
-        """What a wallet is worth, USDC 1e-6; None when the API does not know the wallet.
+    async def value(self, wallet: str) -> int:
+        """What a wallet's positions are worth, USDC 1e-6. Its cash is no part of it.
 
-        The API's first version alone has it. Raises Unavailable, also for an answer that is none.
+        Raises Unavailable, also for an answer that is none or about another wallet.
         """
-        body = await self._http.get("/value", {"user": wallet})
+        body = await self._http.get("/v2/value", {"user": wallet})
         try:
-            worth = _VALUE.decode(body)
-            return numbers.rounded("value", numbers.text(worth[0].value)) if worth else None
+            worth = _VALUE.decode(body).data
+            value = numbers.rounded("value", numbers.text(worth.value))
         except (msgspec.DecodeError, UnicodeDecodeError, numbers.NumberError) as error:
             raise _unreadable(str(error)) from error
+        if worth.proxy_wallet.lower() != wallet:
+            raise _unreadable("the value of another wallet")
+        return value
 
     @staticmethod
     def _page(body: bytes) -> tuple[list[bytes], str | None]:

@@ -1,8 +1,9 @@
 """Rows of trades: from frames of the activity feed (RTDS) and from the Data API. Pure.
 
-Both spell one fact in two ways (camelCase with a checksummed wallet, snake_case in lower case);
-what comes out is one spelling. The feed's payload is an unofficial contract: each field that we
-need is checked, each other one is ignored.
+Both spell one fact in two ways (camelCase, ``asset`` and a checksummed wallet; snake_case,
+``token_id`` and a wallet in lower case); what comes out is one spelling. The feed's payload is an
+unofficial contract, the Data API's is the one of polymarket-client 0.14.0, the venue's own SDK
+(``models/data``); each field that we need is checked, each other one is ignored.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class TradeRow:
 class _DataTrade(msgspec.Struct, frozen=True, kw_only=True):
     proxy_wallet: str
     transaction_hash: str
-    asset: str
+    asset: str = msgspec.field(name="token_id")
     condition_id: str
     side: Side
     price: msgspec.Raw
@@ -102,8 +103,8 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 class _Position(msgspec.Struct, frozen=True):
-    asset: str
-    size: msgspec.Raw
+    token_id: str
+    current_size: msgspec.Raw
     condition_id: str = ""
 
 
@@ -154,9 +155,9 @@ def decode_position(body: bytes | msgspec.Raw) -> tuple[str, Position]:
     """One position and its asset; shares are rounded half-even. Raises RowError."""
     position = decoded(_POSITION, body)
     try:
-        size = numbers.rounded("size", numbers.text(position.size))
+        size = numbers.rounded("current_size", numbers.text(position.current_size))
         condition = ids.hash32(position.condition_id) if position.condition_id else ""
-        return ids.asset(position.asset), Position(size, condition)
+        return ids.asset(position.token_id), Position(size, condition)
     except numbers.NumberError as error:
         raise RowError("bad_number", str(error)) from None
     except ids.IdError as error:

@@ -22,7 +22,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
     return {
-        "proxy_wallet": WALLET, "transaction_hash": f"0x{number:064x}", "asset": "7",
+        "proxy_wallet": WALLET, "transaction_hash": f"0x{number:064x}", "token_id": "7",
         "condition_id": "0x" + "cd" * 32, "side": "BUY", "price": 0.5, "size": 10,
         "timestamp": 1_790_000_000 + number, "title": "", "outcome": "", **changes,
     }  # fmt: skip
@@ -84,7 +84,7 @@ async def test_an_endless_walk_ends_and_says_that_it_is_not_complete(
     monkeypatch.setattr(data_api, "PAGES_MAX", 3)
 
     async def handler(_: web.Request) -> web.StreamResponse:
-        return page([row(1)], "again")
+        return page([row(1, current_size=1)], "again")
 
     async with api(handler) as data:
         assert (await data.trades(WALLET, 0)).reached_ms == 1_790_000_001_000
@@ -112,11 +112,11 @@ async def test_a_walk_goes_on_where_another_one_ended(monkeypatch: pytest.Monkey
 
 
 async def test_positions_are_all_of_them_or_none() -> None:
-    good: list[Any] = [{"asset": "7", "size": 1.5, "condition_id": "0x" + "CD" * 32}]
+    good: list[Any] = [{"token_id": "7", "current_size": 1.5, "condition_id": "0x" + "CD" * 32}]
 
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.query.get("cursor"):
-            return page([{"asset": "8", "size": "2"}], None)
+            return page([{"token_id": "8", "current_size": "2"}], None)
         return page(good, "more")
 
     async with api(handler) as data:
@@ -124,7 +124,7 @@ async def test_positions_are_all_of_them_or_none() -> None:
             "7": Position(1_500_000, "0x" + "cd" * 32),
             "8": Position(2_000_000, ""),
         }
-        good.append({"asset": "9"})
+        good.append({"token_id": "9"})
         with pytest.raises(Unavailable):
             await data.positions(WALLET)
 

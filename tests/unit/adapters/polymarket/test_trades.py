@@ -192,7 +192,8 @@ def test_the_data_api_writes_the_same_row_in_its_own_way() -> None:
         "transaction_hash": payload["transactionHash"],
         "condition_id": payload["conditionId"],
         "outcome_index": 999,
-        **{name: payload[name] for name in ("asset", "side", "price", "size", "timestamp")},
+        "token_id": payload["asset"],
+        **{name: payload[name] for name in ("side", "price", "size", "timestamp")},
         "title": payload["title"],
         "outcome": payload["outcome"],
     }
@@ -210,9 +211,9 @@ def test_a_page_gives_its_rows_and_the_next_cursor_only_when_there_is_more() -> 
 
 
 def test_a_position_is_an_asset_and_its_shares() -> None:
-    assert decode_position(b'{"asset":"12","size":0.1234565,"avg_price":0.3}') == (
+    assert decode_position(b'{"token_id":"12","current_size":0.1234565,"avg_price":0.3}') == (
         "12",
         Position(123_456, ""),
     )
     with pytest.raises(RowError):
-        decode_position(b'{"asset":"12","size":-1}')
+        decode_position(b'{"token_id":"12","current_size":-1}')
