@@ -50,6 +50,11 @@ select received_ns, routed_ns, claimed_ns, submitting_ns, first_byte_ns, answere
 from orders where purpose <> 'GUARD_EXIT' and created_at >= %(since)s
 order by created_at desc limit 5000;
 
+-- name: backlogs
+-- Of each process that owns a partition, when it last renewed its lease.
+select role, max(backlog_ms)::bigint as oldest_ms from partition_lease
+where role in ('router', 'executor') and expires_at > clock_timestamp() group by role order by role;
+
 -- name: open_orders
 select (select count(*) from orders
         where state in ('CLAIMED', 'SUBMITTING', 'SUBMITTED', 'UNKNOWN')

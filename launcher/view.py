@@ -65,7 +65,7 @@ class LiveView:
         title = f"Trading Tools  {elapsed:.0f} s  REST {self._rest_url}  Ctrl-C ends"
         body = Group(
             Columns([_trades(numbers), _orders(numbers), _triggers(numbers), _money(numbers)]),
-            Columns([_latency(numbers), _processes(states)]),
+            Columns([_latency(numbers), _backlogs(numbers), _processes(states)]),
         )
         self._live.update(Panel(body, title=title), refresh=True)
 
@@ -163,6 +163,13 @@ def _latency(numbers: Numbers) -> Table:
     table = _table("Latency, ms", "hop", "p50", "p99", "orders")
     for hop in numbers.hops:
         table.add_row(hop.name, f"{hop.p50_ms:.2f}", f"{hop.p99_ms:.2f}", str(hop.number))
+    return table
+
+
+def _backlogs(numbers: Numbers) -> Table:
+    table = _table("Oldest that waits", "in", "ms")
+    for process, oldest_ms in numbers.backlogs:
+        table.add_row(process, str(oldest_ms))
     return table
 
 

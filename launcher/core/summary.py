@@ -61,7 +61,14 @@ class Numbers:
     bought_micros: int = 0
     sold_micros: int = 0
     open_lots: int = 0
+    backlogs: tuple[tuple[str, int], ...] = ()
+    """Process, and milliseconds that the oldest of what waits there has waited."""
     hops: tuple[Hop, ...] = ()
+
+    @property
+    def behind_ms(self) -> int:
+        """Milliseconds that the oldest of what waits anywhere has waited."""
+        return max((age for _, age in self.backlogs), default=0)
 
     @property
     def skipped(self) -> int:
@@ -115,10 +122,11 @@ def brief(numbers: Numbers) -> str:
     fired = ", ".join(f"{kind.lower()} {n}" for kind, (n, _) in sorted(numbers.fired.items()))
     own = next((hop for hop in numbers.hops if hop.name == "our own time"), None)
     latency = f"; own time p50 {own.p50_ms:.1f} p99 {own.p99_ms:.1f} ms" if own else ""
+    behind = f"; behind by {numbers.behind_ms / 1000:.1f} s" if numbers.behind_ms >= 1000 else ""
     return (
         f"leader trades {numbers.leader_trades}, copied {numbers.copied}, skipped"
         f" {numbers.skipped}; orders open {numbers.open_orders}, confirmed"
         f" {numbers.orders.get('CONFIRMED', 0)}, failed {numbers.orders.get('FAILED', 0)};"
         f" fills {numbers.fills}; fired {fired or 'none'};"
-        f" realised {usdc(numbers.realised_micros)} USDC{latency}"
+        f" realised {usdc(numbers.realised_micros)} USDC{latency}{behind}"
     )

@@ -18,6 +18,7 @@ from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.money import MICROS
 from tradingtools.runtime import grpc_server, health, streams
+from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc
@@ -68,6 +69,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         executor = Executor(
             pool, owned, client, settings, Gate(_limits(settings)), submitting=submitting
         )
+        backlog = Backlog("executor", executor.waited_ms, settings.backlog_ms)
         await until_one_ends(executor.recover(), lease.keep(pool, owned))
         # Everything up to here is rows, and what is still CLAIMED is found by polling; the streams
         # begin after it, so that nothing of an earlier life is read twice.
@@ -88,7 +90,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         exits: Any = guard_rpc.GuardServiceStub(guard)
         await until_stopped(
             stop,
-            lease.keep(pool, owned),
+            lease.keep(pool, owned, backlog.age_ms),
             executor.recorder.run(),
             executor.submit(),
             executor.line.poll(),
@@ -99,6 +101,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 {
                     health.POSTGRESQL: health.postgresql(pool),
                     health.INSIDERS: health.known(lambda: executor.breaker.closed),
+                    health.BACKLOG: backlog.keeps_up,
                 },
             ),
             reading.follow(

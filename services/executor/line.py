@@ -16,6 +16,7 @@ import structlog
 
 from services.executor import store
 from services.executor.core.queue import Queue
+from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -47,6 +48,8 @@ class QueuedClaim:
     handled: Callable[[], None]
     """Called when its stream need not bring it again: SUBMITTING is committed, nothing will be
     sent, or polling finds it."""
+    number: int = 0
+    """In the order in which they have got in line."""
 
 
 def _unheard() -> None:
@@ -74,6 +77,14 @@ class Line:
         """Keys of orders that have got in line, or are sent, and are not over."""
         self._taken: set[str] = set()
         """Of those, the ones that are not in line any more."""
+        self._count = 0
+        self._since_ms: dict[int, int] = {}
+        """Since when claims are in line, oldest first, by their numbers."""
+
+    def waited_ms(self) -> int:
+        """How long the oldest claim has been in line."""
+        since_ms = next(iter(self._since_ms.values()), None)
+        return 0 if since_ms is None else clock.monotonic_ms() - since_ms
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -131,6 +142,8 @@ class Line:
             self._changed.clear()
             await self._changed.wait()
         claims = self._queue.take(_COMMITTED_TOGETHER)
+        for claim in claims:
+            del self._since_ms[claim.number]
         self._taken.update(order.order_key for claim in claims for order in claim.orders)
         return claims
 
@@ -156,9 +169,11 @@ class Line:
             self._seen[order.order_key] = None
             self.in_flight.add(order.order_key)
         self._forget()
+        self._count += 1
+        self._since_ms[self._count] = clock.monotonic_ms()
         # Those that were brought before may still be in line: then this claim is behind them.
         self._queue.put(
-            replace(claim, orders=fresh),
+            replace(claim, orders=fresh, number=self._count),
             leader=claim.orders[0].leader if claim.orders else "",
             size=len(fresh),
             wallets=wallets,

@@ -102,6 +102,11 @@ class Sender:
         self._running: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
 
+    def waited_ms(self) -> int:
+        """How long the oldest has waited behind another one of its wallet."""
+        since_ns = min((lane[0].looked_ns for lane in self._lanes.values() if lane), default=None)
+        return 0 if since_ns is None else (clock.monotonic_ns() - since_ns) // 1_000_000
+
     def send(self, attempts: Sequence[Attempt]) -> None:
         """Send them, without waiting for what comes of it.
 

@@ -35,6 +35,8 @@ class Settings:
     """An answer that takes longer counts as none."""
     poll_ms: int = setting(200, minimum=20, maximum=60_000)
     """How often the database is asked for claims that no stream brought."""
+    backlog_ms: int = setting(2_000, minimum=50, maximum=600_000)
+    """An order that has waited for longer to be sent is a backlog: it is told."""
     order_usdc_max: int | None = setting(None, minimum=1)
     """Last gate: largest entry, whole USDC; absent: no bound."""
     wallet_minute_usdc_max: int | None = setting(None, minimum=1)

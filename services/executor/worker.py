@@ -124,6 +124,10 @@ class Executor:
             pool, lease, self.breaker, self._sender, self.line.in_flight, self._lease_ms
         )
 
+    def waited_ms(self) -> int:
+        """How long the oldest order has waited to be sent."""
+        return max(self.line.waited_ms(), self._sender.waited_ms())
+
     async def recover(self) -> None:
         """Settle an earlier life: rows for every record, UNKNOWN for what may have been sent."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import redis.asyncio as redis
 
+from services.router.core.backlog import Told, next_together
 from services.router.division import check_division
 from services.router.server import RouterServicer
 from services.router.settings import Settings
@@ -20,12 +23,14 @@ from tradingtools.adapters.redis.client import open_redis
 from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.runtime import grpc_server, health, streams
+from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import claim_tail
 from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.intake import Intake, while_database_is_away
 from tradingtools.runtime.lanes import Lanes
 from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
 )
@@ -98,11 +103,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         ingest_stub: Any = ingest_rpc.IngestServiceStub(ingest)
         tell = await stack.enter_async_context(streams.acknowledging(ingest_stub, name))
-        lanes = Lanes(facts, tell)
+        lanes = Lanes(facts, tell, partial(_next, settings))
+        backlog = Backlog("router", partial(_waited_ms, lanes), settings.backlog_ms)
         fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
         await until_stopped(
             stop,
-            lease.keep(pool, owned),
+            lease.keep(pool, owned, backlog.age_ms),
             books.keep(),
             facts.replay(),
             fills.replay(),
@@ -120,6 +126,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     health.POSTGRESQL: health.postgresql(pool),
                     health.REDIS: health.redis_at(bus),
                     health.BOOKFEED: health.known(lambda: not books.silent),
+                    health.BACKLOG: backlog.keeps_up,
                 },
             ),
         )
@@ -140,11 +147,36 @@ async def _follow_ingest(
             ):
                 if response.trades:
                     # Acknowledged only after the commit; a crash here repeats the read.
-                    await lanes.put(_by_leader(response), response.cursor)
+                    await lanes.put(
+                        _by_leader(response),
+                        response.cursor,
+                        size=len(response.trades),
+                        since_ns=response.trades[0].received_ns,
+                    )
         except CursorOutOfRange:
             # Another incarnation of Redis: ingest's catch-up finds what was missed, and what was
             # decided is in the database.
             cursor = ""
+
+
+def _next(
+    settings: Settings, waiting: Sequence[ingest_pb.StreamLeaderTradesResponse]
+) -> Sequence[int]:
+    """Which of a leader's messages go next: all, but in a backlog exits and the newest first."""
+    waited_ms = (clock.now_ns() - waiting[0].trades[0].received_ns) // 1_000_000
+    if waited_ms <= settings.backlog_ms or settings.backlog_order == "oldest":
+        return range(len(waiting))
+    return next_together(
+        [
+            [Told(trade.asset_id, trade.side == pb.SIDE_SELL) for trade in message.trades]
+            for message in waiting
+        ]
+    )
+
+
+def _waited_ms(lanes: Lanes[ingest_pb.StreamLeaderTradesResponse]) -> int:
+    since_ns = lanes.oldest_ns()
+    return 0 if since_ns is None else (clock.now_ns() - since_ns) // 1_000_000
 
 
 def _by_leader(

@@ -538,7 +538,11 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "owner": draw.rng.choice("ab"),
             "ttl_seconds": draw.rng.choice([-1.0, 60.0, 60.0, 60.0]),
         },
-        "renew_lease": lambda draw: {**_role_lease(draw), "ttl_seconds": 60.0},
+        "renew_lease": lambda draw: {
+            **_role_lease(draw),
+            "ttl_seconds": 60.0,
+            "backlog_ms": draw.rng.choice([0, 2500]),
+        },
         "holds_lease": _role_lease,
         "claim": lambda draw: draw.claim(),
         "claim_new": lambda draw: draw.claim(),

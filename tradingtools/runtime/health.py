@@ -19,6 +19,8 @@ from tradingtools.runtime.grpc_server import Server
 
 POSTGRESQL, REDIS, VENUE = "postgresql", "redis", "venue"
 BOOKFEED, INSIDERS = "bookfeed", "insiders-api"
+BACKLOG = "backlog"
+"""No dependency: whether what waits in the process itself has not waited for too long."""
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
 Look = Callable[[], Awaitable[bool]]

@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.adapters.tasks import cancel_all
-from tradingtools.runtime.lanes import Lanes
+from tradingtools.runtime.lanes import MOST, Lanes
 
 
 class Held:
@@ -105,6 +105,45 @@ async def test_what_came_meanwhile_in_a_lane_is_taken_together() -> None:
     assert world.acknowledged == ["2", "4"]
     await world.put("5", a="a5")
     assert world.intake.begun[-1] == "a5"
+    running.cancel()
+
+
+def _newest(waiting: Sequence[StringValue]) -> list[int]:
+    return [len(waiting) - 1]
+
+
+async def test_what_is_chosen_goes_first_and_a_gap_is_not_acknowledged_meanwhile() -> None:
+    world = World()
+    world.lanes = Lanes(cast(Any, world.intake), world.acknowledged.append, _newest)
+    running = asyncio.create_task(world.lanes.run())
+    for number in (1, 2, 3):
+        await world.lanes.put({"a": StringValue(value=f"a{number}")}, str(number), since_ns=number)
+    await _settle()
+    assert world.intake.begun == ["a3"]
+    assert world.lanes.oldest_ns() == 1
+    world.intake.end("a3")
+    await _settle()
+    world.intake.end("a2")
+    await _settle()
+    assert (world.intake.begun, world.acknowledged) == (["a3", "a2", "a1"], [])
+    assert world.lanes.oldest_ns() == 1
+    world.intake.end("a1")
+    await _settle()
+    assert (world.acknowledged, world.lanes.oldest_ns()) == (["3"], None)
+    running.cancel()
+
+
+async def test_the_reader_waits_while_as_many_items_are_under_way_as_there_may_be() -> None:
+    world = World()
+    running = asyncio.create_task(world.lanes.run())
+    await world.lanes.put({"a": StringValue(value="a1")}, "1", size=MOST)
+    waiting = asyncio.create_task(world.lanes.put({"b": StringValue(value="b1")}, "2"))
+    await _settle()
+    assert world.intake.begun == ["a1"]
+    world.intake.end("a1")
+    await _settle()
+    assert waiting.done()
+    assert world.intake.begun == ["a1", "b1"]
     running.cancel()
 
 

@@ -8,6 +8,7 @@ With the lease comes the time: its owner's clock agrees with PostgreSQL's before
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,13 @@ async def acquire(pool: Pool, role: str, partition: int, owner: str) -> Lease:
         await asyncio.sleep(TTL_SECONDS / 5)
 
 
-async def keep(pool: Pool, lease: Lease) -> None:
+async def keep(pool: Pool, lease: Lease, backlog_ms: Callable[[], int] = lambda: 0) -> None:
     """Renew for ever.
+
+    Args:
+        pool: of the deciding database.
+        lease: ours.
+        backlog_ms: milliseconds that the oldest of what waits here has waited; a run shows it.
 
     Raises:
         Fenced: another owner took over; the process has to end.
@@ -84,6 +90,7 @@ async def keep(pool: Pool, lease: Lease) -> None:
                         "partition": lease.partition,
                         "epoch": lease.epoch,
                         "ttl_seconds": TTL_SECONDS,
+                        "backlog_ms": backlog_ms(),
                     },
                 )
                 row = await cursor.fetchone()

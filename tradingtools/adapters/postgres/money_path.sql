@@ -12,9 +12,10 @@ on conflict (role, partition) do update
 returning epoch, (extract(epoch from clock_timestamp()) * 1000000)::bigint * 1000 as now_ns
 
 -- name: renew_lease
--- Keep it, also a little late, as long as nobody took it over.
+-- Keep it, also a little late, as long as nobody took it over, and tell of its backlog.
 update partition_lease
-set expires_at = clock_timestamp() + make_interval(secs => %(ttl_seconds)s)
+set expires_at = clock_timestamp() + make_interval(secs => %(ttl_seconds)s),
+    backlog_ms = %(backlog_ms)s
 where role = %(role)s and partition = %(partition)s and epoch = %(epoch)s
 returning epoch, (extract(epoch from clock_timestamp()) * 1000000)::bigint * 1000 as now_ns
 

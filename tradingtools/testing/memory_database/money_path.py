@@ -41,7 +41,7 @@ def renew_lease(tx: Transaction, values: Row) -> list[Row]:
     if row is None or row["epoch"] != values["epoch"]:
         return []
     expires_at = tx.now + timedelta(seconds=values["ttl_seconds"])
-    tx.update("partition_lease", row, expires_at=expires_at)
+    tx.update("partition_lease", row, expires_at=expires_at, backlog_ms=values["backlog_ms"])
     return [{"epoch": row["epoch"], "now_ns": tx.now_us * 1000}]
 
 

@@ -100,7 +100,7 @@ TABLES: Final[dict[str, Table]] = {
         Table(
             name="partition_lease",
             key=("role", "partition"),
-            columns=_columns("role partition owner epoch expires_at"),
+            columns=_columns("role partition owner epoch expires_at", backlog_ms=0),
         ),
         Table(
             name="control_change",

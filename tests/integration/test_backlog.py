@@ -1,0 +1,27 @@
+"""A backlog is told with the lease of its partition; the live view of a run has it from there."""
+
+from __future__ import annotations
+
+import asyncio
+
+from launcher.observe import Observer
+from tests.money_path.world import eventually
+from tradingtools.adapters.postgres import lease
+from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.adapters.tasks import cancel_all
+
+
+async def test_the_live_view_has_the_backlog_of_who_keeps_a_lease(database_url: str) -> None:
+    observer = Observer(database_url, 0)
+    async with open_pool(database_url, name="router", size=1, silence_seconds=10) as pool:
+        owned = await lease.acquire(pool, "router", 0, "router-0")
+        keeping = asyncio.create_task(lease.keep(pool, owned, lambda: 38_000))
+
+        async def told() -> bool:
+            return observer.numbers().backlogs == (("router", 38_000),)
+
+        try:
+            await eventually(told)
+        finally:
+            await cancel_all([keeping])
+            observer.close()
