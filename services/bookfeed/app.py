@@ -19,6 +19,7 @@ from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
 from services.bookfeed.store import Store
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.clob_api import ClobApi
 from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.polymarket.socket import check_url
@@ -59,9 +60,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ]
         store = Store(pool)
         hub = Hub(stale_ms=settings.stale_ms, rest_ms=settings.quiet_ms, depth=settings.depth)
+        answers = Answers()
         api = ClobApi(
             Http(clob, settings.clob_url, name="clob"),
             Http(gamma, settings.gamma_url, name="gamma"),
+            answers,
         )
         interest = Interest(settings.linger_ms)
         held = await store.watched()
@@ -76,7 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             quiet_ms=settings.quiet_ms,
             at_once=settings.api_connections,
         )
-        sockets = Sockets(settings, hub, fetcher, interest)
+        sockets = Sockets(settings, hub, fetcher, interest, answers)
         servicer = BookfeedServicer(hub, fetcher, interest, sockets, store, secrets.token_hex(4))
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -100,6 +103,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     health.POSTGRESQL: health.postgresql(pool),
                     health.REDIS: health.redis_at(client),
                     health.VENUE: health.known(lambda: sockets.connected),
+                    health.VENUE_ANSWERS: health.known(answers.readable),
                 },
             ),
             publish(

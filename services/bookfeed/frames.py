@@ -17,6 +17,7 @@ from services.bookfeed.core.looking import Change
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
 from tradingtools.adapters import clock
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.market_channel import (
     BookMessage,
     ChangeMessage,
@@ -31,15 +32,17 @@ from tradingtools.adapters.polymarket.market_channel import (
 from tradingtools.domain.money import MICROS
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
+_CHANNEL = "market channel"
 _log = structlog.get_logger("bookfeed")
 
 
 class Frames:
     """Applies what connections say to the hub's books and markets."""
 
-    def __init__(self, hub: Hub, fetcher: Fetcher) -> None:
+    def __init__(self, hub: Hub, fetcher: Fetcher, answers: Answers | None = None) -> None:
         self._hub = hub
         self._fetcher = fetcher
+        self._answers = Answers() if answers is None else answers
 
     def take(self, mine: Collection[str], frame: bytes) -> bool:
         """Take what one connection said; whether it told of a book of its own.
@@ -53,6 +56,8 @@ class Frames:
             messages = decode_message(frame)
         except MessageError:
             messages = self._readable(mine, frame)
+        else:
+            self._answers.frame(_CHANNEL, read=True)
         told = [self._apply(mine, message, received_ns) for message in messages]
         return any(told)
 
@@ -71,6 +76,7 @@ class Frames:
 
     def _refuse(self, mine: Collection[str], frame: bytes, error: MessageError) -> None:
         metrics.REJECTS.add(1)
+        self._answers.frame(_CHANNEL, read=False, why=str(error))
         _log.warning("frame refused", error=str(error)[:200], bytes=len(frame))
         # It may have been a change, so whatever it names is in doubt until REST has been asked.
         for asset_id in mine:

@@ -27,6 +27,7 @@ from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.settings import Settings
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.socket import CLOSED, open_socket
 from tradingtools.adapters.tasks import alongside
 
@@ -65,12 +66,19 @@ class _Link:
 class Sockets:
     """Keeps the watched assets subscribed, and puts what is heard into the hub."""
 
-    def __init__(self, settings: Settings, hub: Hub, fetcher: Fetcher, interest: Interest) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        hub: Hub,
+        fetcher: Fetcher,
+        interest: Interest,
+        answers: Answers | None = None,
+    ) -> None:
         self._settings = settings
         self._hub = hub
         self._fetcher = fetcher
         self._interest = interest
-        self._frames = Frames(hub, fetcher)
+        self._frames = Frames(hub, fetcher, answers)
         self._shards: list[_Shard] = []
         self._owner: dict[str, _Shard] = {}
         self._spare: deque[_Link] = deque()

@@ -18,6 +18,7 @@ from services.ingest.rejects import Rejects
 from services.ingest.server import IngestServicer
 from services.ingest.settings import Settings
 from services.ingest.store import Store
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.data_api import DataApi
 from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.polymarket.socket import check_url
@@ -61,11 +62,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         publisher = Publisher(log, name, last)
         merger = Merger(keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS)
         rejects = Rejects(store)
-        api = DataApi(Http(http, settings.data_api_url, name="data api"))
+        answers = Answers()
+        api = DataApi(Http(http, settings.data_api_url, name="data api"), answers)
         catch_up = CatchUp(settings, api, store, merger, publisher, rejects)
         leaders = Leaders(store, merger)
         await leaders.refresh(catch_up)
-        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up)
+        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers)
         servicer = IngestServicer(publisher, catch_up, Incarnation(name), store)
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -90,6 +92,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     health.POSTGRESQL: health.postgresql(pool),
                     health.REDIS: health.redis_at(client),
                     health.VENUE: health.known(lambda: feed.connected),
+                    health.VENUE_ANSWERS: health.known(answers.readable),
                 },
             ),
         )

@@ -22,7 +22,7 @@ from services.ingest.settings import Settings
 from services.ingest.store import Store
 from tradingtools.adapters import clock
 from tradingtools.adapters.polymarket.activity import spread
-from tradingtools.adapters.polymarket.data_api import DataApi, Trades
+from tradingtools.adapters.polymarket.data_api import DataApi, Trades, Unreadable
 from tradingtools.adapters.polymarket.trades import Position, TradeRow
 from tradingtools.domain.errors import TradingError
 from tradingtools.runtime import telemetry
@@ -198,7 +198,12 @@ class CatchUp:
     ) -> tuple[Trades, dict[str, Position] | None]:
         moved = await self._moved(leader, since_ms)
         for _ in range(_ATTEMPTS if moved.reached_ms is None else 0):
-            positions = await self._api.positions(leader)
+            try:
+                positions = await self._api.positions(leader)
+            except Unreadable as error:
+                # What he traded is told all the same.
+                _log.warning("holdings unknown", leader=leader, error=str(error))
+                return moved, None
             again = await self._moved(leader, since_ms)
             belong = again.rows == moved.rows and again.reached_ms is None and not again.rejected
             moved = again

@@ -25,6 +25,7 @@ from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
 from tradingtools.adapters import clock
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.socket import CLOSED, open_socket, was_too_big
 from tradingtools.adapters.polymarket.trades import TOPIC, TYPES, TradeRow
 from tradingtools.adapters.tasks import alongside
@@ -61,6 +62,7 @@ class Feed:
         publisher: Publisher,
         rejects: Rejects,
         catch_up: CatchUp,
+        answers: Answers,
     ) -> None:
         self._settings = settings
         self._leaders = leaders
@@ -68,6 +70,7 @@ class Feed:
         self._publisher = publisher
         self._rejects = rejects
         self._catch_up = catch_up
+        self._answers = answers
         self._connections = 0
         self._waiting: list[tuple[int, str, TradeRow, int]] | None = []
         self._open = 0
@@ -165,6 +168,7 @@ class Feed:
         except RowError as error:
             metrics.FRAMES.add(1, {"kind": "rejected"})
             self._rejects.note("rtds", error.reason, frame)
+            self._answers.frame("rtds", read=False, why=str(error))
             return
         if found is Ignored.IDLE:
             return
@@ -174,6 +178,7 @@ class Feed:
             metrics.FRAMES.add(1, {"kind": found.value})
             return
         metrics.FRAMES.add(1, {"kind": "leader"})
+        self._answers.frame("rtds", read=True)
         if self._waiting is not None and len(self._waiting) < _WAITING_MAX:
             self._waiting.append((connection.number, *found, received_ns))
         else:

@@ -18,6 +18,8 @@ from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.runtime.grpc_server import Server
 
 POSTGRESQL, REDIS, VENUE = "postgresql", "redis", "venue"
+VENUE_ANSWERS = "venue-answers"
+"""Whether what the venue answers can be read."""
 BOOKFEED, INSIDERS = "bookfeed", "insiders-api"
 BACKLOG = "backlog"
 """No dependency: whether what waits in the process itself has not waited for too long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.http import Http
 from tradingtools.adapters.polymarket.market_channel import (
     BookMessage,
@@ -22,9 +23,10 @@ from tradingtools.domain import errors
 class ClobApi:
     """Asks the CLOB and Gamma. Every call raises Unavailable when the answer is of no use."""
 
-    def __init__(self, clob: Http, gamma: Http) -> None:
+    def __init__(self, clob: Http, gamma: Http, answers: Answers | None = None) -> None:
         self._clob = clob
         self._gamma = gamma
+        self._answers = Answers() if answers is None else answers
 
     async def book(self, asset_id: str) -> BookMessage | None:
         """The book; None when the venue has none of this asset."""
@@ -34,26 +36,31 @@ class ClobApi:
         except errors.NotFound:
             return None
         except MessageError as error:
-            raise _unreadable("/book", str(error)) from error
+            raise self._unreadable("/book", asset_id, str(error)) from error
         if found.asset_id != asset_id:
-            raise _unreadable("/book", "the answer is about another asset")
+            raise self._unreadable("/book", asset_id, "the answer is about another asset")
+        self._answers.note("/book", asset_id, read=1)
         return found
 
     async def condition(self, asset_id: str) -> str | None:
         """The condition that an asset belongs to; None when the venue knows no such asset."""
         try:
-            return decode_condition(await self._clob.get(f"/markets-by-token/{asset_id}"))
+            found = decode_condition(await self._clob.get(f"/markets-by-token/{asset_id}"))
         except errors.NotFound:
             return None
         except MarketError as error:
-            raise _unreadable("/markets-by-token", str(error)) from error
+            raise self._unreadable("/markets-by-token", asset_id, str(error)) from error
+        self._answers.note("/markets-by-token", asset_id, read=1)
+        return found
 
     async def market(self, condition_id: str) -> ClobMarket:
         """A market's rules. Raises NotFound too."""
         try:
-            return decode_clob_market(await self._clob.get(f"/clob-markets/{condition_id}"))
+            found = decode_clob_market(await self._clob.get(f"/clob-markets/{condition_id}"))
         except MarketError as error:
-            raise _unreadable("/clob-markets", str(error)) from error
+            raise self._unreadable("/clob-markets", condition_id, str(error)) from error
+        self._answers.note("/clob-markets", condition_id, read=1)
+        return found
 
     async def gamma(self, asset_id: str) -> GammaMarket | None:
         """What Gamma knows of the asset's market, open or closed; None when it knows nothing."""
@@ -64,12 +71,15 @@ class ClobApi:
             except errors.NotFound:
                 continue
             except MarketError as error:
-                raise _unreadable("/markets", str(error)) from error
+                raise self._unreadable("/markets", asset_id, str(error)) from error
+            self._answers.note("/markets", asset_id, read=1)
             for market in markets:
                 if asset_id in market.outcomes:
                     return market
         return None
 
-
-def _unreadable(path: str, detail: str) -> errors.Unavailable:
-    return errors.Unavailable(f"venue: {path}: {detail}", dependency="venue", retry_after_ms="1000")
+    def _unreadable(self, path: str, about: str, detail: str) -> errors.Unavailable:
+        self._answers.note(path, about, refused=1, why=detail)
+        return errors.Unavailable(
+            f"venue: {path}: {detail}", dependency="venue", retry_after_ms="1000"
+        )

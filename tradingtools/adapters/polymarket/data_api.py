@@ -14,6 +14,7 @@ import msgspec
 
 from tradingtools.adapters.polymarket import numbers
 from tradingtools.adapters.polymarket.activity import KINDS, decode_activity
+from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.http import Http
 from tradingtools.adapters.polymarket.trades import (
     Position,
@@ -25,6 +26,8 @@ from tradingtools.adapters.polymarket.trades import (
 )
 from tradingtools.domain import errors
 
+_POSITIONS = "/v2/positions"
+_VALUE_PATH = "/v2/value"
 PAGE = 500
 PAGES_MAX = 40
 
@@ -57,11 +60,16 @@ class Trades:
     reached_ms: int | None
 
 
+class Unreadable(errors.Unavailable):
+    """There is an answer, and it cannot be read: asking again at once is of no use."""
+
+
 class DataApi:
     """Asks the Data API. Every call may raise Unavailable or NotFound."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, answers: Answers | None = None) -> None:
         self._http = http
+        self._answers = Answers() if answers is None else answers
 
     async def trades(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
         """Every trade of a wallet, its maker fills included.
@@ -96,17 +104,20 @@ class DataApi:
         if until_ms is not None:
             params["end"] = str(until_ms // 1000)
         for _ in range(PAGES_MAX):
-            bodies, following = self._page(await self._http.get(path, params))
+            bodies, following = self._page(path, wallet, await self._http.get(path, params))
+            refused: list[tuple[RowError, bytes]] = []
             for body in bodies:
                 try:
                     row = decode(body)
                 except RowError as error:
-                    rejected.append((error.reason, bytes(body)))
+                    refused.append((error, body))
                     continue
                 if row is None:
                     continue
                 if row.leader == wallet and row.traded_ms >= since_ms // 1000 * 1000:
                     rows.append(row)
+            self._note(path, wallet, len(bodies), [error for error, _ in refused])
+            rejected += [(error.reason, body) for error, body in refused]
             if following is None:
                 return Trades(tuple(rows), tuple(rejected), reached_ms=None)
             params["cursor"] = following
@@ -118,49 +129,69 @@ class DataApi:
         """What a wallet holds, by asset.
 
         Raises:
-            Unavailable: also for a position that cannot be read, and for more pages than we walk:
-                a baseline with a hole would read as "holds nothing".
+            Unreadable: a position cannot be read: a baseline with a hole would read as "holds
+                nothing".
+            Unavailable: there is no answer, or more pages than we walk.
         """
         held: dict[str, Position] = {}
         # What is hidden would read as "holds nothing", too.
         params = {"user": wallet, "limit": str(PAGE), "include_archived": "true"}
         params |= _EVEN_THE_SMALLEST
         for _ in range(PAGES_MAX):
-            bodies, following = self._page(await self._http.get("/v2/positions", params))
+            answer = await self._http.get(_POSITIONS, params)
+            bodies, following = self._page(_POSITIONS, wallet, answer)
+            refused = []
             for body in bodies:
                 try:
                     asset, position = decode_position(body)
                 except RowError as error:
-                    raise _unreadable(str(error)) from error
+                    refused.append(error)
+                    continue
                 held[asset] = position
+            self._note(_POSITIONS, wallet, len(bodies), refused)
+            if refused:
+                raise _unreadable(str(refused[0]))
             if following is None:
                 return held
             params["cursor"] = following
-        raise _unreadable(f"more than {PAGES_MAX} pages")
+        raise errors.Unavailable(
+            f"data api: more than {PAGES_MAX} pages", dependency="data api", retry_after_ms="1000"
+        )
 
     async def value(self, wallet: str) -> int:
         """What a wallet's positions are worth, USDC 1e-6. Its cash is no part of it.
 
         Raises Unavailable, also for an answer that is none or about another wallet.
         """
-        body = await self._http.get("/v2/value", {"user": wallet})
+        body = await self._http.get(_VALUE_PATH, {"user": wallet})
         try:
             worth = _VALUE.decode(body).data
             value = numbers.rounded("value", numbers.text(worth.value))
+            if worth.proxy_wallet.lower() != wallet:
+                raise numbers.NumberError("value is that of another wallet")
         except (msgspec.DecodeError, UnicodeDecodeError, numbers.NumberError) as error:
+            self._answers.note(_VALUE_PATH, wallet, refused=1, why=str(error))
             raise _unreadable(str(error)) from error
-        if worth.proxy_wallet.lower() != wallet:
-            raise _unreadable("the value of another wallet")
+        self._answers.note(_VALUE_PATH, wallet, read=1)
         return value
 
-    @staticmethod
-    def _page(body: bytes) -> tuple[list[bytes], str | None]:
+    def _page(self, path: str, wallet: str, body: bytes) -> tuple[list[bytes], str | None]:
         try:
             rows, following = decode_page(body)
         except RowError as error:
+            self._answers.note(path, wallet, refused=1, why=str(error))
             raise _unreadable(str(error)) from error
         return [bytes(row) for row in rows], following
 
+    def _note(self, path: str, wallet: str, rows: int, refused: list[RowError]) -> None:
+        self._answers.note(
+            path,
+            wallet,
+            read=rows - len(refused),
+            refused=len(refused),
+            why=str(refused[0]) if refused else "",
+        )
 
-def _unreadable(detail: str) -> errors.Unavailable:
-    return errors.Unavailable(f"data api: {detail}", dependency="data api", retry_after_ms="1000")
+
+def _unreadable(detail: str) -> Unreadable:
+    return Unreadable(f"data api: {detail}", dependency="data api", retry_after_ms="1000")
