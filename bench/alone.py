@@ -84,6 +84,7 @@ async def process(name: str, at: Stores, settings: Mapping[str, str]) -> AsyncIt
                 "PATH": os.environ["PATH"],
                 "TT_DATABASE_URL": at.database_url,
                 "TT_REDIS_URL": at.redis_url,
+                "TT_ENGINE_OPEN": "true",
                 f"TT_{name.upper()}_LISTEN": target,
                 **{f"TT_{name.upper()}_{key}": value for key, value in settings.items()},
             },

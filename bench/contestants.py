@@ -48,6 +48,7 @@ async def skeleton(feed: int, far: int, leaders: Leaders, url: str) -> AsyncIter
     environ = {
         "TT_DATABASE_URL": url,
         "TT_LOG_LEVEL": "error",
+        "TT_ENGINE_OPEN": "true",
         "TT_SKELETON_FEED_URL": f"ws://127.0.0.1:{feed}",
         "TT_SKELETON_INSIDERS_URL": f"http://127.0.0.1:{far}{Contestant.SKELETON.value}",
         "TT_SKELETON_LEADERS": ",".join(_counts(leaders, Contestant.SKELETON)),

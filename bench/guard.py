@@ -128,6 +128,7 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
                         "PATH": os.environ["PATH"],
                         "TT_DATABASE_URL": url,
                         "TT_REDIS_URL": redis_url,
+                        "TT_ENGINE_OPEN": "true",
                         "TT_GUARD_LISTEN": listen,
                         "TT_GUARD_CONFIRM_TARGET": here,
                         "TT_GUARD_BOOKFEED_TARGET": here,

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.scene import Scene
 from tradingtools.domain.money import parse_exact
-from tradingtools.runtime import grpc_server
+from tradingtools.runtime import callers, grpc_server
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 from tradingtools.v1 import router_service_pb2 as pb
@@ -51,5 +51,8 @@ class Router:
 @asynccontextmanager
 async def router(here: Scene) -> AsyncIterator[Router]:
     """The scene's router."""
-    async with grpc_server.channel(here.engine.prepared.addresses["router"]) as channel:
+    prepared = here.engine.prepared
+    there = grpc_server.channel(prepared.addresses["router"])
+    shown = ((callers.HEADER, prepared.engine_token),)
+    async with grpc_server.showing(there, shown) as channel:
         yield Router(rpc.RouterServiceStub(channel), here)

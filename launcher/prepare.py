@@ -17,6 +17,7 @@ from pathlib import Path
 from launcher import embedded, envoy_config, envoy_tls, ports
 from launcher.core import programs as core
 from launcher.core.followers import subscriptions
+from launcher.engine_tokens import engine_tokens
 from launcher.settings import Settings
 from launcher.state import Note, State, read_note
 from tradingtools.domain.money import MICROS
@@ -35,6 +36,8 @@ class Prepared:
 
     note: Note
     token: str
+    engine_token: str
+    """By which an operator reads the engine's streams; empty: the caller's settings have others."""
     environ: Mapping[str, str]
     programs: list[core.Program]
     addresses: Mapping[str, str]
@@ -68,6 +71,11 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         )
         token = _token(state.directory / "token")
         given = {_CASH: _CASH_USDC, **environ, **_real_insiders(settings, environ)}
+        operator = ""
+        if not environ.get("TT_ENGINE_CALLERS"):
+            tokens, operator = engine_tokens()
+            _keep(state.directory / "engine-token", operator)
+            given = {**tokens, **given}
         digest = hashlib.sha256(token.encode()).hexdigest()
         if layout.embedded_postgres:
             given = {**embedded.role_urls(core.database_url(block.ports)), **given}
@@ -105,6 +113,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
     return Prepared(
         note=note,
         token=token,
+        engine_token=operator,
         environ=full,
         programs=programs,
         addresses=addresses,
@@ -178,10 +187,16 @@ def _cash_micros(text: str) -> int:
 def _token(path: Path) -> str:
     """The token of the run's client, kept for whoever wants to call REST, readable by its owner."""
     if not path.exists():
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
+        _keep(path, secrets.token_hex(32))
     return path.read_text(encoding="ascii").strip()
+
+
+def _keep(path: Path, token: str) -> None:
+    """Write a token where its owner alone can read it."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(token)
 
 
 def _envoy(

@@ -89,5 +89,12 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
             raise errors.InvalidField(
                 "cursor: is not a cursor of this stream", field="cursor", expected="<life>-<n>"
             )
+        life, _, number = request.cursor.partition("-")
+        if life != self._life:
+            raise errors.CursorOutOfRange("cursor: is of another life", cursor=request.cursor)
+        if int(number) > self._hub.sequence:
+            raise errors.InvalidField(
+                "cursor: was not sent yet", field="cursor", expected="a cursor sent"
+            )
         await self._store.acknowledge(request.consumer, request.cursor)
         return common_pb2.AcknowledgeResponse()

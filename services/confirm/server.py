@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime import cursors
+from tradingtools.runtime.cursors import Cursors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
@@ -21,7 +21,7 @@ class ConfirmServicer(rpc.ConfirmServiceServicer):
     """Serves bookings."""
 
     def __init__(self, pool: Pool, tail: Tail[pb.FillEvent]) -> None:
-        self._pool = pool
+        self._cursors = Cursors(pool, STREAM, tail)
         self._tail = tail
 
     async def StreamFills(
@@ -29,14 +29,15 @@ class ConfirmServicer(rpc.ConfirmServiceServicer):
     ) -> AsyncIterator[pb.StreamFillsResponse]:
         """Bookings after a cursor; see the contract."""
         if request.cursor or request.consumer:
-            before = await cursors.beginning(self._pool, STREAM, request)
+            before = await self._cursors.beginning(request)
         else:
             before = self._tail.last
         async for reached, fills in self._tail.follow(before):
+            self._cursors.sent(request, reached)
             yield pb.StreamFillsResponse(fills=fills, cursor=str(reached))
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        return await cursors.acknowledge(self._pool, STREAM, request)
+        return await self._cursors.acknowledge(request)

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime import cursors
+from tradingtools.runtime.cursors import Cursors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as pb
@@ -21,19 +21,20 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
     """Serves stored transitions."""
 
     def __init__(self, pool: Pool, tail: Tail[pb.OrderEvent]) -> None:
-        self._pool = pool
+        self._cursors = Cursors(pool, STREAM, tail)
         self._tail = tail
 
     async def StreamOrderEvents(
         self, request: pb.StreamOrderEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamOrderEventsResponse]:
         """Events after a cursor; see the contract."""
-        before = await cursors.beginning(self._pool, STREAM, request)
+        before = await self._cursors.beginning(request)
         async for after, events in self._tail.follow(before):
+            self._cursors.sent(request, after)
             yield pb.StreamOrderEventsResponse(events=events, cursor=str(after))
 
     async def Acknowledge(
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        return await cursors.acknowledge(self._pool, STREAM, request)
+        return await self._cursors.acknowledge(request)

@@ -7,9 +7,10 @@ from typing import Any
 
 import grpc
 
+from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime import cursors
 from tradingtools.runtime.claims import messages
+from tradingtools.runtime.cursors import Cursors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import guard_service_pb2 as pb
@@ -22,16 +23,17 @@ class GuardServicer(rpc.GuardServiceServicer):
     """Serves one partition's exits."""
 
     def __init__(self, pool: Pool, tail: Tail[common.OrderBatch]) -> None:
-        self._pool = pool
+        self._cursors = Cursors(pool, STREAM, tail, newest=journal.newest)
         self._tail = tail
 
     async def StreamExits(
         self, request: pb.StreamExitsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamExitsResponse]:
         """Exits after a cursor; see the contract."""
-        before = await cursors.beginning(self._pool, STREAM, request)
+        before = await self._cursors.beginning(request)
         async for after, batches in self._tail.follow(before):
             for reached, together in messages(before, batches):
+                self._cursors.sent(request, reached)
                 yield pb.StreamExitsResponse(batches=together, cursor=str(reached))
             if not batches:
                 yield pb.StreamExitsResponse(cursor=str(after))
@@ -41,4 +43,4 @@ class GuardServicer(rpc.GuardServiceServicer):
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        return await cursors.acknowledge(self._pool, STREAM, request)
+        return await self._cursors.acknowledge(request)

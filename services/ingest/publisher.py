@@ -24,6 +24,7 @@ from services.ingest.core.sequence import (
     entry_id,
     from_entry_id,
     next_cursor,
+    told_ms,
 )
 from tradingtools.adapters import clock
 from tradingtools.adapters.redis.leader_log import LeaderLog, Overtaken
@@ -35,6 +36,8 @@ _PENDING_MAX = 50_000
 _BATCH = 500
 _RETRY_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
+_AHEAD_MS = 60_000
+"""By which a predecessor's clock may have been ahead."""
 _log = structlog.get_logger("ingest")
 
 Event = ingest_service_pb2.LeaderTradeEvent
@@ -72,9 +75,23 @@ class Publisher:
         """Where a reader goes on that has read up to a cursor.
 
         Nobody knows one that a predecessor has given and not written. When the clock was set back
-        since, what is given now is below it: its reader goes on from where this process began.
+        since, what is given now is below it: its reader goes on from where this process began. One
+        that is ahead of the clock may be anybody's: its reader begins again.
         """
-        return cursor if self.tail.knows(cursor) else self._begun_at
+        if self.tail.knows(cursor):
+            return cursor
+        if told_ms(cursor) <= clock.now_ms() + _AHEAD_MS:
+            return self._begun_at
+        _log.error("a reader's cursor is ahead of the clock; all of the log is read again",
+                   alert=True, cursor=entry_id(cursor))  # fmt: skip
+        return 0
+
+    def was_sent(self, cursor: int, newest: int) -> bool:
+        """Whether a cursor may have been sent: by a predecessor, or up to ``newest`` by this one.
+
+        What a predecessor has given and not written is refused as well: it is told again.
+        """
+        return cursor <= max(self._begun_at, newest)
 
     def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
         """Hand facts to the readers, in order, all at once."""

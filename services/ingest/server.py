@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import structlog
 
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.sequence import Incarnation, told_ms
@@ -13,6 +14,8 @@ from services.ingest.publisher import Publisher
 from services.ingest.store import Store
 from tradingtools.domain import errors
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+
+_log = structlog.get_logger("ingest")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -27,6 +30,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self._catch_up = catch_up
         self._incarnation = incarnation
         self._store = store
+        self._sent: dict[str, int] = {}
 
     async def StreamLeaderTrades(
         self,
@@ -38,6 +42,8 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         try:
             async for cursor, trades in self._publisher.tail.follow(reached):
                 reached = cursor
+                if request.consumer:
+                    self._sent[request.consumer] = max(cursor, self._sent.get(request.consumer, 0))
                 yield ingest_service_pb2.StreamLeaderTradesResponse(
                     trades=trades, cursor=self._incarnation.write(cursor)
                 )
@@ -53,6 +59,13 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         context: Context,
     ) -> common_pb2.AcknowledgeResponse:
         """Soon durable; what a crash of the database forgets is read again."""
-        self._incarnation.read(request.cursor)
+        cursor = self._incarnation.read(request.cursor)
+        if not self._publisher.was_sent(cursor, self._sent.get(request.consumer, 0)):
+            _log.error("a cursor that was never sent is acknowledged; refused", alert=True,
+                       stream="leader_trades", consumer=request.consumer,
+                       cursor=request.cursor)  # fmt: skip
+            raise errors.InvalidField(
+                "cursor: was not sent to this reader", field="cursor", expected="a cursor sent"
+            )
         await self._store.acknowledge(request.consumer, request.cursor)
         return common_pb2.AcknowledgeResponse()

@@ -8,12 +8,13 @@ from typing import Any
 import grpc
 
 from services.router.worker import Router
+from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.errors import InvalidField
-from tradingtools.runtime import cursors
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claims import messages
+from tradingtools.runtime.cursors import Cursors
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import router_service_pb2 as pb
@@ -28,7 +29,7 @@ class RouterServicer(rpc.RouterServiceServicer):
     def __init__(
         self, pool: Pool, tail: Tail[common.OrderBatch], router: Router, books: Books
     ) -> None:
-        self._pool = pool
+        self._cursors = Cursors(pool, STREAM, tail, newest=journal.newest)
         self._tail = tail
         self._router = router
         self._books = books
@@ -37,9 +38,10 @@ class RouterServicer(rpc.RouterServiceServicer):
         self, request: pb.StreamOrdersRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamOrdersResponse]:
         """Claims after a cursor; see the contract."""
-        before = await cursors.beginning(self._pool, STREAM, request)
+        before = await self._cursors.beginning(request)
         async for after, batches in self._tail.follow(before):
             for reached, together in messages(before, batches):
+                self._cursors.sent(request, reached)
                 yield pb.StreamOrdersResponse(batches=together, cursor=str(reached))
             if not batches:
                 yield pb.StreamOrdersResponse(cursor=str(after))
@@ -49,7 +51,7 @@ class RouterServicer(rpc.RouterServiceServicer):
         self, request: common.AcknowledgeRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> common.AcknowledgeResponse:
         """Remember a reader's progress; see the contract."""
-        return await cursors.acknowledge(self._pool, STREAM, request)
+        return await self._cursors.acknowledge(request)
 
     async def PreviewRoute(
         self, request: pb.PreviewRouteRequest, context: grpc.aio.ServicerContext[Any, Any]

@@ -142,12 +142,21 @@ async def test_only_named_readers_are_remembered_and_only_forward(
         await marks.where(ASSETS[0], status=pb.BOOK_STATUS_FRESH)
         life, _, number = marks.cursor.partition("-")
         assert progress(database_url) == {}
-        for cursor in (f"{life}-{int(number) + 5}", f"{life}-{number}"):
+        for cursor in (f"{life}-{number}", f"{life}-0"):
             await stub.Acknowledge(common_pb2.AcknowledgeRequest(consumer="guard", cursor=cursor))
-        assert progress(database_url) == {"guard": f"{life}-{int(number) + 5}"}
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.Acknowledge(common_pb2.AcknowledgeRequest(consumer="guard", cursor="x"))
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert progress(database_url) == {"guard": f"{life}-{number}"}
+        other = "f" * 8 if life != "f" * 8 else "0" * 8
+        for cursor, code in (
+            ("x", grpc.StatusCode.INVALID_ARGUMENT),
+            (f"{life}-{10**17}", grpc.StatusCode.INVALID_ARGUMENT),
+            (f"{other}-1", grpc.StatusCode.OUT_OF_RANGE),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.Acknowledge(
+                    common_pb2.AcknowledgeRequest(consumer="guard", cursor=cursor)
+                )
+            assert caught.value.code() is code, cursor
+        assert progress(database_url) == {"guard": f"{life}-{number}"}
 
 
 def progress(database_url: str) -> dict[str, str]:

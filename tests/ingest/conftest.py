@@ -23,6 +23,7 @@ def environ(database_url: str, own_redis: str) -> dict[str, str]:
     return {
         "TT_DATABASE_URL": database_url,
         **role_urls(database_url),
+        "TT_ENGINE_OPEN": "true",
         "TT_REDIS_URL": own_redis,
         "TT_INGEST_RECHECK_MS": "1500",
         "TT_INGEST_POLL_MS": "3000",

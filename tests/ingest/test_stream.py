@@ -34,7 +34,7 @@ async def test_cursors_resume_and_only_named_readers_are_remembered(
     environ: dict[str, str], database_url: str, own_redis: str, tmp_path: Path
 ) -> None:
     follow(database_url, LEADER)
-    tail = Tail()
+    tail = Tail("router-0")
     async with fake_venue() as fake:
         at = {**environ, **pointing_at(fake)}
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
@@ -51,6 +51,14 @@ async def test_cursors_resume_and_only_named_readers_are_remembered(
                     await stub.Acknowledge(
                         common_pb2.AcknowledgeRequest(consumer="router-0", cursor=cursor)
                     )
+                assert cursors(database_url) == {"router-0": tail.cursor}
+                name, told_ms, _ = tail.cursor.split("-")
+                for forged in (f"{name}-{int(told_ms) + 1}-0", f"{name}-{9 * 10**15}-0"):
+                    with pytest.raises(grpc.aio.AioRpcError) as caught:
+                        await stub.Acknowledge(
+                            common_pb2.AcknowledgeRequest(consumer="router-0", cursor=forged)
+                        )
+                    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
                 assert cursors(database_url) == {"router-0": tail.cursor}
                 other = "f" * 16 + tail.cursor[16:]
                 assert await refusal(stub, other) is grpc.StatusCode.OUT_OF_RANGE

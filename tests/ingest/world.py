@@ -66,7 +66,8 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 class Tail:
     """A reader that remembers what it was told and where it stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: str = "") -> None:
+        self.consumer = consumer
         self.events: list[LeaderTradeEvent] = []
         self.cursor = ""
 
@@ -83,7 +84,9 @@ class Tail:
     async def _read(self, process: Process) -> None:
         async with grpc.aio.insecure_channel(process.target) as channel:
             stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
-            request = ingest_service_pb2.StreamLeaderTradesRequest(cursor=self.cursor)
+            request = ingest_service_pb2.StreamLeaderTradesRequest(
+                cursor=self.cursor, consumer=self.consumer
+            )
             async for response in stub.StreamLeaderTrades(request):
                 self.events += response.trades
                 self.cursor = response.cursor

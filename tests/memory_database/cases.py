@@ -560,6 +560,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             "cursor": draw.rng.choice(["3", "12", "100"]),
         },
         "cursor": _reader,
+        "begin_again": _reader,
+        "newest_record": _nothing,
         "apply_transitions": lambda draw: draw.transitions(),
     },
     POISON: {

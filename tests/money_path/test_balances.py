@@ -8,7 +8,6 @@ import pytest
 import pytest_asyncio
 
 from tests.money_path.world import Scene, World, eventually
-from tradingtools.runtime import grpc_server
 from tradingtools.v1 import router_service_pb2 as router_pb
 from tradingtools.v1 import router_service_pb2_grpc as router_rpc
 
@@ -75,7 +74,7 @@ async def test_free_cash_limits_entries_and_is_what_is_left(told: World) -> None
 
 async def _previewed(scene: Scene) -> int:
     fact = scene.trade(size="100", price="0.5")
-    async with grpc_server.channel(scene.world.target("router")) as channel:
+    async with scene.world.channel("router") as channel:
         stub: Any = router_rpc.RouterServiceStub(channel)
         answer = await stub.PreviewRoute(router_pb.PreviewRouteRequest(trade=fact))
     return int(answer.previews[0].size_micros)

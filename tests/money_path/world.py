@@ -28,6 +28,7 @@ import redis.asyncio as redis
 from psycopg.rows import TupleRow, dict_row
 
 from launcher.embedded import role_urls
+from launcher.engine_tokens import engine_tokens
 from launcher.ports import free_port
 from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
@@ -35,7 +36,8 @@ from tests.support.prepared import Popen
 from tradingtools.adapters.redis import control_feed
 from tradingtools.codec.marks import columns
 from tradingtools.domain.money import parse_exact, to_text
-from tradingtools.runtime import grpc_server
+from tradingtools.domain.permissions import OPERATOR
+from tradingtools.runtime import callers, grpc_server
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
@@ -70,11 +72,13 @@ class World:
         self.ports = {name: free_port() for name in SERVICES}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stand_ins: dict[str, tuple[str, ...]] = {}
+        tokens, self._operator = engine_tokens()
         self._environment = {
             "PATH": os.environ["PATH"],
             "TT_DATABASE_URL": database_url,
             **role_urls(database_url),
             "TT_REDIS_URL": redis_url,
+            **tokens,
             "TT_ROUTER_INGEST_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_ROUTER_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_ROUTER_CONFIRM_TARGET": self.target("confirm"),
@@ -101,6 +105,14 @@ class World:
     def target(self, name: str) -> str:
         """Where a service listens."""
         return f"127.0.0.1:{self.ports[name]}"
+
+    def channel(self, name: str, caller: str = OPERATOR) -> grpc.aio.Channel:
+        """A channel to a service, as an operator or another process has it."""
+        token = self._operator
+        if caller != OPERATOR:
+            token = self._environment[f"TT_{caller.upper()}_ENGINE_TOKEN"]
+        channel = grpc_server.channel(self.target(name))
+        return grpc_server.showing(channel, ((callers.HEADER, token),))
 
     def configure(self, **settings: str) -> None:
         """Settings of every process that is started from now on."""
@@ -344,7 +356,7 @@ class Scene:
     async def previewed(self, *, size: str = "1", price: str = "0.5") -> dict[str, str]:
         """Whom the router knows as a follower here, and why it would skip such a copy, if so."""
         fact = self.trade(size=size, price=price)
-        async with grpc_server.channel(self.world.target("router")) as channel:
+        async with self.world.channel("router") as channel:
             stub: Any = router_rpc.RouterServiceStub(channel)
             try:
                 answer = await stub.PreviewRoute(router_pb.PreviewRouteRequest(trade=fact))

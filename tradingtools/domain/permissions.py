@@ -6,6 +6,7 @@ transcoding. Tests demand an entry for each RPC of the contracts.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 
@@ -24,7 +25,7 @@ class Permission(StrEnum):
     INTERNAL = "internal"
     """What the product's own backend does inside: funding and the like."""
     ENGINE = "engine"
-    """Streams between the processes of the engine; who reaches the port may read and confirm."""
+    """Streams between the processes of the engine; :data:`CALLERS` says which process may call."""
 
 
 EDGE_PORT = frozenset({Permission.PUBLIC, Permission.READ, Permission.MANAGE})
@@ -85,3 +86,35 @@ PERMISSIONS: dict[str, Permission] = {
     **_of("GuardService", engine="StreamExits Acknowledge"),
 }
 """By full RPC path."""
+
+OPERATOR = "operator"
+"""A person who looks at streams and asks for previews; reads under no process's name."""
+CALLERS: dict[str, frozenset[str]] = {
+    f"tradingtools.v1.{service}": frozenset({OPERATOR, *callers.split()})
+    for service, callers in {
+        "IngestService": "router",
+        "BookfeedService": "router confirm guard control insiders",
+        "RouterService": "executor",
+        "ExecutorService": "confirm",
+        "ConfirmService": "router guard",
+        "GuardService": "executor",
+    }.items()
+}
+"""By full name of an engine service: which processes may call it."""
+_PROCESS = re.compile(r"([a-z]+)(-[0-9]{1,4})?")
+
+
+def may_call(caller: str, method: str) -> bool:
+    """Whether a process may call an RPC of Permission.ENGINE, by its full path."""
+    return caller in CALLERS.get(method[1:].partition("/")[0], ())
+
+
+def is_own_name(caller: str, consumer: str) -> bool:
+    """Whether a reader's name is the caller's: the process's, with its partition or without."""
+    return process_of(consumer) == caller
+
+
+def process_of(name: str) -> str | None:
+    """The process of ``router`` or ``router-3``; None: it is no process's name."""
+    found = _PROCESS.fullmatch(name)
+    return found[1] if found else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import structlog
@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 
 from tradingtools.domain import errors
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.runtime import grpc_requests
+from tradingtools.runtime import callers, grpc_requests
 from tradingtools.runtime.grpc_streams import OpenStreams
 
 DOMAIN = "tradingtools"
@@ -43,6 +43,9 @@ CODES: dict[str, grpc.StatusCode] = {
 }
 
 _log = structlog.get_logger("grpc")
+
+# In quotes: gRPC's class is generic for the type checker only.
+_Read: TypeAlias = "Callable[[bytes, grpc.aio.ServicerContext[Any, Any]], Message]"
 
 
 def to_status(error: errors.TradingError) -> status_pb2.Status:
@@ -79,7 +82,7 @@ async def _fail(
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Checks each request, and turns whatever a servicer raises into a proper status.
+    """Checks each request and its sender, and turns what a servicer raises into a proper status.
 
     Args:
         streams: where the server's open streams are noted.
@@ -103,9 +106,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         # The bytes come here as they are, for gRPC's own words about bad ones are not ours.
         parse: Any = handler.request_deserializer
 
-        def read(raw: bytes) -> Message:
-            strict = PERMISSIONS.get(method) is not Permission.ENGINE
-            return grpc_requests.read(raw, parse, strict=strict)
+        engine = PERMISSIONS.get(method) is Permission.ENGINE
+
+        def read(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            request = grpc_requests.read(raw, parse, strict=not engine)
+            if engine:
+                callers.judge(method, request, context)
+            return request
 
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
@@ -118,10 +125,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         )
 
 
-def _guard_unary(inner: Any, read: Callable[[bytes], Message], method: str) -> Any:
+def _guard_unary(inner: Any, read: _Read, method: str) -> Any:
     async def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            return await inner(read(raw), context)
+            return await inner(read(raw, context), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
@@ -130,13 +137,11 @@ def _guard_unary(inner: Any, read: Callable[[bytes], Message], method: str) -> A
     return call
 
 
-def _guard_stream(
-    inner: Any, read: Callable[[bytes], Message], method: str, streams: OpenStreams
-) -> Any:
+def _guard_stream(inner: Any, read: _Read, method: str, streams: OpenStreams) -> Any:
     async def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         try:
             with streams.one():
-                async for response in inner(read(raw), context):
+                async for response in inner(read(raw, context), context):
                     yield response
         except grpc.aio.AbortError:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import grpc
@@ -12,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tradingtools.domain.permissions import ENGINE_PORT, Permission
-from tradingtools.runtime import tls
+from tradingtools.runtime import callers, tls
 from tradingtools.runtime.grpc_errors import ErrorInterceptor
 from tradingtools.runtime.grpc_health import Health
 from tradingtools.runtime.grpc_permissions import PermissionInterceptor
@@ -80,9 +81,12 @@ async def serving(
 
     Raises:
         RuntimeError: the port is taken; the message names it.
-        SettingError: other machines reach the address, and this process has no certificate.
+        SettingError: other machines reach the address, and this process has no certificate; or it
+            cannot know who calls.
     """
     tls.refuse_plaintext(listen)
+    if Permission.ENGINE in permissions:
+        callers.refuse_unknown_callers(listen)
     streams = OpenStreams()
     server = grpc.aio.server(
         interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor(streams)],
@@ -147,8 +151,25 @@ def channel(target: str, *, newest: bool = False) -> grpc.aio.Channel:
     options = (*_CHANNEL, *_LITTLE_ON_THE_WAY) if newest else _CHANNEL
     identity = tls.identity()
     if identity is None:
-        return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, identity.client(), options=options)
+        made = grpc.aio.insecure_channel(target, options=options)
+    else:
+        made = grpc.aio.secure_channel(target, identity.client(), options=options)
+    return showing(made, callers.metadata())
+
+
+def showing(made: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> grpc.aio.Channel:
+    """The channel, with metadata on each of its calls; an interceptor would cost each message."""
+    if metadata:
+        for kind in ("unary_unary", "unary_stream"):
+            setattr(made, kind, _showing(getattr(made, kind), metadata))
+    return made
+
+
+def _showing(multicallable: Any, metadata: Sequence[tuple[str, str]]) -> Any:
+    def make(*arguments: Any, **options: Any) -> Any:
+        return partial(multicallable(*arguments, **options), metadata=metadata)
+
+    return make
 
 
 def blocking_channel(target: str) -> grpc.Channel:

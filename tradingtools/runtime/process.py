@@ -18,7 +18,7 @@ import structlog
 import uvloop
 
 from tradingtools.adapters.tasks import cancel_all
-from tradingtools.runtime import telemetry, tls
+from tradingtools.runtime import callers, telemetry, tls
 from tradingtools.runtime.settings import SettingError, SharedSettings, load
 
 
@@ -44,6 +44,7 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
     try:
         settings = load(kind, name)
         tls.use(settings.shared)
+        callers.use(settings.shared)
         telemetry.configure(name, settings.shared)
     except SettingError as error:
         sys.stderr.write(f"{name}: {error}\n")

@@ -97,6 +97,14 @@ class SharedSettings:
     tls_ca: str = setting("")
     """File with who signs the processes' certificates (PEM): callers then have to show one, too.
     Empty: the system's authorities, and any caller."""
+    engine_token: str = setting("", secret=True)
+    """What this process shows to the other processes' ports: 64 hex digits of its own."""
+    engine_callers: tuple[str, ...] = setting(())
+    """Who may call the ports of the engine, ``process:digest`` parted by commas; digest is the
+    SHA-256 (hex) of the process's engine token. ``operator`` is a person. Empty: the names in the
+    callers' certificates decide, which takes ``TT_TLS_CA``."""
+    engine_open: bool = setting(False)
+    """Believe whoever reaches a port of the engine on loopback; for tests of one process."""
     plaintext: bool = setting(False)
     """Listen without TLS where other machines reach it, too: something in between encrypts."""
     otlp_endpoint: str = setting("")

@@ -242,3 +242,17 @@ async def acknowledged(pool: Pool, stream: str, consumer: str) -> str:
         )
         row = await cursor.fetchone()
     return "" if row is None else str(row["cursor"])
+
+
+async def begin_again(pool: Pool, stream: str, consumer: str) -> None:
+    """Forget what a named reader has acknowledged."""
+    async with pool.connection() as connection:
+        await connection.execute(_QUERIES["begin_again"], {"stream": stream, "consumer": consumer})
+
+
+async def newest(pool: Pool) -> int:
+    """The number of the newest record, whoever wrote it; 0 when there is none."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_QUERIES["newest_record"])
+        row = await cursor.fetchone()
+    return 0 if row is None else int(row["seq"])

@@ -85,6 +85,14 @@ on conflict (stream, consumer) do update
 -- name: cursor
 select cursor from consumer_cursor where stream = %(stream)s and consumer = %(consumer)s
 
+-- name: begin_again
+-- A reader whose cursor cannot be: nothing is acknowledged.
+update consumer_cursor set cursor = '0', updated_at = clock_timestamp()
+where stream = %(stream)s and consumer = %(consumer)s
+
+-- name: newest_record
+select coalesce(max(seq), 0) as seq from journal
+
 -- name: apply_transitions
 select order_key, event_seq from apply_transitions(%(transitions)s::jsonb)
     as t(order_key, event_seq)

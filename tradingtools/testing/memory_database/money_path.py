@@ -139,6 +139,19 @@ def cursor(tx: Transaction, values: Row) -> list[Row]:
     return [] if row is None else [{"cursor": row["cursor"]}]
 
 
+def begin_again(tx: Transaction, values: Row) -> list[Row]:
+    """Nothing is acknowledged."""
+    known = tx.get("consumer_cursor", values["stream"], values["consumer"])
+    if known is not None:
+        tx.update("consumer_cursor", known, cursor="0", updated_at=tx.now)
+    return []
+
+
+def newest_record(tx: Transaction, _values: Row) -> list[Row]:
+    """The newest record of the journal, whoever wrote it."""
+    return [{"seq": max((row["seq"] for row in tx.where("journal")), default=0)}]
+
+
 def apply_transitions(tx: Transaction, values: Row) -> list[Row]:
     """Compare-and-set each order."""
     return functions.apply_transitions(tx, msgspec.json.decode(values["transitions"]))
@@ -193,6 +206,7 @@ MONEY_PATH: Final[dict[str, Twin]] = {
     for twin in (
         acquire_lease, renew_lease, holds_lease, claim, claim_new, record_exists, build_rows,
         set_aside, last_claimed, claimed_after, open_records, acknowledge, cursor,
+        begin_again, newest_record,
         apply_transitions,
     )
 }  # fmt: skip
