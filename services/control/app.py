@@ -46,7 +46,6 @@ from services.control.triggers import Triggers
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.adapters.redis.client import open_redis
 from tradingtools.domain.permissions import EDGE_PORT, INSIDE_PORT
-from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
@@ -72,8 +71,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Startup: a setting is wrong.
     """
     _require_urls(settings)
-    # People's requests need it, and none of them shall wait until it is there.
-    grpc_requests.interpreter()
     tokens = _tokens(settings)
     openapi = _openapi()
     key = _identity_key(settings)

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from paper.venue import tape
-from tradingtools.runtime import grpc_requests
 from tradingtools.runtime.loading import lean
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -125,8 +124,6 @@ def main(connection: socket.socket) -> None:
         for process in _PROCESSES:
             import_module(f"{process}.app")
         import_module("tradingtools.runtime.process")
-        # As costly as all imports together, and had by whoever serves people at its start.
-        grpc_requests.interpreter()
         # What the venue plays when it is not told otherwise.
         tape.load(None)
     # It draws for people's terminals, with what the others leave out.

@@ -3,7 +3,8 @@
 A pattern has words in one table, the rest of the rules says them itself, so that a new field needs
 none of its own. Whoever adds a pattern adds its words; a test finds the one without.
 
-Before it: a field's rules, or a violation of them. After it: ``expected`` of INVALID_FIELD.
+Before it: a field's rules, or a violation of them (`grpc_rules`). After it: ``expected`` of
+INVALID_FIELD.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
-from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
+from tradingtools.runtime import grpc_rules
+from tradingtools.runtime.grpc_rules import Violation
 
 REQUIRED = "is required"
 _DECIMAL = "a decimal string in quotes, such as"
@@ -61,29 +63,21 @@ PATTERNS = {
 _INTEGERS = {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64}
 
 
-def violated(message: Message, violation: Any) -> str:
-    """What was expected where a request broke a rule.
-
-    Args:
-        message: the request.
-        violation: protovalidate's, with the value that it found.
-    """
-    field, choice = _at(message.DESCRIPTOR, violation.proto.field.elements)
-    if choice:
-        return f"{REQUIRED}: exactly one of {choice}"
-    if field is None:
-        return str(violation.proto.message or violation.proto.rule_id)
-    rule = violation.proto.rule_id
-    if rule == "required":
+def violated(found: Violation) -> str:
+    """What was expected where a request broke a rule."""
+    if found.choice is not None:
+        names = ", ".join(field.json_name for field in found.choice.fields)
+        return f"{REQUIRED}: exactly one of {names}"
+    if found.rule == grpc_rules.REQUIRED or found.field is None:
         return REQUIRED
-    if rule == "repeated.max_items":
-        return f"at most {violation.rule_value} elements"
-    if rule == "repeated.min_items":
-        return f"at least {violation.rule_value} elements"
+    if found.rule == grpc_rules.MAX_ITEMS:
+        return f"at most {found.bound} elements"
+    if found.rule == grpc_rules.MIN_ITEMS:
+        return f"at least {found.bound} elements"
     # Zero of a field without presence: nobody gave it, or as good as nobody.
-    if not violation.field_value and not field.has_presence and not field.is_repeated:
-        return f"{REQUIRED}: {of(field)}"
-    return of(field)
+    if not found.value and not found.field.has_presence and not found.field.is_repeated:
+        return f"{REQUIRED}: {of(found.field)}"
+    return of(found.field)
 
 
 @cache
@@ -137,18 +131,3 @@ def _plain(bound: float) -> str:
 
 def _is_number(field: FieldDescriptor) -> bool:
     return field.type in _INTEGERS or field.type == FieldDescriptor.TYPE_DOUBLE
-
-
-def _at(message: Any, elements: Any) -> tuple[FieldDescriptor | None, str]:
-    """The field at a path, or the names of which one has to be chosen there."""
-    found: FieldDescriptor | None = None
-    at = message
-    for element in elements:
-        if at is None:
-            return None, ""
-        choice = at.oneofs_by_name.get(element.field_name)
-        if choice is not None:
-            return None, ", ".join(field.json_name for field in choice.fields)
-        found = at.fields_by_name.get(element.field_name)
-        at = found.message_type if found is not None else None
-    return found, ""

@@ -24,6 +24,8 @@ from tradingtools.domain.errors import (
 )
 
 _NO_QUERY = Shape({})
+LONGEST_BODY = 64 * 1024
+"""Bytes; the edge refuses a longer one, and so does whoever is asked past it."""
 REMEMBERED = 4096
 LONGEST = 512
 """Targets of reads that are remembered, and bytes of each: clients repeat them all the time."""
@@ -120,6 +122,8 @@ def admit(routes: Routes, tokens: tuple[Token, ...], request: HttpRequest) -> tu
         raise _no_route(routes, request, path)
     caller = authorize(tokens, route.method, request.authorization)
     check_query(_NO_QUERY if route.takes_body else route.shape, query, bound=route.bound)
+    if len(request.body) > LONGEST_BODY:
+        raise MalformedBody(f"the body is larger than {LONGEST_BODY // 1024} KiB")
     if route.takes_body:
         _require_json(request.content_type)
         check_body(route.shape, request.body, bound=route.bound)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -69,6 +70,8 @@ class Field:
     choice: str = ""
     """The group of which only one may be given; empty: none."""
     many: bool = False
+    most: int | None = None
+    """Values that the list may have; None: the contract says nothing."""
     expected: str = ""
     """Its contract's rules in words; empty: whatever its kind takes."""
 
@@ -121,7 +124,7 @@ def check_body(shape: Shape, raw: bytes, *, bound: frozenset[str] = frozenset())
     Raises:
         MalformedBody: not a JSON object, or a key twice.
         UnknownField: a field that the request does not have.
-        InvalidField: a value of another type than the field's.
+        InvalidField: a value of another type than the field's, or too many of them.
     """
     _check_object(shape, parse_object(raw), "", bound)
 
@@ -153,8 +156,16 @@ def _check_field(field: Field, value: Any, where: str) -> None:
     # An object is a list of pairs here; it is no list of values.
     if not isinstance(value, list) or isinstance(value, _Pairs):
         raise InvalidField(f"{where}: expected a list", field=where, expected="a list")
+    # Before any element is looked at: a short body holds tens of thousands.
+    _refuse_too_many(field, len(value), where)
     for number, element in enumerate(value):
         _check_value(field, element, f"{where}[{number}]")
+
+
+def _refuse_too_many(field: Field, count: int, where: str) -> None:
+    if field.most is not None and count > field.most:
+        expected = f"at most {field.most} elements"
+        raise InvalidField(f"{where}: expected {expected}", field=where, expected=expected)
 
 
 def shown(name: str) -> str:
@@ -229,11 +240,11 @@ def check_query(shape: Shape, query: str, *, bound: frozenset[str] = frozenset()
 
     Raises:
         UnknownField: a name that the request does not have, or that the path gives.
-        InvalidField: a value of another type, or a name twice.
+        InvalidField: a value of another type, or a name twice or too often.
     """
     if not query:
         return
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     for name, text in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
         field = shape.fields.get(name)
         if field is None or field.kind is Kind.MESSAGE or name in bound:
@@ -241,7 +252,8 @@ def check_query(shape: Shape, query: str, *, bound: frozenset[str] = frozenset()
             raise UnknownField(f"{where}: no such parameter", field=where)
         if name in seen and not field.many:
             raise InvalidField(f"{name}: given twice", field=name, expected="one value")
-        seen.add(name)
+        seen[name] += 1
+        _refuse_too_many(field, seen[name], name)
         if not _fits(field, _from_query(field, text)):
             expected = _expected(field, text)
             raise InvalidField(f"{name}: expected {expected}", field=name, expected=expected)
