@@ -181,6 +181,7 @@ def _paper_venue(layout: Layout) -> dict[str, str]:
         "TT_VENUE_START_WHEN_TOLD": "true",
         "TT_INGEST_RTDS_URL": f"{socket}/rtds",
         "TT_INGEST_DATA_API_URL": f"{http}/data",
+        "TT_INGEST_RPC_URL": f"{http}/rpc",
         "TT_BOOKFEED_CLOB_WS_URL": f"{socket}/clob/ws/market",
         "TT_BOOKFEED_CLOB_URL": f"{http}/clob",
         "TT_BOOKFEED_GAMMA_URL": f"{http}/gamma",

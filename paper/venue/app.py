@@ -26,6 +26,7 @@ from paper.venue.replies import errors
 from paper.venue.rest_clob import ClobRest
 from paper.venue.rest_data import DataRest
 from paper.venue.rest_gamma import GammaRest
+from paper.venue.rpc import Rpc
 from paper.venue.rtds import Rtds
 from paper.venue.settings import Settings
 from paper.venue.store import Store, StoreError, write_atomically
@@ -106,6 +107,7 @@ async def _serve(
             *ClobRest(desk, clob).routes(),
             *DataRest(venue, seed).routes(),
             *GammaRest(desk).routes(),
+            *Rpc(seed).routes(),
         ]
     )
     control = web.Application(middlewares=[errors])

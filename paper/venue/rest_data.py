@@ -271,6 +271,8 @@ def _page_size(request: web.Request) -> int:
     """The size of a v2 page, which has no offset."""
     if "offset" in request.query:
         raise BadRequest("offset: is not supported, follow next_cursor")
+    if (maybe_whole(request, "limit") or 0) > 1000:
+        raise BadRequest("limit: above 1000")
     return whole(request, "limit", 100, 1, 1000)
 
 

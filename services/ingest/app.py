@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, aclosing
 
+import httpx
 import structlog
 from redis.exceptions import RedisError
 
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation
+from services.ingest.equity import Equity
 from services.ingest.feed import Feed
 from services.ingest.leaders import Leaders
 from services.ingest.publisher import Publisher, newest
@@ -19,6 +21,7 @@ from services.ingest.server import IngestServicer
 from services.ingest.settings import Settings
 from services.ingest.store import Store
 from tradingtools.adapters.polymarket.answers import Answers
+from tradingtools.adapters.polymarket.collateral import Collateral, tokens
 from tradingtools.adapters.polymarket.data_api import DataApi
 from tradingtools.adapters.polymarket.http import Http, open_client
 from tradingtools.adapters.polymarket.socket import check_url
@@ -64,7 +67,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         rejects = Rejects(store)
         answers = Answers()
         api = DataApi(Http(http, settings.data_api_url, name="data api"), answers)
-        catch_up = CatchUp(settings, api, store, merger, publisher, rejects)
+        equity = Equity(api, _collateral(settings, http, answers))
+        catch_up = CatchUp(settings, api, store, merger, publisher, rejects, equity)
         leaders = Leaders(store, merger)
         await leaders.refresh(catch_up)
         feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers)
@@ -98,6 +102,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
 
 
+def _collateral(settings: Settings, http: httpx.AsyncClient, answers: Answers) -> Collateral | None:
+    if not settings.rpc_url:
+        _log.warning("leaders' cash is not known: TT_INGEST_RPC_URL is not set")
+        return None
+    node = Http(http, settings.rpc_url, name="polygon node")
+    return Collateral(node, tokens(settings.collateral_tokens), answers)
+
+
 def _check(settings: Settings) -> None:
     for name, value in (
         ("TT_DATABASE_URL", settings.shared.database_url),
@@ -109,6 +121,12 @@ def _check(settings: Settings) -> None:
         check_url(settings.rtds_url)
     except ValueError as error:
         raise Startup(f"TT_INGEST_RTDS_URL: {error}") from None
+    if settings.rpc_url and not settings.rpc_url.startswith(("http://", "https://")):
+        raise Startup("TT_INGEST_RPC_URL: is not an http:// or https:// URL")
+    try:
+        tokens(settings.collateral_tokens)
+    except ValueError as error:
+        raise Startup(f"TT_INGEST_COLLATERAL_TOKENS: {error}") from None
     if not settings.data_api_url.startswith(("http://", "https://")):
         raise Startup("TT_INGEST_DATA_API_URL: is not an http:// or https:// URL")
 

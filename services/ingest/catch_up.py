@@ -16,6 +16,7 @@ import structlog
 from services.ingest import metrics
 from services.ingest.core.merge import Merger
 from services.ingest.core.pacing import Agenda
+from services.ingest.equity import Equity
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
@@ -46,6 +47,7 @@ class CatchUp:
         merger: Merger,
         publisher: Publisher,
         rejects: Rejects,
+        equity: Equity,
     ) -> None:
         self._settings = settings
         self._api = api
@@ -53,6 +55,7 @@ class CatchUp:
         self._merger = merger
         self._publisher = publisher
         self._rejects = rejects
+        self._equity = equity
         self._agenda = Agenda(poll_s=settings.poll_ms / 1000, recheck_s=settings.recheck_ms / 1000)
         self._known_ms: dict[str, int] = {}
         self._read_ms: dict[str, int] = {}
@@ -86,6 +89,7 @@ class CatchUp:
         self._agenda.drop(leader)
         self._known_ms.pop(leader, None)
         self._read_ms.pop(leader, None)
+        self._equity.forget(leader)
         self._walked(leader)
 
     def gap(self) -> None:
@@ -144,7 +148,7 @@ class CatchUp:
         since_ms = known_ms - self._settings.overlap_ms
         moved, positions = await self._answers(leader, since_ms)
         rows = await self._spread(leader, moved.rows)
-        equity = await self._equity(leader)
+        equity = await self._equity.of(leader)
         received_ns = clock.now_ns()
         if leader not in self._agenda:
             return  # nobody follows him any more
@@ -265,14 +269,6 @@ class CatchUp:
         return [
             one for row in rows for one in spread(row, assets.get(row.condition_id, frozenset()))
         ]
-
-    async def _equity(self, leader: str) -> int | None:
-        try:
-            return await self._api.value(leader)
-        except TradingError as error:
-            # Unknown is an answer: whoever sizes by it skips, everybody else goes on.
-            _log.warning("equity unknown", leader=leader, error=str(error))
-            return None
 
     def _traces(self, leader: str, rows: list[TradeRow]) -> dict[str, str]:
         traces: dict[str, str] = {}

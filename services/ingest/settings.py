@@ -18,6 +18,15 @@ class Settings:
     """The activity feed."""
     data_api_url: str = setting("https://data-api.polymarket.com")
     """Base of the Data API, without the version."""
+    rpc_url: str = setting("", secret=True)
+    """A Polygon node (JSON-RPC), asked for leaders' cash. Unset: their cash is not known, and who
+    sizes proportionally copies nothing (`EQUITY_UNKNOWN`)."""
+    collateral_tokens: str = setting(
+        "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB,"
+        "0x2791Bca1f2de4661ED88A30C99A7a9449Aa84174,"
+        "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"
+    )
+    """Tokens that count as cash, with six decimals each: pUSD, USDC.e and USDC."""
     sockets: int = setting(2, minimum=1, maximum=4)
     """Connections to the feed. One alone is silent in about 7 of 100 minutes, two hardly ever."""
     silence_ms: int = setting(10_000, minimum=100, maximum=600_000)

@@ -187,6 +187,7 @@ def venue_elsewhere(state: Path, **settings: str) -> Iterator[dict[str, str]]:
             "TT_LAUNCHER_LIVE": "1",
             "TT_INGEST_RTDS_URL": f"ws://{at}/rtds",
             "TT_INGEST_DATA_API_URL": f"http://{at}/data",
+            "TT_INGEST_RPC_URL": f"http://{at}/rpc",
             "TT_BOOKFEED_CLOB_WS_URL": f"ws://{at}/clob/ws/market",
             "TT_BOOKFEED_CLOB_URL": f"http://{at}/clob",
             "TT_BOOKFEED_GAMMA_URL": f"http://{at}/gamma",

@@ -33,6 +33,7 @@ class Fake:
         self.knocks = 0
         self.movements: list[dict[str, Any]] = []
         self.worth: dict[str, str] = {}
+        self.cash: dict[str, int] = {}
         self.refusals: list[int] = []
         """Statuses that the Data API's next answers have."""
         self.refuses_end = False
@@ -70,6 +71,16 @@ class Fake:
             raise web.HTTPServiceUnavailable
         return web.json_response({"data": {"proxy_wallet": user, "value": self.worth[user]}})
 
+    async def rpc(self, request: web.Request) -> web.Response:
+        """The node: `cash` by wallet, all of it in the first token; without one it refuses."""
+        asked = json.loads(await request.read())
+        to, wallet = asked["params"][0]["to"], "0x" + asked["params"][0]["data"][-40:]
+        if wallet not in self.cash:
+            return web.json_response({"jsonrpc": "2.0", "id": 1, "error": {"code": -32000}})
+        first = to == "0xc011a7e12a19f7b1f670d46f03b03f3342e82dfb"
+        balance = self.cash[wallet] * 10**6 if first else 0
+        return web.json_response({"jsonrpc": "2.0", "id": 1, "result": f"0x{balance:064x}"})
+
     async def data(self, request: web.Request) -> web.Response:
         self.asked.append(request.query["user"])
         await self.answers.wait()
@@ -103,6 +114,7 @@ async def fake_venue() -> AsyncIterator[Fake]:
     app.router.add_get("/rtds", fake.feed)
     app.router.add_get("/v2/{kind:trades|activity|positions}", fake.data)
     app.router.add_get("/v2/value", fake.value)
+    app.router.add_post("/rpc", fake.rpc)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

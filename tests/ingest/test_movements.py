@@ -49,7 +49,8 @@ async def test_each_is_told_once_through_refusals_equal_seconds_and_a_kill(
     tail = Tail()
     async with fake_venue() as fake:
         fake.positions[LEADER] = [{"token_id": "7", "current_size": 100, "condition_id": CONDITION}]
-        fake.worth[LEADER] = "2500.5"
+        fake.worth[LEADER] = "500.5"
+        fake.cash[LEADER] = 2_000
         fake.refusals = [429, 503, 500]
         at = {**environ, **pointing_at(fake), "TT_INGEST_POLL_MS": "200"}
         now = time.time_ns() // 10**9

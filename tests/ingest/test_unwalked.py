@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation, from_entry_id
+from services.ingest.equity import Equity
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.server import IngestServicer
@@ -93,6 +94,7 @@ async def walking(
             merger,
             publisher,
             Rejects(store),
+            Equity(api, None),
         )
         catch_up.follow(LEADER, None)
         yield Walker(catch_up, publisher, store, environ["TT_DATABASE_URL"])

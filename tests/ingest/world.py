@@ -44,6 +44,7 @@ def pointing_at(fake: Fake) -> dict[str, str]:
     return {
         "TT_INGEST_RTDS_URL": f"ws://{fake.url}/rtds",
         "TT_INGEST_DATA_API_URL": f"http://{fake.url}",
+        "TT_INGEST_RPC_URL": f"http://{fake.url}/rpc",
     }
 
 
@@ -51,6 +52,7 @@ def replayed(replay: Venue) -> dict[str, str]:
     return {
         "TT_INGEST_RTDS_URL": f"{replay.ws_url}/rtds",
         "TT_INGEST_DATA_API_URL": f"{replay.http_url}/data",
+        "TT_INGEST_RPC_URL": f"{replay.http_url}/rpc",
     }
 
 

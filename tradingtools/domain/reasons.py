@@ -155,7 +155,7 @@ class Reason(StrEnum):
     EQUITY_UNKNOWN = (
         "EQUITY_UNKNOWN",
         "The leader's or the follower's equity is not known.",
-        "Fund the wallet, or size otherwise.",
+        "Fund the wallet, set TT_INGEST_RPC_URL, or size otherwise.",
     )
     CAP_PER_TRADE = (
         "CAP_PER_TRADE",

@@ -1,4 +1,4 @@
-"""GET over HTTP with bounds on time, connections and size; every failure has a name.
+"""GET and POST over HTTP with bounds on time, connections and size; every failure has a name.
 
 Used for everything the venue answers by REST. No redirect is followed and nothing is retried
 here: whoever asks knows whether a late answer is still of use.
@@ -33,8 +33,25 @@ class Http:
             NotFound: 404.
             Unavailable: anything else: no answer in time, another status, a body that is too big.
         """
+        return await self._ask("GET", path, params=params)
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        """The body of a 200 to a JSON body. Raises as `get`."""
+        return await self._ask("POST", path, body=body)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> bytes:
+        headers = None if body is None else {"content-type": "application/json"}
         try:
-            async with self._client.stream("GET", self._base_url + path, params=params) as response:
+            async with self._client.stream(
+                method, self._base_url + path, params=params, content=body, headers=headers
+            ) as response:
                 if response.status_code == 404:
                     raise errors.NotFound(f"{self._name} has no {path}", kind=self._name, id=path)
                 if response.status_code != 200:
