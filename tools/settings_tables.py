@@ -29,7 +29,7 @@ import services.executor.settings
 import services.guard.settings
 import services.ingest.settings
 import services.router.settings
-from tradingtools.runtime.settings import PREFIX, SharedSettings
+from tradingtools.runtime.settings import NO_LIMIT, PREFIX, SharedSettings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
@@ -101,6 +101,8 @@ def _rows(prefix: str, kind: type[Any]) -> Iterator[tuple[str, str, str, str]]:
 def _value(name: str, wanted: Any, metadata: Mapping[str, Any]) -> str:
     if isinstance(wanted, types.UnionType):
         wanted = next(a for a in typing.get_args(wanted) if a is not type(None))
+        if wanted is int:
+            return f"{_value(name, int, metadata)}, or `{NO_LIMIT}`"
     if wanted is bool:
         return "`true`, `false`"
     if wanted is int:

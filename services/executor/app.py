@@ -130,6 +130,8 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         order_notional_micros=micros(settings.order_usdc_max),
         wallet_minute_micros=micros(settings.wallet_minute_usdc_max),
+        market_minute_micros=micros(settings.market_minute_usdc_max),
+        minute_micros=micros(settings.minute_usdc_max),
         orders_per_minute=settings.orders_per_minute_max,
     )
 

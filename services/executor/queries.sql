@@ -79,6 +79,16 @@ limit 500
 -- Orders of an earlier life: a first byte may have left, and nobody waits for the answer.
 select order_key, epoch from orders where partition = %(partition)s and state = 'SUBMITTING'
 
+-- name: left_lately
+-- Entries whose SUBMITTING was committed within the last minute, which the last gate counts. None waits
+-- for longer than ten minutes (the bound of TT_ROUTER_ENTRY_TTL_MS).
+select order_key, follower_proxy, condition_id, size_micros, limit_micros, submitting_ns
+from orders
+where partition = %(partition)s and purpose = 'ENTRY'
+  and created_at >= clock_timestamp() - make_interval(mins => 11)
+  and submitting_ns >= %(since_ns)s
+order by submitting_ns, order_key
+
 -- name: last_event
 select coalesce(max(event_seq), 0) as seq from order_event
 

@@ -37,12 +37,16 @@ class Settings:
     """How often the database is asked for claims that no stream brought."""
     backlog_ms: int = setting(2_000, minimum=50, maximum=600_000)
     """An order that has waited for longer to be sent is a backlog: it is told."""
-    order_usdc_max: int | None = setting(None, minimum=1)
-    """Last gate: largest entry, whole USDC; absent: no bound."""
-    wallet_minute_usdc_max: int | None = setting(None, minimum=1)
-    """Last gate: entries of one wallet within a minute, whole USDC; absent: no bound."""
-    orders_per_minute_max: int | None = setting(None, minimum=1)
-    """Last gate: entries overall within a minute; absent: no bound."""
+    order_usdc_max: int | None = setting(10_000, minimum=1)
+    """Last gate: largest entry, whole USDC."""
+    wallet_minute_usdc_max: int | None = setting(50_000, minimum=1)
+    """Last gate: entries of one wallet within a minute, whole USDC."""
+    market_minute_usdc_max: int | None = setting(1_000_000, minimum=1)
+    """Last gate: entries in one market, of all wallets, within a minute, whole USDC."""
+    minute_usdc_max: int | None = setting(5_000_000, minimum=1)
+    """Last gate: all entries within a minute, whole USDC."""
+    orders_per_minute_max: int | None = setting(60_000, minimum=1)
+    """Last gate: number of all entries within a minute."""
     breaker_failures: int = setting(10, minimum=1, maximum=1_000_000)
     """Failures of insiders-api in a row that open its circuit breaker."""
     breaker_open_ms: int = setting(1000, minimum=50, maximum=600_000)

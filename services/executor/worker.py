@@ -23,7 +23,7 @@ from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
-from services.executor.core.gate import Gate, Halt
+from services.executor.core.gate import Gate, Halt, Left
 from services.executor.leave import Leave
 from services.executor.line import Line, QueuedClaim
 from services.executor.look import Look
@@ -36,6 +36,7 @@ from tradingtools.adapters.insiders.client import InsidersClient
 from tradingtools.adapters.postgres import journal
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.money import notional_ceil
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
@@ -49,6 +50,7 @@ _ACTOR = "executor"
 
 _RETRY_SECONDS = 0.1
 _LEASE_MARGIN_MS = 5_000
+_MINUTE_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,28 @@ class Executor:
                 }
                 for row in abandoned
             ],
+        )
+        await self._remember_what_left()
+
+    async def _remember_what_left(self) -> None:
+        now_ns, now_ms = clock.now_ns(), clock.monotonic_ms()
+        left = await store.fetch(
+            self._pool,
+            "left_lately",
+            partition=self._lease.partition,
+            since_ns=now_ns - _MINUTE_NS,
+        )
+        self._gate.remember(
+            (
+                now_ms - max(now_ns - row["submitting_ns"], 0) // 1_000_000,
+                Left(
+                    row["order_key"],
+                    row["follower_proxy"],
+                    row["condition_id"],
+                    notional_ceil(row["size_micros"], row["limit_micros"]),
+                ),
+            )
+            for row in left
         )
 
     async def submit(self) -> None:

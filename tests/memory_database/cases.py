@@ -654,6 +654,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             )
         },
         "to_send_again": lambda draw: {"partition": draw.rng.randrange(2)},
+        "left_lately": lambda draw: {"partition": draw.rng.randrange(2), "since_ns": 1},
         "halt": lambda draw: {
             "scope": "WALLET",
             "subject": draw.rng.choice(WALLETS),

@@ -65,3 +65,35 @@ async def test_a_rate_beyond_its_bound_stops_no_stop_loss(
         await scene.set_book({"0.25": "100000"}, {"0.20": "100000"})
         await scene.settled(3)
         assert scene.lot()["shares_micros"] == 0
+
+
+async def test_a_restart_makes_no_room_for_what_runs_away(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, redis_url, tmp_path) as made:
+        made.configure(TT_EXECUTOR_MARKET_MINUTE_USDC_MAX="25")
+        await made.start_all()
+        scene = made.scene()
+        await scene.set_book({"0.50": "100000"}, {"0.49": "100000"})
+        await scene.subscribe(1)
+        await scene.subscribe(2)
+        # Two wallets, ten USDC each: the market has room for no third one.
+        scene.put(scene.trade(size="100", price="0.5"))
+        await scene.settled(2)
+        made.kill("executor")
+        made.start("executor")
+        scene.put(scene.trade(size="100", price="0.5"))
+        await scene.settled(4)
+        ends = [(order["state"], order["reason"]) for order in scene.orders()]
+        assert ends[:2] == [("CONFIRMED", ""), ("CONFIRMED", "")]
+        assert {state for state, _ in ends[2:]} == {"FAILED"}
+        assert "RISK" in {reason for _, reason in ends[2:]}
+        (halt,) = made.sql("select scope, subject, mode from halt")
+        assert halt == {"scope": "MARKET", "subject": scene.condition, "mode": "REDUCING"}
+        scene.put(scene.trade("SELL", size="200", price="0.49", held="200"))
+
+        async def sold() -> bool:
+            lots = made.sql("select shares_micros from lot where asset_id = %s", scene.asset)
+            return not any(lot["shares_micros"] for lot in lots)
+
+        await eventually(sold)

@@ -131,7 +131,7 @@ async def test_the_executor_does_not_call_unsent_what_may_have_been_sent(
     )
     lease = Lease(role="executor", partition=0, epoch=1)
     tail: Tail[pb.OrderEvent] = Tail(0, _no_events)
-    limits = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_minute=None)
+    limits = Limits()
     async with (
         open_pool(database_url, name="aside", size=3) as pool,
         # Nothing listens there, and nothing is sent there.

@@ -36,7 +36,7 @@ from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import executor_service_pb2 as executor_pb
 
 __all__ = ["database"]
-LIMITS = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_minute=None)
+LIMITS = Limits()
 SUBSCRIPTION = "sub_" + "a" * 32
 
 

@@ -37,6 +37,9 @@ PROCESSES = (
 )
 """Names that may follow the prefix; a process ignores the settings of the others."""
 
+NO_LIMIT = "none"
+"""The value of a number that may be absent when it is to be absent whatever its default is."""
+
 T = TypeVar("T")
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -172,6 +175,8 @@ def _parse(name: str, text: str, wanted: Any, metadata: Mapping[str, Any]) -> An
     shown = "(hidden)" if metadata.get("secret") else repr(text)
     if isinstance(wanted, types.UnionType):
         wanted = next(a for a in typing.get_args(wanted) if a is not type(None))
+        if wanted is int and text == NO_LIMIT:
+            return None
     if wanted is bool:
         if text.lower() not in ("true", "false", "1", "0"):
             raise SettingError(f"{name}: {shown} is not true or false")

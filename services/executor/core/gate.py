@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tradingtools.domain.money import notional_ceil, to_text
 from tradingtools.domain.order import Order, Purpose
@@ -19,11 +20,15 @@ from tradingtools.domain.order import Order, Purpose
 class Limits:
     """Bounds that no sane order passes. None does not limit."""
 
-    order_notional_micros: int | None
+    order_notional_micros: int | None = None
     """USDC of one entry at its limit."""
-    wallet_minute_micros: int | None
+    wallet_minute_micros: int | None = None
     """USDC of the entries of one wallet within a minute."""
-    orders_per_minute: int | None
+    market_minute_micros: int | None = None
+    """USDC of the entries in one market, of all wallets, within a minute."""
+    minute_micros: int | None = None
+    """USDC of all entries within a minute."""
+    orders_per_minute: int | None = None
     """Entries overall within a minute."""
 
 
@@ -44,14 +49,33 @@ class Refusal:
     halt: Halt | None = None
 
 
+class Left(NamedTuple):
+    """An entry that has left."""
+
+    order_key: str
+    wallet: str
+    condition_id: str
+    notional_micros: int
+
+
 class Gate:
     """Counts what was let through within the last minute. Time is an argument."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._passed: OrderedDict[str, tuple[int, str, int]] = OrderedDict()
-        """When, whose and how much, by order key: an order counts once."""
-        self._by_wallet: dict[str, int] = {}
+        self._passed: OrderedDict[str, tuple[int, Left]] = OrderedDict()
+        """When and what, by order key: an order counts once."""
+        self._sums: dict[tuple[str, str], int] = {}
+        """USDC, by the scope and subject of a halt."""
+
+    def remember(self, left: Iterable[tuple[int, Left]]) -> None:
+        """Count what an earlier life has let through: a restart makes no room.
+
+        Args:
+            left: with the time of the clock by which is judged, oldest first.
+        """
+        for at_ms, entry in left:
+            self._count(at_ms, entry)
 
     def judge(self, orders: Iterable[Order], now_ms: int) -> dict[str, Refusal]:
         """Refusals by order key; what is not refused counts from now on, unless it is taken back.
@@ -67,14 +91,13 @@ class Gate:
         for order in orders:
             if order.purpose is not Purpose.ENTRY or order.order_key in self._passed:
                 continue
-            wallet = order.follower.proxy
             notional = notional_ceil(order.size_micros, order.limit_micros)
-            refusal = self._refusal(wallet, notional)
+            entry = Left(order.order_key, order.follower.proxy, order.condition_id, notional)
+            refusal = self._refusal(entry)
             if refusal is not None:
                 refused[order.order_key] = refusal
                 continue
-            self._passed[order.order_key] = (now_ms, wallet, notional)
-            self._by_wallet[wallet] = self._by_wallet.get(wallet, 0) + notional
+            self._count(now_ms, entry)
         return refused
 
     def take_back(self, orders: Iterable[Order]) -> None:
@@ -83,38 +106,54 @@ class Gate:
             if order.order_key in self._passed:
                 self._uncount(order.order_key)
 
-    def _refusal(self, wallet: str, notional: int) -> Refusal | None:
-        limits = self._limits
+    def _refusal(self, entry: Left) -> Refusal | None:
+        limits, notional = self._limits, entry.notional_micros
         if limits.order_notional_micros is not None and notional > limits.order_notional_micros:
             return Refusal(
                 why=f"order {to_text(notional)} > {to_text(limits.order_notional_micros)} USDC"
             )
-        if limits.wallet_minute_micros is not None:
-            total = self._by_wallet.get(wallet, 0) + notional
-            if total > limits.wallet_minute_micros:
-                bound = to_text(limits.wallet_minute_micros)
-                return _halting(
-                    f"wallet {to_text(total)} > {bound} USDC within a minute",
-                    ("WALLET", wallet),
-                )
+        for (scope, subject), name, bound in (
+            (_of_wallet(entry), "wallet", limits.wallet_minute_micros),
+            (_of_market(entry), "market", limits.market_minute_micros),
+            (_OF_ALL, "all", limits.minute_micros),
+        ):
+            total = self._sums.get((scope, subject), 0) + notional
+            if bound is not None and total > bound:
+                why = f"{name} {to_text(total)} > {to_text(bound)} USDC within a minute"
+                return _halting(why, (scope, subject))
         if limits.orders_per_minute is not None and len(self._passed) >= limits.orders_per_minute:
-            return _halting(
-                f"more than {len(self._passed)} entries within a minute", ("GLOBAL", "")
-            )
+            return _halting(f"more than {len(self._passed)} entries within a minute", _OF_ALL)
         return None
 
     def _forget(self, before_ms: int) -> None:
         while self._passed:
-            key, (at_ms, _, _) = next(iter(self._passed.items()))
+            key, (at_ms, _) = next(iter(self._passed.items()))
             if at_ms >= before_ms:
                 return
             self._uncount(key)
 
+    def _count(self, at_ms: int, entry: Left) -> None:
+        self._passed[entry.order_key] = (at_ms, entry)
+        for subject in (_of_wallet(entry), _of_market(entry), _OF_ALL):
+            self._sums[subject] = self._sums.get(subject, 0) + entry.notional_micros
+
     def _uncount(self, order_key: str) -> None:
-        _, wallet, notional = self._passed.pop(order_key)
-        self._by_wallet[wallet] -= notional
-        if not self._by_wallet[wallet]:
-            del self._by_wallet[wallet]
+        _, entry = self._passed.pop(order_key)
+        for subject in (_of_wallet(entry), _of_market(entry), _OF_ALL):
+            self._sums[subject] -= entry.notional_micros
+            if not self._sums[subject]:
+                del self._sums[subject]
+
+
+_OF_ALL = ("GLOBAL", "")
+
+
+def _of_wallet(entry: Left) -> tuple[str, str]:
+    return "WALLET", entry.wallet
+
+
+def _of_market(entry: Left) -> tuple[str, str]:
+    return "MARKET", entry.condition_id
 
 
 def _halting(why: str, halt: tuple[str, str]) -> Refusal:

@@ -8,21 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.executor.core.gate import Gate, Halt, Limits
+from services.executor.core.gate import Gate, Halt, Left, Limits
 from tests.unit.samples import order
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
 
 WALLETS = ["0x" + digit * 40 for digit in "12"]
-NONE = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_minute=None)
+NONE = Limits()
 
 
 def entry(key: str, wallet: str, size: int, limit: int = 500_000) -> Order:
     made = order()
     follower = structs.replace(made.follower, proxy=wallet)
+    market = made.condition_id if len(key) % 2 else "0x" + "9" * 64
     return structs.replace(
-        made, order_key=key, follower=follower, size_micros=size, limit_micros=limit
-    )
+        made, order_key=key, follower=follower, size_micros=size, limit_micros=limit,
+        condition_id=market,
+    )  # fmt: skip
 
 
 def leave(made: Order) -> Order:
@@ -37,6 +39,8 @@ limits = st.builds(
     Limits,
     order_notional_micros=st.none() | st.integers(0, 60),
     wallet_minute_micros=st.none() | st.integers(0, 150),
+    market_minute_micros=st.none() | st.integers(0, 200),
+    minute_micros=st.none() | st.integers(0, 250),
     orders_per_minute=st.none() | st.integers(0, 5),
 )
 arrivals = st.lists(
@@ -56,19 +60,24 @@ def test_the_gate_against_a_plain_reference(
     bounds: Limits, rows: list[tuple[int, str, int, bool, bool]]
 ) -> None:
     gate, now = Gate(bounds), 1_000_000
-    passed: list[tuple[int, str, int]] = []
+    passed: list[tuple[int, str, str, int]] = []
     for number, (pause, wallet, size, leaving, denied) in enumerate(rows):
         now += pause
-        made = entry(str(number), wallet, size)
+        made = entry("k" * (number + 1), wallet, size)
         refused = gate.judge([leave(made) if leaving else made], now)
         if leaving:
             assert refused == {}
             continue
         recent = [row for row in passed if row[0] >= now - 60_000]
-        spent = sum(money for _, who, money in recent if who == wallet) + cost(made)
+        spent = sum(money for _, who, _, money in recent if who == wallet) + cost(made)
+        market = made.condition_id
+        there = sum(money for _, _, where, money in recent if where == market) + cost(made)
+        everything = sum(money for _, _, _, money in recent) + cost(made)
         over = [
             bounds.order_notional_micros is not None and cost(made) > bounds.order_notional_micros,
             bounds.wallet_minute_micros is not None and spent > bounds.wallet_minute_micros,
+            bounds.market_minute_micros is not None and there > bounds.market_minute_micros,
+            bounds.minute_micros is not None and everything > bounds.minute_micros,
             bounds.orders_per_minute is not None and len(recent) >= bounds.orders_per_minute,
         ]
         assert set(refused) == ({made.order_key} if any(over) else set())
@@ -76,7 +85,7 @@ def test_the_gate_against_a_plain_reference(
         if denied:
             gate.take_back([made])
         elif not any(over):
-            passed.append((now, wallet, cost(made)))
+            passed.append((now, wallet, made.condition_id, cost(made)))
 
 
 def test_absent_limits_do_not_limit_and_zero_ones_refuse() -> None:
@@ -140,3 +149,31 @@ def test_an_exposure_halts_its_wallet_and_a_rate_everything() -> None:
 def test_a_single_large_order_halts_nothing() -> None:
     gate = Gate(replace(NONE, order_notional_micros=1))
     assert gate.judge([entry("a", WALLETS[0], 100)], 0)["a"].halt is None
+
+
+def test_a_market_that_takes_too_much_is_halted_alone() -> None:
+    gate = Gate(replace(NONE, market_minute_micros=100))
+    first, second = entry("a", WALLETS[0], 150), entry("b", WALLETS[1], 100)
+    assert gate.judge([first], 0) == {}
+    halt = gate.judge([second], 0)["b"].halt
+    assert halt == Halt(
+        scope="MARKET",
+        subject=second.condition_id,
+        reason="last gate: market 0.000125 > 0.0001 USDC within a minute",
+    )
+    assert gate.judge([entry("cc", WALLETS[1], 100)], 0) == {}, "another market"
+
+
+def test_all_that_leaves_within_a_minute_is_bounded_and_halts_everything() -> None:
+    gate = Gate(replace(NONE, minute_micros=100))
+    assert gate.judge([entry("a", WALLETS[0], 150)], 0) == {}
+    halt = gate.judge([entry("bb", WALLETS[1], 100)], 0)["bb"].halt
+    assert halt is not None
+    assert (halt.scope, halt.subject) == ("GLOBAL", "")
+
+
+def test_a_restart_makes_no_room() -> None:
+    gate = Gate(replace(NONE, wallet_minute_micros=100))
+    gate.remember([(-10_000, Left("before", WALLETS[0], "0xc", 80))])
+    assert set(gate.judge([entry("a", WALLETS[0], 60)], 0)) == {"a"}
+    assert gate.judge([entry("b", WALLETS[0], 60)], 50_001) == {}

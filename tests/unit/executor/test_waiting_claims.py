@@ -28,7 +28,7 @@ from tradingtools.codec.claims import order_to_pb
 from tradingtools.domain.order import Follower, Order, Purpose
 from tradingtools.v1 import common_pb2 as pb
 
-LIMITS = Limits(order_notional_micros=None, wallet_minute_micros=None, orders_per_minute=None)
+LIMITS = Limits()
 
 
 @given(st.data())

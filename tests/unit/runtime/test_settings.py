@@ -80,6 +80,23 @@ def test_a_shared_setting_may_be_meant_for_one_process() -> None:
     assert complaint(wrong).startswith("TT_ROUTER_METRICS_PORT: ")
 
 
+def test_a_limit_with_a_default_is_taken_away_by_a_word() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Bounded:
+        most: int | None = setting(7, minimum=1)
+        plain: int = setting(3)
+
+    def read_most(**values: str) -> int | None:
+        return load(Bounded, "router", values).most
+
+    assert (read_most(), read_most(TT_ROUTER_MOST="")) == (7, 7)
+    assert read_most(TT_ROUTER_MOST="none") is None
+    with pytest.raises(SettingError, match="TT_ROUTER_MOST: '0' is less than 1"):
+        read_most(TT_ROUTER_MOST="0")
+    with pytest.raises(SettingError, match="TT_ROUTER_PLAIN: 'none' is not a whole number"):
+        read_most(TT_ROUTER_PLAIN="none")
+
+
 def test_an_absent_limit_is_not_zero() -> None:
     assert (read().cap, read(TT_ROUTER_CAP="0").cap) == (None, 0)
 

@@ -46,6 +46,21 @@ def _with_reservation(order: Row, held: Row) -> Row:
     }
 
 
+def left_lately(tx: Transaction, values: Row) -> list[Row]:
+    """Entries whose SUBMITTING was committed within the last minute."""
+    names = (
+        "order_key", "follower_proxy", "condition_id", "size_micros", "limit_micros",
+        "submitting_ns",
+    )  # fmt: skip
+    found = [
+        {name: order[name] for name in names}
+        for order in tx.where("orders", partition=values["partition"], purpose="ENTRY")
+        if order["created_at"] >= tx.now - timedelta(minutes=11)
+        and order["submitting_ns"] >= values["since_ns"]
+    ]
+    return sorted(found, key=lambda row: (row["submitting_ns"], row["order_key"]))
+
+
 def halt(tx: Transaction, values: Row) -> list[Row]:
     """Have no entries leave, durably."""
     wanted = {name: values[name] for name in ("scope", "subject", "reason")}
@@ -153,7 +168,7 @@ EXECUTOR: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
         submit_batch, last_record, claimed_orders, abandoned, last_event, events_after,
-        note_late_acceptances, submit_again, held_back, to_send_again, halt, breaker, add_breaker,
-        move_breaker,
+        note_late_acceptances, submit_again, held_back, to_send_again, left_lately, halt, breaker,
+        add_breaker, move_breaker,
     )
 }  # fmt: skip
