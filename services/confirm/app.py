@@ -45,6 +45,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 name="confirm",
                 size=6,
                 silence_seconds=settings.shared.database_silence_seconds,
+                by_index=True,
+                joined_by_keys=True,
             )
         )
         booking = await stack.enter_async_context(

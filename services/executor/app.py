@@ -40,6 +40,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 name="executor",
                 size=6,
                 silence_seconds=settings.shared.database_silence_seconds,
+                planned_once=True,
+                joined_by_keys=True,
             )
         )
         # One is enough: the SUBMITTING commits of a partition come one after the other.
@@ -50,6 +52,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 size=1,
                 silence_seconds=settings.shared.database_silence_seconds,
                 prompt=True,
+                planned_once=True,
+                joined_by_keys=True,
             )
         )
         client = await stack.enter_async_context(

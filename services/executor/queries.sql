@@ -106,12 +106,13 @@ limit %(limit)s
 -- Acceptances of orders that were fenced meanwhile. They are kept, confirm looks at once, and nothing
 -- is sent again until it has. One that was stored before (its commit was not acknowledged) finds its
 -- order accepted: nothing to note.
-with late as (
-    select t.*, o.state
-    from jsonb_to_recordset(%(accepted)s::jsonb) as t(
+with told as materialized (
+    select * from jsonb_to_recordset(%(accepted)s::jsonb) as t(
         order_key text, venue_order_id text, answered_ns bigint, detail text)
-    join orders o using (order_key)
-    where o.state in ('UNKNOWN', 'LOST', 'DEAD', 'FAILED')
+), late as materialized (
+    select t.*, o.state from told t join orders o using (order_key)
+    where o.order_key = any(array(select order_key from told))
+      and o.state in ('UNKNOWN', 'LOST', 'DEAD', 'FAILED')
 ), noted as (
     insert into late_acceptance (order_key, venue_order_id, found_state, answered_ns, detail)
     select order_key, venue_order_id, state, answered_ns, detail from late
@@ -120,5 +121,6 @@ with late as (
     update orders o set next_check_at = clock_timestamp(), send_again_epoch = null
     from late
     where o.order_key = late.order_key and o.state = 'UNKNOWN'
+      and o.order_key = any(array(select order_key from late))
 )
 select order_key, state from late

@@ -40,6 +40,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 name="guard",
                 size=4,
                 silence_seconds=settings.shared.database_silence_seconds,
+                by_index=True,
             )
         )
         # One is enough: changes go through one lock, and one backend has them planned and cached.

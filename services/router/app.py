@@ -60,6 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 name="router",
                 size=4,
                 silence_seconds=settings.shared.database_silence_seconds,
+                by_index=True,
             )
         )
         # One is enough: claims go through one lock, and one backend has them planned and cached.
@@ -70,6 +71,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 size=1,
                 silence_seconds=settings.shared.database_silence_seconds,
                 prompt=True,
+                planned_once=True,
+                joined_by_keys=True,
             )
         )
         bus = open_redis(settings.shared.redis_url)

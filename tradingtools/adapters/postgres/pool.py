@@ -35,7 +35,7 @@ AttemptWithBackoff.DELAY_BACKOFF = 1.0
 
 
 @asynccontextmanager
-async def open_pool(
+async def open_pool(  # noqa: PLR0913 - each says one thing about connections
     url: str,
     *,
     name: str,
@@ -43,6 +43,7 @@ async def open_pool(
     silence_seconds: int = SILENCE_SECONDS,
     prompt: bool = False,
     statement_seconds: int = 15,
+    by_index: bool = False,
     planned_once: bool = False,
     joined_by_keys: bool = False,
 ) -> AsyncIterator[Pool]:
@@ -57,9 +58,10 @@ async def open_pool(
         statement_seconds: whoever asks for longer gets psycopg.errors.QueryCanceled.
         prompt: connections are lent without a question whether they still work; that is asked each
             second instead. For who tries again after psycopg.OperationalError anyway.
-        planned_once: no statement is planned anew for what it is asked with. For who finds rows by
-            their keys only, where planning takes longer than finding; the plan looks them up, also
-            when it was made while a table was empty.
+        by_index: no plan scans a table from end to end, also when it was made while the table was
+            empty and is kept while the table grows.
+        planned_once: as ``by_index``, and no statement is planned anew for what it is asked with.
+            For who finds rows by their keys only, where planning takes longer than finding.
         joined_by_keys: nor do joins read a whole table, where many rows are named at once.
 
     Raises:
@@ -81,7 +83,8 @@ async def open_pool(
         f"-c statement_timeout={statement_seconds * 1000}"
         f" -c idle_in_transaction_session_timeout={_STANDING_MS}"
         f" -c tcp_user_timeout={silence_seconds * 1000}"
-        + (" -c plan_cache_mode=force_generic_plan -c enable_seqscan=off" if planned_once else "")
+        + (" -c enable_seqscan=off" if by_index or planned_once else "")
+        + (" -c plan_cache_mode=force_generic_plan" if planned_once else "")
         + (_BY_KEYS if joined_by_keys else ""),
     }
     async with AsyncConnectionPool(
