@@ -19,6 +19,7 @@ from tests.simulation.resyncs import not_as_shown, unanswered
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, notional_ceil
+from tradingtools.domain.subscription import DEFAULT_MAX_AGE_MS
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import microseconds
 
@@ -50,6 +51,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_costs_too_much(world, workload),
         *_sells_too_much(world),
         *_forbidden_orders(world),
+        *_outlives_its_trade(world),
         *_needless_ends(world),
         *_restless(world),
         *_quarantined(world),
@@ -237,6 +239,25 @@ def _forbidden_orders(world: World) -> list[Breach]:
         if order["submitting_ns"] > ban.from_ns
         and (ban.until_ns is None or order["submitting_ns"] < ban.until_ns)
         and ban.order_is_meant(order)
+    ]
+
+
+def _outlives_its_trade(world: World) -> list[Breach]:
+    """I8: an entry's time counts from the leader's trade, however late it was claimed."""
+    traded = {
+        tuple(row[name] for name in _TRADE): row["traded_ms"] for row in _rows(world, "leader_row")
+    }
+    ages = {
+        row["id"]: row["max_age_ms"] or DEFAULT_MAX_AGE_MS
+        for row in _rows(world, "subscription")
+        if row["version"] == 1
+    }
+    return [
+        Breach("I8 an entry ends with its trade's age", f"order {order['order_key']} lives longer")
+        for order in _rows(world, "orders")
+        if order["purpose"] == "ENTRY" and order["leader_tx"] and order["subscription_id"] in ages
+        if order["not_after_ms"]
+        > traded[tuple(order[name] for name in _TRADE)] + ages[order["subscription_id"]]
     ]
 
 

@@ -23,6 +23,7 @@ from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
 from services.router import recovery
+from services.router.core import plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
 from services.router.core.ledger import Ledger
@@ -62,6 +63,10 @@ def without(name: str) -> Iterator[None]:
     finally:
         for patch in before:
             patch.stop()
+
+
+def _let_it_live_from_its_claim_on(_traded_ms: int, _age_ms: int, now_ms: int, ttl_ms: int) -> int:
+    return now_ms + ttl_ms
 
 
 _classify = classifying.classify
@@ -200,6 +205,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8", seed=1
+    ),
+    "an entry's time counts from the leader's trade": Mutation(
+        ((planning, "deadline_ms", _let_it_live_from_its_claim_on),), "I8 an entry ends", seed=12
     ),
     "acknowledged after the commit": Mutation(
         ((Intake, "take", _acknowledge_at_once),), "I3", seed=8

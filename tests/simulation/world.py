@@ -187,6 +187,7 @@ class World:
                     resync_ttl_ms=draw.choice((1500, 60_000)),
                     start_patience_ms=draw.choice((2000, 6000)),
                     claimed_together=self.rng("parts").choice((1, 2, 100)),
+                    backlog_ms=self.rng("backlog").choice((100, 2000)),
                 ),
             ),
             "executor": self._service(
