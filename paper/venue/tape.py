@@ -7,7 +7,8 @@
 
 Lines are in the order of `recv_ms`; the rows of one transaction need not be neighbours. Price and
 size are JSON numbers and are kept as written. A line that does not fit is refused with its number
-and the reason, because a tape that is quietly shorter proves less than it seems to.
+and the reason, because a tape that is quietly shorter proves less than it seems to. A market has
+one asset on it, since the replay derives the other one, and an asset has one market.
 Before: a recorder. After: `core.schedule` lays the rows out in time.
 """
 
@@ -59,11 +60,24 @@ _DECODER = msgspec.json.Decoder(_Line)
 def parse(lines: Iterable[bytes], name: str = "tape") -> tuple[TapeRow, ...]:
     """The rows of a tape. Raises TapeError for the first line that does not fit."""
     rows: list[TapeRow] = []
+    assets: dict[str, str] = {}
+    conditions: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         try:
             row = _row(_DECODER.decode(line))
             if rows and row.recv_ms < rows[-1].recv_ms:
                 raise ValueError(f"recv_ms: {row.recv_ms} is before that of the line above")
+            trade = row.trade
+            if (known := assets.setdefault(trade.condition, trade.asset)) != trade.asset:
+                raise ValueError(
+                    f"asset: {trade.asset} is a second id for market {trade.condition},"
+                    f" which has {known} above"
+                )
+            if (first := conditions.setdefault(trade.asset, trade.condition)) != trade.condition:
+                raise ValueError(
+                    f"conditionId: {trade.condition} is a second market of asset {trade.asset},"
+                    f" which has {first} above"
+                )
         except (ValueError, msgspec.DecodeError) as error:
             raise TapeError(f"{name} line {number}: {error}") from None
         rows.append(row)

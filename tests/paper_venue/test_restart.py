@@ -21,6 +21,7 @@ from paper.venue.app import PORTS
 from paper.venue.core.schedule import Kind, Pace, timeline
 from paper.venue.store import RowPlayed, Started, Store, StoreError
 from tests.paper_venue.harness import WAIT_S, Live, clients, row
+from tests.paper_venue.test_tape import line
 from tests.support.prepared import Popen, run
 
 ROOT = Path(__file__).parents[2]
@@ -136,6 +137,17 @@ def test_it_stops_cleanly_when_told(tmp_path: Path) -> None:
     with process(tmp_path) as running:
         running.send_signal(signal.SIGTERM)
         assert running.wait(WAIT_S) == 0
+
+
+def test_a_tape_with_two_ids_for_one_market_is_refused_by_name_before_anything_is_played(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "own.jsonl"
+    own.write_bytes(line() + b"\n" + line(asset="124", outcomeIndex=1) + b"\n")
+    said = refused(tmp_path / "state", TAPE=str(own))
+    named = f"asset: 124 is a second id for market 0x{'a' * 64}"
+    assert f"TT_VENUE_TAPE: own.jsonl line 2: {named}" in said
+    assert not (tmp_path / "state").exists()
 
 
 def test_wrong_settings_are_refused_in_one_line(tmp_path: Path) -> None:
