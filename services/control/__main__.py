@@ -6,8 +6,17 @@ from tradingtools.runtime.loading import lean
 
 if __name__ == "__main__":
     with lean():
-        from services.control.app import run
+        from functools import partial
+
+        from services.control import app, halves, inside_app
         from services.control.settings import Settings
         from tradingtools.runtime import process
 
-    process.main("control", Settings, run)
+    internal = halves.split()
+    if internal is None:
+        process.main("control", Settings, inside_app.run)
+    else:
+        try:
+            process.main("control", Settings, partial(app.run, internal=internal))
+        finally:
+            internal.stop()

@@ -41,6 +41,8 @@ class Settings:
     """How long a request waits for the router's answer about a resync; then it is told as it
     stands."""
     pool_size: int = setting(4, minimum=2, maximum=64)
-    """Connections to PostgreSQL for reads by key, as many for other reads and for changes. Two more
-    are for what operators change."""
+    """Connections to PostgreSQL for reads by key, as many for other reads and for changes. The
+    process of the internal port has four of its own."""
+    internal_metrics_port: int = setting(0, minimum=0, maximum=65535)
+    """Where the process of the internal port offers its metrics for Prometheus; 0: nowhere."""
     shared: SharedSettings = field(default_factory=SharedSettings)

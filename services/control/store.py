@@ -142,12 +142,14 @@ class Store:
 
     Args:
         pool: of the database, for reads.
-        reading: the same, for reads that find rows by their keys.
+        reading: the same, for reads that find rows by their keys; None: they go like the others.
         client: of Redis.
         changes: of the database, for changes: no read keeps one waiting.
     """
 
-    def __init__(self, pool: Pool, reading: Reading, client: redis.Redis, *, changes: Pool) -> None:
+    def __init__(
+        self, pool: Pool, reading: Reading | None, client: redis.Redis, *, changes: Pool
+    ) -> None:
         self._pool = pool
         self._changes = changes
         self._snapshots = asyncio.Semaphore(1)
@@ -173,6 +175,8 @@ class Store:
         Raises:
             Unavailable: the database does not answer.
         """
+        if self._reading is None:
+            return await self.rows(query, **values)
         try:
             return await self._reading.found(query, values)
         except psycopg.Error:

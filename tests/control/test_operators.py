@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 import redis.asyncio as redis
 
-from services.control.app import OPERATOR_SERVICE
 from services.control.audit import Audit
 from services.control.core.operator import Operator, identify
 from services.control.core.tokens import Caller
 from services.control.inside import TokenInterceptor
+from services.control.inside_app import OPERATOR_SERVICE
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison

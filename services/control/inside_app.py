@@ -1,0 +1,72 @@
+"""What control's process of the internal port is made of: operators, funding, health.
+
+It has an event loop and connections of its own: whatever clients send to the edge, an operator's
+halt waits for none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+
+from services.control.audit import Audit
+from services.control.dependencies import unknown, watch
+from services.control.funding import Fundings
+from services.control.inside import TokenInterceptor
+from services.control.internal_server import InternalServicer
+from services.control.operator_server import OperatorServicer
+from services.control.operators import Operators
+from services.control.poison import Poison
+from services.control.resolutions import Resolutions
+from services.control.rotation import follow
+from services.control.settings import Settings
+from services.control.startup import open_pools, open_wake_ups, tokens_of
+from services.control.store import Store
+from tradingtools.domain.permissions import INSIDE_PORT
+from tradingtools.runtime.grpc_server import serving
+from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import control_internal_service_pb2_grpc, operator_service_pb2_grpc
+
+OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
+SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
+_CONNECTIONS = 2
+"""To PostgreSQL for what operators read, and as many for what they change."""
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until stopped."""
+    tokens = tokens_of(settings)
+    inside = TokenInterceptor(tokens)
+    pools = open_pools(settings)
+    async with (
+        pools(size=_CONNECTIONS) as pool,
+        pools(size=_CONNECTIONS) as changing,
+        open_wake_ups(settings) as client,
+    ):
+        store = Store(pool, None, client, changes=changing)
+        operators = OperatorServicer(
+            Operators(store), Resolutions(store), Audit(store), Poison(store), inside
+        )
+        internal = InternalServicer(Fundings(store), inside)
+
+        def register(server: grpc.aio.Server) -> None:
+            operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(operators, server)
+            control_internal_service_pb2_grpc.add_ControlInternalServiceServicer_to_server(
+                internal, server
+            )
+
+        async with serving(
+            settings.internal_listen,
+            SERVICES,
+            register,
+            interceptors=[inside],
+            permissions=INSIDE_PORT,
+        ) as port:
+            await unknown(port)
+            await port.set_serving(True)
+            await until_stopped(
+                stop,
+                follow(settings.tokens, settings.tokens_file, tokens, inside.use),
+                watch(store, port),
+            )

@@ -1,0 +1,71 @@
+"""What both of control's processes need at their start."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Protocol
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from services.control.core.tokens import Token, TokenError
+from services.control.rotation import read_tokens
+from services.control.settings import Settings
+from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.adapters.redis.client import open_redis
+from tradingtools.runtime.process import Startup
+
+_REDIS_SECONDS = 1.0
+
+
+def tokens_of(settings: Settings) -> tuple[Token, ...]:
+    """The active tokens. Raises Startup."""
+    if not settings.tokens and not settings.tokens_file:
+        raise Startup(
+            "TT_CONTROL_TOKENS: required and not set; TT_CONTROL_TOKENS_FILE will do, too"
+        )
+    try:
+        return read_tokens(settings.tokens, settings.tokens_file)
+    except TokenError as error:
+        both = "TT_CONTROL_TOKENS, TT_CONTROL_TOKENS_FILE"
+        name = both if settings.tokens_file else "TT_CONTROL_TOKENS"
+        raise Startup(f"{name}: {error}") from None
+
+
+def require_urls(settings: Settings) -> None:
+    """Refuse to start without the stores. Raises Startup."""
+    for name in ("database_url", "redis_url"):
+        if not getattr(settings.shared, name):
+            raise Startup(f"TT_{name.upper()}: required and not set")
+
+
+class Pools(Protocol):
+    """``open_pool`` of the database that the settings name."""
+
+    def __call__(
+        self, *, size: int = ..., planned_once: bool = ..., statement_seconds: int = ...
+    ) -> AbstractAsyncContextManager[Pool]: ...
+
+
+def open_pools(settings: Settings) -> Pools:
+    """Opens pools of connections to PostgreSQL."""
+    return partial(
+        open_pool,
+        settings.shared.database_url,
+        name="control",
+        size=settings.pool_size,
+        silence_seconds=settings.shared.database_silence_seconds,
+        prompt=True,
+    )
+
+
+def open_wake_ups(settings: Settings) -> redis.Redis:
+    """A client of Redis for wake-ups; they may be lost, and no answer waits for several tries."""
+    return open_redis(
+        settings.shared.redis_url,
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )

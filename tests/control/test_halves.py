@@ -1,0 +1,82 @@
+"""Operators' calls and health do not depend on what the edge's process is busy with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.control.edge import RunningEdge, StartEdge
+from tradingtools.v1 import operator_service_pb2 as pb
+from tradingtools.v1 import operator_service_pb2_grpc as rpc
+
+_SECONDS = 60.0
+HALT = pb.SetHaltRequest(
+    scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="the edge is under attack"
+)
+
+
+@pytest.fixture
+def control(start_edge: StartEdge) -> Iterator[RunningEdge]:
+    """An edge whose control process may be stopped and killed."""
+    with start_edge("halves") as running:
+        yield running
+
+
+def _internal(edge: RunningEdge) -> psutil.Process:
+    (found,) = psutil.Process(edge.processes[0]).children()
+    return found
+
+
+def _until(held: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not held():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_halts_and_health_are_answered_while_the_process_of_the_edge_stands_still(
+    control: RunningEdge,
+) -> None:
+    os.kill(control.processes[0], signal.SIGSTOP)
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{control.internal_port}") as port:
+            health: Any = health_pb2_grpc.HealthStub(port)
+            told = health.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
+            operators = rpc.OperatorServiceStub(port)
+            operators.SetHalt(HALT, timeout=_SECONDS)
+            halts = operators.ListHalts(pb.ListHaltsRequest(), timeout=_SECONDS).halts
+    finally:
+        os.kill(control.processes[0], signal.SIGCONT)
+    assert told.status == health_pb2.HealthCheckResponse.SERVING
+    assert [halt.reason for halt in halts] == [HALT.reason]
+    assert control.call("GET", "/ready").status_code == 200
+
+
+def test_neither_process_outlives_the_other(start_edge: StartEdge) -> None:
+    with start_edge("kill-the-edge") as edge:
+        internal = _internal(edge)
+        os.kill(edge.processes[0], signal.SIGKILL)
+        _until(lambda: _gone(internal))
+    with start_edge("kill-the-internal") as edge:
+        os.kill(_internal(edge).pid, signal.SIGKILL)
+        _until(lambda: _gone(psutil.Process(edge.processes[0])))
+        edge.logs("a task died")
+
+
+def test_both_end_when_told_to(start_edge: StartEdge) -> None:
+    with start_edge("told") as edge:
+        internal = _internal(edge)
+    assert _gone(internal)
+    assert "error" not in edge.log.read_text().lower()
