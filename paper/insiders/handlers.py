@@ -49,7 +49,7 @@ class Handlers:
             ("POST", "/api/trade/redeem", "redeem", self._redeem),
             ("GET", "/api/wallets/{proxy}/balance", "wallet", self._balance),
             ("GET", "/api/wallets/{proxy}/positions", "wallet", self._positions),
-            ("GET", "/api/capabilities", "any", self._capabilities),
+            ("GET", "/api/capabilities", "capabilities", self._capabilities),
         ]
 
     async def _place(self, call: Call, side: Side) -> Answer:

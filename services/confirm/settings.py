@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from services.confirm.core.promises import WRITTEN
 from tradingtools.runtime.settings import SharedSettings, setting
 
 
@@ -24,6 +25,14 @@ class Settings:
     """Bearer token for insiders-api; empty: none is sent."""
     ask_timeout_ms: int = setting(3000, minimum=100, maximum=60_000)
     """How long one question by key may take."""
+    promises: str = setting("", choices=("", *WRITTEN))
+    """The most that insiders-api may promise, as ``ABCD`` or ``A-C-`` ([what they
+    mean](failure-modes.md)); its ``/api/capabilities`` may only take away. Empty: what it says."""
+    promises_wait_ms: int = setting(60_000, minimum=100, maximum=3_600_000)
+    """Without any answer of it for so long after the start, ``promises`` alone decides; empty means
+    nothing then, and a person decides about orders that are not found by key."""
+    longest_processing_ms: int = setting(60_000, minimum=0, maximum=3_600_000)
+    """How long insiders-api may take to accept what was sent in time, where ``promises`` is set."""
     poll_ms: int = setting(100, minimum=20, maximum=60_000)
     """How often open orders that are due are looked at."""
     parallel: int = setting(16, minimum=1, maximum=256)

@@ -7,6 +7,7 @@ question by key, until the order has ended. Both may happen twice; a trade is bo
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from opentelemetry import metrics
 
 from services.confirm import alerts, store
 from services.confirm.booker import Booker
-from services.confirm.core import fate
+from services.confirm.core import fate, promises
 from services.confirm.core.fate import Act, Case, Look
 from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
@@ -62,8 +63,12 @@ class Confirm:
         self._booker = booker
         self._insiders = insiders
         self._settings = settings
+        self._told: Capabilities | None = None
+        self._ends_at = math.inf
+        """When insiders-api has had its time to say what it promises."""
+        self._said = promises.of_settings(settings.promises, settings.longest_processing_ms)
         self._capabilities: Capabilities | None = None
-        """What insiders-api promises; None: it has not said so yet, and nothing is concluded."""
+        """What insiders-api is taken to promise; None: not known yet, and nothing is concluded."""
         self._checks: dict[str, int] = {}
         self._busy: set[str] = set()
         self._called: set[str] = set()
@@ -73,7 +78,7 @@ class Confirm:
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What insiders-api promises; None: it has not said so yet."""
+        """What insiders-api is taken to promise; None: it is not known yet."""
         return self._capabilities
 
     @property
@@ -215,7 +220,7 @@ class Confirm:
             await self._send_again(row)
         elif act is Act.BOOK and order is not None:
             await self._book(row["order_key"], order)
-        elif act in _VERDICTS:
+        elif act in _VERDICTS and await self._nobody_tells():
             await self._conclude(row, act)
         else:
             past = now_ms > fate.horizon_ms(case, promised)
@@ -271,11 +276,10 @@ class Confirm:
 
     async def tidy(self) -> None:
         """Fence submissions without an answer, close what ended unseen, keep the promises fresh."""
+        self._ends_at = clock.monotonic() + self._settings.promises_wait_ms / 1000
         while True:
             try:
-                promised = await self._insiders.capabilities()
-                if promised is not None:
-                    self._capabilities = promised
+                await self._ask_for_promises()
                 await self._fence()
                 await self._booker.publish()
                 submitted_ms = self._settings.unreachable_ms
@@ -285,6 +289,25 @@ class Confirm:
             except psycopg.OperationalError as error:
                 _log.warning("not tidied", error=str(error))
             await asyncio.sleep(_FENCE_PAUSE_SECONDS)
+
+    async def _ask_for_promises(self) -> None:
+        """Ask what insiders-api promises; without any answer the settings decide in the end."""
+        self._told = await self._insiders.capabilities() or self._told
+        waited = clock.monotonic() >= self._ends_at
+        if waited and self._told is None and self._capabilities is None:
+            _log.error("insiders-api does not say what it promises; the settings decide",
+                       alert=True, promises=self._settings.promises or "none")  # fmt: skip
+        self._capabilities = promises.taken(self._said, self._told, waited=waited)
+
+    async def _nobody_tells(self) -> bool:
+        """Whether it is known, or cannot be found out, what insiders-api promises.
+
+        It may be back only now, and then tells more than the settings.
+        """
+        if self._told is None:
+            await self._ask_for_promises()
+            return self._told is None
+        return True
 
     async def close_unseen(self) -> None:
         """Close what has ended although no event told of it."""

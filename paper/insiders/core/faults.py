@@ -31,7 +31,7 @@ Kind = Literal[
     "balance_lag",
     "rate_limit",
 ]
-Route = Literal["buy", "sell", "get", "void", "redeem", "wallet", "any"]
+Route = Literal["buy", "sell", "get", "void", "redeem", "wallet", "capabilities", "any"]
 
 _SETTLEMENTS: Mapping[Kind, Settlement] = {"fail_trade": "failing", "retrying_trade": "retrying"}
 _ONLY_BEFORE = frozenset({"late_accept", "rate_limit", "balance_lag"})

@@ -1,0 +1,55 @@
+"""What insiders-api is taken to promise: what it says, no more than the settings say. Pure.
+
+Before it: its answer of `/api/capabilities`, if there has been any. After it: `fate`, which
+concludes nothing as long as it is not known, and that must not be for ever.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from tradingtools.codec.insiders import Capabilities
+
+LETTERS = "ABCD"
+"""A: one key is one order. B: nothing is accepted after not_after. C: orders are read by key. D: an
+unused key can be voided."""
+WRITTEN = tuple("".join(one) for one in product(*(("-", letter) for letter in LETTERS)))
+"""All there can be, e.g. ``A-C-``."""
+
+
+def of_settings(written: str, longest_processing_ms: int) -> Capabilities | None:
+    """What the settings say; None: nothing, the endpoint's word is taken.
+
+    Args:
+        written: one of `WRITTEN`, or empty.
+        longest_processing_ms: of a request that was sent in time.
+    """
+    if not written:
+        return None
+    idempotency, not_after, get_by_key, void = (letter != "-" for letter in written)
+    return Capabilities(idempotency, not_after, get_by_key, void, longest_processing_ms)
+
+
+def taken(
+    said: Capabilities | None, told: Capabilities | None, *, waited: bool
+) -> Capabilities | None:
+    """What insiders-api is taken to promise; None: it may yet tell.
+
+    Args:
+        said: by the settings; None: nothing.
+        told: by insiders-api; None: it has not answered.
+        waited: whether it had its time to answer. Then the settings decide; where they say nothing,
+            nothing is promised: no order is sent a second time, and a person decides what reading
+            by key does not find.
+    """
+    if told is None:
+        return (said or Capabilities(False, False, False, False, 0)) if waited else None
+    if said is None:
+        return told
+    return Capabilities(
+        idempotency=said.idempotency and told.idempotency,
+        not_after=said.not_after and told.not_after,
+        get_by_key=said.get_by_key and told.get_by_key,
+        void=said.void and told.void,
+        longest_processing_ms=max(said.longest_processing_ms, told.longest_processing_ms),
+    )
