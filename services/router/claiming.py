@@ -12,7 +12,13 @@ from dataclasses import replace
 from opentelemetry import metrics
 
 from services.router import jobs, store
-from services.router.core.exit_plan import came_after, entry_ended, plan_exits, switched_off
+from services.router.core.exit_plan import (
+    came_after,
+    entry_ended,
+    plan_exits,
+    still_to_sell,
+    switched_off,
+)
 from services.router.core.memory import Memory
 from services.router.core.noting import note
 from services.router.core.plan import plan_entries
@@ -22,6 +28,7 @@ from services.router.core.records import (
     LotView,
     Part,
     Plan,
+    Standing,
     Withdrawn,
     decided_again,
 )
@@ -35,7 +42,7 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.book import Book
-from tradingtools.domain.leader_trade import LeaderTrade, Side
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.subscription import Subscription, SubscriptionState
 from tradingtools.runtime import telemetry
 from tradingtools.runtime.streams import Tail
@@ -168,12 +175,7 @@ class Claimer:
             # Whatever is still CLAIMED fails here and was never sent; the rest is awaited.
             left = await store.leader_left(connection, self._lease.partition, entries)
             real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
-            known = await _up_to_date(connection, self._memory.copies.get(job.trade.key, {}), real)
-            not_for_it = await store.not_for_exits(connection, job.trade.key, known)
-            for origin, (later, own) in not_for_it.items():
-                if origin in real:
-                    real[origin] = replace(real[origin], later_micros=later, own_micros=own)
-            lots = self.lots_of(job.followers, asset, real)
+            known, lots = await self.known_and_lots(connection, job.trade, job.followers, real)
             plan = plan_exits(
                 job.trade,
                 self._exiting(job, known, lots),
@@ -212,15 +214,48 @@ class Claimer:
             for order_key in self._memory.ledger.open_entries(s.id, asset)
         )
 
-    def lots_of(
-        self, followers: Iterable[Subscription], asset_id: str, lots: Mapping[str, LotView]
-    ) -> dict[str, LotView]:
-        """The lots of an asset, those on paper for shadows."""
-        real = {origin: self._memory.with_portions(origin, lot) for origin, lot in lots.items()}
-        shadows = {
-            s.id: self._memory.paper_lot(s.id, asset_id) for s in followers if s.settings.shadow
-        }
-        return {**real, **shadows}
+    async def known_and_lots(
+        self,
+        connection: Connection,
+        trade: LeaderTrade,
+        followers: Iterable[Subscription],
+        real: Mapping[str, LotView],
+    ) -> tuple[Mapping[str, Copy], dict[str, LotView]]:
+        """What became of a sell so far, and the lots that it is judged by, those on paper for
+        shadows.
+
+        Args:
+            connection: in the transaction that holds the lots.
+            trade: the sell, as far as it is known.
+            followers: of its leader.
+            real: the lots as they are.
+        """
+        key, memory = trade.key, self._memory
+        lots = {origin: memory.with_portions(origin, lot) for origin, lot in real.items()}
+        lots |= {s.id: memory.paper_lot(s.id, key.asset_id) for s in followers if s.settings.shadow}
+        sells = {**memory.open_sells(key.leader, key.asset_id), key: memory.copies.get(key, {})}
+        sells = await _up_to_date(connection, sells, real)
+        standing = await store.standing_of(
+            connection,
+            [sell for sell, copies in sells.items() if copies],
+            sorted(real.keys() & {origin for copies in sells.values() for origin in copies}),
+        )
+        for sell, copies in sells.items():
+            for origin, copy in copies.items():
+                if origin not in lots:
+                    continue
+                lot, stands = lots[origin], _standing(copy, standing.get(sell, {}).get(origin))
+                if sell == key:
+                    lots[origin] = replace(
+                        lot,
+                        later_micros=stands.later_micros,
+                        own_micros=stands.own_micros,
+                        sold_micros=stands.sold_micros,
+                    )
+                else:
+                    left = still_to_sell(memory.trades[sell], copy, stands, lot)
+                    lots[origin] = replace(lot, promised_micros=lot.promised_micros + left)
+        return sells[key], lots
 
     def _exiting(
         self, job: Job, known: Mapping[str, Copy], lots: Mapping[str, LotView]
@@ -290,20 +325,31 @@ class Claimer:
             self._tail.append(claimed.seq, batch)
 
 
-async def _up_to_date(
-    connection: Connection, known: Mapping[str, Copy], lots: Mapping[str, LotView]
-) -> Mapping[str, Copy]:
-    """Copies of a sell with the ends of orders that they await, told by now or not: the lots have
+def _standing(copy: Copy, told: Standing | None) -> Standing:
+    """How an exit stands; what is on paper has no rows but its own."""
+    if copy.shadow:
+        return Standing(sold_micros=-copy.paper_size_micros)
+    return told or Standing()
+
+
+Sells = Mapping[TradeKey, Mapping[str, Copy]]
+"""What became of leaders' sells, by subscription."""
+
+
+async def _up_to_date(connection: Connection, sells: Sells, lots: Mapping[str, LotView]) -> Sells:
+    """Copies of sells with the ends of orders that they await, told by now or not: the lots have
     them, and a slice must not be for shares that were not bought after all."""
-    missing = [
+    missing = {
         order.order_key
-        for origin, copy in known.items()
+        for copies in sells.values()
+        for origin, copy in copies.items()
         for order in copy.awaited
         if origin not in lots or not lots[origin].has_open(order.order_key)
-    ]
-    ended = await store.ended_of(connection, missing)
-    found = dict(known)
-    for order_key, (origin, filled_micros) in ended.items():
-        if origin in found:
-            found[origin] = entry_ended(found[origin], order_key, filled_micros=filled_micros)
+    }
+    ended = await store.ended_of(connection, sorted(missing))
+    found = {key: dict(copies) for key, copies in sells.items()}
+    for copies in found.values():
+        for order_key, (origin, filled_micros) in ended.items():
+            if origin in copies:
+                copies[origin] = entry_ended(copies[origin], order_key, filled_micros=filled_micros)
     return found

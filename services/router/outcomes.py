@@ -131,9 +131,14 @@ class Outcomes:
                     cost_micros=row["cost_micros"],
                     book=book,
                     held=held,
+                    leaving=self._leaving(subscription, asset),
                 )
             )
         return found
+
+    def _leaving(self, subscription: Subscription, asset_id: str) -> bool:
+        sells = self._memory.open_sells(subscription.leader, asset_id)
+        return any(subscription.id in copies for copies in sells.values())
 
     async def build_rows(self) -> None:
         """Turn every claim into rows."""

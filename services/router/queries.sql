@@ -119,21 +119,23 @@ for update
 select order_key from leader_left(%(partition)s, %(keys)s) as t(order_key)
 
 -- name: locked_lots
--- Lots that this transaction holds, with what no other exit is going to take, sales that may still
--- be undone, and entries that may still fill. What is booked of a sale has left the lot, and only the
+-- Lots that this transaction holds, with what no other exit is going to take, sales of triggers and
+-- resyncs that are not settled, and entries that may still fill. What is booked of a sale has left the lot, and only the
 -- rest of its reservation counts. One statement: a fill is in the lot and counted with its order, or
 -- neither.
 select s.origin, coalesce(l.shares_micros, 0) as shares_micros,
        coalesce(l.shares_micros, 0) - coalesce(x.taken, 0)::bigint as free_micros,
        coalesce(x.unsettled, 0)::bigint as unsettled_micros,
-       x.sales, e.unresolved
+       coalesce(x.leaving, 0)::bigint as leaving_micros, x.sales, e.unresolved
 from unnest(%(origins)s::text[]) s(origin)
 left join lot l on l.asset_id = %(asset_id)s and l.origin = s.origin
 left join lateral (
     select sum(greatest(r.shares_micros - o.filled_size_micros, 0)) as taken,
            sum(o.filled_size_micros) filter (where o.side = 'SELL') as unsettled,
-           jsonb_object_agg(o.order_key, o.filled_size_micros)
-               filter (where o.purpose = 'GUARD_EXIT') as sales
+           sum(greatest(r.shares_micros - o.filled_size_micros, 0))
+               filter (where o.side = 'SELL' and o.leader_tx = '') as leaving,
+           jsonb_object_agg(o.order_key, greatest(r.shares_micros, o.filled_size_micros))
+               filter (where o.side = 'SELL' and o.leader_tx = '') as sales
     from reservation r join orders o using (order_key)
     where r.released_at is null and r.follower_proxy = l.follower_proxy
       and r.asset_id = l.asset_id and coalesce(o.subscription_id, 'manual') = l.origin) x on true
@@ -143,11 +145,11 @@ left join lateral (
       and o.state not in ('CONFIRMED', 'FAILED', 'LOST')) e on true
 where l.origin is not null or e.unresolved is not null
 
--- name: not_for_exits
--- What of each lot a sell may not take: of entries that were claimed after it was first judged, and
--- what its own slices are selling. By PostgreSQL's time: there may be no slice yet; where there is
--- one, its number is surer.
-select d.subscription_id as origin, (
+-- name: standing_of
+-- What the exits of leaders' sells may not take of each lot, of entries that were claimed after they
+-- were first judged, and what their slices are selling and have sold. By PostgreSQL's time: there
+-- may be no slice yet; where there is one, its number is surer.
+select d.leader_tx, d.leader, d.asset_id, d.side, d.subscription_id as origin, (
            select coalesce(sum(e.size_micros), 0) from lot_entry e
            join orders o on o.order_key = e.order_key and o.purpose = 'ENTRY'
            left join orders x on x.order_key = d.order_keys[1]
@@ -155,14 +157,16 @@ select d.subscription_id as origin, (
              and e.origin = d.subscription_id and e.size_micros > 0
              and (o.journal_seq > x.journal_seq
                   or o.claimed_ns > (extract(epoch from d.decided_at) * 1000000)::bigint * 1000)
-       )::bigint as later_micros, (
-           select coalesce(sum(greatest(r.shares_micros - o.filled_size_micros, 0)), 0)
-           from orders o join reservation r using (order_key)
-           where o.order_key = any(d.order_keys) and r.released_at is null
-       )::bigint as own_micros
+       )::bigint as later_micros, s.own_micros, s.sold_micros
 from decision d
-where d.leader_tx = %(leader_tx)s and d.leader = %(leader)s and d.asset_id = %(asset_id)s
-  and d.side = 'SELL' and d.subscription_id = any(%(origins)s)
+join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[])
+    as trade(leader_tx, leader, asset_id, side) using (leader_tx, leader, asset_id, side)
+cross join lateral (
+    select coalesce(sum(o.filled_size_micros), 0)::bigint as sold_micros,
+           coalesce(sum(greatest(r.shares_micros - o.filled_size_micros, 0))
+                        filter (where r.released_at is null), 0)::bigint as own_micros
+    from orders o join reservation r using (order_key) where o.order_key = any(d.order_keys)) s
+where d.side = 'SELL' and d.subscription_id = any(%(origins)s)
 
 -- name: ended_of
 -- Which of these orders have ended, and with what.

@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 
 from services.router.core.index import Index
 from services.router.core.memory import JUDGED_AGAIN
-from services.router.core.records import Awaited, Copy, LotView, Withdrawn
+from services.router.core.records import Awaited, Copy, LotView, Standing, Withdrawn
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
@@ -291,20 +291,23 @@ async def locked_lots(
     return _lot_views(await cursor.fetchall())
 
 
-async def not_for_exits(
-    connection: Connection, sell: TradeKey, origins: Collection[str]
-) -> dict[str, tuple[int, int]]:
-    """What of lots that this transaction holds a leader's sell may not take, by subscription:
-    shares that were bought later, and those that it is selling already."""
-    if not origins:
+async def standing_of(
+    connection: Connection, sells: Collection[TradeKey], origins: Collection[str]
+) -> dict[TradeKey, dict[str, Standing]]:
+    """How the exits of leaders' sells stand, of lots that this transaction holds, by sell and
+    subscription."""
+    if not sells or not origins:
         return {}
-    cursor = await connection.execute(_QUERIES["not_for_exits"], {
-        "leader_tx": sell.leader_tx, "leader": sell.leader, "asset_id": sell.asset_id,
-        "origins": list(origins),
-    })  # fmt: skip
-    return {
-        row["origin"]: (row["later_micros"], row["own_micros"]) for row in await cursor.fetchall()
-    }
+    values = {**_columns(sells), "origins": list(origins)}
+    cursor = await connection.execute(_QUERIES["standing_of"], values)
+    found: dict[TradeKey, dict[str, Standing]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(trade_key(row), {})[row["origin"]] = Standing(
+            later_micros=row["later_micros"],
+            own_micros=row["own_micros"],
+            sold_micros=row["sold_micros"],
+        )
+    return found
 
 
 async def ended_of(
@@ -338,6 +341,7 @@ def _lot_views(rows: Iterable[Mapping[str, Any]]) -> dict[str, LotView]:
             shares_micros=row["shares_micros"],
             free_micros=row["free_micros"],
             unsettled_micros=row["unsettled_micros"],
+            leaving_micros=row["leaving_micros"],
             unresolved=_awaited(row["unresolved"]),
             sales=_awaited(row["sales"], sale=True),
         )

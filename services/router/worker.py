@@ -309,7 +309,8 @@ class Router:
         context = self._claimer.context(trade, book)
         if fact.key.side is Side.BUY:
             return plan_entries(trade, followers, {}, context)
-        asset = fact.key.asset_id
-        lots = await store.lots_now(self._pool, asset, [s.id for s in followers])
-        lots = self._claimer.lots_of(followers, asset, lots)
+        origins = [s.id for s in followers]
+        real = await store.lots_now(self._pool, fact.key.asset_id, origins)
+        async with self._pool.connection() as connection:
+            _, lots = await self._claimer.known_and_lots(connection, trade, followers, real)
         return plan_exits(trade, followers, {}, lots, context)

@@ -596,11 +596,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "leader_left": lambda draw: {"partition": 0, **_keys(draw)},
         "lock_lots": _origins,
         "locked_lots": _origins,
-        "not_for_exits": lambda draw: {
-            "leader_tx": draw.rng.choice(["0xaa", "0xbb", "0xcc"]),
-            "leader": LEADER,
-            **_origins(draw),
-        },
+        "standing_of": lambda draw: {**_trades(draw), **_origins(draw)},
         "ended_of": _keys,
         "withdrawn": _order_key,
         "withdrawn_lately": _seconds,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from launcher.core import evidence as facts
@@ -16,6 +17,7 @@ from launcher.core.invariants import Breach, breaches
 from services.router.core.selling import wanted_exit
 from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
+from tests.simulation.upstream import MIN_SIZE_MICROS
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, notional_ceil
@@ -30,6 +32,8 @@ side never tells its end."""
 _TRADE = ("leader_tx", "leader", "asset_id", "side")
 _RAISED_MICROS = 10 * MICROS
 """So much more, in shares, where less is no order, or what is left would be none."""
+_RAISED_IN_ALL_MICROS = MIN_SIZE_MICROS
+"""The same for each piece in which a leader leaves."""
 _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 
 
@@ -50,6 +54,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_counted_twice(world, workload),
         *_costs_too_much(world, workload),
         *_sells_too_much(world),
+        *_holds_too_little(world),
         *_forbidden_orders(world),
         *_outlives_its_trade(world),
         *_needless_ends(world),
@@ -208,6 +213,43 @@ def _sells_too_much(world: World) -> list[Breach]:
             )
             found.append(Breach("I13 an exit sells its part", text))
     return found
+
+
+def _holds_too_little(world: World) -> list[Breach]:
+    """I13: all exits of a lot together sell no more than the leader has of his.
+
+    Nothing of the router is asked: of what was ever bought, the part is left that each sell of the
+    leader has left, in whatever order they came; what is bought in between makes it less strict.
+    """
+    leader_rows = _rows(world, "leader_row")
+    held = {tuple(row[name] for name in _TRADE): row["held_before_micros"] for row in leader_rows}
+    bought: Counter[tuple[str, str]] = Counter()
+    sold: Counter[tuple[str, str]] = Counter()
+    for order in _rows(world, "orders"):
+        lot = (order["subscription_id"], order["asset_id"])
+        if order["purpose"] == "ENTRY":
+            of_it = (f for f in _rows(world, "fill") if f["order_key"] == order["order_key"])
+            filled = sum(fill["size_micros"] for fill in of_it)
+            bought[lot] += max(filled, order["filled_size_micros"])
+        elif order["purpose"] == "COPY_EXIT" and order["leader_tx"]:
+            sold[lot] += order["filled_size_micros"]
+    kept: dict[tuple[str, str], Fraction] = {}
+    pieces: Counter[tuple[str, str]] = Counter()
+    for row in _rows(world, "decision"):
+        if row["side"] == "SELL":
+            lot, before = (row["subscription_id"], row["asset_id"]), held[_trade(row)]
+            part = min(Fraction(row["leader_size_micros"], before), 1) if before else 1
+            kept[lot] = kept.get(lot, Fraction(1)) * (1 - part)
+            pieces[lot] += 1
+    return [
+        Breach("I13 a lot follows its leader", f"{lot} has sold {micros} of {bought[lot]}")
+        for lot, micros in sold.items()
+        if micros > bought[lot] * (1 - kept[lot]) + pieces[lot] * _RAISED_IN_ALL_MICROS
+    ]
+
+
+def _trade(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in _TRADE)
 
 
 def _undone_since(world: World, slices: Sequence[Row]) -> int:

@@ -22,7 +22,7 @@ from services.confirm.core.fate import Act, Look
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
-from services.router import recovery
+from services.router import claiming, recovery
 from services.router.core import plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
@@ -193,6 +193,10 @@ def _give_back_again_what_slices_left(copy: Any, slices: Any) -> Any:
     return copy
 
 
+def _nothing_is_promised(*_arguments: Any) -> int:
+    return 0
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
         ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=7
@@ -250,6 +254,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "what a slice has left is sold again once": Mutation(
         ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13", seed=13
+    ),
+    "what earlier sells have still to sell is not sold twice": Mutation(
+        ((claiming, "still_to_sell", _nothing_is_promised),), "I13 a lot"
     ),
     "what another exit has reserved is not free": Mutation(
         (

@@ -26,6 +26,8 @@ _BY_HAND = (WALLETS[0], "0x" + "e" * 40)
 """Who trades by hand, too; the second one follows nobody."""
 _DEPTH = 100_000 * MICROS
 _KINDS = ("TAKE_PROFIT", "STOP_LOSS", "TRAILING_STOP", "TIME_STOP", "LADDER")
+_PIECES = 0.3
+"""Of all seeds: leaders sell in pieces, one before the exits of the others are done."""
 _GUARDING = 0.3
 """Of all seeds: leaders do little, and followers want what they hold guarded well."""
 
@@ -55,6 +57,9 @@ class Workload:
         self._world = world
         self._rng = world.rng("workload")
         self._guarding = world.rng("guarding").random() < _GUARDING
+        # Draws of its own: what the other seeds do stays as it is.
+        self._pieces = world.rng("pieces")
+        self._in_pieces = self._pieces.random() < _PIECES
         self._held: dict[tuple[str, str], int] = {}
         self._numbers = 0
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
@@ -164,6 +169,9 @@ class Workload:
         if not held:
             return
         (leader, asset), size = rng.choice(held)
+        if self._in_pieces:
+            await self._sell_in_pieces(leader, asset)
+            return
         sold = size if rng.random() < 0.4 else max(1, size // MICROS // 3) * MICROS
         row = self._row(self._tx(), leader, asset, "SELL", sold)
         row.held_before_micros = size if rng.random() < 0.8 else None
@@ -171,6 +179,20 @@ class Workload:
             row.action, row.price_micros = ingest_pb.LEADER_ACTION_MERGE, 0
         self._held[leader, asset] = size - sold
         self._tell(row)
+
+    async def _sell_in_pieces(self, leader: str, asset: str) -> None:
+        """A leader sells several times in a second, large parts or small ones of the rest."""
+        rng, part = self._pieces, self._pieces.choice((2, 3, 20))
+        for _ in range(rng.choice((2, 3, 5))):
+            size = self._held[leader, asset]
+            sold = size // MICROS // part * MICROS
+            if not sold:
+                return
+            row = self._row(self._tx(), leader, asset, "SELL", sold)
+            row.held_before_micros = size
+            self._held[leader, asset] = size - sold
+            self._tell(row)
+            await asyncio.sleep(0.4 * rng.random())
 
     def _row(self, tx: str, leader: str, asset: str, side: str, size: int) -> _Row:
         return _Row(

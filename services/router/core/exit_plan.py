@@ -21,6 +21,7 @@ from services.router.core.records import (
     Copy,
     LotView,
     Plan,
+    Standing,
     after,
     new_price,
 )
@@ -62,6 +63,7 @@ def plan_exits(
         before = known.get(subscription.id)
         lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
         start = _as_sold(before or _first(trade, subscription, lot, context), lot)
+        start = _of_what_is_left(trade, start, lot)
         if lot.shares_micros == 0:
             start = _of_an_empty_lot(trade, start)
         verdict = _still_waiting(start, _judge_exit(trade, start, lot, context))
@@ -74,14 +76,71 @@ def plan_exits(
 
 
 def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context: Context) -> Copy:
-    """What is bought after the leader sold is no part of this exit, whenever it is judged again."""
+    """What is bought after the leader sold is no part of this exit, whenever it is judged again.
+    Nor is what others are selling, or the leader's earlier sells have still to sell."""
     if came_after(trade, subscription, context.holding_age_ms):
         return Copy(frozen=subscription)
     return Copy(
         frozen=subscription,
-        owned_micros=lot.shares_micros,
+        owned_micros=max(lot.shares_micros - lot.leaving_micros - lot.promised_micros, 0),
         awaited=_awaited(trade, subscription, lot),
     )
+
+
+def _of_what_is_left(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
+    """More rows of a sell are of what his other sells have left by now: they may have been judged
+    since, by a holding that these rows have made smaller."""
+    if not 0 < start.judged_size_micros < trade.size_micros:
+        return start
+    held, mode = trade.held_before_micros, start.frozen.settings.exit_mode
+    before = selling.wanted_exit(
+        owned_micros=start.owned_micros,
+        leader_sold_micros=start.judged_size_micros,
+        leader_held_before_micros=held,
+        mode=mode,
+    )
+    own_left = max(before - lot.sold_micros, lot.own_micros)
+    taken = lot.leaving_micros + lot.promised_micros + lot.later_micros + own_left
+    more = selling.wanted_exit(
+        owned_micros=max(lot.shares_micros - taken, 0),
+        leader_sold_micros=trade.size_micros - start.judged_size_micros,
+        leader_held_before_micros=None if held is None else held - start.judged_size_micros,
+        mode=mode,
+    )
+    owned = selling.owned_of_part(
+        part_micros=before + more,
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=held,
+        mode=mode,
+    )
+    return structs.replace(start, owned_micros=min(start.owned_micros, owned))
+
+
+def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotView) -> int:
+    """Shares of a lot that a sell has asked for and not sold: the leader's next ones have no part
+    in them.
+
+    Args:
+        trade: the sell, as far as it was judged.
+        copy: what became of it, with the ends of orders that it awaits.
+        standing: of its slices.
+        lot: as it is now.
+    """
+    if switched_off(copy.frozen) is not None:
+        return 0
+    filled = {each.order_key: each.filled_micros for each in (*lot.unresolved, *lot.sales)}
+    for each in copy.awaited:
+        if each.order_key in filled:
+            copy = _filled_by_now(copy, each, filled[each.order_key])
+    wanted = selling.wanted_exit(
+        owned_micros=copy.owned_micros,
+        leader_sold_micros=trade.size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+        mode=copy.frozen.settings.exit_mode,
+    )
+    # What was claimed is going, even when it was raised to the minimum order.
+    left = max(wanted - standing.sold_micros, standing.own_micros)
+    return min(left, max(lot.shares_micros - standing.later_micros, 0))
 
 
 def came_after(trade: LeaderTrade, subscription: Subscription, holding_age_ms: int) -> bool:

@@ -84,6 +84,8 @@ class Memory:
         """By subscription and asset."""
         self.paper_cash: defaultdict[str, int] = defaultdict(int)
         """USDC that a shadow has got (less than zero: paid) on paper."""
+        self._sells: defaultdict[tuple[str, str], dict[TradeKey, None]] = defaultdict(dict)
+        """By leader and asset."""
         self._bought: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._left_ms: dict[tuple[str, str], int] = {}
         self._under_way: dict[TradeKey, list[LeaderTrade]] = {}
@@ -128,9 +130,31 @@ class Memory:
         self.trades[trade.key] = trade
         if trade.key.side is Side.BUY:
             self._bought[trade.key.leader, trade.condition_id].add(trade.key.asset_id)
-        elif trade.held_before_micros is None or trade.held_before_micros <= trade.size_micros:
+            return
+        self._sells[trade.key.leader, trade.key.asset_id][trade.key] = None
+        if trade.held_before_micros is None or trade.held_before_micros <= trade.size_micros:
             outcome = trade.key.leader, trade.key.asset_id
             self._left_ms[outcome] = max(trade.traded_ms, self._left_ms.get(outcome, 0))
+
+    def open_sells(self, leader: str, asset_id: str) -> dict[TradeKey, dict[str, Copy]]:
+        """A leader's sells of an outcome that are not done, with the copies that are not."""
+        found = {
+            key: {
+                identifier: copy
+                for identifier, copy in self.copies.get(key, {}).items()
+                if self._is_open(key, copy)
+            }
+            for key in self._sells.get((leader, asset_id), ())
+        }
+        return {key: copies for key, copies in found.items() if copies}
+
+    def _is_open(self, key: TradeKey, copy: Copy) -> bool:
+        if copy.reason in JUDGED_AGAIN:
+            return True
+        if any(self.exit_trade.get(order_key) == key for order_key in copy.order_keys):
+            return True
+        # A slice has left something, or nobody has looked since the start.
+        return copy.reason is Reason.NONE and key in self.open_exits
 
     def left_ms(self, trade: LeaderTrade) -> int | None:
         """When the leader last sold all of a trade's outcome; None: not lately."""
@@ -301,6 +325,7 @@ class Memory:
                 )
         if old:
             self._bought.clear()
+            self._sells.clear()
             self._left_ms.clear()
             for trade in self.trades.values():
                 self.know(trade)

@@ -34,7 +34,7 @@ class Awaited:
     order_key: str
     filled_micros: int
     """Of the entry when the sell was first judged: in the lot already. Of a sale at the last
-    judgement: what is owned is without it."""
+    judgement: all that it may sell; what is owned is without it."""
     portion_micros: int = MICROS
     """Of each later fill, what earlier sells of the leader leave to this one."""
     sale: bool = False
@@ -147,13 +147,19 @@ class LotView:
     unresolved: tuple[Awaited, ...] = ()
     """Entries of this lot that may still fill."""
     sales: tuple[Awaited, ...] = ()
-    """Triggers' sales of this lot that are not settled."""
+    """Triggers' and resyncs' sales of this lot that are not settled, each with all that it may
+    sell."""
+    leaving_micros: int = 0
+    """What these are still going to take of the lot."""
+    promised_micros: int = 0
+    """What the leader's other sells have still to take of the lot, under way or not yet."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
     later_micros: int = 0
     """Of entries that were claimed after the exit was first judged."""
     own_micros: int = 0
-    """What slices of the exit itself are selling."""
+    sold_micros: int = 0
+    """What slices of the exit itself are selling, and have sold."""
 
     def has_open(self, order_key: str) -> bool:
         """Whether an entry may still fill, or a trigger's sale may still be undone."""
@@ -163,6 +169,18 @@ class LotView:
     def selling(self) -> bool:
         """A sale is under way: how much stays is not known yet."""
         return self.free_micros < self.shares_micros or self.unsettled_micros > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How an exit stands by the rows of its orders and entries. Shares, micros."""
+
+    later_micros: int = 0
+    """In its lot, of entries that were claimed after it was first judged."""
+    own_micros: int = 0
+    """What its slices are selling."""
+    sold_micros: int = 0
+    """What its slices have sold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

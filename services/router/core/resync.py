@@ -45,6 +45,8 @@ class Outcome:
     book: Book | None
     held: Exposure
     """Before anything of the resync."""
+    leaving: bool = False
+    """A sell of the leader has not sold all of its part yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,8 @@ def _judge(
         return Skip(
             Reason.ALREADY_SELLING, f"{to_text(lot.free_micros)} shares are free, {unsettled}"
         )
+    if outcome.leaving:
+        return Skip(Reason.ALREADY_SELLING, "a sell of the leader is not done")
     if book is None:
         return Skip(Reason.MARKET_UNKNOWN, f"asset {outcome.asset_id}")
     if book.market.closed or book.market.payout_micros is not None:
@@ -307,7 +311,7 @@ def _changed(line: Line, outcome: Outcome) -> str:
     lot, book = outcome.lot, outcome.book
     if lot.shares_micros != line.held_micros:
         return f"{to_text(lot.shares_micros)} shares are held, were {to_text(line.held_micros)}"
-    if lot.unresolved or lot.selling:
+    if lot.unresolved or lot.selling or outcome.leaving:
         return "another order is under way"
     if outcome.leader_micros is None:
         return "what the leader holds is not known any more"

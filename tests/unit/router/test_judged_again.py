@@ -11,6 +11,7 @@ from services.router.core.memory import Memory
 from services.router.open_exits import OpenExits
 from services.router.worker import Router
 from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
+from tests.unit.router.test_exits_caught_up import position
 from tests.unit.router.test_unacknowledged import GUARDS, SHARES, all_reserved
 from tradingtools.adapters import clock
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
@@ -45,12 +46,13 @@ def due(memory: Memory) -> int:
     return math.ceil(memory.open_exits[SELL] - clock.monotonic())
 
 
-async def waiting() -> Router:
-    """A router with a sell that waits for a trigger's sale of all shares."""
+async def waiting(lot: Any = all_reserved, books: Any = None) -> Router:
+    """A router with a sell that waits, usually for a trigger's sale of all shares."""
     database = MemoryDatabase()
     database.write(subscribe)
-    database.write(all_reserved)
+    database.write(lot)
     router = await recovered(database)
+    router._books = books or router._books
     await router.on_facts([sell()])
     return router
 
@@ -78,14 +80,12 @@ async def test_what_it_waits_for_is_told() -> None:
 
 async def test_a_sell_without_a_book_is_judged_as_often_as_ever() -> None:
     """Nothing tells that the book is back."""
-    router = await waiting()
 
     class Empty:
         async def get(self, _asset_id: str) -> None:
             return None
 
-    books: Any = Empty()
-    router._books = books
+    router = await waiting(position, Empty())
     assert await waits(router._memory, router.exits, 4) == [2, 2, 2, 2]
 
 

@@ -90,6 +90,7 @@ def test_too_much_is_sold_by_ratio_only_and_everything_when_the_leader_left() ->
     [
         (outcome(None, held=10), ratio(), Reason.HOLDING_UNKNOWN),
         (outcome(0), ratio(), Reason.NOTHING_HELD),
+        (outcome(0, held=9, leaving=True), ratio(), Reason.ALREADY_SELLING),
         (outcome(1000, book=None), ratio(), Reason.MARKET_UNKNOWN),
         (outcome(1000, book=book(closed=True)), ratio(), Reason.MARKET_CLOSED),
         (outcome(1000, book=book(payout=1)), ratio(), Reason.MARKET_CLOSED),

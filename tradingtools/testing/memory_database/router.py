@@ -313,9 +313,25 @@ def _unsettled(tx: Transaction, lot: Row) -> int:
     return unsettled
 
 
-def _guard_sales(tx: Transaction, lot: Row) -> dict[str, int]:
-    orders = (order for _, order in reserving(tx, lot))
-    return {o["order_key"]: o["filled_size_micros"] for o in orders if o["purpose"] == "GUARD_EXIT"}
+def _others_sales(tx: Transaction, lot: Row) -> list[tuple[Row, Row]]:
+    """Reservations of a lot's sales that are of no leader's sell, with their orders."""
+    return [
+        (held, order)
+        for held, order in reserving(tx, lot)
+        if order["side"] == "SELL" and not order["leader_tx"]
+    ]
+
+
+def _leaving(tx: Transaction, lot: Row) -> int:
+    sales = _others_sales(tx, lot)
+    return sum(max(held["shares_micros"] - o["filled_size_micros"], 0) for held, o in sales)
+
+
+def _may_sell(tx: Transaction, lot: Row) -> dict[str, int]:
+    return {
+        order["order_key"]: max(held["shares_micros"], order["filled_size_micros"])
+        for held, order in _others_sales(tx, lot)
+    }
 
 
 def locked_lots(tx: Transaction, values: Row) -> list[Row]:
@@ -336,7 +352,8 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
                 "shares_micros": lot["shares_micros"] if lot else 0,
                 "free_micros": free_shares(tx, lot) if lot else 0,
                 "unsettled_micros": _unsettled(tx, lot) if lot else 0,
-                "sales": (_guard_sales(tx, lot) if lot else None) or None,
+                "leaving_micros": _leaving(tx, lot) if lot else 0,
+                "sales": (_may_sell(tx, lot) if lot else None) or None,
                 "unresolved": entries or None,
             }
             for lot in lots or ([None] if entries else [])
@@ -344,17 +361,20 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
     return found
 
 
-def not_for_exits(tx: Transaction, values: Row) -> list[Row]:
-    """What of each lot a sell may not take: bought later, or by its own slices."""
-    names = ("leader_tx", "leader", "asset_id")
+def standing_of(tx: Transaction, values: Row) -> list[Row]:
+    """How exits of leaders' sells stand: bought later, being sold, and sold by their slices."""
+    trades = _trades(values)
     return [
         {
+            **_pick(sell, _TRADE),
             "origin": sell["subscription_id"],
             "later_micros": _bought_since(tx, sell),
             "own_micros": sum(_being_sold(tx, key) for key in sell["order_keys"]),
+            "sold_micros": sum(_sold(tx, key) for key in sell["order_keys"]),
         }
-        for sell in tx.where("decision", side="SELL", **_pick(values, names))
-        if sell["subscription_id"] in values["origins"]
+        for sell in tx.where("decision", side="SELL")
+        if tuple(sell[name] for name in _TRADE) in trades
+        and sell["subscription_id"] in values["origins"]
     ]
 
 
@@ -378,6 +398,11 @@ def _being_sold(tx: Transaction, order_key: str) -> int:
     if order is None or held is None or held["released_at"] is not None:
         return 0
     return int(max(held["shares_micros"] - order["filled_size_micros"], 0))
+
+
+def _sold(tx: Transaction, order_key: str) -> int:
+    order, held = tx.get("orders", order_key), tx.get("reservation", order_key)
+    return 0 if order is None or held is None else int(order["filled_size_micros"])
 
 
 def ended_of(tx: Transaction, values: Row) -> list[Row]:
@@ -464,7 +489,7 @@ ROUTER: Final[dict[str, Twin]] = {
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, halts, lots, lot_cost, booked_to,
         open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
-        leader_left, lock_lots, locked_lots, not_for_exits, ended_of, withdrawn,
+        leader_left, lock_lots, locked_lots, standing_of, ended_of, withdrawn,
         withdrawn_lately, exit_progress, ended_entries, accrued, paper_lots, paper_buys,
         cash, balances,
     )
