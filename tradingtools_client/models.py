@@ -299,6 +299,12 @@ class Exits(TypedDict):
     `EXIT_MODE_ALL`: The first sell sells everything.
     `EXIT_MODE_NONE`: Nothing: only triggers sell.
     """
+    maxSlippage: NotRequired[str]
+    """How much less than the leader's price an exit that follows his sell, or a resync's, may
+    bring, as a fraction: "0.2" is 20 %, "0" is never less than he got. What finds nobody at
+    that price waits for it. Absent: each slice goes further down, within seconds to any
+    price. Triggers sell at any price.
+    """
 
 
 class ExitsInput(TypedDict):
@@ -307,6 +313,12 @@ class ExitsInput(TypedDict):
     `EXIT_MODE_MIRROR`: In proportion to the leader's reduction. What an absent field means.
     `EXIT_MODE_ALL`: The first sell sells everything.
     `EXIT_MODE_NONE`: Nothing: only triggers sell.
+    """
+    maxSlippage: NotRequired[str]
+    """How much less than the leader's price an exit that follows his sell, or a resync's, may
+    bring, as a fraction: "0.2" is 20 %, "0" is never less than he got. What finds nobody at
+    that price waits for it. Absent: each slice goes further down, within seconds to any
+    price. Triggers sell at any price.
     """
 
 
@@ -470,8 +482,8 @@ class Limits(TypedDict):
     maxPerMarket: NotRequired[str]
     """USDC at cost in one market (condition): held and reserved."""
     maxSlippage: NotRequired[str]
-    """How much worse than the leader's price a copy may be, as a fraction: "0.03" is 3 %.
-    Absent: 0.03.
+    """How much more than the leader's price a copied buy may cost, as a fraction: "0.03" is 3
+    %. Absent: 0.03.
     """
     maxAgeMs: NotRequired[int]
     """Entries older than this are not made, milliseconds. Absent: 60000."""
@@ -499,8 +511,8 @@ class LimitsInput(TypedDict):
     maxPerMarket: NotRequired[str]
     """USDC at cost in one market (condition): held and reserved."""
     maxSlippage: NotRequired[str]
-    """How much worse than the leader's price a copy may be, as a fraction: "0.03" is 3 %.
-    Absent: 0.03.
+    """How much more than the leader's price a copied buy may cost, as a fraction: "0.03" is 3
+    %. Absent: 0.03.
     """
     maxAgeMs: NotRequired[int]
     """Entries older than this are not made, milliseconds. Absent: 60000."""

@@ -144,8 +144,13 @@ def filters_group(message: control.Filters) -> Group:
 
 
 def exits_group(message: control.Exits) -> Group:
-    """Exits as given."""
-    return _group(("exit_mode",), {"exit_mode": _enum(message, "mode", "EXIT_MODE_")})
+    """Exits as given; raises InvalidField."""
+    slippage = rules.fraction(_text(message, "max_slippage"), "exits.maxSlippage")
+    values: dict[str, object] = {
+        "exit_mode": _enum(message, "mode", "EXIT_MODE_"),
+        "exit_max_slippage_micros": slippage,
+    }
+    return _group(values, values)
 
 
 def start_mode(request: control.CreateSubscriptionRequest) -> StartMode:
@@ -166,6 +171,7 @@ _SHOWN: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     "sides": ("filters", "sides", "COPY_SIDES_{}".format),
     "opposite_side": ("filters", "opposite_side", "OPPOSITE_SIDE_{}".format),
     "exit_mode": ("exits", "mode", "EXIT_MODE_{}".format),
+    "exit_max_slippage_micros": ("exits", "max_slippage", to_text),
 }
 """Of what is stored the group and the field, and how its value is written."""
 

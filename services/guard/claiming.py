@@ -14,7 +14,7 @@ import structlog
 
 from services.guard import store
 from services.guard.core.exit_order import exit_order
-from services.guard.core.exit_size import Exit, Floor, size_exit
+from services.guard.core.exit_size import Exit, size_exit
 from services.guard.core.trigger import Trigger
 from services.guard.known import Foreseen
 from services.guard.settings import Settings
@@ -26,6 +26,7 @@ from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain import halts as halting
 from tradingtools.domain.book import Book
+from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Order
 from tradingtools.domain.reasons import Reason
@@ -86,11 +87,7 @@ class Claims:
         self._lease = lease
         self._tail = tail
         self._settings = settings
-        self._floor = Floor(
-            first_ppm=settings.floor_ppm,
-            step_ppm=settings.widen_ppm,
-            widest_ppm=settings.widest_ppm,
-        )
+        self._widening = Widening(settings.shared.exit_floor_ppm)
         self.control_seq = 0
         """The last control change that is known."""
         self.halts: frozenset[halting.Halt] = frozenset()
@@ -118,7 +115,7 @@ class Claims:
             book,
             wanted_micros=wanted_micros,
             free_micros=lot["free_micros"],
-            below_ppm=self._floor.below(tried),
+            below_ppm=self._widening.below_ppm(tried),
         )
         if isinstance(sized, Reason):
             _log.debug("trigger cannot sell now", trigger=row["id"], reason=sized.value)

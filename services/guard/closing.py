@@ -18,11 +18,14 @@ from services.guard.core.aftermath import Ended, Next
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
 from tradingtools.adapters.postgres.together import Together
+from tradingtools.domain import exit_price
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.trigger_states import UNDER_WAY, TriggerStatus
 from tradingtools.runtime.books import Books
+
+_LONGEST_PAUSE_MS = 8_000
 
 
 class Closing:
@@ -123,7 +126,7 @@ class Closing:
             )
             return self._claims.write(asked, [(row, resolved)])
         if row["next_slice_at"] is None:
-            pause = aftermath.pause_ms(order["ordinal"])
+            pause = exit_price.pause_ms(number, _LONGEST_PAUSE_MS)
             waiting = Change(
                 status=TriggerStatus.CLOSING,
                 detail=f"{order['reason'] or 'partly filled'}; slice {number} in {pause} ms",

@@ -21,12 +21,6 @@ class Settings:
     """Which follower wallets this guard answers for."""
     partitions: int = setting(1, minimum=1, maximum=1024)
     """Into how many partitions the wallets are divided; the same for every process."""
-    floor_ppm: int = setting(50_000, minimum=0, maximum=500_000)
-    """How far below the lowest needed bid an exit may sell, millionths."""
-    widen_ppm: int = setting(50_000, minimum=0, maximum=500_000)
-    """What each slice that the venue has tried, and that left something, adds to the floor."""
-    widest_ppm: int = setting(500_000, minimum=0, maximum=900_000)
-    """The floor is never further below than this."""
     exit_ttl_ms: int = setting(15_000, minimum=100, maximum=600_000)
     """An exit's attempt ends after so long; the next slice is a new order."""
     suspend_ms: int = setting(2_000, minimum=0, maximum=60_000)

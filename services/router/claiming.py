@@ -42,6 +42,7 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.domain.book import Book
+from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.subscription import Subscription, SubscriptionState
 from tradingtools.runtime import telemetry
@@ -233,8 +234,11 @@ class Claimer:
         key, memory = trade.key, self._memory
         lots = {origin: memory.with_portions(origin, lot) for origin, lot in real.items()}
         lots |= {s.id: memory.paper_lot(s.id, key.asset_id) for s in followers if s.settings.shadow}
-        sells = {**memory.open_sells(key.leader, key.asset_id), key: memory.copies.get(key, {})}
-        sells = await _up_to_date(connection, sells, real)
+        sells = await _up_to_date(
+            connection,
+            {**memory.open_sells(key.leader, key.asset_id), key: memory.copies.get(key, {})},
+            real,
+        )
         standing = await store.standing_of(
             connection,
             [sell for sell, copies in sells.items() if copies],
@@ -293,6 +297,7 @@ class Claimer:
             left_ms=self._memory.left_ms(trade),
             close_ms=self._settings.trade_close_ms,
             halts=self._memory.halts,
+            widening=Widening(self._settings.shared.exit_floor_ppm),
             holding_age_ms=self._settings.holding_age_ms,
         )
 

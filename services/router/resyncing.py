@@ -34,6 +34,7 @@ from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.codec.claims import claim_payload
 from tradingtools.domain import ids
+from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.leader_trade import Side, TradeKey
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
@@ -168,6 +169,7 @@ class Resyncs:
             outcomes,
             leader_equity_micros=told["equity_micros"] if told is not None and known else None,
             now_ms=clock.now_ms(),
+            widening=Widening(self._settings.shared.exit_floor_ppm),
         )
         if start and not impatient and any(line.reason in _MAY_COME for line in lines):
             self._later[row["id"]] = clock.monotonic() + _AGAIN_SECONDS

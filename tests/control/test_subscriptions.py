@@ -395,7 +395,7 @@ EVERYTHING: dict[str, Any] = {
         "categoriesAllowed": ["sports"], "categoriesDenied": [], "minSecondsToEnd": 60,
         "oppositeSide": "OPPOSITE_SIDE_SKIP",
     },
-    "exits": {"mode": "EXIT_MODE_ALL"},
+    "exits": {"mode": "EXIT_MODE_ALL", "maxSlippage": "0.25"},
     "shadow": True,
 }  # fmt: skip
 
@@ -435,6 +435,7 @@ def test_a_group_is_replaced_whole_and_the_others_stay(edge: RunningEdge, wallet
         ({"filters": {"marketsDenied": "0x" + "ab" * 32}}, "filters.marketsDenied"),
         ({"filters": {"marketsDenied": [7]}}, "filters.marketsDenied[0]"),
         ({"exits": {"mode": "EXIT_MODE_UNSPECIFIED"}}, "exits.mode"),
+        ({"exits": {"maxSlippage": "1.01"}}, "exits.maxSlippage"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_name(

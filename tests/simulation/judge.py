@@ -238,7 +238,9 @@ def _holds_too_little(world: World) -> list[Breach]:
     for row in _rows(world, "decision"):
         if row["side"] == "SELL":
             lot, before = (row["subscription_id"], row["asset_id"]), held[_trade(row)]
-            part = min(Fraction(row["leader_size_micros"], before), 1) if before else 1
+            part = Fraction(1)
+            if before:
+                part = min(part, Fraction(row["leader_size_micros"], before))
             kept[lot] = kept.get(lot, Fraction(1)) * (1 - part)
             pieces[lot] += 1
     return [

@@ -107,6 +107,8 @@ class CopySettings:
     min_seconds_to_end: int | None = None
     opposite_side: OppositeSide = OppositeSide.COPY
     exit_mode: ExitMode = ExitMode.MIRROR
+    exit_max_slippage_micros: int | None = None
+    """How much less than the leader's price an exit may bring, as a fraction; None: any."""
     shadow: bool = False
     """Decide and record, send nothing."""
     start: StartMode = StartMode.BASELINE

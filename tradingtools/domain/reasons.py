@@ -295,7 +295,7 @@ class Reason(StrEnum):
     NOTHING_FILLED = (
         "NOTHING_FILLED",
         "Accepted, and no counterpart was found within the limit.",
-        "Raise limits.maxSlippage.",
+        "Raise limits.maxSlippage, for an exit exits.maxSlippage.",
     )
     SETTLEMENT_FAILED = (
         "SETTLEMENT_FAILED",

@@ -92,6 +92,10 @@ class SharedSettings:
     redis_url: str = setting("", secret=True)
     """A server that speaks the Redis protocol, e.g. ``redis://host:6379/0``; ingest, bookfeed,
     router, guard and control need it."""
+    exit_floor_ppm: int = setting(50_000, minimum=1_000, maximum=1_000_000)
+    """How far below the price that it goes by the first slice of an exit may sell, millionths; each
+    slice that the venue has tried and that left something doubles it, down to any price. Router and
+    guard need it."""
     tls_cert: str = setting("")
     """File with the certificate (PEM, with its chain) that a process shows to the others; with one,
     gRPC between processes is TLS only."""

@@ -361,7 +361,7 @@ class Limits(_message.Message):
     max_per_market: _builtins.str
     """USDC at cost in one market (condition): held and reserved."""
     max_slippage: _builtins.str
-    """How much worse than the leader's price a copy may be, as a fraction: "0.03" is 3 %.
+    """How much more than the leader's price a copied buy may cost, as a fraction: "0.03" is 3 %.
     Absent: 0.03.
     """
     max_age_ms: _builtins.int
@@ -538,18 +538,31 @@ class Exits(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODE_FIELD_NUMBER: _builtins.int
+    MAX_SLIPPAGE_FIELD_NUMBER: _builtins.int
     mode: Global___ExitMode.ValueType
+    max_slippage: _builtins.str
+    """How much less than the leader's price an exit that follows his sell, or a resync's, may bring,
+    as a fraction: "0.2" is 20 %, "0" is never less than he got. What finds nobody at that price
+    waits for it. Absent: each slice goes further down, within seconds to any price. Triggers sell
+    at any price.
+    """
     def __init__(
         self,
         *,
         mode: Global___ExitMode.ValueType | None = ...,
+        max_slippage: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "mode", b"mode"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage", "_mode", b"_mode", "max_slippage", b"max_slippage", "mode", b"mode"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "mode", b"mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage", "_mode", b"_mode", "max_slippage", b"max_slippage", "mode", b"mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_slippage: _TypeAlias = _typing.Literal["max_slippage"]  # noqa: Y015
+    _WhichOneofArgType__max_slippage: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage"]  # noqa: Y015
     _WhichOneofReturnType__mode: _TypeAlias = _typing.Literal["mode"]  # noqa: Y015
     _WhichOneofArgType__mode: _TypeAlias = _typing.Literal["_mode", b"_mode"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_slippage) -> _WhichOneofReturnType__max_slippage | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mode) -> _WhichOneofReturnType__mode | None: ...
 
 Global___Exits: _TypeAlias = Exits  # noqa: Y015

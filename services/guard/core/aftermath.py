@@ -48,8 +48,3 @@ def after_exit(ended: Ended) -> Next:
     if ended.wanted_micros >= minimum:
         return Next.SLICE
     return Next.RUNG if ended.rungs_micros >= minimum else Next.DONE
-
-
-def pause_ms(slice_number: int) -> int:
-    """Before the next slice: 250 ms, doubling to 8 s; a fresh buy may not be settled yet."""
-    return min(250 << min(slice_number, 5), 8_000)

@@ -8,25 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tradingtools.domain.book import Book, Market, sell_into
-from tradingtools.domain.money import MICROS, ceil_to, floor_to
+from tradingtools.domain.exit_price import limit_below
+from tradingtools.domain.money import floor_to
 from tradingtools.domain.reasons import Reason
 
 SIZE_STEP_MICROS = 10_000
 """Sizes have two decimals at every tick (CLOB order rules)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
-    """How far below the lowest needed bid an exit may sell, millionths of it."""
-
-    first_ppm: int
-    step_ppm: int
-    """Added for each slice that the venue has tried and that left something."""
-    widest_ppm: int
-
-    def below(self, tried: int) -> int:
-        """For the slice after so many that were tried."""
-        return min(self.first_ppm + self.step_ppm * tried, self.widest_ppm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +59,4 @@ def size_exit(
     sale = sell_into(book.bids, size)
     if sale is None:
         return Reason.THIN_BOOK
-    limit = max(-(-sale.worst_micros * (MICROS - below_ppm) // MICROS), market.tick_micros)
-    return Exit(size, min(ceil_to(limit, market.tick_micros), MICROS - market.tick_micros))
+    return Exit(size, limit_below(sale.worst_micros, below_ppm, market))

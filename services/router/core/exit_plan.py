@@ -26,7 +26,7 @@ from services.router.core.records import (
     new_price,
 )
 from services.router.core.sizing import Sized
-from tradingtools.domain import ids
+from tradingtools.domain import exit_price, ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import ExitMode, Sides
 from tradingtools.domain.halts import Halt, held
@@ -36,7 +36,7 @@ from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
 
-_FIRST_PAUSE_MS = 1_000
+_HANGS_MS = 1_000
 LONGEST_PAUSE_MS = 30_000
 """An exit whose slice hangs sells what comes meanwhile no later than so long after it."""
 
@@ -174,7 +174,7 @@ def _decided(
         context.now_ms + context.exit_ttl_ms,
     )
     copy = structs.replace(copy, order_keys=(*copy.order_keys, order.order_key))
-    return structs.replace(copy, rest_until_ms=context.now_ms + _pause_ms(copy)), order
+    return structs.replace(copy, rest_until_ms=context.now_ms + _hangs_ms(copy)), order
 
 
 def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
@@ -298,7 +298,7 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         price_micros=price,
         wanted_micros=wanted,
         free_micros=lot.free_micros,
-        slices_before=start.tried,
+        below_ppm=context.widening.below_ppm(start.tried),
     )
     return _unless_more_comes_free(sized, lot)
 
@@ -328,9 +328,9 @@ def _rests(trade: LeaderTrade, start: Copy, now_ms: int) -> bool:
     return 0 < start.rest_until_ms - now_ms <= LONGEST_PAUSE_MS
 
 
-def _pause_ms(copy: Copy) -> int:
-    """After the last slice of a copy: doubling."""
-    return min(_FIRST_PAUSE_MS << min(len(copy.order_keys) - 1, 5), LONGEST_PAUSE_MS)
+def _hangs_ms(copy: Copy) -> int:
+    """How long the last slice of a copy holds up the next one if it does not end: doubling."""
+    return min(_HANGS_MS << min(len(copy.order_keys) - 1, 5), LONGEST_PAUSE_MS)
 
 
 def _best_bid(book: Book) -> int:
@@ -406,16 +406,19 @@ def slice_ended(
         ended_ms: when, since 1970; 0: nobody knows, and the pause counts from its claim.
         halted: a halt met it on its way; whoever made the halt has ended its slice, not the market.
     """
-    rest_until_ms = max(copy.rest_until_ms, ended_ms + _pause_ms(copy))
+    rest_until_ms = copy.rest_until_ms
+    if ended_ms:
+        pause = exit_price.pause_ms(len(copy.order_keys), LONGEST_PAUSE_MS)
+        rest_until_ms = ended_ms + pause
     if filled_micros >= size_micros:
         # Also others that still hang hold up nothing then: one more is under way, as before.
         rest_until_ms = 0
     elif halted:
-        rest_until_ms = ended_ms + _FIRST_PAUSE_MS
+        rest_until_ms = ended_ms + exit_price.FIRST_PAUSE_MS
     return structs.replace(
         copy,
         ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),
-        tried=copy.tried + (1 if tried else 0),
+        tried=copy.tried + (1 if tried and filled_micros < size_micros else 0),
         rest_until_ms=rest_until_ms,
     )
 

@@ -15,6 +15,7 @@ from msgspec import structs
 from services.router.core.caps import Exposure, Skip
 from services.router.core.sizing import Sized
 from tradingtools.domain.book import Book
+from tradingtools.domain.exit_price import DEFAULT_WIDENING, Widening
 from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.domain.money import MICROS, to_text
@@ -68,7 +69,8 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     """Those of them that were never sent because the settings had changed; they count for nothing,
     and what they were to buy was decided again."""
     tried: int = 0
-    """Exits: slices that the venue has tried; each makes the next one sell lower."""
+    """Exits: slices that the venue has tried, and that left something; each makes the next one sell
+    lower."""
     rest_until_ms: int = 0
     """Exits: no further slice before this instant (since 1970) unless the leader sells more; 0: the
     last slice to end has sold all of its own."""
@@ -207,6 +209,8 @@ class Context:
     """A trade that was quiet for longer is closed to entries."""
     halts: AbstractSet[Halt] = frozenset()
     """What may send nothing at all."""
+    widening: Widening = DEFAULT_WIDENING
+    """Of exits."""
     holding_age_ms: int = 900_000
     """A resync goes by what a leader was told to hold no longer ago than that."""
 

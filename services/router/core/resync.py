@@ -24,6 +24,7 @@ from services.router.core.sizing import Sized, Wish
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import BelowMinimum
+from tradingtools.domain.exit_price import DEFAULT_WIDENING, Widening
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import MICROS, notional_ceil, notional_floor, to_text
 from tradingtools.domain.reasons import Reason
@@ -91,6 +92,7 @@ def plan(
     *,
     leader_equity_micros: int | None,
     now_ms: int,
+    widening: Widening = DEFAULT_WIDENING,
 ) -> tuple[Line, ...]:
     """A line for each outcome, sells first: what they free is not counted on.
 
@@ -100,6 +102,7 @@ def plan(
         outcomes: in the order in which they may take from shared limits.
         leader_equity_micros: None: unknown.
         now_ms: for the filters that look at the clock.
+        widening: of exits.
     """
     # A remainder is no copy that could wait for the next one, nor be rounded up again and again.
     settings = replace(subscription.settings, below_minimum=BelowMinimum.SKIP)
@@ -107,7 +110,9 @@ def plan(
     taken, lines = Taken(), []
     for outcome in outcomes:
         seen = replace(outcome, held=taken.on(outcome.held, outcome.condition_id))
-        line = _line(resync_id, outcome, _judge(judged, seen, leader_equity_micros, now_ms))
+        line = _line(
+            resync_id, outcome, _judge(judged, seen, leader_equity_micros, now_ms, widening)
+        )
         taken = taken.after(line, outcome.held)
         lines.append(line)
     return tuple(sorted(lines, key=lambda line: line.side is not Side.SELL))
@@ -144,13 +149,37 @@ def _line(resync_id: str, outcome: Outcome, verdict: _Order | Skip) -> Line:
 
 
 def _judge(
-    subscription: Subscription, outcome: Outcome, leader_equity: int | None, now_ms: int
+    subscription: Subscription,
+    outcome: Outcome,
+    leader_equity: int | None,
+    now_ms: int,
+    widening: Widening,
 ) -> _Order | Skip:
-    book, lot = outcome.book, outcome.lot
+    book = outcome.book
     if subscription.settings.shadow:
         return Skip(Reason.SHADOW, "")
     if outcome.leader_micros is None:
         return Skip(Reason.HOLDING_UNKNOWN, "")
+    busy = _busy(outcome)
+    if busy is not None:
+        return busy
+    if book is None:
+        return Skip(Reason.MARKET_UNKNOWN, f"asset {outcome.asset_id}")
+    if book.market.closed or book.market.payout_micros is not None:
+        return Skip(Reason.MARKET_CLOSED, f"condition {outcome.condition_id}")
+    if book.status is not BookStatus.FRESH:
+        return Skip(Reason.BOOK_STALE, f"the book is {book.status}")
+    excess = _excess(subscription, outcome)
+    if excess:
+        return _sell(subscription, outcome, book, excess, widening)
+    if not outcome.leader_micros:
+        return Skip(Reason.NOTHING_HELD, "neither the leader nor the lot holds any")
+    return _buy(subscription, replace(outcome, book=book), leader_equity, now_ms)
+
+
+def _busy(outcome: Outcome) -> Skip | None:
+    """Why nobody knows yet what the lot will hold; None: it is at rest."""
+    lot = outcome.lot
     if lot.unresolved:
         return Skip(Reason.WAITING_FOR_ENTRY, f"{len(lot.unresolved)} entries are under way")
     if lot.selling:
@@ -160,18 +189,7 @@ def _judge(
         )
     if outcome.leaving:
         return Skip(Reason.ALREADY_SELLING, "a sell of the leader is not done")
-    if book is None:
-        return Skip(Reason.MARKET_UNKNOWN, f"asset {outcome.asset_id}")
-    if book.market.closed or book.market.payout_micros is not None:
-        return Skip(Reason.MARKET_CLOSED, f"condition {outcome.condition_id}")
-    if book.status is not BookStatus.FRESH:
-        return Skip(Reason.BOOK_STALE, f"the book is {book.status}")
-    excess = _excess(subscription, outcome)
-    if excess:
-        return _sell(subscription, outcome, book, excess)
-    if not outcome.leader_micros:
-        return Skip(Reason.NOTHING_HELD, "neither the leader nor the lot holds any")
-    return _buy(subscription, replace(outcome, book=book), leader_equity, now_ms)
+    return None
 
 
 def _excess(subscription: Subscription, outcome: Outcome) -> int:
@@ -190,7 +208,11 @@ def _excess(subscription: Subscription, outcome: Outcome) -> int:
 
 
 def _sell(
-    subscription: Subscription, outcome: Outcome, book: Book, wanted_micros: int
+    subscription: Subscription,
+    outcome: Outcome,
+    book: Book,
+    wanted_micros: int,
+    widening: Widening,
 ) -> _Order | Skip:
     off = switched_off(subscription)
     if off is not None:
@@ -203,7 +225,7 @@ def _sell(
         price_micros=book.bids[0][0],
         wanted_micros=wanted_micros,
         free_micros=outcome.lot.free_micros,
-        slices_before=0,
+        below_ppm=widening.below_ppm(0),
     )
     return sized if isinstance(sized, Skip) else _Order(Side.SELL, sized)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from services.router.core.caps import Skip
 from services.router.core.fees import SIZE_STEP_MICROS
-from services.router.core.sizing import Sized, limit_price, smallest
+from services.router.core.sizing import Sized, smallest
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import ExitMode
-from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.exit_price import limit_below
 from tradingtools.domain.money import MICROS, floor_to, to_text
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
@@ -57,25 +57,22 @@ def size_exit(
     price_micros: int,
     wanted_micros: int,
     free_micros: int,
-    slices_before: int,
+    below_ppm: int,
 ) -> Sized | Skip:
-    """Size one slice of an exit; each slice after the first may cost one slippage more.
+    """Size one slice of an exit.
 
     Args:
-        subscription: for its slippage.
-        book: of the asset, for tick and minimum; an exit is never skipped for depth.
+        subscription: for the slippage of its exits.
+        book: of the asset; an exit is never skipped for depth.
         price_micros: the leader's price.
         wanted_micros: shares still to be sold for this copy.
         free_micros: shares of the lot that no other exit has reserved.
-        slices_before: slices that left something unsold.
+        below_ppm: how far below the price that it goes by the slice may sell.
     """
     market = book.market
     if free_micros <= 0:
         return Skip(Reason.ALREADY_SELLING, "every share of the lot is reserved")
-    slippage = min(subscription.slippage_micros * (slices_before + 1), MICROS)
-    limit = limit_price(Side.SELL, price_micros, slippage, market.tick_micros)
-    if limit is None:
-        return Skip(Reason.PRICE_OUT_OF_RANGE, f"leader's price {to_text(price_micros)}")
+    limit = _limit(subscription, book, price_micros, below_ppm)
     # Less than the minimum cannot be sold alone, and must not be left over.
     minimum = smallest(market)
     size = max(wanted_micros, minimum)
@@ -92,3 +89,11 @@ def size_exit(
         Reason.ALREADY_SELLING,
         f"{to_text(free_micros)} of {to_text(wanted_micros)} shares are free",
     )
+
+
+def _limit(subscription: Subscription, book: Book, price_micros: int, below_ppm: int) -> int:
+    """The leader's price, or the best bid where that has fallen below it, less the widening."""
+    slippage = subscription.settings.exit_max_slippage_micros
+    lowest = 0 if slippage is None else -(-price_micros * (MICROS - slippage) // MICROS)
+    bid = book.bids[0][0] if book.told and book.bids else price_micros
+    return limit_below(min(bid, price_micros), below_ppm, book.market, lowest_micros=lowest)

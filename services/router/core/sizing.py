@@ -1,6 +1,6 @@
 """How many shares of a leader's buy one follower copies, at what limit. Pure, in micros.
 
-Rounding goes against taking risk: a buy's limit and size round down, a sell's limit rounds up.
+Rounding goes against taking risk: limit and size round down.
 Before it come the filters, and `caps.py`: the money that the mode of sizing gives, and every cap;
 after it the order. `selling.py` has the other side.
 """
@@ -15,7 +15,6 @@ from services.router.core.caps import Exposure, Room, Skip, mode_money, rooms, t
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
 from tradingtools.domain.book import Book, Market, depth
 from tradingtools.domain.copy_settings import BelowMinimum
-from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.money import MICROS, ceil_to, floor_to, to_text
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
@@ -52,29 +51,21 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def limit_price(
-    side: Side,
     price_micros: int,
     slippage_micros: int,
     tick_micros: int,
     max_price_micros: int | None = None,
 ) -> int | None:
-    """The worst price that is still a copy; None when there is no valid one.
+    """The most that is still a copy of a buy; None when there is no valid limit.
 
-    BUY: floor to the tick of min(P x (1 + slippage), max price, 1 - tick). SELL: ceiling to the
-    tick of max(P x (1 - slippage), tick). Valid limits are multiples of the tick in
-    [tick, 1 - tick].
+    Floor to the tick of min(P x (1 + slippage), max price, 1 - tick). Valid limits are multiples of
+    the tick in [tick, 1 - tick].
     """
-    highest = MICROS - tick_micros
-    if side is Side.BUY:
-        worst = min(price_micros * (MICROS + slippage_micros) // MICROS, highest)
-        if max_price_micros is not None:
-            worst = min(worst, max_price_micros)
-        limit = floor_to(worst, tick_micros)
-    else:
-        worst = -(-price_micros * (MICROS - slippage_micros) // MICROS)
-        # Selling for less than the leader got is what slippage allows; 1 - tick is always less.
-        limit = min(ceil_to(max(worst, tick_micros), tick_micros), highest)
-    return limit if tick_micros <= limit <= highest else None
+    worst = min(price_micros * (MICROS + slippage_micros) // MICROS, MICROS - tick_micros)
+    if max_price_micros is not None:
+        worst = min(worst, max_price_micros)
+    limit = floor_to(worst, tick_micros)
+    return limit if limit >= tick_micros else None
 
 
 def smallest(market: Market) -> int:
@@ -93,7 +84,6 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
     """
     market, settings = book.market, subscription.settings
     limit = limit_price(
-        Side.BUY,
         wish.price_micros,
         subscription.slippage_micros,
         market.tick_micros,

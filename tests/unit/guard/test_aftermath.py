@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.aftermath import Ended, Next, after_exit, pause_ms
+from services.guard.core.aftermath import Ended, Next, after_exit
 from tradingtools.domain.order_states import RELEASING, FailedKind, OrderState
 
 S, K = OrderState, FailedKind
@@ -52,7 +52,3 @@ def test_an_unresolved_exit_never_gets_a_second_order(state: OrderState) -> None
         min_size_micros=5_000_000,
     )
     assert after_exit(ended) is Next.NOTHING
-
-
-def test_pauses_double_up_to_eight_seconds() -> None:
-    assert [pause_ms(n) for n in range(8)] == [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]

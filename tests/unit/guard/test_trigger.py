@@ -10,23 +10,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.guard.core.exit_size import Exit, Floor, size_exit
+from services.guard.core.exit_size import Exit, size_exit
 from services.guard.core.trigger import Judgement, Trigger
 from services.guard.core.trigger import judge as judge_at
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus, Level
+from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
 
 STEP = 10_000
-WIDEST_PPM = 500_000
 BY_PRICE = (TriggerType.STOP_LOSS, TriggerType.TAKE_PROFIT)
-
-
-def floor_of(ppm: int) -> Floor:
-    return Floor(first_ppm=ppm, step_ppm=ppm, widest_ppm=WIDEST_PPM)
 
 
 def judge(trigger: Trigger, lot_micros: int, book: Book) -> Judgement:
@@ -154,7 +150,7 @@ def test_an_exit_is_within_what_is_free_and_within_range(
         book,
         wanted_micros=wanted,
         free_micros=free,
-        below_ppm=floor_of(floor_ppm).below(number),
+        below_ppm=Widening(floor_ppm).below_ppm(number),
     )
     minimum = max(book.market.min_size_micros, STEP)
     if not isinstance(found, Exit):
@@ -171,13 +167,13 @@ def test_an_exit_is_within_what_is_free_and_within_range(
     # What stays behind can be sold later, or there was nothing more to sell.
     rest = free - found.size_micros
     assert rest >= book.market.min_size_micros or rest < STEP
-    # Never above the lowest bid that the size needs, never more than the widest floor below it.
+    # Never above the lowest bid that the size needs, never further below it than the slice may.
     left, needed = found.size_micros, book.bids[-1][0]
     for price, there in book.bids:
         needed, left = price, left - there
         if left <= 0:
             break
-    below = min(floor_ppm * (number + 1), WIDEST_PPM)
+    below = min(floor_ppm * 2**number, MICROS)
     assert found.limit_micros <= needed
     assert found.limit_micros * MICROS >= needed * (MICROS - below) - MICROS
 
@@ -191,7 +187,7 @@ def test_each_slice_asks_for_no_more_than_the_one_before(
             book,
             wanted_micros=wanted,
             free_micros=free,
-            below_ppm=floor_of(floor_ppm).below(tried),
+            below_ppm=Widening(floor_ppm).below_ppm(tried),
         )
         return found.limit_micros if isinstance(found, Exit) else None
 
@@ -220,11 +216,13 @@ def test_nothing_unsellable_is_left_over(wanted: int, free: int, size: int) -> N
     assert found == Exit(size, 500_000)
 
 
-@pytest.mark.parametrize(("tried", "limit"), [(0, 450_000), (1, 400_000), (9, 250_000)])
-def test_each_slice_widens_down_to_the_widest(tried: int, limit: int) -> None:
+@pytest.mark.parametrize(
+    ("tried", "limit"), [(0, 450_000), (1, 400_000), (2, 300_000), (9, 10_000)]
+)
+def test_each_slice_widens_down_to_a_tick(tried: int, limit: int) -> None:
     deep = book_of(((500_000, 10**12),))
-    floor = Floor(first_ppm=100_000, step_ppm=100_000, widest_ppm=500_000)
-    found = size_exit(deep, wanted_micros=10**7, free_micros=10**7, below_ppm=floor.below(tried))
+    below = Widening(100_000).below_ppm(tried)
+    found = size_exit(deep, wanted_micros=10**7, free_micros=10**7, below_ppm=below)
     assert found == Exit(10**7, limit)
 
 

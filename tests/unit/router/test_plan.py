@@ -708,7 +708,7 @@ def test_an_exit_without_a_price_is_limited_by_the_best_bid_and_waits_for_one() 
     merged = trade(row(Side.SELL, price=0, held=100_000_000))
     known = Follower(subscription())
     (order,) = known.sees_sell(merged, lot)
-    assert order.limit_micros == 480_000  # 0.49 less the slippage, up to the tick
+    assert order.limit_micros == 470_000  # 0.49 less 5 %, up to the tick
     empty = Follower(subscription(), market=book(bids=()))
     assert empty.sees_sell(merged, lot) == ()
     assert empty.copies[SUB].reason is Reason.PRICE_OUT_OF_RANGE

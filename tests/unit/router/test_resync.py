@@ -77,7 +77,7 @@ def test_what_is_in_line_stays() -> None:
 
 def test_too_much_is_sold_by_ratio_only_and_everything_when_the_leader_left() -> None:
     line = one(outcome(leader=400, held=100))
-    assert (line.side, line.size_micros, line.limit_micros) == (Side.SELL, 60 * SHARE, 490_000)
+    assert (line.side, line.size_micros, line.limit_micros) == (Side.SELL, 60 * SHARE, 470_000)
     fixed = subscription()
     assert one(outcome(leader=1, held=100), fixed).side is None
     for by in (ratio(), fixed):

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -18,7 +18,7 @@ from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import CopySettings, ExitMode
-from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.exit_price import Widening, pause_ms
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode, Subscription
@@ -287,20 +287,12 @@ def test_a_market_without_a_minimum_never_gets_an_order_of_nothing() -> None:
     assert found.reason is Reason.BELOW_MINIMUM
 
 
-@given(st.sampled_from(Side), prices, st.integers(0, MICROS), ticks)
-def test_a_limit_is_the_best_tick_within_the_slippage(
-    side: Side, price: int, slippage: int, tick: int
-) -> None:
-    found = limit_price(side, price, slippage, tick)
-    factor = Fraction(slippage, MICROS)
-    if side is Side.BUY:
-        edge = min(price * (1 + factor), Fraction(MICROS - tick))
-        expected = floor(edge / tick) * tick
-    else:
-        expected = ceil(max(price * (1 - factor), Fraction(tick)) / tick) * tick
-        # For less than the leader got, down to the slippage: the highest limit is always that.
-        expected = min(expected, MICROS - tick)
-    # A buy below a tick is refused, not clamped; a sell always has a limit.
+@given(prices, st.integers(0, MICROS), ticks)
+def test_a_limit_is_the_best_tick_within_the_slippage(price: int, slippage: int, tick: int) -> None:
+    found = limit_price(price, slippage, tick)
+    edge = min(price * (1 + Fraction(slippage, MICROS)), Fraction(MICROS - tick))
+    expected = floor(edge / tick) * tick
+    # Below a tick it is refused, not clamped.
     assert found == (expected if expected >= tick else None)
 
 
@@ -337,21 +329,26 @@ def test_of_no_more_shares_a_sell_asks_for_no_more_than_the_part(
     assert wanted(owned) <= part < wanted(owned + 1)
 
 
+def leaving(slippage: int | None) -> Subscription:
+    """A follower whose exits keep within so much of the leader's price."""
+    return replace(subscription(), settings=CopySettings(exit_max_slippage_micros=slippage))
+
+
 @given(books(), prices, amounts, st.integers(0, 10**9), st.integers(0, 20), slippages)
 def test_a_slice_is_within_what_is_free(
     market: Book, price: int, wanted: int, free: int, before: int, slippage: int | None
 ) -> None:
     found = size_exit(
-        replace(subscription(), max_slippage_micros=slippage),
+        leaving(slippage),
         market,
         price_micros=price,
         wanted_micros=wanted,
         free_micros=free,
-        slices_before=before,
+        below_ppm=Widening().below_ppm(before),
     )
     least = max(market.market.min_size_micros, STEP)
     if isinstance(found, Skip):
-        assert found.reason in (Reason.ALREADY_SELLING, Reason.PRICE_OUT_OF_RANGE, Reason.DUST)
+        assert found.reason in (Reason.ALREADY_SELLING, Reason.DUST)
         assert found.reason is not Reason.DUST or free < least + STEP
         assert (found.reason is Reason.ALREADY_SELLING) == (free == 0)
         return
@@ -368,26 +365,64 @@ def test_a_slice_is_within_what_is_free(
     assert found.limit_micros % tick == 0
 
 
-@given(prices, st.integers(0, 10))
-def test_each_slice_may_cost_one_slippage_more(price: int, before: int) -> None:
-    def limit(slices: int) -> int | None:
-        found = size_exit(
-            subscription(),
-            book(),
-            price_micros=price,
-            wanted_micros=10**7,
-            free_micros=10**7,
-            slices_before=slices,
-        )
-        return found.limit_micros if isinstance(found, Sized) else None
+def limit_after(tried: int, market: Book, slippage: int | None = None, price: int = 500_000) -> int:
+    found = size_exit(
+        leaving(slippage),
+        market,
+        price_micros=price,
+        wanted_micros=10**7,
+        free_micros=10**7,
+        below_ppm=Widening().below_ppm(tried),
+    )
+    assert isinstance(found, Sized)
+    return found.limit_micros
 
-    now, later = limit(before), limit(before + 1)
-    assume(now is not None)
-    assert now is not None
-    assert later is not None
+
+@pytest.mark.parametrize("entries", [0, 2_000, 30_000])
+def test_an_exit_goes_down_to_any_price_whatever_entries_may_cost(entries: int) -> None:
+    made = replace(subscription(), max_slippage_micros=entries)
+    blind = book(bids=(), status=BookStatus.STALE)
+    found = [
+        size_exit(made, blind, price_micros=500_000, wanted_micros=10**7, free_micros=10**7,
+                  below_ppm=Widening().below_ppm(tried))
+        for tried in range(7)
+    ]  # fmt: skip
+    limits = [one.limit_micros for one in found if isinstance(one, Sized)]
+    assert limits == [480_000, 450_000, 400_000, 300_000, 100_000, 10_000, 10_000]
+    # So many slices, and the pauses between them, are seconds.
+    assert sum(pause_ms(slices, 30_000) for slices in range(1, 6)) < 10_000
+
+
+def test_when_the_price_has_halved_the_first_slice_finds_it() -> None:
+    halved = book(bids=((250_000, 10**12),))
+    assert limit_after(0, halved) == 240_000
+    # A book that is not told is not believed.
+    assert limit_after(0, structs.replace(halved, status=BookStatus.STALE)) == 480_000
+
+
+@pytest.mark.parametrize(("slippage", "limits"), [(0, {500_000}), (100_000, {480_000, 450_000})])
+def test_who_says_so_never_sells_below_a_part_of_the_leaders_price(
+    slippage: int, limits: set[int]
+) -> None:
+    blind = book(bids=(), status=BookStatus.STALE)
+    assert {limit_after(tried, blind, slippage) for tried in range(9)} == limits
+    assert limit_after(9, book(bids=((100_000, 10**12),)), slippage) == min(limits)
+
+
+@given(books(), prices, st.integers(0, 10), slippages)
+def test_each_slice_asks_for_no_more(
+    market: Book, price: int, before: int, slippage: int | None
+) -> None:
+    found = [
+        size_exit(leaving(slippage), market, price_micros=price, wanted_micros=10**9,
+                  free_micros=10**9, below_ppm=Widening().below_ppm(tried))
+        for tried in (before, before + 1)
+    ]  # fmt: skip
+    now, later = (one.limit_micros for one in found if isinstance(one, Sized))
     assert later <= now
-    edge = price * max(0, MICROS - 30_000 * (before + 1))
-    assert now * MICROS >= min(edge, 990_000 * MICROS)
+    if slippage is not None:
+        tick = market.market.tick_micros
+        assert later >= min(price * (1 - Fraction(slippage, MICROS)), Fraction(MICROS - tick))
 
 
 def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
@@ -399,7 +434,7 @@ def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
             price_micros=500_000,
             wanted_micros=10**7,
             free_micros=10**7,
-            slices_before=0,
+            below_ppm=50_000,
         )
         assert isinstance(found, Sized)
         assert found.size_micros == 10**7

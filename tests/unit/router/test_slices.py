@@ -35,9 +35,11 @@ class Exit:
     now_ms: int = BEGUN_MS
     copies: dict[str, Copy] = field(default_factory=dict)
     open: list[Order] = field(default_factory=list)
-    slices: list[tuple[int, bool]] = field(default_factory=list)
-    """When each was claimed, and whether one had sold all of its own since the one before."""
+    slices: list[tuple[int, bool, bool]] = field(default_factory=list)
+    """When each was claimed, and whether one had sold all of its own, or had ended at all, since
+    the one before."""
     freed: bool = False
+    ended: bool = False
 
     @property
     def copy(self) -> Copy:
@@ -57,8 +59,8 @@ class Exit:
         self.copies |= plan.copies
         self.open += plan.orders
         if plan.orders:
-            self.slices.append((self.now_ms, self.freed))
-            self.freed = False
+            self.slices.append((self.now_ms, self.freed, self.ended))
+            self.freed = self.ended = False
 
     def entry_ends(self, number: int, filled: int) -> None:
         self.shares += filled
@@ -69,7 +71,7 @@ class Exit:
         order = self.open.pop(0)
         filled = min(filled, order.size_micros)
         self.shares -= filled
-        self.freed = self.freed or filled == order.size_micros
+        self.freed, self.ended = self.freed or filled == order.size_micros, True
         self.copies[SUB] = slice_ended(
             self.copy, size_micros=order.size_micros, filled_micros=filled, tried=True,
             ended_ms=self.now_ms,
@@ -84,7 +86,7 @@ def test_entries_that_end_while_a_slice_hangs_are_sold_by_few_more() -> None:
         made.now_ms += 100
         made.entry_ends(number, SHARE)
     # Ten seconds: at once, and after one, two and four more.
-    assert [at - BEGUN_MS for at, _ in made.slices] == [0, 1_000, 3_000, 7_000]
+    assert [at - BEGUN_MS for at, *_ in made.slices] == [0, 1_000, 3_000, 7_000]
     made.now_ms += LONGEST_PAUSE_MS
     made.judge()
     assert sum(order.size_micros for order in made.open) == 110 * SHARE
@@ -179,10 +181,11 @@ def test_a_slice_follows_another_only_after_its_end_or_a_pause(
             made.slice_ends(amount)
         # Never more than there is, and never what is being sold already.
         assert sum(order.size_micros for order in made.open) <= made.shares
-    for at, ((before, _), (after, freed)) in enumerate(
+    for at, ((before, *_), (after, freed, ended)) in enumerate(
         zip(made.slices, made.slices[1:], strict=False)
     ):
-        assert freed or after - before >= min(1_000 << min(at, 5), LONGEST_PAUSE_MS)
+        first = 250 if ended else 1_000
+        assert freed or after - before >= min(first << min(at, 5), LONGEST_PAUSE_MS)
     # Whatever hangs, everything is on sale in the end, but for what is no order.
     made.now_ms += LONGEST_PAUSE_MS
     made.judge()
