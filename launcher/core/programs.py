@@ -106,6 +106,7 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
         "TT_ROUTER_CONFIRM_TARGET": at["confirm"],
         "TT_EXECUTOR_ROUTER_TARGET": at["router"],
         "TT_EXECUTOR_GUARD_TARGET": at["guard"],
+        "TT_EXECUTOR_BOOKFEED_TARGET": at["bookfeed"],
         "TT_CONFIRM_EXECUTOR_TARGET": at["executor"],
         "TT_CONFIRM_BOOKFEED_TARGET": at["bookfeed"],
         "TT_GUARD_CONFIRM_TARGET": at["confirm"],

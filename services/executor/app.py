@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from services.executor import reading, store
+from services.executor.collar import Collar
 from services.executor.core.gate import Gate, Limits
+from services.executor.quotes import Quotes
 from services.executor.recorder import STATES, Recorder
 from services.executor.server import ExecutorServicer
 from services.executor.settings import Settings
@@ -67,11 +69,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         router = grpc_server.channel(settings.router_target)
         guard = grpc_server.channel(settings.guard_target)
-        for channel in (router, guard):
+        bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)
+        for channel in (router, guard, bookfeed):
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "executor", settings.partition, name)
+        quotes = Quotes(bookfeed)
+        collar = _collar(settings, quotes)
         executor = Executor(
-            pool, owned, client, settings, Gate(_limits(settings)), submitting=submitting
+            pool,
+            owned,
+            client,
+            settings,
+            Gate(_limits(settings)),
+            submitting=submitting,
+            collar=collar,
         )
         backlog = Backlog("executor", executor.waited_ms, settings.backlog_ms)
         await until_one_ends(executor.recover(), lease.keep(pool, owned))
@@ -95,6 +106,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await until_stopped(
             stop,
             lease.keep(pool, owned, backlog.age_ms),
+            *(() if collar is None else (quotes.keep(),)),
             executor.recorder.run(),
             executor.submit(),
             executor.line.poll(),
@@ -125,6 +137,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 acknowledge=(exits, name),
             ),
         )
+
+
+def _collar(settings: Settings, quotes: Quotes) -> Collar | None:
+    if settings.collar_cents is None:
+        return None
+    return Collar(quotes, settings.collar_cents * MICROS // 100, settings.exit_collar_ms)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -169,13 +169,21 @@ class Line:
             self._seen[order.order_key] = None
             self.in_flight.add(order.order_key)
         self._forget()
+        self._line_up(replace(claim, orders=fresh), wallets)
+
+    def again(self, claim: QueuedClaim) -> None:
+        """Have orders that were taken and held get in line once more."""
+        self._taken.difference_update(order.order_key for order in claim.orders)
+        self._line_up(claim, [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY])
+
+    def _line_up(self, claim: QueuedClaim, wallets: Sequence[str]) -> None:
         self._count += 1
         self._since_ms[self._count] = clock.monotonic_ms()
         # Those that were brought before may still be in line: then this claim is behind them.
         self._queue.put(
-            replace(claim, orders=fresh, number=self._count),
+            replace(claim, number=self._count),
             leader=claim.orders[0].leader if claim.orders else "",
-            size=len(fresh),
+            size=len(claim.orders),
             wallets=wallets,
         )
         self._changed.set()

@@ -17,6 +17,8 @@ class Settings:
     """Where copies come from, ``host:port``."""
     guard_target: str = setting()
     """Where exits of triggers come from, ``host:port``."""
+    bookfeed_target: str = setting()
+    """Where the collar's best prices come from, ``host:port``."""
     insiders_url: str = setting(schemes=("http", "https"))
     """insiders-api, e.g. ``http://host:port``."""
     insiders_token: str = setting("", secret=True)
@@ -47,6 +49,11 @@ class Settings:
     """Last gate: all entries within a minute, whole USDC."""
     orders_per_minute_max: int | None = setting(60_000, minimum=1)
     """Last gate: number of all entries within a minute."""
+    collar_cents: int | None = setting(50, minimum=1, maximum=99)
+    """Last gate: how far beyond the best price of a fresh book a limit may be, cents of USDC a
+    share. An entry beyond it is refused, an exit waits and then leaves."""
+    exit_collar_ms: int = setting(2_000, minimum=0, maximum=60_000)
+    """How long what a wallet sells of an outcome waits beyond the collar, at the most."""
     breaker_failures: int = setting(10, minimum=1, maximum=1_000_000)
     """Failures of insiders-api in a row that open its circuit breaker."""
     breaker_open_ms: int = setting(1000, minimum=50, maximum=600_000)

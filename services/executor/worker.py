@@ -20,6 +20,7 @@ from opentelemetry import metrics
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
+from services.executor.collar import Collar
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
@@ -84,6 +85,7 @@ class Executor:
         settings: of the process.
         gate: the last gate.
         submitting: connections for SUBMITTING alone; None: those of ``pool``.
+        collar: around the best prices; None: no bound.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Executor:
         gate: Gate,
         *,
         submitting: Pool | None = None,
+        collar: Collar | None = None,
     ) -> None:
         self._pool = pool
         self._submitting = submitting or pool
@@ -121,6 +124,7 @@ class Executor:
             lambda: len(self.line) > 0,
         )
         self._gate = gate
+        self._collar = collar
         self.recorder: Recorder | None = None
         self._resender = Resender(
             pool, lease, self.breaker, self._sender, self.line.in_flight, self._lease_ms
@@ -198,6 +202,7 @@ class Executor:
 
     async def _let_through(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
         """What the last gate lets through; the others fail, and what runs away is halted."""
+        orders = self._without_outsiders(orders, batch)
         refused = self._gate.judge(orders, clock.monotonic_ms())
         if any(refusal.halt for refusal in refused.values()):
             # What cannot leave anyway does not run away: a crowd of a leader whom an operator has
@@ -211,6 +216,34 @@ class Executor:
             dict.fromkeys(refused, Reason.RISK.value), {k: r.why for k, r in refused.items()},
         )  # fmt: skip
         return [o for o in orders if o.order_key not in refused]
+
+    def _without_outsiders(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
+        """Those within the collar; the others stay CLAIMED until it has looked closely."""
+        outside = {} if self._collar is None else self._collar.outside(orders)
+        if self._collar is None or not outside:
+            return orders
+        for order in outside.values():
+            self._collar.hold(
+                order,
+                partial(self._bring_again, order, batch),
+                partial(self._refuse_outsider, order, batch),
+            )
+        return [order for order in orders if order.order_key not in outside]
+
+    def _bring_again(self, order: Order, batch: Batch) -> None:
+        self.line.again(
+            QueuedClaim(
+                orders=[order],
+                records=batch.records,
+                control_seq=batch.control_seq,
+                traceparent=batch.traces[order.order_key],
+                handled=lambda: None,
+            )
+        )
+
+    def _refuse_outsider(self, order: Order, batch: Batch, why: str) -> None:
+        key = order.order_key
+        self._fail([order], batch, {key: Reason.RISK.value}, {key: why})
 
     async def _without_held_back(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
         """Those that nothing holds back now; the others are refused as SUBMITTING would."""

@@ -137,7 +137,9 @@ async def test_the_executor_does_not_call_unsent_what_may_have_been_sent(
         # Nothing listens there, and nothing is sent there.
         open_client("http://127.0.0.1:9") as client,
     ):
-        settings = Settings(router_target="", guard_target="", insiders_url="", poll_ms=20)
+        settings = Settings(
+            router_target="", guard_target="", bookfeed_target="", insiders_url="", poll_ms=20
+        )
         executor = Executor(pool, lease, client, settings, Gate(limits))
         executor.recorder = Recorder(pool, lease, tail, executor.line.done, executor.line.leave)
         works = (executor.line.poll(), executor.submit(), executor.recorder.run())

@@ -16,6 +16,7 @@ from aiohttp import web
 from msgspec import structs
 
 from services.executor import store
+from services.executor.collar import Collar
 from services.executor.core.gate import Gate, Limits
 from services.executor.recorder import Recorder
 from services.executor.settings import Settings
@@ -111,6 +112,7 @@ async def scene(
     connections: int = 256,
     breaker: bool = False,
     limits: Limits = LIMITS,
+    collar: Collar | None = None,
 ) -> AsyncIterator[Scene]:
     """Up to so many connections; a breaker opens with the first failure, or never."""
     far = Far()
@@ -125,6 +127,7 @@ async def scene(
     settings = Settings(
         router_target="",
         guard_target="",
+        bookfeed_target="",
         insiders_url="",
         breaker_failures=1 if breaker else 1_000_000,
         breaker_open_ms=600_000,
@@ -136,7 +139,7 @@ async def scene(
             open_pool(database_url, name="together", size=3) as pool,
             open_client(url, limit=connections, warm=4) as client,
         ):
-            executor = Executor(pool, lease, client, settings, Gate(limits))
+            executor = Executor(pool, lease, client, settings, Gate(limits), collar=collar)
             line = executor.line
             executor.recorder = Recorder(pool, lease, tail, line.done, line.leave)
             running: list[asyncio.Task[Any]] = [asyncio.create_task(executor.recorder.run())]

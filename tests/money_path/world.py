@@ -84,6 +84,7 @@ class World:
             "TT_ROUTER_CONFIRM_TARGET": self.target("confirm"),
             "TT_EXECUTOR_ROUTER_TARGET": self.target("router"),
             "TT_EXECUTOR_GUARD_TARGET": self.target("guard"),
+            "TT_EXECUTOR_BOOKFEED_TARGET": f"127.0.0.1:{upstream.port}",
             "TT_CONFIRM_EXECUTOR_TARGET": self.target("executor"),
             # A fault may be meant for the next request, whatever it asks.
             "TT_CONFIRM_BALANCE_MS": "0",

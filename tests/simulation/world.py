@@ -194,6 +194,8 @@ class World:
                 executor_app.run,
                 ExecutorSettings(
                     listen="executor", router_target="router", guard_target="guard",
+                    bookfeed_target="bookfeed",
+                    collar_cents=self.rng("collar").choice((2, 50)),
                     insiders_url="insiders", poll_ms=draw.choice((300, 1000)),
                     submit_timeout_ms=draw.choice((500, 2000)),
                 ),

@@ -93,7 +93,7 @@ CALLERS: dict[str, frozenset[str]] = {
     f"tradingtools.v1.{service}": frozenset({OPERATOR, *callers.split()})
     for service, callers in {
         "IngestService": "router",
-        "BookfeedService": "router confirm guard control insiders",
+        "BookfeedService": "router executor confirm guard control insiders",
         "RouterService": "executor",
         "ExecutorService": "confirm",
         "ConfirmService": "router guard",

@@ -21,7 +21,7 @@ _NAMES = (
 
 def _bounds(**values: str) -> Limits:
     needed = {"TT_EXECUTOR_ROUTER_TARGET": "a:1", "TT_EXECUTOR_GUARD_TARGET": "a:1"}
-    url = {"TT_EXECUTOR_INSIDERS_URL": "http://a:1"}
+    url = {"TT_EXECUTOR_INSIDERS_URL": "http://a:1", "TT_EXECUTOR_BOOKFEED_TARGET": "a:1"}
     return _limits(load(Settings, "executor", {**needed, **url, **values}))
 
 

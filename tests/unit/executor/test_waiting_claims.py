@@ -78,7 +78,7 @@ class Scene:
 @asynccontextmanager
 async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     lease = Lease(role="executor", partition=0, epoch=1)
-    settings = Settings(router_target="", guard_target="", insiders_url="")
+    settings = Settings(router_target="", guard_target="", bookfeed_target="", insiders_url="")
     nothing: Any = None
     client = cast(InsidersClient, nothing)
     here = Scene(Executor(nothing, lease, client, settings, Gate(LIMITS)))
