@@ -501,6 +501,18 @@ class Limits(TypedDict):
     """Outcomes that are held or being bought at once."""
     maxBuysPerOutcome: NotRequired[int]
     """Leader trades that are copied in one outcome within 90 days."""
+    onDoubtfulBook: NotRequired[str]
+    """What is done without a book that can be trusted. With maxSpread, or minDepthFraction
+    above 0, a copy is never ordered without one, whatever this says. What an entry does
+    while its book says nothing: stale, crossed, or not there yet.
+    `DOUBTFUL_BOOK_COPY`: It is ordered at the leader's limit, without a look at depth and
+    spread. What an absent field means.
+    `DOUBTFUL_BOOK_WAIT`: It waits doubtfulBookWaitMs for a good book, and is skipped
+    without one.
+    `DOUBTFUL_BOOK_SKIP`: It is skipped.
+    """
+    doubtfulBookWaitMs: NotRequired[int]
+    """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
 
 
 class LimitsInput(TypedDict):
@@ -530,6 +542,20 @@ class LimitsInput(TypedDict):
     """Outcomes that are held or being bought at once."""
     maxBuysPerOutcome: NotRequired[int]
     """Leader trades that are copied in one outcome within 90 days."""
+    onDoubtfulBook: NotRequired[
+        Literal["DOUBTFUL_BOOK_COPY", "DOUBTFUL_BOOK_WAIT", "DOUBTFUL_BOOK_SKIP"]
+    ]
+    """What is done without a book that can be trusted. With maxSpread, or minDepthFraction
+    above 0, a copy is never ordered without one, whatever this says. What an entry does
+    while its book says nothing: stale, crossed, or not there yet.
+    `DOUBTFUL_BOOK_COPY`: It is ordered at the leader's limit, without a look at depth and
+    spread. What an absent field means.
+    `DOUBTFUL_BOOK_WAIT`: It waits doubtfulBookWaitMs for a good book, and is skipped
+    without one.
+    `DOUBTFUL_BOOK_SKIP`: It is skipped.
+    """
+    doubtfulBookWaitMs: NotRequired[int]
+    """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
 
 
 class ListResyncsResponse(TypedDict):

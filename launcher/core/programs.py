@@ -112,6 +112,7 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
         "TT_GUARD_CONFIRM_TARGET": at["confirm"],
         "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
         "TT_CONTROL_BOOKFEED_TARGET": at["bookfeed"],
+        "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
     }
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout.ports)

@@ -22,7 +22,7 @@ from paper.venue.core.schedule import Kind, Pace, resolutions, timeline
 from paper.venue.desk import Desk
 from paper.venue.journal import Journal
 from paper.venue.player import Player
-from paper.venue.replies import errors
+from paper.venue.replies import errors, late
 from paper.venue.rest_clob import ClobRest
 from paper.venue.rest_data import DataRest
 from paper.venue.rest_gamma import GammaRest
@@ -99,7 +99,7 @@ async def _serve(
         loop=settings.loop,
         start_delay_ms=None if settings.start_when_told else settings.start_delay_ms,
     )
-    public = web.Application(middlewares=[errors])
+    public = web.Application(middlewares=[errors, late(settings.rest_ms)])
     public.add_routes(
         [
             web.get("/rtds", rtds.handle),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 _T = TypeVar("_T")
 
@@ -37,6 +39,21 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
     except web.HTTPException as problem:
         return error(problem.status, problem.reason)
     return answer
+
+
+def late(answer_ms: int) -> Middleware:
+    """Give answers to GET and POST only after a while; web sockets are as they are."""
+
+    @web.middleware
+    async def wait(
+        request: web.Request, handler: Callable[[web.Request], Any]
+    ) -> web.StreamResponse:
+        if answer_ms and "upgrade" not in request.headers:
+            await asyncio.sleep(answer_ms / 1000)
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    return wait
 
 
 async def read(request: web.Request, kind: type[_T]) -> _T:

@@ -49,5 +49,7 @@ class Settings:
     """Send the tape's own transaction hashes instead of salting them for each run."""
     loop: bool = setting(False)
     """Begin the tape again when it ends."""
+    rest_ms: int = setting(0, minimum=0, maximum=60_000)
+    """How long each answer by REST takes, besides: the way to the venue and back."""
     ping_grace_s: int = setting(10, minimum=1, maximum=600)
     """A socket of the trade feed that has not pinged for so long goes silent."""

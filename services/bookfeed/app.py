@@ -11,6 +11,8 @@ import psycopg_pool
 import redis.asyncio as redis
 import structlog
 
+from services.bookfeed import catalogue as catalogues
+from services.bookfeed.catalogue import Catalogue
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
@@ -32,6 +34,7 @@ from tradingtools.v1 import bookfeed_service_pb2_grpc
 
 _SERVICE = "tradingtools.v1.BookfeedService"
 _POLL_MS = 1000
+_FORESEE_SECONDS = 10.0
 _log = structlog.get_logger("bookfeed")
 
 
@@ -66,6 +69,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Http(gamma, settings.gamma_url, name="gamma"),
             answers,
         )
+        catalogue = Catalogue(settings.catalogue_stands_ms)
+        if settings.catalogue_file is not None:
+            await asyncio.to_thread(catalogues.recall, catalogue, settings.catalogue_file)
         interest = Interest(settings.linger_ms)
         held = await store.watched()
         interest.hold(held)
@@ -74,6 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             api,
             hub,
             interest,
+            catalogue,
             market_ttl_ms=settings.market_ttl_ms,
             look_ms=settings.look_ms,
             quiet_ms=settings.quiet_ms,
@@ -96,7 +103,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             fetcher.run(),
             sockets.run(),
+            catalogues.follow(catalogue, api, settings),
             _follow_database(store, interest, sockets, client),
+            _foresee(store, interest, catalogue, settings),
             health.tell(
                 server,
                 {
@@ -125,6 +134,19 @@ async def _follow_database(
             _log.warning("held assets not refreshed", error=str(error))
             continue
         sockets.poke()
+
+
+async def _foresee(
+    store: Store, interest: Interest, catalogue: Catalogue, settings: Settings
+) -> None:
+    """Watch what leaders hold and what is traded most, for ever."""
+    while True:
+        interest.foresee("traded", catalogue.most_traded(settings.watch_traded))
+        try:
+            interest.foresee("leaders", await store.of_leaders(settings.watch_leaders))
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("what leaders hold is not refreshed", error=str(error))
+        await asyncio.sleep(_FORESEE_SECONDS)
 
 
 def _check(settings: Settings) -> None:

@@ -7,11 +7,13 @@ fetch; what the venue does not know is asked for ever more seldom.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import NamedTuple
 
 import structlog
 
 from services.bookfeed import metrics
+from services.bookfeed.catalogue import Catalogue
 from services.bookfeed.core.looking import Answer, first_time_ms
 from services.bookfeed.core.tracking import Status, Tracked
 from services.bookfeed.core.watching import Interest
@@ -34,6 +36,7 @@ _PAUSE_MAX_MS = 60_000
 _UNKNOWN_MAX = 10_000
 _BEHIND_AT_ONCE = 4
 """Questions of each kind for which nothing new has to wait."""
+_CONDITION = re.compile(r"0x[0-9a-f]{64}")
 _log = structlog.get_logger("bookfeed")
 
 
@@ -57,6 +60,7 @@ class Fetcher:
         api: ClobApi,
         hub: Hub,
         interest: Interest,
+        catalogue: Catalogue,
         *,
         market_ttl_ms: int,
         look_ms: int,
@@ -66,6 +70,7 @@ class Fetcher:
         self._api = api
         self._hub = hub
         self._interest = interest
+        self._catalogue = catalogue
         self._ttl_ms = market_ttl_ms
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._due_ms: dict[str, int] = {}
@@ -93,8 +98,31 @@ class Fetcher:
         """Assets that are being fetched."""
         return set(self._under_way)
 
-    async def ensure(self, asset_id: str) -> None:
+    def unseen(self, asset_id: str) -> pb.Mark | None:
+        """A mark without a book, by the catalogue; None: it does not know the asset."""
+        market = self._catalogue.market(asset_id)
+        metrics.UNSEEN.add(1, {"listed": market is not None})
+        if market is None:
+            return None
+        return pb.Mark(asset_id=asset_id, status=pb.BOOK_STATUS_UNSEEN, market=market)
+
+    def fetch_soon(self, asset_id: str) -> None:
+        """Have an asset's book fetched behind, and watched."""
+        self._interest.ask(asset_id, now_ms())
+        listed = self._catalogue.market(asset_id)
+        if listed is not None and self._hub.market(asset_id) is None:
+            # The socket's first book is a mark at once: it has not to wait for REST's.
+            self._hub.track(asset_id)
+            self._hub.set_market(asset_id, listed)
+        if asset_id not in self._under_way:
+            self._begin(asset_id, "")
+
+    async def ensure(self, asset_id: str, condition_id: str = "") -> None:
         """Fetch book and market; concurrent calls for an asset share one fetch.
+
+        Args:
+            asset_id: of the outcome.
+            condition_id: that whoever asks believes it to have; not relied upon.
 
         Raises:
             NotFound: the venue knows no such asset.
@@ -104,13 +132,15 @@ class Fetcher:
         until = self._unknown_ms.get(asset_id, 0)
         if now_ms() < until:
             raise _unknown(asset_id)
-        task = self._under_way.get(asset_id)
-        if task is None:
-            task = asyncio.create_task(self._fetch(asset_id))
-            self._under_way[asset_id] = task
-            task.add_done_callback(lambda done: self._ended(asset_id, done))
+        task = self._under_way.get(asset_id) or self._begin(asset_id, condition_id)
         # Shielded: one caller that gives up must not take the answer from the others.
         await asyncio.shield(task)
+
+    def _begin(self, asset_id: str, condition_id: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._fetch(asset_id, condition_id))
+        self._under_way[asset_id] = task
+        task.add_done_callback(lambda done: self._ended(asset_id, done))
+        return task
 
     def refresh_soon(self, asset_id: str) -> None:
         """What is known of the asset's market may have changed."""
@@ -175,11 +205,17 @@ class Fetcher:
         self._pauses_ms[asset_id] = pause_ms
         return pause_ms
 
-    async def _fetch(self, asset_id: str) -> None:
+    async def _fetch(self, asset_id: str, believed: str) -> None:
+        listed = self._catalogue.market(asset_id)
+        if listed is not None and await self._fetch_book(asset_id, listed):
+            return
         before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
         before_ns = heard.received_ns if heard else 0
-        told, gamma, condition = await asyncio.gather(
-            self._book(asset_id), self._gamma(asset_id), self._condition(asset_id)
+        told, gamma, condition, rules = await asyncio.gather(
+            self._book(asset_id),
+            self._gamma(asset_id),
+            self._condition(asset_id),
+            self._rules_of(asset_id, believed),
         )
         book = told.book
         known = _first(
@@ -199,7 +235,9 @@ class Fetcher:
                 dependency="venue",
                 retry_after_ms=str(_RETRY_MS),
             )
-        market = await self._api.market(known)
+        market = rules if rules is not None and known == believed else None
+        if market is None:
+            market = await self._api.market(known)
         # Before anybody can look: what is tracked and not wanted is dropped.
         self._interest.ask(asset_id, now_ms())
         self._take(self._hub.track(asset_id), told, before_ns)
@@ -207,6 +245,30 @@ class Fetcher:
         self._learn(asset_id, known, market, gamma, book, before)
         self._hub.changed(asset_id)
         metrics.FETCHES.add(1, {"outcome": "found"})
+
+    async def _fetch_book(self, asset_id: str, listed: pb.MarketInfo) -> bool:
+        """Fetch the book alone of a market that the catalogue knows; False: it has to be asked for.
+
+        What the venue says of the market besides comes soon, behind.
+        """
+        before, heard = self._hub.market(asset_id), self._hub.tracked.get(asset_id)
+        before_ns = heard.received_ns if heard else 0
+        told = await self._book(asset_id)
+        book = told.book
+        if book is None or book.condition_id != listed.condition_id:
+            return False
+        self._interest.ask(asset_id, now_ms())
+        self._take(self._hub.track(asset_id), told, before_ns)
+        if self._hub.market(asset_id) is before and (before is None or before == listed):
+            fresh = pb.MarketInfo()
+            fresh.CopyFrom(listed)
+            fresh.tick_micros = book.tick_micros or listed.tick_micros
+            fresh.min_size_micros = book.min_size_micros or listed.min_size_micros
+            self._hub.set_market(asset_id, fresh)
+        self._hub.changed(asset_id)
+        self._due_ms.setdefault(asset_id, 0)
+        metrics.FETCHES.add(1, {"outcome": "found"})
+        return True
 
     def _take(self, tracked: Tracked, told: _Told, before_ns: int) -> None:
         """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
@@ -284,6 +346,17 @@ class Fetcher:
             return await self._api.condition(asset_id)
         except errors.Unavailable as error:
             return error
+
+    async def _rules_of(self, asset_id: str, condition_id: str) -> ClobMarket | None:
+        """The rules of the market that an asset is believed to be in; None: it is in another one,
+        or they are asked for again."""
+        if not _CONDITION.fullmatch(condition_id):
+            return None
+        try:
+            market = await self._api.market(condition_id)
+        except (errors.NotFound, errors.Unavailable):
+            return None
+        return market if asset_id in market.outcomes else None
 
     def _remember_unknown(self, asset_id: str) -> None:
         now = now_ms()

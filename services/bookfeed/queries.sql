@@ -4,6 +4,14 @@ select asset_id from lot where shares_micros > 0
 union
 select asset_id from trigger where status not in ('DONE', 'CANCELLED', 'RESOLVED')
 
+-- name: of_leaders
+-- What followed leaders hold, the largest first: they are likely to trade it again.
+select h.asset_id from leader_holding h
+where h.leader in (select leader from subscription where state = 'ACTIVE')
+group by h.asset_id
+order by max(h.shares_micros) desc
+limit %(most)s
+
 -- name: acknowledge
 -- A reader's progress, for operators; it only moves forward within one life of bookfeed.
 insert into consumer_cursor as c (stream, consumer, cursor)

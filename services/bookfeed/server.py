@@ -69,8 +69,14 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
         asset_id = request.asset_id
         mark = self._hub.mark(asset_id)
         if mark is None or not (mark.market.closed or usable(self._hub.status(asset_id))):
+            if request.market_suffices:
+                mark = mark or self._fetcher.unseen(asset_id)
+                if mark is not None:
+                    self._fetcher.fetch_soon(asset_id)
+                    self._sockets.poke()
+                    return pb.GetBookResponse(mark=mark)
             try:
-                await self._fetcher.ensure(asset_id)
+                await self._fetcher.ensure(asset_id, request.condition_id)
             except errors.Unavailable:
                 if mark is None:
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tradingtools.runtime.settings import SharedSettings, setting
 
@@ -35,6 +36,18 @@ class Settings:
     """How long an asset is watched after somebody asked for its book once."""
     market_ttl_ms: int = setting(60_000, minimum=1_000, maximum=3_600_000)
     """How old what is known of a market may get: tick, closing, resolution."""
+    catalogue_ms: int = setting(60_000, minimum=100, maximum=86_400_000)
+    """How often Gamma's list of open markets is read from its beginning. It is what lets copies
+    leave for a market that nobody watches without a question to the venue."""
+    catalogue_stands_ms: int = setting(3_600_000, minimum=100, maximum=86_400_000)
+    """A list that was not read to its end for so long is not used any more."""
+    catalogue_file: Path | None = setting(None)  # noqa: RUF009 - a field, not a shared value
+    """Where the list is kept for the next start; unset: nowhere."""
+    watch_leaders: int = setting(300, minimum=0, maximum=5_000)
+    """Outcomes that followed leaders hold and that are watched before anybody trades them, the
+    largest first."""
+    watch_traded: int = setting(100, minimum=0, maximum=5_000)
+    """Outcomes of the markets with the highest volume of a day that are watched, too."""
     depth: int = setting(100, minimum=1, maximum=1_000)
     """Levels told of each side, the best ones; deeper ones would only cost."""
     api_timeout_ms: int = setting(3_000, minimum=100, maximum=60_000)

@@ -22,6 +22,12 @@ class Store:
             cursor = await connection.execute(_SQL["watched"])
             return frozenset(row["asset_id"] for row in await cursor.fetchall())
 
+    async def of_leaders(self, most: int) -> frozenset[str]:
+        """Assets that followed leaders hold."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_SQL["of_leaders"], {"most": most})
+            return frozenset(row["asset_id"] for row in await cursor.fetchall())
+
     async def acknowledge(self, consumer: str, cursor: str) -> None:
         """Move a named reader's progress forward; backward changes nothing."""
         async with self._pool.connection() as connection:

@@ -112,6 +112,9 @@ def limits_group(message: control.Limits) -> Group:
         f"{name}_micros": given(name)
         for name in ("max_per_trade", "max_per_market", "max_slippage")
     }
+    values["on_doubtful_book"] = _enum(message, "on_doubtful_book", "DOUBTFUL_BOOK_")
+    wait = message.HasField("doubtful_book_wait_ms")
+    values["doubtful_book_wait_ms"] = message.doubtful_book_wait_ms if wait else None
     columns["max_age_ms"] = message.max_age_ms if message.HasField("max_age_ms") else None
     return _group(values, values, columns)
 
@@ -164,6 +167,8 @@ _SHOWN: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     **{f"{name}_micros": ("limits", name, to_text) for name in _AMOUNTS},
     **{f"{ours}_micros": ("limits", name, to_text) for name, ours in _FRACTIONS.items()},
     **{ours: ("limits", name, int) for name, ours in _COUNTS.items()},
+    "on_doubtful_book": ("limits", "on_doubtful_book", "DOUBTFUL_BOOK_{}".format),
+    "doubtful_book_wait_ms": ("limits", "doubtful_book_wait_ms", int),
     **{f"{name}_micros": ("filters", name, to_text) for name in _PRICES},
     **{name: ("filters", name, list) for name in _LISTS},
     "min_leader_micros": ("filters", "min_leader_notional", to_text),

@@ -121,6 +121,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_control(router, bus, settings.poll_ms),
             router.exits.run(),
             router.withdrawals.run(),
+            router.waiting.run(),
             router.follow_balances(),
             router.resyncs.run(),
             health.tell(

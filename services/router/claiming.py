@@ -51,6 +51,9 @@ from tradingtools.v1 import common_pb2 as pb
 
 _meter = metrics.get_meter("tradingtools.router")
 _decisions = _meter.create_counter("decisions", description="by outcome and reason")
+_doubtful = _meter.create_counter(
+    "doubtful_books", description="decisions on buys whose book said nothing of depth and spread"
+)
 claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
 
 
@@ -319,6 +322,10 @@ class Claimer:
     def hand_on(self, job: Job, plan: Plan, claimed: Claimed) -> None:
         for copy in plan.copies.values():
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
+        doubtful = job.book is not None and not job.book.told
+        if job.trade.key.side is Side.BUY and job.book is not None and doubtful:
+            for copy in plan.copies.values():
+                _doubtful.add(1, {"book": str(job.book.status), "copied": copy.copied})
         if plan.orders:
             batch = order_batch(
                 claimed,

@@ -17,6 +17,7 @@ import structlog
 from services.router import recovery, store
 from services.router.bookings import Bookings
 from services.router.claiming import Claimer
+from services.router.core import doubt
 from services.router.core.age import nobody_in_time
 from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import DAY_MS
@@ -29,7 +30,8 @@ from services.router.open_exits import OpenExits
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from services.router.together import Together
-from services.router.turns import FEWEST, come_together
+from services.router.turns import FEWEST, Share, come_together
+from services.router.waiting import WaitingEntries
 from services.router.withdrawals import Withdrawals
 from services.router.writing import Writer
 from tradingtools.adapters import clock
@@ -40,6 +42,7 @@ from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, TradeKey, merge
+from tradingtools.domain.subscription import Subscription
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
@@ -102,6 +105,7 @@ class Router:
         )
         self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
         self.exits = OpenExits(self._memory, self._route)
+        self.waiting = WaitingEntries(self._memory, self._books_known, self._judge_waiting)
         self.withdrawals = Withdrawals(
             pool, lease.partition, self._memory, self._recall_forgotten, self._decide_again
         )
@@ -202,8 +206,15 @@ class Router:
                 changed[fact.key] = merged
         if len(changed) > 1:
             # Books that are not in memory yet are asked for together, not one after the other.
-            assets = {t.key.asset_id for t in changed.values() if not self._too_old(t)}
-            await asyncio.gather(*(self._books.get(asset) for asset in assets))
+            by_asset = {
+                key.asset_id: trade for key, trade in changed.items() if not self._too_old(trade)
+            }
+            await asyncio.gather(
+                *(
+                    self._book(trade, levels=trade.key.side is Side.SELL)
+                    for trade in by_asset.values()
+                )
+            )
         failed: list[Exception] = []
         most = self._settings.claimed_together
         for trades in come_together(changed.values(), self._copies_of, most):
@@ -228,10 +239,13 @@ class Router:
         return nobody_in_time(trade.traded_ms, followers, clock.now_ms(), least_ms)
 
     def _copies_of(self, trade: LeaderTrade) -> int | None:
-        """Copies of a buy with few followers; None: the trade is claimed by itself."""
-        followers = len(self._memory.index.followers_of(trade.key.leader))
-        few = trade.key.side is Side.BUY and 0 < followers <= FEWEST
-        return followers if few else None
+        """Copies of a buy with few followers, who wait for no book; None: the trade is claimed by
+        itself."""
+        followers = self._memory.index.followers_of(trade.key.leader)
+        few = trade.key.side is Side.BUY and 0 < len(followers) <= FEWEST
+        if not few or doubt.divide(followers, trade, self._books.known(trade.key.asset_id))[1]:
+            return None
+        return len(followers)
 
     async def _route_rows(self, trades: Sequence[LeaderTrade]) -> None:
         if len(trades) == 1:
@@ -243,13 +257,15 @@ class Router:
             [
                 Entries(
                     trade=trade,
-                    newest_book=partial(self._books.known, trade.key.asset_id),
+                    newest_book=partial(self._seen, trade),
                     cause=rows_cause(trade),
                     part=part,
                 )
                 for trade in trades
             ]
         )
+        for trade in trades:
+            self.waiting.follow(trade)
 
     async def _decide_again(self, trade: LeaderTrade, order: Withdrawn) -> None:
         """An entry was refused because its subscription had changed: judge it as it is now."""
@@ -275,16 +291,58 @@ class Router:
         followers = self._memory.index.followers_of(trade.key.leader)
         if not followers:
             return
-        asset_id = trade.key.asset_id
-        # Nobody is asked for the book of what is skipped in any case.
-        late = self._too_old(trade)
-        book = self._books.known(asset_id) if late else await self._books.get(asset_id)
         if trade.key.side is Side.SELL or withdrawn is not None:
+            book = await self._book(trade)
             await self._writer.claim(trade, book, cause, brief=True, withdrawn=withdrawn)
         else:
-            await self._writer.claim_in_parts(trade, book, cause, tuple(s.id for s in followers))
+            await self._route_buy(trade, cause, followers)
         if trade.key.side is Side.SELL:
             self.exits.follow(trade.key)
+        else:
+            self.waiting.follow(trade)
+
+    async def _route_buy(
+        self, trade: LeaderTrade, cause: str, followers: Sequence[Subscription]
+    ) -> None:
+        """Claim a buy: at once for whom the market's rules are enough, then for who wants a book.
+
+        A crash between the two leaves the trade unknown: it is told again, and the first ones,
+        whose copies are durable, want nothing more.
+        """
+        # Nobody is asked for the book of what is skipped in any case.
+        late = self._too_old(trade)
+        book = (
+            self._books_known(trade.key.asset_id) if late else await self._book(trade, levels=False)
+        )
+        now, later = (followers, ()) if late else doubt.divide(followers, trade, book)
+        with self._memory.under_way(trade):
+            if now:
+                seen = None if book is None else doubt.cautious(trade, book)
+                ids = tuple(s.id for s in now)
+                await self._writer.claim_in_parts(trade, seen, cause, ids, last=not later)
+            if later:
+                book = await self._book(trade)
+                ids = tuple(s.id for s in later)
+                await self._writer.claim_in_parts(trade, book, cause, ids)
+
+    async def _book(self, trade: LeaderTrade, *, levels: bool = True) -> Book | None:
+        return await self._books.get(
+            trade.key.asset_id, condition_id=trade.condition_id, levels=levels
+        )
+
+    def _books_known(self, asset_id: str) -> Book | None:
+        return self._books.known(asset_id)
+
+    def _seen(self, trade: LeaderTrade) -> Book | None:
+        """The newest book in memory, as a decision may go by it."""
+        book = self._books.known(trade.key.asset_id)
+        return None if book is None else doubt.cautious(trade, book)
+
+    async def _judge_waiting(self, trade: LeaderTrade, ids: Sequence[str]) -> None:
+        """Judge entries again that have waited for a good book."""
+        share = Share(Part(ids=tuple(ids), last=False), lambda: False, yielding=False)
+        cause = f"book-{clock.now_ns()}"
+        await self._writer.claim(trade, self._seen(trade), cause, brief=True, share=share)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""

@@ -118,9 +118,22 @@ class Writer:
             self._memory.know(trade)
 
     async def claim_in_parts(
-        self, trade: LeaderTrade, book: Book | None, cause: str, ids: Sequence[str]
+        self,
+        trade: LeaderTrade,
+        book: Book | None,
+        cause: str,
+        ids: Sequence[str],
+        *,
+        last: bool = True,
     ) -> None:
         """Claim a buy for these followers; between two parts of a crowd the next has its turn.
+
+        Args:
+            trade: as far as it is known.
+            book: the newest of its asset.
+            cause: what asked for it.
+            ids: of the subscriptions.
+            last: False: others of the trade's followers are claimed after these.
 
         Raises:
             Fenced: the partition is another's.
@@ -129,7 +142,7 @@ class Writer:
         with self._memory.under_way(trade):
             yielding = True
             while ids:
-                part = Part.of(ids, self._claimed_together)
+                part = Part.of(ids, self._claimed_together, last=last)
                 share = Share(part, self._turns.awaited, yielding=yielding)
                 await self.claim(trade, book, cause, brief=brief, share=share)
                 # Dropped once, it is claimed the next time: a crowd comes to its end, too.

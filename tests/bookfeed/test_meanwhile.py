@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from services.bookfeed.catalogue import Catalogue
 from services.bookfeed.core.looking import Answer
 from services.bookfeed.core.tracking import Status
 from services.bookfeed.core.watching import Interest
@@ -135,7 +136,7 @@ async def _serving(made: World) -> AsyncIterator[World]:
         ):
             api = ClobApi(Http(clob, url, name="clob"), Http(gamma, url, name="gamma"))
             made.fetcher = Fetcher(
-                api, made.hub, Interest(10**6), market_ttl_ms=60_000, look_ms=30_000,
+                api, made.hub, Interest(10**6), Catalogue(0), market_ttl_ms=60_000, look_ms=30_000,
                 quiet_ms=5_000, at_once=4,
             )  # fmt: skip
             await made.fetcher.ensure(ASSET)

@@ -27,12 +27,16 @@ ASSETS = list(dict.fromkeys(row.trade.asset for row in ROWS))
 async def bookfeed(
     environ: dict[str, str], tmp_path: Path, **settings: str
 ) -> AsyncIterator[tuple[BookfeedServiceAsyncStub, Venue, Process]]:
-    async with venue(tmp_path / "venue") as replay:
+    rest_ms = settings.pop("rest_ms", "0")
+    async with venue(tmp_path / "venue", rest_ms=rest_ms) as replay:
         at = {
             **environ,
             "TT_BOOKFEED_CLOB_WS_URL": f"{replay.ws_url}/clob/ws/market",
             "TT_BOOKFEED_CLOB_URL": f"{replay.http_url}/clob",
             "TT_BOOKFEED_GAMMA_URL": f"{replay.http_url}/gamma",
+            # Only what a test asks for is watched.
+            "TT_BOOKFEED_WATCH_LEADERS": "0",
+            "TT_BOOKFEED_WATCH_TRADED": "0",
             **{f"TT_BOOKFEED_{name.upper()}": value for name, value in settings.items()},
         }
         async with (

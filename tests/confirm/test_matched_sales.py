@@ -156,7 +156,7 @@ async def test_a_sale_of_more_than_is_left_frees_nothing(orders: Orders) -> None
 class Shelf:
     """One book for every asset."""
 
-    async def get(self, asset_id: str) -> Book:
+    async def get(self, asset_id: str, **_: Any) -> Book:
         """Deep, at 0.5."""
         return self.known(asset_id)
 

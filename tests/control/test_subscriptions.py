@@ -388,6 +388,7 @@ EVERYTHING: dict[str, Any] = {
         "maxPerTrade": "50", "maxPerMarket": "100", "maxSlippage": "0.02", "maxAgeMs": 5000,
         "maxPerLeader": "500", "maxTotal": "0", "maxPerDay": "80", "maxSpread": "0.05",
         "minDepthFraction": "0", "maxOpenPositions": 0, "maxBuysPerOutcome": 3,
+        "onDoubtfulBook": "DOUBTFUL_BOOK_WAIT", "doubtfulBookWaitMs": 250,
     },
     "filters": {
         "sides": "COPY_SIDES_BUYS", "minPrice": "0.05", "maxPrice": "0.95",
@@ -431,6 +432,17 @@ def test_a_group_is_replaced_whole_and_the_others_stay(edge: RunningEdge, wallet
         ({"sizing": {"fixed": {"amount": "1"}, "multiplier": "0"}}, "sizing.multiplier"),
         ({"limits": {"maxSpread": "1.5"}}, "limits.maxSpread"),
         ({"limits": {"maxOpenPositions": -1}}, "limits.maxOpenPositions"),
+        ({"limits": {"onDoubtfulBook": "DOUBTFUL_BOOK_UNSPECIFIED"}}, "limits.onDoubtfulBook"),
+        ({"limits": {"doubtfulBookWaitMs": 5}}, "limits.doubtfulBookWaitMs"),
+        (
+            {
+                "limits": {
+                    "onDoubtfulBook": "DOUBTFUL_BOOK_WAIT",
+                    "doubtfulBookWaitMs": 10_001,
+                }
+            },
+            "limits.doubtfulBookWaitMs",
+        ),
         ({"filters": {"minPrice": "0.6", "maxPrice": "0.5"}}, "filters.minPrice"),
         ({"filters": {"marketsDenied": "0x" + "ab" * 32}}, "filters.marketsDenied"),
         ({"filters": {"marketsDenied": [7]}}, "filters.marketsDenied[0]"),

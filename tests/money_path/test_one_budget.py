@@ -66,7 +66,7 @@ class Line:
 class DeepBooks:
     """Every asset has a good book."""
 
-    async def get(self, asset_id: str) -> Book:
+    async def get(self, asset_id: str, **_: Any) -> Book:
         made = samples.book()
         market = replace(made.market, asset_id=asset_id, condition_id=_condition(asset_id))
         return structs.replace(made, market=market)

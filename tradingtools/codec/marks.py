@@ -15,6 +15,7 @@ _STATUS = {
     pb.BOOK_STATUS_STALE: BookStatus.STALE,
     pb.BOOK_STATUS_CROSSED: BookStatus.CROSSED,
     pb.BOOK_STATUS_EMPTY: BookStatus.EMPTY,
+    pb.BOOK_STATUS_UNSEEN: BookStatus.UNSEEN,
 }
 
 _MARKETS = 20_000

@@ -65,6 +65,8 @@ class BookStatus(StrEnum):
     STALE = "STALE"
     CROSSED = "CROSSED"
     EMPTY = "EMPTY"
+    UNSEEN = "UNSEEN"
+    """The market is known, its book is not there yet: it has no level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def told(self) -> bool:
-        """Whether its levels are the venue's: those of a stale or crossed book say nothing."""
+        """Whether its levels are the venue's: others say nothing, or there are none yet."""
         return self.status in (BookStatus.FRESH, BookStatus.EMPTY)
 
 

@@ -23,6 +23,16 @@ class BelowMinimum(StrEnum):
     """Its money is added to the next copies of the asset until they reach the minimum."""
 
 
+class DoubtfulBook(StrEnum):
+    """What an entry does while its book says nothing: stale, crossed, or not there yet."""
+
+    COPY = "COPY"
+    """It is ordered at the leader's limit, without a look at depth and spread."""
+    WAIT = "WAIT"
+    """It waits so long for a good book, and is skipped without one."""
+    SKIP = "SKIP"
+
+
 class Sides(StrEnum):
     """Which trades of the leader are copied."""
 
@@ -61,6 +71,9 @@ class StartMode(StrEnum):
     """What the leader holds at the start, too."""
 
 
+DOUBTFUL_BOOK_WAIT_MS = 500
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
     """From a leader notional on: USDC per copy, or a factor on the notional. Micros."""
@@ -89,6 +102,9 @@ class CopySettings:
     """Best ask minus best bid, USDC per share."""
     min_depth_micros: int | None = None
     """Part of the size that the book must hold within the limit; None: a half."""
+    on_doubtful_book: DoubtfulBook = DoubtfulBook.COPY
+    doubtful_book_wait_ms: int | None = None
+    """For WAIT; None: ``DOUBTFUL_BOOK_WAIT_MS``."""
     max_positions: int | None = None
     """Outcomes held or being bought at once."""
     max_buys_per_outcome: int | None = None
@@ -119,6 +135,7 @@ _USUAL = tuple((field.name, getattr(DEFAULTS, field.name)) for field in fields(C
 
 _ENUMS = {
     "below_minimum": BelowMinimum,
+    "on_doubtful_book": DoubtfulBook,
     "sides": Sides,
     "opposite_side": OppositeSide,
     "exit_mode": ExitMode,

@@ -204,8 +204,8 @@ class Reason(StrEnum):
     )
     BOOK_STALE = (
         "BOOK_STALE",
-        "The book is stale: the spread or depth that is asked for, or a price, is not known.",
-        "Leave out limits.maxSpread and minDepthFraction, or nothing; ask for another preview.",
+        "The book is in doubt: the spread or depth that is asked for, or a price, is not known.",
+        "Leave out limits.maxSpread and minDepthFraction, or say limits.onDoubtfulBook.",
     )
     KEY_TAKEN = (
         "KEY_TAKEN",

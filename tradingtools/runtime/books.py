@@ -32,6 +32,8 @@ _log = structlog.get_logger("books")
 KEPT = 20_000
 SILENT_SECONDS = 3 * streams.CHECKPOINT_SECONDS
 _WATCH_SECONDS = 0.5
+_CONDITION_MAX = 128
+"""Characters that the contract takes."""
 
 AT_ONCE = 50
 """Books that are told at once: who takes them may do for all what each would cost."""
@@ -182,24 +184,40 @@ class Books:
         book = self._books.get(asset_id)
         return None if book is None else book.market.min_size_micros
 
-    async def get(self, asset_id: str) -> Book | None:
+    async def get(
+        self, asset_id: str, *, condition_id: str = "", levels: bool = True
+    ) -> Book | None:
         """The asset's book, asked for when it is not in memory or nobody tells of it any more; None
-        when it cannot be had."""
-        if not self._wanting(asset_id):
+        when it cannot be had.
+
+        Args:
+            asset_id: of the outcome.
+            condition_id: its condition, if it is known: it saves a question to the venue.
+            levels: False takes one that is UNSEEN, too, which costs no question to the venue.
+        """
+        if not self._wanting(asset_id, levels):
             return self.known(asset_id)
+        request = pb.GetBookRequest(
+            asset_id=asset_id,
+            condition_id=condition_id if len(condition_id) <= _CONDITION_MAX else "",
+            market_suffices=not levels,
+        )
         try:
-            response = await self._stub.GetBook(
-                pb.GetBookRequest(asset_id=asset_id), timeout=self._timeout
-            )
+            response = await self._stub.GetBook(request, timeout=self._timeout)
         except grpc.aio.AioRpcError as error:
             _log.warning("no book", asset=asset_id, code=error.code().name)
             return self.known(asset_id)
-        if self._wanting(asset_id):  # Else the stream has told a newer one meanwhile.
+        # Else the stream has told a newer one meanwhile, or what was told before says more.
+        unseen = response.mark.status == pb.BOOK_STATUS_UNSEEN
+        if self._wanting(asset_id, levels) and not (unseen and asset_id in self._books):
             self._take(response.mark)
         return self.known(asset_id)
 
-    def _wanting(self, asset_id: str) -> bool:
-        return asset_id not in self._books or asset_id in self._doubted
+    def _wanting(self, asset_id: str, levels: bool) -> bool:
+        book = self._books.get(asset_id)
+        if book is None or asset_id in self._doubted:
+            return True
+        return levels and book.status is BookStatus.UNSEEN
 
 
 def _stale(book: Book) -> Book:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from tradingtools.v1 import common_pb2 as tradingtools_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tradingtools/v1/bookfeed_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ctradingtools/v1/common.proto\"\x9d\x02\n\nMarketInfo\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x02 \x01(\t\x12\x13\n\x0btick_micros\x18\x03 \x01(\x03\x12\x17\n\x0fmin_size_micros\x18\x04 \x01(\x03\x12\x17\n\x0f\x66\x65\x65_rate_micros\x18\x05 \x01(\x03\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x0e\n\x06\x63losed\x18\x07 \x01(\x08\x12\x1a\n\rpayout_micros\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65nd_ms\x18\t \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05title\x18\n \x01(\t\x12\x0f\n\x07outcome\x18\x0b \x01(\t\x12\x10\n\x08neg_risk\x18\x0c \x01(\x08\x42\x10\n\x0e_payout_microsB\t\n\x07_end_ms\"\xac\x02\n\x04Mark\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12+\n\x06status\x18\x04 \x01(\x0e\x32\x1b.tradingtools.v1.BookStatus\x12\x0f\n\x07\x62ook_ms\x18\x05 \x01(\x03\x12\x13\n\x0breceived_ns\x18\x06 \x01(\x03\x12+\n\x06market\x18\x07 \x01(\x0b\x32\x1b.tradingtools.v1.MarketInfo\x12\x10\n\x08revision\x18\x08 \x01(\x03\x12\x19\n\x11\x62id_prices_micros\x18\t \x03(\x03\x12\x18\n\x10\x62id_sizes_micros\x18\n \x03(\x03\x12\x19\n\x11\x61sk_prices_micros\x18\x0b \x03(\x03\x12\x18\n\x10\x61sk_sizes_micros\x18\x0c \x03(\x03J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x04\x62idsR\x04\x61sks\"d\n\x12StreamMarksRequest\x12\x34\n\tasset_ids\x18\x01 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x10\x88\'\"\x16r\x14\x32\x12^[1-9][0-9]{0,77}$\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"[\n\x13StreamMarksResponse\x12$\n\x05marks\x18\x01 \x03(\x0b\x32\x15.tradingtools.v1.Mark\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x0e\n\x06let_go\x18\x03 \x03(\t\"=\n\x0eGetBookRequest\x12+\n\x08\x61sset_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,77}$\"6\n\x0fGetBookResponse\x12#\n\x04mark\x18\x01 \x01(\x0b\x32\x15.tradingtools.v1.Mark*\x87\x01\n\nBookStatus\x12\x1b\n\x17\x42OOK_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42OOK_STATUS_FRESH\x10\x01\x12\x15\n\x11\x42OOK_STATUS_STALE\x10\x02\x12\x17\n\x13\x42OOK_STATUS_CROSSED\x10\x03\x12\x15\n\x11\x42OOK_STATUS_EMPTY\x10\x04\x32\x95\x02\n\x0f\x42ookfeedService\x12Z\n\x0bStreamMarks\x12#.tradingtools.v1.StreamMarksRequest\x1a$.tradingtools.v1.StreamMarksResponse0\x01\x12L\n\x07GetBook\x12\x1f.tradingtools.v1.GetBookRequest\x1a .tradingtools.v1.GetBookResponse\x12X\n\x0b\x41\x63knowledge\x12#.tradingtools.v1.AcknowledgeRequest\x1a$.tradingtools.v1.AcknowledgeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tradingtools/v1/bookfeed_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ctradingtools/v1/common.proto\"\x9d\x02\n\nMarketInfo\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x02 \x01(\t\x12\x13\n\x0btick_micros\x18\x03 \x01(\x03\x12\x17\n\x0fmin_size_micros\x18\x04 \x01(\x03\x12\x17\n\x0f\x66\x65\x65_rate_micros\x18\x05 \x01(\x03\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x0e\n\x06\x63losed\x18\x07 \x01(\x08\x12\x1a\n\rpayout_micros\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65nd_ms\x18\t \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05title\x18\n \x01(\t\x12\x0f\n\x07outcome\x18\x0b \x01(\t\x12\x10\n\x08neg_risk\x18\x0c \x01(\x08\x42\x10\n\x0e_payout_microsB\t\n\x07_end_ms\"\xac\x02\n\x04Mark\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12+\n\x06status\x18\x04 \x01(\x0e\x32\x1b.tradingtools.v1.BookStatus\x12\x0f\n\x07\x62ook_ms\x18\x05 \x01(\x03\x12\x13\n\x0breceived_ns\x18\x06 \x01(\x03\x12+\n\x06market\x18\x07 \x01(\x0b\x32\x1b.tradingtools.v1.MarketInfo\x12\x10\n\x08revision\x18\x08 \x01(\x03\x12\x19\n\x11\x62id_prices_micros\x18\t \x03(\x03\x12\x18\n\x10\x62id_sizes_micros\x18\n \x03(\x03\x12\x19\n\x11\x61sk_prices_micros\x18\x0b \x03(\x03\x12\x18\n\x10\x61sk_sizes_micros\x18\x0c \x03(\x03J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x04\x62idsR\x04\x61sks\"d\n\x12StreamMarksRequest\x12\x34\n\tasset_ids\x18\x01 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x10\x88\'\"\x16r\x14\x32\x12^[1-9][0-9]{0,77}$\x12\x18\n\x06\x63ursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"[\n\x13StreamMarksResponse\x12$\n\x05marks\x18\x01 \x03(\x0b\x32\x15.tradingtools.v1.Mark\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x0e\n\x06let_go\x18\x03 \x03(\t\"v\n\x0eGetBookRequest\x12+\n\x08\x61sset_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,77}$\x12\x17\n\x0fmarket_suffices\x18\x02 \x01(\x08\x12\x1e\n\x0c\x63ondition_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"6\n\x0fGetBookResponse\x12#\n\x04mark\x18\x01 \x01(\x0b\x32\x15.tradingtools.v1.Mark*\x9f\x01\n\nBookStatus\x12\x1b\n\x17\x42OOK_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42OOK_STATUS_FRESH\x10\x01\x12\x15\n\x11\x42OOK_STATUS_STALE\x10\x02\x12\x17\n\x13\x42OOK_STATUS_CROSSED\x10\x03\x12\x15\n\x11\x42OOK_STATUS_EMPTY\x10\x04\x12\x16\n\x12\x42OOK_STATUS_UNSEEN\x10\x05\x32\x95\x02\n\x0f\x42ookfeedService\x12Z\n\x0bStreamMarks\x12#.tradingtools.v1.StreamMarksRequest\x1a$.tradingtools.v1.StreamMarksResponse0\x01\x12L\n\x07GetBook\x12\x1f.tradingtools.v1.GetBookRequest\x1a .tradingtools.v1.GetBookResponse\x12X\n\x0b\x41\x63knowledge\x12#.tradingtools.v1.AcknowledgeRequest\x1a$.tradingtools.v1.AcknowledgeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMMARKSREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_GETBOOKREQUEST'].fields_by_name['asset_id']._loaded_options = None
   _globals['_GETBOOKREQUEST'].fields_by_name['asset_id']._serialized_options = b'\272H\026r\0242\022^[1-9][0-9]{0,77}$'
-  _globals['_BOOKSTATUS']._serialized_start=1024
-  _globals['_BOOKSTATUS']._serialized_end=1159
+  _globals['_GETBOOKREQUEST'].fields_by_name['condition_id']._loaded_options = None
+  _globals['_GETBOOKREQUEST'].fields_by_name['condition_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_BOOKSTATUS']._serialized_start=1081
+  _globals['_BOOKSTATUS']._serialized_end=1240
   _globals['_MARKETINFO']._serialized_start=119
   _globals['_MARKETINFO']._serialized_end=404
   _globals['_MARK']._serialized_start=407
@@ -50,9 +52,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMMARKSRESPONSE']._serialized_start=811
   _globals['_STREAMMARKSRESPONSE']._serialized_end=902
   _globals['_GETBOOKREQUEST']._serialized_start=904
-  _globals['_GETBOOKREQUEST']._serialized_end=965
-  _globals['_GETBOOKRESPONSE']._serialized_start=967
-  _globals['_GETBOOKRESPONSE']._serialized_end=1021
-  _globals['_BOOKFEEDSERVICE']._serialized_start=1162
-  _globals['_BOOKFEEDSERVICE']._serialized_end=1439
+  _globals['_GETBOOKREQUEST']._serialized_end=1022
+  _globals['_GETBOOKRESPONSE']._serialized_start=1024
+  _globals['_GETBOOKRESPONSE']._serialized_end=1078
+  _globals['_BOOKFEEDSERVICE']._serialized_start=1243
+  _globals['_BOOKFEEDSERVICE']._serialized_end=1520
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,10 @@ class _BookStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BookStatus
     """Best bid at or above best ask: a resync is under way."""
     BOOK_STATUS_EMPTY: _BookStatus.ValueType  # 4
     """No level on either side."""
+    BOOK_STATUS_UNSEEN: _BookStatus.ValueType  # 5
+    """The market is known, its book is not there yet: no level is told. Only GetBook says it, and only
+    to who asks for no more.
+    """
 
 class BookStatus(_BookStatus, metaclass=_BookStatusEnumTypeWrapper):
     """Whether a book may be traded on."""
@@ -47,6 +51,10 @@ BOOK_STATUS_CROSSED: BookStatus.ValueType  # 3
 """Best bid at or above best ask: a resync is under way."""
 BOOK_STATUS_EMPTY: BookStatus.ValueType  # 4
 """No level on either side."""
+BOOK_STATUS_UNSEEN: BookStatus.ValueType  # 5
+"""The market is known, its book is not there yet: no level is told. Only GetBook says it, and only
+to who asks for no more.
+"""
 Global___BookStatus: _TypeAlias = BookStatus  # noqa: Y015
 
 @_typing.final
@@ -251,15 +259,25 @@ class GetBookRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ASSET_ID_FIELD_NUMBER: _builtins.int
+    MARKET_SUFFICES_FIELD_NUMBER: _builtins.int
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
     asset_id: _builtins.str
+    market_suffices: _builtins.bool
+    """The market's rules are enough: whoever asks waits for no book. What is known of it is told."""
+    condition_id: _builtins.str
+    """The asset's condition, if whoever asks knows it: it saves a question to the venue. What is none is
+    ignored.
+    """
     def __init__(
         self,
         *,
         asset_id: _builtins.str = ...,
+        market_suffices: _builtins.bool = ...,
+        condition_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "condition_id", b"condition_id", "market_suffices", b"market_suffices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

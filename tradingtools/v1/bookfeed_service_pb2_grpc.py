@@ -67,7 +67,8 @@ class BookfeedServiceServicer:
 
     def GetBook(self, request, context):
         """One asset's book; an asset that is not watched yet is fetched over REST and watched for a
-        while. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
+        while. With market_suffices one whose market is in the catalogue is told at once, UNSEEN, and
+        fetched behind. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,8 @@ class BookfeedServiceStub:
     """
     GetBook: _grpc.UnaryUnaryMultiCallable[_bookfeed_service_pb2.GetBookRequest, _bookfeed_service_pb2.GetBookResponse]
     """One asset's book; an asset that is not watched yet is fetched over REST and watched for a
-    while. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
+    while. With market_suffices one whose market is in the catalogue is told at once, UNSEEN, and
+    fetched behind. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_common_pb2.AcknowledgeRequest, _common_pb2.AcknowledgeResponse]
     """Marks are state: nothing is remembered but the reader's progress, for operators."""
@@ -56,7 +57,8 @@ class BookfeedServiceAsyncStub(BookfeedServiceStub):
     """
     GetBook: _aio.UnaryUnaryMultiCallable[_bookfeed_service_pb2.GetBookRequest, _bookfeed_service_pb2.GetBookResponse]  # type: ignore[assignment]
     """One asset's book; an asset that is not watched yet is fetched over REST and watched for a
-    while. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
+    while. With market_suffices one whose market is in the catalogue is told at once, UNSEEN, and
+    fetched behind. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_common_pb2.AcknowledgeRequest, _common_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Marks are state: nothing is remembered but the reader's progress, for operators."""
@@ -81,7 +83,8 @@ class BookfeedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_bookfeed_service_pb2.GetBookResponse, _abc.Awaitable[_bookfeed_service_pb2.GetBookResponse]]:
         """One asset's book; an asset that is not watched yet is fetched over REST and watched for a
-        while. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
+        while. With market_suffices one whose market is in the catalogue is told at once, UNSEEN, and
+        fetched behind. NOT_FOUND: the venue knows no such asset. UNAVAILABLE: the venue does not answer.
         """
 
     @_abc_1.abstractmethod

@@ -74,6 +74,36 @@ BELOW_MINIMUM_ACCUMULATE: BelowMinimum.ValueType  # 3
 """Its money is added to the next copies of the outcome, until they reach the minimum."""
 Global___BelowMinimum: _TypeAlias = BelowMinimum  # noqa: Y015
 
+class _DoubtfulBook:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DoubtfulBookEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DoubtfulBook.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOUBTFUL_BOOK_UNSPECIFIED: _DoubtfulBook.ValueType  # 0
+    DOUBTFUL_BOOK_COPY: _DoubtfulBook.ValueType  # 1
+    """It is ordered at the leader's limit, without a look at depth and spread. What an absent field
+    means.
+    """
+    DOUBTFUL_BOOK_WAIT: _DoubtfulBook.ValueType  # 2
+    """It waits doubtfulBookWaitMs for a good book, and is skipped without one."""
+    DOUBTFUL_BOOK_SKIP: _DoubtfulBook.ValueType  # 3
+    """It is skipped."""
+
+class DoubtfulBook(_DoubtfulBook, metaclass=_DoubtfulBookEnumTypeWrapper):
+    """What an entry does while its book says nothing: stale, crossed, or not there yet."""
+
+DOUBTFUL_BOOK_UNSPECIFIED: DoubtfulBook.ValueType  # 0
+DOUBTFUL_BOOK_COPY: DoubtfulBook.ValueType  # 1
+"""It is ordered at the leader's limit, without a look at depth and spread. What an absent field
+means.
+"""
+DOUBTFUL_BOOK_WAIT: DoubtfulBook.ValueType  # 2
+"""It waits doubtfulBookWaitMs for a good book, and is skipped without one."""
+DOUBTFUL_BOOK_SKIP: DoubtfulBook.ValueType  # 3
+"""It is skipped."""
+Global___DoubtfulBook: _TypeAlias = DoubtfulBook  # noqa: Y015
+
 class _CopySides:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -356,6 +386,8 @@ class Limits(_message.Message):
     MIN_DEPTH_FRACTION_FIELD_NUMBER: _builtins.int
     MAX_OPEN_POSITIONS_FIELD_NUMBER: _builtins.int
     MAX_BUYS_PER_OUTCOME_FIELD_NUMBER: _builtins.int
+    ON_DOUBTFUL_BOOK_FIELD_NUMBER: _builtins.int
+    DOUBTFUL_BOOK_WAIT_MS_FIELD_NUMBER: _builtins.int
     max_per_trade: _builtins.str
     """USDC per leader trade."""
     max_per_market: _builtins.str
@@ -380,6 +412,12 @@ class Limits(_message.Message):
     """Outcomes that are held or being bought at once."""
     max_buys_per_outcome: _builtins.int
     """Leader trades that are copied in one outcome within 90 days."""
+    on_doubtful_book: Global___DoubtfulBook.ValueType
+    """What is done without a book that can be trusted. With maxSpread, or minDepthFraction above 0, a
+    copy is never ordered without one, whatever this says.
+    """
+    doubtful_book_wait_ms: _builtins.int
+    """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
     def __init__(
         self,
         *,
@@ -394,11 +432,15 @@ class Limits(_message.Message):
         min_depth_fraction: _builtins.str | None = ...,
         max_open_positions: _builtins.int | None = ...,
         max_buys_per_outcome: _builtins.int | None = ...,
+        on_doubtful_book: Global___DoubtfulBook.ValueType | None = ...,
+        doubtful_book_wait_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms", "_max_buys_per_outcome", b"_max_buys_per_outcome", "_max_open_positions", b"_max_open_positions", "_max_per_day", b"_max_per_day", "_max_per_leader", b"_max_per_leader", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "_max_spread", b"_max_spread", "_max_total", b"_max_total", "_min_depth_fraction", b"_min_depth_fraction", "max_age_ms", b"max_age_ms", "max_buys_per_outcome", b"max_buys_per_outcome", "max_open_positions", b"max_open_positions", "max_per_day", b"max_per_day", "max_per_leader", b"max_per_leader", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage", "max_spread", b"max_spread", "max_total", b"max_total", "min_depth_fraction", b"min_depth_fraction"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_doubtful_book_wait_ms", b"_doubtful_book_wait_ms", "_max_age_ms", b"_max_age_ms", "_max_buys_per_outcome", b"_max_buys_per_outcome", "_max_open_positions", b"_max_open_positions", "_max_per_day", b"_max_per_day", "_max_per_leader", b"_max_per_leader", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "_max_spread", b"_max_spread", "_max_total", b"_max_total", "_min_depth_fraction", b"_min_depth_fraction", "_on_doubtful_book", b"_on_doubtful_book", "doubtful_book_wait_ms", b"doubtful_book_wait_ms", "max_age_ms", b"max_age_ms", "max_buys_per_outcome", b"max_buys_per_outcome", "max_open_positions", b"max_open_positions", "max_per_day", b"max_per_day", "max_per_leader", b"max_per_leader", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage", "max_spread", b"max_spread", "max_total", b"max_total", "min_depth_fraction", b"min_depth_fraction", "on_doubtful_book", b"on_doubtful_book"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms", "_max_buys_per_outcome", b"_max_buys_per_outcome", "_max_open_positions", b"_max_open_positions", "_max_per_day", b"_max_per_day", "_max_per_leader", b"_max_per_leader", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "_max_spread", b"_max_spread", "_max_total", b"_max_total", "_min_depth_fraction", b"_min_depth_fraction", "max_age_ms", b"max_age_ms", "max_buys_per_outcome", b"max_buys_per_outcome", "max_open_positions", b"max_open_positions", "max_per_day", b"max_per_day", "max_per_leader", b"max_per_leader", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage", "max_spread", b"max_spread", "max_total", b"max_total", "min_depth_fraction", b"min_depth_fraction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_doubtful_book_wait_ms", b"_doubtful_book_wait_ms", "_max_age_ms", b"_max_age_ms", "_max_buys_per_outcome", b"_max_buys_per_outcome", "_max_open_positions", b"_max_open_positions", "_max_per_day", b"_max_per_day", "_max_per_leader", b"_max_per_leader", "_max_per_market", b"_max_per_market", "_max_per_trade", b"_max_per_trade", "_max_slippage", b"_max_slippage", "_max_spread", b"_max_spread", "_max_total", b"_max_total", "_min_depth_fraction", b"_min_depth_fraction", "_on_doubtful_book", b"_on_doubtful_book", "doubtful_book_wait_ms", b"doubtful_book_wait_ms", "max_age_ms", b"max_age_ms", "max_buys_per_outcome", b"max_buys_per_outcome", "max_open_positions", b"max_open_positions", "max_per_day", b"max_per_day", "max_per_leader", b"max_per_leader", "max_per_market", b"max_per_market", "max_per_trade", b"max_per_trade", "max_slippage", b"max_slippage", "max_spread", b"max_spread", "max_total", b"max_total", "min_depth_fraction", b"min_depth_fraction", "on_doubtful_book", b"on_doubtful_book"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__doubtful_book_wait_ms: _TypeAlias = _typing.Literal["doubtful_book_wait_ms"]  # noqa: Y015
+    _WhichOneofArgType__doubtful_book_wait_ms: _TypeAlias = _typing.Literal["_doubtful_book_wait_ms", b"_doubtful_book_wait_ms"]  # noqa: Y015
     _WhichOneofReturnType__max_age_ms: _TypeAlias = _typing.Literal["max_age_ms"]  # noqa: Y015
     _WhichOneofArgType__max_age_ms: _TypeAlias = _typing.Literal["_max_age_ms", b"_max_age_ms"]  # noqa: Y015
     _WhichOneofReturnType__max_buys_per_outcome: _TypeAlias = _typing.Literal["max_buys_per_outcome"]  # noqa: Y015
@@ -421,6 +463,10 @@ class Limits(_message.Message):
     _WhichOneofArgType__max_total: _TypeAlias = _typing.Literal["_max_total", b"_max_total"]  # noqa: Y015
     _WhichOneofReturnType__min_depth_fraction: _TypeAlias = _typing.Literal["min_depth_fraction"]  # noqa: Y015
     _WhichOneofArgType__min_depth_fraction: _TypeAlias = _typing.Literal["_min_depth_fraction", b"_min_depth_fraction"]  # noqa: Y015
+    _WhichOneofReturnType__on_doubtful_book: _TypeAlias = _typing.Literal["on_doubtful_book"]  # noqa: Y015
+    _WhichOneofArgType__on_doubtful_book: _TypeAlias = _typing.Literal["_on_doubtful_book", b"_on_doubtful_book"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__doubtful_book_wait_ms) -> _WhichOneofReturnType__doubtful_book_wait_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_ms) -> _WhichOneofReturnType__max_age_ms | None: ...
     @_typing.overload
@@ -443,6 +489,8 @@ class Limits(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_total) -> _WhichOneofReturnType__max_total | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_depth_fraction) -> _WhichOneofReturnType__min_depth_fraction | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_doubtful_book) -> _WhichOneofReturnType__on_doubtful_book | None: ...
 
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
 

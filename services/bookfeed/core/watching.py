@@ -38,17 +38,22 @@ def plan(shards: Sequence[Collection[str]], wanted: Collection[str], size: int) 
 
 
 class Interest:
-    """Who wants which asset: what is held, who streams, who asked lately."""
+    """Who wants which asset: held, streamed, asked for lately, or likely to be traded next."""
 
     def __init__(self, linger_ms: int) -> None:
         self._linger_ms = linger_ms
         self._held: frozenset[str] = frozenset()
+        self._foreseen: dict[str, frozenset[str]] = {}
         self._streamed: dict[str, int] = {}
         self._asked_ms: dict[str, int] = {}
 
     def hold(self, assets: Collection[str]) -> None:
         """Assets with shares or live triggers, from the database."""
         self._held = frozenset(assets)
+
+    def foresee(self, why: str, assets: Collection[str]) -> None:
+        """Assets that a leader is likely to trade next, by what says so."""
+        self._foreseen[why] = frozenset(assets)
 
     def open_stream(self, assets: Collection[str]) -> None:
         """A reader names assets for as long as its stream is open."""
@@ -73,7 +78,11 @@ class Interest:
         self._asked_ms = {
             asset: at for asset, at in self._asked_ms.items() if now_ms - at < self._linger_ms
         }
-        return self._held | _keys(self._streamed) | _keys(self._asked_ms)
+        return (
+            self._held.union(*self._foreseen.values())
+            | _keys(self._streamed)
+            | _keys(self._asked_ms)
+        )
 
 
 def _keys(mapping: Mapping[str, int]) -> frozenset[str]:

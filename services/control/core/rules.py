@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tradingtools.domain import ids, money
-from tradingtools.domain.copy_settings import CopySettings, StartMode, Tier, from_json, to_json
+from tradingtools.domain.copy_settings import (
+    CopySettings,
+    DoubtfulBook,
+    StartMode,
+    Tier,
+    from_json,
+    to_json,
+)
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.order import Follower
 from tradingtools.domain.trigger_types import Rung, TriggerType
@@ -149,7 +156,7 @@ def settings_of(before: CopySettings, groups: Iterable[Group]) -> CopySettings:
     """The settings once each group has replaced its share of them.
 
     Raises:
-        InvalidField: the price band is empty.
+        InvalidField: the price band is empty, or a wait is given that nobody waits.
     """
     values = to_json(before)
     for group in groups:
@@ -159,6 +166,9 @@ def settings_of(before: CopySettings, groups: Iterable[Group]) -> CopySettings:
     low, high = made.min_price_micros, made.max_price_micros
     if low is not None and high is not None and low > high:
         raise refuse("filters.minPrice", "at most filters.maxPrice")
+    waits = made.on_doubtful_book is DoubtfulBook.WAIT
+    if made.doubtful_book_wait_ms is not None and not waits:
+        raise refuse("limits.doubtfulBookWaitMs", "onDoubtfulBook DOUBTFUL_BOOK_WAIT beside it")
     return made
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from services.router.core import doubt
 from services.router.core.caps import Exposure, Skip
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import CopySettings, OppositeSide, Sides
@@ -113,10 +114,7 @@ def _spread(settings: CopySettings, signal: Signal) -> str | None:
 
 
 def _spread_unseen(settings: CopySettings, signal: Signal) -> str | None:
-    most, book = settings.max_spread_micros, signal.book
-    if most is None or book.told:
-        return None
-    return f"spread {to_text(most)} wanted, the book is {book.status}"
+    return doubt.spread_unseen(settings, signal.book)
 
 
 _Rules = tuple[tuple[Reason, Callable[[CopySettings, Signal], str | None]], ...]

@@ -106,9 +106,15 @@ class Part:
     """The trade's rows become durable with the last part: until then it counts as never seen."""
 
     @classmethod
-    def of(cls, ids: Sequence[str], size: int) -> Part:
-        """The first ``size`` of those that are left, in the order of the followers."""
-        return cls(ids=tuple(ids[:size]), last=size >= len(ids))
+    def of(cls, ids: Sequence[str], size: int, *, last: bool = True) -> Part:
+        """The first ``size`` of those that are left, in the order of the followers.
+
+        Args:
+            ids: of those that are left.
+            size: how many at most.
+            last: False: others come after them.
+        """
+        return cls(ids=tuple(ids[:size]), last=last and size >= len(ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from services.router.core import doubt
 from services.router.core.caps import Exposure, Room, Skip, mode_money, rooms, tightest
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
 from tradingtools.domain.book import Book, Market, depth
@@ -78,7 +79,7 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
 
     Args:
         subscription: as it was when part 0 was sized.
-        book: of the asset; only a FRESH one is judged by its depth.
+        book: of the asset; `doubt` says what one that cannot be trusted is good for.
         wish: what is to be followed.
         held: what is held and reserved, the parts so far included.
     """
@@ -112,6 +113,8 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
     if room.reason:
         detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
     full = Sized(size, limit, room.reason, detail)
+    if not book.told:
+        return doubt.objection(settings, book) or full
     return _within_depth(full, book, settings.min_depth_micros)
 
 
@@ -150,13 +153,6 @@ def _below_minimum(
 
 
 def _within_depth(full: Sized, book: Book, least_micros: int | None) -> Sized | Skip:
-    if not book.told:
-        # The leader's price and the limit protect the copy; what the follower asks for besides
-        # cannot be seen.
-        if least_micros:
-            wanted = f"depth {to_text(least_micros)} wanted"
-            return Skip(Reason.BOOK_STALE, f"{wanted}, the book is {book.status}")
-        return full
     size, limit, minimum = full.size_micros, full.limit_micros, smallest(book.market)
     best = book.asks[0][0] if book.asks else MICROS
     if best > limit:

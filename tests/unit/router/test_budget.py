@@ -25,9 +25,9 @@ SETTINGS = Settings(ingest_target="x:1", bookfeed_target="x:1", confirm_target="
 class Shelf:
     """One book for every asset."""
 
-    async def get(self, _asset_id: str) -> Book:
+    async def get(self, asset_id: str, **_: Any) -> Book:
         """Deep, at 0.5."""
-        return self.known(_asset_id)
+        return self.known(asset_id)
 
     def known(self, _asset_id: str) -> Book:
         """The same."""

@@ -296,7 +296,7 @@ async def test_of_what_is_bought_within_a_pause_nothing_is_sold(again: Again, le
 class Unknown(Shelf):
     """Has no book of one asset, and is asked for it for long."""
 
-    async def get(self, asset_id: str) -> Book:
+    async def get(self, asset_id: str, **_: Any) -> Book:
         """The usual one of others."""
         if asset_id == "8":
             await asyncio.Event().wait()

@@ -40,7 +40,7 @@ class _SlowClaim:
 
 
 class _NoBooks:
-    async def get(self, _asset: str) -> None:
+    async def get(self, _asset: str, **_: Any) -> None:
         return None
 
 

@@ -82,7 +82,7 @@ async def test_a_sell_without_a_book_is_judged_as_often_as_ever() -> None:
     """Nothing tells that the book is back."""
 
     class Empty:
-        async def get(self, _asset_id: str) -> None:
+        async def get(self, _asset_id: str, **_: Any) -> None:
             return None
 
     router = await waiting(position, Empty())

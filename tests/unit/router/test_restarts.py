@@ -74,7 +74,7 @@ class Shelf:
         for key, trade in TRADES.items():
             self._books.setdefault(key.asset_id, market_of(trade))
 
-    async def get(self, asset_id: str) -> Book | None:
+    async def get(self, asset_id: str, **_: Any) -> Book | None:
         """The book of an asset."""
         return self.known(asset_id)
 

@@ -56,7 +56,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 class Shelf:
     """One book for every asset, with a smallest order."""
 
-    async def get(self, asset_id: str) -> Book | None:
+    async def get(self, asset_id: str, **_: Any) -> Book | None:
         """Deep, at 0.5."""
         return self.known(asset_id)
 
@@ -71,7 +71,7 @@ class Reluctant(Shelf):
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def get(self, asset_id: str) -> Book | None:
+    async def get(self, asset_id: str, **_: Any) -> Book | None:
         """As bookfeed's, when it does not answer in time."""
         known = self.known(asset_id)
         if known is None:

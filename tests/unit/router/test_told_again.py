@@ -32,7 +32,7 @@ class Forgetting(Shelf):
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    async def get(self, asset_id: str) -> Book:
+    async def get(self, asset_id: str, **_: Any) -> Book:
         """The usual one."""
         self._router.forget_old(clock.now_ms())
         return await super().get(asset_id)

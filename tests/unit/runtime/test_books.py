@@ -35,6 +35,7 @@ class Feed:
     def __init__(self) -> None:
         self.calls: list[asyncio.Queue[Any]] = []
         self.asked: list[str] = []
+        self.requests: list[pb.GetBookRequest] = []
         self.answer: tuple[str, int] | pb.Mark | None = None
         """What GetBook gives; None: bookfeed does not answer."""
 
@@ -46,6 +47,7 @@ class Feed:
 
     async def _get(self, request: pb.GetBookRequest, **_: object) -> pb.GetBookResponse:
         self.asked.append(request.asset_id)
+        self.requests.append(request)
         if self.answer is None:
             nothing = grpc.aio.Metadata()
             raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing)
@@ -273,3 +275,48 @@ async def test_a_mark_that_is_no_book_costs_the_book_of_its_asset_alone(hand: Ha
         feed.say(("a", 3), ("c", 2))
         await until(lambda: stands(found, "c") == (2, BookStatus.FRESH))
         assert stands(found, "a") == (3, BookStatus.FRESH)
+
+
+def _unseen(asset: str) -> pb.Mark:
+    market = pb.MarketInfo(asset_id=asset, tick_micros=10_000)
+    return pb.Mark(asset_id=asset, status=pb.BOOK_STATUS_UNSEEN, market=market)
+
+
+async def test_a_market_without_its_book_is_enough_for_who_asks_for_no_levels(hand: Hand) -> None:
+    feed = Feed()
+    feed.answer = _unseen("1")
+    async with following(feed, take) as found:
+        cold = await found.get("1", condition_id="0xc", levels=False)
+        assert cold is not None
+        assert (cold.status, cold.market.tick_micros) == (BookStatus.UNSEEN, 10_000)
+        assert not cold.told
+        assert (feed.requests[-1].market_suffices, feed.requests[-1].condition_id) == (True, "0xc")
+        # It stays until there is a book: no second question.
+        assert await found.get("1", levels=False) == cold
+        assert len(feed.asked) == 1
+        feed.answer = ("1", 7)
+        assert await found.get("1") is not None
+        assert stands(found, "1") == (7, BookStatus.FRESH)
+        assert not feed.requests[-1].market_suffices
+        assert await found.get("1", levels=False) == found.known("1")
+        assert len(feed.asked) == 2
+
+
+async def test_a_market_without_its_book_takes_no_levels_away(hand: Hand) -> None:
+    feed = Feed()
+    async with following(feed, take) as found:
+        feed.say(("1", 3))
+        await until(lambda: stands(found, "1") == (3, BookStatus.FRESH))
+        feed.say(let_go=["1"])
+        await until(lambda: stands(found, "1") == (3, BookStatus.STALE))
+        feed.answer = _unseen("1")
+        assert await found.get("1", levels=False) == found.known("1")
+        assert stands(found, "1") == (3, BookStatus.STALE)
+
+
+async def test_a_condition_that_is_none_costs_no_book(hand: Hand) -> None:
+    feed = Feed()
+    feed.answer = ("1", 1)
+    async with following(feed, take) as found:
+        assert await found.get("1", condition_id="x" * 1000) is not None
+        assert feed.requests[-1].condition_id == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tradingtools.adapters.polymarket.answers import Answers
 from tradingtools.adapters.polymarket.http import Http
+from tradingtools.adapters.polymarket.listing import Page, decode_page
 from tradingtools.adapters.polymarket.market_channel import (
     BookMessage,
     MessageError,
@@ -61,6 +62,21 @@ class ClobApi:
             raise self._unreadable("/clob-markets", condition_id, str(error)) from error
         self._answers.note("/clob-markets", condition_id, read=1)
         return found
+
+    async def page(self, after_cursor: str, *, size: int = 100) -> Page:
+        """A page of Gamma's list of open markets; an empty cursor begins it."""
+        params = {"limit": str(size), "closed": "false"}
+        if after_cursor:
+            params["after_cursor"] = after_cursor
+        path = "/markets/keyset"
+        try:
+            page = decode_page(await self._gamma.get(path, params))
+        except (MarketError, errors.NotFound) as error:
+            raise self._unreadable(path, "", str(error)) from error
+        # What takes no orders was read, too.
+        refused = page.unreadable
+        self._answers.note(path, "", read=page.rows - refused, refused=refused, why=page.why)
+        return page
 
     async def gamma(self, asset_id: str) -> GammaMarket | None:
         """What Gamma knows of the asset's market, open or closed; None when it knows nothing."""

@@ -70,7 +70,9 @@ class _ByToken(msgspec.Struct, frozen=True):
     condition_id: str
 
 
-class _Schedule(msgspec.Struct, frozen=True):
+class Schedule(msgspec.Struct, frozen=True):
+    """Gamma's fees of a market, as far as they are used."""
+
     rate: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -88,7 +90,7 @@ class _Gamma(msgspec.Struct, frozen=True, rename="camel"):
     position_ids: list[str] | None = None
     version: str | None = None
     fees_enabled: bool | None = None
-    fee_schedule: _Schedule | None = None
+    fee_schedule: Schedule | None = None
     uma_resolution_status: str | None = None
 
 
@@ -96,14 +98,14 @@ _CLOB = msgspec.json.Decoder(_Clob)
 _BY_TOKEN = msgspec.json.Decoder(_ByToken)
 _GAMMA = msgspec.json.Decoder(list[_Gamma])
 _STRINGS = msgspec.json.Decoder(list[str])
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberError)
 
 
 def decode_condition(body: bytes) -> str:
     """The condition of ``/markets-by-token``. Raises MarketError."""
     try:
         return _BY_TOKEN.decode(body).condition_id.lower()
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise MarketError(str(error)) from None
 
 
@@ -114,7 +116,7 @@ def decode_clob_market(body: bytes) -> ClobMarket:
         tick = numbers.exact("mts", numbers.text(market.mts))
         least = numbers.exact("mos", numbers.text(market.mos))
         rate = None if market.fd is None else _rate("fd.r", market.fd.r)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise MarketError(str(error)) from None
     if not 0 < tick < money.MICROS:
         raise MarketError("mts is out of range")
@@ -130,26 +132,25 @@ def decode_gamma_markets(body: bytes) -> list[GammaMarket]:
     """The answer of Gamma's ``/markets``. Raises MarketError."""
     try:
         return [_gamma(market) for market in _GAMMA.decode(body)]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise MarketError(str(error)) from None
 
 
 def _gamma(market: _Gamma) -> GammaMarket:
     assets = (
-        market.position_ids if market.version == "v2" else _strings(market.clob_token_ids)
+        market.position_ids if market.version == "v2" else strings(market.clob_token_ids)
     ) or []
     resolved = market.uma_resolution_status == "resolved"
-    prices = _strings(market.outcome_prices) if resolved else []
-    rate = None if market.fee_schedule is None else _rate("rate", market.fee_schedule.rate)
+    prices = strings(market.outcome_prices) if resolved else []
     return GammaMarket(
         condition_id=market.condition_id.lower(),
         title=market.question or "",
-        category=_category(market),
+        category=category_of(market.category, market.fee_type),
         closed=bool(market.closed),
-        end_ms=_instant(market.end_date),
+        end_ms=instant_ms(market.end_date),
         neg_risk=bool(market.neg_risk),
-        fee_rate_micros=0 if market.fees_enabled is False else rate,
-        outcomes=dict(zip(assets, _strings(market.outcomes), strict=False)),
+        fee_rate_micros=fee_rate_of(market.fees_enabled, market.fee_schedule),
+        outcomes=dict(zip(assets, strings(market.outcomes), strict=False)),
         payouts={
             asset: numbers.price("outcome price", price)
             for asset, price in zip(assets, prices, strict=False)
@@ -157,15 +158,24 @@ def _gamma(market: _Gamma) -> GammaMarket:
     )
 
 
-def _category(market: _Gamma) -> str:
-    if market.category:
-        return market.category.lower()
-    if market.fee_type:
-        return market.fee_type.lower().partition("_")[0]
+def fee_rate_of(enabled: bool | None, schedule: Schedule | None) -> int | None:
+    """Gamma's taker rate, micros; None: it is not said. Raises NumberError."""
+    if enabled is False:
+        return 0
+    return None if schedule is None else _rate("rate", schedule.rate)
+
+
+def category_of(category: str | None, fee_type: str | None) -> str:
+    """A market's category, lower case; its fee schedule names it where nothing else does."""
+    if category:
+        return category.lower()
+    if fee_type:
+        return fee_type.lower().partition("_")[0]
     return _UNLABELLED
 
 
-def _strings(inside: str | None) -> list[str]:
+def strings(inside: str | None) -> list[str]:
+    """A list that Gamma writes as JSON within a string."""
     return _STRINGS.decode(inside) if inside else []
 
 
@@ -174,7 +184,7 @@ def _rate(name: str, raw: msgspec.Raw) -> int | None:
     return None if text in ("null", "") else numbers.price(name, text)
 
 
-def _instant(text: str | None) -> int | None:
+def instant_ms(text: str | None) -> int | None:
     """Milliseconds since the epoch; an end that cannot be read is an unknown end."""
     if not text:
         return None

@@ -1,0 +1,196 @@
+"""All markets that take orders, with what an order has to respect, before anybody asks for one.
+
+Gamma's list, read page by page over and over. Copies for a market that nobody watches leave by it:
+the venue is asked for their book behind them. It never says that a market is closed, only what was
+true a few minutes ago; an order that comes too late for it is refused by the venue. What is not in
+it, or an old one, is asked for as ever. Kept in a file, so that a start has it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from services.bookfeed import metrics
+from services.bookfeed.settings import Settings
+from tradingtools.adapters import clock
+from tradingtools.adapters.polymarket.clob_api import ClobApi
+from tradingtools.adapters.polymarket.listing import Listed
+from tradingtools.adapters.polymarket.markets import HIGHEST_FEE_RATE_MICROS
+from tradingtools.domain import errors
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+
+_PAUSE_SECONDS = 0.1
+"""Between two pages: Gamma's limit for markets is three times as many."""
+_RETRY_SECONDS = 1.0
+_PAGES_MAX = 5_000
+_KEPT_SECONDS = 300.0
+_BEST = 2_500
+"""Markets of the highest volume that are known by name: two assets each."""
+_AT_ONCE = 500
+"""Markets of one line of the file, written between two turns of the event loop."""
+_log = structlog.get_logger("bookfeed.catalogue")
+_LINE = msgspec.json.Decoder(list[Listed])
+_FIRST = msgspec.json.Decoder(int)
+
+
+class Catalogue:
+    """The list as it is known now.
+
+    Args:
+        stands_ms: how old it may be.
+    """
+
+    def __init__(self, stands_ms: int) -> None:
+        self._stands_ms = stands_ms
+        self._by_asset: Mapping[str, Listed] = {}
+        self._best: Sequence[Listed] = ()
+        self._read_ms = 0
+        """When it was read to its end the last time, since 1970; 0: never."""
+
+    def __len__(self) -> int:
+        return len(self._by_asset)
+
+    @property
+    def read_ms(self) -> int:
+        """When it was last whole, milliseconds since 1970."""
+        return self._read_ms
+
+    def market(self, asset_id: str) -> pb.MarketInfo | None:
+        """What is known of an asset's market; None: it is not in the list, or the list is old."""
+        listed = self._by_asset.get(asset_id)
+        if listed is None or clock.now_ms() - self._read_ms > self._stands_ms:
+            return None
+        rate = listed.fee_rate_micros
+        return pb.MarketInfo(
+            asset_id=asset_id,
+            condition_id=listed.condition_id,
+            tick_micros=listed.tick_micros,
+            min_size_micros=listed.min_size_micros,
+            fee_rate_micros=HIGHEST_FEE_RATE_MICROS if rate is None else rate,
+            category=listed.category,
+            end_ms=listed.end_ms,
+            title=listed.title,
+            outcome=dict(zip(listed.assets, listed.outcomes, strict=False)).get(asset_id, ""),
+            neg_risk=listed.neg_risk,
+        )
+
+    def most_traded(self, count: int) -> list[str]:
+        """So many assets of the markets with the highest volume."""
+        return [asset_id for listed in self._best for asset_id in listed.assets][:count]
+
+    def markets(self) -> Iterator[Listed]:
+        """Each market once."""
+        return (one for asset_id, one in self._by_asset.items() if asset_id == one.assets[0])
+
+    def begin(self) -> Reading:
+        """A list that is about to be read."""
+        return Reading(self._by_asset)
+
+    def replace(self, reading: Reading, read_ms: int) -> None:
+        """Take over a list that was read to its end at an instant, milliseconds since 1970."""
+        self._by_asset, self._best = reading.by_asset, reading.best
+        self._read_ms = read_ms
+
+
+class Reading:
+    """A list while it is read: made page by page, since the whole takes tens of milliseconds.
+
+    Args:
+        known: the list of before; what has not changed is not kept twice.
+    """
+
+    def __init__(self, known: Mapping[str, Listed]) -> None:
+        self._known = known
+        self.by_asset: dict[str, Listed] = {}
+        self.best: list[Listed] = []
+        """With the highest volume, that first."""
+
+    def take(self, markets: Iterable[Listed]) -> None:
+        """Add those of a page."""
+        same = [self._same(listed) for listed in markets if listed.assets]
+        for listed in same:
+            self.by_asset.update(dict.fromkeys(listed.assets, listed))
+        self.best = heapq.nlargest(_BEST, [*self.best, *same], key=lambda listed: listed.traded)
+
+    def _same(self, listed: Listed) -> Listed:
+        known = self._known.get(listed.assets[0])
+        return known if known == listed else listed
+
+
+async def follow(catalogue: Catalogue, api: ClobApi, settings: Settings) -> None:
+    """Read the list over and over, for ever, and keep it."""
+    path, kept = settings.catalogue_file, -_KEPT_SECONDS
+    while True:
+        began = clock.monotonic()
+        catalogue.replace(await _read(catalogue.begin(), api), clock.now_ms())
+        metrics.listed(len(catalogue))
+        if path is not None and clock.monotonic() - kept >= _KEPT_SECONDS:
+            await keep(catalogue, path)
+            kept = clock.monotonic()
+        rest = settings.catalogue_ms / 1000 - (clock.monotonic() - began)
+        await asyncio.sleep(max(rest, _PAUSE_SECONDS))
+
+
+async def _read(reading: Reading, api: ClobApi) -> Reading:
+    """The whole list; while Gamma is away it is waited for."""
+    cursor, pages = "", 0
+    while pages < _PAGES_MAX:
+        try:
+            page = await api.page(cursor)
+        except errors.Unavailable as error:
+            _log.warning("the list of markets is not to be had; trying again", error=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
+        reading.take(page.markets)
+        cursor, pages = page.next_cursor, pages + 1
+        if not cursor:
+            break
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return reading
+
+
+async def keep(catalogue: Catalogue, path: Path) -> None:
+    """Write the list to a file, whole or not at all; an error is logged."""
+    lines = [msgspec.json.encode(catalogue.read_ms)]
+    some: list[Listed] = []
+    for listed in list(catalogue.markets()):
+        some.append(listed)
+        if len(some) == _AT_ONCE:
+            lines.append(msgspec.json.encode(some))
+            some = []
+            await asyncio.sleep(0)
+    lines.append(msgspec.json.encode(some))
+    try:
+        await asyncio.to_thread(_write, path, b"\n".join(lines))
+    except OSError as error:
+        _log.warning("the list of markets is not kept", path=str(path), error=error.strerror)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(data)
+    os.replace(beside, path)
+
+
+def recall(catalogue: Catalogue, path: Path) -> None:
+    """Begin with the list that the life before has kept, if there is one and it can be read."""
+    try:
+        first, *lines = path.read_bytes().split(b"\n")
+        reading = catalogue.begin()
+        for line in lines:
+            reading.take(_LINE.decode(line))
+        catalogue.replace(reading, _FIRST.decode(first))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        _log.warning("the list that was kept cannot be read", path=str(path), error=str(error))
+        return
+    _log.info("list of markets taken back", assets=len(catalogue))

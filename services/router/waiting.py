@@ -1,0 +1,113 @@
+"""Entries that wait for a good book, each judged again when it is there, or not in time.
+
+Before it: the worker's judgement, which has skipped them, ``BOOK_STALE``, and is durable: whoever
+dies meanwhile leaves them skipped. After it: the worker, which judges their leader trade once more
+for them alone. Nobody else's trade waits, and no exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import psycopg
+import structlog
+
+from services.router.core import doubt
+from services.router.core.memory import Memory
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools.adapters.tasks import cancel_all
+from tradingtools.domain.book import Book
+from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.reasons import Reason
+
+_log = structlog.get_logger("router.waiting")
+_LOOK_SECONDS = 0.02
+
+
+class WaitingEntries:
+    """Of one partition.
+
+    Args:
+        memory: what the router knows.
+        known: an asset's newest book, if it is in memory.
+        judge: judges a leader trade for these subscriptions alone.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        known: Callable[[str], Book | None],
+        judge: Callable[[LeaderTrade, Sequence[str]], Awaitable[None]],
+    ) -> None:
+        self._memory = memory
+        self._known = known
+        self._judge = judge
+        self._since: dict[TradeKey, float] = {}
+        """Leader trades that somebody waits for, and since when (monotonic seconds)."""
+        self._some = asyncio.Event()
+
+    def follow(self, trade: LeaderTrade) -> None:
+        """Have a buy judged again if somebody waits for its book."""
+        if trade.key.side is Side.BUY and self._waiting(trade.key, 0.0):
+            self._since.setdefault(trade.key, clock.monotonic())
+            self._some.set()
+
+    async def run(self) -> None:
+        """Judge entries again whose book has become good, for ever.
+
+        Raises:
+            Fenced: the partition is another's.
+        """
+        judging: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                await self._some.wait()
+                for task in [task for task in judging if task.done()]:
+                    judging.remove(task)
+                    task.result()
+                for key, ids in self._due():
+                    judging.add(asyncio.create_task(self._again(key, ids)))
+                if not self._since and not judging:
+                    self._some.clear()
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            await cancel_all(judging)
+
+    def _due(self) -> list[tuple[TradeKey, list[str]]]:
+        """Those whose book is good; what nobody waits for any more is dropped."""
+        found, now = [], clock.monotonic()
+        for key, since in list(self._since.items()):
+            book = self._known(key.asset_id)
+            ids = self._waiting(key, now - since)
+            if ids and (book is None or not book.told):
+                continue
+            del self._since[key]
+            if ids:
+                found.append((key, ids))
+        return found
+
+    def _waiting(self, key: TradeKey, waited: float) -> list[str]:
+        """Subscriptions whose copy waits longer than so many seconds."""
+        return [
+            identifier
+            for identifier, copy in self._memory.copies.get(key, {}).items()
+            if copy.reason is Reason.BOOK_STALE
+            and doubt.wait_ms(copy.frozen.settings) > waited * 1000
+        ]
+
+    async def _again(self, key: TradeKey, ids: Sequence[str]) -> None:
+        trade = self._memory.trade(key)
+        if trade is None:
+            return
+        try:
+            await self._judge(trade, ids)
+        except Fenced:
+            raise
+        except psycopg.Error as error:
+            # They stay as they were judged: skipped.
+            _log.warning("entries that waited are not judged again", error=str(error).strip())
+        except Exception as error:  # noqa: BLE001 - one of them must not stop all copying
+            _log.error("entries that waited cannot be judged", alert=True,
+                       asset=key.asset_id, leader_tx=key.leader_tx, exc_info=error)  # fmt: skip
