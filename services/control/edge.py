@@ -4,16 +4,20 @@ judged here in its place. No other reaches a handler.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+from grpc_status import rpc_status
 
 from services.control.answers import Answer
 from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, unseal
 from services.control.core.tokens import PUBLIC, Caller
 from services.control.gate import Gate
+from services.control.requests import call_of, decoded
+from tradingtools.adapters import clock
 from tradingtools.domain.errors import Unauthenticated
 from tradingtools.domain.permissions import Permission
 from tradingtools.runtime.grpc_admission import (
@@ -24,6 +28,7 @@ from tradingtools.runtime.grpc_admission import (
     Metadata,
     values_of,
 )
+from tradingtools.runtime.grpc_errors import to_status
 
 AROUND = "calls have to come through the edge"
 _TARGET = "x-envoy-original-path"
@@ -49,8 +54,29 @@ class SealInterceptor(Admission):
         seals = values_of(metadata, HEADER)
         if not seals:
             self._judge_read(method, metadata)
-        elif len(seals) != 1 or unseal(self._key, seals[0], method) is None:
+        elif len(seals) != 1:
             raise Unauthenticated(AROUND)
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Let a sealed call on when the seal is for its very request, which comes later."""
+        handler = await super().intercept_service(continuation, handler_call_details)
+        seals = values_of(handler_call_details.invocation_metadata, HEADER)
+        method = handler_call_details.method
+        if handler is None or len(seals) != 1 or not method.startswith(OURS):
+            return handler
+
+        def opened(raw: bytes) -> bytes:
+            """The request, when the seal is for it."""
+            asked = decoded(method, raw)
+            call = None if asked is None else call_of(method, asked)
+            now_ms = clock.now_ms()
+            if not call or not unseal(self._key, seals[0], self._gate.tokens, call, now_ms):
+                raise Unauthenticated(AROUND)
+            return raw
+
+        return _opening(handler, opened)
 
     def _judge_read(self, method: str, metadata: Metadata) -> None:
         targets, verbs = values_of(metadata, _TARGET), values_of(metadata, _VERB)
@@ -71,6 +97,23 @@ class SealInterceptor(Admission):
         )
         if route.method != method:
             raise Unauthenticated(AROUND)
+
+
+def _opening(handler: Handler, opened: Callable[[bytes], bytes]) -> Handler:
+    """The handler, asked only with requests that can be opened; the edge has unary calls only."""
+    parse: Callable[[bytes], Any] = handler.request_deserializer or (lambda raw: raw)
+    inner: Any = handler.unary_unary
+
+    async def call(raw: bytes, context: Context) -> Any:
+        try:
+            opened(raw)
+        except Unauthenticated as error:
+            await context.abort_with_status(rpc_status.to_status(to_status(error)))
+        return await inner(parse(raw), context)
+
+    return grpc.unary_unary_rpc_method_handler(
+        call, response_serializer=handler.response_serializer
+    )
 
 
 class EtagInterceptor(grpc.aio.ServerInterceptor):
@@ -116,7 +159,7 @@ def etag(answer: Any) -> str | None:
 
 def caller_of(context: Context) -> Caller:
     """Who called, on a server behind a :class:`SealInterceptor`, which has checked the seal."""
-    name, scope, _ = values_of(context.invocation_metadata(), HEADER)[0].split(":")
+    name, scope, _ = values_of(context.invocation_metadata(), HEADER)[0].split(":", 2)
     return PUBLIC if scope == Permission.PUBLIC else Caller(name, Permission(scope))
 
 

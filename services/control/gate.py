@@ -43,6 +43,11 @@ class Gate:
         """From the next request on, these tokens are the active ones."""
         self._tokens = tokens
 
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The active ones."""
+        return self._tokens
+
     def admit(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
         """As the pure ``admit``; raises LimitReached in the place of another error, too."""
         try:

@@ -18,6 +18,8 @@ from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, seal
 from services.control.gate import Gate
 from services.control.http_errors import http_error
+from services.control.requests import call_of, request_of
+from tradingtools.adapters import clock
 from tradingtools.domain.errors import TradingError
 
 _log = structlog.get_logger("gateway")
@@ -40,15 +42,17 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
         http = request.attributes.request.http
         address = request.attributes.source.address.socket_address.address
         try:
-            route, caller = self._gate.admit(
-                address,
-                HttpRequest(
-                    verb=http.method,
-                    target=http.path,
-                    authorization=http.headers.get("authorization", ""),
-                    content_type=http.headers.get("content-type", ""),
-                    body=http.raw_body,
-                ),
+            return _allowed(
+                self.sealed(
+                    address,
+                    HttpRequest(
+                        verb=http.method,
+                        target=http.path,
+                        authorization=http.headers.get("authorization", ""),
+                        content_type=http.headers.get("content-type", ""),
+                        body=http.raw_body,
+                    ),
+                )
             )
         except TradingError as error:
             return denied(error)
@@ -56,7 +60,12 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
             # Envoy turns a failed call into a refusal; the log gets the cause.
             _log.error("unexpected error in authorization", exc_info=True)
             raise
-        return _allowed(seal(self._key, caller, route.method))
+
+    def sealed(self, address: str, http: HttpRequest) -> str:
+        """The seal of a request that may pass; raises as ``Gate.admit``, and MalformedBody."""
+        route, caller = self._gate.admit(address, http)
+        call = call_of(route.method, request_of(route, http))
+        return seal(self._key, caller, self._gate.tokens, call, clock.now_ms())
 
 
 def _allowed(sealed: str) -> Any:

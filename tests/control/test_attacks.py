@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import grpc
@@ -10,9 +13,12 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests.control.edge import RunningEdge
-from tests.control.requests import Database, count, error_of, subscription_body
+from ext_authz import external_auth_pb2, external_auth_pb2_grpc
+from tests.control.edge import MANAGE, TOKENS, RunningEdge, StartEdge
+from tests.control.requests import Database, count, create_subscription, error_of, subscription_body
 from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import control_service_pb2 as control
+from tradingtools.v1 import control_service_pb2_grpc as control_grpc
 from tradingtools.v1 import operator_service_pb2 as operator
 from tradingtools.v1 import operator_service_pb2_grpc as operator_grpc
 
@@ -51,3 +57,71 @@ def test_states_far_too_many_are_refused_by_their_count(edge: RunningEdge) -> No
     assert (info.reason, dict(info.metadata)) == (
         "INVALID_FIELD", {"field": "states", "expected": "at most 9 elements"},
     )  # fmt: skip
+
+
+def _seal(port: grpc.Channel, path: str, body: bytes = b"") -> str:
+    """What the authorization answers to whoever asks it directly with a token; empty: a refusal."""
+    request = external_auth_pb2.CheckRequest()
+    http = request.attributes.request.http
+    http.method, http.path, http.raw_body = "POST", path, body
+    http.headers["authorization"] = f"Bearer {MANAGE}"
+    http.headers["content-type"] = "application/json"
+    answer = external_auth_pb2_grpc.AuthorizationStub(port).Check(request, timeout=60)
+    headers = answer.ok_response.headers
+    return str(headers[0].header.value) if headers else ""
+
+
+def _pause(port: grpc.Channel, identifier: str, seal: str) -> grpc.StatusCode:
+    stub = control_grpc.ControlServiceStub(port)
+    try:
+        stub.PauseSubscription(
+            control.PauseSubscriptionRequest(id=identifier),
+            metadata=(("x-tt-identity", seal),),
+            timeout=60,
+        )
+    except grpc.RpcError as refused:
+        return cast("grpc.Call", refused).code()
+    return grpc.StatusCode.OK
+
+
+def test_a_seal_opens_nothing_but_what_it_was_made_for(edge: RunningEdge, wallet: Wallet) -> None:
+    one, other = (create_subscription(edge, wallet())["id"] for _ in range(2))
+    with grpc.insecure_channel(f"127.0.0.1:{edge.control_port}") as port:
+        seal = _seal(port, f"/subscriptions/{one}/pause")
+        assert _pause(port, other, seal) is grpc.StatusCode.UNAUTHENTICATED
+        assert _pause(port, one, seal) is grpc.StatusCode.OK
+    assert (
+        edge.call("GET", f"/subscriptions/{other}").json()["state"] == "SUBSCRIPTION_STATE_ACTIVE"
+    )
+
+
+def test_a_seal_opens_no_other_body(edge: RunningEdge, database: Database, wallet: Wallet) -> None:
+    body = json.dumps(subscription_body(wallet())).encode()
+    before = count(database, "control_change")
+    with grpc.insecure_channel(f"127.0.0.1:{edge.control_port}") as port:
+        seal = _seal(port, "/subscriptions", body)
+        stub = control_grpc.ControlServiceStub(port)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.CreateSubscription(
+                control.CreateSubscriptionRequest(leader="0x" + "ab" * 20),
+                metadata=(("x-tt-identity", seal),),
+                timeout=60,
+            )
+    assert cast("grpc.Call", refused.value).code() is grpc.StatusCode.UNAUTHENTICATED
+    assert count(database, "control_change") == before
+
+
+def test_a_seal_ends_with_its_token(start_edge: StartEdge, tmp_path: Path, wallet: Wallet) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(TOKENS.replace(",", "\n"))
+    with start_edge("withdrawn", tokens="", tokens_file=str(file)) as edge:
+        identifier = create_subscription(edge, wallet())["id"]
+        with grpc.insecure_channel(f"127.0.0.1:{edge.control_port}") as port:
+            seal = _seal(port, f"/subscriptions/{identifier}/pause")
+            assert _pause(port, identifier, seal) is grpc.StatusCode.OK
+            file.write_text(TOKENS.replace(",", "\n").partition("\n")[2])
+            deadline = time.monotonic() + 60
+            while _seal(port, f"/subscriptions/{identifier}/pause"):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            assert _pause(port, identifier, seal) is grpc.StatusCode.UNAUTHENTICATED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from services.control.contract import public_routes
 from services.control.core import paging
 from services.control.core.gate import Routes
-from services.control.core.identity import seal, unseal
+from services.control.core.identity import LIFE_MS, Call, seal, unseal
 from services.control.core.shapes import Field, Kind, Shape, check_body, check_query
 from services.control.core.tokens import (
+    PUBLIC,
     Caller,
     TokenError,
     authenticate,
@@ -84,17 +86,46 @@ def test_an_empty_token_is_none_even_when_its_digest_is_configured() -> None:
         authenticate(tokens, "Bearer ")
 
 
-def test_a_seal_opens_one_rpc_for_one_caller() -> None:
-    key, caller = b"k" * 32, Caller("backend", Permission.MANAGE)
-    sealed = seal(key, caller, PAUSE)
-    assert unseal(key, sealed, PAUSE) == caller
-    assert unseal(key, sealed, READS) is None
-    assert unseal(b"x" * 32, sealed, PAUSE) is None
-    assert unseal(key, sealed.replace("backend", "viewer"), PAUSE) is None
-    assert unseal(key, seal(key, Caller("v", Permission.READ), PAUSE).replace("read", "manage"),
-                  PAUSE) is None  # fmt: skip
-    assert unseal(key, "", PAUSE) is None
-    assert unseal(key, "a:b:é", PAUSE) is None
+BACKEND = Caller("backend", Permission.MANAGE)
+ACTIVE = parse_tokens(TOKENS)
+PAUSED = Call(PAUSE, b"this one")
+
+
+def _opened(value: str, **changes: Any) -> Caller | None:
+    given: dict[str, Any] = {
+        "key": b"k" * 32,
+        "tokens": ACTIVE,
+        "call": PAUSED,
+        "now_ms": 50_000,
+    } | changes
+    return unseal(value=value, **given)
+
+
+def test_a_seal_opens_one_call_for_one_caller_for_seconds() -> None:
+    sealed = seal(b"k" * 32, BACKEND, ACTIVE, PAUSED, 40_000)
+    assert _opened(sealed) == BACKEND
+    assert _opened(sealed, now_ms=40_000 + LIFE_MS) == BACKEND
+    assert _opened(sealed, now_ms=40_001 + LIFE_MS) is None
+    assert _opened(sealed, now_ms=39_999 - LIFE_MS) is None
+    assert _opened(sealed, key=b"x" * 32) is None
+    assert _opened(sealed, call=Call(READS, b"this one")) is None
+    assert _opened(sealed, call=Call(PAUSE, b"another one")) is None
+    assert _opened(sealed.replace(":40000:", ":49000:"), now_ms=60_000) is None
+    assert _opened(sealed.replace("backend:manage", "viewer:read")) is None
+    for broken in ("", "a:b:é", "a:b:1:c", f"backend:root:1:{'0' * 64}", f"{sealed}0"):
+        assert _opened(broken) is None
+
+
+def test_a_seal_ends_with_its_token() -> None:
+    sealed = seal(b"k" * 32, BACKEND, ACTIVE, PAUSED, 40_000)
+    assert _opened(sealed, tokens=ACTIVE[1:]) is None
+    again = parse_tokens(f"backend:manage:{digest('another')}")
+    assert _opened(sealed, tokens=again) is None
+
+
+def test_the_public_is_sealed_without_a_token() -> None:
+    sealed = seal(b"k" * 32, PUBLIC, (), PAUSED, 40_000)
+    assert _opened(sealed, tokens=()) == PUBLIC
 
 
 @given(st.recursive(

@@ -24,6 +24,7 @@ from services.control.core.gate import HttpRequest, Route
 from services.control.core.shapes import Field, Kind, Shape
 from services.control.core.tokens import parse_tokens
 from services.control.gate import Gate
+from services.control.gateway import Gateway
 from services.control.limiter import Limiter, Rates
 from tests.control.edge import MANAGE, TOKENS
 from tests.control.test_contract import _services
@@ -219,7 +220,7 @@ def _targets(route: Route) -> Iterator[tuple[str, str]]:
     yield "segments", "/a" * (TARGET // 2)
 
 
-def _asked(gate: Gate, route: Route, target: str, body: bytes) -> Callable[[], object]:
+def _asked(gateway: Gateway, route: Route, target: str, body: bytes) -> Callable[[], object]:
     request = HttpRequest(
         verb=route.verb,
         target=target,
@@ -230,22 +231,24 @@ def _asked(gate: Gate, route: Route, target: str, body: bytes) -> Callable[[], o
 
     def case() -> None:
         with suppress(TradingError):
-            gate.admit("192.0.2.1", request)
+            gateway.sealed("192.0.2.1", request)
 
     return case
 
 
-def _gate() -> Gate:
-    return Gate(public_routes(), parse_tokens(TOKENS), Limiter(OFTEN))
+def _gateway() -> Gateway:
+    return Gateway(Gate(public_routes(), parse_tokens(TOKENS), Limiter(OFTEN)), b"k" * 32)
 
 
 @pytest.mark.parametrize("method", ROUTES)
 def test_no_query_holds_the_loop(method: str) -> None:
-    gate, route = _gate(), ROUTES[method]
-    _within_budget((name, _asked(gate, route, at, b"")) for name, at in _targets(route))
+    gateway, route = _gateway(), ROUTES[method]
+    _within_budget((name, _asked(gateway, route, at, b"")) for name, at in _targets(route))
 
 
 @pytest.mark.parametrize("method", [name for name, route in ROUTES.items() if route.takes_body])
 def test_no_body_holds_the_loop(method: str) -> None:
-    gate, route = _gate(), ROUTES[method]
-    _within_budget((name, _asked(gate, route, _path(route), body)) for name, body in _bodies(route))
+    gateway, route = _gateway(), ROUTES[method]
+    _within_budget(
+        (name, _asked(gateway, route, _path(route), body)) for name, body in _bodies(route)
+    )

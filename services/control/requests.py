@@ -1,0 +1,59 @@
+"""What a REST request asks its RPC, as the message that the transcoder makes of it.
+
+Before it: the gate has admitted path, query and body, so each names a field and fits it. After it:
+the seal, which binds the message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from services.control.contract import PUBLIC_SERVICES
+from services.control.core.binding import fields
+from services.control.core.gate import HttpRequest, Route
+from services.control.core.identity import Call
+from tradingtools.domain.errors import MalformedBody
+
+_KINDS = {
+    f"/{service.full_name}/{method.name}": GetMessageClass(method.input_type)
+    for service in PUBLIC_SERVICES
+    for method in service.methods
+}
+
+
+def request_of(route: Route, http: HttpRequest) -> Message:
+    """The message of an admitted request.
+
+    Raises:
+        MalformedBody: the body's JSON is no such message, a date that no calendar has for instance.
+    """
+    kind = _KINDS[route.method]
+    message = kind()
+    if route.takes_body:
+        try:
+            json_format.Parse(http.body, message)
+        except (json_format.ParseError, UnicodeDecodeError):
+            raise MalformedBody("the body is not a message of this call") from None
+    known = kind.DESCRIPTOR.fields_by_camelcase_name
+    given = fields(route, http.target)
+    message.MergeFrom(kind(**{known[name].name: value for name, value in given.items()}))
+    return message
+
+
+def call_of(method: str, request: Message) -> Call:
+    """A call as it is sealed: path and query are fields of its request, as its body is."""
+    raw = request.SerializeToString(deterministic=True)
+    return Call(method, hashlib.sha256(raw).digest())
+
+
+def decoded(method: str, raw: bytes) -> Message | None:
+    """A request as it came over gRPC; None: it is none of the RPC."""
+    kind = _KINDS.get(method)
+    try:
+        return kind.FromString(raw) if kind is not None else None
+    except (DecodeError, UnicodeDecodeError):
+        return None
