@@ -34,11 +34,12 @@ help: ## Show what there is to make
 
 setup: $(READY) ## Make the environment from pinned hashes (done once; again when the pins change)
 
-$(READY): requirements-dev.txt requirements.txt
+$(READY): requirements-dev.txt requirements-sdk.txt requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; install Python 3.11 or say make PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing pinned packages into $(VENV) (once, a minute or two)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-sdk.txt
 	@touch $@
 
 run: $(READY) ## Run everything and watch it: FOR=60 ends by itself, LIVE=1 real feeds, FOLLOWERS=3, REST_PORT=8080, STATE=dir

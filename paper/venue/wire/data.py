@@ -116,9 +116,9 @@ def position(
 
 
 def trade_v2(row: Played) -> Json:
-    """A row of `/v2/trades`; one in a hundred has lost its labels, as real rows have."""
+    """A row of `/v2/trades`; one in ten has lost its labels, as real rows have."""
     body = _snake(trade(row)) | {"price": number(_averaged(row.trade.price_text))}
-    if dice.hits(dice.key("unlabelled", row.seq), 10):
+    if dice.hits(dice.key("unlabelled", row.seq), 100):
         body |= {"outcome": "", "outcome_index": 999, "event_slug": "", "icon": ""}
     return body
 

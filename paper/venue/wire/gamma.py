@@ -47,7 +47,7 @@ def market(of: Market, tick: int, prices: tuple[int, int], payouts: tuple[int, i
             "rebateRate": number(_REBATES.get(of.category, "0.25")),
         },
         "umaResolutionStatus": "resolved" if closed else None,
-        "events": [{"slug": of.event_slug, "title": of.question}],
+        "events": [{"id": market_id(of), "slug": of.event_slug, "title": of.question}],
     }
 
 

@@ -16,6 +16,7 @@ from tradingtools.adapters.polymarket.markets import (
     UNREADABLE,
     MarketError,
     Schedule,
+    assets_of,
     category_of,
     fee_rate_of,
     instant_ms,
@@ -113,10 +114,9 @@ def _listed(market: _Market) -> Listed:
     tick = numbers.exact("orderPriceMinTickSize", numbers.text(market.order_price_min_tick_size))
     if not 0 < tick < money.MICROS:
         raise MarketError("orderPriceMinTickSize is out of range")
-    assets = market.position_ids if market.version == "v2" else strings(market.clob_token_ids)
     return Listed(
         condition_id=market.condition_id.lower(),
-        assets=tuple(assets or ()),
+        assets=tuple(assets_of(market.version, market.clob_token_ids, market.position_ids)),
         tick_micros=tick,
         min_size_micros=numbers.exact("orderMinSize", numbers.text(market.order_min_size)),
         fee_rate_micros=fee_rate_of(market.fees_enabled, market.fee_schedule),

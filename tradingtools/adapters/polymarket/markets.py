@@ -92,6 +92,7 @@ class _Gamma(msgspec.Struct, frozen=True, rename="camel"):
     fees_enabled: bool | None = None
     fee_schedule: Schedule | None = None
     uma_resolution_status: str | None = None
+    resolution_status: str | None = None
 
 
 _CLOB = msgspec.json.Decoder(_Clob)
@@ -137,11 +138,9 @@ def decode_gamma_markets(body: bytes) -> list[GammaMarket]:
 
 
 def _gamma(market: _Gamma) -> GammaMarket:
-    assets = (
-        market.position_ids if market.version == "v2" else strings(market.clob_token_ids)
-    ) or []
-    resolved = market.uma_resolution_status == "resolved"
-    prices = strings(market.outcome_prices) if resolved else []
+    assets = assets_of(market.version, market.clob_token_ids, market.position_ids)
+    status = market.resolution_status if market.version == "v2" else market.uma_resolution_status
+    prices = strings(market.outcome_prices) if status == "resolved" else []
     return GammaMarket(
         condition_id=market.condition_id.lower(),
         title=market.question or "",
@@ -156,6 +155,19 @@ def _gamma(market: _Gamma) -> GammaMarket:
             for asset, price in zip(assets, prices, strict=False)
         },
     )
+
+
+def assets_of(
+    version: str | None, clob_token_ids: str | None, position_ids: list[str] | None
+) -> list[str]:
+    """Of each outcome, by the version of the protocol; a version that we do not know has none."""
+    match version:
+        case "v2":
+            return position_ids or []
+        case None | "v1":
+            return strings(clob_token_ids)
+        case _:
+            return []
 
 
 def fee_rate_of(enabled: bool | None, schedule: Schedule | None) -> int | None:

@@ -65,7 +65,15 @@ def test_payouts_exist_only_after_the_resolution_and_may_be_fractions() -> None:
 
 
 def test_the_second_version_names_its_assets_elsewhere() -> None:
-    assert gamma(version="v2", positionIds=["9", "10"]).outcomes == {"9": "Yes", "10": "No"}
+    second = {"version": "v2", "positionIds": ["9", "10"], "outcomePrices": '["1","0"]'}
+    assert gamma(**second).outcomes == {"9": "Yes", "10": "No"}
+    # Its resolution, too: it knows no optimistic oracle.
+    assert gamma(**second).payouts == {}
+    assert gamma(**second, resolutionStatus="resolved").payouts == {"9": 1_000_000, "10": 0}
+
+
+def test_a_version_that_nobody_knows_has_no_assets() -> None:
+    assert gamma(version="v3").outcomes == {}
 
 
 def test_the_category_falls_back_to_the_fee_type_and_then_to_other() -> None:
