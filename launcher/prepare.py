@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from launcher import embedded, envoy_config, envoy_tls, ports
 from launcher.core import programs as core
 from launcher.core.followers import subscriptions
 from launcher.engine_tokens import engine_tokens
+from launcher.secret_files import keep, kept
 from launcher.settings import Settings
 from launcher.state import Note, State, read_note
 from tradingtools.domain.money import MICROS
@@ -68,17 +67,19 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             embedded_redis=not settings.shared.redis_url,
             paper_insiders=not settings.insiders_url,
             paper_venue=not settings.live,
+            postgres_password=kept(state.directory / "postgres-password"),
+            redis_password=kept(state.directory / "valkey-password"),
         )
-        token = _token(state.directory / "token")
+        token = kept(state.directory / "token")
         given = {_CASH: _CASH_USDC, **environ, **_real_insiders(settings, environ)}
         operator = ""
         if not environ.get("TT_ENGINE_CALLERS"):
             tokens, operator = engine_tokens()
-            _keep(state.directory / "engine-token", operator)
+            keep(state.directory / "engine-token", operator)
             given = {**tokens, **given}
         digest = hashlib.sha256(token.encode()).hexdigest()
         if layout.embedded_postgres:
-            given = {**embedded.role_urls(core.database_url(block.ports)), **given}
+            given = {**embedded.role_urls(core.database_url(layout)), **given}
         full = core.environment(layout, given, token_digest=digest)
         _refuse_taken(layout, settings, full)
         programs = _programs(layout, settings, state, full)
@@ -130,13 +131,15 @@ def _programs(
     valkey: tuple[str, ...] = ()
     if layout.embedded_postgres:
         data = embedded.postgres_data(state.directory)
-        embedded.init_postgres(data)
+        embedded.init_postgres(data, layout.postgres_password)
         command = embedded.postgres_command(data, layout.ports["postgres"])
         postgres = (tuple(command), embedded.postgres_user())
     if layout.embedded_redis:
         directory = state.directory / "valkey"
         directory.mkdir(exist_ok=True)
-        valkey = tuple(embedded.valkey_command(directory, layout.ports["valkey"]))
+        valkey = tuple(
+            embedded.valkey_command(directory, layout.ports["valkey"], layout.redis_password)
+        )
     for name in ("insiders", "venue"):
         (state.directory / name).mkdir(exist_ok=True)
     return core.programs(
@@ -182,21 +185,6 @@ def _cash_micros(text: str) -> int:
         return int(text) * MICROS
     except ValueError:
         raise PrepareError(f"{_CASH}: {text!r} is not a whole number") from None
-
-
-def _token(path: Path) -> str:
-    """The token of the run's client, kept for whoever wants to call REST, readable by its owner."""
-    if not path.exists():
-        _keep(path, secrets.token_hex(32))
-    return path.read_text(encoding="ascii").strip()
-
-
-def _keep(path: Path, token: str) -> None:
-    """Write a token where its owner alone can read it."""
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(token)
 
 
 def _envoy(

@@ -63,7 +63,7 @@ def run(settings: Settings, environ: Mapping[str, str], console: Console) -> int
         )
         stack.callback(supervisor.close)
         try:
-            _start(prepared, supervisor, stop, console)
+            _start(prepared, supervisor, stop, console, real_orders=bool(settings.insiders_url))
         except Interrupted:
             view.say(console, "stopped while starting")
             return 0
@@ -90,12 +90,20 @@ def _signals() -> Iterator[tuple[Event, Event]]:
             signal.signal(number, handler)
 
 
-def _start(prepared: Prepared, supervisor: Supervisor, stop: Event, console: Console) -> None:
+def _start(
+    prepared: Prepared,
+    supervisor: Supervisor,
+    stop: Event,
+    console: Console,
+    *,
+    real_orders: bool,
+) -> None:
     starter = Starter(
         supervisor=supervisor,
         programs=prepared.programs,
         environ=prepared.environ,
         stop=stop,
+        real_orders=real_orders,
     )
     begun = time.monotonic()
     steps = (

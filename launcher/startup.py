@@ -47,6 +47,7 @@ class Starter:
     programs: Sequence[Program]
     environ: Mapping[str, str]
     stop: Event
+    real_orders: bool = False
 
     def stores(self) -> None:
         """Stores, and the present schema in PostgreSQL. Raises StartError, Interrupted."""
@@ -60,7 +61,16 @@ class Starter:
                 self._until(name, ready, _STORE_SECONDS)
             else:
                 self._until(variable, ready, _REAL_STORE_SECONDS)
+        if self.real_orders:
+            trusting = embedded.trusting_stores(url, cache)
+            if trusting:
+                raise StartError(
+                    f"{trusting[0]}: the server believes anybody who reaches it; real orders"
+                    " (TT_LAUNCHER_INSIDERS_URL) need one that asks for a password"
+                )
         try:
+            if any(program.name == "postgres" for program in self.programs):
+                embedded.make_roles(url)
             migrate(url)
         except psycopg.Error as error:
             raise StartError(f"TT_DATABASE_URL: {' '.join(str(error).split())}") from None

@@ -74,9 +74,10 @@ def temporary_postgres(*, durable: bool = True) -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="tt-pg-", dir=place))
     try:
         directory.chmod(0o755)
-        embedded.init_postgres(directory / "data")
+        password = secrets.token_hex(32)
+        embedded.init_postgres(directory / "data", password)
         port = free_port()
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
         command = embedded.postgres_command(directory / "data", port)
         if not durable:
             command += ["-c", "fsync=off"]
@@ -89,6 +90,7 @@ def temporary_postgres(*, durable: bool = True) -> Iterator[str]:
             # SIGQUIT is PostgreSQL's immediate shutdown: no last checkpoint.
             ends_by=signal.SIGINT if durable else signal.SIGQUIT,
         ):
+            embedded.make_roles(url)
             yield url
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -108,10 +110,10 @@ def temporary_valkey() -> Iterator[str]:
     """A Valkey of its own for the length of the block; yields its URL."""
     directory = Path(tempfile.mkdtemp(prefix="tt-valkey-"))
     try:
-        port = free_port()
-        url = f"redis://127.0.0.1:{port}/0"
+        port, password = free_port(), secrets.token_hex(32)
+        url = f"redis://:{password}@127.0.0.1:{port}/0"
         with _child(
-            embedded.valkey_command(directory, port),
+            embedded.valkey_command(directory, port, password),
             None,
             lambda: embedded.redis_answers(url),
             "Valkey",

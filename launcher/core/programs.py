@@ -64,6 +64,10 @@ class Layout:
     embedded_redis: bool
     paper_insiders: bool
     paper_venue: bool
+    postgres_password: str = field(default="", repr=False)
+    """Of the embedded PostgreSQL's superuser."""
+    redis_password: str = field(default="", repr=False)
+    """Of the embedded Valkey."""
 
 
 class AddressError(Exception):
@@ -115,9 +119,9 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
     }
     if layout.embedded_postgres:
-        filled["TT_DATABASE_URL"] = database_url(layout.ports)
+        filled["TT_DATABASE_URL"] = database_url(layout)
     if layout.embedded_redis:
-        filled["TT_REDIS_URL"] = f"redis://127.0.0.1:{layout.ports['valkey']}/0"
+        filled["TT_REDIS_URL"] = redis_url(layout)
     if layout.paper_insiders:
         filled |= _paper_insiders(layout, at["bookfeed"], environ)
     if layout.paper_venue:
@@ -154,14 +158,20 @@ def told_ports(
     return found
 
 
-def database_url(ports: Mapping[str, int]) -> str:
-    """The embedded PostgreSQL's URL; it listens on loopback and trusts who reaches it."""
-    return f"postgresql://postgres@127.0.0.1:{ports['postgres']}/postgres"
+def database_url(layout: Layout) -> str:
+    """The embedded PostgreSQL's URL, as its superuser."""
+    password, port = layout.postgres_password, layout.ports["postgres"]
+    return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+
+
+def redis_url(layout: Layout) -> str:
+    """The embedded Valkey's URL."""
+    return f"redis://:{layout.redis_password}@127.0.0.1:{layout.ports['valkey']}/0"
 
 
 def _paper_insiders(layout: Layout, bookfeed: str, environ: Mapping[str, str]) -> dict[str, str]:
     url = f"http://127.0.0.1:{layout.ports['insiders']}"
-    probed = environ.get("TT_DATABASE_URL") or database_url(layout.ports)
+    probed = environ.get("TT_DATABASE_URL") or database_url(layout)
     return {
         "TT_EXECUTOR_INSIDERS_URL": url,
         "TT_CONFIRM_INSIDERS_URL": url,

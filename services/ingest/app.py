@@ -56,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
         )
         store = Store(pool)
-        log = LeaderLog(client, length=settings.log_length)
+        log = LeaderLog(client, length=settings.log_length, key=await store.log_key())
         found = await _present_log(log, stop)
         if found is None:
             return

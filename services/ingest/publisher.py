@@ -210,7 +210,13 @@ class Publisher:
         reached = entry_id(after)
         while len(found) < limit:
             entries = await self._log.load(reached, limit)
+            forged = [entry for entry, body in entries if body is None]
+            if forged:
+                _log.error("entries of the log in Redis are not ours; passed over", alert=True,
+                           entries=len(forged), first=forged[0])  # fmt: skip
             for reached, body in entries:
+                if body is None:
+                    continue
                 try:
                     found[from_entry_id(reached)] = body
                 except ValueError:

@@ -21,6 +21,12 @@ where r.leader = any(%s) group by r.leader
 insert into store_identity (name, value) values ('redis_incarnation', %s)
 on conflict (name) do update set value = excluded.value
 
+-- name: make_log_key
+insert into store_identity (name, value) values ('leader_log_key', %s) on conflict do nothing
+
+-- name: log_key
+select value from store_identity where name = 'leader_log_key'
+
 -- name: reject
 -- Keep a sample of a refused frame for a person to look at.
 insert into rejected_frame (source, reason, sample, bytes_total)

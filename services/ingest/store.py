@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,14 @@ class Store:
         async with self._pool.connection() as connection, connection.transaction():
             for name in ("keep_account", "drop_holdings", "keep_holdings"):
                 await connection.execute(_SQL[name], values)
+
+    async def log_key(self) -> bytes:
+        """The key of the log of leader trades: made once, kept where Redis's neighbours are not."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["make_log_key"], (secrets.token_hex(32),))
+            row = await (await connection.execute(_SQL["log_key"])).fetchone()
+        assert row is not None  # noqa: S101 - written just above, or before
+        return bytes.fromhex(row["value"])
 
     async def identify(self, incarnation: str) -> None:
         """Remember which life of the log in Redis is the present one."""

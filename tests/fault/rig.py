@@ -271,8 +271,8 @@ async def sent_copy(made: Rig, prepared: Scene | None = None, **fault: Any) -> S
 
 def _behind(url: str, port: int) -> str:
     parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    return urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+    user, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{port}"))
 
 
 def _remember_cursors(pool: Pool, upstream: Upstream) -> None:

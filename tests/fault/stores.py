@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import pwd
 import resource
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from launcher import embedded
 from launcher.ports import free_port
 from tradingtools.adapters.postgres.migrate import migrate
 
+_PASSWORD = secrets.token_hex(32)
 PRIMARY = "primary"
 """The name by which a Sentinel knows what it watches."""
 _START_SECONDS = 30.0
@@ -240,7 +242,7 @@ def _migrated() -> Path:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     directory.chmod(0o755)
     data, port = directory / "data", free_port()
-    embedded.init_postgres(data)
+    embedded.init_postgres(data, _PASSWORD)
     url = _postgres_url(port)
     store = Store(
         embedded.postgres_command(data, port),
@@ -250,6 +252,7 @@ def _migrated() -> Path:
     )
     store.start()
     try:
+        embedded.make_roles(url)
         migrate(url)
     finally:
         store.close()
@@ -257,7 +260,7 @@ def _migrated() -> Path:
 
 
 def _postgres_url(port: int) -> str:
-    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    return f"postgresql://postgres:{_PASSWORD}@127.0.0.1:{port}/postgres"
 
 
 def own_valkey() -> AbstractContextManager[tuple[Store, str]]:

@@ -47,7 +47,7 @@ class Fitful(LeaderLog):
     """The log on a real server, each command to which meets a whim."""
 
     def __init__(self, client: redis.Redis, whims: Iterable[Whim]) -> None:
-        super().__init__(client, length=100_000)
+        super().__init__(client, length=100_000, key=b"ours")
         self._whims = chain(whims, repeat(Whim.PROMPT))
 
     async def append(self, entries: Sequence[tuple[str, bytes]]) -> None:
@@ -223,7 +223,7 @@ async def test_an_id_that_is_nobodys_does_not_end_the_watch(
 ) -> None:
     monkeypatch.setattr(publishing, "_CHECK_SECONDS", 0.001)
     async with redis.Redis.from_url(own_redis) as client:
-        log = LeaderLog(client, length=1_000)
+        log = LeaderLog(client, length=1_000, key=b"ours")
         publisher = Publisher(log, await log.incarnation(), 0)
         await client.xadd(STREAM, {"x": "y"}, id=f"{2**64 - 1}-0")
         looked, last = asyncio.Semaphore(0), log.last
@@ -245,7 +245,7 @@ async def test_a_reader_that_is_slower_than_the_log_is_long_is_refused_and_skips
     own_redis: str,
 ) -> None:
     async with publishing_to(own_redis, ()) as publisher, redis.Redis.from_url(own_redis) as client:
-        publisher._log = LeaderLog(client, length=10)
+        publisher._log = LeaderLog(client, length=10, key=b"ours")
         publisher.tail = Tail(0, publisher._load, capacity=1)
         publisher.publish(facts(0, 1), 1)
         slow = publisher.tail.follow(0)

@@ -22,7 +22,7 @@ async def client(own_redis: str) -> AsyncIterator[redis.Redis]:
 
 
 async def test_entries_are_read_in_order_and_written_once(client: redis.Redis) -> None:
-    log = LeaderLog(client, length=1_000)
+    log = LeaderLog(client, length=1_000, key=b"ours")
     assert await log.last() == "0-0"
     entries = [(f"5-{number}", bytes([number])) for number in range(5)]
     await log.append(entries[:3])
@@ -56,7 +56,7 @@ async def test_an_entry_that_is_refused_in_the_middle_is_written_in_the_end(
         return made
 
     monkeypatch.setattr(client, "pipeline", pipeline)
-    log = LeaderLog(client, length=1_000)
+    log = LeaderLog(client, length=1_000, key=b"ours")
     entries = [(f"5-{number}", bytes([number])) for number in range(3)]
     try:
         with suppress(OutOfMemoryError):
@@ -69,7 +69,7 @@ async def test_an_entry_that_is_refused_in_the_middle_is_written_in_the_end(
 
 
 async def test_nothing_is_written_while_there_is_no_memory(client: redis.Redis) -> None:
-    log = LeaderLog(client, length=1_000)
+    log = LeaderLog(client, length=1_000, key=b"ours")
     await client.config_set("maxmemory", 1)
     try:
         with pytest.raises(OutOfMemoryError):
@@ -83,7 +83,7 @@ async def test_nothing_is_written_while_there_is_no_memory(client: redis.Redis) 
 async def test_an_entry_of_somebody_else_does_not_pass_for_ours(
     client: redis.Redis, stranger: str
 ) -> None:
-    log = LeaderLog(client, length=1_000)
+    log = LeaderLog(client, length=1_000, key=b"ours")
     entries = [("5-0", b"a"), ("5-1", b"b")]
     await log.append(entries[:1])
     await client.xadd(STREAM, {"e": b"?"}, id=stranger)
@@ -97,7 +97,7 @@ async def test_an_entry_of_somebody_else_does_not_pass_for_ours(
 async def test_what_is_above_an_id_is_taken_out_and_ids_go_on_behind_the_rest(
     client: redis.Redis, kept: list[tuple[str, bytes]], removed_already: bool
 ) -> None:
-    log = LeaderLog(client, length=1_000)
+    log = LeaderLog(client, length=1_000, key=b"ours")
     if kept:
         await log.append(kept)
     strangers = [f"{2**64 - 2}-7", f"{2**64 - 1}-{2**64 - 1}"]
@@ -113,7 +113,7 @@ async def test_what_is_above_an_id_is_taken_out_and_ids_go_on_behind_the_rest(
 
 
 async def test_a_reader_learns_that_what_it_wants_was_cut(client: redis.Redis) -> None:
-    log = LeaderLog(client, length=10)
+    log = LeaderLog(client, length=10, key=b"ours")
     assert not await log.was_cut("1-0"), "an empty log has lost nothing"
     await log.append([(f"{ms}-0", b"x") for ms in range(1, 6)])
     assert not await log.was_cut("2-0")
@@ -123,7 +123,7 @@ async def test_a_reader_learns_that_what_it_wants_was_cut(client: redis.Redis) -
 
 
 async def test_an_incarnation_lasts_until_the_log_is_gone(client: redis.Redis) -> None:
-    log = LeaderLog(client, length=10)
+    log = LeaderLog(client, length=10, key=b"ours")
     name = await log.incarnation()
     assert await log.incarnation() == await log.present_incarnation() == name
     await client.flushdb()
@@ -135,7 +135,7 @@ async def test_an_incarnation_lasts_until_the_log_is_gone(client: redis.Redis) -
 async def test_what_is_no_name_of_an_incarnation_is_replaced(
     client: redis.Redis, foreign: bytes
 ) -> None:
-    log = LeaderLog(client, length=10)
+    log = LeaderLog(client, length=10, key=b"ours")
     await client.set(INCARNATION, foreign)
     assert await log.present_incarnation() is None
     name = await log.incarnation()
@@ -143,8 +143,20 @@ async def test_what_is_no_name_of_an_incarnation_is_replaced(
     assert await log.incarnation() == await log.present_incarnation() == name
 
 
-async def test_what_is_no_entry_of_ours_is_an_empty_one(client: redis.Redis) -> None:
-    log = LeaderLog(client, length=10)
+async def test_what_is_no_entry_of_ours_is_none(client: redis.Redis) -> None:
+    log = LeaderLog(client, length=10, key=b"ours")
     await log.append([("1-0", b"x")])
-    await client.xadd(STREAM, {b"\xff": b"y"}, id="2-0")
-    assert await log.load("0-0", 10) == [("1-0", b"x"), ("2-0", b"")]
+    (ours,) = await client.xrange(STREAM)
+    strangers: list[dict[Any, Any]] = [
+        {b"\xff": b"y"},
+        {"e": b"x"},
+        {"e": b"x", "m": b""},
+        {"e": b"x", "m": b"0" * 16},
+        ours[1],  # under an id of its own
+    ]
+    for number, fields in enumerate(strangers, start=2):
+        await client.xadd(STREAM, fields, id=f"{number}-0")
+    other = LeaderLog(client, length=10, key=b"theirs")
+    await other.append([("9-0", b"x")])
+    found = await log.load("0-0", 10)
+    assert found == [("1-0", b"x"), *((f"{n}-0", None) for n in (2, 3, 4, 5, 6, 9))]

@@ -28,6 +28,7 @@ from tests.ingest.world import (
 )
 from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+from tradingtools.v1.ingest_service_pb2 import LeaderTradeEvent
 
 
 async def test_cursors_resume_and_only_named_readers_are_remembered(
@@ -167,8 +168,9 @@ async def test_what_nobody_of_ours_wrote_to_redis_stops_no_reader(
 ) -> None:
     follow(database_url, LEADER)
     client = redis.Redis.from_url(own_redis)
-    for payload in (b"\xff\x00", b"\x0a\x01\xff"):
-        client.xadd(STREAM, {"e": payload})
+    forged = LeaderTradeEvent(leader_tx="0x" + "ee" * 32, leader=LEADER, asset_id="7", count=1)
+    for payload in (b"\xff\x00", b"\x0a\x01\xff", forged.SerializeToString()):
+        client.xadd(STREAM, {"e": payload, "m": b"0" * 16})
     client.set(INCARNATION, b"\xff\x00")
     tail = Tail()
     async with fake_venue() as fake:
@@ -177,7 +179,10 @@ async def test_what_nobody_of_ours_wrote_to_redis_stops_no_reader(
             await until(lambda: connected(fake, 2))
             await fake.send(frame(row(1)))
             await tail.of_tx(1)
-            assert [event.leader for event in tail.events] == ["", "", LEADER]
+            assert [event.leader_tx[-1] for event in tail.events] == ["1"]
+            said = process.log.read_text()
+            assert "entries of the log in Redis are not ours" in said
+            assert "alert=True" in said
             client.set(INCARNATION, b"\xff")
             assert await process.wait() == 1
     client.close()

@@ -85,7 +85,7 @@ async def walking(
         redis.Redis.from_url(environ["TT_REDIS_URL"]) as log,
     ):
         store, merger = Store(pool), Merger(keep_ms=keep_ms)
-        publisher = Publisher(LeaderLog(log, length=1_000), "0" * 16, 0)
+        publisher = Publisher(LeaderLog(log, length=1_000, key=b"ours"), "0" * 16, 0)
         api = DataApi(Http(client, f"http://{fake.url}", name="data api"))
         catch_up = CatchUp(
             Settings(overlap_ms=1_000, catch_up_ms=3_600_000),

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from launcher.embedded import role_url
 from launcher.temporary import create_database, temporary_database
-from tradingtools.adapters.postgres.rights import OWNERS_HANDS, READER, RIGHTS, make_role, role_of
+from tradingtools.adapters.postgres.rights import OWNERS_HANDS, READER, RIGHTS, make_role
 
 AUDIT = ("control_change", "order_event", "seal")
 _Statement = sql.SQL | sql.Composed
@@ -40,8 +41,7 @@ def tables(database: str) -> dict[str, str]:
 
 
 def _as(database: str, process: str) -> psycopg.Connection[Any]:
-    place = database.rpartition("@")[2]
-    return psycopg.connect(f"postgresql://{role_of(process)}@{place}", autocommit=True)
+    return psycopg.connect(role_url(database, process), autocommit=True)
 
 
 def _refused(connection: psycopg.Connection[Any], statement: _Statement) -> bool:

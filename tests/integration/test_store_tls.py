@@ -26,17 +26,21 @@ class Stores:
     postgres: int
     redis: int
     database: str
+    passwords: tuple[str, str]
+    """Of PostgreSQL's owner, and of Redis."""
     ours: Authority
     theirs: Authority
 
     def database_url(self, authority: Authority, mode: str = "verify-full") -> str:
-        """With the name of the owner, who has no password here."""
-        place = f"postgres@127.0.0.1:{self.postgres}/{self.database}"
+        """As the owner."""
+        place = f"postgres:{self.passwords[0]}@127.0.0.1:{self.postgres}/{self.database}"
         return f"postgresql://{place}?sslmode={mode}&sslrootcert={authority.file}"
 
     def redis_url(self, authority: Authority) -> str:
         """The first database."""
-        return f"rediss://127.0.0.1:{self.redis}/0?ssl_ca_certs={authority.file}"
+        return (
+            f"rediss://:{self.passwords[1]}@127.0.0.1:{self.redis}/0?ssl_ca_certs={authority.file}"
+        )
 
 
 @pytest.fixture
@@ -54,6 +58,7 @@ async def stores(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIter
             postgres=ports[0],
             redis=ports[1],
             database=database_url.rpartition("/")[2],
+            passwords=(urlsplit(database_url).password or "", urlsplit(redis_url).password or ""),
             ours=ours,
             theirs=theirs,
         )

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from launcher import embedded
 
-embedded.init_postgres(Path(sys.argv[1]))
+embedded.init_postgres(Path(sys.argv[1]), "secret")
 """
 _PATIENCE_SECONDS = 60.0
 
@@ -46,7 +46,7 @@ def test_one_that_was_killed_half_way_is_made_anew(data: Path) -> None:
         os.killpg(maker.pid, signal.SIGKILL)
     assert maker.wait() == -signal.SIGKILL
 
-    embedded.init_postgres(data)
+    embedded.init_postgres(data, "secret")
 
     said = subprocess.run(
         [embedded.postgres_programs() / "pg_controldata", data],
@@ -60,5 +60,5 @@ def test_what_is_no_cluster_is_left_as_it_is(data: Path) -> None:
     data.mkdir()
     (data / "mine").touch()
     with pytest.raises(embedded.EmbeddedServerError, match="has files and no cluster"):
-        embedded.init_postgres(data)
+        embedded.init_postgres(data, "secret")
     assert (data / "mine").exists()

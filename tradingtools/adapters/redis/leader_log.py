@@ -3,10 +3,16 @@
 It stands beside the stream, never before it, and decides nothing: what it loses, the Data API
 still has. Its incarnation is the name of one life of this log: a flushed, restarted or replaced
 server has another one or none, and cursors of the old one are worth nothing there.
+
+Whoever reaches Redis can add to it, and an entry becomes orders when a reader goes on from before
+it. So each has a MAC by a key that Redis does not know, over its id as well: one without is
+nobody's, and one that is written again elsewhere is none.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Sequence
@@ -18,7 +24,8 @@ from redis.exceptions import ResponseError
 STREAM = "tt:leader_trades"
 INCARNATION = "tt:incarnation"
 _KEPT = f"{STREAM}:kept"
-_FIELD = "e"
+_FIELD, _MAC = "e", "m"
+_MAC_BYTES = 16
 _PAGE = 500
 _NOT_RISING = ("equal or smaller", "exhausted the last possible ID")
 _NAME = re.compile(rb"[0-9a-f]{16}")
@@ -31,11 +38,17 @@ class Overtaken(Exception):
 class LeaderLog:
     """Entries are opaque bytes under ids ``<ms>-<n>`` that their writer gives.
 
+    Args:
+        client: of Redis.
+        length: of the log, about.
+        key: by which entries are known as ours.
+
     Every method raises redis.exceptions.RedisError when the server does not answer.
     """
 
-    def __init__(self, client: redis.Redis, *, length: int) -> None:
+    def __init__(self, client: redis.Redis, *, length: int, key: bytes) -> None:
         self._client = client
+        self._key = key
         self._length = length
 
     async def incarnation(self) -> str:
@@ -70,7 +83,11 @@ class LeaderLog:
         pipeline = self._client.pipeline(transaction=True)
         for entry_id, payload in entries:
             pipeline.xadd(
-                STREAM, {_FIELD: payload}, id=entry_id, maxlen=self._length, approximate=True
+                STREAM,
+                {_FIELD: payload, _MAC: self._mac(entry_id, payload)},
+                id=entry_id,
+                maxlen=self._length,
+                approximate=True,
             )
         refused = False
         for answer in await pipeline.execute(raise_on_error=False):
@@ -80,13 +97,13 @@ class LeaderLog:
                 refused = True
         if refused:
             present: Any = await self._client.xrange(STREAM, min=entries[0][0], max=entries[-1][0])
-            if not set(entries) <= {_read(entry) for entry in present}:
+            if not set(entries) <= {self._read(entry) for entry in present}:
                 raise Overtaken
 
-    async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
-        """Up to ``limit`` entries after an id, in order; empty is one that is none of ours."""
+    async def load(self, after: str, limit: int) -> list[tuple[str, bytes | None]]:
+        """Up to ``limit`` entries after an id, in order; None is one that is none of ours."""
         entries: Any = await self._client.xrange(STREAM, min=f"({after}", count=limit)
-        return [_read(entry) for entry in entries]
+        return [self._read(entry) for entry in entries]
 
     async def top(self) -> str:
         """The id that the next entry has to rise above, whether its entry is still there or not."""
@@ -134,14 +151,21 @@ class LeaderLog:
             return False
         return _pair(_text(first[0]) or "0-0") > _pair(after)
 
+    def _read(self, entry: tuple[bytes, dict[bytes, bytes]]) -> tuple[str, bytes | None]:
+        entry_id, fields = entry[0].decode(), entry[1]
+        payload = fields.get(_FIELD.encode(), b"")
+        given = fields.get(_MAC.encode(), b"")
+        ours = hmac.compare_digest(given, self._mac(entry_id, payload))
+        return entry_id, payload if ours else None
+
+    def _mac(self, entry_id: str, payload: bytes) -> bytes:
+        # An id has no zero byte: where it ends cannot be moved.
+        text = entry_id.encode() + b"\0" + payload
+        return hmac.digest(self._key, text, hashlib.sha256)[:_MAC_BYTES]
+
 
 def _ours(name: object) -> str | None:
     return name.decode() if isinstance(name, bytes) and _NAME.fullmatch(name) else None
-
-
-def _read(entry: tuple[bytes, dict[bytes, bytes]]) -> tuple[str, bytes]:
-    entry_id, fields = entry
-    return entry_id.decode(), fields.get(_FIELD.encode(), b"")
 
 
 def _pair(entry_id: str) -> tuple[int, int]:
