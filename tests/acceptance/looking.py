@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import httpx
 import psycopg
+import pytest
 from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
@@ -16,6 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from launcher.core.programs import ENGINE
 from launcher.startup import serving
 from tests.acceptance.harness import Run, until
+from tradingtools.runtime import callers
 
 _FIRST_SECONDS = 120
 """An exit takes a trigger that fires; only a failing test waits that long."""
@@ -80,9 +82,14 @@ def rest_is_guarded(run: Run) -> None:
 
 
 def every_stream_can_be_tailed(run: Run) -> None:
-    """By somebody who knows only the addresses; no reader's cursor comes of it."""
+    """By an operator with the run's token alone; no reader's cursor comes of it."""
+    token = (run.directory / "engine-token").read_text()
     for process, (service, method) in STREAMS.items():
-        assert _first(run.port(process), service, method).cursor, process
+        assert _first(run.port(process), service, method, token).cursor, process
+        for other in ("", "0" * 64):
+            with pytest.raises(grpc.RpcError) as refused:
+                _first(run.port(process), service, method, other)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, process
     with psycopg.connect(run.note.database_url) as connection:
         readers = connection.execute("select distinct consumer from consumer_cursor").fetchall()
     assert {name for (name,) in readers} <= {
@@ -90,7 +97,7 @@ def every_stream_can_be_tailed(run: Run) -> None:
     }  # fmt: skip
 
 
-def _first(port: int, service: str, method: str) -> Any:
+def _first(port: int, service: str, method: str, token: str) -> Any:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         found = pool.FindServiceByName(f"tradingtools.v1.{service}").methods_by_name[method]
@@ -100,7 +107,8 @@ def _first(port: int, service: str, method: str) -> Any:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
         )
-        stream = call(request, timeout=_FIRST_SECONDS)
+        shown = ((callers.HEADER, token),) if token else ()
+        stream = call(request, timeout=_FIRST_SECONDS, metadata=shown)
         first = next(iter(stream))
         stream.cancel()
         return first
