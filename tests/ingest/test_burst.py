@@ -56,7 +56,7 @@ class Fitful(LeaderLog):
         if whim in (Whim.HALVED, Whim.UNHEARD):
             raise ConnectionLost("reset by the test")
 
-    async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+    async def load(self, after: str, limit: int) -> list[tuple[str, bytes | None]]:
         whim = await self._next()
         found = await super().load(after, limit)
         if whim in (Whim.HALVED, Whim.UNHEARD):
@@ -162,7 +162,7 @@ class Held(Fitful):
         await self.batches.acquire()
         await super().append(entries)
 
-    async def load(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+    async def load(self, after: str, limit: int) -> list[tuple[str, bytes | None]]:
         found = await super().load(after, limit)
         self.answered.set()
         await self.arrives.wait()

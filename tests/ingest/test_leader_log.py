@@ -146,7 +146,8 @@ async def test_what_is_no_name_of_an_incarnation_is_replaced(
 async def test_what_is_no_entry_of_ours_is_none(client: redis.Redis) -> None:
     log = LeaderLog(client, length=10, key=b"ours")
     await log.append([("1-0", b"x")])
-    (ours,) = await client.xrange(STREAM)
+    written: Any = await client.xrange(STREAM)
+    (ours,) = written
     strangers: list[dict[Any, Any]] = [
         {b"\xff": b"y"},
         {"e": b"x"},

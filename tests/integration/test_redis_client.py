@@ -26,7 +26,7 @@ async def test_a_connection_that_is_reset_is_redis_that_is_away(redis_url: str) 
     parts = urlsplit(redis_url)
     assert parts.port is not None
     async with proxied(parts.port) as proxy, asyncio.timeout(60):
-        url = f"redis://{parts.hostname}:{proxy.port}"
+        url = f"redis://:{parts.password}@{parts.hostname}:{proxy.port}"
         asking = asyncio.ensure_future(asyncio.to_thread(lambda: uvloop.run(_ask(url))))
         while not asking.done():
             proxy.reset()
