@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -301,5 +302,6 @@ def _lets_in(url: str) -> bool:
     if str(given.get("host", "")).startswith("/") or not given.get("host"):
         return False
     given = {k: v for k, v in given.items() if k not in ("sslcert", "sslkey", "passfile")}
-    wrong = {**given, "password": secrets.token_hex(16), "sslcert": "/dev/null/none"}
+    wrong: dict[str, Any] = {**given, "password": secrets.token_hex(16)}
+    wrong["sslcert"] = "/dev/null/none"
     return postgres_answers(conninfo.make_conninfo(**wrong))

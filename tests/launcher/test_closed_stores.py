@@ -48,7 +48,7 @@ def test_no_process_s_role_runs_a_program_or_reads_a_file(postgres_server: str) 
 
 
 def test_valkey_does_nothing_without_the_password(redis_url: str) -> None:
-    stranger = redis.Redis(port=urlsplit(redis_url).port or 0)
+    stranger: Any = redis.Redis(port=urlsplit(redis_url).port or 0)
     for command in (("PING",), ("XADD", "tt:leader_trades", "*", "e", "x"), ("CONFIG", "GET", "*")):
         with pytest.raises(redis.AuthenticationError):
             stranger.execute_command(*command)
