@@ -75,12 +75,13 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         marks(settings.bookfeed_target) as books,
     ):
         store = Store(pool, found, client, changes=changing)
-        subscriptions, holdings = Subscriptions(store), Holdings(store, books.known)
+        subscriptions = Subscriptions(store, one_owner=settings.one_owner)
+        holdings = Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
         control = ControlServicer(store, subscriptions, holdings, openapi)
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs)
-        trigger = TriggerServicer(Triggers(store))
+        trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         names = [service.full_name for service in PUBLIC_SERVICES]
         plain = Reads(gate, dict(zip(names, (control, holding, trigger), strict=True)))
 

@@ -13,6 +13,7 @@ import grpc
 from services.control.audit import Audit
 from services.control.dependencies import unknown, watch
 from services.control.funding import Fundings
+from services.control.identities import Identities
 from services.control.inside import TokenInterceptor
 from services.control.internal_server import InternalServicer
 from services.control.operator_server import OperatorServicer
@@ -46,7 +47,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ):
         store = Store(pool, None, client, changes=changing)
         operators = OperatorServicer(
-            Operators(store), Resolutions(store), Audit(store), Poison(store), inside
+            Operators(store),
+            Resolutions(store),
+            Audit(store),
+            Poison(store),
+            Identities(store),
+            inside,
         )
         internal = InternalServicer(Fundings(store), inside)
 

@@ -18,13 +18,16 @@ from services.control import audit_codec, codec, order_codec
 from services.control.audit import Audit
 from services.control.core.rules import refuse
 from services.control.edge import Context
+from services.control.identities import Identities
 from services.control.inside import TokenInterceptor
 from services.control.operators import Operators
 from services.control.poison import Poison
 from services.control.resolutions import Decision, Resolutions
+from tradingtools.domain.order import Follower
 from tradingtools.domain.order_states import OrderState
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
+from tradingtools.v1.common_pb2 import FollowerIdentity
 
 _WAITING = [OrderState.DEAD, OrderState.RESURRECTED]
 _PAGE = 100
@@ -58,6 +61,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         resolutions: ends of orders that wait for a person.
         audit: what was changed.
         poison: messages that were set aside.
+        identities: whose wallets are.
         inside: of the port; knows who calls.
     """
 
@@ -67,8 +71,10 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         resolutions: Resolutions,
         audit: Audit,
         poison: Poison,
+        identities: Identities,
         inside: TokenInterceptor,
     ) -> None:
+        self._identities = identities
         self._inside = inside
         self._operators = operators
         self._resolutions = resolutions
@@ -116,6 +122,21 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
             self._inside.operator(context), request.dependency
         )
         return pb.ResetBreakerResponse(breaker=codec.breaker(row))
+
+    async def MoveWallet(
+        self, request: pb.MoveWalletRequest, context: Context
+    ) -> pb.MoveWalletResponse:
+        """Give a wallet to another user and wallet id."""
+        row = await self._identities.move(
+            self._inside.operator(context),
+            Follower(
+                user_id=request.follower.follower_user_id,
+                wallet_id=request.follower.follower_wallet_id,
+                proxy=request.follower.follower_proxy.lower(),
+            ),
+            request.reason,
+        )
+        return pb.MoveWalletResponse(follower=FollowerIdentity(**row))
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         """One order with its whole history."""

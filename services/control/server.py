@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from google.api import httpbody_pb2  # type: ignore[import-untyped]
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from services.control import codec, holding_codec
@@ -30,8 +32,31 @@ def request_id(context: Context, method: str, request: Message) -> RequestId | N
         method=method,
         # Of what clients put there, a token among it, nothing is kept that can be read.
         key=hashlib.sha256(rules.idempotency_key(key).encode()).hexdigest(),
-        request_hash=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
+        request_hash=hashlib.sha256(_same(request).SerializeToString(deterministic=True)).digest(),
     )
+
+
+_SPELLED = re.compile("0x[0-9a-fA-F]{40}([0-9a-fA-F]{24})?")
+
+
+def _same(request: Message) -> Message:
+    """The request with its addresses in one spelling: in another it is the same request."""
+    one = type(request)()
+    one.CopyFrom(request)
+    _spell(one)
+    return one
+
+
+def _spell(message: Message) -> None:
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+            if _SPELLED.fullmatch(value):
+                setattr(message, field.name, value.lower())
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            value[:] = [one.lower() if _SPELLED.fullmatch(one) else one for one in value]
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            for inner in value if field.is_repeated else [value]:
+                _spell(inner)
 
 
 def expected_version(context: Context, request: Message) -> int | None:

@@ -34,6 +34,9 @@ class Settings:
     """The same for one address (of IPv6: one /64), whatever its tokens."""
     refused_rate: int = setting(20, minimum=1, maximum=1_000_000)
     """The same for requests of one address without a valid token."""
+    one_owner: bool = setting(True)
+    """A follower's wallet belongs to the user and wallet id with which it was first seen, until an
+    operator moves it (MoveWallet). False: each create may give others."""
     identity_key: str = setting("", secret=True)
     """64 hex digits that seal what the authorization found out. Needed only when several control
     processes stand behind one edge; empty: made at start."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
+from services.control import identities
 from services.control.core.paging import Key
 from services.control.core.rules import Group, NewSubscription, settings_of
 from services.control.core.tokens import Caller
@@ -59,19 +60,23 @@ _ALL = DecisionFilter()
 class Subscriptions:
     """The subscriptions in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, one_owner: bool = True) -> None:
         self._store = store
+        self._one_owner = one_owner
 
     async def create(self, caller: Caller, request: RequestId | None, new: NewSubscription) -> Row:
         """Make one, or return what the same request made before.
 
         Raises:
             RequestIdReused: the key came with another request.
+            InvalidField: the wallet belongs to another user or wallet id.
         """
         async with self._store.change(caller, SOURCE) as change:
             known = await change.known_resource(request)
             if known is not None:
                 return await _locked(change, known)
+            if self._one_owner:
+                await identities.hold(change, new.follower, "follower")
             identifier = f"sub_{secrets.token_hex(16)}"
             await change.rows(
                 _SQL["insert"],

@@ -13,14 +13,15 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from services.control import manual_lots
+from services.control import identities, manual_lots
 from services.control.core.paging import Key
-from services.control.core.rules import NewTrigger, TriggerTerms, refuse
+from services.control.core.rules import ManualLot, NewTrigger, TriggerTerms, refuse
 from services.control.core.tokens import Caller
 from services.control.core.trigger_rules import check_terms
 from services.control.store import Change, RequestId, Row, Store, queries
 from services.control.subscriptions import SOURCE, not_found, refuse_other_version
 from tradingtools.domain.errors import NotFound, WrongState
+from tradingtools.domain.order import Follower
 from tradingtools.domain.trigger_states import EDITABLE, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields, rungs_to_fields
 
@@ -32,18 +33,24 @@ _LIST_STANDING_AT = "\n".join(_SQL[part] for part in ("list", "list_standing_at"
 _SUBSCRIPTION = queries("subscriptions")["get"]
 
 
+def _follower(new: NewTrigger, lot: ManualLot) -> Follower:
+    return Follower(user_id=lot.user_id, wallet_id=lot.wallet_id, proxy=new.wallet)
+
+
 class Triggers:
     """The triggers in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, one_owner: bool = True) -> None:
         self._store = store
+        self._one_owner = one_owner
 
     async def create(self, caller: Caller, request: RequestId | None, new: NewTrigger) -> Row:
         """Make one, ARMED when its lot holds shares, or return what the same request made before.
 
         Raises:
             NotFound: the wallet has no such subscription.
-            InvalidField: the lot is of another market, or exits are selling more than is told.
+            InvalidField: the lot is of another market, or exits are selling more than is told, or
+                the wallet belongs to another user or wallet id.
             RequestIdReused: the key came with another request.
         """
         async with self._store.change(caller, SOURCE) as change:
@@ -51,6 +58,8 @@ class Triggers:
             if known is not None:
                 return await _locked(change, known)
             if new.manual is not None:
+                if self._one_owner:
+                    await identities.hold(change, _follower(new, new.manual), "manualLot")
                 await manual_lots.tell(change, new, new.manual)
             else:
                 await _refuse_foreign(change, new)

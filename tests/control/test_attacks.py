@@ -15,7 +15,14 @@ from grpc_status import rpc_status
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
 from tests.control.edge import MANAGE, TOKENS, RunningEdge, StartEdge
-from tests.control.requests import Database, count, create_subscription, error_of, subscription_body
+from tests.control.requests import (
+    Database,
+    count,
+    create_subscription,
+    error_of,
+    subscription_body,
+    trigger_body,
+)
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import control_service_pb2_grpc as control_grpc
@@ -125,3 +132,65 @@ def test_a_seal_ends_with_its_token(start_edge: StartEdge, tmp_path: Path, walle
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             assert _pause(port, identifier, seal) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_wallet_belongs_to_whom_it_was_first_seen_with(edge: RunningEdge, wallet: Wallet) -> None:
+    """Another user would trade, and sell, what is not his."""
+    one = wallet()
+    mine = subscription_body(one)
+    assert edge.call("POST", "/subscriptions", json=mine).status_code == 201
+    expected = "what the wallet was first seen with; an operator may move it"
+    for name, field in (("followerUserId", "UserId"), ("followerWalletId", "WalletId")):
+        body = subscription_body(one, follower={**mine["follower"], name: "another"})
+        assert error_of(edge.call("POST", "/subscriptions", json=body)) == (
+            400, "INVALID_FIELD", {"field": f"follower.follower{field}", "expected": expected},
+        )  # fmt: skip
+    lot = {"followerUserId": "another", "followerWalletId": "wallet-1", "heldSize": "5"}
+    body = trigger_body(one, "", manualLot=lot)
+    del body["subscriptionId"]
+    assert error_of(edge.call("POST", "/triggers", json=body)) == (
+        400, "INVALID_FIELD", {"field": "manualLot.followerUserId", "expected": expected},
+    )  # fmt: skip
+    body["manualLot"]["followerUserId"] = "user-1"
+    assert edge.call("POST", "/triggers", json=body).status_code == 201
+
+
+def test_an_operator_moves_a_wallet_and_the_audit_says_so(
+    edge: RunningEdge, wallet: Wallet
+) -> None:
+    one = wallet()
+    create_subscription(edge, one)
+    moved = operator.MoveWalletRequest(
+        follower=common.FollowerIdentity(
+            follower_proxy=one, follower_user_id="u2", follower_wallet_id="w2"
+        ),
+        reason="sold",
+    )
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+        stub = operator_grpc.OperatorServiceStub(port)
+        assert stub.MoveWallet(moved, timeout=60).follower.follower_user_id == "u2"
+        stub.MoveWallet(moved, timeout=60)
+        asked = operator.ListAuditRequest(subject_kind="wallet", subject_id=one)
+        entries = stub.ListAudit(asked, timeout=60).entries
+        moved.follower.follower_proxy = wallet()
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.MoveWallet(moved, timeout=60)
+    assert cast("grpc.Call", refused.value).code() is grpc.StatusCode.NOT_FOUND
+    assert [entry.action for entry in entries] == ["move"]
+    assert json.loads(entries[0].after_json)["reason"] == "sold"
+    body = subscription_body(one)
+    assert edge.call("POST", "/subscriptions", json=body).status_code == 400
+    body["follower"] |= {"followerUserId": "u2", "followerWalletId": "w2"}
+    assert edge.call("POST", "/subscriptions", json=body).status_code == 201
+
+
+def test_a_create_with_its_wallet_in_upper_case_is_the_same_create(
+    edge: RunningEdge, wallet: Wallet
+) -> None:
+    one, key = f"0xab{wallet()[4:]}", {"Idempotency-Key": "upper-case"}
+    body = subscription_body(one)
+    first = edge.call("POST", "/subscriptions", json=body, headers=key)
+    body["follower"]["followerProxy"] = f"0x{one[2:].upper()}"
+    again = edge.call("POST", "/subscriptions", json=body, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json()["id"] == first.json()["id"]

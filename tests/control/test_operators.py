@@ -15,6 +15,7 @@ import redis.asyncio as redis
 from services.control.audit import Audit
 from services.control.core.operator import Operator, identify
 from services.control.core.tokens import Caller
+from services.control.identities import Identities
 from services.control.inside import TokenInterceptor
 from services.control.inside_app import OPERATOR_SERVICE
 from services.control.operator_server import OperatorServicer
@@ -59,7 +60,12 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
     ):
         store, inside = Store(pool, Reading(pool), client, changes=pool), TokenInterceptor(())
         servicer = OperatorServicer(
-            Operators(store), Resolutions(store), Audit(store), Poison(store), inside
+            Operators(store),
+            Resolutions(store),
+            Audit(store),
+            Poison(store),
+            Identities(store),
+            inside,
         )
         async with (
             grpc_server.serving(

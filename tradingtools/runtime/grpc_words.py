@@ -53,6 +53,7 @@ PATTERNS = {
     r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,6})?$": f'{_DECIMAL} "0.1", more than 0 and at most 100',
     r"^(0|[1-9][0-9]?)(\.[0-9]{1,6})?$": f'{_DECIMAL} "0.2", 0 or more and less than 100',
     r"^0(\.[0-9]{1,6})?$": f'{_DECIMAL} "0.02", 0 or more and less than 1',
+    r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$": f'{_DECIMAL} "0.02", 0 to 1',
     r"^(0|1)(\.[0-9]{1,6})?$": f'{_DECIMAL} "0.5", 0 to 1',
     r"^0\.[0-9]{1,6}$": f'{_DECIMAL} "0.1", more than 0 and less than 1',
     r"^(0\.[0-9]{1,6})?$": f'{_DECIMAL} "0.1", more than 0 and less than 1',

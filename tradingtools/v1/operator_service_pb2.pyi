@@ -773,7 +773,7 @@ class ListAuditRequest(_message.Message):
     actor: _builtins.str
     """Only of this actor; empty: of all."""
     subject_kind: _builtins.str
-    """subscription, trigger, halt, order, breaker or message; empty: all."""
+    """subscription, trigger, halt, order, breaker, wallet or message; empty: all."""
     subject_id: _builtins.str
     """Only about this one, addresses in any case; empty: about all."""
     page_size: _builtins.int
@@ -1019,3 +1019,51 @@ class ReplayPoisonResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayPoisonResponse: _TypeAlias = ReplayPoisonResponse  # noqa: Y015
+
+@_typing.final
+class MoveWalletRequest(_message.Message):
+    """Halts and order histories for operators."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why; kept in the audit."""
+    @_builtins.property
+    def follower(self) -> _common_pb2.FollowerIdentity:
+        """The wallet, and whose it is from now on."""
+
+    def __init__(
+        self,
+        *,
+        follower: _common_pb2.FollowerIdentity | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveWalletRequest: _TypeAlias = MoveWalletRequest  # noqa: Y015
+
+@_typing.final
+class MoveWalletResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def follower(self) -> _common_pb2.FollowerIdentity: ...
+    def __init__(
+        self,
+        *,
+        follower: _common_pb2.FollowerIdentity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveWalletResponse: _TypeAlias = MoveWalletResponse  # noqa: Y015

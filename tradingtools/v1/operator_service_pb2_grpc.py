@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class OperatorServiceStub:
-    """Halts and order histories for operators.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     def __init__(self, channel):
         """Constructor.
@@ -59,6 +58,11 @@ class OperatorServiceStub:
                 '/tradingtools.v1.OperatorService/ResetBreaker',
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerResponse.FromString,
+                _registered_method=True)
+        self.MoveWallet = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/MoveWallet',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.MoveWalletRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.MoveWalletResponse.FromString,
                 _registered_method=True)
         self.GetOrder = channel.unary_unary(
                 '/tradingtools.v1.OperatorService/GetOrder',
@@ -98,8 +102,7 @@ class OperatorServiceStub:
 
 
 class OperatorServiceServicer:
-    """Halts and order histories for operators.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     def SetHalt(self, request, context):
         """Stop sending under a scope. When this has answered, nothing that it forbids leaves any more;
@@ -133,6 +136,15 @@ class OperatorServiceServicer:
     def ResetBreaker(self, request, context):
         """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
         one changes nothing. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveWallet(self, request, context):
+        """Give a follower's wallet to another user and wallet id: creates have to name them from now on.
+        Subscriptions and triggers that are there keep what they were made with. Audited. May be
+        repeated. NOT_FOUND: no create has named the wallet yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +233,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerResponse.SerializeToString,
             ),
+            'MoveWallet': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveWallet,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.MoveWalletRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.MoveWalletResponse.SerializeToString,
+            ),
             'GetOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrder,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.GetOrderRequest.FromString,
@@ -265,8 +282,7 @@ def add_OperatorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperatorService:
-    """Halts and order histories for operators.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     @staticmethod
     def SetHalt(request,
@@ -393,6 +409,33 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/ResetBreaker',
             tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.ResetBreakerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveWallet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/MoveWallet',
+            tradingtools_dot_v1_dot_operator__service__pb2.MoveWalletRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.MoveWalletResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,8 +27,6 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperatorServiceStub:
-    """Halts and order histories for operators."""
-
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
@@ -46,6 +44,11 @@ class OperatorServiceStub:
     ResetBreaker: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ResetBreakerRequest, _operator_service_pb2.ResetBreakerResponse]
     """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
     one changes nothing. NOT_FOUND.
+    """
+    MoveWallet: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.MoveWalletRequest, _operator_service_pb2.MoveWalletResponse]
+    """Give a follower's wallet to another user and wallet id: creates have to name them from now on.
+    Subscriptions and triggers that are there keep what they were made with. Audited. May be
+    repeated. NOT_FOUND: no create has named the wallet yet.
     """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.GetOrderRequest, _operator_service_pb2.GetOrderResponse]
     """One order with its whole history. NOT_FOUND."""
@@ -73,8 +76,6 @@ class OperatorServiceStub:
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
-    """Halts and order histories for operators."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetHalt: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.SetHaltRequest, _operator_service_pb2.SetHaltResponse]  # type: ignore[assignment]
     """Stop sending under a scope. When this has answered, nothing that it forbids leaves any more;
@@ -89,6 +90,11 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     ResetBreaker: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ResetBreakerRequest, _operator_service_pb2.ResetBreakerResponse]  # type: ignore[assignment]
     """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
     one changes nothing. NOT_FOUND.
+    """
+    MoveWallet: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.MoveWalletRequest, _operator_service_pb2.MoveWalletResponse]  # type: ignore[assignment]
+    """Give a follower's wallet to another user and wallet id: creates have to name them from now on.
+    Subscriptions and triggers that are there keep what they were made with. Audited. May be
+    repeated. NOT_FOUND: no create has named the wallet yet.
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.GetOrderRequest, _operator_service_pb2.GetOrderResponse]  # type: ignore[assignment]
     """One order with its whole history. NOT_FOUND."""
@@ -115,8 +121,6 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Halts and order histories for operators."""
-
     @_abc_1.abstractmethod
     def SetHalt(
         self,
@@ -159,6 +163,17 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operator_service_pb2.ResetBreakerResponse, _abc.Awaitable[_operator_service_pb2.ResetBreakerResponse]]:
         """Close a breaker without waiting for a probe; executors see it within their poll. Closing a closed
         one changes nothing. NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def MoveWallet(
+        self,
+        request: _operator_service_pb2.MoveWalletRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.MoveWalletResponse, _abc.Awaitable[_operator_service_pb2.MoveWalletResponse]]:
+        """Give a follower's wallet to another user and wallet id: creates have to name them from now on.
+        Subscriptions and triggers that are there keep what they were made with. Audited. May be
+        repeated. NOT_FOUND: no create has named the wallet yet.
         """
 
     @_abc_1.abstractmethod

@@ -99,6 +99,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "funding": "insert, update",
         "funding_operation": "insert",
         "order_resolution": "insert",
+        "follower_identity": "insert, update (follower_user_id, follower_wallet_id)",
         "poison": "update (replay_requested_at, replayed_at)",
         "resync": "insert, update (state, version)",
         "trigger": "insert, update",
