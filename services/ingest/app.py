@@ -9,9 +9,11 @@ import httpx
 import structlog
 from redis.exceptions import RedisError
 
+from services.ingest.behind import Behind
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation
+from services.ingest.core.telling import Telling
 from services.ingest.equity import Equity
 from services.ingest.feed import Feed
 from services.ingest.leaders import Leaders
@@ -63,15 +65,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         name, last = found
         await store.identify(name)
         publisher = Publisher(log, name, last)
-        merger = Merger(keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS)
+        telling = Telling()
+        merger = Merger(
+            keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS,
+            forgotten=telling.forget,
+        )
+        behind = Behind(publisher)
         rejects = Rejects(store)
         answers = Answers()
         api = DataApi(Http(http, settings.data_api_url, name="data api"), answers)
         equity = Equity(api, _collateral(settings, http, answers))
-        catch_up = CatchUp(settings, api, store, merger, publisher, rejects, equity)
+        catch_up = CatchUp(settings, api, store, merger, behind, telling, rejects, equity)
+        publisher.lost = catch_up.look_back
         leaders = Leaders(store, merger)
         await leaders.refresh(catch_up)
-        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers)
+        feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers, telling)
         servicer = IngestServicer(publisher, catch_up, Incarnation(name), store)
         server = await stack.enter_async_context(
             grpc_server.serving(
@@ -89,6 +97,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             rejects.run(),
             leaders.run(catch_up, client),
             catch_up.run(),
+            catch_up.poll(feed.silent),
+            behind.run(),
             feed.run(),
             health.tell(
                 server,

@@ -8,16 +8,19 @@ and only then they are a baseline. What he holds and is worth is kept for whoeve
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 
 import psycopg
 import psycopg_pool
 import structlog
 
 from services.ingest import metrics
+from services.ingest.behind import Behind
 from services.ingest.core.merge import Merger
 from services.ingest.core.pacing import Agenda
+from services.ingest.core.telling import Telling
 from services.ingest.equity import Equity
-from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
 from services.ingest.store import Store
@@ -33,6 +36,8 @@ _ATTEMPT_PAUSE_SECONDS = 0.1
 _RETRY_SECONDS = 2.0
 _GAP_SECONDS = 1.0
 _LOOK_BACK_MS = 86_400_000
+_GLANCE_MS = 60_000
+"""How far back a leader is polled: what the Data API shows later than that, a survey finds."""
 _log = structlog.get_logger("ingest")
 
 
@@ -45,7 +50,8 @@ class CatchUp:
         api: DataApi,
         store: Store,
         merger: Merger,
-        publisher: Publisher,
+        behind: Behind,
+        telling: Telling,
         rejects: Rejects,
         equity: Equity,
     ) -> None:
@@ -53,7 +59,8 @@ class CatchUp:
         self._api = api
         self._store = store
         self._merger = merger
-        self._publisher = publisher
+        self._behind = behind
+        self._telling = telling
         self._rejects = rejects
         self._equity = equity
         self._agenda = Agenda(poll_s=settings.poll_ms / 1000, recheck_s=settings.recheck_ms / 1000)
@@ -65,7 +72,10 @@ class CatchUp:
         self.surveyed = asyncio.Event()
         """Everyone who was followed at the start has been asked about once."""
         self._changed = asyncio.Event()
+        self._polling = self._called = False
         self._gap_at = float("-inf")
+        self._polls_at = float("-inf")
+        self._glancing: set[str] = set()
         self._slots = asyncio.Semaphore(settings.api_connections)
 
     def follow(self, leader: str, known_ms: int | None) -> None:
@@ -90,11 +100,14 @@ class CatchUp:
         self._known_ms.pop(leader, None)
         self._read_ms.pop(leader, None)
         self._equity.forget(leader)
+        self._behind.drop(leader)
         self._walked(leader)
 
     def gap(self) -> None:
         """The feed may have missed something. Calls in quick succession are one."""
         now = clock.monotonic()
+        if self._polling:
+            return  # Everybody is looked at in turn anyway, as often as the venue allows.
         if now - self._gap_at >= _GAP_SECONDS:
             self._gap_at = now
             self._agenda.gap(now)
@@ -102,7 +115,8 @@ class CatchUp:
 
     def look_back(self, told_ms: int) -> None:
         """A reader has lost what it was to be told since then: it is told again, as far as a day
-        back. What is remembered yet is in the log, too."""
+        back. What is remembered and was cut from the log is told from memory."""
+        self._behind.put(self._telling.again())
         since_ms = max(told_ms, clock.now_ms() - _LOOK_BACK_MS)
         for each in (self._known_ms, self._read_ms):
             each.update({leader: min(ms, since_ms) for leader, ms in each.items()})
@@ -126,6 +140,66 @@ class CatchUp:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def poll(self, silent: Callable[[], bool]) -> None:
+        """While the feed is silent look for each leader's trades in turn, for ever.
+
+        Args:
+            silent: whether no socket of the feed speaks.
+        """
+        turn: deque[str] = deque()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await asyncio.sleep(1 / self._settings.polls_per_second)
+                self._switch(silent())
+                if not self._polling or self._polls_at > clock.monotonic():
+                    continue
+                turn = turn or deque(self._known_ms)
+                # One look at a leader at a time: a slow answer is not asked for twice.
+                if turn and turn[0] not in self._glancing:
+                    leader = turn.popleft()
+                    self._glancing.add(leader)
+                    group.create_task(self._glance(leader))
+                elif turn:
+                    turn.rotate(-1)
+
+    def _switch(self, silent: bool) -> None:
+        if silent == self._polling:
+            return
+        self._polling, self._called = silent, False
+        metrics.POLLING.add(1 if silent else -1)
+        if silent:
+            _log.warning("no socket of the feed speaks; leaders are polled in turn")
+        else:
+            _log.info("the feed speaks again; leaders are not polled any more")
+            self.gap()
+
+    def _found_beside_silence(self, leader: str) -> None:
+        if self._polling and not self._called:
+            self._called = True
+            _log.error("leaders trade and no socket of the feed speaks; copies come late",
+                       alert=True, leader=leader)  # fmt: skip
+
+    async def _glance(self, leader: str) -> None:
+        """Look for what is new of a leader, and no more: his holdings follow from it."""
+        try:
+            async with self._slots:
+                known_ms = self._known_ms.get(leader)
+                if known_ms is None:
+                    return
+                since_ms = max(known_ms - self._settings.overlap_ms, clock.now_ms() - _GLANCE_MS)
+                moved = await self._moved(leader, since_ms)
+                rows = await self._spread(leader, moved.rows)
+                if leader in self._agenda:
+                    self._tell(leader, moved, rows, clock.now_ns(), None, since_ms)
+        except TradingError as error:
+            wait_s = int(error.metadata.get("retry_after_ms", "0")) / 1000
+            self._polls_at = max(self._polls_at, clock.monotonic() + wait_s)
+            _log.warning("leader not polled; again in turn", leader=leader, error=str(error))
+        except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+            _log.warning("leader not polled; again in turn", leader=leader, error=str(error))
+        finally:
+            self._glancing.discard(leader)
 
     async def _survey(self, leader: str) -> None:
         async with self._slots:
@@ -168,9 +242,9 @@ class CatchUp:
                 self._read_ms[leader] = max(read_ms, reached_ms)
         if walks_on:
             await self._walk_on(leader)
-        if positions is not None and leader not in self._unwalked:
+        if positions is not None and leader not in self._unwalked and leader not in self._behind:
             # Behind the facts: nobody waits for it, and the next survey writes it again. The next
-            # start begins here, so nothing older may be missing.
+            # start begins here, so nothing older may be missing, or wait to be told.
             await self._store.keep_account(leader, equity, positions)
 
     def _tell(
@@ -194,8 +268,15 @@ class CatchUp:
         )
         metrics.ROWS.add(len(rows), {"source": "CATCH_UP"})
         metrics.FOUND.add(sum(fact.found for fact in facts))
-        if facts:
-            self._publisher.publish(facts, received_ns)
+        news = self._telling.caught_up(facts)
+        for fact in facts:
+            # One of a long answer may be forgotten by the end of it.
+            if (leader, fact.row.tx) not in self._merger:
+                self._telling.forget(leader, fact.row.tx)
+        metrics.KNOWN.add(len(facts) - len(news))
+        if any(fact.found for fact in news):
+            self._found_beside_silence(leader)
+        self._behind.put(news)
 
     async def _answers(
         self, leader: str, since_ms: int

@@ -20,6 +20,7 @@ from services.ingest.catch_up import CatchUp
 from services.ingest.core.frames import Ignored, RowError, read_frame
 from services.ingest.core.merge import Merger
 from services.ingest.core.pacing import backoff_seconds
+from services.ingest.core.telling import Telling
 from services.ingest.leaders import Leaders
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
@@ -63,6 +64,7 @@ class Feed:
         rejects: Rejects,
         catch_up: CatchUp,
         answers: Answers,
+        telling: Telling,
     ) -> None:
         self._settings = settings
         self._leaders = leaders
@@ -71,14 +73,20 @@ class Feed:
         self._rejects = rejects
         self._catch_up = catch_up
         self._answers = answers
+        self._telling = telling
+        self._spoke_at = clock.monotonic()
         self._connections = 0
         self._waiting: list[tuple[int, str, TradeRow, int]] | None = []
         self._open = 0
 
     @property
     def connected(self) -> bool:
-        """Whether one of the sockets is open: what is traded is told."""
-        return self._open > 0
+        """Whether one of the sockets is open and they are not silent: what is traded is told."""
+        return self._open > 0 and not self.silent()
+
+    def silent(self) -> bool:
+        """Whether no socket has brought anything for so long that leaders have to be polled."""
+        return clock.monotonic() - self._spoke_at >= self._settings.polling_after_ms / 1000
 
     async def run(self) -> None:
         """Keep all sockets connected, for ever."""
@@ -172,7 +180,7 @@ class Feed:
             return
         if found is Ignored.IDLE:
             return
-        connection.data_at = clock.monotonic()
+        connection.data_at = self._spoke_at = clock.monotonic()
         connection.had_data = True
         if isinstance(found, Ignored):
             metrics.FRAMES.add(1, {"kind": found.value})
@@ -195,4 +203,5 @@ class Feed:
             if fact is None:
                 metrics.DUPLICATES.add(1)
             else:
+                self._telling.fed(fact)
                 self._publisher.publish((fact,), received_ns)

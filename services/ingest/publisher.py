@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from itertools import islice, takewhile
 from operator import itemgetter
 
@@ -69,7 +69,11 @@ class Publisher:
         self._dropped_to = 0
         self._begun_at = self._written_to = last
         self._work = asyncio.Event()
+        self._readers: dict[str, int] = {}
+        self._streams: Counter[str] = Counter()
         self.tail: Tail[Event] = Tail(self._begun_at, self._load)
+        self.lost: Callable[[int], None] = lambda _: None
+        """Called when a reader passes over what was dropped: since when, milliseconds."""
 
     def resume(self, cursor: int) -> int:
         """Where a reader goes on that has read up to a cursor.
@@ -93,6 +97,26 @@ class Publisher:
         """
         return cursor <= max(self._begun_at, newest)
 
+    def reads(self, consumer: str, cursor: int) -> None:
+        """A named reader has opened a stream, and has handled what is up to a cursor."""
+        self._streams[consumer] += 1
+        self._readers[consumer] = max(cursor, self._readers.get(consumer, 0))
+
+    def handled(self, consumer: str, cursor: int) -> None:
+        """A named reader has handled what is up to a cursor."""
+        if consumer in self._readers:
+            self._readers[consumer] = max(cursor, self._readers[consumer])
+
+    def left(self, consumer: str) -> None:
+        """A stream of a named reader has ended."""
+        self._streams[consumer] -= 1
+        if not self._streams[consumer]:
+            self._readers.pop(consumer, None)
+
+    def read_to(self) -> int | None:
+        """Up to where every named reader has handled what it was told; None: there is none."""
+        return min(self._readers.values(), default=None)
+
     def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
         """Hand facts to the readers, in order, all at once."""
         now_ms = clock.now_ms()
@@ -101,6 +125,7 @@ class Publisher:
             cursor = next_cursor(self.tail.last, now_ms)
             self.tail.append(cursor, event)
             metrics.EVENTS.add(1, {"source": fact.source})
+            metrics.DELAY.record(now_ms - fact.row.traded_ms, {"source": fact.source})
             if len(self._pending) >= _PENDING_MAX:
                 self._dropped_to, _ = self._pending.popleft()
                 metrics.LOG_LOST.add(1)
@@ -186,6 +211,7 @@ class Publisher:
         if page and after < dropped_to < page[-1][0]:
             _log.error("a reader passes over leader trades that were dropped", alert=True,
                        after=entry_id(after), dropped_to=entry_id(dropped_to))  # fmt: skip
+            self.lost(told_ms(after))
         return [(cursor, _event(cursor, body)) for cursor, body in page]
 
     def _waiting(self, after: int, limit: int) -> dict[int, bytes]:

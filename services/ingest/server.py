@@ -39,6 +39,8 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     ) -> AsyncIterator[ingest_service_pb2.StreamLeaderTradesResponse]:
         """From the cursor on, for ever."""
         reached = self._publisher.resume(self._incarnation.read(request.cursor))
+        if request.consumer:
+            self._publisher.reads(request.consumer, reached)
         try:
             async for cursor, trades in self._publisher.tail.follow(reached):
                 reached = cursor
@@ -52,6 +54,9 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
                 # The log has it no more; the Data API still has.
                 self._catch_up.look_back(told_ms(reached))
             raise
+        finally:
+            if request.consumer:
+                self._publisher.left(request.consumer)
 
     async def Acknowledge(
         self,
@@ -67,5 +72,6 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             raise errors.InvalidField(
                 "cursor: was not sent to this reader", field="cursor", expected="a cursor sent"
             )
+        self._publisher.handled(request.consumer, cursor)
         await self._store.acknowledge(request.consumer, request.cursor)
         return common_pb2.AcknowledgeResponse()

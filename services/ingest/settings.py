@@ -39,6 +39,11 @@ class Settings:
     """How far back a leader's trades are looked up when none of them is known yet."""
     overlap_ms: int = setting(300_000, minimum=1_000, maximum=3_600_000)
     """How far before the newest known trade a catch-up begins: rows can be indexed late."""
+    polling_after_ms: int = setting(20_000, minimum=100, maximum=3_600_000)
+    """When no socket has brought anything for so long, leaders are polled in turn."""
+    polls_per_second: int = setting(10, minimum=1, maximum=20)
+    """How many of them at most: each costs one request to the venue's trades (300 in 10 s are
+    allowed) and one to its activity (200)."""
     poll_ms: int = setting(120_000, minimum=100, maximum=3_600_000)
     """Every leader is caught up at least this often."""
     recheck_ms: int = setting(10_000, minimum=100, maximum=600_000)

@@ -17,8 +17,8 @@ NOW = 1_000_000_500
 A, B = (1, "trades"), (2, "trades")
 
 
-def merger(**changes: int) -> Merger:
-    return Merger(**{"keep_ms": 600_000, **changes})
+def merger(*, keep_ms: int = 600_000, capacity: int = 20_000) -> Merger:
+    return Merger(keep_ms=keep_ms, capacity=capacity)
 
 
 def test_equal_rows_of_one_source_add_up_and_those_of_several_do_not() -> None:

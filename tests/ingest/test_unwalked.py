@@ -13,9 +13,11 @@ import pytest
 import redis.asyncio as redis
 from structlog.testing import capture_logs
 
+from services.ingest.behind import Behind
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation, from_entry_id
+from services.ingest.core.telling import Telling
 from services.ingest.equity import Equity
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
@@ -84,7 +86,8 @@ async def walking(
         open_client(timeout_ms=5_000, connections=2) as client,
         redis.Redis.from_url(environ["TT_REDIS_URL"]) as log,
     ):
-        store, merger = Store(pool), Merger(keep_ms=keep_ms)
+        store, telling = Store(pool), Telling()
+        merger = Merger(keep_ms=keep_ms, forgotten=telling.forget)
         publisher = Publisher(LeaderLog(log, length=1_000, key=b"ours"), "0" * 16, 0)
         api = DataApi(Http(client, f"http://{fake.url}", name="data api"))
         catch_up = CatchUp(
@@ -92,7 +95,8 @@ async def walking(
             api,
             store,
             merger,
-            publisher,
+            Behind(publisher),
+            telling,
             Rejects(store),
             Equity(api, None),
         )

@@ -12,7 +12,7 @@ and a fact told twice changes nothing.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,10 +47,18 @@ class Merger:
     Args:
         keep_ms: how long a transaction is remembered after its last row.
         capacity: how many transactions are remembered at most.
+        forgotten: told the leader and the hash of one that is remembered no more.
     """
 
-    def __init__(self, *, keep_ms: int, capacity: int = 20_000) -> None:
+    def __init__(
+        self,
+        *,
+        keep_ms: int,
+        capacity: int = 20_000,
+        forgotten: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._keep_ms = keep_ms
+        self._forgotten = forgotten or (lambda *_: None)
         self._capacity = capacity
         self._number = 0
         self._transactions: dict[str, dict[str, Transaction]] = {}
@@ -62,6 +70,10 @@ class Merger:
     def __len__(self) -> int:
         """Transactions remembered."""
         return len(self._touched)
+
+    def __contains__(self, transaction: tuple[str, str]) -> bool:
+        """Whether a leader's transaction is remembered, by its hash."""
+        return transaction in self._touched
 
     def weigh(self, leader: str, equity: int, now_ms: int) -> None:
         """Remember what a leader is worth, 1e-6 USDC, and since when."""
@@ -142,6 +154,7 @@ class Merger:
         self._equity.pop(leader, None)
         for tx in self._transactions.pop(leader, {}):
             del self._touched[leader, tx]
+            self._forgotten(leader, tx)
 
     def _touch(self, row: TradeRow, now_ms: int, traceparent: str) -> Transaction:
         key = (row.leader, row.tx)
@@ -210,6 +223,7 @@ class Merger:
             if young and len(self._touched) <= self._capacity:
                 return
             del self._touched[leader, tx]
+            self._forgotten(leader, tx)
             holdings = self._holdings[leader]
             holdings.fold(oldest.at, oldest.assets)
             of_leader = self._transactions[leader]

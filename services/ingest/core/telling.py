@@ -1,0 +1,98 @@
+"""What readers were told of each remembered transaction, and which facts say no more than that.
+
+Catch-up finds again what the feed has told, each time it looks. Readers compare the totals of both
+sources, so of a trade whose rows come to no more than was told, nothing is told again. What is kept
+back is told with the first row that says more: a total without it would be too low. Before:
+`merge`. After: the publisher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from services.ingest.core.merge import Fact, Source
+from services.ingest.core.transactions import RowKey, row_key
+
+_Key = tuple[str, str]
+"""An asset and a side."""
+
+
+@dataclass(slots=True)
+class _Trade:
+    """What one transaction moved of one asset to one side."""
+
+    facts: dict[tuple[Source, RowKey], Fact] = field(default_factory=dict)
+    """The newest of equal rows."""
+    kept_back: dict[RowKey, Fact] = field(default_factory=dict)
+    """Of catch-up, not told."""
+    told: int = 0
+    """Shares, 1e-6: the greatest total of a source that was told."""
+    weighed: bool = False
+    """Whether what the leader is worth was told with it."""
+
+    def total(self, source: Source) -> int:
+        return sum(
+            fact.row.size_micros * fact.count
+            for (kind, _), fact in self.facts.items()
+            if kind == source
+        )
+
+
+class Telling:
+    """Of all transactions that the merger remembers."""
+
+    def __init__(self) -> None:
+        self._trades: dict[tuple[str, str], dict[_Key, _Trade]] = {}
+
+    def fed(self, fact: Fact) -> None:
+        """The feed has told a fact."""
+        trade = self._note(fact)
+        trade.told = max(trade.told, trade.total("FEED"))
+        trade.weighed = trade.weighed or fact.equity is not None
+
+    def caught_up(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Of facts that catch-up has found, in their order, those that are to be told."""
+        trades: dict[int, _Trade] = {}
+        for fact in facts:
+            trade = self._note(fact)
+            if trade.facts[fact.source, row_key(fact.row)] is fact:
+                trade.kept_back[row_key(fact.row)] = fact
+            trades[id(trade)] = trade
+        news: list[Fact] = []
+        for trade in trades.values():
+            weighs = any(fact.equity is not None for fact in trade.kept_back.values())
+            if trade.total("CATCH_UP") > trade.told or (weighs and not trade.weighed):
+                news += self._tell(trade)
+        return news
+
+    def again(self) -> list[Fact]:
+        """Everything that is remembered: a reader has lost what he was told."""
+        return [
+            fact
+            for trades in self._trades.values()
+            for trade in trades.values()
+            for fact in trade.facts.values()
+        ]
+
+    def forget(self, leader: str, tx: str) -> None:
+        """The merger has forgotten a transaction, and would count its rows anew."""
+        self._trades.pop((leader, tx), None)
+
+    def _note(self, fact: Fact) -> _Trade:
+        row = fact.row
+        trades = self._trades.setdefault((row.leader, row.tx), {})
+        trade = trades.setdefault((row.asset_id, row.side), _Trade())
+        slot = fact.source, row_key(row)
+        known = trade.facts.get(slot)
+        if known is None or known.count < fact.count:
+            trade.facts[slot] = fact
+        return trade
+
+    @staticmethod
+    def _tell(trade: _Trade) -> list[Fact]:
+        told = list(trade.kept_back.values())
+        trade.kept_back.clear()
+        trade.told = max(trade.told, trade.total("CATCH_UP"))
+        trade.weighed = trade.weighed or any(fact.equity is not None for fact in told)
+        return told

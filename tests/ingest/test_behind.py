@@ -1,0 +1,200 @@
+"""Catch-up and a feed that says nothing, with a real process: live trades first, none missing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.ingest.fake import fake_venue, frame
+from tests.ingest.harness import Process, running, until
+from tests.ingest.world import LEADER, OTHER, Tail, connected, follow, pointing_at, row
+from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+from tradingtools.v1.ingest_service_pb2 import LeaderTradeEvent
+
+NAME = "router-0"
+SELDOM = {"TT_INGEST_POLL_MS": "600000", "TT_INGEST_RECHECK_MS": "600000"}
+FEED = ingest_service_pb2.TRADE_SOURCE_FEED
+CATCH_UP = ingest_service_pb2.TRADE_SOURCE_CATCH_UP
+
+
+class Router:
+    """A named reader, which reads on and handles what it has read when it is let."""
+
+    def __init__(self) -> None:
+        self.events: list[LeaderTradeEvent] = []
+        self.handles = asyncio.Event()
+        self._cursor = ""
+
+    @asynccontextmanager
+    async def reading(self, process: Process) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._read(process))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _read(self, process: Process) -> None:
+        async with (
+            grpc.aio.insecure_channel(process.target) as channel,
+            asyncio.TaskGroup() as group,
+        ):
+            stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
+            asked = ingest_service_pb2.StreamLeaderTradesRequest(consumer=NAME)
+            group.create_task(self._acknowledge(stub))
+            async for response in stub.StreamLeaderTrades(asked):
+                self.events += response.trades
+                self._cursor = response.cursor
+
+    async def _acknowledge(self, stub: Any) -> None:
+        acknowledged = ""
+        while True:
+            await asyncio.sleep(0.01)
+            await self.handles.wait()
+            if self._cursor != acknowledged:
+                acknowledged = self._cursor
+                await stub.Acknowledge(
+                    common_pb2.AcknowledgeRequest(consumer=NAME, cursor=acknowledged)
+                )
+
+    async def told(self, number: int) -> list[int]:
+        """The transactions told by the time this one is."""
+
+        async def look() -> bool:
+            return number in self.numbers
+
+        await until(look)
+        return self.numbers
+
+    @property
+    def numbers(self) -> list[int]:
+        return [int(event.leader_tx, 16) for event in self.events]
+
+
+def rows(first: int, count: int, **changes: Any) -> list[dict[str, Any]]:
+    """Trades of the last minutes, newest first."""
+    now = time.time_ns() // 10**9
+    return [row(first + n, timestamp=now - n // 20, **changes) for n in range(count)]
+
+
+async def test_a_live_trade_amid_a_catch_up_is_told_before_what_that_has_found(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER, OTHER)
+    router, known = Router(), 1_200
+    async with fake_venue() as fake:
+        at = {**environ, **pointing_at(fake), **SELDOM}
+        router.handles.set()
+        async with running("ingest", at, tmp_path) as process, router.reading(process):
+            await until(lambda: connected(fake, 2))
+            told = rows(0x1000, known)
+            for one in told:
+                await fake.send(frame(one), 0)
+
+            async def all_told() -> bool:
+                return len(router.events) == known
+
+            await until(all_told)
+            # What the feed has told, and as many that it has kept to itself: a gap has them found.
+            fresh = rows(0x10000, known)
+            fake.trades = sorted(told + fresh, key=lambda one: -one["timestamp"])
+            router.handles.clear()
+            await fake.sockets[1].close()
+
+            async def some_found() -> bool:
+                return len(router.events) > known
+
+            await until(some_found)
+            # The router is at the first of them; whoever trades now does not wait for the rest.
+            await fake.send(frame(row(0xABC, proxy_wallet=OTHER)), 0)
+            assert len(await router.told(0xABC)) < known + 100
+            router.handles.set()
+
+            async def everything() -> bool:
+                return len(set(router.numbers)) == 2 * known + 1
+
+            await until(everything)
+    sources = {
+        number: event.source for number, event in zip(router.numbers, router.events, strict=True)
+    }
+    assert len(router.events) == 2 * known + 1, "told once"
+    assert {sources[one] for one in range(0x1000, 0x1000 + known)} == {FEED}
+    assert {sources[one] for one in range(0x10000, 0x10000 + known)} == {CATCH_UP}
+
+
+async def test_what_waited_to_be_told_when_ingest_was_killed_is_told_by_the_next_life(
+    environ: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    follow(database_url, LEADER)
+    router, tail, count = Router(), Tail(), 200
+    async with fake_venue() as fake:
+        fake.trades = rows(0x1000, count)
+        at = {**environ, **pointing_at(fake), **SELDOM}
+        async with running("ingest", at, tmp_path) as process, router.reading(process):
+
+            async def some() -> bool:
+                return bool(router.events)
+
+            await until(some)
+            process.kill()
+            await process.wait()
+        assert len(set(router.numbers)) < count
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+
+            async def everything() -> bool:
+                return len({event.leader_tx for event in tail.events}) == count
+
+            await until(everything)
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["silent", "refused"])
+async def test_without_the_feed_leaders_are_polled_and_their_trades_told(
+    environ: dict[str, str], database_url: str, tmp_path: Path, refused: bool
+) -> None:
+    follow(database_url, LEADER, OTHER)
+    tail = Tail()
+    async with fake_venue() as fake:
+        at = {
+            **environ,
+            **pointing_at(fake),
+            **SELDOM,
+            "TT_INGEST_POLLING_AFTER_MS": "300",
+        }
+        if refused:
+            at["TT_INGEST_RTDS_URL"] = "ws://127.0.0.1:1/rtds"
+        async with running("ingest", at, tmp_path) as process, tail.reading(process):
+
+            async def polls() -> bool:
+                return "leaders are polled in turn" in process.log.read_text()
+
+            await until(polls)
+            for number, leader in ((1, LEADER), (2, OTHER), (3, LEADER)):
+                fake.trades.insert(0, row(number, proxy_wallet=leader))
+                (event,) = await tail.of_tx(number)
+                assert (event.leader, event.source) == (leader, CATCH_UP)
+
+            async def called() -> bool:
+                return "no socket of the feed speaks; copies come late" in process.log.read_text()
+
+            await until(called)
+            if refused:
+                return
+            # It speaks again: what it tells is told, and nobody is polled any more.
+            await fake.send(frame(row(4)))
+            await tail.of_tx(4)
+
+            async def rests() -> bool:
+                await fake.send(frame(row(4)))
+                before = len(fake.asked)
+                await asyncio.sleep(0.2)
+                await fake.send(frame(row(4)))
+                return len(fake.asked) == before
+
+            await until(rests)
