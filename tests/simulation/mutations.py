@@ -32,7 +32,7 @@ from services.router.together import Together
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.adapters.insiders.client import Unanswered
 from tradingtools.domain import leader_trade
-from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
+from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
 from tradingtools.domain.order_states import RELEASING, OrderState
 from tradingtools.runtime.intake import Intake
 from tradingtools.testing.memory_database import functions, guard, router, submitting
@@ -184,6 +184,11 @@ def _count_what_was_counted(trade: LeaderTrade | None, row: LeaderRow) -> Leader
     return _merge(trade, row if known is None else replace(row, count=row.count + known.count))
 
 
+def _believe_the_feed_alone(trade: LeaderTrade | None, row: LeaderRow) -> LeaderTrade | None:
+    polled = row.source is Source.CATCH_UP and row.action is leader_trade.Action.TRADE
+    return None if polled else _merge(trade, row)
+
+
 def _give_back_again_what_slices_left(copy: Any, slices: Any) -> Any:
     for one in (one for one in slices if one.ended):
         copy = slice_ended(
@@ -199,7 +204,7 @@ def _nothing_is_promised(*_arguments: Any) -> int:
 
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
-        ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=7
+        ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=16
     ),
     "who is not answered does not send again": Mutation(
         ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=15
@@ -251,6 +256,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "a row that was counted adds nothing": Mutation(
         ((router_worker, "merge", _count_what_was_counted),), "I12", seed=3
+    ),
+    "what only the Data API tells is copied": Mutation(
+        ((router_worker, "merge", _believe_the_feed_alone),), "I3", seed=7
     ),
     "what a slice has left is sold again once": Mutation(
         ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13", seed=13

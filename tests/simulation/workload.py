@@ -28,6 +28,9 @@ _DEPTH = 100_000 * MICROS
 _KINDS = ("TAKE_PROFIT", "STOP_LOSS", "TRAILING_STOP", "TIME_STOP", "LADDER")
 _PIECES = 0.3
 """Of all seeds: leaders sell in pieces, one before the exits of the others are done."""
+_SILENT = 0.2
+"""Of all seeds: the sockets of the feed are silent, half of the time."""
+_SILENT_SECONDS = 4.0
 _GUARDING = 0.3
 """Of all seeds: leaders do little, and followers want what they hold guarded well."""
 
@@ -46,6 +49,33 @@ class _Row:
     action: ingest_pb.LeaderAction.ValueType
 
 
+class _Feed:
+    """The venue's feed: in some seeds its sockets are silent now and then, and leaders are polled.
+
+    Args:
+        world: whose clock decides.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        # Draws of its own: what the other seeds do stays as it is.
+        self._rng = world.rng("feed")
+        self._silences = self._rng.random() < _SILENT
+        self._begins = 2 * _SILENT_SECONDS * self._rng.random()
+
+    def speaks(self) -> bool:
+        """Whether it tells what is traded now."""
+        since = self._world.loop.time() + self._begins
+        return not self._silences or since % (2 * _SILENT_SECONDS) < _SILENT_SECONDS
+
+    def poll(self, event: ingest_pb.LeaderTradeEvent) -> None:
+        """Have the Data API tell it: so much later as it is behind, and its leader's turn comes."""
+        world = self._world
+        world.storm.note("feed silent")
+        world.facts.under_way += 1
+        world.far.later(0.3 + 3 * self._rng.random(), world.facts.come_late, event)
+
+
 class Workload:
     """Everything that happens in the world outside, as long as it is asked to.
 
@@ -60,6 +90,7 @@ class Workload:
         # Draws of its own: what the other seeds do stays as it is.
         self._pieces = world.rng("pieces")
         self._in_pieces = self._pieces.random() < _PIECES
+        self._feed = _Feed(world)
         self._held: dict[tuple[str, str], int] = {}
         self._numbers = 0
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
@@ -216,6 +247,11 @@ class Workload:
         rows[row.price_micros, row.size_micros] = (
             rows.get((row.price_micros, row.size_micros), 0) + 1
         )
+        if not self._feed.speaks():
+            event = self._event(row, now_ns, ingest_pb.TRADE_SOURCE_CATCH_UP)
+            self._sent.append(event)
+            self._feed.poll(event)
+            return
         feed = row.action == ingest_pb.LEADER_ACTION_TRADE
         events = [self._event(row, now_ns, ingest_pb.TRADE_SOURCE_FEED)] if feed else []
         if not feed or self._rng.random() < 0.3:
