@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from unittest import mock
 
+import msgspec
 from msgspec import structs
 
 import services.executor.core.classify as classifying
@@ -31,6 +32,7 @@ from services.router.core.noting import note, take_back
 from services.router.together import Together
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.adapters.insiders.client import Unanswered
+from tradingtools.adapters.polymarket import activity, trades
 from tradingtools.domain import leader_trade
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
 from tradingtools.domain.order_states import RELEASING, OrderState
@@ -202,6 +204,19 @@ def _nothing_is_promised(*_arguments: Any) -> int:
     return 0
 
 
+def _old_names(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    """A decoder that wants `asset`, as of November 2026, where the venue writes `token_id`."""
+    fields = [
+        (field.name, field.type, msgspec.field(name="asset"))
+        if field.encode_name == "token_id"
+        else (field.name, field.type)
+        if field.required
+        else (field.name, field.type, field.default)
+        for field in msgspec.structs.fields(kind)
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct("Old", fields, frozen=True, kw_only=True))
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
         ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=16
@@ -253,6 +268,14 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ),
         "only the owner",
         seed=73,
+    ),
+    "rows of the Data API are read by the venue's names": Mutation(
+        (
+            (activity, "_ACTIVITY", _old_names(activity._Activity)),
+            (trades, "_DATA_TRADE", _old_names(trades._DataTrade)),
+        ),
+        "I3",
+        seed=1,
     ),
     "a row that was counted adds nothing": Mutation(
         ((router_worker, "merge", _count_what_was_counted),), "I12", seed=3

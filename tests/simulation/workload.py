@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from launcher.core.evidence import LeaderTrade
+from tests.simulation.data_api import read_back
 from tests.simulation.followers import ASSETS, CONDITION, LEADERS, WALLETS, Followers
 from tests.simulation.resyncs import Resyncs
 from tests.simulation.upstream import Levels
@@ -255,7 +256,7 @@ class Workload:
         feed = row.action == ingest_pb.LEADER_ACTION_TRADE
         events = [self._event(row, now_ns, ingest_pb.TRADE_SOURCE_FEED)] if feed else []
         if not feed or self._rng.random() < 0.3:
-            events.append(self._event(row, now_ns, ingest_pb.TRADE_SOURCE_CATCH_UP))
+            events += self._caught_up(row, now_ns)
         for event in events:
             if storm.hits("fact late"):
                 world.facts.under_way += 1
@@ -265,6 +266,22 @@ class Workload:
         self._sent += events
         if storm.hits("fact again"):
             world.facts.put(storm.rng.choice(self._sent))
+
+    @classmethod
+    def _caught_up(cls, row: _Row, now_ns: int) -> list[ingest_pb.LeaderTradeEvent]:
+        """What catch-up makes of the Data API's row; nothing of one that it cannot read."""
+        found = read_back(
+            tx=row.tx, leader=row.leader, asset=row.asset, condition=CONDITION, side=row.side,
+            price_micros=row.price_micros, size_micros=row.size_micros,
+            traded_ms=now_ns // 10**6, merged=row.action != ingest_pb.LEADER_ACTION_TRADE,
+        )  # fmt: skip
+        if found is None:
+            return []
+        read = replace(
+            row, tx=found.tx, leader=found.leader, asset=found.asset_id, side=found.side,
+            price_micros=found.price_micros, size_micros=found.size_micros,
+        )  # fmt: skip
+        return [cls._event(read, now_ns, ingest_pb.TRADE_SOURCE_CATCH_UP)]
 
     @staticmethod
     def _event(
