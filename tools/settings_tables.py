@@ -25,6 +25,7 @@ import paper.venue.settings
 import services.bookfeed.settings
 import services.confirm.settings
 import services.control.settings
+import services.events.settings
 import services.executor.settings
 import services.guard.settings
 import services.ingest.settings
@@ -41,6 +42,7 @@ PROCESSES: tuple[tuple[str, type[Any], str], ...] = (
     ("confirm", services.confirm.settings.Settings, "finds out what became of orders"),
     ("guard", services.guard.settings.Settings, "fires triggers"),
     ("control", services.control.settings.Settings, "REST and the operators' calls"),
+    ("events", services.events.settings.Settings, "the log of what happened"),
     ("edge", launcher.edge.Settings, "Envoy on a machine of its own, `python -m launcher.edge`"),
     ("launcher", launcher.settings.Settings, "`make run`"),
     ("insiders", paper.insiders.settings.Settings, "the paper insiders-api"),

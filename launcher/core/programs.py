@@ -15,14 +15,14 @@ Group = Literal["stores", "world", "engine", "edge"]
 GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
 """Started in this order, stopped in the opposite one."""
 
-ENGINE = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control")
+ENGINE = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events")
 
 CONTROL_PORTS = ("control_internal", "control_reads")
 """What control listens on besides its own port."""
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE, "control_internal", "rest", "control_reads",
+    *ENGINE[:7], "control_internal", "rest", "control_reads", "events",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 

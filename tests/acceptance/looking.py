@@ -28,6 +28,7 @@ STREAMS = {
     "executor": ("ExecutorService", "StreamOrderEvents"),
     "confirm": ("ConfirmService", "StreamFills"),
     "guard": ("GuardService", "StreamExits"),
+    "events": ("EventService", "StreamEvents"),
 }
 DEPENDENCIES = {
     "ingest": ("postgresql", "redis", "venue"),
@@ -36,6 +37,7 @@ DEPENDENCIES = {
     "executor": ("postgresql", "insiders-api"),
     "confirm": ("postgresql", "bookfeed"),
     "guard": ("postgresql", "redis", "bookfeed"),
+    "events": ("postgresql",),
     "control_internal": ("postgresql", "redis"),
 }
 

@@ -28,7 +28,17 @@ from tests.acceptance.looking import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-KILLED = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "envoy")
+KILLED = (
+    "ingest",
+    "bookfeed",
+    "router",
+    "executor",
+    "confirm",
+    "guard",
+    "control",
+    "events",
+    "envoy",
+)
 KILLED_WORLD = ("insiders", "venue", "valkey", "postgres")
 
 

@@ -68,7 +68,7 @@ class Rig:
         """Start again what ends by itself, and watch memory, for ever."""
         while True:
             for name in self.world.ended():
-                if name in (*SERVICES, "insiders") and name not in self._kept_down:
+                if name in (*SERVICES, "insiders", "events") and name not in self._kept_down:
                     self.restarts[name] += 1
                     self.world.start(name)
             for name, pid in self.world.pids().items():

@@ -25,7 +25,7 @@ from tests.memory_database.cases import CASES, Draw
 from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.confirm import WATCH_IS_OVER
-from tradingtools.testing.memory_database.schema import REQUIRED, TABLES
+from tradingtools.testing.memory_database.schema import LOG, REQUIRED, TABLES
 from tradingtools.testing.memory_database.statements import TWINS, loaded
 from tradingtools.testing.memory_database.transactions import Transaction
 
@@ -71,8 +71,10 @@ def test_the_tables_are_those_of_the_migrations(database_url: str) -> None:
 class Both:
     """The same calls on PostgreSQL and in memory."""
 
-    def __init__(self, real: Any, memory: MemoryDatabase, connection: Any) -> None:
+    def __init__(self, real: Any, beside: Any, memory: MemoryDatabase, connection: Any) -> None:
         self.real = real
+        self._beside = beside
+        """Another connection to the same database."""
         self._memory = memory
         self.connection = connection
 
@@ -82,6 +84,16 @@ class Both:
         real = await _answer(self.real, text, values)
         memory = await _answer(self.connection, text, values)
         assert _shown(memory, name) == _shown(real, name), f"{file} {name} {values}"
+        await self._align()
+
+    async def _align(self) -> None:
+        """Have both go on with the same number: a statement that fails may have taken some, which
+        means nothing."""
+        cursor = await self._beside.execute(
+            "select last_value, is_called from order_event_event_seq_seq"
+        )
+        row = await cursor.fetchone()
+        self._memory.align(LOG, row["last_value"] if row["is_called"] else 0)
 
     async def insert(self, table: str, **values: Any) -> None:
         """A row that control wrote, on both."""
@@ -173,11 +185,12 @@ async def both(url: str) -> AsyncIterator[tuple[Both, MemoryDatabase]]:
     """Both databases with two subscriptions and two triggers."""
     memory = MemoryDatabase()
     async with (
-        open_pool(url, name="contract", size=1, silence_seconds=10) as pool,
+        open_pool(url, name="contract", size=2, silence_seconds=10) as pool,
         pool.connection() as real,
+        pool.connection() as beside,
         MemoryPool(memory).connection() as connection,
     ):
-        pair = Both(real, memory, connection)
+        pair = Both(real, beside, memory, connection)
         for number, subscription in enumerate(cases.SUBSCRIPTIONS):
             await pair.insert(
                 "subscription", id=subscription, follower_user_id="u",

@@ -84,6 +84,7 @@ PERMISSIONS: dict[str, Permission] = {
     **_of("ExecutorService", engine="StreamOrderEvents Acknowledge"),
     **_of("ConfirmService", engine="StreamFills Acknowledge"),
     **_of("GuardService", engine="StreamExits Acknowledge"),
+    **_of("EventService", engine="StreamEvents ListEvents"),
 }
 """By full RPC path."""
 
@@ -98,6 +99,7 @@ CALLERS: dict[str, frozenset[str]] = {
         "ExecutorService": "confirm",
         "ConfirmService": "router guard",
         "GuardService": "executor",
+        "EventService": "control",
     }.items()
 }
 """By full name of an engine service: which processes may call it."""

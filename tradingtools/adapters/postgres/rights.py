@@ -55,7 +55,12 @@ RIGHTS: Mapping[str, _Rights] = {
     },
     "bookfeed": _STREAM,
     "router": {**_JOURNAL, **_LOT_LOCK, "resync": "update"},
-    "executor": {**_JOURNAL, "late_acceptance": "insert", "breaker": "insert, update"},
+    "executor": {
+        **_JOURNAL,
+        "late_acceptance": "insert",
+        "breaker": "insert, update",
+        "breaker_event": "insert",
+    },
     "confirm": {
         **_INTAKE,
         **_LEASE,
@@ -96,6 +101,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "idempotency": "insert",
         "halt": "insert, update, delete",
         "breaker": "update",
+        "breaker_event": "insert",
         "funding": "insert, update",
         "funding_operation": "insert",
         "order_resolution": "insert",
@@ -104,6 +110,12 @@ RIGHTS: Mapping[str, _Rights] = {
         "resync": "insert, update (state, version)",
         "trigger": "insert, update",
         "trigger_event": "insert",
+    },
+    "events": {
+        **_STREAM,
+        **_LEASE,
+        "event": "insert",
+        "event_log_position": "update",
     },
     READER: {},
 }
@@ -142,6 +154,8 @@ def grant(connection: psycopg.Connection[Any]) -> None:
         "grant usage on schema public to {roles}",
         "grant select on all tables in schema public to {roles}",
         "grant select on all sequences in schema public to {roles}",
+        # Rows that events are made of share their numbers; to take one changes nothing else.
+        "grant usage on sequence order_event_event_seq_seq to {roles}",
     ):
         connection.execute(sql.SQL(statement).format(roles=roles))
     for process, rights in RIGHTS.items():

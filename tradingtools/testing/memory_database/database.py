@@ -90,6 +90,10 @@ class MemoryDatabase:
         """The committed rows of a table, by primary key; for judges, which read only."""
         return self._rows.tables[name]
 
+    def align(self, sequence: str, last: int) -> None:
+        """Go on behind a number that another database's sequence has come to; never back."""
+        self._rows.sequences[sequence] = max(self._rows.sequences[sequence], last)
+
     def write(self, work: Callable[[Transaction], None]) -> None:
         """Change rows at once, as one transaction of somebody who waits for nobody."""
         transaction = self.begin()

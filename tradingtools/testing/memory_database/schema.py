@@ -26,6 +26,8 @@ class _Required:
 
 NOW: Final = _Now()
 REQUIRED: Final = _Required()
+LOG: Final = "log"
+"""The one sequence of the rows that events are made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class Table:
     columns: Mapping[str, Any]
     """Default by column: a value, NOW or REQUIRED."""
     identity: str | None = None
+    logged: bool = False
+    """Whether its identity comes from LOG."""
     unique: tuple[tuple[str, ...], ...] = ()
     """Further unique keys."""
     index: str | None = None
@@ -106,6 +110,7 @@ TABLES: Final[dict[str, Table]] = {
             name="control_change",
             key=("seq",),
             identity="seq",
+            logged=True,
             columns=_columns(
                 "actor source action subject_kind subject_id previous_hash hash",
                 seq=None, changed_at=NOW, before=None, after=None,
@@ -130,6 +135,7 @@ TABLES: Final[dict[str, Table]] = {
             name="journal",
             key=("seq",),
             identity="seq",
+            logged=True,
             columns=_columns(
                 "kind role record_key partition epoch payload order_count",
                 seq=None, committed_at=NOW, rows_built_at=None, set_aside=None,
@@ -167,6 +173,7 @@ TABLES: Final[dict[str, Table]] = {
             key=("event_seq",),
             index="order_key",
             identity="event_seq",
+            logged=True,
             columns=_columns(
                 "order_key from_state to_state reason epoch hash",
                 event_seq=None, occurred_at=NOW, detail=None,
@@ -333,6 +340,7 @@ TABLES: Final[dict[str, Table]] = {
             key=("fill_seq",),
             index="order_key",
             identity="fill_seq",
+            logged=True,
             columns=_columns(
                 "kind trade_id size_micros notional_micros fee_micros realised_micros"
                 " order_state order_filled_micros lot_shares_micros lot_cost_micros",
@@ -417,6 +425,7 @@ TABLES: Final[dict[str, Table]] = {
             name="trigger_event",
             key=("event_seq",),
             identity="event_seq",
+            logged=True,
             columns=_columns(
                 "trigger_id from_status to_status detail",
                 event_seq=None, order_key="", occurred_at=NOW,
@@ -432,6 +441,7 @@ TABLES: Final[dict[str, Table]] = {
             name="poison",
             key=("id",),
             identity="id",
+            logged=True,
             columns=_columns(
                 "stream consumer cursor reason payload",
                 id=None, quarantined_at=NOW, replay_requested_at=None, replayed_at=None,

@@ -15,7 +15,7 @@ import psycopg
 
 from tradingtools.domain.order_states import LEGAL
 from tradingtools.testing.memory_database.locks import Blocked, Locks
-from tradingtools.testing.memory_database.schema import TABLES, Key, Row, Table, tuple_of
+from tradingtools.testing.memory_database.schema import LOG, TABLES, Key, Row, Table, tuple_of
 
 Change = tuple[str, Row | None, Row | None]
 """Table, the row before and after; None: there was or is none."""
@@ -34,7 +34,7 @@ class Rows:
             name: {} for name, table in TABLES.items() if table.index is not None
         }
         """Primary keys by the value of a table's indexed column."""
-        self.sequences: dict[str, int] = dict.fromkeys(TABLES, 0)
+        self.sequences: dict[str, int] = dict.fromkeys((LOG, *TABLES), 0)
 
     def apply(self, name: str, key: Key, row: Row | None) -> Row | None:
         """Take over a committed row; None: it is deleted. Returns the row before."""
@@ -150,10 +150,10 @@ class Transaction:
         """FOR UPDATE or FOR SHARE. Raises Blocked."""
         self.lock((table, TABLES[table].key_of(row)), shared=shared)
 
-    def next_value(self, table: str) -> int:
-        """The next number of a table's identity; given out once, whatever becomes of it."""
-        self._rows.sequences[table] += 1
-        return self._rows.sequences[table]
+    def next_value(self, sequence: str) -> int:
+        """The next number of a sequence; given out once, whatever becomes of it."""
+        self._rows.sequences[sequence] += 1
+        return self._rows.sequences[sequence]
 
     def insert(self, name: str, values: Row) -> Row:
         """Insert a row.
@@ -210,7 +210,7 @@ class Transaction:
     def _complete(self, table: Table, values: Row) -> Row:
         row = {**table.constants, **dict.fromkeys(table.dated, self.now), **values}
         if table.identity is not None and table.identity not in values:
-            row[table.identity] = self.next_value(table.name)
+            row[table.identity] = self.next_value(LOG if table.logged else table.name)
         if len(row) > len(table.columns):
             raise psycopg.errors.UndefinedColumn(f"{table.name} has not all of {list(values)}")
         if None in map(row.get, table.filled):

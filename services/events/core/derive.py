@@ -1,0 +1,403 @@
+"""The events that a source row is. Pure: the same row gives the same bytes, whenever it is asked.
+
+Before it: `store.py` reads the rows. After it: `worker.py` numbers the events and writes them.
+Amounts leave as decimal text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import singledispatch
+
+import msgspec
+from msgspec import structs
+
+from services.events.core.payloads import (
+    BreakerData,
+    ChangeData,
+    FillData,
+    Follower,
+    LeaderTradeData,
+    MessageData,
+    OrderData,
+    Payload,
+    PositionData,
+    SkipData,
+    TriggerData,
+)
+from services.events.core.sources import (
+    Booked,
+    BreakerMoved,
+    Claimed,
+    ControlChanged,
+    Decision,
+    LeaderFill,
+    OrderFacts,
+    OrderMoved,
+    PaidOut,
+    Quarantined,
+    Source,
+    TriggerMoved,
+)
+from tradingtools.domain.event_types import (
+    BREAKER_EVENTS,
+    ORDER_EVENTS,
+    SUBSCRIPTION_EVENTS,
+    TRIGGER_EVENTS,
+    EventType,
+)
+from tradingtools.domain.leader_trade import Side
+from tradingtools.domain.money import to_text
+from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.reasons import Reason
+from tradingtools.domain.trigger_states import TriggerStatus
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One event, before it has its number in the log."""
+
+    log_number: int
+    part: int
+    """Which one of its row's events it is, from 0."""
+    type: str
+    subject: str
+    """What it is about: ``orders/<key>``, ``subscriptions/<id>`` and the like."""
+    at: datetime
+    follower_proxy: str = ""
+    subscription_id: str = ""
+    traceparent: str = ""
+    data: str
+
+
+def derive(row: Source) -> tuple[Event, ...]:
+    """Return the events of a row, in order; none when no reader would care."""
+    return tuple(
+        Event(
+            log_number=row.number,
+            part=part,
+            type=str(told.type),
+            subject=told.subject,
+            at=row.at,
+            follower_proxy=told.follower_proxy,
+            subscription_id=told.subscription_id,
+            traceparent=told.traceparent,
+            data=_encode(told.data).decode(),
+        )
+        for part, told in enumerate(_tell(row))
+    )
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    type: EventType
+    subject: str
+    data: Payload
+    follower_proxy: str = ""
+    subscription_id: str = ""
+    traceparent: str = ""
+
+
+@singledispatch
+def _tell(row: Source) -> Iterator[_Told]:
+    raise TypeError(f"no events are made of {type(row).__name__}")
+
+
+@_tell.register
+def _(row: OrderMoved) -> Iterator[_Told]:
+    kind = _order_type(row)
+    if kind is not None:
+        data = structs.replace(
+            _order_data(row.order, row.to_state), previous_state=row.from_state, reason=row.reason
+        )
+        yield _of_order(kind, row.order, data)
+
+
+def _order_type(row: OrderMoved) -> EventType | None:
+    source = OrderState(row.from_state) if row.from_state else None
+    target = OrderState(row.to_state)
+    if target is OrderState.CONFIRMED:
+        return None  # the booking that closes it tells of it, after its fills
+    if source is OrderState.SUBMITTED and row.reason == Reason.NOTHING_FILLED:
+        return EventType.ORDER_CANCELLED
+    return ORDER_EVENTS[source, target]
+
+
+@_tell.register
+def _(row: Booked) -> Iterator[_Told]:
+    data = structs.replace(
+        _order_data(row.order, row.order_state), filled_size=to_text(row.filled_micros)
+    )
+    if row.kind == "CLOSED":
+        if row.order_state == OrderState.CONFIRMED:
+            whole = row.filled_micros >= row.order.size_micros
+            kind = EventType.ORDER_SETTLED if whole else EventType.ORDER_CANCELLED
+            yield _of_order(kind, row.order, data)
+        return
+    if row.kind not in _FILLS:
+        return  # a final fill was told when it was matched
+    fill = FillData(
+        trade_id=row.trade_id,
+        size=to_text(row.size_micros),
+        notional=to_text(row.notional_micros),
+        fee=to_text(row.fee_micros),
+    )
+    yield _of_order(_fill_type(row), row.order, structs.replace(data, fill=fill))
+    moved = _position_type(row)
+    if moved is not None:
+        yield _of_order(moved, row.order, _position_data(row))
+
+
+_FILLS = {"MATCHED": 1, "UNDONE": -1}
+"""Kinds of bookings that move shares, and which way."""
+
+
+def _fill_type(row: Booked) -> EventType:
+    if row.kind == "UNDONE":
+        return EventType.ORDER_FILL_REVERSED
+    whole = row.filled_micros >= row.order.size_micros
+    return EventType.ORDER_FILLED if whole else EventType.ORDER_PARTIALLY_FILLED
+
+
+def _position_type(row: Booked) -> EventType | None:
+    sign = _FILLS[row.kind] * (1 if row.order.side == Side.BUY else -1)
+    before = row.lot_shares_micros - sign * row.size_micros
+    if before <= 0 < row.lot_shares_micros:
+        return EventType.POSITION_OPENED
+    return EventType.POSITION_CLOSED if row.lot_shares_micros == 0 < before else None
+
+
+def _position_data(row: Booked) -> PositionData:
+    return PositionData(
+        follower=_follower(row.order),
+        origin=row.order.subscription_id or "manual",
+        condition_id=row.order.condition_id,
+        asset_id=row.order.asset_id,
+        order_id=row.order.order_key,
+        shares=to_text(row.lot_shares_micros),
+        cost=to_text(row.lot_cost_micros),
+        realised=to_text(row.realised_micros),
+    )
+
+
+@_tell.register
+def _(row: PaidOut) -> Iterator[_Told]:
+    yield _Told(
+        type=EventType.POSITION_RESOLVED,
+        subject=f"positions/{row.follower_proxy}/{row.asset_id}/{row.origin}",
+        follower_proxy=row.follower_proxy,
+        subscription_id=_subscription(row.origin),
+        data=PositionData(
+            follower=Follower(follower_proxy=row.follower_proxy),
+            origin=row.origin,
+            condition_id=row.condition_id,
+            asset_id=row.asset_id,
+            shares=to_text(row.size_micros),
+            share_payout=to_text(row.share_micros),
+            paid=to_text(row.paid_micros),
+            realised=to_text(row.realised_micros),
+        ),
+    )
+
+
+@_tell.register
+def _(row: TriggerMoved) -> Iterator[_Told]:
+    kind = _trigger_type(row)
+    if kind is None:
+        return
+    yield _Told(
+        type=kind,
+        subject=f"triggers/{row.trigger_id}",
+        follower_proxy=row.follower_proxy,
+        subscription_id=_subscription(row.origin),
+        data=TriggerData(
+            trigger_id=row.trigger_id,
+            trigger_type=row.trigger_type,
+            follower=Follower(follower_proxy=row.follower_proxy),
+            origin=row.origin,
+            condition_id=row.condition_id,
+            asset_id=row.asset_id,
+            status=row.to_status,
+            previous_status=row.from_status,
+            detail=row.detail,
+            order_id=row.order_key,
+        ),
+    )
+
+
+def _trigger_type(row: TriggerMoved) -> EventType | None:
+    if not row.from_status:
+        return EventType.TRIGGER_CREATED
+    if row.from_status == row.to_status:
+        return EventType.TRIGGER_CHANGED
+    return TRIGGER_EVENTS[TriggerStatus(row.from_status), TriggerStatus(row.to_status)]
+
+
+@_tell.register
+def _(row: ControlChanged) -> Iterator[_Told]:
+    kind = _control_type(row)
+    if kind is None:
+        return
+    state = row.after or row.before or {}
+    follower = str(state.get("follower_proxy") or (row.subject if row.kind == "funding" else ""))
+    yield _Told(
+        type=kind,
+        subject=f"{_PLURALS.get(row.kind, row.kind)}/{row.subject}",
+        follower_proxy=follower,
+        subscription_id=row.subject if row.kind == "subscription" else "",
+        data=ChangeData(
+            action=row.action,
+            actor=row.actor,
+            source=row.source,
+            subject_kind=row.kind,
+            subject_id=row.subject,
+            before=row.before,
+            after=row.after,
+        ),
+    )
+
+
+_PLURALS = {
+    "subscription": "subscriptions",
+    "halt": "halts",
+    "order": "orders",
+    "funding": "wallets",
+    "message": "messages",
+}
+_HALTS = {"halt": EventType.HALT_SET, "unhalt": EventType.HALT_CLEARED}
+_TOLD_ELSEWHERE = frozenset({"trigger", "breaker"})
+"""Kinds of control changes whose subjects have events of their own."""
+
+
+def _control_type(row: ControlChanged) -> EventType | None:
+    if row.kind in _TOLD_ELSEWHERE:
+        return None
+    if row.kind == "subscription":
+        return SUBSCRIPTION_EVENTS.get(row.action, EventType.OPERATOR_ACTED)
+    if row.kind == "halt":
+        return _HALTS.get(row.action, EventType.OPERATOR_ACTED)
+    return EventType.WALLET_FUNDED if row.kind == "funding" else EventType.OPERATOR_ACTED
+
+
+@_tell.register
+def _(row: BreakerMoved) -> Iterator[_Told]:
+    yield _Told(
+        type=BREAKER_EVENTS[row.to_state],
+        subject=f"breakers/{row.dependency}",
+        data=BreakerData(
+            dependency=row.dependency,
+            state=row.to_state,
+            previous_state=row.from_state,
+            reason=row.reason,
+        ),
+    )
+
+
+@_tell.register
+def _(row: Quarantined) -> Iterator[_Told]:
+    yield _Told(
+        type=EventType.MESSAGE_QUARANTINED,
+        subject=f"messages/{row.number}",
+        data=MessageData(
+            message_id=str(row.number),
+            stream=row.stream,
+            consumer=row.consumer,
+            cursor=row.cursor,
+            reason=row.reason,
+        ),
+    )
+
+
+@_tell.register
+def _(row: Claimed) -> Iterator[_Told]:
+    for fill in row.payload.rows:
+        yield _leader_traded(fill)
+    for decision in row.payload.decisions:
+        # A reason beside a copy says why it is not whole; one without is a skip.
+        if not decision.copied and decision.reason:
+            yield _skipped(decision)
+
+
+def _leader_traded(fill: LeaderFill) -> _Told:
+    return _Told(
+        type=EventType.LEADER_TRADED,
+        subject=f"leaders/{fill.leader}",
+        data=LeaderTradeData(
+            leader=fill.leader,
+            leader_tx=fill.leader_tx,
+            condition_id=fill.condition_id,
+            asset_id=fill.asset_id,
+            side=fill.side,
+            size=to_text(fill.size_micros),
+            price=to_text(fill.price_micros),
+            count=fill.count,
+            source=fill.source,
+            traded_ms=fill.traded_ms,
+        ),
+    )
+
+
+def _skipped(decision: Decision) -> _Told:
+    return _Told(
+        type=EventType.COPY_SKIPPED,
+        subject=f"subscriptions/{decision.subscription_id}",
+        follower_proxy=decision.follower_proxy,
+        subscription_id=decision.subscription_id,
+        data=SkipData(
+            subscription_id=decision.subscription_id,
+            follower=Follower(follower_proxy=decision.follower_proxy),
+            leader=decision.leader,
+            leader_tx=decision.leader_tx,
+            condition_id=decision.condition_id,
+            asset_id=decision.asset_id,
+            side=decision.side,
+            title=decision.title,
+            reason=decision.reason,
+            detail=decision.detail,
+            leader_size=to_text(decision.leader_size_micros),
+            leader_notional=to_text(decision.leader_notional_micros),
+        ),
+    )
+
+
+def _of_order(kind: EventType, order: OrderFacts, data: Payload) -> _Told:
+    return _Told(
+        type=kind,
+        subject=f"orders/{order.order_key}",
+        follower_proxy=order.follower_proxy,
+        subscription_id=order.subscription_id,
+        traceparent=order.traceparent,
+        data=data,
+    )
+
+
+def _order_data(order: OrderFacts, state: str) -> OrderData:
+    return OrderData(
+        order_id=order.order_key,
+        purpose=order.purpose,
+        subscription_id=order.subscription_id,
+        trigger_id=order.trigger_id,
+        follower=_follower(order),
+        leader=order.leader,
+        leader_tx=order.leader_tx,
+        condition_id=order.condition_id,
+        asset_id=order.asset_id,
+        side=order.side,
+        size=to_text(order.size_micros),
+        limit=to_text(order.limit_micros),
+        state=state,
+    )
+
+
+def _follower(order: OrderFacts) -> Follower:
+    return Follower(
+        follower_user_id=order.follower_user_id,
+        follower_wallet_id=order.follower_wallet_id,
+        follower_proxy=order.follower_proxy,
+    )
+
+
+def _subscription(origin: str) -> str:
+    """Return the subscription that an origin names; a lot of the follower's own has none."""
+    return origin if origin.startswith("sub_") else ""

@@ -1,0 +1,174 @@
+"""The data of each type of event: what readers get, and what docs/events.md is made of.
+
+Amounts are decimal text: USDC, shares, or USDC a share. Names leave in camel case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from tradingtools.domain.event_types import EventType
+
+Usdc = Annotated[str, Meta(description="USDC, decimal text")]
+Shares = Annotated[str, Meta(description="shares, decimal text")]
+Price = Annotated[str, Meta(description="USDC a share, decimal text")]
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the data of all types have in common: nothing but how names are written."""
+
+
+class Follower(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose wallet it is about."""
+
+    follower_proxy: str
+    follower_user_id: str = ""
+    follower_wallet_id: str = ""
+
+
+class FillData(Payload, frozen=True, kw_only=True):
+    """One trade of an order at the venue."""
+
+    trade_id: str
+    size: Shares
+    notional: Usdc
+    fee: Usdc
+
+
+class OrderData(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """An order, as it was claimed, and where it stands."""
+
+    order_id: str
+    purpose: Annotated[str, Meta(description="ENTRY, COPY_EXIT or GUARD_EXIT")]
+    follower: Follower
+    condition_id: str
+    asset_id: str
+    side: str
+    size: Shares
+    limit: Price
+    state: str
+    subscription_id: str = ""
+    trigger_id: str = ""
+    leader: str = ""
+    leader_tx: str = ""
+    previous_state: str = ""
+    reason: Annotated[str, Meta(description="docs/reasons.md lists them")] = ""
+    filled_size: Shares = ""
+    fill: FillData | None = None
+
+
+class PositionData(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """A position of one wallet, outcome and origin, as it stands after the event."""
+
+    follower: Follower
+    origin: Annotated[str, Meta(description='a subscription, or "manual"')]
+    condition_id: str
+    asset_id: str
+    shares: Shares
+    cost: Usdc = ""
+    realised: Annotated[str, Meta(description="profit of this event, USDC, decimal text")] = ""
+    order_id: str = ""
+    share_payout: Price = ""
+    paid: Usdc = ""
+
+
+class TriggerData(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """A trigger and where it stands."""
+
+    trigger_id: str
+    trigger_type: str
+    follower: Follower
+    origin: str
+    condition_id: str
+    asset_id: str
+    status: str
+    previous_status: str = ""
+    detail: str = ""
+    order_id: str = ""
+
+
+class LeaderTradeData(Payload, frozen=True, kw_only=True):
+    """A row of a leader's transaction, as the venue told it."""
+
+    leader: str
+    leader_tx: str
+    condition_id: str
+    asset_id: str
+    side: str
+    size: Shares
+    price: Price
+    count: Annotated[int, Meta(description="equal rows of the transaction that are known")]
+    source: str
+    traded_ms: int
+
+
+class SkipData(Payload, frozen=True, kw_only=True):
+    """Why a leader's trade was not copied, or not now."""
+
+    subscription_id: str
+    follower: Follower
+    leader: str
+    leader_tx: str
+    condition_id: str
+    asset_id: str
+    side: str
+    title: str
+    reason: Annotated[str, Meta(description="docs/reasons.md lists them")]
+    detail: str
+    leader_size: Shares
+    leader_notional: Usdc
+
+
+class ChangeData(Payload, frozen=True, kw_only=True):
+    """A change of the control surface, as the audit has it."""
+
+    action: str
+    actor: str
+    source: str
+    subject_kind: str
+    subject_id: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+class BreakerData(Payload, frozen=True, kw_only=True):
+    """A circuit breaker and where it stands."""
+
+    dependency: str
+    state: str
+    previous_state: str
+    reason: str
+
+
+class MessageData(Payload, frozen=True, kw_only=True):
+    """A message that its reader could not handle."""
+
+    message_id: str
+    stream: str
+    consumer: str
+    cursor: str
+    reason: str
+
+
+_OF_SUBJECT: Final[Mapping[str, type[Payload]]] = {
+    "order": OrderData,
+    "position": PositionData,
+    "trigger": TriggerData,
+    "leader": LeaderTradeData,
+    "copy": SkipData,
+    "subscription": ChangeData,
+    "wallet": ChangeData,
+    "halt": ChangeData,
+    "operator": ChangeData,
+    "breaker": BreakerData,
+    "message": MessageData,
+}
+
+
+def payload_of(kind: EventType) -> type[Payload]:
+    """Return the data that events of a type have."""
+    return _OF_SUBJECT[kind.partition(".")[0]]

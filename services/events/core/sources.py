@@ -1,0 +1,171 @@
+"""The rows that events are made of, as frozen values; amounts are micros (1e-6).
+
+Every field is one that never changes once its row is visible, so that the log can be made again
+from the tables at any time, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """What all of them have: the row's number in the one sequence, and when it was written."""
+
+    number: int
+    at: datetime
+
+
+class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is fixed of an order from its claim on."""
+
+    order_key: str
+    purpose: str
+    subscription_id: str
+    trigger_id: str
+    follower_user_id: str
+    follower_wallet_id: str
+    follower_proxy: str
+    leader: str
+    leader_tx: str
+    condition_id: str
+    asset_id: str
+    side: str
+    size_micros: int
+    limit_micros: int
+    traceparent: str
+
+
+class OrderMoved(Source, frozen=True, kw_only=True):
+    """A transition of an order."""
+
+    order: OrderFacts
+    from_state: str
+    to_state: str
+    reason: str
+
+
+class Booked(Source, frozen=True, kw_only=True):
+    """A fill, or the end of one."""
+
+    order: OrderFacts
+    kind: str
+    order_state: str
+    trade_id: str
+    size_micros: int
+    notional_micros: int
+    fee_micros: int
+    realised_micros: int
+    filled_micros: int
+    """Of the order, this one included."""
+    lot_shares_micros: int
+    """What the lot holds after it."""
+    lot_cost_micros: int
+
+
+class PaidOut(Source, frozen=True, kw_only=True):
+    """The payout of a lot whose market has resolved."""
+
+    follower_proxy: str
+    asset_id: str
+    origin: str
+    condition_id: str
+    size_micros: int
+    share_micros: int
+    paid_micros: int
+    realised_micros: int
+
+
+class TriggerMoved(Source, frozen=True, kw_only=True):
+    """A transition of a trigger, or a change of its terms."""
+
+    trigger_id: str
+    follower_proxy: str
+    condition_id: str
+    asset_id: str
+    origin: str
+    trigger_type: str
+    from_status: str
+    to_status: str
+    detail: str
+    order_key: str
+
+
+class ControlChanged(Source, frozen=True, kw_only=True):
+    """A change of the control surface."""
+
+    actor: str
+    source: str
+    action: str
+    kind: str
+    subject: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+class BreakerMoved(Source, frozen=True, kw_only=True):
+    """A move of a circuit breaker."""
+
+    dependency: str
+    from_state: str
+    to_state: str
+    reason: str
+
+
+class Quarantined(Source, frozen=True, kw_only=True):
+    """A message that its reader could not handle."""
+
+    stream: str
+    consumer: str
+    cursor: str
+    reason: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a claim record says of one subscription and a leader's trade."""
+
+    leader_tx: str
+    leader: str
+    asset_id: str
+    side: str
+    subscription_id: str
+    condition_id: str
+    follower_proxy: str
+    copied: bool
+    reason: str
+    detail: str
+    leader_size_micros: int
+    leader_notional_micros: int
+    title: str
+
+
+class LeaderFill(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a leader's trade, as the feed told it."""
+
+    leader_tx: str
+    leader: str
+    asset_id: str
+    side: str
+    price_micros: int
+    size_micros: int
+    count: int
+    source: str
+    condition_id: str
+    traded_ms: int
+
+
+class ClaimPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a CLAIMED record that events are made of; the orders have rows of their own."""
+
+    decisions: tuple[Decision, ...] = ()
+    rows: tuple[LeaderFill, ...] = ()
+
+
+class Claimed(Source, frozen=True, kw_only=True):
+    """A claim record: a leader's trade, and who copies it or why not."""
+
+    payload: ClaimPayload

@@ -1,0 +1,116 @@
+-- name: newest_number
+-- Asked before `own_xid`: see core/horizon.py.
+select last_value as newest from order_event_event_seq_seq
+
+-- name: own_xid
+-- Greater than every transaction id that was given out before. A snapshot's xmax is not: it follows
+-- the newest transaction that has ended, and later ones may run.
+select pg_current_xact_id()::text::bigint as xid
+
+-- name: oldest_xid
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xid
+
+-- name: position
+select log_number, number from event_log_position
+
+-- name: orders_moved
+select e.event_seq as number, e.occurred_at as at, e.from_state, e.to_state, e.reason,
+       o.order_key, o.purpose, coalesce(o.subscription_id, '') as subscription_id,
+       coalesce(o.trigger_id, '') as trigger_id, o.follower_user_id, o.follower_wallet_id,
+       o.follower_proxy, o.leader, o.leader_tx, o.condition_id, o.asset_id, o.side, o.size_micros,
+       o.limit_micros, o.traceparent
+from order_event e join orders o using (order_key)
+where e.event_seq > %(after)s and e.event_seq <= %(to)s
+  and e.to_state not in ('CLAIMED', 'SUBMITTING', 'CONFIRMED')
+order by e.event_seq
+
+-- name: booked
+select b.fill_seq as number, b.booked_at as at, b.kind, b.order_state, b.trade_id,
+       b.size_micros as fill_size_micros, b.notional_micros, b.fee_micros, b.realised_micros,
+       b.order_filled_micros as filled_micros, b.lot_shares_micros, b.lot_cost_micros,
+       o.order_key, o.purpose, coalesce(o.subscription_id, '') as subscription_id,
+       coalesce(o.trigger_id, '') as trigger_id, o.follower_user_id, o.follower_wallet_id,
+       o.follower_proxy, o.leader, o.leader_tx, o.condition_id, o.asset_id, o.side, o.size_micros,
+       o.limit_micros, o.traceparent
+from booking b join orders o using (order_key)
+where b.fill_seq > %(after)s and b.fill_seq <= %(to)s and b.kind <> 'CONFIRMED'
+order by b.fill_seq
+
+-- name: paid_out
+select b.fill_seq as number, b.booked_at as at, p.follower_proxy, p.asset_id, p.origin,
+       p.condition_id, p.size_micros, p.share_micros, p.paid_micros, b.realised_micros
+from booking b join payout p on p.id = b.payout_id
+where b.fill_seq > %(after)s and b.fill_seq <= %(to)s
+order by b.fill_seq
+
+-- name: triggers_moved
+select e.event_seq as number, e.occurred_at as at, e.trigger_id, t.follower_proxy, t.condition_id,
+       t.asset_id, t.origin, t.trigger_type, e.from_status, e.to_status, e.detail, e.order_key
+from trigger_event e join trigger t on t.id = e.trigger_id
+where e.event_seq > %(after)s and e.event_seq <= %(to)s
+order by e.event_seq
+
+-- name: control_changed
+select seq as number, changed_at as at, actor, source, action, subject_kind as kind,
+       subject_id as subject, before, after
+from control_change
+where seq > %(after)s and seq <= %(to)s and subject_kind not in ('trigger', 'breaker')
+order by seq
+
+-- name: breakers_moved
+select event_seq as number, occurred_at as at, dependency, from_state, to_state, reason
+from breaker_event
+where event_seq > %(after)s and event_seq <= %(to)s
+order by event_seq
+
+-- name: quarantined
+select id as number, quarantined_at as at, stream, consumer, cursor, reason
+from poison
+where id > %(after)s and id <= %(to)s
+order by id
+
+-- name: claimed
+select seq as number, committed_at as at, convert_from(payload, 'UTF8') as payload
+from journal
+where seq > %(after)s and seq <= %(to)s and kind = 'CLAIMED' and role = 'router'
+order by seq
+
+-- name: append
+-- Events behind the newest one, numbered without a gap in the order that they are given in.
+insert into event (number, log_number, part, type, subject, occurred_at, follower_proxy,
+                   subscription_id, traceparent, data)
+select %(number)s::bigint + e.place, e.log_number, e.part, e.type, e.subject, e.occurred_at,
+       e.follower_proxy, e.subscription_id, e.traceparent, e.data
+from unnest(%(log_numbers)s::bigint[], %(parts)s::smallint[], %(types)s::text[],
+            %(subjects)s::text[], %(instants)s::timestamptz[], %(followers)s::text[],
+            %(subscriptions)s::text[], %(traceparents)s::text[], %(datas)s::text[])
+    with ordinality as e(log_number, part, type, subject, occurred_at, follower_proxy,
+                         subscription_id, traceparent, data, place)
+
+-- name: move_position
+-- No row: somebody else has moved it.
+update event_log_position set log_number = %(to)s, number = %(number)s
+where log_number = %(after)s and number = %(before)s
+returning number
+
+-- name: events_after
+select number, log_number, part, type, subject, occurred_at, follower_proxy, subscription_id,
+       traceparent, data
+from event where number > %(after)s order by number limit %(limit)s
+
+-- name: listed
+select number, log_number, part, type, subject, occurred_at, follower_proxy, subscription_id,
+       traceparent, data
+from event
+where number > %(after)s
+  and (%(types)s::text[] is null or type = any(%(types)s::text[]))
+  and (%(follower_proxy)s::text = '' or follower_proxy = %(follower_proxy)s)
+  and (%(subscription_id)s::text = '' or subscription_id = %(subscription_id)s)
+order by number limit %(limit)s
+
+-- name: forget
+-- The log, to be made again from its sources.
+truncate event
+
+-- name: forget_position
+update event_log_position set log_number = 0, number = 0

@@ -1,0 +1,226 @@
+"""Reads the rows that events are made of, and writes the log.
+
+The sources are other processes' tables, read only. `event` and `event_log_position` are this
+process's own: they move in one transaction, under its lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import DictRow
+
+from services.events.core.derive import Event
+from services.events.core.horizon import Look
+from services.events.core.sources import (
+    Booked,
+    BreakerMoved,
+    Claimed,
+    ClaimPayload,
+    ControlChanged,
+    OrderFacts,
+    OrderMoved,
+    PaidOut,
+    Quarantined,
+    Source,
+    TriggerMoved,
+)
+from tradingtools.adapters.postgres import journal
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.adapters.postgres.sql import load_queries
+
+QUERIES = load_queries(Path(__file__).parent / "queries.sql")
+_decode_claim = msgspec.json.Decoder(ClaimPayload).decode
+_FACTS = OrderFacts.__struct_fields__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Up to where the log is made: the number of a source row, and of the newest event."""
+
+    log_number: int
+    number: int
+
+
+class Moved(Exception):
+    """Somebody else writes the log; this process has to end."""
+
+
+async def newest_number(pool: Pool) -> int:
+    """Return the newest number that was given out to a row."""
+    async with pool.connection() as connection:
+        row = await connection.ask(QUERIES["newest_number"], {})
+    assert row is not None  # noqa: S101 - a sequence always has a value
+    return int(row["newest"])
+
+
+async def look(pool: Pool) -> Look:
+    """Return the newest number, then which transactions run; the order matters.
+
+    Takes a transaction id, so it is not asked while nothing happens.
+    """
+    async with pool.connection() as connection:
+        (newest,), (own,), (oldest,) = await connection.ask_together(
+            [(QUERIES[name], {}) for name in ("newest_number", "own_xid", "oldest_xid")]
+        )
+    return Look(newest=newest["newest"], xid=own["xid"], oldest_xid=oldest["xid"])
+
+
+async def position(pool: Pool) -> Position:
+    """Return up to where the log is made."""
+    async with pool.connection() as connection:
+        row = await connection.ask(QUERIES["position"], {})
+    assert row is not None  # noqa: S101 - the migration has put it there
+    return Position(**row)
+
+
+async def sources(pool: Pool, after: int, to: int) -> list[Source]:
+    """Return all source rows with numbers in (after, to], in their order."""
+    bounds = {"after": after, "to": to}
+    async with pool.connection() as connection:
+        answers = await connection.ask_together([(QUERIES[name], bounds) for name in _KINDS])
+    rows = [
+        make(row) for make, answer in zip(_KINDS.values(), answers, strict=True) for row in answer
+    ]
+    rows.sort(key=attrgetter("number"))
+    return rows
+
+
+def _ordered(row: DictRow) -> dict[str, Any]:
+    facts = OrderFacts(**{name: row.pop(name) for name in _FACTS})
+    return {**row, "order": facts}
+
+
+def _booked(row: DictRow) -> Source:
+    fill_size = row.pop("fill_size_micros")
+    return Booked(**_ordered(row), size_micros=fill_size)
+
+
+def _claimed(row: DictRow) -> Source:
+    return Claimed(number=row["number"], at=row["at"], payload=_decode_claim(row["payload"]))
+
+
+_KINDS: dict[str, Callable[[DictRow], Source]] = {
+    "orders_moved": lambda row: OrderMoved(**_ordered(row)),
+    "booked": _booked,
+    "paid_out": lambda row: PaidOut(**row),
+    "triggers_moved": lambda row: TriggerMoved(**row),
+    "control_changed": lambda row: ControlChanged(**row),
+    "breakers_moved": lambda row: BreakerMoved(**row),
+    "quarantined": lambda row: Quarantined(**row),
+    "claimed": _claimed,
+}
+"""By the name of the query, what its rows become."""
+
+
+async def append(
+    pool: Pool, lease: Lease, before: Position, to: int, events: Sequence[Event]
+) -> Position:
+    """Write events behind the log's end and move its position; all of it or nothing.
+
+    A kill -9 before the commit changes nothing, and one after it leaves the whole batch.
+
+    Raises:
+        Fenced: the lease is another's.
+        Moved: the position is not where it was left.
+    """
+    after = Position(log_number=to, number=before.number + len(events))
+    async with pool.connection() as connection, connection.transaction():
+        await journal.check_lease(connection, lease)
+        await _append(connection, before, after, events)
+    return after
+
+
+async def _append(
+    connection: Connection, before: Position, after: Position, events: Sequence[Event]
+) -> None:
+    if events:
+        await connection.execute(
+            QUERIES["append"],
+            {
+                "number": before.number,
+                "log_numbers": [e.log_number for e in events],
+                "parts": [e.part for e in events],
+                "types": [e.type for e in events],
+                "subjects": [e.subject for e in events],
+                "instants": [e.at for e in events],
+                "followers": [e.follower_proxy for e in events],
+                "subscriptions": [e.subscription_id for e in events],
+                "traceparents": [e.traceparent for e in events],
+                "datas": [e.data for e in events],
+            },
+        )
+    cursor = await connection.execute(
+        QUERIES["move_position"],
+        {
+            "after": before.log_number,
+            "before": before.number,
+            "to": after.log_number,
+            "number": after.number,
+        },
+    )
+    if await cursor.fetchone() is None:
+        raise Moved("the position of the log is not where this process left it")
+
+
+async def events_after(pool: Pool, after: int, limit: int) -> list[tuple[int, Event]]:
+    """Return events after a number, oldest first."""
+    async with pool.connection() as connection:
+        (rows,) = await connection.ask_together(
+            [(QUERIES["events_after"], {"after": after, "limit": limit})]
+        )
+    return [numbered(row) for row in rows]
+
+
+async def listed(
+    pool: Pool,
+    *,
+    after: int,
+    types: Iterable[str],
+    follower_proxy: str,
+    subscription_id: str,
+    limit: int,
+) -> list[tuple[int, Event]]:
+    """Return events after a number that a reader asks for, oldest first."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            QUERIES["listed"],
+            {
+                "after": after,
+                "types": list(types) or None,
+                "follower_proxy": follower_proxy,
+                "subscription_id": subscription_id,
+                "limit": limit,
+            },
+        )
+        return [numbered(row) for row in await cursor.fetchall()]
+
+
+def numbered(row: DictRow) -> tuple[int, Event]:
+    """Return an event's number in the log and the event."""
+    return row["number"], Event(
+        log_number=row["log_number"],
+        part=row["part"],
+        type=row["type"],
+        subject=row["subject"],
+        at=row["occurred_at"],
+        follower_proxy=row["follower_proxy"],
+        subscription_id=row["subscription_id"],
+        traceparent=row["traceparent"],
+        data=row["data"],
+    )
+
+
+def forget(connection: psycopg.Connection[Any]) -> None:
+    """Forget the log, so that it is made again from its sources; for the owner of the database."""
+    with connection.transaction():
+        connection.execute(QUERIES["forget"])
+        connection.execute(QUERIES["forget_position"])

@@ -1,0 +1,98 @@
+"""Makes the log: reads what is new below the horizon, derives its events, writes and streams them.
+
+Before it: every process that writes. After it: `server.py`, whose readers follow the tail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import structlog
+from opentelemetry import metrics
+
+from services.events import store
+from services.events.core.derive import Event, derive
+from services.events.core.horizon import Horizon
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.lease import Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime.streams import Tail
+
+_log = structlog.get_logger("events")
+_meter = metrics.get_meter("tradingtools.events")
+_written = _meter.create_counter("events_written", description="events, by type")
+_lag = _meter.create_histogram(
+    "events_lag", unit="ms", description="from a row's writing to its event's being streamed"
+)
+_NUMBERS = 2_000
+"""Of one batch: a log that is made anew holds so much in memory at a time."""
+_AWAY_SECONDS = 1.0
+
+
+class LogWriter:
+    """The one writer of the log.
+
+    Args:
+        pool: of the deciding database.
+        lease: of the log.
+        tail: what readers follow.
+        at: up to where the log is made.
+        busy_seconds: between two looks while something happens.
+        idle_seconds: between two looks while nothing does.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        tail: Tail[Event],
+        at: store.Position,
+        *,
+        busy_seconds: float,
+        idle_seconds: float,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._tail = tail
+        self._at = at
+        self._horizon = Horizon(at.log_number)
+        self._busy = busy_seconds
+        self._idle = idle_seconds
+
+    async def run(self) -> None:
+        """Make the log for ever.
+
+        Raises:
+            Fenced, Moved: another process makes it.
+        """
+        pause = self._idle
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                pause = self._busy if await self.step() else min(pause * 1.5, self._idle)
+            except psycopg.OperationalError as error:
+                _log.warning("the log waits for the database", error=str(error))
+                pause = _AWAY_SECONDS
+
+    async def step(self) -> bool:
+        """Look once and write what is complete; return whether anything was new or under way."""
+        if await store.newest_number(self._pool) == self._at.log_number:
+            return False
+        seen = await store.look(self._pool)
+        complete = self._horizon.see(seen)
+        behind = self._at.log_number < seen.newest
+        while self._at.log_number < complete:
+            await self._write(min(complete, self._at.log_number + _NUMBERS))
+        return behind
+
+    async def _write(self, to: int) -> None:
+        rows = await store.sources(self._pool, self._at.log_number, to)
+        events = [event for row in rows for event in derive(row)]
+        before = self._at
+        self._at = await store.append(self._pool, self._lease, before, to, events)
+        now = clock.now_ms()
+        for number, event in enumerate(events, before.number + 1):
+            self._tail.append(number, event)
+            _written.add(1, {"type": event.type})
+            _lag.record(max(now - event.at.timestamp() * 1000, 0))

@@ -1,0 +1,190 @@
+"""The log tells what happened, once, in order, and the same when it is made again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+from services.events import store
+from tests.money_path.world import Scene, World, eventually
+from tradingtools.v1 import event_service_pb2 as pb
+from tradingtools.v1 import event_service_pb2_grpc as rpc
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_COLUMNS = "select * from event order by number"
+
+
+async def listed(world: World, **asked: Any) -> list[pb.Event]:
+    """All events that a reader asks for, page by page."""
+    found: list[pb.Event] = []
+    async with world.channel("events") as channel:
+        stub: Any = rpc.EventServiceStub(channel)
+        after: int | None = 0
+        while after is not None:
+            request = pb.ListEventsRequest(
+                after=after, filter=pb.EventFilter(**asked), page_size=50
+            )
+            answer = await stub.ListEvents(request)
+            found += answer.events
+            after = answer.next_after if answer.HasField("next_after") else None
+    return found
+
+
+async def told(world: World, kind: str, **asked: Any) -> list[pb.Event]:
+    """Events of a reader's filter once one of a type is among them."""
+    found: list[pb.Event] = []
+
+    async def there() -> bool:
+        found[:] = await listed(world, **asked)
+        return any(event.type == kind for event in found)
+
+    await eventually(there)
+    # The world of the tests makes subscriptions by an action of its own.
+    return [event for event in found if event.type != "operator.acted"]
+
+
+async def copied(running: World) -> tuple[Scene, str]:
+    """A leader's buy that one follower has copied, settled."""
+    scene = running.scene()
+    await scene.set_book({"0.50": "1000"}, {"0.49": "1000", "0.48": "1000"})
+    subscription = await scene.subscribe(1)
+    await scene.put_when_copied(scene.trade(size="100", price="0.5"))
+    await scene.settled(1)
+    return scene, subscription
+
+
+async def test_a_copy_is_told_from_its_leaders_trade_to_its_settlement(running: World) -> None:
+    scene, subscription = await copied(running)
+    events = await told(running, "order.settled", subscription_id=subscription)
+    assert [event.type for event in events] == [
+        "order.placed", "order.filled", "position.opened", "order.settled",
+    ]  # fmt: skip
+    (order,) = scene.orders()
+    filled = json.loads(events[1].data)
+    assert filled["orderId"] == order["order_key"]
+    assert filled["fill"]["size"] == filled["filledSize"] == filled["size"]
+    assert {event.subject for event in events if event.type.startswith("order.")} == {
+        f"orders/{order['order_key']}"
+    }
+    everything = await listed(running)
+    numbers = [event.sequence for event in everything]
+    assert numbers == list(range(1, len(numbers) + 1))
+    (traded,) = [e for e in everything if e.subject == f"leaders/{scene.leader}"]
+    assert traded.sequence < events[0].sequence
+    assert json.loads(traded.data)["price"] == "0.5"
+
+
+async def test_a_skip_is_told_with_its_reason(running: World) -> None:
+    scene = running.scene()
+    await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
+    subscription = await scene.subscribe(1, max_per_trade_micros=0)
+    scene.put(scene.trade(size="100", price="0.5"))
+    (skipped,) = await told(running, "copy.skipped", subscription_id=subscription)
+    (decision,) = scene.decisions()
+    assert json.loads(skipped.data)["reason"] == decision["reason"]
+
+
+async def test_a_leaders_exit_closes_the_position(running: World) -> None:
+    scene, subscription = await copied(running)
+    scene.put(scene.trade("SELL", size="100", price="0.49", held="100"))
+    events = await told(running, "position.closed", subscription_id=subscription)
+    closed = json.loads(events[-1 if events[-1].type == "position.closed" else -2].data)
+    assert closed["shares"] == "0"
+
+
+async def test_a_reader_follows_and_resumes_without_gap(running: World) -> None:
+    async with running.channel("events") as channel:
+        stub: Any = rpc.EventServiceStub(channel)
+        call = stub.StreamEvents(pb.StreamEventsRequest(cursor="0"))
+        first = await call.read()
+        call.cancel()
+        numbers = [event.sequence for event in first.events]
+        call = stub.StreamEvents(pb.StreamEventsRequest(cursor=first.cursor))
+        scene, _ = await copied(running)
+        (order,) = scene.orders()
+        while True:
+            answer = await call.read()
+            numbers += [event.sequence for event in answer.events]
+            if any(order["order_key"] in event.subject and event.type == "order.settled"
+                   for event in answer.events):  # fmt: skip
+                break
+        call.cancel()
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_an_unknown_type_is_refused_by_name(running: World) -> None:
+    async with running.channel("events") as channel:
+        stub: Any = rpc.EventServiceStub(channel)
+        request = pb.ListEventsRequest(filter=pb.EventFilter(types=["order.eaten"]))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ListEvents(request)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "order.eaten" in str(refused.value.details())
+
+
+async def test_a_row_below_a_running_writers_number_waits_for_him(running: World) -> None:
+    with (
+        psycopg.connect(running.database_url) as slow,
+        psycopg.connect(running.database_url, autocommit=True) as fast,
+    ):
+        slow.execute(
+            "insert into poison (stream, consumer, cursor, reason, payload)"
+            " values ('s', 'slow', '1', 'r', '')"
+        )
+        fast.execute(
+            "insert into poison (stream, consumer, cursor, reason, payload)"
+            " values ('s', 'fast', '1', 'r', '')"
+        )
+        # A later look at the log is made while the first writer still runs.
+        before = len(await listed(running))
+        await copied_nothing(running)
+        assert len(await listed(running)) == before
+        slow.commit()
+    events = await told(running, "message.quarantined")
+
+    async def both() -> bool:
+        events[:] = [e for e in await listed(running) if e.type == "message.quarantined"]
+        return len(events) == 2
+
+    await eventually(both)
+    assert [json.loads(event.data)["consumer"] for event in events] == ["slow", "fast"]
+
+
+async def copied_nothing(running: World) -> None:
+    """Wait until the log's writer has looked again, several times."""
+    looks = "select xact_commit as calls from pg_stat_database where datname = current_database()"
+    (row,) = running.sql(looks)
+
+    async def looked() -> bool:
+        (now,) = running.sql(looks)
+        return bool(now["calls"] > row["calls"] + 20)
+
+    await eventually(looked)
+
+
+async def test_the_log_made_again_is_the_same_byte_for_byte(running: World) -> None:
+    await copied(running)
+    _, subscription = await copied(running)
+    await told(running, "order.settled", subscription_id=subscription)
+    running.kill("events")
+    live = running.sql(_COLUMNS)
+    with psycopg.connect(running.database_url) as owner:
+        store.forget(owner)
+    assert running.sql(_COLUMNS) == []
+    running.start("events")
+
+    async def made_again() -> bool:
+        return len(running.sql("select 1 from event")) >= len(live)
+
+    await eventually(made_again)
+    again = running.sql(_COLUMNS)[: len(live)]
+    assert _brief(again) == _brief(live)
+    assert again == live
+
+
+def _brief(rows: list[dict[str, Any]]) -> list[tuple[int, int, str]]:
+    return [(row["log_number"], row["part"], row["type"]) for row in rows]

@@ -1,0 +1,59 @@
+"""No row is passed over: the horizon stays below every number that may still appear."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.events.core.horizon import Horizon, Look
+
+
+def look(newest: int, xid: int, oldest_xid: int) -> Look:
+    return Look(newest=newest, xid=xid, oldest_xid=oldest_xid)
+
+
+def test_what_nobody_writes_any_more_is_complete_at_once() -> None:
+    assert Horizon(0).see(look(7, 100, 100)) == 7
+
+
+def test_a_running_transaction_holds_back_what_began_before_it_ended() -> None:
+    horizon = Horizon(3)
+    assert horizon.see(look(7, 100, 99)) == 3
+    assert horizon.see(look(9, 105, 99)) == 3
+    # 99 has ended; 101 may still write a number up to 9.
+    assert horizon.see(look(12, 110, 101)) == 7
+    assert horizon.see(look(12, 111, 111)) == 12
+
+
+@given(st.data())
+def test_a_log_made_below_the_horizon_misses_nothing(data: st.DataObject) -> None:
+    """Random writers take an id, then numbers, and commit or not in any order."""
+    next_xid, newest = 1, 0
+    running: dict[int, list[int]] = {}
+    committed: set[int] = set()
+    horizon = Horizon(0)
+    told: list[int] = []
+    for _ in range(data.draw(st.integers(1, 60))):
+        step = data.draw(st.sampled_from(["begin", "number", "end", "look"]))
+        if step == "begin":
+            running[next_xid] = []
+            next_xid += 1
+        elif step == "number" and running:
+            newest += 1
+            running[data.draw(st.sampled_from(sorted(running)))].append(newest)
+        elif step == "end" and running:
+            rows = running.pop(data.draw(st.sampled_from(sorted(running))))
+            if data.draw(st.booleans()):
+                committed |= set(rows)
+        elif step == "look":
+            before = horizon.complete
+            complete = horizon.see(look(newest, next_xid, min(running, default=next_xid)))
+            next_xid += 1
+            told += sorted(n for n in committed if before < n <= complete)
+    while running:
+        committed |= set(running.popitem()[1])
+    before = horizon.complete
+    told += sorted(
+        n for n in committed if before < n <= horizon.see(look(newest, next_xid, next_xid))
+    )
+    assert told == sorted(committed)

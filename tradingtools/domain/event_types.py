@@ -1,0 +1,182 @@
+"""Every type of event, and which one each transition of an order or a trigger is.
+
+One table that the log's writer, the documentation and the tests share: a transition without an
+entry fails a test. None says that no reader would care, and the comment says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.trigger_states import TriggerStatus
+
+
+class EventType(StrEnum):
+    """What happened; the values are what readers see."""
+
+    LEADER_TRADED = "leader.traded"
+    COPY_SKIPPED = "copy.skipped"
+    ORDER_PLACED = "order.placed"
+    ORDER_PARTIALLY_FILLED = "order.partially_filled"
+    ORDER_FILLED = "order.filled"
+    ORDER_FILL_REVERSED = "order.fill_reversed"
+    ORDER_SETTLED = "order.settled"
+    ORDER_CANCELLED = "order.cancelled"
+    ORDER_FAILED = "order.failed"
+    ORDER_UNKNOWN = "order.unknown"
+    ORDER_LOST = "order.lost"
+    ORDER_DEAD = "order.dead"
+    ORDER_RESURRECTED = "order.resurrected"
+    POSITION_OPENED = "position.opened"
+    POSITION_CLOSED = "position.closed"
+    POSITION_RESOLVED = "position.resolved"
+    TRIGGER_CREATED = "trigger.created"
+    TRIGGER_CHANGED = "trigger.changed"
+    TRIGGER_ARMED = "trigger.armed"
+    TRIGGER_SUSPENDED = "trigger.suspended"
+    TRIGGER_FIRED = "trigger.fired"
+    TRIGGER_STUCK = "trigger.stuck"
+    TRIGGER_DONE = "trigger.done"
+    TRIGGER_CANCELLED = "trigger.cancelled"
+    TRIGGER_RESOLVED = "trigger.resolved"
+    SUBSCRIPTION_CREATED = "subscription.created"
+    SUBSCRIPTION_CHANGED = "subscription.changed"
+    SUBSCRIPTION_PAUSED = "subscription.paused"
+    SUBSCRIPTION_RESUMED = "subscription.resumed"
+    SUBSCRIPTION_DELETED = "subscription.deleted"
+    SUBSCRIPTION_RESYNCED = "subscription.resynced"
+    WALLET_FUNDED = "wallet.funded"
+    HALT_SET = "halt.set"
+    HALT_CLEARED = "halt.cleared"
+    BREAKER_OPENED = "breaker.opened"
+    BREAKER_PROBED = "breaker.probed"
+    BREAKER_CLOSED = "breaker.closed"
+    OPERATOR_ACTED = "operator.acted"
+    MESSAGE_QUARANTINED = "message.quarantined"
+
+
+_E, _S, _T = EventType, OrderState, TriggerStatus
+
+MEANINGS: Final[Mapping[EventType, str]] = {
+    _E.LEADER_TRADED: "A leader's trade was taken up; one event a row of his transaction.",
+    _E.COPY_SKIPPED: "A follower does not copy a leader's trade, or not now, and why. It may still"
+    " be copied when a reason ends: then order events follow.",
+    _E.ORDER_PLACED: "insiders-api has accepted an order.",
+    _E.ORDER_PARTIALLY_FILLED: "A trade has filled a part of an order.",
+    _E.ORDER_FILLED: "A trade has filled the last of an order; its settlement follows.",
+    _E.ORDER_FILL_REVERSED: "A fill has failed to settle; its shares and money are back.",
+    _E.ORDER_SETTLED: "An order was filled whole, and every fill is final.",
+    _E.ORDER_CANCELLED: "The venue has ended an order with less than its size filled, or nothing:"
+    " `filledSize` is final.",
+    _E.ORDER_FAILED: "An order has ended without a standing fill: it was refused, never sent, or"
+    " its fills were undone.",
+    _E.ORDER_UNKNOWN: "Nobody answers for an order; it is looked for. Its money stays reserved.",
+    _E.ORDER_LOST: "An order provably does not exist; its money is free again.",
+    _E.ORDER_DEAD: "Nobody can say what became of an order; a person has to find out.",
+    _E.ORDER_RESURRECTED: "An order that had ended has appeared after all. The wallet buys nothing"
+    " until a person has looked.",
+    _E.POSITION_OPENED: "A wallet holds shares of an outcome where it held none.",
+    _E.POSITION_CLOSED: "A wallet holds no more shares of an outcome.",
+    _E.POSITION_RESOLVED: "A market has resolved, and a position was paid out.",
+    _E.TRIGGER_CREATED: "A trigger was made, by a caller or for a new position.",
+    _E.TRIGGER_CHANGED: "A caller has changed a trigger.",
+    _E.TRIGGER_ARMED: "A trigger watches its price; again, when it had done so before.",
+    _E.TRIGGER_SUSPENDED: "A trigger's book cannot be trusted; nothing fires meanwhile.",
+    _E.TRIGGER_FIRED: "A trigger has fired; its order is claimed.",
+    _E.TRIGGER_STUCK: "Nobody knows what became of a trigger's order; nothing is sent beside it.",
+    _E.TRIGGER_DONE: "A trigger has sold what it was to sell.",
+    _E.TRIGGER_CANCELLED: "A trigger has ended without firing.",
+    _E.TRIGGER_RESOLVED: "A trigger's market has resolved.",
+    _E.SUBSCRIPTION_CREATED: "A follower follows a leader.",
+    _E.SUBSCRIPTION_CHANGED: "The terms of a subscription were changed.",
+    _E.SUBSCRIPTION_PAUSED: "A subscription buys nothing; exits go on.",
+    _E.SUBSCRIPTION_RESUMED: "A subscription buys again.",
+    _E.SUBSCRIPTION_DELETED: "A subscription has ended; what it holds follows the leader out.",
+    _E.SUBSCRIPTION_RESYNCED: "A resync of a subscription was executed.",
+    _E.WALLET_FUNDED: "Money was put into a wallet's budget, or taken out.",
+    _E.HALT_SET: "Orders are halted, for all, a wallet, a leader or a market.",
+    _E.HALT_CLEARED: "A halt has ended.",
+    _E.BREAKER_OPENED: "A server that the engine depends on fails; nothing is sent to it.",
+    _E.BREAKER_PROBED: "One order tries whether that server is back.",
+    _E.BREAKER_CLOSED: "That server is back.",
+    _E.OPERATOR_ACTED: "An operator has done something that has no event of its own.",
+    _E.MESSAGE_QUARANTINED: "A message could not be handled and was set aside.",
+}
+"""What each type tells, for people."""
+
+ORDER_EVENTS: Final[Mapping[tuple[OrderState | None, OrderState], EventType | None]] = {
+    # Its leader.traded and the decision tell of it; nothing has left yet.
+    (None, _S.CLAIMED): None,
+    # Durable that it may leave; it follows within milliseconds what became of it.
+    (_S.CLAIMED, _S.SUBMITTING): None,
+    (_S.UNKNOWN, _S.SUBMITTING): None,
+    (_S.CLAIMED, _S.FAILED): _E.ORDER_FAILED,
+    (_S.SUBMITTING, _S.SUBMITTED): _E.ORDER_PLACED,
+    (_S.SUBMITTING, _S.FAILED): _E.ORDER_FAILED,
+    (_S.SUBMITTING, _S.UNKNOWN): _E.ORDER_UNKNOWN,
+    (_S.UNKNOWN, _S.SUBMITTED): _E.ORDER_PLACED,
+    (_S.UNKNOWN, _S.LOST): _E.ORDER_LOST,
+    (_S.UNKNOWN, _S.DEAD): _E.ORDER_DEAD,
+    (_S.DEAD, _S.SUBMITTED): _E.ORDER_PLACED,
+    # Told by the booking that closes it, after its fills; order.cancelled when a rest was killed.
+    (_S.SUBMITTED, _S.CONFIRMED): _E.ORDER_SETTLED,
+    # order.cancelled when nothing was filled, order.failed when a fill was undone.
+    (_S.SUBMITTED, _S.FAILED): _E.ORDER_FAILED,
+    (_S.SUBMITTED, _S.DEAD): _E.ORDER_DEAD,
+    (_S.LOST, _S.RESURRECTED): _E.ORDER_RESURRECTED,
+    (_S.FAILED, _S.RESURRECTED): _E.ORDER_RESURRECTED,
+    (_S.CONFIRMED, _S.RESURRECTED): _E.ORDER_RESURRECTED,
+    (_S.DEAD, _S.CONFIRMED): _E.ORDER_SETTLED,
+    (_S.DEAD, _S.FAILED): _E.ORDER_FAILED,
+    (_S.RESURRECTED, _S.CONFIRMED): _E.ORDER_SETTLED,
+    (_S.RESURRECTED, _S.FAILED): _E.ORDER_FAILED,
+}
+
+TRIGGER_EVENTS: Final[Mapping[tuple[TriggerStatus, TriggerStatus], EventType | None]] = {
+    (_T.WAITING, _T.ARMED): _E.TRIGGER_ARMED,
+    (_T.WAITING, _T.CANCELLED): _E.TRIGGER_CANCELLED,
+    (_T.WAITING, _T.RESOLVED): _E.TRIGGER_RESOLVED,
+    (_T.ARMED, _T.SUSPENDED): _E.TRIGGER_SUSPENDED,
+    (_T.ARMED, _T.TRIGGERED): _E.TRIGGER_FIRED,
+    (_T.ARMED, _T.CANCELLED): _E.TRIGGER_CANCELLED,
+    (_T.ARMED, _T.RESOLVED): _E.TRIGGER_RESOLVED,
+    (_T.SUSPENDED, _T.ARMED): _E.TRIGGER_ARMED,
+    (_T.SUSPENDED, _T.CANCELLED): _E.TRIGGER_CANCELLED,
+    (_T.SUSPENDED, _T.RESOLVED): _E.TRIGGER_RESOLVED,
+    # trigger.fired has told of it, and its order's events tell how it goes on.
+    (_T.TRIGGERED, _T.CLOSING): None,
+    (_T.TRIGGERED, _T.NEEDS_CONFIRM): _E.TRIGGER_STUCK,
+    (_T.TRIGGERED, _T.DONE): _E.TRIGGER_DONE,
+    (_T.TRIGGERED, _T.ARMED): _E.TRIGGER_ARMED,
+    (_T.TRIGGERED, _T.RESOLVED): _E.TRIGGER_RESOLVED,
+    (_T.CLOSING, _T.NEEDS_CONFIRM): _E.TRIGGER_STUCK,
+    (_T.CLOSING, _T.DONE): _E.TRIGGER_DONE,
+    (_T.CLOSING, _T.RESOLVED): _E.TRIGGER_RESOLVED,
+    (_T.CLOSING, _T.ARMED): _E.TRIGGER_ARMED,
+    # The unknown order has ended; the next slice's events tell how it goes on.
+    (_T.NEEDS_CONFIRM, _T.CLOSING): None,
+    (_T.NEEDS_CONFIRM, _T.DONE): _E.TRIGGER_DONE,
+    (_T.NEEDS_CONFIRM, _T.ARMED): _E.TRIGGER_ARMED,
+    (_T.NEEDS_CONFIRM, _T.RESOLVED): _E.TRIGGER_RESOLVED,
+}
+
+SUBSCRIPTION_EVENTS: Final[Mapping[str, EventType | None]] = {
+    "create": _E.SUBSCRIPTION_CREATED,
+    "update": _E.SUBSCRIPTION_CHANGED,
+    "pause": _E.SUBSCRIPTION_PAUSED,
+    "resume": _E.SUBSCRIPTION_RESUMED,
+    "delete": _E.SUBSCRIPTION_DELETED,
+    # A question; nothing changes.
+    "preview resync": None,
+    "execute resync": _E.SUBSCRIPTION_RESYNCED,
+}
+"""By the action of a control change."""
+
+BREAKER_EVENTS: Final[Mapping[str, EventType]] = {
+    "OPEN": _E.BREAKER_OPENED,
+    "HALF_OPEN": _E.BREAKER_PROBED,
+    "CLOSED": _E.BREAKER_CLOSED,
+}
