@@ -1,7 +1,8 @@
-"""What the edge writes down of each request: no header, no query, and no path that may be a token.
+"""What the edge writes down of each request: no query, and no path that may be a token.
 
 Part of `envoy_config`. People paste a token where an id belongs, and Envoy cannot write a part of a
-path: of such a request there is a line without it.
+path: of such a request there is a line without it. The token's id is there where the authorization
+was asked and let the request on; who was refused is in control's security log.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 _LONG_HEX = "[^?]*[0-9A-Fa-f]{41,}.*"
 _LINE = {
     "at": "%START_TIME%",
+    "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "token": "%REQ(X-TT-TOKEN)%",
     "verb": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
     "path": "%PATH(NQ:ORIG_OR_PATH):256%",
     "status": "%RESPONSE_CODE%",

@@ -13,8 +13,9 @@ from opentelemetry import metrics
 
 from services.control import last_used
 from services.control.core.gate import HttpRequest, Route, Routes, admit
-from services.control.core.tokens import Caller, Token
+from services.control.core.tokens import Caller, Token, authenticate
 from services.control.limiter import Limiter
+from services.control.security_log import OUTCOMES, SecurityLog
 from tradingtools.domain.errors import TradingError, Unauthenticated
 
 _meter = metrics.get_meter("tradingtools.control")
@@ -38,6 +39,7 @@ class Gate:
         self._routes = Routes(routes)
         self._tokens = tokens
         self._limiter = limiter
+        self._security = SecurityLog("edge")
 
     def use(self, tokens: tuple[Token, ...]) -> None:
         """From the next request on, these tokens are the active ones."""
@@ -54,10 +56,24 @@ class Gate:
             route, caller = self._judge(address, http)
         except TradingError as error:
             _requests.add(1, {"outcome": error.reason})
+            self._note(error, address, http)
             raise
         _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
         last_used.note(caller)
         return route, caller
+
+    def _note(self, error: TradingError, address: str, http: HttpRequest) -> None:
+        if type(error) not in OUTCOMES:
+            return
+        # The path as it came may hold anything, a token, too: only a route that there is is named.
+        route = self._routes.find(http.verb, http.target.partition("?")[0])
+        try:
+            token = authenticate(self._tokens, http.authorization).id
+        except Unauthenticated:
+            token = ""
+        self._security.refused(
+            error, address=address, token=token, route=route.method if route else ""
+        )
 
     def _judge(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
         try:

@@ -22,6 +22,7 @@ from services.control.requests import call_of, request_of
 from tradingtools.adapters import clock
 from tradingtools.domain.errors import TradingError
 
+CALLER = "x-tt-token"
 _log = structlog.get_logger("gateway")
 
 
@@ -72,7 +73,9 @@ def _allowed(sealed: str) -> Any:
     return external_auth_pb2.CheckResponse(
         status=status_pb2.Status(code=0),
         ok_response=external_auth_pb2.OkHttpResponse(
-            headers=[_header(HEADER, sealed)], headers_to_remove=["authorization"]
+            # Which token it was is for the access log of the edge alone.
+            headers=[_header(HEADER, sealed), _header(CALLER, sealed.partition(":")[0])],
+            headers_to_remove=["authorization"],
         ),
     )
 

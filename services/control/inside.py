@@ -6,7 +6,8 @@ from services.control import last_used
 from services.control.core.operator import HEADER, Operator, identify
 from services.control.core.tokens import Caller, Token, authenticate, authorize_inside
 from services.control.edge import Context
-from tradingtools.domain.errors import Unauthenticated
+from services.control.security_log import SecurityLog
+from tradingtools.domain.errors import TradingError, Unauthenticated
 from tradingtools.runtime.grpc_admission import Admission, Metadata, values_of
 
 
@@ -19,6 +20,7 @@ class TokenInterceptor(Admission):
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self._tokens = tokens
+        self._security = SecurityLog("internal")
 
     def use(self, tokens: tuple[Token, ...]) -> None:
         """From the next call on, these tokens are the active ones."""
@@ -26,7 +28,18 @@ class TokenInterceptor(Admission):
 
     def judge(self, method: str, metadata: Metadata) -> None:
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
-        last_used.note(authorize_inside(self._tokens, method, _authorization(metadata)))
+        given = _authorization(metadata)
+        try:
+            last_used.note(authorize_inside(self._tokens, method, given))
+        except TradingError as error:
+            self._security.refused(error, address="", token=self._id(given), route=method)
+            raise
+
+    def _id(self, authorization: str) -> str:
+        try:
+            return authenticate(self._tokens, authorization).id
+        except Unauthenticated:
+            return ""
 
     def caller(self, context: Context) -> Caller:
         """Whose token came with a call. Raises Unauthenticated: it is no longer active."""

@@ -6,15 +6,17 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import grpc
 import pytest
+import structlog
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
-from tests.control.edge import MANAGE, TOKENS, RunningEdge, StartEdge
+from services.control.security_log import SecurityLog
+from tests.control.edge import MANAGE, READ, TOKENS, RunningEdge, StartEdge
 from tests.control.requests import (
     Database,
     count,
@@ -23,6 +25,7 @@ from tests.control.requests import (
     subscription_body,
     trigger_body,
 )
+from tradingtools.domain.errors import Unauthenticated
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import control_service_pb2_grpc as control_grpc
@@ -194,3 +197,51 @@ def test_a_create_with_its_wallet_in_upper_case_is_the_same_create(
     again = edge.call("POST", "/subscriptions", json=body, headers=key)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json()["id"] == first.json()["id"]
+
+
+def _line(edge: RunningEdge, *words: str) -> None:
+    """Wait until a line of the log has all of them: lines go out behind what they are about."""
+    deadline = time.monotonic() + 60
+    while not any(
+        all(word in line for word in words) for line in edge.log.read_text().splitlines()
+    ):
+        assert time.monotonic() < deadline, words
+        time.sleep(0.02)
+
+
+def test_who_was_refused_is_written_down_without_what_he_tried(start_edge: StartEdge) -> None:
+    wrong = "c" * 64
+    route = "/tradingtools.v1.ControlService/CreateSubscription"
+    with start_edge("written-down", token_rate="1", address_rate="1000") as edge:
+        edge.call("POST", "/subscriptions", wrong, json={})
+        edge.call("POST", "/subscriptions", READ, json={})
+        while edge.call("POST", "/subscriptions", json={}).status_code != 429:
+            pass
+        edge.call("POST", f"/subscriptions/{wrong}", wrong, json={})
+        said = ("request refused", "port=edge", "address=127.0.0.1", f"route={route}")
+        _line(edge, *said, "outcome=401", "token=none")
+        _line(edge, *said, "outcome=403", "token=viewer")
+        _line(edge, *said, "outcome=429", "token=backend")
+        with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+            call: Any = port.unary_unary("/tradingtools.v1.ControlInternalService/Fund")
+            with pytest.raises(grpc.RpcError):
+                call(b"", metadata=(("authorization", f"Bearer {wrong}"),), timeout=60)
+        _line(edge, "request refused", "port=internal", "outcome=401", "token=none")
+        edge.call("POST", "/subscriptions", content=b" " * 100_000, headers=JSON)
+        _line(edge, "duration_ms", '"status":413', '"address":"127.0.0.1"')
+    text = edge.log.read_text()
+    assert wrong not in text
+    assert MANAGE not in text
+
+
+def test_the_access_log_names_the_token(edge: RunningEdge, wallet: Wallet) -> None:
+    create_subscription(edge, wallet())
+    _line(edge, '"verb":"POST"', '"status":201', '"token":"backend"', '"address":"127.0.0.1"')
+
+
+def test_a_flood_writes_no_flood() -> None:
+    log = SecurityLog("edge")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(1000):
+            log.refused(Unauthenticated("no"), address="192.0.2.1", token="", route="")
+    assert 0 < len(lines) < 100
