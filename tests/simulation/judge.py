@@ -34,6 +34,7 @@ _RAISED_MICROS = 10 * MICROS
 """So much more, in shares, where less is no order, or what is left would be none."""
 _RAISED_IN_ALL_MICROS = MIN_SIZE_MICROS
 """The same for each piece in which a leader leaves."""
+_HALF_A_MINUTE_NS = 30_000_000_000
 _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 
 
@@ -57,6 +58,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_holds_too_little(world),
         *_forbidden_orders(world),
         *_outlives_its_trade(world),
+        *_runs_away(world),
         *_needless_ends(world),
         *_restless(world),
         *_quarantined(world),
@@ -303,6 +305,27 @@ def _outlives_its_trade(world: World) -> list[Breach]:
         if order["not_after_ms"]
         > traded[tuple(order[name] for name in _TRADE)] + ages[order["subscription_id"]]
     ]
+
+
+def _runs_away(world: World) -> list[Breach]:
+    """The last gate lets a wallet buy for so much within a minute, whoever died meanwhile.
+
+    It counts from when it judges, which the commit comes after: half a minute is never more.
+    """
+    bound = world.wallet_minute_usdc * MICROS
+    by_wallet: dict[str, list[tuple[int, int]]] = {}
+    for order in _rows(world, "orders"):
+        if order["purpose"] == "ENTRY" and order["submitting_ns"]:
+            money = notional_ceil(order["size_micros"], order["limit_micros"])
+            left = (order["submitting_ns"], money)
+            by_wallet.setdefault(order["follower_proxy"], []).append(left)
+    found = []
+    for wallet, entries in by_wallet.items():
+        for begun_ns, _ in entries:
+            spent = sum(m for at, m in entries if 0 <= at - begun_ns < _HALF_A_MINUTE_NS)
+            if spent > bound:
+                found.append(Breach("the last gate bounds a minute", f"{wallet} {spent} > {bound}"))
+    return found
 
 
 def _needless_ends(world: World) -> list[Breach]:

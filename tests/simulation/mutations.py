@@ -6,7 +6,7 @@ A mutation replaces a function of a service or the twin of a statement; everythi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -23,6 +23,7 @@ from services.confirm.core.fate import Act, Look
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
+from services.executor.core.gate import Gate
 from services.router import claiming, recovery
 from services.router.core import plan as planning
 from services.router.core.caps import Exposure
@@ -69,6 +70,10 @@ def without(name: str) -> Iterator[None]:
 
 def _let_it_live_from_its_claim_on(_traded_ms: int, _age_ms: int, now_ms: int, ttl_ms: int) -> int:
     return now_ms + ttl_ms
+
+
+def _remember_nothing(_gate: Gate, left: Iterable[Any]) -> None:
+    list(left)
 
 
 _classify = classifying.classify
@@ -225,16 +230,19 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=15
     ),
     "sent again only where one key is one order": Mutation(
-        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1", seed=4
+        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1", seed=10
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8", seed=1
     ),
     "an entry's time counts from the leader's trade": Mutation(
-        ((planning, "deadline_ms", _let_it_live_from_its_claim_on),), "I8 an entry ends", seed=12
+        ((planning, "deadline_ms", _let_it_live_from_its_claim_on),), "I8 an entry ends", seed=26
+    ),
+    "the last gate counts what left before a restart": Mutation(
+        ((Gate, "remember", _remember_nothing),), "the last gate bounds", seed=21
     ),
     "acknowledged after the commit": Mutation(
-        ((Intake, "take", _acknowledge_at_once),), "I3", seed=8
+        ((Intake, "take", _acknowledge_at_once),), "I3", seed=3
     ),
     "what cannot be handled is set aside": Mutation(
         ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=8
@@ -252,7 +260,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((Together, "_drafts", _judge_each_without_those_before),), "I12", seed=110
     ),
     "committed before the first byte": Mutation(
-        ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=5
+        ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=3
     ),
     "a not-found is no verdict": Mutation(
         ((fate, "after_look", _one_not_found_is_a_loss),), "I4", seed=34
@@ -295,7 +303,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (router, "free_shares", _all_shares_are_free),
         ),
         "I11",
-        seed=5,
+        seed=2,
     ),
 }
 """By the protection that is missing."""

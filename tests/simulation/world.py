@@ -172,6 +172,11 @@ class World:
     ) -> AsyncIterator[MemoryPool]:
         yield self.machine.pool(size)
 
+    @property
+    def wallet_minute_usdc(self) -> int:
+        """What the last gate lets a wallet buy for within a minute."""
+        return self.rng("gate").choice((25, 50_000, 50_000, 50_000))
+
     def start(self) -> None:
         """Start every process."""
         draw = self.rng("settings")
@@ -195,7 +200,8 @@ class World:
                 ExecutorSettings(
                     listen="executor", router_target="router", guard_target="guard",
                     bookfeed_target="bookfeed",
-                    collar_cents=self.rng("collar").choice((2, 50)),
+                    collar_cents=self.rng("collar").choice((2, None, None, None)),
+                    wallet_minute_usdc_max=self.wallet_minute_usdc,
                     insiders_url="insiders", poll_ms=draw.choice((300, 1000)),
                     submit_timeout_ms=draw.choice((500, 2000)),
                 ),
