@@ -245,3 +245,23 @@ def test_a_flood_writes_no_flood() -> None:
         for _ in range(1000):
             log.refused(Unauthenticated("no"), address="192.0.2.1", token="", route="")
     assert 0 < len(lines) < 100
+
+
+def test_a_long_header_is_judged_by_whoever_reads_it(edge: RunningEdge, wallet: Wallet) -> None:
+    """gRPC refused it: try again later, and what its limits are."""
+    headers = {"Idempotency-Key": "k" * 14_000}
+    found = error_of(
+        edge.call("POST", "/subscriptions", json=subscription_body(wallet()), headers=headers)
+    )
+    assert found[:2] == (400, "INVALID_FIELD")
+    assert found[2]["field"] == "Idempotency-Key"
+
+
+def test_a_reused_key_is_a_conflict_whatever_else_the_create_says(
+    edge: RunningEdge, wallet: Wallet
+) -> None:
+    headers = {"Idempotency-Key": "reused", "If-Match": '"1"'}
+    first = edge.call("POST", "/subscriptions", json=subscription_body(wallet()), headers=headers)
+    assert first.status_code == 201
+    again = edge.call("POST", "/subscriptions", json=subscription_body(wallet()), headers=headers)
+    assert error_of(again)[:2] == (409, "REQUEST_ID_REUSED")

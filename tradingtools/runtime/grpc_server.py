@@ -30,6 +30,13 @@ KEEPALIVE: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
 )
 
+_METADATA: tuple[tuple[str, int], ...] = (
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 128 * 1024),
+)
+"""More than the edge lets in (16 KiB, which it answers with 431): gRPC's own refusal is a 429 that
+asks to try again and names what is inside."""
+
 
 class Server:
     """A started server: its port, and the switch that says whether it serves."""
@@ -90,7 +97,7 @@ async def serving(
     streams = OpenStreams()
     server = grpc.aio.server(
         interceptors=[*interceptors, PermissionInterceptor(permissions), ErrorInterceptor(streams)],
-        options=[*KEEPALIVE, ("grpc.so_reuseport", 0)],
+        options=[*KEEPALIVE, *_METADATA, ("grpc.so_reuseport", 0)],
     )
     register(server)
     health = Health()
