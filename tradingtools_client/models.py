@@ -305,6 +305,16 @@ class Exits(TypedDict):
     that price waits for it. Absent: each slice goes further down, within seconds to any
     price. Triggers sell at any price.
     """
+    belowMinimum: NotRequired[str]
+    """What becomes of an exit below the market's minimum order. A leader who keeps nothing
+    takes all along, whatever this says.
+    `EXIT_BELOW_MINIMUM_ACCUMULATE`: It is added to the leader's next sells of the outcome
+    until together they reach the minimum. What an absent field means.
+    `EXIT_BELOW_MINIMUM_ROUND_UP`: The minimum is sold, and all of the lot where less than
+    the minimum would be left.
+    `EXIT_BELOW_MINIMUM_WAIT`: Its shares stay, as part of what the leader's next sells
+    reduce.
+    """
 
 
 class ExitsInput(TypedDict):
@@ -319,6 +329,22 @@ class ExitsInput(TypedDict):
     bring, as a fraction: "0.2" is 20 %, "0" is never less than he got. What finds nobody at
     that price waits for it. Absent: each slice goes further down, within seconds to any
     price. Triggers sell at any price.
+    """
+    belowMinimum: NotRequired[
+        Literal[
+            "EXIT_BELOW_MINIMUM_ACCUMULATE",
+            "EXIT_BELOW_MINIMUM_ROUND_UP",
+            "EXIT_BELOW_MINIMUM_WAIT",
+        ]
+    ]
+    """What becomes of an exit below the market's minimum order. A leader who keeps nothing
+    takes all along, whatever this says.
+    `EXIT_BELOW_MINIMUM_ACCUMULATE`: It is added to the leader's next sells of the outcome
+    until together they reach the minimum. What an absent field means.
+    `EXIT_BELOW_MINIMUM_ROUND_UP`: The minimum is sold, and all of the lot where less than
+    the minimum would be left.
+    `EXIT_BELOW_MINIMUM_WAIT`: Its shares stay, as part of what the leader's next sells
+    reduce.
     """
 
 

@@ -151,6 +151,7 @@ def exits_group(message: control.Exits) -> Group:
     slippage = rules.fraction(_text(message, "max_slippage"), "exits.maxSlippage")
     values: dict[str, object] = {
         "exit_mode": _enum(message, "mode", "EXIT_MODE_"),
+        "exit_below_minimum": _enum(message, "below_minimum", "EXIT_BELOW_MINIMUM_"),
         "exit_max_slippage_micros": slippage,
     }
     return _group(values, values)
@@ -176,6 +177,7 @@ _SHOWN: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     "sides": ("filters", "sides", "COPY_SIDES_{}".format),
     "opposite_side": ("filters", "opposite_side", "OPPOSITE_SIDE_{}".format),
     "exit_mode": ("exits", "mode", "EXIT_MODE_{}".format),
+    "exit_below_minimum": ("exits", "below_minimum", "EXIT_BELOW_MINIMUM_{}".format),
     "exit_max_slippage_micros": ("exits", "max_slippage", to_text),
 }
 """Of what is stored the group and the field, and how its value is written."""

@@ -18,6 +18,7 @@ from services.router.core.exit_plan import (
     plan_exits,
     still_to_sell,
     switched_off,
+    with_sell,
 )
 from services.router.core.memory import Memory
 from services.router.core.noting import note
@@ -187,7 +188,11 @@ class Claimer:
                 lots,
                 self.context(job.trade, job.book),
             )
-            plan = replace(plan, left=self._memory.left(left), left_orders=tuple(left))
+            plan = replace(
+                plan,
+                left={**plan.left, **self._memory.left(left)},
+                left_orders=tuple(left),
+            )
             # A crash from here to the commit leaves nothing: record, rows, reservation are one.
             claimed = await self._insert(connection, job, plan)
             if claimed is not None:
@@ -239,7 +244,7 @@ class Claimer:
         lots |= {s.id: memory.paper_lot(s.id, key.asset_id) for s in followers if s.settings.shadow}
         sells = await _up_to_date(
             connection,
-            {**memory.open_sells(key.leader, key.asset_id), key: memory.copies.get(key, {})},
+            {**memory.unsold(key.leader, key.asset_id), key: memory.copies.get(key, {})},
             real,
         )
         standing = await store.standing_of(
@@ -261,7 +266,7 @@ class Claimer:
                     )
                 else:
                     left = still_to_sell(memory.trades[sell], copy, stands, lot)
-                    lots[origin] = replace(lot, promised_micros=lot.promised_micros + left)
+                    lots[origin] = with_sell(lot, sell, memory.copies[sell][origin], left)
         return sells[key], lots
 
     def _exiting(

@@ -65,8 +65,8 @@ where partition = %(partition)s
          and mine.partition = %(partition)s)
 
 -- name: recent_decisions
--- Judgements of leader trades that may still grow; exits that still wait, are judged again, or have
--- a slice that is open, has ended only now, or has left something. Each by an index of its own:
+-- Judgements of leader trades that may still grow; exits that still wait, are judged again, were too
+-- small for a lot that is still held, or have a slice that is open, has ended only now, or has left something. Each by an index of its own:
 -- nobody claims meanwhile.
 select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
        ordered_size_micros, order_keys
@@ -79,6 +79,12 @@ union
 select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
        ordered_size_micros, order_keys
 from decision where side = 'SELL' and reason <> '' and reason = any(%(again)s)
+union
+select leader_tx, leader, asset_id, side, subscription_id, copied, reason, detail, frozen,
+       ordered_size_micros, order_keys
+from decision d where frozen ? 'small_micros' and exists (
+    select 1 from lot l where l.follower_proxy = d.follower_proxy and l.asset_id = d.asset_id
+                          and l.origin = d.subscription_id and l.shares_micros > 0)
 union
 select d.leader_tx, d.leader, d.asset_id, d.side, d.subscription_id, d.copied, d.reason, d.detail,
        d.frozen, d.ordered_size_micros, d.order_keys

@@ -188,6 +188,9 @@ _SPARSE = (
     "paper_cost_micros",
     "paper_notional_micros",
     "rest_until_ms",
+    "small_micros",
+    "carried_micros",
+    "passed_micros",
 )
 """Fields of a copy that most do not have; stored when they say something."""
 

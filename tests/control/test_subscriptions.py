@@ -396,7 +396,9 @@ EVERYTHING: dict[str, Any] = {
         "categoriesAllowed": ["sports"], "categoriesDenied": [], "minSecondsToEnd": 60,
         "oppositeSide": "OPPOSITE_SIDE_SKIP",
     },
-    "exits": {"mode": "EXIT_MODE_ALL", "maxSlippage": "0.25"},
+    "exits": {
+        "mode": "EXIT_MODE_ALL", "maxSlippage": "0.25", "belowMinimum": "EXIT_BELOW_MINIMUM_WAIT",
+    },
     "shadow": True,
 }  # fmt: skip
 

@@ -17,7 +17,6 @@ from launcher.core.invariants import Breach, breaches
 from services.router.core.selling import wanted_exit
 from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
-from tests.simulation.upstream import MIN_SIZE_MICROS
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 from tradingtools.domain.money import MICROS, notional_ceil
@@ -30,10 +29,10 @@ _FOR_A_PERSON = ("DEAD", "RESURRECTED", "SUBMITTED")
 """An order that holds up what else is to become of its lot, and rightly; SUBMITTED: where the far
 side never tells its end."""
 _TRADE = ("leader_tx", "leader", "asset_id", "side")
+_STEP_MICROS = 10_000
 _RAISED_MICROS = 10 * MICROS
-"""So much more, in shares, where less is no order, or what is left would be none."""
-_RAISED_IN_ALL_MICROS = MIN_SIZE_MICROS
-"""The same for each piece in which a leader leaves."""
+"""So much more, in shares, where less is no order, or what is left would be none: of an exit of
+everything alone."""
 _HALF_A_MINUTE_NS = 30_000_000_000
 _CLOSING = ("TRIGGERED", "CLOSING", "NEEDS_CONFIRM")
 
@@ -204,12 +203,15 @@ def _sells_too_much(world: World) -> list[Breach]:
             continue
         slices = [orders[key] for key in row["order_keys"]]
         sold = sum(one["filled_size_micros"] for one in slices)
+        before, frozen = held[_trade(row)], row["frozen"]
         wanted = wanted_exit(
-            owned_micros=row["frozen"]["owned_micros"] + _undone_since(world, slices),
+            owned_micros=frozen["owned_micros"] + _undone_since(world, slices),
             leader_sold_micros=row["leader_size_micros"],
-            leader_held_before_micros=held[tuple(row[name] for name in _TRADE)],
+            leader_held_before_micros=before,
         )
-        if sold > wanted + _RAISED_MICROS:
+        wanted += frozen.get("carried_micros", 0) - frozen.get("passed_micros", 0)
+        whole = before is None or before <= row["leader_size_micros"]
+        if sold > wanted + (_RAISED_MICROS if whole else _STEP_MICROS):
             text = (
                 f"{row['subscription_id']} sells {sold} for {row['leader_tx']}, its part {wanted}"
             )
@@ -248,7 +250,7 @@ def _holds_too_little(world: World) -> list[Breach]:
     return [
         Breach("I13 a lot follows its leader", f"{lot} has sold {micros} of {bought[lot]}")
         for lot, micros in sold.items()
-        if micros > bought[lot] * (1 - kept[lot]) + pieces[lot] * _RAISED_IN_ALL_MICROS
+        if micros > bought[lot] * (1 - kept[lot]) + pieces[lot] * _STEP_MICROS
     ]
 
 

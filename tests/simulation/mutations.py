@@ -25,6 +25,7 @@ from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
 from services.executor.core.gate import Gate
 from services.router import claiming, recovery
+from services.router.core import exit_plan, selling
 from services.router.core import plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
@@ -222,6 +223,17 @@ def _old_names(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Old", fields, frozen=True, kw_only=True))
 
 
+_size_exit = selling.size_exit
+
+
+def _raise_what_is_too_small(*arguments: Any, **more: Any) -> Any:
+    return _size_exit(*arguments, **more | {"whole": True})
+
+
+def _keep_what_was_passed_on(small: Any) -> Any:
+    return small.copy
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
         ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=16
@@ -296,6 +308,12 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "what earlier sells have still to sell is not sold twice": Mutation(
         ((claiming, "still_to_sell", _nothing_is_promised),), "I13 a lot", seed=43
+    ),
+    "what is too small to be sold is not raised": Mutation(
+        ((selling, "size_exit", _raise_what_is_too_small),), "I13", seed=44
+    ),
+    "what is too small is sold along once": Mutation(
+        ((exit_plan, "_passed_on", _keep_what_was_passed_on),), "I13", seed=44
     ),
     "what another exit has reserved is not free": Mutation(
         (

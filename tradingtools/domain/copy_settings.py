@@ -52,6 +52,17 @@ class ExitMode(StrEnum):
     """Nothing: only the guard sells."""
 
 
+class ExitBelowMinimum(StrEnum):
+    """What becomes of an exit below the market's minimum order while the leader keeps some."""
+
+    ACCUMULATE = "ACCUMULATE"
+    """It is added to the leader's next sells of the outcome until together they reach it."""
+    ROUND_UP = "ROUND_UP"
+    """The minimum is sold, and all of the lot where less than the minimum would be left."""
+    WAIT = "WAIT"
+    """Its shares stay, as part of what the leader's next sells reduce."""
+
+
 class OppositeSide(StrEnum):
     """What to do when the leader buys the other outcome of a market that was copied already."""
 
@@ -123,6 +134,7 @@ class CopySettings:
     min_seconds_to_end: int | None = None
     opposite_side: OppositeSide = OppositeSide.COPY
     exit_mode: ExitMode = ExitMode.MIRROR
+    exit_below_minimum: ExitBelowMinimum = ExitBelowMinimum.ACCUMULATE
     exit_max_slippage_micros: int | None = None
     """How much less than the leader's price an exit may bring, as a fraction; None: any."""
     shadow: bool = False
@@ -139,6 +151,7 @@ _ENUMS = {
     "sides": Sides,
     "opposite_side": OppositeSide,
     "exit_mode": ExitMode,
+    "exit_below_minimum": ExitBelowMinimum,
     "start": StartMode,
 }
 

@@ -140,11 +140,11 @@ class Reason(StrEnum):
     BELOW_MINIMUM = (
         "BELOW_MINIMUM",
         "The copy would be smaller than the market's minimum order.",
-        "Copy larger, or change sizing.belowMinimum.",
+        "Copy larger, or change sizing.belowMinimum, for exits exits.belowMinimum.",
     )
     ACCUMULATING = (
         "ACCUMULATING",
-        "Below the minimum order: its money is added to the next copies of the outcome.",
+        "Below the minimum order: its money, or an exit's shares, go to the next of the outcome.",
         "Nothing.",
     )
     NO_TIER = (

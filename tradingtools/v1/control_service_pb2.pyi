@@ -178,6 +178,38 @@ EXIT_MODE_NONE: ExitMode.ValueType  # 3
 """Nothing: only triggers sell."""
 Global___ExitMode: _TypeAlias = ExitMode  # noqa: Y015
 
+class _ExitBelowMinimum:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExitBelowMinimumEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExitBelowMinimum.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXIT_BELOW_MINIMUM_UNSPECIFIED: _ExitBelowMinimum.ValueType  # 0
+    EXIT_BELOW_MINIMUM_ACCUMULATE: _ExitBelowMinimum.ValueType  # 1
+    """It is added to the leader's next sells of the outcome until together they reach the minimum.
+    What an absent field means.
+    """
+    EXIT_BELOW_MINIMUM_ROUND_UP: _ExitBelowMinimum.ValueType  # 2
+    """The minimum is sold, and all of the lot where less than the minimum would be left."""
+    EXIT_BELOW_MINIMUM_WAIT: _ExitBelowMinimum.ValueType  # 3
+    """Its shares stay, as part of what the leader's next sells reduce."""
+
+class ExitBelowMinimum(_ExitBelowMinimum, metaclass=_ExitBelowMinimumEnumTypeWrapper):
+    """What becomes of an exit below the market's minimum order. A leader who keeps nothing takes all
+    along, whatever this says.
+    """
+
+EXIT_BELOW_MINIMUM_UNSPECIFIED: ExitBelowMinimum.ValueType  # 0
+EXIT_BELOW_MINIMUM_ACCUMULATE: ExitBelowMinimum.ValueType  # 1
+"""It is added to the leader's next sells of the outcome until together they reach the minimum.
+What an absent field means.
+"""
+EXIT_BELOW_MINIMUM_ROUND_UP: ExitBelowMinimum.ValueType  # 2
+"""The minimum is sold, and all of the lot where less than the minimum would be left."""
+EXIT_BELOW_MINIMUM_WAIT: ExitBelowMinimum.ValueType  # 3
+"""Its shares stay, as part of what the leader's next sells reduce."""
+Global___ExitBelowMinimum: _TypeAlias = ExitBelowMinimum  # noqa: Y015
+
 class _StartMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -587,6 +619,7 @@ class Exits(_message.Message):
 
     MODE_FIELD_NUMBER: _builtins.int
     MAX_SLIPPAGE_FIELD_NUMBER: _builtins.int
+    BELOW_MINIMUM_FIELD_NUMBER: _builtins.int
     mode: Global___ExitMode.ValueType
     max_slippage: _builtins.str
     """How much less than the leader's price an exit that follows his sell, or a resync's, may bring,
@@ -594,20 +627,26 @@ class Exits(_message.Message):
     waits for it. Absent: each slice goes further down, within seconds to any price. Triggers sell
     at any price.
     """
+    below_minimum: Global___ExitBelowMinimum.ValueType
     def __init__(
         self,
         *,
         mode: Global___ExitMode.ValueType | None = ...,
         max_slippage: _builtins.str | None = ...,
+        below_minimum: Global___ExitBelowMinimum.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage", "_mode", b"_mode", "max_slippage", b"max_slippage", "mode", b"mode"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_below_minimum", b"_below_minimum", "_max_slippage", b"_max_slippage", "_mode", b"_mode", "below_minimum", b"below_minimum", "max_slippage", b"max_slippage", "mode", b"mode"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage", "_mode", b"_mode", "max_slippage", b"max_slippage", "mode", b"mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_below_minimum", b"_below_minimum", "_max_slippage", b"_max_slippage", "_mode", b"_mode", "below_minimum", b"below_minimum", "max_slippage", b"max_slippage", "mode", b"mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__below_minimum: _TypeAlias = _typing.Literal["below_minimum"]  # noqa: Y015
+    _WhichOneofArgType__below_minimum: _TypeAlias = _typing.Literal["_below_minimum", b"_below_minimum"]  # noqa: Y015
     _WhichOneofReturnType__max_slippage: _TypeAlias = _typing.Literal["max_slippage"]  # noqa: Y015
     _WhichOneofArgType__max_slippage: _TypeAlias = _typing.Literal["_max_slippage", b"_max_slippage"]  # noqa: Y015
     _WhichOneofReturnType__mode: _TypeAlias = _typing.Literal["mode"]  # noqa: Y015
     _WhichOneofArgType__mode: _TypeAlias = _typing.Literal["_mode", b"_mode"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__below_minimum) -> _WhichOneofReturnType__below_minimum | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_slippage) -> _WhichOneofReturnType__max_slippage | None: ...
     @_typing.overload

@@ -22,6 +22,8 @@ class Skip(msgspec.Struct, frozen=True):
     detail: str
     accrued_micros: int = 0
     """USDC that the next copies of the outcome may spend instead."""
+    small_micros: int = 0
+    """Exits: shares that the leader's next sell takes along."""
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):

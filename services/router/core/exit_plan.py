@@ -21,6 +21,7 @@ from services.router.core.records import (
     Copy,
     LotView,
     Plan,
+    Small,
     Standing,
     after,
     new_price,
@@ -30,13 +31,23 @@ from tradingtools.domain import exit_price, ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import ExitMode, Sides
 from tradingtools.domain.halts import Halt, held
-from tradingtools.domain.leader_trade import LeaderTrade
+from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription
 
 _HANGS_MS = 1_000
+_ENDS = frozenset(
+    {
+        Reason.NONE,
+        Reason.NOTHING_HELD,
+        Reason.DUST,
+        Reason.ACCUMULATING,
+        Reason.BELOW_MINIMUM,
+    }
+)
+"""What says that there is no more to sell for now, unless something is still awaited."""
 LONGEST_PAUSE_MS = 30_000
 """An exit whose slice hangs sells what comes meanwhile no later than so long after it."""
 
@@ -59,11 +70,14 @@ def plan_exits(
     """
     orders: list[Order] = []
     copies: dict[str, Copy] = {}
+    passed: dict[TradeKey, dict[str, Copy]] = {}
     for subscription in subscriptions:
         before = known.get(subscription.id)
         lot = lots.get(subscription.id, LotView(shares_micros=0, free_micros=0))
         start = _as_sold(before or _first(trade, subscription, lot, context), lot)
         start = _of_what_is_left(trade, start, lot)
+        carried = start.carried_micros
+        start = _taking_along(trade, start, lot)
         if lot.shares_micros == 0:
             start = _of_an_empty_lot(trade, start)
         verdict = _still_waiting(start, _judge_exit(trade, start, lot, context))
@@ -72,7 +86,40 @@ def plan_exits(
             orders.append(order)
         if copy != before:
             copies[subscription.id] = copy
-    return Plan(orders=tuple(orders), copies=copies)
+        for small in lot.small if start.carried_micros > carried else ():
+            passed.setdefault(small.key, {})[subscription.id] = _passed_on(small)
+    return Plan(orders=tuple(orders), copies=copies, left=passed)
+
+
+def with_sell(lot: LotView, key: TradeKey, copy: Copy, left_micros: int) -> LotView:
+    """A lot with what another sell of the leader has still to sell of it.
+
+    Args:
+        lot: as it is.
+        key: of the other sell.
+        copy: what became of it.
+        left_micros: what it has asked for and not sold.
+    """
+    small = min(copy.small_micros, left_micros)
+    left = replace(lot, promised_micros=lot.promised_micros + left_micros)
+    if not small:
+        return left
+    return replace(left, small=(*lot.small, Small(key=key, copy=copy, micros=small)))
+
+
+def _taking_along(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
+    """Who has something to sell sells along what was too small in the leader's other sells."""
+    if switched_off(start.frozen) is not None or _still_wanted(trade, start) <= 0:
+        return start
+    small = sum(small.micros for small in lot.small)
+    return structs.replace(start, carried_micros=start.carried_micros + small)
+
+
+def _passed_on(small: Small) -> Copy:
+    """A sell that was too small, once a later one sells for it."""
+    return structs.replace(
+        small.copy, small_micros=0, passed_micros=small.copy.passed_micros + small.micros
+    )
 
 
 def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context: Context) -> Copy:
@@ -92,28 +139,59 @@ def _of_what_is_left(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
     since, by a holding that these rows have made smaller."""
     if not 0 < start.judged_size_micros < trade.size_micros:
         return start
-    held, mode = trade.held_before_micros, start.frozen.settings.exit_mode
-    before = selling.wanted_exit(
-        owned_micros=start.owned_micros,
-        leader_sold_micros=start.judged_size_micros,
-        leader_held_before_micros=held,
-        mode=mode,
-    )
-    own_left = max(before - lot.sold_micros, lot.own_micros)
+    asked = _before(trade, start, start.owned_micros) + start.carried_micros - start.passed_micros
+    own_left = max(asked - lot.sold_micros, lot.own_micros)
     taken = lot.leaving_micros + lot.promised_micros + lot.later_micros + own_left
+    open_ = {each.order_key: each for each in (*lot.unresolved, *lot.sales)}
+    left = {key: each.portion_micros for key, each in open_.items()}
+    for each in start.awaited:
+        if each.order_key in open_:
+            # What has come of it is in the lot, and is applied to when it ends.
+            came = open_[each.order_key].filled_micros - each.filled_micros
+            applied = left[each.order_key] + _before(trade, start, each.portion_micros)
+            taken += -(-max(came, 0) * applied // MICROS)
+    return structs.replace(
+        start,
+        owned_micros=_grown(trade, start, start.owned_micros, max(lot.shares_micros - taken, 0)),
+        awaited=tuple(
+            replace(
+                each,
+                portion_micros=_grown(
+                    trade, start, each.portion_micros, left.get(each.order_key, 0)
+                ),
+            )
+            for each in start.awaited
+        ),
+    )
+
+
+def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int) -> int:
+    """Of what a sell applies to when its new rows are to take their part of what all sells have
+    left: never more than before."""
+    held, mode = trade.held_before_micros, start.frozen.settings.exit_mode
     more = selling.wanted_exit(
-        owned_micros=max(lot.shares_micros - taken, 0),
+        owned_micros=left_micros,
         leader_sold_micros=trade.size_micros - start.judged_size_micros,
         leader_held_before_micros=None if held is None else held - start.judged_size_micros,
         mode=mode,
     )
     owned = selling.owned_of_part(
-        part_micros=before + more,
+        part_micros=_before(trade, start, owned_micros) + more,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=held,
         mode=mode,
     )
-    return structs.replace(start, owned_micros=min(start.owned_micros, owned))
+    return min(owned_micros, owned)
+
+
+def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
+    """What a sell asked for of so much by the rows that were judged."""
+    return selling.wanted_exit(
+        owned_micros=owned_micros,
+        leader_sold_micros=start.judged_size_micros,
+        leader_held_before_micros=trade.held_before_micros,
+        mode=start.frozen.settings.exit_mode,
+    )
 
 
 def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotView) -> int:
@@ -132,14 +210,8 @@ def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotVi
     for each in copy.awaited:
         if each.order_key in filled:
             copy = _filled_by_now(copy, each, filled[each.order_key])
-    wanted = selling.wanted_exit(
-        owned_micros=copy.owned_micros,
-        leader_sold_micros=trade.size_micros,
-        leader_held_before_micros=trade.held_before_micros,
-        mode=copy.frozen.settings.exit_mode,
-    )
     # What was claimed is going, even when it was raised to the minimum order.
-    left = max(wanted - standing.sold_micros, standing.own_micros)
+    left = max(_asked(trade, copy) - standing.sold_micros, standing.own_micros)
     return min(left, max(lot.shares_micros - standing.later_micros, 0))
 
 
@@ -153,7 +225,7 @@ def came_after(trade: LeaderTrade, subscription: Subscription, holding_age_ms: i
 def _decided(
     trade: LeaderTrade, start: Copy, lot: LotView, verdict: Sized | Skip, context: Context
 ) -> tuple[Copy, Order | None]:
-    copy = after(trade, start, verdict)
+    copy = structs.replace(after(trade, start, verdict), small_micros=verdict.small_micros)
     if not isinstance(verdict, Sized) or context.book is None:
         return copy, None
     copy = structs.replace(
@@ -191,13 +263,17 @@ def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
 def _of_an_empty_lot(trade: LeaderTrade, start: Copy) -> Copy:
     """Others have sold the rest: what is bought later is no part of this exit, unless it is of
     entries of before. Durable, for whoever judges it again after a restart."""
+    sold_for = start.ordered_size_micros + start.passed_micros
+    carried = min(start.carried_micros, sold_for)
     ordered_for = selling.owned_of_part(
-        part_micros=start.ordered_size_micros,
+        part_micros=sold_for - carried,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
         mode=start.frozen.settings.exit_mode,
     )
-    return structs.replace(start, owned_micros=min(start.owned_micros, ordered_for))
+    return structs.replace(
+        start, owned_micros=min(start.owned_micros, ordered_for), carried_micros=carried
+    )
 
 
 def _awaited(trade: LeaderTrade, subscription: Subscription, lot: LotView) -> tuple[Awaited, ...]:
@@ -258,10 +334,10 @@ def _still_waiting(start: Copy, verdict: Sized | Skip) -> Sized | Skip:
         sales = f"{len(start.awaited)} sales of this lot"
         reason, detail = Reason.ALREADY_SELLING, f"{sales} are not settled"
     if isinstance(verdict, Sized):
-        if verdict.shortfall is not Reason.NONE:
+        if verdict.shortfall not in (Reason.NONE, Reason.ACCUMULATING):
             return verdict
-        return structs.replace(verdict, shortfall=reason, detail=detail)
-    if verdict.reason in (Reason.NONE, Reason.NOTHING_HELD, Reason.DUST):
+        return structs.replace(verdict, shortfall=reason, detail=detail, small_micros=0)
+    if verdict.reason in _ENDS:
         return Skip(reason, detail)
     return verdict
 
@@ -270,7 +346,7 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     off = switched_off(start.frozen)
     if off is not None:
         return off
-    if start.owned_micros == 0:
+    if start.owned_micros == 0 and not start.carried_micros:
         late = "nothing is held of what the leader sold" if lot.shares_micros else ""
         return Skip(Reason.NOTHING_HELD, late or "the lot is empty")
     # Before the market: what has nothing left to sell is done, whoever tells of its market or not.
@@ -299,6 +375,8 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
         wanted_micros=wanted,
         free_micros=lot.free_micros,
         below_ppm=context.widening.below_ppm(start.tried),
+        # After a later sell of everything there is none that could sell the rest along.
+        whole=_whole(trade, start.frozen) or (context.left_ms or 0) >= trade.traded_ms,
     )
     return _unless_more_comes_free(sized, lot)
 
@@ -349,13 +427,18 @@ def switched_off(subscription: Subscription) -> Skip | None:
 
 
 def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
-    wanted = selling.wanted_exit(
-        owned_micros=start.owned_micros,
+    return _asked(trade, start) - start.ordered_size_micros
+
+
+def _asked(trade: LeaderTrade, copy: Copy) -> int:
+    """Shares that a sell asks for, in all slices together: its own part, and what was too small."""
+    part = selling.wanted_exit(
+        owned_micros=copy.owned_micros,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
-        mode=start.frozen.settings.exit_mode,
+        mode=copy.frozen.settings.exit_mode,
     )
-    return wanted - start.ordered_size_micros
+    return part + copy.carried_micros - copy.passed_micros
 
 
 def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
@@ -374,17 +457,18 @@ def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
     )
 
 
-def left_to_later_sells(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
-    """Of each later fill of an entry, the portion that this exit leaves to the leader's next."""
-    for entry in copy.awaited:
-        if entry.order_key == order_key:
-            return entry.portion_micros - selling.wanted_exit(
-                owned_micros=entry.portion_micros,
-                leader_sold_micros=trade.size_micros,
-                leader_held_before_micros=trade.held_before_micros,
-                mode=copy.frozen.settings.exit_mode,
-            )
-    return MICROS
+def takes_of_later_fills(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
+    """Of each later fill of an order that it awaits, the portion that an exit takes."""
+    return sum(
+        selling.wanted_exit(
+            owned_micros=each.portion_micros,
+            leader_sold_micros=trade.size_micros,
+            leader_held_before_micros=trade.held_before_micros,
+            mode=copy.frozen.settings.exit_mode,
+        )
+        for each in copy.awaited
+        if each.order_key == order_key
+    )
 
 
 def slice_ended(

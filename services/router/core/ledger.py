@@ -118,6 +118,10 @@ class Ledger:
             )
             self._count(lot, proxy, condition_id, cost_micros, +1)
 
+    def holds(self, subscription_id: str, asset_id: str) -> bool:
+        """Whether a lot has shares."""
+        return (subscription_id, asset_id) in self._held
+
     def _count(
         self, lot: LotKey, proxy: str, condition_id: str, money_micros: int, number: int
     ) -> None:

@@ -15,7 +15,7 @@ from services.router.core.exit_plan import (
     LONGEST_PAUSE_MS,
     entry_ended,
     held_back,
-    left_to_later_sells,
+    takes_of_later_fills,
 )
 from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
@@ -38,6 +38,8 @@ JUDGED_AGAIN = frozenset(
 )
 """Why an exit cannot be made now and may be later; an exit is never too late."""
 
+_NOT_JUDGED_AGAIN = frozenset({Reason.NONE, Reason.ACCUMULATING, Reason.BELOW_MINIMUM})
+"""What is said of an exit that is done unless a slice leaves something."""
 _TOLD = frozenset({Reason.WAITING_FOR_ENTRY, Reason.ALREADY_SELLING})
 """Those of them that end with an order, which is told: a book is not."""
 _AGAIN_MS = 2_000
@@ -138,12 +140,19 @@ class Memory:
 
     def open_sells(self, leader: str, asset_id: str) -> dict[TradeKey, dict[str, Copy]]:
         """A leader's sells of an outcome that are not done, with the copies that are not."""
+        return self._sells_with(leader, asset_id, self._is_open)
+
+    def unsold(self, leader: str, asset_id: str) -> dict[TradeKey, dict[str, Copy]]:
+        """The same, with those that were too small to be sold."""
+        return self._sells_with(
+            leader, asset_id, lambda key, copy: copy.small_micros > 0 or self._is_open(key, copy)
+        )
+
+    def _sells_with(
+        self, leader: str, asset_id: str, meant: Callable[[TradeKey, Copy], bool]
+    ) -> dict[TradeKey, dict[str, Copy]]:
         found = {
-            key: {
-                identifier: copy
-                for identifier, copy in self.copies.get(key, {}).items()
-                if self._is_open(key, copy)
-            }
+            key: {i: copy for i, copy in self.copies.get(key, {}).items() if meant(key, copy)}
             for key in self._sells.get((leader, asset_id), ())
         }
         return {key: copies for key, copies in found.items() if copies}
@@ -154,7 +163,8 @@ class Memory:
         if any(self.exit_trade.get(order_key) == key for order_key in copy.order_keys):
             return True
         # A slice has left something, or nobody has looked since the start.
-        return copy.reason is Reason.NONE and key in self.open_exits
+        may_go_on = copy.copied or copy.reason is Reason.NONE
+        return may_go_on and copy.reason in _NOT_JUDGED_AGAIN and key in self.open_exits
 
     def left_ms(self, trade: LeaderTrade) -> int | None:
         """When the leader last sold all of a trade's outcome; None: not lately."""
@@ -238,8 +248,8 @@ class Memory:
         for key in self.awaiting.get(order_key, {}):
             copy = self.copies.get(key, {}).get(subscription_id)
             if copy is not None:
-                portion = left_to_later_sells(self.trades[key], copy, order_key)
-        return portion
+                portion -= takes_of_later_fills(self.trades[key], copy, order_key)
+        return max(portion, 0)
 
     def entry_ended(
         self, subscription_id: str, order_key: str, filled_micros: int
@@ -310,11 +320,19 @@ class Memory:
             )
         )
 
+    def _small(self) -> Iterator[TradeKey]:
+        """Sells of which the next one takes something along, of lots that are still held."""
+        for key in (key for sells in self._sells.values() for key in sells):
+            for identifier, copy in self.copies.get(key, {}).items():
+                if copy.small_micros and self.ledger.holds(identifier, key.asset_id):
+                    yield key
+
     def forget_before(self, oldest_ms: int) -> None:
         """Drop leader trades of before an instant, unless they are in use or an exit is open."""
         kept = {*self.open_exits, *self.exit_trade.values()}
         kept.update(self._in_use)
         kept.update(key for keys in self.awaiting.values() for key in keys)
+        kept.update(self._small())
         old = [k for k, t in self.trades.items() if t.traded_ms < oldest_ms and k not in kept]
         for key in old:
             del self.trades[key]

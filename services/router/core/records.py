@@ -60,6 +60,11 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     of before."""
     awaited: tuple[Awaited, ...] = ()
     """Exits: orders of before that are still unresolved."""
+    small_micros: int = 0
+    """Exits: too small to be sold alone; the leader's next sell takes it along."""
+    carried_micros: int = 0
+    passed_micros: int = 0
+    """Exits: what earlier sells have left to this one, and what this one has left to a later."""
     judged_notional_micros: int = 0
     """The leader trade's notional and size at the last judgement: what is new since is the next
     part's price."""
@@ -144,6 +149,15 @@ def decided_again(copy: Copy, order: Withdrawn, now: Subscription) -> Copy | Non
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Small:
+    """What an earlier sell of the leader has left to the next one."""
+
+    key: TradeKey
+    copy: Copy
+    micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LotView:
     """A lot as an exit sees it under lock."""
 
@@ -161,6 +175,8 @@ class LotView:
     """What these are still going to take of the lot."""
     promised_micros: int = 0
     """What the leader's other sells have still to take of the lot, under way or not yet."""
+    small: tuple[Small, ...] = ()
+    """What of these was too small to be sold alone."""
     cost_micros: int = 0
     """Of a shadow's paper lot."""
     later_micros: int = 0
@@ -229,7 +245,8 @@ class Plan:
     copies: Mapping[str, Copy] = field(default_factory=dict)
     """By subscription; only those whose decision is new or has changed."""
     left: Mapping[TradeKey, Mapping[str, Copy]] = field(default_factory=dict)
-    """Copies of earlier buys whose leader has left, by leader trade and subscription."""
+    """Copies of earlier trades that this one changes, by leader trade and subscription: buys whose
+    leader has left, and sells that were too small."""
     left_orders: tuple[str, ...] = ()
     """Their entries, which were never sent."""
 

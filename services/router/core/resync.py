@@ -226,6 +226,7 @@ def _sell(
         wanted_micros=wanted_micros,
         free_micros=outcome.lot.free_micros,
         below_ppm=widening.below_ppm(0),
+        whole=not outcome.leader_micros,
     )
     return sized if isinstance(sized, Skip) else _Order(Side.SELL, sized)
 

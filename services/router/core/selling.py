@@ -10,7 +10,7 @@ from services.router.core.caps import Skip
 from services.router.core.fees import SIZE_STEP_MICROS
 from services.router.core.sizing import Sized, smallest
 from tradingtools.domain.book import Book
-from tradingtools.domain.copy_settings import ExitMode
+from tradingtools.domain.copy_settings import ExitBelowMinimum, ExitMode
 from tradingtools.domain.exit_price import limit_below
 from tradingtools.domain.money import MICROS, floor_to, to_text
 from tradingtools.domain.reasons import Reason
@@ -58,37 +58,61 @@ def size_exit(
     wanted_micros: int,
     free_micros: int,
     below_ppm: int,
+    whole: bool,
 ) -> Sized | Skip:
     """Size one slice of an exit.
 
     Args:
-        subscription: for the slippage of its exits.
+        subscription: for the slippage of its exits, and what becomes of small ones.
         book: of the asset; an exit is never skipped for depth.
         price_micros: the leader's price.
         wanted_micros: shares still to be sold for this copy.
         free_micros: shares of the lot that no other exit has reserved.
         below_ppm: how far below the price that it goes by the slice may sell.
+        whole: the leader keeps nothing: what is too small is sold, not left to his next sell.
     """
     market = book.market
     if free_micros <= 0:
         return Skip(Reason.ALREADY_SELLING, "every share of the lot is reserved")
     limit = _limit(subscription, book, price_micros, below_ppm)
-    # Less than the minimum cannot be sold alone, and must not be left over.
     minimum = smallest(market)
-    size = max(wanted_micros, minimum)
-    if free_micros - size < minimum:
-        size = free_micros
+    policy = subscription.settings.exit_below_minimum
+    if whole or policy is ExitBelowMinimum.ROUND_UP:
+        size = _nothing_left(max(wanted_micros, minimum), free_micros, minimum)
+    elif wanted_micros < minimum:
+        return _too_small(policy, wanted_micros, minimum)
+    else:
+        size = _enough_left(min(wanted_micros, free_micros), free_micros, minimum)
     size = floor_to(size, SIZE_STEP_MICROS)
     if size < minimum:
         return Skip(Reason.DUST, f"{to_text(free_micros)} shares < minimum {to_text(minimum)}")
-    if wanted_micros - size < SIZE_STEP_MICROS:
+    missing = wanted_micros - size
+    if missing < SIZE_STEP_MICROS:
         return Sized(size, limit)
-    return Sized(
-        size,
-        limit,
-        Reason.ALREADY_SELLING,
-        f"{to_text(free_micros)} of {to_text(wanted_micros)} shares are free",
-    )
+    shares = f"{to_text(free_micros)} of {to_text(wanted_micros)} shares are free"
+    if free_micros - size < SIZE_STEP_MICROS:
+        return Sized(size, limit, Reason.ALREADY_SELLING, shares)
+    detail = f"{to_text(missing)} shares more would leave less than the minimum {to_text(minimum)}"
+    return Sized(size, limit, Reason.ACCUMULATING, detail, small_micros=missing)
+
+
+def _nothing_left(size_micros: int, free_micros: int, minimum: int) -> int:
+    """What could never be sold alone goes along."""
+    return free_micros if free_micros - size_micros < minimum else size_micros
+
+
+def _enough_left(size_micros: int, free_micros: int, minimum: int) -> int:
+    """A leader who keeps some sells again: as much stays as can be sold then, if that leaves an
+    order now."""
+    less = free_micros - minimum
+    return min(size_micros, less) if less >= minimum else size_micros
+
+
+def _too_small(policy: ExitBelowMinimum, wanted_micros: int, minimum: int) -> Skip:
+    detail = f"{to_text(wanted_micros)} shares < minimum {to_text(minimum)}"
+    if policy is ExitBelowMinimum.WAIT:
+        return Skip(Reason.BELOW_MINIMUM, detail)
+    return Skip(Reason.ACCUMULATING, detail, small_micros=wanted_micros)
 
 
 def _limit(subscription: Subscription, book: Book, price_micros: int, below_ppm: int) -> int:

@@ -32,6 +32,8 @@ class Sized(msgspec.Struct, frozen=True):
     limit_micros: int
     shortfall: Reason = Reason.NONE
     detail: str = ""
+    small_micros: int = 0
+    """Exits: shares that are left to the leader's next sell."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from services.router.core.records import (
 from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscription
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
+from tradingtools.domain.copy_settings import CopySettings, ExitBelowMinimum
 from tradingtools.domain.leader_trade import (
     LeaderRow,
     LeaderTrade,
@@ -572,11 +573,16 @@ def test_half_of_the_leader_is_half_of_the_lot() -> None:
     assert order.size_micros == 10_000_000
 
 
-def test_what_would_be_left_as_dust_is_sold_along() -> None:
-    follower = Follower(subscription())
+def test_what_would_be_left_as_dust_is_sold_along_by_choice() -> None:
+    half = trade(row(Side.SELL, held=200_000_000))
     lot = LotView(shares_micros=8_000_000, free_micros=8_000_000)
-    (order,) = follower.sees_sell(trade(row(Side.SELL, held=200_000_000)), lot)
+    settings = CopySettings(exit_below_minimum=ExitBelowMinimum.ROUND_UP)
+    follower = Follower(replace(subscription(), settings=settings))
+    (order,) = follower.sees_sell(half, lot)
     assert order.size_micros == 8_000_000
+    usual = Follower(subscription())
+    assert usual.sees_sell(half, lot) == ()
+    assert (usual.copy.reason, usual.copy.small_micros) == (Reason.ACCUMULATING, 4_000_000)
 
 
 @pytest.mark.parametrize(

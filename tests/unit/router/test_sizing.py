@@ -17,7 +17,7 @@ from services.router.core.selling import owned_of_part, size_exit, wanted_exit
 from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
-from tradingtools.domain.copy_settings import CopySettings, ExitMode
+from tradingtools.domain.copy_settings import CopySettings, ExitBelowMinimum, ExitMode
 from tradingtools.domain.exit_price import Widening, pause_ms
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
@@ -334,9 +334,11 @@ def leaving(slippage: int | None) -> Subscription:
     return replace(subscription(), settings=CopySettings(exit_max_slippage_micros=slippage))
 
 
-@given(books(), prices, amounts, st.integers(0, 10**9), st.integers(0, 20), slippages)
+@given(
+    books(), prices, amounts, st.integers(0, 10**9), st.integers(0, 20), slippages, st.booleans()
+)
 def test_a_slice_is_within_what_is_free(
-    market: Book, price: int, wanted: int, free: int, before: int, slippage: int | None
+    market: Book, price: int, wanted: int, free: int, before: int, slippage: int | None, whole: bool
 ) -> None:
     found = size_exit(
         leaving(slippage),
@@ -345,21 +347,33 @@ def test_a_slice_is_within_what_is_free(
         wanted_micros=wanted,
         free_micros=free,
         below_ppm=Widening().below_ppm(before),
+        whole=whole,
     )
     least = max(market.market.min_size_micros, STEP)
     if isinstance(found, Skip):
-        assert found.reason in (Reason.ALREADY_SELLING, Reason.DUST)
-        assert found.reason is not Reason.DUST or free < least + STEP
         assert (found.reason is Reason.ALREADY_SELLING) == (free == 0)
+        if found.reason is Reason.ACCUMULATING:
+            assert wanted < least
+            assert (whole, found.small_micros) == (False, wanted)
+        elif free:
+            assert found.reason is Reason.DUST
+            assert min(free, free if whole else wanted) < least + STEP
         return
     assert least <= found.size_micros <= free
     assert found.size_micros % STEP == 0
-    rest = free - found.size_micros
-    assert rest >= least or rest < STEP
-    # More than wanted only up to the minimum, or to leave nothing unsellable behind.
-    assert found.size_micros <= max(wanted, least) or rest < STEP
-    # Less than wanted only when others have the rest, and then it says so.
-    assert (found.shortfall is Reason.ALREADY_SELLING) == (wanted - found.size_micros >= STEP)
+    rest, missing = free - found.size_micros, wanted - found.size_micros
+    if whole:
+        assert rest >= least or rest < STEP
+        # More than wanted only up to the minimum, or to leave nothing unsellable behind.
+        assert found.size_micros <= max(wanted, least) or rest < STEP
+    else:
+        assert missing >= 0
+        # What can be sold later stays, where that leaves an order now, and no more stays for it.
+        assert rest >= least or free < 2 * least + STEP or rest < STEP
+        assert found.small_micros == 0 or rest < least + STEP
+    # Less than wanted only for that or when others have the rest, and then it says so.
+    assert (found.shortfall is not Reason.NONE) == (missing >= STEP)
+    assert found.small_micros in (0, missing)
     tick = market.market.tick_micros
     assert tick <= found.limit_micros <= MICROS - tick
     assert found.limit_micros % tick == 0
@@ -373,6 +387,7 @@ def limit_after(tried: int, market: Book, slippage: int | None = None, price: in
         wanted_micros=10**7,
         free_micros=10**7,
         below_ppm=Widening().below_ppm(tried),
+        whole=True,
     )
     assert isinstance(found, Sized)
     return found.limit_micros
@@ -384,7 +399,7 @@ def test_an_exit_goes_down_to_any_price_whatever_entries_may_cost(entries: int) 
     blind = book(bids=(), status=BookStatus.STALE)
     found = [
         size_exit(made, blind, price_micros=500_000, wanted_micros=10**7, free_micros=10**7,
-                  below_ppm=Widening().below_ppm(tried))
+                  below_ppm=Widening().below_ppm(tried), whole=True)
         for tried in range(7)
     ]  # fmt: skip
     limits = [one.limit_micros for one in found if isinstance(one, Sized)]
@@ -415,7 +430,7 @@ def test_each_slice_asks_for_no_more(
 ) -> None:
     found = [
         size_exit(leaving(slippage), market, price_micros=price, wanted_micros=10**9,
-                  free_micros=10**9, below_ppm=Widening().below_ppm(tried))
+                  free_micros=10**9, below_ppm=Widening().below_ppm(tried), whole=True)
         for tried in (before, before + 1)
     ]  # fmt: skip
     now, later = (one.limit_micros for one in found if isinstance(one, Sized))
@@ -423,6 +438,34 @@ def test_each_slice_asks_for_no_more(
     if slippage is not None:
         tick = market.market.tick_micros
         assert later >= min(price * (1 - Fraction(slippage, MICROS)), Fraction(MICROS - tick))
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted", "free", "found"),
+    [
+        # Three of twenty shares, of which five can be sold.
+        (ExitBelowMinimum.ACCUMULATE, 3, 20, (Reason.ACCUMULATING, 0, 3)),
+        (ExitBelowMinimum.WAIT, 3, 20, (Reason.BELOW_MINIMUM, 0, 0)),
+        (ExitBelowMinimum.ROUND_UP, 3, 20, (Reason.NONE, 5, 0)),
+        # Eight of twelve: four could never be sold.
+        (ExitBelowMinimum.ACCUMULATE, 8, 12, (Reason.ACCUMULATING, 7, 1)),
+        (ExitBelowMinimum.ROUND_UP, 8, 12, (Reason.NONE, 12, 0)),
+        # Six of eight: there are no two orders in them.
+        (ExitBelowMinimum.ACCUMULATE, 6, 8, (Reason.NONE, 6, 0)),
+        (ExitBelowMinimum.WAIT, 6, 8, (Reason.NONE, 6, 0)),
+    ],
+)
+def test_an_exit_of_a_part_is_not_raised_but_by_choice(
+    policy: ExitBelowMinimum, wanted: int, free: int, found: tuple[Reason, int, int]
+) -> None:
+    settings = CopySettings(exit_below_minimum=policy)
+    verdict = size_exit(
+        replace(subscription(), settings=settings), book(), price_micros=500_000,
+        wanted_micros=wanted * 10**6, free_micros=free * 10**6, below_ppm=0, whole=False,
+    )  # fmt: skip
+    size = verdict.size_micros if isinstance(verdict, Sized) else 0
+    reason = verdict.shortfall if isinstance(verdict, Sized) else verdict.reason
+    assert (reason, size // 10**6, verdict.small_micros // 10**6) == found
 
 
 def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
@@ -435,6 +478,7 @@ def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
             wanted_micros=10**7,
             free_micros=10**7,
             below_ppm=50_000,
+            whole=True,
         )
         assert isinstance(found, Sized)
         assert found.size_micros == 10**7

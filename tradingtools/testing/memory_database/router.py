@@ -246,9 +246,16 @@ def recent_decisions(tx: Transaction, values: Row) -> list[Row]:
         for row in tx.rows("decision")
         if row["updated_at"] > since
         or "awaited" in (row["frozen"] or {})
+        or ("small_micros" in (row["frozen"] or {}) and _is_held(tx, row))
         or (row["side"] == "SELL" and row["reason"] in values["again"])
         or (row["side"] == "SELL" and tuple(row[name] for name in _EXIT) in slices)
     ]
+
+
+def _is_held(tx: Transaction, decision: Row) -> bool:
+    names = ("follower_proxy", "asset_id", "subscription_id")
+    lot = tx.get("lot", *(decision[name] for name in names))
+    return lot is not None and lot["shares_micros"] > 0
 
 
 def _counts(order: Row, released_at: datetime | None, since: datetime, tx: Transaction) -> bool:
