@@ -52,6 +52,7 @@ _ERRORS: tuple[tuple[int, int, str, str], ...] = (
     (429, 8, "LIMIT_REACHED", "too many requests"),
     (431, 3, "MALFORMED_BODY", "the headers are too large"),
     (500, 13, "INTERNAL", "internal error"),
+    (501, 3, "MALFORMED_BODY", "this transfer encoding is not spoken here"),
     (502, 14, "UNAVAILABLE", "the control process does not answer"),
     (503, 14, "UNAVAILABLE", "the control process does not answer"),
     (504, 4, "UNAVAILABLE", "the control process did not answer in time"),

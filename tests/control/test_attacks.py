@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -265,3 +266,14 @@ def test_a_reused_key_is_a_conflict_whatever_else_the_create_says(
     assert first.status_code == 201
     again = edge.call("POST", "/subscriptions", json=subscription_body(wallet()), headers=headers)
     assert error_of(again)[:2] == (409, "REQUEST_ID_REUSED")
+
+
+def test_an_unknown_transfer_encoding_is_refused_in_the_one_shape(edge: RunningEdge) -> None:
+    text = "POST /triggers HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: xchunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=60) as one:
+        one.sendall(text.encode())
+        one.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: one.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"501"
+    assert json.loads(body)["details"][0]["reason"] == "MALFORMED_BODY"
