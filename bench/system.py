@@ -26,7 +26,7 @@ import psycopg
 
 from bench.feed import Asset
 from launcher import supervision
-from launcher.core.programs import ENGINE
+from launcher.core.programs import ENGINE, own_environment
 from launcher.prepare import Prepared, prepare
 from launcher.settings import Settings
 from launcher.startup import Starter
@@ -182,7 +182,7 @@ def _start(stack: ExitStack, environ: Mapping[str, str]) -> Engine:
         root=ROOT,
         directory=state.directory,
         sockets=state.sockets,
-        environ=prepared.environ,
+        environ=own_environment("", prepared.environ),
     )
     stack.callback(supervisor.close)
     starter = Starter(

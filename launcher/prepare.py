@@ -12,13 +12,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from launcher import embedded, envoy_config, envoy_tls, ports
+from launcher import embedded, envoy_config, envoy_tls, ports, users
 from launcher.core import programs as core
 from launcher.core.followers import subscriptions
 from launcher.engine_tokens import engine_tokens
 from launcher.secret_files import keep, kept
 from launcher.settings import Settings
-from launcher.state import Note, State, read_note
+from launcher.state import ROOT, Note, State, read_note
+from tradingtools.adapters.postgres.rights import READER
 from tradingtools.domain.money import MICROS
 
 _CASH = "TT_INSIDERS_DEFAULT_CASH_USDC"
@@ -46,6 +47,8 @@ class Prepared:
     venue_control_url: str
     """Empty: live feeds."""
     block: ports.Block
+    as_root: str = ""
+    """Why our own processes run as root, which was asked to start them; empty: they do not."""
 
     def program(self, name: str) -> core.Program:
         """A program by its name."""
@@ -59,6 +62,10 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         block = ports.claim(core.PORTS, base=earlier.port_base if earlier else None)
         if settings.rest_port:
             block.ports["rest"] = settings.rest_port
+        user = users.unprivileged()
+        as_root = users.closed(user, ROOT, _files(environ)) if user else ""
+        if user and not as_root:
+            users.compile_for(ROOT)
         layout = core.Layout(
             python=sys.executable,
             directory=str(state.directory),
@@ -68,6 +75,9 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             paper_insiders=not settings.insiders_url,
             paper_venue=not settings.live,
             postgres_password=kept(state.directory / "postgres-password"),
+            user=None if as_root else user,
+            # Envoy and Valkey need nothing that may be closed in the checkout.
+            edge_user=user,
             redis_password=kept(state.directory / "valkey-password"),
         )
         token = kept(state.directory / "token")
@@ -79,7 +89,9 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             given = {**tokens, **given}
         digest = hashlib.sha256(token.encode()).hexdigest()
         if layout.embedded_postgres:
-            given = {**embedded.role_urls(core.database_url(layout)), **given}
+            owner = core.database_url(layout)
+            probe = {"TT_INSIDERS_PROBE_DATABASE_URL": embedded.role_url(owner, READER)}
+            given = {**embedded.role_urls(owner), **probe, **given}
         full = core.environment(layout, given, token_digest=digest)
         _refuse_taken(layout, settings, full)
         programs = _programs(layout, settings, state, full)
@@ -121,7 +133,14 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         health_urls=health,
         venue_control_url=at["venue_control"] if layout.paper_venue else "",
         block=block,
+        as_root=as_root,
     )
+
+
+def _files(environ: Mapping[str, str]) -> list[str]:
+    """What the settings name and processes read."""
+    ends = ("_TLS_CERT", "_TLS_KEY", "_TLS_CA", "_TOKENS_FILE")
+    return sorted({value for name, value in environ.items() if name.endswith(ends) and value})
 
 
 def _programs(
@@ -137,11 +156,11 @@ def _programs(
     if layout.embedded_redis:
         directory = state.directory / "valkey"
         directory.mkdir(exist_ok=True)
-        valkey = tuple(
-            embedded.valkey_command(directory, layout.ports["valkey"], layout.redis_password)
-        )
+        port, password = layout.ports["valkey"], layout.redis_password
+        valkey = tuple(embedded.valkey_command(directory, port, password, layout.edge_user))
+        users.hand_over(directory, layout.edge_user)
     for name in ("insiders", "venue"):
-        (state.directory / name).mkdir(exist_ok=True)
+        users.hand_over(state.directory / name, layout.user)
     return core.programs(
         layout,
         postgres=postgres,
@@ -149,6 +168,7 @@ def _programs(
         envoy=_envoy(layout, settings, state, environ),
         metrics_port=settings.shared.metrics_port,
         edge_nice=settings.edge_nice,
+        environ=environ,
     )
 
 
@@ -201,4 +221,6 @@ def _envoy(
         control_certificate=envoy_tls.of_process(settings.shared),
         directory=state.sockets / "envoy",
     )
-    return tuple(envoy_config.command(envoy_config.prepare(edge)))
+    config = envoy_config.prepare(edge)
+    users.hand_over(edge.directory, layout.edge_user)
+    return tuple(envoy_config.command(config, layout.edge_user))

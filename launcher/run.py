@@ -21,6 +21,7 @@ from rich.console import Console
 from launcher import gather, supervision, view, web
 from launcher.client import Client
 from launcher.core.invariants import CHECKS, Breach
+from launcher.core.programs import own_environment
 from launcher.core.summary import Numbers
 from launcher.ending import collect, end
 from launcher.observe import Observer
@@ -54,12 +55,14 @@ def run(settings: Settings, environ: Mapping[str, str], console: Console) -> int
         stack.callback(prepared.block.release)
         write_note(state.directory, prepared.note)
         view.say(console, f"state {state.directory}")
+        if prepared.as_root:
+            view.say(console, f"note: our own processes run as root: {prepared.as_root}")
         supervisor = supervision.start(
             prepared.programs,
             root=ROOT,
             directory=state.directory,
             sockets=state.sockets,
-            environ=prepared.environ,
+            environ=own_environment("", prepared.environ),
         )
         stack.callback(supervisor.close)
         try:

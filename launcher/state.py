@@ -28,7 +28,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a run says of itself. No secrets: a real database is named by the environment."""
+    """What a run says of itself, for its owner alone."""
 
     run_id: str
     begun_ms: int
@@ -85,6 +85,9 @@ def open_state(wanted: str) -> State:
     directory = Path(wanted).resolve() if wanted else STATES / run_id
     try:
         (directory / "logs").mkdir(parents=True, exist_ok=True)
+        # Whoever runs as another user finds its own directory below, and nothing else.
+        directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        (directory / "logs").chmod(0o700)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StateError(f"TT_LAUNCHER_STATE_DIR: {directory}: {error.strerror}") from None
@@ -106,7 +109,9 @@ def _sockets(directory: Path) -> Path:
     # The system allows the path of a socket about a hundred characters.
     if len(str(directory)) <= _DIRECTORY_MAX:
         return directory
-    return Path(tempfile.mkdtemp(prefix="tt-sockets-"))
+    sockets = Path(tempfile.mkdtemp(prefix="tt-sockets-"))
+    sockets.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    return sockets
 
 
 def read_note(directory: Path) -> Note | None:
@@ -123,6 +128,7 @@ def read_note(directory: Path) -> Note | None:
 def write_note(directory: Path, note: Note) -> None:
     """Write the note so that a reader sees all of it or nothing."""
     temporary = directory / f"{_NOTE}.tmp"
+    temporary.touch(mode=0o600)
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(note), indent=2))
     temporary.replace(directory / _NOTE)
 

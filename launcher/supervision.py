@@ -6,6 +6,7 @@ supervisord dies with the launcher (`tether`), and its programs die with it; not
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from typing import Any
 
 from launcher.core.programs import Program
 from launcher.core.supervisor_config import Places, render
+from launcher.secret_files import keep
 from launcher.tether import PARENT
 
 _SPAWNED = re.compile(r"spawned: '([\w-]+)' with pid")
@@ -170,6 +172,13 @@ def start(
 ) -> Supervisor:
     """Start supervisord with programs that wait to be started.
 
+    Args:
+        programs: each with all of its environment.
+        root: the checkout.
+        directory: of the state.
+        sockets: where supervisord's is.
+        environ: of supervisord itself, which needs no settings.
+
     Raises:
         SupervisionError: it did not come up; the message has its last line.
     """
@@ -187,6 +196,10 @@ def start(
     )
     config = directory / "supervisord.conf"
     config.write_text(render(programs, places), encoding="utf-8")
+    (directory / "environment").mkdir(mode=0o700, exist_ok=True)
+    for program in programs:
+        text = json.dumps(dict(program.environment))
+        keep(directory / "environment" / f"{program.name}.json", text)
     # No file: supervisord ends when it cannot say that a log cannot be written.
     child = subprocess.Popen(
         [
@@ -195,6 +208,8 @@ def start(
         ],
         cwd=root, env={**environ, PARENT: str(os.getpid())}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        # Its logs are nobody else's to read.
+        umask=0o077,
     )  # fmt: skip
     said: deque[str] = deque(maxlen=1)
     listening = threading.Thread(target=_listen, args=(child, said), daemon=True)

@@ -20,6 +20,7 @@ import psycopg
 
 from launcher import embedded
 from launcher.ports import free_port
+from launcher.users import group_of
 
 _START_SECONDS = 30.0
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, and names in it are made by mkdtemp
@@ -39,7 +40,7 @@ def _child(
 ) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, user=user, group=embedded.group_of(user), extra_groups=[] if user else None,
+            command, user=user, group=group_of(user), extra_groups=[] if user else None,
             stdout=output, stderr=subprocess.STDOUT, cwd="/",
         )  # fmt: skip
     try:

@@ -6,14 +6,17 @@ has to watch. The command has a session of its own: where the scheduler makes a 
 (`kernel.sched_autogroup_enabled`), groups share the cores alike, and who is nice stands back only
 as a group. PostgreSQL's backends are groups of their own. It also gives up root where a command
 refuses it, after it was started as root: the interpreter may lie where the other user cannot enter.
+The environment is what a file says, for a command is to know no more than it needs.
 
-Usage: ``python -m launcher.tether --signal TERM [--user nobody] [--nice 10] -- command ...``
+Usage: ``python -m launcher.tether --signal TERM [--user nobody] [--nice 10] [--environment FILE]
+-- command ...``
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import json
 import os
 import pwd
 import signal
@@ -33,10 +36,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--signal", default="TERM", choices=("TERM", "INT", "KILL"))
     parser.add_argument("--user")
     parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--environment", type=Path)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args(arguments)
     _begin_session(given.nice)
     libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.environ.get(PARENT)
+    if given.environment:
+        # Only supervisord's files are closed by its umask, a program's are in a directory that is.
+        os.umask(0o022)
+        # A file that its reader may not read any more afterwards, nor anybody else.
+        own = json.loads(given.environment.read_text(encoding="utf-8"))
+        os.environ.clear()
+        os.environ.update(own)
     if given.user:
         entry = pwd.getpwnam(given.user)
         os.setgroups([])
@@ -45,7 +57,6 @@ def main(arguments: list[str]) -> None:
     # After the change of user, which clears it.
     if libc.prctl(_PR_SET_PDEATHSIG, signal.Signals[f"SIG{given.signal}"], 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    parent = os.environ.get(PARENT)
     if parent is not None and int(parent) != os.getppid():
         # It died before the tie was made, and will never send anything.
         raise SystemExit(0)

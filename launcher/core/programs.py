@@ -27,6 +27,14 @@ PORTS = (
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
 
+_WITH_REDIS = ("ingest", "bookfeed", "router", "guard", "control")
+_NAMED = (*ENGINE, "insiders", "venue", "launcher", "edge", "test")
+"""Whose settings have a prefix of their own."""
+_PLAIN = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+_PLAIN_PREFIXES = ("LC_", "PYTHON", "GRPC_", "SSL_CERT_", "MALLOC_", "COVERAGE_")
+"""Settings of no secret that programs of others read."""
+
+
 _SERVED = {
     "insiders": ("insiders", "insiders_control"),
     "venue": ("venue", "venue_control"),
@@ -49,8 +57,8 @@ class Program:
     """Whom it runs as, when not as the launcher's user."""
     nice: int = 0
     """How far it stands back for the others where they want the same core."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Only what differs from the environment of all; never a secret."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """All that it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +74,10 @@ class Layout:
     paper_venue: bool
     postgres_password: str = field(default="", repr=False)
     """Of the embedded PostgreSQL's superuser."""
+    user: str | None = None
+    """Whom our own code runs as; None: the launcher's user."""
+    edge_user: str | None = None
+    """The same of Envoy and Valkey."""
     redis_password: str = field(default="", repr=False)
     """Of the embedded Valkey."""
 
@@ -130,6 +142,30 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
     given = environ.get("TT_CONTROL_TOKENS")
     kept = {name: value for name, value in environ.items() if value != ""}
     return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}
+
+
+_STORES = {"TT_DATABASE_URL": ENGINE, "TT_REDIS_URL": _WITH_REDIS}
+
+
+def own_environment(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What one program needs of the settings of all: its own, and those that all share.
+
+    Args:
+        name: of a process of ours; empty: another program, which has no settings of ours.
+        environ: of all.
+    """
+    own = f"TT_{name.upper()}_"
+    others = tuple(f"TT_{other.upper()}_" for other in _NAMED)
+    found = {k: v for k, v in environ.items() if k in _PLAIN or k.startswith(_PLAIN_PREFIXES)}
+    if not name:
+        return found
+    for key, value in environ.items():
+        shared = key.startswith("TT_") and not key.startswith(others)
+        if key in _STORES and (name not in _STORES[key] or own + key[3:] in environ):
+            continue
+        if shared or key.startswith(own):
+            found[key] = value
+    return found
 
 
 def told_ports(
@@ -208,6 +244,7 @@ def programs(
     envoy: tuple[str, ...],
     metrics_port: int = 0,
     edge_nice: int = 0,
+    environ: Mapping[str, str] | None = None,
 ) -> list[Program]:
     """What the supervisor has to keep alive.
 
@@ -218,16 +255,34 @@ def programs(
         envoy: command of Envoy.
         metrics_port: of the first process's metrics, the next ones count up; 0: off.
         edge_nice: how far Envoy and control stand back for the money path.
+        environ: the settings of all processes, of which each gets its own.
     """
+    environ = environ or {}
+    bare = own_environment("", environ)
     found: list[Program] = []
     if layout.embedded_postgres:
-        command, user = postgres
+        command, whom = postgres
         found.append(
             # SIGINT is PostgreSQL's fast shutdown: it does not wait for connections.
-            Program(name="postgres", group="stores", command=command, stop_signal="INT", user=user)
+            Program(
+                name="postgres",
+                group="stores",
+                command=command,
+                stop_signal="INT",
+                user=whom,
+                environment=bare,
+            )
         )
     if layout.embedded_redis:
-        found.append(Program(name="valkey", group="stores", command=valkey))
+        found.append(
+            Program(
+                name="valkey",
+                group="stores",
+                command=valkey,
+                user=layout.edge_user,
+                environment=bare,
+            )
+        )
     modules = [("insiders", "paper.insiders")] if layout.paper_insiders else []
     modules += [("venue", "paper.venue")] if layout.paper_venue else []
     modules += [(name, f"services.{name}") for name in ENGINE]
@@ -239,8 +294,18 @@ def programs(
                 group="world" if module.startswith("paper.") else "engine",
                 command=(layout.python, "-m", module),
                 nice=edge_nice if name == "control" else 0,
-                environment=own,
+                user=layout.user,
+                environment={**own_environment(name, environ), **own},
             )
         )
-    found.append(Program(name="envoy", group="edge", command=envoy, nice=edge_nice))
+    found.append(
+        Program(
+            name="envoy",
+            group="edge",
+            command=envoy,
+            nice=edge_nice,
+            user=layout.edge_user,
+            environment=bare,
+        )
+    )
     return found

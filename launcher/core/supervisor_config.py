@@ -60,6 +60,7 @@ def render(programs: Sequence[Program], places: Places) -> str:
 
 def _program(program: Program, places: Places) -> str:
     tether = [places.python, "-m", "launcher.tether", "--signal", program.stop_signal]
+    tether += ["--environment", f"{places.directory}/environment/{program.name}.json"]
     if program.user:
         tether += ["--user", program.user]
     if program.nice:
@@ -80,9 +81,6 @@ def _program(program: Program, places: Places) -> str:
         f"stdout_logfile_maxbytes={_LOG_BYTES}",
         "stdout_logfile_backups=1",
     ]
-    if program.environment:
-        pairs = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
-        lines.append(f"environment={_text(pairs)}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import httpx
+import psutil
 import psycopg
 import pytest
 from google.protobuf import descriptor_pool, message_factory
@@ -15,12 +18,17 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from launcher.core.programs import ENGINE
+from launcher.embedded import role_url
 from launcher.startup import serving
 from tests.acceptance.harness import Run, until
+from tradingtools.adapters.postgres.rights import RIGHTS
 from tradingtools.runtime import callers
+from tradingtools.runtime.settings import PROCESSES
 
 _FIRST_SECONDS = 120
 """An exit takes a trigger that fires; only a failing test waits that long."""
+PREFIXES = tuple(f"TT_{name}_" for name in PROCESSES)
+WITH_REDIS = ("ingest", "bookfeed", "router", "guard", "control")
 STREAMS = {
     "ingest": ("IngestService", "StreamLeaderTrades"),
     "bookfeed": ("BookfeedService", "StreamMarks"),
@@ -40,6 +48,42 @@ DEPENDENCIES = {
     "events": ("postgresql",),
     "control_internal": ("postgresql", "redis"),
 }
+
+
+def each_process_has_its_own_alone(run: Run) -> None:
+    """No environment and no command line says what its process does not need; root faces nobody."""
+    files = ("postgres-password", "valkey-password", "token", "engine-token")
+    secrets = {name: (run.directory / name).read_text() for name in files}
+    owner = f"postgresql://postgres:{secrets['postgres-password']}@127.0.0.1:1/postgres"
+    roles = {name: urlsplit(role_url(owner, name)).password or "" for name in RIGHTS}
+    tokens: dict[str, list[str]] = {}
+    for name, pid in run.pids().items():
+        process = psutil.Process(pid)
+        environ = process.environ()
+        told = "\0".join([*environ.values(), *process.cmdline()])
+        for file in ("postgres-password", "token", "engine-token"):
+            assert secrets[file] not in told, (name, file)
+        assert (secrets["valkey-password"] in told) == (name in WITH_REDIS), name
+        knows = {role for role, password in roles.items() if password in told}
+        assert knows == ({name} & RIGHTS.keys() or ({"reader"} if name == "insiders" else set()))
+        own = f"TT_{name.upper()}_"
+        others = [key for key in environ if key.startswith(PREFIXES) and not key.startswith(own)]
+        assert not others, name
+        if name in ("postgres", "valkey", "envoy"):
+            assert not [key for key in environ if key.startswith("TT_")], name
+        if os.geteuid() == 0 and name in ("postgres", "valkey", "envoy"):
+            assert process.uids().real != 0, name
+        tokens.setdefault(environ.get(f"{own}ENGINE_TOKEN", ""), []).append(name)
+    assert all(len(names) == 1 for token, names in tokens.items() if token)
+    supervisor = psutil.Process(run.pids()["router"]).parent()
+    assert supervisor is not None
+    assert not [key for key in supervisor.environ() if key.startswith("TT_")]
+    for path in (run.directory, *run.directory.iterdir()):
+        assert not path.stat().st_mode & (0o006 if path.is_dir() else 0o077) or path.is_socket(), (
+            f"{path} is open to others"
+        )
+    for log in (run.directory / "logs").iterdir():
+        assert not log.stat().st_mode & 0o077, log
 
 
 def operators_can_look(run: Run) -> None:

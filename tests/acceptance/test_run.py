@@ -20,6 +20,7 @@ from launcher.core.invariants import CHECKS
 from launcher.state import ROOT
 from tests.acceptance.harness import END_SECONDS, Run, running, started, until, venue_elsewhere
 from tests.acceptance.looking import (
+    each_process_has_its_own_alone,
     every_stream_can_be_tailed,
     operators_can_look,
     rest_is_guarded,
@@ -80,6 +81,7 @@ def test_a_run_does_its_work_and_proves_itself_whatever_is_killed(directory: Pat
     with started(directory) as run:
         run.says("subscriptions created")
         operators_can_look(run)
+        each_process_has_its_own_alone(run)
         rest_is_guarded(run)
         the_note_tells_where_to_call(run)
         every_stream_can_be_tailed(run)

@@ -19,6 +19,7 @@ from launcher import embedded, temporary
 from launcher.ports import free_port
 from launcher.startup import Starter, StartError
 from launcher.supervision import Supervisor
+from launcher.users import group_of
 from tradingtools.adapters.postgres.rights import READER, RIGHTS, role_of
 
 
@@ -69,7 +70,7 @@ def started() -> Iterator[Callable[[Path, str], str]]:
     def start(data: Path, password: str) -> str:
         user, port = embedded.postgres_user(), free_port()
         child = subprocess.Popen(
-            embedded.postgres_command(data, port), user=user, group=embedded.group_of(user),
+            embedded.postgres_command(data, port), user=user, group=group_of(user),
             extra_groups=[] if user else None, stderr=subprocess.DEVNULL, cwd="/",
         )  # fmt: skip
         children.append(child)

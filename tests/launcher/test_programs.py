@@ -84,7 +84,8 @@ def test_a_malformed_address_is_named(given: str) -> None:
 
 def test_the_supervisor_reads_what_was_written() -> None:
     parser = configparser.RawConfigParser()
-    parser.read_string(render(_programs(LAYOUT, metrics_port=9000), PLACES))
+    made = _programs(LAYOUT, metrics_port=9000)
+    parser.read_string(render(made, PLACES))
     assert parser["unix_http_server"]["file"] == "/state/100%%.sock"
     assert parser["group:stores"]["programs"] == "postgres,valkey"
     priorities = [int(parser[f"group:{group}"]["priority"]) for group in core.GROUPS]
@@ -93,12 +94,25 @@ def test_the_supervisor_reads_what_was_written() -> None:
     assert postgres["stopsignal"] == "INT"
     assert "--user nobody" in postgres["command"]
     assert "'/state/a b'" in postgres["command"]
-    metrics = {
-        parser[section]["environment"]
-        for section in parser.sections()
-        if parser.has_option(section, "environment")
-    }
+    assert "--environment /state/environment/postgres.json" in postgres["command"]
+    metrics = {one.environment["TT_METRICS_PORT"] for one in made if one.environment}
     assert len(metrics) == len(core.ENGINE) + 2, "each process has a metrics port of its own"
+
+
+def test_each_process_is_given_its_own_and_what_all_share() -> None:
+    given = {
+        "PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "a", "LAUNCHER_PARENT_PID": "1",
+        "TT_DATABASE_URL": "owner", "TT_REDIS_URL": "redis", "TT_LOG_LEVEL": "info",
+        "TT_ROUTER_DATABASE_URL": "router", "TT_GUARD_PARTITION": "0", "TT_CONTROL_TOKENS": "t",
+        "TT_LAUNCHER_INSIDERS_URL": "x", "TT_ENGINE_CALLERS": "c",
+    }  # fmt: skip
+    shared = {"PATH": "/bin", "TT_LOG_LEVEL": "info", "TT_ENGINE_CALLERS": "c"}
+    assert core.own_environment("", given) == {"PATH": "/bin"}
+    assert core.own_environment("router", given) == {
+        **shared, "TT_REDIS_URL": "redis", "TT_ROUTER_DATABASE_URL": "router",
+    }  # fmt: skip
+    assert core.own_environment("executor", given) == {**shared, "TT_DATABASE_URL": "owner"}
+    assert core.own_environment("venue", given) == shared
 
 
 def test_only_the_edge_stands_back() -> None:
