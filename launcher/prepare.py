@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from launcher import embedded, envoy_config, envoy_tls, ports, users
 from launcher.core import programs as core
@@ -47,6 +48,8 @@ class Prepared:
     venue_control_url: str
     """Empty: live feeds."""
     block: ports.Block
+    directory: Path
+    """Of the state."""
     as_root: str = ""
     """Why our own processes run as root, which was asked to start them; empty: they do not."""
 
@@ -88,11 +91,13 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
             keep(state.directory / "engine-token", operator)
             given = {**tokens, **given}
         digest = hashlib.sha256(token.encode()).hexdigest()
+        operators = kept(state.directory / "operator-token")
+        operating = hashlib.sha256(operators.encode()).hexdigest()
         if layout.embedded_postgres:
             owner = core.database_url(layout)
             probe = {"TT_INSIDERS_PROBE_DATABASE_URL": embedded.role_url(owner, READER)}
             given = {**embedded.role_urls(owner), **probe, **given}
-        full = core.environment(layout, given, token_digest=digest)
+        full = core.environment(layout, given, token_digest=digest, operator_digest=operating)
         _refuse_taken(layout, settings, full)
         programs = _programs(layout, settings, state, full)
     except (
@@ -133,6 +138,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
         health_urls=health,
         venue_control_url=at["venue_control"] if layout.paper_venue else "",
         block=block,
+        directory=state.directory,
         as_root=as_root,
     )
 

@@ -123,7 +123,8 @@ def _start(
     view.say(console, f"a follower's wallet {note.follower_wallet}")
     view.say(
         console,
-        f"operators' calls on port {note.ports['control_internal']}; all ports in run.json",
+        f"operators' calls on port {note.ports['control_internal']}, with the token in"
+        f" {prepared.directory / 'operator-token'}; all ports in run.json",
     )
 
 

@@ -103,13 +103,16 @@ def listen_variable(name: str) -> str:
     return f"TT_{name.upper()}_LISTEN"
 
 
-def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str) -> dict[str, str]:
+def environment(
+    layout: Layout, environ: Mapping[str, str], *, token_digest: str, operator_digest: str
+) -> dict[str, str]:
     """The settings of all processes: what the caller's environment says, the rest filled in.
 
     Args:
         layout: of the run.
         environ: the launcher's own environment; what it sets is kept.
         token_digest: SHA-256, hex, of the token with which the launcher calls REST.
+        operator_digest: the same of the operators' token of the run.
 
     Raises:
         AddressError: a listening address in the environment is malformed.
@@ -138,7 +141,7 @@ def environment(layout: Layout, environ: Mapping[str, str], *, token_digest: str
         filled |= _paper_insiders(layout, at["bookfeed"], environ)
     if layout.paper_venue:
         filled |= _paper_venue(layout)
-    tokens = f"launcher:manage:{token_digest}"
+    tokens = f"launcher:manage:{token_digest},operator:operate:{operator_digest}"
     given = environ.get("TT_CONTROL_TOKENS")
     kept = {name: value for name, value in environ.items() if value != ""}
     return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}

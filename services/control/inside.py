@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.control import last_used
 from services.control.core.operator import HEADER, Operator, identify
-from services.control.core.tokens import Caller, Token, authenticate, authorize_inside
+from services.control.core.tokens import Caller, Token, authenticate, authorize
 from services.control.edge import Context
 from services.control.security_log import SecurityLog
 from tradingtools.domain.errors import TradingError, Unauthenticated
@@ -30,7 +30,7 @@ class TokenInterceptor(Admission):
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
         given = _authorization(metadata)
         try:
-            last_used.note(authorize_inside(self._tokens, method, given))
+            last_used.note(authorize(self._tokens, method, given))
         except TradingError as error:
             self._security.refused(error, address="", token=self._id(given), route=method)
             raise

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import structlog
 
+from services.control.approvals import Approvals
 from services.control.audit import Audit
 from services.control.dependencies import unknown, watch
 from services.control.funding import Fundings
@@ -24,13 +26,14 @@ from services.control.rotation import follow
 from services.control.settings import Settings
 from services.control.startup import open_pools, open_wake_ups, tokens_of
 from services.control.store import Store
-from tradingtools.domain.permissions import INSIDE_PORT
+from tradingtools.domain.permissions import INSIDE_PORT, Permission
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import control_internal_service_pb2_grpc, operator_service_pb2_grpc
 
 OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
 SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
+_log = structlog.get_logger("control")
 _CONNECTIONS = 2
 """To PostgreSQL for what operators read, and as many for what they change."""
 
@@ -38,6 +41,8 @@ _CONNECTIONS = 2
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until stopped."""
     tokens = tokens_of(settings)
+    if not any(token.scope is Permission.OPERATE for token in tokens):
+        _log.error("no token of the scope operate: nobody can halt", alert=True)
     inside = TokenInterceptor(tokens)
     pools = open_pools(settings)
     async with (
@@ -46,6 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_wake_ups(settings) as client,
     ):
         store = Store(pool, None, client, changes=changing)
+        approvals = Approvals(store, wanted=settings.two_persons)
         operators = OperatorServicer(
             Operators(store),
             Resolutions(store),
@@ -53,8 +59,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Poison(store),
             Identities(store),
             inside,
+            approvals,
         )
-        internal = InternalServicer(Fundings(store), inside)
+        internal = InternalServicer(Fundings(store), inside, approvals)
 
         def register(server: grpc.aio.Server) -> None:
             operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(operators, server)

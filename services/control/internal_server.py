@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.control.approvals import Approvals
 from services.control.edge import Context
 from services.control.funding import Fundings, Movement
 from services.control.inside import TokenInterceptor
@@ -15,19 +16,24 @@ class InternalServicer(pb_grpc.ControlInternalServiceServicer):
     Args:
         fundings: of wallets.
         inside: of the port; it has let the call on, and knows whose token it was.
+        approvals: of a second person.
     """
 
-    def __init__(self, fundings: Fundings, inside: TokenInterceptor) -> None:
+    def __init__(self, fundings: Fundings, inside: TokenInterceptor, approvals: Approvals) -> None:
+        self._approvals = approvals
         self._fundings = fundings
         self._inside = inside
 
     async def Fund(self, request: pb.FundRequest, context: Context) -> pb.FundResponse:
         """Move a wallet's budget, once for each operation id."""
+        caller = self._inside.caller(context)
+        proxy = request.follower_proxy.lower()
+        await self._approvals.require(caller, "funding", proxy, request)
         funded, seq = await self._fundings.fund(
-            self._inside.caller(context),
+            caller,
             Movement(
                 operation_id=request.operation_id,
-                follower_proxy=request.follower_proxy.lower(),
+                follower_proxy=proxy,
                 amount_micros=request.amount_micros,
                 reason=request.reason,
             ),

@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 
 from services.control import audit_codec, codec, order_codec
+from services.control.approvals import Approvals
 from services.control.audit import Audit
 from services.control.core.rules import refuse
 from services.control.edge import Context
@@ -63,6 +64,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         poison: messages that were set aside.
         identities: whose wallets are.
         inside: of the port; knows who calls.
+        approvals: of a second person.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         poison: Poison,
         identities: Identities,
         inside: TokenInterceptor,
+        approvals: Approvals,
     ) -> None:
         self._identities = identities
+        self._approvals = approvals
         self._inside = inside
         self._operators = operators
         self._resolutions = resolutions
@@ -165,8 +169,14 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         filled = request.filled if request.HasField("filled") else None
         if filled is not None and target is not OrderState.CONFIRMED:
             raise refuse("filled", "nothing, unless toState is CONFIRMED")
+        by = self._inside.operator(context)
+        # Each person says his own name in it.
+        same = pb.ResolveOrderRequest()
+        same.CopyFrom(request)
+        same.ClearField("operator")
+        await self._approvals.require(by.caller, "order", request.order_key, same)
         state, seq = await self._resolutions.resolve(
-            self._inside.operator(context),
+            by,
             Decision(
                 order_key=request.order_key,
                 to_state=target,

@@ -23,8 +23,8 @@ class Settings:
     tokens: str = setting("", secret=True)
     """``id:scope:digest`` parted by commas; scope is read or manage at the edge, observe, operate
     or internal on the internal port; digest is the SHA-256 (hex) of the token's 64 hex digits as
-    text. At most two for each scope, so that one can be rotated. As long as none is for observe or
-    operate, operators need no token."""
+    text. At most two for each scope, so that one can be rotated, 16 for observe and for operate.
+    Without one of the scope operate nobody can halt."""
     tokens_file: str = setting("")
     """More of them, one a line; read again when it changes, so that a token can be rotated without
     a restart. One of the two settings has to name a token."""
@@ -37,6 +37,9 @@ class Settings:
     one_owner: bool = setting(True)
     """A follower's wallet belongs to the user and wallet id with which it was first seen, until an
     operator moves it (MoveWallet). False: each create may give others."""
+    two_persons: bool = setting(False)
+    """ResolveOrder and Fund are carried out when two have asked for the same, with tokens of
+    different ids, within an hour."""
     identity_key: str = setting("", secret=True)
     """64 hex digits that seal what the authorization found out. Needed only when several control
     processes stand behind one edge; empty: made at start."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import grpc
 import httpx
 
 from launcher import envoy_config
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MANAGE = "a1" * 32
 READ = "b2" * 32
 INTERNAL = "d4" * 32
+OPERATE = "0e" * 32
 _START_SECONDS = 60.0
 
 
@@ -33,8 +35,30 @@ def digest(token: str) -> str:
 
 
 TOKENS = (
-    f"backend:manage:{digest(MANAGE)},viewer:read:{digest(READ)},inside:internal:{digest(INTERNAL)}"
+    f"backend:manage:{digest(MANAGE)},viewer:read:{digest(READ)},inside:internal:{digest(INTERNAL)},"
+    f"operator:operate:{digest(OPERATE)}"
 )
+
+
+class _Token(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Shows an operator's token with each call that shows none."""
+
+    def _with_token(self, details: Any) -> Any:
+        given = tuple(details.metadata or ())
+        if not any(key == "authorization" for key, _ in given):
+            given += (("authorization", f"Bearer {OPERATE}"),)
+        return details._replace(metadata=given)
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(self._with_token(details), request)
+
+    def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(self._with_token(details), request)
+
+
+def as_operator(channel: grpc.Channel) -> grpc.Channel:
+    """The channel, with an operator's token."""
+    return grpc.intercept_channel(channel, _Token())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +84,14 @@ class RunningEdge:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         return self.client.request(verb, path, headers=headers, **more)
+
+    @contextmanager
+    def inside(self) -> Iterator[grpc.Channel]:
+        """A channel to the internal port, as an operator with his token has it."""
+        with grpc.insecure_channel(f"127.0.0.1:{self.internal_port}") as channel:
+            # It is a process of its own, which may come after the edge.
+            grpc.channel_ready_future(channel).result(_START_SECONDS)
+            yield as_operator(channel)
 
     def logs(self, words: str) -> None:
         """Wait until it has logged them: lines go out behind what they are about."""

@@ -57,7 +57,7 @@ def test_a_parameter_far_too_often_is_refused_by_its_count(edge: RunningEdge) ->
 
 
 def test_states_far_too_many_are_refused_by_their_count(edge: RunningEdge) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         stub = operator_grpc.OperatorServiceStub(port)
         with pytest.raises(grpc.RpcError) as refused:
             stub.ListOrders(operator.ListOrdersRequest(states=[common.ORDER_STATE_DEAD] * 20_000))

@@ -16,7 +16,7 @@ from tradingtools.v1 import operator_service_pb2_grpc
 @pytest.fixture
 def operators(edge: RunningEdge) -> Iterator[operator_service_pb2_grpc.OperatorServiceStub]:
     """OperatorService on the internal port."""
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+    with edge.inside() as channel:
         yield operator_service_pb2_grpc.OperatorServiceStub(channel)
 
 

@@ -88,7 +88,7 @@ def _misplace(client: httpx.Client, token: str) -> None:
 
 def _inside(edge: RunningEdge, token: str) -> bytes:
     """What the internal port answers to a token."""
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         call: Any = port.unary_unary("/tradingtools.v1.OperatorService/ListHalts")
         try:
             answer: bytes = call(b"", metadata=_bearer(token), timeout=60)

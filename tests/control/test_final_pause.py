@@ -32,7 +32,7 @@ LEADER = "0x" + "be" * 20
 @pytest.fixture
 def operators(edge: RunningEdge) -> Iterator[operator_service_pb2_grpc.OperatorServiceStub]:
     """OperatorService on the internal port; lifts the global halt afterwards."""
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+    with edge.inside() as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         yield stub
         stub.ClearHalt(pb.ClearHaltRequest(scope=pb.HALT_SCOPE_GLOBAL), timeout=60)

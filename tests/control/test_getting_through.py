@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
-import grpc
 import psycopg
 import pytest
 
@@ -28,7 +27,7 @@ Wallet = Callable[[], str]
 
 
 def _halt(edge: RunningEdge) -> pb.SetHaltResponse:
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+    with edge.inside() as channel:
         request = pb.SetHaltRequest(
             scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_HALTED, reason="prices look wrong"
         )

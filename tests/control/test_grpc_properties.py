@@ -100,7 +100,7 @@ def _ask(port: grpc.Channel, method: str, raw: bytes) -> tuple[grpc.StatusCode, 
 def test_any_message_is_done_or_refused_with_a_reason(
     edge: RunningEdge, method: str, examples: int
 ) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
 
         @settings(
             max_examples=examples,
@@ -128,7 +128,7 @@ def test_the_default_message_changes_nothing(
     edge: RunningEdge, database: Database, method: str
 ) -> None:
     before = count(database, "control_change")
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         assert _ask(port, method, b"")[:2] == (
             grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD",
         )  # fmt: skip
@@ -148,7 +148,7 @@ def test_a_text_with_a_control_character_is_refused_as_over_rest(
     edge: RunningEdge, database: Database, method: str, request_: Message, field: str
 ) -> None:
     before = count(database, "control_change")
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         raw = request_.SerializeToString()
         found = _ask(port, f"/tradingtools.v1.OperatorService/{method}", raw)
     expected = {"field": field, "expected": "a string without control characters"}
@@ -158,7 +158,7 @@ def test_a_text_with_a_control_character_is_refused_as_over_rest(
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"{}"])
 def test_bytes_that_are_no_message_are_malformed(edge: RunningEdge, raw: bytes) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         found = _ask(port, "/tradingtools.v1.OperatorService/GetOrder", raw)
     assert found[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_BODY")
 
@@ -170,7 +170,7 @@ def test_a_field_that_the_call_does_not_have_is_refused(
     edge: RunningEdge, more: bytes, field: str
 ) -> None:
     raw = pb.ResolveOrderRequest(order_key="0" * 64).SerializeToString() + more
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         code, reason, metadata = _ask(port, "/tradingtools.v1.OperatorService/ResolveOrder", raw)
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_FIELD")
     assert metadata["field"] == field

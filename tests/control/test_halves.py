@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -51,7 +50,7 @@ def test_halts_and_health_are_answered_while_the_process_of_the_edge_stands_stil
 ) -> None:
     os.kill(control.processes[0], signal.SIGSTOP)
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{control.internal_port}") as port:
+        with control.inside() as port:
             health: Any = health_pb2_grpc.HealthStub(port)
             told = health.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
             operators = rpc.OperatorServiceStub(port)

@@ -18,7 +18,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from tests.control.edge import INTERNAL, ROOT, RunningEdge
+from tests.control.edge import INTERNAL, OPERATE, ROOT, RunningEdge
 from tests.control.requests import Database, create_subscription, put_order
 from tradingtools.runtime.grpc_server import serving
 from tradingtools.v1 import router_service_pb2 as pb
@@ -103,7 +103,7 @@ async def test_every_twin_works(
     made = create_subscription(edge, follower)["id"]
     # Nobody waits for it, so to end it is refused.
     key = put_order(database, follower, made, "CONFIRMED")
-    filled = {"0x...": follower, "KEY": key, "TOKEN": INTERNAL}
+    filled = {"0x...": follower, "KEY": key, "TOKEN": INTERNAL, "OPERATOR": OPERATE}
     asked = _said_by_buf(words)[1]
     if asked.startswith(ROUTER):
         async with serving("127.0.0.1:0", [ROUTER], _router) as router:

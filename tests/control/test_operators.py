@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio as redis
 
+from services.control.approvals import Approvals
 from services.control.audit import Audit
 from services.control.core.operator import Operator, identify
 from services.control.core.tokens import Caller
@@ -66,6 +67,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
             Poison(store),
             Identities(store),
             inside,
+            Approvals(store, wanted=False),
         )
         async with (
             grpc_server.serving(

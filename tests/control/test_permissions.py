@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from services.control.core.tokens import OPERATOR, authorize_inside, parse_tokens
+from services.control.core.tokens import authorize, parse_tokens
 from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import create_subscription, error_of
 from tests.control.test_contract import _methods, _services
@@ -102,22 +102,23 @@ async def test_a_port_runs_its_own_rpcs_only(port: frozenset[Permission]) -> Non
     assert set(ran) == {method for method, permission in PERMISSIONS.items() if permission in port}
 
 
-def test_what_is_internal_needs_its_token_always(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_inside_needs_its_token_always(monkeypatch: pytest.MonkeyPatch) -> None:
     fund = "/tradingtools.v1.SomeService/Fund"
     monkeypatch.setitem(permissions.PERMISSIONS, fund, Permission.INTERNAL)
     halt = "/tradingtools.v1.OperatorService/SetHalt"
     tokens = parse_tokens(f"backend:manage:{digest(MANAGE)},funds:internal:{digest(INSIDE)}")
-    assert authorize_inside(tokens, fund, f"Bearer {INSIDE}").id == "funds"
-    # No token of an operator's is configured: the port's callers are operators.
-    assert authorize_inside(tokens, halt, "") == OPERATOR
+    assert authorize(tokens, fund, f"Bearer {INSIDE}").id == "funds"
+    for header, error in (("", Unauthenticated), (f"Bearer {INSIDE}", NotAllowed)):
+        with pytest.raises(error):
+            authorize(tokens, halt, header)
     with pytest.raises(Unauthenticated):
-        authorize_inside(tokens, fund, "")
+        authorize(tokens, fund, "")
     with pytest.raises(NotAllowed):
-        authorize_inside(tokens, fund, f"Bearer {MANAGE}")
+        authorize(tokens, fund, f"Bearer {MANAGE}")
     more = (*tokens, *parse_tokens(f"ann:observe:{digest(LOOK)}"))
     for header, error in (("", Unauthenticated), (f"Bearer {INSIDE}", NotAllowed)):
         with pytest.raises(error):
-            authorize_inside(more, halt, header)
+            authorize(more, halt, header)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_orders_that_wait_for_a_person_are_listed_with_their_ends(
     proxy = wallet()
     dead = sorted(put_order(database, proxy, "sub_1", "DEAD") for _ in range(2))
     put_order(database, proxy, "sub_1", "CONFIRMED")
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+    with edge.inside() as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         first = stub.ListOrders(pb.ListOrdersRequest(follower_proxy=proxy, page_size=1), timeout=60)
         last = stub.ListOrders(
@@ -43,7 +43,7 @@ def test_orders_that_wait_for_a_person_are_listed_with_their_ends(
 def test_orders_are_listed_by_a_wallet_in_any_case(edge: RunningEdge, database: Database) -> None:
     proxy = "0xAbCdEf" + secrets.token_hex(17)
     key = put_order(database, proxy.lower(), "sub_1", "DEAD")
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+    with edge.inside() as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         found = stub.ListOrders(pb.ListOrdersRequest(follower_proxy=proxy), timeout=60)
     assert [order.order_key for order in found.orders] == [key]
@@ -76,7 +76,7 @@ def test_an_end_that_cannot_be_is_refused_by_name(
         "order_key": key, "to_state": FAILED, "operator": "ann",
         "evidence": "support says it never came", **changes,
     }  # fmt: skip
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+    with edge.inside() as channel:
         stub = operator_service_pb2_grpc.OperatorServiceStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
             stub.ResolveOrder(pb.ResolveOrderRequest(**asked), timeout=60)

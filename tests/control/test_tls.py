@@ -20,7 +20,7 @@ from launcher import edge
 from launcher.embedded import role_urls
 from launcher.ports import free_port
 from launcher.temporary import create_database
-from tests.control.edge import MANAGE, ROOT, TOKENS
+from tests.control.edge import MANAGE, ROOT, TOKENS, as_operator
 from tests.control.requests import subscription_body
 from tests.support.certificates import Authority
 from tests.support.prepared import Popen
@@ -203,7 +203,7 @@ def test_operators_need_a_certificate(world: World, who: str) -> None:
         shown = {"ours": world.ours, "theirs": world.theirs, "nobody": None}[who]
         channel = world.operator(shown)
     with channel:
-        stub = pb_grpc.OperatorServiceStub(channel)
+        stub = pb_grpc.OperatorServiceStub(as_operator(channel))
         if who == "ours":
             halt = pb.SetHaltRequest(
                 scope=pb.HALT_SCOPE_GLOBAL, mode=pb.HALT_MODE_REDUCING, reason="x"
@@ -211,7 +211,11 @@ def test_operators_need_a_certificate(world: World, who: str) -> None:
             stub.SetHalt(halt, timeout=_SECONDS, wait_for_ready=True)
             about = pb.ListAuditRequest(subject_kind="halt")
             (entry, *_) = stub.ListAudit(about, timeout=_SECONDS).entries
-            assert (entry.actor, entry.source) == ("ann", "grpc: certificate")
+            assert (entry.actor, entry.source) == ("operator", "grpc: token")
+            bare = pb_grpc.OperatorServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as refused:
+                bare.ListHalts(pb.ListHaltsRequest(), timeout=_SECONDS)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, "a certificate alone"
             return
         with pytest.raises(grpc.RpcError) as refused:
             stub.ListHalts(pb.ListHaltsRequest(), timeout=_SECONDS)

@@ -44,7 +44,7 @@ def _programs(layout: core.Layout, metrics_port: int = 0) -> list[core.Program]:
 
 
 def test_every_target_is_where_its_process_listens() -> None:
-    settings = core.environment(LAYOUT, {}, token_digest="d")
+    settings = core.environment(LAYOUT, {}, token_digest="d", operator_digest="o")
     assert settings["TT_ROUTER_INGEST_TARGET"] == settings["TT_INGEST_LISTEN"]
     assert settings["TT_EXECUTOR_GUARD_TARGET"] == settings["TT_GUARD_LISTEN"]
     assert settings["TT_INSIDERS_BOOKFEED_TARGET"] == settings["TT_BOOKFEED_LISTEN"]
@@ -54,7 +54,7 @@ def test_every_target_is_where_its_process_listens() -> None:
 
 def test_the_environment_wins_and_targets_follow_it() -> None:
     given = {"TT_INGEST_LISTEN": "127.0.0.1:7000", "TT_INGEST_RTDS_URL": "ws://elsewhere", "A": ""}
-    settings = core.environment(LAYOUT, given, token_digest="d")
+    settings = core.environment(LAYOUT, given, token_digest="d", operator_digest="o")
     assert settings["TT_ROUTER_INGEST_TARGET"] == "127.0.0.1:7000"
     assert settings["TT_INGEST_RTDS_URL"] == "ws://elsewhere"
 
@@ -68,9 +68,9 @@ def test_real_servers_are_left_alone() -> None:
         paper_venue=False,
     )
     given = {"TT_DATABASE_URL": "postgresql://db/x", "TT_CONTROL_TOKENS": "a:read:b"}
-    settings = core.environment(real, given, token_digest="d")
+    settings = core.environment(real, given, token_digest="d", operator_digest="o")
     assert settings["TT_DATABASE_URL"] == "postgresql://db/x"
-    assert settings["TT_CONTROL_TOKENS"] == "a:read:b,launcher:manage:d"
+    assert settings["TT_CONTROL_TOKENS"] == "a:read:b,launcher:manage:d,operator:operate:o"
     assert not [name for name in settings if name.startswith(("TT_VENUE", "TT_INSIDERS"))]
     assert "TT_INGEST_RTDS_URL" not in settings
     assert [program.name for program in _programs(real)] == [*core.ENGINE, "envoy"]
@@ -79,7 +79,7 @@ def test_real_servers_are_left_alone() -> None:
 @pytest.mark.parametrize("given", ["7000", "host:", "host:x", "host:0", "host:70000"])
 def test_a_malformed_address_is_named(given: str) -> None:
     with pytest.raises(core.AddressError, match="TT_GUARD_LISTEN"):
-        core.environment(LAYOUT, {"TT_GUARD_LISTEN": given}, token_digest="d")
+        core.environment(LAYOUT, {"TT_GUARD_LISTEN": given}, token_digest="d", operator_digest="o")
 
 
 def test_the_supervisor_reads_what_was_written() -> None:

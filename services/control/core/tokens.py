@@ -13,6 +13,8 @@ from tradingtools.domain.errors import NotAllowed, Unauthenticated
 from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
 
 MAX_PER_SCOPE = 2
+MAX_OPERATORS = 16
+"""Of each of their scopes: people have tokens of their own."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BEARER = re.compile(r"Bearer ([0-9a-f]{64})", re.IGNORECASE)
@@ -36,7 +38,7 @@ class Caller(NamedTuple):
 
 PUBLIC = Caller("public", Permission.PUBLIC)
 OPERATOR = Caller("operator", Permission.OPERATE)
-"""Whoever calls on the internal port without a token."""
+"""An operator of whom nothing else is known."""
 
 
 class TokenError(ValueError):
@@ -59,8 +61,9 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
     if len({token.digest for token in tokens}) < len(tokens):
         raise TokenError("a digest occurs twice")
     for scope, count in Counter(token.scope for token in tokens).items():
-        if count > MAX_PER_SCOPE:
-            raise TokenError(f"{count} tokens of scope {scope}; at most {MAX_PER_SCOPE}")
+        most = MAX_OPERATORS if scope in REACH[Permission.OPERATE] else MAX_PER_SCOPE
+        if count > most:
+            raise TokenError(f"{count} tokens of scope {scope}; at most {most}")
     return tokens
 
 
@@ -110,17 +113,3 @@ def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Cal
     if needed not in REACH[caller.scope]:
         raise NotAllowed("the token's scope does not reach this call")
     return caller
-
-
-def authorize_inside(tokens: tuple[Token, ...], method: str, authorization: str) -> Caller:
-    """As ``authorize``, on the internal port.
-
-    Operators need no token there until one is configured for them; what is INTERNAL always does.
-
-    Raises:
-        Unauthenticated, NotAllowed: as ``authorize``.
-    """
-    operators = REACH[Permission.OPERATE]
-    if PERMISSIONS.get(method) in operators and not any(t.scope in operators for t in tokens):
-        return OPERATOR
-    return authorize(tokens, method, authorization)

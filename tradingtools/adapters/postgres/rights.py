@@ -103,6 +103,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "breaker": "update",
         "breaker_event": "insert",
         "funding": "insert, update",
+        "approval": "insert, update",
         "funding_operation": "insert",
         "order_resolution": "insert",
         "follower_identity": "insert, update (follower_user_id, follower_wallet_id)",

@@ -1,0 +1,151 @@
+"""Nobody on the internal port without a token, and money by hand only when two ask for the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.control.edge import INTERNAL, MANAGE, OPERATE, READ, RunningEdge, StartEdge, digest
+from tests.control.requests import Database, put_order
+from tradingtools.domain.permissions import PERMISSIONS, Permission
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import control_internal_service_pb2 as internal_pb
+from tradingtools.v1 import control_internal_service_pb2_grpc as internal_rpc
+from tradingtools.v1 import operator_service_pb2 as pb
+from tradingtools.v1 import operator_service_pb2_grpc as rpc
+
+ANN, BOB, FUND_1, FUND_2 = OPERATE, "0b" * 32, INTERNAL, "0d" * 32
+INSIDE = [
+    method
+    for method, needed in PERMISSIONS.items()
+    if needed in (Permission.OBSERVE, Permission.OPERATE, Permission.INTERNAL)
+]
+
+
+@pytest.fixture(scope="module")
+def two(start_edge: StartEdge) -> Iterator[RunningEdge]:
+    tokens = {
+        "backend": ("manage", MANAGE), "ann": ("operate", ANN), "bob": ("operate", BOB),
+        "carl": ("internal", FUND_1), "dora": ("internal", FUND_2),
+    }  # fmt: skip
+    text = ",".join(f"{name}:{scope}:{digest(token)}" for name, (scope, token) in tokens.items())
+    with start_edge("two-persons", tokens=text, two_persons="true") as running:
+        yield running
+
+
+@pytest.mark.parametrize("method", INSIDE)
+@pytest.mark.parametrize("tokens", ["", None], ids=["no operator's configured", "configured"])
+def test_whoever_reaches_the_internal_port_without_a_token_is_refused(
+    edge: RunningEdge, bare: RunningEdge, method: str, tokens: str | None
+) -> None:
+    running = edge if tokens is None else bare
+    with grpc.insecure_channel(f"127.0.0.1:{running.internal_port}") as channel:
+        for metadata in ((), (("x-tt-operator", "ann"),), (("authorization", "Bearer x"),)):
+            call: Any = channel.unary_unary(method)
+            with pytest.raises(grpc.RpcError) as refused:
+                call(b"", metadata=metadata, timeout=60, wait_for_ready=True)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.fixture(scope="module")
+def bare(start_edge: StartEdge) -> Iterator[RunningEdge]:
+    """An edge whose settings know no operator, as before tokens were needed."""
+    with start_edge("bare", tokens=f"viewer:read:{digest(READ)}") as running:
+        running.logs("nobody can halt")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rows(two: RunningEdge) -> Iterator[Database]:
+    """The database of that edge."""
+    with psycopg.connect(two.database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+def _fund(edge: RunningEdge, token: str, wallet: str, amount: int) -> int:
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
+        answer = internal_rpc.ControlInternalServiceStub(channel).Fund(
+            internal_pb.FundRequest(
+                follower_proxy=wallet, operation_id=f"in-{wallet}", amount_micros=amount, reason="x"
+            ),
+            metadata=(("authorization", f"Bearer {token}"),),
+            timeout=60,
+            wait_for_ready=True,
+        )
+    return int(answer.funded_micros)
+
+
+def _needs_another(call: Callable[[], object]) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        call()
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "second person" in str(refused.value.details())
+
+
+def test_a_budget_moves_when_two_have_asked_for_the_same(
+    two: RunningEdge, rows: Database, wallet: Callable[[], str]
+) -> None:
+    proxy = wallet()
+    for _ in range(2):
+        _needs_another(lambda: _fund(two, FUND_1, proxy, 100))
+    _needs_another(lambda: _fund(two, FUND_2, proxy, 101))
+    assert _fund(two, FUND_2, proxy, 100) == 100
+    assert _fund(two, FUND_1, proxy, 100) == 100, "the answer may have been lost"
+    told = rows.execute(
+        "select actor, action from control_change where subject_id = %s order by seq", (proxy,)
+    ).fetchall()
+    assert [(row["actor"], row["action"]) for row in told] == [
+        ("carl", "ask"), ("dora", "ask"), ("dora", "approve"), ("dora", "fund"),
+    ]  # fmt: skip
+
+
+def test_what_was_asked_for_long_ago_is_asked_for_again(
+    two: RunningEdge, rows: Database, wallet: Callable[[], str]
+) -> None:
+    proxy = wallet()
+    _needs_another(lambda: _fund(two, FUND_1, proxy, 100))
+    rows.execute("update approval set asked_at = asked_at - interval '61 minutes'")
+    _needs_another(lambda: _fund(two, FUND_2, proxy, 100))
+    assert _fund(two, FUND_1, proxy, 100) == 100
+
+
+def test_an_order_is_ended_when_two_have_asked_for_the_same(
+    two: RunningEdge, rows: Database, wallet: Callable[[], str]
+) -> None:
+    key = put_order(rows, wallet(), "sub_1", "DEAD")
+
+    def resolve(token: str, who: str) -> str:
+        request = pb.ResolveOrderRequest(
+            order_key=key,
+            to_state=common.ORDER_STATE_FAILED,
+            evidence="seen at the venue, nothing was filled",
+            operator=who,
+        )
+        with (
+            grpc.insecure_channel(f"127.0.0.1:{two.internal_port}") as channel,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            rpc.OperatorServiceStub(channel).ResolveOrder(
+                request,
+                metadata=(("authorization", f"Bearer {token}"),),
+                timeout=60,
+                wait_for_ready=True,
+            )
+        return str(refused.value.code().name)
+
+    def recorded() -> list[str]:
+        found = rows.execute(
+            "select operator from order_resolution where order_key = %s", (key,)
+        ).fetchall()
+        return [row["operator"] for row in found]
+
+    assert [resolve(ANN, "ann"), resolve(ANN, "bob")] == ["FAILED_PRECONDITION"] * 2
+    assert recorded() == []
+    # Nobody books here: it is recorded, and confirm is waited for.
+    assert resolve(BOB, "bob") == "UNAVAILABLE"
+    assert recorded() == ["bob"]
