@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 
 from launcher import gather, health, view
-from launcher.core.invariants import AT_ANY_TIME, CHECKS, breaches
+from launcher.core.invariants import AT_ANY_TIME, CHECKS, breaches, judged
 from launcher.embedded import EmbeddedServerError
 from launcher.prepare import PrepareError
 from launcher.run import run
@@ -84,6 +84,9 @@ def _check(directory: Path, settings: Settings, console: Console) -> int:
         view.say(console, "the run goes on: what must hold only at rest is not judged")
     else:
         evidence = gather.kept(directory)
+        names = judged(evidence)
+        if not evidence.settled:
+            view.say(console, view.NOT_AT_REST)
     broken = breaches(evidence, names)
     view.verdict(console, broken, evidence.notes, judged=len(names))
     return 1 if broken else 0

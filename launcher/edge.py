@@ -47,6 +47,8 @@ def edge(settings: Settings) -> envoy_config.Edge:
     if bool(settings.cert) != bool(settings.key):
         missing = "TT_EDGE_KEY" if settings.cert else "TT_EDGE_CERT"
         raise SettingError(f"{missing}: required and not set, for there is TLS")
+    if settings.key:
+        tls.refuse_open_key("TT_EDGE_KEY", settings.key)
     if settings.client_ca and not settings.cert:
         raise SettingError("TT_EDGE_CERT: required with TT_EDGE_CLIENT_CA and not set")
     return envoy_config.Edge(

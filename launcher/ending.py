@@ -13,7 +13,7 @@ import psycopg
 
 from launcher import web
 from launcher.core.evidence import Evidence
-from launcher.core.invariants import Breach, breaches, every_trade_is_decided
+from launcher.core.invariants import Breach, breaches, every_trade_is_decided, judged
 from launcher.gather import GatherError, gather
 from launcher.observe import Observer
 from launcher.prepare import Prepared
@@ -71,8 +71,9 @@ def end(
 
     # At least a short while of its own, however long the decisions took.
     _wait(quiet, max(deadline, time.monotonic() + seconds / 3), hurry)
-    evidence = collect(prepared, settled=True)
-    return Ending(evidence, breaches(evidence))
+    # Whoever does not wait has trades under way, and nothing is broken by that.
+    evidence = collect(prepared, settled=not hurry.is_set())
+    return Ending(evidence, breaches(evidence, judged(evidence)))
 
 
 def collect(prepared: Prepared, *, settled: bool) -> Evidence:

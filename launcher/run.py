@@ -20,7 +20,7 @@ from rich.console import Console
 
 from launcher import gather, supervision, view, web
 from launcher.client import Client
-from launcher.core.invariants import CHECKS, Breach
+from launcher.core.invariants import Breach, judged
 from launcher.core.programs import own_environment
 from launcher.core.summary import Numbers
 from launcher.ending import collect, end
@@ -187,7 +187,10 @@ class _Live:
                 f" {self._refused[-1]}",
             )
         view.say(self._console, f"judged {self._check.looks} times while it ran")
-        view.verdict(self._console, broken, ending.evidence.notes, judged=len(CHECKS))
+        if not ending.evidence.settled:
+            view.say(self._console, view.NOT_AT_REST)
+        checks = judged(ending.evidence)
+        view.verdict(self._console, broken, ending.evidence.notes, judged=len(checks))
         return 1 if broken else 0
 
     def _watch(self, stop: Event) -> None:

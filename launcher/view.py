@@ -196,6 +196,9 @@ def summary(numbers: Numbers, states: Sequence[ProcessState]) -> RenderableType:
     )
 
 
+NOT_AT_REST = "ended before all was at rest: what must hold only then is not judged"
+
+
 def verdict(
     console: Console, breaches: Sequence[Breach], notes: Sequence[str], *, judged: int
 ) -> None:

@@ -338,6 +338,11 @@ AT_ANY_TIME = (
 """What holds between any two instants, though rows and far side are read one after the other."""
 
 
+def judged(evidence: Evidence) -> tuple[str, ...]:
+    """The checks that this evidence can be judged by: all of them once the dust has settled."""
+    return tuple(CHECKS) if evidence.settled else AT_ANY_TIME
+
+
 def breaches(evidence: Evidence, names: Iterable[str] = tuple(CHECKS)) -> list[Breach]:
     """Everything of these checks that does not hold."""
     return [Breach(name, detail) for name in names for detail in CHECKS[name](evidence)]

@@ -27,6 +27,7 @@ class Authority:
         chain, key = self._directory / f"{name}.pem", self._directory / f"{name}.key"
         leaf.cert_chain_pems[0].write_to_path(chain)
         leaf.private_key_pem.write_to_path(key)
+        key.chmod(0o600)
         return chain, key
 
     def settings(self, name: str, *hosts: str, prefix: str = "TT_") -> dict[str, str]:

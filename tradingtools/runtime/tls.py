@@ -68,6 +68,7 @@ def read(shared: SharedSettings) -> Identity | None:
     for name in ("tls_cert", "tls_key"):
         if not getattr(shared, name):
             raise SettingError(f"TT_{name.upper()}: required and not set, for there is TLS")
+    refuse_open_key("TT_TLS_KEY", shared.tls_key)
     return Identity(
         certificate=_pem("TT_TLS_CERT", shared.tls_cert, b"CERTIFICATE-----"),
         key=_pem("TT_TLS_KEY", shared.tls_key, b"PRIVATE KEY-----"),
@@ -75,6 +76,22 @@ def read(shared: SharedSettings) -> Identity | None:
         if shared.tls_ca
         else None,
     )
+
+
+def refuse_open_key(name: str, path: str) -> None:
+    """A private key is nobody else's to read or write.
+
+    Raises:
+        SettingError: its file is open to everybody, or others may write it.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return  # Who reads it says so.
+    if mode & 0o027:
+        raise SettingError(
+            f"{name}: {path} is open to others (mode {mode & 0o777:04o}); chmod 600 it"
+        )
 
 
 def http_server(shared: SharedSettings) -> ssl.SSLContext | None:

@@ -137,8 +137,23 @@ def test_a_file_that_is_none_is_named(ours: Authority, tmp_path: Path, name: str
     with pytest.raises(SettingError, match=f"{name}: .*No such file"):
         tls.use(_shared(settings))
     wrong.write_text("-----BEGIN NONSENSE-----")
+    wrong.chmod(0o600)
     with pytest.raises(SettingError, match=f"{name}: .* is not PEM"):
         tls.use(_shared(settings))
+
+
+@pytest.mark.parametrize(
+    ("mode", "fine"),
+    [(0o600, True), (0o400, True), (0o640, True), (0o644, False), (0o660, False), (0o604, False)],
+)
+def test_a_key_that_others_may_read_is_refused(ours: Authority, mode: int, fine: bool) -> None:
+    settings = ours.settings("open")
+    Path(settings["TT_TLS_KEY"]).chmod(mode)
+    if fine:
+        tls.read(_shared(settings))
+        return
+    with pytest.raises(SettingError, match=f"TT_TLS_KEY: .* open to others .*{mode:04o}"):
+        tls.read(_shared(settings))
 
 
 def test_a_key_is_shown_nowhere(ours: Authority) -> None:
