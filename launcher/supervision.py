@@ -195,7 +195,7 @@ def start(
         as_root=os.geteuid() == 0,
     )
     config = directory / "supervisord.conf"
-    config.write_text(render(programs, places), encoding="utf-8")
+    keep(config, render(programs, places))
     (directory / "environment").mkdir(mode=0o700, exist_ok=True)
     for program in programs:
         text = json.dumps(dict(program.environment))

@@ -13,9 +13,10 @@ from opentelemetry import metrics
 
 from services.control import last_used
 from services.control.core.gate import HttpRequest, Route, Routes, admit
-from services.control.core.tokens import Caller, Token, authenticate
+from services.control.core.tokens import Caller, Token, authenticate, usable
 from services.control.limiter import Limiter
 from services.control.security_log import OUTCOMES, SecurityLog
+from tradingtools.adapters import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
 
 _meter = metrics.get_meter("tradingtools.control")
@@ -77,7 +78,9 @@ class Gate:
 
     def _judge(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
         try:
-            route, caller = admit(self._routes, self._tokens, http)
+            route, caller = admit(
+                self._routes, usable(self._tokens, clock.now_ms() / 1000, address), http
+            )
         except Unauthenticated:
             self._limiter.refused(address)
             raise

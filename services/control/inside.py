@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from services.control import last_used
 from services.control.core.operator import HEADER, Operator, identify
-from services.control.core.tokens import Caller, Token, authenticate, authorize
+from services.control.core.tokens import Caller, Token, authenticate, authorize, usable
 from services.control.edge import Context
 from services.control.security_log import SecurityLog
+from tradingtools.adapters import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
 from tradingtools.runtime.grpc_admission import Admission, Metadata, values_of
 
@@ -30,7 +31,7 @@ class TokenInterceptor(Admission):
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
         given = _authorization(metadata)
         try:
-            last_used.note(authorize(self._tokens, method, given))
+            last_used.note(authorize(self._usable(), method, given))
         except TradingError as error:
             self._security.refused(error, address="", token=self._id(given), route=method)
             raise
@@ -43,7 +44,10 @@ class TokenInterceptor(Admission):
 
     def caller(self, context: Context) -> Caller:
         """Whose token came with a call. Raises Unauthenticated: it is no longer active."""
-        return authenticate(self._tokens, _authorization(context.invocation_metadata()))
+        return authenticate(self._usable(), _authorization(context.invocation_metadata()))
+
+    def _usable(self) -> tuple[Token, ...]:
+        return usable(self._tokens, clock.now_ms() / 1000)
 
     def operator(self, context: Context) -> Operator:
         """Which operator a call came from. Raises InvalidField: what he says is no name."""

@@ -15,13 +15,19 @@ from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.control.edge import INTERNAL, RunningEdge
+from tests.control.edge import INTERNAL, OPERATE, RunningEdge
 from tests.control.requests import Database, count
 from tests.control.test_contract import _services
-from tradingtools.domain.permissions import INSIDE_PORT, PERMISSIONS
+from tradingtools.domain.permissions import INSIDE_PORT, PERMISSIONS, Permission
 from tradingtools.v1 import operator_service_pb2 as pb
 
-TOKEN = (("authorization", f"Bearer {INTERNAL}"),)
+
+def _token(method: str) -> tuple[tuple[str, str]]:
+    """Of the scope that a call demands."""
+    token = INTERNAL if PERMISSIONS[method] is Permission.INTERNAL else OPERATE
+    return (("authorization", f"Bearer {token}"),)
+
+
 """Opens what is internal; operators need none here."""
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
@@ -73,12 +79,12 @@ def _ask(port: grpc.Channel, method: str, raw: bytes) -> tuple[grpc.StatusCode, 
     call: Any
     if METHODS[method].server_streaming:
         call = port.unary_stream(method)
-        done = call(raw, timeout=20, metadata=TOKEN)
+        done = call(raw, timeout=20, metadata=_token(method))
         with suppress(grpc.RpcError):
             list(done)
     else:
         call = port.unary_unary(method)
-        done = call.future(raw, timeout=20, metadata=TOKEN)
+        done = call.future(raw, timeout=20, metadata=_token(method))
     if done.code() is grpc.StatusCode.OK:
         return grpc.StatusCode.OK, "", {}
     status = rpc_status.from_call(done)

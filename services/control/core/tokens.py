@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeAlias
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
 from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
@@ -27,6 +29,10 @@ class Token:
     id: str
     scope: Permission
     digest: bytes
+    until_s: int | None = None
+    """From this second of the epoch on it is none; None: it does not expire."""
+    networks: tuple[Network, ...] = ()
+    """Where it may be shown from; empty: anywhere."""
 
 
 class Caller(NamedTuple):
@@ -41,12 +47,16 @@ OPERATOR = Caller("operator", Permission.OPERATE)
 """An operator of whom nothing else is known."""
 
 
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class TokenError(ValueError):
     """The list of tokens is malformed; the message never holds a token."""
 
 
 def parse_tokens(text: str) -> tuple[Token, ...]:
-    """Read ``id:scope:digest,…``.
+    """Read ``id:scope:digest,…``, each with limits behind it, if any: ``;until=2027-01-31`` (the
+    last day, UTC), ``;from=10.0.0.0/8|2001:db8::/32``.
 
     Raises:
         TokenError: an entry is malformed, an id or digest occurs twice, a scope has too many, or
@@ -68,7 +78,8 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
 
 
 def _parse_entry(number: int, entry: str) -> Token:
-    parts = entry.split(":")
+    told, *limits = entry.split(";")
+    parts = told.split(":")
     if len(parts) != 3:
         raise TokenError(f"entry {number}: expected id:scope:digest")
     name, scope, digest = parts
@@ -78,7 +89,56 @@ def _parse_entry(number: int, entry: str) -> Token:
         raise TokenError(f"entry {number}: the scope has to be one of {', '.join(REACH)}")
     if not _DIGEST.fullmatch(digest):
         raise TokenError(f"entry {number}: the digest has to be 64 hex digits, lower case")
-    return Token(name, Permission(scope), bytes.fromhex(digest))
+    token = Token(name, Permission(scope), bytes.fromhex(digest))
+    for limit in limits:
+        token = _limited(number, token, limit)
+    return token
+
+
+def _limited(number: int, token: Token, limit: str) -> Token:
+    kind, _, text = limit.partition("=")
+    if kind == "until" and token.until_s is None:
+        try:
+            last = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            raise TokenError(f"entry {number}: until has to be a day, 2027-01-31") from None
+        return replace(token, until_s=int((last + timedelta(days=1)).timestamp()))
+    if kind == "from" and not token.networks:
+        if token.scope not in (Permission.READ, Permission.MANAGE):
+            raise TokenError(f"entry {number}: from is for the edge's scopes, read and manage")
+        try:
+            networks = tuple(ipaddress.ip_network(part) for part in text.split("|"))
+        except ValueError:
+            raise TokenError(f"entry {number}: from has to be networks parted by |") from None
+        return replace(token, networks=networks)
+    raise TokenError(f"entry {number}: expected until=day or from=networks, each once")
+
+
+def usable(tokens: tuple[Token, ...], now_s: float, address: str = "") -> tuple[Token, ...]:
+    """Those that count now, shown from an address; one that is none fits no network.
+
+    Args:
+        tokens: the active ones.
+        now_s: seconds of the epoch.
+        address: who shows it; empty: unknown.
+    """
+    if not any(token.until_s is not None or token.networks for token in tokens):
+        return tokens
+    return tuple(
+        token
+        for token in tokens
+        if (token.until_s is None or now_s < token.until_s)
+        and (not token.networks or _is_within(address, token.networks))
+    )
+
+
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+    return any((mapped or known) in network for network in networks)
 
 
 def authenticate(tokens: tuple[Token, ...], authorization: str) -> Caller:
