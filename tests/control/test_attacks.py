@@ -170,7 +170,7 @@ def test_an_operator_moves_a_wallet_and_the_audit_says_so(
         ),
         reason="sold",
     )
-    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
+    with edge.inside() as port:
         stub = operator_grpc.OperatorServiceStub(port)
         assert stub.MoveWallet(moved, timeout=60).follower.follower_user_id == "u2"
         stub.MoveWallet(moved, timeout=60)
