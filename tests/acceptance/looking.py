@@ -78,10 +78,9 @@ def each_process_has_its_own_alone(run: Run) -> None:
     supervisor = psutil.Process(run.pids()["router"]).parent()
     assert supervisor is not None
     assert not [key for key in supervisor.environ() if key.startswith("TT_")]
-    for path in (run.directory, *run.directory.iterdir()):
-        assert not path.stat().st_mode & (0o006 if path.is_dir() else 0o077) or path.is_socket(), (
-            f"{path} is open to others"
-        )
+    assert not run.directory.stat().st_mode & 0o066, "nobody else looks into it"
+    for name in (*files, "run.json", "supervisord.conf"):
+        assert not (run.directory / name).stat().st_mode & 0o077, name
     for log in (run.directory / "logs").iterdir():
         assert not log.stat().st_mode & 0o077, log
 

@@ -75,7 +75,7 @@ def test_without_redis_changes_go_on_and_readiness_tells(
 
 def _until_health(edge: RunningEdge, **expected: str) -> None:
     """Health by the name of the dependency, on the internal port."""
-    with edge.inside() as port:
+    with grpc.insecure_channel(f"127.0.0.1:{edge.internal_port}") as port:
         stub: Any = health_pb2_grpc.HealthStub(port)
         deadline = time.monotonic() + 60
         while True:
