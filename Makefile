@@ -83,7 +83,7 @@ bench-compare: $(READY) ## The same, and what got slower than in BASE=file (.sta
 bench-guard: $(READY) ## From a book to a committed exit with many armed triggers (ARGS="--triggers 100000 --deltas 2500 --seconds 20 --awake")
 	@exec $(BIN)/python -m bench.guard $(ARGS)
 
-bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start scale" FOLLOWERS=1000 ROUNDS=1
+bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start first cold scale" FOLLOWERS=1000 ROUNDS=1
 	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))
 
 kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes, or in pieces (SAMPLE=40 takes some, MINUTES=5 STEPS=dir goes on where it was, LOOKING=1 kills nobody, SEED=1, KEEP=dir)

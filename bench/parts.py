@@ -17,7 +17,19 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from bench import changing, claiming, deltas, fairness, filtering, memory, report, scaling, starting
+from bench import (
+    changing,
+    claiming,
+    cold,
+    deltas,
+    fairness,
+    filtering,
+    first,
+    memory,
+    report,
+    scaling,
+    starting,
+)
 from bench.core.sheet import Figure
 from bench.machine import Watch
 from bench.system import BenchError
@@ -48,6 +60,8 @@ PARTS: dict[str, Callable[[Asked, Say], Awaitable[list[Figure]]]] = {
     "memory": lambda asked, say: memory.measure(asked.factor, say),
     "start": lambda asked, say: starting.measure(asked.followers, say),
     "scale": lambda asked, say: scaling.measure(asked.factor, say),
+    "cold": lambda asked, say: cold.measure(asked.factor, say),
+    "first": lambda asked, say: first.measure(asked.factor, say),
     "patch": lambda asked, say: changing.measure(asked.factor, say),
 }
 

@@ -123,7 +123,11 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    counts: Iterable[int], say: Callable[[str], None], environ: Mapping[str, str] | None = None
+    counts: Iterable[int],
+    say: Callable[[str], None],
+    environ: Mapping[str, str] | None = None,
+    *,
+    rest_ms: int = 0,
 ) -> AsyncIterator[Scene]:
     """Everything up and warm, with a leader for each number of followers.
 
@@ -131,12 +135,13 @@ async def scene(
         counts: numbers of followers.
         say: told what takes its time.
         environ: settings of the engine that differ from a run's.
+        rest_ms: how long the venue takes for each answer by REST.
 
     Raises:
         BenchError: and what the launcher raises.
     """
     found = leaders(counts)
-    with system.venue() as venue:
+    with system.venue(rest_ms) as venue:
         async with far_side.serving() as side, feed.serving() as source:
             asset, other = await asyncio.to_thread(system.tradable, venue.at)
             noise = asyncio.create_task(source.make_noise(asset))

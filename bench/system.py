@@ -81,8 +81,12 @@ class Engine:
 
 
 @contextmanager
-def venue() -> Iterator[Venue]:
-    """The replay venue with books and without trades."""
+def venue(rest_ms: int = 0) -> Iterator[Venue]:
+    """The replay venue with books and without trades.
+
+    Args:
+        rest_ms: how long each answer by REST takes, besides.
+    """
     with tempfile.TemporaryDirectory(prefix="tt-bench-") as directory:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
         process = subprocess.Popen(
@@ -93,6 +97,7 @@ def venue() -> Iterator[Venue]:
                 "TT_VENUE_STATE_DIR": directory,
                 "TT_VENUE_START_WHEN_TOLD": "true",
                 "TT_VENUE_FIREHOSE_PER_SECOND": "0",
+                "TT_VENUE_REST_MS": str(rest_ms),
             },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,6 +20,7 @@ from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc, common_pb2
 
 _MARKS_MAX = 50
+_BEHIND_SECONDS = 0.01
 _CURSOR = re.compile(r"[0-9a-f]{8}-[0-9]{1,18}")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -72,8 +74,9 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
             if request.market_suffices:
                 mark = mark or self._fetcher.unseen(asset_id)
                 if mark is not None:
-                    self._fetcher.fetch_soon(asset_id)
-                    self._sockets.poke()
+                    # Not before: a copy is leaving, on the same cores.
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(_BEHIND_SECONDS, self._watch, asset_id)
                     return pb.GetBookResponse(mark=mark)
             try:
                 await self._fetcher.ensure(asset_id, request.condition_id)
@@ -86,6 +89,10 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
         if mark is None:
             raise errors.Unavailable("book not there yet", dependency="venue", retry_after_ms="100")
         return pb.GetBookResponse(mark=mark)
+
+    def _watch(self, asset_id: str) -> None:
+        self._fetcher.fetch_soon(asset_id)
+        self._sockets.poke()
 
     async def Acknowledge(
         self, request: common_pb2.AcknowledgeRequest, context: Context

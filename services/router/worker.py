@@ -311,9 +311,10 @@ class Router:
         """
         # Nobody is asked for the book of what is skipped in any case.
         late = self._too_old(trade)
-        book = (
-            self._books_known(trade.key.asset_id) if late else await self._book(trade, levels=False)
-        )
+        if late:
+            book = self._books_known(trade.key.asset_id)
+        else:
+            book = await self._book(trade, levels=all(map(doubt.needs_levels, followers)))
         now, later = (followers, ()) if late else doubt.divide(followers, trade, book)
         with self._memory.under_way(trade):
             if now:

@@ -56,6 +56,7 @@ def judge(world: World, workload: Workload) -> list[Breach]:
         *_sells_too_much(world),
         *_holds_too_little(world),
         *_forbidden_orders(world),
+        *_in_doubt(world, workload),
         *_outlives_its_trade(world),
         *_runs_away(world),
         *_needless_ends(world),
@@ -328,6 +329,23 @@ def _runs_away(world: World) -> list[Breach]:
             if spent > bound:
                 found.append(Breach("the last gate bounds a minute", f"{wallet} {spent} > {bound}"))
     return found
+
+
+def _in_doubt(world: World, workload: Workload) -> list[Breach]:
+    """I12: who wants a book that can be trusted buys nothing without one."""
+    wary = {
+        row["id"]
+        for row in _rows(world, "subscription")
+        if (row["settings"] or {}).get("on_doubtful_book") in ("SKIP", "WAIT")
+    }
+    return [
+        Breach("I12 a doubtful book is as its follower says", f"order {order['order_key']}")
+        for order in _rows(world, "orders")
+        if order["purpose"] == "ENTRY"
+        and order["subscription_id"] in wary
+        and order["asset_id"] in workload.doubted
+        and (workload.calmed_at is None or order["created_at"] < workload.calmed_at)
+    ]
 
 
 def _needless_ends(world: World) -> list[Breach]:

@@ -25,7 +25,7 @@ from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
 from services.executor.core.gate import Gate
 from services.router import claiming, recovery
-from services.router.core import exit_plan, selling
+from services.router.core import doubt, exit_plan, selling
 from services.router.core import plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
@@ -234,6 +234,10 @@ def _keep_what_was_passed_on(small: Any) -> Any:
     return small.copy
 
 
+def _trust_every_book(*_arguments: Any) -> None:
+    return None
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
         ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=16
@@ -314,6 +318,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "what is too small is sold along once": Mutation(
         ((exit_plan, "_passed_on", _keep_what_was_passed_on),), "I13", seed=44
+    ),
+    "a follower says what a doubtful book is good for": Mutation(
+        ((doubt, "objection", _trust_every_book),), "I12 a doubtful book", seed=2
     ),
     "what another exit has reserved is not free": Mutation(
         (

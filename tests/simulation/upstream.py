@@ -55,6 +55,8 @@ class Market:
     def __init__(self) -> None:
         self.books: dict[str, tuple[str, Levels, Levels]] = {}
         """By asset: condition, bids, asks; best first."""
+        self.doubtful: set[str] = set()
+        """Assets whose book bookfeed does not trust."""
         self.payouts: dict[str, int] = {}
         """What a share pays, by resolved asset, micros."""
         self.log: Tail[books_pb.Mark] = Tail(0, _nothing)
@@ -74,6 +76,8 @@ class Market:
         """An asset's book as bookfeed publishes it."""
         condition, bids, asks = self.books[asset]
         status = books_pb.BOOK_STATUS_FRESH if bids or asks else books_pb.BOOK_STATUS_EMPTY
+        if asset in self.doubtful:
+            status = books_pb.BOOK_STATUS_STALE
         return books_pb.Mark(
             asset_id=asset,
             **columns(bids, asks),

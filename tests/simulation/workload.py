@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from launcher.core.evidence import LeaderTrade
@@ -32,6 +32,10 @@ _PIECES = 0.3
 _SILENT = 0.2
 """Of all seeds: the sockets of the feed are silent, half of the time."""
 _SILENT_SECONDS = 4.0
+_DOUBTING = 0.3
+"""Of all seeds: the book of one outcome is in doubt until the storm is over."""
+_ON_DOUBT = (None, None, "WAIT", "SKIP")
+"""What each subscription does then; None: it copies."""
 _GUARDING = 0.3
 """Of all seeds: leaders do little, and followers want what they hold guarded well."""
 
@@ -92,6 +96,11 @@ class Workload:
         self._pieces = world.rng("pieces")
         self._in_pieces = self._pieces.random() < _PIECES
         self._feed = _Feed(world)
+        if world.rng("doubting").random() < _DOUBTING:
+            world.market.doubtful.add(ASSETS[1])
+        self.doubted = frozenset(world.market.doubtful)
+        """Assets whose book was in doubt before ``calmed_at``."""
+        self.calmed_at: datetime | None = None
         self._held: dict[tuple[str, str], int] = {}
         self._numbers = 0
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
@@ -120,6 +129,7 @@ class Workload:
         for number, (wallet, follows) in enumerate(_FOLLOWS):
             ratio = rng.random() < 0.6
             identity = f"sub_{number:032x}"
+            on_doubt = _ON_DOUBT[number] if self.doubted else None
             await world.control.subscribe(
                 id=identity,
                 follower_user_id=f"user-{wallet}",
@@ -132,6 +142,7 @@ class Workload:
                 max_per_market_micros=rng.choice((None, 50 * MICROS, 200 * MICROS)),
                 max_slippage_micros=rng.choice((30_000, 200_000)),
                 max_age_ms=rng.choice((None, 4000)),
+                **({"settings": {"on_doubtful_book": on_doubt}} if on_doubt else {}),
                 created_at=world.database.now() - timedelta(hours=1),
             )
             self.subscriptions.append(identity)
@@ -408,5 +419,7 @@ class Workload:
         """Allow everything again, let the books be deep, and leaders' holdings be known."""
         self._resyncs.tell()
         await self._followers.allow_everything()
+        self.calmed_at = self._world.database.now()
+        self._world.market.doubtful.clear()
         for asset in ASSETS:
             self._put_book(asset)
