@@ -311,7 +311,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13", seed=13
     ),
     "what earlier sells have still to sell is not sold twice": Mutation(
-        ((claiming, "still_to_sell", _nothing_is_promised),), "I13 a lot", seed=43
+        ((claiming, "still_to_sell", _nothing_is_promised),), "I13 a lot", seed=2
     ),
     "what is too small to be sold is not raised": Mutation(
         ((selling, "size_exit", _raise_what_is_too_small),), "I13", seed=44
