@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import redis.asyncio as redis_client
 
 from tests.fault.failover import Failover
+from tests.fault.neighbour import Neighbour
 from tests.fault.rig import PROXIED, Rig
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
@@ -274,6 +275,12 @@ async def everything_killed(rig: Rig, _: Workload, rng: random.Random) -> None:
     await eventually(back)
 
 
+async def hostile_neighbour(rig: Rig, _: Workload, rng: random.Random) -> None:
+    """A stranger on the machine and at the edge tries everything at once, for seconds."""
+    rig.neighbour = rig.neighbour or Neighbour(rig)
+    await rig.neighbour.attack(rng.uniform(1, 4))
+
+
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
@@ -281,7 +288,7 @@ FAULTS: dict[str, Fault] = {
         settlement, promises_withdrawn, insiders_killed, network, connections_reset, half_open,
         refused, process_killed, process_frozen, lease_stolen, twin, postgres_restarted,
         postgres_frozen, redis_killed, redis_flushed, redis_failed_over, disk_full, clock_jumped,
-        pause, several, everything_killed, everything_frozen,
+        pause, several, everything_killed, everything_frozen, hostile_neighbour,
     )
 }  # fmt: skip
 """Those that chaos chooses from, by name."""

@@ -58,6 +58,8 @@ class Rig:
         self.restarts: Counter[str] = Counter()
         self._kept_down: set[str] = set()
         self.peak_rss: defaultdict[str, int] = defaultdict(int)
+        self.neighbour: Any = None
+        """A stranger with an edge of his own to attack, once there is one."""
 
     @property
     def database_is_there(self) -> bool:

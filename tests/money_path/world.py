@@ -376,9 +376,7 @@ class Scene:
         with psycopg.connect(self.world.database_url) as connection:
             connection.execute("select lock_control_exclusive()")
             row = connection.execute(
-                "insert into control_change (actor, source, action, subject_kind, subject_id,"
-                " previous_hash, hash) values ('test', 'test', 'test', %s, %s, '', '')"
-                " returning seq",
+                "select append_control_change('test', 'test', 'test', %s, %s, null, null)",
                 (kind, subject),
             ).fetchone()
             assert row is not None
