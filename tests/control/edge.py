@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -152,7 +153,7 @@ def running_edge(
             for begin, command in commands
         ]
         try:
-            _wait_until_ready(client, children, log)
+            _wait_until_ready(client, children, log, internal_port)
             yield RunningEdge(
                 url=url,
                 port=port,
@@ -174,14 +175,16 @@ def running_edge(
 
 
 def _wait_until_ready(
-    client: httpx.Client, children: list[subprocess.Popen[bytes]], log: Path
+    client: httpx.Client, children: list[subprocess.Popen[bytes]], log: Path, internal_port: int
 ) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
             if client.get("/ready").status_code == 200:
+                # Operators' port is a process of its own, which may come after the edge.
+                socket.create_connection(("127.0.0.1", internal_port), timeout=10).close()
                 return
-        except httpx.TransportError:
+        except (httpx.TransportError, OSError):
             pass
         if time.monotonic() > deadline or any(child.poll() is not None for child in children):
             raise AssertionError(f"the edge did not start: {log.read_text()[-2000:]}")
