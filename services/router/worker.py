@@ -209,12 +209,7 @@ class Router:
             by_asset = {
                 key.asset_id: trade for key, trade in changed.items() if not self._too_old(trade)
             }
-            await asyncio.gather(
-                *(
-                    self._book(trade, levels=trade.key.side is Side.SELL)
-                    for trade in by_asset.values()
-                )
-            )
+            await asyncio.gather(*(self._book(trade, levels=False) for trade in by_asset.values()))
         failed: list[Exception] = []
         most = self._settings.claimed_together
         for trades in come_together(changed.values(), self._copies_of, most):
@@ -292,7 +287,9 @@ class Router:
         if not followers:
             return
         if trade.key.side is Side.SELL or withdrawn is not None:
-            book = await self._book(trade)
+            # Where nothing can be sold, no trade behind this one waits for a book.
+            sells = withdrawn is not None or self._sells(trade, followers)
+            book = await self._book(trade, levels=sells)
             await self._writer.claim(trade, book, cause, brief=True, withdrawn=withdrawn)
         else:
             await self._route_buy(trade, cause, followers)
@@ -325,6 +322,13 @@ class Router:
                 book = await self._book(trade)
                 ids = tuple(s.id for s in later)
                 await self._writer.claim_in_parts(trade, book, cause, ids)
+
+    def _sells(self, trade: LeaderTrade, followers: Sequence[Subscription]) -> bool:
+        """Whether some follower may have shares to sell after a leader's sell."""
+        ledger, asset_id = self._memory.ledger, trade.key.asset_id
+        return any(
+            ledger.holds(s.id, asset_id) or ledger.entry_open(s.id, asset_id) for s in followers
+        )
 
     async def _book(self, trade: LeaderTrade, *, levels: bool = True) -> Book | None:
         return await self._books.get(

@@ -22,11 +22,11 @@ from tests.unit.router.test_together import (
     _database,
     recovered,
 )
-from tests.unit.samples import book, subscription
+from tests.unit.samples import TX, book, subscription
 from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import CopySettings, DoubtfulBook
-from tradingtools.domain.leader_trade import LeaderTrade, merge
+from tradingtools.domain.leader_trade import LeaderTrade, Side, merge
 from tradingtools.domain.reasons import Reason
 from tradingtools.testing.memory_database import MemoryDatabase
 
@@ -300,3 +300,27 @@ def test_what_a_follower_asks_of_a_book_needs_it() -> None:
     assert needs(max_spread_micros=0)
     assert needs(on_doubtful_book=DoubtfulBook.WAIT)
     assert needs(shadow=True)
+
+
+async def test_a_sell_of_what_nobody_holds_waits_for_no_book() -> None:
+    database = _database(["free"])
+    router = await recovered(database)
+    shelf = Cold()
+    router._books = cast(Any, shelf)
+    bought = buy(1)
+    sell = replace(bought, key=replace(bought.key, leader_tx=TX, side=Side.SELL))
+    await router.on_facts([sell])
+    assert shelf.asked == [False]
+    assert _reasons(database) == [(FIRST, "NOTHING_HELD")]
+
+
+async def test_a_sell_of_what_may_be_held_waits_for_its_book() -> None:
+    database = _database(["free"])
+    router = await recovered(database)
+    shelf = Cold()
+    router._books = cast(Any, shelf)
+    bought = buy(1)
+    await router.on_facts([bought])
+    sell = replace(bought, key=replace(bought.key, leader_tx=TX, side=Side.SELL))
+    await router.on_facts([sell])
+    assert shelf.asked == [False, True]
