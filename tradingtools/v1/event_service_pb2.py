@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tradingtools/v1/event_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\t\"\xa5\x01\n\x0b\x45ventFilter\x12\x30\n\x05types\x18\x01 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x10@\"\x17r\x15\x18@2\x11^[a-z]+\\.[a-z_]+$\x12-\n\x06wallet\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{40})?$\x12\x35\n\x0fsubscription_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^(sub_[0-9a-f]{32})?$\"i\n\x13StreamEventsRequest\x12$\n\x06\x63ursor\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,19}$\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\"N\n\x14StreamEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"x\n\x11ListEventsRequest\x12\x16\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"d\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x17\n\nnext_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_next_after2\xc4\x01\n\x0c\x45ventService\x12]\n\x0cStreamEvents\x12$.tradingtools.v1.StreamEventsRequest\x1a%.tradingtools.v1.StreamEventsResponse0\x01\x12U\n\nListEvents\x12\".tradingtools.v1.ListEventsRequest\x1a#.tradingtools.v1.ListEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tradingtools/v1/event_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\t\"\xad\x01\n\x0b\x45ventFilter\x12\x38\n\x05types\x18\x01 \x03(\tB)\xbaH&\x92\x01#\x10@\"\x1fr\x1d\x32\x1b^[a-z]{1,20}\\.[a-z_]{1,40}$\x12-\n\x06wallet\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{40})?$\x12\x35\n\x0fsubscription_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^(sub_[0-9a-f]{32})?$\"i\n\x13StreamEventsRequest\x12$\n\x06\x63ursor\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,19}$\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\"N\n\x14StreamEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"x\n\x11ListEventsRequest\x12\x16\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"d\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x17\n\nnext_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_next_after2\xc4\x01\n\x0c\x45ventService\x12]\n\x0cStreamEvents\x12$.tradingtools.v1.StreamEventsRequest\x1a%.tradingtools.v1.StreamEventsResponse0\x01\x12U\n\nListEvents\x12\".tradingtools.v1.ListEventsRequest\x1a#.tradingtools.v1.ListEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tradingtools.v1.event_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENTFILTER'].fields_by_name['types']._loaded_options = None
-  _globals['_EVENTFILTER'].fields_by_name['types']._serialized_options = b'\272H\036\222\001\033\020@\"\027r\025\030@2\021^[a-z]+\\.[a-z_]+$'
+  _globals['_EVENTFILTER'].fields_by_name['types']._serialized_options = b'\272H&\222\001#\020@\"\037r\0352\033^[a-z]{1,20}\\.[a-z_]{1,40}$'
   _globals['_EVENTFILTER'].fields_by_name['wallet']._loaded_options = None
   _globals['_EVENTFILTER'].fields_by_name['wallet']._serialized_options = b'\272H\032r\0302\026^(0x[0-9a-fA-F]{40})?$'
   _globals['_EVENTFILTER'].fields_by_name['subscription_id']._loaded_options = None
@@ -48,15 +48,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT']._serialized_start=119
   _globals['_EVENT']._serialized_end=280
   _globals['_EVENTFILTER']._serialized_start=283
-  _globals['_EVENTFILTER']._serialized_end=448
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=450
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=555
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=557
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=635
-  _globals['_LISTEVENTSREQUEST']._serialized_start=637
-  _globals['_LISTEVENTSREQUEST']._serialized_end=757
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=759
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=859
-  _globals['_EVENTSERVICE']._serialized_start=862
-  _globals['_EVENTSERVICE']._serialized_end=1058
+  _globals['_EVENTFILTER']._serialized_end=456
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=458
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=563
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=565
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=643
+  _globals['_LISTEVENTSREQUEST']._serialized_start=645
+  _globals['_LISTEVENTSREQUEST']._serialized_end=765
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=767
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=867
+  _globals['_EVENTSERVICE']._serialized_start=870
+  _globals['_EVENTSERVICE']._serialized_end=1066
 # @@protoc_insertion_point(module_scope)
