@@ -143,7 +143,22 @@ def _far_side(http: httpx.Client, url: str, default_cash_micros: int) -> facts.F
             )
             for one in state["redemptions"]
         ),
+        hand_trades=tuple(
+            facts.FarHandTrade(
+                follower_proxy=one["followerProxy"],
+                asset_id=one["assetId"],
+                shares_micros=_signed(one, "size", "BUY"),
+                cash_micros=_signed(one, "notional", "SELL"),
+            )
+            for one in state["handTrades"]
+        ),
     )
+
+
+def _signed(trade: Json, name: str, comes_in: str) -> int:
+    """Below zero where it goes out of the wallet."""
+    micros = parse_exact(trade[name])
+    return micros if trade["side"] == comes_in else -micros
 
 
 def _far_order(order: Json) -> facts.FarOrder:

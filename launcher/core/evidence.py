@@ -108,6 +108,10 @@ class LotRow:
     payout_micros: int = 0
     by_hand_micros: int = 0
     """Shares that a caller has told of; no order bought them."""
+    elsewhere_micros: int = 0
+    """Shares that corrections have taken: no order of ours sold them."""
+    elsewhere_cost_micros: int = 0
+    """What these had cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +221,17 @@ class FarRedemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarHandTrade:
+    """What a wallet's owner did by himself at insiders-api: shares and cash that it moved."""
+
+    follower_proxy: str
+    asset_id: str
+    shares_micros: int
+    """Below zero: sold."""
+    cash_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FarSide:
     """The paper insiders-api's own account of the run."""
 
@@ -226,6 +241,7 @@ class FarSide:
     default_cash_micros: int
     enforces_not_after: bool
     redemptions: tuple[FarRedemption, ...] = ()
+    hand_trades: tuple[FarHandTrade, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

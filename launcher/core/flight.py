@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from launcher.core.evidence import Evidence, FarOrder, OrderRow, ReservationRow
+from launcher.core.evidence import Evidence, FarOrder, FarSide, OrderRow, ReservationRow
 from tradingtools.domain.money import notional_ceil
 from tradingtools.domain.order_states import RELEASING
 
@@ -39,8 +39,7 @@ def within_flight(evidence: Evidence) -> Iterator[str]:
             yield from _beyond(order, held)
     for lot in evidence.lots:
         shares[lot.follower_proxy, lot.asset_id] += lot.by_hand_micros
-    for done in evidence.far.redemptions:
-        cash[done.follower_proxy] += done.payout_micros
+    _add_what_others_moved(evidence.far, cash, shares)
     redeemed = {done.follower_proxy for done in evidence.far.redemptions}
     for wallet in evidence.far.wallets:
         proxy = wallet.follower_proxy
@@ -58,6 +57,16 @@ def within_flight(evidence: Evidence) -> Iterator[str]:
                     f"wallet {proxy}: {asset} is {off} micros off what is booked, in flight are"
                     f" {shares_flight[proxy, asset]}"
                 )
+
+
+def _add_what_others_moved(
+    far: FarSide, cash: Counter[str], shares: Counter[tuple[str, str]]
+) -> None:
+    for done in far.redemptions:
+        cash[done.follower_proxy] += done.payout_micros
+    for own in far.hand_trades:
+        cash[own.follower_proxy] += own.cash_micros
+        shares[own.follower_proxy, own.asset_id] += own.shares_micros
 
 
 def _money(row: OrderRow, held: ReservationRow | None) -> int:

@@ -24,6 +24,8 @@ from tradingtools.domain.order_states import OPEN, RELEASING, FailedKind, OrderS
 _S = OrderState
 _NOTHING_THERE = {FailedKind.UNSENT, FailedKind.REJECTED}
 _SETTLING_MS = 2_000
+_Held = tuple[str, str]
+"""Wallet and asset."""
 """A leader trade this soon after a subscription was created may or may not be its business."""
 
 
@@ -188,39 +190,67 @@ def reservations_balance(evidence: Evidence) -> Iterator[str]:
             )
 
 
-def cash_balances(evidence: Evidence) -> Iterator[str]:
+def cash_and_shares_balance(evidence: Evidence) -> Iterator[str]:
     """I9: cash and shares there are what our rows say was bought, sold and paid."""
+    yield from _cash_balances(evidence)
+    yield from _shares_balance(evidence)
+
+
+def _cash_balances(evidence: Evidence) -> Iterator[str]:
+    """Cash there is what our rows say was bought, sold and paid, and what owners moved."""
     if evidence.far is None or not evidence.settled:
         return
     cash: Counter[str] = Counter()
-    shares: Counter[tuple[str, str]] = Counter()
     for row in evidence.orders:
         sign = 1 if row.side == "BUY" else -1
         cash[row.follower_proxy] -= sign * row.filled_notional_micros + row.fee_micros
-        shares[row.follower_proxy, row.asset_id] += sign * row.filled_size_micros
     for done in evidence.far.redemptions:
         cash[done.follower_proxy] += done.payout_micros
-    lots: Counter[tuple[str, str]] = Counter()
-    for lot in evidence.lots:
-        lots[lot.follower_proxy, lot.asset_id] += lot.shares_micros
-        shares[lot.follower_proxy, lot.asset_id] -= lot.resolved_size_micros
-        # Bought by hand: no order of ours, but shares that are there.
-        shares[lot.follower_proxy, lot.asset_id] += lot.by_hand_micros
+    for own in evidence.far.hand_trades:
+        cash[own.follower_proxy] += own.cash_micros
     for wallet in evidence.far.wallets:
-        proxy = wallet.follower_proxy
-        wanted = evidence.far.default_cash_micros + cash[proxy]
+        wanted = evidence.far.default_cash_micros + cash[wallet.follower_proxy]
         if wallet.cash_micros != wanted:
-            yield f"wallet {proxy} has {wallet.cash_micros} micros of cash, rows say {wanted}"
-        assets = set(wallet.shares) | {asset for owner, asset in shares if owner == proxy}
-        for asset in sorted(assets):
-            there = wallet.shares.get(asset, 0)
-            by_orders, by_lots = shares[proxy, asset], lots[proxy, asset]
-            if not there == by_orders == by_lots:
-                yield (
-                    f"wallet {proxy} has {there} micros of {asset}, orders less payouts say"
-                    f" {by_orders},"
-                    f" lots {by_lots}"
-                )
+            yield (
+                f"wallet {wallet.follower_proxy} has {wallet.cash_micros} micros of cash, rows say"
+                f" {wanted}"
+            )
+
+
+def _shares_balance(evidence: Evidence) -> Iterator[str]:
+    """Shares there are what our rows say, with what owners moved; lots hold no more of them."""
+    if evidence.far is None or not evidence.settled:
+        return
+    booked: Counter[_Held] = Counter()
+    for row in evidence.orders:
+        sign = 1 if row.side == "BUY" else -1
+        booked[row.follower_proxy, row.asset_id] += sign * row.filled_size_micros
+    lots: Counter[_Held] = Counter()
+    corrected: Counter[_Held] = Counter()
+    for lot in evidence.lots:
+        key = lot.follower_proxy, lot.asset_id
+        lots[key] += lot.shares_micros
+        corrected[key] += lot.elsewhere_micros
+        # Bought by hand: no order of ours, but shares that are there.
+        booked[key] += lot.by_hand_micros - lot.resolved_size_micros
+    own: Counter[_Held] = Counter()
+    for trade in evidence.far.hand_trades:
+        own[trade.follower_proxy, trade.asset_id] += trade.shares_micros
+    there = {
+        (wallet.follower_proxy, asset): micros
+        for wallet in evidence.far.wallets
+        for asset, micros in wallet.shares.items()
+    }
+    known = {wallet.follower_proxy for wallet in evidence.far.wallets}
+    for key in sorted(key for key in {*there, *booked} if key[0] in known):
+        held, moved = there.get(key, 0), booked[key] + own[key]
+        # Without its owner's trades, lots hold all of it.
+        fits = lots[key] <= held if key in own else lots[key] == held
+        if held != moved or lots[key] != booked[key] - corrected[key] or not fits:
+            yield (
+                f"wallet {key[0]} has {held} micros of {key[1]}, orders less payouts say {moved},"
+                f" lots {lots[key]}, corrected are {corrected[key]}"
+            )
 
 
 def backlog_is_empty(evidence: Evidence) -> Iterator[str]:
@@ -315,7 +345,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "I7 attempts are equal": attempts_are_equal,
     "I8 nothing is accepted late": nothing_is_accepted_late,
     "I9 reservations balance": reservations_balance,
-    "I9 cash and shares balance": cash_balances,
+    "I9 cash and shares balance": cash_and_shares_balance,
     "I9 ledger balances": ledger_balances,
     "I9 payouts balance": payouts_balance,
     "I9 balances agree": balances_agree,

@@ -70,7 +70,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(server.stop)
         redeemer = Redeemer(store=store, books=books, now_ms=wall_ms)
         handlers = Handlers(exchange=exchange, redeemer=redeemer, now_ms=wall_ms)
-        control_app = Control(store=store, told=told).application()
+        control_app = Control(
+            store=store,
+            told=told,
+            default_cash=settings.default_cash_usdc * ONE,
+            now_ms=wall_ms,
+        ).application()
         control_port = await _listen(
             stack, control_app, "127.0.0.1", settings.control_port, "TT_INSIDERS_CONTROL_PORT"
         )

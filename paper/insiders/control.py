@@ -10,7 +10,12 @@ judges the engine use it. Errors have the shape of the public port.
 | GET, PUT /capabilities | the four switches; those that are not named stay |
 | GET, PUT, DELETE /books/{asset} | the book that overrides the source's |
 | PUT /wallets/{proxy} | `{"cash", "mode": "open", "closed_only" or "forbidden"}` |
+| POST /wallets/{proxy}/trades | its owner trades himself, at once, see below |
 | GET, POST, DELETE /faults | list, add, clear |
+
+A trade by hand is `{"side", "assetId", "conditionId", "size", "price"}`. It moves cash and shares
+past the engine, or is refused as INSUFFICIENT_BALANCE; `GET /state` lists those that were made as
+`handTrades`.
 """
 
 from __future__ import annotations
@@ -23,18 +28,19 @@ from aiohttp import web
 
 from paper.insiders.books import parse_book, show_book
 from paper.insiders.core.admission import WalletMode
-from paper.insiders.core.amounts import format_amount, parse_amount
+from paper.insiders.core.amounts import ONE, format_amount, parse_amount
 from paper.insiders.core.faults import parse_fault, show_fault
-from paper.insiders.core.model import Order, Rejection
+from paper.insiders.core.model import Order, Rejection, Side
 from paper.insiders.core.requests import (
     invalid,
     parse_asset,
+    parse_condition,
     parse_fields,
     parse_object,
     parse_proxy,
 )
 from paper.insiders.store import Store
-from paper.insiders.tables import journal, keys, orders, wallets
+from paper.insiders.tables import hand_trades, journal, keys, orders, wallets
 from paper.insiders.told import Told
 from paper.insiders.wire import (
     Answer,
@@ -56,8 +62,12 @@ ControlHandler = Callable[[web.Request], Awaitable[Answer]]
 class Control:
     """The routes of the control port."""
 
-    def __init__(self, *, store: Store, told: Told) -> None:
+    def __init__(
+        self, *, store: Store, told: Told, default_cash: int, now_ms: Callable[[], int]
+    ) -> None:
         self._store = store
+        self._default_cash = default_cash
+        self._now_ms = now_ms
         self._told = told
         self._last_fault = 0
 
@@ -75,6 +85,7 @@ class Control:
             ("PUT", "/books/{asset}", self._put_book),
             ("DELETE", "/books/{asset}", self._delete_book),
             ("PUT", "/wallets/{proxy}", self._put_wallet),
+            ("POST", "/wallets/{proxy}/trades", self._trade),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._post_fault),
             ("DELETE", "/faults", self._delete_faults),
@@ -131,6 +142,39 @@ class Control:
         await self._store.run(lambda db: wallets.put_wallet(db, proxy, cash=cash, mode=mode))
         return Answer(payload={"followerProxy": proxy, "cash": format_amount(cash), "mode": mode})
 
+    async def _trade(self, request: web.Request) -> Answer:
+        try:
+            proxy = parse_proxy(request.match_info["proxy"])
+        except ValueError as error:
+            raise invalid("proxy", str(error)) from None
+        fields = {
+            "side": _side,
+            "assetId": parse_asset,
+            "conditionId": parse_condition,
+            "size": parse_amount,
+            "price": parse_amount,
+        }
+        values = parse_fields(parse_object(await request.read()), fields)
+        size, price = cast(int, values["size"]), cast(int, values["price"])
+        if size == 0:
+            raise invalid("size", "must be more than 0")
+        if price > ONE:
+            raise invalid("price", "must be at most 1")
+        made = hand_trades.HandTrade(
+            proxy=proxy,
+            asset_id=cast(str, values["assetId"]),
+            condition_id=cast(str, values["conditionId"]),
+            side=cast(Side, values["side"]),
+            size=size,
+            price=price,
+        )
+        await self._store.run(
+            lambda db: hand_trades.trade(
+                db, made, default_cash=self._default_cash, now_ms=self._now_ms()
+            )
+        )
+        return Answer(status=201, payload={"notional": format_amount(made.notional)})
+
     async def _faults(self, _: web.Request) -> Answer:
         return Answer(payload={"faults": [show_fault(fault) for fault in self._told.faults]})
 
@@ -172,6 +216,7 @@ def _read_state(db: sqlite3.Connection) -> Json:
             for proxy, cash, mode in wallets.list_wallets(db)
         ],
         "redemptions": [show_redemption(done) for done in redeemed],
+        "handTrades": hand_trades.list_hand_trades(db),
         "counts": {
             "orders": len(placed),
             "trades": sum(len(order.trades) for order in placed),
@@ -204,6 +249,12 @@ def _mode(value: object) -> str:
     if isinstance(value, str) and value in _MODES:
         return value
     raise ValueError(f"must be one of {', '.join(_MODES)}")
+
+
+def _side(value: object) -> str:
+    if value in ("BUY", "SELL"):
+        return str(value)
+    raise ValueError("must be BUY or SELL")
 
 
 def _query_int(request: web.Request, name: str, *, default: int, high: int) -> int:

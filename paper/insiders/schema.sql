@@ -56,6 +56,18 @@ CREATE TABLE IF NOT EXISTS positions (
     PRIMARY KEY (proxy, asset_id)
 ) STRICT;
 
+-- What owners of wallets did themselves, past the engine.
+CREATE TABLE IF NOT EXISTS hand_trades (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    proxy TEXT NOT NULL,
+    asset_id TEXT NOT NULL,
+    condition_id TEXT NOT NULL,
+    side TEXT NOT NULL CHECK (side IN ('BUY', 'SELL')),
+    size INTEGER NOT NULL CHECK (size > 0),
+    notional INTEGER NOT NULL CHECK (notional >= 0),
+    traded_ms INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS taken (
     asset_id TEXT NOT NULL,
     side TEXT NOT NULL, -- of the orders that took

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from services.confirm import resolutions, store
+from services.confirm import corrections, resolutions, store
 from services.confirm.balances import Balances
 from services.confirm.booker import Booker
 from services.confirm.bookings import load_bookings
@@ -18,6 +18,7 @@ from services.confirm.redemptions import Redemptions
 from services.confirm.sealer import Sealer
 from services.confirm.server import ConfirmServicer
 from services.confirm.settings import Settings
+from services.confirm.shortfalls import Shortfalls
 from services.confirm.watch import Watch
 from services.confirm.worker import Confirm
 from tradingtools.adapters.insiders.client import open_client
@@ -92,6 +93,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         redemptions = Redemptions(
             pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
         )
+        shortfalls = Shortfalls(
+            pool,
+            owned,
+            booker.write,
+            client,
+            timeout_ms=settings.ask_timeout_ms,
+            apart_ms=settings.shortfall_apart_ms,
+        )
+        booker.listen(shortfalls.booked)
         optional = []
         looks = {health.POSTGRESQL: health.postgresql(pool)}
         if settings.balance_ms:
@@ -102,6 +112,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 every_ms=settings.balance_ms,
                 spacing_ms=settings.balance_spacing_ms,
                 behind=lambda: worker.behind,
+                shortfalls=shortfalls,
             )
             optional.append(balances.run())
         if books is not None:
@@ -115,6 +126,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             worker.look_at_due(),
             worker.tidy(),
             resolutions.run(pool, owned, booker.write),
+            corrections.run(pool, owned, booker.write),
+            shortfalls.run(),
             Watch(pool, worker, settings).run(),
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
             payouts.run(),

@@ -3,7 +3,7 @@
 An answer counts only when nothing of the wallet was under way from before the question until it is
 stored; between two answers each booking moves the cash in its own transaction. So what is stored is
 exact but for what others do with the wallet, and what was never told stays unknown. After it: the
-router's free cash and equity, and the drift that control shows.
+router's free cash and equity, the drift that control shows, and `shortfalls`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import psycopg
 import structlog
 
 from services.confirm import store
+from services.confirm.insiders import body_of
 from services.confirm.queries import QUERIES, one
+from services.confirm.shortfalls import Shortfalls
 from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
+from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.insiders import WireError
 from tradingtools.codec.wallets import Position, parse_balance, parse_positions
@@ -39,6 +41,7 @@ class Balances:
         every_ms: how often each wallet is asked for.
         spacing_ms: between two wallets.
         behind: whether answers wait to be booked; nothing is asked for then.
+        shortfalls: is told of each answer; None: nobody is.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Balances:
         every_ms: int,
         spacing_ms: int,
         behind: Callable[[], bool],
+        shortfalls: Shortfalls | None = None,
     ) -> None:
         self._pool = pool
         self._client = client
@@ -57,6 +61,7 @@ class Balances:
         self._every_ms = every_ms
         self._spacing = spacing_ms / 1000
         self._behind = behind
+        self._shortfalls = shortfalls
         self._later: dict[str, float] = {}
         """When a wallet that could not be asked for is due again, monotonic seconds."""
 
@@ -87,15 +92,24 @@ class Balances:
         await store.execute(self._pool, "add_balance", follower_proxy=proxy)
         (before,) = await store.fetch(self._pool, "wallet_quiet", follower_proxy=proxy)
         if not before["quiet"]:
+            if self._shortfalls is not None:
+                # What of it is at rest is compared all the same.
+                await self._shortfalls.look_sometimes(proxy, self._every_ms / 1000)
             return False
+        shortfalls = self._shortfalls
+        at_rest = await shortfalls.at_rest(proxy) if shortfalls is not None else None
         try:
-            cash = parse_balance(_body(await self._client.balance(proxy, self._timeout_ms)), proxy)
+            cash = parse_balance(
+                body_of(await self._client.balance(proxy, self._timeout_ms)), proxy
+            )
             positions = parse_positions(
-                _body(await self._client.positions(proxy, self._timeout_ms)), proxy
+                body_of(await self._client.positions(proxy, self._timeout_ms)), proxy
             )
         except (NotSent, Unanswered, WireError) as error:
             _log.warning("wallet not told", wallet=proxy, error=str(error))
             return False
+        if shortfalls is not None and at_rest is not None:
+            await shortfalls.told(at_rest, positions)
         return await self._keep(proxy, before["moves"], cash, positions)
 
     async def _keep(
@@ -120,9 +134,3 @@ class Balances:
                 },
             )
         return True
-
-
-def _body(answer: Answer) -> bytes:
-    if answer.status != 200:
-        raise WireError(f"answered {answer.status}")
-    return answer.body

@@ -70,6 +70,11 @@ class Booker:
         self._writing = asyncio.Lock()
         self._queue: deque[_Waiting] = deque()
         self._crowd_until = -math.inf
+        self._listeners: list[Callable[[pb.FillEvent], None]] = []
+
+    def listen(self, listener: Callable[[pb.FillEvent], None]) -> None:
+        """Have somebody told of each booking as it is published."""
+        self._listeners.append(listener)
 
     @property
     def behind(self) -> bool:
@@ -165,6 +170,8 @@ class Booker:
             page = await load_bookings(self._pool, self._tail.last, _PAGE)
             for seq, fill in page:
                 self._tail.append(seq, fill)
+                for listener in self._listeners:
+                    listener(fill)
                 if fill.kind == pb.FILL_KIND_CLOSED:
                     _ends.add(1, {"state": fill.order_state, "reason": fill.reason})
             if len(page) < _PAGE:

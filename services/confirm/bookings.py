@@ -15,6 +15,7 @@ _KINDS = {
     "UNDONE": pb.FILL_KIND_UNDONE,
     "CLOSED": pb.FILL_KIND_CLOSED,
     "RESOLVED": pb.FILL_KIND_RESOLVED,
+    "CORRECTED": pb.FILL_KIND_CORRECTED,
 }
 
 
@@ -41,6 +42,7 @@ def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
         lot_shares_micros=row["lot_shares_micros"],
         lot_cost_micros=row["lot_cost_micros"],
         booked_ns=row["booked_ns"],
+        reason=row["reason"],
     )
     if row["order_key"] is not None:
         _add_order(fill, row)
@@ -48,13 +50,12 @@ def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
 
 
 def _add_order(fill: pb.FillEvent, row: dict[str, Any]) -> None:
-    """What only a booking about an order has; a payout is about none."""
+    """What only a booking about an order has; a payout or a correction is about none."""
     fill.order_key = row["order_key"]
     fill.purpose = common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}")
     fill.trigger_id = row["trigger_id"] or ""
     fill.side = common.Side.Value(f"SIDE_{row['side']}")
     fill.order_state = common.OrderState.Value(f"ORDER_STATE_{row['order_state']}")
     fill.traceparent = row["traceparent"]
-    fill.reason = row["reason"]
     fill.order_filled_micros = row["order_filled_micros"]
     fill.order_size_micros = row["order_size_micros"]

@@ -91,6 +91,13 @@ class Insiders:
         return standing(order), order
 
 
+def body_of(answer: Answer) -> bytes:
+    """The body of an answer that tells something; raises WireError when it is a refusal."""
+    if answer.status != 200:
+        raise WireError(f"answered {answer.status}")
+    return answer.body
+
+
 def _as_order(body: bytes) -> bytes:
     """A void's answer has only key and status; nothing was filled under a voided key."""
     text = body.rstrip()

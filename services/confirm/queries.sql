@@ -268,13 +268,15 @@ select coalesce(max(fill_seq), 0) as seq from booking
 select b.fill_seq, b.kind, b.order_key, b.size_micros, b.notional_micros, b.fee_micros,
        b.lot_shares_micros, b.lot_cost_micros, b.order_state, b.reason, b.order_filled_micros,
        o.purpose, o.trigger_id, o.side, o.traceparent,
-       coalesce(o.subscription_id, nullif(p.origin, 'manual')) as subscription_id,
-       coalesce(o.follower_proxy, p.follower_proxy) as follower_proxy,
-       coalesce(o.condition_id, p.condition_id) as condition_id,
-       coalesce(o.asset_id, p.asset_id) as asset_id,
+       coalesce(o.subscription_id, nullif(coalesce(p.origin, c.origin), 'manual'))
+           as subscription_id,
+       coalesce(o.follower_proxy, p.follower_proxy, c.follower_proxy) as follower_proxy,
+       coalesce(o.condition_id, p.condition_id, c.condition_id) as condition_id,
+       coalesce(o.asset_id, p.asset_id, c.asset_id) as asset_id,
        o.size_micros as order_size_micros,
        (extract(epoch from b.booked_at) * 1000000)::bigint * 1000 as booked_ns
 from booking b left join orders o using (order_key) left join payout p on p.id = b.payout_id
+     left join lot_correction c on c.id = b.correction_id
 where b.fill_seq > %(after)s
 order by b.fill_seq
 limit %(limit)s
@@ -454,3 +456,101 @@ delete from follower_position where follower_proxy = %(follower_proxy)s
 insert into follower_position (follower_proxy, asset_id, condition_id, shares_micros)
 select %(follower_proxy)s, t.*
 from unnest(%(assets)s::text[], %(conditions)s::text[], %(shares)s::bigint[]) as t
+
+-- name: lots_at_rest
+-- What a wallet's lots hold of assets of which nothing is under way: no order that is claimed and has
+-- not ended, whether it has a row yet or not, and no redemption.
+select l.asset_id, l.condition_id, l.origin, l.shares_micros, l.cost_micros, l.bought_size_micros,
+       l.sold_size_micros, l.resolved_size_micros, l.by_hand_micros, l.elsewhere_micros,
+       l.elsewhere_cost_micros
+from lot l
+where l.follower_proxy = %(follower_proxy)s and l.shares_micros > 0
+  and not exists (
+      select 1 from reservation r
+      where r.released_at is null and r.follower_proxy = l.follower_proxy
+        and r.asset_id = l.asset_id)
+  and not exists (
+      select 1 from redemption d
+      where d.state <> 'CONFIRMED' and d.follower_proxy = l.follower_proxy
+        and d.condition_id = l.condition_id)
+  and not exists (
+      select 1 from journal j,
+           json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+      where j.kind = 'CLAIMED' and j.rows_built_at is null and j.set_aside is null
+        and position(convert_to(l.follower_proxy, 'UTF8') in j.payload) > 0
+        and e->>'follower_proxy' = l.follower_proxy and e->>'asset_id' = l.asset_id)
+order by l.asset_id, l.origin
+
+-- name: lock_control
+-- Before any row is locked, as whoever appends to the audit does.
+select 1 as locked from lock_control_exclusive()
+
+-- name: lock_asset
+-- All lots of a wallet and asset, in the order in which everybody locks lots.
+select l.asset_id, l.condition_id, l.origin, l.shares_micros, l.cost_micros, l.bought_size_micros,
+       l.sold_size_micros, l.resolved_size_micros, l.by_hand_micros, l.elsewhere_micros,
+       l.elsewhere_cost_micros
+from lot l
+where l.follower_proxy = %(follower_proxy)s and l.asset_id = %(asset_id)s
+order by l.origin
+for update
+
+-- name: asset_busy
+-- Whether anything of a wallet and asset is under way.
+select exists (
+    select 1 from reservation r
+    where r.released_at is null and r.follower_proxy = %(follower_proxy)s
+      and r.asset_id = %(asset_id)s
+) or exists (
+    select 1 from redemption d join lot l using (follower_proxy, condition_id)
+    where d.state <> 'CONFIRMED' and l.follower_proxy = %(follower_proxy)s
+      and l.asset_id = %(asset_id)s
+) or exists (
+    select 1 from journal j,
+         json_array_elements(convert_from(j.payload, 'UTF8')::json -> 'orders') e
+    where j.kind = 'CLAIMED' and j.rows_built_at is null and j.set_aside is null
+      and position(convert_to(%(follower_proxy)s::text, 'UTF8') in j.payload) > 0
+      and e->>'follower_proxy' = %(follower_proxy)s and e->>'asset_id' = %(asset_id)s
+) as busy
+
+-- name: asset_entries
+-- What is left in them, oldest first.
+select origin, entry_seq, order_key, trade_id, size_micros, cost_micros from lot_entry
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and size_micros > 0
+order by entry_seq
+
+-- name: correct_lot
+update lot set
+    shares_micros = shares_micros - %(size_micros)s,
+    cost_micros = cost_micros - %(cost_micros)s,
+    elsewhere_micros = elsewhere_micros + %(size_micros)s,
+    elsewhere_cost_micros = elsewhere_cost_micros + %(cost_micros)s,
+    updated_at = clock_timestamp()
+where follower_proxy = %(follower_proxy)s and asset_id = %(asset_id)s and origin = %(origin)s
+
+-- name: add_correction
+insert into lot_correction (follower_proxy, asset_id, origin, condition_id, reason, size_micros,
+                            cost_micros, shares_micros, left_micros, held_micros, lot_request_id)
+values (%(follower_proxy)s, %(asset_id)s, %(origin)s, %(condition_id)s, %(reason)s,
+        %(size_micros)s, %(cost_micros)s, %(shares_micros)s, %(left_micros)s, %(held_micros)s,
+        %(lot_request_id)s)
+returning id
+
+-- name: audit_correction
+select audit_correction(%(id)s) as seq
+
+-- name: add_correction_booking
+insert into booking (kind, correction_id, trade_id, size_micros, notional_micros, fee_micros,
+                     realised_micros, order_state, reason, order_filled_micros, lot_shares_micros,
+                     lot_cost_micros)
+values ('CORRECTED', %(correction_id)s, '', %(size_micros)s, 0, 0, 0, '', %(reason)s, 0,
+        %(shares_micros)s, %(left_micros)s)
+
+-- name: lot_requests
+-- What operators have decided about lots and nobody has carried out yet, oldest first.
+select * from lot_request where done_at is null order by id limit 20
+
+-- name: end_lot_request
+update lot_request set done_at = clock_timestamp(), refused = %(refused)s
+where id = %(id)s and done_at is null
+returning id

@@ -54,6 +54,9 @@ class Settings:
     """How often insiders-api is asked what a wallet holds; 0: never, and it stays unknown."""
     balance_spacing_ms: int = setting(50, minimum=0, maximum=60_000)
     """The shortest time between two wallets that are asked for."""
+    shortfall_apart_ms: int = setting(3000, minimum=0, maximum=600_000)
+    """How far apart two answers are that prove that a wallet holds less than its lots say, and how
+    long after the asset's last booking the first one is asked for; 0: lots are never shrunk."""
     watch_ms: int = setting(600_000, minimum=0, maximum=86_400_000)
     """How long an ended order is still asked for, after its end and its horizon."""
     watch_dead_ms: int = setting(604_800_000, minimum=0, maximum=2_592_000_000)

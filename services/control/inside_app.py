@@ -13,6 +13,7 @@ import structlog
 
 from services.control.approvals import Approvals
 from services.control.audit import Audit
+from services.control.corrections import Corrections
 from services.control.dependencies import unknown, watch
 from services.control.funding import Fundings
 from services.control.identities import Identities
@@ -55,6 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         operators = OperatorServicer(
             Operators(store),
             Resolutions(store),
+            Corrections(store),
             Audit(store),
             Poison(store),
             Identities(store),

@@ -18,6 +18,7 @@ from services.control import audit_codec, codec, order_codec
 from services.control.approvals import Approvals
 from services.control.audit import Audit
 from services.control.core.rules import refuse
+from services.control.corrections import Correction, Corrections
 from services.control.edge import Context
 from services.control.identities import Identities
 from services.control.inside import TokenInterceptor
@@ -26,6 +27,7 @@ from services.control.poison import Poison
 from services.control.resolutions import Decision, Resolutions
 from tradingtools.domain.order import Follower
 from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.trigger_types import MANUAL
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 from tradingtools.v1.common_pb2 import FollowerIdentity
@@ -60,6 +62,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
     Args:
         operators: halts and orders.
         resolutions: ends of orders that wait for a person.
+        corrections: of lots.
         audit: what was changed.
         poison: messages that were set aside.
         identities: whose wallets are.
@@ -71,6 +74,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         self,
         operators: Operators,
         resolutions: Resolutions,
+        corrections: Corrections,
         audit: Audit,
         poison: Poison,
         identities: Identities,
@@ -82,6 +86,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
         self._inside = inside
         self._operators = operators
         self._resolutions = resolutions
+        self._corrections = corrections
         self._audit = audit
         self._poison = poison
 
@@ -188,6 +193,27 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
             ),
         )
         return pb.ResolveOrderResponse(state=order_codec.state(state), control_seq=seq)
+
+    async def CorrectLot(
+        self, request: pb.CorrectLotRequest, context: Context
+    ) -> pb.CorrectLotResponse:
+        """Make a lot hold what it is found to hold; answers when it is booked."""
+        by = self._inside.operator(context)
+        wanted = Correction(
+            request_id=request.request_id,
+            wallet=request.follower_proxy.lower(),
+            asset_id=request.asset_id,
+            origin=request.subscription_id or MANUAL,
+            shares_micros=request.shares_micros,
+            evidence=request.evidence,
+            operator=request.operator,
+        )
+        same = pb.CorrectLotRequest()
+        same.CopyFrom(request)
+        same.ClearField("operator")
+        await self._approvals.require(by.caller, "lot", wanted.subject, same)
+        shares, seq = await self._corrections.correct(by, wanted)
+        return pb.CorrectLotResponse(shares_micros=shares, control_seq=seq)
 
     async def ListAudit(
         self, request: pb.ListAuditRequest, context: Context

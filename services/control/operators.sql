@@ -92,3 +92,25 @@ insert into order_resolution (order_key, from_state, epoch, to_state, filled_siz
                               filled_notional_micros, fee_micros, evidence, operator, control_seq)
 values (%(key)s, %(from_state)s, %(epoch)s, %(to_state)s, %(size)s, %(notional)s, %(fee)s,
         %(evidence)s, %(operator)s, %(control_seq)s);
+
+-- name: lot_to_correct
+-- Held until the transaction ends.
+select follower_proxy, asset_id, origin, shares_micros, elsewhere_micros, cost_micros from lot
+where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = %(origin)s
+for update;
+
+-- name: lot_request
+select r.*, l.shares_micros as held_micros
+from lot_request r join lot l using (follower_proxy, asset_id, origin)
+where request_id = %(request_id)s;
+
+-- name: open_lot_request
+select request_id from lot_request
+where follower_proxy = %(wallet)s and asset_id = %(asset_id)s and origin = %(origin)s
+  and done_at is null;
+
+-- name: add_lot_request
+insert into lot_request (request_id, follower_proxy, asset_id, origin, shares_micros, evidence,
+                         operator, control_seq)
+values (%(request_id)s, %(wallet)s, %(asset_id)s, %(origin)s, %(shares_micros)s, %(evidence)s,
+        %(operator)s, %(control_seq)s);

@@ -43,6 +43,13 @@ from booking b join payout p on p.id = b.payout_id
 where b.fill_seq > %(after)s and b.fill_seq <= %(to)s
 order by b.fill_seq
 
+-- name: corrected
+select b.fill_seq as number, b.booked_at as at, c.follower_proxy, c.asset_id, c.origin,
+       c.condition_id, c.reason, c.shares_micros, c.left_micros
+from booking b join lot_correction c on c.id = b.correction_id
+where b.fill_seq > %(after)s and b.fill_seq <= %(to)s
+order by b.fill_seq
+
 -- name: triggers_moved
 select e.event_seq as number, e.occurred_at as at, e.trigger_id, t.follower_proxy, t.condition_id,
        t.asset_id, t.origin, t.trigger_type, e.from_status, e.to_status, e.detail, e.order_key

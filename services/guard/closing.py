@@ -22,6 +22,7 @@ from tradingtools.domain import exit_price
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import FailedKind, OrderState
+from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import UNDER_WAY, TriggerStatus
 from tradingtools.runtime.books import Books
 
@@ -126,7 +127,11 @@ class Closing:
             )
             return self._claims.write(asked, [(row, resolved)])
         if row["next_slice_at"] is None:
-            pause = exit_price.pause_ms(number, _LONGEST_PAUSE_MS)
+            lacking = order["reason"] == Reason.INSUFFICIENT_BALANCE
+            if lacking and not await store.incoming(asked, row):
+                pause = exit_price.pause_without_balance_ms(number)
+            else:
+                pause = exit_price.pause_ms(number, _LONGEST_PAUSE_MS)
             waiting = Change(
                 status=TriggerStatus.CLOSING,
                 detail=f"{order['reason'] or 'partly filled'}; slice {number} in {pause} ms",

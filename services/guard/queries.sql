@@ -34,6 +34,13 @@ select exists (
       and coalesce(o.subscription_id, 'manual') = %(origin)s and o.side = 'SELL'
       and o.trigger_id is distinct from %(besides)s and f.status = 'MATCHED') as unsettled
 
+-- name: incoming
+-- Whether a purchase of a wallet and asset may still bring shares.
+select exists (
+    select 1 from reservation r join orders o using (order_key)
+    where r.released_at is null and r.follower_proxy = %(follower_proxy)s
+      and r.asset_id = %(asset_id)s and o.side = 'BUY') as incoming
+
 -- name: begun_anew
 -- Whether the lot of a default trigger has another of its kind, which was made for a newer position and
 -- guards it. Without one the lot would be left with nothing of the kind.
@@ -230,13 +237,13 @@ order by place
 -- name: moved_on
 -- Triggers whose exit has ended, those whose next slice is due, and those whose shown status does not
 -- say yet that the exit's outcome is (un)known, these last; of every partition. No pause is longer than
--- 8 s: what is due much later was to be due before the clock stepped back.
+-- 64 s: what is due much later was to be due before the clock stepped back.
 select t.id, t.follower_proxy, o.state in ('CONFIRMED', 'FAILED', 'LOST') as ended
 from trigger t join orders o on o.order_key = t.order_key
 where t.status in ('TRIGGERED', 'CLOSING', 'NEEDS_CONFIRM')
   and (o.state in ('CONFIRMED', 'FAILED', 'LOST')
            and (t.next_slice_at is null or t.next_slice_at <= clock_timestamp()
-                or t.next_slice_at > clock_timestamp() + interval '16 seconds')
+                or t.next_slice_at > clock_timestamp() + interval '80 seconds')
        or t.status <> 'NEEDS_CONFIRM' and o.state in ('UNKNOWN', 'DEAD', 'RESURRECTED')
        or t.status <> 'CLOSING' and o.state = 'SUBMITTED')
 order by ended desc

@@ -196,6 +196,18 @@ async def unsettled(asked: Together, row: Mapping[str, Any], *, besides: str = "
     return found is not None and bool(found["unsettled"])
 
 
+async def incoming(asked: Together, row: Mapping[str, Any]) -> bool:
+    """Whether a purchase of a trigger's wallet and asset may still bring shares.
+
+    Args:
+        asked: in the transaction that holds it.
+        row: of the trigger.
+    """
+    key = {"follower_proxy": row["follower_proxy"], "asset_id": row["asset_id"]}
+    found = await one(asked, "incoming", **key)
+    return found is not None and bool(found["incoming"])
+
+
 async def begun_anew(asked: Together, row: Mapping[str, Any]) -> bool:
     """Whether a new position has begun in the lot of a default trigger, with triggers of its own.
 

@@ -219,6 +219,10 @@ class Guard:
             for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
                 await self._change(trigger_id, following.end_resolved)
             return
+        if fill.kind == confirm_pb.FILL_KIND_CORRECTED:
+            # An exit that was refused for want of balance goes on with what is there, at once.
+            for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
+                await self._change(trigger_id, self._closing.settle)
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._change(fill.trigger_id, self._closing.settle)
         for trigger in self._known.of_lot(key):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from msgspec import structs
+
 from services.router.core.exit_plan import slice_ended
 from services.router.core.memory import Memory
 from services.router.money import Money
@@ -56,6 +58,9 @@ class Bookings:
             # What it has sold was given back to its exit when it ended.
             async with self._writing:
                 await self._catch_up()
+        if fill.kind == confirm_pb.FILL_KIND_CORRECTED:
+            async with self._writing:
+                self._on_corrected(fill)
         if fill.kind != confirm_pb.FILL_KIND_CLOSED:
             return
         # Not while a claim is under way: it writes back the copies that it has read.
@@ -82,6 +87,16 @@ class Bookings:
             if copy is not None:
                 self._exits.judge_in(sell, copy.rest_until_ms - clock.now_ms())
 
+    def _on_corrected(self, fill: confirm_pb.FillEvent) -> None:
+        """Exits of a lot that holds less go on with what is there, at once."""
+        memory = self._memory
+        for sell in [key for key in memory.open_exits if key.asset_id == fill.asset_id]:
+            copies = memory.copies.get(sell, {})
+            copy = copies.get(fill.subscription_id)
+            if copy is not None:
+                copies[fill.subscription_id] = structs.replace(copy, rest_until_ms=0)
+                self._exits.judge_in(sell, 0)
+
     def _on_exit_closed(self, key: TradeKey, fill: confirm_pb.FillEvent) -> None:
         copies = self._memory.copies[key]
         copy = slice_ended(
@@ -92,6 +107,8 @@ class Bookings:
             or fill.reason == Reason.NOTHING_FILLED,
             ended_ms=clock.now_ms(),
             halted=fill.reason == Reason.HALTED,
+            without_balance=fill.reason == Reason.INSUFFICIENT_BALANCE
+            and not self._memory.ledger.entry_open(fill.subscription_id, fill.asset_id),
         )
         copies[fill.subscription_id] = copy
         if fill.order_filled_micros < fill.order_size_micros:

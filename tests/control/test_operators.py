@@ -16,6 +16,7 @@ from services.control.approvals import Approvals
 from services.control.audit import Audit
 from services.control.core.operator import Operator, identify
 from services.control.core.tokens import Caller
+from services.control.corrections import Corrections
 from services.control.identities import Identities
 from services.control.inside import TokenInterceptor
 from services.control.inside_app import OPERATOR_SERVICE
@@ -63,6 +64,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
         servicer = OperatorServicer(
             Operators(store),
             Resolutions(store),
+            Corrections(store),
             Audit(store),
             Poison(store),
             Identities(store),

@@ -149,3 +149,43 @@ def test_an_order_is_ended_when_two_have_asked_for_the_same(
     # Nobody books here: it is recorded, and confirm is waited for.
     assert resolve(BOB, "bob") == "UNAVAILABLE"
     assert recorded() == ["bob"]
+
+
+def test_a_lot_is_corrected_when_two_have_asked_for_the_same(
+    two: RunningEdge, rows: Database, wallet: Callable[[], str]
+) -> None:
+    proxy, origin = wallet(), "sub_" + "a" * 32
+    rows.execute(
+        "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros,"
+        " bought_size_micros) values (%s, '7', %s, '0xc', 10000000, 10000000)",
+        (proxy, origin),
+    )
+
+    def correct(token: str, who: str) -> str:
+        request = pb.CorrectLotRequest(
+            follower_proxy=proxy, asset_id="7", subscription_id=origin, shares_micros=4_000_000,
+            evidence="the chain says 4", operator=who, request_id="ticket-two",
+        )  # fmt: skip
+        with (
+            grpc.insecure_channel(f"127.0.0.1:{two.internal_port}") as channel,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            rpc.OperatorServiceStub(channel).CorrectLot(
+                request,
+                metadata=(("authorization", f"Bearer {token}"),),
+                timeout=60,
+                wait_for_ready=True,
+            )
+        return str(refused.value.code().name)
+
+    def recorded() -> list[str]:
+        found = rows.execute(
+            "select operator from lot_request where follower_proxy = %s", (proxy,)
+        ).fetchall()
+        return [row["operator"] for row in found]
+
+    assert [correct(ANN, "ann"), correct(ANN, "bob")] == ["FAILED_PRECONDITION"] * 2
+    assert recorded() == []
+    # Nobody books here: it is recorded, and confirm is waited for.
+    assert correct(BOB, "bob") == "UNAVAILABLE"
+    assert recorded() == ["bob"]

@@ -563,6 +563,7 @@ def test_a_resolved_market_balances() -> None:
         ("I9 ledger", "and resolved is", _with_first("lots", resolved_size_micros=5_999_999)),
         ("I9 cash", "micros of cash", _far_redemption(payout_micros=1)),
         ("I9 cash", "less payouts", _wallet(shares={ASSET: 6_000_000})),
+        ("I9 cash", "corrected are 5", _with_first("lots", elsewhere_micros=5)),
     ],
 )
 def test_a_corrupted_payout_is_named(

@@ -523,6 +523,26 @@ def _resync(draw: Draw) -> Values:
     return {"id": draw.rng.choice(RESYNCS)}
 
 
+def _wallet_asset(draw: Draw) -> Values:
+    return {**_wallet(draw), "asset_id": draw.rng.choice(["7", "8"])}
+
+
+def _correction(draw: Draw) -> Values:
+    asked = draw.rng.choice([None, None, 1, 2])
+    size = draw.rng.choice([5, -5]) if asked else 5
+    return {
+        **draw.lot(),
+        "condition_id": CONDITION,
+        "reason": "OPERATOR" if asked else "SOLD_ELSEWHERE",
+        "size_micros": size,
+        "cost_micros": 2,
+        "shares_micros": 3,
+        "left_micros": 1,
+        "held_micros": None if asked else 3,
+        "lot_request_id": asked,
+    }
+
+
 def _put_balance(draw: Draw) -> Values:
     row = draw.row("follower_balance")
     moves = row["moves"] if row and draw.rng.random() < 0.8 else 9
@@ -783,6 +803,32 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         },
         "due_redemptions": _nothing,
         "move_redemption": _moved_redemption,
+        "lots_at_rest": _wallet,
+        "lock_control": _nothing,
+        "lock_asset": _wallet_asset,
+        "asset_busy": _wallet_asset,
+        "asset_entries": _wallet_asset,
+        "correct_lot": lambda draw: {
+            **draw.lot(),
+            "size_micros": draw.rng.choice([5, -5]),
+            "cost_micros": draw.rng.choice([0, 2]),
+        },
+        "add_correction": _correction,
+        "audit_correction": lambda draw: {"id": draw.rng.randrange(1, 4)},
+        "add_correction_booking": lambda draw: {
+            "correction_id": draw.rng.choice(
+                [row["id"] for row in draw.rows("lot_correction")] or [1]
+            ),
+            "size_micros": draw.rng.choice([5, -5]),
+            "reason": "SOLD_ELSEWHERE",
+            "shares_micros": 3,
+            "left_micros": 1,
+        },
+        "lot_requests": _nothing,
+        "end_lot_request": lambda draw: {
+            "id": draw.rng.randrange(1, 4),
+            "refused": draw.rng.choice(["", "late"]),
+        },
     },
     GUARD: {
         "live_triggers": _nothing,
@@ -792,6 +838,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
             **_lot(draw),
             "besides": draw.rng.choice(["", TRIGGERS[0], TRIGGERS[1]]),
         },
+        "incoming": _wallet_asset,
         "begun_anew": lambda draw: {"id": (draw.row("trigger") or {"id": "trg_none"})["id"]},
         "changed_triggers": lambda draw: {"after": draw.rng.randrange(3)},
         "control_seq": _nothing,
@@ -839,6 +886,7 @@ LIKELY = (
     (CONFIRM, "add_lots", 5), (CONFIRM, "move_lots", 3), (CONFIRM, "add_entries", 3),
     (CONFIRM, "add_fills", 3), (CONFIRM, "add_bookings", 3), (CONFIRM, "add_redemption", 2),
     (CONFIRM, "add_payout", 4), (CONFIRM, "add_payout_booking", 2), (GUARD, "move_triggers", 4),
-    (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2),
+    (CONFIRM, "add_balance", 2), (CONFIRM, "put_balance", 2), (CONFIRM, "add_correction", 4),
+    (CONFIRM, "correct_lot", 2), (CONFIRM, "add_correction_booking", 2),
 )  # fmt: skip
 """What makes rows comes more often."""

@@ -36,6 +36,7 @@ _OF_THE_CLOCK = {
 }  # fmt: skip
 _HASHES = {"chain_head", "hash", "previous_hash", "key_hashes", "set_at"}
 _IN_ORDER = {
+    "lots_at_rest", "lock_asset", "asset_entries", "lot_requests",
     "claimed_after", "open_records", "events_after", "bookings_after", "lot_entries", "to_replay",
     "list", "payable", "lock_market", "wallets_to_poll", "open_resyncs", "resync_outcomes",
 }  # fmt: skip

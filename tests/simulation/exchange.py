@@ -188,6 +188,21 @@ class Exchange:
         self._advance()
         return self.wallets.positions(proxy)
 
+    def sell_by_hand(self, proxy: str, asset: str, part: float) -> int:
+        """The owner of a wallet sells a part of the shares that he can sell; returns how many."""
+        self._advance()
+        reserved = sum(
+            order.reserved
+            for order in (self._orders[seq] for seq in self._open)
+            if order.status == "ACCEPTED"
+            and (order.request.proxy, order.request.asset_id) == (proxy, asset)
+            and order.request.side == "SELL"
+        )
+        size = int((self._settled(proxy, asset) - reserved) // 10_000 * part) * 10_000
+        if size > 0:
+            self.wallets.sell_by_hand(proxy, asset, size)
+        return max(size, 0)
+
     def redeem(self, key: str, body: bytes) -> Answer:
         """POST a redemption."""
         self._advance()
@@ -290,6 +305,7 @@ class Exchange:
             posts=tuple(self._posts),
             wallets=wallets,
             redemptions=redemptions,
+            hand_trades=tuple(self.wallets.hand_trades),
             default_cash_micros=self._cash_micros,
             enforces_not_after=self.capabilities.not_after,
         )

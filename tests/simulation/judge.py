@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -377,6 +377,20 @@ def _quarantined(world: World) -> list[Breach]:
     ]
 
 
+def _not_there(world: World, blocked: Collection[str]) -> list[str]:
+    """Lots that hold more than their wallets, whose owners have sold by hand. A wallet with an
+    order that waits for a person is never known for sure."""
+    lots: Counter[tuple[str, str]] = Counter()
+    for row in _rows(world, "lot"):
+        lots[row["follower_proxy"], row["asset_id"]] += row["shares_micros"]
+    there = world.exchange.wallets.shares
+    return [
+        f"lots of {proxy} hold {micros} of {asset}, the wallet {there[proxy, asset]}"
+        for (proxy, asset), micros in lots.items()
+        if world.sells_by_hand and proxy not in blocked and micros > max(there[proxy, asset], 0)
+    ]
+
+
 def unrest(world: World) -> list[str]:
     """What is still going on."""
     open_states = (*_UNRESOLVED, "SUBMITTED") if _can_follow(world) else _UNRESOLVED
@@ -418,6 +432,7 @@ def unrest(world: World) -> list[str]:
         and row["shares_micros"]
         and row["follower_proxy"] not in blocked
     ]
+    found += _not_there(world, blocked)
     waiting = sum(row["replayed_at"] is None for row in _rows(world, "poison"))
     if waiting:
         found.append(f"{waiting} messages are in quarantine")

@@ -20,6 +20,7 @@ import services.router.worker as router_worker
 from services.confirm.core import booking, fate, resolving
 from services.confirm.core.booking import Action
 from services.confirm.core.fate import Act, Look
+from services.confirm.shortfalls import Shortfalls
 from services.executor import sender
 from services.executor import store as executor_store
 from services.executor.core.classify import Meaning, Verdict
@@ -39,7 +40,13 @@ from tradingtools.domain import leader_trade
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
 from tradingtools.domain.order_states import RELEASING, OrderState
 from tradingtools.runtime.intake import Intake
-from tradingtools.testing.memory_database import functions, guard, router, submitting
+from tradingtools.testing.memory_database import (
+    correcting,
+    functions,
+    guard,
+    router,
+    submitting,
+)
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
 
@@ -238,6 +245,14 @@ def _trust_every_book(*_arguments: Any) -> None:
     return None
 
 
+async def _conclude_nothing(*_arguments: Any) -> None:
+    pass
+
+
+def _nothing_is_under_way(*_arguments: Any) -> bool:
+    return False
+
+
 MUTATIONS: Final[dict[str, Mutation]] = {
     "a 5xx says nothing": Mutation(
         ((sender, "classify", _a_server_error_is_a_refusal),), "I4", seed=16
@@ -321,6 +336,17 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "a follower says what a doubtful book is good for": Mutation(
         ((doubt, "objection", _trust_every_book),), "I12 a doubtful book", seed=2
+    ),
+    "what was sold by hand is found out": Mutation(
+        ((Shortfalls, "_missing", _conclude_nothing),), "it comes to rest", seed=9
+    ),
+    "lots shrink while nothing is under way": Mutation(
+        (
+            (correcting, "_busy", _nothing_is_under_way),
+            (Shortfalls, "_moved_since", _nothing_is_under_way),
+        ),
+        "I9 cash and shares",
+        seed=136,
     ),
     "what another exit has reserved is not free": Mutation(
         (

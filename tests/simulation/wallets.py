@@ -37,11 +37,20 @@ class Wallets:
         self.shares: defaultdict[tuple[str, str], int] = defaultdict(int)
         """By wallet and asset."""
         self._redemptions: list[Redemption] = []
+        self.hand_trades: list[facts.FarHandTrade] = []
 
     def move(self, proxy: str, asset: str, cash: int, shares: int) -> None:
         """Move both by a match, or back."""
         self.cash[proxy] += cash
         self.shares[proxy, asset] += shares
+
+    def sell_by_hand(self, proxy: str, asset: str, shares: int) -> None:
+        """Its owner sells shares, past the engine. What he gets is nobody's business here."""
+        self.move(proxy, asset, 0, -shares)
+        done = facts.FarHandTrade(
+            follower_proxy=proxy, asset_id=asset, shares_micros=-shares, cash_micros=0
+        )
+        self.hand_trades.append(done)
 
     def balance(self, proxy: str) -> Answer:
         """GET the cash of a wallet."""

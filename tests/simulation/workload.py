@@ -101,6 +101,7 @@ class Workload:
         self.doubted = frozenset(world.market.doubtful)
         """Assets whose book was in doubt before ``calmed_at``."""
         self.calmed_at: datetime | None = None
+        self._hands = world.rng("hands")
         self._held: dict[tuple[str, str], int] = {}
         self._numbers = 0
         self._sent: list[ingest_pb.LeaderTradeEvent] = []
@@ -153,6 +154,8 @@ class Workload:
         """So many things, one after the other."""
         for _ in range(steps):
             await self._step()
+            if self._world.sells_by_hand and self._hands.random() < 0.15:
+                self._sell_by_hand()
             await asyncio.sleep(2 * self._rng.random() * pause_seconds)
 
     async def _step(self) -> None:
@@ -316,6 +319,14 @@ class Workload:
             title="Will it rain?",
         )
 
+    def _sell_by_hand(self) -> None:
+        """A follower sells shares that were copied for him, or that he has bought himself."""
+        proxy, asset = self._hands.choice(WALLETS), self._hands.choice(ASSETS)
+        part = self._hands.choice((0.3, 0.7, 1.0))
+        sold = self._world.exchange.sell_by_hand(proxy, asset, part)
+        if sold:
+            self._world.history.add(f"{proxy[:6]} sells {sold} of {asset[:6]} by hand")
+
     # Books, triggers, control.
 
     def _put_book(self, asset: str, depth: int = _DEPTH) -> None:
@@ -331,9 +342,10 @@ class Workload:
         self._put_book(asset, self._rng.choice((_DEPTH, 5 * MICROS)))
 
     async def _resolve(self) -> None:
-        """The market is decided; once."""
+        """The market is decided; once. What is paid for shares that an owner has just sold is not
+        judged: nobody has looked yet."""
         market = self._world.market
-        if not market.payouts:
+        if not market.payouts and not self._world.sells_by_hand:
             paid = self._rng.choice((0, MICROS, MICROS, MICROS // 2, 333_333))
             market.resolve(dict(zip(ASSETS, (paid, MICROS - paid), strict=True)))
             self._world.history.add(f"the market resolves, {ASSETS[0]} pays {paid}")

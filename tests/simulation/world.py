@@ -53,6 +53,9 @@ _APPS = (router_app, executor_app, confirm_app, guard_app)
 LONGEST_PROCESSING_MS = 500
 SETTLE_MS = 1500
 HOLDING_LAG_MS = 300
+SHORTFALL_APART_MS = 700
+SELLING_BY_HAND = 0.2
+"""Of all seeds."""
 _BEGINNING = EPOCH + timedelta(microseconds=WALL_START_NS // 1000)
 
 
@@ -80,6 +83,8 @@ class World:
         self.mistakes = Mistakes(self.storm)
         self.facts = Facts()
         self.market = Market()
+        self.sells_by_hand = not calm and self.rng("selling by hand").random() < SELLING_BY_HAND
+        """Followers sell copied shares themselves, past the engine."""
         draw = self.rng("capabilities")
         self.capabilities = Capabilities(
             idempotency=calm or draw.random() < 0.7,
@@ -212,7 +217,8 @@ class World:
                     listen="confirm", executor_target="executor", insiders_url="insiders",
                     bookfeed_target="bookfeed", ask_timeout_ms=1000,
                     poll_ms=draw.choice((300, 1000)), watch_first_ms=draw.choice((1000, 5000)),
-                    balance_ms=draw.choice((0, 3000)), redeem_spacing_ms=50,
+                    balance_ms=draw.choice((0, 3000)) or 3000 * self.sells_by_hand,
+                    redeem_spacing_ms=50, shortfall_apart_ms=SHORTFALL_APART_MS,
                 ),
             ),
             "guard": self._service(

@@ -32,6 +32,7 @@ class EventType(StrEnum):
     ORDER_RESURRECTED = "order.resurrected"
     POSITION_OPENED = "position.opened"
     POSITION_CLOSED = "position.closed"
+    POSITION_CORRECTED = "position.corrected"
     POSITION_RESOLVED = "position.resolved"
     TRIGGER_CREATED = "trigger.created"
     TRIGGER_CHANGED = "trigger.changed"
@@ -80,6 +81,7 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     " until a person has looked.",
     _E.POSITION_OPENED: "A wallet holds shares of an outcome where it held none.",
     _E.POSITION_CLOSED: "A wallet holds no more shares of an outcome.",
+    _E.POSITION_CORRECTED: "A position was set to what is really held; `detail` says why.",
     _E.POSITION_RESOLVED: "A market has resolved, and a position was paid out.",
     _E.TRIGGER_CREATED: "A trigger was made, by a caller or for a new position.",
     _E.TRIGGER_CHANGED: "A caller has changed a trigger.",

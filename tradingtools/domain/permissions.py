@@ -75,7 +75,7 @@ PERMISSIONS: dict[str, Permission] = {
     **_of(
         "OperatorService",
         observe="ListHalts ListBreakers GetOrder ListOrders ListAudit VerifyAudit ListPoison",
-        operate="SetHalt ClearHalt ResetBreaker ResolveOrder ReplayPoison MoveWallet",
+        operate="SetHalt ClearHalt ResetBreaker ResolveOrder CorrectLot ReplayPoison MoveWallet",
     ),
     **_of("ControlInternalService", internal="Fund"),
     **_of("IngestService", engine="StreamLeaderTrades Acknowledge"),

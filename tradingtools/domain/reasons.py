@@ -332,3 +332,8 @@ class Reason(StrEnum):
         "An operator ended it, with evidence.",
         "Ask the operator.",
     )
+    SOLD_ELSEWHERE = (
+        "SOLD_ELSEWHERE",
+        "insiders-api says that the wallet holds less than its lots: they hold what is there.",
+        "Nothing: what is bought again by hand is never sold for a copy.",
+    )

@@ -39,6 +39,10 @@ class _FillKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FillKind.Val
     """The market has resolved: the lot was paid out (`notional_micros`) and holds nothing any more.
     About no order: what an order has is empty.
     """
+    FILL_KIND_CORRECTED: _FillKind.ValueType  # 6
+    """Shares have left the lot without an order of the engine (`reason` says why), `size_micros` of
+    them; below zero: an operator has given them back. About no order: what an order has is empty.
+    """
 
 class FillKind(_FillKind, metaclass=_FillKindEnumTypeWrapper):
     """What a booking did."""
@@ -55,6 +59,10 @@ FILL_KIND_CLOSED: FillKind.ValueType  # 4
 FILL_KIND_RESOLVED: FillKind.ValueType  # 5
 """The market has resolved: the lot was paid out (`notional_micros`) and holds nothing any more.
 About no order: what an order has is empty.
+"""
+FILL_KIND_CORRECTED: FillKind.ValueType  # 6
+"""Shares have left the lot without an order of the engine (`reason` says why), `size_micros` of
+them; below zero: an operator has given them back. About no order: what an order has is empty.
 """
 Global___FillKind: _TypeAlias = FillKind  # noqa: Y015
 
@@ -112,7 +120,7 @@ class FillEvent(_message.Message):
     lot_cost_micros: _builtins.int
     """What the shares of the lot cost after the booking, USDC 1e-6, first in, first out."""
     reason: _builtins.str
-    """Why an order ended without a fill, e.g. "NOTHING_FILLED"."""
+    """Why an order ended without a fill, e.g. "NOTHING_FILLED"; why a lot was corrected."""
     order_filled_micros: _builtins.int
     """The order's fills that stand after the booking, shares 1e-6."""
     order_size_micros: _builtins.int

@@ -588,6 +588,76 @@ class ResolveOrderResponse(_message.Message):
 Global___ResolveOrderResponse: _TypeAlias = ResolveOrderResponse  # noqa: Y015
 
 @_typing.final
+class CorrectLotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    SHARES_MICROS_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    follower_proxy: _builtins.str
+    """The follower's wallet, in any case."""
+    asset_id: _builtins.str
+    """The outcome's token."""
+    subscription_id: _builtins.str
+    """Whose lot: the subscription's; empty: that of shares bought by hand."""
+    shares_micros: _builtins.int
+    """What the lot is to hold, shares 1e-6. No more than it holds and corrections have taken of it."""
+    evidence: _builtins.str
+    """What proves it; kept in the audit."""
+    operator: _builtins.str
+    """Who decides; kept in the audit."""
+    request_id: _builtins.str
+    """Of the caller's choice: the same one corrects once."""
+    def __init__(
+        self,
+        *,
+        follower_proxy: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        subscription_id: _builtins.str = ...,
+        shares_micros: _builtins.int | None = ...,
+        evidence: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shares_micros", b"_shares_micros", "shares_micros", b"shares_micros"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shares_micros", b"_shares_micros", "asset_id", b"asset_id", "evidence", b"evidence", "follower_proxy", b"follower_proxy", "operator", b"operator", "request_id", b"request_id", "shares_micros", b"shares_micros", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__shares_micros: _TypeAlias = _typing.Literal["shares_micros"]  # noqa: Y015
+    _WhichOneofArgType__shares_micros: _TypeAlias = _typing.Literal["_shares_micros", b"_shares_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shares_micros) -> _WhichOneofReturnType__shares_micros | None: ...
+
+Global___CorrectLotRequest: _TypeAlias = CorrectLotRequest  # noqa: Y015
+
+@_typing.final
+class CorrectLotResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARES_MICROS_FIELD_NUMBER: _builtins.int
+    CONTROL_SEQ_FIELD_NUMBER: _builtins.int
+    shares_micros: _builtins.int
+    """What the lot holds now, shares 1e-6."""
+    control_seq: _builtins.int
+    """The entry of the control audit."""
+    def __init__(
+        self,
+        *,
+        shares_micros: _builtins.int = ...,
+        control_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_seq", b"control_seq", "shares_micros", b"shares_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectLotResponse: _TypeAlias = CorrectLotResponse  # noqa: Y015
+
+@_typing.final
 class Breaker(_message.Message):
     """The circuit breaker of something that the executors depend on."""
 
@@ -773,7 +843,7 @@ class ListAuditRequest(_message.Message):
     actor: _builtins.str
     """Only of this actor; empty: of all."""
     subject_kind: _builtins.str
-    """subscription, trigger, halt, order, breaker, wallet or message; empty: all."""
+    """subscription, trigger, halt, order, breaker, wallet, message or lot; empty: all."""
     subject_id: _builtins.str
     """Only about this one, addresses in any case; empty: about all."""
     page_size: _builtins.int

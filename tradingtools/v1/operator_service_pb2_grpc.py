@@ -79,6 +79,11 @@ class OperatorServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.FromString,
                 _registered_method=True)
+        self.CorrectLot = channel.unary_unary(
+                '/tradingtools.v1.OperatorService/CorrectLot',
+                request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/tradingtools.v1.OperatorService/ListAudit',
                 request_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ListAuditRequest.SerializeToString,
@@ -174,6 +179,17 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CorrectLot(self, request, context):
+        """Make a lot hold what a person has found out that it holds, with evidence. Booked by confirm before
+        this answers; triggers and copied sales follow. May be repeated under its request id. NOT_FOUND;
+        FAILED_PRECONDITION when orders of the outcome are under way or it would hold more than was bought
+        and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
+        used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """What was changed on the control surface, newest first, page by page. May be repeated.
         """
@@ -252,6 +268,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ResolveOrder,
                     request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.SerializeToString,
+            ),
+            'CorrectLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectLot,
+                    request_deserializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotResponse.SerializeToString,
             ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
@@ -517,6 +538,33 @@ class OperatorService:
             '/tradingtools.v1.OperatorService/ResolveOrder',
             tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderRequest.SerializeToString,
             tradingtools_dot_v1_dot_operator__service__pb2.ResolveOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.OperatorService/CorrectLot',
+            tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotRequest.SerializeToString,
+            tradingtools_dot_v1_dot_operator__service__pb2.CorrectLotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,13 @@ class OperatorServiceStub:
     not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
     UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
     """
+    CorrectLot: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.CorrectLotRequest, _operator_service_pb2.CorrectLotResponse]
+    """Make a lot hold what a person has found out that it holds, with evidence. Booked by confirm before
+    this answers; triggers and copied sales follow. May be repeated under its request id. NOT_FOUND;
+    FAILED_PRECONDITION when orders of the outcome are under way or it would hold more than was bought
+    and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
+    used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+    """
     ListAudit: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]
     """What was changed on the control surface, newest first, page by page. May be repeated."""
     VerifyAudit: _grpc.UnaryStreamMultiCallable[_operator_service_pb2.VerifyAuditRequest, _operator_service_pb2.VerifyAuditResponse]
@@ -105,6 +112,13 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
     not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
     UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+    """
+    CorrectLot: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.CorrectLotRequest, _operator_service_pb2.CorrectLotResponse]  # type: ignore[assignment]
+    """Make a lot hold what a person has found out that it holds, with evidence. Booked by confirm before
+    this answers; triggers and copied sales follow. May be repeated under its request id. NOT_FOUND;
+    FAILED_PRECONDITION when orders of the outcome are under way or it would hold more than was bought
+    and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
+    used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
     """
     ListAudit: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListAuditRequest, _operator_service_pb2.ListAuditResponse]  # type: ignore[assignment]
     """What was changed on the control surface, newest first, page by page. May be repeated."""
@@ -202,6 +216,19 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         confirm before this answers. May be repeated. NOT_FOUND; FAILED_PRECONDITION when the order does
         not wait for a person or the fills do not fit it; ABORTED when another end is being carried out;
         UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
+        """
+
+    @_abc_1.abstractmethod
+    def CorrectLot(
+        self,
+        request: _operator_service_pb2.CorrectLotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.CorrectLotResponse, _abc.Awaitable[_operator_service_pb2.CorrectLotResponse]]:
+        """Make a lot hold what a person has found out that it holds, with evidence. Booked by confirm before
+        this answers; triggers and copied sales follow. May be repeated under its request id. NOT_FOUND;
+        FAILED_PRECONDITION when orders of the outcome are under way or it would hold more than was bought
+        and not sold; ABORTED when another correction of the lot is being carried out, or the request id was
+        used for another one; UNAVAILABLE when confirm has not carried it out yet: it is recorded, ask again.
         """
 
     @_abc_1.abstractmethod

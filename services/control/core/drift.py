@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tradingtools.domain.reasons import Reason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
@@ -26,10 +28,10 @@ def unexplained(ideal_micros: int, held_micros: int, shortfalls: Sequence[Shortf
     """What of the difference no shortfall names: what exits in proportion make of earlier ones, and
     rounding to the market's step.
 
-    What was not bought is missing, what was not sold is too much.
+    What was not bought or was sold elsewhere is missing, what was not sold is too much.
     """
     named = sum(
-        (1 if one.side == "BUY" else -1) * one.size_micros
+        (1 if one.side == "BUY" or one.reason == Reason.SOLD_ELSEWHERE else -1) * one.size_micros
         for one in shortfalls
         if one.size_micros is not None
     )

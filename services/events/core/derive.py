@@ -31,6 +31,7 @@ from services.events.core.sources import (
     BreakerMoved,
     Claimed,
     ControlChanged,
+    Corrected,
     Decision,
     LeaderFill,
     OrderFacts,
@@ -197,6 +198,25 @@ def _(row: PaidOut) -> Iterator[_Told]:
             share_payout=to_text(row.share_micros),
             paid=to_text(row.paid_micros),
             realised=to_text(row.realised_micros),
+        ),
+    )
+
+
+@_tell.register
+def _(row: Corrected) -> Iterator[_Told]:
+    yield _Told(
+        type=EventType.POSITION_CORRECTED,
+        subject=f"positions/{row.follower_proxy}/{row.asset_id}/{row.origin}",
+        follower_proxy=row.follower_proxy,
+        subscription_id=_subscription(row.origin),
+        data=PositionData(
+            follower=Follower(follower_proxy=row.follower_proxy),
+            origin=row.origin,
+            condition_id=row.condition_id,
+            asset_id=row.asset_id,
+            shares=to_text(row.shares_micros),
+            cost=to_text(row.left_micros),
+            detail=row.reason,
         ),
     )
 

@@ -73,6 +73,7 @@ class PositionData(Payload, frozen=True, kw_only=True, omit_defaults=True):
     realised: Annotated[str, Meta(description="profit of this event, USDC, decimal text")] = ""
     order_id: str = ""
     share_payout: Price = ""
+    detail: str = ""
     paid: Usdc = ""
 
 

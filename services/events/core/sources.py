@@ -80,6 +80,19 @@ class PaidOut(Source, frozen=True, kw_only=True):
     realised_micros: int
 
 
+class Corrected(Source, frozen=True, kw_only=True):
+    """A lot that was set to what is really held."""
+
+    follower_proxy: str
+    asset_id: str
+    origin: str
+    condition_id: str
+    reason: str
+    shares_micros: int
+    left_micros: int
+    """What they have cost."""
+
+
 class TriggerMoved(Source, frozen=True, kw_only=True):
     """A transition of a trigger, or a change of its terms."""
 

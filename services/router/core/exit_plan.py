@@ -479,6 +479,7 @@ def slice_ended(
     tried: bool,
     ended_ms: int,
     halted: bool = False,
+    without_balance: bool = False,
 ) -> Copy:
     """An exit's copy after one of its slices has ended: what it left is to be sold again.
 
@@ -489,6 +490,8 @@ def slice_ended(
         tried: the venue has looked for a counterpart.
         ended_ms: when, since 1970; 0: nobody knows, and the pause counts from its claim.
         halted: a halt met it on its way; whoever made the halt has ended its slice, not the market.
+        without_balance: it was refused for want of balance, and nothing that was bought is still to
+            come: the shares may be gone, and confirm looks.
     """
     rest_until_ms = copy.rest_until_ms
     if ended_ms:
@@ -499,6 +502,10 @@ def slice_ended(
         rest_until_ms = 0
     elif halted:
         rest_until_ms = ended_ms + exit_price.FIRST_PAUSE_MS
+    elif without_balance and ended_ms:
+        rest_until_ms = ended_ms + min(
+            exit_price.pause_without_balance_ms(len(copy.order_keys)), LONGEST_PAUSE_MS
+        )
     return structs.replace(
         copy,
         ordered_size_micros=copy.ordered_size_micros - (size_micros - filled_micros),

@@ -18,7 +18,7 @@ from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import CopySettings, ExitBelowMinimum, ExitMode
-from tradingtools.domain.exit_price import Widening, pause_ms
+from tradingtools.domain.exit_price import Widening, pause_ms, pause_without_balance_ms
 from tradingtools.domain.money import MICROS
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode, Subscription
@@ -482,3 +482,8 @@ def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
         )
         assert isinstance(found, Sized)
         assert found.size_micros == 10**7
+
+
+def test_an_exit_whose_shares_may_be_gone_waits_for_the_look_and_ever_longer() -> None:
+    pauses = [pause_without_balance_ms(n) // 1000 for n in range(1, 10)]
+    assert pauses == [8, 8, 8, 8, 16, 32, 64, 64, 64]

@@ -74,6 +74,8 @@ RIGHTS: Mapping[str, _Rights] = {
         "follower_balance": "insert, update",
         "follower_position": "insert, delete",
         "order_resolution": "update (done_at, refused)",
+        "lot_request": "update (done_at, refused)",
+        "lot_correction": "insert",
         "seal": "insert",
         # Default triggers, for a position that opens.
         "trigger": "insert",
@@ -107,6 +109,7 @@ RIGHTS: Mapping[str, _Rights] = {
         "funding_operation": "insert",
         "order_resolution": "insert",
         "follower_identity": "insert, update (follower_user_id, follower_wallet_id)",
+        "lot_request": "insert",
         "poison": "update (replay_requested_at, replayed_at)",
         "resync": "insert, update (state, version)",
         "trigger": "insert, update",
@@ -124,6 +127,7 @@ RIGHTS: Mapping[str, _Rights] = {
 
 OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {
     "append_control_change(text, text, text, text, text, jsonb, jsonb)": ("control",),
+    "audit_correction(bigint)": ("confirm",),
     "halt_by_engine(text, text, text, text, text)": ("router", "executor", "confirm", "guard"),
 }
 """Functions that run as the owner, and the processes that may call them."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from tradingtools.testing.memory_database import functions
 from tradingtools.testing.memory_database.balances import BALANCES
+from tradingtools.testing.memory_database.correcting import CORRECTING
 from tradingtools.testing.memory_database.paying import PAYING
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import (
@@ -424,12 +425,16 @@ def bookings_after(tx: Transaction, values: Row) -> list[Row]:
 
 
 def _subject(tx: Transaction, booking: Row) -> Row:
-    """What a booking is about: an order, or a payout, which has nothing of an order."""
+    """What a booking is about: an order, or a payout or correction, which have nothing of one."""
     order = tx.get("orders", booking["order_key"])
     if order is not None:
         told = _pick(order, (*_OF_LOT, *_OF_ORDER))
         return {**told, "order_size_micros": order["size_micros"]}
-    payout = tx.get("payout", booking["payout_id"]) or {}
+    payout = (
+        tx.get("payout", booking["payout_id"])
+        or tx.get("lot_correction", booking["correction_id"])
+        or {}
+    )
     origin = payout["origin"]
     told = _pick({**payout, "subscription_id": None if origin == "manual" else origin}, _OF_LOT)
     return {**told, **dict.fromkeys((*_OF_ORDER, "order_size_micros"))}
@@ -468,4 +473,4 @@ CONFIRM: Final[dict[str, Twin]] = {
         sealed_to,
         resolutions, end_resolution, last_booking, bookings_after,
     )
-} | PAYING | BALANCES  # fmt: skip
+} | PAYING | BALANCES | CORRECTING  # fmt: skip

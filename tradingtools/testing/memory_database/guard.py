@@ -80,6 +80,14 @@ def unsettled(tx: Transaction, values: Row) -> list[Row]:
     return [{"unsettled": found}]
 
 
+def incoming(tx: Transaction, values: Row) -> list[Row]:
+    """Whether a purchase of a wallet and asset may still bring shares."""
+    key = {"follower_proxy": values["follower_proxy"], "asset_id": values["asset_id"]}
+    keys = [row["order_key"] for row in tx.where("reservation", released_at=None, **key)]
+    orders = filter(None, (tx.get("orders", order_key) for order_key in keys))
+    return [{"incoming": any(order["side"] == "BUY" for order in orders)}]
+
+
 def begun_anew(tx: Transaction, values: Row) -> list[Row]:
     """Whether the lot of a default trigger has a live one of its kind for a newer position."""
     row = tx.get("trigger", values["id"]) or {"made_for": ""}
@@ -411,7 +419,7 @@ def moved_on(tx: Transaction, _values: Row) -> list[Row]:
 
 def _is_due(at: datetime | None, now: datetime) -> bool:
     """Whether it is time; not long before it either, as when the clock has stepped back."""
-    return at is None or not now < at <= now + timedelta(seconds=16)
+    return at is None or not now < at <= now + timedelta(seconds=80)
 
 
 def _pick(row: Row, names: tuple[str, ...]) -> Row:
@@ -421,9 +429,10 @@ def _pick(row: Row, names: tuple[str, ...]) -> Row:
 GUARD: Final[dict[str, Twin]] = {
     twin.__name__: twin
     for twin in (
-        live_triggers, told_lots, triggers_of_lots, unsettled, begun_anew, changed_triggers,
-        control_seq, halts, held_lots, lot_shares, booked_to, lock_triggers, lock_lots, locked_lots,
-        hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order, sold, move_triggers,
+        live_triggers, told_lots, triggers_of_lots, unsettled, incoming, begun_anew,
+        changed_triggers, control_seq, halts, held_lots, lot_shares, booked_to, lock_triggers,
+        lock_lots, locked_lots, hold_foreseen, fire_foreseen, as_owner, claim_exits, exit_order,
+        sold, move_triggers,
         break_even, record_peaks, unfolded_peaks, fold_peaks, forget_peaks, add_events, moved_on,
     )
 }  # fmt: skip

@@ -241,8 +241,11 @@ TABLES: Final[dict[str, Table]] = {
                 shares_micros=0, cost_micros=0, bought_size_micros=0, bought_notional_micros=0,
                 sold_size_micros=0, sold_notional_micros=0, fee_micros=0, realised_micros=0,
                 resolved_size_micros=0, payout_micros=0, by_hand_micros=0, updated_at=NOW,
+                elsewhere_micros=0, elsewhere_cost_micros=0,
             ),
-            checks=_at_least_zero("shares_micros", "cost_micros"),
+            checks=_at_least_zero(
+                "shares_micros", "cost_micros", "elsewhere_micros", "elsewhere_cost_micros"
+            ),
         ),
         Table(
             name="lot_entry",
@@ -344,10 +347,44 @@ TABLES: Final[dict[str, Table]] = {
             columns=_columns(
                 "kind trade_id size_micros notional_micros fee_micros realised_micros"
                 " order_state order_filled_micros lot_shares_micros lot_cost_micros",
-                fill_seq=None, order_key=None, payout_id=None, reason="", booked_at=NOW,
+                fill_seq=None, order_key=None, payout_id=None, correction_id=None, reason="",
+                booked_at=NOW,
             ),
-            unique=(("order_key", "kind", "trade_id"), ("payout_id",)),
-            foreign=(*_ORDER, (("payout_id",), "payout")),
+            unique=(("order_key", "kind", "trade_id"), ("payout_id",), ("correction_id",)),
+            foreign=(
+                *_ORDER,
+                (("payout_id",), "payout"),
+                (("correction_id",), "lot_correction"),
+            ),
+        ),
+        Table(
+            name="lot_request",
+            key=("id",),
+            identity="id",
+            columns=_columns(
+                "request_id follower_proxy asset_id origin shares_micros evidence operator"
+                " control_seq",
+                id=None, requested_at=NOW, done_at=None, refused=None,
+            ),
+            unique=(("request_id",),),
+            foreign=((("follower_proxy", "asset_id", "origin"), "lot"),),
+            checks=_at_least_zero("shares_micros"),
+        ),
+        Table(
+            name="lot_correction",
+            key=("id",),
+            identity="id",
+            columns=_columns(
+                "follower_proxy asset_id origin condition_id reason size_micros cost_micros"
+                " shares_micros left_micros",
+                id=None, held_micros=None, lot_request_id=None, corrected_at=NOW,
+            ),
+            unique=(("lot_request_id",),),
+            foreign=(
+                (("follower_proxy", "asset_id", "origin"), "lot"),
+                (("lot_request_id",), "lot_request"),
+            ),
+            checks=_at_least_zero("shares_micros", "left_micros"),
         ),
         Table(
             name="order_resolution",

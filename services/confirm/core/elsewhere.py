@@ -1,0 +1,83 @@
+"""Which lots shrink when a wallet holds less than they say, and what that had cost. Pure.
+
+Before it: `corrections`, which has proved that the shares are not there. Amounts in micros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tradingtools.domain.trigger_types import MANUAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """A lot of one wallet and asset, as it was read: two that are equal have not been moved."""
+
+    condition_id: str
+    origin: str
+    shares_micros: int
+    cost_micros: int
+    bought_size_micros: int
+    sold_size_micros: int
+    resolved_size_micros: int
+    by_hand_micros: int
+    elsewhere_micros: int
+    elsewhere_cost_micros: int
+
+
+def shrunk(lots: Sequence[Lot], held_micros: int) -> dict[str, int]:
+    """What lots hold when the wallet holds less than all of them together.
+
+    What a follower sells by hand is what he has bought by hand, as long as there is any: the manual
+    lot gives first. Copies' lots then share what is left in proportion, each rounded down, so that
+    no lot believes in a share that is not there.
+
+    Args:
+        lots: all of the wallet and asset that hold shares.
+        held_micros: by the wallet; below zero counts as nothing.
+
+    Returns:
+        By origin, those that change; none when the wallet holds enough.
+    """
+    held = max(held_micros, 0)
+    total = sum(lot.shares_micros for lot in lots)
+    if total <= held:
+        return {}
+    copies = sum(lot.shares_micros for lot in lots if lot.origin != MANUAL)
+    left = {
+        lot.origin: max(held - copies, 0)
+        if lot.origin == MANUAL
+        else lot.shares_micros * min(held, copies) // copies
+        for lot in lots
+        if lot.shares_micros
+    }
+    shares = {lot.origin: lot.shares_micros for lot in lots}
+    return {origin: micros for origin, micros in left.items() if micros < shares[origin]}
+
+
+def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
+    """Why an operator's correction cannot be carried out; empty: it can.
+
+    Args:
+        lot: as it is.
+        shares_micros: what it is to hold.
+        at_rest: nothing of its asset is under way.
+    """
+    if not at_rest:
+        return "orders or a redemption of the outcome are under way"
+    most = lot.shares_micros + lot.elsewhere_micros
+    if shares_micros > most:
+        return f"it can hold {most} micros at the most: no more was bought and not sold"
+    return ""
+
+
+def cost_given_back(lot: Lot, shares_micros: int) -> int:
+    """What shares had cost that a correction gives back to a lot, rounded up: caps count it.
+
+    Args:
+        lot: before.
+        shares_micros: that it gets, no more than corrections have taken.
+    """
+    return -(-lot.elsewhere_cost_micros * shares_micros // lot.elsewhere_micros)

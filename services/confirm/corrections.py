@@ -1,0 +1,203 @@
+"""Corrects lots: in one transaction takes shares that are not there, or gives some back.
+
+Before it: `shortfalls`, which has proved that a wallet holds less than its lots, and control, which
+has recorded what an operator decided. After it: the readers of bookings. A crash before the commit
+changes nothing and whoever wanted it begins again; after it the booking is durable, and confirm
+publishes it when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.confirm import store
+from services.confirm.core import elsewhere
+from services.confirm.core.elsewhere import Lot
+from services.confirm.core.lots import Entry, consume
+from services.confirm.ledger import may_book
+from services.confirm.queries import QUERIES, asked_all, asked_one, put
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.adapters.postgres.together import Together, together
+from tradingtools.domain.reasons import Reason
+
+_log = structlog.get_logger("confirm.corrections")
+_PAUSE_SECONDS = 0.25
+_BROKEN = "it cannot be carried out; the log of confirm says why"
+
+Held = tuple[Lot, ...]
+"""The lots of one wallet and asset that hold shares, by origin."""
+Write = Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]
+"""Books one thing at a time and publishes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A wallet holds less of an asset than its lots: told twice, with nothing under way between."""
+
+    proxy: str
+    asset_id: str
+    lots: Held
+    """As they were before both questions."""
+    held_micros: int
+    """The greater of the two answers."""
+
+
+def lot(row: Mapping[str, Any]) -> Lot:
+    """A row of ``lots_at_rest``."""
+    return Lot(**{name: row[name] for name in Lot.__slots__})
+
+
+async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
+    """Make lots hold what is there; returns whether they did, repeating changes nothing.
+
+    Nothing happens when anything of the asset is under way by now, or a lot is not as it was before
+    the first question.
+
+    Raises:
+        Fenced: somebody else books now.
+    """
+    key = {"follower_proxy": proof.proxy, "asset_id": proof.asset_id}
+    async with pool.connection() as connection, together(connection) as asked:
+        # Before any row: the audit has one end.
+        asked.ask(QUERIES["lock_control"], {})
+        check = may_book(asked, lease)
+        # After the locks: whoever claims a sale holds its lot.
+        held, busy = (asked.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
+        await check()
+        lots = tuple(lot(row) for row in await held.rows() if row["shares_micros"])
+        if lots != proof.lots or (await busy.rows())[0]["busy"]:
+            return False
+        entries = await _entries(asked, key)
+        left = elsewhere.shrunk(lots, proof.held_micros)
+        for each in lots:
+            if each.origin in left:
+                number = await _correct(
+                    asked, key, each, entries[each.origin], left[each.origin],
+                    reason=Reason.SOLD_ELSEWHERE, held_micros=proof.held_micros, request=None,
+                )  # fmt: skip
+                asked.ask(QUERIES["audit_correction"], {"id": number})
+    for each in lots:
+        if each.origin in left:
+            _log.error("a lot holds less: its shares were sold elsewhere", alert=True,
+                       wallet=proof.proxy, asset=proof.asset_id, origin=each.origin,
+                       held=proof.held_micros, before=each.shares_micros,
+                       after=left[each.origin])  # fmt: skip
+    return bool(left)
+
+
+async def _entries(asked: Together, key: Mapping[str, Any]) -> Mapping[str, list[Entry]]:
+    found: defaultdict[str, list[Entry]] = defaultdict(list)
+    for row in await asked_all(asked, "asset_entries", key):
+        found[row.pop("origin")].append(Entry(**row))
+    return found
+
+
+async def _correct(
+    asked: Together,
+    key: Mapping[str, Any],
+    held: Lot,
+    entries: Sequence[Entry],
+    shares_micros: int,
+    *,
+    reason: Reason,
+    held_micros: int | None,
+    request: int | None,
+) -> int:
+    """Make a locked lot hold so much, and book it; returns the correction's number."""
+    named = {**key, "origin": held.origin}
+    size = held.shares_micros - shares_micros
+    if size > 0:
+        taken = consume(entries, size)
+        cost = taken.cost_micros
+        put(asked, "set_entries", "entries", (
+            {"entry_seq": e.entry_seq, "size_micros": e.size_micros, "cost_micros": e.cost_micros}
+            for e in taken.entries
+        ))  # fmt: skip
+    else:
+        cost = -elsewhere.cost_given_back(held, -size)
+        put(asked, "add_entries", "entries", [
+            {**named, "order_key": None, "trade_id": f"given back:{request}",
+             "size_micros": -size, "cost_micros": -cost}
+        ])  # fmt: skip
+    asked.ask(QUERIES["correct_lot"], {**named, "size_micros": size, "cost_micros": cost})
+    after = {"shares_micros": shares_micros, "left_micros": held.cost_micros - cost}
+    row = await asked_one(
+        asked,
+        "add_correction",
+        {
+            **named, **after, "condition_id": held.condition_id, "reason": reason,
+            "size_micros": size, "cost_micros": cost, "held_micros": held_micros,
+            "lot_request_id": request,
+        },
+    )  # fmt: skip
+    booked = {**after, "correction_id": row["id"], "size_micros": size, "reason": reason}
+    asked.ask(QUERIES["add_correction_booking"], booked)
+    return int(row["id"])
+
+
+async def run(pool: Pool, lease: Lease, write: Write) -> None:
+    """Carry out what operators have decided about lots, for ever."""
+    while True:
+        try:
+            await look(pool, lease, write)
+        except psycopg.OperationalError as error:
+            _log.warning("operators' corrections wait", error=str(error))
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def look(pool: Pool, lease: Lease, write: Write) -> None:
+    """Carry out what waits now; one that cannot be is refused and holds nobody up.
+
+    Raises:
+        Fenced: somebody else books now.
+        psycopg.OperationalError: the database went away; nothing was concluded.
+    """
+    for row in await store.fetch(pool, "lot_requests"):
+        try:
+            await write(partial(carry_out, pool, lease, row))
+        except (Fenced, psycopg.OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a contradiction about one lot is its own
+            _log.error("an operator's correction cannot be carried out; a person has to look",
+                       request=row["request_id"], exc_info=error)  # fmt: skip
+            await store.execute(pool, "end_lot_request", id=row["id"], refused=_BROKEN)
+
+
+async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> bool:
+    """Carry out one row of ``lot_request``; returns whether it was not refused.
+
+    Raises:
+        Fenced: somebody else books now.
+        LookupError: it was carried out already; nothing has changed.
+    """
+    key = {name: request[name] for name in ("follower_proxy", "asset_id")}
+    async with pool.connection() as connection, together(connection) as asked:
+        check = may_book(asked, lease)
+        held, busy = (asked.ask(QUERIES[name], key) for name in ("lock_asset", "asset_busy"))
+        await check()
+        (found,) = (lot(row) for row in await held.rows() if row["origin"] == request["origin"])
+        wanted = request["shares_micros"]
+        at_rest = not (await busy.rows())[0]["busy"]
+        refused = elsewhere.refusal(found, wanted, at_rest=at_rest)
+        if not refused and wanted != found.shares_micros:
+            entries = (await _entries(asked, key))[found.origin]
+            await _correct(
+                asked, key, found, entries, wanted, reason=Reason.OPERATOR, held_micros=None,
+                request=request["id"],
+            )  # fmt: skip
+        ended = {"id": request["id"], "refused": refused}
+        if not await asked_all(asked, "end_lot_request", ended):
+            raise LookupError(f"correction {request['request_id']} was carried out already")
+    _log.warning("an operator's correction", wallet=key["follower_proxy"], asset=key["asset_id"],
+                 origin=request["origin"], shares=wanted, refused=refused,
+                 operator=request["operator"])  # fmt: skip
+    return not refused

@@ -1,0 +1,231 @@
+"""Finds out whether wallets hold less than their lots say: shares that were sold by hand.
+
+Before it: `balances`, which asks for each wallet now and then, and refusals of exits for want of
+balance, for which it asks at once. After it: `corrections`. A shortfall counts when two answers,
+seconds apart, show it, nothing of the asset was under way around either, nothing was booked of it
+in between or shortly before, and its lots are as they were. A crash forgets the first answer, and
+both are asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+from opentelemetry import metrics
+
+from services.confirm import corrections, store
+from services.confirm.core.elsewhere import Lot
+from services.confirm.corrections import Held, Proof, Write
+from services.confirm.insiders import body_of
+from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
+from tradingtools.adapters.postgres.lease import Fenced, Lease
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.codec.insiders import WireError
+from tradingtools.codec.wallets import Position, parse_positions
+from tradingtools.domain.reasons import Reason
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+_log = structlog.get_logger("confirm.shortfalls")
+_refused = metrics.get_meter("tradingtools.confirm").create_counter(
+    "exits_without_balance_total", description="exits that were refused for want of balance"
+)
+_PAUSE_SECONDS = 0.25
+_AGAIN_SECONDS = 2.0
+"""After a question without an answer."""
+_MOVES = (pb.FILL_KIND_MATCHED, pb.FILL_KIND_CONFIRMED, pb.FILL_KIND_UNDONE, pb.FILL_KIND_RESOLVED)
+
+Key = tuple[str, str]
+"""Wallet and asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """What a wallet's lots hold of assets of which nothing is under way, before a question."""
+
+    proxy: str
+    asked: float
+    """Monotonic seconds."""
+    lots: Mapping[str, Held]
+    """By asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The first answer of a shortfall."""
+
+    asked: float
+    lots: Held
+    held_micros: int
+
+
+class Shortfalls:
+    """Compares lots with what insiders-api tells.
+
+    Args:
+        pool: of the deciding database.
+        lease: the right to book.
+        write: books one thing at a time and publishes it.
+        client: of insiders-api.
+        timeout_ms: of one question.
+        apart_ms: the shortest time between two answers, and between a booking and the first one;
+            0: nothing is ever concluded.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lease: Lease,
+        write: Write,
+        client: InsidersClient,
+        *,
+        timeout_ms: int,
+        apart_ms: int,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._write = write
+        self._client = client
+        self._timeout_ms = timeout_ms
+        self._apart = apart_ms / 1000
+        self._started = clock.monotonic()
+        self._moved: dict[Key, float] = {}
+        """When the last booking was made that moves shares; before the start nobody knows."""
+        self._seen: dict[Key, _Seen] = {}
+        self._due: dict[str, float] = {}
+        """By wallet, when it is asked for again."""
+        self._looked: dict[str, float] = {}
+        """By wallet, when it was asked for last."""
+
+    def booked(self, fill: pb.FillEvent) -> None:
+        """Take notice of a booking that is published: an exit without balance is looked into."""
+        now = clock.monotonic()
+        if fill.kind in _MOVES:
+            self._moved[fill.follower_proxy, fill.asset_id] = now
+        elif (
+            fill.kind == pb.FILL_KIND_CLOSED
+            and fill.side == common.SIDE_SELL
+            and fill.reason == Reason.INSUFFICIENT_BALANCE
+        ):
+            _refused.add(1)
+            _log.error("an exit was refused for want of balance; looking what the wallet holds",
+                       alert=True, order=fill.order_key, wallet=fill.follower_proxy,
+                       asset=fill.asset_id, size=fill.order_size_micros)  # fmt: skip
+            self._due[fill.follower_proxy] = now
+
+    async def run(self) -> None:
+        """Ask for wallets that are due, for ever.
+
+        Raises:
+            Fenced: somebody else books now.
+        """
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                await self.look_at_due()
+            except psycopg.OperationalError as error:
+                _log.warning("shortfalls wait", error=str(error))
+
+    async def look_at_due(self) -> None:
+        """Ask for each wallet that is due now."""
+        now = clock.monotonic()
+        horizon = now - self._apart
+        self._moved = {key: at for key, at in self._moved.items() if at > horizon}
+        for proxy in [proxy for proxy, due in self._due.items() if due <= now]:
+            # Before it is asked: what becomes due meanwhile is a question of its own.
+            self._due.pop(proxy, None)
+            await self.look(proxy)
+
+    async def look_sometimes(self, proxy: str, every_seconds: float) -> None:
+        """The same as `look`, unless it was done so lately."""
+        if clock.monotonic() - self._looked.get(proxy, -every_seconds) >= every_seconds:
+            await self.look(proxy)
+
+    async def look(self, proxy: str) -> None:
+        """Ask what a wallet holds, and compare."""
+        self._looked[proxy] = clock.monotonic()
+        at_rest = await self.at_rest(proxy)
+        if not at_rest.lots:
+            await self.told(at_rest, ())
+            return
+        try:
+            answer = await self._client.positions(proxy, self._timeout_ms)
+            positions = parse_positions(body_of(answer), proxy)
+        except (NotSent, Unanswered, WireError) as error:
+            _log.warning("wallet not told", wallet=proxy, error=str(error))
+            self._due.setdefault(proxy, clock.monotonic() + _AGAIN_SECONDS)
+            return
+        await self.told(at_rest, positions)
+
+    async def at_rest(self, proxy: str) -> AtRest:
+        """What may be compared with an answer to a question that is asked after this."""
+        asked = clock.monotonic()
+        lots: defaultdict[str, list[Lot]] = defaultdict(list)
+        for row in await store.fetch(self._pool, "lots_at_rest", follower_proxy=proxy):
+            lots[row["asset_id"]].append(corrections.lot(row))
+        return AtRest(proxy, asked, {asset: tuple(found) for asset, found in lots.items()})
+
+    async def told(self, at_rest: AtRest, positions: Sequence[Position]) -> None:
+        """Compare an answer with the lots of before its question.
+
+        Raises:
+            Fenced: somebody else books now.
+            psycopg.OperationalError: the database went away; it is asked for again.
+        """
+        proxy = at_rest.proxy
+        there = {one.asset_id: max(one.shares_micros, 0) for one in positions}
+        for key in [key for key in self._seen if key[0] == proxy and key[1] not in at_rest.lots]:
+            del self._seen[key]
+        for asset, lots in at_rest.lots.items() if self._apart else ():
+            held = there.get(asset, 0)
+            if held >= sum(lot.shares_micros for lot in lots):
+                self._seen.pop((proxy, asset), None)
+            else:
+                await self._missing((proxy, asset), at_rest.asked, lots, held)
+
+    async def _missing(self, key: Key, asked: float, lots: Held, held_micros: int) -> None:
+        first = self._seen.get(key)
+        if first is None or first.lots != lots or self._moved_since(key, first.asked):
+            self._seen.pop(key, None)
+            begin = max(self._moved.get(key, self._started), self._started) + self._apart
+            if asked >= begin:
+                self._seen[key] = first = _Seen(asked, lots, held_micros)
+                begin = asked + self._apart
+            self._ask_at(key[0], begin)
+        elif asked < first.asked + self._apart:
+            self._ask_at(key[0], first.asked + self._apart)
+        else:
+            del self._seen[key]
+            most = max(first.held_micros, held_micros)
+            proof = Proof(proxy=key[0], asset_id=key[1], lots=lots, held_micros=most)
+            await self._shrink(proof, first.asked)
+
+    def _moved_since(self, key: Key, asked: float) -> bool:
+        return self._moved.get(key, -1.0) > asked - self._apart
+
+    def _ask_at(self, proxy: str, at: float) -> None:
+        self._due[proxy] = min(at, self._due.get(proxy, at))
+
+    async def _shrink(self, proof: Proof, first: float) -> None:
+        async def unless_moved() -> bool:
+            # In its turn to book: whatever was booked before it has been published.
+            if self._moved_since((proof.proxy, proof.asset_id), first):
+                return False
+            return await corrections.shrink(self._pool, self._lease, proof)
+
+        try:
+            done = await self._write(unless_moved)
+        except (Fenced, psycopg.OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one wallet's lots must not hold up the others
+            _log.error("lots cannot be corrected; a person has to look", alert=True,
+                       wallet=proof.proxy, asset=proof.asset_id, exc_info=error)  # fmt: skip
+            return
+        if not done:
+            self._ask_at(proof.proxy, clock.monotonic() + self._apart)

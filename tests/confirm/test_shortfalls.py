@@ -1,0 +1,329 @@
+"""Shares that are not there: two answers prove it, and only then lots shrink, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+from unittest import mock
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.confirm import corrections
+from services.confirm.bookings import load_bookings
+from services.confirm.corrections import Proof
+from services.confirm.shortfalls import Shortfalls
+from tests.confirm.conftest import SIZE, Orders, told, trade
+from tradingtools.adapters import clock
+from tradingtools.adapters.insiders.client import Answer, InsidersClient, Unanswered
+from tradingtools.adapters.postgres.together import Together
+from tradingtools.domain.venue_order import TradeStatus
+from tradingtools.v1 import common_pb2 as common
+from tradingtools.v1 import confirm_service_pb2 as pb
+
+MARKET = "0x" + "c" * 64
+DONE, MATCHED = TradeStatus.CONFIRMED, TradeStatus.MATCHED
+APART = 3.0
+
+
+@dataclass
+class Scene:
+    """A wallet at an insiders-api that tells what it is told, and a clock."""
+
+    orders: Orders
+    held: int | None
+    """Micros of shares; None: the question is not answered."""
+    now: float = 1000.0
+    asked: int = 0
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """What happens while it is asked."""
+    shortfalls: Shortfalls = field(init=False)
+
+    def begin(self) -> None:
+        """Start confirm's part anew, as after a kill -9."""
+        orders = self.orders
+        self.shortfalls = Shortfalls(
+            orders.pool, orders.lease, self.write, cast("InsidersClient", self),
+            timeout_ms=1000, apart_ms=int(APART * 1000),
+        )  # fmt: skip
+
+    async def write(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        return await work()
+
+    async def positions(self, proxy: str, _timeout_ms: int) -> Answer:
+        self.asked += 1
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        if self.held is None:
+            raise Unanswered("gone")
+        held = [{"assetId": "1", "conditionId": MARKET, "size": f"{self.held / 10**6:f}"}]
+        positions = held if self.held else []
+        body = {"followerProxy": proxy, "asOf": "now", "positions": positions}
+        return Answer(status=200, body=json.dumps(body).encode(), first_byte_ns=1, answered_ns=2)
+
+    async def look(self, *, later: float = APART) -> None:
+        """Ask, so much later."""
+        self.now += later
+        await self.shortfalls.look(self.orders.wallet)
+
+    async def lots(self) -> dict[str, int]:
+        rows = await self.orders.sql(
+            "select origin, shares_micros from lot where follower_proxy = %s", self.orders.wallet
+        )
+        return {str(row["origin"]): cast(int, row["shares_micros"]) for row in rows}
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        return await self.orders.sql(
+            f"select * from {table} where follower_proxy = %s order by id", self.orders.wallet
+        )
+
+
+@contextmanager
+def _at(scene: Scene) -> Iterator[None]:
+    with mock.patch.object(clock, "monotonic", side_effect=lambda: scene.now):
+        yield
+
+
+async def _bought(orders: Orders, subscription: str = "sub_1", size: int = SIZE) -> str:
+    key = await orders.make("SUBMITTED", subscription=subscription)
+    await orders.take(key, told(key, trade(f"t-{key}", DONE, size)))
+    return key
+
+
+@pytest.fixture
+def scene(orders: Orders) -> Iterator[Scene]:
+    made = Scene(orders, held=0)
+    with _at(made):
+        made.begin()
+        yield made
+
+
+async def test_two_answers_apart_shrink_a_lot_once(scene: Scene) -> None:
+    await _bought(scene.orders)
+    scene.held = 4_000_000
+    await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}, "one answer proves nothing"
+    await scene.look(later=APART / 2)
+    assert await scene.lots() == {"sub_1": SIZE}, "too soon after the first one"
+    await scene.look()
+    assert await scene.lots() == {"sub_1": 4_000_000}
+    await scene.look()
+    await scene.look()
+    (correction,) = await scene.rows("lot_correction")
+    assert (correction["reason"], correction["size_micros"], correction["held_micros"]) == (
+        "SOLD_ELSEWHERE", SIZE - 4_000_000, 4_000_000,
+    )  # fmt: skip
+
+
+async def test_lot_its_cost_the_audit_and_the_readers_follow(scene: Scene) -> None:
+    await _bought(scene.orders)
+    with capture_logs() as logs:
+        await scene.look()
+        await scene.look()
+    assert any(line.get("alert") and line["after"] == 0 for line in logs)
+    (lot,) = await scene.orders.sql(
+        "select * from lot where follower_proxy = %s", scene.orders.wallet
+    )
+    assert (lot["shares_micros"], lot["cost_micros"], lot["realised_micros"]) == (0, 0, 0)
+    assert (lot["elsewhere_micros"], lot["elsewhere_cost_micros"]) == (SIZE, 4_000_000)
+    (entry,) = await scene.orders.sql(
+        "select * from lot_entry where follower_proxy = %s", scene.orders.wallet
+    )
+    assert (entry["size_micros"], entry["cost_micros"]) == (0, 0)
+    bookings = [fill for _, fill in await load_bookings(scene.orders.pool, 0, 10_000)]
+    last = [fill for fill in bookings if fill.follower_proxy == scene.orders.wallet][-1]
+    assert last == pb.FillEvent(
+        fill_seq=last.fill_seq, kind=pb.FILL_KIND_CORRECTED, subscription_id="sub_1",
+        follower_proxy=scene.orders.wallet, condition_id="0xc", asset_id="1", size_micros=SIZE,
+        reason="SOLD_ELSEWHERE", booked_ns=last.booked_ns,
+    )  # fmt: skip
+    (change,) = await scene.orders.sql(
+        "select c.*, sha256(previous_hash || convert_to(control_change_text(c), 'UTF8')) = hash"
+        " as whole from control_change c where subject_kind = 'lot' and subject_id = %s",
+        f"{scene.orders.wallet}/1/sub_1",
+    )
+    assert (change["actor"], change["action"], change["whole"]) == ("confirm", "correct", True)
+
+
+async def test_what_a_follower_buys_by_himself_afterwards_stays_his(scene: Scene) -> None:
+    await _bought(scene.orders)
+    for held in (0, 0, 2 * SIZE, 2 * SIZE):
+        scene.held = held
+        await scene.look()
+    assert await scene.lots() == {"sub_1": 0}, "more than the lot is nobody's but his"
+
+
+async def test_what_differs_between_the_answers_is_not_proven(scene: Scene) -> None:
+    await _bought(scene.orders)
+    for held in (0, SIZE, 0, None, SIZE, 2_000_000):
+        scene.held = held
+        await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}
+    scene.held = 1_000_000
+    await scene.look()
+    assert await scene.lots() == {"sub_1": 2_000_000}, "the greater of two answers in a row"
+
+
+async def test_an_answer_that_cannot_be_had_shrinks_nothing(scene: Scene) -> None:
+    await _bought(scene.orders)
+    scene.held = None
+    for _ in range(4):
+        await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}
+
+
+@pytest.mark.parametrize("path", ["CLAIMED", "SUBMITTED", "UNKNOWN", "DEAD"])
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+async def test_nothing_is_concluded_while_an_order_is_under_way(
+    scene: Scene, path: str, side: str
+) -> None:
+    await _bought(scene.orders)
+    await scene.orders.make(path, side=side)
+    for _ in range(3):
+        await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}
+
+
+async def test_nothing_is_concluded_before_a_claim_is_a_row(scene: Scene) -> None:
+    await _bought(scene.orders)
+    order = {"follower_proxy": scene.orders.wallet, "asset_id": "1"}
+    await scene.orders.sql(
+        "insert into journal (kind, role, record_key, partition, epoch, payload, order_count)"
+        " values ('CLAIMED', 'guard', %s, 0, 1, %s, 1)",
+        scene.orders.wallet, json.dumps({"orders": [order]}).encode(),
+    )  # fmt: skip
+    for _ in range(3):
+        await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}
+
+
+async def test_an_order_between_the_answers_begins_anew(scene: Scene) -> None:
+    await _bought(scene.orders)
+    await scene.look()
+    await _bought(scene.orders, size=1_000_000)
+    await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE + 1_000_000}
+    await scene.look()
+    assert await scene.lots() == {"sub_1": 0}
+
+
+async def test_an_order_that_is_claimed_while_it_is_asked_stops_it(scene: Scene) -> None:
+    await _bought(scene.orders)
+    await scene.look()
+    scene.meanwhile = lambda: scene.orders.make("CLAIMED", side="SELL")
+    await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}
+
+
+async def test_a_sale_that_is_booked_while_it_is_asked_stops_it(scene: Scene) -> None:
+    await _bought(scene.orders)
+
+    async def sell() -> None:
+        key = await scene.orders.make("SUBMITTED", side="SELL")
+        await scene.orders.take(key, told(key, trade(key, DONE, 1_000_000), side="SELL"))
+
+    await scene.look()
+    scene.held, scene.meanwhile = SIZE - 1_000_000, sell
+    await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE - 1_000_000}
+
+
+async def test_readings_begin_after_the_last_settlement(scene: Scene) -> None:
+    await _bought(scene.orders)
+    settled = pb.FillEvent(
+        kind=pb.FILL_KIND_CONFIRMED, follower_proxy=scene.orders.wallet, asset_id="1"
+    )
+    await scene.look()
+    scene.shortfalls.booked(settled)
+    await scene.look(later=1)
+    await scene.look(later=1.5)
+    assert await scene.lots() == {"sub_1": SIZE}
+    await scene.look(later=1)
+    assert await scene.lots() == {"sub_1": SIZE}, "the first one that counts"
+    await scene.look()
+    assert await scene.lots() == {"sub_1": 0}
+
+
+async def test_a_process_that_begins_anew_asks_twice_again(scene: Scene) -> None:
+    await _bought(scene.orders)
+    await scene.look()
+    scene.begin()
+    await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE}
+    await scene.look()
+    assert await scene.lots() == {"sub_1": 0}
+
+
+async def test_a_refused_exit_is_a_reason_to_look_at_once(scene: Scene) -> None:
+    await _bought(scene.orders)
+    scene.now += APART
+    refused = pb.FillEvent(
+        kind=pb.FILL_KIND_CLOSED, follower_proxy=scene.orders.wallet, asset_id="1",
+        side=common.SIDE_SELL, reason="INSUFFICIENT_BALANCE",
+    )  # fmt: skip
+    with capture_logs() as logs:
+        scene.shortfalls.booked(refused)
+    assert [line["alert"] for line in logs if "for want of balance" in line["event"]] == [True]
+    await scene.shortfalls.look_at_due()
+    assert scene.asked == 1
+    for _ in range(3):
+        scene.now += APART
+        await scene.shortfalls.look_at_due()
+    assert await scene.lots() == {"sub_1": 0}
+    assert scene.asked == 2, "and nothing is asked once it is known"
+
+
+async def test_what_was_bought_by_hand_gives_first_and_copies_in_proportion(scene: Scene) -> None:
+    await _bought(scene.orders, "sub_1")
+    await _bought(scene.orders, "sub_2", SIZE // 2)
+    await scene.orders.sql(
+        "insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros,"
+        " bought_size_micros, by_hand_micros) values (%s, '1', 'manual', '0xc', %s, %s, %s)",
+        scene.orders.wallet, 3_000_000, 3_000_000, 3_000_000,
+    )  # fmt: skip
+    scene.held = 16_000_000
+    await scene.look()
+    await scene.look()
+    assert await scene.lots() == {"sub_1": SIZE, "sub_2": SIZE // 2, "manual": 1_000_000}
+    scene.held = 10_000_000
+    await scene.look()
+    await scene.look()
+    assert await scene.lots() == {"sub_1": 6_666_666, "sub_2": 3_333_333, "manual": 0}
+
+
+@pytest.mark.parametrize("statement", list(range(1, 10)))
+async def test_a_kill_at_any_statement_changes_nothing_or_all(scene: Scene, statement: int) -> None:
+    """The connection goes at the n-th statement of the transaction, and confirm begins anew."""
+    await _bought(scene.orders)
+    lot = corrections.lot(
+        (
+            await scene.orders.sql(
+                "select * from lot where follower_proxy = %s", scene.orders.wallet
+            )
+        )[0]
+    )
+    proof = Proof(proxy=scene.orders.wallet, asset_id="1", lots=(lot,), held_micros=0)
+    asked, ask = 0, Together.ask
+
+    def dies(together: Any, query: Any, values: Any = None) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == statement:
+            raise asyncio.CancelledError
+        return ask(together, query, values)
+
+    with (
+        mock.patch.object(Together, "ask", dies),
+        pytest.raises(asyncio.CancelledError),
+    ):
+        await corrections.shrink(scene.orders.pool, scene.orders.lease, proof)
+    assert await scene.lots() == {"sub_1": SIZE}
+    assert await scene.rows("lot_correction") == []
+    assert await corrections.shrink(scene.orders.pool, scene.orders.lease, proof)
+    assert not await corrections.shrink(scene.orders.pool, scene.orders.lease, proof), "once"
+    assert await scene.lots() == {"sub_1": 0}
+    assert len(await scene.rows("lot_correction")) == 1
