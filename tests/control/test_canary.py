@@ -131,6 +131,11 @@ def _server_log(database_url: str) -> bytes:
     return written
 
 
+def _metrics(port: int) -> bytes:
+    """What a process shows Prometheus."""
+    return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60, trust_env=False).content
+
+
 def _admin(edge: RunningEdge) -> str:
     """What Envoy tells about itself."""
     transport = httpx.HTTPTransport(uds=str(edge.admin_socket))
@@ -162,12 +167,13 @@ def _spellings(secret: str) -> list[bytes]:
 def test_no_token_is_written_anywhere(
     start_edge: StartEdge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metrics = free_port()
+    metrics, internal_metrics = free_port(), free_port()
     written: dict[str, bytes] = {}
     # A forked process would show the command line and environment of whom it was forked from.
     monkeypatch.setattr("tests.control.edge.Popen", subprocess.Popen)
     with running_collector() as (collector, received):
         monkeypatch.setenv("TT_METRICS_PORT", str(metrics))
+        monkeypatch.setenv("TT_CONTROL_INTERNAL_METRICS_PORT", str(internal_metrics))
         monkeypatch.setenv("TT_OTLP_ENDPOINT", f"http://127.0.0.1:{collector}")
         monkeypatch.setenv("TT_LOG_LEVEL", "debug")
         tokens = f"backend:manage:{digest(CANARY)},looker:observe:{digest(LOOKER)}"
@@ -175,7 +181,8 @@ def test_no_token_is_written_anywhere(
             directory = edge.log.parent
             monkeypatch.setattr(RunningEdge.call, "__defaults__", (CANARY,))
             written["answers"] = _misuse(edge)
-            written["metrics"] = httpx.get(f"http://127.0.0.1:{metrics}/metrics").content
+            written["metrics"] = _metrics(metrics)
+            written["internal metrics"] = _metrics(internal_metrics)
             written["admin"] = _admin(edge).encode()
             written["rows"] = _rows(edge.database_url).encode()
             written["redis"] = _redis(edge.redis_url)
@@ -191,8 +198,9 @@ def test_no_token_is_written_anywhere(
     for path in directory.rglob("*"):
         if path.is_file():
             written[str(path)] = path.read_bytes()
-    used = [line for line in written["metrics"].split(b"\n") if b"token_last_used" in line]
-    for token in (b"backend", b"looker"):
+    # Each process counts what it served: the looker has asked at the internal port alone.
+    for part, token in (("metrics", b"backend"), ("internal metrics", b"looker")):
+        used = [line for line in written[part].split(b"\n") if b"token_last_used" in line]
         assert any(b'token="%s"' % token in line for line in used), used
     assert b"token_last_used" in written["telemetry"]
     assert b'"path":"/subscriptions"' in written[str(directory / "log")]
