@@ -77,15 +77,15 @@ async def test_a_sell_follows_in_proportion_and_leaves_the_rest(path: Scene) -> 
     await path.subscribe(1)
     path.put(path.trade(size="100", price="0.5"))
     await path.settled(1)
-    path.put(path.trade("SELL", size="25", price="0.49", held="100"))
+    path.put(path.trade("SELL", size="40", price="0.49", held="100"))
     await path.settled(2)
     sold = path.orders()[1]
     assert sold["purpose"] == "COPY_EXIT"
-    assert sold["size_micros"] == 4_900_000 + 100_000, "a quarter, raised to the minimum of 5"
+    assert sold["size_micros"] == 7_650_000, "two fifths of 19.13, down to the step"
     lot = path.lot()
-    assert lot["shares_micros"] == 19_130_000 - 5_000_000
-    # 5 of 19.13 shares that cost 9.565: 2.5; sold at 0.49.
-    assert lot["realised_micros"] == 5 * 490_000 - 2_500_000
+    assert lot["shares_micros"] == 19_130_000 - 7_650_000
+    # 7.65 of 19.13 shares that cost 9.565: 3.825; sold at 0.49.
+    assert lot["realised_micros"] == 765 * 4_900 - 3_825_000
 
 
 async def test_a_sell_right_after_the_buy_waits_for_the_entry_and_sells_all(path: Scene) -> None:
