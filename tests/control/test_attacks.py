@@ -272,7 +272,7 @@ def test_an_unknown_transfer_encoding_is_refused_in_the_one_shape(edge: RunningE
     text = "POST /triggers HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: xchunked\r\n\r\n"
     with socket.create_connection(("127.0.0.1", edge.port), timeout=60) as one:
         one.sendall(text.encode())
-        one.shutdown(socket.SHUT_WR)
+        # Envoy closes it after its answer; a client that closes first may get none.
         answer = b"".join(iter(lambda: one.recv(4096), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split(b" ")[1] == b"501"

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 import grpc
 import httpx
 import psycopg
+import pytest
 
-from tests.control.edge import MANAGE, READ, RunningEdge, running_edge
+from tests.control.edge import MANAGE, OPERATE, READ, RunningEdge, running_edge
 from tests.control.requests import subscription_body
 from tests.fault.rig import Rig
 from tests.money_path.test_forged_cursors import FAR, PORTS
@@ -140,17 +141,19 @@ class Neighbour:
         """An operator halts a wallet of nobody's, and clears it: he is answered meanwhile."""
         wallet = "0x" + secrets.token_hex(20)
         scope = operator.HALT_SCOPE_WALLET
+        asked = operator.SetHaltRequest(
+            scope=scope, subject=wallet, mode=operator.HALT_MODE_HALTED, reason="drill"
+        )
+        shown = (("authorization", f"Bearer {OPERATE}"),)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.internal_port}") as channel:
             stub: Any = OperatorServiceStub(channel)
-            await stub.SetHalt(
-                operator.SetHaltRequest(
-                    scope=scope, subject=wallet, mode=operator.HALT_MODE_HALTED, reason="drill"
-                ),
-                timeout=_ANSWER_SECONDS,
-            )
-            await stub.ClearHalt(
-                operator.ClearHaltRequest(scope=scope, subject=wallet), timeout=_ANSWER_SECONDS
-            )
+            more: Any = {"timeout": _ANSWER_SECONDS, "wait_for_ready": True}
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.SetHalt(asked, **more)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            await stub.SetHalt(asked, metadata=shown, **more)
+            cleared = operator.ClearHaltRequest(scope=scope, subject=wallet)
+            await stub.ClearHalt(cleared, metadata=shown, **more)
 
 
 def _bearer(token: str) -> dict[str, str]:

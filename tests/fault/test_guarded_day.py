@@ -239,8 +239,7 @@ def _differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
 def note(connection: psycopg.Connection[TupleRow], kind: str, subject: str) -> int:
     """The number of a change, for whoever keeps what was changed in memory."""
     row = connection.execute(
-        "insert into control_change (actor, source, action, subject_kind, subject_id,"
-        " previous_hash, hash) values ('test', 'test', 'change', %s, %s, '', '') returning seq",
+        "select append_control_change('test', 'test', 'change', %s, %s, null, null)",
         (kind, subject),
     ).fetchone()
     assert row is not None
