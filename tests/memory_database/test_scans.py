@@ -59,7 +59,7 @@ INNER = {
 _MAIN = {(cases.MONEY_PATH, name) for name in ("last_claimed", "claimed_after", "open_records")}
 _CLAIMS = {
     (cases.ROUTER, name)
-    for name in ("leader_left", "lock_lots", "locked_lots", "not_for_exits", "ended_of")
+    for name in ("leader_left", "lock_lots", "locked_lots", "standing_of", "ended_of")
 }
 _BOOKING = {
     (cases.CONFIRM, name)

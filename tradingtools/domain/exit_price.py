@@ -17,7 +17,7 @@ FIRST_PAUSE_MS = 250
 """Before the second slice; a fresh buy may not be settled yet."""
 _LOOK_MS = 8_000
 """confirm looks what a wallet holds in less."""
-_LONGEST_WITHOUT_BALANCE_MS = 64_000
+_LONGEST_WITHOUT_BALANCE_MS = 16_000
 _SLICES = 20
 """So many doublings make the smallest part the whole, and the first pause days."""
 
@@ -61,5 +61,6 @@ def pause_ms(slices: int, longest_ms: int) -> int:
 
 def pause_without_balance_ms(slices: int) -> int:
     """The same after a slice that was refused for want of balance, when nothing that was bought has
-    still to settle: its shares may be gone, and confirm looks. From 8 s, doubling to 64 s."""
+    still to settle: its shares may be gone, and confirm looks. From 8 s, doubling to 16 s: if the
+    refusal was wrong, a stop-loss waits no longer."""
     return max(pause_ms(slices + 2, _LONGEST_WITHOUT_BALANCE_MS), _LOOK_MS)

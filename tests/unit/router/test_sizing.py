@@ -484,6 +484,6 @@ def test_an_exit_is_never_skipped_for_depth_or_a_bad_book() -> None:
         assert found.size_micros == 10**7
 
 
-def test_an_exit_whose_shares_may_be_gone_waits_for_the_look_and_ever_longer() -> None:
+def test_an_exit_whose_shares_may_be_gone_waits_for_the_look_and_no_longer() -> None:
     pauses = [pause_without_balance_ms(n) // 1000 for n in range(1, 10)]
-    assert pauses == [8, 8, 8, 8, 16, 32, 64, 64, 64]
+    assert pauses == [8, 8, 8, 8, 16, 16, 16, 16, 16]
