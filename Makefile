@@ -27,7 +27,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements clean
+.PHONY: bench bench-compare bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements sbom clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -137,6 +137,10 @@ requirements: $(READY) ## Pin again what requirements*.in ask for (hashes, no do
 	@for name in requirements requirements-dev; do \
 		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --strip-extras --output-file $$name.txt $$name.in; \
 	done
+
+sbom: $(READY) ## List the pinned packages with versions and digests (CycloneDX) in build/sbom.json, or OUT=file
+	@mkdir -p build
+	@$(BIN)/python -m tools.sbom > $(or $(OUT),build/sbom.json)
 
 clean: ## Remove the environment, caches and states of runs
 	@rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
