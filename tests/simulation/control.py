@@ -136,7 +136,11 @@ class Control:
 
         def work(tx: Transaction) -> tuple[str, str, str]:
             row = {"scope": scope, "subject": subject, "mode": mode, "reason": "simulated"}
-            tx.insert_unless_there("halt", row)
+            # As control does: an operator's halt takes the place of the engine's own.
+            if (standing := tx.get("halt", scope, subject)) is not None:
+                tx.update("halt", standing, **row)
+            else:
+                tx.insert("halt", row)
             return "halt", "halt", f"{scope}:{subject}"
 
         self._allow(f"{scope}:{subject}")

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 import structlog
 
+from tradingtools.adapters import clock
 from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.errors import CursorOutOfRange
 from tradingtools.v1 import common_pb2
@@ -30,6 +31,15 @@ BEGINNING = "0"
 _BEHIND_SECONDS = 0.05
 """After which an acknowledgement leaves: the work of both ends for it would otherwise meet what the
 reader has just handed on, SUBMITTING above all, on the same cores and the same disk."""
+_REFUSALS = frozenset({
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNIMPLEMENTED,
+})  # fmt: skip
+"""A reader is not let in: a wrong token or certificate, or another version. Trying again may help
+once a person has mended it."""
+_TELL_SECONDS = 30.0
 _log = structlog.get_logger("streams")
 
 Load = Callable[[int, int], Awaitable[list[tuple[int, T]]]]
@@ -131,6 +141,7 @@ async def read(
             with an empty cursor.
     """
     connected = False
+    refused = _Refused()
     while True:
         call = open_stream(cursor)
         try:
@@ -148,7 +159,9 @@ async def read(
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.OUT_OF_RANGE:
                 raise CursorOutOfRange(f"{name}: cursor is out of range", cursor=cursor) from error
-            if connected:
+            if error.code() in _REFUSALS:
+                refused.tell(name, error)
+            elif connected:
                 _log.warning("stream broken; resuming", stream=name, code=error.code().name)
         except TimeoutError:
             _log.warning("stream silent; resuming", stream=name)
@@ -156,6 +169,22 @@ async def read(
             call.cancel()
         connected = False
         await asyncio.sleep(retry_seconds)
+
+
+class _Refused:
+    """Tells a person of a reader that is not let in: first at once, then every half minute."""
+
+    _next = 0.0
+
+    def tell(self, name: str, error: grpc.aio.AioRpcError) -> None:
+        """Log with an alert, unless it was told just now."""
+        now = clock.monotonic()
+        if now >= self._next:
+            self._next = now + _TELL_SECONDS
+            _log.error(
+                "a stream refuses its reader; nothing comes from it", alert=True, stream=name,
+                code=error.code().name, detail=error.details(),
+            )  # fmt: skip
 
 
 async def acknowledge(stub: Any, consumer: str, cursor: str) -> None:

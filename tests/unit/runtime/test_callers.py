@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 
+from tests.money_path.world import eventually
 from tests.support.certificates import Authority
 from tradingtools.domain.permissions import CALLERS, PERMISSIONS, Permission, may_call
-from tradingtools.runtime import callers, tls
+from tradingtools.runtime import callers, streams, tls
 from tradingtools.runtime.grpc_server import channel, serving
 from tradingtools.runtime.settings import SettingError, SharedSettings, load
 from tradingtools.v1 import common_pb2, confirm_service_pb2
@@ -136,3 +140,39 @@ def test_each_service_of_the_engine_says_who_may_call_it() -> None:
     }
     assert services == set(CALLERS)
     assert not any(may_call("stranger", method) for method in PERMISSIONS)
+
+
+async def test_a_reader_that_is_not_let_in_is_told_of_and_goes_on_once_it_is() -> None:
+    """Without it a guard would have no bookings, and say nothing."""
+    guard = _shared(TT_ENGINE_TOKEN=TOKEN)
+    known = hashlib.sha256(TOKEN.encode()).hexdigest()
+    callers.use(_shared(TT_ENGINE_CALLERS=f"guard:{DIGEST}"))
+    async with serving(
+        "127.0.0.1:0", [], lambda s: rpc.add_ConfirmServiceServicer_to_server(_Confirm(), s)
+    ) as started:
+        callers.use(guard)
+        async with channel(f"127.0.0.1:{started.port}") as there:
+            callers.use(_shared(TT_ENGINE_CALLERS=f"guard:{DIGEST}"))
+            stub: Any = rpc.ConfirmServiceStub(there)
+            reading: Any = streams.read(
+                "fills",
+                lambda cursor: stub.StreamFills(
+                    confirm_service_pb2.StreamFillsRequest(cursor=cursor, consumer="guard-0")
+                ),
+                "0",
+                retry_seconds=0.01,
+            )
+            with structlog.testing.capture_logs() as lines:
+                first = asyncio.ensure_future(anext(reading))
+
+                async def told() -> bool:
+                    return bool(lines)
+
+                await eventually(told)
+                assert not first.done()
+                callers.use(_shared(TT_ENGINE_CALLERS=f"guard:{known}"))
+                async with asyncio.timeout(60):
+                    await first
+            await reading.aclose()
+    alerts = [line for line in lines if line["event"].startswith("a stream refuses")]
+    assert [(line["alert"], line["code"]) for line in alerts] == [(True, "UNAUTHENTICATED")]
