@@ -113,10 +113,17 @@ class Lot:
 
     async def is_seen_as(self, shares: int, free: int, unsettled: int) -> None:
         assert await self.for_guard() == (shares, free)
-        view = LotView(shares_micros=shares, free_micros=free, unsettled_micros=unsettled)
+        # Nobody else sells of it: what is not free, its one exit is still going to take.
+        view = LotView(
+            shares_micros=shares,
+            free_micros=free,
+            unsettled_micros=unsettled,
+            leaving_micros=shares - free,
+        )
         found = await self.for_router()
         assert replace(found, sales=()) == view
-        assert sum(sale.filled_micros for sale in found.sales) == unsettled
+        # All that the exit may sell, booked or not, until it has settled.
+        assert sum(sale.filled_micros for sale in found.sales) == shares - free + unsettled
 
 
 @pytest.mark.parametrize("manual", [False, True])
