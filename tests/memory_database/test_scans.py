@@ -146,6 +146,10 @@ def test_every_statement_is_asked_in_some_way() -> None:
     assert all(any(way.asks(*call) for way in WAYS.values()) for call in CALLS)
 
 
+_SEEDS = {("executor, claims and bookings", "empty"): 2}
+"""Of the random calls, where the first one never comes to a claim that may be submitted."""
+
+
 @pytest.mark.parametrize("filled", ["empty", "filled", "analysed"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_growing_table_is_read_from_end_to_end(
@@ -165,7 +169,8 @@ async def test_no_growing_table_is_read_from_end_to_end(
         partial = await _partial_indexes(connection)
         taken: list[dict[str, Any]] = []
         await _have_told(connection, taken.append)
-        draw = Draw(random.Random(1), memory)  # noqa: S311 - a seed makes it repeatable
+        seed = _SEEDS.get((way, filled), 1)
+        draw = Draw(random.Random(seed), memory)  # noqa: S311 - a seed makes it repeatable
         wanted = {one for one in CALLS if asked.asks(*one)}
         for call in _calls(draw.rng, lambda: {one for one in wanted if not _seen(one, plans[one])}):
             file, name = call
