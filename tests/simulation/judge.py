@@ -193,14 +193,19 @@ def _costs_too_much(world: World, workload: Workload) -> list[Breach]:
 
 def _sells_too_much(world: World) -> list[Breach]:
     """I13: what an exit sells is the leader's part of what the lot held, whoever died meanwhile."""
-    held = {
-        tuple(row[name] for name in _TRADE): row["held_before_micros"]
-        for row in _rows(world, "leader_row")
-    }
+    leader_rows = _rows(world, "leader_row")
+    held = {_trade(row): row["held_before_micros"] for row in leader_rows}
+    traded_ms = {_trade(row): row["traded_ms"] for row in leader_rows}
     orders = {row["order_key"]: row for row in _rows(world, "orders")}
+    sells = [row for row in _rows(world, "decision") if row["side"] == "SELL"]
+    left_ms: dict[tuple[str, str], int] = {}
+    for row in sells:
+        if _is_of_all(row, held):
+            outcome = (row["leader"], row["asset_id"])
+            left_ms[outcome] = max(traded_ms[_trade(row)], left_ms.get(outcome, 0))
     found = []
-    for row in _rows(world, "decision"):
-        if row["side"] != "SELL" or not row["order_keys"]:
+    for row in sells:
+        if not row["order_keys"]:
             continue
         slices = [orders[key] for key in row["order_keys"]]
         sold = sum(one["filled_size_micros"] for one in slices)
@@ -211,13 +216,21 @@ def _sells_too_much(world: World) -> list[Breach]:
             leader_held_before_micros=before,
         )
         wanted += frozen.get("carried_micros", 0) - frozen.get("passed_micros", 0)
-        whole = before is None or before <= row["leader_size_micros"]
+        # Once the leader has left, each of his sells takes along what could not be sold alone.
+        outcome = (row["leader"], row["asset_id"])
+        whole = left_ms.get(outcome, 0) >= traded_ms[_trade(row)]
         if sold > wanted + (_RAISED_MICROS if whole else _STEP_MICROS):
             text = (
                 f"{row['subscription_id']} sells {sold} for {row['leader_tx']}, its part {wanted}"
             )
             found.append(Breach("I13 an exit sells its part", text))
     return found
+
+
+def _is_of_all(row: Row, held: Mapping[tuple[str, ...], int | None]) -> bool:
+    """Return whether a leader's sell left him nothing, or nobody knows that it did not."""
+    before = held[_trade(row)]
+    return before is None or before <= row["leader_size_micros"]
 
 
 def _holds_too_little(world: World) -> list[Breach]:
