@@ -286,7 +286,7 @@ def trusting_stores(database_url: str, redis_url: str) -> list[str]:
 
 
 def _lets_in(url: str) -> bool:
-    """Whether a PostgreSQL takes a wrong password; by a Unix socket it may know the user."""
+    """Return whether PostgreSQL takes a wrong password; a Unix socket may know the user."""
     given = conninfo.conninfo_to_dict(url)
     if str(given.get("host", "")).startswith("/") or not given.get("host"):
         return False

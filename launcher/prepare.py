@@ -144,7 +144,7 @@ def prepare(settings: Settings, state: State, environ: Mapping[str, str]) -> Pre
 
 
 def _files(environ: Mapping[str, str]) -> list[str]:
-    """What the settings name and processes read."""
+    """Return what the settings name and processes read."""
     ends = ("_TLS_CERT", "_TLS_KEY", "_TLS_CA", "_TOKENS_FILE")
     return sorted({value for name, value in environ.items() if name.endswith(ends) and value})
 

@@ -48,7 +48,7 @@ def closed_parents(path: Path, user: str) -> list[Path]:
 
 
 def closed(user: str, root: Path, files: Iterable[str]) -> str:
-    """What keeps the user from running our code, in words; empty: nothing.
+    """Return in words what keeps the user from running our code; empty: nothing.
 
     Args:
         user: who would run it.
@@ -82,7 +82,7 @@ def _does(user: str, root: Path, *command: str) -> bool:
 
 
 def reachable(program: Path, user: str | None) -> Path:
-    """Where the user can run a program: where it is, or in a copy that only root can write."""
+    """Return where the user can run a program: its path, or a copy that only root can write."""
     if user is None or not closed_parents(program.parent, user):
         return program
     # Another version has another size or time.

@@ -111,7 +111,7 @@ class LotRow:
     elsewhere_micros: int = 0
     """Shares that corrections have taken: no order of ours sold them."""
     elsewhere_cost_micros: int = 0
-    """What these had cost."""
+    """USDC, micros, that the shares had cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ class FarRedemption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarHandTrade:
-    """What a wallet's owner did by himself at insiders-api: shares and cash that it moved."""
+    """A trade that a wallet's owner made by hand at insiders-api: the shares and cash it moved."""
 
     follower_proxy: str
     asset_id: str

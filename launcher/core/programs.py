@@ -29,7 +29,7 @@ PORTS = (
 
 _WITH_REDIS = ("ingest", "bookfeed", "router", "guard", "control")
 _NAMED = (*ENGINE, "insiders", "venue", "launcher", "edge", "test")
-"""Whose settings have a prefix of their own."""
+"""Programs whose settings begin with their own name."""
 _PLAIN = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
 _PLAIN_PREFIXES = ("LC_", "PYTHON", "GRPC_", "SSL_CERT_", "MALLOC_", "COVERAGE_")
 """Settings of no secret that programs of others read."""
@@ -151,7 +151,7 @@ _STORES = {"TT_DATABASE_URL": ENGINE, "TT_REDIS_URL": _WITH_REDIS}
 
 
 def own_environment(name: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What one program needs of the settings of all: its own, and those that all share.
+    """Select the settings that one program needs: its own, and those that all share.
 
     Args:
         name: of a process of ours; empty: another program, which has no settings of ours.

@@ -123,7 +123,7 @@ class DataRest:
         return reply({"data": {"proxy_wallet": wallet, "value": self._worth(wallet)}})
 
     def _worth(self, wallet: str) -> msgspec.Raw:
-        """What a wallet's positions are worth; its cash is no part of it."""
+        """Return what a wallet's positions are worth; its cash is no part of it."""
         now_ms = time.time_ns() // 1_000_000
         total = 0
         for asset, held in self._held(wallet):
@@ -190,7 +190,7 @@ class DataRest:
         return self._venue.desk.catalogue.by_asset[asset].condition
 
     def _is(self, asset: str, held: Holding, status: str) -> bool:
-        """Whether it is listed: OPEN are all that are held, those of resolved markets too."""
+        """Return whether a position is listed: OPEN means held, in a resolved market, too."""
         state = self._state(asset, held)
         return state not in ("CLOSED", "NONE") if status == "OPEN" else state == status
 
@@ -254,7 +254,7 @@ def _amount(request: web.Request, name: str, default: str) -> int:
 
 
 def _is_large_enough(request: web.Request, row: Played) -> bool:
-    """Whether v2's list of trades has a row: without a filter it leaves out what is tiny."""
+    """Return whether v2's list of trades has a row: without a filter it leaves out what is tiny."""
     kind = request.query.get("filter_type", "TOKENS").upper()
     if kind not in ("CASH", "TOKENS"):
         raise BadRequest("filter_type: neither CASH nor TOKENS")

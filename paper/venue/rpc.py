@@ -37,7 +37,7 @@ class Rpc:
         self._seed = seed
 
     def routes(self) -> list[web.RouteDef]:
-        """What is served."""
+        """Return what is served."""
         return [web.post("/rpc", self._asked)]
 
     async def _asked(self, request: web.Request) -> web.Response:
@@ -57,7 +57,7 @@ class Rpc:
         return reply({"jsonrpc": "2.0", "id": asked.id, "result": result})
 
     def _called(self, to: str, data: str) -> str | None:
-        """What a call returns; None when it reverts."""
+        """Return what a call returns; None when it reverts."""
         if to != PUSD and to not in _EMPTY_TOKENS:
             return "0x"
         found = _BALANCE_OF.fullmatch(data)

@@ -63,7 +63,7 @@ class Catalogue:
         return self._read_ms
 
     def market(self, asset_id: str) -> pb.MarketInfo | None:
-        """What is known of an asset's market; None: it is not in the list, or the list is old."""
+        """Return an asset's market; None: it is not in the catalogue, or the catalogue is old."""
         listed = self._by_asset.get(asset_id)
         if listed is None or clock.now_ms() - self._read_ms > self._stands_ms:
             return None

@@ -29,7 +29,7 @@ def listed(assets: int) -> None:
 
 
 def observe_listed(_: CallbackOptions) -> list[Observation]:
-    """What the gauge tells."""
+    """Return what the gauge tells."""
     return [Observation(_listed)]
 
 

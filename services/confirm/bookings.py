@@ -50,7 +50,7 @@ def _fill_event(row: dict[str, Any]) -> pb.FillEvent:
 
 
 def _add_order(fill: pb.FillEvent, row: dict[str, Any]) -> None:
-    """What only a booking about an order has; a payout or a correction is about none."""
+    """Return what only a booking about an order has; a payout or a correction is about none."""
     fill.order_key = row["order_key"]
     fill.purpose = common.OrderPurpose.Value(f"ORDER_PURPOSE_{row['purpose']}")
     fill.trigger_id = row["trigger_id"] or ""

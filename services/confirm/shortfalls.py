@@ -164,7 +164,7 @@ class Shortfalls:
         await self.told(at_rest, positions)
 
     async def at_rest(self, proxy: str) -> AtRest:
-        """What may be compared with an answer to a question that is asked after this."""
+        """Return what may be compared with an answer to a question that is asked after this."""
         asked = clock.monotonic()
         lots: defaultdict[str, list[Lot]] = defaultdict(list)
         for row in await store.fetch(self._pool, "lots_at_rest", follower_proxy=proxy):

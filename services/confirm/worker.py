@@ -78,7 +78,7 @@ class Confirm:
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What insiders-api is taken to promise; None: it is not known yet."""
+        """Return what insiders-api is taken to promise; None: it is not known yet."""
         return self._capabilities
 
     @property
@@ -300,7 +300,7 @@ class Confirm:
         self._capabilities = promises.taken(self._said, self._told, waited=waited)
 
     async def _nobody_tells(self) -> bool:
-        """Whether it is known, or cannot be found out, what insiders-api promises.
+        """Return whether it is known, or cannot be found out, what insiders-api promises.
 
         It may be back only now, and then tells more than the settings.
         """

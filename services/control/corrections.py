@@ -32,7 +32,7 @@ class Correction:
 
     @property
     def subject(self) -> str:
-        """How the audit names the lot."""
+        """Return how the audit names the lot."""
         return f"{self.wallet}/{self.asset_id}/{self.origin}"
 
 

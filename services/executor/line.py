@@ -82,7 +82,7 @@ class Line:
         """Since when claims are in line, oldest first, by their numbers."""
 
     def waited_ms(self) -> int:
-        """How long the oldest claim has been in line."""
+        """Return how long the oldest claim has been in line."""
         since_ms = next(iter(self._since_ms.values()), None)
         return 0 if since_ms is None else clock.monotonic_ms() - since_ms
 

@@ -103,7 +103,7 @@ class Sender:
         self._telling: set[asyncio.Task[None]] = set()
 
     def waited_ms(self) -> int:
-        """How long the oldest has waited behind another one of its wallet."""
+        """Return how long the oldest has waited behind another one of its wallet."""
         since_ns = min((lane[0].looked_ns for lane in self._lanes.values() if lane), default=None)
         return 0 if since_ns is None else (clock.monotonic_ns() - since_ns) // 1_000_000
 

@@ -131,7 +131,7 @@ class Executor:
         )
 
     def waited_ms(self) -> int:
-        """How long the oldest order has waited to be sent."""
+        """Return how long the oldest order has waited to be sent."""
         return max(self.line.waited_ms(), self._sender.waited_ms())
 
     async def recover(self) -> None:

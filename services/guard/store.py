@@ -197,7 +197,7 @@ async def unsettled(asked: Together, row: Mapping[str, Any], *, besides: str = "
 
 
 async def incoming(asked: Together, row: Mapping[str, Any]) -> bool:
-    """Whether a purchase of a trigger's wallet and asset may still bring shares.
+    """Return whether a purchase of a trigger's wallet and asset may still bring shares.
 
     Args:
         asked: in the transaction that holds it.

@@ -36,7 +36,7 @@ class Behind:
         self._work = asyncio.Event()
 
     def __contains__(self, leader: str) -> bool:
-        """Whether facts of a leader are yet to be told."""
+        """Return whether facts of a leader are yet to be told."""
         return leader in self._line
 
     def put(self, facts: Iterable[Fact]) -> None:

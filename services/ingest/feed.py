@@ -81,11 +81,11 @@ class Feed:
 
     @property
     def connected(self) -> bool:
-        """Whether one of the sockets is open and they are not silent: what is traded is told."""
+        """Return whether a socket is open and the sockets are not silent."""
         return self._open > 0 and not self.silent()
 
     def silent(self) -> bool:
-        """Whether no socket has brought anything for so long that leaders have to be polled."""
+        """Return whether the sockets are silent for so long that leaders have to be polled."""
         return clock.monotonic() - self._spoke_at >= self._settings.polling_after_ms / 1000
 
     async def run(self) -> None:

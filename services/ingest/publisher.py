@@ -91,7 +91,7 @@ class Publisher:
         return 0
 
     def was_sent(self, cursor: int, newest: int) -> bool:
-        """Whether a cursor may have been sent: by a predecessor, or up to ``newest`` by this one.
+        """Return whether a cursor may have been sent, by a predecessor or up to ``newest`` by us.
 
         What a predecessor has given and not written is refused as well: it is told again.
         """

@@ -166,7 +166,7 @@ async def _follow_ingest(
 def _next(
     settings: Settings, waiting: Sequence[ingest_pb.StreamLeaderTradesResponse]
 ) -> Sequence[int]:
-    """Which of a leader's messages go next: all, but in a backlog exits and the newest first."""
+    """Return which of a leader's messages go next: all; in a backlog exits and the newest first."""
     waited_ms = (clock.now_ns() - waiting[0].trades[0].received_ns) // 1_000_000
     if waited_ms <= settings.backlog_ms or settings.backlog_order == "oldest":
         return range(len(waiting))

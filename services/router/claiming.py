@@ -230,7 +230,7 @@ class Claimer:
         followers: Iterable[Subscription],
         real: Mapping[str, LotView],
     ) -> tuple[Mapping[str, Copy], dict[str, LotView]]:
-        """What became of a sell so far, and the lots that it is judged by, those on paper for
+        """Return the copies of a sell so far and the lots that it is judged by, those on paper for
         shadows.
 
         Args:
@@ -343,7 +343,7 @@ class Claimer:
 
 
 def _standing(copy: Copy, told: Standing | None) -> Standing:
-    """How an exit stands; what is on paper has no rows but its own."""
+    """Return how an exit stands; what is on paper has no rows but its own."""
     if copy.shadow:
         return Standing(sold_micros=-copy.paper_size_micros)
     return told or Standing()

@@ -297,7 +297,7 @@ async def locked_lots(
 async def standing_of(
     connection: Connection, sells: Collection[TradeKey], origins: Collection[str]
 ) -> dict[TradeKey, dict[str, Standing]]:
-    """How the exits of leaders' sells stand, of lots that this transaction holds, by sell and
+    """Return the standing of exits, in lots that this transaction holds, by leader's sell and
     subscription."""
     if not sells or not origins:
         return {}

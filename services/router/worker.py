@@ -225,7 +225,7 @@ class Router:
             raise ExceptionGroup("leader trades that could not be routed", failed)
 
     def _too_old(self, trade: LeaderTrade) -> bool:
-        """Whether it is a buy that is entered for nobody any more, however its book is."""
+        """Return whether it is a buy that is entered for nobody any more, however its book is."""
         # Copies that are begun have their own settings.
         if trade.key.side is Side.SELL or trade.key in self._memory.copies:
             return False
@@ -324,7 +324,7 @@ class Router:
                 await self._writer.claim_in_parts(trade, book, cause, ids)
 
     def _sells(self, trade: LeaderTrade, followers: Sequence[Subscription]) -> bool:
-        """Whether some follower may have shares to sell after a leader's sell."""
+        """Return whether some follower may have shares to sell after a leader's sell."""
         ledger, asset_id = self._memory.ledger, trade.key.asset_id
         return any(
             ledger.holds(s.id, asset_id) or ledger.entry_open(s.id, asset_id) for s in followers

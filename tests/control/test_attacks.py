@@ -71,7 +71,7 @@ def test_states_far_too_many_are_refused_by_their_count(edge: RunningEdge) -> No
 
 
 def _seal(port: grpc.Channel, path: str, body: bytes = b"") -> str:
-    """What the authorization answers to whoever asks it directly with a token; empty: a refusal."""
+    """Return the seal that the authorization gives to a direct caller; empty: a refusal."""
     request = external_auth_pb2.CheckRequest()
     http = request.attributes.request.http
     http.method, http.path, http.raw_body = "POST", path, body

@@ -132,7 +132,7 @@ def _server_log(database_url: str) -> bytes:
 
 
 def _metrics(port: int) -> bytes:
-    """What a process shows Prometheus."""
+    """Return what a process shows Prometheus."""
     return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60, trust_env=False).content
 
 

@@ -192,7 +192,7 @@ async def test_no_growing_table_is_read_from_end_to_end(
 
 
 def _seen(call: tuple[str, str], plans: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a statement was carried out, and to its end where a function does the work."""
+    """Return whether a statement was carried out, and to its end where a function does the work."""
     inner = INNER.get(call, "")
     return any(inner in plan["Query Text"] for plan in plans)
 

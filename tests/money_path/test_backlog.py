@@ -44,7 +44,7 @@ async def _sold(scene: Scene) -> None:
 
 
 async def _late(scene: Scene, buys: list[ingest_pb.LeaderTradeEvent]) -> list[float]:
-    """How many milliseconds after its leader trade each order was accepted, at most one each."""
+    """Return the milliseconds from each leader trade to its order, at most one each."""
     traded = {buy.leader_tx: buy.traded_ms for buy in buys}
     of_order = {order["order_key"]: traded[order["leader_tx"]] for order in scene.orders()}
     posts = [post for post in await scene.posted() if post["accepted"]]

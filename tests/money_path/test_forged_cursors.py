@@ -41,7 +41,7 @@ def _cursors(world: World) -> dict[tuple[str, str], str]:
 
 
 async def _told(call: Any) -> str:
-    """How a server answers, by the code; OK: it takes the call."""
+    """Return how a server answers, by the code; OK: it takes the call."""
     try:
         await (call.read() if hasattr(call, "read") else call)
     except grpc.aio.AioRpcError as error:

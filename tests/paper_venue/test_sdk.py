@@ -204,7 +204,7 @@ def test_recorded_answers_are_one_thing_to_the_sdk_and_to_us() -> None:
 
 
 def test_the_old_names_are_none_to_the_sdk() -> None:
-    """What the paper venue wrote until November 2026, so that no test noticed."""
+    """Return what the paper venue wrote until November 2026, so that no test noticed."""
     [row, _] = parsed((RECORDED / "v2_trades.json").read_bytes())["data"]
     row["asset"] = row.pop("token_id")
     with pytest.raises(Exception, match="expected shape"):

@@ -69,7 +69,7 @@ class _Feed:
         self._begins = 2 * _SILENT_SECONDS * self._rng.random()
 
     def speaks(self) -> bool:
-        """Whether it tells what is traded now."""
+        """Return whether it tells what is traded now."""
         since = self._world.loop.time() + self._begins
         return not self._silences or since % (2 * _SILENT_SECONDS) < _SILENT_SECONDS
 
@@ -283,7 +283,7 @@ class Workload:
 
     @classmethod
     def _caught_up(cls, row: _Row, now_ns: int) -> list[ingest_pb.LeaderTradeEvent]:
-        """What catch-up makes of the Data API's row; nothing of one that it cannot read."""
+        """Return what catch-up makes of the Data API's row; nothing of one that it cannot read."""
         found = read_back(
             tx=row.tx, leader=row.leader, asset=row.asset, condition=CONDITION, side=row.side,
             price_micros=row.price_micros, size_micros=row.size_micros,

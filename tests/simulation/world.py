@@ -179,7 +179,7 @@ class World:
 
     @property
     def wallet_minute_usdc(self) -> int:
-        """What the last gate lets a wallet buy for within a minute."""
+        """Return what the last gate lets a wallet buy for within a minute."""
         return self.rng("gate").choice((25, 50_000, 50_000, 50_000))
 
     def start(self) -> None:

@@ -98,7 +98,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def told(self) -> bool:
-        """Whether its levels are the venue's: others say nothing, or there are none yet."""
+        """Return whether its levels are the venue's: others say nothing, or there are none yet."""
         return self.status in (BookStatus.FRESH, BookStatus.EMPTY)
 
 

@@ -107,12 +107,12 @@ _PROCESS = re.compile(r"([a-z]+)(-[0-9]{1,4})?")
 
 
 def may_call(caller: str, method: str) -> bool:
-    """Whether a process may call an RPC of Permission.ENGINE, by its full path."""
+    """Return whether a process may call an RPC of Permission.ENGINE, by its full path."""
     return caller in CALLERS.get(method[1:].partition("/")[0], ())
 
 
 def is_own_name(caller: str, consumer: str) -> bool:
-    """Whether a reader's name is the caller's: the process's, with its partition or without."""
+    """Return whether a reader's name is its process's, with the partition or without."""
     return process_of(consumer) == caller
 
 

@@ -38,7 +38,7 @@ class Backlog:
         return max(self._age_ms(), 0)
 
     async def keeps_up(self) -> bool:
-        """Whether nothing has waited for longer than the bound; tells when that changes."""
+        """Return whether nothing has waited for longer than the bound; tells when that changes."""
         age_ms = self.age_ms()
         behind = age_ms > self._bound_ms
         if behind and not self._behind:

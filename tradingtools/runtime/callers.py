@@ -63,7 +63,7 @@ def _read(entries: Sequence[str]) -> dict[str, bytes]:
 
 
 def metadata() -> tuple[tuple[str, str], ...]:
-    """What this process shows with each call."""
+    """Return what this process shows with each call."""
     return ((HEADER, _process.token),) if _process.token else ()
 
 

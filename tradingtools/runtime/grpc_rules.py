@@ -95,7 +95,7 @@ def first(message: Message) -> Violation | None:
 
 
 def most(field: FieldDescriptor) -> int | None:
-    """How many values a list may have; None: it is none, or its contract says nothing."""
+    """Return how many values a list may have; None: it is none, or its contract says nothing."""
     rules = field.GetOptions().Extensions[validate_pb2.field].repeated
     return rules.max_items if rules.HasField("max_items") else None
 
@@ -251,7 +251,7 @@ def _of_kind(
 
 
 def _turned_round(rules: Any) -> bool:
-    """Whether its bounds mean what is outside of them: the lower one is not below the upper one."""
+    """Return whether the bounds exclude what is between them: the lower is not below the upper."""
     given = {rule.name: value for rule, value in rules.ListFields()}
     low = given.get("gt", given.get("gte"))
     high = given.get("lt", given.get("lte"))

@@ -66,7 +66,7 @@ _INTEGERS = {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64}
 
 
 def violated(found: Violation) -> str:
-    """What was expected where a request broke a rule."""
+    """Return what was expected where a request broke a rule."""
     if found.choice is not None:
         names = ", ".join(field.json_name for field in found.choice.fields)
         return f"{REQUIRED}: exactly one of {names}"

@@ -28,7 +28,7 @@ class Lot:
 
 
 def shrunk(lots: Sequence[Lot], held_micros: int) -> dict[str, int]:
-    """What lots hold when the wallet holds less than all of them together.
+    """Return what lots hold when the wallet holds less than all of them together.
 
     What a follower sells by hand is what he has bought by hand, as long as there is any: the manual
     lot gives first. Copies' lots then share what is left in proportion, each rounded down, so that
@@ -58,7 +58,7 @@ def shrunk(lots: Sequence[Lot], held_micros: int) -> dict[str, int]:
 
 
 def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
-    """Why an operator's correction cannot be carried out; empty: it can.
+    """Return why an operator's correction cannot be carried out; empty: it can.
 
     Args:
         lot: as it is.
@@ -74,7 +74,7 @@ def refusal(lot: Lot, shares_micros: int, *, at_rest: bool) -> str:
 
 
 def cost_given_back(lot: Lot, shares_micros: int) -> int:
-    """What shares had cost that a correction gives back to a lot, rounded up: caps count it.
+    """Return what shares had cost that a correction gives back to a lot, rounded up: caps count it.
 
     Args:
         lot: before.

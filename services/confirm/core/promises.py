@@ -18,7 +18,7 @@ WRITTEN = tuple("".join(one) for one in product(*(("-", letter) for letter in LE
 
 
 def of_settings(written: str, longest_processing_ms: int) -> Capabilities | None:
-    """What the settings say; None: nothing, the endpoint's word is taken.
+    """Return what the settings say; None: nothing, the endpoint's word is taken.
 
     Args:
         written: one of `WRITTEN`, or empty.
@@ -33,7 +33,7 @@ def of_settings(written: str, longest_processing_ms: int) -> Capabilities | None
 def taken(
     said: Capabilities | None, told: Capabilities | None, *, waited: bool
 ) -> Capabilities | None:
-    """What insiders-api is taken to promise; None: it may yet tell.
+    """Return what insiders-api is taken to promise; None: it may yet tell.
 
     Args:
         said: by the settings; None: nothing.

@@ -46,7 +46,7 @@ def seal(key: bytes, caller: Caller, tokens: Iterable[Token], call: Call, now_ms
 def unseal(
     key: bytes, value: str, tokens: Iterable[Token], call: Call, now_ms: int
 ) -> Caller | None:
-    """Who was sealed for a call.
+    """Return who was sealed for a call.
 
     None: the seal is not ours, of another call, too old, or its token is no longer active.
     """

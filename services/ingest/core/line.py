@@ -18,7 +18,7 @@ class Line:
         self._waiting: OrderedDict[str, deque[Fact]] = OrderedDict()
 
     def __contains__(self, leader: str) -> bool:
-        """Whether facts of a leader wait."""
+        """Return whether facts of a leader wait."""
         return leader in self._waiting
 
     def __bool__(self) -> bool:

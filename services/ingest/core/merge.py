@@ -72,7 +72,7 @@ class Merger:
         return len(self._touched)
 
     def __contains__(self, transaction: tuple[str, str]) -> bool:
-        """Whether a leader's transaction is remembered, by its hash."""
+        """Return whether a leader's transaction is remembered, by its hash."""
         return transaction in self._touched
 
     def weigh(self, leader: str, equity: int, now_ms: int) -> None:

@@ -37,7 +37,7 @@ def too_old(traded_ms: int, age_ms: int, now_ms: int, least_ms: int) -> str | No
 def nobody_in_time(
     traded_ms: int, followers: Iterable[Subscription], now_ms: int, least_ms: int
 ) -> bool:
-    """Whether a copy of the trade would be too old for each of these followers."""
+    """Return whether a copy of the trade would be too old for each of these followers."""
     return not any(left_ms(traded_ms, s.age_ms, now_ms) >= least_ms for s in followers)
 
 

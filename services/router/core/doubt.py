@@ -34,7 +34,7 @@ EXTREME_MICROS = 40_000
 
 
 def needs_levels(subscription: Subscription) -> bool:
-    """Whether a copy is another one, or none, without the levels of its book.
+    """Return whether a copy is another one, or none, without the levels of its book.
 
     A shadow's fills are assumed at them.
     """
@@ -50,7 +50,7 @@ def needs_levels(subscription: Subscription) -> bool:
 def divide(
     followers: Sequence[Subscription], trade: LeaderTrade, book: Book | None
 ) -> tuple[list[Subscription], list[Subscription]]:
-    """Who can be judged by a market whose book is not there yet, and who waits for the book."""
+    """Return who is judged by the market alone, and who waits for its book."""
     if book is None or book.status is not BookStatus.UNSEEN:
         return list(followers), []
     if not tick_is_sure(trade, book.market.tick_micros):
@@ -60,7 +60,7 @@ def divide(
 
 
 def tick_is_sure(trade: LeaderTrade, tick_micros: int) -> bool:
-    """Whether a market's tick, learnt minutes ago, is still good for the leader's prices.
+    """Return whether a market's tick, learnt minutes ago, is still good for the leader's prices.
 
     The venue makes a tick finer near the extremes (its ``tick_size_change``). One that is as fine
     as any, or prices in the middle that lie on it, leave no doubt.
@@ -89,7 +89,7 @@ def cautious(trade: LeaderTrade, book: Book) -> Book:
 
 
 def spread_unseen(settings: CopySettings, book: Book) -> str | None:
-    """Why a spread that is asked for cannot be judged; None: it can, or nobody asks."""
+    """Return why a spread that is asked for cannot be judged; None: it can, or nobody asks."""
     most = settings.max_spread_micros
     if most is None or book.told:
         return None
@@ -97,7 +97,7 @@ def spread_unseen(settings: CopySettings, book: Book) -> str | None:
 
 
 def objection(settings: CopySettings, book: Book) -> Skip | None:
-    """Why an entry is not ordered without its book's depth; None: it is, or the book is good."""
+    """Return why an entry is not ordered without its book's depth; None: it is ordered."""
     if book.told:
         return None
     least = settings.min_depth_micros
@@ -114,7 +114,7 @@ def objection(settings: CopySettings, book: Book) -> Skip | None:
 
 
 def wait_ms(settings: CopySettings) -> int:
-    """How long an entry waits for a good book; 0: not at all."""
+    """Return how long an entry waits for a good book; 0: not at all."""
     if settings.on_doubtful_book is not DoubtfulBook.WAIT:
         return 0
     asked = settings.doubtful_book_wait_ms

@@ -108,7 +108,7 @@ def with_sell(lot: LotView, key: TradeKey, copy: Copy, left_micros: int) -> LotV
 
 
 def _taking_along(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
-    """Who has something to sell sells along what was too small in the leader's other sells."""
+    """Add to a sell what was too small to be sold in the leader's other sells."""
     if switched_off(start.frozen) is not None or _still_wanted(trade, start) <= 0:
         return start
     small = sum(small.micros for small in lot.small)
@@ -123,8 +123,8 @@ def _passed_on(small: Small) -> Copy:
 
 
 def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context: Context) -> Copy:
-    """What is bought after the leader sold is no part of this exit, whenever it is judged again.
-    Nor is what others are selling, or the leader's earlier sells have still to sell."""
+    """Begin an exit with what is held now. No part of it is what is bought later, what others are
+    selling, or what the leader's earlier sells have still to sell."""
     if came_after(trade, subscription, context.holding_age_ms):
         return Copy(frozen=subscription)
     return Copy(
@@ -185,7 +185,7 @@ def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int)
 
 
 def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
-    """What a sell asked for of so much by the rows that were judged."""
+    """Return what a sell asked for of so much by the rows that were judged."""
     return selling.wanted_exit(
         owned_micros=owned_micros,
         leader_sold_micros=start.judged_size_micros,
@@ -407,7 +407,7 @@ def _rests(trade: LeaderTrade, start: Copy, now_ms: int) -> bool:
 
 
 def _hangs_ms(copy: Copy) -> int:
-    """How long the last slice of a copy holds up the next one if it does not end: doubling."""
+    """Return how long a slice that does not end holds up the next one, milliseconds, doubling."""
     return min(_HANGS_MS << min(len(copy.order_keys) - 1, 5), LONGEST_PAUSE_MS)
 
 

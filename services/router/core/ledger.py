@@ -119,7 +119,7 @@ class Ledger:
             self._count(lot, proxy, condition_id, cost_micros, +1)
 
     def holds(self, subscription_id: str, asset_id: str) -> bool:
-        """Whether a lot has shares."""
+        """Return whether a lot has shares."""
         return (subscription_id, asset_id) in self._held
 
     def _count(

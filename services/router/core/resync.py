@@ -178,7 +178,7 @@ def _judge(
 
 
 def _busy(outcome: Outcome) -> Skip | None:
-    """Why nobody knows yet what the lot will hold; None: it is at rest."""
+    """Return why nobody knows yet what the lot will hold; None: it is at rest."""
     lot = outcome.lot
     if lot.unresolved:
         return Skip(Reason.WAITING_FOR_ENTRY, f"{len(lot.unresolved)} entries are under way")

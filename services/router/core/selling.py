@@ -97,7 +97,7 @@ def size_exit(
 
 
 def _nothing_left(size_micros: int, free_micros: int, minimum: int) -> int:
-    """What could never be sold alone goes along."""
+    """Return the size with what could never be sold alone."""
     return free_micros if free_micros - size_micros < minimum else size_micros
 
 

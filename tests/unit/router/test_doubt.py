@@ -58,7 +58,7 @@ class Cold(Shelf):
         self.comes.set()
 
     async def get(self, asset_id: str, *, levels: bool = True, **_: Any) -> Book | None:
-        """What bookfeed would say."""
+        """Return what bookfeed would say."""
         self.asked.append(levels)
         if levels:
             await self.comes.wait()
@@ -70,7 +70,7 @@ class Cold(Shelf):
         return self.held
 
     def known(self, _asset_id: str) -> Book | None:
-        """What was asked for."""
+        """Return what was asked for."""
         return self.held
 
 

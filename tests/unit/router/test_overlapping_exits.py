@@ -87,7 +87,7 @@ class Follower:
 
     @property
     def ideal(self) -> Fraction:
-        """What the follower should hold by now."""
+        """Return what the follower should hold by now."""
         kept = [1 - Fraction(sell.sold, sell.held) for sell in self.sells]
         return sum(
             (Fraction(buy.filled) * prod(kept[buy.sells_before :]) for buy in self.buys),
@@ -219,7 +219,7 @@ class Follower:
             self.untold.append(event)
 
     async def hears(self) -> None:
-        """What it was not told of before."""
+        """Return what it was not told of before."""
         for event in self.untold:
             await self.router.bookings.on_fill(event)
         self.untold.clear()

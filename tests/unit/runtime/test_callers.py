@@ -50,7 +50,7 @@ class _Confirm(rpc.ConfirmServiceServicer):
 
 
 async def _acknowledges(server: SharedSettings, caller: SharedSettings, consumer: str) -> str:
-    """How confirm answers a caller's acknowledgement, by the code."""
+    """Return how confirm answers a caller's acknowledgement, by the code."""
     tls.use(server)
     callers.use(server)
     async with serving(

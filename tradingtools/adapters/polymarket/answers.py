@@ -31,7 +31,7 @@ class Answers:
         self._frames: dict[str, int] = {}
 
     def readable(self) -> bool:
-        """Whether most of each last answer could be read."""
+        """Return whether most of each last answer could be read."""
         since = clock.monotonic() - _KEPT_SECONDS
         self._unreadable = {key: at for key, at in self._unreadable.items() if at >= since}
         return not self._unreadable

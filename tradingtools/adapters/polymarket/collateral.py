@@ -40,7 +40,7 @@ class Collateral:
         self._answers = answers
 
     async def of(self, wallet: str) -> int:
-        """What a wallet has of all tokens together, USDC 1e-6.
+        """Return what a wallet has of all tokens together, USDC 1e-6.
 
         Raises:
             Unavailable: the node does not answer, refuses, or its answer cannot be read.

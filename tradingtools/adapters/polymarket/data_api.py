@@ -159,7 +159,7 @@ class DataApi:
         )
 
     async def value(self, wallet: str) -> int:
-        """What a wallet's positions are worth, USDC 1e-6. Its cash is no part of it.
+        """Return what a wallet's positions are worth, USDC 1e-6. Its cash is no part of it.
 
         Raises Unavailable, also for an answer that is none or about another wallet.
         """

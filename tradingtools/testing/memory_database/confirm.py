@@ -425,7 +425,7 @@ def bookings_after(tx: Transaction, values: Row) -> list[Row]:
 
 
 def _subject(tx: Transaction, booking: Row) -> Row:
-    """What a booking is about: an order, or a payout or correction, which have nothing of one."""
+    """Return the order, the payout or the correction that a booking is about."""
     order = tx.get("orders", booking["order_key"])
     if order is not None:
         told = _pick(order, (*_OF_LOT, *_OF_ORDER))

@@ -37,7 +37,7 @@ def _same(row: Row, key: Row) -> bool:
 
 
 def lots_at_rest(tx: Transaction, values: Row) -> list[Row]:
-    """What a wallet's lots hold of assets of which nothing is under way."""
+    """Return what a wallet's lots hold of assets of which nothing is under way."""
     proxy = values["follower_proxy"]
     found = [
         _pick(row, _TOLD)
@@ -67,13 +67,13 @@ def lock_asset(tx: Transaction, values: Row) -> list[Row]:
 
 
 def asset_busy(tx: Transaction, values: Row) -> list[Row]:
-    """Whether anything of a wallet and asset is under way."""
+    """Return whether anything of a wallet and asset is under way."""
     conditions = {row["condition_id"] for row in _lots(tx, values)}
     return [{"busy": _busy(tx, values["follower_proxy"], values["asset_id"], conditions)}]
 
 
 def asset_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What is left in lots of a wallet and asset, oldest first."""
+    """Return what is left in lots of a wallet and asset, oldest first."""
     names = ("origin", "entry_seq", "order_key", "trade_id", "size_micros", "cost_micros")
     key = _pick(values, ("follower_proxy", "asset_id"))
     rows = (row for row in tx.where("lot_entry", **key) if row["size_micros"] > 0)
@@ -95,7 +95,7 @@ def correct_lot(tx: Transaction, values: Row) -> list[Row]:
 
 
 def add_correction(tx: Transaction, values: Row) -> list[Row]:
-    """What was corrected."""
+    """Return what was corrected."""
     return [{"id": tx.insert("lot_correction", {**values, "reason": str(values["reason"])})["id"]}]
 
 
@@ -133,7 +133,7 @@ def add_correction_booking(tx: Transaction, values: Row) -> list[Row]:
 
 
 def lot_requests(tx: Transaction, _values: Row) -> list[Row]:
-    """What operators have decided about lots and nobody has carried out yet, oldest first."""
+    """Return operators' decisions about lots that are not carried out yet, oldest first."""
     found = sorted(tx.where("lot_request", done_at=None), key=lambda row: row["id"])
     return [dict(row) for row in found[:20]]
 

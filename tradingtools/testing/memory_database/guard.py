@@ -81,7 +81,7 @@ def unsettled(tx: Transaction, values: Row) -> list[Row]:
 
 
 def incoming(tx: Transaction, values: Row) -> list[Row]:
-    """Whether a purchase of a wallet and asset may still bring shares."""
+    """Return whether a purchase of a wallet and asset may still bring shares."""
     key = {"follower_proxy": values["follower_proxy"], "asset_id": values["asset_id"]}
     keys = [row["order_key"] for row in tx.where("reservation", released_at=None, **key)]
     orders = filter(None, (tx.get("orders", order_key) for order_key in keys))

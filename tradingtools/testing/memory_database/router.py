@@ -369,7 +369,7 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
 
 
 def standing_of(tx: Transaction, values: Row) -> list[Row]:
-    """How exits of leaders' sells stand: bought later, being sold, and sold by their slices."""
+    """Return the standing of exits: shares bought later, being sold, and sold by their slices."""
     trades = _trades(values)
     return [
         {
