@@ -135,7 +135,7 @@ fmt: $(READY) ## Format code and protos
 requirements: $(READY) ## Pin again what requirements*.in ask for (hashes, no download addresses)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
 	@for name in requirements requirements-dev; do \
-		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --strip-extras --output-file $$name.txt $$name.in; \
+		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --output-file $$name.txt $$name.in; \
 	done
 
 sbom: $(READY) ## List the pinned packages with versions and digests (CycloneDX) in build/sbom.json, or OUT=file
