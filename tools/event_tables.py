@@ -1,11 +1,10 @@
-"""Write ``docs/events.md`` and ``docs/asyncapi.json`` from the types of events and their data.
+"""Write ``docs/events.md`` from the types of events and their data.
 
-``python -m tools.event_tables`` writes them; a test checks that they are current.
+``python -m tools.event_tables`` writes it; a test checks that it is current.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,13 +41,12 @@ one twice after a break. `id` tells whether it has.
 | `traceparent` | W3C trace context of the leader's trade behind it; may be empty |
 | `data` | JSON by the type's schema; amounts are decimal strings; a field that is absent is empty |
 
-The attributes are those of CloudEvents 1.0. [asyncapi.json](asyncapi.json) has all of it for
-machines."""
+The attributes are those of CloudEvents 1.0."""
 
 
 def documents() -> dict[str, str]:
     """Return the text of each generated document, by file name below ``docs/``."""
-    return {"events.md": _document(), "asyncapi.json": _asyncapi()}
+    return {"events.md": _document()}
 
 
 def _document() -> str:
@@ -93,40 +91,6 @@ def _type(told: Mapping[str, Any]) -> str:
     if "anyOf" in told:
         return " or ".join(_type(each) for each in told["anyOf"])
     return str(told.get("type", "any"))
-
-
-def _asyncapi() -> str:
-    """Return the log as an AsyncAPI 3.0 document: one channel, a message for each type."""
-    _, schemas = msgspec.json.schema_components(
-        list(_payloads().values()), ref_template="#/components/schemas/{name}"
-    )
-    messages = {
-        str(kind).replace(".", "_"): {
-            "name": str(kind),
-            "summary": MEANINGS[kind],
-            "contentType": "application/json",
-            "payload": {"$ref": f"#/components/schemas/{payload_of(kind).__name__}"},
-        }
-        for kind in EventType
-    }
-    document = {
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "Trading Tools events",
-            "version": "1",
-            "description": "What happened, in one order. The payload is the `data` of a"
-            " CloudEvents 1.0 envelope.",
-        },
-        "channels": {
-            "events": {
-                "address": "tradingtools.v1.EventService/StreamEvents",
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
-            }
-        },
-        "operations": {"follow": {"action": "receive", "channel": {"$ref": "#/channels/events"}}},
-        "components": {"messages": messages, "schemas": schemas},
-    }
-    return json.dumps(document, indent=2) + "\n"
 
 
 def main() -> None:

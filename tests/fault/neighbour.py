@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import operator_service_pb2 as operator
 from tradingtools.v1.operator_service_pb2_grpc import OperatorServiceStub
 
-_IDLE = 800
 _ANSWER_SECONDS = 30.0
 """How long an answer may take on a machine that does much else; before, some took for ever."""
 _REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "UNAVAILABLE"}
@@ -60,7 +58,6 @@ class Neighbour:
                 attacks.create_task(self._forge_cursors())
                 attacks.create_task(self._log_in())
                 attacks.create_task(self._ask_too_much(edge))
-                attacks.create_task(self._sit_idle(edge))
                 attacks.create_task(self._halt(edge))
         assert FAR not in {
             row["cursor"] for row in self._rig.world.sql("select cursor from consumer_cursor")
@@ -115,27 +112,6 @@ class Neighbour:
         assert found[2:] == [401, 401], found
         # 429 and 503: his own share of the edge is used up.
         assert set(found[:2]) <= {400, 429, 503}, found
-
-    async def _sit_idle(self, edge: RunningEdge) -> None:
-        """Hold connections that say nothing; somebody at another address is answered."""
-        held: list[socket.socket] = []
-        loop = asyncio.get_running_loop()
-        try:
-            for _ in range(_IDLE):
-                one = socket.socket()
-                held.append(one)
-                one.setblocking(False)
-                one.bind(("127.0.0.2", 0))
-                with suppress(OSError):
-                    await loop.sock_connect(one, ("127.0.0.1", edge.port))
-            transport = httpx.AsyncHTTPTransport(local_address="127.0.0.3")
-            async with httpx.AsyncClient(
-                transport=transport, base_url=edge.url, timeout=_ANSWER_SECONDS, trust_env=False
-            ) as client:
-                assert (await client.get("/health")).status_code == httpx.codes.OK
-        finally:
-            for one in held:
-                one.close()
 
     async def _halt(self, edge: RunningEdge) -> None:
         """An operator halts a wallet of nobody's, and clears it: he is answered meanwhile."""
