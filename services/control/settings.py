@@ -40,8 +40,8 @@ class Settings:
     """A follower's wallet belongs to the user and wallet id with which it was first seen, until an
     operator moves it (MoveWallet). False: each create may give others."""
     two_persons: bool = setting(False)
-    """ResolveOrder, CorrectLot and Fund are carried out when two have asked for the same, with tokens of
-    different ids, within an hour."""
+    """ResolveOrder, CorrectLot and Fund are carried out when two have asked for the same, with
+    tokens of different ids, within an hour."""
     identity_key: str = setting("", secret=True)
     """64 hex digits that seal what the authorization found out. Needed only when several control
     processes stand behind one edge; empty: made at start."""

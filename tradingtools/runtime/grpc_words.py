@@ -48,6 +48,7 @@ PATTERNS = {
     "^([a-z][a-z0-9-]{0,62})?$": f"{_NAME}; or empty",
     "^[0-9]{0,19}$": "up to 19 digits",
     r"^[a-z]{1,20}\.[a-z_]{1,40}$": 'a type of event, such as "order.filled"',
+    "^[A-Za-z0-9._:-]{1,100}$": "1 to 100 of a to z, A to Z, digits, dot, _, : and -",
     "^[A-Za-z0-9._-]{1,64}$": "1 to 64 of a to z, A to Z, digits, dot, _ and -",
     "^[a-z0-9][a-z0-9 _-]{0,62}$": "a category: a to z, digits, space, _ and -, up to 63",
     r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$": f'{_DECIMAL} "25", 0 or more, at most six decimals',
