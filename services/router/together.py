@@ -2,7 +2,7 @@
 
 Before it: `writing`, which holds the lock. After it: records like those of one by one. What is
 noted in memory and does not become durable is taken back
-([decision](../../docs/adr/0032-what-came-together.md)).
+([decision](../../docs/adr/0023-batches.md)).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A search visits all that is young, a millisecond for a thousand objects, in the middle of whatever
 is under way; a full one visits everything. What is frozen is visited by none, and freed as always
 once nobody refers to it: only a cycle that nobody refers to stays, until the full search that comes
-a few times a day, or once memory has grown ([decision](../../docs/adr/0040-frozen-memory.md)).
+a few times a day, or once memory has grown (docs/adr/0040-memory-of-the-guard.md).
 
 Before it: a process that has much to load and much to keep. After it: nobody.
 """

@@ -1,7 +1,7 @@
 """Warm HTTP/1.1 connections on which an order leaves at once, and exactly once.
 
 The general clients that were measured cost a multiple of the wire on a fan-out; this one does only
-what the money path needs ([decision](../../../docs/adr/0011-own-connections-to-insiders-api.md)).
+what the money path needs ([decision](../../../docs/adr/0011-hot-path-clients.md)).
 `httptools` reads the answers. One request, one answer: no retry, no redirect, no decompression. An
 exception says which of two things is known: not one byte left, or anything may have happened.
 """

@@ -2,7 +2,7 @@
 
 psycopg's cursors find out types, formats and loaders anew for each statement. Cold, that takes as
 long as the statement's way to the server and back
-([decision](../../../docs/adr/0027-statements-without-cursors.md)). Here the server says which types
+([decision](../../../docs/adr/0011-hot-path-clients.md)). Here the server says which types
 it wants, and how columns are read is found out once for each prepared statement. The connection is
 an ordinary one, from a pool or not.
 """

@@ -2,7 +2,7 @@
 
 For writers that hold up others while they write: each round trip that is saved is a few hundred
 microseconds in which the next batch does not wait. No cursors, for the same reason
-([decision](../../../docs/adr/0027-statements-without-cursors.md)).
+([decision](../../../docs/adr/0011-hot-path-clients.md)).
 """
 
 from __future__ import annotations
