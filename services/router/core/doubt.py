@@ -29,6 +29,7 @@ from tradingtools.domain.subscription import Subscription
 COARSE_MICROS = 10_000
 """The usual tick, and a multiple of every finer one (CLOB: 0.01, 0.005, 0.0025, 0.001, 0.0001)."""
 FINE_MICROS = 1_000
+FINEST_MICROS = 100
 EXTREME_MICROS = 40_000
 """Nearer than this to 0 or to 1 the venue makes the tick finer: 0.001 instead of 0.01."""
 
@@ -63,13 +64,20 @@ def tick_is_sure(trade: LeaderTrade, tick_micros: int) -> bool:
     """Return whether a market's tick, learnt minutes ago, is still good for the leader's prices.
 
     The venue makes a tick finer near the extremes (its ``tick_size_change``). One that is as fine
-    as any, or prices in the middle that lie on it, leave no doubt.
+    as any, or prices in the middle of which none shows a finer one, leave no doubt.
     """
     low, high = trade.lowest_micros, trade.highest_micros
     if tick_micros <= FINE_MICROS:
         return True
-    on_grid = low % tick_micros == 0 and high % tick_micros == 0
-    return on_grid and low >= EXTREME_MICROS and high <= MICROS - EXTREME_MICROS
+    if _shows_finer(low, tick_micros) or _shows_finer(high, tick_micros):
+        return False
+    return low >= EXTREME_MICROS and high <= MICROS - EXTREME_MICROS
+
+
+def _shows_finer(price_micros: int, tick_micros: int) -> bool:
+    """Return whether a price is on a finer grid alone. One that is on none is the average of
+    several fills, as feeds tell of a taker's order, and shows nothing."""
+    return price_micros % tick_micros != 0 and price_micros % FINEST_MICROS == 0
 
 
 def cautious(trade: LeaderTrade, book: Book) -> Book:

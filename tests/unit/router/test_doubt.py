@@ -259,6 +259,9 @@ def _at(price_micros: int) -> LeaderTrade:
         # Between two prices of the grid: it has become finer.
         (505_000, 10_000, False),
         (997_000, 1_000, True),
+        # On no grid: the average of what a taker's order has met.
+        (328_032, 10_000, True),
+        (960_001, 10_000, False),
     ],
 )
 def test_a_tick_of_minutes_ago_is_not_relied_upon_near_the_extremes(
@@ -277,6 +280,7 @@ def test_a_tick_of_minutes_ago_is_not_relied_upon_near_the_extremes(
         # On the coarse grid, which every finer one has: refused by neither.
         (500_000, 1_000, 10_000),
         (505_000, 1_000, 1_000),
+        (328_032, 1_000, 1_000),
         (990_000, 1_000, 1_000),
         (500_000, 100_000, 100_000),
     ],
