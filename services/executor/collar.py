@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -25,12 +26,44 @@ _log = structlog.get_logger("executor.collar")
 _met = metrics.get_meter("tradingtools.executor").create_counter(
     "collar", description="orders beyond the collar, by what became of them"
 )
+_FIRST_LOOK_SECONDS = 0.02
+"""Until the second look; it doubles."""
 _LOOK_SECONDS = 0.1
 _AT_ANY_PRICE_MS = 60_000
-"""So long what follows an exit that has waited does not wait again."""
+"""So long what exits have waited counts for those that follow, however often the book has come near
+meanwhile."""
 _REMEMBERED = 10_000
 
 _Lot = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Wait:
+    """How long exits of a wallet and outcome have been held, in all. Milliseconds."""
+
+    held: int = 0
+    """Of them, those that are held now."""
+    since_ms: int = 0
+    """Since when one of them is, or until when the last one was."""
+    before_ms: int = 0
+    """What others have waited before that."""
+
+    def in_all(self, now_ms: int) -> int:
+        return self.before_ms + (now_ms - self.since_ms if self.held else 0)
+
+    def begin(self, now_ms: int) -> None:
+        if not self.held:
+            self.since_ms = now_ms
+        self.held += 1
+
+    def end(self, now_ms: int) -> None:
+        self.held -= 1
+        if not self.held:
+            self.before_ms += now_ms - self.since_ms
+            self.since_ms = now_ms
+
+    def is_over(self, now_ms: int) -> bool:
+        return not self.held and now_ms - self.since_ms > _AT_ANY_PRICE_MS
 
 
 class Collar:
@@ -48,8 +81,7 @@ class Collar:
         self._wait_ms = wait_ms
         self._cleared: OrderedDict[str, None] = OrderedDict()
         """Keys of orders that were looked at closely and may leave."""
-        self._since: OrderedDict[_Lot, int] = OrderedDict()
-        """Since when exits of a wallet and outcome have been held."""
+        self._waits: OrderedDict[_Lot, _Wait] = OrderedDict()
         self._looking: set[asyncio.Task[None]] = set()
 
     def outside(self, orders: Iterable[Order]) -> dict[str, Order]:
@@ -82,28 +114,46 @@ class Collar:
     async def _look(
         self, order: Order, leave: Callable[[], None], refuse: Callable[[str], None]
     ) -> None:
-        lot = _lot(order)
-        while True:
-            quote = await self._quotes.ask(order.asset_id)
-            why = None if quote is None else beyond(order, quote, self._bound)
-            if why is None:
-                self._since.pop(lot, None)
-                break
-            if order.purpose is Purpose.ENTRY:
+        if order.purpose is Purpose.ENTRY:
+            why = await self._objection(order)
+            if why is not None:
                 _met.add(1, {"what": "entry refused"})
                 _log.warning("an entry is beyond the collar", order=order.order_key, why=why)
                 refuse(why)
                 return
-            since_ms = self._since.setdefault(lot, clock.monotonic_ms())
-            left_ms = since_ms + self._wait_ms - clock.monotonic_ms()
-            if left_ms <= 0:
-                _met.add(1, {"what": "exit left"})
-                _log.error("an exit leaves beyond the collar", alert=True,
-                           order=order.order_key, why=why)  # fmt: skip
-                break
-            await asyncio.sleep(min(_LOOK_SECONDS, left_ms / 1000))
+        else:
+            await self._wait(order)
         self._clear(order)
         leave()
+
+    async def _objection(self, order: Order) -> str | None:
+        quote = await self._quotes.ask(order.asset_id)
+        return None if quote is None else beyond(order, quote, self._bound)
+
+    async def _wait(self, order: Order) -> None:
+        """Hold an exit until the book has come near it, or what it sells has waited long enough."""
+        wait, pause = self._wait_of(order), _FIRST_LOOK_SECONDS
+        wait.begin(clock.monotonic_ms())
+        try:
+            while (why := await self._objection(order)) is not None:
+                left_ms = self._wait_ms - wait.in_all(clock.monotonic_ms())
+                if left_ms <= 0:
+                    _met.add(1, {"what": "exit left"})
+                    _log.error("an exit leaves beyond the collar", alert=True,
+                               order=order.order_key, why=why)  # fmt: skip
+                    return
+                await asyncio.sleep(min(pause, left_ms / 1000))
+                pause = min(2 * pause, _LOOK_SECONDS)
+        finally:
+            wait.end(clock.monotonic_ms())
+
+    def _wait_of(self, order: Order) -> _Wait:
+        lot = _lot(order)
+        wait = self._waits.get(lot)
+        if wait is None or wait.is_over(clock.monotonic_ms()):
+            wait = self._waits[lot] = _Wait()
+        self._waits.move_to_end(lot)
+        return wait
 
     def _looked(self, order: Order, leave: Callable[[], None], task: asyncio.Task[None]) -> None:
         self._looking.discard(task)
@@ -115,20 +165,17 @@ class Collar:
             leave()
 
     def _has_waited(self, order: Order) -> bool:
-        since_ms = self._since.get(_lot(order))
-        if since_ms is None or order.purpose is Purpose.ENTRY:
+        wait, now_ms = self._waits.get(_lot(order)), clock.monotonic_ms()
+        if wait is None or order.purpose is Purpose.ENTRY or wait.is_over(now_ms):
             return False
-        over_ms = clock.monotonic_ms() - since_ms - self._wait_ms
-        if over_ms > _AT_ANY_PRICE_MS:
-            del self._since[_lot(order)]
-        return 0 <= over_ms <= _AT_ANY_PRICE_MS
+        return wait.in_all(now_ms) >= self._wait_ms
 
     def _clear(self, order: Order) -> None:
         self._cleared[order.order_key] = None
         while len(self._cleared) > _REMEMBERED:
             self._cleared.popitem(last=False)
-        while len(self._since) > _REMEMBERED:
-            self._since.popitem(last=False)
+        while len(self._waits) > _REMEMBERED:
+            self._waits.popitem(last=False)
 
 
 def _lot(order: Order) -> _Lot:
