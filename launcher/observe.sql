@@ -45,10 +45,17 @@ from lot l where exists (
     where s.follower_proxy = l.follower_proxy and s.created_at >= %(since)s);
 
 -- name: latencies
--- Instants of the newest entries; 0 where a step was not reached.
-select received_ns, routed_ns, claimed_ns, submitting_ns, first_byte_ns, answered_ns, confirmed_ns
-from orders where purpose <> 'GUARD_EXIT' and created_at >= %(since)s
-order by created_at desc limit 5000;
+-- Instants of the newest orders that copy a leader's trade; 0 where a step was not reached. Entries
+-- of a wallet leave one after the other: its turn comes when the one before it is answered.
+select received_ns, routed_ns, claimed_ns, submitting_ns,
+       case when first_byte_ns > 0 and purpose = 'ENTRY'
+            then least(greatest(submitting_ns, lag(answered_ns) over (
+                 partition by follower_proxy, purpose order by first_byte_ns)), first_byte_ns)
+            when first_byte_ns > 0 then submitting_ns
+            else 0 end as turn_ns,
+       first_byte_ns, answered_ns, confirmed_ns
+from (select * from orders where purpose <> 'GUARD_EXIT' and created_at >= %(since)s
+      order by created_at desc limit 5000) newest;
 
 -- name: backlogs
 -- Of each process that owns a partition, when it last renewed its lease.

@@ -11,16 +11,22 @@ HOPS = (
     ("decide", "received_ns", "routed_ns"),
     ("claim", "routed_ns", "claimed_ns"),
     ("commit to send", "claimed_ns", "submitting_ns"),
-    ("first byte", "submitting_ns", "first_byte_ns"),
+    ("wallet's turn", "submitting_ns", "turn_ns"),
+    ("first byte", "turn_ns", "first_byte_ns"),
     ("our own time", "received_ns", "first_byte_ns"),
     ("answer", "first_byte_ns", "answered_ns"),
     ("confirmed", "answered_ns", "confirmed_ns"),
 )
-"""Name, from which instant, to which."""
+"""Name, from which instant, to which.
+
+Our own time is all that passes before the first byte, what the far sides take included: REST's
+answer where a copy needs a book that nobody watches ("decide"), the answer to the entry before it of
+the same wallet ("wallet's turn"), and what an exit waits at the collar ("commit to send").
+"""
 
 INSTANTS = (
-    "received_ns", "routed_ns", "claimed_ns", "submitting_ns", "first_byte_ns", "answered_ns",
-    "confirmed_ns",
+    "received_ns", "routed_ns", "claimed_ns", "submitting_ns", "turn_ns", "first_byte_ns",
+    "answered_ns", "confirmed_ns",
 )  # fmt: skip
 _DONE = ("CONFIRMED", "FAILED", "LOST")
 

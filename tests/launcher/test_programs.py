@@ -169,6 +169,7 @@ def test_hops_skip_orders_without_both_instants() -> None:
             "routed_ns",
             "claimed_ns",
             "submitting_ns",
+            "turn_ns",
             "first_byte_ns",
             "answered_ns",
             "confirmed_ns",

@@ -1,0 +1,50 @@
+"""What the live view tells of the time before a first byte: whose turn it was, and for how long not."""
+
+from __future__ import annotations
+
+import psycopg
+
+from launcher.observe import Observer
+
+_ORDER = """
+insert into orders (order_key, copy_key, ordinal, purpose, subscription_id, subscription_version,
+    follower_user_id, follower_wallet_id, follower_proxy, partition, leader, leader_tx,
+    condition_id, asset_id, side, size_micros, limit_micros, time_in_force, not_after_ms, body,
+    body_hash, journal_seq, control_seq, state, received_ns, routed_ns, claimed_ns, submitting_ns,
+    first_byte_ns, answered_ns, chain_head)
+values (md5(%(name)s) || md5(''), md5(%(name)s) || md5(''), 0, %(purpose)s, %(name)s, 1, 'u', 'w',
+    %(wallet)s, 0, 'leader', 'tx', 'c', '7', 'BUY', 10, 1, 'FAK', 0, '', '', 1, 1, 'SUBMITTED',
+    1000000, 2000000, 3000000, 5000000, %(first)s * 1000000, %(answered)s * 1000000, '')
+"""
+
+
+def test_the_answer_to_a_wallets_entry_before_is_told_apart(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")
+        for name, wallet, purpose, first, answered in (
+            ("first", "0x1", "ENTRY", 6, 45),
+            ("second", "0x1", "ENTRY", 46, 60),
+            ("not sent yet", "0x1", "ENTRY", 0, 0),
+            ("of another", "0x2", "ENTRY", 6, 45),
+            # It waits for nobody.
+            ("exit", "0x1", "COPY_EXIT", 7, 45),
+        ):
+            connection.execute(
+                _ORDER,
+                {
+                    "name": name,
+                    "wallet": wallet,
+                    "purpose": purpose,
+                    "first": first,
+                    "answered": answered,
+                },
+            )
+    observer = Observer(database_url, 0)
+    try:
+        hops = {hop.name: hop for hop in observer.numbers().hops}
+    finally:
+        observer.close()
+    turn, first_byte, own = (hops[n] for n in ("wallet's turn", "first byte", "our own time"))
+    assert (turn.p50_ms, turn.p99_ms, turn.number) == (0, 40, 4)
+    assert (first_byte.p50_ms, first_byte.p99_ms, first_byte.number) == (1, 2, 4)
+    assert (own.p99_ms, own.number) == (45, 4)
