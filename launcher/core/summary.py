@@ -20,8 +20,8 @@ HOPS = (
 """Name, from which instant, to which.
 
 Our own time is all that passes before the first byte, what the far sides take included: REST's
-answer where a copy needs a book that nobody watches ("decide"), the answer to the entry before it of
-the same wallet ("wallet's turn"), and what an exit waits at the collar ("commit to send").
+answer where a copy needs a book that nobody watches ("decide"), the answer to the entry before it
+of the same wallet ("wallet's turn"), and what an exit waits at the collar ("commit to send").
 """
 
 INSTANTS = (

@@ -1,4 +1,4 @@
-"""What the live view tells of the time before a first byte: whose turn it was, and for how long not."""
+"""What the live view tells of the wait before a first byte: for the wallet's entry before."""
 
 from __future__ import annotations
 
