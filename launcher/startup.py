@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from launcher import embedded, web
 from launcher.core.programs import ENGINE, Program
 from launcher.supervision import Supervisor
-from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.adapters.postgres.migrate import TooOldError, migrate
 from tradingtools.runtime.grpc_server import blocking_channel
 
 _POLL_SECONDS = 0.1
@@ -72,7 +72,7 @@ class Starter:
             if any(program.name == "postgres" for program in self.programs):
                 embedded.make_roles(url)
             migrate(url)
-        except psycopg.Error as error:
+        except (psycopg.Error, TooOldError) as error:
             raise StartError(f"TT_DATABASE_URL: {' '.join(str(error).split())}") from None
 
     def world(self, health_urls: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 -- name: newest_number
 -- Asked before `own_xid`: see core/horizon.py.
-select last_value as newest from order_event_event_seq_seq
+select last_value as newest from log_number_seq
 
 -- name: own_xid
 -- Greater than every transaction id that was given out before. A snapshot's xmax is not: it follows

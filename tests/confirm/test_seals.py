@@ -220,7 +220,7 @@ async def test_an_order_that_lost_its_history_is_named(orders: Orders, owner: Ow
 
 async def test_an_event_that_was_slipped_in_is_named(orders: Orders, owner: Owner) -> None:
     # A transaction that was rolled back leaves a number that nothing has.
-    (free,) = await owner.sql("select nextval('order_event_event_seq_seq') as seq")
+    (free,) = await owner.sql("select nextval('log_number_seq') as seq")
     key = await _sealed_order(orders)
     (first, *_) = await owner.events(key)
     await owner.sql(

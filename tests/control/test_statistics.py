@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from random import Random
 
 import psycopg
@@ -215,24 +214,3 @@ def test_what_is_not_committed_yet_is_in_no_sum(
     kept = booked.execute("select confirmed, slippage from statistics_sum").fetchone()
     # 0.9 USDC for what cost the leader 0.3 for 1.5 shares.
     assert kept == {"confirmed": 1, "slippage": 700_000}
-
-
-def test_what_has_come_before_is_in_the_sums(booked: Database) -> None:
-    history = _History(booked, 99)
-    for _ in range(40):
-        history.step()
-    migrations = Path(__file__).resolve().parents[2] / "tradingtools/adapters/postgres/migrations"
-    migration = (migrations / "0085_statistics.sql").read_text()
-    _, _, before = migration.partition("-- What has come before.")
-    sums, _, _ = before.partition("-- What it holds now")
-    for table in (
-        "statistics_sum", "statistics_delta", "slippage_due", "slippage_kept", "slippage_sum",
-    ):  # fmt: skip
-        booked.execute(f"truncate {table}".encode())
-    assert _differences(booked) != []
-    booked.execute(sums.partition("\n")[2].encode())
-    assert _differences(booked) != []
-    later = (migrations / "0093_delays_kept.sql").read_text()
-    _, _, before = later.partition("-- What has come before.")
-    booked.execute(before.partition("-- Nobody reads")[0].encode())
-    assert _differences(booked) == []

@@ -27,7 +27,7 @@ async def _complete(rig: Rig) -> None:
 
     async def caught_up() -> bool:
         (row,) = rig.world.sql(
-            "select (select last_value from order_event_event_seq_seq) as newest, log_number"
+            "select (select last_value from log_number_seq) as newest, log_number"
             " from event_log_position"
         )
         return bool(row["newest"] == row["log_number"])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import psycopg
 import pytest
 
-from tradingtools.adapters.postgres.migrate import MIGRATIONS, migrate
+from tradingtools.adapters.postgres.migrate import TooOldError, migrate
 from tradingtools.domain.order_states import TRANSITIONS
 
 
@@ -32,10 +30,8 @@ def test_an_illegal_transition_cannot_be_stored(database_url: str) -> None:
         )
 
 
-def test_keys_that_were_kept_as_they_came_are_found_by_their_digest(database_url: str) -> None:
+def test_a_database_of_before_the_first_release_is_refused(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("insert into idempotency values ('manage', 'Create', '5f0c-1', '', 'x')")
-        connection.execute((MIGRATIONS / "0091_digests_of_keys.sql").read_bytes())
-        rows = connection.execute("select key from idempotency where resource_id = 'x'").fetchall()
-        connection.rollback()
-    assert rows == [(hashlib.sha256(b"5f0c-1").hexdigest(),)]
+        connection.execute("delete from _yoyo_migration where migration_id = '0001_schema'")
+    with pytest.raises(TooOldError, match="name an empty one"):
+        migrate(database_url)

@@ -90,9 +90,7 @@ class Both:
     async def _align(self) -> None:
         """Have both go on with the same number: a statement that fails may have taken some, which
         means nothing."""
-        cursor = await self._beside.execute(
-            "select last_value, is_called from order_event_event_seq_seq"
-        )
+        cursor = await self._beside.execute("select last_value, is_called from log_number_seq")
         row = await cursor.fetchone()
         self._memory.align(LOG, row["last_value"] if row["is_called"] else 0)
 

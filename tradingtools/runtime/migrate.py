@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
-from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.adapters.postgres.migrate import TooOldError, migrate
 from tradingtools.runtime.settings import SettingError, SharedSettings, load
 
 
@@ -26,7 +26,12 @@ def main() -> None:
     if not url:
         sys.stderr.write("migrate: TT_DATABASE_URL: required and not set\n")
         raise SystemExit(2)
-    for name in migrate(url):
+    try:
+        applied = migrate(url)
+    except TooOldError as error:
+        sys.stderr.write(f"migrate: TT_DATABASE_URL: {error}\n")
+        raise SystemExit(2) from None
+    for name in applied:
         sys.stdout.write(f"applied {name}\n")
 
 

@@ -1,7 +1,8 @@
 """Bring a database to the present schema.
 
-Migrations are plain SQL files applied by yoyo. The transition table and the rights of the processes
-are written from the code afterwards, so that the database enforces exactly what the code says.
+The first migration applies `schema/`; later ones are plain SQL files beside it, applied by yoyo.
+The transition table and the rights of the processes are written from the code afterwards, so that
+the database enforces exactly what the code says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from tradingtools.domain.order_states import TRANSITIONS
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class TooOldError(Exception):
+    """A database of before the first release, which no migration leads on from."""
+
+
 def migrate(url: str) -> list[str]:
     """Apply what is missing; returns the ids of the migrations that were applied.
 
@@ -24,6 +29,7 @@ def migrate(url: str) -> list[str]:
         url: of the owner of the database.
 
     Raises:
+        TooOldError: the database was made before 0.1.0, when there was no first release.
         psycopg.OperationalError: the database does not answer.
         psycopg.errors.InsufficientPrivilege: the URL's user may not do it.
     """
@@ -31,6 +37,7 @@ def migrate(url: str) -> list[str]:
     migrations = yoyo.read_migrations(str(MIGRATIONS))
     with backend.lock(timeout=30):
         missing = backend.to_apply(migrations)
+        _refuse_old(url, [migration.id for migration in missing])
         applied = [migration.id for migration in missing]
         backend.apply_migrations(missing)
         # Under the lock, too: two at once would change the same rights.
@@ -43,3 +50,12 @@ def migrate(url: str) -> list[str]:
             rights.grant(connection)
     backend.connection.close()
     return applied
+
+
+def _refuse_old(url: str, missing: list[str]) -> None:
+    if "0001_schema" not in missing:
+        return
+    with psycopg.connect(url) as connection:
+        (found,) = connection.execute("select to_regclass('journal')").fetchone() or (None,)
+    if found:
+        raise TooOldError("the database is of a version before 0.1.0: name an empty one")

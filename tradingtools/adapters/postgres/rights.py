@@ -160,7 +160,7 @@ def grant(connection: psycopg.Connection[Any]) -> None:
         "grant select on all tables in schema public to {roles}",
         "grant select on all sequences in schema public to {roles}",
         # Rows that events are made of share their numbers; to take one changes nothing else.
-        "grant usage on sequence order_event_event_seq_seq to {roles}",
+        "grant usage on sequence log_number_seq to {roles}",
     ):
         connection.execute(sql.SQL(statement).format(roles=roles))
     for process, rights in RIGHTS.items():

@@ -1,8 +1,8 @@
+-- Seals over the chains of orders (docs/adr/0018-seals.md).
+
 -- What ties the chains of all orders together, and to the audit of control: seals over ranges of
 -- order events, written behind everything. Taking a tail off one order's chain leaves it whole; the
 -- seal still tells of the event.
--- depends: 0027_order_resolution
-
 create table seal (
     seal_seq      bigint primary key check (seal_seq > 0),
     -- Every event that was ever committed with after_seq < event_seq <= to_seq is in it.
@@ -20,13 +20,6 @@ create table seal (
     hash          bytea not null
 );
 
-create trigger seal_append_only
-    before update or delete or truncate on seal
-    for each statement execute function refuse_to_change_audit();
-create trigger order_event_append_only
-    before update or delete or truncate on order_event
-    for each statement execute function refuse_to_change_audit();
-
 -- All that an event says; the chain of its order leaves its detail out.
 create function order_event_digest(p order_event) returns bytea language sql immutable as $$
     select sha256(convert_to(concat_ws('|', p.event_seq, p.order_key, p.from_state, p.to_state,
@@ -34,14 +27,12 @@ create function order_event_digest(p order_event) returns bytea language sql imm
         coalesce(encode(p.detail, 'hex'), '-'), encode(p.hash, 'hex')), 'UTF8'))
 $$;
 
--- A number, and a transaction: once every transaction before that one has ended, no event up to that
--- number can appear any more. Numbers are given out while a transaction runs, so a lower one may be
--- committed after a higher one; a writer has changed its order before it takes the number, so it is
--- one of the transactions before this.
-create function seal_horizon(out to_seq bigint, out before_xid bigint) language plpgsql as $$
+-- The newest order event, not the newest number: other tables take numbers, too. The numbers below it
+-- were given out before it was, to writers that had their transaction ids by then.
+create function seal_horizon(out to_seq bigint, out before_xid bigint)
+language plpgsql as $$
 begin
-    select case when is_called then last_value else 0 end into to_seq
-    from order_event_event_seq_seq;
+    select coalesce(max(event_seq), 0) into to_seq from order_event;
     before_xid := pg_current_xact_id()::text::bigint;
 end $$;
 
@@ -82,3 +73,7 @@ begin
     insert into seal select v.*;
     return next v;
 end $$;
+
+create trigger seal_append_only
+    before update or delete or truncate on seal
+    for each statement execute function refuse_to_change_audit();
