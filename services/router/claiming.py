@@ -266,7 +266,9 @@ class Claimer:
                     )
                 else:
                     left = still_to_sell(memory.trades[sell], copy, stands, lot)
-                    lots[origin] = with_sell(lot, sell, memory.copies[sell][origin], left)
+                    lots[origin] = with_sell(
+                        lot, sell, memory.copies[sell][origin], left, stands.later_micros
+                    )
         return sells[key], lots
 
     def _exiting(

@@ -91,7 +91,9 @@ def plan_exits(
     return Plan(orders=tuple(orders), copies=copies, left=passed)
 
 
-def with_sell(lot: LotView, key: TradeKey, copy: Copy, left_micros: int) -> LotView:
+def with_sell(
+    lot: LotView, key: TradeKey, copy: Copy, left_micros: int, later_micros: int
+) -> LotView:
     """A lot with what another sell of the leader has still to sell of it.
 
     Args:
@@ -99,9 +101,16 @@ def with_sell(lot: LotView, key: TradeKey, copy: Copy, left_micros: int) -> LotV
         key: of the other sell.
         copy: what became of it.
         left_micros: what it has asked for and not sold.
+        later_micros: in the lot, of entries that were claimed after it was first judged.
     """
-    small = min(copy.small_micros, left_micros)
-    left = replace(lot, promised_micros=lot.promised_micros + left_micros)
+    there = max(lot.shares_micros - later_micros, 0)
+    promised = min(left_micros, there)
+    small = min(copy.small_micros, promised)
+    left = replace(
+        lot,
+        promised_micros=lot.promised_micros + promised,
+        owed_micros=lot.owed_micros + min(left_micros, there + lot.matched_micros),
+    )
     if not small:
         return left
     return replace(left, small=(*lot.small, Small(key=key, copy=copy, micros=small)))
@@ -129,9 +138,13 @@ def _first(trade: LeaderTrade, subscription: Subscription, lot: LotView, context
         return Copy(frozen=subscription)
     return Copy(
         frozen=subscription,
-        owned_micros=max(lot.shares_micros - lot.leaving_micros - lot.promised_micros, 0),
+        owned_micros=_unpromised(lot),
         awaited=_awaited(trade, subscription, lot),
     )
+
+
+def _unpromised(lot: LotView) -> int:
+    return max(lot.shares_micros - lot.leaving_micros - lot.promised_micros, 0)
 
 
 def _of_what_is_left(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
@@ -195,8 +208,8 @@ def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
 
 
 def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotView) -> int:
-    """Shares of a lot that a sell has asked for and not sold: the leader's next ones have no part
-    in them.
+    """Shares that a sell has asked for and not sold, whether the lot has them or not: the leader's
+    next ones have no part in them.
 
     Args:
         trade: the sell, as far as it was judged.
@@ -211,8 +224,7 @@ def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotVi
         if each.order_key in filled:
             copy = _filled_by_now(copy, each, filled[each.order_key])
     # What was claimed is going, even when it was raised to the minimum order.
-    left = max(_asked(trade, copy) - standing.sold_micros, standing.own_micros)
-    return min(left, max(lot.shares_micros - standing.later_micros, 0))
+    return max(_asked(trade, copy) - standing.sold_micros, standing.own_micros)
 
 
 def came_after(trade: LeaderTrade, subscription: Subscription, holding_age_ms: int) -> bool:
@@ -281,11 +293,24 @@ def _awaited(trade: LeaderTrade, subscription: Subscription, lot: LotView) -> tu
         return ()
     # Who leaves whole takes along what earlier sells of the leader were to have of it.
     sales = (
-        [replace(s, portion_micros=MICROS) for s in lot.sales]
+        tuple(replace(s, portion_micros=MICROS) for s in lot.sales)
         if _whole(trade, subscription)
-        else lot.sales
+        else _left_of_sales(lot)
     )
     return (*lot.unresolved, *sales)
+
+
+def _left_of_sales(lot: LotView) -> tuple[Awaited, ...]:
+    """Return the lot's sales with what a sell has of their shares if they come back: the leader's
+    earlier sells, which may not wait for them, take theirs first."""
+    back = sum(sale.filled_micros * sale.portion_micros for sale in lot.sales) // MICROS
+    if not back:
+        return lot.sales
+    whole = lot.shares_micros - lot.leaving_micros + back - lot.owed_micros
+    free = min(max(whole - _unpromised(lot), 0), back)
+    return tuple(
+        replace(sale, portion_micros=sale.portion_micros * free // back) for sale in lot.sales
+    )
 
 
 def _whole(trade: LeaderTrade, subscription: Subscription) -> bool:

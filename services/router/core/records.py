@@ -175,6 +175,8 @@ class LotView:
     """What these are still going to take of the lot."""
     promised_micros: int = 0
     """What the leader's other sells have still to take of the lot, under way or not yet."""
+    owed_micros: int = 0
+    """The same, if all comes back that triggers and resyncs are selling and have not settled."""
     small: tuple[Small, ...] = ()
     """What of these was too small to be sold alone."""
     cost_micros: int = 0
@@ -184,6 +186,11 @@ class LotView:
     own_micros: int = 0
     sold_micros: int = 0
     """What slices of the exit itself are selling, and have sold."""
+
+    @property
+    def matched_micros(self) -> int:
+        """What triggers' and resyncs' sales have taken of the lot that may still come back."""
+        return sum(sale.filled_micros for sale in self.sales) - self.leaving_micros
 
     def has_open(self, order_key: str) -> bool:
         """Whether an entry may still fill, or a trigger's sale may still be undone."""
