@@ -198,28 +198,31 @@ def _sells_too_much(world: World) -> list[Breach]:
     traded_ms = {_trade(row): row["traded_ms"] for row in leader_rows}
     orders = {row["order_key"]: row for row in _rows(world, "orders")}
     sells = [row for row in _rows(world, "decision") if row["side"] == "SELL"]
-    left_ms: dict[tuple[str, str], int] = {}
-    for row in sells:
-        if _is_of_all(row, held):
-            outcome = (row["leader"], row["asset_id"])
-            left_ms[outcome] = max(traded_ms[_trade(row)], left_ms.get(outcome, 0))
+    of_all = [row for row in sells if _is_of_all(row, held)]
     found = []
     for row in sells:
         if not row["order_keys"]:
             continue
         slices = [orders[key] for key in row["order_keys"]]
-        sold = sum(one["filled_size_micros"] for one in slices)
-        before, frozen = held[_trade(row)], row["frozen"]
         wanted = wanted_exit(
-            owned_micros=frozen["owned_micros"] + _undone_since(world, slices),
+            owned_micros=row["frozen"]["owned_micros"] + _undone_since(world, slices),
             leader_sold_micros=row["leader_size_micros"],
-            leader_held_before_micros=before,
+            leader_held_before_micros=held[_trade(row)],
         )
-        wanted += frozen.get("carried_micros", 0) - frozen.get("passed_micros", 0)
-        # Once the leader has left, each of his sells takes along what could not be sold alone.
-        outcome = (row["leader"], row["asset_id"])
-        whole = left_ms.get(outcome, 0) >= traded_ms[_trade(row)]
-        if sold > wanted + (_RAISED_MICROS if whole else _STEP_MICROS):
+        wanted += row["frozen"].get("carried_micros", 0) - row["frozen"].get("passed_micros", 0)
+        # Once it is known that the leader has left, his earlier sells take along what could not be
+        # sold alone, too: not before.
+        left_at = [
+            later["decided_at"]
+            for later in of_all
+            if (later["leader"], later["asset_id"]) == (row["leader"], row["asset_id"])
+            and traded_ms[_trade(later)] >= traded_ms[_trade(row)]
+        ]
+        whole = [one for one in slices if left_at and one["created_at"] >= min(left_at)]
+        sold, raised = (sum(s["filled_size_micros"] for s in of) for of in (slices, whole))
+        if sold - raised > wanted + _STEP_MICROS or sold > wanted + (
+            _RAISED_MICROS if whole else _STEP_MICROS
+        ):
             text = (
                 f"{row['subscription_id']} sells {sold} for {row['leader_tx']}, its part {wanted}"
             )
