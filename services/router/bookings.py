@@ -76,7 +76,7 @@ class Bookings:
             size_micros=fill.order_size_micros,
             filled_micros=fill.order_filled_micros,
         )
-        key = memory.exit_trade.pop(fill.order_key, None)
+        key = memory.slice_ended(fill.order_key)
         if key is not None:
             self._on_exit_closed(key, fill)
         ended = memory.entry_ended(fill.subscription_id, fill.order_key, fill.order_filled_micros)
@@ -91,16 +91,15 @@ class Bookings:
         """Exits of a lot that holds less go on with what is there, at once."""
         memory = self._memory
         for sell in [key for key in memory.open_exits if key.asset_id == fill.asset_id]:
-            copies = memory.copies.get(sell, {})
-            copy = copies.get(fill.subscription_id)
+            copy = memory.copies.get(sell, {}).get(fill.subscription_id)
             if copy is not None:
-                copies[fill.subscription_id] = structs.replace(copy, rest_until_ms=0)
+                copy = structs.replace(copy, rest_until_ms=0)
+                memory.put_copy(sell, fill.subscription_id, copy)
                 self._exits.judge_in(sell, 0)
 
     def _on_exit_closed(self, key: TradeKey, fill: confirm_pb.FillEvent) -> None:
-        copies = self._memory.copies[key]
         copy = slice_ended(
-            copies[fill.subscription_id],
+            self._memory.copies[key][fill.subscription_id],
             size_micros=fill.order_size_micros,
             filled_micros=fill.order_filled_micros,
             tried=fill.order_state == pb.ORDER_STATE_CONFIRMED
@@ -110,7 +109,7 @@ class Bookings:
             without_balance=fill.reason == Reason.INSUFFICIENT_BALANCE
             and not self._memory.ledger.entry_open(fill.subscription_id, fill.asset_id),
         )
-        copies[fill.subscription_id] = copy
+        self._memory.put_copy(key, fill.subscription_id, copy)
         if fill.order_filled_micros < fill.order_size_micros:
             self._exits.judge_in(key, copy.rest_until_ms - clock.now_ms())
 

@@ -249,8 +249,7 @@ class Claimer:
         )
         standing = await store.standing_of(
             connection,
-            [sell for sell, copies in sells.items() if copies],
-            sorted(real.keys() & {origin for copies in sells.values() for origin in copies}),
+            [(sell, each) for sell, copies in sells.items() for each in copies if each in real],
         )
         for sell, copies in sells.items():
             for origin, copy in copies.items():

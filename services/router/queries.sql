@@ -152,9 +152,9 @@ left join lateral (
 where l.origin is not null or e.unresolved is not null
 
 -- name: standing_of
--- What the exits of leaders' sells may not take of each lot, of entries that were claimed after they
+-- What exits of leaders' sells may not take of each lot, of entries that were claimed after they
 -- were first judged, and what their slices are selling and have sold. By PostgreSQL's time: there
--- may be no slice yet; where there is one, its number is surer.
+-- may be no slice yet; where there is one, its number is surer. Only these copies of the sells.
 select d.leader_tx, d.leader, d.asset_id, d.side, d.subscription_id as origin, (
            select coalesce(sum(e.size_micros), 0) from lot_entry e
            join orders o on o.order_key = e.order_key and o.purpose = 'ENTRY'
@@ -165,14 +165,16 @@ select d.leader_tx, d.leader, d.asset_id, d.side, d.subscription_id as origin, (
                   or o.claimed_ns > (extract(epoch from d.decided_at) * 1000000)::bigint * 1000)
        )::bigint as later_micros, s.own_micros, s.sold_micros
 from decision d
-join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[])
-    as trade(leader_tx, leader, asset_id, side) using (leader_tx, leader, asset_id, side)
+join unnest(%(txs)s::text[], %(leaders)s::text[], %(assets)s::text[], %(sides)s::text[],
+            %(origins)s::text[])
+    as copy(leader_tx, leader, asset_id, side, subscription_id)
+    using (leader_tx, leader, asset_id, side, subscription_id)
 cross join lateral (
     select coalesce(sum(o.filled_size_micros), 0)::bigint as sold_micros,
            coalesce(sum(greatest(r.shares_micros - o.filled_size_micros, 0))
                         filter (where r.released_at is null), 0)::bigint as own_micros
     from orders o join reservation r using (order_key) where o.order_key = any(d.order_keys)) s
-where d.side = 'SELL' and d.subscription_id = any(%(origins)s)
+where d.side = 'SELL'
 
 -- name: ended_of
 -- Which of these orders have ended, and with what.

@@ -59,15 +59,18 @@ async def _take_over(
     rows = await store.fetch(pool, "exit_progress", keys=slices)
     progress = {row.pop("order_key"): Slice(**row) for row in rows}
     if anew:
-        memory.copies, memory.entry_trade, memory.exit_trade = {}, {}, {}
+        memory.forget_copies()
     for key in exits:
         for subscription_id, copy in copies[key].items():
             of_copy = {order: progress[order] for order in copy.order_keys if order in progress}
             copies[key][subscription_id] = with_slices(copy, of_copy.values())
-            memory.exit_trade.update((o, key) for o, made in of_copy.items() if not made.ended)
+            for order_key in (o for o, made in of_copy.items() if not made.ended):
+                memory.slice_claimed(order_key, key, subscription_id)
         # Whether something is left is judged at once: it may have ended while nobody looked.
         memory.open_exits[key] = 0.0
-    memory.copies.update(copies)
+    for key, of_trade in copies.items():
+        for subscription_id, copy in of_trade.items():
+            memory.put_copy(key, subscription_id, copy)
     for trade in trades.values():
         memory.know(trade)
     memory.entry_trade.update(

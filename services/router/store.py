@@ -295,13 +295,20 @@ async def locked_lots(
 
 
 async def standing_of(
-    connection: Connection, sells: Collection[TradeKey], origins: Collection[str]
+    connection: Connection, exits: Collection[tuple[TradeKey, str]]
 ) -> dict[TradeKey, dict[str, Standing]]:
-    """Return the standing of exits, in lots that this transaction holds, by leader's sell and
-    subscription."""
-    if not sells or not origins:
+    """Return the standing of exits, in lots that this transaction holds.
+
+    Args:
+        connection: in the transaction.
+        exits: each a leader's sell and a subscription, as in what is returned.
+    """
+    if not exits:
         return {}
-    values = {**_columns(sells), "origins": list(origins)}
+    values = {
+        **_columns([sell for sell, _ in exits]),
+        "origins": [origin for _, origin in exits],
+    }
     cursor = await connection.execute(_QUERIES["standing_of"], values)
     found: dict[TradeKey, dict[str, Standing]] = {}
     for row in await cursor.fetchall():

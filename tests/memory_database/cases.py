@@ -341,6 +341,12 @@ def _trades(draw: Draw) -> Values:
     return {name: list(values) for name, values in zip(_TRADE, columns, strict=True)}
 
 
+def _exits(draw: Draw) -> Values:
+    """Copies of leader trades, of some of which there are decisions."""
+    trades = _trades(draw)
+    return {**trades, "origins": [draw.rng.choice(SUBSCRIPTIONS) for _ in trades["txs"]]}
+
+
 def _days(draw: Draw) -> Values:
     return {"days": draw.rng.choice([0, 90])}
 
@@ -616,7 +622,7 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "leader_left": lambda draw: {"partition": 0, **_keys(draw)},
         "lock_lots": _origins,
         "locked_lots": _origins,
-        "standing_of": lambda draw: {**_trades(draw), **_origins(draw)},
+        "standing_of": _exits,
         "ended_of": _keys,
         "withdrawn": _order_key,
         "withdrawn_lately": _seconds,

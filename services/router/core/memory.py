@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from services.router.core.exit_plan import (
 from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
 from services.router.core.records import Awaited, Copy, LotView
+from services.router.core.unsold import Unsold
 from tradingtools.domain import ids
 from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge
@@ -71,13 +72,12 @@ class Memory:
         self.index = Index()
         self.ledger = Ledger()
         self.trades: dict[TradeKey, LeaderTrade] = {}
-        self.copies: dict[TradeKey, dict[str, Copy]] = {}
+        self._copies: dict[TradeKey, dict[str, Copy]] = {}
+        self._unsold = Unsold()
         self.entry_owner: dict[str, str] = {}
         """The subscription that has claimed an entry, by copy key."""
         self.open_exits: dict[TradeKey, float] = {}
         """Sells with something left to sell, and when they are judged again (monotonic)."""
-        self.exit_trade: dict[str, TradeKey] = {}
-        """The leader trade behind an open exit order."""
         self.entry_trade: dict[str, TradeKey] = {}
         """The leader trade behind an open entry."""
         self.awaiting: dict[str, dict[TradeKey, None]] = {}
@@ -92,6 +92,16 @@ class Memory:
         self._left_ms: dict[tuple[str, str], int] = {}
         self._under_way: dict[TradeKey, list[LeaderTrade]] = {}
         self._in_use: Counter[TradeKey] = Counter()
+
+    @property
+    def copies(self) -> Mapping[TradeKey, Mapping[str, Copy]]:
+        """What was decided, by leader trade and subscription."""
+        return self._copies
+
+    @property
+    def exit_trade(self) -> Mapping[str, TradeKey]:
+        """The leader trade behind an open exit order."""
+        return self._unsold.sell_of
 
     @contextmanager
     def using(self, keys: Collection[TradeKey]) -> Iterator[None]:
@@ -151,11 +161,14 @@ class Memory:
     def _sells_with(
         self, leader: str, asset_id: str, meant: Callable[[TradeKey, Copy], bool]
     ) -> dict[TradeKey, dict[str, Copy]]:
-        found = {
-            key: {i: copy for i, copy in self.copies.get(key, {}).items() if meant(key, copy)}
-            for key in self._sells.get((leader, asset_id), ())
-        }
-        return {key: copies for key, copies in found.items() if copies}
+        found: dict[TradeKey, dict[str, Copy]] = {}
+        for key in self._sells.get((leader, asset_id), ()):
+            copies = self._copies.get(key, {})
+            ids = self._unsold.of(key, copies, all_of_them=key in self.open_exits)
+            unsold = {i: copies[i] for i in ids if meant(key, copies[i])}
+            if unsold:
+                found[key] = unsold
+        return found
 
     def _is_open(self, key: TradeKey, copy: Copy) -> bool:
         if copy.reason in JUDGED_AGAIN:
@@ -192,15 +205,34 @@ class Memory:
             cost_micros=lot.cost_micros,
         )
 
+    def put_copy(self, key: TradeKey, subscription_id: str, copy: Copy) -> None:
+        """Keep what became of a leader trade for a subscription."""
+        self._copies.setdefault(key, {})[subscription_id] = copy
+        if key.side is Side.SELL:
+            waits = copy.small_micros > 0 or copy.reason in JUDGED_AGAIN
+            self._unsold.put(key, subscription_id, waits=waits)
+
+    def slice_claimed(self, order_key: str, key: TradeKey, subscription_id: str) -> None:
+        """Note an open exit order of a leader's sell."""
+        self._unsold.slice_claimed(order_key, key, subscription_id)
+
+    def slice_ended(self, order_key: str) -> TradeKey | None:
+        """Note an exit order's end; return the leader's sell if it was open."""
+        return self._unsold.slice_ended(order_key)
+
+    def forget_copies(self) -> None:
+        """Drop what was decided and what orders are of it: a rebuild follows."""
+        self._copies, self.entry_trade = {}, {}
+        self._unsold.clear()
+
     def note_copy(self, trade: LeaderTrade, copy: Copy, now_ms: int) -> None:
         """Take over a judgement: what it accrued, and what it moved on paper.
 
         The copy of before, noted again, undoes it.
         """
-        copies = self.copies.setdefault(trade.key, {})
         identifier, asset = copy.frozen.id, trade.key.asset_id
-        before = copies.get(identifier) or Copy(frozen=copy.frozen)
-        copies[identifier] = copy
+        before = self._copies.get(trade.key, {}).get(identifier) or Copy(frozen=copy.frozen)
+        self.put_copy(trade.key, identifier, copy)
         self.note_awaited(trade.key, copy)
         accrued = copy.accrued_micros - before.accrued_micros
         if accrued:
@@ -222,10 +254,11 @@ class Memory:
 
     def forget_copy(self, key: TradeKey, subscription_id: str) -> None:
         """Drop what became of a leader trade for one subscription."""
-        copies = self.copies.get(key, {})
+        copies = self._copies.get(key, {})
         copies.pop(subscription_id, None)
+        self._unsold.put(key, subscription_id, waits=False)
         if not copies:
-            self.copies.pop(key, None)
+            self._copies.pop(key, None)
 
     def note_awaited(self, key: TradeKey, copy: Copy) -> None:
         """Find the exit again when an order that it awaits has ended."""
@@ -258,10 +291,10 @@ class Memory:
         self.entry_trade.pop(order_key, None)
         keys = tuple(self.awaiting.pop(order_key, {}))
         for key in keys:
-            copies = self.copies[key]
-            copies[subscription_id] = entry_ended(
-                copies[subscription_id], order_key, filled_micros=filled_micros
+            copy = entry_ended(
+                self._copies[key][subscription_id], order_key, filled_micros=filled_micros
             )
+            self.put_copy(key, subscription_id, copy)
         return keys
 
     def left(self, order_keys: Iterable[str]) -> dict[TradeKey, dict[str, Copy]]:
@@ -322,10 +355,10 @@ class Memory:
 
     def _small(self) -> Iterator[TradeKey]:
         """Sells of which the next one takes something along, of lots that are still held."""
-        for key in (key for sells in self._sells.values() for key in sells):
-            for identifier, copy in self.copies.get(key, {}).items():
-                if copy.small_micros and self.ledger.holds(identifier, key.asset_id):
-                    yield key
+        for key, identifier in self._unsold.waiting():
+            copy = self._copies[key][identifier]
+            if copy.small_micros and self.ledger.holds(identifier, key.asset_id):
+                yield key
 
     def forget_before(self, oldest_ms: int) -> None:
         """Drop leader trades of before an instant, unless they are in use or an exit is open."""
@@ -336,7 +369,8 @@ class Memory:
         old = [k for k, t in self.trades.items() if t.traded_ms < oldest_ms and k not in kept]
         for key in old:
             del self.trades[key]
-            for copy in self.copies.pop(key, {}).values():
+            self._unsold.forget(key)
+            for copy in self._copies.pop(key, {}).values():
                 self.entry_owner.pop(
                     ids.entry_copy_key(key.leader_tx, copy.frozen.follower.proxy, key.asset_id),
                     None,

@@ -47,7 +47,8 @@ def note(memory: Memory, trade: LeaderTrade, plan: Plan, now_ms: int) -> Note:
     for copy in plan.copies.values():
         memory.note_copy(trade, copy, now_ms)
     for buy, copies in plan.left.items():
-        memory.copies[buy].update(copies)
+        for identifier, copy in copies.items():
+            memory.put_copy(buy, identifier, copy)
     for order_key in plan.left_orders:
         memory.ledger.release(order_key, size_micros=0, filled_micros=0)
     for order in plan.orders:
@@ -56,7 +57,7 @@ def note(memory: Memory, trade: LeaderTrade, plan: Plan, now_ms: int) -> Note:
             memory.entry_owner[order.copy_key] = order.subscription_id
             memory.ledger.reserve(order.order_key, open_entry(order, now_ms // DAY_MS))
         else:
-            memory.exit_trade[order.order_key] = trade.key
+            memory.slice_claimed(order.order_key, trade.key, order.subscription_id)
     return before
 
 

@@ -105,8 +105,8 @@ def killed(database: MemoryDatabase, filled: int = 0) -> confirm_pb.FillEvent:
 
 async def _judged_again(router: Router) -> None:
     """When the pause is over."""
-    copies = router._memory.copies[SELL]
-    copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+    copy = router._memory.copies[SELL][SUB]
+    router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
     await router._route(router._memory.trades[SELL], "again-1")
 
 
@@ -306,8 +306,8 @@ class Unknown(Shelf):
 async def test_an_exit_whose_book_cannot_be_had_holds_up_no_other() -> None:
     router, database = await selling()
     await router.bookings.on_fill(killed(database))
-    copies = router._memory.copies[SELL]
-    copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+    copy = router._memory.copies[SELL][SUB]
+    router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
     router._books = cast(Any, Unknown())
     other = replace(_sell(), key=replace(SELL, asset_id="8"))
     trade = merge(None, other)
@@ -325,8 +325,10 @@ async def test_an_exit_whose_lot_is_empty_is_done_without_a_book() -> None:
     router, database = await selling()
     await router.bookings.on_fill(killed(database, filled=_SOLD // 3))
     database.write(_lot(0))
-    copies = router._memory.copies[SELL]
-    copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0, reason=Reason.MARKET_UNKNOWN)
+    copy = router._memory.copies[SELL][SUB]
+    router._memory.put_copy(
+        SELL, SUB, structs.replace(copy, rest_until_ms=0, reason=Reason.MARKET_UNKNOWN)
+    )
     await router._writer.claim(router._memory.trades[SELL], None, "again-1", brief=True)
     assert router._memory.judge_exit_in_ms(SELL, clock.now_ms()) is None
 
@@ -336,8 +338,8 @@ async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None
         halting = Halting()
         router, database = await selling(network=halting)
         await router.bookings.on_fill(killed(database, filled=_SOLD // 3))
-        copies = router._memory.copies[SELL]
-        copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+        copy = router._memory.copies[SELL][SUB]
+        router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
         router._memory.open_exits[SELL] = 0.0
         halting.left = statement
         judging = asyncio.create_task(router.exits.run())

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from msgspec import structs
 
+from services.router.core.memory import Memory
 from services.router.core.records import Awaited, Copy
 from services.router.settings import Settings
 from services.router.worker import Router
@@ -26,17 +27,18 @@ ENTRY = "e" * 64
 class _SlowClaim:
     """A claim that reads its copy, commits for a while, and writes the copy back."""
 
-    def __init__(self, copies: dict[str, Copy], name: str) -> None:
-        self._copies = copies
+    def __init__(self, memory: Memory, key: TradeKey, name: str) -> None:
+        self._memory = memory
+        self._key = key
         self._name = name
         self.reached = asyncio.Event()
         self.committed = asyncio.Event()
 
     async def claim(self, _trade: LeaderTrade, _book: object, _cause: str, **_more: object) -> None:
-        read = self._copies[self._name]
+        read = self._memory.copies[self._key][self._name]
         self.reached.set()
         await self.committed.wait()
-        self._copies[self._name] = structs.replace(read, detail="judged")
+        self._memory.put_copy(self._key, self._name, structs.replace(read, detail="judged"))
 
 
 class _NoBooks:
@@ -58,13 +60,10 @@ async def test_the_end_of_an_entry_survives_a_claim_under_way() -> None:
         title="", traceparent="",
     )  # fmt: skip
     memory.trades[key] = trade
-    memory.copies[key] = {
-        follower.id: Copy(
-            frozen=follower, awaited=(Awaited(order_key=ENTRY, filled_micros=0),), copied=True
-        )
-    }
+    awaits = (Awaited(order_key=ENTRY, filled_micros=0),)
+    memory.put_copy(key, follower.id, Copy(frozen=follower, awaited=awaits, copied=True))
     memory.note_awaited(key, memory.copies[key][follower.id])
-    slow = _SlowClaim(memory.copies[key], follower.id)
+    slow = _SlowClaim(memory, key, follower.id)
     router._writer.claimer = cast(Any, slow)
     closed = confirm_pb.FillEvent(
         fill_seq=1, kind=confirm_pb.FILL_KIND_CLOSED, order_key=ENTRY, subscription_id=follower.id,

@@ -78,11 +78,12 @@ async def test_a_slice_that_a_halt_ends_makes_no_long_pause() -> None:
     copy = router._memory.copies[SELL][SUB]
     # Five more were tried in a thin book before it.
     earlier = tuple(f"earlier {number}" for number in range(5))
-    router._memory.copies[SELL][SUB] = structs.replace(
+    copy = structs.replace(
         copy,
         order_keys=(*earlier, *copy.order_keys),
         rest_until_ms=clock.now_ms() + LONGEST_PAUSE_MS,
     )
+    router._memory.put_copy(SELL, SUB, copy)
     told = killed(database)
     told.reason = Reason.HALTED
     await router.bookings.on_fill(told)
@@ -133,8 +134,8 @@ async def test_an_exit_that_waited_sells_nothing_that_was_bought_after_it() -> N
     database.write(reducing)
     await router.refresh_index()
     for number in range(3):
-        copies = router._memory.copies[sell.key]
-        copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+        copy = router._memory.copies[sell.key][SUB]
+        router._memory.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=0))
         await router._route(router._memory.trades[sell.key], f"again-{number}")
     rows = database.table("orders").values()
     sold = [row["size_micros"] for row in rows if row["purpose"] == "COPY_EXIT"]
@@ -180,7 +181,8 @@ async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through()
     database.write(halted)
     await router.refresh_index()
     memory = router._memory
-    memory.copies[SELL][SUB] = structs.replace(memory.copies[SELL][SUB], rest_until_ms=0)
+    copy = memory.copies[SELL][SUB]
+    memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
     await router._route(memory.trades[SELL], "again-1")
     assert (len(slices(database)), memory.copies[SELL][SUB].reason) == (1, Reason.HALTED)
     ages(database)
@@ -203,8 +205,7 @@ async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through()
 async def test_a_halt_that_ends_while_its_exit_is_judged_holds_it_no_longer() -> None:
     router, _ = await selling()
     memory = router._memory
-    memory.copies[SELL][SUB] = structs.replace(
-        memory.copies[SELL][SUB], reason=Reason.HALTED, rest_until_ms=0
-    )
+    copy = memory.copies[SELL][SUB]
+    memory.put_copy(SELL, SUB, structs.replace(copy, reason=Reason.HALTED, rest_until_ms=0))
     # Its end was told before the exit was known to wait for it.
     assert memory.judge_exit_in_ms(SELL, clock.now_ms()) == 0

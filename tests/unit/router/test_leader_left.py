@@ -82,10 +82,11 @@ class Lot:
             self.memory.note_copy(part, copy, TRADED_MS)
         for order in plan.orders:
             self.shares -= order.size_micros
-            self.memory.copies[part.key][SUB] = slice_ended(
+            copy = slice_ended(
                 self.copy(part), size_micros=order.size_micros, filled_micros=order.size_micros,
                 tried=True, ended_ms=TRADED_MS,
             )  # fmt: skip
+            self.memory.put_copy(part.key, SUB, copy)
 
     def entry_ends(self, key: str, filled: int) -> None:
         self.shares += filled - self.under_way.pop(key)
@@ -176,7 +177,7 @@ def test_an_entry_whose_leader_left_is_topped_up_by_no_later_row() -> None:
     )  # fmt: skip
     left = memory.left([order.order_key, "of another partition"])
     assert left[buy.key][SUB].reason is Reason.LEADER_LEFT
-    memory.copies[buy.key].update(left[buy.key])
+    memory.put_copy(buy.key, SUB, left[buy.key][SUB])
     grown = merge(buy, replace(next(iter(buy.rows.values())), size_micros=900 * MICROS))
     assert grown is not None
     again = plan_entries(grown, [subscription()], memory.copies[buy.key], context())

@@ -268,7 +268,7 @@ class Follower:
         copies = memory.copies.get(key, {})
         if SUB not in copies or key not in memory.open_exits:
             return
-        copies[SUB] = structs.replace(copies[SUB], rest_until_ms=0)
+        memory.put_copy(key, SUB, structs.replace(copies[SUB], rest_until_ms=0))
         self.causes += 1
         await self.router._route(memory.trades[key], f"again-{self.causes}")
         self.check()

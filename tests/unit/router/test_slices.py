@@ -149,10 +149,10 @@ def test_a_sell_is_judged_again_when_its_pause_is_over() -> None:
     memory, sell = Memory(), trade(1, Side.SELL, 100)
     copy = Copy(frozen=subscription(), copied=True)
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
-    memory.copies[sell.key] = {SUB: structs.replace(copy, rest_until_ms=BEGUN_MS + 700)}
+    memory.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=BEGUN_MS + 700))
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
     waits = structs.replace(copy, reason=Reason.ALREADY_SELLING, rest_until_ms=BEGUN_MS + 700)
-    memory.copies[sell.key] = {SUB: waits}
+    memory.put_copy(sell.key, SUB, waits)
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) == 700
     # What it waits for then is told, or looked for now and then.
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS + 700) == 2_000

@@ -370,7 +370,8 @@ def locked_lots(tx: Transaction, values: Row) -> list[Row]:
 
 def standing_of(tx: Transaction, values: Row) -> list[Row]:
     """Return the standing of exits: shares bought later, being sold, and sold by their slices."""
-    trades = _trades(values)
+    names = ("txs", "leaders", "assets", "sides", "origins")
+    copies = set(zip(*(values[name] for name in names), strict=True))
     return [
         {
             **_pick(sell, _TRADE),
@@ -380,8 +381,7 @@ def standing_of(tx: Transaction, values: Row) -> list[Row]:
             "sold_micros": sum(_sold(tx, key) for key in sell["order_keys"]),
         }
         for sell in tx.where("decision", side="SELL")
-        if tuple(sell[name] for name in _TRADE) in trades
-        and sell["subscription_id"] in values["origins"]
+        if (*(sell[name] for name in _TRADE), sell["subscription_id"]) in copies
     ]
 
 
