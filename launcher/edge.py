@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from launcher import envoy_config, envoy_tls
@@ -36,6 +37,13 @@ class Settings:
     client_ca: str = setting("")
     """File with who signs clients' certificates (PEM); a client without one is refused. Empty: the
     token alone decides."""
+    connection_shares: int = setting(32, minimum=1, maximum=256)
+    """Parts of the 8,192 connections that the edge holds. A hash of the client's address (of IPv6:
+    its /64) chooses one, so that no address takes more. Each costs 2 MB and 60 ms at start."""
+    trusted_networks: str = setting("")
+    """Networks of load balancers and of the product's own backend, ``10.0.0.0/8|2001:db8::/32``.
+    They share 2,048 of the connections, and the last address in their X-Forwarded-For that is in
+    none of these networks is the client's. Empty: X-Forwarded-For is believed of nobody."""
     shared: SharedSettings = field(default_factory=SharedSettings)
 
 
@@ -65,7 +73,16 @@ def edge(settings: Settings) -> envoy_config.Edge:
         else None,
         control_certificate=envoy_tls.of_process(settings.shared),
         plaintext=settings.shared.plaintext,
+        shares=settings.connection_shares,
+        trusted=_networks("TT_EDGE_TRUSTED_NETWORKS", settings.trusted_networks),
     )
+
+
+def _networks(name: str, text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(part)) for part in text.split("|") if part)
+    except ValueError:
+        raise SettingError(f"{name}: {text!r} is not networks parted by |") from None
 
 
 def _address(name: str, text: str) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_logs, envoy_reads
+from launcher import envoy_logs, envoy_reads, envoy_shares
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.runtime.tls import is_loopback
@@ -85,6 +85,10 @@ class Edge:
     """What control is shown; None: gRPC in plaintext."""
     plaintext: bool = False
     """Listen without a certificate where other machines reach it, too."""
+    shares: int = 2
+    """Of connections: no address has more than one of them. Each costs 2 MB and 60 ms at start."""
+    trusted: tuple[str, ...] = ()
+    """Networks of load balancers: clients behind them are told apart by X-Forwarded-For."""
 
     @property
     def descriptors(self) -> Path:
@@ -150,6 +154,7 @@ def render(edge: Edge) -> str:
         "local_replies": _local_replies(),
         "access_logs": envoy_logs.access_logs(),
         "listen_tls": listen_tls(edge.certificate),
+        **envoy_shares.values(edge.shares, edge.trusted),
         "control_tls": control_tls(edge.control_certificate, edge.control_host, "h2"),
         # An edge without that port names the other one: no route leads there.
         "reads_port": edge.reads_port or edge.control_port,
@@ -157,7 +162,9 @@ def render(edge: Edge) -> str:
     }
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")
-    return Template(text).substitute({name: json.dumps(value) for name, value in values.items()})
+    said = {name: json.dumps(value) for name, value in values.items()}
+    more = envoy_shares.more_chains(edge.shares, edge.trusted)
+    return Template(text).substitute(said, more_chains=more)
 
 
 def prepare(edge: Edge) -> Path:

@@ -24,11 +24,14 @@ def start_edge(
 ) -> StartEdge:
     """Starts an edge with a directory and a database of its own."""
 
-    def start(name: str, **settings: str) -> AbstractContextManager[RunningEdge]:
+    def start(
+        name: str, trusted: tuple[str, ...] = (), **settings: str
+    ) -> AbstractContextManager[RunningEdge]:
         database = create_database(postgres_server, template=migrated_template)
         with psycopg.connect(database) as connection:
             connection.execute(ROUTER_STAND_IN)
-        return running_edge(tmp_path_factory.mktemp(name), database, redis_url, **settings)
+        directory = tmp_path_factory.mktemp(name)
+        return running_edge(directory, database, redis_url, trusted, **settings)
 
     return start
 

@@ -105,12 +105,18 @@ class RunningEdge:
 class StartEdge(Protocol):
     """``start_edge("strict", refused_rate="5")``: a name, and settings of control."""
 
-    def __call__(self, name: str, **settings: str) -> AbstractContextManager[RunningEdge]: ...
+    def __call__(
+        self, name: str, trusted: tuple[str, ...] = (), **settings: str
+    ) -> AbstractContextManager[RunningEdge]: ...
 
 
 @contextmanager
 def running_edge(
-    directory: Path, database_url: str, redis_url: str, **settings: str
+    directory: Path,
+    database_url: str,
+    redis_url: str,
+    trusted: tuple[str, ...] = (),
+    **settings: str,
 ) -> Iterator[RunningEdge]:
     """Start control and Envoy, wait until they answer, and end both by their ids.
 
@@ -118,6 +124,7 @@ def running_edge(
         directory: for their files and their log.
         database_url: migrated.
         redis_url: of a server.
+        trusted: networks whose X-Forwarded-For is believed.
         settings: of control, ``refused_rate="5"`` for instance.
     """
     port, control_port, internal_port = free_port(), free_port(), free_port()
@@ -136,8 +143,9 @@ def running_edge(
         **{f"TT_CONTROL_{name.upper()}": value for name, value in settings.items()},
     }
     edge = envoy_config.Edge(
-        port=port, control_port=control_port, reads_port=reads_port, directory=directory
-    )
+        port=port, control_port=control_port, reads_port=reads_port, directory=directory,
+        trusted=trusted,
+    )  # fmt: skip
     commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
         (Popen, [sys.executable, "-m", "services.control"]),
         (subprocess.Popen, envoy_config.command(envoy_config.prepare(edge))),

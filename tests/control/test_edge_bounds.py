@@ -30,16 +30,17 @@ Config = dict[str, Any]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def _config(directory: Path, port: int = 1) -> Config:
-    edge = envoy_config.Edge(port=port, control_port=2, reads_port=3, directory=directory)
+def _config(directory: Path, port: int = 1, **more: Any) -> Config:
+    edge = envoy_config.Edge(port=port, control_port=2, reads_port=3, directory=directory, **more)
     envoy_config.prepare(edge)
     rendered: Config = yaml.safe_load(edge.config.read_text())
     return rendered
 
 
 def _manager(config: Config) -> Config:
-    (filters,) = config["static_resources"]["listeners"][0]["filter_chains"]
-    manager: Config = filters["filters"][0]["typed_config"]
+    # The chains are one, but for their counters.
+    first, *_ = config["static_resources"]["listeners"][0]["filter_chains"]
+    manager: Config = first["filters"][-1]["typed_config"]
     return manager
 
 
@@ -88,10 +89,12 @@ def test_what_a_client_may_hold_is_finite(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def _envoy(directory: Path, change: Callable[[Config], None]) -> AsyncIterator[int]:
+async def _envoy(
+    directory: Path, change: Callable[[Config], None], **more: Any
+) -> AsyncIterator[int]:
     """Its port, of an Envoy whose configuration was changed."""
     port = free_port()
-    config = _config(directory, port)
+    config = _config(directory, port, **more)
     change(config)
     changed = directory / "changed.yaml"
     changed.write_text(json.dumps(config))
