@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.seeds import run_seed
 
 
 def simulate(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
@@ -17,6 +21,18 @@ def simulate(*arguments: str, seconds: float) -> subprocess.CompletedProcess[str
         [sys.executable, "-m", "tests.simulation", *arguments],
         capture_output=True, text=True, timeout=seconds, check=False,
     )  # fmt: skip
+
+
+def test_a_seed_leaves_nothing_behind() -> None:
+    """What stays of each is looked through after each of the others."""
+
+    def loops() -> int:
+        gc.collect()
+        return sum(isinstance(kept, VirtualLoop) for kept in gc.get_objects())
+
+    before = loops()
+    run_seed(1)
+    assert loops() <= before
 
 
 @pytest.mark.slow

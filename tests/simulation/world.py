@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
+from opentelemetry import metrics
+
 from paper.insiders.core.admission import Capabilities
 from services.confirm import app as confirm_app
 from services.confirm import booker
@@ -146,6 +148,8 @@ class World:
             # As without an exporter; and an id that is drawn would differ from run to run.
             stack.enter_context(put(telemetry, "_traced", False))
             stack.enter_context(put(telemetry, "_new_trace", str))
+            # What asks for figures would keep the world of each seed for ever.
+            stack.enter_context(put(metrics, "get_meter", metrics.NoOpMeter))
             # Nobody asks here, and the looks would only move the dice of what is.
             stack.enter_context(put(health, "tell", _never))
             for app in _APPS:
