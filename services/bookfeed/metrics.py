@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import get_args
+
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-_meter = metrics.get_meter("tradingtools.bookfeed")
+from services.bookfeed.core.looking import Verdict
+from tradingtools.adapters.polymarket.market_channel import Message
+from tradingtools.runtime.instruments import counter, each, level
 
-MESSAGES = _meter.create_counter("bookfeed.messages", description="Messages, by what they were")
-REJECTS = _meter.create_counter("bookfeed.rejects", description="Frames that could not be read")
-RECONNECTS = _meter.create_counter("bookfeed.reconnects", description="Connections, by end")
-RESYNCS = _meter.create_counter("bookfeed.resyncs", description="Books fetched anew, by outcome")
-FETCHES = _meter.create_counter("bookfeed.fetches", description="Assets fetched, by outcome")
-WATCHED = _meter.create_up_down_counter("bookfeed.watched", description="Assets watched")
-LOOKS = _meter.create_counter("bookfeed.looks", description="Books compared with REST, by verdict")
-UNSEEN = _meter.create_counter(
-    "bookfeed.unseen", description="Books that were asked for before they were there, by answer"
+_SCOPE = "tradingtools.bookfeed"
+_counter = partial(counter, _SCOPE)
+_meter = metrics.get_meter(_SCOPE)
+
+MESSAGES = _counter(
+    "bookfeed.messages",
+    "Messages, by what they were",
+    each(kind=("unknown", *(kind.__name__ for kind in get_args(Message)))),
+)
+REJECTS = _counter("bookfeed.rejects", "Frames that could not be read")
+RECONNECTS = _counter(
+    "bookfeed.reconnects",
+    "Connections, by end",
+    each(end=("ConnectionClosedOK", "ConnectionClosedError")),
+)
+RESYNCS = _counter(
+    "bookfeed.resyncs", "Books fetched anew, by outcome", each(outcome=("still in doubt", "good"))
+)
+FETCHES = _counter("bookfeed.fetches", "Assets fetched, by outcome", each(outcome=("found",)))
+WATCHED = level(_SCOPE, "bookfeed.watched", "Assets watched")
+LOOKS = _counter(
+    "bookfeed.looks",
+    "Books compared with REST, by verdict",
+    each(verdict=[verdict.value for verdict in Verdict]),
+)
+UNSEEN = _counter(
+    "bookfeed.unseen",
+    "Books that were asked for before they were there, by answer",
+    each(listed=(True, False)),
 )
 
 _doubted = 0

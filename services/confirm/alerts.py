@@ -13,11 +13,17 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from tradingtools.domain.order_states import OrderState
+from tradingtools.runtime import instruments
 
 _log = structlog.get_logger("confirm.alerts")
 _meter = metrics.get_meter("tradingtools.confirm")
-_called = _meter.create_counter("orders_called", description="orders that need a person, by state")
 _S = OrderState
+_called = instruments.counter(
+    "tradingtools.confirm",
+    "orders_called",
+    "orders that need a person, by state",
+    instruments.each(state=(_S.DEAD, _S.RESURRECTED, _S.LOST, _S.SUBMITTED)),
+)
 _SAYS = {
     _S.DEAD: "nobody can say what became of an order; a person has to look",
     _S.RESURRECTED: "an order appeared after its end; its wallet only sells until a person looked",

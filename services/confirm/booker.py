@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import psycopg
-from opentelemetry import metrics
 
 from services.confirm import store
 from services.confirm.bookings import load_bookings
@@ -23,12 +22,31 @@ from services.confirm.store import Heard, Taken
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Fenced, Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.order_states import OrderState
+from tradingtools.domain.reasons import Reason
+from tradingtools.runtime import instruments
 from tradingtools.runtime.streams import Tail
+from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 
-_meter = metrics.get_meter("tradingtools.confirm")
-_ends = _meter.create_counter("orders_ended", description="by state and reason")
-_batches = _meter.create_histogram("booked_together", description="orders of one transaction")
+_ends = instruments.counter(
+    "tradingtools.confirm",
+    "orders_ended",
+    "by state and reason",
+    [
+        *instruments.each(state=(OrderState.CONFIRMED, OrderState.LOST), reason=("",)),
+        *instruments.each(state=(OrderState.FAILED,), reason=map(str, Reason)),
+    ],
+)
+_batches = instruments.Histogram(
+    "booked_together", "orders of one transaction", bounds=instruments.COUNTS
+)
+_hop = instruments.Histogram(
+    "order_hop_seconds",
+    "confirm: answered to the booking after which nothing of the order is open",
+    label="hop",
+    values=("confirm",),
+)
 MOST = 200
 """Orders of one batch."""
 _PAGE = 4 * MOST
@@ -143,7 +161,7 @@ class Booker:
     async def _book(self, batch: Sequence[_Waiting]) -> None:
         heard = [waiting.heard for waiting in batch]
         taken = await store.take(self._pool, self._lease, heard, clock.now_ns(), self._smallest)
-        _batches.record(len(batch))
+        _batches.observe(len(batch))
         if len(batch) >= _CROWD:
             self._crowd_until = clock.monotonic() + _CROWD_SECONDS
         await self._publish()
@@ -173,9 +191,17 @@ class Booker:
                 for listener in self._listeners:
                     listener(fill)
                 if fill.kind == pb.FILL_KIND_CLOSED:
-                    _ends.add(1, {"state": fill.order_state, "reason": fill.reason})
+                    _end(fill)
             if len(page) < _PAGE:
                 return
+
+
+def _end(fill: pb.FillEvent) -> None:
+    """Take the end of an order."""
+    state = common.OrderState.Name(fill.order_state).removeprefix("ORDER_STATE_")
+    _ends.add(1, {"state": state, "reason": fill.reason})
+    if state == OrderState.CONFIRMED and fill.answered_ns:
+        _hop.observe_ns(fill.booked_ns - fill.answered_ns, "confirm", fill.traceparent)
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

@@ -59,3 +59,4 @@ def _add_order(fill: pb.FillEvent, row: dict[str, Any]) -> None:
     fill.traceparent = row["traceparent"]
     fill.order_filled_micros = row["order_filled_micros"]
     fill.order_size_micros = row["order_size_micros"]
+    fill.answered_ns = row["answered_ns"]

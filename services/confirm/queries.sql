@@ -267,7 +267,7 @@ select coalesce(max(fill_seq), 0) as seq from booking
 -- name: bookings_after
 select b.fill_seq, b.kind, b.order_key, b.size_micros, b.notional_micros, b.fee_micros,
        b.lot_shares_micros, b.lot_cost_micros, b.order_state, b.reason, b.order_filled_micros,
-       o.purpose, o.trigger_id, o.side, o.traceparent,
+       o.purpose, o.trigger_id, o.side, o.traceparent, o.answered_ns,
        coalesce(o.subscription_id, nullif(coalesce(p.origin, c.origin), 'manual'))
            as subscription_id,
        coalesce(o.follower_proxy, p.follower_proxy, c.follower_proxy) as follower_proxy,

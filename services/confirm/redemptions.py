@@ -24,12 +24,20 @@ from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unans
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.together import together
 from tradingtools.domain.redemption_states import RedemptionState
+from tradingtools.runtime import instruments
 
 _log = structlog.get_logger("confirm.redemptions")
 _meter = metrics.get_meter("tradingtools.confirm")
-_asked = _meter.create_counter("redemptions_asked", description="by what was heard")
-_differs = _meter.create_counter(
-    "redemptions_differ", description="paid otherwise than booked; a person has to look"
+_asked = instruments.counter(
+    "tradingtools.confirm",
+    "redemptions_asked",
+    "by what was heard",
+    instruments.each(heard=[heard.name for heard in Heard]),
+)
+_differs = instruments.counter(
+    "tradingtools.confirm",
+    "redemptions_differ",
+    "paid otherwise than booked; a person has to look",
 )
 _PAUSE_SECONDS = 1.0
 

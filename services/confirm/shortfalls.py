@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import psycopg
 import structlog
-from opentelemetry import metrics
 
 from services.confirm import corrections, store
 from services.confirm.core.elsewhere import Lot
@@ -29,12 +28,15 @@ from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.insiders import WireError
 from tradingtools.codec.wallets import Position, parse_positions
 from tradingtools.domain.reasons import Reason
+from tradingtools.runtime import instruments
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 _log = structlog.get_logger("confirm.shortfalls")
-_refused = metrics.get_meter("tradingtools.confirm").create_counter(
-    "exits_without_balance_total", description="exits that were refused for want of balance"
+_refused = instruments.counter(
+    "tradingtools.confirm",
+    "exits_without_balance_total",
+    "exits that were refused for want of balance",
 )
 _PAUSE_SECONDS = 0.25
 _AGAIN_SECONDS = 2.0

@@ -13,7 +13,6 @@ from typing import Any
 
 import psycopg
 import structlog
-from opentelemetry import metrics
 
 from services.confirm import alerts, store
 from services.confirm.booker import Booker
@@ -29,14 +28,15 @@ from tradingtools.codec.insiders import Capabilities, WireError, parse_order
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.runtime import telemetry
+from tradingtools.runtime import instruments, telemetry
 from tradingtools.runtime.intake import while_database_is_away
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as executor_pb
 
 _log = structlog.get_logger("confirm")
-_meter = metrics.get_meter("tradingtools.confirm")
-_stuck = _meter.create_counter("orders_stuck", description="answers that cannot be booked")
+_stuck = instruments.counter(
+    "tradingtools.confirm", "orders_stuck", "answers that cannot be booked"
+)
 _RECHECK_MS = 200
 _LATE_MS = 5_000
 """An accepted order is asked for so much later while answers wait: its own is one of them, as a

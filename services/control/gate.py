@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opentelemetry import metrics
-
 from services.control import last_used
 from services.control.core.gate import HttpRequest, Route, Routes, admit
 from services.control.core.tokens import Caller, Token, authenticate, usable
@@ -18,10 +16,13 @@ from services.control.limiter import Limiter
 from services.control.security_log import OUTCOMES, SecurityLog
 from tradingtools.adapters import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
+from tradingtools.runtime import instruments
 
-_meter = metrics.get_meter("tradingtools.control")
-_requests = _meter.create_counter(
-    "control.requests", description="requests that the edge asked about, by outcome"
+_requests = instruments.counter(
+    "tradingtools.control",
+    "control.requests",
+    "requests that the edge asked about, by outcome",
+    instruments.each(outcome=[kind.reason for kind in OUTCOMES]),
 )
 
 

@@ -11,15 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
-from opentelemetry import metrics
 
 from services.control.core.tokens import Token, TokenError, parse_tokens
+from tradingtools.runtime import instruments
 
 _LOOK_SECONDS = 0.5
 
 _log = structlog.get_logger("tokens")
-_refused = metrics.get_meter("tradingtools.control").create_counter(
-    "control.token_file_refused", description="token files that were refused; the old ones hold"
+_refused = instruments.counter(
+    "tradingtools.control",
+    "control.token_file_refused",
+    "token files that were refused; the old ones hold",
 )
 
 

@@ -9,7 +9,6 @@ Before it: `gate` and `inside`, which refuse. After it: the log, and whoever ale
 from __future__ import annotations
 
 import structlog
-from opentelemetry import metrics
 
 from services.control.core.limits import Buckets
 from services.control.limiter import network
@@ -20,14 +19,18 @@ from tradingtools.domain.errors import (
     TradingError,
     Unauthenticated,
 )
+from tradingtools.runtime import instruments
 
 OUTCOMES: dict[type[TradingError], int] = {Unauthenticated: 401, NotAllowed: 403, LimitReached: 429}
 """What is about who asks, and not about what he asks."""
 _LINES_PER_SECOND = 5
 
 _log = structlog.get_logger("security")
-_refused = metrics.get_meter("tradingtools.control").create_counter(
-    "control.refused", description="requests refused for who asked, by port and outcome"
+_refused = instruments.counter(
+    "tradingtools.control",
+    "control.refused",
+    "requests refused for who asked, by port and outcome",
+    instruments.each(port=("edge", "internal"), outcome=OUTCOMES.values()),
 )
 
 

@@ -9,7 +9,6 @@ import asyncio
 
 import psycopg
 import structlog
-from opentelemetry import metrics
 
 from services.events import store
 from services.events.core.derive import Event, derive
@@ -17,13 +16,16 @@ from services.events.core.horizon import Horizon
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.domain.event_types import EventType
+from tradingtools.runtime import instruments
 from tradingtools.runtime.streams import Tail
 
 _log = structlog.get_logger("events")
-_meter = metrics.get_meter("tradingtools.events")
-_written = _meter.create_counter("events_written", description="events, by type")
-_lag = _meter.create_histogram(
-    "events_lag", unit="ms", description="from a row's writing to its event's being streamed"
+_written = instruments.counter(
+    "tradingtools.events", "events_written", "events, by type", instruments.each(type=EventType)
+)
+_lag = instruments.Histogram(
+    "events_lag_seconds", "From a row's writing to its event's being streamed"
 )
 _NUMBERS = 2_000
 """Of one batch: a log that is made anew holds so much in memory at a time."""
@@ -91,8 +93,8 @@ class LogWriter:
         events = [event for row in rows for event in derive(row)]
         before = self._at
         self._at = await store.append(self._pool, self._lease, before, to, events)
-        now = clock.now_ms()
+        now_ns = clock.now_ns()
         for number, event in enumerate(events, before.number + 1):
             self._tail.append(number, event)
             _written.add(1, {"type": event.type})
-            _lag.record(max(now - event.at.timestamp() * 1000, 0))
+            _lag.observe_ns(now_ns - round(event.at.timestamp() * 1e9), "", event.traceparent)

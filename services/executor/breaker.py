@@ -28,11 +28,17 @@ from services.executor.core.breaker import (
 )
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime import instruments
 
 INSIDERS = "insiders-api"
 _log = structlog.get_logger("executor.breaker")
 _meter = metrics.get_meter("tradingtools.executor")
-_moves = _meter.create_counter("breaker_moves", description="by dependency and new state")
+_moves = instruments.counter(
+    "tradingtools.executor",
+    "breaker_moves",
+    "by dependency and new state",
+    instruments.each(dependency=(INSIDERS,), state=BreakerState),
+)
 _ORDER = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
 _standing: dict[str, BreakerState] = {}
 

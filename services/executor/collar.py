@@ -15,16 +15,19 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from opentelemetry import metrics
 
 from services.executor.core.collar import Quote, beyond
 from services.executor.quotes import Quotes
 from tradingtools.adapters import clock
 from tradingtools.domain.order import Order, Purpose
+from tradingtools.runtime import instruments
 
 _log = structlog.get_logger("executor.collar")
-_met = metrics.get_meter("tradingtools.executor").create_counter(
-    "collar", description="orders beyond the collar, by what became of them"
+_met = instruments.counter(
+    "tradingtools.executor",
+    "collar",
+    "orders beyond the collar, by what became of them",
+    instruments.each(what=("entry refused", "exit left")),
 )
 _FIRST_LOOK_SECONDS = 0.02
 """Until the second look; it doubles."""

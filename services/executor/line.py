@@ -15,6 +15,7 @@ import psycopg
 import structlog
 
 from services.executor import store
+from services.executor.core.attempt import Origin
 from services.executor.core.queue import Queue
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres import journal
@@ -44,7 +45,7 @@ class QueuedClaim:
     records: Sequence[int]
     """Of the journal, that have to become rows with it."""
     control_seq: int
-    traceparent: str
+    origin: Origin
     handled: Callable[[], None]
     """Called when its stream need not bring it again: SUBMITTING is committed, nothing will be
     sent, or polling finds it."""
@@ -101,7 +102,11 @@ class Line:
                 orders=[order_from_pb(order) for order in batch.orders],
                 records=[batch.journal_seq],
                 control_seq=batch.control_seq,
-                traceparent=batch.traceparent,
+                origin=Origin(
+                    traceparent=batch.traceparent,
+                    received_ns=batch.received_ns,
+                    claimed_ns=batch.claimed_ns,
+                ),
                 handled=handled,
             )
         )
@@ -131,7 +136,11 @@ class Line:
                             orders=[order_from_fields(row)],
                             records=[],
                             control_seq=row["control_seq"],
-                            traceparent=row["traceparent"],
+                            origin=Origin(
+                                traceparent=row["traceparent"],
+                                received_ns=row["received_ns"],
+                                claimed_ns=row["claimed_ns"],
+                            ),
                             handled=_unheard,
                         )
                     )

@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.executor import store
+from services.executor import hops, store
+from services.executor.core.attempt import Attempt
 from tradingtools.adapters import clock
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -41,6 +42,8 @@ class Outcome:
 
     fields: dict[str, Any]
     traceparent: str
+    attempt: Attempt | None = None
+    """That was answered; None: nothing was sent, or no answer came."""
 
 
 class Recorder:
@@ -85,6 +88,14 @@ class Recorder:
             changed = await self._store(records, outcomes)
             self._publish(outcomes, changed)
             self._done([outcome.fields["order_key"] for outcome in outcomes])
+            # Behind everything that somebody waits for.
+            for outcome in outcomes:
+                if outcome.attempt is not None:
+                    hops.observe(
+                        outcome.attempt,
+                        first_byte_ns=outcome.fields["first_byte_ns"],
+                        answered_ns=outcome.fields["answered_ns"],
+                    )
 
     async def _store(self, records: Sequence[int], outcomes: Sequence[Outcome]) -> dict[str, int]:
         while True:

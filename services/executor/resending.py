@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
-from services.executor.core.attempt import Attempt
+from services.executor.core.attempt import Attempt, Origin
 from services.executor.sender import Sender
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
@@ -120,7 +120,7 @@ class Resender:
             epoch=again.epoch,
             number=again.number,
             looked_ns=again.looked_ns,
-            traceparent=row["traceparent"],
+            origin=Origin(traceparent=row["traceparent"]),
             probe=probe,
         )
         self._sender.send([attempt])

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from opentelemetry import metrics
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
@@ -42,14 +41,22 @@ from tradingtools.adapters.insiders.client import (
     Ready,
     Unanswered,
 )
+from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import OrderState
-from tradingtools.runtime import telemetry
+from tradingtools.runtime import instruments, telemetry
 
 _log = structlog.get_logger("executor.sender")
-_meter = metrics.get_meter("tradingtools.executor")
-_answers = _meter.create_counter("answers", description="by meaning and code")
-_submit_ms = _meter.create_histogram("submit_ms", unit="ms", description="POST round trip")
+_answers = instruments.counter(
+    "tradingtools.executor",
+    "answers",
+    "by meaning and code",
+    [
+        {"meaning": Meaning.ACCEPTED.name, "code": ""},
+        {"meaning": Meaning.NOT_ACCEPTED.name, "code": "RATE_LIMITED"},
+        *instruments.each(meaning=(Meaning.REJECTED.name,), code=sorted(DEFINITIVE_REJECTIONS)),
+    ],
+)
 
 _PAUSE_LONGEST_MS = 500
 _STORING_MS = 2_000
@@ -253,7 +260,7 @@ class Sender:
         self._conclude(attempt, *await self._submit(attempt, sent))
 
     def _conclude(self, attempt: Attempt, verdict: Verdict, answer: Answer | None) -> None:
-        trace = attempt.traceparent
+        trace = attempt.origin.traceparent
         if answer is not None:
             trace = telemetry.past_span(
                 "executor.submit", trace, answer.first_byte_ns, answer.answered_ns,
@@ -380,7 +387,6 @@ class Sender:
     def _judge(self, order: Order, answer: Answer) -> Verdict:
         verdict = classify(answer.status, answer.body, order.order_key)
         _answers.add(1, {"meaning": verdict.meaning.name, "code": verdict.code})
-        _submit_ms.record((answer.answered_ns - answer.first_byte_ns) / 1e6)
         return verdict
 
 
@@ -404,4 +410,4 @@ def _outcome(attempt: Attempt, verdict: Verdict, answer: Answer | None, trace: s
         "answered_ns": answer.answered_ns if answer else None,
     }
     fields = seen | conclusion(verdict, number=attempt.number)
-    return Outcome(fields=fields, traceparent=trace)
+    return Outcome(fields=fields, traceparent=trace, attempt=attempt if answer else None)

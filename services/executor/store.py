@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from opentelemetry import metrics
 from psycopg.rows import DictRow
 
 from services.executor.core.breaker import Breaker
@@ -24,10 +23,14 @@ from tradingtools.adapters.postgres.prompt import Connection
 from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState
+from tradingtools.runtime import instruments
 
 _log = structlog.get_logger("executor.store")
-_late = metrics.get_meter("tradingtools.executor").create_counter(
-    "late_acceptances", description="answers after the fence, by the state they found"
+_late = instruments.counter(
+    "tradingtools.executor",
+    "late_acceptances",
+    "answers after the fence, by the state they found",
+    instruments.each(state=OrderState),
 )
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 _encode = msgspec.json.Encoder().encode

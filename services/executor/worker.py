@@ -16,12 +16,11 @@ from functools import partial
 
 import psycopg
 import structlog
-from opentelemetry import metrics
 
 from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.collar import Collar
-from services.executor.core.attempt import Attempt
+from services.executor.core.attempt import Attempt, Origin
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
 from services.executor.core.gate import Gate, Halt, Left
@@ -41,11 +40,15 @@ from tradingtools.domain.money import notional_ceil
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
+from tradingtools.runtime import instruments
 from tradingtools.runtime.intake import while_database_is_away
 
 _log = structlog.get_logger("executor")
-_halts = metrics.get_meter("tradingtools.executor").create_counter(
-    "gate_halts", description="halts by the last gate, by scope"
+_halts = instruments.counter(
+    "tradingtools.executor",
+    "gate_halts",
+    "halts by the last gate, by scope",
+    instruments.each(scope=("GLOBAL", "WALLET", "MARKET")),
 )
 _ACTOR = "executor"
 
@@ -62,8 +65,8 @@ class Batch:
     records: Sequence[int]
     control_seq: int
     """The least of the claims': it only says whether the gates may skip looking at each order."""
-    traces: Mapping[str, str]
-    """Traceparents by order key."""
+    origins: Mapping[str, Origin]
+    """By order key."""
 
 
 def _together(claims: Sequence[QueuedClaim]) -> Batch:
@@ -71,7 +74,7 @@ def _together(claims: Sequence[QueuedClaim]) -> Batch:
         orders=[order for claim in claims for order in claim.orders],
         records=[seq for claim in claims for seq in claim.records],
         control_seq=min(claim.control_seq for claim in claims),
-        traces={o.order_key: claim.traceparent for claim in claims for o in claim.orders},
+        origins={o.order_key: claim.origin for claim in claims for o in claim.orders},
     )
 
 
@@ -236,7 +239,7 @@ class Executor:
                 orders=[order],
                 records=batch.records,
                 control_seq=batch.control_seq,
-                traceparent=batch.traces[order.order_key],
+                origin=batch.origins[order.order_key],
                 handled=lambda: None,
             )
         )
@@ -298,12 +301,14 @@ class Executor:
             self.line.done([o.order_key for o in orders])
             return False
         self._recorder().put([*batch.records, admission.seq], [])
+        submitting_ns = clock.now_ns()
         self._sender.send(
             [
                 Attempt(
                     order=o,
                     looked_ns=admission.looked_ns,
-                    traceparent=batch.traces[o.order_key],
+                    origin=batch.origins[o.order_key],
+                    submitting_ns=submitting_ns,
                     probe=probe,
                 )
                 for o in orders
@@ -361,7 +366,7 @@ class Executor:
                         "reason": reasons[order.order_key],
                         "detail": details.get(order.order_key),
                     },
-                    traceparent=batch.traces[order.order_key],
+                    traceparent=batch.origins[order.order_key].traceparent,
                 )
                 for order in orders
             ],

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from services.guard.core.index import Risen, TriggerIndex
 from services.guard.core.trigger import LotKey, Tick, Trigger, lot_of
+from tradingtools.adapters import clock
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import FINAL, UNDER_WAY
@@ -57,6 +58,8 @@ class Known:
         self._partition = partition
         self._partitions = partitions
         self._triggers: dict[str, Trigger] = {}
+        self._learned_ns: dict[str, int] = {}
+        """When their versions became known, since the epoch."""
         self._by_lot: dict[LotKey, set[str]] = {}
         self._timed: list[tuple[int, str]] = []
         self._lots: dict[LotKey, int] = {}
@@ -100,7 +103,13 @@ class Known:
             # Only memory has it, and it counts for these terms and this status.
             if trigger.version == before.version:
                 trigger = structs.replace(trigger, tick=before.tick)
+        if before is None or trigger.version != before.version:
+            self._learned_ns[trigger.id] = clock.now_ns()
         self._keep(trigger)
+
+    def learned_ns(self, trigger_id: str) -> int:
+        """Return when a trigger became known as it is, since the epoch; 0: it is not known."""
+        return self._learned_ns.get(trigger_id, 0)
 
     def note(self, trigger_id: str, tick: Tick | None) -> None:
         """Remember the book that was the first of two, or that there was none."""
@@ -120,6 +129,7 @@ class Known:
     def _forget(self, trigger: Trigger) -> None:
         self._untime(trigger.id)
         self._triggers.pop(trigger.id, None)
+        self._learned_ns.pop(trigger.id, None)
         self._index.remove(trigger.id)
         key = lot_of(trigger)
         of_lot = self._by_lot.get(key, set())

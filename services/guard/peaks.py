@@ -13,7 +13,6 @@ from itertools import islice
 
 import psycopg
 import structlog
-from opentelemetry import metrics
 
 from services.guard import folding, store
 from services.guard.core.index import Risen
@@ -27,11 +26,12 @@ from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Value
 from tradingtools.domain.book import Book
+from tradingtools.runtime import instruments
 from tradingtools.runtime.intake import while_database_is_away
 
 _log = structlog.get_logger("guard.peaks")
-_together = metrics.get_meter("tradingtools.guard").create_histogram(
-    "peaks_together", description="trailing stops of one record"
+_together = instruments.Histogram(
+    "peaks_together", "trailing stops of one record", bounds=instruments.COUNTS
 )
 MOST = 200
 """Peaks of one record."""
@@ -155,7 +155,7 @@ class Peaks:
         if seq is not None:
             raised = ((who, peak, stops[who]) for who, peak in found.items())
             self._rows.waiting.add(seq, raised)
-        _together.record(len(found))
+        _together.observe(len(found))
         return refused
 
     async def _get_over(self, error: psycopg.Error, values: Mapping[str, Value]) -> None:

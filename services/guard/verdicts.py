@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 import psycopg
 import structlog
 from msgspec import structs
-from opentelemetry import metrics
 
 from services.guard.claiming import Claims, Outcome, Row
 from services.guard.core import telling
@@ -33,11 +32,22 @@ from tradingtools.adapters import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.order import Order
 from tradingtools.domain.trigger_states import TriggerStatus
+from tradingtools.domain.trigger_types import TriggerType
+from tradingtools.runtime import instruments
 
 _log = structlog.get_logger("guard.verdicts")
-_meter = metrics.get_meter("tradingtools.guard")
-_fired = _meter.create_counter("triggers_fired", description="by type")
-_together = _meter.create_histogram("judged_together", description="triggers of one transaction")
+_fired = instruments.counter(
+    "tradingtools.guard", "triggers_fired", "by type", instruments.each(type=TriggerType)
+)
+_together = instruments.Histogram(
+    "judged_together", "triggers of one transaction", bounds=instruments.COUNTS
+)
+_exit = instruments.Histogram(
+    "guard_exit_seconds",
+    "From the book's receipt by bookfeed, or from when the trigger was known, to the exit's commit",
+    label="type",
+    values=TriggerType,
+)
 _ENDS_NO_TURN = (Judgement.ARM, Judgement.SUSPEND, Judgement.RESOLVE)
 """What may be done before another trigger of the lot, which was just armed, has been judged."""
 
@@ -51,8 +61,8 @@ class _Plan:
 
     changes: list[tuple[Row, Change]] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
-    fired: list[str] = field(default_factory=list)
-    """Their types."""
+    fired: list[tuple[str, int]] = field(default_factory=list)
+    """Their types, and since when they were to fire, nanoseconds since the epoch."""
     unmet: list[Trigger] = field(default_factory=list)
     """As they are; what was asked could not be done."""
     small: dict[str, Size] = field(default_factory=dict)
@@ -199,7 +209,7 @@ class Verdicts:
     async def _obey(self, asked: Sequence[Asked]) -> list[Wish]:
         """Do what is asked; what is to be judged again."""
         again = await self._hold(asked)
-        _together.record(len(asked))
+        _together.observe(len(asked))
         self._apart -= {lot_of(each.trigger) for each in asked}
         return again
 
@@ -228,8 +238,10 @@ class Verdicts:
             self._known.put_read(key, shares, reading)
             books = {lot_of(each.trigger): each.book for each in asked}
             plan.again += [(trigger.id, books[key]) for trigger in self._known.of_lot(key)]
-        for kind in plan.fired:
+        committed_ns = clock.now_ns()
+        for kind, began_ns in plan.fired:
             _fired.add(1, {"type": kind})
+            _exit.observe_ns(committed_ns - began_ns, kind)
         return plan.again
 
     def _decide(self, plan: _Plan, each: Asked, held: Held) -> None:
@@ -284,7 +296,8 @@ class Verdicts:
         plan.free[lot_of(now)] -= order.size_micros
         plan.orders.append(order)
         plan.changes.append((row, noted))
-        plan.fired.append(now.type)
+        could_ns = max(self._known.learned_ns(now.id), (now.fire_at_ms or 0) * 1_000_000)
+        plan.fired.append((now.type, max(book.received_ns, could_ns)))
 
 
 def _change(verdict: Judgement, book: Book) -> Change | None:

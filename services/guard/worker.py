@@ -13,7 +13,6 @@ from typing import Any
 
 import psycopg
 import structlog
-from opentelemetry import metrics
 
 from services.guard import folding, following, store
 from services.guard.bookings import begins, lot_of_booking
@@ -38,14 +37,15 @@ from tradingtools.domain.book import Book
 from tradingtools.domain.halts import halts_of
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import MANUAL
+from tradingtools.runtime import instruments
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 _log = structlog.get_logger("guard")
-_stuck = metrics.get_meter("tradingtools.guard").create_up_down_counter(
-    "triggers_stuck", description="triggers that cannot be changed; tried again"
+_stuck = instruments.level(
+    "tradingtools.guard", "triggers_stuck", "triggers that cannot be changed; tried again"
 )
 _LOADED_AT_ONCE = 500
 """Triggers; then the lease may be renewed."""

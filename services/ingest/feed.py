@@ -194,7 +194,7 @@ class Feed:
 
     def _row(self, number: int, kind: str, row: TradeRow, received_ns: int) -> None:
         metrics.ROWS.add(1, {"source": "FEED"})
-        metrics.LAG.record(received_ns // 1_000_000 - row.traded_ms)
+        metrics.LAG.observe_ns(received_ns - row.traded_ms * 1_000_000)
         known = self._merger.traceparent(row.leader, row.tx)
         with telemetry.span(
             "ingest.frame", known, leader=row.leader, leader_tx=row.tx

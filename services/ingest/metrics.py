@@ -1,38 +1,47 @@
-"""What ingest counts."""
+"""What ingest counts and times."""
 
 from __future__ import annotations
 
-from opentelemetry import metrics
+from functools import partial
 
-_meter = metrics.get_meter("tradingtools.ingest")
+from tradingtools.runtime.instruments import Histogram, counter, each, level
 
-FRAMES = _meter.create_counter("ingest.frames", description="Frames received, by what they were")
-ROWS = _meter.create_counter("ingest.leader_rows", description="Leaders' rows, by source")
-DUPLICATES = _meter.create_counter(
-    "ingest.duplicates", description="Leaders' rows that said nothing new"
+_SCOPE = "tradingtools.ingest"
+_counter = partial(counter, _SCOPE)
+_SOURCES = ("FEED", "CATCH_UP")
+
+FRAMES = _counter(
+    "ingest.frames",
+    "Frames received, by what they were",
+    each(kind=("leader", "others", "rejected")),
 )
-REJECTS = _meter.create_counter("ingest.rejects", description="Refused frames and rows, by reason")
-RECONNECTS = _meter.create_counter("ingest.reconnects", description="Feed connections, by end")
-SILENCE = _meter.create_counter("ingest.silences", description="Connections dropped for silence")
-FOUND = _meter.create_counter(
-    "ingest.catch_up_finds", description="Facts that only catch-up knew when it told them"
+ROWS = _counter("ingest.leader_rows", "Leaders' rows, by source", each(source=_SOURCES))
+DUPLICATES = _counter("ingest.duplicates", "Leaders' rows that said nothing new")
+REJECTS = _counter(
+    "ingest.rejects",
+    "Refused frames and rows, by reason",
+    each(
+        reason=("bad_id", "bad_number", "malformed", "not_json", "oversized", "unknown_topic"),
+    ),
 )
-KNOWN = _meter.create_counter(
-    "ingest.catch_up_known", description="Facts of catch-up that said no more than was told"
+RECONNECTS = _counter(
+    "ingest.reconnects",
+    "Feed connections, by end",
+    each(end=("closed", "oversized", "renewed", "silent")),
 )
-UNWALKED = _meter.create_up_down_counter(
-    "ingest.unwalked", description="Leaders with trades that catch-up is yet to read"
+SILENCE = _counter("ingest.silences", "Connections dropped for silence")
+FOUND = _counter("ingest.catch_up_finds", "Facts that only catch-up knew when it told them")
+KNOWN = _counter("ingest.catch_up_known", "Facts of catch-up that said no more than was told")
+UNWALKED = level(_SCOPE, "ingest.unwalked", "Leaders with trades that catch-up is yet to read")
+LOG_LOST = _counter("ingest.log_lost", "Events that never reached the log in Redis")
+EVENTS = _counter("ingest.events", "Events sent on, by source", each(source=_SOURCES))
+DELAY = Histogram(
+    "ingest_delay_seconds",
+    "From the trade's second to its event",
+    label="source",
+    values=_SOURCES,
 )
-LOG_LOST = _meter.create_counter(
-    "ingest.log_lost", description="Events that never reached the log in Redis"
+POLLING = level(
+    _SCOPE, "ingest.polling", "1 while no socket of the feed speaks and leaders are polled"
 )
-EVENTS = _meter.create_counter("ingest.events", description="Events sent on, by source")
-DELAY = _meter.create_histogram(
-    "ingest.delay", unit="ms", description="From the trade's second to its event, by source"
-)
-POLLING = _meter.create_up_down_counter(
-    "ingest.polling", description="1 while no socket of the feed speaks and leaders are polled"
-)
-LAG = _meter.create_histogram(
-    "ingest.lag", unit="ms", description="From the trade's second to its frame"
-)
+LAG = Histogram("ingest_lag_seconds", "From the trade's second to its frame")

@@ -125,7 +125,7 @@ class Publisher:
             cursor = next_cursor(self.tail.last, now_ms)
             self.tail.append(cursor, event)
             metrics.EVENTS.add(1, {"source": fact.source})
-            metrics.DELAY.record(now_ms - fact.row.traded_ms, {"source": fact.source})
+            metrics.DELAY.observe_ns((now_ms - fact.row.traded_ms) * 1_000_000, fact.source)
             if len(self._pending) >= _PENDING_MAX:
                 self._dropped_to, _ = self._pending.popleft()
                 metrics.LOG_LOST.add(1)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from opentelemetry import metrics
-
 from services.router import jobs, store
 from services.router.core.exit_plan import (
     came_after,
@@ -42,20 +40,36 @@ from tradingtools.adapters.postgres.journal import Claim, Claimed
 from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.domain.book import Book
+from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription, SubscriptionState
-from tradingtools.runtime import telemetry
+from tradingtools.runtime import instruments, telemetry
 from tradingtools.runtime.streams import Tail
 from tradingtools.v1 import common_pb2 as pb
 
-_meter = metrics.get_meter("tradingtools.router")
-_decisions = _meter.create_counter("decisions", description="by outcome and reason")
-_doubtful = _meter.create_counter(
-    "doubtful_books", description="decisions on buys whose book said nothing of depth and spread"
+_decisions = instruments.counter(
+    "tradingtools.router",
+    "decisions",
+    "by outcome and reason",
+    instruments.each(copied=(True, False), reason=map(str, Reason)),
 )
-claim_ms = _meter.create_histogram("claim_ms", unit="ms", description="plan and commit")
+_doubtful = instruments.counter(
+    "tradingtools.router",
+    "doubtful_books",
+    "decisions on buys whose book said nothing of depth and spread",
+    instruments.each(
+        book=[str(status) for status in BookStatus if status is not BookStatus.FRESH],
+        copied=(True, False),
+    ),
+)
+_hop = instruments.Histogram(
+    "order_hop_seconds",
+    "decide: frame received to plan made; claim: to the claim's commit. Of claims with orders",
+    label="hop",
+    values=("decide", "claim"),
+)
 
 
 class Claimer:
@@ -108,7 +122,6 @@ class Claimer:
             ClaimedBefore: an earlier try had committed unacknowledged; memory is behind.
             psycopg.OperationalError: not committed as far as is known; the same call again is safe.
         """
-        started = clock.monotonic_ns()
         with telemetry.span("router.claim", trade.traceparent, cause=cause) as traceparent:
             job = Job(
                 trade=trade,
@@ -125,7 +138,6 @@ class Claimer:
                 await self._claim_entries(job, share)
             else:
                 await self._claim_exits(job)
-        claim_ms.record((clock.monotonic_ns() - started) / 1e6)
 
     def _followers(self, trade: LeaderTrade, share: Share | None) -> tuple[Subscription, ...]:
         if share is None:
@@ -341,6 +353,14 @@ class Claimer:
                 received_ns=job.received_ns,
             )
             self._tail.append(claimed.seq, batch)
+            _observe(job, claimed)
+
+
+def _observe(job: Job, claimed: Claimed) -> None:
+    """Take the hops of a claim, which is on its way by now."""
+    trace = job.traceparent
+    _hop.observe_ns(claimed.routed_ns - job.received_ns, "decide", trace)
+    _hop.observe_ns(claimed.claimed_ns - claimed.routed_ns, "claim", trace)
 
 
 def _standing(copy: Copy, told: Standing | None) -> Standing:

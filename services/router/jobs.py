@@ -101,6 +101,7 @@ def claim_of(
         left = buy(key)
         if left is not None:
             decisions += store.decision_fields(left, copies)
+    routed_ns = clock.now_ns()
     payload = claim_payload(
         plan.orders,
         decisions=decisions,
@@ -109,12 +110,13 @@ def claim_of(
         control_seq=job.control_seq,
         traceparent=job.traceparent,
         received_ns=job.received_ns,
-        routed_ns=clock.now_ns(),
+        routed_ns=routed_ns,
     )
     return Claim(
         record_key=record_key(job.trade.key, job.cause, job.part, partition),
         payload=payload,
         order_count=len(plan.orders),
+        routed_ns=routed_ns,
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
-from services.router.claiming import Claimer, claim_ms
+from services.router.claiming import Claimer
 from services.router.core.memory import Memory
 from services.router.core.noting import Note, note, take_back
 from services.router.core.plan import plan_entries
@@ -75,7 +75,6 @@ class Together:
             psycopg.OperationalError: none is committed as far as is known; memory is as before.
             psycopg.errors.UniqueViolation: one was claimed before, and none now.
         """
-        started = clock.monotonic_ns()
         drafts: list[_Draft] = []
         with ExitStack() as under_way:
             async with self._pool.connection() as connection:
@@ -93,7 +92,6 @@ class Together:
                 for draft, record in zip(drafts, claimed, strict=True):
                     self._memory.know(draft.job.trade)
                     self._claimer.hand_on(draft.job, draft.plan, record)
-                claim_ms.record((clock.monotonic_ns() - started) / 1e6)
                 done = zip(drafts, claimed, strict=True)
                 empty = [record.seq for draft, record in done if not draft.plan.orders]
                 await self._build_rows(connection, empty)

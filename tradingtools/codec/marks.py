@@ -75,6 +75,7 @@ def book_from_pb(mark: pb.Mark, *, asks: bool = True) -> Book:
         asks=asks_of(mark) if asks else (),
         book_ms=mark.book_ms,
         revision=mark.revision,
+        received_ns=mark.received_ns,
     )
 
 

@@ -95,6 +95,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     asks: Sequence[Level]
     book_ms: int
     revision: int = 0
+    received_ns: int = 0
+    """When bookfeed had received it, since the epoch; 0: not told."""
 
     @property
     def told(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import prometheus_client
 from opentelemetry import metrics, trace
@@ -21,9 +22,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from tradingtools.adapters import clock
+from tradingtools.runtime import instruments
+from tradingtools.runtime.instruments import Histogram, Observe
 from tradingtools.runtime.settings import SettingError, SharedSettings
 
 _END_SECONDS = 1.0
+_shown: dict[str, prometheus_client.Histogram] = {}
+"""By name. Several processes observe parts of one, and a test may load the modules of all."""
 
 
 def configure(process: str, shared: SharedSettings) -> Callable[[], None]:
@@ -41,6 +46,7 @@ def configure(process: str, shared: SharedSettings) -> Callable[[], None]:
     flushes: list[Callable[[], object]] = []
     resource = Resource.create({"service.name": f"tradingtools.{process}"})
     readers: list[MetricReader] = []
+    exporters: list[Callable[[Histogram], Observe]] = []
     if shared.otlp_endpoint:
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(
@@ -48,9 +54,11 @@ def configure(process: str, shared: SharedSettings) -> Callable[[], None]:
         )
         trace.set_tracer_provider(provider)
         flushes.append(provider.force_flush)
-        readers.append(
-            PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=shared.otlp_endpoint))
-        )
+        readers.append(_periodic(shared))
+        # Apart, or Prometheus would have each of them twice.
+        apart = MeterProvider([_periodic(shared)], resource, shutdown_on_exit=False)
+        flushes.append(apart.force_flush)
+        exporters.append(partial(_otlp, apart))
     if shared.metrics_port:
         try:
             prometheus_client.start_http_server(shared.metrics_port, addr="127.0.0.1")
@@ -60,10 +68,48 @@ def configure(process: str, shared: SharedSettings) -> Callable[[], None]:
                 f" {error.strerror}"
             ) from None
         readers.append(PrometheusMetricReader())
+        exporters.append(_prometheus)
     meters = MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
     metrics.set_meter_provider(meters)
     flushes.append(meters.force_flush)
+    instruments.begin(*exporters)
     return lambda: _within_a_second(flushes)
+
+
+def _periodic(shared: SharedSettings) -> MetricReader:
+    return PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=shared.otlp_endpoint))
+
+
+def _otlp(provider: MeterProvider, histogram: Histogram) -> Observe:
+    """A histogram as OTLP has it; its first value makes its series."""
+    made = provider.get_meter("tradingtools").create_histogram(
+        histogram.name,
+        description=histogram.description,
+        explicit_bucket_boundaries_advisory=histogram.bounds,
+    )
+
+    def observe(value: float, at: str, _: str) -> None:
+        made.record(value, {histogram.label: at} if histogram.label else None)
+
+    return observe
+
+
+def _prometheus(histogram: Histogram) -> Observe:
+    """The same as Prometheus reads it, with exemplars for whoever asks for OpenMetrics."""
+    made = _shown.get(histogram.name)
+    if made is None:
+        made = _shown[histogram.name] = prometheus_client.Histogram(
+            histogram.name,
+            histogram.description,
+            [histogram.label] if histogram.label else [],
+            buckets=histogram.bounds,
+        )
+    series = {at: made.labels(at) for at in histogram.values} if histogram.label else {"": made}
+
+    def observe(value: float, at: str, trace_id: str) -> None:
+        series[at].observe(value, {"trace_id": trace_id} if trace_id else None)
+
+    return observe
 
 
 def _within_a_second(flushes: list[Callable[[], object]]) -> None:

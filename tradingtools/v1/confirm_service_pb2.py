@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from tradingtools.v1 import common_pb2 as tradingtools_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/confirm_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ctradingtools/v1/common.proto\"\xb3\x04\n\tFillEvent\x12\x10\n\x08\x66ill_seq\x18\x01 \x01(\x03\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.tradingtools.v1.FillKind\x12\x11\n\torder_key\x18\x03 \x01(\t\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.tradingtools.v1.OrderPurpose\x12\x17\n\x0fsubscription_id\x18\x05 \x01(\t\x12\x12\n\ntrigger_id\x18\x06 \x01(\t\x12\x16\n\x0e\x66ollower_proxy\x18\x07 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x08 \x01(\t\x12\x10\n\x08\x61sset_id\x18\t \x01(\t\x12#\n\x04side\x18\n \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bsize_micros\x18\x0b \x01(\x03\x12\x17\n\x0fnotional_micros\x18\x0c \x01(\x03\x12\x12\n\nfee_micros\x18\r \x01(\x03\x12\x30\n\x0border_state\x18\x0e \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x19\n\x11lot_shares_micros\x18\x0f \x01(\x03\x12\x11\n\tbooked_ns\x18\x10 \x01(\x03\x12\x13\n\x0btraceparent\x18\x11 \x01(\t\x12\x17\n\x0flot_cost_micros\x18\x12 \x01(\x03\x12\x0e\n\x06reason\x18\x13 \x01(\t\x12\x1b\n\x13order_filled_micros\x18\x14 \x01(\x03\x12\x19\n\x11order_size_micros\x18\x15 \x01(\x03\"n\n\x12StreamFillsRequest\x12$\n\x06\x63ursor\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,19}$\x12\x32\n\x08\x63onsumer\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,62})?$\"P\n\x13StreamFillsResponse\x12)\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1a.tradingtools.v1.FillEvent\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*\xb2\x01\n\x08\x46illKind\x12\x19\n\x15\x46ILL_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46ILL_KIND_MATCHED\x10\x01\x12\x17\n\x13\x46ILL_KIND_CONFIRMED\x10\x02\x12\x14\n\x10\x46ILL_KIND_UNDONE\x10\x03\x12\x14\n\x10\x46ILL_KIND_CLOSED\x10\x04\x12\x16\n\x12\x46ILL_KIND_RESOLVED\x10\x05\x12\x17\n\x13\x46ILL_KIND_CORRECTED\x10\x06\x32\xc6\x01\n\x0e\x43onfirmService\x12Z\n\x0bStreamFills\x12#.tradingtools.v1.StreamFillsRequest\x1a$.tradingtools.v1.StreamFillsResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.tradingtools.v1.AcknowledgeRequest\x1a$.tradingtools.v1.AcknowledgeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tradingtools/v1/confirm_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ctradingtools/v1/common.proto\"\xc8\x04\n\tFillEvent\x12\x10\n\x08\x66ill_seq\x18\x01 \x01(\x03\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.tradingtools.v1.FillKind\x12\x11\n\torder_key\x18\x03 \x01(\t\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.tradingtools.v1.OrderPurpose\x12\x17\n\x0fsubscription_id\x18\x05 \x01(\t\x12\x12\n\ntrigger_id\x18\x06 \x01(\t\x12\x16\n\x0e\x66ollower_proxy\x18\x07 \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x08 \x01(\t\x12\x10\n\x08\x61sset_id\x18\t \x01(\t\x12#\n\x04side\x18\n \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bsize_micros\x18\x0b \x01(\x03\x12\x17\n\x0fnotional_micros\x18\x0c \x01(\x03\x12\x12\n\nfee_micros\x18\r \x01(\x03\x12\x30\n\x0border_state\x18\x0e \x01(\x0e\x32\x1b.tradingtools.v1.OrderState\x12\x19\n\x11lot_shares_micros\x18\x0f \x01(\x03\x12\x11\n\tbooked_ns\x18\x10 \x01(\x03\x12\x13\n\x0btraceparent\x18\x11 \x01(\t\x12\x17\n\x0flot_cost_micros\x18\x12 \x01(\x03\x12\x0e\n\x06reason\x18\x13 \x01(\t\x12\x1b\n\x13order_filled_micros\x18\x14 \x01(\x03\x12\x19\n\x11order_size_micros\x18\x15 \x01(\x03\x12\x13\n\x0b\x61nswered_ns\x18\x16 \x01(\x03\"n\n\x12StreamFillsRequest\x12$\n\x06\x63ursor\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,19}$\x12\x32\n\x08\x63onsumer\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,62})?$\"P\n\x13StreamFillsResponse\x12)\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1a.tradingtools.v1.FillEvent\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*\xb2\x01\n\x08\x46illKind\x12\x19\n\x15\x46ILL_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46ILL_KIND_MATCHED\x10\x01\x12\x17\n\x13\x46ILL_KIND_CONFIRMED\x10\x02\x12\x14\n\x10\x46ILL_KIND_UNDONE\x10\x03\x12\x14\n\x10\x46ILL_KIND_CLOSED\x10\x04\x12\x16\n\x12\x46ILL_KIND_RESOLVED\x10\x05\x12\x17\n\x13\x46ILL_KIND_CORRECTED\x10\x06\x32\xc6\x01\n\x0e\x43onfirmService\x12Z\n\x0bStreamFills\x12#.tradingtools.v1.StreamFillsRequest\x1a$.tradingtools.v1.StreamFillsResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.tradingtools.v1.AcknowledgeRequest\x1a$.tradingtools.v1.AcknowledgeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMFILLSREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\021r\0172\r^[0-9]{0,19}$'
   _globals['_STREAMFILLSREQUEST'].fields_by_name['consumer']._loaded_options = None
   _globals['_STREAMFILLSREQUEST'].fields_by_name['consumer']._serialized_options = b'\272H\035r\0332\031^([a-z][a-z0-9-]{0,62})?$'
-  _globals['_FILLKIND']._serialized_start=878
-  _globals['_FILLKIND']._serialized_end=1056
+  _globals['_FILLKIND']._serialized_start=899
+  _globals['_FILLKIND']._serialized_end=1077
   _globals['_FILLEVENT']._serialized_start=118
-  _globals['_FILLEVENT']._serialized_end=681
-  _globals['_STREAMFILLSREQUEST']._serialized_start=683
-  _globals['_STREAMFILLSREQUEST']._serialized_end=793
-  _globals['_STREAMFILLSRESPONSE']._serialized_start=795
-  _globals['_STREAMFILLSRESPONSE']._serialized_end=875
-  _globals['_CONFIRMSERVICE']._serialized_start=1059
-  _globals['_CONFIRMSERVICE']._serialized_end=1257
+  _globals['_FILLEVENT']._serialized_end=702
+  _globals['_STREAMFILLSREQUEST']._serialized_start=704
+  _globals['_STREAMFILLSREQUEST']._serialized_end=814
+  _globals['_STREAMFILLSRESPONSE']._serialized_start=816
+  _globals['_STREAMFILLSRESPONSE']._serialized_end=896
+  _globals['_CONFIRMSERVICE']._serialized_start=1080
+  _globals['_CONFIRMSERVICE']._serialized_end=1278
 # @@protoc_insertion_point(module_scope)

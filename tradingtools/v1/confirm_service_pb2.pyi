@@ -93,6 +93,7 @@ class FillEvent(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ORDER_FILLED_MICROS_FIELD_NUMBER: _builtins.int
     ORDER_SIZE_MICROS_FIELD_NUMBER: _builtins.int
+    ANSWERED_NS_FIELD_NUMBER: _builtins.int
     fill_seq: _builtins.int
     """The booking's number in the database."""
     kind: Global___FillKind.ValueType
@@ -125,6 +126,8 @@ class FillEvent(_message.Message):
     """The order's fills that stand after the booking, shares 1e-6."""
     order_size_micros: _builtins.int
     """The order's size, shares 1e-6."""
+    answered_ns: _builtins.int
+    """When insiders-api had answered the order's POST, nanoseconds since the epoch; 0: it has not."""
     def __init__(
         self,
         *,
@@ -149,10 +152,11 @@ class FillEvent(_message.Message):
         reason: _builtins.str = ...,
         order_filled_micros: _builtins.int = ...,
         order_size_micros: _builtins.int = ...,
+        answered_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "booked_ns", b"booked_ns", "condition_id", b"condition_id", "fee_micros", b"fee_micros", "fill_seq", b"fill_seq", "follower_proxy", b"follower_proxy", "kind", b"kind", "lot_cost_micros", b"lot_cost_micros", "lot_shares_micros", b"lot_shares_micros", "notional_micros", b"notional_micros", "order_filled_micros", b"order_filled_micros", "order_key", b"order_key", "order_size_micros", b"order_size_micros", "order_state", b"order_state", "purpose", b"purpose", "reason", b"reason", "side", b"side", "size_micros", b"size_micros", "subscription_id", b"subscription_id", "traceparent", b"traceparent", "trigger_id", b"trigger_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_ns", b"answered_ns", "asset_id", b"asset_id", "booked_ns", b"booked_ns", "condition_id", b"condition_id", "fee_micros", b"fee_micros", "fill_seq", b"fill_seq", "follower_proxy", b"follower_proxy", "kind", b"kind", "lot_cost_micros", b"lot_cost_micros", "lot_shares_micros", b"lot_shares_micros", "notional_micros", b"notional_micros", "order_filled_micros", b"order_filled_micros", "order_key", b"order_key", "order_size_micros", b"order_size_micros", "order_state", b"order_state", "purpose", b"purpose", "reason", b"reason", "side", b"side", "size_micros", b"size_micros", "subscription_id", b"subscription_id", "traceparent", b"traceparent", "trigger_id", b"trigger_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,18 @@ import msgspec
 from tradingtools.domain.order import Order, Purpose
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order's claim tells of its way, for metrics and traces. Instants: since the epoch."""
+
+    traceparent: str = ""
+    received_ns: int = 0
+    """When what asked for it was received; 0: unknown."""
+    claimed_ns: int = 0
+
+
+NO_ORIGIN = Origin()
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """What a SUBMITTING commit allows to be sent: which attempt, and at which epoch of the row."""
 
@@ -17,7 +29,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Its SUBMITTING looked at the gates after this instant, `monotonic_ns`."""
     probe: int = 0
     """Not 0: the one request that a circuit breaker lets out, see `CircuitBreaker.take_probe`."""
-    traceparent: str = ""
+    origin: Origin = NO_ORIGIN
+    submitting_ns: int = 0
+    """When its SUBMITTING was known to be committed, since the epoch."""
 
     @property
     def lane(self) -> str:

@@ -37,14 +37,17 @@ class Claim:
     record_key: str
     payload: bytes
     order_count: int
+    routed_ns: int = 0
+    """When it was decided; 0: nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A committed claim: its place in the journal and its instant."""
+    """A committed claim: its place in the journal and its instants."""
 
     seq: int
     claimed_ns: int
+    routed_ns: int = 0
 
 
 def check_refusal(error: psycopg.Error) -> None:
@@ -71,7 +74,7 @@ async def insert_claim(connection: Connection, lease: Lease, claim: Claim) -> Cl
     """
     row = await connection.ask(_QUERIES["claim"], _claim_values(lease, claim))
     if row is not None:
-        return Claimed(row["seq"], row["claimed_ns"])
+        return Claimed(row["seq"], row["claimed_ns"], claim.routed_ns)
     if not await there(connection, [claim.record_key]):
         raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
     raise ClaimedBefore(claim.record_key)
@@ -96,7 +99,10 @@ async def insert_claims(
     )
     if not all(answers):
         raise Fenced(f"the lease of {lease.role} {lease.partition} has run out")
-    return [Claimed(row["seq"], row["claimed_ns"]) for (row,) in answers]
+    return [
+        Claimed(row["seq"], row["claimed_ns"], claim.routed_ns)
+        for (row,), claim in zip(answers, claims, strict=True)
+    ]
 
 
 def _claim_values(lease: Lease, claim: Claim) -> dict[str, Value]:

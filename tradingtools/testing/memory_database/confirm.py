@@ -407,7 +407,7 @@ _OF_BOOKING = (
     "lot_shares_micros", "lot_cost_micros", "order_state", "reason", "order_filled_micros",
 )  # fmt: skip
 _OF_LOT = ("subscription_id", "follower_proxy", "condition_id", "asset_id")
-_OF_ORDER = ("purpose", "trigger_id", "side", "traceparent")
+_OF_ORDER = ("purpose", "trigger_id", "side", "traceparent", "answered_ns")
 
 
 def bookings_after(tx: Transaction, values: Row) -> list[Row]:

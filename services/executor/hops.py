@@ -1,0 +1,43 @@
+"""How long the hops of an order took in this process, from instants that were taken anyway.
+
+Before it: the recorder, once an order's outcome is durable and told. After it: Prometheus.
+"""
+
+from __future__ import annotations
+
+from services.executor.core.attempt import Attempt
+from tradingtools.domain.order import Purpose
+from tradingtools.runtime import instruments
+
+_hop = instruments.Histogram(
+    "order_hop_seconds",
+    "submit: claimed to SUBMITTING's commit; send: to the first byte of the POST;"
+    " answer: to the end of the answer",
+    label="hop",
+    values=("submit", "send", "answer"),
+)
+_own = instruments.Histogram(
+    "order_own_seconds",
+    "From the frame, or whatever else asked for the order, to the first byte of its POST",
+    label="purpose",
+    values=Purpose,
+)
+
+
+def observe(attempt: Attempt, *, first_byte_ns: int, answered_ns: int) -> None:
+    """Take the hops of an attempt that was answered.
+
+    Args:
+        attempt: of a later one only the answer counts: what was before it waited on purpose.
+        first_byte_ns: when its first byte left, since the epoch.
+        answered_ns: when its answer was there.
+    """
+    origin = attempt.origin
+    trace = origin.traceparent
+    _hop.observe_ns(answered_ns - first_byte_ns, "answer", trace)
+    if attempt.number > 1:
+        return
+    _hop.observe_ns(attempt.submitting_ns - origin.claimed_ns, "submit", trace)
+    _hop.observe_ns(first_byte_ns - attempt.submitting_ns, "send", trace)
+    if origin.received_ns:
+        _own.observe_ns(first_byte_ns - origin.received_ns, attempt.order.purpose, trace)
