@@ -18,7 +18,7 @@ from launcher import temporary
 from launcher.ports import free_port
 from launcher.startup import serving
 from launcher.state import ROOT
-from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.storage.postgres.migrate import migrate
 
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.05

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from bench import alone
 from bench.core.figures import spread
 from bench.core.sheet import Figure
-from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.codec.claims import claim_payload
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose, TimeInForce, body_text
+from tradingtools.storage.postgres import journal, lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _SIZES = (1, 10, 100, 1_000)
 _SECONDS = 3.0

@@ -20,7 +20,7 @@ from aiohttp import web
 from bench import alone
 from bench.core.sheet import Figure, times
 from bench.system import BenchError
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 
@@ -165,7 +165,7 @@ class _Marks:
 
     async def read(self, target: str) -> None:
         """For ever."""
-        async with grpc_server.channel(target) as channel:
+        async with transport.channel(target) as channel:
             stub = rpc.BookfeedServiceStub(channel)
             request = pb.StreamMarksRequest(asset_ids=self._venue.assets)
             async for response in stub.StreamMarks(request):

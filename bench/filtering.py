@@ -19,7 +19,7 @@ from bench.core.sheet import Figure
 from bench.core.wire import text_frame
 from bench.feed import Asset, Feed
 from bench.system import SQL, BenchError
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 from tradingtools.v1 import ingest_service_pb2 as pb
 from tradingtools.v1 import ingest_service_pb2_grpc as rpc
 
@@ -51,7 +51,7 @@ async def measure(factor: float, say: Callable[[str], None]) -> list[Figure]:
             }
             async with (
                 alone.process("ingest", stores, settings) as ingest,
-                grpc_server.channel(ingest.target) as channel,
+                transport.channel(ingest.target) as channel,
             ):
                 told = _Told(rpc.IngestServiceStub(channel))
                 reading = asyncio.create_task(told.read())

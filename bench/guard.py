@@ -32,9 +32,9 @@ from bench.system import BenchError
 from launcher import temporary
 from launcher.ports import free_port
 from launcher.state import ROOT
-from tradingtools.adapters.postgres.migrate import migrate
-from tradingtools.adapters.postgres.sql import load_queries
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
+from tradingtools.storage.postgres.migrate import migrate
+from tradingtools.storage.postgres.sql import load_queries
 from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 
@@ -114,7 +114,7 @@ async def loaded(asked: Asked, market: Market) -> AsyncIterator[Loaded]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tt-bench-")))
         url = temporary.create_database(server_url)
         await asyncio.to_thread(_fill, url, asked)
-        async with grpc_server.serving("127.0.0.1:0", [], register) as served:
+        async with transport.serving("127.0.0.1:0", [], register) as served:
             listen, here = f"127.0.0.1:{free_port()}", f"127.0.0.1:{served.port}"
             log = directory / "guard.log"
             began = time.monotonic()

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from bench.core.figures import Hop
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 _NAMES = ("decide", "claim", "submit", "send")

@@ -19,7 +19,7 @@ import grpc
 from bench.core.stalls import Taken
 from services.bookfeed.hub import Reader
 from tradingtools.domain.errors import NotFound
-from tradingtools.runtime.streams import CHECKPOINT_SECONDS
+from tradingtools.rpc.streams import CHECKPOINT_SECONDS
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
 from tradingtools.v1 import common_pb2 as common

@@ -17,7 +17,7 @@ from typing import Any, cast
 import uvloop
 
 from launcher.state import ROOT
-from tradingtools.runtime import grpc_server, streams
+from tradingtools.rpc import streams, transport
 from tradingtools.v1 import guard_service_pb2 as guard_pb
 from tradingtools.v1 import guard_service_pb2_grpc as guard_rpc
 
@@ -53,7 +53,7 @@ async def _tell(lines: AsyncIterable[bytes], came: Came) -> None:
 
 
 async def _receive(listen: str) -> None:
-    async with grpc_server.channel(listen) as channel:
+    async with transport.channel(listen) as channel:
         stub: Any = guard_rpc.GuardServiceStub(channel)
         request = guard_pb.StreamExitsRequest(cursor=streams.BEGINNING)
         async for response in stub.StreamExits(request):

@@ -14,7 +14,7 @@ from bench.far_side import Contestant
 from bench.reads import reader
 from bench.scene import Scene, scene
 from launcher import temporary
-from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.storage.postgres.migrate import migrate
 
 _WARM_UP = 3
 _TURN = 5

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.scene import Scene
 from tradingtools.domain.money import parse_exact
-from tradingtools.runtime import callers, grpc_server
+from tradingtools.rpc import callers, transport
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 from tradingtools.v1 import router_service_pb2 as pb
@@ -52,7 +52,7 @@ class Router:
 async def router(here: Scene) -> AsyncIterator[Router]:
     """The scene's router."""
     prepared = here.engine.prepared
-    there = grpc_server.channel(prepared.addresses["router"])
+    there = transport.channel(prepared.addresses["router"])
     shown = ((callers.HEADER, prepared.engine_token),)
-    async with grpc_server.showing(there, shown) as channel:
+    async with transport.showing(there, shown) as channel:
         yield Router(rpc.RouterServiceStub(channel), here)

@@ -21,7 +21,7 @@ from bench.core.sheet import Figure
 from bench.far_side import FarSide
 from bench.feed import Asset, Feed
 from bench.system import SQL, BenchError
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 
 _PROCESSES = (1, 2, 4)
 _FOLLOWERS = (100, 1_000)
@@ -128,9 +128,7 @@ async def _start(
     async def process(name: str, settings: dict[str, str]) -> alone.Process:
         return await stack.enter_async_context(alone.process(name, stores, settings))
 
-    served = await stack.enter_async_context(
-        grpc_server.serving("127.0.0.1:0", [], silence.register)
-    )
+    served = await stack.enter_async_context(transport.serving("127.0.0.1:0", [], silence.register))
     nothing = f"127.0.0.1:{served.port}"
     ingest = await process(
         "ingest",

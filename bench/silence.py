@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from tradingtools.runtime.streams import CHECKPOINT_SECONDS
+from tradingtools.rpc.streams import CHECKPOINT_SECONDS
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc

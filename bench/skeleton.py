@@ -24,19 +24,20 @@ import grpc
 import msgspec
 
 from bench import floor
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, open_client
-from tradingtools.adapters.polymarket.socket import open_socket
-from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.tasks import cancel_all
-from tradingtools.runtime import grpc_server, process
-from tradingtools.runtime.settings import SharedSettings, setting
-from tradingtools.runtime.streams import BEGINNING, Tail, read
+from tradingtools.rpc import transport
+from tradingtools.rpc.streams import BEGINNING, Tail, read
+from tradingtools.runtime import process
+from tradingtools.settings import SharedSettings, setting
+from tradingtools.storage.postgres import journal, lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.tasks import cancel_all
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 from tradingtools.v1 import ingest_service_pb2_grpc as ingest_rpc
 from tradingtools.v1 import router_service_pb2 as router_pb
 from tradingtools.v1 import router_service_pb2_grpc as router_rpc
+from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, open_client
+from tradingtools.venues.polymarket.socket import open_socket
 
 _TOGETHER = 100
 """Orders in a record at most, as in the system's."""
@@ -159,7 +160,7 @@ async def _ingest(settings: Settings, stop: asyncio.Event) -> None:
     tail: Tail[ingest_pb.LeaderTradeEvent] = Tail(0, _nothing)
     trades = _Trades(tail)  # type: ignore[abstract] # nobody calls the rest
     async with (
-        grpc_server.serving(
+        transport.serving(
             _LISTEN, [], lambda s: ingest_rpc.add_IngestServiceServicer_to_server(trades, s)
         ) as server,
         open_socket(
@@ -187,11 +188,11 @@ async def _router(settings: Settings, stop: asyncio.Event) -> None:
         tail.append(seq, pb.OrderBatch(journal_seq=seq, orders=orders))
 
     async with (
-        grpc_server.channel(settings.target) as channel,
+        transport.channel(settings.target) as channel,
         _writing(
             settings, "router", lambda order: (order.order_key, order.body.decode()), hand_on
         ) as writer,
-        grpc_server.serving(
+        transport.serving(
             _LISTEN, [], lambda s: router_rpc.add_RouterServiceServicer_to_server(claims, s)
         ) as server,
     ):
@@ -213,7 +214,7 @@ async def _router(settings: Settings, stop: asyncio.Event) -> None:
 async def _executor(settings: Settings, stop: asyncio.Event) -> None:
     """Claimed orders in, POSTs out."""
     async with (
-        grpc_server.channel(settings.target) as channel,
+        transport.channel(settings.target) as channel,
         open_client(settings.insiders_url, warm=_WARM) as client,
         _writing(
             settings, "executor", lambda order: order.order_key, _Sender(client).send

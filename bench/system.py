@@ -31,9 +31,9 @@ from launcher.prepare import Prepared, prepare
 from launcher.settings import Settings
 from launcher.startup import Starter
 from launcher.state import ROOT, open_state
-from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.money import parse_exact, to_text
-from tradingtools.runtime.settings import load
+from tradingtools.settings import load
+from tradingtools.storage.postgres.sql import load_queries
 from tradingtools_client import ApiError, Client, Session, Unreachable
 from tradingtools_client.models import CreateSubscriptionRequest
 

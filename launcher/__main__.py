@@ -24,8 +24,8 @@ from launcher.settings import Settings
 from launcher.startup import StartError
 from launcher.state import StateError, is_running, latest, read_note
 from launcher.supervision import SupervisionError
-from tradingtools.runtime import tls
-from tradingtools.runtime.settings import SettingError, load
+from tradingtools.rpc import tls
+from tradingtools.settings import SettingError, load
 from tradingtools_client import ApiError, Unreachable
 
 _USAGE = "usage: python -m launcher [check|health [STATE-DIRECTORY]]"

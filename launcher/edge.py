@@ -13,8 +13,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from launcher import envoy_config, envoy_tls
-from tradingtools.runtime import tls
-from tradingtools.runtime.settings import SettingError, SharedSettings, load, setting
+from tradingtools.rpc import tls
+from tradingtools.settings import SettingError, SharedSettings, load, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

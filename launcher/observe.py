@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from launcher.core.summary import INSTANTS, Numbers, hops
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).with_name("observe.sql"))
 

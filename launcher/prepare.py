@@ -20,8 +20,8 @@ from launcher.engine_tokens import engine_tokens
 from launcher.secret_files import keep, kept
 from launcher.settings import Settings
 from launcher.state import ROOT, Note, State, read_note
-from tradingtools.adapters.postgres.rights import READER
 from tradingtools.domain.money import MICROS
+from tradingtools.storage.postgres.rights import READER
 
 _CASH = "TT_INSIDERS_DEFAULT_CASH_USDC"
 _CASH_USDC = "10000"

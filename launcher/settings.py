@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tradingtools.runtime.settings import SharedSettings, setting
+from tradingtools.settings import SharedSettings, setting
 
 TAPE_LEADERS = (
     "0x215adbb63b47d0ca92f849fe2c2dc1adb0f6254c",
@@ -23,7 +23,7 @@ TAPE_LEADERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Read once at start by `tradingtools.runtime.settings.load`."""
+    """Read once at start by `tradingtools.settings.load`."""
 
     shared: SharedSettings = field(default_factory=SharedSettings)
     for_seconds: int = setting(0, minimum=0, maximum=86_400)

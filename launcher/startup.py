@@ -20,8 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from launcher import embedded, web
 from launcher.core.programs import ENGINE, Program
 from launcher.supervision import Supervisor
-from tradingtools.adapters.postgres.migrate import TooOldError, migrate
-from tradingtools.runtime.grpc_server import blocking_channel
+from tradingtools.rpc.transport import blocking_channel
+from tradingtools.storage.postgres.migrate import TooOldError, migrate
 
 _POLL_SECONDS = 0.1
 _STORE_SECONDS = 30.0

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from launcher import temporary
-from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.storage.postgres.migrate import migrate
 
 for _name in [name for name in os.environ if name.startswith("TT_")]:
     # A setting of the person's shell must not change what the tests see.

@@ -30,7 +30,7 @@ import services.executor.settings
 import services.guard.settings
 import services.ingest.settings
 import services.router.settings
-from tradingtools.runtime.settings import NO_LIMIT, PREFIX, SharedSettings
+from tradingtools.settings import NO_LIMIT, PREFIX, SharedSettings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from services.control.verification import Part, Progress, verify
-from tradingtools.runtime.settings import SettingError, SharedSettings, load
+from tradingtools.settings import SettingError, SharedSettings, load
 
 _NAMES = {Part.CHANGES: "control changes", Part.ORDERS: "orders", Part.SEALS: "seals"}
 

@@ -32,7 +32,7 @@ from paper.insiders.server import Server
 from paper.insiders.settings import Settings
 from paper.insiders.store import Store
 from paper.insiders.told import Told
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 from tradingtools.runtime.process import Startup, until_stopped
 
 PORTS_FILE = "insiders.ports.json"
@@ -122,7 +122,7 @@ async def _store(state_dir: Path) -> AsyncIterator[Store]:
 async def _source(settings: Settings, stack: AsyncExitStack) -> BookfeedSource | None:
     if not settings.bookfeed_target:
         return None
-    channel = await stack.enter_async_context(grpc_server.channel(settings.bookfeed_target))
+    channel = await stack.enter_async_context(transport.channel(settings.bookfeed_target))
     return BookfeedSource(channel, timeout_s=settings.longest_processing_ms / 2000)
 
 

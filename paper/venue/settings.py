@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tradingtools.runtime.settings import SharedSettings, setting
+from tradingtools.settings import SharedSettings, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Read once at start by `tradingtools.runtime.settings.load`."""
+    """Read once at start by `tradingtools.settings.load`."""
 
     shared: SharedSettings
     host: str = setting("127.0.0.1")

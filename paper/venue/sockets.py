@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
-from tradingtools.adapters.tasks import alongside
+from tradingtools.tasks import alongside
 
 _CAPACITY = 20_000
 _INBOUND = 1 << 20  # bytes of one message

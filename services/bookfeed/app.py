@@ -21,16 +21,17 @@ from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
 from services.bookfeed.store import Store
-from tradingtools.adapters.polymarket.answers import Answers
-from tradingtools.adapters.polymarket.clob_api import ClobApi
-from tradingtools.adapters.polymarket.http import Http, open_client
-from tradingtools.adapters.polymarket.socket import check_url
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.redis import control_feed
-from tradingtools.adapters.redis.client import open_redis
-from tradingtools.runtime import grpc_server, health
+from tradingtools.rpc import transport
+from tradingtools.runtime import health
 from tradingtools.runtime.process import Startup, until_stopped
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.redis import control_feed
+from tradingtools.storage.redis.client import open_redis
 from tradingtools.v1 import bookfeed_service_pb2_grpc
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.http import Http, open_client
+from tradingtools.venues.polymarket.socket import check_url
+from tradingtools.venues.polymarket.unreadable import Answers
 
 _SERVICE = "tradingtools.v1.BookfeedService"
 _POLL_MS = 1000
@@ -89,7 +90,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         sockets = Sockets(settings, hub, fetcher, interest, answers)
         servicer = BookfeedServicer(hub, fetcher, interest, sockets, store, secrets.token_hex(4))
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [_SERVICE],
                 lambda s: bookfeed_service_pb2_grpc.add_BookfeedServiceServicer_to_server(

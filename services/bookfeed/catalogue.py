@@ -19,12 +19,12 @@ import structlog
 
 from services.bookfeed import metrics
 from services.bookfeed.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.clob_api import ClobApi
-from tradingtools.adapters.polymarket.listing import Listed
-from tradingtools.adapters.polymarket.markets import HIGHEST_FEE_RATE_MICROS
+from tradingtools import clock
 from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.instruments import HIGHEST_FEE_RATE_MICROS
+from tradingtools.venues.polymarket.market_listing import Listed
 
 _PAUSE_SECONDS = 0.1
 """Between two pages: Gamma's limit for markets is three times as many."""

@@ -19,16 +19,16 @@ from services.bookfeed.core.tracking import Status, Tracked
 from services.bookfeed.core.watching import Interest
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.looks import TICK_SECONDS, Looks, answer_of, is_overtaken
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.clob_api import ClobApi
-from tradingtools.adapters.polymarket.market_channel import BookMessage
-from tradingtools.adapters.polymarket.markets import (
+from tradingtools import clock
+from tradingtools.domain import errors
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.instruments import (
     HIGHEST_FEE_RATE_MICROS,
     ClobMarket,
     GammaMarket,
 )
-from tradingtools.domain import errors
-from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.market_channel import BookMessage
 
 _UNKNOWN_MS = 5_000
 _RETRY_MS = 1_000

@@ -16,9 +16,10 @@ from services.bookfeed import metrics
 from services.bookfeed.core.looking import Change
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.answers import Answers
-from tradingtools.adapters.polymarket.market_channel import (
+from tradingtools import clock
+from tradingtools.domain.money import MICROS
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.market_channel import (
     BookMessage,
     ChangeMessage,
     Message,
@@ -29,8 +30,7 @@ from tradingtools.adapters.polymarket.market_channel import (
     decode_message,
     split,
 )
-from tradingtools.domain.money import MICROS
-from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.unreadable import Answers
 
 _CHANNEL = "market channel"
 _log = structlog.get_logger("bookfeed")

@@ -13,7 +13,7 @@ import structlog
 
 from services.bookfeed import metrics
 from services.bookfeed.core.tracking import Status, Tracked
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.codec.marks import columns
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 

@@ -22,10 +22,10 @@ from services.bookfeed.core.looking import (
 )
 from services.bookfeed.core.tracking import TAKEOVER_MS, Tracked
 from services.bookfeed.hub import Hub, now_ms
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.clob_api import ClobApi
-from tradingtools.adapters.polymarket.market_channel import BookMessage
+from tradingtools import clock
 from tradingtools.domain import errors
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.market_channel import BookMessage
 
 TICK_SECONDS = 0.1
 """Between two turns."""

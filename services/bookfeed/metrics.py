@@ -9,8 +9,8 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from services.bookfeed.core.looking import Verdict
-from tradingtools.adapters.polymarket.market_channel import Message
 from tradingtools.runtime.instruments import counter, each, level
+from tradingtools.venues.polymarket.market_channel import Message
 
 _SCOPE = "tradingtools.bookfeed"
 _counter = partial(counter, _SCOPE)

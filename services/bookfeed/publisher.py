@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from services.bookfeed.core.tracking import TAKEOVER_MS
 from services.bookfeed.hub import Hub, now_ms
-from tradingtools.adapters.redis import mark_board
+from tradingtools.storage.redis import mark_board
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 _AT_ONCE = 200

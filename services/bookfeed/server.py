@@ -15,7 +15,7 @@ from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.sockets import Sockets
 from services.bookfeed.store import Store
 from tradingtools.domain import errors
-from tradingtools.runtime.streams import CHECKPOINT_SECONDS
+from tradingtools.rpc.streams import CHECKPOINT_SECONDS
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc, common_pb2
 

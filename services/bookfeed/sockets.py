@@ -27,9 +27,9 @@ from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.settings import Settings
-from tradingtools.adapters.polymarket.answers import Answers
-from tradingtools.adapters.polymarket.socket import CLOSED, open_socket
-from tradingtools.adapters.tasks import alongside
+from tradingtools.tasks import alongside
+from tradingtools.venues.polymarket.socket import CLOSED, open_socket
+from tradingtools.venues.polymarket.unreadable import Answers
 
 _PING_SECONDS = 5.0
 _POLL_SECONDS = 0.25

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _SQL = load_queries(Path(__file__).with_name("queries.sql"))
 

@@ -1,4 +1,4 @@
-"""Composition of confirm: adapters in, worker and servicer out."""
+"""Composition of confirm: stores and venues in, worker and servicer out."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from services.confirm.settings import Settings
 from services.confirm.shortfalls import Shortfalls
 from services.confirm.watch import Watch
 from services.confirm.worker import Confirm
-from tradingtools.adapters.insiders.client import open_client
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime import grpc_server, health, streams
+from tradingtools.rpc import streams, transport
+from tradingtools.runtime import health
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.consumer import Intake
 from tradingtools.runtime.process import until_stopped
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2_grpc as rpc
 from tradingtools.v1 import executor_service_pb2 as executor_pb
 from tradingtools.v1 import executor_service_pb2_grpc as executor_rpc
+from tradingtools.venues.insiders.order_gateway import open_client
 
 SERVICE = "tradingtools.v1.ConfirmService"
 NAME = "confirm-0"
@@ -64,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         client = await stack.enter_async_context(
             open_client(settings.insiders_url, settings.insiders_token)
         )
-        channel = grpc_server.channel(settings.executor_target)
+        channel = transport.channel(settings.executor_target)
         stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "confirm", 0, NAME)
 
@@ -75,14 +76,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
         books: Books | None = None
         if settings.bookfeed_target:
-            bookfeed = grpc_server.channel(settings.bookfeed_target)
+            bookfeed = transport.channel(settings.bookfeed_target)
             stack.push_async_callback(bookfeed.close)
             books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
         smallest = unknown if books is None else books.smallest
         booker = Booker(booking, owned, tail, smallest)
         worker = Confirm(pool, booker, Insiders(client, settings.ask_timeout_ms), settings)
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [SERVICE],
                 lambda s: rpc.add_ConfirmServiceServicer_to_server(ConfirmServicer(pool, tail), s),

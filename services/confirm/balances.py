@@ -19,11 +19,11 @@ from services.confirm import store
 from services.confirm.insiders import body_of
 from services.confirm.queries import QUERIES, one
 from services.confirm.shortfalls import Shortfalls
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.codec.insiders import WireError
-from tradingtools.codec.wallets import Position, parse_balance, parse_positions
+from tradingtools import clock
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
+from tradingtools.venues.insiders.schemas import WireError
+from tradingtools.venues.insiders.wallets import Position, parse_balance, parse_positions
 
 _log = structlog.get_logger("confirm.balances")
 _PAUSE_SECONDS = 1.0

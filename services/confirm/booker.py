@@ -19,13 +19,13 @@ from services.confirm import store
 from services.confirm.bookings import load_bookings
 from services.confirm.ledger import Smallest, unknown
 from services.confirm.store import Heard, Taken
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import instruments
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.confirm.queries import QUERIES
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 

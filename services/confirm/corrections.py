@@ -24,10 +24,10 @@ from services.confirm.core.elsewhere import Lot
 from services.confirm.core.lots import Entry, consume
 from services.confirm.ledger import may_book
 from services.confirm.queries import QUERIES, asked_all, asked_one, put
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import Together, together
 from tradingtools.domain.reasons import Reason
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("confirm.corrections")
 _PAUSE_SECONDS = 0.25

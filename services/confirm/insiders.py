@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 
 from services.confirm.core.fate import Look, standing
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, NotSent, Unanswered
-from tradingtools.codec.insiders import (
+from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, NotSent, Unanswered
+from tradingtools.venues.insiders.schemas import (
     Capabilities,
     WireError,
     parse_capabilities,
@@ -14,7 +15,6 @@ from tradingtools.codec.insiders import (
     parse_key_used,
     parse_order,
 )
-from tradingtools.domain.venue_order import VenueOrder
 
 _log = structlog.get_logger("confirm.insiders")
 

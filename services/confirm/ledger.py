@@ -20,10 +20,10 @@ from services.confirm.core.booking import Action, FillStatus, Step
 from services.confirm.core.lots import Entry, Holding
 from services.confirm.moves import LotKey, Moves, named
 from services.confirm.queries import QUERIES
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.together import Together
+from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pipeline import Together
 
 _log = structlog.get_logger("confirm.ledger")
 _SIGN = {Action.BOOK: 1, Action.FINALISE: 0, Action.UNDO: -1}

@@ -12,8 +12,8 @@ from typing import Any
 
 from services.confirm.core.lots import Entry
 from services.confirm.queries import put
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.together import Answer, Together
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pipeline import Answer, Together
 
 _SUMS = (
     "shares", "cost", "bought_size", "bought_notional", "sold_size", "sold_notional", "fee",

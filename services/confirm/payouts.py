@@ -23,12 +23,12 @@ from services.confirm.core.paying import Held, Paid
 from services.confirm.ledger import may_book
 from services.confirm.moves import move_balances, move_lots
 from services.confirm.queries import QUERIES, asked_one
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import Together, together
-from tradingtools.codec.redemptions import redeem_body
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.venues.insiders.redemptions import redeem_body
 
 _log = structlog.get_logger("confirm.payouts")
 _KEPT = 20_000

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from psycopg.rows import DictRow
 
-from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.adapters.postgres.sql import load_queries
-from tradingtools.adapters.postgres.together import Together
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.pipeline import Together
+from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 

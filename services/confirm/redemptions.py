@@ -20,11 +20,11 @@ from services.confirm.core import redeeming
 from services.confirm.core.redeeming import Heard, Word
 from services.confirm.moves import move_balances
 from services.confirm.queries import asked_all
-from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import together
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.runtime import instruments
+from tradingtools.storage.postgres.pipeline import together
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
 
 _log = structlog.get_logger("confirm.redemptions")
 _meter = metrics.get_meter("tradingtools.confirm")

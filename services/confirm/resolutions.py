@@ -20,12 +20,12 @@ from services.confirm.core import resolving
 from services.confirm.core.resolving import Told
 from services.confirm.ledger import Ledger
 from services.confirm.queries import QUERIES, asked_all
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import Together, together
+from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("confirm.resolutions")
 _PAUSE_SECONDS = 0.25

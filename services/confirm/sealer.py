@@ -17,10 +17,10 @@ import structlog
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "seals.sql")
 _log = structlog.get_logger("confirm.sealer")

@@ -21,16 +21,16 @@ from services.confirm import corrections, store
 from services.confirm.core.elsewhere import Lot
 from services.confirm.corrections import Held, Proof, Write
 from services.confirm.insiders import body_of
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import InsidersClient, NotSent, Unanswered
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.codec.insiders import WireError
-from tradingtools.codec.wallets import Position, parse_positions
+from tradingtools import clock
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime import instruments
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
+from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
+from tradingtools.venues.insiders.schemas import WireError
+from tradingtools.venues.insiders.wallets import Position, parse_positions
 
 _log = structlog.get_logger("confirm.shortfalls")
 _refused = instruments.counter(

@@ -13,13 +13,13 @@ from services.confirm.core.booking import FillStatus, Step
 from services.confirm.core.contradiction import Booked, Finding, Ours
 from services.confirm.ledger import Ledger, Smallest, unknown
 from services.confirm.queries import QUERIES, as_json, asked_all, asked_one, every
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import Together, together
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pool import Pool
 
 ACTOR = "confirm"
 Answers = Mapping[str, VenueOrder]

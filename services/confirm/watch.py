@@ -19,11 +19,11 @@ from services.confirm.core.fate import Look
 from services.confirm.core.watching import Patience
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("confirm.watch")
 _PAUSE_SECONDS = 0.5

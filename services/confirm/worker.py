@@ -21,17 +21,17 @@ from services.confirm.core.fate import Act, Case, Look
 from services.confirm.insiders import Insiders
 from services.confirm.settings import Settings
 from services.confirm.store import Heard, Taken
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.codec.insiders import Capabilities, WireError, parse_order
+from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.runtime import instruments, telemetry
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as executor_pb
+from tradingtools.venues.insiders.schemas import Capabilities, WireError, parse_order
 
 _log = structlog.get_logger("confirm")
 _stuck = instruments.counter(

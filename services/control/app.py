@@ -33,7 +33,7 @@ from services.control.subscriptions import Subscriptions
 from services.control.trigger_server import TriggerServicer
 from services.control.triggers import Triggers
 from tradingtools.domain.permissions import EDGE_PORT
-from tradingtools.runtime.grpc_server import serving
+from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
 from tradingtools.v1 import (
     control_service_pb2_grpc,

@@ -19,7 +19,7 @@ from google.protobuf.descriptor import (
 
 from services.control.core.gate import Route
 from services.control.core.shapes import Field, Kind, Shape
-from tradingtools.runtime import grpc_rules, grpc_words
+from tradingtools.rpc import validation, wording
 from tradingtools.v1 import control_service_pb2, holding_service_pb2, trigger_service_pb2
 
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
@@ -106,8 +106,8 @@ def _field(field: FieldDescriptor) -> Field:
         shape=shape_of(field.message_type) if field.message_type else None,
         choice=_choice(field),
         many=field.is_repeated,
-        most=grpc_rules.most(field),
-        expected=grpc_words.of(field),
+        most=validation.most(field),
+        expected=wording.of(field),
     )
 
 

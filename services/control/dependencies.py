@@ -10,7 +10,7 @@ import asyncio
 
 from services.control.store import Store
 from tradingtools.domain.errors import Unavailable
-from tradingtools.runtime.grpc_server import Server
+from tradingtools.rpc.transport import Server
 
 NAMES = ("postgresql", "redis")
 _LOOK_SECONDS = 1.0

@@ -17,18 +17,11 @@ from services.control.core.identity import HEADER, unseal
 from services.control.core.tokens import PUBLIC, Caller
 from services.control.gate import Gate
 from services.control.requests import call_of, decoded
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import Unauthenticated
 from tradingtools.domain.permissions import Permission
-from tradingtools.runtime.grpc_admission import (
-    OURS,
-    Admission,
-    Continuation,
-    Handler,
-    Metadata,
-    values_of,
-)
-from tradingtools.runtime.grpc_errors import to_status
+from tradingtools.rpc.admission import OURS, Admission, Continuation, Handler, Metadata, values_of
+from tradingtools.rpc.errors import to_status
 
 AROUND = "calls have to come through the edge"
 _TARGET = "x-envoy-original-path"

@@ -14,7 +14,7 @@ from services.control.core.gate import HttpRequest, Route, Routes, admit
 from services.control.core.tokens import Caller, Token, authenticate, usable
 from services.control.limiter import Limiter
 from services.control.security_log import OUTCOMES, SecurityLog
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
 from tradingtools.runtime import instruments
 

@@ -19,7 +19,7 @@ from services.control.core.identity import HEADER, seal
 from services.control.gate import Gate
 from services.control.http_errors import http_error
 from services.control.requests import call_of, request_of
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import TradingError
 
 CALLER = "x-tt-token"

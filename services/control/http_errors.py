@@ -12,7 +12,7 @@ import grpc
 from google.protobuf import json_format
 
 from tradingtools.domain.errors import TradingError
-from tradingtools.runtime.grpc_errors import CODES, to_status
+from tradingtools.rpc.errors import CODES, to_status
 
 _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,

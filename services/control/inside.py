@@ -7,9 +7,9 @@ from services.control.core.operator import HEADER, Operator, identify
 from services.control.core.tokens import Caller, Token, authenticate, authorize, usable
 from services.control.edge import Context
 from services.control.security_log import SecurityLog
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
-from tradingtools.runtime.grpc_admission import Admission, Metadata, values_of
+from tradingtools.rpc.admission import Admission, Metadata, values_of
 
 
 class TokenInterceptor(Admission):

@@ -28,7 +28,7 @@ from services.control.settings import Settings
 from services.control.startup import open_pools, open_wake_ups, tokens_of
 from services.control.store import Store
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
-from tradingtools.runtime.grpc_server import serving
+from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import until_stopped
 from tradingtools.v1 import control_internal_service_pb2_grpc, operator_service_pb2_grpc
 

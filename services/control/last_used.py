@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry import metrics
 
 from services.control.core.tokens import OPERATOR, PUBLIC, Caller
-from tradingtools.adapters import clock
+from tradingtools import clock
 
 _last_used = metrics.get_meter("tradingtools.control").create_gauge(
     "control.token_last_used", unit="s", description="when a token was last used, since 1970"

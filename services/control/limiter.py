@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from services.control.core.limits import MAX_KEYS, Buckets
 from services.control.core.tokens import PUBLIC, Caller
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import LimitReached
 
 _MS_NS = 1_000_000

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from tradingtools.domain.book import Book
+from tradingtools.rpc.transport import channel
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.grpc_server import channel
 
 _TIMEOUT_MS = 500
 

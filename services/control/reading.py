@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lane import Lane, Said
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import PLANS_LOST, Connection, Value, Wired, wired
+from tradingtools import clock
+from tradingtools.storage.postgres.direct import PLANS_LOST, Connection, Value, Wired, wired
+from tradingtools.storage.postgres.lane import Lane, Said
+from tradingtools.storage.postgres.pool import Pool
 
 Row = dict[str, Any]
 T = TypeVar("T")

@@ -31,8 +31,8 @@ from services.control.http_errors import http_error
 from services.control.plain_http import Asked, answer, listening
 from tradingtools.domain.errors import Unauthenticated
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.runtime import grpc_errors, grpc_requests, tls
-from tradingtools.runtime.settings import SettingError, SharedSettings
+from tradingtools.rpc import errors, requests, tls
+from tradingtools.settings import SettingError, SharedSettings
 
 _MAY_READ = frozenset({Permission.PUBLIC, Permission.READ})
 _JSON = {"content-type": "application/json"}
@@ -89,7 +89,7 @@ class Reads:
             method = route.method
             return _told(await self._answered(route, caller, request.target))
         except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak to a client
-            said = http_error(grpc_errors.told(error, method))
+            said = http_error(errors.told(error, method))
             return answer(said.status, said.headers, said.body.encode())
 
     async def _answered(self, route: Route, caller: Caller, target: str) -> Message | Answer[Any]:
@@ -106,7 +106,7 @@ class Reads:
         known = kind.DESCRIPTOR.fields_by_camelcase_name
         given = fields(route, target)
         asked = kind(**{known[name].name: value for name, value in given.items()})
-        grpc_requests.check(asked, strict=True)
+        requests.check(asked, strict=True)
         return asked
 
     def _admitted(self, request: Asked) -> tuple[Route, Caller]:

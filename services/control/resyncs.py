@@ -14,7 +14,7 @@ from services.control.core.tokens import Caller
 from services.control.resync_requests import ask
 from services.control.store import RequestId, Row, Store, queries
 from services.control.subscriptions import KIND, SOURCE, refuse_other_version
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
 from tradingtools.domain.resync import ResyncKind, ResyncState
 from tradingtools.domain.subscription import SubscriptionState

@@ -12,7 +12,7 @@ import structlog
 
 from services.control.core.limits import Buckets
 from services.control.limiter import network
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.errors import (
     LimitReached,
     NotAllowed,

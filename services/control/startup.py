@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from services.control.core.tokens import Token, TokenError
 from services.control.rotation import read_tokens
 from services.control.settings import Settings
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.redis.client import open_redis
 from tradingtools.runtime.process import Startup
+from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.storage.redis.client import open_redis
 
 _REDIS_SECONDS = 1.0
 

@@ -19,11 +19,11 @@ from psycopg.types.json import Jsonb
 
 from services.control.core.tokens import Caller
 from services.control.reading import CONNECT_SECONDS, Reading, borrowed
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection, Value
-from tradingtools.adapters.postgres.sql import load_queries
-from tradingtools.adapters.redis.control_feed import announce
 from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
+from tradingtools.storage.postgres.direct import Connection, Value
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
+from tradingtools.storage.redis.control_feed import announce
 
 Row = dict[str, Any]
 

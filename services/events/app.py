@@ -1,4 +1,4 @@
-"""Composition of the log of events: adapters in, writer and servicer out."""
+"""Composition of the log of events: stores and venues in, writer and servicer out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from services.events import store
 from services.events.server import EventServicer
 from services.events.settings import Settings
 from services.events.worker import LogWriter
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime import cycles, grpc_server, health
+from tradingtools.rpc import transport
+from tradingtools.rpc.streams import Tail
+from tradingtools.runtime import gc_policy, health
 from tradingtools.runtime.process import until_stopped
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 
 SERVICE = "tradingtools.v1.EventService"
@@ -44,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             idle_seconds=settings.idle_ms / 1000,
         )
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [SERVICE],
                 lambda s: rpc.add_EventServiceServicer_to_server(EventServicer(pool, tail), s),
@@ -54,7 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await until_stopped(
             stop,
             lease.keep(pool, owned),
-            cycles.keep_away(),
+            gc_policy.keep_away(),
             writer.run(),
             health.tell(server, {health.POSTGRESQL: health.postgresql(pool)}),
         )

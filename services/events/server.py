@@ -11,10 +11,10 @@ from services.events import store
 from services.events.codec import to_pb
 from services.events.core.derive import Event
 from services.events.core.selection import Selection
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.errors import InvalidField
 from tradingtools.domain.event_types import EventType
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import event_service_pb2 as pb
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 

@@ -32,11 +32,11 @@ from services.events.core.sources import (
     Source,
     TriggerMoved,
 )
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 _decode_claim = msgspec.json.Decoder(ClaimPayload).decode

@@ -13,12 +13,12 @@ import structlog
 from services.events import store
 from services.events.core.derive import Event, derive
 from services.events.core.horizon import Horizon
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.domain.event_types import EventType
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import instruments
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("events")
 _written = instruments.counter(

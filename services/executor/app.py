@@ -1,4 +1,4 @@
-"""Composition of the executor: adapters in, worker and servicer out."""
+"""Composition of the executor: stores and venues in, worker and servicer out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from services.executor.recorder import STATES, Recorder
 from services.executor.server import ExecutorServicer
 from services.executor.settings import Settings
 from services.executor.worker import Executor
-from tradingtools.adapters.insiders.client import open_client
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime import grpc_server, health, streams
+from tradingtools.rpc import streams, transport
+from tradingtools.runtime import health
 from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.process import until_stopped
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc
 from tradingtools.v1 import guard_service_pb2 as guard_pb
 from tradingtools.v1 import guard_service_pb2_grpc as guard_rpc
 from tradingtools.v1 import router_service_pb2 as router_pb
 from tradingtools.v1 import router_service_pb2_grpc as router_rpc
+from tradingtools.venues.insiders.order_gateway import open_client
 
 SERVICE = "tradingtools.v1.ExecutorService"
 
@@ -67,9 +68,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 idle_ms=settings.insiders_idle_ms,
             )
         )
-        router = grpc_server.channel(settings.router_target)
-        guard = grpc_server.channel(settings.guard_target)
-        bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)
+        router = transport.channel(settings.router_target)
+        guard = transport.channel(settings.guard_target)
+        bookfeed = transport.channel(settings.bookfeed_target, newest=True)
         for channel in (router, guard, bookfeed):
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "executor", settings.partition, name)
@@ -92,7 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail = await _event_tail(pool)
         executor.recorder = Recorder(pool, owned, tail, executor.line.done, executor.line.leave)
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [SERVICE],
                 lambda s: rpc.add_ExecutorServiceServicer_to_server(

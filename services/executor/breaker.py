@@ -26,9 +26,9 @@ from services.executor.core.breaker import (
     is_failure,
     may_probe,
 )
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.runtime import instruments
+from tradingtools.storage.postgres.pool import Pool
 
 INSIDERS = "insiders-api"
 _log = structlog.get_logger("executor.breaker")

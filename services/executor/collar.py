@@ -18,7 +18,7 @@ import structlog
 
 from services.executor.core.collar import Quote, beyond
 from services.executor.quotes import Quotes
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.runtime import instruments
 

@@ -17,7 +17,7 @@ from services.executor.core.attempt import Attempt
 from services.executor.core.classify import NOT_SENT, Verdict
 from services.executor.core.conclusion import held_back
 from services.executor.look import Looked
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose
 
 _log = structlog.get_logger("executor.leave")

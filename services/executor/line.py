@@ -17,12 +17,12 @@ import structlog
 from services.executor import store
 from services.executor.core.attempt import Origin
 from services.executor.core.queue import Queue
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.codec.claims import order_from_fields, order_from_pb
 from tradingtools.domain.order import Order, Purpose
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("executor.line")

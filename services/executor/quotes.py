@@ -14,8 +14,8 @@ import grpc
 import structlog
 
 from services.executor.core.collar import Quote
-from tradingtools.adapters import clock
-from tradingtools.runtime import streams
+from tradingtools import clock
+from tradingtools.rpc import streams
 from tradingtools.runtime.books import KEPT, SILENT_SECONDS
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc

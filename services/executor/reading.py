@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.executor.line import Line
-from tradingtools.runtime import streams
+from tradingtools.rpc import streams
 
 
 async def follow(

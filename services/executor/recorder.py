@@ -17,12 +17,12 @@ import structlog
 
 from services.executor import hops, store
 from services.executor.core.attempt import Attempt
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
-from tradingtools.runtime.intake import while_database_is_away
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as pb
 

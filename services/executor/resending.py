@@ -16,10 +16,10 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt, Origin
 from services.executor.sender import Sender
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.claims import order_from_fields
 from tradingtools.domain.order import Purpose
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("executor.resending")
 _TOGETHER = 20

@@ -32,8 +32,11 @@ from services.executor.core.classify import (
 from services.executor.core.conclusion import conclusion
 from services.executor.leave import KeptBack, Leave
 from services.executor.recorder import Outcome
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import (
+from tradingtools import clock
+from tradingtools.domain.order import Order, Purpose
+from tradingtools.domain.order_states import OrderState
+from tradingtools.runtime import instruments, telemetry
+from tradingtools.venues.insiders.order_gateway import (
     Answer,
     Gone,
     InsidersClient,
@@ -41,10 +44,7 @@ from tradingtools.adapters.insiders.client import (
     Ready,
     Unanswered,
 )
-from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
-from tradingtools.domain.order import Order, Purpose
-from tradingtools.domain.order_states import OrderState
-from tradingtools.runtime import instruments, telemetry
+from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
 
 _log = structlog.get_logger("executor.sender")
 _answers = instruments.counter(

@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.cursors import Cursors
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc

@@ -15,15 +15,15 @@ from psycopg.rows import DictRow
 
 from services.executor.core.breaker import Breaker
 from services.executor.core.gate import Halt
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools import clock
 from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState
 from tradingtools.runtime import instruments
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _log = structlog.get_logger("executor.store")
 _late = instruments.counter(

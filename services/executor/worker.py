@@ -31,17 +31,17 @@ from services.executor.recorder import Outcome, Recorder
 from services.executor.resending import Resender
 from services.executor.sender import Sender
 from services.executor.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import InsidersClient
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.domain.money import notional_ceil
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime import instruments
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.venues.insiders.order_gateway import InsidersClient
 
 _log = structlog.get_logger("executor")
 _halts = instruments.counter(

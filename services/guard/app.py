@@ -1,4 +1,4 @@
-"""Composition of the guard: adapters in, worker and servicer out."""
+"""Composition of the guard: stores and venues in, worker and servicer out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from services.guard.bookings import follow_fills
 from services.guard.server import GuardServicer
 from services.guard.settings import Settings
 from services.guard.worker import Guard
-from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.redis import control_feed
-from tradingtools.adapters.redis.client import open_redis
-from tradingtools.adapters.tasks import until_one_ends
-from tradingtools.runtime import cycles, grpc_server, health, streams
+from tradingtools.rpc import streams, transport
+from tradingtools.runtime import gc_policy, health
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.claims import claim_tail
-from tradingtools.runtime.intake import Intake, while_database_is_away
+from tradingtools.runtime.claim_tail import claim_tail
+from tradingtools.runtime.consumer import Intake, while_database_is_away
 from tradingtools.runtime.process import until_stopped
+from tradingtools.storage.postgres import journal, lease
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.redis import control_feed
+from tradingtools.storage.redis.client import open_redis
+from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import confirm_service_pb2_grpc as confirm_rpc
 from tradingtools.v1 import guard_service_pb2_grpc as rpc
@@ -68,8 +69,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         bus = open_redis(settings.shared.redis_url)
         stack.push_async_callback(bus.aclose)
-        confirm = grpc_server.channel(settings.confirm_target)
-        bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)
+        confirm = transport.channel(settings.confirm_target)
+        bookfeed = transport.channel(settings.bookfeed_target, newest=True)
         for channel in (confirm, bookfeed):
             stack.push_async_callback(channel.close)
         owned = await lease.acquire(pool, "guard", settings.partition, name)
@@ -78,10 +79,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         guard = Guard(pool, owned, books, tail, settings, writing=writing, peaks=peaks)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
-        with cycles.unsearched():
+        with gc_policy.unsearched():
             await until_one_ends(guard.recover(), lease.keep(pool, owned))
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [SERVICE],
                 lambda s: rpc.add_GuardServiceServicer_to_server(GuardServicer(pool, tail), s),
@@ -92,7 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await until_stopped(
             stop,
             lease.keep(pool, owned),
-            cycles.keep_away(),
+            gc_policy.keep_away(),
             fills.replay(),
             books.keep(guard.on_books),
             guard.keep_peaks(),

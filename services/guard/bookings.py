@@ -17,10 +17,10 @@ from typing import Any
 import structlog
 
 from services.guard.core.trigger import LotKey
-from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.domain.trigger_types import MANUAL
-from tradingtools.runtime import streams
-from tradingtools.runtime.intake import Intake, while_database_is_away
+from tradingtools.rpc import streams
+from tradingtools.runtime.consumer import Intake, while_database_is_away
+from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 

@@ -19,10 +19,7 @@ from services.guard.core.trigger import Trigger
 from services.guard.known import Foreseen
 from services.guard.settings import Settings
 from services.guard.store import Change
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.prompt import Value
-from tradingtools.adapters.postgres.together import Answer, Together
+from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain import halts as halting
 from tradingtools.domain.book import Book
@@ -30,8 +27,11 @@ from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.money import to_text
 from tradingtools.domain.order import Order
 from tradingtools.domain.reasons import Reason
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import telemetry
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres.direct import Value
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pipeline import Answer, Together
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("guard.claiming")

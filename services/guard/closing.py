@@ -17,7 +17,6 @@ from services.guard.core import trigger as judging
 from services.guard.core.aftermath import Ended, Next
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
-from tradingtools.adapters.postgres.together import Together
 from tradingtools.domain import exit_price
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.money import MICROS
@@ -25,6 +24,7 @@ from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import UNDER_WAY, TriggerStatus
 from tradingtools.runtime.books import Books
+from tradingtools.storage.postgres.pipeline import Together
 
 _LONGEST_PAUSE_MS = 8_000
 

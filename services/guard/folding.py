@@ -20,9 +20,9 @@ from services.guard import store
 from services.guard.core.pauses import Pauses
 from services.guard.core.trigger import TOLD_MICROS
 from services.guard.writing import Writer
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools import clock
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("guard.folding")
 SECONDS = 1.0

@@ -10,9 +10,9 @@ from services.guard import store
 from services.guard.claiming import Decide, Outcome, Row, as_it_is
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
-from tradingtools.adapters.postgres.together import Together
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
+from tradingtools.storage.postgres.pipeline import Together
 
 
 def follow(trigger: Trigger, shares: int) -> Decide | None:

@@ -18,8 +18,8 @@ from psycopg.rows import DictRow
 from services.guard import store
 from services.guard.core.trigger import LotKey, Trigger, lot_of
 from services.guard.known import Foreseen
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.together import Together, together
+from tradingtools.storage.postgres.pipeline import Together, together
+from tradingtools.storage.postgres.pool import Pool
 
 _NAMES: Final = (
     "id", "follower_proxy", "asset_id", "origin", "status", "version", "generation", "sold_micros",

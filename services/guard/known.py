@@ -15,7 +15,7 @@ from msgspec import structs
 
 from services.guard.core.index import Risen, TriggerIndex
 from services.guard.core.trigger import LotKey, Tick, Trigger, lot_of
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.trigger_states import FINAL, UNDER_WAY

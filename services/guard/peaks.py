@@ -20,14 +20,14 @@ from services.guard.core.pauses import Pauses
 from services.guard.core.trigger import Trigger, lot_of, stop_below
 from services.guard.folding import Folding, Unfolded
 from services.guard.known import Known
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Value
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.runtime import instruments
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Value
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("guard.peaks")
 _together = instruments.Histogram(

@@ -21,8 +21,8 @@ from services.guard.known import Known
 from services.guard.peaks import Peaks
 from services.guard.verdicts import Verdicts, Wish
 from services.guard.writing import Writer
-from tradingtools.adapters.tasks import until_one_ends
 from tradingtools.runtime.books import Books
+from tradingtools.tasks import until_one_ends
 
 _log = structlog.get_logger("guard.rising")
 _LOOK_SECONDS = 0.25

@@ -7,11 +7,11 @@ from typing import Any
 
 import grpc
 
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime.claims import messages
+from tradingtools.rpc.streams import Tail
+from tradingtools.runtime.claim_tail import messages
 from tradingtools.runtime.cursors import Cursors
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import guard_service_pb2 as pb
 from tradingtools.v1 import guard_service_pb2_grpc as rpc

@@ -14,12 +14,12 @@ from psycopg.rows import DictRow
 from services.guard.core import telling
 from services.guard.core.trigger import LotKey, Trigger
 from services.guard.known import Foreseen
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection, Value
-from tradingtools.adapters.postgres.sql import load_queries
-from tradingtools.adapters.postgres.together import Answer, Together
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
+from tradingtools.storage.postgres.direct import Connection, Value
+from tradingtools.storage.postgres.pipeline import Answer, Together
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 

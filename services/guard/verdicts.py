@@ -28,7 +28,7 @@ from services.guard.holding import Held
 from services.guard.known import Known
 from services.guard.store import Change
 from services.guard.writing import Writer
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.order import Order
 from tradingtools.domain.trigger_states import TriggerStatus

@@ -29,17 +29,17 @@ from services.guard.rising import Rising
 from services.guard.settings import Settings
 from services.guard.verdicts import Verdicts
 from services.guard.writing import Writer
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.halts import halts_of
 from tradingtools.domain.trigger_states import TriggerStatus
 from tradingtools.domain.trigger_types import MANUAL
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import instruments
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 

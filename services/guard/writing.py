@@ -17,10 +17,10 @@ from services.guard.claiming import Claims, Decide, Outcome
 from services.guard.core.trigger import LotKey, lot_of
 from services.guard.holding import Held
 from services.guard.known import Known
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.storage.postgres.pool import Pool
 
 _REST_SECONDS = 0.1
 DecideAll = Callable[[Held], Awaitable[Outcome]]

@@ -22,17 +22,18 @@ from services.ingest.rejects import Rejects
 from services.ingest.server import IngestServicer
 from services.ingest.settings import Settings
 from services.ingest.store import Store
-from tradingtools.adapters.polymarket.answers import Answers
-from tradingtools.adapters.polymarket.collateral import Collateral, tokens
-from tradingtools.adapters.polymarket.data_api import DataApi
-from tradingtools.adapters.polymarket.http import Http, open_client
-from tradingtools.adapters.polymarket.socket import check_url
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.redis.client import open_redis
-from tradingtools.adapters.redis.leader_log import LeaderLog
-from tradingtools.runtime import grpc_server, health
+from tradingtools.rpc import transport
+from tradingtools.runtime import health
 from tradingtools.runtime.process import Startup, until_stopped
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.redis.client import open_redis
+from tradingtools.storage.redis.leader_log import LeaderLog
 from tradingtools.v1 import ingest_service_pb2_grpc
+from tradingtools.venues.polymarket.collateral import Collateral, tokens
+from tradingtools.venues.polymarket.data_api import DataApi
+from tradingtools.venues.polymarket.http import Http, open_client
+from tradingtools.venues.polymarket.socket import check_url
+from tradingtools.venues.polymarket.unreadable import Answers
 
 _SERVICE = "tradingtools.v1.IngestService"
 _REDIS_RETRY_SECONDS = 0.5
@@ -82,7 +83,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers, telling)
         servicer = IngestServicer(publisher, catch_up, Incarnation(name), store)
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [_SERVICE],
                 lambda s: ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(servicer, s),

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from services.ingest.core.line import Line
 from services.ingest.core.merge import Fact
 from services.ingest.publisher import Publisher
-from tradingtools.adapters import clock
+from tradingtools import clock
 
 MOST = 20
 """Told and not acknowledged yet, about."""

@@ -24,12 +24,12 @@ from services.ingest.equity import Equity
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
 from services.ingest.store import Store
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.activity import spread
-from tradingtools.adapters.polymarket.data_api import DataApi, Trades, Unreadable
-from tradingtools.adapters.polymarket.trades import Position, TradeRow
+from tradingtools import clock
 from tradingtools.domain.errors import TradingError
 from tradingtools.runtime import telemetry
+from tradingtools.venues.polymarket.activity import spread
+from tradingtools.venues.polymarket.data_api import DataApi, Trades, Unreadable
+from tradingtools.venues.polymarket.trade_rows import Position, TradeRow
 
 _ATTEMPTS = 3
 _ATTEMPT_PAUSE_SECONDS = 0.1

@@ -11,10 +11,10 @@ import asyncio
 
 import structlog
 
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.collateral import Collateral
-from tradingtools.adapters.polymarket.data_api import DataApi
+from tradingtools import clock
 from tradingtools.domain.errors import TradingError
+from tradingtools.venues.polymarket.collateral import Collateral
+from tradingtools.venues.polymarket.data_api import DataApi
 
 _KEPT_SECONDS = 30.0
 """A leader who is asked about more often than this is worth what he was."""

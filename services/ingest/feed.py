@@ -25,12 +25,12 @@ from services.ingest.leaders import Leaders
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.answers import Answers
-from tradingtools.adapters.polymarket.socket import CLOSED, open_socket, was_too_big
-from tradingtools.adapters.polymarket.trades import TOPIC, TYPES, TradeRow
-from tradingtools.adapters.tasks import alongside
+from tradingtools import clock
 from tradingtools.runtime import telemetry
+from tradingtools.tasks import alongside
+from tradingtools.venues.polymarket.socket import CLOSED, open_socket, was_too_big
+from tradingtools.venues.polymarket.trade_rows import TOPIC, TYPES, TradeRow
+from tradingtools.venues.polymarket.unreadable import Answers
 
 _PING_SECONDS = 5.0
 _WAIT_SECONDS = 2.0

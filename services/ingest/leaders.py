@@ -10,8 +10,8 @@ import structlog
 from services.ingest.catch_up import CatchUp
 from services.ingest.core.merge import Merger
 from services.ingest.store import Store
-from tradingtools.adapters import clock
-from tradingtools.adapters.redis import control_feed
+from tradingtools import clock
+from tradingtools.storage.redis import control_feed
 
 _POLL_MS = 1000
 _REFRESH_SECONDS = 60.0

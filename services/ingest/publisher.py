@@ -26,10 +26,10 @@ from services.ingest.core.sequence import (
     next_cursor,
     told_ms,
 )
-from tradingtools.adapters import clock
-from tradingtools.adapters.redis.leader_log import LeaderLog, Overtaken
+from tradingtools import clock
 from tradingtools.domain import errors
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.redis.leader_log import LeaderLog, Overtaken
 from tradingtools.v1 import common_pb2, ingest_service_pb2
 
 _PENDING_MAX = 50_000

@@ -11,7 +11,7 @@ import structlog
 from services.ingest import metrics
 from services.ingest.core.sequence import Sampling
 from services.ingest.store import Rejected, Store
-from tradingtools.adapters import clock
+from tradingtools import clock
 
 _SAMPLE_BYTES = 4096
 _INTERVAL_MS = 1000

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tradingtools.adapters.polymarket.trades import Position
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
+from tradingtools.venues.polymarket.trade_rows import Position
 
 _SQL = load_queries(Path(__file__).with_name("queries.sql"))
 

@@ -1,4 +1,4 @@
-"""Composition of the router: adapters in, worker and servicer out."""
+"""Composition of the router: stores and venues in, worker and servicer out."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from services.router.division import check_division
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.redis import control_feed
-from tradingtools.adapters.redis.client import open_redis
-from tradingtools.adapters.tasks import until_one_ends
+from tradingtools import clock
 from tradingtools.domain.errors import CursorOutOfRange
-from tradingtools.runtime import grpc_server, health, streams
+from tradingtools.rpc import streams, transport
+from tradingtools.runtime import health
 from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.claims import claim_tail
+from tradingtools.runtime.claim_tail import claim_tail
+from tradingtools.runtime.consumer import Intake, while_database_is_away
 from tradingtools.runtime.fills import follow_fills
-from tradingtools.runtime.intake import Intake, while_database_is_away
-from tradingtools.runtime.lanes import Lanes
+from tradingtools.runtime.keyed_workers import Lanes
 from tradingtools.runtime.process import until_stopped
+from tradingtools.storage.postgres import journal, lease
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.redis import control_feed
+from tradingtools.storage.redis.client import open_redis
+from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
@@ -79,9 +80,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(bus.aclose)
         await check_division(pool, settings.partitions)
         owned = await lease.acquire(pool, "router", settings.partition, name)
-        ingest = grpc_server.channel(settings.ingest_target)
-        bookfeed = grpc_server.channel(settings.bookfeed_target, newest=True)
-        confirm = grpc_server.channel(settings.confirm_target)
+        ingest = transport.channel(settings.ingest_target)
+        bookfeed = transport.channel(settings.bookfeed_target, newest=True)
+        confirm = transport.channel(settings.confirm_target)
         for channel in (ingest, bookfeed, confirm):
             stack.push_async_callback(channel.close)
         tail = await claim_tail(pool, "router", settings.partition)
@@ -92,7 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
         await until_one_ends(router.recover(), lease.keep(pool, owned))
         server = await stack.enter_async_context(
-            grpc_server.serving(
+            transport.serving(
                 settings.listen,
                 [SERVICE],
                 lambda s: rpc.add_RouterServiceServicer_to_server(

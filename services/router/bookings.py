@@ -15,7 +15,7 @@ from services.router.core.exit_plan import slice_ended
 from services.router.core.memory import Memory
 from services.router.money import Money
 from services.router.open_exits import OpenExits
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.leader_trade import TradeKey
 from tradingtools.domain.reasons import Reason
 from tradingtools.v1 import common_pb2 as pb

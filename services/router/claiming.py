@@ -34,19 +34,19 @@ from services.router.core.records import (
 from services.router.jobs import Job, order_batch
 from services.router.settings import Settings
 from services.router.turns import Share
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claim, Claimed
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.exit_price import Widening
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import Subscription, SubscriptionState
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import instruments, telemetry
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.journal import Claim, Claimed
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 
 _decisions = instruments.counter(

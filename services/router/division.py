@@ -7,9 +7,9 @@ whichever partition claimed it.
 from __future__ import annotations
 
 from services.router import store
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain import ids
 from tradingtools.runtime.process import Startup
+from tradingtools.storage.postgres.pool import Pool
 
 
 async def check_division(pool: Pool, partitions: int) -> None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from services.router import store
 from services.router.core.records import Part, Plan, Withdrawn
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.journal import Claim, Claimed
+from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.domain.order import Order
 from tradingtools.domain.subscription import Subscription
+from tradingtools.storage.postgres.journal import Claim, Claimed
 from tradingtools.v1 import common_pb2 as pb
 
 

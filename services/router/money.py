@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from services.router import store
 from services.router.core.memory import Memory
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 _EVER_SECONDS = 10 * 365 * 86_400.0

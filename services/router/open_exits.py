@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.router.core.memory import Memory, again_ms
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools import clock
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.tasks import cancel_all
 
 _log = structlog.get_logger("router.exits")
 _LOOK_SECONDS = 0.25

@@ -16,15 +16,15 @@ from services.router.core.memory import Memory
 from services.router.core.records import LotView
 from services.router.core.resync import Outcome
 from services.router.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools import clock
 from tradingtools.domain.resync import Line
 from tradingtools.domain.subscription import Subscription
 from tradingtools.runtime.books import Books
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "resync.sql")
 MAX_LINES = 100

@@ -9,8 +9,8 @@ from services.router.core.exit_plan import Slice, with_slices
 from services.router.core.ledger import BUY_DAYS, OpenEntry
 from services.router.core.memory import Memory, PaperLot
 from services.router.money import Money
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import Side, TradeKey
+from tradingtools.storage.postgres.pool import Pool
 
 
 async def recover(pool: Pool, partition: int, memory: Memory, money: Money) -> None:

@@ -26,12 +26,7 @@ from services.router.core.sizing import Sized
 from services.router.jobs import order_batch
 from services.router.outcomes import QUERIES, Outcomes, Row, every, fetch
 from services.router.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claim, Claimed
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools import clock
 from tradingtools.codec.claims import claim_payload
 from tradingtools.domain import ids
 from tradingtools.domain.exit_price import Widening
@@ -40,8 +35,13 @@ from tradingtools.domain.order import Order, Purpose
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.resync import Line, ResyncKind, ResyncState, line_from_json, line_json
 from tradingtools.domain.subscription import Subscription, SubscriptionState
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.journal import Claim, Claimed
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("router.resyncing")

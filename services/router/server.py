@@ -8,14 +8,14 @@ from typing import Any
 import grpc
 
 from services.router.worker import Router
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.errors import InvalidField
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.claims import messages
+from tradingtools.runtime.claim_tail import messages
 from tradingtools.runtime.cursors import Cursors
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import router_service_pb2 as pb
 from tradingtools.v1 import router_service_pb2_grpc as rpc

@@ -16,15 +16,15 @@ from psycopg.rows import DictRow
 from services.router.core.index import Index
 from services.router.core.memory import JUDGED_AGAIN
 from services.router.core.records import Awaited, Copy, LotView, Standing, Withdrawn
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.adapters.postgres.sql import load_queries
 from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.halts import Halt, halts_of
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.order import Follower
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 RECENT_SECONDS = 3600

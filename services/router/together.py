@@ -22,14 +22,14 @@ from services.router.core.plan import plan_entries
 from services.router.core.records import Plan
 from services.router.jobs import Entries, Job, received_ns, record_key
 from services.router.turns import FEWEST, PIECE
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.journal import Claim
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools import clock
 from tradingtools.domain.subscription import SubscriptionState
 from tradingtools.runtime import telemetry
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.journal import Claim
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("router.together")
 

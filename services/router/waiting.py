@@ -15,12 +15,12 @@ import structlog
 
 from services.router.core import doubt
 from services.router.core.memory import Memory
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
 from tradingtools.domain.reasons import Reason
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.tasks import cancel_all
 
 _log = structlog.get_logger("router.waiting")
 _LOOK_SECONDS = 0.02

@@ -15,9 +15,9 @@ import structlog
 from services.router import store
 from services.router.core.memory import Memory
 from services.router.core.records import Withdrawn, decided_again
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("router.withdrawals")
 _LOOK_SECONDS = 0.25

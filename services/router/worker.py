@@ -34,17 +34,17 @@ from services.router.turns import FEWEST, Share, come_together
 from services.router.waiting import WaitingEntries
 from services.router.withdrawals import Withdrawals
 from services.router.writing import Writer
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools import clock
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, TradeKey, merge
 from tradingtools.domain.subscription import Subscription
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 

@@ -19,11 +19,11 @@ from services.router.core.records import Part, Withdrawn
 from services.router.jobs import Entries
 from services.router.together import Together
 from services.router.turns import FEWEST, Share, Turns
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Fenced
 
 _log = structlog.get_logger("router")
 _RETRY_SECONDS = 0.2

@@ -21,9 +21,9 @@ from launcher.core.programs import ENGINE
 from launcher.embedded import role_url
 from launcher.startup import serving
 from tests.acceptance.harness import Run, until
-from tradingtools.adapters.postgres.rights import RIGHTS
-from tradingtools.runtime import callers
-from tradingtools.runtime.settings import PROCESSES
+from tradingtools.rpc import callers
+from tradingtools.settings import PROCESSES
+from tradingtools.storage.postgres.rights import RIGHTS
 
 _FIRST_SECONDS = 120
 """An exit takes a trigger that fires; only a failing test waits that long."""

@@ -12,9 +12,9 @@ from services.bookfeed import catalogue as catalogues
 from services.bookfeed.catalogue import Catalogue
 from tests.bookfeed.world import ASSETS, ROWS, bookfeed, get, watched
 from tests.ingest.harness import until
-from tradingtools.adapters import clock
-from tradingtools.adapters.polymarket.listing import Listed
+from tradingtools import clock
 from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.market_listing import Listed
 
 
 def _listed(number: int, **changed: Any) -> Listed:

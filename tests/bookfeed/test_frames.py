@@ -16,14 +16,14 @@ from services.bookfeed.core.tracking import Status
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
-from tradingtools.adapters.polymarket.market_channel import (
+from tradingtools.domain.money import MICROS
+from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.market_channel import (
     BookMessage,
     ChangeMessage,
     decode_message,
     decode_rest_book,
 )
-from tradingtools.domain.money import MICROS
-from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 FRAMES = Path(__file__).parent / "frames"
 DAY = [path.name for path in sorted(FRAMES.glob("[0-9]-*.json"))]

@@ -20,11 +20,11 @@ from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
 from tests.ingest.harness import until
-from tradingtools.adapters.polymarket.clob_api import ClobApi
-from tradingtools.adapters.polymarket.http import Http, open_client
-from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain import errors
+from tradingtools.tasks import cancel_all
 from tradingtools.v1 import bookfeed_service_pb2 as pb
+from tradingtools.venues.polymarket.clob_api import ClobApi
+from tradingtools.venues.polymarket.http import Http, open_client
 
 ASSET, OTHER = "7", "8"
 CONDITION = "0x" + "ab" * 32

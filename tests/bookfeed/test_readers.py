@@ -14,8 +14,8 @@ import redis.asyncio as redis
 
 from tests.bookfeed.world import ASSETS, Marks, bookfeed, get, matches, pin, watched
 from tests.ingest.harness import Process, running, until
-from tradingtools.adapters.redis.mark_board import PREFIX
 from tradingtools.domain import money
+from tradingtools.storage.redis.mark_board import PREFIX
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import common_pb2
 from tradingtools.v1.bookfeed_service_pb2_grpc import BookfeedServiceStub

@@ -21,9 +21,9 @@ from services.bookfeed.sockets import Sockets, _Link, _Shard
 from tests.bookfeed.test_trust import Channel
 from tests.bookfeed.world import ASSETS, Marks, bookfeed, pin
 from tests.ingest.harness import until
-from tradingtools.adapters.redis.mark_board import PREFIX
 from tradingtools.codec.marks import columns
-from tradingtools.runtime.settings import load
+from tradingtools.settings import load
+from tradingtools.storage.redis.mark_board import PREFIX
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 
 ASSET = ASSETS[3]

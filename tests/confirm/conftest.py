@@ -12,10 +12,10 @@ import pytest_asyncio
 from launcher import temporary
 from services.confirm import store
 from tests.support import leases
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 SIZE = 10_000_000
 PATHS: dict[str, list[tuple[S, str | None]]] = {

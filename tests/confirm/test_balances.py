@@ -14,9 +14,9 @@ from services.confirm import payouts
 from services.confirm.balances import Balances
 from services.confirm.redemptions import Redemptions
 from tests.confirm.conftest import SIZE, Orders, order_fields, told, trade
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, Unanswered
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.domain.venue_order import TradeStatus
+from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, Unanswered
 
 MARKET = "0x" + "c" * 64
 MATCHED, DONE, UNDONE = TradeStatus.MATCHED, TradeStatus.CONFIRMED, TradeStatus.FAILED

@@ -16,7 +16,7 @@ from services.confirm.store import Heard, Taken
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
-from tradingtools.runtime.streams import Load, Tail
+from tradingtools.rpc.streams import Load, Tail
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 

@@ -21,8 +21,8 @@ from tests.unit.router.test_budget import no_batches
 from tradingtools.domain.book import Book
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus as T
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.settings import load
 
 SHARE = 1_000_000
 SETTINGS = load(

@@ -10,9 +10,9 @@ from services.guard.worker import Guard
 from tests.confirm.conftest import Orders, told
 from tests.support import leases
 from tradingtools.domain.order_states import OrderState as S
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.settings import load
 from tradingtools.v1 import common_pb2 as pb
 
 

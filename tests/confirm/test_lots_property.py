@@ -18,11 +18,11 @@ import pytest
 
 from services.confirm import store
 from tests.confirm.conftest import SIZE, order_fields
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres import lease as leases
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres import lease as leases
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 
 WALLET = "0x" + "a" * 40

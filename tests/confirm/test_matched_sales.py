@@ -26,8 +26,8 @@ from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus as T
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.settings import load
 
 LOT, SOLD = 100_000_000, 60_000_000
 

@@ -18,9 +18,9 @@ from services.confirm.bookings import load_bookings
 from services.confirm.store import Heard
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tests.money_path.world import eventually
-from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.venue_order import TradeStatus
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 Book = Callable[[Pool], Awaitable[object]]
 """Books one thing over a connection of a pool."""

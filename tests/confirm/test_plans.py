@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from services.confirm.queries import QUERIES
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import open_pool
 
 BOOKING = (
     "lock_orders", "fills", "lock_lots", "lot_entries", "default_triggers", "move_orders",

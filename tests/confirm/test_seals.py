@@ -15,9 +15,9 @@ from services.confirm.sealer import Sealer
 from services.control.verification import Part, Progress, verify
 from tests.confirm.conftest import Orders
 from tools.verify_audit import main
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.domain.order_states import OrderState as S
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import open_pool
 
 CHANGE = (
     "select append_control_change('ann', 'test', 'halt', 'halt', %s, null,"

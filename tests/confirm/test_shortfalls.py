@@ -18,12 +18,12 @@ from services.confirm.bookings import load_bookings
 from services.confirm.corrections import Proof
 from services.confirm.shortfalls import Shortfalls
 from tests.confirm.conftest import SIZE, Orders, told, trade
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import Answer, InsidersClient, Unanswered
-from tradingtools.adapters.postgres.together import Together
+from tradingtools import clock
 from tradingtools.domain.venue_order import TradeStatus
+from tradingtools.storage.postgres.pipeline import Together
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
+from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, Unanswered
 
 MARKET = "0x" + "c" * 64
 DONE, MATCHED = TradeStatus.CONFIRMED, TradeStatus.MATCHED

@@ -15,7 +15,7 @@ from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
 from tests.confirm.conftest import Orders, told
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
 
 _QUARTER_MS = 900_000
 

@@ -11,11 +11,11 @@ from services.confirm.sealer import Sealer
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
 from tests.confirm.conftest import Orders
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.domain.order_states import OrderState as S
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.settings import load
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 

@@ -15,8 +15,8 @@ from services.confirm.worker import Confirm
 from tests.confirm.conftest import Orders, told, trade
 from tests.money_path.world import eventually
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.process import until_stopped
-from tradingtools.runtime.streams import Tail
 
 DONE = TradeStatus.CONFIRMED
 AT_A_TIME = 2

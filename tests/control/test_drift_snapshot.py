@@ -13,7 +13,7 @@ from services.control.drift import Drift
 from services.control.reading import Reading
 from services.control.store import Row, Snapshot, Store
 from tests.control.requests import ASSET, CONDITION, put_decision, put_lot, put_order
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import open_pool
 
 _WALLET, _ID = "0x" + "ab" * 20, "sub_" + "1" * 32
 _SIZE = 10_000_000

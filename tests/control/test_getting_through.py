@@ -18,8 +18,8 @@ from services.control.reading import Reading
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, StartEdge
 from tests.control.requests import create_subscription, error_of
-from tradingtools.adapters.postgres.pool import open_pool
 from tradingtools.domain.errors import Unavailable
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
 

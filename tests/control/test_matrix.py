@@ -41,9 +41,9 @@ from tests.control.edge import MANAGE, READ, TOKENS
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.runtime import grpc_requests
-from tradingtools.runtime.grpc_admission import Metadata, values_of
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.rpc import requests
+from tradingtools.rpc.admission import Metadata, values_of
+from tradingtools.settings import SharedSettings
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 OTHERS = (
@@ -193,7 +193,7 @@ async def _world(directory: Path, *, past: bool = True) -> AsyncIterator[World]:
     plain = Reads(gate, {one.full_name: JournalServicer(one, journal) for one in PUBLIC_SERVICES})
     async with AsyncExitStack() as stack:
         # What the contract demands of values is no matter of the edge: here anything runs.
-        stack.enter_context(patch.object(grpc_requests, "check"))
+        stack.enter_context(patch.object(requests, "check"))
         reads_port = await stack.enter_async_context(
             reads.serving("127.0.0.1:0", plain, SharedSettings())
         )

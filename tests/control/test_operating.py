@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from tests.control.edge import INTERNAL, OPERATE, ROOT, RunningEdge
 from tests.control.requests import Database, create_subscription, put_order
-from tradingtools.runtime.grpc_server import serving
+from tradingtools.rpc.transport import serving
 from tradingtools.v1 import router_service_pb2 as pb
 
 GUIDE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")

@@ -26,9 +26,9 @@ from services.control.poison import Poison
 from services.control.reading import Reading
 from services.control.resolutions import Resolutions
 from services.control.store import Store
-from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
+from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
 
@@ -72,12 +72,12 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
             Approvals(store, wanted=False),
         )
         async with (
-            grpc_server.serving(
+            transport.serving(
                 "127.0.0.1:0", [OPERATOR_SERVICE],
                 lambda s: rpc.add_OperatorServiceServicer_to_server(servicer, s),
                 permissions=INSIDE_PORT,
             ) as server,
-            grpc_server.channel(f"127.0.0.1:{server.port}") as channel,
+            transport.channel(f"127.0.0.1:{server.port}") as channel,
         ):  # fmt: skip
             yield Desk(rpc.OperatorServiceStub(channel), pool)
 

@@ -24,7 +24,7 @@ from tradingtools.domain.permissions import (
     REACH,
     Permission,
 )
-from tradingtools.runtime.grpc_server import channel, serving
+from tradingtools.rpc.transport import channel, serving
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as pb_grpc
 

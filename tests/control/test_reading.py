@@ -17,9 +17,9 @@ import uvloop
 from psycopg.rows import dict_row
 
 from services.control.reading import Reading, reading
-from tradingtools.adapters.postgres.lane import Lane, Said
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.postgres.prompt import Connection, wired
+from tradingtools.storage.postgres.direct import Connection, wired
+from tradingtools.storage.postgres.lane import Lane, Said
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _HELD = "select pg_advisory_lock_shared(7)::text, pg_advisory_unlock_shared(7)"
 _WAITING = "select count(*) as n from pg_locks where locktype = 'advisory' and not granted"

@@ -31,7 +31,7 @@ from tests.control.test_contract import _services
 from tests.support import largest
 from tradingtools.domain.errors import TradingError
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.runtime import grpc_requests, grpc_rules
+from tradingtools.rpc import requests, validation
 
 METHODS = {f"/{s.full_name}/{m.name}": m for s in _services() for m in s.methods}
 ROUTES = {route.method: route for route in public_routes()}
@@ -80,13 +80,13 @@ def _read(method: str, raw: bytes) -> Callable[[], object]:
 
     def case() -> None:
         with suppress(TradingError):
-            grpc_requests.read(raw, kind.FromString, strict=_strict(method))
+            requests.read(raw, kind.FromString, strict=_strict(method))
 
     return case
 
 
 def _limit(method: str) -> int:
-    return grpc_requests.LONGEST_OF_PEOPLE if _strict(method) else grpc_requests.LONGEST
+    return requests.LONGEST_OF_PEOPLE if _strict(method) else requests.LONGEST
 
 
 def _messages(method: MethodDescriptor, limit: int) -> Iterator[tuple[str, bytes]]:
@@ -106,9 +106,9 @@ def _messages(method: MethodDescriptor, limit: int) -> Iterator[tuple[str, bytes
 @pytest.mark.parametrize("method", METHODS)
 def test_the_largest_valid_request_is_valid(method: str) -> None:
     message = largest.valid(METHODS[method].input_type, _limit(method))
-    assert grpc_rules.first(message) is None
+    assert validation.first(message) is None
     raw = message.SerializeToString()
-    grpc_requests.read(raw, type(message).FromString, strict=_strict(method))
+    requests.read(raw, type(message).FromString, strict=_strict(method))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -23,7 +23,7 @@ from tests.control.requests import subscription_body
 from tests.fault.rig import Rig
 from tests.money_path.test_forged_cursors import FAR, PORTS
 from tests.money_path.world import SERVICES
-from tradingtools.runtime import callers
+from tradingtools.rpc import callers
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import operator_service_pb2 as operator
 from tradingtools.v1.operator_service_pb2_grpc import OperatorServiceStub

@@ -29,8 +29,8 @@ from tests.money_path.upstream import Upstream
 from tests.money_path.upstream import serving as upstream_serving
 from tests.money_path.world import SERVICES, Scene, World, eventually
 from tests.support.proxy import Proxy, proxied
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as common
 
 PROXIED = ("insiders", "postgres", "redis", "router", "executor")

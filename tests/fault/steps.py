@@ -16,13 +16,13 @@ from types import CodeType
 ROOT = Path(__file__).resolve().parents[2]
 
 _SHARED = (
-    "tradingtools/adapters/postgres/journal.py",
-    "tradingtools/adapters/postgres/lease.py",
-    "tradingtools/runtime/claims.py",
+    "tradingtools/storage/postgres/journal.py",
+    "tradingtools/storage/postgres/lease.py",
+    "tradingtools/runtime/claim_tail.py",
     "tradingtools/runtime/cursors.py",
-    "tradingtools/runtime/intake.py",
+    "tradingtools/runtime/consumer.py",
 )
-_CLIENT = ("tradingtools/adapters/insiders/client.py",)
+_CLIENT = ("tradingtools/venues/insiders/order_gateway.py",)
 # Nothing durable, nothing sent: a kill there is a kill in the statement that called it.
 _NO_STEPS = frozenset({"__init__.py", "__main__.py", "settings.py"})
 

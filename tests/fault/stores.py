@@ -22,7 +22,7 @@ import psutil
 
 from launcher import embedded
 from launcher.ports import free_port
-from tradingtools.adapters.postgres.migrate import migrate
+from tradingtools.storage.postgres.migrate import migrate
 
 _PASSWORD = secrets.token_hex(32)
 PRIMARY = "primary"

@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.fault import judge
 from tests.fault.rig import TRIALS, Rig, good_scene, promise, sent_copy
 from tests.money_path.world import Scene
-from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
+from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -14,7 +14,7 @@ from tests.fault.rig import Rig
 from tests.fault.workload import Workload
 from tests.money_path.world import SERVICES, eventually
 from tests.support.proxy import Direction, Weather
-from tradingtools.adapters.postgres import lease
+from tradingtools.storage.postgres import lease
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

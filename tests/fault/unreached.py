@@ -15,7 +15,7 @@ from tests.fault.steps import Step
 
 _ROUTER, _EXECUTOR = "services/router", "services/executor"
 _CONFIRM, _GUARD = "services/confirm", "services/guard"
-_CLIENT = "tradingtools/adapters/insiders/client.py"
+_CLIENT = "tradingtools/venues/insiders/order_gateway.py"
 MISTAKE = "only a mistake of the engine's own raises it"
 _ENDS = "an executor ends here by kill -9 alone"
 _METRICS = "metrics are read where an exporter is configured, which is not here; nothing is written"
@@ -153,9 +153,9 @@ UNREACHED = (
     Entry(f"{_ROUTER}/turns.py", "Share._end", _CROWD),
     Entry(f"{_ROUTER}/claiming.py", "Claimer._claim_entries", _CROWD, "return",
           "if not share.part"),
-    Entry("tradingtools/adapters/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
+    Entry("tradingtools/storage/postgres/journal.py", "insert_claim", _LOST, "raise ClaimedBefore",
           chance=True),
-    Entry("tradingtools/adapters/postgres/lease.py", "_agree", _CLOCK, "_log.warning"),
+    Entry("tradingtools/storage/postgres/lease.py", "_agree", _CLOCK, "_log.warning"),
     Entry("tradingtools/runtime/cursors.py", "acknowledge", _LOGGED, "raise InvalidField"),
     Entry(f"{_EXECUTOR}/breaker.py", "CircuitBreaker.read", _FIRST, "await store.execute"),
     Entry(f"{_EXECUTOR}/store.py", "execute", _FIRST),
@@ -341,9 +341,9 @@ UNREACHED = (
     Entry(f"{_GUARD}/peaks.py", "Peaks.learned", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn", _OTHERWISE, chance=True),
     Entry(f"{_GUARD}/writing.py", "Writer.learn.look", _OTHERWISE, chance=True),
-    Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
+    Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
           "_log.error"),
-    Entry("tradingtools/adapters/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
+    Entry("tradingtools/storage/postgres/journal.py", "build_rows_or_set_aside", _SINGLY,
           "await connection.execute(_QUERIES[\"set_aside\"]"),
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tradingtools.adapters.polymarket.trades import TradeRow
+from tradingtools.venues.polymarket.trade_rows import TradeRow
 
 LEADER = "0x" + "a1" * 20
 ROW = TradeRow(

@@ -22,10 +22,10 @@ from services.ingest.core.sequence import entry_id
 from services.ingest.publisher import IncarnationLost, Publisher
 from tests.ingest.harness import until
 from tests.ingest.rows import row
-from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog
-from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.errors import CursorOutOfRange, Unavailable
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.redis.leader_log import INCARNATION, STREAM, LeaderLog
+from tradingtools.tasks import cancel_all
 
 BURST = 6_000
 BOUND_SECONDS = 20.0

@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from redis.exceptions import OutOfMemoryError
 
 from services.ingest.core.sequence import HIGHEST
-from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM, LeaderLog, Overtaken
+from tradingtools.storage.redis.leader_log import INCARNATION, STREAM, LeaderLog, Overtaken
 
 
 @pytest.fixture

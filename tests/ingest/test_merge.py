@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from services.ingest.core.merge import Fact, Merger
 from services.ingest.publisher import to_event
 from tests.ingest.rows import LEADER, row
-from tradingtools.adapters.polymarket.trades import TradeRow
 from tradingtools.domain.money import MAX_MICROS
+from tradingtools.venues.polymarket.trade_rows import TradeRow
 
 NOW = 1_000_000_500
 A, B = (1, "trades"), (2, "trades")

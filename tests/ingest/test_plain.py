@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from services.ingest.core.merge import Merger
 from tests.ingest.plain import Plain
 from tests.ingest.rows import LEADER, row
-from tradingtools.adapters.polymarket.trades import TradeRow
 from tradingtools.domain.money import MAX_MICROS
+from tradingtools.venues.polymarket.trade_rows import TradeRow
 
 NOW = 1_000_000_500
 LEADERS = (LEADER, "0x" + "b2" * 20)

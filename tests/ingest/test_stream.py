@@ -26,7 +26,7 @@ from tests.ingest.world import (
     ready,
     row,
 )
-from tradingtools.adapters.redis.leader_log import INCARNATION, STREAM
+from tradingtools.storage.redis.leader_log import INCARNATION, STREAM
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from tradingtools.v1.ingest_service_pb2 import LeaderTradeEvent
 

@@ -12,9 +12,9 @@ from services.ingest.core.merge import Fact, Merger
 from services.ingest.core.telling import Telling
 from services.ingest.publisher import to_event
 from tests.ingest.rows import LEADER, row
-from tradingtools.adapters.polymarket.trades import TradeRow
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey, merge
+from tradingtools.venues.polymarket.trade_rows import TradeRow
 
 NOW = 1_000_000_500
 OTHER = "0x" + "b2" * 20

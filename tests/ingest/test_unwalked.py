@@ -26,14 +26,14 @@ from services.ingest.settings import Settings
 from services.ingest.store import Store
 from tests.ingest.fake import Fake, fake_venue
 from tests.ingest.world import LEADER, row
-from tradingtools.adapters.polymarket import data_api
-from tradingtools.adapters.polymarket.data_api import DataApi
-from tradingtools.adapters.polymarket.http import Http, open_client
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.redis.leader_log import LeaderLog
 from tradingtools.domain.errors import CursorOutOfRange
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.redis.leader_log import LeaderLog
 from tradingtools.v1.ingest_service_pb2 import StreamLeaderTradesRequest
+from tradingtools.venues.polymarket import data_api
+from tradingtools.venues.polymarket.data_api import DataApi
+from tradingtools.venues.polymarket.http import Http, open_client
 
 NOW = time.time_ns() // 10**9
 

@@ -6,9 +6,9 @@ import asyncio
 
 from launcher.observe import Observer
 from tests.money_path.world import eventually
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.tasks import cancel_all
 
 
 async def test_the_live_view_has_the_backlog_of_who_keeps_a_lease(database_url: str) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.journal import Claim
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools.storage.postgres import journal, lease
+from tradingtools.storage.postgres.journal import Claim
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _PARTITION = 731
 

@@ -11,7 +11,7 @@ from services.router.app import run
 from services.router.settings import Settings
 from tests.integration.test_recent_decisions import put_slice
 from tradingtools.runtime.process import Startup
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 
 
 async def test_a_start_with_another_number_of_partitions_is_refused(

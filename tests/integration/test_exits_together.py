@@ -24,14 +24,14 @@ from services.guard.store import Change
 from services.guard.verdicts import Verdicts
 from services.guard.writing import Writer
 from tests.support import leases
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.journal import ClaimedBefore
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.postgres.pool import Pool, open_pool
+from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.trigger_states import TriggerStatus
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.settings import load
+from tradingtools.storage.postgres.journal import ClaimedBefore
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as pb
 
 SHARE = 1_000_000

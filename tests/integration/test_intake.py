@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime.intake import TRIES, Intake
+from tradingtools.runtime.consumer import TRIES, Intake
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import ingest_service_pb2 as pb
 
 
@@ -49,7 +49,7 @@ async def test_what_cannot_be_handled_together_is_handled_one_by_one(database_ur
 
 def test_an_empty_quarantine_is_told_as_such(database_url: str) -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "tradingtools.runtime.poison", "list"],
+        [sys.executable, "-m", "tradingtools.runtime.dead_letters", "list"],
         env={**os.environ, "TT_DATABASE_URL": database_url},
         check=True,
         capture_output=True,

@@ -12,11 +12,11 @@ from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.integration.test_exits_together import CHEAP, SHARE, _none
 from tests.support import leases
-from tradingtools.adapters.postgres.pool import Pool, open_pool
 from tradingtools.domain.book import Book
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.settings import load
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _LOTS = f"""
 insert into lot (follower_proxy, asset_id, origin, condition_id, shares_micros)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tradingtools.adapters.postgres.migrate import TooOldError, migrate
 from tradingtools.domain.order_states import TRANSITIONS
+from tradingtools.storage.postgres.migrate import TooOldError, migrate
 
 
 def test_migrating_twice_changes_nothing(database_url: str) -> None:

@@ -21,14 +21,14 @@ from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.support import leases
 from tests.unit.guard.samples import book_of, follow_peaks
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools import clock
 from tradingtools.domain.book import Book
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.settings import load
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
 from tradingtools.v1 import common_pb2 as pb
 
 SHARE = 1_000_000

@@ -12,9 +12,9 @@ import pytest
 
 from services.control.store import queries
 from services.guard import store
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(store.__file__).parent / "queries.sql")
 _CLAIMS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import open_pool
 
 
 async def test_a_silent_connection_is_given_up_in_the_time_that_was_set(database_url: str) -> None:

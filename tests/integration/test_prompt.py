@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.postgres.prompt import Connection
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _ALL_TYPES = """
 select %(small)s::int2 as small, %(whole)s::int4 as whole, %(large)s::int8 as large,

@@ -15,7 +15,7 @@ from services.router import store
 from services.router.core.memory import JUDGED_AGAIN
 from services.router.store import RECENT_SECONDS
 from tests.integration.test_plans import nodes
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(store.__file__).parent / "queries.sql")
 _VALUES = {"seconds": RECENT_SECONDS, "partition": 0, "again": sorted(JUDGED_AGAIN)}

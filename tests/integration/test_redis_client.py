@@ -15,9 +15,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tests.support.proxy import proxied
-from tradingtools.adapters.redis import control_feed
-from tradingtools.adapters.redis.client import open_redis
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools.storage.redis import control_feed
+from tradingtools.storage.redis.client import open_redis
+from tradingtools.tasks import cancel_all
 
 ASKED = 600
 

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from launcher.embedded import role_url
 from launcher.temporary import create_database, temporary_database
-from tradingtools.adapters.postgres.rights import OWNERS_HANDS, READER, RIGHTS, make_role
+from tradingtools.storage.postgres.rights import OWNERS_HANDS, READER, RIGHTS, make_role
 
 AUDIT = ("control_change", "order_event", "seal")
 _Statement = sql.SQL | sql.Composed

@@ -15,8 +15,8 @@ import redis.asyncio as redis
 
 from tests.support.certificates import Authority
 from tests.support.terminating import terminating
-from tradingtools.adapters.postgres.migrate import migrate
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.migrate import migrate
+from tradingtools.storage.postgres.pool import open_pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.postgres.together import together
+from tradingtools.storage.postgres.pipeline import together
+from tradingtools.storage.postgres.pool import Pool, open_pool
 
 _PUT = "insert into store_identity (name, value) values (%(name)s, 'here') returning name"
 

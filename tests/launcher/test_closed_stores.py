@@ -20,7 +20,7 @@ from launcher.ports import free_port
 from launcher.startup import Starter, StartError
 from launcher.supervision import Supervisor
 from launcher.users import group_of
-from tradingtools.adapters.postgres.rights import READER, RIGHTS, role_of
+from tradingtools.storage.postgres.rights import READER, RIGHTS, role_of
 
 
 def _at(url: str, user: str) -> str:

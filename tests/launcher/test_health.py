@@ -9,7 +9,7 @@ import pytest
 from launcher import health
 from launcher.core.programs import ENGINE
 from launcher.ports import free_port
-from tradingtools.runtime.grpc_server import serving
+from tradingtools.rpc.transport import serving
 
 _NAME = "tradingtools.v1.RouterService"
 

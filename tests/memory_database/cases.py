@@ -15,8 +15,8 @@ from tradingtools.domain.order_states import LEGAL
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.confirm import WATCH_IS_OVER
 
-MONEY_PATH = "tradingtools/adapters/postgres/money_path.sql"
-POISON = "tradingtools/adapters/postgres/poison.sql"
+MONEY_PATH = "tradingtools/storage/postgres/money_path.sql"
+POISON = "tradingtools/storage/postgres/dead_letters.sql"
 ROUTER = "services/router/queries.sql"
 EXECUTOR = "services/executor/queries.sql"
 CONFIRM = "services/confirm/queries.sql"

@@ -22,7 +22,7 @@ from launcher.core.evidence import EventRow, OrderRow
 from launcher.core.history import breaks
 from tests.memory_database import cases
 from tests.memory_database.cases import CASES, Draw
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.confirm import WATCH_IS_OVER
 from tradingtools.testing.memory_database.schema import LOG, REQUIRED, TABLES

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from tests.memory_database.cases import CONFIRM, EXECUTOR, MONEY_PATH, ROUTER, Values
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import CONTROL_LOCK
 from tradingtools.testing.memory_database.statements import loaded
@@ -144,7 +144,7 @@ async def test_a_savepoint_takes_back_what_came_after_it(scene: Scene) -> None:
             async with scene.first.transaction():
                 await call(scene.first, "claim", **{**CLAIM, "record_key": "two"})
                 await call(
-                    scene.first, "quarantine", "tradingtools/adapters/postgres/poison.sql",
+                    scene.first, "quarantine", "tradingtools/storage/postgres/dead_letters.sql",
                     stream=None, consumer="c", cursor="", reason="", payload=b"",
                 )  # fmt: skip
         assert not await call(scene.first, "record_exists", record_key="two")
@@ -156,7 +156,7 @@ async def test_a_failed_transaction_refuses_what_follows(scene: Scene) -> None:
         async with scene.first.transaction():
             with pytest.raises(psycopg.Error):
                 await call(
-                    scene.first, "quarantine", "tradingtools/adapters/postgres/poison.sql",
+                    scene.first, "quarantine", "tradingtools/storage/postgres/dead_letters.sql",
                     stream=None, consumer="c", cursor="", reason="", payload=b"",
                 )  # fmt: skip
             await call(scene.first, "control_seq", ROUTER)

@@ -27,8 +27,8 @@ from services.router import app as router
 from tests.memory_database import cases
 from tests.memory_database.cases import CASES, Draw
 from tests.memory_database.test_contract import CALLS, both
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.testing.memory_database.statements import loaded
 
 FILLED = Path(__file__).with_name("filled.sql")

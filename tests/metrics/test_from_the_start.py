@@ -17,7 +17,7 @@ import sys, urllib.request
 from importlib import import_module
 import_module(f"services.{sys.argv[1]}.app")
 from tradingtools.runtime import telemetry
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 port = int(sys.argv[2])
 telemetry.configure(sys.argv[1], SharedSettings(metrics_port=port))
 print(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode())

@@ -17,8 +17,8 @@ from services.executor.breaker import INSIDERS, CircuitBreaker
 from services.executor.core.breaker import Policy, prober_name
 from tests.ingest.harness import until_health
 from tests.money_path.world import Scene, World, eventually, world
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.tasks import cancel_all
 
 DOWN = {"where": "before_accept", "kind": "status", "status": 503, "path": "buy", "seed": 1}
 POLICY = Policy(failures=2, open_ms=50, longest_ms=50, probe_ms=60_000)

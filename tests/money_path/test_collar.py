@@ -19,11 +19,11 @@ from tests.money_path.test_submitting_together import Scene, entry, scene, sendi
 from tests.money_path.upstream import Upstream, serving
 from tests.money_path.world import eventually
 from tests.unit.samples import order
-from tradingtools.adapters import clock
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools import clock
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
+from tradingtools.tasks import cancel_all
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 
 __all__ = ["database"]
@@ -85,7 +85,7 @@ async def standing(
     """An executor with a collar of fifty cents that sends what is claimed."""
     subscribe(database, version=1)
     async with serving() as upstream:
-        channel = grpc_server.channel(f"127.0.0.1:{upstream.port}", newest=True)
+        channel = transport.channel(f"127.0.0.1:{upstream.port}", newest=True)
         quotes = Quotes(channel)
         keeping = asyncio.create_task(quotes.keep())
         collar = Collar(quotes, 50 * _CENT, wait_ms)

@@ -11,7 +11,7 @@ import pytest_asyncio
 from psycopg.types.json import Jsonb
 
 from tests.money_path.world import Scene, World, eventually
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.order import Follower, TimeInForce, body_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,7 +9,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.money_path.world import SERVICES, World, eventually
-from tradingtools.runtime import callers
+from tradingtools.rpc import callers
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 from tradingtools.v1 import executor_service_pb2 as executor_pb

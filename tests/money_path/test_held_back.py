@@ -17,10 +17,10 @@ from services.executor.core.breaker import may_probe
 from tests.money_path.test_submitting_once import Database, database
 from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
 from tests.money_path.world import eventually
-from tradingtools.adapters import clock
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools import clock
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
+from tradingtools.tasks import cancel_all
 
 __all__ = ["database"]
 

@@ -25,14 +25,14 @@ from services.router.settings import Settings
 from services.router.worker import Router
 from tests.simulation.loop import PROCESS, WALL_START_NS, VirtualLoop
 from tests.unit import samples
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal, lease
-from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Side, Source, TradeKey
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime.intake import while_database_is_away
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres import journal, lease
+from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction, nanoseconds
@@ -43,7 +43,7 @@ CAP = 50 * MICROS
 WALLET = "0x" + "d" * 40
 LEADERS = ["0x" + digit * 40 for digit in "89"]
 TRADES = 6
-MONEY_PATH = "tradingtools/adapters/postgres/money_path.sql"
+MONEY_PATH = "tradingtools/storage/postgres/money_path.sql"
 _build_open_rows = journal.build_open_rows
 Twin = Callable[[Transaction, Row], list[Row]]
 

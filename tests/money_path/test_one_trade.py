@@ -10,7 +10,7 @@ import pytest_asyncio
 from psycopg.types.json import Jsonb
 
 from tests.money_path.world import Scene, World, eventually, tx
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.ids import guard_exit_key
 from tradingtools.v1 import common_pb2 as common
 

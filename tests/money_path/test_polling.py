@@ -12,10 +12,10 @@ from services.executor import store
 from tests.money_path.test_submitting_once import Database, database
 from tests.money_path.test_submitting_together import entry, scene, subscribe
 from tests.money_path.world import eventually
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Purpose
+from tradingtools.storage.postgres import journal
+from tradingtools.tasks import cancel_all
 
 __all__ = ["database"]
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from services.guard import store as guard_store
 from services.router import store as router_store
 from tests.money_path.world import DEADLINE_SECONDS, Scene, eventually, world
-from tradingtools.adapters.postgres.pool import open_pool
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 

@@ -14,10 +14,10 @@ from services.executor.core.breaker import Breaker, BreakerState
 from tests.money_path.test_submitting_once import LEASE_MS, Database, claim, database, submit
 from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
 from tests.money_path.world import eventually
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Purpose
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.tasks import cancel_all
 
 __all__ = ["database"]
 WALLET, MARKET = "0x" + "1" * 40, "c"

@@ -16,12 +16,12 @@ from services.executor.settings import Settings
 from services.executor.worker import Executor
 from tests.money_path.test_submitting_once import Database, claim, database, submit
 from tests.money_path.world import eventually
-from tradingtools.adapters.insiders.client import open_client
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import executor_service_pb2 as pb
+from tradingtools.venues.insiders.order_gateway import open_client
 
 __all__ = ["database"]
 NUL = '{"orders":[],"decisions":[{"title":"\\u0000"}],"rows":[]}'

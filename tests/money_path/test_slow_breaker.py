@@ -15,7 +15,7 @@ from services.executor import store
 from tests.money_path.test_submitting_once import Database, database
 from tests.money_path.test_submitting_together import Scene, entry, scene, sending, subscribe
 from tests.money_path.world import eventually
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Purpose
 

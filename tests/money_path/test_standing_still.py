@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from tests.money_path.world import Scene, World, eventually, world
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.runtime.intake import TRIES, Intake
+from tradingtools.runtime.consumer import TRIES, Intake
+from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _MOMENT_SECONDS = 4.0

@@ -25,16 +25,16 @@ from tests.money_path.test_submitting_once import Database, database
 from tests.money_path.world import eventually
 from tests.unit.executor.test_sender import Far
 from tests.unit.samples import order
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import InsidersClient, open_client
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool, open_pool
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.order import Order
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool, open_pool
+from tradingtools.tasks import cancel_all
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import executor_service_pb2 as executor_pb
+from tradingtools.venues.insiders.order_gateway import InsidersClient, open_client
 
 __all__ = ["database"]
 LIMITS = Limits()

@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 
-from tradingtools.runtime import grpc_server
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc import transport
+from tradingtools.rpc.streams import Tail
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
 from tradingtools.v1 import common_pb2 as common
@@ -96,7 +96,7 @@ async def serving() -> AsyncIterator[Upstream]:
         ingest_rpc.add_IngestServiceServicer_to_server(upstream, server)
         books_rpc.add_BookfeedServiceServicer_to_server(upstream, server)
 
-    async with grpc_server.serving("127.0.0.1:0", [], register) as server:
+    async with transport.serving("127.0.0.1:0", [], register) as server:
         upstream.port = server.port
         yield upstream
         await asyncio.sleep(0)

@@ -33,11 +33,11 @@ from launcher.ports import free_port
 from tests.money_path import upstream as upstreams
 from tests.money_path.upstream import Upstream
 from tests.support.prepared import Popen
-from tradingtools.adapters.redis import control_feed
 from tradingtools.codec.marks import columns
 from tradingtools.domain.money import parse_exact, to_text
 from tradingtools.domain.permissions import OPERATOR
-from tradingtools.runtime import callers, grpc_server
+from tradingtools.rpc import callers, transport
+from tradingtools.storage.redis import control_feed
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
@@ -112,8 +112,8 @@ class World:
         token = self._operator
         if caller != OPERATOR:
             token = self._environment[f"TT_{caller.upper()}_ENGINE_TOKEN"]
-        channel = grpc_server.channel(self.target(name))
-        return grpc_server.showing(channel, ((callers.HEADER, token),))
+        channel = transport.channel(self.target(name))
+        return transport.showing(channel, ((callers.HEADER, token),))
 
     def configure(self, **settings: str) -> None:
         """Settings of every process that is started from now on."""

@@ -19,7 +19,7 @@ import aiohttp
 from paper.insiders.app import PORTS_FILE, run
 from paper.insiders.settings import Settings
 from tests.support.prepared import Popen
-from tradingtools.runtime.settings import SharedSettings, load
+from tradingtools.settings import SharedSettings, load
 
 ASSET = "86773034724744448744514889729172499268401134795843352779107239076687775715536"
 OTHER_ASSET = "111"

@@ -16,7 +16,7 @@ import websockets
 
 from paper.venue.app import PORTS, run
 from paper.venue.settings import Settings
-from tradingtools.runtime.settings import load
+from tradingtools.settings import load
 
 WAIT_S = 60.0
 LEADER = "0x215adbb63b47d0ca92f849fe2c2dc1adb0f6254c"

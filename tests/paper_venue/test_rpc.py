@@ -10,9 +10,9 @@ import pytest
 from paper.venue.core.positions import cash
 from paper.venue.rpc import PUSD
 from tests.paper_venue.harness import LEADER, Live, settings, venue
-from tradingtools.adapters.polymarket.answers import Answers
-from tradingtools.adapters.polymarket.collateral import Collateral
-from tradingtools.adapters.polymarket.http import Http
+from tradingtools.venues.polymarket.collateral import Collateral
+from tradingtools.venues.polymarket.http import Http
+from tradingtools.venues.polymarket.unreadable import Answers
 
 USDC_E = "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"
 

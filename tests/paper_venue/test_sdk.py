@@ -1,7 +1,7 @@
 """The venue's own SDK as judge: it reads what the paper venue answers, and reads it as we do.
 
 polymarket-client is in no process (docs/adr/0044): its models are an independent reading of each
-shape, here and in `tests/unit/adapters/polymarket/test_recorded.py`'s recorded answers.
+shape, here and in `tests/unit/venues/polymarket/test_recorded.py`'s recorded answers.
 """
 
 from __future__ import annotations
@@ -30,21 +30,17 @@ from paper.venue import tape
 from paper.venue.rpc import PUSD
 from services.ingest.settings import Settings
 from tests.paper_venue.harness import LEADER, Live, market, receive, venue
-from tradingtools.adapters.polymarket.activity import KINDS, decode_activity
-from tradingtools.adapters.polymarket.market_channel import decode_message, decode_rest_book
-from tradingtools.adapters.polymarket.markets import (
+from tradingtools.venues.polymarket.activity import KINDS, decode_activity
+from tradingtools.venues.polymarket.instruments import (
     decode_clob_market,
     decode_condition,
     decode_gamma_markets,
 )
-from tradingtools.adapters.polymarket.trades import (
-    decode_data_row,
-    decode_page,
-    decode_position,
-)
+from tradingtools.venues.polymarket.market_channel import decode_message, decode_rest_book
+from tradingtools.venues.polymarket.trade_rows import decode_data_row, decode_page, decode_position
 
 FIRST = tape.load(None)[0][0].trade
-RECORDED = Path(__file__).parents[1] / "unit/adapters/polymarket/recorded"
+RECORDED = Path(__file__).parents[1] / "unit/venues/polymarket/recorded"
 MICROS = 10**6
 
 

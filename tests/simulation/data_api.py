@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from tradingtools.adapters.polymarket import activity, trades
 from tradingtools.domain.money import to_text
+from tradingtools.venues.polymarket import activity, trade_rows
 
 
 def read_back(
@@ -23,7 +23,7 @@ def read_back(
     size_micros: int,
     traded_ms: int,
     merged: bool,
-) -> trades.TradeRow | None:
+) -> trade_rows.TradeRow | None:
     """The row as ingest has it; None: it cannot be read, or names no asset."""
     row: dict[str, object] = {
         "proxy_wallet": leader,
@@ -41,9 +41,9 @@ def read_back(
         row |= {"type": "MERGE", "side": "", "price": 0, "usdc_size": 0}
     else:
         row |= {"side": side, "price": msgspec.Raw(to_text(price_micros).encode())}
-    decode = activity.decode_activity if merged else trades.decode_data_row
+    decode = activity.decode_activity if merged else trade_rows.decode_data_row
     try:
         found = decode(msgspec.json.encode(row))
-    except trades.RowError:
+    except trade_rows.RowError:
         return None
     return found if found is not None and found.asset_id else None

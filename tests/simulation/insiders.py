@@ -21,9 +21,9 @@ from tests.simulation.history import History
 from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.machine import Dead, Life, Machine
 from tests.simulation.storm import Storm
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders import connections
-from tradingtools.adapters.insiders.client import Answer, Gone, NotSent, Ready, Unanswered
+from tradingtools import clock
+from tradingtools.venues.insiders import connections
+from tradingtools.venues.insiders.order_gateway import Answer, Gone, NotSent, Ready, Unanswered
 
 _HOP_SECONDS = 0.004
 _Ask = Callable[[], Told]

@@ -92,7 +92,7 @@ class _Future(asyncio.Future[Any]):
 
 
 class VirtualLoop(base_events.BaseEventLoop):
-    """The loop. It is also the clock that `tradingtools.adapters.clock` is replaced by.
+    """The loop. It is also the clock that `tradingtools.clock` is replaced by.
 
     Args:
         rng: draws which process goes next.

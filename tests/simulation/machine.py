@@ -17,7 +17,7 @@ from tests.simulation.history import History
 from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.network import Network
 from tests.simulation.storm import Storm
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 
 _STATEMENT_SECONDS = 0.001

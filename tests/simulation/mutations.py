@@ -34,12 +34,10 @@ from services.router.core.ledger import Ledger
 from services.router.core.noting import note, take_back
 from services.router.together import Together
 from tests.simulation.insiders import SimulatedClient
-from tradingtools.adapters.insiders.client import Unanswered
-from tradingtools.adapters.polymarket import activity, trades
 from tradingtools.domain import leader_trade
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
 from tradingtools.domain.order_states import RELEASING, OrderState
-from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.consumer import Intake
 from tradingtools.testing.memory_database import (
     correcting,
     functions,
@@ -49,6 +47,8 @@ from tradingtools.testing.memory_database import (
 )
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.venues.insiders.order_gateway import Unanswered
+from tradingtools.venues.polymarket import activity, trade_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +313,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     "rows of the Data API are read by the venue's names": Mutation(
         (
             (activity, "_ACTIVITY", _old_names(activity._Activity)),
-            (trades, "_DATA_TRADE", _old_names(trades._DataTrade)),
+            (trade_rows, "_DATA_TRADE", _old_names(trade_rows._DataTrade)),
         ),
         "I3",
         seed=1,

@@ -20,7 +20,7 @@ from grpc.aio import AioRpcError, Metadata
 from tests.simulation.loop import PROCESS, VirtualLoop
 from tests.simulation.storm import Storm
 from tradingtools.domain.errors import TradingError
-from tradingtools.runtime.grpc_errors import CODES
+from tradingtools.rpc.errors import CODES
 
 _HOP_SECONDS = 0.0005
 _WINDOW = 8
@@ -182,7 +182,7 @@ class Network:
         register: Callable[[Any], None],
         **_options: Any,
     ) -> AsyncIterator[_Listener]:
-        """Takes the place of `grpc_server.serving`."""
+        """Takes the place of `transport.serving`."""
         listener = _Listener(contextvars.copy_context())
         register(listener)
         # The newest is found; when it goes, the one that it came in front of.
@@ -194,7 +194,7 @@ class Network:
                 self._listeners[listen].remove(listener)
 
     def channel(self, target: str, *, newest: bool = False) -> _Channel:
-        """Takes the place of `grpc_server.channel`."""
+        """Takes the place of `transport.channel`."""
         return _Channel(self, target)
 
     def sever(self, process: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.simulation.storm import Storm
-from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.consumer import Intake
 
 KIND = "message not handled"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.machine import Line
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
-from tradingtools.adapters.postgres import lease
+from tradingtools.storage.postgres import lease
 
 _SLOW = {"router": "lots", "executor": "abandoned", "guard": "held_lots"}
 """A statement of each recovery."""

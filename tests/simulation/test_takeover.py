@@ -18,7 +18,7 @@ from tests.simulation.judge import unrest
 from tests.simulation.machine import Line
 from tests.simulation.workload import Workload
 from tests.simulation.world import SETTLE_MS, World
-from tradingtools.adapters.postgres import journal
+from tradingtools.storage.postgres import journal
 
 _RECOVERY_SECONDS = 3.0
 

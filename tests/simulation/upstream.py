@@ -14,11 +14,11 @@ import grpc
 
 from paper.insiders.core.model import Level, MarketBook
 from tests.simulation.machine import Machine
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
+from tradingtools import clock
 from tradingtools.codec.marks import columns
-from tradingtools.runtime import grpc_server
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc import transport
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres import journal
 from tradingtools.v1 import bookfeed_service_pb2 as books_pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as books_rpc
 from tradingtools.v1 import common_pb2 as common
@@ -169,7 +169,7 @@ class BookfeedServicer(books_rpc.BookfeedServiceServicer):
 async def run_ingest(facts: Facts, machine: Machine, listen: str) -> None:
     """ingest's life."""
     servicer = IngestServicer(facts, machine.pool())
-    async with grpc_server.serving(
+    async with transport.serving(
         listen, [], lambda server: ingest_rpc.add_IngestServiceServicer_to_server(servicer, server)
     ):
         await asyncio.Event().wait()
@@ -178,7 +178,7 @@ async def run_ingest(facts: Facts, machine: Machine, listen: str) -> None:
 async def run_bookfeed(market: Market, listen: str) -> None:
     """bookfeed's life."""
     servicer = BookfeedServicer(market)
-    async with grpc_server.serving(
+    async with transport.serving(
         listen,
         [],
         lambda server: books_rpc.add_BookfeedServiceServicer_to_server(servicer, server),

@@ -42,10 +42,11 @@ from tests.simulation.network import Network
 from tests.simulation.poison import Mistakes
 from tests.simulation.storm import Storm
 from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Lease
+from tradingtools import clock
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime import cycles, grpc_server, health, telemetry
+from tradingtools.rpc import transport
+from tradingtools.runtime import gc_policy, health, telemetry
+from tradingtools.storage.postgres.lease import Lease
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
 from tradingtools.testing.memory_database.transactions import EPOCH, Change
@@ -141,10 +142,10 @@ class World:
             stack.enter_context(logs_into(self.history))
             put = mock.patch.object
             # A process that dies here leaves its memory behind: nothing of it may be frozen.
-            stack.enter_context(put(cycles, "_of_its_own", lambda: False))
+            stack.enter_context(put(gc_policy, "_of_its_own", lambda: False))
             stack.enter_context(put(guard_app, "Guard", self._make_guard))
-            stack.enter_context(put(grpc_server, "channel", self.network.channel))
-            stack.enter_context(put(grpc_server, "serving", self.network.serving))
+            stack.enter_context(put(transport, "channel", self.network.channel))
+            stack.enter_context(put(transport, "serving", self.network.serving))
             # As without an exporter; and an id that is drawn would differ from run to run.
             stack.enter_context(put(telemetry, "_traced", False))
             stack.enter_context(put(telemetry, "_new_trace", str))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 
 
 async def held(pool: Pool, role: str) -> Lease:

@@ -29,8 +29,8 @@ from tools.model.state import (
     State,
     compare_and_set,
 )
-from tradingtools.codec.insiders import Capabilities
 from tradingtools.domain.order_states import FailedKind
+from tradingtools.venues.insiders.schemas import Capabilities
 
 _NOT_AFTER_MS = 1_000
 _HORIZON_MS = _NOT_AFTER_MS + LONGEST_PROCESSING_MS

@@ -1,6 +1,6 @@
 """The arithmetic of the audit: chains of control changes and of orders, and the seals over them.
 
-The database writes the hashes (`adapters/postgres/migrations`); this computes them once more from
+The database writes the hashes (`storage/postgres/migrations`); this computes them once more from
 what is stored, independently, and names the first thing that does not fit. Before it: whoever reads
 the rows. After it: an operator, who asks what happened there.
 """

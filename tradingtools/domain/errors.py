@@ -1,6 +1,6 @@
 """Errors that mean something to a caller.
 
-Raised by cores, stores and servicers; `runtime/grpc_errors.py` has the one table that turns them
+Raised by cores, stores and servicers; `rpc/errors.py` has the one table that turns them
 into status codes. The reasons are the values of ``ErrorReason`` in the contracts.
 """
 

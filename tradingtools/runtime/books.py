@@ -19,11 +19,11 @@ import grpc
 import structlog
 from msgspec import structs
 
-from tradingtools.adapters import clock
-from tradingtools.adapters.tasks import until_one_ends
+from tradingtools import clock
 from tradingtools.codec.marks import book_from_pb
 from tradingtools.domain.book import Book, BookStatus
-from tradingtools.runtime import streams
+from tradingtools.rpc import streams
+from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 

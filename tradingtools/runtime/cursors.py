@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.errors import InvalidField
-from tradingtools.runtime.streams import BEGINNING, Tail
+from tradingtools.rpc.streams import BEGINNING, Tail
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as pb
 
 _log = structlog.get_logger("cursors")

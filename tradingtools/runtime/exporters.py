@@ -21,10 +21,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.runtime import instruments
 from tradingtools.runtime.instruments import Histogram, Observe
-from tradingtools.runtime.settings import SettingError, SharedSettings
+from tradingtools.settings import SettingError, SharedSettings
 
 _END_SECONDS = 1.0
 _shown: dict[str, prometheus_client.Histogram] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tradingtools.runtime import streams
-from tradingtools.runtime.intake import Intake
+from tradingtools.rpc import streams
+from tradingtools.runtime.consumer import Intake
 from tradingtools.v1 import confirm_service_pb2 as pb
 
 

@@ -13,9 +13,9 @@ import psycopg
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.tasks import until_one_ends
-from tradingtools.runtime.grpc_server import Server
+from tradingtools.rpc.transport import Server
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.tasks import until_one_ends
 
 POSTGRESQL, REDIS, VENUE = "postgresql", "redis", "venue"
 VENUE_ANSWERS = "venue-answers"

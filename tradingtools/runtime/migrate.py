@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
-from tradingtools.adapters.postgres.migrate import TooOldError, migrate
-from tradingtools.runtime.settings import SettingError, SharedSettings, load
+from tradingtools.settings import SettingError, SharedSettings, load
+from tradingtools.storage.postgres.migrate import TooOldError, migrate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

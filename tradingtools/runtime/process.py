@@ -17,9 +17,10 @@ from typing import Protocol, TypeVar
 import structlog
 import uvloop
 
-from tradingtools.adapters.tasks import cancel_all
-from tradingtools.runtime import callers, telemetry, tls
-from tradingtools.runtime.settings import SettingError, SharedSettings, load
+from tradingtools.rpc import callers, tls
+from tradingtools.runtime import telemetry
+from tradingtools.settings import SettingError, SharedSettings, load
+from tradingtools.tasks import cancel_all
 
 
 class HasShared(Protocol):

@@ -20,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tradingtools.runtime import logs
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 
 _propagator = TraceContextTextMapPropagator()
 _traced = True

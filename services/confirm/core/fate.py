@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tradingtools.codec.insiders import Capabilities
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.venues.insiders.schemas import Capabilities
 
 
 class Look(Enum):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tradingtools.codec.insiders import WireError, parse_error
-from tradingtools.codec.redemptions import parse_redemption
 from tradingtools.domain.redemption_states import TRANSITIONS, RedemptionState
+from tradingtools.venues.insiders.redemptions import parse_redemption
+from tradingtools.venues.insiders.schemas import WireError, parse_error
 
 _FIRST_MS = 1_000
 _LONGEST_MS = 300_000

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tradingtools.codec.insiders import (
+from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.venues.insiders.schemas import (
     DEFINITIVE_REJECTIONS,
     WireError,
     parse_error,
     parse_order,
 )
-from tradingtools.domain.venue_order import VenueOrder
 
 
 class Meaning(Enum):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Set
 from enum import Enum
 
-from tradingtools.adapters.polymarket.trades import RowError, TradeRow, decode_frame
+from tradingtools.venues.polymarket.trade_rows import RowError, TradeRow, decode_frame
 
 __all__ = ["Ignored", "RowError", "read_frame"]
 

@@ -21,9 +21,9 @@ from services.confirm.core.fate import (
     reason,
     standing,
 )
-from tradingtools.codec.insiders import Capabilities
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
+from tradingtools.venues.insiders.schemas import Capabilities
 
 NOT_AFTER, LONGEST = 1_000_000, 2_000
 HORIZON = NOT_AFTER + LONGEST

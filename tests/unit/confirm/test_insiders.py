@@ -9,7 +9,7 @@ import pytest
 
 from services.confirm.core.fate import Look
 from services.confirm.insiders import Insiders
-from tradingtools.adapters.insiders.client import Answer, InsidersClient
+from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient
 
 KEY = "k1"
 

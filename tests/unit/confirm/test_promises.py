@@ -6,8 +6,8 @@ import pytest
 
 from services.confirm.core.promises import WRITTEN, of_settings, taken
 from services.confirm.settings import Settings
-from tradingtools.codec.insiders import Capabilities
-from tradingtools.runtime.settings import SettingError, load
+from tradingtools.settings import SettingError, load
+from tradingtools.venues.insiders.schemas import Capabilities
 
 ALL = Capabilities(True, True, True, True, 500)
 NONE = Capabilities(False, False, False, False, 0)

@@ -9,8 +9,8 @@ from typing import Any, cast
 from services.confirm.booker import Booker
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.settings import load
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2 as executor_pb

@@ -14,7 +14,7 @@ from services.control.gate import Gate
 from services.control.limiter import Limiter, Rates
 from tests.control.edge import READ, TOKENS
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 from tradingtools.v1 import control_service_pb2 as pb
 
 _SUBSCRIPTION = "sub_" + "0" * 32

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from tools import state_tables
-from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
 from tradingtools.domain import order_states, trigger_states
 from tradingtools.domain.order_states import (
     LEGAL,
@@ -18,6 +17,7 @@ from tradingtools.domain.order_states import (
 )
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
+from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
 
 S, T = OrderState, TriggerStatus
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
-from tradingtools.codec.insiders import DEFINITIVE_REJECTIONS
+from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
 
 KEY = "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a"
 CODES = [

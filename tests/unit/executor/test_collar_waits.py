@@ -13,7 +13,7 @@ from msgspec import structs
 from services.executor.collar import Collar
 from services.executor.core.collar import Quote
 from tests.unit.samples import order
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
 

@@ -15,7 +15,7 @@ from services.executor.leave import KeptBack, Leave
 from services.executor.look import Asked, Look
 from tests.simulation.loop import VirtualLoop
 from tests.unit.executor.test_sender import attempt
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.order import Purpose
 
 ENTRY = structs.replace(attempt("a"), looked_ns=-(10**9))

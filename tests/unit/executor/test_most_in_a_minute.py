@@ -9,7 +9,7 @@ from services.executor.app import _limits
 from services.executor.core.gate import Limits
 from services.executor.settings import Settings
 from tradingtools.domain.money import MICROS
-from tradingtools.runtime.settings import load
+from tradingtools.settings import load
 
 _PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
 _ROW = re.compile(r"^\| .* \| ([0-9,]+)(?: USDC)? \| `(TT_EXECUTOR_[A-Z_]+)` \|", re.MULTILINE)

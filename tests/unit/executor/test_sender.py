@@ -26,11 +26,11 @@ from services.executor.look import Looked
 from services.executor.recorder import Outcome
 from services.executor.sender import Sender
 from tests.unit.samples import order
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import InsidersClient, open_client
+from tradingtools import clock
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Follower, Order, Purpose
 from tradingtools.domain.order_states import OrderState
+from tradingtools.venues.insiders.order_gateway import InsidersClient, open_client
 
 FAILURES = 1_000
 LEASE_MS = 600_000

@@ -20,13 +20,13 @@ from services.executor.recorder import Outcome
 from services.executor.settings import Settings
 from services.executor.worker import Executor
 from tests.unit.samples import order
-from tradingtools.adapters import clock
-from tradingtools.adapters.insiders.client import InsidersClient
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools import clock
 from tradingtools.codec.claims import order_to_pb
 from tradingtools.domain.order import Follower, Order, Purpose
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.tasks import cancel_all
 from tradingtools.v1 import common_pb2 as pb
+from tradingtools.venues.insiders.order_gateway import InsidersClient
 
 LIMITS = Limits()
 

@@ -14,7 +14,7 @@ from services.guard.core.portions import PATIENT
 from tests.unit.guard.samples import book_of
 from tests.unit.guard.test_meanwhile import EMPTY, GOOD, _Scene
 from tests.unit.guard.test_verdicts import DEEP, Desk
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
 
 STALE = structs.replace(DEEP, status=BookStatus.STALE)

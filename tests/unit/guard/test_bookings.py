@@ -13,9 +13,9 @@ from services.guard.bookings import OTHERS, Bookings
 from tests.unit.guard.test_meanwhile import _Scene
 from tests.unit.guard.test_turns import CROWD, _crowd
 from tests.unit.guard.test_verdicts import DEEP, SHARE, _key
-from tradingtools.adapters.postgres.lease import Fenced
-from tradingtools.adapters.tasks import alongside
-from tradingtools.runtime.intake import Intake
+from tradingtools.runtime.consumer import Intake
+from tradingtools.storage.postgres.lease import Fenced
+from tradingtools.tasks import alongside
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 

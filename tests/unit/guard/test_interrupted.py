@@ -11,9 +11,9 @@ from services.guard.worker import Guard
 from tests.unit.guard.test_meanwhile import GOOD
 from tests.unit.guard.test_verdicts import DEEP, Desk, Known, _none
 from tradingtools.domain.book import Book
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.intake import while_database_is_away
-from tradingtools.runtime.streams import Tail
+from tradingtools.runtime.consumer import while_database_is_away
 
 
 def _told(desk: Desk, *triggers: str) -> None:

@@ -18,12 +18,12 @@ from services.guard import store
 from services.guard.core.trigger import Judgement, judge, lot_of
 from tests.unit.guard.samples import book_of, follow_peaks
 from tests.unit.guard.test_verdicts import CONDITION, DEEP, SHARE, Desk, Moody, _key
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.trigger_states import EDITABLE, FINAL
-from tradingtools.runtime import intake
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime import consumer
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database.locks import Blocked
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as pb
@@ -456,7 +456,7 @@ EVENTS: tuple[Event, ...] = (
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(consumer, "_PAUSE_SECONDS", 0)
 
 
 async def _at_each_step(setup: Setup, event: Event, *, before: bool = False) -> None:

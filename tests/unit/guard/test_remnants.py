@@ -10,7 +10,7 @@ from services.guard.core.remnants import Remnants, too_small
 from tests.unit.guard.samples import book_of
 from tests.unit.guard.test_meanwhile import _Scene
 from tests.unit.guard.test_verdicts import DEEP, SHARE
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.v1 import common_pb2 as pb
 
 SMALL = (3 * SHARE, 5 * SHARE)

@@ -11,7 +11,7 @@ from services.guard import writing
 from services.guard.claiming import Claims
 from services.guard.known import Known
 from services.guard.writing import Writer
-from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.storage.postgres.pool import Pool
 
 
 class Away(Exception):

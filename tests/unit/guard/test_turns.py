@@ -11,7 +11,7 @@ from msgspec import structs
 from services.guard.core.portions import PATIENT
 from tests.unit.guard.test_meanwhile import GOOD, _Scene
 from tests.unit.guard.test_verdicts import DEEP
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
 

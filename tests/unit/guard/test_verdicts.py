@@ -17,12 +17,12 @@ from services.guard.core.portions import PATIENT
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of
-from tradingtools.adapters.postgres.lease import Fenced, Lease
-from tradingtools.adapters.postgres.pool import Pool
 from tradingtools.domain.book import Book, BookStatus
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books
-from tradingtools.runtime.settings import load
-from tradingtools.runtime.streams import Tail
+from tradingtools.settings import load
+from tradingtools.storage.postgres.lease import Fenced, Lease
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database import guard as twins
 from tradingtools.testing.memory_database.schema import Row

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from services.router import app
 from services.router.core.backlog import MOST, Told, next_together
 from services.router.settings import Settings
-from tradingtools.adapters import clock
-from tradingtools.runtime.settings import load
+from tradingtools import clock
+from tradingtools.settings import load
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 from services.router.settings import Settings
 from services.router.worker import Router
 from tests.unit.samples import CONDITION, LEADER, TX, book
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import lease
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Side, Source, TradeKey
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import EPOCH, Transaction
 from tradingtools.v1 import common_pb2 as common

@@ -23,11 +23,11 @@ from tests.unit.router.test_together import (
     recovered,
 )
 from tests.unit.samples import TX, book, subscription
-from tradingtools.adapters.tasks import cancel_all
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import CopySettings, DoubtfulBook
 from tradingtools.domain.leader_trade import LeaderTrade, Side, merge
 from tradingtools.domain.reasons import Reason
+from tradingtools.tasks import cancel_all
 from tradingtools.testing.memory_database import MemoryDatabase
 
 SKIP = CopySettings(on_doubtful_book=DoubtfulBook.SKIP)

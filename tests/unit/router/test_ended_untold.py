@@ -6,8 +6,8 @@ from msgspec import structs
 
 from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
 from tests.unit.router.test_exits_caught_up import SELL, _sell, position
-from tradingtools.adapters.postgres import journal
 from tradingtools.domain.reasons import Reason
+from tradingtools.storage.postgres import journal
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common

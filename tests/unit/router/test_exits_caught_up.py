@@ -23,11 +23,11 @@ from tests.unit.router.test_booked_while_reading import Halting
 from tests.unit.router.test_budget import SUB, WALLET, Shelf, buy, recovered, subscribe
 from tests.unit.router.test_while_waiting import turns
 from tests.unit.samples import CONDITION
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Fenced
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.domain.reasons import Reason
+from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common

@@ -17,8 +17,8 @@ from services.router.core.records import Awaited, Copy
 from services.router.settings import Settings
 from services.router.worker import Router
 from tests.unit.samples import CONDITION, LEADER, TX, subscription
-from tradingtools.adapters.postgres.lease import Lease
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
+from tradingtools.storage.postgres.lease import Lease
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 ENTRY = "e" * 64

@@ -23,11 +23,11 @@ from tests.unit.router.test_exits_caught_up import (
     slices,
 )
 from tests.unit.samples import CONDITION, LEADER, subscription
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import journal
+from tradingtools import clock
 from tradingtools.domain.copy_settings import CopySettings
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.reasons import Reason
+from tradingtools.storage.postgres import journal
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 

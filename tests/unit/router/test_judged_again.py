@@ -13,7 +13,7 @@ from services.router.worker import Router
 from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
 from tests.unit.router.test_exits_caught_up import position
 from tests.unit.router.test_unacknowledged import GUARDS, SHARES, all_reserved
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.v1 import common_pb2 as common

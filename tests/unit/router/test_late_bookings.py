@@ -13,8 +13,8 @@ import pytest
 from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, SUB, WALLET, Shelf, buy, no_batches, subscribe
 from tests.unit.samples import CONDITION
-from tradingtools.adapters.postgres import lease
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb

@@ -23,9 +23,9 @@ from tests.unit.router.test_budget import SUB, WALLET, Shelf, buy, recovered, su
 from tests.unit.router.test_exits_caught_up import position
 from tests.unit.router.test_halted import halted, reducing
 from tests.unit.samples import book
-from tradingtools.adapters.postgres import journal
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Side
+from tradingtools.storage.postgres import journal
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 from tradingtools.v1 import common_pb2 as common

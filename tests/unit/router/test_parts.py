@@ -14,7 +14,7 @@ from services.router.core.records import Withdrawn
 from tests.unit.router.test_budget import SETTINGS, buy, no_batches, recovered
 from tests.unit.samples import LEADER
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 

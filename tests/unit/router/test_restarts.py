@@ -17,12 +17,12 @@ from paper.venue.tape import SAMPLE
 from services.router.settings import Settings
 from services.router.worker import Router
 from tests.unit.router.test_tape import market_of
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import lease
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.money import parse_exact, parse_rounded
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 

@@ -24,11 +24,11 @@ from tests.unit.router.test_budget import (
     subscribe,
 )
 from tests.unit.samples import CONDITION, LEADER, book
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.domain.book import Book
 from tradingtools.domain.resync import ResyncKind, ResyncState
-from tradingtools.runtime.streams import Tail
+from tradingtools.rpc.streams import Tail
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 

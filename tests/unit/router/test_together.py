@@ -23,12 +23,12 @@ from services.router.worker import Router
 from tests.unit.router.test_budget import buy, fund
 from tests.unit.router.test_budget import recovered as on_a_shelf
 from tests.unit.samples import CONDITION, LEADER, book
-from tradingtools.adapters.postgres.lease import Fenced
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import BelowMinimum, CopySettings, OppositeSide, to_json
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, merge
 from tradingtools.domain.order import Follower
 from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
+from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.testing.memory_database import Calm, MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction
 

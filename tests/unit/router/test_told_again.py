@@ -16,7 +16,7 @@ from services.router.worker import Router
 from tests.unit.router.test_budget import SUB, WALLET, Shelf, buy, recovered, subscribe
 from tests.unit.router.test_exits_caught_up import SELL, ages, killed, position, selling, slices
 from tests.unit.samples import CONDITION, LEADER
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderRow, Source
 from tradingtools.testing.memory_database import MemoryDatabase

@@ -14,12 +14,12 @@ from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
 from tests.unit.router.test_together import _claims, _Faulty
 from tests.unit.samples import CONDITION, LEADER
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres import lease
+from tradingtools import clock
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import Side
+from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.process import Startup
-from tradingtools.runtime.streams import Tail
+from tradingtools.storage.postgres import lease
 from tradingtools.testing.memory_database import Calm, MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.transactions import Transaction
 

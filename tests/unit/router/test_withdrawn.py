@@ -15,7 +15,7 @@ from services.router.claiming import Claimer
 from services.router.worker import Router
 from tests.unit.router.test_budget import buy, recovered
 from tests.unit.router.test_parts import IN_TWOS, Death, database
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.domain.reasons import Reason
 from tradingtools.testing.memory_database import MemoryDatabase
 from tradingtools.testing.memory_database.transactions import Transaction

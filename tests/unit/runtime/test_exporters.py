@@ -17,7 +17,7 @@ import asyncio, os, signal, sys
 from dataclasses import dataclass, field
 from opentelemetry import metrics
 from tradingtools.runtime import process, telemetry
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -57,8 +57,8 @@ _READER = """
 import asyncio, urllib.request
 from dataclasses import dataclass, field
 from tradingtools.runtime import process
-from tradingtools.runtime.intake import Intake
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.runtime.consumer import Intake
+from tradingtools.settings import SharedSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -12,11 +12,11 @@ import redis.asyncio as redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from launcher import temporary
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.tasks import cancel_all
+from tradingtools.rpc.health import CONTRACT
+from tradingtools.rpc.transport import channel, serving
 from tradingtools.runtime import health
-from tradingtools.runtime.grpc_health import CONTRACT
-from tradingtools.runtime.grpc_server import channel, serving
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.tasks import cancel_all
 
 PATIENCE_SECONDS = 60
 

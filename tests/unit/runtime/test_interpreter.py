@@ -12,7 +12,7 @@ import sys
 import services.confirm.app, services.executor.app, services.guard.app
 import services.bookfeed.app, services.control.app, services.ingest.app, services.router.app
 from tradingtools.domain.errors import InvalidField
-from tradingtools.runtime.grpc_requests import check
+from tradingtools.rpc.requests import check
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import confirm_service_pb2 as confirm
 from tradingtools.v1 import executor_service_pb2 as executor

@@ -27,7 +27,7 @@ from pathlib import Path
 import structlog
 
 from tradingtools.runtime import process
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.settings import SharedSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tradingtools.codec.marks import columns
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 from tradingtools.v1 import bookfeed_service_pb2 as pb
 from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 from tradingtools.v1 import common_pb2 as common
@@ -47,8 +47,8 @@ async def test_a_reader_that_stops_is_not_far_behind() -> None:
         rpc.add_BookfeedServiceServicer_to_server(books, server)
 
     async with (
-        grpc_server.serving("127.0.0.1:0", [], register) as served,
-        grpc_server.channel(f"127.0.0.1:{served.port}", newest=True) as channel,
+        transport.serving("127.0.0.1:0", [], register) as served,
+        transport.channel(f"127.0.0.1:{served.port}", newest=True) as channel,
     ):
         stub: Any = rpc.BookfeedServiceStub(channel)
         call = stub.StreamMarks(pb.StreamMarksRequest())

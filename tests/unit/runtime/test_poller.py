@@ -15,11 +15,11 @@ import asyncio
 from tradingtools.runtime.loading import lean
 with lean():
     import services.{name}.app
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 
 async def main():
-    async with grpc_server.serving("127.0.0.1:0", [], lambda server: None) as served:
-        async with grpc_server.channel(f"127.0.0.1:{{served.port}}") as channel:
+    async with transport.serving("127.0.0.1:0", [], lambda server: None) as served:
+        async with transport.channel(f"127.0.0.1:{{served.port}}") as channel:
             await channel.channel_ready()
 
 asyncio.run(main())

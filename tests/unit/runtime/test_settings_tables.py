@@ -8,7 +8,7 @@ import typing
 import pytest
 
 from tools import settings_tables
-from tradingtools.runtime.settings import PREFIX, PROCESSES, SharedSettings
+from tradingtools.settings import PREFIX, PROCESSES, SharedSettings
 
 ROOT = settings_tables.DOCUMENT.parent.parent
 

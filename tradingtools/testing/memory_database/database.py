@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from tradingtools.adapters import clock
+from tradingtools import clock
 from tradingtools.testing.memory_database.locks import Locks
 from tradingtools.testing.memory_database.schema import Key, Row
 from tradingtools.testing.memory_database.statements import Statement, statements

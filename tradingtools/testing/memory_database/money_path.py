@@ -1,4 +1,4 @@
-"""Twins of `tradingtools/adapters/postgres/money_path.sql` and `poison.sql`."""
+"""Twins of `tradingtools/storage/postgres/money_path.sql` and `dead_letters.sql`."""
 
 from __future__ import annotations
 

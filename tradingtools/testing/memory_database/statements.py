@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres.sql import load_queries
 from tradingtools.testing.memory_database.confirm import CONFIRM
 from tradingtools.testing.memory_database.executor import EXECUTOR
 from tradingtools.testing.memory_database.guard import GUARD
@@ -22,8 +22,8 @@ from tradingtools.testing.memory_database.transactions import Twin
 
 _ROOT = Path(__file__).parents[3]
 TWINS: Final[dict[str, Mapping[str, Twin]]] = {
-    "tradingtools/adapters/postgres/money_path.sql": MONEY_PATH,
-    "tradingtools/adapters/postgres/poison.sql": POISON,
+    "tradingtools/storage/postgres/money_path.sql": MONEY_PATH,
+    "tradingtools/storage/postgres/dead_letters.sql": POISON,
     "services/router/queries.sql": ROUTER,
     "services/router/resync.sql": RESYNC,
     "services/executor/queries.sql": EXECUTOR,

@@ -1,0 +1,1 @@
+"""gRPC as every process speaks it: transport, callers, errors, validation, streams, TLS."""

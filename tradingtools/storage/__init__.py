@@ -1,0 +1,1 @@
+"""The stores: PostgreSQL decides, Redis wakes up."""
