@@ -90,7 +90,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await server.set_serving(True)
-        payouts = Payouts(pool, owned, booker.write)
         redemptions = Redemptions(
             pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
         )
@@ -103,6 +102,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             apart_ms=settings.shortfall_apart_ms,
         )
         booker.listen(shortfalls.booked)
+        covered = shortfalls.covered if settings.shortfall_apart_ms else None
+        payouts = Payouts(pool, owned, booker.write, covered)
         optional = []
         looks = {health.POSTGRESQL: health.postgresql(pool)}
         if settings.balance_ms:

@@ -1,6 +1,7 @@
 """Pays out the lots of resolved markets.
 
-Before it: bookfeed's marks, which say what a share pays. One transaction takes the shares from all
+Before it: bookfeed's marks, which say what a share pays, and `shortfalls`, which has asked what the
+wallet holds: what was sold by hand pays its lot nothing. One transaction takes the shares from all
 lots of a wallet in the market, books their profit, and makes the redemption durable; a crash before
 its commit changes nothing, and afterwards there is nothing left to pay. After it: `redemptions`,
 which asks insiders-api, and the readers of bookings.
@@ -23,6 +24,7 @@ from services.confirm.core.paying import Held, Paid
 from services.confirm.ledger import may_book
 from services.confirm.moves import move_balances, move_lots
 from services.confirm.queries import QUERIES, asked_one
+from tradingtools import clock
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.storage.postgres.lease import Fenced, Lease
@@ -36,9 +38,14 @@ _PAUSE_SECONDS = 0.25
 _PAGE = 100
 """Markets that are paid out at one look."""
 _START = ("", "")
+_ASKED_AGAIN_SECONDS = 1.0
+"""After a wallet was asked for in vain."""
 
 Write = Callable[[Callable[[], Awaitable[int | None]]], Awaitable[int | None]]
 """Books one thing at a time and publishes it."""
+Covered = Callable[[str, str], Awaitable[Mapping[tuple[str, str], int] | None]]
+"""What a wallet's lots of a market hold, by asset and origin, micros, if all of it is there; None:
+it is not, or nobody knows yet."""
 
 
 class Payouts:
@@ -48,12 +55,18 @@ class Payouts:
         pool: of the deciding database.
         lease: the right to book.
         write: see `Write`.
+        covered: asks before a market is paid out; None: lots are believed.
     """
 
-    def __init__(self, pool: Pool, lease: Lease, write: Write) -> None:
+    def __init__(
+        self, pool: Pool, lease: Lease, write: Write, covered: Covered | None = None
+    ) -> None:
         self._pool = pool
         self._lease = lease
         self._write = write
+        self._covered = covered
+        self._later: dict[tuple[str, str], float] = {}
+        """When a wallet is asked for again for a market, monotonic seconds."""
         self._payouts: OrderedDict[str, int] = OrderedDict()
         self._after = _START
         """The wallet and market that were looked at last: those that cannot be paid are passed."""
@@ -97,10 +110,12 @@ class Payouts:
             limit=_PAGE,
         )
         self._after = _START
+        now = clock.monotonic()
+        self._later = {market: at for market, at in self._later.items() if at > now}
         for row in rows:
-            market = (row["follower_proxy"], row["condition_id"], self._payouts)
+            market = (row["follower_proxy"], row["condition_id"])
             try:
-                await self._write(partial(pay_market, self._pool, self._lease, *market))
+                await self._pay(*market)
             except (Fenced, psycopg.OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - it must not hold up all other bookings
@@ -109,9 +124,28 @@ class Payouts:
         if len(rows) == _PAGE:
             self._after = (rows[-1]["follower_proxy"], rows[-1]["condition_id"])
 
+    async def _pay(self, proxy: str, condition_id: str) -> None:
+        there = None
+        if self._covered is not None:
+            market = (proxy, condition_id)
+            if market in self._later:
+                return
+            there = await self._covered(*market)
+            if there is None:
+                self._later[market] = clock.monotonic() + _ASKED_AGAIN_SECONDS
+                return
+        await self._write(
+            partial(pay_market, self._pool, self._lease, proxy, condition_id, self._payouts, there)
+        )
+
 
 async def pay_market(
-    pool: Pool, lease: Lease, proxy: str, condition_id: str, payouts: Mapping[str, int]
+    pool: Pool,
+    lease: Lease,
+    proxy: str,
+    condition_id: str,
+    payouts: Mapping[str, int],
+    there: Mapping[tuple[str, str], int] | None = None,
 ) -> int | None:
     """Pay out all lots of a wallet in one market; repeating changes nothing.
 
@@ -124,6 +158,8 @@ async def pay_market(
         proxy: the wallet.
         condition_id: the market.
         payouts: what a share pays, by asset, micros.
+        there: what the lots held that the wallet was asked for; others are not paid. None: nobody
+            was asked.
 
     Returns:
         Micros that were paid; None: nothing was to be done, or not yet.
@@ -140,6 +176,8 @@ async def pay_market(
         lots = [Held(**row) for row in await held.rows()]
         paid = paying.pay(lots, payouts)
         if not lots or (await busy.rows())[0]["busy"] or paid is None:
+            return None
+        if there is not None and there != {(h.asset_id, h.origin): h.shares_micros for h in lots}:
             return None
         key = await _request(asked, market, paid)
         for one_paid in paid:

@@ -45,6 +45,8 @@ _MOVES = (pb.FILL_KIND_MATCHED, pb.FILL_KIND_CONFIRMED, pb.FILL_KIND_UNDONE, pb.
 
 Key = tuple[str, str]
 """Wallet and asset."""
+LotKey = tuple[str, str]
+"""Asset and origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +158,41 @@ class Shortfalls:
         if not at_rest.lots:
             await self.told(at_rest, ())
             return
+        await self._ask(at_rest)
+
+    async def covered(self, proxy: str, condition_id: str) -> Mapping[LotKey, int] | None:
+        """Ask whether a wallet holds all that its lots say of a market; what is missing shrinks
+        them, once it is proved.
+
+        Returns:
+            What the lots hold, by asset and origin, micros; None: less is there, or nobody knows
+            yet.
+        """
+        at_rest = await self.at_rest(proxy)
+        lots = {
+            asset: held
+            for asset, held in at_rest.lots.items()
+            if held[0].condition_id == condition_id
+        }
+        there = await self._ask(at_rest) if lots else None
+        if there is None:
+            return None
+        if any(sum(lot.shares_micros for lot in lots[a]) > there.get(a, 0) for a in lots):
+            return None
+        return {(a, lot.origin): lot.shares_micros for a, held in lots.items() for lot in held}
+
+    async def _ask(self, at_rest: AtRest) -> Mapping[str, int] | None:
+        """Ask what a wallet holds, compare, and return it by asset, micros; None: no answer."""
+        proxy = at_rest.proxy
         try:
             answer = await self._client.positions(proxy, self._timeout_ms)
             positions = parse_positions(body_of(answer), proxy)
         except (NotSent, Unanswered, WireError) as error:
             _log.warning("wallet not told", wallet=proxy, error=str(error))
             self._due.setdefault(proxy, clock.monotonic() + _AGAIN_SECONDS)
-            return
+            return None
         await self.told(at_rest, positions)
+        return {one.asset_id: one.shares_micros for one in positions}
 
     async def at_rest(self, proxy: str) -> AtRest:
         """Return what may be compared with an answer to a question that is asked after this."""

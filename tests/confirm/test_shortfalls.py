@@ -13,12 +13,13 @@ from unittest import mock
 import pytest
 from structlog.testing import capture_logs
 
-from services.confirm import corrections
+from services.confirm import corrections, payouts
 from services.confirm.bookings import load_bookings
 from services.confirm.corrections import Proof
 from services.confirm.shortfalls import Shortfalls
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools import clock
+from tradingtools.domain.book import Book, BookStatus, Market
 from tradingtools.domain.venue_order import TradeStatus
 from tradingtools.storage.postgres.pipeline import Together
 from tradingtools.v1 import common_pb2 as common
@@ -155,6 +156,56 @@ async def test_what_a_follower_buys_by_himself_afterwards_stays_his(scene: Scene
         scene.held = held
         await scene.look()
     assert await scene.lots() == {"sub_1": 0}, "more than the lot is nobody's but his"
+
+
+async def test_what_was_sold_by_hand_is_not_paid_when_the_market_resolves(scene: Scene) -> None:
+    await _bought(scene.orders)
+    resolved = await _resolved(scene, "1")
+    for held in (None, 4_000_000):
+        scene.held = held
+        await resolved.look()
+        assert await scene.lots() == {"sub_1": SIZE}, "nobody knows yet what is there"
+        scene.now += APART
+    await scene.shortfalls.look_at_due()
+    await resolved.look()
+    (payout,) = await scene.rows("payout")
+    assert (payout["size_micros"], payout["paid_micros"]) == (4_000_000, 2_000_000)
+    assert await scene.lots() == {"sub_1": 0}
+
+
+async def test_a_wallet_that_holds_all_is_paid_after_one_question(scene: Scene) -> None:
+    await _bought(scene.orders)
+    scene.held = SIZE
+    await (await _resolved(scene, "1")).look()
+    (payout,) = await scene.rows("payout")
+    assert (payout["size_micros"], scene.asked) == (SIZE, 1)
+
+
+async def test_what_comes_into_a_lot_while_it_is_asked_for_is_asked_for_itself(
+    scene: Scene,
+) -> None:
+    await _bought(scene.orders)
+    scene.held, scene.meanwhile = SIZE, lambda: _bought(scene.orders)
+    resolved = await _resolved(scene, "1")
+    await resolved.look()
+    assert await scene.rows("payout") == []
+    scene.held, scene.meanwhile = 2 * SIZE, None
+    await resolved.look()
+    (payout,) = await scene.rows("payout")
+    assert payout["size_micros"] == 2 * SIZE
+
+
+async def _resolved(scene: Scene, asset: str) -> payouts.Payouts:
+    """Confirm's payouts, once a share of an asset pays a half."""
+    made = payouts.Payouts(
+        scene.orders.pool, scene.orders.lease, lambda work: work(), scene.shortfalls.covered
+    )
+    market = Market(
+        asset_id=asset, condition_id="0xc", tick_micros=10_000, min_size_micros=1,
+        fee_rate_micros=0, closed=True, payout_micros=500_000,
+    )  # fmt: skip
+    await made.on_books([Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)])
+    return made
 
 
 async def test_what_differs_between_the_answers_is_not_proven(scene: Scene) -> None:

@@ -29,6 +29,7 @@ _APPEARED = "no order appears here after its end: tests/confirm/test_ends.py"
 _ALONE = "only when an order of a batch cannot be booked: tests/confirm/test_batches.py"
 _BY_HAND = "nobody here holds shares that were bought by hand: tests/control"
 _CLOCK = "no clock is wrong here: tests/fault/test_clocks.py"
+_UNTOLD = "only when a wallet is not told as its market resolves: tests/confirm/test_shortfalls.py"
 _ENDED_START = "nobody deletes a subscription here, and a start waits for five minutes"
 _FIRST = "once in the life of a database, before the killing begins"
 _FENCED = "only when an acceptance comes later than its order's lease: tests/money_path"
@@ -220,6 +221,9 @@ UNREACHED = (
     Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _AWAY, "raise", chance=True),
     Entry(f"{_CONFIRM}/payouts.py", "Payouts.look", _LOGGED, "_log.error"),
     Entry(f"{_CONFIRM}/payouts.py", "pay_market", _RACE, "return None", chance=True),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts._pay", _UNTOLD, "self._later[", chance=True),
+    Entry(f"{_CONFIRM}/payouts.py", "Payouts._pay", _UNTOLD, "return", chance=True),
+    Entry(f"{_CONFIRM}/shortfalls.py", "Shortfalls.covered", _UNTOLD, "return None", chance=True),
     Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.ask", "insiders-api redeems as it says",
           "_differs.add"),
     Entry(f"{_CONFIRM}/redemptions.py", "Redemptions.ask", "insiders-api redeems as it says",

@@ -32,6 +32,8 @@ _PIECES = 0.3
 _SILENT = 0.2
 """Of all seeds: the sockets of the feed are silent, half of the time."""
 _SILENT_SECONDS = 4.0
+_DECIDED_THEN = 0.1
+"""Of all sales by hand: the market is decided at that instant."""
 _DOUBTING = 0.3
 """Of all seeds: the book of one outcome is in doubt until the storm is over."""
 _ON_DOUBT = (None, None, "WAIT", "SKIP")
@@ -155,7 +157,7 @@ class Workload:
         for _ in range(steps):
             await self._step()
             if self._world.sells_by_hand and self._hands.random() < 0.15:
-                self._sell_by_hand()
+                await self._sell_by_hand()
             await asyncio.sleep(2 * self._rng.random() * pause_seconds)
 
     async def _step(self) -> None:
@@ -319,13 +321,19 @@ class Workload:
             title="Will it rain?",
         )
 
-    def _sell_by_hand(self) -> None:
-        """A follower sells shares that were copied for him, or that he has bought himself."""
+    async def _sell_by_hand(self) -> None:
+        """A follower sells shares that were copied for him, or that he has bought himself; nobody
+        trades in a market that is decided."""
+        if self._world.market.payouts:
+            return
         proxy, asset = self._hands.choice(WALLETS), self._hands.choice(ASSETS)
         part = self._hands.choice((0.3, 0.7, 1.0))
         sold = self._world.exchange.sell_by_hand(proxy, asset, part)
         if sold:
             self._world.history.add(f"{proxy[:6]} sells {sold} of {asset[:6]} by hand")
+            # Before anybody has found out.
+            if self._hands.random() < _DECIDED_THEN:
+                await self._resolve()
 
     # Books, triggers, control.
 
@@ -342,10 +350,9 @@ class Workload:
         self._put_book(asset, self._rng.choice((_DEPTH, 5 * MICROS)))
 
     async def _resolve(self) -> None:
-        """The market is decided; once. What is paid for shares that an owner has just sold is not
-        judged: nobody has looked yet."""
+        """The market is decided; once."""
         market = self._world.market
-        if not market.payouts and not self._world.sells_by_hand:
+        if not market.payouts:
             paid = self._rng.choice((0, MICROS, MICROS, MICROS // 2, 333_333))
             market.resolve(dict(zip(ASSETS, (paid, MICROS - paid), strict=True)))
             self._world.history.add(f"the market resolves, {ASSETS[0]} pays {paid}")
