@@ -25,9 +25,6 @@ class Settings:
     """Where clients reach REST, ``address:port``."""
     control_target: str = setting()
     """Control's TT_CONTROL_LISTEN, ``host:port``."""
-    reads_port: int = setting(0, minimum=0, maximum=65_535)
-    """The port of control's TT_CONTROL_READS_LISTEN, on the same host; 0: plain reads go the way of
-    everything else, at twice the cost."""
     directory: str = setting()
     """For the configuration, the descriptor set and the admin socket; its owner alone may enter."""
     cert: str = setting("")
@@ -64,7 +61,6 @@ def edge(settings: Settings) -> envoy_config.Edge:
         port=port,
         control_host=control_host,
         control_port=control_port,
-        reads_port=settings.reads_port,
         directory=Path(settings.directory),
         certificate=envoy_tls.Certificate(
             chain=settings.cert, key=settings.key, authorities=settings.client_ca

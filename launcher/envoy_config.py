@@ -18,7 +18,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_logs, envoy_reads, envoy_shares
+from launcher import envoy_logs, envoy_shares
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc.tls import is_loopback
@@ -72,9 +72,6 @@ class Edge:
     port: int
     control_port: int
     """The edge port of the control process (TT_CONTROL_LISTEN), never its internal one."""
-    reads_port: int = 0
-    """Control's port of plain reads (TT_CONTROL_READS_LISTEN) on the same host; 0: they go by way
-    of the transcoder."""
     directory: Path
     """For the configuration, the descriptor set and the admin socket."""
     host: str = "127.0.0.1"
@@ -150,15 +147,12 @@ def render(edge: Edge) -> str:
         "control_type": "STATIC" if is_address(edge.control_host) else "STRICT_DNS",
         "descriptors": str(edge.descriptors.absolute()),
         "services": [service.full_name for service in PUBLIC_SERVICES],
-        "routes": _routes("control-reads" if edge.reads_port else ""),
+        "routes": _routes(),
         "local_replies": _local_replies(),
         "access_logs": envoy_logs.access_logs(),
         "listen_tls": listen_tls(edge.certificate),
         **envoy_shares.values(edge.shares, edge.trusted),
-        "control_tls": control_tls(edge.control_certificate, edge.control_host, "h2"),
-        # An edge without that port names the other one: no route leads there.
-        "reads_port": edge.reads_port or edge.control_port,
-        "reads_tls": control_tls(edge.control_certificate, edge.control_host, "http/1.1"),
+        "control_tls": control_tls(edge.control_certificate, edge.control_host),
     }
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")
@@ -202,12 +196,12 @@ def command(config: Path, user: str | None = None) -> list[str]:
     ]  # fmt: skip
 
 
-def _routes(reads_cluster: str) -> list[dict[str, Any]]:
+def _routes() -> list[dict[str, Any]]:
     """An allow-list of the paths that requests have after transcoding; everything else is 404."""
     allowed = [_route(method) for service in PUBLIC_SERVICES for method in service.methods]
-    # Also the first route of every REST path: without any, Envoy would skip the authorization.
-    reads = envoy_reads.route(PUBLIC_SERVICES, cluster=reads_cluster, timeout=ROUTE_TIMEOUT)
-    return [*allowed, reads, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+    # The last one is the first route of every REST path: without any, Envoy would skip the
+    # authorization.
+    return [*allowed, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
 
 
 def _route(method: MethodDescriptor) -> dict[str, Any]:
@@ -252,8 +246,6 @@ def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]
             }
         ],
     }
-    # The script would say it, too, but plain reads have none.
-    retry = {"header": {"key": "retry-after", "value": "1"}, "append_action": "ADD_IF_ABSENT"}
     return {
         "filter": {
             "status_code_filter": {
@@ -263,7 +255,6 @@ def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]
                 }
             }
         },
-        "headers_to_add": [retry] if status in (429, 503) else [],
         "body_format_override": {
             "text_format_source": {"inline_string": json.dumps(body).replace("%", "%%")},
             "content_type": "application/json",

@@ -43,7 +43,7 @@ def listen_tls(certificate: Certificate | None) -> dict[str, Any] | None:
     )
 
 
-def control_tls(certificate: Certificate | None, host: str, protocol: str) -> dict[str, Any] | None:
+def control_tls(certificate: Certificate | None, host: str) -> dict[str, Any] | None:
     """The transport to control on a host, which control's certificate has to name."""
     if certificate is None:
         return None
@@ -56,7 +56,7 @@ def control_tls(certificate: Certificate | None, host: str, protocol: str) -> di
         validation["trusted_ca"] = {"filename": certificate.authorities}
     else:
         validation["system_root_certs"] = {}
-    common = {**_common_tls(certificate, [protocol]), "validation_context": validation}
+    common = {**_common_tls(certificate, ["h2"]), "validation_context": validation}
     name = {} if is_address(host) else {"sni": host}
     return _transport("Upstream", {"common_tls_context": common, **name})
 

@@ -217,13 +217,10 @@ def _envoy(
     layout: core.Layout, settings: Settings, state: State, environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     host, _, port = core.address("control", layout, environ).rpartition(":")
-    reads_host, _, reads_port = core.address("control_reads", layout, environ).rpartition(":")
     edge = envoy_config.Edge(
         port=layout.ports["rest"],
         control_host=host,
         control_port=int(port),
-        # Control may be told to listen elsewhere for reads; the edge knows one host of it.
-        reads_port=int(reads_port) if reads_host == host else 0,
         control_certificate=envoy_tls.of_process(settings.shared),
         directory=state.sockets / "envoy",
     )

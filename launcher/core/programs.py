@@ -17,12 +17,12 @@ GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
 
 ENGINE = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events")
 
-CONTROL_PORTS = ("control_internal", "control_reads")
+CONTROL_PORTS = ("control_internal",)
 """What control listens on besides its own port."""
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", "control_reads", "events",
+    *ENGINE[:7], "control_internal", "rest", "events",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 
 from ext_authz import external_auth_pb2_grpc
-from services.control import reads, statistics
+from services.control import statistics
 from services.control.contract import PUBLIC_SERVICES, public_routes
 from services.control.drift import Drift
 from services.control.edge import EtagInterceptor, SealInterceptor
@@ -21,8 +21,6 @@ from services.control.holding_server import HoldingServicer
 from services.control.holdings import Holdings
 from services.control.limiter import Limiter, Rates
 from services.control.marks import marks
-from services.control.reading import reading
-from services.control.reads import Reads
 from services.control.resyncs import Resyncs
 from services.control.rotation import follow
 from services.control.server import ControlServicer
@@ -70,11 +68,10 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         pools() as changing,
         # Who waits behind a slow one has to be answered, too, before the edge gives up (10 s).
         pools(planned_once=True, statement_seconds=5) as keyed,
-        reading(keyed) as found,
         open_wake_ups(settings) as client,
         marks(settings.bookfeed_target) as books,
     ):
-        store = Store(pool, found, client, changes=changing)
+        store = Store(pool, client, changes=changing, keyed=keyed)
         subscriptions = Subscriptions(store, one_owner=settings.one_owner)
         holdings = Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
@@ -83,7 +80,6 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs)
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         names = [service.full_name for service in PUBLIC_SERVICES]
-        plain = Reads(gate, dict(zip(names, (control, holding, trigger), strict=True)))
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(control, server)
@@ -91,17 +87,14 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server(trigger, server)
             external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
 
-        async with (
-            reads.serving(settings.reads_listen, plain, settings.shared),
-            serving(
-                settings.listen,
-                names,
-                register_edge,
-                operators=False,
-                interceptors=[SealInterceptor(key, gate), EtagInterceptor()],
-                permissions=EDGE_PORT,
-            ) as edge,
-        ):
+        async with serving(
+            settings.listen,
+            names,
+            register_edge,
+            operators=False,
+            interceptors=[SealInterceptor(key, gate), EtagInterceptor()],
+            permissions=EDGE_PORT,
+        ) as edge:
             await edge.set_serving(True)
             internal.begin()
             await until_stopped(

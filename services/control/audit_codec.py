@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.control.codec import timestamp
+from services.control.messages import timestamp
 from services.control.store import Row
 from services.control.verification import Progress
 from tradingtools.v1 import operator_service_pb2 as pb

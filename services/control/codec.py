@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.control import defaults_codec, manual_lots, settings_codec
-from services.control.answers import Fields
 from services.control.core import rules, trigger_rules
+from services.control.messages import Fields, timestamp
 from services.control.store import Row
 from services.control.subscriptions import DecisionFilter
 from tradingtools.domain import ids
@@ -19,13 +18,6 @@ from tradingtools.domain.trigger_types import MANUAL, TriggerType, rungs_from_fi
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as operator
 from tradingtools.v1 import trigger_service_pb2 as trigger
-
-
-def timestamp(at: datetime) -> Timestamp:
-    """An instant as the contracts carry it."""
-    message = Timestamp()
-    message.FromDatetime(at)
-    return message
 
 
 def new_subscription(request: control.CreateSubscriptionRequest) -> rules.NewSubscription:

@@ -6,9 +6,9 @@ patterns have checked.
 
 from __future__ import annotations
 
-from services.control.answers import Fields
 from services.control.core import rules
 from services.control.core.rules import Group
+from services.control.messages import Fields
 from services.control.store import Row
 from tradingtools.domain.default_triggers import DefaultTriggers, Gain, from_json, to_json
 from tradingtools.domain.money import MICROS, to_text

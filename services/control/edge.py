@@ -1,6 +1,4 @@
-"""Every call on the edge port carries the seal of the authorization, or is a plain read that is
-judged here in its place. No other reaches a handler.
-"""
+"""Every call on the edge port carries the seal of the authorization. No other reaches a handler."""
 
 from __future__ import annotations
 
@@ -8,11 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from services.control.answers import Answer
-from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, unseal
 from services.control.core.tokens import PUBLIC, Caller
 from services.control.gate import Gate
@@ -23,32 +18,26 @@ from tradingtools.domain.permissions import Permission
 from tradingtools.rpc.admission import OURS, Admission, Continuation, Handler, Metadata, values_of
 from tradingtools.rpc.errors import to_status
 
-AROUND = "calls have to come through the edge"
-_TARGET = "x-envoy-original-path"
-_VERB = "x-envoy-original-method"
-"""What a call was before the transcoder. The edge takes such headers from whoever is outside."""
+_AROUND = "calls have to come through the edge"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class SealInterceptor(Admission):
-    """Refuses calls that come without a seal for that very RPC, unless they are plain reads.
+    """Refuses calls that come without a seal for that very request.
 
     Args:
         key: with which the authorization seals.
-        gate: judges reads that the edge has handed on without asking.
+        gate: knows the active tokens.
     """
 
     def __init__(self, key: bytes, gate: Gate) -> None:
         self._key = key
         self._gate = gate
 
-    def judge(self, method: str, metadata: Metadata) -> None:
-        """Let a sealed call or a read on. Raises Unauthenticated, or what the gate does."""
-        seals = values_of(metadata, HEADER)
-        if not seals:
-            self._judge_read(method, metadata)
-        elif len(seals) != 1:
-            raise Unauthenticated(AROUND)
+    def judge(self, _method: str, metadata: Metadata) -> None:
+        """Let a call with one seal on. Raises Unauthenticated."""
+        if len(values_of(metadata, HEADER)) != 1:
+            raise Unauthenticated(_AROUND)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -66,30 +55,10 @@ class SealInterceptor(Admission):
             call = None if asked is None else call_of(method, asked)
             now_ms = clock.now_ms()
             if not call or not unseal(self._key, seals[0], self._gate.tokens, call, now_ms):
-                raise Unauthenticated(AROUND)
+                raise Unauthenticated(_AROUND)
             return raw
 
         return _opening(handler, opened)
-
-    def _judge_read(self, method: str, metadata: Metadata) -> None:
-        targets, verbs = values_of(metadata, _TARGET), values_of(metadata, _VERB)
-        if len(targets) != 1 or verbs != ["GET"]:
-            raise Unauthenticated(AROUND)
-        tokens = values_of(metadata, "authorization")
-        # The edge takes this header from clients and writes it anew: one address, its caller's.
-        addresses = values_of(metadata, "x-forwarded-for")
-        route, _ = self._gate.admit(
-            addresses[0] if len(addresses) == 1 else "",
-            HttpRequest(
-                verb="GET",
-                target=targets[0],
-                authorization=tokens[0] if len(tokens) == 1 else "",
-                content_type="",
-                body=b"",
-            ),
-        )
-        if route.method != method:
-            raise Unauthenticated(AROUND)
 
 
 def _opening(handler: Handler, opened: Callable[[bytes], bytes]) -> Handler:
@@ -133,21 +102,11 @@ class EtagInterceptor(grpc.aio.ServerInterceptor):
 def _with_etag(inner: Any) -> Any:
     async def call(request: Any, context: Context) -> Any:
         response = await inner(request, context)
-        version = etag(response)
-        if version is not None:
-            await context.send_initial_metadata((("etag", version),))
+        if "version" in response.DESCRIPTOR.fields_by_name:
+            await context.send_initial_metadata((("etag", f'"{response.version}"'),))
         return response
 
     return call
-
-
-def etag(answer: Any) -> str | None:
-    """An answer's version as the header has it; None: it has none."""
-    if isinstance(answer, Answer):
-        return f'"{answer.fields["version"]}"' if "version" in answer.fields else None
-    if isinstance(answer, Message) and "version" in answer.DESCRIPTOR.fields_by_name:
-        return f'"{answer.version}"'  # type: ignore[attr-defined]
-    return None
 
 
 def caller_of(context: Context) -> Caller:

@@ -1,8 +1,7 @@
-"""Whether a request may pass, counted: one judgement for both ways to the handlers.
+"""Whether a request may pass, counted.
 
-Before it: the edge, which asks about every request through the authorization (`gateway`) but the
-plain reads, which it hands on at once (`launcher/envoy_reads.py`) and which the handlers' port asks
-about (`edge`). After it: the handler.
+Before it: the edge, which asks about every request through the authorization (`gateway`). After it:
+the handler.
 """
 
 from __future__ import annotations

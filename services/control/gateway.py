@@ -1,5 +1,4 @@
-"""The authorization service that the edge asks before anything else sees a request, unless that
-is a read which is spelled so plainly that the handlers' port can judge it.
+"""The authorization service that the edge asks before anything else sees a request.
 
 An allowed request goes on with a seal in its headers and without its token; a refused one is
 answered here, in the same form as every other error.
@@ -7,22 +6,38 @@ answered here, in the same form as every other error.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf import json_format
 from google.rpc import status_pb2
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
 from services.control.core.gate import HttpRequest
 from services.control.core.identity import HEADER, seal
 from services.control.gate import Gate
-from services.control.http_errors import http_error
 from services.control.requests import call_of, request_of
 from tradingtools import clock
 from tradingtools.domain.errors import TradingError
+from tradingtools.rpc.errors import CODES, to_status
 
 CALLER = "x-tt-token"
+_STATUSES = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNIMPLEMENTED: 405,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+}
 _log = structlog.get_logger("gateway")
 
 
@@ -81,16 +96,30 @@ def _allowed(sealed: str) -> Any:
 
 
 def denied(error: TradingError) -> Any:
-    """The answer that refuses a request, with the error as its body."""
-    said = http_error(error)
+    """The answer that refuses a request, with the error as its body.
+
+    What a handler raises behind the transcoder gets the same form from the edge.
+    """
+    status = to_status(error)
     return external_auth_pb2.CheckResponse(
-        status=status_pb2.Status(code=said.code),
+        status=status_pb2.Status(code=status.code),
         denied_response=external_auth_pb2.DeniedHttpResponse(
-            status=external_auth_pb2.HttpStatus(code=said.status),
-            headers=[_header(name, value) for name, value in said.headers.items()],
-            body=said.body,
+            status=external_auth_pb2.HttpStatus(code=_STATUSES[CODES[error.reason]]),
+            headers=[_header(name, value) for name, value in _headers(error).items()],
+            body=json.dumps(json_format.MessageToDict(status), separators=(",", ":")),
         ),
     )
+
+
+def _headers(error: TradingError) -> dict[str, str]:
+    headers = {"content-type": "application/json"}
+    if error.reason == "UNAUTHENTICATED":
+        headers["www-authenticate"] = "Bearer"
+    if "allow" in error.metadata:
+        headers["allow"] = error.metadata["allow"]
+    if "retry_after_ms" in error.metadata:
+        headers["retry-after"] = str(-(-int(error.metadata["retry_after_ms"]) // 1000))
+    return headers
 
 
 def _header(name: str, value: str) -> Any:

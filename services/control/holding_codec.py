@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from services.control.answers import Fields
 from services.control.core.drift import unexplained
 from services.control.core.valuation import Worth
 from services.control.drift import Outcome
 from services.control.holdings import Performance
+from services.control.messages import Fields
 from services.control.store import Row
 from tradingtools.domain.money import to_text
 from tradingtools.v1 import common_pb2 as common

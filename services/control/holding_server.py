@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.control import codec, holding_codec, resync_codec
-from services.control.answers import Answer, Fields, Paged
+from services.control import holding_codec, resync_codec
 from services.control.core import paging
 from services.control.drift import Drift
 from services.control.edge import Context, caller_of
 from services.control.holdings import Holdings
+from services.control.messages import Fields, timestamp
 from services.control.resyncs import Resyncs
 from services.control.server import expected_version, request_id
 from services.control.subscriptions import Subscriptions
@@ -23,7 +23,7 @@ _NO_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 """Positions are ordered by market and outcome, not by time."""
 
 
-class HoldingServicer(pb_grpc.HoldingServiceServicer, Paged):
+class HoldingServicer(pb_grpc.HoldingServiceServicer):
     """What subscriptions hold.
 
     Args:
@@ -40,17 +40,11 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer, Paged):
         self._holdings = holdings
         self._drift = drift
         self._resyncs = resyncs
-        self.plain = {"ListSubscriptionPositions": self._positions}
 
     async def ListSubscriptionPositions(
         self, request: pb.ListSubscriptionPositionsRequest, context: Context
     ) -> pb.ListSubscriptionPositionsResponse:
         """A page of positions."""
-        return (await self._positions(request)).message
-
-    async def _positions(
-        self, request: pb.ListSubscriptionPositionsRequest
-    ) -> Answer[pb.ListSubscriptionPositionsResponse]:
         condition, size = request.condition_id.lower(), paging.size(request.page_size)
         scope = f"positions:{request.id}:{condition}:{request.open}"
         after = _after(scope, request.page_token)
@@ -68,7 +62,7 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer, Paged):
             answer["next_page_token"] = paging.encode(
                 scope, _NO_INSTANT, last["condition_id"], last["asset_id"]
             )
-        return Answer(pb.ListSubscriptionPositionsResponse, answer)
+        return pb.ListSubscriptionPositionsResponse(**answer)
 
     async def GetSubscriptionDrift(
         self, request: pb.GetSubscriptionDriftRequest, context: Context
@@ -82,7 +76,7 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer, Paged):
             outcomes=[holding_codec.drift(outcome) for outcome in found[:size]]
         )
         if told_at is not None:
-            response.wallet_told_at.CopyFrom(codec.timestamp(told_at))
+            response.wallet_told_at.CopyFrom(timestamp(told_at))
         if len(found) > size:
             last = found[size - 1]
             response.next_page_token = paging.encode(

@@ -51,7 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         pools(size=_CONNECTIONS) as changing,
         open_wake_ups(settings) as client,
     ):
-        store = Store(pool, None, client, changes=changing)
+        store = Store(pool, client, changes=changing)
         approvals = Approvals(store, wanted=settings.two_persons)
         operators = OperatorServicer(
             Operators(store),

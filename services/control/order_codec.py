@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.control.codec import timestamp
+from services.control.messages import timestamp
 from services.control.store import Row
 from tradingtools.domain.order_states import OrderState, operator_ends
 from tradingtools.v1 import common_pb2 as common

@@ -7,15 +7,18 @@ the seal, which binds the message.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.control.contract import PUBLIC_SERVICES
-from services.control.core.binding import fields
 from services.control.core.gate import HttpRequest, Route
 from services.control.core.identity import Call
+from services.control.core.shapes import Kind
 from tradingtools.domain.errors import MalformedBody
 
 _KINDS = {
@@ -39,9 +42,37 @@ def request_of(route: Route, http: HttpRequest) -> Message:
         except (json_format.ParseError, UnicodeDecodeError):
             raise MalformedBody("the body is not a message of this call") from None
     known = kind.DESCRIPTOR.fields_by_camelcase_name
-    given = fields(route, http.target)
+    given = _parameters(route, http.target)
     message.MergeFrom(kind(**{known[name].name: value for name, value in given.items()}))
     return message
+
+
+def _parameters(route: Route, target: str) -> dict[str, Any]:
+    """Return what path and query give, by JSON name."""
+    path, _, query = target.partition("?")
+    found: dict[str, Any] = {
+        wanted[1:-1]: given
+        for wanted, given in zip(route.segments, path[1:].split("/"), strict=True)
+        if wanted.startswith("{")
+    }
+    for name, text in parse_qsl(query, keep_blank_values=True) if query else ():
+        known = route.shape.fields[name]
+        value = _VALUES[known.kind](text)
+        if known.many:
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = value
+    return found
+
+
+_VALUES: Mapping[Kind, Callable[[str], Any]] = {
+    Kind.STRING: str,
+    Kind.ENUM: str,
+    Kind.BOOL: "true".__eq__,
+    Kind.INT32: int,
+    Kind.INT64: int,
+}
+"""How a parameter's text becomes its field's value, of the kinds that parameters have had."""
 
 
 def call_of(method: str, request: Message) -> Call:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.control.codec import timestamp
+from services.control.messages import timestamp
 from services.control.store import Row
 from tradingtools.domain.money import to_text
 from tradingtools.domain.resync import Line, ResyncKind, line_from_json

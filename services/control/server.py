@@ -10,11 +10,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from services.control import codec, holding_codec
-from services.control.answers import Answer, Fields, Paged
 from services.control.core import paging, rules
 from services.control.core.sums import with_sums
 from services.control.edge import Context, caller_of, header_of
 from services.control.holdings import Holdings
+from services.control.messages import Fields
 from services.control.store import RequestId, Row, Store
 from services.control.subscriptions import Subscriptions
 from tradingtools.domain import ids
@@ -76,7 +76,7 @@ def expected_version(context: Context, request: Message) -> int | None:
     return version
 
 
-class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
+class ControlServicer(pb_grpc.ControlServiceServicer):
     """Subscriptions and what became of them.
 
     Args:
@@ -93,12 +93,6 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         self._subscriptions = subscriptions
         self._holdings = holdings
         self._openapi = openapi
-        self.plain = {
-            "GetSubscription": self._subscription,
-            "ListSubscriptions": self._subscriptions_of,
-            "ListSubscriptionFills": self._fills,
-            "ListSubscriptionDecisions": self._decisions,
-        }
 
     async def CreateSubscription(
         self, request: pb.CreateSubscriptionRequest, context: Context
@@ -116,10 +110,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         self, request: pb.GetSubscriptionRequest, context: Context
     ) -> pb.Subscription:
         """One with statistics."""
-        return (await self._subscription(request)).message
-
-    async def _subscription(self, request: pb.GetSubscriptionRequest) -> Answer[pb.Subscription]:
-        return Answer(pb.Subscription, self._shown(await self._subscriptions.shown(request.id)))
+        return pb.Subscription(**self._shown(await self._subscriptions.shown(request.id)))
 
     def _shown(self, row: Row) -> Fields:
         done = with_sums(row)
@@ -135,11 +126,6 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         self, request: pb.ListSubscriptionsRequest, context: Context
     ) -> pb.ListSubscriptionsResponse:
         """A page of a wallet's, with statistics."""
-        return (await self._subscriptions_of(request)).message
-
-    async def _subscriptions_of(
-        self, request: pb.ListSubscriptionsRequest
-    ) -> Answer[pb.ListSubscriptionsResponse]:
         wallet = rules.canonical(ids.wallet, request.follower_proxy, "followerProxy")
         scope, size = f"subscriptions:{wallet}", paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 1)
@@ -148,7 +134,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         answer: Fields = {"subscriptions": [self._shown(row) for row in page]}
         if len(rows) > size:
             answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
-        return Answer(pb.ListSubscriptionsResponse, answer)
+        return pb.ListSubscriptionsResponse(**answer)
 
     async def UpdateSubscription(
         self, request: pb.UpdateSubscriptionRequest, context: Context
@@ -203,11 +189,6 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
         self, request: pb.ListSubscriptionFillsRequest, context: Context
     ) -> pb.ListSubscriptionFillsResponse:
         """A page of fills, newest first."""
-        return (await self._fills(request)).message
-
-    async def _fills(
-        self, request: pb.ListSubscriptionFillsRequest
-    ) -> Answer[pb.ListSubscriptionFillsResponse]:
         scope, size = f"fills:{request.id}", paging.size(request.page_size)
         after = paging.decode(scope, request.page_token, 2)
         rows = await self._subscriptions.fills(request.id, after, size + 1)
@@ -217,17 +198,12 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
             answer["next_page_token"] = paging.encode(
                 scope, last["matched_at"], last["order_key"], last["trade_id"]
             )
-        return Answer(pb.ListSubscriptionFillsResponse, answer)
+        return pb.ListSubscriptionFillsResponse(**answer)
 
     async def ListSubscriptionDecisions(
         self, request: pb.ListSubscriptionDecisionsRequest, context: Context
     ) -> pb.ListSubscriptionDecisionsResponse:
         """A page of decisions, newest first."""
-        return (await self._decisions(request)).message
-
-    async def _decisions(
-        self, request: pb.ListSubscriptionDecisionsRequest
-    ) -> Answer[pb.ListSubscriptionDecisionsResponse]:
         wanted = codec.decision_filter(request)
         scope = f"decisions:{request.id}:{wanted}"
         size = paging.size(request.page_size)
@@ -244,7 +220,7 @@ class ControlServicer(pb_grpc.ControlServiceServicer, Paged):
                 last["asset_id"],
                 last["side"],
             )
-        return Answer(pb.ListSubscriptionDecisionsResponse, answer)
+        return pb.ListSubscriptionDecisionsResponse(**answer)
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.Health:
         """This process answers."""

@@ -13,8 +13,6 @@ class Settings:
 
     listen: str = setting("127.0.0.1:0")
     """Where the edge reaches it: public services and the authorization service, nothing else."""
-    reads_listen: str = setting("127.0.0.1:0")
-    """Where the edge reaches it for plain reads, HTTP/1.1."""
     internal_listen: str = setting("127.0.0.1:0")
     """Where operators reach it: OperatorService, health, reflection, channelz."""
     bookfeed_target: str = setting("")

@@ -11,9 +11,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from services.control.answers import Fields
 from services.control.core import rules
 from services.control.core.rules import Group
+from services.control.messages import Fields
 from services.control.store import Row
 from tradingtools.domain import ids
 from tradingtools.domain.copy_settings import StartMode, Tier

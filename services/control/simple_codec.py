@@ -7,9 +7,10 @@ be that. The gate lets only numbers through whose doubles have six exact decimal
 
 from __future__ import annotations
 
-from services.control import codec, manual_lots
+from services.control import manual_lots
 from services.control.core import rules
 from services.control.core.rules import NewTrigger, TriggerTerms
+from services.control.messages import timestamp
 from services.control.store import Row
 from tradingtools.domain import ids
 from tradingtools.domain.money import floor_to, notional_floor, parse_rounded, size_for, to_text
@@ -68,7 +69,7 @@ def message(row: Row) -> trigger.SimpleTrigger:
         trigger_type=row["trigger_type"].lower(),
         trigger_price=float(to_text(row["price_micros"])),
         status=status(row),
-        created_at=codec.timestamp(row["created_at"]),
+        created_at=timestamp(row["created_at"]),
         subscription_id="" if row["origin"] == MANUAL else row["origin"],
     )
     if row["size_micros"] is not None:

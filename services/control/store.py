@@ -7,30 +7,31 @@ SUBMITTING that commits after it. The wake-up in Redis goes out after the commit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 import redis.asyncio as redis
 from psycopg.types.json import Jsonb
 
 from services.control.core.tokens import Caller
-from services.control.reading import CONNECT_SECONDS, Reading, borrowed
 from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
-from tradingtools.storage.postgres.direct import Connection, Value
+from tradingtools.storage.postgres.direct import PLANS_LOST, Connection, Value
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
 from tradingtools.storage.redis.control_feed import announce
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 RETRY_AFTER_MS = "1000"
 _PATIENCE = {"standing": "1s", "row": "200ms"}
 _PATIENCE_OF_HALTS = {"standing": "15s", "row": "3s"}
 """What forbids to send has to get through also where the machine is slow."""
+_CONNECT_SECONDS = 2.0
 _TURN_SECONDS = 5.0
 """How long a snapshot waits for its turn: it has to be answered, too, before the edge gives up."""
 
@@ -142,18 +143,18 @@ class Store:
 
     Args:
         pool: of the database, for reads.
-        reading: the same, for reads that find rows by their keys; None: they go like the others.
         client: of Redis.
         changes: of the database, for changes: no read keeps one waiting.
+        keyed: of the database, planned once, for reads that find rows by their keys; None: `pool`.
     """
 
     def __init__(
-        self, pool: Pool, reading: Reading | None, client: redis.Redis, *, changes: Pool
+        self, pool: Pool, client: redis.Redis, *, changes: Pool, keyed: Pool | None = None
     ) -> None:
         self._pool = pool
         self._changes = changes
         self._snapshots = asyncio.Semaphore(1)
-        self._reading = reading
+        self._keyed = keyed or pool
         self._redis = client
 
     async def rows(self, query: LiteralString, **values: Any) -> list[Row]:
@@ -167,7 +168,7 @@ class Store:
             return await (await connection.execute(query, values)).fetchall()
 
         with _translated():
-            return await borrowed(self._pool, ask)
+            return await _borrowed(self._pool, ask)
 
     async def found(self, query: LiteralString, **values: Value) -> list[Row]:
         """All rows of a read that clients repeat all the time, found by their keys.
@@ -175,14 +176,8 @@ class Store:
         Raises:
             Unavailable: the database does not answer.
         """
-        if self._reading is None:
-            return await self.rows(query, **values)
-        try:
-            return await self._reading.found(query, values)
-        except psycopg.Error:
-            # Not around it: nearly all reads go well.
-            with _translated():
-                raise
+        with _translated():
+            return await _borrowed(self._keyed, lambda one: one.ask_all(query, values))
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -252,11 +247,30 @@ class Store:
             raise _unavailable("redis") from None
 
 
+async def _borrowed(pool: Pool, ask: Callable[[Connection], Awaitable[T]]) -> T:
+    # A connection is not asked first whether it still works: that would be a second statement for
+    # each read. Where it does not, another reads. One more try: the server may have lost its plans.
+    for others in reversed(range(pool.max_size + 1)):
+        # Not as a context: that would end a transaction, and a read has none.
+        connection = await pool.getconn(_CONNECT_SECONDS)
+        try:
+            return await ask(connection)
+        except PLANS_LOST:
+            if not others:
+                raise
+        except psycopg.OperationalError:
+            if not (others and connection.closed):
+                raise
+        finally:
+            await pool.putconn(connection)
+    raise AssertionError("the last try returned nothing and raised nothing")
+
+
 @asynccontextmanager
 async def _checked(pool: Pool) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
     """A connection that works: a change is not tried a second time."""
     for others in reversed(range(pool.max_size + 1)):
-        async with pool.connection(CONNECT_SECONDS) as connection:
+        async with pool.connection(_CONNECT_SECONDS) as connection:
             try:
                 await Pool.check_connection(connection)
             except psycopg.OperationalError:

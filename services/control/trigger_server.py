@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from services.control import codec, simple_codec
-from services.control.answers import Answer, Fields, Paged
 from services.control.core import paging, rules
 from services.control.edge import Context, caller_of
+from services.control.messages import Fields
 from services.control.server import expected_version, request_id
 from services.control.triggers import Triggers
 from tradingtools.domain import ids
@@ -21,7 +21,7 @@ _CHANGEABLE = (
 )
 
 
-class TriggerServicer(pb_grpc.TriggerServiceServicer, Paged):
+class TriggerServicer(pb_grpc.TriggerServiceServicer):
     """Take-profit and stop-loss of lots.
 
     Args:
@@ -30,7 +30,6 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer, Paged):
 
     def __init__(self, triggers: Triggers) -> None:
         self._triggers = triggers
-        self.plain = {"GetTrigger": self._trigger, "ListTriggers": self._triggers_of}
 
     async def CreateTrigger(self, request: pb.CreateTriggerRequest, context: Context) -> pb.Trigger:
         """Make a trigger."""
@@ -41,20 +40,12 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer, Paged):
 
     async def GetTrigger(self, request: pb.GetTriggerRequest, context: Context) -> pb.Trigger:
         """One trigger."""
-        return (await self._trigger(request)).message
-
-    async def _trigger(self, request: pb.GetTriggerRequest) -> Answer[pb.Trigger]:
-        return Answer(pb.Trigger, codec.trigger_fields(await self._triggers.get(request.id)))
+        return pb.Trigger(**codec.trigger_fields(await self._triggers.get(request.id)))
 
     async def ListTriggers(
         self, request: pb.ListTriggersRequest, context: Context
     ) -> pb.ListTriggersResponse:
         """A page of a wallet's."""
-        return (await self._triggers_of(request)).message
-
-    async def _triggers_of(
-        self, request: pb.ListTriggersRequest
-    ) -> Answer[pb.ListTriggersResponse]:
         wallet = rules.canonical(ids.wallet, request.wallet, "wallet")
         statuses = codec.statuses(request.status)
         scope = ":".join(["triggers", wallet, *statuses])
@@ -66,7 +57,7 @@ class TriggerServicer(pb_grpc.TriggerServiceServicer, Paged):
         answer: Fields = {"triggers": [codec.trigger_fields(row) for row in page]}
         if len(rows) > size:
             answer["next_page_token"] = paging.encode(scope, page[-1]["created_at"], page[-1]["id"])
-        return Answer(pb.ListTriggersResponse, answer)
+        return pb.ListTriggersResponse(**answer)
 
     async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, context: Context) -> pb.Trigger:
         """Change its terms."""

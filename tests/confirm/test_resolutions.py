@@ -13,7 +13,6 @@ import redis.asyncio as redis
 from services.confirm import resolutions as carrying
 from services.confirm import store
 from services.control.core.operator import UNNAMED
-from services.control.reading import Reading
 from services.control.resolutions import Decision, Resolutions
 from services.control.store import Store
 from tests.confirm.conftest import SIZE, Orders, told, trade
@@ -36,7 +35,7 @@ class Desk:
     def __init__(self, orders: Orders, client: redis.Redis) -> None:
         self.orders = orders
         pool = orders.pool
-        self.resolutions = Resolutions(Store(pool, Reading(pool), client, changes=pool))
+        self.resolutions = Resolutions(Store(pool, client, changes=pool))
 
     async def confirm_works(self) -> None:
         """What confirm does, for ever."""

@@ -69,7 +69,6 @@ class RunningEdge:
     url: str
     port: int
     control_port: int
-    reads_port: int
     internal_port: int
     database_url: str
     redis_url: str
@@ -128,14 +127,12 @@ def running_edge(
         settings: of control, ``refused_rate="5"`` for instance.
     """
     port, control_port, internal_port = free_port(), free_port(), free_port()
-    reads_port = free_port()
     environment = {
         **os.environ,
         "TT_DATABASE_URL": database_url,
         **role_urls(database_url),
         "TT_REDIS_URL": redis_url,
         "TT_CONTROL_LISTEN": f"127.0.0.1:{control_port}",
-        "TT_CONTROL_READS_LISTEN": f"127.0.0.1:{reads_port}",
         "TT_CONTROL_INTERNAL_LISTEN": f"127.0.0.1:{internal_port}",
         "TT_CONTROL_TOKENS": TOKENS,
         # The tests are one address that is refused all the time.
@@ -143,9 +140,8 @@ def running_edge(
         **{f"TT_CONTROL_{name.upper()}": value for name, value in settings.items()},
     }
     edge = envoy_config.Edge(
-        port=port, control_port=control_port, reads_port=reads_port, directory=directory,
-        trusted=trusted,
-    )  # fmt: skip
+        port=port, control_port=control_port, directory=directory, trusted=trusted
+    )
     commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
         (Popen, [sys.executable, "-m", "services.control"]),
         (subprocess.Popen, envoy_config.command(envoy_config.prepare(edge))),
@@ -166,7 +162,6 @@ def running_edge(
                 url=url,
                 port=port,
                 control_port=control_port,
-                reads_port=reads_port,
                 internal_port=internal_port,
                 database_url=database_url,
                 redis_url=redis_url,

@@ -50,7 +50,7 @@ def _misuse(edge: RunningEdge) -> bytes:
             wallets = "&".join([f"wallet={token}"] * 200)
             client.get(f"/triggers?{wallets}")
         for head in (f"Authorization: Bearer {token}\x00", f"{token}", f"{token}: {token}"):
-            with socket.create_connection(("127.0.0.1", edge.reads_port), timeout=60) as around:
+            with socket.create_connection(("127.0.0.1", edge.port), timeout=60) as around:
                 around.sendall(f"GET /health?{token} HTTP/1.1\r\n{head}\r\n\r\n".encode())
                 said.append(around.recv(65536))
         said += [_inside(edge, token), _inside(edge, LOOKER)]

@@ -10,7 +10,6 @@ from psycopg.rows import dict_row
 
 from services.control.core.drift import unexplained
 from services.control.drift import Drift
-from services.control.reading import Reading
 from services.control.store import Row, Snapshot, Store
 from tests.control.requests import ASSET, CONDITION, put_decision, put_lot, put_order
 from tradingtools.storage.postgres.pool import open_pool
@@ -38,7 +37,7 @@ async def test_a_fill_that_is_booked_meanwhile_is_no_difference(
 
         monkeypatch.setattr(Snapshot, "rows", meddled)
         async with open_pool(database_url, name="test", size=1, prompt=True) as pool:
-            drift = Drift(Store(pool, Reading(pool), cast("Any", None), changes=pool))
+            drift = Drift(Store(pool, cast("Any", None), changes=pool))
             subscription = {"id": _ID, "follower_proxy": _WALLET}
             for held in (0, _SIZE):
                 (shown,), _ = await drift.page(subscription, ("", ""), 10)

@@ -2,7 +2,7 @@
 
 Each bound alone, made short in a configuration that is otherwise as rendered: whoever goes beyond
 it is answered 408 or hung up on. Awaited, not timed; a bound that does nothing is a test that ends
-by its own limit. Envoy itself answers here, nothing stands behind it.
+by its own limit. Envoy itself answers here, and nothing stands behind it but where a test says so.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ import json
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import yaml
+from google.rpc import status_pb2
 
+from ext_authz import external_auth_pb2
 from launcher import envoy_config
 from launcher.ports import free_port
+from tradingtools.v1 import holding_service_pb2 as pb
 
 _PATIENCE_SECONDS = 60
 _STEP_SECONDS = 0.1
@@ -31,7 +35,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def _config(directory: Path, port: int = 1, **more: Any) -> Config:
-    edge = envoy_config.Edge(port=port, control_port=2, reads_port=3, directory=directory, **more)
+    edge = envoy_config.Edge(port=port, control_port=2, directory=directory, **more)
     envoy_config.prepare(edge)
     rendered: Config = yaml.safe_load(edge.config.read_text())
     return rendered
@@ -169,50 +173,66 @@ async def test_a_slow_client_is_answered_408_or_hung_up_on(
         assert text.split(b" ")[1:2] == ([answer] if answer else []), text
 
 
-async def test_answers_that_nobody_reads_hold_no_connection_to_control(tmp_path: Path) -> None:
-    """Of more clients than there are such connections; each a large page that comes in pieces."""
-    clients, pieces, piece = 100, 10, b" " * 30_000
-    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (pieces * len(piece))
-    left = 0
-    all_left = asyncio.Event()
+class _Control(grpc.GenericRpcHandler):
+    """Lets every request pass, and answers each with a large page.
 
-    async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal left
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(head)
-                for _ in range(pieces):
-                    writer.write(piece)
-                    await writer.drain()
-                    await asyncio.sleep(_STEP_SECONDS / 5)
-                left += 1
-                if left == clients:
-                    all_left.set()
-        writer.close()
+    Args:
+        wanted: of so many answers.
+    """
 
-    server = await asyncio.start_server(control, "127.0.0.1")
+    def __init__(self, wanted: int) -> None:
+        positions = [pb.Position(condition_id="0" * 66, asset_id="0" * 78)] * 1_000
+        page = pb.ListSubscriptionPositionsResponse(positions=positions)
+        self._page = page.SerializeToString()
+        self._wanted = wanted
+        self.asked_by_all = asyncio.Event()
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The authorization, or the page."""
+        allowed = external_auth_pb2.CheckResponse(status=status_pb2.Status(code=0))
+
+        async def check(_request: bytes, _context: Any) -> bytes:
+            return allowed.SerializeToString()
+
+        async def page(_request: bytes, _context: Any) -> bytes:
+            self._wanted -= 1
+            if not self._wanted:
+                self.asked_by_all.set()
+            return self._page
+
+        asked = handler_call_details.method.endswith("/Check")
+        return grpc.unary_unary_rpc_method_handler(check if asked else page)
+
+
+async def test_answers_that_nobody_reads_hold_no_place_at_control(tmp_path: Path) -> None:
+    """Of more clients than there are such places; each a large page."""
+    clients = 300
+    control = _Control(clients)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((control,))
+    at = server.add_insecure_port("127.0.0.1:0")
 
     def patient(config: Config) -> None:
-        (reads,) = (
-            one for one in config["static_resources"]["clusters"] if one["name"] == "control-reads"
-        )
-        assert reads["circuit_breakers"]["thresholds"][0]["max_connections"] < clients
-        (hosts,) = reads["load_assignment"]["endpoints"]
+        (cluster,) = config["static_resources"]["clusters"]
+        assert cluster["circuit_breakers"]["thresholds"][0]["max_requests"] < clients
+        (hosts,) = cluster["load_assignment"]["endpoints"]
         address = hosts["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-        address["port_value"] = server.sockets[0].getsockname()[1]
+        address["port_value"] = at
         for route in _manager(config)["route_config"]["virtual_hosts"][0]["routes"]:
             if "route" in route:
                 route["route"]["timeout"] = "3600s"
 
-    asking = f"GET /subscriptions/sub_{'0' * 32} HTTP/1.1\r\nHost: e\r\n\r\n".encode()
-    with ExitStack() as sockets:
-        async with server, _envoy(tmp_path, patient) as port, asyncio.timeout(_PATIENCE_SECONDS):
+    asking = f"GET /subscriptions/sub_{'0' * 32}/positions HTTP/1.1\r\nHost: e\r\n\r\n".encode()
+    await server.start()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, None)
+        async with _envoy(tmp_path, patient) as port, asyncio.timeout(_PATIENCE_SECONDS):
             for _ in range(clients):
-                one = sockets.enter_context(socket.socket())
+                one = stack.enter_context(socket.socket())
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 one.connect(("127.0.0.1", port))
                 one.sendall(asking)
-            await all_left.wait()
+            await control.asked_by_all.wait()
 
 
 async def _connected(port: int) -> Connection | None:

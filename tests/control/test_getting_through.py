@@ -14,7 +14,6 @@ import psycopg
 import pytest
 
 from services.control.core.tokens import OPERATOR
-from services.control.reading import Reading
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, StartEdge
 from tests.control.requests import create_subscription, error_of
@@ -125,7 +124,7 @@ def test_a_control_that_stands_still_in_a_change_holds_up_no_sending(
 
 async def test_a_change_that_stood_still_is_told_to_try_again(database_url: str) -> None:
     async with open_pool(database_url, name="still", size=1, prompt=True) as pool:
-        store = Store(pool, Reading(pool), cast("Any", None), changes=pool)
+        store = Store(pool, cast("Any", None), changes=pool)
         with psycopg.connect(database_url, autocommit=True) as looking:
 
             async def stand_still() -> None:
@@ -166,7 +165,7 @@ async def test_snapshots_come_one_after_the_other_and_leave_connections_to_other
 ) -> None:
     drawn = asyncio.Event()
     async with open_pool(database_url, name="test", size=2, prompt=True) as pool:
-        store = Store(pool, Reading(pool), cast("Any", None), changes=pool)
+        store = Store(pool, cast("Any", None), changes=pool)
 
         async def draw() -> None:
             async with store.snapshot() as snapshot:

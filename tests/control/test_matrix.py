@@ -1,9 +1,8 @@
 """Every RPC of every service, in every spelling of its path: what runs is the public allow-list.
 
 Behind a real Envoy and the real gate stands a server that would run anything and keeps a journal
-of what it was asked to run. It demands no seal, and of what comes without the authorization it
-judges plain reads alone, so only the edge is judged here. The RPCs come from the descriptors: a new
-one is tried without a change to this file.
+of what it was asked to run. It demands no seal, so only the edge is judged here. The RPCs come from
+the descriptors: a new one is tried without a change to this file.
 """
 
 from __future__ import annotations
@@ -16,34 +15,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import grpc
 import pytest
-from google.protobuf import message_factory
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.descriptor import MethodDescriptor
 
 from ext_authz import external_auth_pb2_grpc
 from launcher import envoy_config
 from launcher.ports import free_port
-from services.control import reads
-from services.control.contract import PUBLIC_SERVICES, public_routes
+from services.control.contract import public_routes
 from services.control.core.gate import Route
 from services.control.core.shapes import Kind
 from services.control.core.tokens import parse_tokens
-from services.control.edge import SealInterceptor
 from services.control.gate import Gate
 from services.control.gateway import Gateway
 from services.control.limiter import Limiter, Rates
-from services.control.reads import Reads
 from tests.control.edge import MANAGE, READ, TOKENS
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
 from tradingtools.domain.permissions import PERMISSIONS, Permission
-from tradingtools.rpc import requests
-from tradingtools.rpc.admission import Metadata, values_of
-from tradingtools.settings import SharedSettings
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 OTHERS = (
@@ -90,32 +80,6 @@ class Journal(grpc.GenericRpcHandler):
             return b""
 
         return grpc.unary_unary_rpc_method_handler(run)
-
-
-@dataclass(frozen=True, slots=True)
-class JournalServicer:
-    """The same for plain reads that go past the transcoder."""
-
-    service: ServiceDescriptor
-    journal: Journal
-
-    def __getattr__(self, name: str) -> Any:
-        method = self.service.methods_by_name[name]
-
-        async def run(_request: Message, _context: Any) -> Message:
-            self.journal.ran.append(f"/{self.service.full_name}/{name}")
-            return message_factory.GetMessageClass(method.output_type)()
-
-        return run
-
-
-class OnlyReads(SealInterceptor):
-    """Judges what the edge hands on without having asked; runs everything else, sealed or not."""
-
-    def judge(self, method: str, metadata: Metadata) -> None:
-        """Let whatever is no plain read on."""
-        if method != CHECK and values_of(metadata, "x-envoy-original-method") == ["GET"]:
-            super().judge(method, metadata)
 
 
 class CountingGateway(Gateway):
@@ -181,26 +145,18 @@ _CHUNKED = "Transfer-Encoding: chunked"
 
 
 @asynccontextmanager
-async def _world(directory: Path, *, past: bool = True) -> AsyncIterator[World]:
-    """A world in which plain reads go past the transcoder, or do not."""
+async def _world(directory: Path) -> AsyncIterator[World]:
     journal = Journal()
     often = Rates(token=1_000_000, address=1_000_000, refused=1_000_000)
     gate = Gate(public_routes(), parse_tokens(TOKENS), Limiter(often))
     gateway = CountingGateway(gate, KEY)
-    server = grpc.aio.server(interceptors=[OnlyReads(KEY, gate)])
+    server = grpc.aio.server()
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
     server.add_generic_rpc_handlers((journal,))
-    plain = Reads(gate, {one.full_name: JournalServicer(one, journal) for one in PUBLIC_SERVICES})
     async with AsyncExitStack() as stack:
-        # What the contract demands of values is no matter of the edge: here anything runs.
-        stack.enter_context(patch.object(requests, "check"))
-        reads_port = await stack.enter_async_context(
-            reads.serving("127.0.0.1:0", plain, SharedSettings())
-        )
         edge = envoy_config.Edge(
             port=free_port(),
             control_port=server.add_insecure_port("127.0.0.1:0"),
-            reads_port=reads_port if past else 0,
             directory=directory,
         )
         await server.start()
@@ -288,49 +244,33 @@ def _plain(route: Route) -> str:
     return _path(route) + (f"?{query}" if query else "")
 
 
-@pytest.mark.parametrize("past", [True, False])
-async def test_only_plain_reads_run_without_the_authorization_and_none_without_a_token(
-    tmp_path: Path, past: bool
-) -> None:
+async def test_every_read_is_asked_about_and_none_runs_without_a_token(tmp_path: Path) -> None:
     token = f"Authorization: Bearer {READ}"
-    async with _world(tmp_path, past=past) as world:
+    async with _world(tmp_path) as world:
         for route in (each for each in public_routes() if each.verb == "GET"):
             path, public = _path(route), PERMISSIONS[route.method] is Permission.PUBLIC
-            for target in (path, _plain(route)):
-                before = world.gateway.asked
-                world.journal.ran.clear()
-                assert await world.ask("GET", target, (token,), "") == 200
-                for refused in ((), (f"Authorization: Bearer {WRONG}",), (token, token)):
-                    said = await world.ask("GET", target, refused, "")
-                    assert said == (200 if public else 401), target
-                runs = 4 if public else 1
-                assert world.journal.ran == [route.method] * runs, target
-                assert world.gateway.asked == before, target
-            for target, headers, body in (
-                (f"{path}?x=1", (token,), ""),
-                (f"{path}?pageSize=%31", (token,), ""),
-                (f"{path}?pageSize=x", (token,), ""),
-                (f"{path}/", (token,), ""),
-                (path, (token, "Content-Type: application/json"), ""),
-                (path, (token,), "{}"),
-                (path, (token, "x-tt-protocol: HTTP/1.1"), '{"x":1}'),
-                (path, (f"{token}\xa0",), ""),
-                (path, (token, f"tracestate: {'a' * 9000}"), ""),
-            ):
-                before = world.gateway.asked
-                await world.ask("GET", target, headers, body)
-                assert world.gateway.asked > before, (target, headers, body)
-            # A body that no header announces: whoever judges the read judges it as well.
-            for headers, body, expected in (
-                ((token, _CHUNKED), '{"x":1}', 400),
-                ((token, _CHUNKED), "x", 400),
-                ((_CHUNKED,), "{}", 200 if public else 401),
+            for target, headers, body, expected in (
+                (path, (token,), "", 200),
+                (_plain(route), (token,), "", 200),
+                (path, (token, "Content-Type: application/json"), "", 200),
+                (path, (token,), "{}", 200),
+                (path, (token, _CHUNKED), "{}", 200),
+                (path, (), "", 200 if public else 401),
+                (path, (_CHUNKED,), "{}", 200 if public else 401),
+                (path, (f"Authorization: Bearer {WRONG}",), "", 200 if public else 401),
+                (path, (token, token), "", 200 if public else 401),
+                (f"{path}?x=1", (token,), "", 400),
+                (f"{path}/", (token,), "", 404),
+                (path, (token,), '{"x":1}', 400),
+                # A body that no header announces is judged all the same.
+                (path, (token, _CHUNKED), '{"x":1}', 400),
+                (path, (token, _CHUNKED), "x", 400),
             ):
                 before = world.gateway.asked
                 world.journal.ran.clear()
-                assert await world.ask("GET", path, headers, body) == expected, (path, body)
-                assert bool(world.journal.ran) == (expected == 200)
-                assert (world.gateway.asked == before) == past
+                assert await world.ask("GET", target, headers, body) == expected, (target, body)
+                assert world.journal.ran == [route.method] * (expected == 200), (target, body)
+                assert world.gateway.asked > before, (target, body)
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -363,7 +303,6 @@ async def test_a_read_whose_body_nothing_announces_is_asked_about(tmp_path: Path
     headers = {
         ":method": "GET", ":path": f"/subscriptions/{IDS['subscriptions']}/fills",
         ":scheme": "http", ":authority": "edge", "authorization": f"Bearer {READ}",
-        "x-tt-protocol": "HTTP/1.1",
     }  # fmt: skip
     async with _world(tmp_path) as world:
         before = world.gateway.asked

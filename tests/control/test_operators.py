@@ -23,7 +23,6 @@ from services.control.inside_app import OPERATOR_SERVICE
 from services.control.operator_server import OperatorServicer
 from services.control.operators import Operators
 from services.control.poison import Poison
-from services.control.reading import Reading
 from services.control.resolutions import Resolutions
 from services.control.store import Store
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
@@ -60,7 +59,7 @@ async def desk(database_url: str, redis_url: str) -> AsyncIterator[Desk]:
         open_pool(database_url, name="test", size=2) as pool,
         redis.Redis.from_url(redis_url) as client,
     ):
-        store, inside = Store(pool, Reading(pool), client, changes=pool), TokenInterceptor(())
+        store, inside = Store(pool, client, changes=pool), TokenInterceptor(())
         servicer = OperatorServicer(
             Operators(store),
             Resolutions(store),

@@ -125,19 +125,12 @@ def test_without_postgresql_everything_else_says_so(
             time.sleep(0.1)
 
 
-@pytest.mark.parametrize("past", [True, False])
-def test_without_control_the_edge_speaks_the_same_language(tmp_path: Path, past: bool) -> None:
+def test_without_control_the_edge_speaks_the_same_language(tmp_path: Path) -> None:
     """Envoy alone: nothing is let through, and its own errors have the one shape."""
     import httpx
 
     port = free_port()
-    edge = envoy_config.Edge(
-        port=port,
-        control_port=free_port(),
-        # By either way of a plain read.
-        reads_port=free_port() if past else 0,
-        directory=tmp_path,
-    )
+    edge = envoy_config.Edge(port=port, control_port=free_port(), directory=tmp_path)
     child = subprocess.Popen(
         envoy_config.command(envoy_config.prepare(edge)),
         stdout=subprocess.DEVNULL,

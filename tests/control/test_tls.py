@@ -51,7 +51,6 @@ class World:
     ours: Authority
     theirs: Authority
     control_port: int
-    reads_port: int
     internal_port: int
     directory: Path
 
@@ -64,7 +63,6 @@ class World:
         environ = {
             "TT_EDGE_LISTEN": f"127.0.0.1:{port}",
             "TT_EDGE_CONTROL_TARGET": f"127.0.0.1:{self.control_port}",
-            "TT_EDGE_READS_PORT": str(self.reads_port),
             "TT_EDGE_DIRECTORY": str(directory),
             "TT_EDGE_CERT": str(chain),
             "TT_EDGE_KEY": str(key),
@@ -108,7 +106,6 @@ def world(
         ours=Authority(directory / "ours"),
         theirs=Authority(directory / "theirs"),
         control_port=free_port(),
-        reads_port=free_port(),
         internal_port=free_port(),
         directory=directory,
     )
@@ -117,7 +114,6 @@ def world(
         **made.ours.settings("control"),
         "TT_REDIS_URL": redis_url,
         "TT_CONTROL_LISTEN": f"127.0.0.1:{made.control_port}",
-        "TT_CONTROL_READS_LISTEN": f"127.0.0.1:{made.reads_port}",
         "TT_CONTROL_INTERNAL_LISTEN": f"127.0.0.1:{made.internal_port}",
         "TT_CONTROL_TOKENS": TOKENS,
         "TT_CONTROL_REFUSED_RATE": "100000",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from services.control.core.shapes import Shape, check_body, check_query, parse_object, shown
@@ -25,10 +24,7 @@ from tradingtools.domain.errors import (
 
 _NO_QUERY = Shape({})
 LONGEST_BODY = 64 * 1024
-"""Bytes; the edge refuses a longer one, and so does whoever is asked past it."""
-REMEMBERED = 4096
-LONGEST = 512
-"""Targets of reads that are remembered, and bytes of each: clients repeat them all the time."""
+"""Bytes; the edge refuses a longer one as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +57,6 @@ class Routes:
         self._by_start: defaultdict[tuple[str, int], list[Route]] = defaultdict(list)
         for route in routes:
             self._by_start[route.segments[0], len(route.segments)].append(route)
-        self._read = lru_cache(REMEMBERED)(self._judged_read)
 
     def with_path(self, path: str) -> list[Route]:
         """Those of exactly this path; nothing is decoded, trimmed or merged."""
@@ -70,22 +65,6 @@ class Routes:
         segments = path[1:].split("/")
         known = self._by_start.get((segments[0], len(segments)), ())
         return [route for route in known if _matches(route.segments, segments)]
-
-    def read(self, target: str) -> Route | None:
-        """The one whose GET asks for exactly this path and gives it a fitting query; None: there is
-        none, or ``admit`` has to say why."""
-        return self._read(target) if len(target) <= LONGEST else None
-
-    def _judged_read(self, target: str) -> Route | None:
-        path, _, query = target.partition("?")
-        route = self.find("GET", path)
-        if route is None or route.takes_body:
-            return None
-        try:
-            check_query(route.shape, query, bound=route.bound)
-        except TradingError:
-            return None
-        return route
 
     def find(self, verb: str, path: str) -> Route | None:
         """The one of exactly this verb and path."""
@@ -112,10 +91,6 @@ def admit(routes: Routes, tokens: tuple[Token, ...], request: HttpRequest) -> tu
         Unauthenticated, NotAllowed: see ``authorize``.
         MalformedBody, UnknownField, InvalidField: the query or the body does not fit.
     """
-    if request.verb == "GET" and not request.content_type and not request.body:
-        read = routes.read(request.target)
-        if read is not None:
-            return read, authorize(tokens, read.method, request.authorization)
     path, _, query = request.target.partition("?")
     route = routes.find(request.verb, path)
     if route is None or request.content_type.lower().startswith("application/grpc"):
