@@ -24,6 +24,8 @@ from tradingtools.domain.errors import TradingError
 from tradingtools.rpc.errors import CODES, to_status
 
 CALLER = "x-tt-token"
+_ADDRESS = "x-tt-address"
+"""Whom the edge takes a request to be from; it takes such a header from clients."""
 _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -56,7 +58,7 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
     async def Check(self, request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Called by the edge for a request, with headers and the whole body."""
         http = request.attributes.request.http
-        address = request.attributes.source.address.socket_address.address
+        address = http.headers.get(_ADDRESS, "")
         try:
             return _allowed(
                 self.sealed(

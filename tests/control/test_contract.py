@@ -37,7 +37,7 @@ def _methods(services: list[ServiceDescriptor]) -> set[str]:
 def _manager() -> dict[str, Any]:
     config = yaml.safe_load(envoy_config.render(EDGE))
     chain = config["static_resources"]["listeners"][0]["filter_chains"][0]
-    manager: dict[str, Any] = chain["filters"][0]["typed_config"]
+    manager: dict[str, Any] = chain["filters"][-1]["typed_config"]
     return manager
 
 
