@@ -1,21 +1,27 @@
 """Facts that wait behind live trades: each leader's in their order, one leader's after another's.
 
-A leader with twenty thousand of them holds up nobody else's. Pure.
+A leader with twenty thousand of them holds up nobody else's, and what waits already is not put
+again: two readers that have lost the same are told it once. Pure.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 
-from services.ingest.core.merge import Fact
+from services.ingest.core.merge import Fact, Source
+from services.ingest.core.transactions import RowKey, row_key
+
+_Rows = dict[tuple[Source, RowKey], Fact]
+"""Of one transaction: of equal rows the fact with the greatest count."""
 
 
 class Line:
     """Who waits."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, deque[Fact]] = OrderedDict()
+        self._waiting: OrderedDict[str, dict[str, _Rows]] = OrderedDict()
+        """Transactions by leader."""
 
     def __contains__(self, leader: str) -> bool:
         """Return whether facts of a leader wait."""
@@ -25,9 +31,14 @@ class Line:
         return bool(self._waiting)
 
     def put(self, facts: Iterable[Fact]) -> None:
-        """Have facts wait, each behind those of its leader."""
+        """Have facts wait, each behind those of its leader, or with those of its transaction."""
         for fact in facts:
-            self._waiting.setdefault(fact.row.leader, deque()).append(fact)
+            row = fact.row
+            rows = self._waiting.setdefault(row.leader, {}).setdefault(row.tx, {})
+            slot = fact.source, row_key(row)
+            known = rows.get(slot)
+            if known is None or known.count < fact.count:
+                rows[slot] = fact
 
     def drop(self, leader: str) -> None:
         """Nobody follows him any more."""
@@ -37,10 +48,8 @@ class Line:
         """The next ones, about as many; those of one transaction together, as it is one copy."""
         taken: list[Fact] = []
         while self._waiting and len(taken) < most:
-            leader, facts = self._waiting.popitem(last=False)
-            first = facts[0].row.tx
-            while facts and facts[0].row.tx == first:
-                taken.append(facts.popleft())
-            if facts:
-                self._waiting[leader] = facts
+            leader, transactions = self._waiting.popitem(last=False)
+            taken += transactions.pop(next(iter(transactions))).values()
+            if transactions:
+                self._waiting[leader] = transactions
         return taken
