@@ -1,7 +1,8 @@
 """The activity feed over several sockets: each frame to the merger, each gap to the catch-up.
 
-A socket of this feed can stay open and answer pings without bringing anything, so it is watched
-for data, not for life; and each is renewed now and then, never all at once.
+A socket of this feed can stay open and answer pings without bringing anything, or bring what nobody
+can read, so it is watched for trades, not for life; and each is renewed now and then, never all at
+once.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from tradingtools import clock
 from tradingtools.runtime import telemetry
 from tradingtools.tasks import alongside
 from tradingtools.venues.polymarket.socket import CLOSED, open_socket, was_too_big
-from tradingtools.venues.polymarket.trade_rows import TOPIC, TYPES, TradeRow
+from tradingtools.venues.polymarket.trade_rows import TOPIC, TYPES, TradeRow, decode_frame
 from tradingtools.venues.polymarket.unreadable import Answers
 
 _PING_SECONDS = 5.0
 _WAIT_SECONDS = 2.0
 _WAITING_MAX = 10_000
+_STRANGERS = "rtds of strangers"
 _SUBSCRIBE = msgspec.json.encode(
     {
         "action": "subscribe",
@@ -48,6 +50,8 @@ _log = structlog.get_logger("ingest")
 class _Connection:
     number: int
     data_at: float
+    listens_at: float = float("-inf")
+    """When the next of strangers' trades is read."""
     had_data: bool = False
     end: str = "closed"
 
@@ -75,6 +79,9 @@ class Feed:
         self._answers = answers
         self._telling = telling
         self._spoke_at = clock.monotonic()
+        # So often that no setting takes a feed that speaks for a silent one.
+        silent_ms = min(settings.silence_ms, settings.polling_after_ms)
+        self._listen_seconds = min(silent_ms / 4000, 1.0)
         self._connections = 0
         self._waiting: list[tuple[int, str, TradeRow, int]] | None = []
         self._open = 0
@@ -174,23 +181,43 @@ class Feed:
         try:
             found = read_frame(frame, self._leaders.wallets)
         except RowError as error:
-            metrics.FRAMES.add(1, {"kind": "rejected"})
-            self._rejects.note("rtds", error.reason, frame)
-            self._answers.frame("rtds", read=False, why=str(error))
+            self._refused("rtds", error, frame)
             return
         if found is Ignored.IDLE:
             return
-        connection.data_at = self._spoke_at = clock.monotonic()
-        connection.had_data = True
         if isinstance(found, Ignored):
             metrics.FRAMES.add(1, {"kind": found.value})
+            self._listen(connection, frame)
             return
         metrics.FRAMES.add(1, {"kind": "leader"})
-        self._answers.frame("rtds", read=True)
+        self._spoke(connection, "rtds")
         if self._waiting is not None and len(self._waiting) < _WAITING_MAX:
             self._waiting.append((connection.number, *found, received_ns))
         else:
             self._row(connection.number, *found, received_ns)
+
+    def _listen(self, connection: _Connection, frame: bytes) -> None:
+        """Read one of strangers' trades now and then: what cannot be read is no sign of life."""
+        now = clock.monotonic()
+        if now < connection.listens_at:
+            return
+        connection.listens_at = now + self._listen_seconds
+        try:
+            decode_frame(frame)
+        except RowError as error:
+            self._refused(_STRANGERS, error, frame)
+        else:
+            self._spoke(connection, _STRANGERS)
+
+    def _spoke(self, connection: _Connection, what: str) -> None:
+        connection.data_at = self._spoke_at = clock.monotonic()
+        connection.had_data = True
+        self._answers.frame(what, read=True)
+
+    def _refused(self, what: str, error: RowError, frame: bytes) -> None:
+        metrics.FRAMES.add(1, {"kind": "rejected"})
+        self._rejects.note("rtds", error.reason, frame)
+        self._answers.frame(what, read=False, why=str(error))
 
     def _row(self, number: int, kind: str, row: TradeRow, received_ns: int) -> None:
         metrics.ROWS.add(1, {"source": "FEED"})

@@ -30,7 +30,8 @@ class Settings:
     sockets: int = setting(2, minimum=1, maximum=4)
     """Connections to the feed. One alone is silent in about 7 of 100 minutes, two hardly ever."""
     silence_ms: int = setting(10_000, minimum=100, maximum=600_000)
-    """A connection without data for so long is dropped; answers to pings are no data."""
+    """A connection without a trade for so long is dropped; answers to pings, other topics and what
+    cannot be read are none."""
     renew_ms: int = setting(540_000, minimum=1_000, maximum=3_600_000)
     """A connection this old is renewed, one at a time: the venue's go stale after 14 to 63 min."""
     frame_max_bytes: int = setting(1 << 20, minimum=1_024, maximum=1 << 26)
@@ -40,7 +41,7 @@ class Settings:
     overlap_ms: int = setting(300_000, minimum=1_000, maximum=3_600_000)
     """How far before the newest known trade a catch-up begins: rows can be indexed late."""
     polling_after_ms: int = setting(20_000, minimum=100, maximum=3_600_000)
-    """When no socket has brought anything for so long, leaders are polled in turn."""
+    """When no socket has brought a trade that can be read for so long, leaders are polled."""
     polls_per_second: int = setting(10, minimum=1, maximum=20)
     """How many of them at most: each costs one request to the venue's trades (300 in 10 s are
     allowed) and one to its activity (200)."""

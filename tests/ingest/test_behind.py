@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.ingest.fake import fake_venue, frame
-from tests.ingest.harness import Process, running, until
+from tests.ingest.fake import Fake, fake_venue, frame
+from tests.ingest.harness import Process, running, until, until_health
 from tests.ingest.world import LEADER, OTHER, Tail, connected, follow, pointing_at, row
 from tradingtools.v1 import common_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from tradingtools.v1.ingest_service_pb2 import LeaderTradeEvent
@@ -154,9 +154,17 @@ async def test_what_waited_to_be_told_when_ingest_was_killed_is_told_by_the_next
             await until(everything)
 
 
-@pytest.mark.parametrize("refused", [False, True], ids=["silent", "refused"])
+async def of_another_topic(fake: Fake) -> None:
+    """Have the feed tell strangers' trades under a name that nobody knows, for ever."""
+    renamed = frame(row(0xF00, proxy_wallet="0x" + "c3" * 20)).replace("activity", "activity_v2")
+    while True:
+        await fake.send(renamed)
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("feed", ["silent", "refused", "renamed"])
 async def test_without_the_feed_leaders_are_polled_and_their_trades_told(
-    environ: dict[str, str], database_url: str, tmp_path: Path, refused: bool
+    environ: dict[str, str], database_url: str, tmp_path: Path, feed: str
 ) -> None:
     follow(database_url, LEADER, OTHER)
     tail = Tail()
@@ -167,8 +175,9 @@ async def test_without_the_feed_leaders_are_polled_and_their_trades_told(
             **SELDOM,
             "TT_INGEST_POLLING_AFTER_MS": "300",
         }
-        if refused:
+        if feed == "refused":
             at["TT_INGEST_RTDS_URL"] = "ws://127.0.0.1:1/rtds"
+        noise = asyncio.create_task(of_another_topic(fake)) if feed == "renamed" else None
         async with running("ingest", at, tmp_path) as process, tail.reading(process):
 
             async def polls() -> bool:
@@ -184,8 +193,11 @@ async def test_without_the_feed_leaders_are_polled_and_their_trades_told(
                 return "no socket of the feed speaks; copies come late" in process.log.read_text()
 
             await until(called)
-            if refused:
+            if feed == "refused":
                 return
+            if noise is not None:
+                await until_health(process.target, {"venue-answers": "NOT_SERVING"})
+                noise.cancel()
             # It speaks again: what it tells is told, and nobody is polled any more.
             await fake.send(frame(row(4)))
             await tail.of_tx(4)
