@@ -207,16 +207,39 @@ select o.order_key, o.size_micros, o.filled_size_micros, r.released_at is not nu
        o.reason = 'HALTED' as halted
 from orders o join reservation r using (order_key) where o.order_key = any(%(keys)s)
 
--- name: ended_entries
--- Entries that hold no reservation any more and have fills: copies by outcome, for caps on buys,
--- and what those of a UTC day cost at most.
-select o.order_key, o.subscription_id, o.asset_id, o.copy_key,
-       o.claimed_ns / 86400000000000 as day,
-       ceil(r.money_micros::numeric * o.filled_size_micros / o.size_micros)::bigint as money_micros
-from orders o join reservation r using (order_key)
-where o.purpose = 'ENTRY' and r.released_at is not null
-  and o.filled_size_micros > 0
-  and o.created_at > statement_timestamp() - make_interval(days => %(days)s)
+-- name: spent_by_ended
+-- What entries without a reservation cost at most, from a UTC day on. Of these subscriptions, and
+-- without orders that whoever asks still has as open.
+select o.subscription_id, o.claimed_ns / 86400000000000 as day,
+       sum(ceil(r.money_micros::numeric * o.filled_size_micros / o.size_micros))::bigint
+           as money_micros
+from unnest(%(subscriptions)s::text[]) mine(subscription_id)
+join orders o using (subscription_id)
+join reservation r using (order_key)
+where o.purpose = 'ENTRY' and o.filled_size_micros > 0 and r.released_at is not null
+  and o.created_at > statement_timestamp() - interval '2 days'
+  and o.claimed_ns / 86400000000000 >= %(day)s and o.order_key <> all(%(open)s::text[])
+group by 1, 2
+
+-- name: bought_by_ended
+-- How many copies entries without a reservation have bought, by outcome and the UTC day of the
+-- first. A copy that may still grow is told by its name, with its orders; others as a number.
+with copies as (
+    select o.subscription_id, o.asset_id, o.copy_key,
+           min(o.claimed_ns / 86400000000000) as day, count(*) as orders,
+           max(o.created_at) > statement_timestamp() - make_interval(secs => %(seconds)s)
+               or o.copy_key = any(%(open_copies)s::text[]) as grows
+    from unnest(%(subscriptions)s::text[]) mine(subscription_id)
+    join orders o using (subscription_id)
+    where o.purpose = 'ENTRY' and o.filled_size_micros > 0
+      and o.created_at > statement_timestamp() - make_interval(days => %(days)s)
+      and o.order_key <> all(%(open)s::text[])
+      and not exists (select 1 from reservation r
+                      where r.order_key = o.order_key and r.released_at is null)
+    group by 1, 2, 3)
+select subscription_id, asset_id, day, case when grows then copy_key else '' end as copy_key,
+       sum(case when grows then orders else 1 end)::bigint as number
+from copies group by 1, 2, 3, 4
 
 -- name: accrued
 -- What copies that were too small left to the next ones of their outcome.

@@ -6,9 +6,10 @@ from collections.abc import Collection
 
 from services.router import store
 from services.router.core.exit_plan import Slice, with_slices
-from services.router.core.ledger import BUY_DAYS, OpenEntry
+from services.router.core.ledger import BUY_DAYS, DAY_MS, OpenEntry
 from services.router.core.memory import Memory, PaperLot
 from services.router.money import Money
+from tradingtools import clock
 from tradingtools.domain.leader_trade import Side, TradeKey
 from tradingtools.storage.postgres.pool import Pool
 
@@ -98,18 +99,38 @@ async def _recover_awaited(pool: Pool, memory: Memory) -> None:
         memory.entry_ended(row["subscription_id"], row["order_key"], row["filled_size_micros"])
 
 
+async def _recover_ended(pool: Pool, memory: Memory) -> None:
+    """What ended entries cost today, and how many copies they have bought."""
+    ledger = memory.ledger
+    # One whose end is not told yet counts as open.
+    ended = {
+        "subscriptions": memory.index.ids(),
+        "open": list(ledger.open_orders()),
+    }
+    today = clock.now_ms() // DAY_MS
+    for row in await store.fetch(pool, "spent_by_ended", **ended, day=today):
+        ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
+    for row in await store.fetch(
+        pool,
+        "bought_by_ended",
+        **ended,
+        open_copies=[entry.copy_key for entry in ledger.open_orders().values()],
+        days=BUY_DAYS,
+        # A leader trade of so long ago grows no more.
+        seconds=2 * store.RECENT_SECONDS,
+    ):
+        ledger.bought(
+            row["subscription_id"], row["asset_id"], row["copy_key"], row["day"], row["number"]
+        )
+
+
 async def _recover_sums(pool: Pool, memory: Memory) -> None:
     """What ended copies cost on their day, how often an outcome was bought, paper, accruals."""
     ledger = memory.ledger
     ledger.forget_ended()
     memory.paper.clear()
     memory.paper_cash.clear()
-    for row in await store.fetch(pool, "ended_entries", days=BUY_DAYS):
-        mine = memory.index.subscription(row["subscription_id"]) is not None
-        # One whose end is not told yet counts as open.
-        if mine and not ledger.is_open(row["order_key"]):
-            ledger.spent(row["subscription_id"], row["day"], row["money_micros"])
-            ledger.bought(row["subscription_id"], row["asset_id"], row["copy_key"], row["day"])
+    await _recover_ended(pool, memory)
     for row in await store.fetch(pool, "accrued"):
         ledger.accrue(row["subscription_id"], row["asset_id"], row["micros"])
     for row in await store.fetch(pool, "paper_buys", days=BUY_DAYS):

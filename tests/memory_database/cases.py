@@ -347,6 +347,13 @@ def _exits(draw: Draw) -> Values:
     return {**trades, "origins": [draw.rng.choice(SUBSCRIPTIONS) for _ in trades["txs"]]}
 
 
+def _ended(draw: Draw) -> Values:
+    return {
+        "subscriptions": draw.rng.sample(SUBSCRIPTIONS, draw.rng.randrange(1, 3)),
+        "open": draw.rng.sample(list(ORDERS), draw.rng.randrange(2)),
+    }
+
+
 def _days(draw: Draw) -> Values:
     return {"days": draw.rng.choice([0, 90])}
 
@@ -627,7 +634,13 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "withdrawn": _order_key,
         "withdrawn_lately": _seconds,
         "exit_progress": _keys,
-        "ended_entries": _days,
+        "spent_by_ended": lambda draw: {**_ended(draw), "day": draw.rng.choice([0, 30_000])},
+        "bought_by_ended": lambda draw: {
+            **_ended(draw),
+            **_days(draw),
+            "open_copies": draw.rng.sample(COPIES, draw.rng.randrange(2)),
+            "seconds": draw.rng.choice([0, 3600]),
+        },
         "accrued": _nothing,
         "paper_lots": _nothing,
         "paper_buys": _days,

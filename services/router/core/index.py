@@ -25,6 +25,10 @@ class Index:
         """Subscriptions of a leader, oldest first."""
         return tuple(self._by_leader.get(leader, {}).values())
 
+    def ids(self) -> list[str]:
+        """Of all subscriptions of this partition, in any state."""
+        return list(self._leader_of)
+
     def subscription(self, subscription_id: str) -> Subscription | None:
         """One subscription of this partition."""
         leader = self._leader_of.get(subscription_id)

@@ -64,6 +64,9 @@ class Ledger:
         self._days: Counter[tuple[str, int]] = Counter()
         self._buys: defaultdict[LotKey, Counter[str]] = defaultdict(Counter)
         self._buys_of: defaultdict[int, set[tuple[LotKey, str]]] = defaultdict(set)
+        self._bought_before: Counter[LotKey] = Counter()
+        """Copies that cannot grow any more."""
+        self._bought_before_of: defaultdict[int, Counter[LotKey]] = defaultdict(Counter)
         self._funded: dict[str, int] = {}
         self._cash: Counter[str] = Counter()
         self._wallets: dict[str, int] = {}
@@ -139,16 +142,31 @@ class Ledger:
         """Take over what ended entries of a day cost at most; for a rebuilt ledger."""
         self._days[subscription_id, day] += money_micros
 
-    def bought(self, subscription_id: str, asset_id: str, copy_key: str, day: int) -> None:
-        """Take over an ended entry that filled; for a rebuilt ledger."""
-        self._buy((subscription_id, asset_id), copy_key, day)
+    def bought(
+        self, subscription_id: str, asset_id: str, copy_key: str, day: int, number: int = 1
+    ) -> None:
+        """Take over ended entries that filled; for a rebuilt ledger.
+
+        Args:
+            subscription_id: whose.
+            asset_id: of the outcome.
+            copy_key: of the copy; empty: they are of as many copies, which cannot grow any more.
+            day: of the first one, UTC, counted from the epoch.
+            number: of entries.
+        """
+        lot = (subscription_id, asset_id)
+        if copy_key:
+            self._buy(lot, copy_key, day, number)
+            return
+        self._bought_before[lot] += number
+        self._bought_before_of[day][lot] += number
 
     def not_bought(self, subscription_id: str, asset_id: str, copy_key: str) -> None:
         """An entry has bought nothing after all."""
         self._buys[subscription_id, asset_id][copy_key] -= 1
 
-    def _buy(self, lot: LotKey, copy_key: str, day: int) -> None:
-        self._buys[lot][copy_key] += 1
+    def _buy(self, lot: LotKey, copy_key: str, day: int, number: int = 1) -> None:
+        self._buys[lot][copy_key] += number
         self._buys_of[day].add((lot, copy_key))
 
     def forget_ended(self) -> None:
@@ -156,6 +174,8 @@ class Ledger:
         self._days.clear()
         self._buys.clear()
         self._buys_of.clear()
+        self._bought_before.clear()
+        self._bought_before_of.clear()
         self._accrued.clear()
         for entry in self._open.values():
             self._days[entry.subscription_id, entry.day] += entry.money_micros
@@ -198,6 +218,11 @@ class Ledger:
                 self._buys[lot].pop(copy_key, None)
                 if not self._buys[lot]:
                     del self._buys[lot]
+        for old in [known for known in self._bought_before_of if known <= day - BUY_DAYS]:
+            for lot, number in self._bought_before_of.pop(old).items():
+                self._bought_before[lot] -= number
+                if not self._bought_before[lot]:
+                    del self._bought_before[lot]
 
     @staticmethod
     def purse_of(subscription: Subscription) -> str:
@@ -241,7 +266,8 @@ class Ledger:
             cash_micros=free,
             equity_micros=equity,
             positions=len(outcomes),
-            buys=sum(number > 0 for number in buys.values()) if buys else 0,
+            buys=self._bought_before.get(lot, 0)
+            + (sum(number > 0 for number in buys.values()) if buys else 0),
             holds_outcome=asset_id in outcomes,
             holds_other_outcome=len(market) > (asset_id in market),
             leader_on_both=leader_on_both,
@@ -255,6 +281,10 @@ class Ledger:
     def open_entries(self, subscription_id: str, asset_id: str) -> frozenset[str]:
         """The orders of a lot's unresolved entries."""
         return frozenset(self._open_by_lot.get((subscription_id, asset_id), ()))
+
+    def open_orders(self) -> Mapping[str, OpenEntry]:
+        """All unresolved entries, by order."""
+        return self._open
 
     def is_open(self, order_key: str) -> bool:
         """Whether an entry is unresolved."""

@@ -95,21 +95,53 @@ def open_entries(tx: Transaction, values: Row) -> list[Row]:
     return found
 
 
-def ended_entries(tx: Transaction, values: Row) -> list[Row]:
-    """What ended entries with fills cost at most."""
-    found = []
+def spent_by_ended(tx: Transaction, values: Row) -> list[Row]:
+    """What ended entries with fills cost at most, by subscription and day."""
+    spent: defaultdict[tuple[str, int], int] = defaultdict(int)
+    since = tx.now - timedelta(days=2)
+    for order, held in _ended_entries(tx, values):
+        day = order["claimed_ns"] // _DAY_NS
+        if held is not None and order["created_at"] > since and day >= values["day"]:
+            cost = -(-held["money_micros"] * order["filled_size_micros"] // order["size_micros"])
+            spent[order["subscription_id"], day] += cost
+    return [
+        {"subscription_id": origin, "day": day, "money_micros": micros}
+        for (origin, day), micros in spent.items()
+    ]
+
+
+def bought_by_ended(tx: Transaction, values: Row) -> list[Row]:
+    """How many copies ended entries have bought; those that may grow by name."""
+    copies: defaultdict[tuple[str, str, str], list[Row]] = defaultdict(list)
     since = tx.now - timedelta(days=values["days"])
+    lately = tx.now - timedelta(seconds=float(values["seconds"]))
+    for order, _ in _ended_entries(tx, values):
+        if order["created_at"] > since:
+            key = (order["subscription_id"], order["asset_id"], order["copy_key"])
+            copies[key].append(order)
+    found: defaultdict[tuple[str, str, int, str], int] = defaultdict(int)
+    for (origin, asset_id, copy_key), orders in copies.items():
+        day = min(order["claimed_ns"] // _DAY_NS for order in orders)
+        grows = max(order["created_at"] for order in orders) > lately
+        if grows or copy_key in values["open_copies"]:
+            found[origin, asset_id, day, copy_key] += len(orders)
+        else:
+            found[origin, asset_id, day, ""] += 1
+    names = ("subscription_id", "asset_id", "day", "copy_key")
+    return [{**dict(zip(names, key, strict=True)), "number": n} for key, n in found.items()]
+
+
+def _ended_entries(tx: Transaction, values: Row) -> Iterator[tuple[Row, Row | None]]:
+    """Entries with fills, and what they had set aside."""
     for order in tx.where("orders", purpose="ENTRY"):
         held = tx.get("reservation", order["order_key"])
-        if held is None or held["released_at"] is None or order["filled_size_micros"] <= 0:
-            continue
-        if order["created_at"] <= since:
-            continue
-        day = order["claimed_ns"] // _DAY_NS
-        cost = -(-held["money_micros"] * order["filled_size_micros"] // order["size_micros"])
-        names = ("order_key", "subscription_id", "asset_id", "copy_key")
-        found.append({**_pick(order, names), "day": day, "money_micros": cost})
-    return found
+        if (
+            (held is None or held["released_at"] is not None)
+            and order["filled_size_micros"] > 0
+            and order["subscription_id"] in values["subscriptions"]
+            and order["order_key"] not in values["open"]
+        ):
+            yield order, held
 
 
 def _frozen(tx: Transaction, name: str) -> list[Row]:
@@ -497,7 +529,7 @@ ROUTER: Final[dict[str, Twin]] = {
         control_seq, subscriptions_changed, fundings_changed, halts, lots, lot_cost, booked_to,
         open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
         leader_left, lock_lots, locked_lots, standing_of, ended_of, withdrawn,
-        withdrawn_lately, exit_progress, ended_entries, accrued, paper_lots, paper_buys,
-        cash, balances,
+        withdrawn_lately, exit_progress, spent_by_ended, bought_by_ended, accrued,
+        paper_lots, paper_buys, cash, balances,
     )
 }  # fmt: skip
