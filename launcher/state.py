@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
-STATES = ROOT / ".state"
+# Installed as a package, its folder is no place for what a run leaves.
+STATES = (ROOT if (ROOT / "Makefile").exists() else Path.cwd()) / ".state"
 _NOTE = "run.json"
 _DIRECTORY_MAX = 70
 

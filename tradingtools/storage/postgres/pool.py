@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from psycopg_pool.base import AttemptWithBackoff
 
+from tradingtools.settings import SettingError
 from tradingtools.storage.postgres.direct import Connection
 from tradingtools.tasks import cancel_all
 
@@ -65,8 +66,11 @@ async def open_pool(  # noqa: PLR0913 - each says one thing about connections
         joined_by_keys: nor do joins read a whole table, where many rows are named at once.
 
     Raises:
+        SettingError: the URL is empty.
         psycopg_pool.PoolTimeout: the database did not answer within 10 s.
     """
+    if not url:
+        raise SettingError("TT_DATABASE_URL: required and not set")
     kwargs: dict[str, Any] = {
         "autocommit": True,
         "row_factory": dict_row,
