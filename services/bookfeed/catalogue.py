@@ -29,7 +29,12 @@ from tradingtools.venues.polymarket.market_listing import Listed
 _PAUSE_SECONDS = 0.1
 """Between two pages: Gamma's limit for markets is three times as many."""
 _RETRY_SECONDS = 1.0
+_FAILURES_MAX = 5
+"""A page that was refused so often in a row: its cursor may stand no more, and a list of which one
+part is much older than the other is none."""
 _PAGES_MAX = 5_000
+_FEE_STANDS_SECONDS = 600.0
+"""In a list that is older than this, a fee may have risen: the highest one is reserved."""
 _KEPT_SECONDS = 300.0
 _BEST = 2_500
 """Markets of the highest volume that are known by name: two assets each."""
@@ -52,22 +57,31 @@ class Catalogue:
         self._by_asset: Mapping[str, Listed] = {}
         self._best: Sequence[Listed] = ()
         self._read_ms = 0
-        """When it was read to its end the last time, since 1970; 0: never."""
+        self._read_at = float("-inf")
+        """The same by the clock that nobody sets."""
 
     def __len__(self) -> int:
         return len(self._by_asset)
 
     @property
     def read_ms(self) -> int:
-        """When it was last whole, milliseconds since 1970."""
+        """When its reading began, milliseconds since 1970; 0: there is none."""
         return self._read_ms
 
-    def market(self, asset_id: str) -> pb.MarketInfo | None:
-        """Return an asset's market; None: it is not in the catalogue, or the catalogue is old."""
-        listed = self._by_asset.get(asset_id)
-        if listed is None or clock.now_ms() - self._read_ms > self._stands_ms:
+    def market(self, asset_id: str, believed: str = "") -> pb.MarketInfo | None:
+        """Return an asset's market; None: the catalogue does not know it for sure.
+
+        Args:
+            asset_id: of the outcome.
+            believed: the condition that whoever asks believes it to have; empty: no belief. Where
+                the catalogue has another one, the venue is to be asked.
+        """
+        listed, age_s = self._by_asset.get(asset_id), clock.monotonic() - self._read_at
+        if listed is None or age_s * 1000 > self._stands_ms:
             return None
-        rate = listed.fee_rate_micros
+        if believed not in ("", listed.condition_id):
+            return None
+        rate = listed.fee_rate_micros if age_s <= _FEE_STANDS_SECONDS else None
         return pb.MarketInfo(
             asset_id=asset_id,
             condition_id=listed.condition_id,
@@ -94,9 +108,10 @@ class Catalogue:
         return Reading(self._by_asset)
 
     def replace(self, reading: Reading, read_ms: int) -> None:
-        """Take over a list that was read to its end at an instant, milliseconds since 1970."""
+        """Take over a list whose reading began at an instant, milliseconds since 1970."""
         self._by_asset, self._best = reading.by_asset, reading.best
         self._read_ms = read_ms
+        self._read_at = clock.monotonic() - (clock.now_ms() - read_ms) / 1000
 
 
 class Reading:
@@ -129,7 +144,7 @@ async def follow(catalogue: Catalogue, api: ClobApi, settings: Settings) -> None
     path, kept = settings.catalogue_file, -_KEPT_SECONDS
     while True:
         began = clock.monotonic()
-        catalogue.replace(await _read(catalogue.begin(), api), clock.now_ms())
+        await _renew(catalogue, api)
         metrics.listed(len(catalogue))
         if path is not None and clock.monotonic() - kept >= _KEPT_SECONDS:
             await keep(catalogue, path)
@@ -138,22 +153,33 @@ async def follow(catalogue: Catalogue, api: ClobApi, settings: Settings) -> None
         await asyncio.sleep(max(rest, _PAUSE_SECONDS))
 
 
-async def _read(reading: Reading, api: ClobApi) -> Reading:
-    """The whole list; while Gamma is away it is waited for."""
-    cursor, pages = "", 0
-    while pages < _PAGES_MAX:
+async def _renew(catalogue: Catalogue, api: ClobApi) -> None:
+    """Read the whole list, as often as it takes."""
+    while True:
+        # What its first page says is as old as this when the last one is there.
+        reading, began_ms = catalogue.begin(), clock.now_ms()
+        if await _read(reading, api):
+            catalogue.replace(reading, began_ms)
+            return
+
+
+async def _read(reading: Reading, api: ClobApi) -> bool:
+    """Read page by page; False: a page was not to be had, and the list is begun anew."""
+    cursor, pages, failures = "", 0, 0
+    while pages < _PAGES_MAX and failures < _FAILURES_MAX:
         try:
             page = await api.page(cursor)
         except errors.Unavailable as error:
             _log.warning("the list of markets is not to be had; trying again", error=str(error))
+            failures += 1
             await asyncio.sleep(_RETRY_SECONDS)
             continue
         reading.take(page.markets)
-        cursor, pages = page.next_cursor, pages + 1
+        cursor, pages, failures = page.next_cursor, pages + 1, 0
         if not cursor:
             break
         await asyncio.sleep(_PAUSE_SECONDS)
-    return reading
+    return failures < _FAILURES_MAX
 
 
 async def keep(catalogue: Catalogue, path: Path) -> None:
@@ -187,7 +213,10 @@ def recall(catalogue: Catalogue, path: Path) -> None:
         reading = catalogue.begin()
         for line in lines:
             reading.take(_LINE.decode(line))
-        catalogue.replace(reading, _FIRST.decode(first))
+        read_ms = _FIRST.decode(first)
+        if read_ms > clock.now_ms():
+            raise ValueError("it is of the future: nobody knows how old it is")
+        catalogue.replace(reading, read_ms)
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:

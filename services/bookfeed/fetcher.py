@@ -98,9 +98,10 @@ class Fetcher:
         """Assets that are being fetched."""
         return set(self._under_way)
 
-    def unseen(self, asset_id: str) -> pb.Mark | None:
-        """A mark without a book, by the catalogue; None: it does not know the asset."""
-        market = self._catalogue.market(asset_id)
+    def unseen(self, asset_id: str, believed: str) -> pb.Mark | None:
+        """A mark without a book, by the catalogue; None: it does not know the asset, or has it in
+        another condition than it is believed to be in."""
+        market = self._catalogue.market(asset_id, believed)
         metrics.UNSEEN.add(1, {"listed": market is not None})
         if market is None:
             return None

@@ -72,7 +72,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
         mark = self._hub.mark(asset_id)
         if mark is None or not (mark.market.closed or usable(self._hub.status(asset_id))):
             if request.market_suffices:
-                mark = mark or self._fetcher.unseen(asset_id)
+                mark = mark or self._fetcher.unseen(asset_id, request.condition_id)
                 if mark is not None:
                     # Not before: a copy is leaving, on the same cores.
                     loop = asyncio.get_running_loop()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,8 +16,9 @@ from services.bookfeed.catalogue import Catalogue
 from tests.bookfeed.world import ASSETS, ROWS, bookfeed, get, watched
 from tests.ingest.harness import until
 from tradingtools import clock
+from tradingtools.domain.errors import Unavailable
 from tradingtools.v1 import bookfeed_service_pb2 as pb
-from tradingtools.venues.polymarket.market_listing import Listed
+from tradingtools.venues.polymarket.market_listing import Listed, Page
 
 
 def _listed(number: int, **changed: Any) -> Listed:
@@ -81,6 +85,88 @@ def test_a_list_that_cannot_be_read_is_as_none(tmp_path: Path, content: bytes) -
     found = Catalogue(60_000)
     catalogues.recall(found, path)
     assert len(found) == 0
+
+
+async def test_a_list_that_was_kept_in_the_future_is_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "markets.json"
+    await catalogues.keep(_of(_listed(7), read_ms=clock.now_ms() + 7_200_000), path)
+    found = Catalogue(60_000)
+    catalogues.recall(found, path)
+    assert found.market("71") is None
+
+
+def test_an_asset_that_is_believed_to_be_in_another_market_is_asked_for() -> None:
+    made = _of(_listed(7))
+    assert made.market("71", _listed(7).condition_id) is not None
+    assert made.market("71", _listed(8).condition_id) is None
+
+
+def test_the_fee_of_an_older_list_is_the_highest() -> None:
+    paid = _listed(7, fee_rate_micros=1_000)
+    now = clock.now_ms()
+    for age_ms, fee in ((0, 1_000), (590_000, 1_000), (660_000, 70_000)):
+        market = _of(paid, read_ms=now - age_ms, stands_ms=3_600_000).market("71")
+        assert market is not None
+        assert market.fee_rate_micros == fee
+
+
+class _Gamma:
+    """A list of two pages, by cursor; `refuse` is called before each page and may raise."""
+
+    def __init__(self, refuse: Callable[[str], None]) -> None:
+        self.lists = 0
+        self._refuse = refuse
+
+    async def page(self, cursor: str) -> Page:
+        self._refuse(cursor)
+        if cursor:
+            return Page((_listed(8),), 1, 0, "", "")
+        self.lists += 1
+        return Page((_listed(7),), 1, 0, "", f"list-{self.lists}")
+
+
+async def _followed(catalogue: Catalogue, gamma: _Gamma, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Follow until the list was read once."""
+    monkeypatch.setattr(catalogues, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(catalogues, "_PAUSE_SECONDS", 0)
+    settings: Any = SimpleNamespace(catalogue_file=None, catalogue_ms=86_400_000)
+    api: Any = gamma
+    following = asyncio.create_task(catalogues.follow(catalogue, api, settings))
+
+    async def listed() -> bool:
+        return len(catalogue) == 4
+
+    await until(listed, seconds=10)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_a_list_is_as_old_as_its_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = [0]
+    now_ms, monotonic = clock.now_ms, clock.monotonic
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms() + hours[0] * 3_600_000)
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + hours[0] * 3600)
+
+    def away_for_two_hours(cursor: str) -> None:
+        if cursor and not hours[0]:
+            hours[0] = 2
+            raise Unavailable("away", dependency="venue", retry_after_ms="1")
+
+    made = Catalogue(3_600_000)
+    await _followed(made, _Gamma(away_for_two_hours), monkeypatch)
+    assert made.market("71") is None, "what it says is two hours old"
+
+
+async def test_a_cursor_that_stands_no_more_does_not_end_the_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def expired(cursor: str) -> None:
+        if cursor == "list-1":
+            raise Unavailable("status 400", dependency="venue", retry_after_ms="1")
+
+    made = Catalogue(3_600_000)
+    await _followed(made, _Gamma(expired), monkeypatch)
+    assert made.market("71") is not None
 
 
 async def test_a_known_market_is_told_before_the_venue_answers(
