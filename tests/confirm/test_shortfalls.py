@@ -343,7 +343,7 @@ async def test_what_was_bought_by_hand_gives_first_and_copies_in_proportion(scen
     scene.held = 10_000_000
     await scene.look()
     await scene.look()
-    assert await scene.lots() == {"sub_1": 6_666_666, "sub_2": 3_333_333, "manual": 0}
+    assert await scene.lots() == {"sub_1": 6_666_666, "sub_2": 3_333_334, "manual": 0}
 
 
 @pytest.mark.parametrize("statement", list(range(1, 10)))

@@ -361,7 +361,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
             (Shortfalls, "_moved_since", _nothing_is_under_way),
         ),
         "I9 cash and shares",
-        seed=100,
+        seed=122,
     ),
     "what another exit has reserved is not free": Mutation(
         (

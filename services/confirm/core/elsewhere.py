@@ -31,8 +31,8 @@ def shrunk(lots: Sequence[Lot], held_micros: int) -> dict[str, int]:
     """Return what lots hold when the wallet holds less than all of them together.
 
     What a follower sells by hand is what he has bought by hand, as long as there is any: the manual
-    lot gives first. Copies' lots then share what is left in proportion, each rounded down, so that
-    no lot believes in a share that is not there.
+    lot gives first. Copies' lots then share what is left in proportion: each gets what the running
+    total rises by, rounded down, so that together they hold just what is there.
 
     Args:
         lots: all of the wallet and asset that hold shares.
@@ -46,13 +46,16 @@ def shrunk(lots: Sequence[Lot], held_micros: int) -> dict[str, int]:
     if total <= held:
         return {}
     copies = sum(lot.shares_micros for lot in lots if lot.origin != MANUAL)
-    left = {
-        lot.origin: max(held - copies, 0)
-        if lot.origin == MANUAL
-        else lot.shares_micros * min(held, copies) // copies
-        for lot in lots
-        if lot.shares_micros
-    }
+    of_copies = min(held, copies)
+    left: dict[str, int] = {}
+    before = 0
+    for lot in lots:
+        if lot.origin == MANUAL:
+            left[lot.origin] = held - of_copies
+        elif lot.shares_micros:
+            after = before + lot.shares_micros
+            left[lot.origin] = after * of_copies // copies - before * of_copies // copies
+            before = after
     shares = {lot.origin: lot.shares_micros for lot in lots}
     return {origin: micros for origin, micros in left.items() if micros < shares[origin]}
 
