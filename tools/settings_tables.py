@@ -22,6 +22,7 @@ import launcher.edge
 import launcher.settings
 import paper.insiders.settings
 import paper.venue.settings
+import services.alerts.settings
 import services.bookfeed.settings
 import services.confirm.settings
 import services.control.settings
@@ -43,6 +44,7 @@ PROCESSES: tuple[tuple[str, type[Any], str], ...] = (
     ("guard", services.guard.settings.Settings, "fires triggers"),
     ("control", services.control.settings.Settings, "REST and the operators' calls"),
     ("events", services.events.settings.Settings, "the log of what happened"),
+    ("alerts", services.alerts.settings.Settings, "calls a person"),
     ("edge", launcher.edge.Settings, "Envoy on a machine of its own, `python -m launcher.edge`"),
     ("launcher", launcher.settings.Settings, "`make run`"),
     ("insiders", paper.insiders.settings.Settings, "the paper insiders-api"),

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 PREFIX = "TT_"
 
 PROCESSES = (
+    "ALERTS",
     "EVENTS",
     "INGEST",
     "BOOKFEED",

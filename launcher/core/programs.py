@@ -15,14 +15,16 @@ Group = Literal["stores", "world", "engine", "edge"]
 GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
 """Started in this order, stopped in the opposite one."""
 
-ENGINE = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events")
+ENGINE = (
+    "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events", "alerts",
+)  # fmt: skip
 
 CONTROL_PORTS = ("control_internal",)
 """What control listens on besides its own port."""
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", "events",
+    *ENGINE[:7], "control_internal", "rest", "events", "alerts",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
@@ -132,6 +134,9 @@ def environment(
         "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
         "TT_CONTROL_BOOKFEED_TARGET": at["bookfeed"],
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
+        "TT_ALERTS_EVENTS_TARGET": at["events"],
+        "TT_ALERTS_PROCESSES": _asked(at),
+        "TT_ALERTS_DISKS": layout.directory,
     }
     if layout.embedded_postgres:
         filled["TT_DATABASE_URL"] = database_url(layout)
@@ -145,6 +150,13 @@ def environment(
     given = environ.get("TT_CONTROL_TOKENS")
     kept = {name: value for name, value in environ.items() if value != ""}
     return {**filled, **kept, "TT_CONTROL_TOKENS": f"{given},{tokens}" if given else tokens}
+
+
+def _asked(at: Mapping[str, str]) -> str:
+    """Whose health the alerts ask, and where: control's is that of its internal port."""
+    inside = {"control": "control_internal"}
+    names = (name for name in ENGINE if name != "alerts")
+    return ",".join(f"{name}={at[inside.get(name, name)]}" for name in names)
 
 
 _STORES = {"TT_DATABASE_URL": ENGINE, "TT_REDIS_URL": _WITH_REDIS}

@@ -166,7 +166,7 @@ class Hub:
         doubted = [a for a, one in self.tracked.items() if one.doubted_ms(now) >= _LASTING_MS]
         metrics.doubted(len(doubted))
         if doubted and not self._doubts_last:
-            _log.warning(
+            _log.error(
                 "books stay in doubt; REST alone tells them",
                 alert=True,
                 books=len(doubted),

@@ -46,6 +46,7 @@ DEPENDENCIES = {
     "confirm": ("postgresql", "bookfeed"),
     "guard": ("postgresql", "redis", "bookfeed"),
     "events": ("postgresql",),
+    "alerts": ("postgresql",),
     "control_internal": ("postgresql", "redis"),
 }
 

@@ -38,6 +38,7 @@ KILLED = (
     "guard",
     "control",
     "events",
+    "alerts",
     "envoy",
 )
 KILLED_WORLD = ("insiders", "venue", "valkey", "postgres")

@@ -32,6 +32,7 @@ _ROOT: Final = Path(__file__).parents[2]
 _PROCESSES: Final = (
     *(f"services.{name}" for name in (
         "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control",
+        "events", "alerts",
     )),
     "paper.insiders", "paper.venue",
 )  # fmt: skip

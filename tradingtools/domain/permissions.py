@@ -99,7 +99,7 @@ CALLERS: dict[str, frozenset[str]] = {
         "ExecutorService": "confirm",
         "ConfirmService": "router guard",
         "GuardService": "executor",
-        "EventService": "control",
+        "EventService": "control alerts",
     }.items()
 }
 """By full name of an engine service: which processes may call it."""

@@ -19,7 +19,7 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tradingtools.runtime import logs
+from tradingtools.runtime import alert_lines, logs
 from tradingtools.settings import SharedSettings
 
 _propagator = TraceContextTextMapPropagator()
@@ -35,13 +35,14 @@ def configure(process: str, shared: SharedSettings) -> None:
         SettingError: the port of the metrics is taken.
     """
     global _traced, _flush  # noqa: PLW0603
-    _configure_logs(process, shared)
+    counter = _configure_logs(process, shared)
     _traced = bool(shared.otlp_endpoint)
     if shared.otlp_endpoint or shared.metrics_port:
         # Imported late: what exports costs start-up time that a process without it keeps.
         from tradingtools.runtime import exporters  # noqa: PLC0415
 
         _flush = exporters.configure(process, shared)
+    counter.begin()
 
 
 def flush() -> None:
@@ -56,7 +57,7 @@ def last_words() -> None:
         _lines.drain()
 
 
-def _configure_logs(process: str, shared: SharedSettings) -> None:
+def _configure_logs(process: str, shared: SharedSettings) -> alert_lines.Counter:
     global _lines  # noqa: PLW0603
     structlog.contextvars.bind_contextvars(process=process)
     _lines = lines = logs.Behind(sys.stderr)
@@ -65,8 +66,10 @@ def _configure_logs(process: str, shared: SharedSettings) -> None:
         if shared.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )
+    counter = alert_lines.Counter(process)
     structlog.configure(
         processors=[
+            counter,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -78,6 +81,7 @@ def _configure_logs(process: str, shared: SharedSettings) -> None:
         ),
         logger_factory=lambda *_: lines,
     )
+    return counter
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sys
 PROCESSES = (
     *(f"services.{name}" for name in (
         "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control",
+        "events", "alerts",
     )),
     "paper.insiders", "paper.venue",
 )  # fmt: skip

@@ -121,6 +121,14 @@ RIGHTS: Mapping[str, _Rights] = {
         "event": "insert",
         "event_log_position": "update",
     },
+    "alerts": {
+        **_STREAM,
+        **_LEASE,
+        "alert": "insert, update, delete",
+        "alert_group": "insert, update, delete",
+        "alert_message": "insert",
+        "alert_delivery": "insert, update",
+    },
     READER: {},
 }
 """By process, what it may do with a table beyond reading it."""

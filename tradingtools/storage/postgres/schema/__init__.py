@@ -17,6 +17,7 @@ SUBJECTS = (
     "triggers",
     "statistics",
     "events",
+    "alerts",
 )
 
 

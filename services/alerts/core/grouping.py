@@ -1,0 +1,73 @@
+"""When a group of alerts is told, and as what: one pure function of its counts and the time.
+
+Before it: `standing`, which counts. After it: `texts`, which words the message.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from services.alerts.core.rules import Grouping
+
+
+class Kind(StrEnum):
+    """What a message says of its group."""
+
+    FIRING = "FIRING"
+    MORE = "MORE"
+    """It was told, and has grown since."""
+    STILL = "STILL"
+    """It was told long ago, and goes on."""
+    RESOLVED = "RESOLVED"
+    PASSED = "PASSED"
+    """It began and ended before it could be told."""
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """A group, as far as it matters for when it is told. Times are milliseconds."""
+
+    firing: int = 0
+    untold: int = 0
+    """Alerts that have fired since the last message."""
+    untold_since_ms: int = 0
+    told_ms: int | None = None
+    """The last message of the group, of this time or an earlier one."""
+    open: bool = False
+    """Whoever was told has not been told yet that it is over."""
+
+
+def due(group: Counts, timing: Grouping, now_ms: int, *, quiet: bool) -> Kind | None:
+    """Return as what a group is to be told now; None: not now.
+
+    Args:
+        group: its counts.
+        timing: of the rules.
+        now_ms: the time.
+        quiet: it is one of the hours in which this group is not told.
+    """
+    if quiet:
+        return None
+    if group.open and not group.firing:
+        return Kind.RESOLVED
+    if group.untold:
+        since = group.untold_since_ms + timing.wait_seconds * 1000
+        if group.told_ms is not None:
+            since = max(since, group.told_ms + timing.interval_seconds * 1000)
+        if now_ms < since:
+            return None
+        if group.open:
+            return Kind.MORE
+        return Kind.FIRING if group.firing else Kind.PASSED
+    told_ms = group.told_ms
+    if group.open and told_ms is not None and now_ms >= told_ms + timing.repeat_seconds * 1000:
+        return Kind.STILL
+    return None
+
+
+def forgettable(group: Counts, timing: Grouping, now_ms: int) -> bool:
+    """Return whether nothing of a group matters any more: it is over, told, and long enough ago."""
+    if group.firing or group.untold or group.open:
+        return False
+    return group.told_ms is None or now_ms >= group.told_ms + timing.interval_seconds * 1000

@@ -1,0 +1,62 @@
+"""The states of an alert, and every step between them: one table.
+
+An alert is one thing that a rule watches: an order that is dead, a breaker that is open, a process
+that does not serve. Before it: `signals` and `probes`, which say what began and ended. After it:
+`standing`, which keeps the alerts and groups them into messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where an alert stands. The values are what the database keeps."""
+
+    PENDING = "PENDING"
+    """It holds, and not yet for as long as its rule demands."""
+    FIRING = "FIRING"
+    """A person is told, or is about to be."""
+    RESOLVED = "RESOLVED"
+    """It is over; the message about its end is still to be told."""
+
+
+class Step(StrEnum):
+    """What moves an alert."""
+
+    BEGAN = "BEGAN"
+    HELD = "HELD"
+    """It has held for as long as its rule demands."""
+    ENDED = "ENDED"
+    TOLD = "TOLD"
+    """The message that it is over is on its way."""
+
+
+_P, _F, _R = State.PENDING, State.FIRING, State.RESOLVED
+
+STEPS: Final[Mapping[tuple[State | None, Step], State | None]] = {
+    (None, Step.BEGAN): _P,
+    (None, Step.ENDED): None,
+    (_P, Step.BEGAN): _P,
+    (_P, Step.HELD): _F,
+    # It was over before it mattered.
+    (_P, Step.ENDED): None,
+    # It goes on; where nothing ends it but time, that begins anew.
+    (_F, Step.BEGAN): _F,
+    (_F, Step.ENDED): _R,
+    (_R, Step.BEGAN): _P,
+    (_R, Step.ENDED): _R,
+    (_R, Step.TOLD): None,
+}
+"""Where a step leads; None: there is no alert. What is not here does not happen."""
+
+
+def after(state: State | None, step: Step) -> State | None:
+    """Return where a step leads.
+
+    Raises:
+        KeyError: the step does not happen in this state.
+    """
+    return STEPS[state, step]

@@ -1,0 +1,202 @@
+"""Looks at what no event tells: processes, what they need, the log's lag, disks, sums, counters.
+
+Before it: the processes' health and metrics, the database, the file systems. After it: `judge`, by
+what `core/probes` says that it means. A look that fails says nothing, and is told in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import grpc
+import psycopg
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.alerts import store
+from services.alerts.core import probes
+from services.alerts.core.probes import Disk, Health
+from services.alerts.core.rules import Rule
+from services.alerts.core.signals import Signal, group_of, wanted
+from services.alerts.judge import Judge
+from tradingtools.adapters import clock
+from tradingtools.adapters.postgres.pool import Pool
+from tradingtools.runtime import grpc_server
+from tradingtools.runtime.grpc_health import CONTRACT
+
+_log = structlog.get_logger("alerts")
+_ANSWER_SECONDS = 2.0
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class Looks:
+    """Looks again and again.
+
+    Args:
+        judge: is told what was found.
+        pool: of the deciding database.
+        http: for metrics.
+        processes: whose health is asked, by name ``host:port``.
+        metrics: whose metrics are looked at, by name ``host:port``.
+        disks: directories.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        pool: Pool,
+        http: aiohttp.ClientSession,
+        *,
+        processes: Mapping[str, str],
+        metrics: Mapping[str, str],
+        disks: Sequence[str],
+    ) -> None:
+        self._judge = judge
+        self._pool = pool
+        self._http = http
+        self._channels = {name: grpc_server.channel(at) for name, at in processes.items()}
+        self._processes = processes
+        self._metrics = metrics
+        self._disks = disks
+        self._lag = _Lag()
+        self._day = _Day()
+        self._counters: dict[tuple[str, str], float] = {}
+
+    async def run(self, pause_seconds: float) -> None:
+        """Look for ever."""
+        try:
+            while True:
+                await asyncio.sleep(pause_seconds)
+                await self.look()
+        finally:
+            for channel in self._channels.values():
+                await channel.close()
+
+    async def look(self) -> None:
+        """Look at everything once."""
+        await self._look_at_processes()
+        await self._look_at_disks()
+        try:
+            await self._look_at_database()
+        except psycopg.Error as error:
+            # `dependency` tells of it, by the health of all that need it.
+            _log.warning("not looked", at="database", error=str(error).strip()[:200])
+        await self._look_at_counters()
+
+    async def _look_at_processes(self) -> None:
+        told = await asyncio.gather(*(self._health(name) for name in self._processes))
+        for rule in self._judge.rules.of_probe("process"):
+            await self._judge.on_look(rule, probes.not_serving(told))
+        for rule in self._judge.rules.of_probe("dependency"):
+            unasked = probes.unasked(rule, told)
+            await self._judge.on_look(rule, probes.away(rule, told), unasked=unasked)
+
+    async def _health(self, name: str) -> Health:
+        # The package's types leave out the methods of its stub.
+        stub: Any = health_pb2_grpc.HealthStub(self._channels[name])
+        said: dict[str, bool] | None = None
+        try:
+            listed = await stub.List(CONTRACT.HealthListRequest(), timeout=_ANSWER_SECONDS)
+            said = {what: answer.status == _SERVING for what, answer in listed.statuses.items()}
+        except grpc.RpcError:
+            pass  # it does not answer: that is what is told
+        return Health(process=name, target=self._processes[name], said=said)
+
+    async def _look_at_disks(self) -> None:
+        disks = []
+        for path in self._disks:
+            try:
+                found = await asyncio.to_thread(os.statvfs, path)
+            except OSError as error:
+                _log.warning("not looked", at=path, error=error.strerror)
+                continue
+            size = found.f_blocks * found.f_frsize
+            disks.append(Disk(path=path, free=found.f_bavail * found.f_frsize, size=size))
+        for rule in self._judge.rules.of_probe("disk"):
+            await self._judge.on_look(rule, probes.nearly_full(rule, disks))
+
+    async def _look_at_database(self) -> None:
+        for rule in self._judge.rules.of_probe("event_lag"):
+            lag = self._lag.seen(*await store.log_position(self._pool))
+            await self._judge.on_look(rule, probes.behind(rule, lag))
+        for rule in self._judge.rules.of_probe("daily_loss"):
+            day, micros = await self._day.realised(self._pool)
+            await self._judge.on_look(rule, probes.lost_too_much(rule, day, micros))
+
+    async def _look_at_counters(self) -> None:
+        rules = list(self._judge.rules.of_probe("counter"))
+        if not rules:
+            return
+        for process, at in self._metrics.items():
+            try:
+                async with self._http.get(
+                    f"http://{at}/metrics", timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+                ) as answer:
+                    text = await answer.text()
+            except (aiohttp.ClientError, TimeoutError):
+                continue  # a process that is away is told by its health
+            signals = [each for rule in rules for each in self._risen(rule, process, text)]
+            if signals:
+                await self._judge.on_rise(signals)
+
+    def _risen(self, rule: Rule, process: str, text: str) -> Iterator[Signal]:
+        """Return what has happened since the last look; what is seen first is where it begins."""
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name not in rule.counters:
+                    continue
+                labels = {k: v for k, v in sample.labels.items() if not k.startswith("otel_")}
+                key = "/".join((process, sample.name, *labels.values()))
+                before = self._counters.get((rule.name, key), sample.value)
+                self._counters[rule.name, key] = sample.value
+                # A process that was started afresh counts from 0.
+                if sample.value > before or 0 < sample.value < before:
+                    facts = {"process": process, "counter": sample.name, **labels}
+                    if not wanted(rule, facts):
+                        continue
+                    yield Signal(
+                        rule=rule.name, key=key, at_ms=clock.now_ms(), began=True,
+                        group=group_of(rule, facts), facts=facts,
+                    )  # fmt: skip
+
+
+class _Lag:
+    """Since when the log has not moved although there was something to tell."""
+
+    def __init__(self) -> None:
+        self._position = -1
+        self._since = 0.0
+
+    def seen(self, position: int, newest: int) -> float:
+        """Return for how many seconds by now."""
+        if position >= newest or position != self._position:
+            self._position, self._since = position, clock.monotonic()
+        return clock.monotonic() - self._since
+
+
+class _Day:
+    """What all followers together have realised on this day (UTC)."""
+
+    def __init__(self) -> None:
+        self._day: datetime | None = None
+        self._after = 0
+        self._micros = 0
+
+    async def realised(self, pool: Pool) -> tuple[str, int]:
+        """Return the day and the sum; only new bookings are read."""
+        now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        day = now - timedelta(
+            hours=now.hour, minutes=now.minute, seconds=now.second, microseconds=now.microsecond
+        )
+        if day != self._day:
+            after = await store.before_day(pool, day)
+            self._day, self._after, self._micros = day, after, 0
+        micros, self._after = await store.realised(pool, self._after, day)
+        self._micros += micros
+        return day.strftime("%Y-%m-%d"), self._micros

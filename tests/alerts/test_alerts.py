@@ -1,0 +1,255 @@
+"""What calls a person reaches him: once, grouped, with an end, whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.alerts.world import World, eventually, world
+from tradingtools.runtime import grpc_server
+
+pytestmark = pytest.mark.asyncio
+WALLET = "0x" + "1" * 40
+
+
+@pytest_asyncio.fixture
+async def running(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose alerts read the log."""
+    async with world(database_url, tmp_path) as made:
+        made.start()
+        await made.reading()
+        yield made
+
+
+def order(number: int, reason: str = "NOT_FOUND") -> dict[str, Any]:
+    return {
+        "orderId": f"key-{number}", "purpose": "ENTRY", "side": "BUY", "size": "100",
+        "limit": "0.55", "reason": reason, "follower": {"followerProxy": WALLET},
+    }  # fmt: skip
+
+
+async def test_five_hundred_lost_orders_are_one_message_with_an_end(running: World) -> None:
+    own = {"name": "order-lost", "severity": "critical", "events": ["order.lost"],
+           "group_by": ["reason"], "ends_after_seconds": 3, "title": "{money} lost",
+           "titles": "{count} orders are lost, {money} USDC ({reason})", "todo": "Ask.",
+           "ended": "No more."}  # fmt: skip
+    running.write_rules(rules=[own])
+    await eventually(lambda: "rules read again" in running.said())
+    for number in range(500):
+        running.log.tell("order.lost", f"orders/key-{number}", **order(number))
+    words = "500 orders are lost, 27500 USDC (NOT_FOUND)"
+    await running.told(f"[CRITICAL] {words}", f"[RESOLVED] Over: {words}")
+    assert len(running.slack.bodies) == len(running.mailbox.mails) == 2
+    opened, ended = running.mailbox.mails
+    assert ended["In-Reply-To"] == opened["Message-ID"]
+
+
+async def test_what_the_issue_names_is_told_and_its_end_is(running: World) -> None:
+    log = running.log
+    trigger: dict[str, Any] = {"triggerType": "STOP_LOSS", "assetId": "7132", "detail": "stale"}
+    log.tell("order.dead", "orders/key-1", **order(1, "CONTRADICTION"))
+    log.tell("breaker.opened", "breakers/insiders-api", ago=61, dependency="insiders-api",
+             reason="five answers in a row were 503")  # fmt: skip
+    log.tell("halt.set", "halts/GLOBAL:", actor="ann", subjectId="GLOBAL:",
+             after={"mode": "HALTED", "reason": "prices look wrong"})  # fmt: skip
+    log.tell("trigger.suspended", "triggers/trg_1", ago=31, follower={"followerProxy": WALLET},
+             **trigger)  # fmt: skip
+    log.tell("webhook.disabled", "webhooks/we_1", endpointId="we_1", reason="410")
+    log.tell("message.quarantined", "messages/17", messageId="17", consumer="guard-0",
+             stream="fills", reason="ValueError: no lot")  # fmt: skip
+    log.tell("order.resurrected", "orders/key-2", **order(2))
+    told = [
+        "Nobody knows what became of an order: 55 USDC stay reserved (CONTRADICTION)",
+        "insiders-api has failed for a minute: no order leaves",
+        "Trading is halted: GLOBAL: is HALTED (prices look wrong)",
+        "A STOP_LOSS has been blind for 30 seconds",
+        "A webhook endpoint was switched off",
+        "guard-0 could not handle a message and has set it aside: ValueError: no lot",
+        "An order that had ended has appeared after all: 55 USDC",
+    ]
+    await running.told(*told)
+    assert f"wallet {WALLET}" in "\n".join(running.slack.texts())
+    assert "https://console.example.org/orders/key-1" in "\n".join(running.slack.texts())
+    running.slack.bodies.clear()
+    running.mailbox.mails.clear()
+    log.tell("order.failed", "orders/key-1", **order(1))
+    log.tell("breaker.closed", "breakers/insiders-api", dependency="insiders-api")
+    log.tell("halt.cleared", "halts/GLOBAL:", actor="ann")
+    log.tell("trigger.armed", "triggers/trg_1", **trigger)
+    log.tell("webhook.enabled", "webhooks/we_1", endpointId="we_1")
+    log.tell("operator.acted", "messages/17", action="replay")
+    log.tell("order.settled", "orders/key-2", **order(2))
+    await running.told(*(f"[RESOLVED] Over: {title}" for title in told))
+    assert len(running.slack.bodies) == len(told)
+    # Whoever is started afresh goes on where his predecessor has committed.
+    running.kill()
+    running.start()
+    log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await running.told("[CRITICAL] Trading is halted: A")
+    assert len(running.slack.bodies) == len(told) + 1
+
+
+async def test_what_is_over_before_its_time_calls_nobody(running: World) -> None:
+    log = running.log
+    # As when the process was away: both are old news, and a minute lies between now and then.
+    log.tell("breaker.opened", "breakers/x", ago=300, dependency="x", reason="503")
+    for _ in range(250):
+        log.tell("leader.traded", "leaders/1", ago=299)
+    log.tell("breaker.closed", "breakers/x", ago=298, dependency="x")
+    log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await running.told("Trading is halted: A")
+    assert len(running.slack.bodies) == 1
+
+
+async def test_a_process_that_does_not_serve_is_told_until_it_does(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as made:
+        async with grpc_server.serving("127.0.0.1:0", [], lambda _: None) as guard:
+            await guard.set_serving(True)
+            await guard.set_health("postgresql", serving=False)
+            at = f"127.0.0.1:{guard.port}"
+            made.start(TT_ALERTS_PROCESSES=f"guard={at}")
+            down = "guard has not reached postgresql for 30 seconds"
+            await made.told(down)
+            await guard.set_health("postgresql", serving=True)
+            await made.told(f"Over: {down}", f"[CRITICAL] {down}")
+        dead = "guard does not serve: it does not answer"
+        await made.told(dead)
+        async with grpc_server.serving(at, [], lambda _: None) as guard:
+            await guard.set_serving(True)
+            await made.told(f"Over: {dead}")
+
+
+async def test_a_message_that_left_when_the_process_was_killed_says_so(running: World) -> None:
+    running.slack.hold.clear()
+    running.log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await asyncio.wait_for(running.slack.arrived.wait(), 40)
+    running.log.tell("order.dead", "orders/key-1", **order(1))
+    await eventually(lambda: len(running.mailbox.mails) == 2)
+    running.kill()
+    running.slack.hold.set()
+    running.start()
+    await eventually(lambda: len(running.slack.bodies) == 3)
+    first, again, other = running.slack.texts()
+    assert "Perhaps told before" in again
+    assert again.startswith(first)
+    assert "Perhaps" not in other
+    assert len(running.mailbox.mails) == 2, "what had been taken is not sent again"
+
+
+async def test_kills_in_the_midst_neither_lose_nor_double(running: World) -> None:
+    for number in range(400):
+        running.log.tell("order.dead", f"orders/key-{number}", **order(number, f"R{number % 8}"))
+        if number % 80 == 79:
+            await asyncio.sleep(0.2)
+            running.kill()
+            running.start()
+    titles = [f"[CRITICAL] Nobody knows what became of 50 orders: 2750 USDC stay reserved (R{n})"
+              for n in range(8)]  # fmt: skip
+
+    def counted() -> bool:
+        sums = dict.fromkeys(range(8), 0)
+        for body in running.slack.bodies:
+            found = re.search(r"of (an|\d+) orders?: .*\(R(\d)\)", body["text"])
+            assert found
+            many = 1 if found[1] == "an" else int(found[1])
+            sums[int(found[2])] = max(sums[int(found[2])], many)
+        return all(many == 50 for many in sums.values())
+
+    await eventually(counted)
+    rows = running.sql("select rule, key, total, firing, untold, open from alert_group")
+    assert [(row["total"], row["firing"], row["untold"], row["open"]) for row in rows] == [
+        (50, 50, 0, True)
+    ] * len(titles)
+    ids = [str(mail["Message-ID"]) for mail in running.mailbox.mails]
+    repeats = len(ids) - len(set(ids))
+    marked = sum("Perhaps told before" in mail.get_content() for mail in running.mailbox.mails)
+    assert repeats <= marked <= 5, "only what was under way when it was killed"
+
+
+async def test_a_target_that_is_away_is_told_later_and_holds_up_no_other(running: World) -> None:
+    running.slack.answers[:] = [503, 429, 200]
+    running.log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await eventually(lambda: len(running.mailbox.mails) == 1)
+    await eventually(lambda: len(running.slack.bodies) == 1)
+    assert "Perhaps" not in running.slack.texts()[0], "a refusal is no doubt"
+
+
+async def test_a_target_that_refuses_for_good_is_given_up_with_a_word(running: World) -> None:
+    running.slack.answers[:] = [404]
+    running.log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await eventually(lambda: "given_up=True" in running.said())
+    running.log.tell("order.dead", "orders/key-1", **order(1))
+    await eventually(lambda: len(running.slack.bodies) == 1)
+    assert "services/T/B" not in running.said(), "the URL is a secret"
+
+
+async def test_rules_are_read_again_and_wrong_ones_change_nothing(running: World) -> None:
+    running.rules.write_text("rules: [{name: X}]")
+    await eventually(lambda: "the rules are wrong" in running.said())
+    assert "own.yaml:1: rules[0]" in running.said()
+    running.log.tell("halt.set", "halts/A", subjectId="A", after={})
+    await running.told("Trading is halted: A")
+    running.write_rules(without=["halt"])
+    await eventually(lambda: "rules read again" in running.said())
+    running.log.tell("halt.set", "halts/B", subjectId="B", after={})
+    running.log.tell("order.dead", "orders/key-1", **order(1))
+    await running.told("Nobody knows what became of an order")
+    assert len(running.slack.bodies) == 2
+
+
+async def test_wrong_rules_stop_the_start_with_a_line(database_url: str, tmp_path: Path) -> None:
+    async with world(database_url, tmp_path) as made:
+        made.rules.write_text("rules:\n  - name: a\n    severity: loud\n")
+        made.start()
+        await eventually(lambda: "own.yaml:3: rules[0].severity" in made.said())
+        assert made.kill(signal.SIGCONT) == 2
+
+
+async def test_apprise_tells_whom_it_knows(database_url: str, tmp_path: Path) -> None:
+    async with world(database_url, tmp_path) as made:
+        made.start(TT_ALERTS_TARGETS=f"json://127.0.0.1:{made.http_port}/hook")
+        await made.reading()
+        made.log.tell("halt.set", "halts/A", subjectId="A", after={})
+        await eventually(lambda: bool(made.slack.others))
+        (path, body), *_ = made.slack.others
+        assert path == "POST /hook"
+        assert "[CRITICAL] Trading is halted: A" in body
+
+
+async def test_without_a_target_the_log_shows_what_would_be_told(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as made:
+        made.start(TT_ALERTS_TARGETS="")
+        await made.reading()
+        made.log.tell("halt.set", "halts/A", subjectId="A", after={})
+        await eventually(lambda: "Trading is halted: A" in made.said())
+        assert made.slack.bodies == []
+
+
+async def test_the_heartbeat_beats_while_the_log_can_be_read(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as made:
+        beat = f"http://127.0.0.1:{made.http_port}/beat"
+        made.start(TT_ALERTS_HEARTBEAT_URL=beat, TT_ALERTS_HEARTBEAT_SECONDS="1")
+        await made.reading()
+        await eventually(lambda: ("GET /beat", "") in made.slack.others)
+        made.kill()
+        made.slack.others.clear()
+        nowhere = "127.0.0.1:1"
+        made.start(
+            TT_ALERTS_HEARTBEAT_URL=beat, TT_ALERTS_HEARTBEAT_SECONDS="1",
+            TT_ALERTS_EVENTS_TARGET=nowhere, TT_ALERTS_DISKS="/nowhere-at-all",
+        )  # fmt: skip
+        await eventually(lambda: "/nowhere-at-all" in made.said())
+        assert made.slack.others == []

@@ -1,0 +1,246 @@
+"""Alerts and their groups, over any history of signals and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import time
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.alerts.core.grouping import Counts, Kind, due, forgettable
+from services.alerts.core.rules import Grouping, QuietHours, Rule, Rules, is_quiet
+from services.alerts.core.signals import Signal
+from services.alerts.core.standing import Alert, Group, Key, Standing, Told
+from services.alerts.core.states import STEPS, State, Step, after
+from services.alerts.core.texts import named
+
+T = TypeVar("T", Alert, Group)
+TIMING = Grouping(wait_seconds=5, interval_seconds=60, repeat_seconds=600)
+
+
+def rule(name: str, **changes: object) -> Rule:
+    fields: dict[str, object] = {
+        "name": name, "severity": "critical", "events": ("order.dead",), "title": "one",
+        "titles": "{count}", "todo": "look", "ended": "over", **changes,
+    }  # fmt: skip
+    return Rule(**fields)  # type: ignore[arg-type]
+
+
+RULES = Rules(
+    grouping=TIMING,
+    quiet_hours=None,
+    targets=(),
+    rules={
+        "held": rule("held", until=("order.settled",), for_seconds=10),
+        "lasting": rule("lasting", until=("order.settled",)),
+        "once": rule("once", ends_after_seconds=30),
+        "mild": rule("mild", severity="warning", until=("order.settled",)),
+    },
+)
+
+
+def signal(name: str, key: str, at: int, *, began: bool = True, group: str = "") -> Signal:
+    return Signal(rule=name, key=key, at_ms=at * 1000, began=began, group=group)
+
+
+def run(standing: Standing, at: int, *signals: Signal, quiet: bool = False) -> list[Told]:
+    standing.take(signals, RULES)
+    return standing.tick(RULES, at * 1000, quiet, named)
+
+
+def test_the_table_has_every_step_that_can_happen() -> None:
+    outside = {(s, Step.BEGAN) for s in (None, *State)} | {(s, Step.ENDED) for s in (None, *State)}
+    assert STEPS.keys() == outside | {(State.PENDING, Step.HELD), (State.RESOLVED, Step.TOLD)}
+    with pytest.raises(KeyError):
+        after(State.FIRING, Step.HELD)
+
+
+def test_five_hundred_of_one_cause_are_one_message_and_one_end() -> None:
+    standing = Standing()
+    dead = [signal("lasting", str(n), 100) for n in range(500)]
+    assert run(standing, 100, *dead) == []
+    (told,) = run(standing, 105)
+    assert (told.kind, len(told.alerts)) == (Kind.FIRING, 500)
+    most = [signal("lasting", str(n), 110, began=False) for n in range(499)]
+    assert run(standing, 110, *most) == []
+    (told,) = run(standing, 111, signal("lasting", "499", 111, began=False))
+    assert (told.kind, told.group.total) == (Kind.RESOLVED, 500)
+    assert run(standing, 10_000) == []
+
+
+def test_causes_are_told_apart() -> None:
+    standing = Standing()
+    run(standing, 0, signal("lasting", "a", 0, group="x"), signal("lasting", "b", 0, group="y"))
+    assert {told.group.key for told in run(standing, 5)} == {"x", "y"}
+
+
+def test_what_is_over_before_its_time_is_not_told() -> None:
+    standing = Standing()
+    run(standing, 0, signal("held", "a", 0))
+    assert run(standing, 9, signal("held", "a", 9, began=False)) == []
+    assert run(standing, 100) == []
+
+
+def test_a_group_that_grows_is_told_again_and_not_at_once() -> None:
+    standing = Standing()
+    run(standing, 0, signal("lasting", "a", 0))
+    assert [told.kind for told in run(standing, 5)] == [Kind.FIRING]
+    assert run(standing, 64, signal("lasting", "b", 6)) == []
+    (told,) = run(standing, 65)
+    assert (told.kind, told.group.counts.untold, told.group.total) == (Kind.MORE, 1, 2)
+    assert [told.kind for told in run(standing, 665)] == [Kind.STILL]
+
+
+def test_what_flaps_is_told_twice_an_interval_at_most() -> None:
+    standing, kinds = Standing(), []
+    for at in range(0, 600, 2):
+        kinds += run(standing, at, signal("lasting", "a", at, began=at % 4 == 0))
+    assert len(kinds) <= 2 * (600 // 60 + 1)
+
+
+def test_what_nothing_ends_is_over_when_nothing_more_has_happened() -> None:
+    standing = Standing()
+    run(standing, 0, signal("once", "a", 0))
+    assert [told.kind for told in run(standing, 5)] == [Kind.FIRING]
+    assert run(standing, 31, signal("once", "a", 20)) == []
+    assert run(standing, 49) == []
+    assert [told.kind for told in run(standing, 50)] == [Kind.RESOLVED]
+
+
+def test_quiet_hours_keep_what_is_mild_for_their_end() -> None:
+    standing = Standing()
+    loud = run(standing, 0, signal("mild", "a", 0), signal("lasting", "b", 0), quiet=True)
+    loud += run(standing, 10, quiet=True)
+    assert [told.rule.name for told in loud] == ["lasting"]
+    assert run(standing, 20, signal("mild", "a", 20, began=False), quiet=True) == []
+    (told,) = run(standing, 500)
+    assert (told.rule.name, told.kind) == ("mild", Kind.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "at", "quiet"),
+    [
+        ("22:00", "07:00", "23:00", True), ("22:00", "07:00", "06:59", True),
+        ("22:00", "07:00", "07:00", False), ("22:00", "07:00", "12:00", False),
+        ("01:00", "05:00", "01:00", True), ("01:00", "05:00", "05:00", False),
+    ],
+)  # fmt: skip
+def test_quiet_hours_may_pass_midnight(begin: str, end: str, at: str, quiet: bool) -> None:
+    assert is_quiet(QuietHours(begin=begin, end=end), time.fromisoformat(at)) is quiet
+    assert not is_quiet(None, time.fromisoformat(at))
+
+
+def test_a_rule_that_is_gone_takes_its_alerts_along() -> None:
+    standing = Standing()
+    run(standing, 0, signal("lasting", "a", 0))
+    run(standing, 5)
+    others = Rules(grouping=TIMING, quiet_hours=None, targets=(), rules={})
+    assert standing.tick(others, 6_000, False, named) == []
+    alerts, groups = standing.touched()
+    assert set(alerts.values()) == {None}
+    assert set(groups.values()) == {None}
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(sorted(RULES.rules)),
+        st.sampled_from("abcd"),
+        st.booleans(),
+        st.integers(0, 40),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+def keep(kept: dict[Key, T], changed: Mapping[Key, T | None]) -> None:
+    """Write changes as the database does."""
+    for where, one in changed.items():
+        kept.pop(where, None)
+        if one is not None:
+            kept[where] = one
+
+
+def played(
+    history: Sequence[tuple[str, str, bool, int, bool, bool]], *, restarts: bool
+) -> tuple[list[Told], Standing, int]:
+    """What is told over a history; with restarts, by a process that is killed now and then."""
+    kept_alerts: dict[Key, Alert] = {}
+    kept_groups: dict[Key, Group] = {}
+    standing, told, at = Standing(), [], 1_000
+    for name, key, began, passes, quiet, restart in history:
+        at += passes
+        sent = signal(name, key, at, began=began, group="" if key in "ab" else "other")
+        told += run(standing, at, sent, quiet=quiet)
+        alerts, groups = standing.touched()
+        keep(kept_alerts, alerts)
+        keep(kept_groups, groups)
+        if restarts and restart:
+            standing = Standing(kept_alerts.values(), kept_groups.values())
+    for _ in range(3):
+        at += 100
+        told += run(standing, at)
+    return told, standing, at
+
+
+def essence(told: Told) -> tuple[object, ...]:
+    return told.rule.name, told.group.key, told.kind, told.at_ms, told.group.total
+
+
+@given(steps)
+def test_each_opening_is_closed_once_and_nothing_that_fired_is_left_untold(
+    history: list[tuple[str, str, bool, int, bool, bool]],
+) -> None:
+    told, standing, at = played(history, restarts=False)
+    open_groups: set[tuple[str, str]] = set()
+    for one in told:
+        group = (one.rule.name, one.group.key)
+        if one.kind in (Kind.FIRING, Kind.PASSED):
+            assert group not in open_groups
+        else:
+            assert group in open_groups
+        if one.kind is Kind.FIRING:
+            open_groups.add(group)
+        elif one.kind is Kind.RESOLVED:
+            open_groups.remove(group)
+        assert one.group.total >= one.group.counts.untold
+        if one.kind in (Kind.FIRING, Kind.STILL):
+            assert len(one.alerts) == one.group.counts.firing > 0
+    # The last looks came long after the last signal: whatever had fired was told by then.
+    assert {one.kind for one in run(standing, at + 10_000)} <= {Kind.STILL}
+    assert {rule for rule, firing in standing.firing().items() if firing} == {
+        name for name, _ in open_groups
+    }
+
+
+@given(steps)
+def test_a_process_that_is_killed_tells_the_same(
+    history: list[tuple[str, str, bool, int, bool, bool]],
+) -> None:
+    once = sorted(map(repr, map(essence, played(history, restarts=False)[0])))
+    assert sorted(map(repr, map(essence, played(history, restarts=True)[0]))) == once
+
+
+@given(
+    st.builds(
+        Counts,
+        firing=st.integers(0, 3),
+        untold=st.integers(0, 3),
+        untold_since_ms=st.integers(0, 100_000),
+        told_ms=st.none() | st.integers(0, 100_000),
+        open=st.booleans(),
+    ),
+    st.integers(100_000, 10_000_000),
+)
+def test_what_waits_is_told_in_the_end_and_only_what_is_done_is_forgotten(
+    counts: Counts, now_ms: int
+) -> None:
+    later = 2 * now_ms + TIMING.interval_seconds * 1000
+    if counts.untold or (counts.open and not counts.firing):
+        assert due(counts, TIMING, later, quiet=False) is not None
+        assert not forgettable(counts, TIMING, later)
+    assert due(counts, TIMING, now_ms, quiet=True) is None
