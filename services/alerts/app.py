@@ -19,11 +19,12 @@ from services.alerts.heartbeat import Heartbeat
 from services.alerts.judge import Judge
 from services.alerts.looks import Looks
 from services.alerts.settings import Settings
-from tradingtools.adapters.postgres import lease
-from tradingtools.adapters.postgres.pool import open_pool
-from tradingtools.adapters.tasks import until_one_ends
-from tradingtools.runtime import cycles, grpc_server, health, streams
+from tradingtools.rpc import streams, transport
+from tradingtools.runtime import gc_policy, health
 from tradingtools.runtime.process import Startup, until_stopped
+from tradingtools.storage.postgres import lease
+from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import event_service_pb2 as pb
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 
@@ -58,19 +59,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         judge = Judge(pool, owned, await store.standing(pool), rules, named, links)
         deliveries = Deliveries(pool, judge.told)
         deliveries.use(senders)
-        channel = grpc_server.channel(settings.events_target)
+        channel = transport.channel(settings.events_target)
         stack.push_async_callback(channel.close)
         heartbeat = Heartbeat(settings.heartbeat_url, http)
         looks = Looks(judge, pool, http, processes=processes, metrics=metrics, disks=settings.disks)
         server = await stack.enter_async_context(
-            grpc_server.serving(settings.listen, [], lambda _: None)
+            transport.serving(settings.listen, [], lambda _: None)
         )
         await server.set_serving(True)
         _log.info("rules", rules=len(rules.rules), targets=sorted(named))
         await until_stopped(
             stop,
             lease.keep(pool, owned),
-            cycles.keep_away(),
+            gc_policy.keep_away(),
             _follow(rpc.EventServiceStub(channel), judge, heartbeat, cursor),
             judge.run(),
             looks.run(settings.look_ms / 1000),

@@ -16,9 +16,9 @@ from opentelemetry import metrics
 
 from services.alerts import store
 from services.alerts.targets import NotDelivered, Target
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.tasks import until_one_ends
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.tasks import until_one_ends
 
 _log = structlog.get_logger("alerts")
 _ends = metrics.get_meter("tradingtools.alerts").create_counter(

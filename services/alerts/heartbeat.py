@@ -11,7 +11,7 @@ import asyncio
 import aiohttp
 import structlog
 
-from tradingtools.adapters import clock
+from tradingtools import clock
 
 _log = structlog.get_logger("alerts")
 _SECONDS = 10.0

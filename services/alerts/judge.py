@@ -25,10 +25,10 @@ from services.alerts.core.rules import Rule, Rules, Target, is_quiet
 from services.alerts.core.signals import Event, Signal, of_event
 from services.alerts.core.standing import Standing
 from services.alerts.core.texts import Links, Message
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime.intake import while_database_is_away
+from tradingtools import clock
+from tradingtools.runtime.consumer import while_database_is_away
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("alerts")
 _meter = metrics.get_meter("tradingtools.alerts")

@@ -25,10 +25,10 @@ from services.alerts.core.probes import Disk, Health
 from services.alerts.core.rules import Rule
 from services.alerts.core.signals import Signal, group_of, wanted
 from services.alerts.judge import Judge
-from tradingtools.adapters import clock
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.runtime import grpc_server
-from tradingtools.runtime.grpc_health import CONTRACT
+from tradingtools import clock
+from tradingtools.rpc import transport
+from tradingtools.rpc.health import CONTRACT
+from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("alerts")
 _ANSWER_SECONDS = 2.0
@@ -60,7 +60,7 @@ class Looks:
         self._judge = judge
         self._pool = pool
         self._http = http
-        self._channels = {name: grpc_server.channel(at) for name, at in processes.items()}
+        self._channels = {name: transport.channel(at) for name, at in processes.items()}
         self._processes = processes
         self._metrics = metrics
         self._disks = disks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tradingtools.runtime.settings import SharedSettings, setting
+from tradingtools.settings import SharedSettings, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

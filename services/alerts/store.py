@@ -18,11 +18,11 @@ from services.alerts.core.grouping import Counts, Kind
 from services.alerts.core.standing import Alert, Group, Key, Standing
 from services.alerts.core.states import State
 from services.alerts.core.texts import Message
-from tradingtools.adapters.postgres import journal
-from tradingtools.adapters.postgres.lease import Lease
-from tradingtools.adapters.postgres.pool import Pool
-from tradingtools.adapters.postgres.prompt import Connection
-from tradingtools.adapters.postgres.sql import load_queries
+from tradingtools.storage.postgres import journal
+from tradingtools.storage.postgres.direct import Connection
+from tradingtools.storage.postgres.lease import Lease
+from tradingtools.storage.postgres.pool import Pool
+from tradingtools.storage.postgres.sql import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 _COUNTS = Counts.__struct_fields__

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.alerts.world import World, eventually, world
-from tradingtools.runtime import grpc_server
+from tradingtools.rpc import transport
 
 pytestmark = pytest.mark.asyncio
 WALLET = "0x" + "1" * 40
@@ -112,7 +112,7 @@ async def test_a_process_that_does_not_serve_is_told_until_it_does(
     database_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, tmp_path) as made:
-        async with grpc_server.serving("127.0.0.1:0", [], lambda _: None) as guard:
+        async with transport.serving("127.0.0.1:0", [], lambda _: None) as guard:
             await guard.set_serving(True)
             await guard.set_health("postgresql", serving=False)
             at = f"127.0.0.1:{guard.port}"
@@ -123,7 +123,7 @@ async def test_a_process_that_does_not_serve_is_told_until_it_does(
             await made.told(f"Over: {down}", f"[CRITICAL] {down}")
         dead = "guard does not serve: it does not answer"
         await made.told(dead)
-        async with grpc_server.serving(at, [], lambda _: None) as guard:
+        async with transport.serving(at, [], lambda _: None) as guard:
             await guard.set_serving(True)
             await made.told(f"Over: {dead}")
 

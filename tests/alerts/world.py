@@ -33,8 +33,8 @@ from launcher.engine_tokens import engine_tokens
 from launcher.ports import free_port
 from services.alerts import rules_file
 from tests.support.prepared import Popen
-from tradingtools.runtime import callers, grpc_server
-from tradingtools.runtime.settings import SharedSettings
+from tradingtools.rpc import callers, transport
+from tradingtools.settings import SharedSettings
 from tradingtools.v1 import event_service_pb2 as pb
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 
@@ -250,7 +250,7 @@ async def world(database_url: str, directory: Path) -> AsyncIterator[World]:
     await web.TCPSite(runner, "127.0.0.1", made.http_port).start()
     mail.start()
     try:
-        async with grpc_server.serving(
+        async with transport.serving(
             "127.0.0.1:0",
             ["tradingtools.v1.EventService"],
             lambda server: rpc.add_EventServiceServicer_to_server(made.log, server),

@@ -18,7 +18,7 @@ SHIPPED = rules_file.load(None).rules
 NAMES = {name for lines in LINES.values() for name in lines.values()} | {OTHER}
 ELSEWHERE = {
     "tradingtools/runtime/backlog.py": ("router", "executor"),
-    "tradingtools/adapters/polymarket/answers.py": ("ingest", "bookfeed"),
+    "tradingtools/venues/polymarket/unreadable.py": ("ingest", "bookfeed"),
 }
 """Shared code that not every process runs."""
 
