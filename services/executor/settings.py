@@ -44,11 +44,14 @@ class Settings:
     wallet_minute_usdc_max: int | None = setting(50_000, minimum=1)
     """Last gate: entries of one wallet within a minute, whole USDC."""
     market_minute_usdc_max: int | None = setting(1_000_000, minimum=1)
-    """Last gate: entries in one market, of all wallets, within a minute, whole USDC."""
+    """Last gate: entries in one market, of all wallets of this executor, within a minute, whole
+    USDC. With n partitions n times as much leaves."""
     minute_usdc_max: int | None = setting(5_000_000, minimum=1)
-    """Last gate: all entries within a minute, whole USDC."""
+    """Last gate: all entries of this executor within a minute, whole USDC. With n partitions n
+    times as much leaves."""
     orders_per_minute_max: int | None = setting(60_000, minimum=1)
-    """Last gate: number of all entries within a minute."""
+    """Last gate: number of all entries of this executor within a minute. With n partitions n times
+    as many leave."""
     collar_cents: int | None = setting(50, minimum=1, maximum=99)
     """Last gate: how far beyond the best price of a fresh book a limit may be, cents of USDC a
     share. An entry beyond it is refused, an exit waits and then leaves."""
