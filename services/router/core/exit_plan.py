@@ -26,7 +26,7 @@ from services.router.core.records import (
     after,
     new_price,
 )
-from services.router.core.sizing import Sized
+from services.router.core.sizing import Sized, smallest
 from tradingtools.domain import exit_price, ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import ExitMode, Sides
@@ -393,17 +393,34 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     price = new_price(trade, start) or _best_bid(context.book)
     if price == 0:
         return Skip(Reason.PRICE_OUT_OF_RANGE, "the leader left without a price, and nobody bids")
+    whole, free = _to_the_end(trade, start, lot, wanted, context.book, context.left_ms)
     sized = selling.size_exit(
         start.frozen,
         context.book,
         price_micros=price,
         wanted_micros=wanted,
-        free_micros=lot.free_micros,
+        free_micros=free,
         below_ppm=context.widening.below_ppm(start.tried),
-        # After a later sell of everything there is none that could sell the rest along.
-        whole=_whole(trade, start.frozen) or (context.left_ms or 0) >= trade.traded_ms,
+        whole=whole,
     )
     return _unless_more_comes_free(sized, lot)
+
+
+def _to_the_end(
+    trade: LeaderTrade, start: Copy, lot: LotView, wanted: int, book: Book, left_ms: int | None
+) -> tuple[bool, int]:
+    """Return whether a sell leaves nothing too small behind, and shares that it may take.
+
+    After a later sell of everything there is none that could sell the rest along, and no more than
+    that: what was bought since is not what the leader has left.
+    """
+    if _whole(trade, start.frozen) or (left_ms or 0) < trade.traded_ms:
+        return _whole(trade, start.frozen), lot.free_micros
+    of_then = min(lot.free_micros, max(wanted, lot.free_micros - lot.later_micros))
+    if lot.later_micros and of_then < smallest(book.market):
+        # The exit of what was bought since takes it along.
+        return False, lot.free_micros
+    return True, of_then
 
 
 def held_back(trade: LeaderTrade, copy: Copy, halts: AbstractSet[Halt]) -> bool:
