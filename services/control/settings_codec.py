@@ -7,7 +7,7 @@ come requests that the contracts' patterns have checked; after it the rules that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from google.protobuf.message import Message
 
@@ -221,6 +221,8 @@ def _sizing(row: Row) -> Fields:
         case SizingMode.TIERS:
             tiers = row["settings"].get("tiers", ())
             return {"tiers": {"tiers": [_tier(Tier(**tier)) for tier in tiers]}}
+        case mode:
+            assert_never(mode)
 
 
 def _tier(tier: Tier) -> Fields:

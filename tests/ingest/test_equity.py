@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.router.core.caps import Skip, mode_money
+from services.router.core.caps import Skip
+from services.router.core.sizing_modes import mode_money
 from tests.ingest.fake import fake_venue
 from tests.ingest.harness import running
 from tests.ingest.world import LEADER, Tail, follow, pointing_at, row

@@ -1,7 +1,7 @@
-"""How much money an entry may still take: the mode's amount, cut by every cap.
+"""Cut the money that an entry may take by every cap.
 
-Pure. Before it come the filters, after it the size. A cap that is absent does not limit; one of
-zero allows nothing.
+Pure. Before it comes the mode's amount (`sizing_modes`), after it the size. A cap that is absent
+does not limit; one of zero allows nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tradingtools.domain.money import MICROS, to_text
+from tradingtools.domain.money import to_text
 from tradingtools.domain.reasons import Reason
-from tradingtools.domain.subscription import SizingMode, Subscription
+from tradingtools.domain.subscription import Subscription
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -62,45 +62,6 @@ class Room(msgspec.Struct, frozen=True):
     reason: Reason
     micros: int
     detail: str
-
-
-def mode_money(
-    subscription: Subscription, leader_micros: int, leader_equity: int | None, equity: int | None
-) -> int | Skip:
-    """USDC that the mode gives for a leader's notional, before any cap. Rounded down."""
-    money: int | Skip
-    match subscription.sizing_mode:
-        case SizingMode.FIXED:
-            money = subscription.sizing_micros
-        case SizingMode.RATIO:
-            money = leader_micros * subscription.sizing_micros // MICROS
-        case SizingMode.PROPORTIONAL:
-            money = _proportional(leader_micros, leader_equity, equity)
-        case SizingMode.TIERS:
-            money = _tiered(subscription, leader_micros)
-    factor = subscription.settings.multiplier_micros
-    if isinstance(money, Skip) or factor is None:
-        return money
-    return money * factor // MICROS
-
-
-def _proportional(leader_micros: int, leader_equity: int | None, equity: int | None) -> int | Skip:
-    if not leader_equity or equity is None:
-        whose = "the follower's" if leader_equity else "the leader's"
-        return Skip(Reason.EQUITY_UNKNOWN, f"{whose} equity is not known")
-    return leader_micros * equity // leader_equity
-
-
-def _tiered(subscription: Subscription, leader_micros: int) -> int | Skip:
-    tiers = subscription.settings.tiers
-    reached = [tier for tier in tiers if tier.from_micros <= leader_micros]
-    if not reached:
-        first = to_text(tiers[0].from_micros) if tiers else "none"
-        return Skip(Reason.NO_TIER, f"leader's {to_text(leader_micros)} < first tier {first}")
-    tier = reached[-1]
-    if tier.fixed_micros is not None:
-        return tier.fixed_micros
-    return leader_micros * (tier.ratio_micros or 0) // MICROS
 
 
 def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> Iterator[Room]:

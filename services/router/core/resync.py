@@ -15,21 +15,22 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from services.router.core import filters, selling, sizing
-from services.router.core.caps import Exposure, Skip, mode_money, rooms, tightest
+from services.router.core.caps import Exposure, Skip, rooms, tightest
 from services.router.core.exit_plan import switched_off
 from services.router.core.fees import reserved_money
 from services.router.core.filters import Signal
 from services.router.core.records import LotView
 from services.router.core.sizing import Sized, Wish
+from services.router.core.sizing_modes import follows_size, implied_shares, mode_money
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import BelowMinimum
 from tradingtools.domain.exit_price import DEFAULT_WIDENING, Widening
 from tradingtools.domain.leader_trade import Side
-from tradingtools.domain.money import MICROS, notional_ceil, notional_floor, to_text
+from tradingtools.domain.money import notional_ceil, notional_floor, to_text
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.resync import Line
-from tradingtools.domain.subscription import SizingMode, Subscription, SubscriptionState
+from tradingtools.domain.subscription import Subscription, SubscriptionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,11 +198,10 @@ def _excess(subscription: Subscription, outcome: Outcome) -> int:
     held, leader = outcome.lot.shares_micros, outcome.leader_micros or 0
     if leader == 0:
         return held
-    if subscription.sizing_mode is not SizingMode.RATIO:
+    implied = implied_shares(subscription, leader)
+    if implied is None:
         return 0
-    factor = subscription.settings.multiplier_micros
-    product = leader * subscription.sizing_micros * (MICROS if factor is None else factor)
-    over = held + -product // MICROS**2
+    over = held - implied
     # A remainder below the market's minimum could be sold only by selling more than it.
     least = sizing.smallest(outcome.book.market) if outcome.book else 1
     return over if over >= least else 0
@@ -273,7 +273,7 @@ def _already(subscription: Subscription, outcome: Outcome, price_micros: int) ->
     of money, what was spent counts, too: a fall of the price is no reason to buy more.
     """
     worth = notional_ceil(outcome.lot.shares_micros, price_micros)
-    if subscription.sizing_mode in (SizingMode.RATIO, SizingMode.PROPORTIONAL):
+    if follows_size(subscription.sizing_mode):
         return worth
     return max(worth, outcome.cost_micros)
 

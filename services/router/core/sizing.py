@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import msgspec
 
 from services.router.core import doubt
-from services.router.core.caps import Exposure, Room, Skip, mode_money, rooms, tightest
+from services.router.core.caps import Exposure, Room, Skip, rooms, tightest
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
+from services.router.core.sizing_modes import mode_money
 from tradingtools.domain.book import Book, Market, depth
 from tradingtools.domain.copy_settings import BelowMinimum
 from tradingtools.domain.money import MICROS, ceil_to, floor_to, to_text
