@@ -25,6 +25,10 @@ class Settings:
     """Where clients reach REST, ``address:port``."""
     control_target: str = setting()
     """Control's TT_CONTROL_LISTEN, ``host:port``."""
+    health_port: int = setting(0, minimum=0, maximum=65_535)
+    """The port of control's TT_CONTROL_INTERNAL_LISTEN, on the same host, for checks of its health:
+    the edge answers /health by what they find. 0: control's process for clients answers it, with
+    all else that it has to do."""
     directory: str = setting()
     """For the configuration, the descriptor set and the admin socket; its owner alone may enter."""
     cert: str = setting("")
@@ -61,6 +65,7 @@ def edge(settings: Settings) -> envoy_config.Edge:
         port=port,
         control_host=control_host,
         control_port=control_port,
+        health_port=settings.health_port,
         directory=Path(settings.directory),
         certificate=envoy_tls.Certificate(
             chain=settings.cert, key=settings.key, authorities=settings.client_ca

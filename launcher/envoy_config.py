@@ -18,7 +18,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_logs, envoy_shares
+from launcher import envoy_health, envoy_logs, envoy_shares
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc.tls import is_loopback
@@ -72,6 +72,9 @@ class Edge:
     port: int
     control_port: int
     """The edge port of the control process (TT_CONTROL_LISTEN), never its internal one."""
+    health_port: int = 0
+    """Control's internal port (TT_CONTROL_INTERNAL_LISTEN) on the same host, which checks of its
+    health alone ask; 0: the edge port answers /health."""
     directory: Path
     """For the configuration, the descriptor set and the admin socket."""
     host: str = "127.0.0.1"
@@ -157,8 +160,15 @@ def render(edge: Edge) -> str:
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")
     said = {name: json.dumps(value) for name, value in values.items()}
-    more = envoy_shares.more_chains(edge.shares, edge.trusted)
-    return Template(text).substitute(said, more_chains=more)
+    tls = control_tls(edge.control_certificate, edge.control_host)
+    return Template(text).substitute(
+        said,
+        more_chains=envoy_shares.more_chains(edge.shares, edge.trusted),
+        health_filters=envoy_health.filters(edge.health_port),
+        health_clusters=envoy_health.clusters(
+            edge.control_host, values["control_type"], edge.health_port, tls
+        ),
+    )
 
 
 def prepare(edge: Edge) -> Path:
@@ -231,7 +241,17 @@ def _local_replies() -> list[dict[str, Any]]:
             "content_type": "application/json",
         },
     }
-    return [unavailable, spoken_by_control, *(_reply(*error) for error in _ERRORS)]
+    return [
+        envoy_health.reply(),
+        unavailable,
+        spoken_by_control,
+        *(_reply(*error) for error in _ERRORS),
+    ]
+
+
+def _as_control_says(body: dict[str, Any]) -> str:
+    """The bytes that control would answer with: nobody has to tell the two apart."""
+    return json.dumps(body, separators=(",", ":"))
 
 
 def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]:
@@ -256,7 +276,7 @@ def _reply(status: int, code: int, reason: str, sentence: str) -> dict[str, Any]
             }
         },
         "body_format_override": {
-            "text_format_source": {"inline_string": json.dumps(body).replace("%", "%%")},
+            "text_format_source": {"inline_string": _as_control_says(body).replace("%", "%%")},
             "content_type": "application/json",
         },
     }

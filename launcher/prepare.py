@@ -217,8 +217,10 @@ def _envoy(
     layout: core.Layout, settings: Settings, state: State, environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     host, _, port = core.address("control", layout, environ).rpartition(":")
+    inside_host, _, inside_port = core.address("control_internal", layout, environ).rpartition(":")
     edge = envoy_config.Edge(
         port=layout.ports["rest"],
+        health_port=int(inside_port) if inside_host == host else 0,
         control_host=host,
         control_port=int(port),
         control_certificate=envoy_tls.of_process(settings.shared),

@@ -140,8 +140,9 @@ def running_edge(
         **{f"TT_CONTROL_{name.upper()}": value for name, value in settings.items()},
     }
     edge = envoy_config.Edge(
-        port=port, control_port=control_port, directory=directory, trusted=trusted
-    )
+        port=port, control_port=control_port, directory=directory,
+        trusted=trusted, health_port=internal_port,
+    )  # fmt: skip
     commands: list[tuple[type[subprocess.Popen[bytes]], list[str]]] = [
         (Popen, [sys.executable, "-m", "services.control"]),
         (subprocess.Popen, envoy_config.command(envoy_config.prepare(edge))),
@@ -183,7 +184,7 @@ def _wait_until_ready(
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            if client.get("/ready").status_code == 200:
+            if {client.get(path).status_code for path in ("/ready", "/health")} == {200}:
                 # Operators' port is a process of its own, which may come after the edge.
                 socket.create_connection(("127.0.0.1", internal_port), timeout=10).close()
                 return

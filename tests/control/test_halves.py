@@ -56,11 +56,51 @@ def test_halts_and_health_are_answered_while_the_process_of_the_edge_stands_stil
             operators = rpc.OperatorServiceStub(port)
             operators.SetHalt(HALT, timeout=_SECONDS)
             halts = operators.ListHalts(pb.ListHaltsRequest(), timeout=_SECONDS).halts
+        rest = control.call("GET", "/health", None)
     finally:
         os.kill(control.processes[0], signal.SIGCONT)
+    assert (rest.status_code, rest.json()) == (200, {"status": "ok"})
+    # Envoy names whose health it is: nobody's, for it has been given no name.
+    assert {value for name, value in rest.headers.items() if name.startswith("x-")} == {""}
     assert told.status == health_pb2.HealthCheckResponse.SERVING
     assert [halt.reason for halt in halts] == [HALT.reason]
     assert control.call("GET", "/ready").status_code == 200
+
+
+def test_health_is_told_of_the_process_that_halts(control: RunningEdge) -> None:
+    internal = _internal(control)
+    internal.suspend()
+    try:
+        _until(lambda: control.call("GET", "/health", None).status_code == 503)
+        answer = control.call("GET", "/health", None)
+    finally:
+        internal.resume()
+    assert answer.json()["details"][0]["reason"] == "UNAVAILABLE"
+    _until(lambda: control.call("GET", "/health", None).status_code == 200)
+
+
+def test_no_question_about_health_reaches_control(control: RunningEdge) -> None:
+    """Otherwise those who ask again and again would keep the process busy that halts."""
+    both = [psutil.Process(control.processes[0]), _internal(control)]
+    for process in both:
+        process.suspend()
+    try:
+        told = [control.call("GET", "/health", None).status_code for _ in range(50)]
+    finally:
+        for process in both:
+            process.resume()
+    # Each is answered by what was found before; the checks may have failed meanwhile.
+    assert set(told) <= {200, 503}
+    assert told[0] == 200
+
+
+@pytest.mark.parametrize(("verb", "path", "status"), [
+    ("GET", "/health?a=1", 400), ("POST", "/health", 405), ("GET", "/health/", 404),
+])  # fmt: skip
+def test_what_only_resembles_a_question_about_health_is_judged_as_all_is(
+    control: RunningEdge, verb: str, path: str, status: int
+) -> None:
+    assert control.call(verb, path, None).status_code == status
 
 
 def test_neither_process_outlives_the_other(start_edge: StartEdge) -> None:
