@@ -18,7 +18,7 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from launcher import envoy_health, envoy_logs, envoy_shares
+from launcher import envoy_health, envoy_logs, envoy_shares, envoy_tls
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
 from tradingtools.rpc.tls import is_loopback
@@ -141,6 +141,7 @@ def render(edge: Edge) -> str:
     socket = str(edge.admin_socket.absolute())
     if len(socket.encode()) > _SOCKET_PATH_MAX:
         raise EdgeConfigError(f"{socket}: longer than {_SOCKET_PATH_MAX} bytes, too long a socket")
+    tls = control_tls(edge.control_certificate, edge.control_host, edge.directory)
     values: dict[str, Any] = {
         "admin_socket": socket,
         "listen_host": edge.host,
@@ -153,14 +154,13 @@ def render(edge: Edge) -> str:
         "routes": _routes(),
         "local_replies": _local_replies(),
         "access_logs": envoy_logs.access_logs(),
-        "listen_tls": listen_tls(edge.certificate),
+        "listen_tls": listen_tls(edge.certificate, edge.directory),
         **envoy_shares.values(edge.shares, edge.trusted),
-        "control_tls": control_tls(edge.control_certificate, edge.control_host),
+        "control_tls": tls,
     }
     # JSON is YAML: what is put in cannot change what is around it.
     text = TEMPLATE.read_text(encoding="utf-8")
     said = {name: json.dumps(value) for name, value in values.items()}
-    tls = control_tls(edge.control_certificate, edge.control_host)
     return Template(text).substitute(
         said,
         more_chains=envoy_shares.more_chains(edge.shares, edge.trusted),
@@ -175,6 +175,8 @@ def prepare(edge: Edge) -> Path:
     """Write the configuration and the descriptor set; returns the configuration's path."""
     edge.directory.mkdir(parents=True, exist_ok=True)
     build_descriptors(edge.descriptors)
+    for name, secret in envoy_tls.secrets_of(edge.certificate, edge.control_certificate).items():
+        (edge.directory / name).write_text(json.dumps(secret), encoding="utf-8")
     edge.config.write_text(render(edge), encoding="utf-8")
     return edge.config
 

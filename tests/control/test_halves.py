@@ -60,8 +60,9 @@ def test_halts_and_health_are_answered_while_the_process_of_the_edge_stands_stil
     finally:
         os.kill(control.processes[0], signal.SIGCONT)
     assert (rest.status_code, rest.json()) == (200, {"status": "ok"})
-    # Envoy names whose health it is: nobody's, for it has been given no name.
-    assert {value for name, value in rest.headers.items() if name.startswith("x-")} == {""}
+    # Envoy says whose health it is, by the name that clients know.
+    said = {value for name, value in rest.headers.items() if name.startswith("x-")}
+    assert said == {"tradingtools"}
     assert told.status == health_pb2.HealthCheckResponse.SERVING
     assert [halt.reason for halt in halts] == [HALT.reason]
     assert control.call("GET", "/ready").status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -156,6 +157,33 @@ def test_a_client_reaches_control_by_tls_alone(world: World) -> None:
             stranger.get(f"{url}/ready")
         with pytest.raises(httpx.TransportError):
             client.get(f"http://127.0.0.1:{port}/ready")
+
+
+def _serial(port: int, authority: Authority) -> str:
+    context = ssl.create_default_context(cafile=str(authority.file))
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        shown = connection.getpeercert()
+    assert shown is not None
+    return str(shown["serialNumber"])
+
+
+def test_the_edge_shows_a_new_certificate_without_a_restart(world: World) -> None:
+    environ = {**world.ours.settings("again"), "TT_EDGE_HEALTH_PORT": str(world.internal_port)}
+    with world.edge("again", environ) as port, world.trusting(world.ours) as client:
+        url, log = f"https://127.0.0.1:{port}/health", world.directory / "again.log"
+        _answers(client, url, lambda status: status == 200, log)
+        before = _serial(port, world.ours)
+        chain, key = world.ours.issue("again-next")
+        key.rename(world.directory / "ours" / "again-public.key")
+        chain.rename(world.directory / "ours" / "again-public.pem")
+        deadline = time.monotonic() + _SECONDS
+        while _serial(port, world.ours) == before:
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+            time.sleep(0.05)
+        assert client.get(url).status_code == 200
 
 
 def test_the_edge_may_demand_a_certificate_of_clients(world: World) -> None:

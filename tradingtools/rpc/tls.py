@@ -1,7 +1,9 @@
 """How this process speaks gRPC with others: its certificate, and whose certificates it believes.
 
-One identity a process, set once at its start (:func:`use`), before the servers and channels of
-`transport`. Without one everything is plaintext, and stays on this machine.
+One identity a process, set at its start (:func:`use`), before the servers and channels of
+`transport`. Without one everything is plaintext, and stays on this machine. Its files are
+read again when they change: at each connection that a port takes, and for each channel that is
+made. A channel that there is goes on showing what it was made with, as gRPC has it.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import structlog
 
 from tradingtools.settings import SettingError, SharedSettings
+
+_log = structlog.get_logger("tls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +30,10 @@ class Identity:
     authorities: bytes | None
     """Who signed what others show; None: the system's, and callers need not show anything."""
 
-    def server(self) -> grpc.ServerCredentials:
-        """For a port of this process."""
-        return grpc.ssl_server_credentials(
-            [(self.key, self.certificate)],
-            root_certificates=self.authorities,
-            require_client_auth=self.authorities is not None,
+    def shown(self) -> grpc.ServerCertificateConfiguration:
+        """What a port shows, and whom it believes."""
+        return grpc.ssl_server_certificate_configuration(
+            [(self.key, self.certificate)], root_certificates=self.authorities
         )
 
     def client(self) -> grpc.ChannelCredentials:
@@ -42,9 +45,87 @@ class Identity:
         )
 
 
+class Files:
+    """An identity in files, read again when they have changed.
+
+    Args:
+        shared: names them.
+
+    Raises:
+        SettingError: a file cannot be read, is no PEM, or one of certificate and key is missing.
+    """
+
+    def __init__(self, shared: SharedSettings) -> None:
+        self._shared = shared
+        self._stamps = self._look()
+        self._identity = read(shared)
+        self._refused = ""
+
+    def identity(self) -> Identity | None:
+        """What they hold; what does not fit together, as files that are replaced one after the
+        other do not for a moment, leaves it as it was."""
+        if self._identity is None or (stamps := self._look()) == self._stamps:
+            return self._identity
+        try:
+            found = read(self._shared)
+            _refuse_strangers(self._shared)
+        except SettingError as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                _log.error("the certificate cannot be read; the old one holds", reason=str(error))
+            return self._identity
+        if self._look() == stamps:
+            self._identity, self._stamps, self._refused = found, stamps, ""
+            _log.info("the certificate was read again")
+        return self._identity
+
+    def server(self) -> grpc.ServerCredentials | None:
+        """For a port, which shows each connection what there is by then; None: plaintext."""
+        first = shown = self.identity()
+        if first is None:
+            return None
+        demanding = first.authorities is not None
+
+        def newest() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal shown
+            found = self.identity()
+            # Whether callers have to show something stays as it was.
+            if found is None or found == shown or (found.authorities is not None) != demanding:
+                return None
+            shown = found
+            return found.shown()
+
+        # None leaves it as it is, which the stub forgets.
+        return grpc.dynamic_ssl_server_credentials(
+            first.shown(),
+            newest,  # type: ignore[arg-type]
+            require_client_authentication=demanding,
+        )
+
+    def _look(self) -> tuple[tuple[int, int], ...]:
+        """What tells whether a file is another one; of one that is not there, zeros."""
+        found = []
+        for path in (self._shared.tls_cert, self._shared.tls_key, self._shared.tls_ca):
+            try:
+                status = Path(path).stat()
+            except OSError:
+                found.append((0, 0))
+            else:
+                found.append((status.st_mtime_ns, status.st_ino))
+        return tuple(found)
+
+
+def _refuse_strangers(shared: SharedSettings) -> None:
+    """Raise SettingError when certificate and key do not belong together."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(shared.tls_cert, shared.tls_key)
+    except (ssl.SSLError, OSError):
+        raise SettingError("TT_TLS_CERT, TT_TLS_KEY: do not fit together") from None
+
+
 @dataclass(slots=True)
 class _Process:
-    identity: Identity | None = None
+    files: Files | None = None
     plaintext: bool = False
 
 
@@ -57,7 +138,7 @@ def use(shared: SharedSettings) -> None:
     Raises:
         SettingError: a file cannot be read, is no PEM, or one of certificate and key is missing.
     """
-    _process.identity = read(shared)
+    _process.files = Files(shared)
     _process.plaintext = shared.plaintext
 
 
@@ -116,7 +197,12 @@ def http_server(shared: SharedSettings) -> ssl.SSLContext | None:
 
 def identity() -> Identity | None:
     """Who this process is; None: nobody in particular, in plaintext."""
-    return _process.identity
+    return None if _process.files is None else _process.files.identity()
+
+
+def server() -> grpc.ServerCredentials | None:
+    """For a port of this process; None: plaintext."""
+    return None if _process.files is None else _process.files.server()
 
 
 def refuse_plaintext(listen: str) -> None:
@@ -128,7 +214,7 @@ def refuse_plaintext(listen: str) -> None:
     Raises:
         SettingError: it is such a port, and this process has no certificate.
     """
-    if _process.identity is None and not _process.plaintext and not is_loopback(listen):
+    if identity() is None and not _process.plaintext and not is_loopback(listen):
         raise SettingError(
             f"{listen} is reachable from other machines: set TT_TLS_CERT and TT_TLS_KEY,"
             " or TT_PLAINTEXT=true"

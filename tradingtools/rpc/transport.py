@@ -128,10 +128,10 @@ async def serving(
 
 
 def _add_port(server: grpc.aio.Server, listen: str) -> int:
-    identity = tls.identity()
-    if identity is None:
+    credentials = tls.server()
+    if credentials is None:
         return server.add_insecure_port(listen)
-    return server.add_secure_port(listen, identity.server())
+    return server.add_secure_port(listen, credentials)
 
 
 _CHANNEL = (

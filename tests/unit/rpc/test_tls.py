@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,3 +162,48 @@ def test_a_key_is_shown_nowhere(ours: Authority) -> None:
     found = tls.read(_shared(ours.settings("router")))
     assert found is not None
     assert "PRIVATE KEY" not in repr(found)
+
+
+async def test_a_port_shows_the_newest_certificate(tmp_path: Path) -> None:
+    """New files, of another authority: who believes that one alone is served, without a restart."""
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    settings = old.settings("router")
+    with _being(settings):
+        running = serving("127.0.0.1:0", [], lambda _: None)
+        started = await running.__aenter__()
+
+    async def asked(caller: Authority) -> str:
+        with _being(caller.settings("executor")):
+            there = channel(f"127.0.0.1:{started.port}")
+        async with there:
+            stub: Any = health_pb2_grpc.HealthStub(there)
+            try:
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)
+            except grpc.aio.AioRpcError as error:
+                return str(error.code().name)
+        return "OK"
+
+    try:
+        assert [await asked(old), await asked(new)] == ["OK", "UNAVAILABLE"]
+        replacements = new.settings("router")
+        os.replace(replacements["TT_TLS_KEY"], settings["TT_TLS_KEY"])
+        # A key that fits no certificate: the old ones hold meanwhile.
+        assert [await asked(old), await asked(new)] == ["OK", "UNAVAILABLE"]
+        for name in ("TT_TLS_CERT", "TT_TLS_CA"):
+            shutil.copy(replacements[name], settings[name])
+        assert [await asked(old), await asked(new)] == ["UNAVAILABLE", "OK"]
+    finally:
+        await running.__aexit__(None, None, None)
+
+
+def test_a_channel_is_made_with_the_newest_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    settings = authority.settings("router")
+    with _being(settings):
+        before = tls.identity()
+        authority.issue("router")
+        after = tls.identity()
+    assert before is not None
+    assert after is not None
+    assert before.certificate != after.certificate
+    assert after.certificate == Path(settings["TT_TLS_CERT"]).read_bytes()
