@@ -76,8 +76,8 @@ def test_the_routes_of_gate_and_transcoder_are_the_same_services() -> None:
 
 def test_the_authorization_comes_before_the_transcoder_and_fails_closed() -> None:
     filters = [f["name"].rsplit(".", 1)[1] for f in _manager()["http_filters"]]
-    assert filters == ["buffer", "lua", "ext_authz", "grpc_json_transcoder", "router"]
-    assert _manager()["http_filters"][2]["typed_config"]["failure_mode_allow"] is False
+    assert filters == ["rbac", "buffer", "lua", "ext_authz", "grpc_json_transcoder", "router"]
+    assert _manager()["http_filters"][3]["typed_config"]["failure_mode_allow"] is False
     assert not any("disabled" in f for f in _manager()["http_filters"])
 
 
