@@ -24,6 +24,7 @@ from tradingtools.venues.polymarket.market_channel import (
     decode_message,
     decode_rest_book,
 )
+from tradingtools.venues.polymarket.unreadable import Answers
 
 FRAMES = Path(__file__).parent / "frames"
 DAY = [path.name for path in sorted(FRAMES.glob("[0-9]-*.json"))]
@@ -121,3 +122,16 @@ def test_a_resolution_pays_the_winner(hub: Hub) -> None:
     take(hub, *DAY)
     assert [mark(hub, a).market.payout_micros for a in (YES, NO)] == [MICROS, 0]
     assert all(mark(hub, a).market.closed for a in (YES, NO))
+
+
+def test_frames_that_cannot_be_read_are_known_to_health_checks(hub: Hub) -> None:
+    answers = Answers()
+    frames = Frames(hub, cast(Fetcher, None), answers)
+    renamed = frame("1-books.json").replace(b'"bids"', b'"buys"')
+    # Both books of it count.
+    frames.take({YES, NO}, renamed)
+    assert answers.readable()
+    frames.take({YES, NO}, renamed)
+    assert not answers.readable()
+    frames.take({YES, NO}, frame("1-books.json"))
+    assert answers.readable()

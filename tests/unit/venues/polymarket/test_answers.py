@@ -107,6 +107,29 @@ async def test_each_answer_of_the_clob_and_gamma_counts(
     assert told.answers.readable()
 
 
+async def test_markets_of_the_list_that_cannot_be_read_count() -> None:
+    told = Told()
+    closed = {"conditionId": "0x1", "closed": True}
+    told.body = {"markets": [closed, {"condition": "0x1"}, {"condition": "0x2"}]}
+    with capture_logs() as logs:
+        assert (await told.clob.page("")).unreadable == 2
+    assert [(one["read"], one["refused"], one["alert"]) for one in logs] == [(1, 2, True)]
+    assert not told.answers.readable()
+    told.body = {"markets": [closed, closed, {"condition": "0x2"}]}
+    await told.clob.page("")
+    assert told.answers.readable()
+
+
+async def test_movements_that_cannot_be_read_count() -> None:
+    told = Told()
+    told.rows(OLD)
+    await told.data.movements(WALLET, 0)
+    assert not told.answers.readable()
+    told.rows()
+    await told.data.movements(WALLET, 0)
+    assert told.answers.readable()
+
+
 def test_three_frames_in_a_row_are_a_feed_that_cannot_be_read_until_one_can() -> None:
     answers = Answers()
     for _ in range(2):
