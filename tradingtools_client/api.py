@@ -357,6 +357,15 @@ class Client:
         )
         return found
 
+    def get_follower_order(self, id_: str) -> models.FollowerOrder:
+        """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become
+        rows: a moment.
+
+        Needs scope read.
+        """
+        found: models.FollowerOrder = self._session.call("GET", f"/orders/{segment(id_)}")
+        return found
+
     def create_trigger(
         self, body: models.CreateTriggerRequest, *, idempotency_key: str | None = None
     ) -> models.Trigger:

@@ -485,6 +485,57 @@ class FollowerIdentityInput(TypedDict):
     """The wallet that holds money and shares: 0x and 40 hex digits, lower case after parsing."""
 
 
+class FollowerOrder(TypedDict):
+    """An order of a follower and how it went. Amounts are decimal strings."""
+
+    id: str
+    purpose: str
+    """Why an order exists.
+    `ORDER_PURPOSE_ENTRY`: A follower follows a leader's buy.
+    `ORDER_PURPOSE_COPY_EXIT`: A follower follows a leader's sell.
+    `ORDER_PURPOSE_GUARD_EXIT`: A trigger of the guard fired.
+    """
+    subscriptionId: NotRequired[str]
+    """Left out of an exit of a position that was bought by hand."""
+    triggerId: NotRequired[str]
+    """Of the trigger whose exit it is."""
+    follower: NotRequired[FollowerIdentity]
+    leader: NotRequired[str]
+    """Of a copy: whose trade it follows, and the transaction."""
+    leaderTx: NotRequired[str]
+    conditionId: str
+    assetId: str
+    side: str
+    """Which way shares move, seen from the wallet that is named beside it.
+    `SIDE_BUY`: Shares come in, money goes out.
+    `SIDE_SELL`: Shares go out, money comes in.
+    """
+    size: str
+    """Shares, and the worst price, USDC per share."""
+    limitPrice: str
+    state: str
+    """Where an order stands. The transitions, their guards and their kinds of end are one
+    table in `tradingtools/domain/order_states.py`.
+    `ORDER_STATE_CLAIMED`: Durable, reserved, not sent.
+    `ORDER_STATE_SUBMITTING`: Durable that a first byte may leave.
+    `ORDER_STATE_SUBMITTED`: insiders-api has accepted it.
+    `ORDER_STATE_CONFIRMED`: The venue has finished with it; fills are final.
+    `ORDER_STATE_FAILED`: It ended without a standing fill.
+    `ORDER_STATE_UNKNOWN`: It may or may not exist at insiders-api.
+    `ORDER_STATE_LOST`: It provably does not exist and never will.
+    `ORDER_STATE_DEAD`: Nobody could find out; a human is called and the money stays
+    reserved.
+    `ORDER_STATE_RESURRECTED`: It had been given up and appeared after all.
+    """
+    reason: NotRequired[str]
+    """Why it failed, as decisions tell it."""
+    filledSize: str
+    """Shares and USDC of the fills that stand, and USDC of their fees."""
+    filledNotional: str
+    fees: str
+    times: NotRequired[OrderTimes]
+
+
 class GetSubscriptionDriftResponse(TypedDict):
     outcomes: list[Drift]
     """By market and outcome."""
@@ -656,6 +707,29 @@ class ManualLotInput(TypedDict):
     cannot be less than what exits may still take, nor more than what they have left while
     what they have sold is not settled.
     """
+
+
+class OrderTimes(TypedDict):
+    """When an order passed each hop, as far as it came; left out: not, or nobody was left to
+    write it down. Microseconds. Each is by the clock of the machine on which it happened.
+    """
+
+    tradedAt: NotRequired[str]
+    """The leader's trade, as the venue has it, whole seconds. Left out of a guard's exit."""
+    receivedAt: NotRequired[str]
+    """The frame that told of it was received; of a guard's exit, its trigger had fired."""
+    decidedAt: NotRequired[str]
+    """What to do was decided."""
+    claimedAt: NotRequired[str]
+    """The claim was committed."""
+    submittingAt: NotRequired[str]
+    """SUBMITTING was committed: from here on a byte may leave. Of the first attempt."""
+    sentAt: NotRequired[str]
+    """The first byte of the POST left, of the last attempt of which that is known."""
+    answeredAt: NotRequired[str]
+    """Its answer was there."""
+    confirmedAt: NotRequired[str]
+    """Nothing of it was open any more, and its fills were booked."""
 
 
 class Position(TypedDict):

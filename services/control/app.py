@@ -21,6 +21,12 @@ from services.control.holding_server import HoldingServicer
 from services.control.holdings import Holdings
 from services.control.limiter import Limiter, Rates
 from services.control.marks import marks
+<<<<<<< /tmp/tmp0a2ng1tx/o
+=======
+from services.control.orders import Orders
+from services.control.reading import reading
+from services.control.reads import Reads
+>>>>>>> /tmp/tmp0a2ng1tx/t
 from services.control.resyncs import Resyncs
 from services.control.rotation import follow
 from services.control.server import ControlServicer
@@ -77,7 +83,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
         control = ControlServicer(store, subscriptions, holdings, openapi)
-        holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs)
+        holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         names = [service.full_name for service in PUBLIC_SERVICES]
 

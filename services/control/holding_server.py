@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.control import holding_codec, resync_codec
+from services.control import holding_codec, order_codec, resync_codec
 from services.control.core import paging
 from services.control.drift import Drift
 from services.control.edge import Context, caller_of
 from services.control.holdings import Holdings
 from services.control.messages import Fields, timestamp
+from services.control.orders import Orders
 from services.control.resyncs import Resyncs
 from services.control.server import expected_version, request_id
 from services.control.subscriptions import Subscriptions
@@ -31,15 +32,22 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
         holdings: the lots, and what they are worth.
         drift: what they would be.
         resyncs: what brings them to what the leader's positions imply.
+        orders: what was sent for them.
     """
 
     def __init__(
-        self, subscriptions: Subscriptions, holdings: Holdings, drift: Drift, resyncs: Resyncs
+        self,
+        subscriptions: Subscriptions,
+        holdings: Holdings,
+        drift: Drift,
+        resyncs: Resyncs,
+        orders: Orders,
     ) -> None:
         self._subscriptions = subscriptions
         self._holdings = holdings
         self._drift = drift
         self._resyncs = resyncs
+        self._orders = orders
 
     async def ListSubscriptionPositions(
         self, request: pb.ListSubscriptionPositionsRequest, context: Context
@@ -107,6 +115,12 @@ class HoldingServicer(pb_grpc.HoldingServiceServicer):
                 scope, page[-1]["requested_at"], page[-1]["id"]
             )
         return response
+
+    async def GetFollowerOrder(
+        self, request: pb.GetFollowerOrderRequest, context: Context
+    ) -> pb.FollowerOrder:
+        """One order."""
+        return order_codec.follower_order(await self._orders.get(request.id))
 
     async def GetResync(self, request: pb.GetResyncRequest, context: Context) -> pb.Resync:
         """One as it stands."""

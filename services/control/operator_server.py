@@ -149,7 +149,7 @@ class OperatorServicer(pb_grpc.OperatorServiceServicer):
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         """One order with its whole history."""
-        return order_codec.order_history(*await self._operators.order(request.order_key))
+        return order_codec.order_history(*await self._operators.orders.history(request.order_key))
 
     async def ListOrders(
         self, request: pb.ListOrdersRequest, context: Context

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.control.core.operator import Operator
+from services.control.orders import Orders
 from services.control.store import Row, Store, queries
 from tradingtools.domain.errors import NotFound
 
@@ -18,6 +19,8 @@ class Operators:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.orders = Orders(store)
+        """With their histories."""
 
     async def set_halt(
         self, by: Operator, scope: str, subject: str, mode: str, reason: str
@@ -79,10 +82,3 @@ class Operators:
                 "reset", "breaker", dependency, before=before["audit"], after=after["audit"]
             )
         return after
-
-    async def order(self, key: str) -> tuple[Row, Sequence[Row]]:
-        """An order and its transitions, oldest first; raises NotFound."""
-        rows = await self._store.rows(_SQL["order"], key=key)
-        if not rows:
-            raise NotFound(f"no order {key}", kind="order", id=key)
-        return rows[0], await self._store.rows(_SQL["order_events"], key=key)

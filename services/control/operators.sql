@@ -58,14 +58,6 @@ where case %(scope)s
       end
 order by order_key;
 
--- name: order
-select o.*, r.money_micros as reserved_money_micros, r.shares_micros as reserved_shares_micros
-from orders o left join reservation r on r.order_key = o.order_key
-where o.order_key = %(key)s;
-
--- name: order_events
-select * from order_event where order_key = %(key)s order by event_seq;
-
 -- name: list_orders
 -- A page in the order of keys.
 select order_key, state, reason, follower_proxy, asset_id, side, size_micros, filled_size_micros,

@@ -377,7 +377,9 @@ class Sender:
             return NOT_SENT, None
         except Unanswered as error:
             _log.warning("no answer", order=order.order_key, error=str(error))
-            verdict = Verdict(meaning=Meaning.UNKNOWN, code="NO_ANSWER")
+            verdict = Verdict(
+                meaning=Meaning.UNKNOWN, code="NO_ANSWER", first_byte_ns=error.first_byte_ns or None
+            )
             await self._tell(attempt, None, verdict, probe=probe)
             return verdict, None
         verdict = self._judge(order, answer)
@@ -406,7 +408,7 @@ def _outcome(attempt: Attempt, verdict: Verdict, answer: Answer | None, trace: s
         "from_state": OrderState.SUBMITTING,
         "expected_epoch": attempt.epoch,
         "detail": _text(answer.body) if answer else None,
-        "first_byte_ns": answer.first_byte_ns if answer else None,
+        "first_byte_ns": answer.first_byte_ns if answer else verdict.first_byte_ns,
         "answered_ns": answer.answered_ns if answer else None,
     }
     fields = seen | conclusion(verdict, number=attempt.number)

@@ -50,6 +50,7 @@ IDS = {
     "subscriptions": "sub_" + "0" * 32,
     "triggers": "trg_" + "0" * 32,
     "resyncs": "rsy_" + "0" * 32,
+    "orders": "0" * 64,
 }
 KINDS = (
     ("Content-Type: application/json",),

@@ -11,7 +11,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.control.edge import MANAGE, READ, RunningEdge
-from tests.control.requests import create_subscription, create_trigger, error_of
+from tests.control.requests import (
+    Database,
+    create_subscription,
+    create_trigger,
+    error_of,
+    put_order,
+)
 from tools.openapi.__main__ import DOCUMENT
 from tools.openapi.document import text
 
@@ -61,12 +67,13 @@ def test_the_edge_serves_it_behind_the_token(edge: RunningEdge) -> None:
     assert error_of(edge.call("GET", "/openapi.json", None))[0] == 401
 
 
-def _ids(edge: RunningEdge, wallet: str) -> dict[str, str]:
+def _ids(edge: RunningEdge, wallet: str, database: Database) -> dict[str, str]:
     subscription = create_subscription(edge, wallet)["id"]
     resync = edge.call("POST", f"/subscriptions/{subscription}/resync").json()["id"]
     return {
         "/subscriptions": subscription,
         "/resyncs": resync,
+        "/orders": put_order(database, wallet, subscription, "UNKNOWN"),
         "/triggers": create_trigger(edge, wallet, subscription)["id"],
     }
 
@@ -105,10 +112,15 @@ def _example(operation: dict[str, Any], wallet: str, subscription: str) -> dict[
 
 @pytest.mark.parametrize(("path", "verb", "operation"), OPERATIONS)
 def test_every_example_works_and_the_answer_is_as_described(
-    edge: RunningEdge, wallet: Wallet, path: str, verb: str, operation: dict[str, Any]
+    edge: RunningEdge,
+    wallet: Wallet,
+    database: Database,
+    path: str,
+    verb: str,
+    operation: dict[str, Any],
 ) -> None:
     follower = wallet()
-    ids = _ids(edge, follower)
+    ids = _ids(edge, follower, database)
     target = path.replace("{id}", ids.get("/" + path.split("/")[1], ""))
     example = _example(operation, follower, ids["/subscriptions"])
     answer = edge.call(verb.upper(), target, MANAGE, **example)
@@ -138,10 +150,10 @@ def _versions(answer: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize(("path", "verb", "name"), VERSIONED)
 def test_a_change_of_another_state_is_refused(
-    edge: RunningEdge, wallet: Wallet, path: str, verb: str, name: str
+    edge: RunningEdge, wallet: Wallet, database: Database, path: str, verb: str, name: str
 ) -> None:
     follower = wallet()
-    ids = _ids(edge, follower)
+    ids = _ids(edge, follower, database)
     resource = "/" + path.split("/")[1]
     one = f"{resource}/{ids[resource]}"
     target = path.replace("{id}", ids[resource])

@@ -104,6 +104,8 @@ async def test_an_answer_that_never_comes_is_found_by_key_and_not_sent_again(pat
     assert len(posts) == order["attempt"] == 1 + len(again), seen
     assert len({post["bodySha256"] for post in posts}) == 1, seen
     assert len((await path.world.control("GET", "/state"))["orders"]) == 1, seen
+    # No answer brought it: the transition to UNKNOWN did.
+    assert order["submitting_ns"] < order["first_byte_ns"] < order["confirmed_ns"], seen
     await _judge(path, path.world)
 
 

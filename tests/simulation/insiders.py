@@ -259,7 +259,7 @@ class SimulatedClient:
             async with asyncio.timeout(timeout_ms / 1000):
                 told = await arrived
         except (TimeoutError, ConnectionError) as error:
-            raise Unanswered(f"{type(error).__name__}: {error}") from error
+            raise Unanswered(f"{type(error).__name__}: {error}", started) from error
         if self._life.dead:
             raise Dead
         return Answer(

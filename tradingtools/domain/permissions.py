@@ -64,7 +64,8 @@ PERMISSIONS: dict[str, Permission] = {
     ),
     **_of(
         "HoldingService",
-        read="ListSubscriptionPositions GetSubscriptionDrift ListResyncs GetResync",
+        read="ListSubscriptionPositions GetSubscriptionDrift ListResyncs GetResync"
+        " GetFollowerOrder",
         manage="CreateResync ExecuteResync",
     ),
     **_of(

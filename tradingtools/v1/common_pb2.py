@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctradingtools/v1/common.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\"\xa8\x01\n\x10\x46ollowerIdentity\x12.\n\x10\x66ollower_user_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x01\x32\x08^[!-~]+$\x12\x30\n\x12\x66ollower_wallet_id\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x01\x32\x08^[!-~]+$\x12\x32\n\x0e\x66ollower_proxy\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\"a\n\x12\x41\x63knowledgeRequest\x12/\n\x08\x63onsumer\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,62}$\x12\x1a\n\x06\x63ursor\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x15\n\x13\x41\x63knowledgeResponse\"\xa0\x04\n\x05Order\x12\x11\n\torder_key\x18\x01 \x01(\t\x12\x10\n\x08\x63opy_key\x18\x02 \x01(\t\x12\x0f\n\x07ordinal\x18\x03 \x01(\x05\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.tradingtools.v1.OrderPurpose\x12\x17\n\x0fsubscription_id\x18\x05 \x01(\t\x12\x1c\n\x14subscription_version\x18\x06 \x01(\x03\x12\x12\n\ntrigger_id\x18\x07 \x01(\t\x12\x33\n\x08\x66ollower\x18\x08 \x01(\x0b\x32!.tradingtools.v1.FollowerIdentity\x12\x0e\n\x06leader\x18\t \x01(\t\x12\x11\n\tleader_tx\x18\n \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x0b \x01(\t\x12\x10\n\x08\x61sset_id\x18\x0c \x01(\t\x12#\n\x04side\x18\r \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bsize_micros\x18\x0e \x01(\x03\x12\x14\n\x0climit_micros\x18\x0f \x01(\x03\x12\x33\n\rtime_in_force\x18\x10 \x01(\x0e\x32\x1c.tradingtools.v1.TimeInForce\x12\x14\n\x0cnot_after_ms\x18\x11 \x01(\x03\x12\x0c\n\x04\x62ody\x18\x12 \x01(\x0c\x12\x1d\n\x15reserved_money_micros\x18\x13 \x01(\x03\x12\x1e\n\x16reserved_shares_micros\x18\x14 \x01(\x03\"\x9c\x01\n\nOrderBatch\x12\x13\n\x0bjournal_seq\x18\x01 \x01(\x03\x12&\n\x06orders\x18\x02 \x03(\x0b\x32\x16.tradingtools.v1.Order\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\x12\x13\n\x0breceived_ns\x18\x04 \x01(\x03\x12\x12\n\nclaimed_ns\x18\x05 \x01(\x03\x12\x13\n\x0b\x63ontrol_seq\x18\x06 \x01(\x03*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*Z\n\x0bTimeInForce\x12\x1d\n\x19TIME_IN_FORCE_UNSPECIFIED\x10\x00\x12\x15\n\x11TIME_IN_FORCE_FAK\x10\x01\x12\x15\n\x11TIME_IN_FORCE_FOK\x10\x02*\x81\x01\n\x0cOrderPurpose\x12\x1d\n\x19ORDER_PURPOSE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_PURPOSE_ENTRY\x10\x01\x12\x1b\n\x17ORDER_PURPOSE_COPY_EXIT\x10\x02\x12\x1c\n\x18ORDER_PURPOSE_GUARD_EXIT\x10\x03*\x8e\x02\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_CLAIMED\x10\x01\x12\x1a\n\x16ORDER_STATE_SUBMITTING\x10\x02\x12\x19\n\x15ORDER_STATE_SUBMITTED\x10\x03\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x04\x12\x16\n\x12ORDER_STATE_FAILED\x10\x05\x12\x17\n\x13ORDER_STATE_UNKNOWN\x10\x06\x12\x14\n\x10ORDER_STATE_LOST\x10\x07\x12\x14\n\x10ORDER_STATE_DEAD\x10\x08\x12\x1b\n\x17ORDER_STATE_RESURRECTED\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctradingtools/v1/common.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x01\n\x10\x46ollowerIdentity\x12.\n\x10\x66ollower_user_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x01\x32\x08^[!-~]+$\x12\x30\n\x12\x66ollower_wallet_id\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x01\x32\x08^[!-~]+$\x12\x32\n\x0e\x66ollower_proxy\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^0x[0-9a-fA-F]{40}$\"a\n\x12\x41\x63knowledgeRequest\x12/\n\x08\x63onsumer\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,62}$\x12\x1a\n\x06\x63ursor\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x15\n\x13\x41\x63knowledgeResponse\"\xa0\x04\n\x05Order\x12\x11\n\torder_key\x18\x01 \x01(\t\x12\x10\n\x08\x63opy_key\x18\x02 \x01(\t\x12\x0f\n\x07ordinal\x18\x03 \x01(\x05\x12.\n\x07purpose\x18\x04 \x01(\x0e\x32\x1d.tradingtools.v1.OrderPurpose\x12\x17\n\x0fsubscription_id\x18\x05 \x01(\t\x12\x1c\n\x14subscription_version\x18\x06 \x01(\x03\x12\x12\n\ntrigger_id\x18\x07 \x01(\t\x12\x33\n\x08\x66ollower\x18\x08 \x01(\x0b\x32!.tradingtools.v1.FollowerIdentity\x12\x0e\n\x06leader\x18\t \x01(\t\x12\x11\n\tleader_tx\x18\n \x01(\t\x12\x14\n\x0c\x63ondition_id\x18\x0b \x01(\t\x12\x10\n\x08\x61sset_id\x18\x0c \x01(\t\x12#\n\x04side\x18\r \x01(\x0e\x32\x15.tradingtools.v1.Side\x12\x13\n\x0bsize_micros\x18\x0e \x01(\x03\x12\x14\n\x0climit_micros\x18\x0f \x01(\x03\x12\x33\n\rtime_in_force\x18\x10 \x01(\x0e\x32\x1c.tradingtools.v1.TimeInForce\x12\x14\n\x0cnot_after_ms\x18\x11 \x01(\x03\x12\x0c\n\x04\x62ody\x18\x12 \x01(\x0c\x12\x1d\n\x15reserved_money_micros\x18\x13 \x01(\x03\x12\x1e\n\x16reserved_shares_micros\x18\x14 \x01(\x03\"\x9c\x01\n\nOrderBatch\x12\x13\n\x0bjournal_seq\x18\x01 \x01(\x03\x12&\n\x06orders\x18\x02 \x03(\x0b\x32\x16.tradingtools.v1.Order\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\x12\x13\n\x0breceived_ns\x18\x04 \x01(\x03\x12\x12\n\nclaimed_ns\x18\x05 \x01(\x03\x12\x13\n\x0b\x63ontrol_seq\x18\x06 \x01(\x03\"\x8f\x03\n\nOrderTimes\x12-\n\ttraded_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breceived_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndecided_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclaimed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rsubmitting_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63onfirmed_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*Z\n\x0bTimeInForce\x12\x1d\n\x19TIME_IN_FORCE_UNSPECIFIED\x10\x00\x12\x15\n\x11TIME_IN_FORCE_FAK\x10\x01\x12\x15\n\x11TIME_IN_FORCE_FOK\x10\x02*\x81\x01\n\x0cOrderPurpose\x12\x1d\n\x19ORDER_PURPOSE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_PURPOSE_ENTRY\x10\x01\x12\x1b\n\x17ORDER_PURPOSE_COPY_EXIT\x10\x02\x12\x1c\n\x18ORDER_PURPOSE_GUARD_EXIT\x10\x03*\x8e\x02\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_CLAIMED\x10\x01\x12\x1a\n\x16ORDER_STATE_SUBMITTING\x10\x02\x12\x19\n\x15ORDER_STATE_SUBMITTED\x10\x03\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x04\x12\x16\n\x12ORDER_STATE_FAILED\x10\x05\x12\x17\n\x13ORDER_STATE_UNKNOWN\x10\x06\x12\x14\n\x10ORDER_STATE_LOST\x10\x07\x12\x14\n\x10ORDER_STATE_DEAD\x10\x08\x12\x1b\n\x17ORDER_STATE_RESURRECTED\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,22 +43,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACKNOWLEDGEREQUEST'].fields_by_name['consumer']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9-]{0,62}$'
   _globals['_ACKNOWLEDGEREQUEST'].fields_by_name['cursor']._loaded_options = None
   _globals['_ACKNOWLEDGEREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
-  _globals['_SIDE']._serialized_start=1077
-  _globals['_SIDE']._serialized_end=1134
-  _globals['_TIMEINFORCE']._serialized_start=1136
-  _globals['_TIMEINFORCE']._serialized_end=1226
-  _globals['_ORDERPURPOSE']._serialized_start=1229
-  _globals['_ORDERPURPOSE']._serialized_end=1358
-  _globals['_ORDERSTATE']._serialized_start=1361
-  _globals['_ORDERSTATE']._serialized_end=1631
-  _globals['_FOLLOWERIDENTITY']._serialized_start=79
-  _globals['_FOLLOWERIDENTITY']._serialized_end=247
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=249
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=346
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=348
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=369
-  _globals['_ORDER']._serialized_start=372
-  _globals['_ORDER']._serialized_end=916
-  _globals['_ORDERBATCH']._serialized_start=919
-  _globals['_ORDERBATCH']._serialized_end=1075
+  _globals['_SIDE']._serialized_start=1512
+  _globals['_SIDE']._serialized_end=1569
+  _globals['_TIMEINFORCE']._serialized_start=1571
+  _globals['_TIMEINFORCE']._serialized_end=1661
+  _globals['_ORDERPURPOSE']._serialized_start=1664
+  _globals['_ORDERPURPOSE']._serialized_end=1793
+  _globals['_ORDERSTATE']._serialized_start=1796
+  _globals['_ORDERSTATE']._serialized_end=2066
+  _globals['_FOLLOWERIDENTITY']._serialized_start=112
+  _globals['_FOLLOWERIDENTITY']._serialized_end=280
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=282
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=379
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=381
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=402
+  _globals['_ORDER']._serialized_start=405
+  _globals['_ORDER']._serialized_end=949
+  _globals['_ORDERBATCH']._serialized_start=952
+  _globals['_ORDERBATCH']._serialized_end=1108
+  _globals['_ORDERTIMES']._serialized_start=1111
+  _globals['_ORDERTIMES']._serialized_end=1510
 # @@protoc_insertion_point(module_scope)

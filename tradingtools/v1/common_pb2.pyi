@@ -8,6 +8,7 @@ part, slice, lot, fill, trigger, mark, book.
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -352,3 +353,71 @@ class OrderBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderBatch: _TypeAlias = OrderBatch  # noqa: Y015
+
+@_typing.final
+class OrderTimes(_message.Message):
+    """When an order passed each hop, as far as it came; left out: not, or nobody was left to write it
+    down. Microseconds. Each is by the clock of the machine on which it happened.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADED_AT_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    CLAIMED_AT_FIELD_NUMBER: _builtins.int
+    SUBMITTING_AT_FIELD_NUMBER: _builtins.int
+    SENT_AT_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_FIELD_NUMBER: _builtins.int
+    CONFIRMED_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def traded_at(self) -> _timestamp_pb2.Timestamp:
+        """The leader's trade, as the venue has it, whole seconds. Left out of a guard's exit."""
+
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp:
+        """The frame that told of it was received; of a guard's exit, its trigger had fired."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """What to do was decided."""
+
+    @_builtins.property
+    def claimed_at(self) -> _timestamp_pb2.Timestamp:
+        """The claim was committed."""
+
+    @_builtins.property
+    def submitting_at(self) -> _timestamp_pb2.Timestamp:
+        """SUBMITTING was committed: from here on a byte may leave. Of the first attempt."""
+
+    @_builtins.property
+    def sent_at(self) -> _timestamp_pb2.Timestamp:
+        """The first byte of the POST left, of the last attempt of which that is known."""
+
+    @_builtins.property
+    def answered_at(self) -> _timestamp_pb2.Timestamp:
+        """Its answer was there."""
+
+    @_builtins.property
+    def confirmed_at(self) -> _timestamp_pb2.Timestamp:
+        """Nothing of it was open any more, and its fills were booked."""
+
+    def __init__(
+        self,
+        *,
+        traded_at: _timestamp_pb2.Timestamp | None = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        claimed_at: _timestamp_pb2.Timestamp | None = ...,
+        submitting_at: _timestamp_pb2.Timestamp | None = ...,
+        sent_at: _timestamp_pb2.Timestamp | None = ...,
+        answered_at: _timestamp_pb2.Timestamp | None = ...,
+        confirmed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "claimed_at", b"claimed_at", "confirmed_at", b"confirmed_at", "decided_at", b"decided_at", "received_at", b"received_at", "sent_at", b"sent_at", "submitting_at", b"submitting_at", "traded_at", b"traded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "claimed_at", b"claimed_at", "confirmed_at", b"confirmed_at", "decided_at", b"decided_at", "received_at", b"received_at", "sent_at", b"sent_at", "submitting_at", b"submitting_at", "traded_at", b"traded_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderTimes: _TypeAlias = OrderTimes  # noqa: Y015

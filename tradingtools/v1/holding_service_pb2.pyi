@@ -712,3 +712,122 @@ class ListResyncsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListResyncsResponse: _TypeAlias = ListResyncsResponse  # noqa: Y015
+
+@_typing.final
+class GetFollowerOrderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """As decisions, triggers and events name it."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFollowerOrderRequest: _TypeAlias = GetFollowerOrderRequest  # noqa: Y015
+
+@_typing.final
+class FollowerOrder(_message.Message):
+    """An order of a follower and how it went. Amounts are decimal strings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    TRIGGER_ID_FIELD_NUMBER: _builtins.int
+    FOLLOWER_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
+    LEADER_TX_FIELD_NUMBER: _builtins.int
+    CONDITION_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    LIMIT_PRICE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FILLED_SIZE_FIELD_NUMBER: _builtins.int
+    FILLED_NOTIONAL_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    purpose: _common_pb2.OrderPurpose.ValueType
+    subscription_id: _builtins.str
+    """Left out of an exit of a position that was bought by hand."""
+    trigger_id: _builtins.str
+    """Of the trigger whose exit it is."""
+    leader: _builtins.str
+    """Of a copy: whose trade it follows, and the transaction."""
+    leader_tx: _builtins.str
+    condition_id: _builtins.str
+    asset_id: _builtins.str
+    side: _common_pb2.Side.ValueType
+    size: _builtins.str
+    """Shares, and the worst price, USDC per share."""
+    limit_price: _builtins.str
+    state: _common_pb2.OrderState.ValueType
+    reason: _builtins.str
+    """Why it failed, as decisions tell it."""
+    filled_size: _builtins.str
+    """Shares and USDC of the fills that stand, and USDC of their fees."""
+    filled_notional: _builtins.str
+    fees: _builtins.str
+    @_builtins.property
+    def follower(self) -> _common_pb2.FollowerIdentity: ...
+    @_builtins.property
+    def times(self) -> _common_pb2.OrderTimes: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        purpose: _common_pb2.OrderPurpose.ValueType = ...,
+        subscription_id: _builtins.str | None = ...,
+        trigger_id: _builtins.str | None = ...,
+        follower: _common_pb2.FollowerIdentity | None = ...,
+        leader: _builtins.str | None = ...,
+        leader_tx: _builtins.str | None = ...,
+        condition_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        side: _common_pb2.Side.ValueType = ...,
+        size: _builtins.str = ...,
+        limit_price: _builtins.str = ...,
+        state: _common_pb2.OrderState.ValueType = ...,
+        reason: _builtins.str | None = ...,
+        filled_size: _builtins.str = ...,
+        filled_notional: _builtins.str = ...,
+        fees: _builtins.str = ...,
+        times: _common_pb2.OrderTimes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_leader", b"_leader", "_leader_tx", b"_leader_tx", "_reason", b"_reason", "_subscription_id", b"_subscription_id", "_trigger_id", b"_trigger_id", "follower", b"follower", "leader", b"leader", "leader_tx", b"leader_tx", "reason", b"reason", "subscription_id", b"subscription_id", "times", b"times", "trigger_id", b"trigger_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_leader", b"_leader", "_leader_tx", b"_leader_tx", "_reason", b"_reason", "_subscription_id", b"_subscription_id", "_trigger_id", b"_trigger_id", "asset_id", b"asset_id", "condition_id", b"condition_id", "fees", b"fees", "filled_notional", b"filled_notional", "filled_size", b"filled_size", "follower", b"follower", "id", b"id", "leader", b"leader", "leader_tx", b"leader_tx", "limit_price", b"limit_price", "purpose", b"purpose", "reason", b"reason", "side", b"side", "size", b"size", "state", b"state", "subscription_id", b"subscription_id", "times", b"times", "trigger_id", b"trigger_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__leader: _TypeAlias = _typing.Literal["leader"]  # noqa: Y015
+    _WhichOneofArgType__leader: _TypeAlias = _typing.Literal["_leader", b"_leader"]  # noqa: Y015
+    _WhichOneofReturnType__leader_tx: _TypeAlias = _typing.Literal["leader_tx"]  # noqa: Y015
+    _WhichOneofArgType__leader_tx: _TypeAlias = _typing.Literal["_leader_tx", b"_leader_tx"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    _WhichOneofReturnType__subscription_id: _TypeAlias = _typing.Literal["subscription_id"]  # noqa: Y015
+    _WhichOneofArgType__subscription_id: _TypeAlias = _typing.Literal["_subscription_id", b"_subscription_id"]  # noqa: Y015
+    _WhichOneofReturnType__trigger_id: _TypeAlias = _typing.Literal["trigger_id"]  # noqa: Y015
+    _WhichOneofArgType__trigger_id: _TypeAlias = _typing.Literal["_trigger_id", b"_trigger_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leader) -> _WhichOneofReturnType__leader | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leader_tx) -> _WhichOneofReturnType__leader_tx | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__subscription_id) -> _WhichOneofReturnType__subscription_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trigger_id) -> _WhichOneofReturnType__trigger_id | None: ...
+
+Global___FollowerOrder: _TypeAlias = FollowerOrder  # noqa: Y015

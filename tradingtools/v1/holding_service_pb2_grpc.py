@@ -65,6 +65,11 @@ class HoldingServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
                 _registered_method=True)
+        self.GetFollowerOrder = channel.unary_unary(
+                '/tradingtools.v1.HoldingService/GetFollowerOrder',
+                request_serializer=tradingtools_dot_v1_dot_holding__service__pb2.GetFollowerOrderRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.FollowerOrder.FromString,
+                _registered_method=True)
 
 
 class HoldingServiceServicer:
@@ -117,6 +122,14 @@ class HoldingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFollowerOrder(self, request, context):
+        """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
+        moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HoldingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +162,11 @@ def add_HoldingServiceServicer_to_server(servicer, server):
                     servicer.ExecuteResync,
                     request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.Resync.SerializeToString,
+            ),
+            'GetFollowerOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFollowerOrder,
+                    request_deserializer=tradingtools_dot_v1_dot_holding__service__pb2.GetFollowerOrderRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_holding__service__pb2.FollowerOrder.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -314,6 +332,33 @@ class HoldingService:
             '/tradingtools.v1.HoldingService/ExecuteResync',
             tradingtools_dot_v1_dot_holding__service__pb2.ExecuteResyncRequest.SerializeToString,
             tradingtools_dot_v1_dot_holding__service__pb2.Resync.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFollowerOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.HoldingService/GetFollowerOrder',
+            tradingtools_dot_v1_dot_holding__service__pb2.GetFollowerOrderRequest.SerializeToString,
+            tradingtools_dot_v1_dot_holding__service__pb2.FollowerOrder.FromString,
             options,
             channel_credentials,
             insecure,

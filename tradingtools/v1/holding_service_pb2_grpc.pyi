@@ -55,6 +55,10 @@ class HoldingServiceStub:
     read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
     preview is stale, with what has changed.
     """
+    GetFollowerOrder: _grpc.UnaryUnaryMultiCallable[_holding_service_pb2.GetFollowerOrderRequest, _holding_service_pb2.FollowerOrder]
+    """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
+    moment.
+    """
 
 @_typing.type_check_only
 class HoldingServiceAsyncStub(HoldingServiceStub):
@@ -79,6 +83,10 @@ class HoldingServiceAsyncStub(HoldingServiceStub):
     """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes longer:
     read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
     preview is stale, with what has changed.
+    """
+    GetFollowerOrder: _aio.UnaryUnaryMultiCallable[_holding_service_pb2.GetFollowerOrderRequest, _holding_service_pb2.FollowerOrder]  # type: ignore[assignment]
+    """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
+    moment.
     """
 
 class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -137,6 +145,16 @@ class HoldingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Do exactly what a preview shows, or nothing; may be repeated. EXECUTING when it takes longer:
         read it again. 404 NOT_FOUND; 400 WRONG_STATE while there are no lines; 409 CONFLICT when the
         preview is stale, with what has changed.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFollowerOrder(
+        self,
+        request: _holding_service_pb2.GetFollowerOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holding_service_pb2.FollowerOrder, _abc.Awaitable[_holding_service_pb2.FollowerOrder]]:
+        """One order, with the instant of each hop. 404 NOT_FOUND, also until its claim has become rows: a
+        moment.
         """
 
 def add_HoldingServiceServicer_to_server(servicer: HoldingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -349,6 +349,7 @@ class GetOrderResponse(_message.Message):
     FEE_MICROS_FIELD_NUMBER: _builtins.int
     VENUE_ORDER_ID_FIELD_NUMBER: _builtins.int
     TRANSITIONS_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
     state: _common_pb2.OrderState.ValueType
     reason: _builtins.str
     filled_size_micros: _builtins.int
@@ -359,6 +360,8 @@ class GetOrderResponse(_message.Message):
     def order(self) -> _common_pb2.Order: ...
     @_builtins.property
     def transitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderTransition]: ...
+    @_builtins.property
+    def times(self) -> _common_pb2.OrderTimes: ...
     def __init__(
         self,
         *,
@@ -370,10 +373,11 @@ class GetOrderResponse(_message.Message):
         fee_micros: _builtins.int = ...,
         venue_order_id: _builtins.str = ...,
         transitions: _abc.Iterable[Global___OrderTransition] | None = ...,
+        times: _common_pb2.OrderTimes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "times", b"times"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fee_micros", b"fee_micros", "filled_notional_micros", b"filled_notional_micros", "filled_size_micros", b"filled_size_micros", "order", b"order", "reason", b"reason", "state", b"state", "transitions", b"transitions", "venue_order_id", b"venue_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fee_micros", b"fee_micros", "filled_notional_micros", b"filled_notional_micros", "filled_size_micros", b"filled_size_micros", "order", b"order", "reason", b"reason", "state", b"state", "times", b"times", "transitions", b"transitions", "venue_order_id", b"venue_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,8 @@ class Verdict:
     code: str = ""
     order: VenueOrder | None = None
     retry_after_ms: int | None = None
+    first_byte_ns: int | None = None
+    """When the first byte left of what was not answered, nanoseconds since the epoch."""
 
 
 NOT_SENT = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")

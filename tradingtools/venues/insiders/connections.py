@@ -46,7 +46,16 @@ class Gone(NotSent):
 
 
 class Unanswered(Exception):
-    """The request may have left and no whole answer came."""
+    """The request may have left and no whole answer came.
+
+    Args:
+        why: in words.
+        first_byte_ns: when it began to leave, nanoseconds since the epoch.
+    """
+
+    def __init__(self, why: str, first_byte_ns: int) -> None:
+        super().__init__(why)
+        self.first_byte_ns = first_byte_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +204,9 @@ class Connections:
                 raise Gone("no connection before it was too late to leave") from error
             if not left:
                 raise NotSent("no connection within the time") from error
-            raise Unanswered("no whole answer within the time") from error
+            raise Unanswered(
+                "no whole answer within the time", connection.first_byte_ns
+            ) from error
 
     def _newest(self) -> _Connection | None:
         while self._idle:
@@ -284,7 +295,7 @@ class _Connection(asyncio.Protocol):
         return self.usable and self.idle_until > clock.monotonic()
 
     def _reset(self, first_byte_ns: int) -> None:
-        self._first_byte_ns = first_byte_ns
+        self.first_byte_ns = first_byte_ns
         self._head_bytes = 0
         self._in_body = False
         self._ends_with_connection = True
@@ -401,14 +412,14 @@ class _Connection(asyncio.Protocol):
             Answer(
                 status=self._parser.get_status_code(),
                 body=b"".join(self._chunks)[: self._body_limit + 1],
-                first_byte_ns=self._first_byte_ns,
+                first_byte_ns=self.first_byte_ns,
                 answered_ns=clock.now_ns(),
             )
         )
 
     def _fail(self, why: str) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(Unanswered(why))
+            self._answer.set_exception(Unanswered(why, self.first_byte_ns))
         self.close()
 
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.insiders import SimulatedClient
+from tradingtools import clock
 from tradingtools.tasks import cancel_all
 from tradingtools.venues.insiders import connections
 from tradingtools.venues.insiders.connections import Answer, Gone, NotSent, Unanswered
@@ -186,8 +187,10 @@ def test_an_answer_is_the_same_however_it_is_cut(
 )
 async def test_what_is_no_whole_answer_is_unanswered(raw: bytes) -> None:
     async with far_side(always(raw, end=True)) as (far, url), open_client(url) as client:
-        with pytest.raises(Unanswered):
+        began_ns = clock.now_ns()
+        with pytest.raises(Unanswered) as unanswered:
             await submit(client)
+        assert began_ns <= unanswered.value.first_byte_ns <= clock.now_ns()
         assert len(far.requests) == 1
 
 

@@ -1,0 +1,67 @@
+"""One order over REST: what became of it, and when it passed each hop."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from tests.control.edge import READ, RunningEdge
+from tests.control.requests import (
+    ASSET,
+    CONDITION,
+    Database,
+    create_subscription,
+    error_of,
+    put_order,
+)
+
+Wallet = Callable[[], str]
+_NS = 1_770_000_000_000_000_000
+"""2026-02-02T02:40:00Z."""
+
+
+def test_each_hop_has_its_instant_and_what_did_not_happen_is_left_out(
+    edge: RunningEdge, wallet: Wallet, database: Database
+) -> None:
+    proxy = wallet()
+    made = create_subscription(edge, proxy)["id"]
+    key = put_order(
+        database, proxy, made, "UNKNOWN", received_ns=_NS + 1_234_567, routed_ns=_NS + 2_000_000,
+        claimed_ns=_NS + 3_000_999, submitting_ns=_NS + 4_000_000, first_byte_ns=_NS + 5_000_000,
+    )  # fmt: skip
+    (order,) = database.execute("select * from orders where order_key = %s", [key]).fetchall()
+    # A transaction of two rows, and a later one of his.
+    for traded_ms, leader_tx in (
+        (-700, order["leader_tx"]),
+        (-500, order["leader_tx"]),
+        (-900, "0x1"),
+    ):
+        database.execute(
+            "insert into leader_row (leader_tx, leader, asset_id, side, price_text, size_micros,"
+            " source, count, price_micros, condition_id, traded_ms)"
+            " values (%s, %s, %s, 'BUY', %s, 1, 'FEED', 1, 500000, %s, %s)",
+            [leader_tx, order["leader"], ASSET, f"0.{-traded_ms}", CONDITION,
+             _NS // 1_000_000 + traded_ms],
+        )  # fmt: skip
+    answer = edge.call("GET", f"/orders/{key}", READ)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["times"] == {
+        "tradedAt": "2026-02-02T02:39:59.300Z",
+        "receivedAt": "2026-02-02T02:40:00.001234Z",
+        "decidedAt": "2026-02-02T02:40:00.002Z",
+        "claimedAt": "2026-02-02T02:40:00.003Z",
+        "submittingAt": "2026-02-02T02:40:00.004Z",
+        "sentAt": "2026-02-02T02:40:00.005Z",
+    }
+    assert (told["id"], told["state"], told["size"]) == (key, "ORDER_STATE_UNKNOWN", "10")
+    assert told["follower"]["followerProxy"] == proxy
+    assert "triggerId" not in told
+    assert "reason" not in told
+
+
+def test_an_order_that_is_not_there_is_not_found(edge: RunningEdge) -> None:
+    assert error_of(edge.call("GET", f"/orders/{secrets.token_hex(32)}", READ))[:2] == (
+        404, "NOT_FOUND",
+    )  # fmt: skip
+    assert error_of(edge.call("GET", "/orders/nonsense", READ))[0] == 400
