@@ -204,9 +204,7 @@ class Connections:
                 raise Gone("no connection before it was too late to leave") from error
             if not left:
                 raise NotSent("no connection within the time") from error
-            raise Unanswered(
-                "no whole answer within the time", connection.first_byte_ns
-            ) from error
+            raise Unanswered("no whole answer within the time", connection.first_byte_ns) from error
 
     def _newest(self) -> _Connection | None:
         while self._idle:
