@@ -21,12 +21,7 @@ from services.control.holding_server import HoldingServicer
 from services.control.holdings import Holdings
 from services.control.limiter import Limiter, Rates
 from services.control.marks import marks
-<<<<<<< /tmp/tmp0a2ng1tx/o
-=======
 from services.control.orders import Orders
-from services.control.reading import reading
-from services.control.reads import Reads
->>>>>>> /tmp/tmp0a2ng1tx/t
 from services.control.resyncs import Resyncs
 from services.control.rotation import follow
 from services.control.server import ControlServicer
