@@ -52,7 +52,7 @@ class Far:
 
     def _answer(self, **fields: Any) -> Answer:
         if self.status == 0:
-            raise Unanswered("gone")
+            raise Unanswered("gone", 0)
         body = json.dumps({"followerProxy": self.proxy, "asOf": "now", **fields}).encode()
         return Answer(status=self.status, body=body, first_byte_ns=1, answered_ns=2)
 

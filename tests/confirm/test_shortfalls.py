@@ -60,7 +60,7 @@ class Scene:
         if self.meanwhile is not None:
             await self.meanwhile()
         if self.held is None:
-            raise Unanswered("gone")
+            raise Unanswered("gone", 0)
         held = [{"assetId": "1", "conditionId": MARKET, "size": f"{self.held / 10**6:f}"}]
         positions = held if self.held else []
         body = {"followerProxy": proxy, "asOf": "now", "positions": positions}
