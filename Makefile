@@ -27,7 +27,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements sbom clean
+.PHONY: bench bench-compare bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards sbom clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -137,6 +137,15 @@ requirements: $(READY) ## Pin again what requirements*.in ask for (hashes, no do
 	@for name in requirements requirements-dev; do \
 		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --output-file $$name.txt $$name.in; \
 	done
+
+promtool: ## Fetch promtool from Debian's package into build/ unless it is installed; starts and installs nothing
+	@command -v promtool >/dev/null || test -x build/prometheus/usr/bin/promtool || { \
+		mkdir -p build/prometheus && cd build/prometheus && \
+		{ apt-get download -qq prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }; } && \
+		dpkg -x prometheus_*.deb . && rm prometheus_*.deb; }
+
+boards: $(READY) ## Write Grafana's boards, deploy/observability/grafana, from tools/boards.py
+	@$(BIN)/python -m tools.boards
 
 sbom: $(READY) ## List the pinned packages with versions and digests (CycloneDX) in build/sbom.json, or OUT=file
 	@mkdir -p build

@@ -26,13 +26,16 @@ from services.alerts.core.signals import Event, Signal, of_event
 from services.alerts.core.standing import Standing
 from services.alerts.core.texts import Links, Message
 from tradingtools import clock
+from tradingtools.runtime import instruments
 from tradingtools.runtime.consumer import while_database_is_away
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 
 _log = structlog.get_logger("alerts")
 _meter = metrics.get_meter("tradingtools.alerts")
-_made = _meter.create_counter("alerts_messages", description="messages, by kind")
+_made = instruments.counter(
+    "tradingtools.alerts", "alerts_messages", "messages, by kind", instruments.each(kind=Kind)
+)
 _TICK_SECONDS = 1.0
 _KEPT_EVERY_MS = 5_000
 """A cursor that only passes over what no rule wants is written this often."""
@@ -77,8 +80,6 @@ class Judge:
         """Set when there is a message."""
         self.changed = asyncio.Event()
         """Set when other rules count."""
-        for kind in Kind:
-            _made.add(0, {"kind": kind})
         _meter.create_observable_gauge(
             "alerts_firing", [self._observe], description="alerts that fire, by rule"
         )

@@ -133,7 +133,8 @@ async def test_a_message_that_left_when_the_process_was_killed_says_so(running: 
     running.log.tell("halt.set", "halts/A", subjectId="A", after={})
     await asyncio.wait_for(running.slack.arrived.wait(), 40)
     running.log.tell("order.dead", "orders/key-1", **order(1))
-    await eventually(lambda: len(running.mailbox.mails) == 2)
+    noted = "select 1 from alert_delivery where target = 'target-2' and state = 'SENT'"
+    await eventually(lambda: len(running.sql(noted)) == 2)
     running.kill()
     running.slack.hold.set()
     running.start()
