@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
-from services.control.verification import Part, Progress, verify
+from services.control.operators.verification import Part, Progress, verify
 from tradingtools.settings import SettingError, SharedSettings, load
 
 _NAMES = {Part.CHANGES: "control changes", Part.ORDERS: "orders", Part.SEALS: "seals"}

@@ -8,13 +8,13 @@ if __name__ == "__main__":
     with lean():
         from functools import partial
 
-        from services.control import app, halves, inside_app
+        from services.control import app, internal_app, processes
         from services.control.settings import Settings
         from tradingtools.runtime import process
 
-    internal = halves.split()
+    internal = processes.split()
     if internal is None:
-        process.main("control", Settings, inside_app.run)
+        process.main("control", Settings, internal_app.run)
     else:
         try:
             process.main("control", Settings, partial(app.run, internal=internal))

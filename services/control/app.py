@@ -1,4 +1,4 @@
-"""What control's process of the edge is made of; `inside_app` is the other one."""
+"""What control's process of the edge is made of; `internal_app` is the other one."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pathlib import Path
 import grpc
 
 from ext_authz import external_auth_pb2_grpc
-from services.control import statistics
-from services.control.contract import PUBLIC_SERVICES, public_routes
-from services.control.drift import Drift
-from services.control.edge import EtagInterceptor, SealInterceptor
-from services.control.gate import Gate
-from services.control.gateway import Gateway
-from services.control.halves import InternalProcess
-from services.control.holding_server import HoldingServicer
-from services.control.holdings import Holdings
-from services.control.limiter import Limiter, Rates
-from services.control.marks import marks
-from services.control.orders import Orders
-from services.control.resyncs import Resyncs
-from services.control.rotation import follow
-from services.control.server import ControlServicer
+from services.control.auth.rate_limiter import Limiter, Rates
+from services.control.auth.rotation import follow
+from services.control.edge.admission import Gate
+from services.control.edge.contract import PUBLIC_SERVICES, public_routes
+from services.control.edge.ext_authz import Gateway
+from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
+from services.control.orders.store import Orders
+from services.control.positions.drift import Drift
+from services.control.positions.service import HoldingServicer
+from services.control.positions.store import Holdings
+from services.control.processes import InternalProcess
+from services.control.resyncs.store import Resyncs
 from services.control.settings import Settings
 from services.control.startup import open_pools, open_wake_ups, require_urls, tokens_of
+from services.control.statistics import folding
+from services.control.statistics.marks import marks
 from services.control.store import Store
-from services.control.subscriptions import Subscriptions
-from services.control.trigger_server import TriggerServicer
-from services.control.triggers import Triggers
+from services.control.subscriptions.service import ControlServicer
+from services.control.subscriptions.store import Subscriptions
+from services.control.triggers.service import TriggerServicer
+from services.control.triggers.store import Triggers
 from tradingtools.domain.permissions import EDGE_PORT
 from tradingtools.rpc.transport import serving
 from tradingtools.runtime.process import Startup, until_stopped
@@ -77,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         holdings = Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
-        control = ControlServicer(store, subscriptions, holdings, openapi)
+        control = ControlServicer(store, subscriptions, books.known, openapi)
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         names = [service.full_name for service in PUBLIC_SERVICES]
@@ -103,7 +103,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 internal.ended(),
                 follow(settings.tokens, settings.tokens_file, tokens, gate.use),
                 books.keep(),
-                statistics.keep(store),
+                folding.keep(store),
             )
 
 

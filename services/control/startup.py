@@ -10,8 +10,8 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from services.control.core.tokens import Token, TokenError
-from services.control.rotation import read_tokens
+from services.control.auth.rotation import read_tokens
+from services.control.auth.tokens import Token, TokenError
 from services.control.settings import Settings
 from tradingtools.runtime.process import Startup
 from tradingtools.storage.postgres.pool import Pool, open_pool

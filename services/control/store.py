@@ -17,7 +17,7 @@ import psycopg
 import redis.asyncio as redis
 from psycopg.types.json import Jsonb
 
-from services.control.core.tokens import Caller
+from services.control.auth.tokens import Caller
 from tradingtools.domain.errors import Conflict, RequestIdReused, Unavailable
 from tradingtools.storage.postgres.direct import PLANS_LOST, Connection, Value
 from tradingtools.storage.postgres.pool import Pool
@@ -27,6 +27,8 @@ from tradingtools.storage.redis.control_feed import announce
 Row = dict[str, Any]
 T = TypeVar("T")
 
+SOURCE = "rest"
+"""Of changes that clients make, in the audit."""
 RETRY_AFTER_MS = "1000"
 _PATIENCE = {"standing": "1s", "row": "200ms"}
 _PATIENCE_OF_HALTS = {"standing": "15s", "row": "3s"}
@@ -40,7 +42,7 @@ _SQL = load_queries(_FOLDER / "changes.sql")
 
 
 def queries(name: str) -> Mapping[str, LiteralString]:
-    """The named queries of one of this folder's ``.sql`` files."""
+    """Return the named queries of a file below this folder, ``triggers/queries`` for instance."""
     return load_queries(_FOLDER / f"{name}.sql")
 
 

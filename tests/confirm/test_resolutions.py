@@ -12,8 +12,8 @@ import redis.asyncio as redis
 
 from services.confirm import resolutions as carrying
 from services.confirm import store
-from services.control.core.operator import UNNAMED
-from services.control.resolutions import Decision, Resolutions
+from services.control.auth.operator import UNNAMED
+from services.control.operators.resolutions import Decision, Resolutions
 from services.control.store import Store
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tests.money_path.world import eventually

@@ -12,7 +12,7 @@ import pytest_asyncio
 from psycopg.rows import dict_row
 
 from services.confirm.sealer import Sealer
-from services.control.verification import Part, Progress, verify
+from services.control.operators.verification import Part, Progress, verify
 from tests.confirm.conftest import Orders
 from tools.verify_audit import main
 from tradingtools.domain.order_states import OrderState as S

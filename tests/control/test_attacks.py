@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
-from services.control.security_log import SecurityLog
+from services.control.auth.security_log import SecurityLog
 from tests.control.edge import MANAGE, READ, TOKENS, RunningEdge, StartEdge
 from tests.control.requests import (
     Database,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.control.contract import public_routes
+from services.control.edge.contract import public_routes
 from tests.control import mutations
 from tests.control.edge import RunningEdge
 from tests.control.mutations import Wrong

@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 import tradingtools.v1
 from launcher import envoy_config
-from services.control import contract
+from services.control.edge import contract
 from tradingtools.domain.permissions import EDGE_PORT, PERMISSIONS, Permission
 
 EDGE = envoy_config.Edge(port=1, control_port=2, directory=Path("/x"))

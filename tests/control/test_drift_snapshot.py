@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from services.control.core.drift import unexplained
-from services.control.drift import Drift
+from services.control.positions.drift import Drift
+from services.control.positions.drift_rules import unexplained
 from services.control.store import Row, Snapshot, Store
 from tests.control.requests import ASSET, CONDITION, put_decision, put_lot, put_order
 from tradingtools.storage.postgres.pool import open_pool

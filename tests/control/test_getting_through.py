@@ -13,7 +13,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from services.control.core.tokens import OPERATOR
+from services.control.auth.tokens import OPERATOR
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, StartEdge
 from tests.control.requests import create_subscription, error_of

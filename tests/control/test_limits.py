@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.control.core import limits
-from services.control.core.limits import Bucket, Buckets, spend
-from services.control.core.tokens import TokenError
-from services.control.limiter import network
-from services.control.rotation import read_tokens
+from services.control.auth.buckets import Bucket, Buckets, spend
+from services.control.auth.rate_limiter import network
+from services.control.auth.rotation import read_tokens
+from services.control.auth.tokens import TokenError
 from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import error_of
 
@@ -43,7 +42,7 @@ def test_never_more_than_the_rate_and_the_burst(per_second: int, gaps: list[int]
 
 
 def test_the_buckets_of_many_keys_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_KEYS", 2)
+    monkeypatch.setattr("services.control.auth.buckets.MAX_KEYS", 2)
     buckets = Buckets(1)
     for _ in range(2):
         assert buckets.wait_ns("a", 0) == 0

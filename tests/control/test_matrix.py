@@ -23,13 +23,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from ext_authz import external_auth_pb2_grpc
 from launcher import envoy_config
 from launcher.ports import free_port
-from services.control.contract import public_routes
-from services.control.core.gate import Route
-from services.control.core.shapes import Kind
-from services.control.core.tokens import parse_tokens
-from services.control.gate import Gate
-from services.control.gateway import Gateway
-from services.control.limiter import Limiter, Rates
+from services.control.auth.rate_limiter import Limiter, Rates
+from services.control.auth.tokens import parse_tokens
+from services.control.edge.admission import Gate
+from services.control.edge.admission_rules import Route
+from services.control.edge.contract import public_routes
+from services.control.edge.ext_authz import Gateway
+from services.control.edge.shapes import Kind
 from tests.control.edge import MANAGE, READ, TOKENS
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES

@@ -12,18 +12,18 @@ import pytest
 import pytest_asyncio
 import redis.asyncio as redis
 
-from services.control.approvals import Approvals
-from services.control.audit import Audit
-from services.control.core.operator import Operator, identify
-from services.control.core.tokens import Caller
-from services.control.corrections import Corrections
-from services.control.identities import Identities
-from services.control.inside import TokenInterceptor
-from services.control.inside_app import OPERATOR_SERVICE
-from services.control.operator_server import OperatorServicer
-from services.control.operators import Operators
-from services.control.poison import Poison
-from services.control.resolutions import Resolutions
+from services.control.auth.interceptor import TokenInterceptor
+from services.control.auth.operator import Operator, identify
+from services.control.auth.tokens import Caller
+from services.control.internal_app import OPERATOR_SERVICE
+from services.control.operators.approvals import Approvals
+from services.control.operators.audit import Audit
+from services.control.operators.corrections import Corrections
+from services.control.operators.dead_letters import Poison
+from services.control.operators.resolutions import Resolutions
+from services.control.operators.service import OperatorServicer
+from services.control.operators.store import Operators
+from services.control.operators.wallet_owners import Identities
 from services.control.store import Store
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
 from tradingtools.rpc import transport

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from services.control.core.tokens import authorize, parse_tokens
+from services.control.auth.tokens import authorize, parse_tokens
 from tests.control.edge import MANAGE, READ, RunningEdge, StartEdge, digest
 from tests.control.requests import create_subscription, error_of
 from tests.control.test_contract import _methods, _services

@@ -19,13 +19,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 
-from services.control.contract import public_routes
-from services.control.core.gate import HttpRequest, Route
-from services.control.core.shapes import Field, Kind, Shape
-from services.control.core.tokens import parse_tokens
-from services.control.gate import Gate
-from services.control.gateway import Gateway
-from services.control.limiter import Limiter, Rates
+from services.control.auth.rate_limiter import Limiter, Rates
+from services.control.auth.tokens import parse_tokens
+from services.control.edge.admission import Gate
+from services.control.edge.admission_rules import HttpRequest, Route
+from services.control.edge.contract import public_routes
+from services.control.edge.ext_authz import Gateway
+from services.control.edge.shapes import Field, Kind, Shape
 from tests.control.edge import MANAGE, TOKENS
 from tests.control.test_contract import _services
 from tests.support import largest

@@ -14,7 +14,7 @@ from services.control.store import queries
 from tests.control.requests import ASSET, Database, put_decision, put_lot, put_order
 from tradingtools.domain.order_states import TRANSITIONS
 
-_DIFFERENCES = queries("statistics")["differences"]
+_DIFFERENCES = queries("statistics/queries")["differences"]
 _WALLET = "0x" + "5a" * 20
 _LEADER = "0x" + "be" * 20
 _SUBSCRIPTIONS = tuple(f"sub_{number:032x}" for number in range(3))

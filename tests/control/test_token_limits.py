@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.control.core.tokens import TokenError, parse_tokens, usable
+from services.control.auth.tokens import TokenError, parse_tokens, usable
 from tests.control.edge import MANAGE, OPERATE, READ, StartEdge, digest
 
 D = digest(MANAGE)

@@ -20,7 +20,7 @@ from tradingtools.domain.money import MICROS
 from tradingtools.domain.order_states import OrderState
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
-_STATISTICS = queries("statistics")
+_STATISTICS = queries("statistics/queries")
 
 CASH_USDC = 1_000_000
 """What a wallet begins with in a world that is judged."""

@@ -95,7 +95,7 @@ def test_a_writer_that_has_not_claimed_yet_reads_no_claims_of_others(
 
 
 async def test_a_subscription_is_shown_without_a_look_at_orders(database_url: str) -> None:
-    named = queries("subscriptions")
+    named = queries("subscriptions/queries")
     text = f"{named['shown']} {named['shown_by_id']}".replace("%(id)s", "$1")
     async with (
         open_pool(database_url, name="plans", size=1, planned_once=True) as pool,

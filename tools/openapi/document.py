@@ -6,8 +6,8 @@ import json
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from services.control.contract import PUBLIC_SERVICES, public_routes
-from services.control.core.gate import Route
+from services.control.edge.admission_rules import Route
+from services.control.edge.contract import PUBLIC_SERVICES, public_routes
 from tools.openapi.comments import comments
 from tools.openapi.paths import ERRORS, WAITS, links, operation, path_of
 from tools.openapi.schemas import Json, Schemas

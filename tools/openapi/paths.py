@@ -12,8 +12,8 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from services.control.contract import creates, versioned
-from services.control.core.gate import Route
+from services.control.edge.admission_rules import Route
+from services.control.edge.contract import creates, versioned
 from tools.openapi.examples import EXAMPLES
 from tools.openapi.schemas import Json, SchemaError, Schemas
 from tradingtools.domain.permissions import PERMISSIONS, Permission

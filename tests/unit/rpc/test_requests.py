@@ -10,8 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.control.contract import shape_of
-from services.control.core.shapes import check_body
+from services.control.edge.contract import shape_of
+from services.control.edge.shapes import check_body
 from tests.control.test_contract import _services
 from tradingtools.domain import texts
 from tradingtools.domain.errors import InvalidField

@@ -1,0 +1,1 @@
+"""Who calls: tokens, what they may do, how often, and what is written down of refusals."""

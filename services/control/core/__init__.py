@@ -1,1 +1,0 @@
-"""Decisions of the control process. Pure: no I/O, no clock, no framework."""

@@ -1,0 +1,90 @@
+"""Whether a request may pass, counted.
+
+Before it: Envoy, which asks about every request by `ext_authz`. After it: the handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.control.auth import last_used
+from services.control.auth.rate_limiter import Limiter
+from services.control.auth.security_log import OUTCOMES, SecurityLog
+from services.control.auth.tokens import Caller, Token, authenticate, usable
+from services.control.edge.admission_rules import HttpRequest, Route, Routes, admit
+from tradingtools import clock
+from tradingtools.domain.errors import TradingError, Unauthenticated
+from tradingtools.runtime import instruments
+
+_requests = instruments.counter(
+    "tradingtools.control",
+    "control.requests",
+    "requests that the edge asked about, by outcome",
+    instruments.each(outcome=[kind.reason for kind in OUTCOMES]),
+)
+
+
+class Gate:
+    """Judges requests.
+
+    Args:
+        routes: the public REST routes.
+        tokens: the active ones.
+        limiter: counts who asks.
+    """
+
+    def __init__(
+        self, routes: Sequence[Route], tokens: tuple[Token, ...], limiter: Limiter
+    ) -> None:
+        self._routes = Routes(routes)
+        self._tokens = tokens
+        self._limiter = limiter
+        self._security = SecurityLog("edge")
+
+    def use(self, tokens: tuple[Token, ...]) -> None:
+        """From the next request on, these tokens are the active ones."""
+        self._tokens = tokens
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The active ones."""
+        return self._tokens
+
+    def admit(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
+        """As the pure ``admit``; raises LimitReached in the place of another error, too."""
+        try:
+            route, caller = self._judge(address, http)
+        except TradingError as error:
+            _requests.add(1, {"outcome": error.reason})
+            self._note(error, address, http)
+            raise
+        _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
+        last_used.note(caller)
+        return route, caller
+
+    def _note(self, error: TradingError, address: str, http: HttpRequest) -> None:
+        if type(error) not in OUTCOMES:
+            return
+        # The path as it came may hold anything, a token, too: only a route that there is is named.
+        route = self._routes.find(http.verb, http.target.partition("?")[0])
+        try:
+            token = authenticate(self._tokens, http.authorization).id
+        except Unauthenticated:
+            token = ""
+        self._security.refused(
+            error, address=address, token=token, route=route.method if route else ""
+        )
+
+    def _judge(self, address: str, http: HttpRequest) -> tuple[Route, Caller]:
+        try:
+            route, caller = admit(
+                self._routes, usable(self._tokens, clock.now_ms() / 1000, address), http
+            )
+        except Unauthenticated:
+            self._limiter.refused(address)
+            raise
+        except TradingError:
+            self._limiter.asked(address)
+            raise
+        self._limiter.admitted(address, caller)
+        return route, caller

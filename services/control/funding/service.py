@@ -1,0 +1,41 @@
+"""ControlInternalService: what the product's backend does inside, with a scope of its own."""
+
+from __future__ import annotations
+
+from services.control.auth.interceptor import TokenInterceptor
+from services.control.context import Context
+from services.control.funding.store import Fundings, Movement
+from services.control.operators.approvals import Approvals
+from tradingtools.v1 import control_internal_service_pb2 as pb
+from tradingtools.v1 import control_internal_service_pb2_grpc as pb_grpc
+
+
+class InternalServicer(pb_grpc.ControlInternalServiceServicer):
+    """Budgets.
+
+    Args:
+        fundings: of wallets.
+        inside: of the port; it has let the call on, and knows whose token it was.
+        approvals: of a second person.
+    """
+
+    def __init__(self, fundings: Fundings, inside: TokenInterceptor, approvals: Approvals) -> None:
+        self._approvals = approvals
+        self._fundings = fundings
+        self._inside = inside
+
+    async def Fund(self, request: pb.FundRequest, context: Context) -> pb.FundResponse:
+        """Move a wallet's budget, once for each operation id."""
+        caller = self._inside.caller(context)
+        proxy = request.follower_proxy.lower()
+        await self._approvals.require(caller, "funding", proxy, request)
+        funded, seq = await self._fundings.fund(
+            caller,
+            Movement(
+                operation_id=request.operation_id,
+                follower_proxy=proxy,
+                amount_micros=request.amount_micros,
+                reason=request.reason,
+            ),
+        )
+        return pb.FundResponse(funded_micros=funded, control_seq=seq)

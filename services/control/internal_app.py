@@ -1,0 +1,87 @@
+"""What control's process of the internal port is made of: operators, funding, health.
+
+It has an event loop and connections of its own: whatever clients send to the edge, an operator's
+halt waits for none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import structlog
+
+from services.control.auth.interceptor import TokenInterceptor
+from services.control.auth.rotation import follow
+from services.control.funding.service import InternalServicer
+from services.control.funding.store import Fundings
+from services.control.operators.approvals import Approvals
+from services.control.operators.audit import Audit
+from services.control.operators.corrections import Corrections
+from services.control.operators.dead_letters import Poison
+from services.control.operators.resolutions import Resolutions
+from services.control.operators.service import OperatorServicer
+from services.control.operators.store import Operators
+from services.control.operators.wallet_owners import Identities
+from services.control.settings import Settings
+from services.control.startup import open_pools, open_wake_ups, tokens_of
+from services.control.store import Store
+from services.control.store_health import unknown, watch
+from tradingtools.domain.permissions import INSIDE_PORT, Permission
+from tradingtools.rpc.transport import serving
+from tradingtools.runtime.process import until_stopped
+from tradingtools.v1 import control_internal_service_pb2_grpc, operator_service_pb2_grpc
+
+OPERATOR_SERVICE = "tradingtools.v1.OperatorService"
+SERVICES = (OPERATOR_SERVICE, "tradingtools.v1.ControlInternalService")
+_log = structlog.get_logger("control")
+_CONNECTIONS = 2
+"""To PostgreSQL for what operators read, and as many for what they change."""
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until stopped."""
+    tokens = tokens_of(settings)
+    if not any(token.scope is Permission.OPERATE for token in tokens):
+        _log.error("no token of the scope operate: nobody can halt", alert=True)
+    inside = TokenInterceptor(tokens)
+    pools = open_pools(settings)
+    async with (
+        pools(size=_CONNECTIONS) as pool,
+        pools(size=_CONNECTIONS) as changing,
+        open_wake_ups(settings) as client,
+    ):
+        store = Store(pool, client, changes=changing)
+        approvals = Approvals(store, wanted=settings.two_persons)
+        operators = OperatorServicer(
+            Operators(store),
+            Resolutions(store),
+            Corrections(store),
+            Audit(store),
+            Poison(store),
+            Identities(store),
+            inside,
+            approvals,
+        )
+        internal = InternalServicer(Fundings(store), inside, approvals)
+
+        def register(server: grpc.aio.Server) -> None:
+            operator_service_pb2_grpc.add_OperatorServiceServicer_to_server(operators, server)
+            control_internal_service_pb2_grpc.add_ControlInternalServiceServicer_to_server(
+                internal, server
+            )
+
+        async with serving(
+            settings.internal_listen,
+            SERVICES,
+            register,
+            interceptors=[inside],
+            permissions=INSIDE_PORT,
+        ) as port:
+            await unknown(port)
+            await port.set_serving(True)
+            await until_stopped(
+                stop,
+                follow(settings.tokens, settings.tokens_file, tokens, inside.use),
+                watch(store, port),
+            )

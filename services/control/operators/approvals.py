@@ -1,0 +1,65 @@
+"""Two persons for what moves money by hand: the second one makes the very same call.
+
+Before it: a call on the internal port that may be made. After it: the call is carried out, or its
+caller is told that somebody else has to ask for it, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from google.protobuf.message import Message
+
+from services.control.auth.tokens import Caller
+from services.control.store import Store, queries
+from tradingtools.domain.errors import WrongState
+
+_SQL = queries("operators/approvals")
+
+
+class Approvals:
+    """What was asked for by one person, and by two.
+
+    Args:
+        store: of control.
+        wanted: False: one person is enough.
+    """
+
+    def __init__(self, store: Store, *, wanted: bool) -> None:
+        self._store = store
+        self._wanted = wanted
+
+    async def require(self, by: Caller, kind: str, subject: str, request: Message) -> None:
+        """Let a call on that two persons have made; whoever repeats it then is let on as well.
+
+        Args:
+            by: whose token it is.
+            kind: of what it changes, for the audit.
+            subject: what it changes.
+            request: the same, byte for byte, of both.
+
+        Raises:
+            WrongState: nobody else has asked for it within an hour.
+        """
+        if not self._wanted:
+            return
+        asked = request.SerializeToString(deterministic=True)
+        digest = hashlib.sha256(asked).digest()
+        named = {"kind": kind, "digest": digest}
+        told = {"by": by.id, "request": digest.hex()}
+        async with self._store.change(by, "grpc: token") as change:
+            known = await change.row(_SQL["present"], **named)
+            if known is not None and known["approved_by"] is not None:
+                return
+            if known is None:
+                await change.rows(_SQL["ask"], **named, by=by.id)
+                await change.record("ask", kind, subject, before=None, after=told)
+            elif known["asked_by"] != by.id:
+                await change.rows(_SQL["approve"], **named, by=by.id)
+                before = {"by": known["asked_by"], "request": digest.hex()}
+                await change.record("approve", kind, subject, before=before, after=told)
+                return
+        raise WrongState(
+            "a second person has to make the same call, with a token of another id, within an hour",
+            kind=kind, id=subject, state="ASKED",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""One order: its transitions, and the instants of its hops."""

@@ -1,0 +1,1 @@
+"""Subscriptions, their settings, statistics, fills and decisions."""

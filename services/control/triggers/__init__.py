@@ -1,0 +1,1 @@
+"""Take-profit and stop-loss of lots."""
