@@ -29,6 +29,11 @@ class Settings:
     """The port of control's TT_CONTROL_INTERNAL_LISTEN, on the same host, for checks of its health:
     the edge answers /health by what they find. 0: control's process for clients answers it, with
     all else that it has to do."""
+    events_target: str = setting("")
+    """TT_EVENTS_LISTEN of the process events, ``host:port``; empty: no REST route to events. With
+    TT_ENGINE_CALLERS there, the edge needs TT_EDGE_ENGINE_TOKEN."""
+    webhooks_target: str = setting("")
+    """The same of TT_WEBHOOKS_LISTEN; empty: no REST route to webhooks."""
     directory: str = setting()
     """For the configuration, the descriptor set and the admin socket; its owner alone may enter."""
     cert: str = setting("")
@@ -66,6 +71,14 @@ def edge(settings: Settings) -> envoy_config.Edge:
         control_host=control_host,
         control_port=control_port,
         health_port=settings.health_port,
+        behind={
+            name: _address(f"TT_EDGE_{name.upper()}_TARGET", target)
+            for name, target in (
+                ("events", settings.events_target),
+                ("webhooks", settings.webhooks_target),
+            )
+            if target
+        },
         directory=Path(settings.directory),
         certificate=envoy_tls.Certificate(
             chain=settings.cert, key=settings.key, authorities=settings.client_ca
@@ -96,7 +109,8 @@ def _address(name: str, text: str) -> tuple[str, int]:
 def main() -> None:
     """Become Envoy."""
     try:
-        wanted = edge(load(Settings, "edge"))
+        settings = load(Settings, "edge")
+        wanted = edge(settings)
         wanted.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = envoy_config.command(envoy_config.prepare(wanted))
     except (SettingError, envoy_config.EdgeConfigError, OSError) as error:
@@ -104,6 +118,7 @@ def main() -> None:
         raise SystemExit(2) from None
     # No setting of ours is a setting of Envoy's, and a token has no business in its environment.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TT_")}
+    environ[envoy_config.TOKEN_VARIABLE] = settings.shared.engine_token
     os.execve(command[0], command, environ)  # noqa: S606 - our own wheel's program
 
 

@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Iterable
 
 from launcher.core.programs import ENGINE
-from tradingtools.domain.permissions import OPERATOR
+from tradingtools.domain.permissions import EDGE, OPERATOR
 
-CALLERS = (*ENGINE, "insiders")
-"""The processes that call others."""
+CALLERS = (*ENGINE, "insiders", EDGE)
+"""Who calls processes of the engine."""
 
 
 def engine_tokens(processes: Iterable[str] = CALLERS) -> tuple[dict[str, str], str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -21,25 +22,36 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from launcher import envoy_health, envoy_logs, envoy_shares, envoy_tls
 from launcher.envoy_tls import Certificate, control_tls, is_address, listen_tls
 from launcher.users import reachable
+from tradingtools.rpc import callers
 from tradingtools.rpc.tls import is_loopback
 from tradingtools.v1 import (
     control_service_pb2,
     error_reason_pb2,
+    event_service_pb2,
     holding_service_pb2,
     trigger_service_pb2,
+    webhook_service_pb2,
 )
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "envoy" / "envoy.yaml.tmpl"
 DOMAIN = "tradingtools"
 ROUTE_TIMEOUT = "10s"
+TOKEN_VARIABLE = "ENGINE_TOKEN"  # noqa: S105 - a name
+"""Of Envoy's environment: the edge's engine token, by which the processes behind it know it."""
 # The address of a Unix socket holds 108 bytes, the last of them zero.
 _SOCKET_PATH_MAX = 107
 
-PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
+CONTROL_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
     holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
+BEHIND: dict[str, ServiceDescriptor] = {
+    "events": event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],
+    "webhooks": webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+}
+"""By process: the service that it has at the edge beside control's."""
+PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (*CONTROL_SERVICES, *BEHIND.values())
 """The services whose RPCs have routes at the edge; no other RPC has."""
 
 _ERRORS: tuple[tuple[int, int, str, str], ...] = (
@@ -77,6 +89,9 @@ class Edge:
     health alone ask; 0: the edge port answers /health."""
     directory: Path
     """For the configuration, the descriptor set and the admin socket."""
+    behind: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Host and port of the other processes with routes; those of a process that is not named here
+    are answered with 404."""
     host: str = "127.0.0.1"
     control_host: str = "127.0.0.1"
     certificate: Certificate | None = None
@@ -151,7 +166,8 @@ def render(edge: Edge) -> str:
         "control_type": "STATIC" if is_address(edge.control_host) else "STRICT_DNS",
         "descriptors": str(edge.descriptors.absolute()),
         "services": [service.full_name for service in PUBLIC_SERVICES],
-        "routes": _routes(),
+        "routes": _routes(edge),
+        **{f"{name}_cluster": _cluster(edge, name) for name in BEHIND},
         "local_replies": _local_replies(),
         "access_logs": envoy_logs.access_logs(),
         "listen_tls": listen_tls(edge.certificate, edge.directory),
@@ -208,23 +224,68 @@ def command(config: Path, user: str | None = None) -> list[str]:
     ]  # fmt: skip
 
 
-def _routes() -> list[dict[str, Any]]:
+def _routes(edge: Edge) -> list[dict[str, Any]]:
     """An allow-list of the paths that requests have after transcoding; everything else is 404."""
-    allowed = [_route(method) for service in PUBLIC_SERVICES for method in service.methods]
+    allowed = [_route(m, "control") for service in CONTROL_SERVICES for m in service.methods]
+    allowed += [_route(m, name) for name in edge.behind for m in BEHIND[name].methods]
     # The last one is the first route of every REST path: without any, Envoy would skip the
     # authorization.
     return [*allowed, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
 
 
-def _route(method: MethodDescriptor) -> dict[str, Any]:
+def _route(method: MethodDescriptor, cluster: str) -> dict[str, Any]:
     route: dict[str, Any] = {
         "match": {"path": f"/{method.containing_service.full_name}/{method.name}"},
         # No retry policy: a change is never sent twice by the edge.
-        "route": {"cluster": "control", "timeout": ROUTE_TIMEOUT},
+        "route": {"cluster": cluster, "timeout": ROUTE_TIMEOUT},
     }
+    if method.server_streaming:
+        # Its process says when it ends, and cuts who does not read.
+        never = {"timeout": "0s", "idle_timeout": "0s"}
+        route["route"] |= never | {"max_stream_duration": {"max_stream_duration": "0s"}}
+    if cluster != "control":
+        token = {"key": callers.HEADER, "value": f"%ENVIRONMENT({TOKEN_VARIABLE})%"}
+        route["request_headers_to_add"] = [
+            {"header": token, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        ]
     if _creates(method):
         route["metadata"] = {"filter_metadata": {"envoy.filters.http.lua": {"creates": True}}}
     return route
+
+
+def _cluster(edge: Edge, name: str) -> dict[str, Any]:
+    """A process behind the edge. One that is not named gets control's address, and no route."""
+    host, port = edge.behind.get(name, (edge.control_host, edge.control_port))
+    http2 = {
+        "max_concurrent_streams": 1024,
+        # What a slow reader leaves unread holds up nobody else on the connection.
+        "initial_stream_window_size": 65_536,
+        "initial_connection_window_size": 1024 * 65_536,
+        "connection_keepalive": {"interval": "10s", "timeout": "5s"},
+    }
+    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {
+        "@type": f"type.googleapis.com/{protocol}",
+        "explicit_http_config": {"http2_protocol_options": http2},
+    }
+    address = {"socket_address": {"address": host, "port_value": port}}
+    bounds = {
+        "max_connections": 4, "max_pending_requests": 8192, "max_requests": 4096, "max_retries": 0,
+    }  # fmt: skip
+    return {
+        "name": name,
+        "type": "STATIC" if is_address(host) else "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "transport_socket": control_tls(edge.control_certificate, host, edge.directory),
+        "connect_timeout": "1s",
+        "per_connection_buffer_limit_bytes": 1048576,
+        "typed_extension_protocol_options": {protocol: options},
+        "circuit_breakers": {"thresholds": [bounds]},
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
 
 
 def _creates(method: MethodDescriptor) -> bool:

@@ -223,9 +223,15 @@ def _envoy(
         health_port=int(inside_port) if inside_host == host else 0,
         control_host=host,
         control_port=int(port),
+        behind={name: _host_and_port(layout, name, environ) for name in envoy_config.BEHIND},
         control_certificate=envoy_tls.of_process(settings.shared),
         directory=state.sockets / "envoy",
     )
     config = envoy_config.prepare(edge)
     users.hand_over(edge.directory, layout.edge_user)
     return tuple(envoy_config.command(config, layout.edge_user))
+
+
+def _host_and_port(layout: core.Layout, name: str, environ: Mapping[str, str]) -> tuple[str, int]:
+    host, _, port = core.address(name, layout, environ).rpartition(":")
+    return host, int(port)

@@ -25,10 +25,28 @@ it tells is durable, some tens of milliseconds later. It is made from the tables
 can be made again from them, byte for byte: nothing on the way of an order writes it or waits for
 it.
 
-`EventService` of the process `events` serves the log by gRPC: `StreamEvents` follows it from a
-cursor, `ListEvents` gives pages; both filter by type, wallet and subscription. A reader keeps the
-number of the last event that it has handled and goes on after it: then it misses none, and may see
-one twice after a break. `id` tells whether it has.
+A reader keeps the number of the last event that it has handled and goes on after it: then it
+misses none, and may see one twice after a break. `id` tells whether it has.
+
+## Listen
+
+**Pages**: `GET /events?after=0&types=order.*,copy.skipped` with a token that reads. `nextAfter` is
+the next page's `after`. `wallet` and `subscription` filter, too.
+
+**Server-sent events**: `GET /events/stream`, with the same parameters. Without `after` it begins
+with what happens from now on. Each has `id` (its number), `event` (its type) and `data`; a comment
+comes at least every 15 s. The stream ends after about a minute, and when its reader takes nothing;
+`Last-Event-ID` goes on where it was. `tradingtools_client` does all that:
+
+```
+for event in Client(Session(url, token)).follow_events(after=0, types="order.*"):
+    print(event.id, event.event, event.data)
+```
+
+**gRPC**, for processes of the engine: `EventService.StreamEvents` and `ListEvents` of the process
+`events`.
+
+## Attributes
 
 | attribute | what |
 |---|---|

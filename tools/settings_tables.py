@@ -31,6 +31,7 @@ import services.executor.settings
 import services.guard.settings
 import services.ingest.settings
 import services.router.settings
+import services.webhooks.settings
 from tradingtools.settings import NO_LIMIT, PREFIX, SharedSettings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -45,6 +46,7 @@ PROCESSES: tuple[tuple[str, type[Any], str], ...] = (
     ("control", services.control.settings.Settings, "REST and the operators' calls"),
     ("events", services.events.settings.Settings, "the log of what happened"),
     ("alerts", services.alerts.settings.Settings, "calls a person"),
+    ("webhooks", services.webhooks.settings.Settings, "posts events to endpoints"),
     ("edge", launcher.edge.Settings, "Envoy on a machine of its own, `python -m launcher.edge`"),
     ("launcher", launcher.settings.Settings, "`make run`"),
     ("insiders", paper.insiders.settings.Settings, "the paper insiders-api"),

@@ -24,6 +24,7 @@ PREFIX = "TT_"
 PROCESSES = (
     "ALERTS",
     "EVENTS",
+    "WEBHOOKS",
     "INGEST",
     "BOOKFEED",
     "ROUTER",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from tradingtools_client import models
-from tradingtools_client.session import Session, segment
+from tradingtools_client.session import ServerSentEvent, Session, segment
 
 
 class Client:
@@ -544,3 +544,163 @@ class Client:
             page_token = page["nextPageToken"]
             if not page_token:
                 return
+
+    def list_event_page(
+        self,
+        *,
+        after: int | str | None = None,
+        types: str | None = None,
+        wallet: str | None = None,
+        subscription: str | None = None,
+        limit: int | None = None,
+    ) -> models.ListEventPageResponse:
+        """List events after a number, oldest first. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListEventPageResponse = self._session.call(
+            "GET",
+            "/events",
+            query={
+                "after": after,
+                "types": types,
+                "wallet": wallet,
+                "subscription": subscription,
+                "limit": limit,
+            },
+        )
+        return found
+
+    def follow_events(
+        self,
+        *,
+        after: int | str | None = None,
+        types: str | None = None,
+        wallet: str | None = None,
+        subscription: str | None = None,
+    ) -> Iterator[ServerSentEvent]:
+        """Follow the log as server-sent events, in its order, at least once over reconnects: "id"
+        is the sequence to resume after, "event" the type, "data" a CloudEvent. A comment comes
+        when nothing happens. The stream ends after about a minute, or when it is not read for a
+        while; resume it with Last-Event-ID. 429 LIMIT_REACHED when too many follow.
+
+        Needs scope read.
+        """
+        found: Iterator[ServerSentEvent] = self._session.follow(
+            "/events/stream",
+            query={"after": after, "types": types, "wallet": wallet, "subscription": subscription},
+        )
+        return found
+
+    def create_webhook_endpoint(
+        self, body: models.CreateWebhookEndpointRequest, *, idempotency_key: str | None = None
+    ) -> models.WebhookEndpoint:
+        """Create an endpoint; it gets what happens from now on. May be repeated under the same
+        Idempotency-Key; the secret is shown the first time alone. 429 LIMIT_REACHED when there
+        are too many.
+
+        Needs scope manage.
+        """
+        found: models.WebhookEndpoint = self._session.create(
+            "/webhook-endpoints", body, idempotency_key
+        )
+        return found
+
+    def list_webhook_endpoints(self) -> models.ListWebhookEndpointsResponse:
+        """List all endpoints. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListWebhookEndpointsResponse = self._session.call("GET", "/webhook-endpoints")
+        return found
+
+    def get_webhook_endpoint(self, id_: str) -> models.WebhookEndpoint:
+        """Get an endpoint. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.WebhookEndpoint = self._session.call(
+            "GET", f"/webhook-endpoints/{segment(id_)}"
+        )
+        return found
+
+    def update_webhook_endpoint(
+        self, id_: str, body: models.UpdateWebhookEndpointRequest
+    ) -> models.WebhookEndpoint:
+        """Change an endpoint, enable or disable it. May be repeated.
+
+        Needs scope manage.
+        """
+        found: models.WebhookEndpoint = self._session.call(
+            "PATCH", f"/webhook-endpoints/{segment(id_)}", body=body
+        )
+        return found
+
+    def delete_webhook_endpoint(self, id_: str) -> models.WebhookEndpoint:
+        """Delete an endpoint with its secrets and its deliveries; answers with what it was.
+
+        Needs scope manage.
+        """
+        found: models.WebhookEndpoint = self._session.call(
+            "DELETE", f"/webhook-endpoints/{segment(id_)}"
+        )
+        return found
+
+    def rotate_webhook_secret(self, id_: str) -> models.WebhookEndpoint:
+        """Make a new secret. For a day messages are signed with both. Each call makes another one.
+
+        Needs scope manage.
+        """
+        found: models.WebhookEndpoint = self._session.call(
+            "POST", f"/webhook-endpoints/{segment(id_)}/rotate"
+        )
+        return found
+
+    def test_webhook_endpoint(self, id_: str) -> models.WebhookDelivery:
+        """Post a message of type webhook.test at once, and tell what came of it.
+
+        Needs scope manage.
+        """
+        found: models.WebhookDelivery = self._session.call(
+            "POST", f"/webhook-endpoints/{segment(id_)}/test"
+        )
+        return found
+
+    def list_webhook_deliveries(
+        self, id_: str, *, page_token: str | None = None, page_size: int | None = None
+    ) -> models.ListWebhookDeliveriesResponse:
+        """List attempts to deliver. May be repeated at will.
+
+        Needs scope read.
+        """
+        found: models.ListWebhookDeliveriesResponse = self._session.call(
+            "GET",
+            f"/webhook-endpoints/{segment(id_)}/deliveries",
+            query={"pageToken": page_token, "pageSize": page_size},
+        )
+        return found
+
+    def all_webhook_deliveries(
+        self, id_: str, *, page_size: int | None = None
+    ) -> Iterator[models.WebhookDelivery]:
+        """Page by page what `list_webhook_deliveries` lists."""
+        page_token = ""
+        while True:
+            page = self.list_webhook_deliveries(id_, page_token=page_token, page_size=page_size)
+            yield from page["deliveries"]
+            page_token = page["nextPageToken"]
+            if not page_token:
+                return
+
+    def replay_webhook_events(
+        self, id_: str, body: models.ReplayWebhookEventsRequest
+    ) -> models.WebhookEndpoint:
+        """Deliver events of the past again, with the ids that they have; what happens now comes
+        after them. 429 LIMIT_REACHED when four replays are under way.
+
+        Needs scope manage.
+        """
+        found: models.WebhookEndpoint = self._session.call(
+            "POST", f"/webhook-endpoints/{segment(id_)}/replay", body=body
+        )
+        return found

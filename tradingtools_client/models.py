@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class CloudEvent(TypedDict):
+    """One event, as the world outside gets it: the attributes of CloudEvents 1.0."""
+
+    specversion: str
+    """Of CloudEvents: "1.0"."""
+    id: str
+    """Stable: the same event has the same id whenever and however it is read."""
+    source: str
+    """Who tells it: "/tradingtools"."""
+    type: str
+    """What happened, e.g. "order.filled"; docs/events.md lists all types."""
+    subject: str
+    """What it is about, e.g. "orders/<key>" or "subscriptions/<id>"."""
+    time: NotRequired[str]
+    """When it was written down."""
+    sequence: str
+    """Its place in the log, from 1, without a gap: the cursor to resume after it."""
+    datacontenttype: str
+    """Of CloudEvents: "application/json"."""
+    traceparent: str
+    """W3C trace context of the leader's trade (or the mark) behind it; empty: none."""
+    data: NotRequired[dict[str, Any]]
+    """By the schema of the type; amounts are decimal strings."""
 
 
 class CreateSimpleTriggerRequest(TypedDict):
@@ -97,6 +122,24 @@ class CreateTriggerRequest(TypedDict):
     """Fire only when two books in a row reach the price; not for a time stop."""
     manualLot: NotRequired[ManualLotInput]
     """What the follower has bought by hand; not with a subscription."""
+
+
+class CreateWebhookEndpointRequest(TypedDict):
+    url: str
+    """https, or http to a network that the operator allows."""
+    types: NotRequired[list[str]]
+    """"order.filled", or "order.*" for all of a kind; empty: all."""
+    description: NotRequired[str]
+    """For people."""
+    ordering: NotRequired[
+        Literal["WEBHOOK_ORDERING_UNSPECIFIED", "WEBHOOK_ORDERING_LOG", "WEBHOOK_ORDERING_NONE"]
+    ]
+    """Unspecified: that of the log. In which order an endpoint gets its events.
+    `WEBHOOK_ORDERING_LOG`: That of the log: the next event leaves when the one before was
+    taken.
+    `WEBHOOK_ORDERING_NONE`: None: several are under way, and one that is not taken holds up
+    few others. After eight attempts it is given up.
+    """
 
 
 class Decision(TypedDict):
@@ -636,6 +679,17 @@ class LimitsInput(TypedDict):
     """How long DOUBTFUL_BOOK_WAIT waits, milliseconds. Absent: 500. Only with it."""
 
 
+class ListEventPageResponse(TypedDict):
+    """A page of the log."""
+
+    events: list[CloudEvent]
+    """The oldest first."""
+    nextAfter: NotRequired[str]
+    """Ask after this number for the next ones; absent: there are no more for now. A page may
+    be empty and have one.
+    """
+
+
 class ListResyncsResponse(TypedDict):
     resyncs: list[Resync]
     """Newest first."""
@@ -690,6 +744,20 @@ class ListTriggersResponse(TypedDict):
     """Oldest first."""
     nextPageToken: str
     """Empty on the last page."""
+
+
+class ListWebhookDeliveriesResponse(TypedDict):
+    """Attempts of an endpoint, the newest first. The last thousand are kept."""
+
+    deliveries: list[WebhookDelivery]
+    nextPageToken: str
+    """Empty: there are no more."""
+
+
+class ListWebhookEndpointsResponse(TypedDict):
+    """All endpoints, the oldest first."""
+
+    endpoints: list[WebhookEndpoint]
 
 
 class ManualLotInput(TypedDict):
@@ -816,6 +884,17 @@ class Readiness(TypedDict):
 
     status: str
     """"ready" or "not ready"; the latter comes as 503."""
+
+
+class ReplayWebhookEventsRequest(TypedDict):
+    after: NotRequired[int | str]
+    """Everything after this number of the log, up to what is delivered by now."""
+    since: NotRequired[str]
+    """In the place of "after": what was written down at this instant or later."""
+    until: NotRequired[str]
+    """With "since": what was written down before this instant; absent: up to what is delivered
+    by now.
+    """
 
 
 class Resync(TypedDict):
@@ -1260,3 +1339,68 @@ class UpdateTriggerRequest(TypedDict):
     """Of a stop-loss: whether it moves up to the entry price once a rung has sold."""
     twoTicks: NotRequired[bool]
     """Whether it fires only when two books in a row reach the price; not of a time stop."""
+
+
+class UpdateWebhookEndpointRequest(TypedDict):
+    url: NotRequired[str]
+    """https, or http to a network that the operator allows; absent: as it is."""
+    types: NotRequired[list[str]]
+    """"order.filled", or "order.*" for all of a kind; "*.*": all; empty: as they are."""
+    description: NotRequired[str]
+    """For people; absent: as it is."""
+    enabled: NotRequired[bool]
+    """Whether it gets events. One that is enabled again goes on where it was; absent: as it
+    is.
+    """
+
+
+class WebhookDelivery(TypedDict):
+    """One attempt to deliver a message."""
+
+    eventId: str
+    """Of the event; the same at each attempt, and the header webhook-id."""
+    eventType: str
+    sequence: str
+    """Its number in the log; 0: a test."""
+    attempt: int
+    """From 1."""
+    at: NotRequired[str]
+    durationMs: int
+    outcome: str
+    """"delivered", "failed" (it is tried again), "given_up" or "gone"."""
+    status: int
+    """Of HTTP; 0: there was no answer."""
+    answer: str
+    """Why there was no answer, or the first kilobyte of it."""
+
+
+class WebhookEndpoint(TypedDict):
+    """An endpoint and where it stands."""
+
+    id: str
+    url: str
+    types: list[str]
+    """Types that it gets; empty: all."""
+    description: str
+    ordering: str
+    """In which order an endpoint gets its events.
+    `WEBHOOK_ORDERING_LOG`: That of the log: the next event leaves when the one before was
+    taken.
+    `WEBHOOK_ORDERING_NONE`: None: several are under way, and one that is not taken holds up
+    few others. After eight attempts it is given up.
+    """
+    enabled: bool
+    """Whether it gets events."""
+    disabledReason: str
+    """Why it does not; empty: it does, or a caller has said so."""
+    secret: str
+    """With which messages are signed, by the scheme of Standard Webhooks. Shown once, by the
+    create or the rotation that has made it; empty otherwise.
+    """
+    deliveredTo: str
+    """Every event up to this number is delivered, or was not wanted, or is tried again."""
+    retrying: int
+    """Events that were not taken yet and are tried again."""
+    failingSince: NotRequired[str]
+    """Since when no event was taken; absent: the last one was."""
+    createdAt: NotRequired[str]

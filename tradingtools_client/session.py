@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +18,8 @@ import httpx
 _BUSY = frozenset({429, 502, 503, 504})
 _LONGEST_WAIT_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
+_SILENCE_SECONDS = 45.0
+"""Without even a comment for so long, a stream is opened again."""
 
 
 class ApiError(Exception):
@@ -45,6 +47,17 @@ class ApiError(Exception):
 
 class Unreachable(Exception):
     """No answer: a change may or may not have happened."""
+
+
+class ServerSentEvent(NamedTuple):
+    """One event of a stream."""
+
+    id: str
+    """After which a stream resumes."""
+    event: str
+    """Its type."""
+    data: str
+    """JSON."""
 
 
 class Session:
@@ -108,6 +121,35 @@ class Session:
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         return self._ask("POST", path, None, body, headers, self._tries)
 
+    def follow(
+        self, path: str, *, query: Mapping[str, str | int | None] | None = None
+    ) -> Iterator[ServerSentEvent]:
+        """Yield the events of a stream for ever, resuming after the last one when it ends.
+
+        Raises:
+            ApiError: the stream is refused; what is only busy is asked again.
+        """
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        last = ""
+        while True:
+            headers = {"Last-Event-ID": last} if last else {}
+            try:
+                with self._http.stream(
+                    "GET", path, params=params, headers=headers, timeout=_SILENCE_SECONDS
+                ) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        if answer.status_code not in _BUSY:
+                            _refuse(answer)
+                    else:
+                        for event in _events(answer.iter_lines()):
+                            last = event.id or last
+                            if event.data:
+                                yield event
+            except httpx.TransportError:
+                pass
+            self._sleep(1.0)
+
     def _ask(
         self,
         verb: str,
@@ -139,6 +181,19 @@ class Session:
                 wait = _seconds(answer.headers.get("retry-after", ""), wait)
             self._sleep(min(wait, _LONGEST_WAIT_SECONDS))
         raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _events(lines: Iterator[str]) -> Iterator[ServerSentEvent]:
+    """Read server-sent events; one that is cut off is none."""
+    fields: dict[str, list[str]] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(":")
+            fields.setdefault(name, []).append(value.removeprefix(" "))
+            continue
+        told = {name: fields.get(name, [""]) for name in ("id", "event", "data")}
+        fields = {}
+        yield ServerSentEvent(told["id"][-1], told["event"][-1], "\n".join(told["data"]))
 
 
 def segment(text: str) -> str:

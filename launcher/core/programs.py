@@ -17,6 +17,7 @@ GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
 
 ENGINE = (
     "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events", "alerts",
+    "webhooks",
 )  # fmt: skip
 
 CONTROL_PORTS = ("control_internal",)
@@ -24,7 +25,7 @@ CONTROL_PORTS = ("control_internal",)
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", "events", "alerts",
+    *ENGINE[:7], "control_internal", "rest", "events", "alerts", "webhooks",
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
@@ -133,6 +134,7 @@ def environment(
         "TT_GUARD_CONFIRM_TARGET": at["confirm"],
         "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
         "TT_CONTROL_BOOKFEED_TARGET": at["bookfeed"],
+        "TT_WEBHOOKS_EVENTS_TARGET": at["events"],
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
         "TT_ALERTS_EVENTS_TARGET": at["events"],
         "TT_ALERTS_PROCESSES": _asked(at),
@@ -320,7 +322,13 @@ def programs(
             command=envoy,
             nice=edge_nice,
             user=layout.edge_user,
-            environment=bare,
+            environment=_of_envoy(bare, environ),
         )
     )
     return found
+
+
+def _of_envoy(bare: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Its environment: nothing of ours but the token by which the processes behind it know it."""
+    token = environ.get("TT_EDGE_ENGINE_TOKEN")
+    return {**bare, "ENGINE_TOKEN": token} if token else dict(bare)

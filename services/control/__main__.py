@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
     internal = processes.split()
     if internal is None:
-        process.main("control", Settings, internal_app.run)
+        process.main("control", Settings, internal_app.run, says=False)
     else:
         try:
             process.main("control", Settings, partial(app.run, internal=internal))

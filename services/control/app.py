@@ -13,7 +13,7 @@ from ext_authz import external_auth_pb2_grpc
 from services.control.auth.rate_limiter import Limiter, Rates
 from services.control.auth.rotation import follow
 from services.control.edge.admission import Gate
-from services.control.edge.contract import PUBLIC_SERVICES, public_routes
+from services.control.edge.contract import OWN_SERVICES, public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
 from services.control.orders.store import Orders
@@ -80,7 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         control = ControlServicer(store, subscriptions, books.known, openapi)
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
-        names = [service.full_name for service in PUBLIC_SERVICES]
+        names = [service.full_name for service in OWN_SERVICES]
 
         def register_edge(server: grpc.aio.Server) -> None:
             control_service_pb2_grpc.add_ControlServiceServicer_to_server(control, server)

@@ -76,6 +76,18 @@ from poison
 where id > %(after)s and id <= %(to)s
 order by id
 
+-- name: webhooks_changed
+select event_seq as number, occurred_at as at, endpoint_id, action, url, actor, reason
+from webhook_event
+where event_seq > %(after)s and event_seq <= %(to)s
+order by event_seq
+
+-- name: processes_moved
+select event_seq as number, occurred_at as at, process, action, detail
+from process_event
+where event_seq > %(after)s and event_seq <= %(to)s
+order by event_seq
+
 -- name: claimed
 select seq as number, committed_at as at, convert_from(payload, 'UTF8') as payload
 from journal
@@ -99,21 +111,6 @@ from unnest(%(log_numbers)s::bigint[], %(parts)s::smallint[], %(types)s::text[],
 update event_log_position set log_number = %(to)s, number = %(number)s
 where log_number = %(after)s and number = %(before)s
 returning number
-
--- name: events_after
-select number, log_number, part, type, subject, occurred_at, follower_proxy, subscription_id,
-       traceparent, data
-from event where number > %(after)s order by number limit %(limit)s
-
--- name: listed
-select number, log_number, part, type, subject, occurred_at, follower_proxy, subscription_id,
-       traceparent, data
-from event
-where number > %(after)s
-  and (%(types)s::text[] is null or type = any(%(types)s::text[]))
-  and (%(follower_proxy)s::text = '' or follower_proxy = %(follower_proxy)s)
-  and (%(subscription_id)s::text = '' or subscription_id = %(subscription_id)s)
-order by number limit %(limit)s
 
 -- name: forget
 -- The log, to be made again from its sources.

@@ -7,82 +7,54 @@ from typing import Any
 
 import grpc
 
-from services.events import store
-from services.events.codec import to_pb
-from services.events.core.derive import Event
-from services.events.core.selection import Selection
-from tradingtools.domain.errors import InvalidField
-from tradingtools.domain.event_types import EventType
-from tradingtools.rpc.streams import Tail
+from tradingtools.codec.events import to_pb
+from tradingtools.domain.event import Selection, types_of
+from tradingtools.rpc.streams import CHECKPOINT_SECONDS
+from tradingtools.runtime.event_feed import EventFeed
+from tradingtools.storage.postgres import event_log
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import event_service_pb2 as pb
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 
 _PAGE = 100
-_TYPES = frozenset(str(kind) for kind in EventType)
 
 
 class EventServicer(rpc.EventServiceServicer):
     """Serves the log from memory where it is new, and from its table where it is old."""
 
-    def __init__(self, pool: Pool, tail: Tail[Event]) -> None:
+    def __init__(self, pool: Pool, feed: EventFeed) -> None:
         self._pool = pool
-        self._tail = tail
+        self._feed = feed
 
     async def StreamEvents(
-        self, request: pb.StreamEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.StreamEventsRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamEventsResponse]:
         """Stream events after a number; see the contract."""
         wanted = _selection(request.filter)
-        before = int(request.cursor) if request.cursor else self._tail.last
-        async for after, events in self._tail.follow(before):
-            # The log has no gap, so an event's number is its distance from the last one's.
-            first = after - len(events) + 1
+        before = int(request.cursor) if request.cursor else self._feed.last
+        async for after, events in self._feed.select(
+            before, wanted, checkpoint_seconds=CHECKPOINT_SECONDS
+        ):
             yield pb.StreamEventsResponse(
-                events=[
-                    to_pb(number, event)
-                    for number, event in enumerate(events, first)
-                    if wanted.takes(event)
-                ],
-                cursor=str(after),
+                events=[to_pb(number, event) for number, event in events], cursor=str(after)
             )
 
     async def ListEvents(
-        self, request: pb.ListEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.ListEventsRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ListEventsResponse:
         """List events after a number; see the contract."""
-        wanted = _selection(request.filter)
         size = request.page_size or _PAGE
-        found = await store.listed(
-            self._pool,
-            after=request.after,
-            types=sorted(wanted.types),
-            follower_proxy=wanted.follower_proxy,
-            subscription_id=wanted.subscription_id,
-            limit=size + 1,
-        )
-        more, page = len(found) > size, found[:size]
+        found = await event_log.page(self._pool, _selection(request.filter), request.after, size)
         return pb.ListEventsResponse(
-            events=[to_pb(number, event) for number, event in page],
-            next_after=page[-1][0] if more else None,
+            events=[to_pb(number, event) for number, event in found.events],
+            next_after=found.next_after,
         )
 
 
 def _selection(asked: pb.EventFilter) -> Selection:
-    """Return what a reader wants.
-
-    Raises:
-        InvalidField: a type that no event has.
-    """
-    unknown = sorted(set(asked.types) - _TYPES)
-    if unknown:
-        raise InvalidField(
-            f"filter.types: no event is of type {unknown[0]}",
-            field="filter.types",
-            expected="types that docs/events.md lists",
-        )
+    """Return what a reader wants. Raises InvalidField for a type that no event has."""
     return Selection(
-        types=frozenset(asked.types),
+        types=types_of(asked.types, "filter.types"),
         follower_proxy=asked.wallet.lower(),
         subscription_id=asked.subscription_id,
     )

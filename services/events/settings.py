@@ -17,4 +17,13 @@ class Settings:
     """Milliseconds between two looks at the tables while something happens."""
     idle_ms: int = setting(100, minimum=5, maximum=10_000)
     """Milliseconds between two looks while nothing does."""
+    streams: int = setting(2_000, minimum=1, maximum=100_000)
+    """Server-sent streams that may be open at a time."""
+    stream_heartbeat_seconds: int = setting(15, minimum=1, maximum=60)
+    """Between two signs of life on a server-sent stream where nothing happens."""
+    stream_life_seconds: int = setting(60, minimum=1, maximum=3_600)
+    """After which a server-sent stream ends, give or take a fifth; its reader resumes with
+    Last-Event-ID, and a token that has ended opens nothing."""
+    stream_stalled_seconds: int = setting(20, minimum=1, maximum=600)
+    """After which a reader of a server-sent stream is cut who takes nothing."""
     shared: SharedSettings = field(default_factory=SharedSettings)

@@ -6,7 +6,7 @@ process's own: they move in one transaction, under its lease.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +16,6 @@ import msgspec
 import psycopg
 from psycopg.rows import DictRow
 
-from services.events.core.derive import Event
 from services.events.core.horizon import Look
 from services.events.core.sources import (
     Booked,
@@ -28,10 +27,13 @@ from services.events.core.sources import (
     OrderFacts,
     OrderMoved,
     PaidOut,
+    ProcessMoved,
     Quarantined,
     Source,
     TriggerMoved,
+    WebhookChanged,
 )
+from tradingtools.domain.event import Event
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.direct import Connection
 from tradingtools.storage.postgres.lease import Lease
@@ -118,6 +120,8 @@ _KINDS: dict[str, Callable[[DictRow], Source]] = {
     "control_changed": lambda row: ControlChanged(**row),
     "breakers_moved": lambda row: BreakerMoved(**row),
     "quarantined": lambda row: Quarantined(**row),
+    "webhooks_changed": lambda row: WebhookChanged(**row),
+    "processes_moved": lambda row: ProcessMoved(**row),
     "claimed": _claimed,
 }
 """By the name of the query, what its rows become."""
@@ -171,54 +175,6 @@ async def _append(
     )
     if await cursor.fetchone() is None:
         raise Moved("the position of the log is not where this process left it")
-
-
-async def events_after(pool: Pool, after: int, limit: int) -> list[tuple[int, Event]]:
-    """Return events after a number, oldest first."""
-    async with pool.connection() as connection:
-        (rows,) = await connection.ask_together(
-            [(QUERIES["events_after"], {"after": after, "limit": limit})]
-        )
-    return [numbered(row) for row in rows]
-
-
-async def listed(
-    pool: Pool,
-    *,
-    after: int,
-    types: Iterable[str],
-    follower_proxy: str,
-    subscription_id: str,
-    limit: int,
-) -> list[tuple[int, Event]]:
-    """Return events after a number that a reader asks for, oldest first."""
-    async with pool.connection() as connection:
-        cursor = await connection.execute(
-            QUERIES["listed"],
-            {
-                "after": after,
-                "types": list(types) or None,
-                "follower_proxy": follower_proxy,
-                "subscription_id": subscription_id,
-                "limit": limit,
-            },
-        )
-        return [numbered(row) for row in await cursor.fetchall()]
-
-
-def numbered(row: DictRow) -> tuple[int, Event]:
-    """Return an event's number in the log and the event."""
-    return row["number"], Event(
-        log_number=row["log_number"],
-        part=row["part"],
-        type=row["type"],
-        subject=row["subject"],
-        at=row["occurred_at"],
-        follower_proxy=row["follower_proxy"],
-        subscription_id=row["subscription_id"],
-        traceparent=row["traceparent"],
-        data=row["data"],
-    )
 
 
 def forget(connection: psycopg.Connection[Any]) -> None:

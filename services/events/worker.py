@@ -11,12 +11,12 @@ import psycopg
 import structlog
 
 from services.events import store
-from services.events.core.derive import Event, derive
+from services.events.core.derive import derive
 from services.events.core.horizon import Horizon
 from tradingtools import clock
 from tradingtools.domain.event_types import EventType
-from tradingtools.rpc.streams import Tail
 from tradingtools.runtime import instruments
+from tradingtools.runtime.event_feed import EventFeed
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 
@@ -38,7 +38,7 @@ class LogWriter:
     Args:
         pool: of the deciding database.
         lease: of the log.
-        tail: what readers follow.
+        feed: what readers follow.
         at: up to where the log is made.
         busy_seconds: between two looks while something happens.
         idle_seconds: between two looks while nothing does.
@@ -48,7 +48,7 @@ class LogWriter:
         self,
         pool: Pool,
         lease: Lease,
-        tail: Tail[Event],
+        feed: EventFeed,
         at: store.Position,
         *,
         busy_seconds: float,
@@ -56,7 +56,7 @@ class LogWriter:
     ) -> None:
         self._pool = pool
         self._lease = lease
-        self._tail = tail
+        self._feed = feed
         self._at = at
         self._horizon = Horizon(at.log_number)
         self._busy = busy_seconds
@@ -95,6 +95,6 @@ class LogWriter:
         self._at = await store.append(self._pool, self._lease, before, to, events)
         now_ns = clock.now_ns()
         for number, event in enumerate(events, before.number + 1):
-            self._tail.append(number, event)
+            self._feed.append(number, event)
             _written.add(1, {"type": event.type})
             _lag.observe_ns(now_ns - round(event.at.timestamp() * 1e9), "", event.traceparent)

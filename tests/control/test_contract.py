@@ -18,7 +18,12 @@ from launcher import envoy_config
 from services.control.edge import contract
 from tradingtools.domain.permissions import EDGE_PORT, PERMISSIONS, Permission
 
-EDGE = envoy_config.Edge(port=1, control_port=2, directory=Path("/x"))
+EDGE = envoy_config.Edge(
+    port=1,
+    control_port=2,
+    behind=dict.fromkeys(envoy_config.BEHIND, ("127.0.0.1", 3)),
+    directory=Path("/x"),
+)
 
 
 def _services() -> list[ServiceDescriptor]:
@@ -50,7 +55,7 @@ def test_the_public_rpcs_are_those_of_the_edge_port() -> None:
 
 def test_what_changes_something_needs_manage() -> None:
     for method, permission in PUBLIC.items():
-        reads = re.match("(Get|List)", method.rsplit("/", 1)[1]) is not None
+        reads = re.match("(Get|List|Follow)", method.rsplit("/", 1)[1]) is not None
         assert reads == (permission is not Permission.MANAGE), method
     public = [method for method, p in PERMISSIONS.items() if p is Permission.PUBLIC]
     assert sorted(method.rsplit("/", 1)[1] for method in public) == ["GetHealth", "GetReadiness"]

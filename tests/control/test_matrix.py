@@ -51,6 +51,7 @@ IDS = {
     "triggers": "trg_" + "0" * 32,
     "resyncs": "rsy_" + "0" * 32,
     "orders": "0" * 64,
+    "webhook-endpoints": "whk_" + "0" * 32,
 }
 KINDS = (
     ("Content-Type: application/json",),
@@ -155,9 +156,11 @@ async def _world(directory: Path) -> AsyncIterator[World]:
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
     server.add_generic_rpc_handlers((journal,))
     async with AsyncExitStack() as stack:
+        port = server.add_insecure_port("127.0.0.1:0")
         edge = envoy_config.Edge(
             port=free_port(),
-            control_port=server.add_insecure_port("127.0.0.1:0"),
+            control_port=port,
+            behind=dict.fromkeys(envoy_config.BEHIND, ("127.0.0.1", port)),
             directory=directory,
         )
         await server.start()

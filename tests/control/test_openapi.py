@@ -27,6 +27,8 @@ OPERATIONS = [
     pytest.param(path, verb, operation, id=operation["operationId"])
     for path, verbs in STORED["paths"].items()
     for verb, operation in verbs.items()
+    # Behind this edge is control alone; tests/events asks the others.
+    if not operation["tags"][0].startswith(("eventfeed", "webhook"))
 ]
 VERSIONED = [
     (path, verb, operation["operationId"])

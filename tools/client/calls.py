@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from tradingtools_client import models
-from tradingtools_client.session import Session, segment
+from tradingtools_client.session import ServerSentEvent, Session, segment
 
 
 class Client:
@@ -89,7 +89,7 @@ def _operation(path: str, verb: str, operation: Json) -> _Operation:
     name = operation["operationId"]
     given = operation.get("parameters", [])
     shared = {reference(p) for p in given if "$ref" in p}
-    unknown = shared - {"IdempotencyKey", "IfMatch"}
+    unknown = shared - {"IdempotencyKey", "IfMatch", "LastEventId"}
     if unknown:
         raise DocumentError(f"{name}: parameters that are not known: {sorted(unknown)}")
     good = next(r for s, r in operation["responses"].items() if s.startswith("2"))
@@ -102,7 +102,9 @@ def _operation(path: str, verb: str, operation: Json) -> _Operation:
         body=_typed(operation["requestBody"], name, closed=True)
         if "requestBody" in operation
         else "",
-        answer=_typed(good, name, closed=False),
+        answer=_STREAM
+        if "text/event-stream" in good["content"]
+        else _typed(good, name, closed=False),
         creates="IdempotencyKey" in shared,
         versioned="IfMatch" in shared,
     )
@@ -136,6 +138,15 @@ def _signature(operation: _Operation, *, without: str = "") -> str:
     return ", ".join(["self", *asked, *(["*", *named] if named else [])])
 
 
+_STREAM = "Iterator[ServerSentEvent]"
+
+
+def _answer(good: Json, where: str) -> str:
+    if "text/event-stream" in good["content"]:
+        return _STREAM
+    return _typed(good, where, closed=False)
+
+
 def _method(operation: _Operation) -> list[str]:
     path = re.sub(r"\{(\w+)\}", lambda m: f"{{segment({snake(m[1])})}}", operation.path)
     spelled = f'f"{path}"' if "{" in path else f'"{path}"'
@@ -148,7 +159,9 @@ def _method(operation: _Operation) -> list[str]:
         words += [f"query={{{query}}}"] if query else []
         words += ["body=body"] if operation.body else []
         words += ["if_match=if_match"] if operation.versioned else []
-        ask = f"self._session.call({', '.join(words)})"
+        call = "follow" if operation.answer == _STREAM else "call"
+        words = words[1:] if operation.answer == _STREAM else words
+        ask = f"self._session.{call}({', '.join(words)})"
     return [
         f"    def {operation.name}({_signature(operation)}) -> {operation.answer}:",
         *docstring(operation.words, " " * 8),

@@ -77,6 +77,12 @@ def _link(described: Json, method: MethodDescriptor, routes: dict[str, Route]) -
 
 def _parameters() -> Json:
     return {
+        "LastEventId": {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The id of the last event that was handled: what follows it comes.",
+            "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        },
         "IdempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",

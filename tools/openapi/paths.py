@@ -36,6 +36,8 @@ ERRORS = {
 """Every status of an error, and what it means."""
 
 WAITS = ("429", "503")
+STREAM = "text/event-stream"
+_TEXT = {"type": "string"}
 _ALWAYS = ("400", "408", "429", "431", "500", "503", "504")
 _NAMED = re.compile(r"\b([45][0-9]{2})\b")
 
@@ -90,6 +92,8 @@ def _parameters(method: MethodDescriptor, route: Route, schemas: Schemas) -> lis
         if field.json_name in example and not route.takes_body:
             parameter["example"] = example[field.json_name]
         found.append(parameter)
+    if method.server_streaming:
+        found.append({"$ref": "#/components/parameters/LastEventId"})
     if creates(method):
         found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if versioned(method):
@@ -122,7 +126,10 @@ def _responses(method: MethodDescriptor, route: Route, schemas: Schemas, comment
     good: Json = {"description": _good(method, schemas)}
     if "version" in method.output_type.fields_by_name:
         good["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
-    good["content"] = {"application/json": {"schema": _answer(method, schemas)}}
+    if method.server_streaming:
+        good = {"description": "Server-sent events.", "content": {STREAM: {"schema": _TEXT}}}
+    else:
+        good["content"] = {"application/json": {"schema": _answer(method, schemas)}}
     responses: Json = {"201" if creates(method) else "200": good}
     statuses = {*_ALWAYS, *(status for status in _NAMED.findall(comment) if status in ERRORS)}
     if PERMISSIONS[route.method] is not Permission.PUBLIC:

@@ -117,6 +117,8 @@ class Schemas:
         if field.message_type is not None:
             if field.message_type.full_name == "google.protobuf.Timestamp":
                 return {"type": "string", "format": "date-time"}
+            if field.message_type.full_name == "google.protobuf.Struct":
+                return {"type": "object"}
             return self._reference(field.message_type, field.message_type.name, request=request)
         if field.type == FieldDescriptor.TYPE_BOOL:
             return {"type": "boolean"}

@@ -57,6 +57,15 @@ class EventType(StrEnum):
     BREAKER_CLOSED = "breaker.closed"
     OPERATOR_ACTED = "operator.acted"
     MESSAGE_QUARANTINED = "message.quarantined"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_ENABLED = "webhook.enabled"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_DELETED = "webhook.deleted"
+    ENGINE_STARTED = "engine.started"
+    ENGINE_STOPPED = "engine.stopped"
+    ENGINE_DEGRADED = "engine.degraded"
+    ENGINE_RECOVERED = "engine.recovered"
 
 
 _E, _S, _T = EventType, OrderState, TriggerStatus
@@ -106,6 +115,16 @@ MEANINGS: Final[Mapping[EventType, str]] = {
     _E.BREAKER_CLOSED: "That server is back.",
     _E.OPERATOR_ACTED: "An operator has done something that has no event of its own.",
     _E.MESSAGE_QUARANTINED: "A message could not be handled and was set aside.",
+    _E.WEBHOOK_CREATED: "A webhook endpoint was made.",
+    _E.WEBHOOK_CHANGED: "The terms of a webhook endpoint were changed, or its secret was rotated.",
+    _E.WEBHOOK_ENABLED: "A webhook endpoint gets events again.",
+    _E.WEBHOOK_DISABLED: "A webhook endpoint gets no more events: a caller has said so, it has"
+    " answered 410, or it has taken nothing for five days.",
+    _E.WEBHOOK_DELETED: "A webhook endpoint was deleted.",
+    _E.ENGINE_STARTED: "A process has started; `detail` says when it had ended without a word.",
+    _E.ENGINE_STOPPED: "A process was told to end.",
+    _E.ENGINE_DEGRADED: "Something that a process depends on does not answer.",
+    _E.ENGINE_RECOVERED: "It answers again.",
 }
 """What each type tells, for people."""
 
@@ -176,6 +195,29 @@ SUBSCRIPTION_EVENTS: Final[Mapping[str, EventType | None]] = {
     "execute resync": _E.SUBSCRIPTION_RESYNCED,
 }
 """By the action of a control change."""
+
+HALT_EVENTS: Final[Mapping[str, EventType]] = {
+    "halt": _E.HALT_SET,
+    "unhalt": _E.HALT_CLEARED,
+}
+"""By the action of a control change."""
+
+WEBHOOK_EVENTS: Final[Mapping[str, EventType]] = {
+    "created": _E.WEBHOOK_CREATED,
+    "changed": _E.WEBHOOK_CHANGED,
+    "enabled": _E.WEBHOOK_ENABLED,
+    "disabled": _E.WEBHOOK_DISABLED,
+    "deleted": _E.WEBHOOK_DELETED,
+}
+"""By what was done to an endpoint."""
+
+ENGINE_EVENTS: Final[Mapping[str, EventType]] = {
+    "started": _E.ENGINE_STARTED,
+    "stopped": _E.ENGINE_STOPPED,
+    "degraded": _E.ENGINE_DEGRADED,
+    "recovered": _E.ENGINE_RECOVERED,
+}
+"""By what a process says of itself."""
 
 BREAKER_EVENTS: Final[Mapping[str, EventType]] = {
     "OPEN": _E.BREAKER_OPENED,

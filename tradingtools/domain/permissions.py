@@ -34,6 +34,8 @@ INSIDE_PORT = frozenset({Permission.OBSERVE, Permission.OPERATE, Permission.INTE
 """What control's internal port serves; no cluster of the edge knows it."""
 ENGINE_PORT = frozenset({Permission.ENGINE})
 """What every other process serves."""
+BEHIND_EDGE = frozenset({Permission.ENGINE, Permission.READ, Permission.MANAGE})
+"""What a process serves that has routes at the edge, too; it knows the edge by its engine token."""
 
 REACH: dict[Permission, frozenset[Permission]] = {
     Permission.READ: frozenset({Permission.READ}),
@@ -86,9 +88,18 @@ PERMISSIONS: dict[str, Permission] = {
     **_of("ConfirmService", engine="StreamFills Acknowledge"),
     **_of("GuardService", engine="StreamExits Acknowledge"),
     **_of("EventService", engine="StreamEvents ListEvents"),
+    **_of("EventFeedService", read="ListEventPage FollowEvents"),
+    **_of(
+        "WebhookService",
+        read="ListWebhookEndpoints GetWebhookEndpoint ListWebhookDeliveries",
+        manage="CreateWebhookEndpoint UpdateWebhookEndpoint DeleteWebhookEndpoint"
+        " RotateWebhookSecret TestWebhookEndpoint ReplayWebhookEvents",
+    ),
 }
 """By full RPC path."""
 
+EDGE = "edge"
+"""Envoy, which hands on what control's gate has let through."""
 OPERATOR = "operator"
 """A person who looks at streams and asks for previews; reads under no process's name."""
 CALLERS: dict[str, frozenset[str]] = {
@@ -100,16 +111,27 @@ CALLERS: dict[str, frozenset[str]] = {
         "ExecutorService": "confirm",
         "ConfirmService": "router guard",
         "GuardService": "executor",
-        "EventService": "control alerts",
+        "EventService": "control webhooks alerts",
+        "EventFeedService": EDGE,
+        "WebhookService": EDGE,
     }.items()
 }
-"""By full name of an engine service: which processes may call it."""
+"""By full name of a service that is no port's of control: which processes may call it."""
 _PROCESS = re.compile(r"([a-z]+)(-[0-9]{1,4})?")
 
 
 def may_call(caller: str, method: str) -> bool:
     """Return whether a process may call an RPC of Permission.ENGINE, by its full path."""
-    return caller in CALLERS.get(method[1:].partition("/")[0], ())
+    return caller in CALLERS.get(_service(method), ())
+
+
+def knows_callers(method: str) -> bool:
+    """Return whether the port that serves an RPC has to know which process calls."""
+    return _service(method) in CALLERS
+
+
+def _service(method: str) -> str:
+    return method[1:].partition("/")[0]
 
 
 def is_own_name(caller: str, consumer: str) -> bool:

@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from tradingtools.domain import errors
-from tradingtools.domain.permissions import PERMISSIONS, Permission
+from tradingtools.domain.permissions import PERMISSIONS, Permission, knows_callers
 from tradingtools.rpc import callers, requests
 from tradingtools.rpc.open_streams import OpenStreams
 
@@ -107,10 +107,11 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         parse: Any = handler.request_deserializer
 
         engine = PERMISSIONS.get(method) is Permission.ENGINE
+        known = knows_callers(method)
 
         def read(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             request = requests.read(raw, parse, strict=not engine)
-            if engine:
+            if known:
                 callers.judge(method, request, context)
             return request
 

@@ -82,32 +82,42 @@ class Tail(Generic[T]):
             raise ValueError(f"cursor {cursor} does not rise above {self.last}")
         self._items.append((cursor, item))
         if len(self._items) > self._capacity:
-            self._floor = self._items.popleft()[0]
+            self.forget_oldest()
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
+
+    def forget_oldest(self) -> T:
+        """Leave the oldest item in memory to the store; return it."""
+        self._floor, item = self._items.popleft()
+        return item
 
     async def follow(self, after: int) -> AsyncIterator[tuple[int, list[T]]]:
         """Yield (cursor, items) for ever; an empty list is a checkpoint."""
         while True:
             grown = self._grown
-            if after < self._floor:
-                floor = self._floor
-                page = await self._load(after, PAGE)
-                page = [entry for entry in page if entry[0] <= floor]
-                after = page[-1][0] if page else floor
-                if page:
-                    yield after, [item for _, item in page]
-                continue
-            fresh = self._after(after)
-            if fresh:
-                after = fresh[-1][0]
-                yield after, [item for _, item in fresh]
+            found = await self.page(after)
+            if found is not None:
+                after, items = found
+                if items:
+                    yield after, items
                 continue
             try:
                 async with asyncio.timeout(CHECKPOINT_SECONDS):
                     await grown.wait()
             except TimeoutError:
                 yield after, []
+
+    async def page(self, after: int) -> tuple[int, list[T]] | None:
+        """Return the items that follow a cursor, and the cursor behind them; None: none follow yet.
+
+        The list may be empty: the store has nothing up to that cursor.
+        """
+        if after < self._floor:
+            floor = self._floor
+            kept = [entry for entry in await self._load(after, PAGE) if entry[0] <= floor]
+            return (kept[-1][0] if kept else floor), [item for _, item in kept]
+        fresh = self._after(after)
+        return (fresh[-1][0], [item for _, item in fresh]) if fresh else None
 
     def _after(self, cursor: int) -> list[tuple[int, T]]:
         found: list[tuple[int, T]] = []

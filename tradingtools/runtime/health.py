@@ -14,6 +14,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from tradingtools.rpc.transport import Server
+from tradingtools.runtime import lifecycle
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.tasks import until_one_ends
 
@@ -40,7 +41,9 @@ async def tell(server: Server, looks: Mapping[str, Look]) -> None:
 
 async def _tell(server: Server, name: str, look: Look) -> None:
     while True:
-        await server.set_health(name, serving=await look())
+        serving = await look()
+        await server.set_health(name, serving=serving)
+        lifecycle.found(name, serving=serving)
         await asyncio.sleep(_LOOK_SECONDS)
 
 

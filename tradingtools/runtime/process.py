@@ -12,14 +12,16 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 import structlog
 import uvloop
 
 from tradingtools.rpc import callers, tls
-from tradingtools.runtime import telemetry
+from tradingtools.runtime import lifecycle, telemetry
 from tradingtools.settings import SettingError, SharedSettings, load
+from tradingtools.storage.postgres.rights import RIGHTS
 from tradingtools.tasks import cancel_all
 
 
@@ -34,13 +36,20 @@ class HasShared(Protocol):
 S = TypeVar("S", bound=HasShared)
 
 
-def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
+def main(
+    name: str,
+    kind: type[S],
+    run: Callable[[S, asyncio.Event], Awaitable[None]],
+    *,
+    says: bool = True,
+) -> None:
     """Load settings, set up TLS and telemetry, run until told to stop, exit.
 
     Args:
         name: the process's name in lower case.
         kind: its settings dataclass.
         run: does the work until the event is set; raising ends the process.
+        says: that it starts and ends, in the log of events.
     """
     try:
         settings = load(kind, name)
@@ -52,7 +61,7 @@ def main(name: str, kind: type[S], run: Callable[[S, asyncio.Event], Awaitable[N
         raise SystemExit(2) from None
     try:
         try:
-            uvloop.run(_run(name, settings, run))
+            uvloop.run(_run(name, settings, run, says=says))
         finally:
             telemetry.last_words()
     except (Startup, SettingError) as error:
@@ -66,7 +75,13 @@ class Startup(Exception):
     """The process cannot start; the message is one line that names the cause."""
 
 
-async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
+async def _run(
+    name: str,
+    settings: S,
+    run: Callable[[S, asyncio.Event], Awaitable[None]],
+    *,
+    says: bool,
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,7 +91,8 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
     gc.collect()
     gc.freeze()
     try:
-        await run(settings, stop)
+        async with _told(name if says else "", settings.shared):
+            await run(settings, stop)
     except (Startup, SettingError):
         raise
     except BaseException:
@@ -85,6 +101,13 @@ async def _run(name: str, settings: S, run: Callable[[S, asyncio.Event], Awaitab
             return
         log.error("a task died; the process ends so that it is started afresh", exc_info=True)
         raise SystemExit(1) from None
+
+
+def _told(name: str, shared: SharedSettings) -> AbstractAsyncContextManager[None]:
+    """Of a process of the engine, that starts and ends are written down."""
+    if name in RIGHTS and shared.database_url:
+        return lifecycle.told(name, shared.database_url)
+    return nullcontext()
 
 
 async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:

@@ -23,10 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tradingtools/v1/event_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\t\"\xad\x01\n\x0b\x45ventFilter\x12\x38\n\x05types\x18\x01 \x03(\tB)\xbaH&\x92\x01#\x10@\"\x1fr\x1d\x32\x1b^[a-z]{1,20}\\.[a-z_]{1,40}$\x12-\n\x06wallet\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{40})?$\x12\x35\n\x0fsubscription_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^(sub_[0-9a-f]{32})?$\"i\n\x13StreamEventsRequest\x12$\n\x06\x63ursor\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,19}$\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\"N\n\x14StreamEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"x\n\x11ListEventsRequest\x12\x16\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"d\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x17\n\nnext_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_next_after2\xc4\x01\n\x0c\x45ventService\x12]\n\x0cStreamEvents\x12$.tradingtools.v1.StreamEventsRequest\x1a%.tradingtools.v1.StreamEventsResponse0\x01\x12U\n\nListEvents\x12\".tradingtools.v1.ListEventsRequest\x1a#.tradingtools.v1.ListEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tradingtools/v1/event_service.proto\x12\x0ftradingtools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\t\x12\x16\n\x0e\x66ollower_proxy\x18\t \x01(\t\x12\x17\n\x0fsubscription_id\x18\n \x01(\t\"\xb3\x01\n\x0b\x45ventFilter\x12>\n\x05types\x18\x01 \x03(\tB/\xbaH,\x92\x01)\x10@\"%r#2!^[a-z]{1,20}\\.([a-z_]{1,40}|[*])$\x12-\n\x06wallet\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{40})?$\x12\x35\n\x0fsubscription_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^(sub_[0-9a-f]{32})?$\"i\n\x13StreamEventsRequest\x12$\n\x06\x63ursor\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,19}$\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\"N\n\x14StreamEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"x\n\x11ListEventsRequest\x12\x16\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12,\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1c.tradingtools.v1.EventFilter\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"d\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.tradingtools.v1.Event\x12\x17\n\nnext_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_next_after\"\xed\x01\n\nCloudEvent\x12\x13\n\x0bspecversion\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12\x17\n\x0f\x64\x61tacontenttype\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12%\n\x04\x64\x61ta\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\"\xd7\x01\n\x14ListEventPageRequest\x12\x16\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12)\n\x05types\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[a-z_.,*]{0,1000}$\x12-\n\x06wallet\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{40})?$\x12\x32\n\x0csubscription\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^(sub_[0-9a-f]{32})?$\x12\x19\n\x05limit\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"l\n\x15ListEventPageResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.tradingtools.v1.CloudEvent\x12\x17\n\nnext_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_next_after\"\xca\x01\n\x13\x46ollowEventsRequest\x12\x1b\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12)\n\x05types\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[a-z_.,*]{0,1000}$\x12-\n\x06wallet\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0x[0-9a-fA-F]{40})?$\x12\x32\n\x0csubscription\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^(sub_[0-9a-f]{32})?$B\x08\n\x06_after2\xc4\x01\n\x0c\x45ventService\x12]\n\x0cStreamEvents\x12$.tradingtools.v1.StreamEventsRequest\x1a%.tradingtools.v1.StreamEventsResponse0\x01\x12U\n\nListEvents\x12\".tradingtools.v1.ListEventsRequest\x1a#.tradingtools.v1.ListEventsResponse2\xe9\x01\n\x10\x45ventFeedService\x12o\n\rListEventPage\x12%.tradingtools.v1.ListEventPageRequest\x1a&.tradingtools.v1.ListEventPageResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/events\x12\x64\n\x0c\x46ollowEvents\x12$.tradingtools.v1.FollowEventsRequest\x1a\x14.google.api.HttpBody\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/events/stream0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +37,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tradingtools.v1.event_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENTFILTER'].fields_by_name['types']._loaded_options = None
-  _globals['_EVENTFILTER'].fields_by_name['types']._serialized_options = b'\272H&\222\001#\020@\"\037r\0352\033^[a-z]{1,20}\\.[a-z_]{1,40}$'
+  _globals['_EVENTFILTER'].fields_by_name['types']._serialized_options = b'\272H,\222\001)\020@\"%r#2!^[a-z]{1,20}\\.([a-z_]{1,40}|[*])$'
   _globals['_EVENTFILTER'].fields_by_name['wallet']._loaded_options = None
   _globals['_EVENTFILTER'].fields_by_name['wallet']._serialized_options = b'\272H\032r\0302\026^(0x[0-9a-fA-F]{40})?$'
   _globals['_EVENTFILTER'].fields_by_name['subscription_id']._loaded_options = None
@@ -45,18 +48,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
-  _globals['_EVENT']._serialized_start=119
-  _globals['_EVENT']._serialized_end=280
-  _globals['_EVENTFILTER']._serialized_start=283
-  _globals['_EVENTFILTER']._serialized_end=456
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=458
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=563
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=565
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=643
-  _globals['_LISTEVENTSREQUEST']._serialized_start=645
-  _globals['_LISTEVENTSREQUEST']._serialized_end=765
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=767
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=867
-  _globals['_EVENTSERVICE']._serialized_start=870
-  _globals['_EVENTSERVICE']._serialized_end=1066
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['after']._loaded_options = None
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['after']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['types']._loaded_options = None
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['types']._serialized_options = b'\272H\027r\0252\023^[a-z_.,*]{0,1000}$'
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['wallet']._loaded_options = None
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['wallet']._serialized_options = b'\272H\032r\0302\026^(0x[0-9a-fA-F]{40})?$'
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['subscription']._loaded_options = None
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['subscription']._serialized_options = b'\272H\031r\0272\025^(sub_[0-9a-f]{32})?$'
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTEVENTPAGEREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['after']._loaded_options = None
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['after']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['types']._loaded_options = None
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['types']._serialized_options = b'\272H\027r\0252\023^[a-z_.,*]{0,1000}$'
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['wallet']._loaded_options = None
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['wallet']._serialized_options = b'\272H\032r\0302\026^(0x[0-9a-fA-F]{40})?$'
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['subscription']._loaded_options = None
+  _globals['_FOLLOWEVENTSREQUEST'].fields_by_name['subscription']._serialized_options = b'\272H\031r\0272\025^(sub_[0-9a-f]{32})?$'
+  _globals['_EVENTFEEDSERVICE'].methods_by_name['ListEventPage']._loaded_options = None
+  _globals['_EVENTFEEDSERVICE'].methods_by_name['ListEventPage']._serialized_options = b'\202\323\344\223\002\t\022\007/events'
+  _globals['_EVENTFEEDSERVICE'].methods_by_name['FollowEvents']._loaded_options = None
+  _globals['_EVENTFEEDSERVICE'].methods_by_name['FollowEvents']._serialized_options = b'\202\323\344\223\002\020\022\016/events/stream'
+  _globals['_EVENT']._serialized_start=206
+  _globals['_EVENT']._serialized_end=416
+  _globals['_EVENTFILTER']._serialized_start=419
+  _globals['_EVENTFILTER']._serialized_end=598
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=600
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=705
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=707
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=785
+  _globals['_LISTEVENTSREQUEST']._serialized_start=787
+  _globals['_LISTEVENTSREQUEST']._serialized_end=907
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=909
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1009
+  _globals['_CLOUDEVENT']._serialized_start=1012
+  _globals['_CLOUDEVENT']._serialized_end=1249
+  _globals['_LISTEVENTPAGEREQUEST']._serialized_start=1252
+  _globals['_LISTEVENTPAGEREQUEST']._serialized_end=1467
+  _globals['_LISTEVENTPAGERESPONSE']._serialized_start=1469
+  _globals['_LISTEVENTPAGERESPONSE']._serialized_end=1577
+  _globals['_FOLLOWEVENTSREQUEST']._serialized_start=1580
+  _globals['_FOLLOWEVENTSREQUEST']._serialized_end=1782
+  _globals['_EVENTSERVICE']._serialized_start=1785
+  _globals['_EVENTSERVICE']._serialized_end=1981
+  _globals['_EVENTFEEDSERVICE']._serialized_start=1984
+  _globals['_EVENTFEEDSERVICE']._serialized_end=2217
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ The log of events: what happened, in one order, for everyone who listens."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -33,6 +34,8 @@ class Event(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    FOLLOWER_PROXY_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Stable: the same event has the same id whenever and however it is read."""
     type: _builtins.str
@@ -47,6 +50,10 @@ class Event(_message.Message):
     """W3C trace context of the leader's trade (or the mark) behind it; empty: none."""
     data: _builtins.str
     """JSON, by the schema of the type; amounts are decimal strings."""
+    follower_proxy: _builtins.str
+    """Whose wallet it is about; empty: nobody's."""
+    subscription_id: _builtins.str
+    """Which subscription it is about; empty: none."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was written down."""
@@ -62,10 +69,12 @@ class Event(_message.Message):
         sequence: _builtins.int = ...,
         traceparent: _builtins.str = ...,
         data: _builtins.str = ...,
+        follower_proxy: _builtins.str = ...,
+        subscription_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "id", b"id", "sequence", b"sequence", "source", b"source", "subject", b"subject", "time", b"time", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "follower_proxy", b"follower_proxy", "id", b"id", "sequence", b"sequence", "source", b"source", "subject", b"subject", "subscription_id", b"subscription_id", "time", b"time", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -86,7 +95,7 @@ class EventFilter(_message.Message):
     """About this subscription."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of these types, e.g. "order.filled"."""
+        """Of these types: "order.filled", or "order.*" for all of a kind."""
 
     def __init__(
         self,
@@ -206,3 +215,169 @@ class ListEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__next_after) -> _WhichOneofReturnType__next_after | None: ...
 
 Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class CloudEvent(_message.Message):
+    """One event, as the world outside gets it: the attributes of CloudEvents 1.0."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPECVERSION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    DATACONTENTTYPE_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    specversion: _builtins.str
+    """Of CloudEvents: "1.0"."""
+    id: _builtins.str
+    """Stable: the same event has the same id whenever and however it is read."""
+    source: _builtins.str
+    """Who tells it: "/tradingtools"."""
+    type: _builtins.str
+    """What happened, e.g. "order.filled"; docs/events.md lists all types."""
+    subject: _builtins.str
+    """What it is about, e.g. "orders/<key>" or "subscriptions/<id>"."""
+    sequence: _builtins.int
+    """Its place in the log, from 1, without a gap: the cursor to resume after it."""
+    datacontenttype: _builtins.str
+    """Of CloudEvents: "application/json"."""
+    traceparent: _builtins.str
+    """W3C trace context of the leader's trade (or the mark) behind it; empty: none."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was written down."""
+
+    @_builtins.property
+    def data(self) -> _struct_pb2.Struct:
+        """By the schema of the type; amounts are decimal strings."""
+
+    def __init__(
+        self,
+        *,
+        specversion: _builtins.str = ...,
+        id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        type: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        sequence: _builtins.int = ...,
+        datacontenttype: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
+        data: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "datacontenttype", b"datacontenttype", "id", b"id", "sequence", b"sequence", "source", b"source", "specversion", b"specversion", "subject", b"subject", "time", b"time", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloudEvent: _TypeAlias = CloudEvent  # noqa: Y015
+
+@_typing.final
+class ListEventPageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    WALLET_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    after: _builtins.int
+    """After this number; absent or 0: from the oldest."""
+    types: _builtins.str
+    """Of these types, parted by commas: "order.filled", or "order.*" for all of a kind; empty: all."""
+    wallet: _builtins.str
+    """About this follower's wallet: 0x and 40 hex digits; empty: any."""
+    subscription: _builtins.str
+    """About this subscription; empty: any."""
+    limit: _builtins.int
+    """At most so many; 0: 100."""
+    def __init__(
+        self,
+        *,
+        after: _builtins.int = ...,
+        types: _builtins.str = ...,
+        wallet: _builtins.str = ...,
+        subscription: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "limit", b"limit", "subscription", b"subscription", "types", b"types", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventPageRequest: _TypeAlias = ListEventPageRequest  # noqa: Y015
+
+@_typing.final
+class ListEventPageResponse(_message.Message):
+    """A page of the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_AFTER_FIELD_NUMBER: _builtins.int
+    next_after: _builtins.int
+    """Ask after this number for the next ones; absent: there are no more for now. A page may be empty
+    and have one.
+    """
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___CloudEvent]:
+        """The oldest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___CloudEvent] | None = ...,
+        next_after: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next_after", b"_next_after", "next_after", b"next_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next_after", b"_next_after", "events", b"events", "next_after", b"next_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_after: _TypeAlias = _typing.Literal["next_after"]  # noqa: Y015
+    _WhichOneofArgType__next_after: _TypeAlias = _typing.Literal["_next_after", b"_next_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_after) -> _WhichOneofReturnType__next_after | None: ...
+
+Global___ListEventPageResponse: _TypeAlias = ListEventPageResponse  # noqa: Y015
+
+@_typing.final
+class FollowEventsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    WALLET_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    after: _builtins.int
+    """After this number; absent: with what happens from now on. The header Last-Event-ID, by which a
+    browser resumes, comes before it.
+    """
+    types: _builtins.str
+    """Of these types, parted by commas: "order.filled", or "order.*" for all of a kind; empty: all."""
+    wallet: _builtins.str
+    """About this follower's wallet: 0x and 40 hex digits; empty: any."""
+    subscription: _builtins.str
+    """About this subscription; empty: any."""
+    def __init__(
+        self,
+        *,
+        after: _builtins.int | None = ...,
+        types: _builtins.str = ...,
+        wallet: _builtins.str = ...,
+        subscription: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "after", b"after", "subscription", b"subscription", "types", b"types", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
+
+Global___FollowEventsRequest: _TypeAlias = FollowEventsRequest  # noqa: Y015

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from tradingtools.v1 import event_service_pb2 as tradingtools_dot_v1_dot_event__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -136,6 +137,129 @@ class EventService:
             '/tradingtools.v1.EventService/ListEvents',
             tradingtools_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
             tradingtools_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class EventFeedServiceStub:
+    """The log of events for the world outside, behind the edge.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListEventPage = channel.unary_unary(
+                '/tradingtools.v1.EventFeedService/ListEventPage',
+                request_serializer=tradingtools_dot_v1_dot_event__service__pb2.ListEventPageRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_event__service__pb2.ListEventPageResponse.FromString,
+                _registered_method=True)
+        self.FollowEvents = channel.unary_stream(
+                '/tradingtools.v1.EventFeedService/FollowEvents',
+                request_serializer=tradingtools_dot_v1_dot_event__service__pb2.FollowEventsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+
+
+class EventFeedServiceServicer:
+    """The log of events for the world outside, behind the edge.
+    """
+
+    def ListEventPage(self, request, context):
+        """List events after a number, oldest first. May be repeated at will.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowEvents(self, request, context):
+        """Follow the log as server-sent events, in its order, at least once over reconnects: "id" is the
+        sequence to resume after, "event" the type, "data" a CloudEvent. A comment comes when nothing
+        happens. The stream ends after about a minute, or when it is not read for a while; resume it
+        with Last-Event-ID. 429 LIMIT_REACHED when too many follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_EventFeedServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListEventPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEventPage,
+                    request_deserializer=tradingtools_dot_v1_dot_event__service__pb2.ListEventPageRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_event__service__pb2.ListEventPageResponse.SerializeToString,
+            ),
+            'FollowEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowEvents,
+                    request_deserializer=tradingtools_dot_v1_dot_event__service__pb2.FollowEventsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'tradingtools.v1.EventFeedService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('tradingtools.v1.EventFeedService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class EventFeedService:
+    """The log of events for the world outside, behind the edge.
+    """
+
+    @staticmethod
+    def ListEventPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.EventFeedService/ListEventPage',
+            tradingtools_dot_v1_dot_event__service__pb2.ListEventPageRequest.SerializeToString,
+            tradingtools_dot_v1_dot_event__service__pb2.ListEventPageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tradingtools.v1.EventFeedService/FollowEvents',
+            tradingtools_dot_v1_dot_event__service__pb2.FollowEventsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

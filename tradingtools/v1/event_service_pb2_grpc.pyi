@@ -4,6 +4,7 @@ isort:skip_file
 The log of events: what happened, in one order, for everyone who listens."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from tradingtools.v1 import event_service_pb2 as _event_service_pb2
 import abc as _abc_1
@@ -77,3 +78,58 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """List events after a number, oldest first. May be repeated at will."""
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class EventFeedServiceStub:
+    """The log of events for the world outside, behind the edge."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> EventFeedServiceAsyncStub: ...
+    ListEventPage: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListEventPageRequest, _event_service_pb2.ListEventPageResponse]
+    """List events after a number, oldest first. May be repeated at will."""
+    FollowEvents: _grpc.UnaryStreamMultiCallable[_event_service_pb2.FollowEventsRequest, _httpbody_pb2.HttpBody]
+    """Follow the log as server-sent events, in its order, at least once over reconnects: "id" is the
+    sequence to resume after, "event" the type, "data" a CloudEvent. A comment comes when nothing
+    happens. The stream ends after about a minute, or when it is not read for a while; resume it
+    with Last-Event-ID. 429 LIMIT_REACHED when too many follow.
+    """
+
+@_typing.type_check_only
+class EventFeedServiceAsyncStub(EventFeedServiceStub):
+    """The log of events for the world outside, behind the edge."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListEventPage: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventPageRequest, _event_service_pb2.ListEventPageResponse]  # type: ignore[assignment]
+    """List events after a number, oldest first. May be repeated at will."""
+    FollowEvents: _aio.UnaryStreamMultiCallable[_event_service_pb2.FollowEventsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Follow the log as server-sent events, in its order, at least once over reconnects: "id" is the
+    sequence to resume after, "event" the type, "data" a CloudEvent. A comment comes when nothing
+    happens. The stream ends after about a minute, or when it is not read for a while; resume it
+    with Last-Event-ID. 429 LIMIT_REACHED when too many follow.
+    """
+
+class EventFeedServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The log of events for the world outside, behind the edge."""
+
+    @_abc_1.abstractmethod
+    def ListEventPage(
+        self,
+        request: _event_service_pb2.ListEventPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_service_pb2.ListEventPageResponse, _abc.Awaitable[_event_service_pb2.ListEventPageResponse]]:
+        """List events after a number, oldest first. May be repeated at will."""
+
+    @_abc_1.abstractmethod
+    def FollowEvents(
+        self,
+        request: _event_service_pb2.FollowEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Follow the log as server-sent events, in its order, at least once over reconnects: "id" is the
+        sequence to resume after, "event" the type, "data" a CloudEvent. A comment comes when nothing
+        happens. The stream ends after about a minute, or when it is not read for a while; resume it
+        with Last-Event-ID. 429 LIMIT_REACHED when too many follow.
+        """
+
+def add_EventFeedServiceServicer_to_server(servicer: EventFeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

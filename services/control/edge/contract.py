@@ -20,13 +20,26 @@ from google.protobuf.descriptor import (
 from services.control.edge.admission_rules import Route
 from services.control.edge.shapes import Field, Kind, Shape
 from tradingtools.rpc import validation, wording
-from tradingtools.v1 import control_service_pb2, holding_service_pb2, trigger_service_pb2
+from tradingtools.v1 import (
+    control_service_pb2,
+    event_service_pb2,
+    holding_service_pb2,
+    trigger_service_pb2,
+    webhook_service_pb2,
+)
 
-PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
+OWN_SERVICES: tuple[ServiceDescriptor, ...] = (
     control_service_pb2.DESCRIPTOR.services_by_name["ControlService"],
     holding_service_pb2.DESCRIPTOR.services_by_name["HoldingService"],
     trigger_service_pb2.DESCRIPTOR.services_by_name["TriggerService"],
 )
+"""Served by control itself."""
+PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
+    *OWN_SERVICES,
+    event_service_pb2.DESCRIPTOR.services_by_name["EventFeedService"],
+    webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+)
+"""What the gate admits: also services of other processes behind the same edge."""
 
 _VERBS = ("get", "post", "patch", "delete")
 _SEGMENT = re.compile(r"[a-z]+([.-][a-z]+)*|\{[a-z]+\}")

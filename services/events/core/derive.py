@@ -7,7 +7,6 @@ Amounts leave as decimal text.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from functools import singledispatch
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import structs
 from services.events.core.payloads import (
     BreakerData,
     ChangeData,
+    EngineData,
     FillData,
     Follower,
     LeaderTradeData,
@@ -25,6 +25,7 @@ from services.events.core.payloads import (
     PositionData,
     SkipData,
     TriggerData,
+    WebhookData,
 )
 from services.events.core.sources import (
     Booked,
@@ -37,15 +38,21 @@ from services.events.core.sources import (
     OrderFacts,
     OrderMoved,
     PaidOut,
+    ProcessMoved,
     Quarantined,
     Source,
     TriggerMoved,
+    WebhookChanged,
 )
+from tradingtools.domain.event import Event
 from tradingtools.domain.event_types import (
     BREAKER_EVENTS,
+    ENGINE_EVENTS,
+    HALT_EVENTS,
     ORDER_EVENTS,
     SUBSCRIPTION_EVENTS,
     TRIGGER_EVENTS,
+    WEBHOOK_EVENTS,
     EventType,
 )
 from tradingtools.domain.leader_trade import Side
@@ -55,22 +62,6 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.domain.trigger_states import TriggerStatus
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, before it has its number in the log."""
-
-    log_number: int
-    part: int
-    """Which one of its row's events it is, from 0."""
-    type: str
-    subject: str
-    """What it is about: ``orders/<key>``, ``subscriptions/<id>`` and the like."""
-    at: datetime
-    follower_proxy: str = ""
-    subscription_id: str = ""
-    traceparent: str = ""
-    data: str
 
 
 def derive(row: Source) -> tuple[Event, ...]:
@@ -285,7 +276,6 @@ _PLURALS = {
     "funding": "wallets",
     "message": "messages",
 }
-_HALTS = {"halt": EventType.HALT_SET, "unhalt": EventType.HALT_CLEARED}
 _TOLD_ELSEWHERE = frozenset({"trigger", "breaker"})
 """Kinds of control changes whose subjects have events of their own."""
 
@@ -296,7 +286,7 @@ def _control_type(row: ControlChanged) -> EventType | None:
     if row.kind == "subscription":
         return SUBSCRIPTION_EVENTS.get(row.action, EventType.OPERATOR_ACTED)
     if row.kind == "halt":
-        return _HALTS.get(row.action, EventType.OPERATOR_ACTED)
+        return HALT_EVENTS.get(row.action, EventType.OPERATOR_ACTED)
     return EventType.WALLET_FUNDED if row.kind == "funding" else EventType.OPERATOR_ACTED
 
 
@@ -326,6 +316,26 @@ def _(row: Quarantined) -> Iterator[_Told]:
             cursor=row.cursor,
             reason=row.reason,
         ),
+    )
+
+
+@_tell.register
+def _(row: WebhookChanged) -> Iterator[_Told]:
+    yield _Told(
+        type=WEBHOOK_EVENTS[row.action],
+        subject=f"webhook-endpoints/{row.endpoint_id}",
+        data=WebhookData(
+            endpoint_id=row.endpoint_id, url=row.url, actor=row.actor, reason=row.reason
+        ),
+    )
+
+
+@_tell.register
+def _(row: ProcessMoved) -> Iterator[_Told]:
+    yield _Told(
+        type=ENGINE_EVENTS[row.action],
+        subject=f"processes/{row.process}",
+        data=EngineData(process=row.process, detail=row.detail),
     )
 
 

@@ -155,6 +155,22 @@ class MessageData(Payload, frozen=True, kw_only=True):
     reason: str
 
 
+class WebhookData(Payload, frozen=True, kw_only=True):
+    """What was done to a webhook endpoint."""
+
+    endpoint_id: str
+    url: str
+    actor: Annotated[str, Meta(description='the id of a token, or "webhooks"')]
+    reason: str
+
+
+class EngineData(Payload, frozen=True, kw_only=True):
+    """What a process says of itself."""
+
+    process: str
+    detail: Annotated[str, Meta(description="which dependency; or how it has ended before")]
+
+
 _OF_SUBJECT: Final[Mapping[str, type[Payload]]] = {
     "order": OrderData,
     "position": PositionData,
@@ -167,6 +183,8 @@ _OF_SUBJECT: Final[Mapping[str, type[Payload]]] = {
     "operator": ChangeData,
     "breaker": BreakerData,
     "message": MessageData,
+    "webhook": WebhookData,
+    "engine": EngineData,
 }
 
 

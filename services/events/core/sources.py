@@ -138,6 +138,24 @@ class Quarantined(Source, frozen=True, kw_only=True):
     reason: str
 
 
+class WebhookChanged(Source, frozen=True, kw_only=True):
+    """What was done to a webhook endpoint."""
+
+    endpoint_id: str
+    action: str
+    url: str
+    actor: str
+    reason: str
+
+
+class ProcessMoved(Source, frozen=True, kw_only=True):
+    """What a process says of itself."""
+
+    process: str
+    action: str
+    detail: str
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a claim record says of one subscription and a leader's trade."""
 

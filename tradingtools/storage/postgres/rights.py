@@ -45,6 +45,9 @@ _JOURNAL: _Rights = {
 # PostgreSQL lets nobody lock a row who may not change some column of it.
 _LOT_LOCK: _Rights = {"lot": "update (updated_at)"}
 
+EACH: _Rights = {"process_event": "insert"}
+"""What every process may do."""
+
 RIGHTS: Mapping[str, _Rights] = {
     "ingest": {
         **_STREAM,
@@ -129,9 +132,20 @@ RIGHTS: Mapping[str, _Rights] = {
         "alert_message": "insert",
         "alert_delivery": "insert, update",
     },
+    "webhooks": {
+        **_LEASE,
+        "webhook_endpoint": "insert, update, delete",
+        "webhook_secret": "select, insert, update, delete",
+        "webhook_lane": "insert, update, delete",
+        "webhook_delivery": "insert, delete",
+        "webhook_event": "insert",
+    },
     READER: {},
 }
 """By process, what it may do with a table beyond reading it."""
+
+SECRET: tuple[LiteralString, ...] = ("webhook_secret",)
+"""Tables that nobody may read to whom the table above does not give it."""
 
 OWNERS_HANDS: Mapping[LiteralString, tuple[str, ...]] = {
     "append_control_change(text, text, text, text, text, jsonb, jsonb)": ("control",),
@@ -166,12 +180,14 @@ def grant(connection: psycopg.Connection[Any]) -> None:
         "revoke all on all functions in schema public from {roles}",
         "grant usage on schema public to {roles}",
         "grant select on all tables in schema public to {roles}",
+        *(f"revoke select on {table} from {{roles}}" for table in SECRET),
         "grant select on all sequences in schema public to {roles}",
         # Rows that events are made of share their numbers; to take one changes nothing else.
         "grant usage on sequence log_number_seq to {roles}",
     ):
         connection.execute(sql.SQL(statement).format(roles=roles))
-    for process, rights in RIGHTS.items():
+    for process, own in RIGHTS.items():
+        rights = own if process == READER else {**EACH, **own}
         for table, verbs in rights.items():
             connection.execute(
                 sql.SQL("grant {verbs} on {table} to {role}").format(

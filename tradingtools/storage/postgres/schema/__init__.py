@@ -18,6 +18,7 @@ SUBJECTS = (
     "statistics",
     "events",
     "alerts",
+    "webhooks",
 )
 
 

@@ -3,7 +3,8 @@
 -- Who may write for a partition of follower wallets. The epoch rises with each owner.
 create table partition_lease (
     role       text not null
-                   check (role in ('router', 'executor', 'confirm', 'guard', 'events', 'alerts')),
+                   check (role in ('router', 'executor', 'confirm', 'guard', 'events', 'alerts',
+                                   'webhooks')),
     partition  integer not null check (partition >= 0),
     owner      text not null,
     epoch      bigint not null check (epoch > 0),
@@ -85,3 +86,16 @@ begin
     end if;
     return true;
 end $$;
+
+-- What processes say of themselves: a start, an end, and what they depend on.
+create table process_event (
+    event_seq   bigint primary key default log_number(),
+    process     text not null,
+    action      text not null check (action in ('started', 'stopped', 'degraded', 'recovered')),
+    detail      text not null,
+    occurred_at timestamptz not null default clock_timestamp()
+);
+create index process_event_process on process_event (process, event_seq);
+create trigger process_event_append_only
+    before update or delete or truncate on process_event
+    for each statement execute function refuse_to_change_audit();

@@ -1,0 +1,13 @@
+"""Command line: ``python -m services.webhooks``."""
+
+from __future__ import annotations
+
+from tradingtools.runtime.loading import lean
+
+if __name__ == "__main__":
+    with lean():
+        from services.webhooks.app import run
+        from services.webhooks.settings import Settings
+        from tradingtools.runtime import process
+
+    process.main("webhooks", Settings, run)

@@ -1,0 +1,1 @@
+"""Decisions of webhooks: pure functions on frozen values."""

@@ -1,0 +1,123 @@
+"""An event of the log, which ones a reader wants, and its form for the world outside.
+
+Before it: `services/events` derives events from the tables. After it: every reader of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from tradingtools.domain.errors import InvalidField
+from tradingtools.domain.event_types import EventType
+
+SOURCE: Final = "/tradingtools"
+TYPES: Final = tuple(str(kind) for kind in EventType)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One event, before it has its number in the log."""
+
+    log_number: int
+    part: int
+    """Which one of its row's events it is, from 0."""
+    type: str
+    subject: str
+    """What it is about: ``orders/<key>``, ``subscriptions/<id>`` and the like."""
+    at: datetime
+    follower_proxy: str = ""
+    subscription_id: str = ""
+    traceparent: str = ""
+    data: str
+
+    @property
+    def id(self) -> str:
+        """The same whenever and however it is read."""
+        return f"evt_{self.log_number}_{self.part}"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events a reader wants; an empty field takes all."""
+
+    types: frozenset[str] = frozenset()
+    follower_proxy: str = ""
+    subscription_id: str = ""
+
+    def takes(self, event: Event) -> bool:
+        """Return whether the reader wants an event."""
+        return (
+            (not self.types or event.type in self.types)
+            and (not self.follower_proxy or event.follower_proxy == self.follower_proxy)
+            and (not self.subscription_id or event.subscription_id == self.subscription_id)
+        )
+
+
+def types_of(patterns: Iterable[str], field: str) -> frozenset[str]:
+    """Return the types that patterns name: ``order.filled``, or ``order.*`` for all of a kind.
+
+    Args:
+        patterns: none: no type, which a selection takes for all.
+        field: where they were given, for the error.
+
+    Raises:
+        InvalidField: no event is of such a type.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        kind, _, rest = pattern.partition(".")
+        named = [t for t in TYPES if t == pattern or (rest == "*" and t.startswith(f"{kind}."))]
+        if not named:
+            raise InvalidField(
+                f"{field}: no event is of type {pattern}",
+                field=field,
+                expected="types that docs/events.md lists",
+            )
+        found.update(named)
+    return frozenset(found)
+
+
+class _CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    sequence: str
+    datacontenttype: str
+    traceparent: str = ""
+    data: msgspec.Raw
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def cloud_event(number: int, event: Event) -> bytes:
+    """Return an event as JSON in the form of CloudEvents 1.0: the bytes that everyone is sent.
+
+    Args:
+        number: in the log.
+        event: of it.
+    """
+    return _encode(
+        _CloudEvent(
+            specversion="1.0",
+            id=event.id,
+            source=SOURCE,
+            type=event.type,
+            subject=event.subject,
+            time=instant(event.at),
+            sequence=str(number),
+            datacontenttype="application/json",
+            traceparent=event.traceparent,
+            data=msgspec.Raw(event.data.encode()),
+        )
+    )
+
+
+def instant(at: datetime) -> str:
+    """Return an instant as RFC 3339 has it, in UTC, with microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
