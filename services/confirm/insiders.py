@@ -8,13 +8,13 @@ from services.confirm.core.fate import Look, standing
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.venues.insiders.schemas import (
-    Capabilities,
     WireError,
     parse_capabilities,
     parse_error,
     parse_key_used,
     parse_order,
 )
+from tradingtools.venues.ports import Capabilities
 
 _log = structlog.get_logger("confirm.insiders")
 

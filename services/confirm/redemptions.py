@@ -17,7 +17,6 @@ from opentelemetry import metrics
 
 from services.confirm import store
 from services.confirm.core import redeeming
-from services.confirm.core.redeeming import Heard, Word
 from services.confirm.moves import move_balances
 from services.confirm.queries import asked_all
 from tradingtools.domain.redemption_states import RedemptionState
@@ -25,6 +24,8 @@ from tradingtools.runtime import instruments
 from tradingtools.storage.postgres.pipeline import together
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
+from tradingtools.venues.insiders.redemptions import judge
+from tradingtools.venues.ports import Heard, Word
 
 _log = structlog.get_logger("confirm.redemptions")
 _meter = metrics.get_meter("tradingtools.confirm")
@@ -137,7 +138,7 @@ class Redemptions:
             return Word(heard=Heard.NOT_SENT, detail=str(error))
         except Unanswered as error:
             return Word(heard=Heard.NO_ANSWER, detail=str(error))
-        return redeeming.judge(
+        return judge(
             answer.status,
             answer.body,
             redeem_key=row["redeem_key"],

@@ -31,7 +31,8 @@ from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import common_pb2 as common
 from tradingtools.v1 import executor_service_pb2 as executor_pb
-from tradingtools.venues.insiders.schemas import Capabilities, WireError, parse_order
+from tradingtools.venues.insiders.schemas import WireError, parse_order
+from tradingtools.venues.ports import Capabilities
 
 _log = structlog.get_logger("confirm")
 _stuck = instruments.counter(

@@ -14,11 +14,11 @@ import structlog
 
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
-from services.executor.core.classify import NOT_SENT, Verdict
 from services.executor.core.conclusion import held_back
 from services.executor.look import Looked
 from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose
+from tradingtools.venues.ports import NOT_SENT, Verdict
 
 _log = structlog.get_logger("executor.leave")
 _FRESH_NS = 200_000_000

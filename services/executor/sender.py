@@ -21,15 +21,8 @@ import structlog
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import is_failure
-from services.executor.core.classify import (
-    NOT_SENT,
-    PAUSE_MS,
-    Meaning,
-    Verdict,
-    classify,
-    next_try_ms,
-)
 from services.executor.core.conclusion import conclusion
+from services.executor.core.retry_delay import PAUSE_MS, next_try_ms
 from services.executor.leave import KeptBack, Leave
 from services.executor.recorder import Outcome
 from tradingtools import clock
@@ -45,6 +38,8 @@ from tradingtools.venues.insiders.order_gateway import (
     Unanswered,
 )
 from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
+from tradingtools.venues.insiders.verdicts import classify
+from tradingtools.venues.ports import NOT_SENT, Meaning, Verdict
 
 _log = structlog.get_logger("executor.sender")
 _answers = instruments.counter(

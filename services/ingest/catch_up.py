@@ -29,7 +29,7 @@ from tradingtools.domain.errors import TradingError
 from tradingtools.runtime import telemetry
 from tradingtools.venues.polymarket.activity import spread
 from tradingtools.venues.polymarket.data_api import DataApi, Trades, Unreadable
-from tradingtools.venues.polymarket.trade_rows import Position, TradeRow
+from tradingtools.venues.ports import Position, TradeRow
 
 _ATTEMPTS = 3
 _ATTEMPT_PAUSE_SECONDS = 0.1

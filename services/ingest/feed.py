@@ -18,7 +18,6 @@ from websockets.asyncio.client import ClientConnection
 
 from services.ingest import metrics
 from services.ingest.catch_up import CatchUp
-from services.ingest.core.frames import Ignored, RowError, read_frame
 from services.ingest.core.merge import Merger
 from services.ingest.core.pacing import backoff_seconds
 from services.ingest.core.telling import Telling
@@ -30,8 +29,10 @@ from tradingtools import clock
 from tradingtools.runtime import telemetry
 from tradingtools.tasks import alongside
 from tradingtools.venues.polymarket.socket import CLOSED, open_socket, was_too_big
-from tradingtools.venues.polymarket.trade_rows import TOPIC, TYPES, TradeRow, decode_frame
+from tradingtools.venues.polymarket.trade_frames import Ignored, read_frame
+from tradingtools.venues.polymarket.trade_rows import TOPIC, TYPES, decode_frame
 from tradingtools.venues.polymarket.unreadable import Answers
+from tradingtools.venues.ports import RowError, TradeRow
 
 _PING_SECONDS = 5.0
 _WAIT_SECONDS = 2.0

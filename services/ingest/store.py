@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
-from tradingtools.venues.polymarket.trade_rows import Position
+from tradingtools.venues.ports import Position
 
 _SQL = load_queries(Path(__file__).with_name("queries.sql"))
 

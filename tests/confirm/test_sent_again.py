@@ -16,7 +16,7 @@ from services.executor import store as executor
 from tests.confirm.conftest import Orders
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 _PROMISED = Capabilities(
     idempotency=True, not_after=True, get_by_key=True, void=False, longest_processing_ms=1_000

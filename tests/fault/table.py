@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.confirm.core import fate
 from services.confirm.core.fate import Act, Case, Look
 from tradingtools.domain.order_states import OrderState
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 _LONGEST_MS = 500
 _NOT_AFTER_MS = 5_000

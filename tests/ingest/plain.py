@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from services.ingest.core.merge import Fact, Source
 from tradingtools.domain.money import MAX_MICROS
-from tradingtools.venues.polymarket.trade_rows import Side, TradeRow
+from tradingtools.venues.ports import Side, TradeRow
 
 _RowKey = tuple[str, Side, str, int]
 

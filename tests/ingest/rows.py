@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tradingtools.venues.polymarket.trade_rows import TradeRow
+from tradingtools.venues.ports import TradeRow
 
 LEADER = "0x" + "a1" * 20
 ROW = TradeRow(

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.frames import Ignored, RowError, read_frame
 from tests.unit.venues.polymarket.test_trades import FRAME
+from tradingtools.venues.polymarket.trade_frames import Ignored, read_frame
+from tradingtools.venues.ports import RowError
 
 LEADER = b"0x1015bb260154f51e5f432cb0a3227c1619fcbac8"
 SOMEBODY = frozenset({LEADER})

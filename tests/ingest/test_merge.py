@@ -11,7 +11,7 @@ from services.ingest.core.merge import Fact, Merger
 from services.ingest.publisher import to_event
 from tests.ingest.rows import LEADER, row
 from tradingtools.domain.money import MAX_MICROS
-from tradingtools.venues.polymarket.trade_rows import TradeRow
+from tradingtools.venues.ports import TradeRow
 
 NOW = 1_000_000_500
 A, B = (1, "trades"), (2, "trades")

@@ -14,7 +14,7 @@ from services.ingest.publisher import to_event
 from tests.ingest.rows import LEADER, row
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey, merge
-from tradingtools.venues.polymarket.trade_rows import TradeRow
+from tradingtools.venues.ports import TradeRow
 
 NOW = 1_000_000_500
 OTHER = "0x" + "b2" * 20

@@ -10,6 +10,7 @@ import msgspec
 
 from tradingtools.domain.money import to_text
 from tradingtools.venues.polymarket import activity, trade_rows
+from tradingtools.venues.ports import RowError, TradeRow
 
 
 def read_back(
@@ -23,7 +24,7 @@ def read_back(
     size_micros: int,
     traded_ms: int,
     merged: bool,
-) -> trade_rows.TradeRow | None:
+) -> TradeRow | None:
     """The row as ingest has it; None: it cannot be read, or names no asset."""
     row: dict[str, object] = {
         "proxy_wallet": leader,
@@ -44,6 +45,6 @@ def read_back(
     decode = activity.decode_activity if merged else trade_rows.decode_data_row
     try:
         found = decode(msgspec.json.encode(row))
-    except trade_rows.RowError:
+    except RowError:
         return None
     return found if found is not None and found.asset_id else None

@@ -15,7 +15,6 @@ from unittest import mock
 import msgspec
 from msgspec import structs
 
-import services.executor.core.classify as classifying
 import services.router.worker as router_worker
 from services.confirm.core import booking, fate, resolving
 from services.confirm.core.booking import Action
@@ -23,7 +22,6 @@ from services.confirm.core.fate import Act, Look
 from services.confirm.shortfalls import Shortfalls
 from services.executor import sender
 from services.executor import store as executor_store
-from services.executor.core.classify import Meaning, Verdict
 from services.executor.core.gate import Gate
 from services.router import claiming, recovery
 from services.router.core import doubt, exit_plan, selling
@@ -47,8 +45,10 @@ from tradingtools.testing.memory_database import (
 )
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction
+from tradingtools.venues.insiders import verdicts
 from tradingtools.venues.insiders.order_gateway import Unanswered
 from tradingtools.venues.polymarket import activity, trade_rows
+from tradingtools.venues.ports import Meaning, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _remember_nothing(_gate: Gate, left: Iterable[Any]) -> None:
     list(left)
 
 
-_classify = classifying.classify
+_classify = verdicts.classify
 
 
 def _a_server_error_is_a_refusal(status: int, body: bytes, order_key: str) -> Verdict:

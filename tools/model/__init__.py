@@ -3,6 +3,6 @@
 `protocol` and `parts` are the worlds, built from `executor`, `reconciler` and `farside`; `explore`
 walks them; `guards` names what may be taken away to see that it was needed. What decides in the
 real processes decides here too: the order's transitions (`tradingtools.domain.order_states`), the
-meaning of answers (`services.executor.core.classify`) and the fate of unresolved orders
+meaning of answers (`tradingtools.venues.insiders.verdicts`) and the fate of unresolved orders
 (`services.confirm.core.fate`) are imported. `python -m tools.model` prints what was walked.
 """

@@ -10,7 +10,6 @@ from functools import cache
 
 from msgspec.structs import astuple, replace
 
-from services.executor.core.classify import Meaning
 from tools.model.guards import Guard, Rules
 from tools.model.state import (
     BEFORE_DEADLINE,
@@ -22,6 +21,7 @@ from tools.model.state import (
     Reconciler,
     State,
 )
+from tradingtools.venues.ports import Meaning
 
 _READS_RECORDS = frozenset({"admit", "checked", "send", "net", "taken"})
 _READS_VIA = frozenset({"admit", "checked", "send"})

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from services.executor.core.classify import Meaning
 from tools.model.explore import Step
 from tools.model.farside import MEANINGS, UNKNOWN, finish, refusal
 from tools.model.guards import Guard, Rules
@@ -30,6 +29,7 @@ from tools.model.state import (
 )
 from tools.model.state import UNKNOWN as UNKNOWN_STATE
 from tradingtools.domain.order_states import FailedKind
+from tradingtools.venues.ports import Meaning
 
 SENDS = (0, 2, 1)
 """How often each attempt may be POSTed while the far side provably did not take it."""

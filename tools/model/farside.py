@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from services.executor.core.classify import Meaning, classify
 from tools.model.explore import Step
 from tools.model.guards import Guard, Rules
 from tools.model.state import BEFORE_DEADLINE, PAST_HORIZON, State
+from tradingtools.venues.insiders.verdicts import classify
+from tradingtools.venues.ports import Meaning
 
 _KEY = "0" * 64
 

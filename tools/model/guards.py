@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 
 class Guard(Enum):

@@ -30,7 +30,7 @@ from tools.model.state import (
     compare_and_set,
 )
 from tradingtools.domain.order_states import FailedKind
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 _NOT_AFTER_MS = 1_000
 _HORIZON_MS = _NOT_AFTER_MS + LONGEST_PROCESSING_MS

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 
 class Look(Enum):

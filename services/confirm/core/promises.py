@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 LETTERS = "ABCD"
 """A: one key is one order. B: nothing is accepted after not_after. C: orders are read by key. D: an

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.executor.core.classify import Meaning, Verdict
 from tradingtools.domain.order_states import FailedKind, OrderState
 from tradingtools.domain.reasons import Reason
+from tradingtools.venues.ports import Meaning, Verdict
 
 HANDLED_BEFORE = "HANDLED_BEFORE"
 """Denied because somebody else has gone on with the order: nothing may be concluded from it."""

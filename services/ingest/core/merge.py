@@ -18,7 +18,7 @@ from typing import Literal
 
 from services.ingest.core.holdings import Holdings
 from services.ingest.core.transactions import FeedSource, RowKey, Transaction, row_key
-from tradingtools.venues.polymarket.trade_rows import TradeRow
+from tradingtools.venues.ports import TradeRow
 
 Source = Literal["FEED", "CATCH_UP"]
 

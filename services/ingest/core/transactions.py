@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.ingest.core.holdings import At
-from tradingtools.venues.polymarket.trade_rows import Side, TradeRow
+from tradingtools.venues.ports import Side, TradeRow
 
 FeedSource = tuple[int, str]
 """A connection's number and the type of its frames."""

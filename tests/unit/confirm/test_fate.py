@@ -23,7 +23,7 @@ from services.confirm.core.fate import (
 )
 from tradingtools.domain.reasons import Reason
 from tradingtools.domain.venue_order import VenueOrder
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 NOT_AFTER, LONGEST = 1_000_000, 2_000
 HORIZON = NOT_AFTER + LONGEST

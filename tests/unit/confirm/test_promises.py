@@ -7,7 +7,7 @@ import pytest
 from services.confirm.core.promises import WRITTEN, of_settings, taken
 from services.confirm.settings import Settings
 from tradingtools.settings import SettingError, load
-from tradingtools.venues.insiders.schemas import Capabilities
+from tradingtools.venues.ports import Capabilities
 
 ALL = Capabilities(True, True, True, True, 500)
 NONE = Capabilities(False, False, False, False, 0)

@@ -7,9 +7,11 @@ from itertools import product
 
 import pytest
 
-from services.confirm.core.redeeming import Heard, Word, follows, judge, pause_ms
+from services.confirm.core.redeeming import follows, pause_ms
 from tradingtools.domain.redemption_states import TRANSITIONS
 from tradingtools.domain.redemption_states import RedemptionState as S
+from tradingtools.venues.insiders.redemptions import judge
+from tradingtools.venues.ports import Heard, Word
 
 KEY, WALLET, MARKET = "a" * 64, "0x" + "b" * 40, "0x" + "c" * 64
 

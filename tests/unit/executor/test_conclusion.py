@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.executor.core.classify import Meaning, Verdict
 from services.executor.core.conclusion import conclusion
+from tradingtools.venues.ports import Meaning, Verdict
 
 UNKNOWN = ("UNKNOWN", None, "UNANSWERED")
 FIRST = {

@@ -1,4 +1,8 @@
-"""The JSON of insiders-api's redemptions; `docs/insiders-api.yaml` is the contract."""
+"""The JSON of insiders-api's redemptions; `docs/insiders-api.yaml` is the contract.
+
+A rejection of a repeated request says nothing about the first one, but for one: where nothing is
+left to redeem, it was done, by us or by whoever redeems for the wallet.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ import msgspec
 
 from tradingtools.domain.money import AmountError, parse_exact
 from tradingtools.domain.redemption_states import RedemptionState
-from tradingtools.venues.insiders.schemas import BODY_LIMIT_BYTES, WireError
+from tradingtools.venues.insiders.schemas import BODY_LIMIT_BYTES, WireError, parse_error
+from tradingtools.venues.ports import Heard, Word
 
 
 class _Redemption(msgspec.Struct, rename="camel", frozen=True):
@@ -65,3 +70,37 @@ def parse_redemption(body: bytes) -> Redeemed:
         state=_STATES[raw.status],
         paid_micros=paid,
     )
+
+
+def judge(status: int, body: bytes, *, redeem_key: str, proxy: str, condition_id: str) -> Word:
+    """Judge a whole answer.
+
+    Args:
+        status: of HTTP.
+        body: of the answer.
+        redeem_key: that was asked for, with its wallet and market.
+        proxy: the wallet.
+        condition_id: the market.
+    """
+    if status == 200:
+        try:
+            told = parse_redemption(body)
+        except WireError as error:
+            return Word(heard=Heard.NO_ANSWER, detail=f"malformed: {error}")
+        if (told.redeem_key, told.follower_proxy, told.condition_id) != (
+            redeem_key,
+            proxy,
+            condition_id,
+        ):
+            return Word(heard=Heard.NO_ANSWER, detail="the answer is about another redemption")
+        done = told.state is RedemptionState.CONFIRMED
+        heard = Heard.DONE if done else Heard.UNDER_WAY
+        return Word(heard=heard, paid_micros=told.paid_micros if done else None)
+    told_error = parse_error(body)
+    code = told_error[0] if told_error is not None else ""
+    detail = f"{status} {code}".strip()
+    if status == 400 and code == "NOTHING_TO_REDEEM":
+        return Word(heard=Heard.NOTHING_LEFT, detail=detail)
+    if code and status in (400, 403, 429):
+        return Word(heard=Heard.REFUSED, detail=detail)
+    return Word(heard=Heard.NO_ANSWER, detail=detail)

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from tradingtools.domain.money import AmountError, parse_exact
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
+from tradingtools.venues.ports import Capabilities
 
 BODY_LIMIT_BYTES = 256 * 1024
 DEFINITIVE_REJECTIONS = frozenset(
@@ -82,16 +83,6 @@ class _Capabilities(msgspec.Struct, rename="camel", frozen=True):
     get_by_key: bool
     void: bool
     longest_processing_ms: _Milliseconds
-
-
-class Capabilities(msgspec.Struct, frozen=True):
-    """What insiders-api promises (A to D of the money path), and its longest processing time."""
-
-    idempotency: bool
-    not_after: bool
-    get_by_key: bool
-    void: bool
-    longest_processing_ms: int
 
 
 _orders = msgspec.json.Decoder(_Order)

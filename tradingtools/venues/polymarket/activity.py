@@ -15,7 +15,8 @@ from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import MOST_SHARES_MICROS
 from tradingtools.domain.money import MICROS
 from tradingtools.venues.polymarket import numbers
-from tradingtools.venues.polymarket.trade_rows import TEXT_MAX, RowError, TradeRow, decoded
+from tradingtools.venues.polymarket.trade_rows import TEXT_MAX, decoded
+from tradingtools.venues.ports import RowError, TradeRow
 
 Kind = Literal["SPLIT", "MERGE", "REDEEM", "CONVERSION"]
 KINDS: tuple[Kind, ...] = ("SPLIT", "MERGE", "REDEEM", "CONVERSION")

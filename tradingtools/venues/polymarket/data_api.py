@@ -16,15 +16,9 @@ from tradingtools.domain import errors
 from tradingtools.venues.polymarket import numbers
 from tradingtools.venues.polymarket.activity import KINDS, decode_activity
 from tradingtools.venues.polymarket.http import Http
-from tradingtools.venues.polymarket.trade_rows import (
-    Position,
-    RowError,
-    TradeRow,
-    decode_data_row,
-    decode_page,
-    decode_position,
-)
+from tradingtools.venues.polymarket.trade_rows import decode_data_row, decode_page, decode_position
 from tradingtools.venues.polymarket.unreadable import Answers
+from tradingtools.venues.ports import Position, RowError, TradeRow
 
 _POSITIONS = "/v2/positions"
 _VALUE_PATH = "/v2/value"

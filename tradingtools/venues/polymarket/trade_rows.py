@@ -8,55 +8,19 @@ unofficial contract, the Data API's is the one of polymarket-client 0.14.0, the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from tradingtools.domain import ids
 from tradingtools.domain.leader_trade import MOST_SHARES_MICROS
 from tradingtools.venues.polymarket import numbers
+from tradingtools.venues.ports import Position, RowError, Side, TradeRow
 
 T = TypeVar("T")
-Side = Literal["BUY", "SELL"]
-Action = Literal["TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION"]
 TOPIC = "activity"
 TYPES = ("trades", "orders_matched")
 TEXT_MAX = 300
-
-
-class RowError(ValueError):
-    """What came is no trade row.
-
-    Attributes:
-        reason: one word for counting: not_json, malformed, unknown_topic, bad_number, bad_id.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeRow:
-    """One row of one transaction, in canonical spelling.
-
-    ``price_text`` has all its digits and ``price_micros`` is their half-even rounding, because a
-    leader's price may be an average; ``size_micros`` is exact. ``traded_ms`` is the venue's clock.
-    """
-
-    tx: str
-    leader: str
-    asset_id: str
-    condition_id: str
-    side: Side
-    price_text: str
-    price_micros: int
-    size_micros: int
-    traded_ms: int
-    title: str
-    outcome: str
-    action: Action = "TRADE"
 
 
 class _DataTrade(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,14 +70,6 @@ class _Position(msgspec.Struct, frozen=True):
     token_id: str
     current_size: msgspec.Raw
     condition_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Shares of one asset, 1e-6; the condition is empty when the API does not say."""
-
-    size_micros: int
-    condition_id: str
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tradingtools.domain.money import to_text
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder, VenueTrade
 from tradingtools.venues.insiders import schemas
-from tradingtools.venues.insiders.schemas import Capabilities, WireError
+from tradingtools.venues.insiders.schemas import WireError
+from tradingtools.venues.ports import Capabilities
 
 DEEP = [b"[" * 200_000, b'{"x":' + b"[" * 100_000, b'{"x":' * 40_000]
 

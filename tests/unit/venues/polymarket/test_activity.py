@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tradingtools.venues.polymarket.activity import KINDS, decode_activity, spread
-from tradingtools.venues.polymarket.trade_rows import RowError
+from tradingtools.venues.ports import RowError
 
 
 def body(kind: str, **changes: Any) -> bytes:

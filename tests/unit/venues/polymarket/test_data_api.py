@@ -14,7 +14,7 @@ from tradingtools.domain.errors import NotFound, Unavailable
 from tradingtools.venues.polymarket import data_api, http
 from tradingtools.venues.polymarket.data_api import DataApi
 from tradingtools.venues.polymarket.http import Http, open_client
-from tradingtools.venues.polymarket.trade_rows import Position
+from tradingtools.venues.ports import Position
 
 WALLET = "0x" + "a1" * 20
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

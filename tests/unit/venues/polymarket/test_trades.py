@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradingtools.venues.polymarket.trade_rows import (
-    Position,
-    RowError,
     decode_data_row,
     decode_frame,
     decode_page,
     decode_position,
 )
+from tradingtools.venues.ports import Position, RowError
 
 FRAME = (
     b'{"connection_id":"gVOKZI6JNWeIKEjigA==","payload":{"asset":"86773034724744448744514889729172'

@@ -10,9 +10,8 @@ import re
 from collections.abc import Set
 from enum import Enum
 
-from tradingtools.venues.polymarket.trade_rows import RowError, TradeRow, decode_frame
-
-__all__ = ["Ignored", "RowError", "read_frame"]
+from tradingtools.venues.polymarket.trade_rows import decode_frame
+from tradingtools.venues.ports import TradeRow
 
 _WALLET = re.compile(rb'"proxyWallet"\s*:\s*"(0x[0-9A-Fa-f]{40})"')
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.executor.core.classify import PAUSE_MS, Meaning, Verdict, classify, next_try_ms
+from services.executor.core.retry_delay import PAUSE_MS, next_try_ms
 from tradingtools.venues.insiders.schemas import DEFINITIVE_REJECTIONS
+from tradingtools.venues.insiders.verdicts import classify
+from tradingtools.venues.ports import Meaning, Verdict
 
 KEY = "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a"
 CODES = [

@@ -1,0 +1,122 @@
+"""What the engine asks of a far side, and what it is told, in values that no venue owns.
+
+Cores decide by these values alone. A venue's package reads its own wire and returns them; `app.py`
+of a process chooses the venue. Amounts are micros (1e-6) of USDC or shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal
+
+import msgspec
+
+from tradingtools.domain.venue_order import VenueOrder
+
+Side = Literal["BUY", "SELL"]
+Action = Literal["TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION"]
+
+
+class RowError(ValueError):
+    """What came is no trade row.
+
+    Attributes:
+        reason: one word for counting: not_json, malformed, unknown_topic, bad_number, bad_id.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRow:
+    """One row of one transaction, in canonical spelling.
+
+    ``price_text`` has all its digits and ``price_micros`` is their half-even rounding, because a
+    leader's price may be an average; ``size_micros`` is exact. ``traded_ms`` is the venue's clock.
+    """
+
+    tx: str
+    leader: str
+    asset_id: str
+    condition_id: str
+    side: Side
+    price_text: str
+    price_micros: int
+    size_micros: int
+    traded_ms: int
+    title: str
+    outcome: str
+    action: Action = "TRADE"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Shares of one asset, 1e-6; the condition is empty when the API does not say."""
+
+    size_micros: int
+    condition_id: str
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What insiders-api promises (A to D of the money path), and its longest processing time."""
+
+    idempotency: bool
+    not_after: bool
+    get_by_key: bool
+    void: bool
+    longest_processing_ms: int
+
+
+class Meaning(Enum):
+    """What may be concluded."""
+
+    ACCEPTED = auto()
+    REJECTED = auto()
+    NOT_ACCEPTED = auto()
+    """Provably not taken this time; may be sent again before its deadline."""
+    HELD_BACK = auto()
+    """Provably not taken, and not let out any more: why is the code."""
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The meaning, the code behind it, and the order when it was accepted."""
+
+    meaning: Meaning
+    code: str = ""
+    order: VenueOrder | None = None
+    retry_after_ms: int | None = None
+    first_byte_ns: int | None = None
+    """When the first byte left of what was not answered, nanoseconds since the epoch."""
+
+
+NOT_SENT = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
+"""Nothing has left this time."""
+
+
+class Heard(Enum):
+    """What came back when a redemption was asked for."""
+
+    DONE = auto()
+    UNDER_WAY = auto()
+    NOTHING_LEFT = auto()
+    REFUSED = auto()
+    """Definitively not by this request: not resolved there, too often, refused."""
+    NOT_SENT = auto()
+    NO_ANSWER = auto()
+    """Anything that proves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """An answer, judged."""
+
+    heard: Heard
+    paid_micros: int | None = None
+    """What insiders-api says it paid."""
+    detail: str = ""
+    """For a person."""
