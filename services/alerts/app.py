@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,10 @@ from services.alerts.heartbeat import Heartbeat
 from services.alerts.judge import Judge
 from services.alerts.looks import Looks
 from services.alerts.settings import Settings
-from tradingtools.rpc import streams, transport
-from tradingtools.runtime import gc_policy, health
-from tradingtools.runtime.process import Startup, until_stopped
-from tradingtools.storage.postgres import lease
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.rpc import streams
+from tradingtools.runtime import gc_policy
+from tradingtools.runtime.composition import composed
+from tradingtools.runtime.process import Startup
 from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import event_service_pb2 as pb
 from tradingtools.v1 import event_service_pb2_grpc as rpc
@@ -35,8 +33,8 @@ Senders = Mapping[str, targets.Target]
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the alerts until ``stop``."""
-    async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+    async with composed("alerts", settings) as parts:
+        http = await parts.stack.enter_async_context(aiohttp.ClientSession())
         own = _Own(settings, http)
         try:
             rules, named, senders = own.read()
@@ -44,41 +42,27 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             metrics = _addresses("TT_ALERTS_METRICS", settings.metrics)
         except (rules_file.FileError, targets.TargetError) as error:
             raise Startup(str(error)) from None
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="alerts",
-                size=2,
-                silence_seconds=settings.shared.database_silence_seconds,
-                by_index=True,
-            )
-        )
-        owned = await lease.acquire(pool, "alerts", 0, "alerts-0")
+        pool = await parts.pool(size=2, by_index=True)
+        owned = await parts.lease(pool)
         cursor = await store.begin(pool)
         links = Links(console=settings.console_url.rstrip("/"), runbook=settings.runbook_url)
         judge = Judge(pool, owned, await store.standing(pool), rules, named, links)
         deliveries = Deliveries(pool, judge.told)
         deliveries.use(senders)
-        channel = transport.channel(settings.events_target)
-        stack.push_async_callback(channel.close)
+        events = rpc.EventServiceStub(parts.channel(settings.events_target))
         heartbeat = Heartbeat(settings.heartbeat_url, http)
         looks = Looks(judge, pool, http, processes=processes, metrics=metrics, disks=settings.disks)
-        server = await stack.enter_async_context(
-            transport.serving(settings.listen, [], lambda _: None)
-        )
-        await server.set_serving(True)
+        await parts.serve(settings.listen, [], lambda _: None)
         _log.info("rules", rules=len(rules.rules), targets=sorted(named))
-        await until_stopped(
+        await parts.run(
             stop,
-            lease.keep(pool, owned),
             gc_policy.keep_away(),
-            _follow(rpc.EventServiceStub(channel), judge, heartbeat, cursor),
+            _follow(events, judge, heartbeat, cursor),
             judge.run(),
             looks.run(settings.look_ms / 1000),
             deliveries.run(),
             heartbeat.run(settings.heartbeat_seconds),
             own.watch(judge, deliveries),
-            health.tell(server, {health.POSTGRESQL: health.postgresql(pool)}),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import AsyncExitStack, aclosing
+from functools import partial
 
 import psycopg
 import psycopg_pool
@@ -21,13 +21,11 @@ from services.bookfeed.server import BookfeedServicer
 from services.bookfeed.settings import Settings
 from services.bookfeed.sockets import Sockets
 from services.bookfeed.store import Store
-from tradingtools.rpc import transport
 from tradingtools.runtime import health
-from tradingtools.runtime.process import Startup, until_stopped
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.runtime.composition import composed
+from tradingtools.runtime.process import Startup
 from tradingtools.storage.redis import control_feed
-from tradingtools.storage.redis.client import open_redis
-from tradingtools.v1 import bookfeed_service_pb2_grpc
+from tradingtools.v1 import bookfeed_service_pb2_grpc as rpc
 from tradingtools.venues.polymarket.clob_api import ClobApi
 from tradingtools.venues.polymarket.http import Http, open_client
 from tradingtools.venues.polymarket.socket import check_url
@@ -42,20 +40,12 @@ _log = structlog.get_logger("bookfeed")
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop. Raises Startup when it cannot begin."""
     _check(settings)
-    async with AsyncExitStack() as stack:
-        client = open_redis(settings.shared.redis_url, socket_timeout=5.0)
-        await stack.enter_async_context(aclosing(client))
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="bookfeed",
-                size=2,
-                silence_seconds=settings.shared.database_silence_seconds,
-            )
-        )
+    async with composed("bookfeed", settings) as parts:
+        client = parts.redis(socket_timeout=5.0)
+        pool = await parts.pool(size=2)
         # Each host has its own pool: one that hangs takes no connection from the other.
         clob, gamma = [
-            await stack.enter_async_context(
+            await parts.stack.enter_async_context(
                 open_client(
                     timeout_ms=settings.api_timeout_ms, connections=settings.api_connections
                 )
@@ -89,39 +79,29 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         sockets = Sockets(settings, hub, fetcher, interest, answers)
         servicer = BookfeedServicer(hub, fetcher, interest, sockets, store, secrets.token_hex(4))
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                [_SERVICE],
-                lambda s: bookfeed_service_pb2_grpc.add_BookfeedServiceServicer_to_server(
-                    servicer, s
-                ),
-            )
+        server = await parts.serve(
+            settings.listen,
+            [_SERVICE],
+            partial(rpc.add_BookfeedServiceServicer_to_server, servicer),
         )
-        await server.set_serving(True)
         _log.info("serving", port=server.port)
-        await until_stopped(
+        await parts.run(
             stop,
             fetcher.run(),
             sockets.run(),
             catalogues.follow(catalogue, api, settings),
             _follow_database(store, interest, sockets, client),
             _foresee(store, interest, catalogue, settings),
-            health.tell(
-                server,
-                {
-                    health.POSTGRESQL: health.postgresql(pool),
-                    health.REDIS: health.redis_at(client),
-                    health.VENUE: health.known(lambda: sockets.connected),
-                    health.VENUE_ANSWERS: health.known(answers.readable),
-                },
-            ),
             publish(
                 hub,
                 client,
                 pause_ms=settings.board_pause_ms,
                 stands_ms=settings.board_stands_ms,
             ),
+            looks={
+                health.VENUE: health.known(lambda: sockets.connected),
+                health.VENUE_ANSWERS: health.known(answers.readable),
+            },
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -21,13 +20,11 @@ from services.confirm.settings import Settings
 from services.confirm.shortfalls import Shortfalls
 from services.confirm.watch import Watch
 from services.confirm.worker import Confirm
-from tradingtools.rpc import streams, transport
+from tradingtools.rpc import streams
 from tradingtools.runtime import health
 from tradingtools.runtime.books import Books
+from tradingtools.runtime.composition import composed
 from tradingtools.runtime.consumer import Intake
-from tradingtools.runtime.process import until_stopped
-from tradingtools.storage.postgres import lease
-from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import confirm_service_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2_grpc as rpc
 from tradingtools.v1 import executor_service_pb2 as executor_pb
@@ -40,34 +37,16 @@ NAME = "confirm-0"
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run confirm until ``stop``. One at a time: the lease of partition 0."""
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="confirm",
-                size=6,
-                silence_seconds=settings.shared.database_silence_seconds,
-                by_index=True,
-                joined_by_keys=True,
-            )
+    async with composed("confirm", settings) as parts:
+        pool = await parts.pool(size=6, by_index=True, joined_by_keys=True)
+        booking = await parts.pool(
+            "booking", size=2, prompt=True, planned_once=True, joined_by_keys=True
         )
-        booking = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="confirm",
-                size=2,
-                silence_seconds=settings.shared.database_silence_seconds,
-                prompt=True,
-                planned_once=True,
-                joined_by_keys=True,
-            )
-        )
-        client = await stack.enter_async_context(
+        client = await parts.stack.enter_async_context(
             open_client(settings.insiders_url, settings.insiders_token)
         )
-        channel = transport.channel(settings.executor_target)
-        stack.push_async_callback(channel.close)
-        owned = await lease.acquire(pool, "confirm", 0, NAME)
+        executor = executor_rpc.ExecutorServiceStub(parts.channel(settings.executor_target))
+        owned = await parts.lease(pool)
 
         async def load(after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
             return await load_bookings(pool, after, limit)
@@ -76,20 +55,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tail: streams.Tail[pb.FillEvent] = streams.Tail(last, load)
         books: Books | None = None
         if settings.bookfeed_target:
-            bookfeed = transport.channel(settings.bookfeed_target)
-            stack.push_async_callback(bookfeed.close)
-            books = Books(bookfeed, timeout_ms=settings.ask_timeout_ms)
+            books = Books(
+                parts.channel(settings.bookfeed_target), timeout_ms=settings.ask_timeout_ms
+            )
         smallest = unknown if books is None else books.smallest
         booker = Booker(booking, owned, tail, smallest)
         worker = Confirm(pool, booker, Insiders(client, settings.ask_timeout_ms), settings)
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                [SERVICE],
-                lambda s: rpc.add_ConfirmServiceServicer_to_server(ConfirmServicer(pool, tail), s),
-            )
+        servicer = ConfirmServicer(pool, tail)
+        await parts.serve(
+            settings.listen, [SERVICE], partial(rpc.add_ConfirmServiceServicer_to_server, servicer)
         )
-        await server.set_serving(True)
         redemptions = Redemptions(
             pool, client, timeout_ms=settings.ask_timeout_ms, spacing_ms=settings.redeem_spacing_ms
         )
@@ -105,7 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         covered = shortfalls.covered if settings.shortfall_apart_ms else None
         payouts = Payouts(pool, owned, booker.write, covered)
         optional = []
-        looks = {health.POSTGRESQL: health.postgresql(pool)}
+        looks = {}
         if settings.balance_ms:
             balances = Balances(
                 pool,
@@ -121,9 +96,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             optional.append(books.keep(payouts.on_books))
             looks[health.BOOKFEED] = health.known(partial(_speaks, books))
         events = Intake(pool, "order_events", NAME, executor_pb.OrderEvent, worker.on_event)
-        await until_stopped(
+        await parts.run(
             stop,
-            lease.keep(pool, owned),
             events.replay(),
             worker.look_at_due(),
             worker.tidy(),
@@ -134,9 +108,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
             payouts.run(),
             redemptions.run(),
-            health.tell(server, looks),
             *optional,
-            _follow_events(events, executor_rpc.ExecutorServiceStub(channel)),
+            _follow_events(events, executor),
+            looks=looks,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from functools import partial
 
 import grpc
@@ -14,12 +13,10 @@ from services.events.server import EventServicer
 from services.events.settings import Settings
 from services.events.worker import LogWriter
 from tradingtools.domain.permissions import BEHIND_EDGE
-from tradingtools.rpc import transport
-from tradingtools.runtime import gc_policy, health
+from tradingtools.runtime import gc_policy
+from tradingtools.runtime.composition import composed
 from tradingtools.runtime.event_feed import EventFeed
-from tradingtools.runtime.process import until_stopped
-from tradingtools.storage.postgres import event_log, lease
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.postgres import event_log
 from tradingtools.v1 import event_service_pb2_grpc as rpc
 
 SERVICES = ("tradingtools.v1.EventService", "tradingtools.v1.EventFeedService")
@@ -27,17 +24,9 @@ SERVICES = ("tradingtools.v1.EventService", "tradingtools.v1.EventFeedService")
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the log of events until ``stop``."""
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="events",
-                size=3,
-                silence_seconds=settings.shared.database_silence_seconds,
-                planned_once=True,
-            )
-        )
-        owned = await lease.acquire(pool, "events", 0, "events-0")
+    async with composed("events", settings) as parts:
+        pool = await parts.pool(size=3, planned_once=True)
+        owned = await parts.lease(pool)
         at = await store.position(pool)
         feed = EventFeed(at.number, partial(event_log.after, pool))
         writer = LogWriter(
@@ -61,19 +50,5 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 EventFeedServicer(pool, feed, limits), server
             )
 
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                SERVICES,
-                register,
-                permissions=BEHIND_EDGE,
-            )
-        )
-        await server.set_serving(True)
-        await until_stopped(
-            stop,
-            lease.keep(pool, owned),
-            gc_policy.keep_away(),
-            writer.run(),
-            health.tell(server, {health.POSTGRESQL: health.postgresql(pool)}),
-        )
+        await parts.serve(settings.listen, SERVICES, register, permissions=BEHIND_EDGE)
+        await parts.run(stop, gc_policy.keep_away(), writer.run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from services.executor import reading, store
@@ -15,13 +15,11 @@ from services.executor.server import ExecutorServicer
 from services.executor.settings import Settings
 from services.executor.worker import Executor
 from tradingtools.domain.money import MICROS
-from tradingtools.rpc import streams, transport
+from tradingtools.rpc import streams
 from tradingtools.runtime import health
 from tradingtools.runtime.backlog import Backlog
-from tradingtools.runtime.process import until_stopped
-from tradingtools.storage.postgres import lease
-from tradingtools.storage.postgres.pool import Pool, open_pool
-from tradingtools.tasks import until_one_ends
+from tradingtools.runtime.composition import composed
+from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import executor_service_pb2 as pb
 from tradingtools.v1 import executor_service_pb2_grpc as rpc
 from tradingtools.v1 import guard_service_pb2 as guard_pb
@@ -36,30 +34,13 @@ SERVICE = "tradingtools.v1.ExecutorService"
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the executor until ``stop``."""
     name = f"executor-{settings.partition}"
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="executor",
-                size=6,
-                silence_seconds=settings.shared.database_silence_seconds,
-                planned_once=True,
-                joined_by_keys=True,
-            )
-        )
+    async with composed("executor", settings) as parts:
+        pool = await parts.pool(size=6, planned_once=True, joined_by_keys=True)
         # One is enough: the SUBMITTING commits of a partition come one after the other.
-        submitting = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="executor-submitting",
-                size=1,
-                silence_seconds=settings.shared.database_silence_seconds,
-                prompt=True,
-                planned_once=True,
-                joined_by_keys=True,
-            )
+        submitting = await parts.pool(
+            "submitting", size=1, prompt=True, planned_once=True, joined_by_keys=True
         )
-        client = await stack.enter_async_context(
+        client = await parts.stack.enter_async_context(
             open_client(
                 settings.insiders_url,
                 settings.insiders_token,
@@ -68,13 +49,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 idle_ms=settings.insiders_idle_ms,
             )
         )
-        router = transport.channel(settings.router_target)
-        guard = transport.channel(settings.guard_target)
-        bookfeed = transport.channel(settings.bookfeed_target, newest=True)
-        for channel in (router, guard, bookfeed):
-            stack.push_async_callback(channel.close)
-        owned = await lease.acquire(pool, "executor", settings.partition, name)
-        quotes = Quotes(bookfeed)
+        orders: Any = router_rpc.RouterServiceStub(parts.channel(settings.router_target))
+        exits: Any = guard_rpc.GuardServiceStub(parts.channel(settings.guard_target))
+        quotes = Quotes(parts.channel(settings.bookfeed_target, newest=True))
+        owned = await parts.lease(pool, settings.partition)
         collar = _collar(settings, quotes)
         executor = Executor(
             pool,
@@ -86,41 +64,24 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             collar=collar,
         )
         backlog = Backlog("executor", executor.waited_ms, settings.backlog_ms)
-        await until_one_ends(executor.recover(), lease.keep(pool, owned))
+        await parts.recover(executor.recover())
         # Everything up to here is rows, and what is still CLAIMED is found by polling; the streams
         # begin after it, so that nothing of an earlier life is read twice.
         start = str((await store.fetch(pool, "last_record"))[0]["seq"])
         tail = await _event_tail(pool)
         executor.recorder = Recorder(pool, owned, tail, executor.line.done, executor.line.leave)
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                [SERVICE],
-                lambda s: rpc.add_ExecutorServiceServicer_to_server(
-                    ExecutorServicer(pool, tail), s
-                ),
-            )
+        servicer = ExecutorServicer(pool, tail)
+        await parts.serve(
+            settings.listen, [SERVICE], partial(rpc.add_ExecutorServiceServicer_to_server, servicer)
         )
-        await server.set_serving(True)
-        orders: Any = router_rpc.RouterServiceStub(router)
-        exits: Any = guard_rpc.GuardServiceStub(guard)
-        await until_stopped(
+        await parts.run(
             stop,
-            lease.keep(pool, owned, backlog.age_ms),
             *(() if collar is None else (quotes.keep(),)),
             executor.recorder.run(),
             executor.submit(),
             executor.line.poll(),
             executor.send_again(),
             executor.breaker.watch(settings.poll_ms / 1000),
-            health.tell(
-                server,
-                {
-                    health.POSTGRESQL: health.postgresql(pool),
-                    health.INSIDERS: health.known(lambda: executor.breaker.closed),
-                    health.BACKLOG: backlog.keeps_up,
-                },
-            ),
             reading.follow(
                 executor.line,
                 "orders",
@@ -137,6 +98,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 start,
                 acknowledge=(exits, name),
             ),
+            looks={health.INSIDERS: health.known(lambda: executor.breaker.closed)},
+            backlog=backlog,
         )
 
 

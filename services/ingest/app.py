@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing
+from functools import partial
 
 import httpx
 import structlog
@@ -22,13 +22,11 @@ from services.ingest.rejects import Rejects
 from services.ingest.server import IngestServicer
 from services.ingest.settings import Settings
 from services.ingest.store import Store
-from tradingtools.rpc import transport
 from tradingtools.runtime import health
-from tradingtools.runtime.process import Startup, until_stopped
-from tradingtools.storage.postgres.pool import open_pool
-from tradingtools.storage.redis.client import open_redis
+from tradingtools.runtime.composition import composed
+from tradingtools.runtime.process import Startup
 from tradingtools.storage.redis.leader_log import LeaderLog
-from tradingtools.v1 import ingest_service_pb2_grpc
+from tradingtools.v1 import ingest_service_pb2_grpc as rpc
 from tradingtools.venues.polymarket.collateral import Collateral, tokens
 from tradingtools.venues.polymarket.data_api import DataApi
 from tradingtools.venues.polymarket.http import Http, open_client
@@ -45,17 +43,10 @@ _log = structlog.get_logger("ingest")
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop. Raises Startup when it cannot begin."""
     _check(settings)
-    async with AsyncExitStack() as stack:
-        client = open_redis(settings.shared.redis_url, socket_timeout=5.0)
-        await stack.enter_async_context(aclosing(client))
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="ingest",
-                silence_seconds=settings.shared.database_silence_seconds,
-            )
-        )
-        http = await stack.enter_async_context(
+    async with composed("ingest", settings) as parts:
+        client = parts.redis(socket_timeout=5.0)
+        pool = await parts.pool()
+        http = await parts.stack.enter_async_context(
             open_client(timeout_ms=settings.api_timeout_ms, connections=settings.api_connections)
         )
         store = Store(pool)
@@ -82,16 +73,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await leaders.refresh(catch_up)
         feed = Feed(settings, leaders, merger, publisher, rejects, catch_up, answers, telling)
         servicer = IngestServicer(publisher, catch_up, Incarnation(name), store)
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                [_SERVICE],
-                lambda s: ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(servicer, s),
-            )
+        server = await parts.serve(
+            settings.listen, [_SERVICE], partial(rpc.add_IngestServiceServicer_to_server, servicer)
         )
-        await server.set_serving(True)
         _log.info("serving", port=server.port, leaders=len(leaders.wallets), incarnation=name)
-        await until_stopped(
+        await parts.run(
             stop,
             publisher.write_log(),
             publisher.watch_incarnation(),
@@ -101,15 +87,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             catch_up.poll(feed.silent),
             behind.run(),
             feed.run(),
-            health.tell(
-                server,
-                {
-                    health.POSTGRESQL: health.postgresql(pool),
-                    health.REDIS: health.redis_at(client),
-                    health.VENUE: health.known(lambda: feed.connected),
-                    health.VENUE_ANSWERS: health.known(answers.readable),
-                },
-            ),
+            looks={
+                health.VENUE: health.known(lambda: feed.connected),
+                health.VENUE_ANSWERS: health.known(answers.readable),
+            },
         )
 
 

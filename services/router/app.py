@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -17,20 +16,17 @@ from services.router.settings import Settings
 from services.router.worker import Router
 from tradingtools import clock
 from tradingtools.domain.errors import CursorOutOfRange
-from tradingtools.rpc import streams, transport
+from tradingtools.rpc import streams
 from tradingtools.runtime import health
 from tradingtools.runtime.backlog import Backlog
 from tradingtools.runtime.books import Books
 from tradingtools.runtime.claim_tail import claim_tail
+from tradingtools.runtime.composition import composed
 from tradingtools.runtime.consumer import Intake, while_database_is_away
 from tradingtools.runtime.fills import follow_fills
 from tradingtools.runtime.keyed_workers import Lanes
-from tradingtools.runtime.process import until_stopped
-from tradingtools.storage.postgres import journal, lease
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.storage.postgres import journal
 from tradingtools.storage.redis import control_feed
-from tradingtools.storage.redis.client import open_redis
-from tradingtools.tasks import until_one_ends
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import (
     confirm_service_pb2 as confirm_pb,
@@ -54,86 +50,52 @@ SERVICE = "tradingtools.v1.RouterService"
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run the router until ``stop``."""
     name = f"router-{settings.partition}"
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="router",
-                size=4,
-                silence_seconds=settings.shared.database_silence_seconds,
-                by_index=True,
-            )
-        )
+    async with composed("router", settings) as parts:
+        pool = await parts.pool(size=4, by_index=True)
         # One is enough: claims go through one lock, and one backend has them planned and cached.
-        claims = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="router-claims",
-                size=1,
-                silence_seconds=settings.shared.database_silence_seconds,
-                prompt=True,
-                planned_once=True,
-                joined_by_keys=True,
-            )
+        claims = await parts.pool(
+            "claims", size=1, prompt=True, planned_once=True, joined_by_keys=True
         )
-        bus = open_redis(settings.shared.redis_url)
-        stack.push_async_callback(bus.aclose)
+        bus = parts.redis()
         await check_division(pool, settings.partitions)
-        owned = await lease.acquire(pool, "router", settings.partition, name)
-        ingest = transport.channel(settings.ingest_target)
-        bookfeed = transport.channel(settings.bookfeed_target, newest=True)
-        confirm = transport.channel(settings.confirm_target)
-        for channel in (ingest, bookfeed, confirm):
-            stack.push_async_callback(channel.close)
+        owned = await parts.lease(pool, settings.partition)
+        ingest: Any = ingest_rpc.IngestServiceStub(parts.channel(settings.ingest_target))
+        bookfeed = parts.channel(settings.bookfeed_target, newest=True)
+        confirm = confirm_rpc.ConfirmServiceStub(parts.channel(settings.confirm_target))
         tail = await claim_tail(pool, "router", settings.partition)
         books = Books(bookfeed, timeout_ms=settings.book_timeout_ms)
         router = Router(pool, owned, books, tail, settings, claims=claims)
         # Before recovering: a predecessor that was frozen may still acknowledge what came after it.
         trades_from = await journal.acknowledged(pool, "leader_trades", name)
         fills_from = await journal.acknowledged(pool, "fills", name) or streams.BEGINNING
-        await until_one_ends(router.recover(), lease.keep(pool, owned))
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                [SERVICE],
-                lambda s: rpc.add_RouterServiceServicer_to_server(
-                    RouterServicer(pool, tail, router, books), s
-                ),
-            )
+        await parts.recover(router.recover())
+        servicer = RouterServicer(pool, tail, router, books)
+        await parts.serve(
+            settings.listen, [SERVICE], partial(rpc.add_RouterServiceServicer_to_server, servicer)
         )
-        await server.set_serving(True)
         facts = Intake(
             pool, "leader_trades", name, ingest_pb.StreamLeaderTradesResponse, router.on_message
         )
-        ingest_stub: Any = ingest_rpc.IngestServiceStub(ingest)
-        tell = await stack.enter_async_context(streams.acknowledging(ingest_stub, name))
+        tell = await parts.stack.enter_async_context(streams.acknowledging(ingest, name))
         lanes = Lanes(facts, tell, partial(_next, settings))
         backlog = Backlog("router", partial(_waited_ms, lanes), settings.backlog_ms)
         fills = Intake(pool, "fills", name, confirm_pb.FillEvent, router.bookings.on_fill)
-        await until_stopped(
+        await parts.run(
             stop,
-            lease.keep(pool, owned, backlog.age_ms),
             books.keep(),
             facts.replay(),
             fills.replay(),
             lanes.run(),
-            _follow_ingest(lanes, ingest_stub, name, trades_from),
-            follow_fills(fills, confirm_rpc.ConfirmServiceStub(confirm), name, fills_from),
+            _follow_ingest(lanes, ingest, name, trades_from),
+            follow_fills(fills, confirm, name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.exits.run(),
             router.withdrawals.run(),
             router.waiting.run(),
             router.follow_balances(),
             router.resyncs.run(),
-            health.tell(
-                server,
-                {
-                    health.POSTGRESQL: health.postgresql(pool),
-                    health.REDIS: health.redis_at(bus),
-                    health.BOOKFEED: health.known(lambda: not books.silent),
-                    health.BACKLOG: backlog.keeps_up,
-                },
-            ),
+            looks={health.BOOKFEED: health.known(lambda: not books.silent)},
+            backlog=backlog,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from functools import partial
 
 from services.webhooks.core.addresses import NetworkError, networks
@@ -18,11 +17,11 @@ from tradingtools.codec.events import from_pb
 from tradingtools.domain.event import cloud_event
 from tradingtools.domain.permissions import BEHIND_EDGE
 from tradingtools.rpc import streams, transport
-from tradingtools.runtime import gc_policy, health
+from tradingtools.runtime import gc_policy
+from tradingtools.runtime.composition import composed
 from tradingtools.runtime.event_feed import EventFeed, Kept
-from tradingtools.runtime.process import Startup, until_stopped
-from tradingtools.storage.postgres import event_log, lease
-from tradingtools.storage.postgres.pool import open_pool
+from tradingtools.runtime.process import Startup
+from tradingtools.storage.postgres import event_log
 from tradingtools.v1 import event_service_pb2 as events_pb
 from tradingtools.v1 import event_service_pb2_grpc as events_rpc
 from tradingtools.v1 import webhook_service_pb2_grpc as rpc
@@ -36,22 +35,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         allowed = networks(settings.allowed_networks)
     except NetworkError as error:
         raise Startup(f"TT_WEBHOOKS_ALLOWED_NETWORKS: {error}") from None
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_pool(
-                settings.shared.database_url,
-                name="webhooks",
-                size=3,
-                silence_seconds=settings.shared.database_silence_seconds,
-                planned_once=True,
-            )
-        )
-        owned = await lease.acquire(pool, "webhooks", 0, "webhooks-0")
+    async with composed("webhooks", settings) as parts:
+        pool = await parts.pool(size=3, planned_once=True)
+        owned = await parts.lease(pool)
         store = Store(pool, owned)
         feed = EventFeed(await event_log.newest(pool), partial(event_log.after, pool))
         keeper = Keeper(store)
         dispatcher = Dispatcher(store, settings.endpoints)
-        sender = await stack.enter_async_context(
+        sender = await parts.stack.enter_async_context(
             sending(allowed, timeout_seconds=settings.timeout_ms / 1000)
         )
         await dispatcher.begin(
@@ -65,27 +56,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 tell=dispatcher.tell,
             )
         )
-        stack.push_async_callback(keeper.write)
-        stack.push_async_callback(dispatcher.stop)
-        server = await stack.enter_async_context(
-            transport.serving(
-                settings.listen,
-                [SERVICE],
-                lambda s: rpc.add_WebhookServiceServicer_to_server(
-                    WebhookServicer(dispatcher, store, pool, allowed), s
-                ),
-                permissions=BEHIND_EDGE,
-            )
+        parts.stack.push_async_callback(keeper.write)
+        parts.stack.push_async_callback(dispatcher.stop)
+        servicer = WebhookServicer(dispatcher, store, pool, allowed)
+        await parts.serve(
+            settings.listen,
+            [SERVICE],
+            partial(rpc.add_WebhookServiceServicer_to_server, servicer),
+            permissions=BEHIND_EDGE,
         )
-        await server.set_serving(True)
-        await until_stopped(
+        await parts.run(
             stop,
-            lease.keep(pool, owned),
             gc_policy.keep_away(),
             _follow(feed, settings.events_target, dispatcher.some),
             dispatcher.run(),
             keeper.run(),
-            health.tell(server, {health.POSTGRESQL: health.postgresql(pool)}),
         )
 
 
