@@ -8,7 +8,7 @@ from functools import partial
 
 import redis.asyncio as redis
 
-from services.guard import folding
+from services.guard import compaction
 from services.guard.bookings import follow_fills
 from services.guard.server import GuardServicer
 from services.guard.settings import Settings
@@ -65,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _follow_control(guard, bus, settings.poll_ms),
             _repeat(guard.look_again, settings.poll_ms / 4000),
             _repeat(guard.suspend, settings.poll_ms / 4000),
-            _repeat(guard.fold_peaks, folding.SECONDS),
+            _repeat(guard.fold_peaks, compaction.SECONDS),
             looks={health.BOOKFEED: health.known(lambda: not books.silent)},
         )
 

@@ -16,9 +16,9 @@ from services.guard import store
 from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit, size_exit
 from services.guard.core.trigger import Trigger
-from services.guard.known import Foreseen
 from services.guard.settings import Settings
 from services.guard.store import Change
+from services.guard.trigger_cache import Foreseen
 from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain import halts as halting

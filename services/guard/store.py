@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import structs
 from psycopg.rows import DictRow
 
-from services.guard.core import telling
+from services.guard.core import history_text
 from services.guard.core.trigger import LotKey, Trigger
-from services.guard.known import Foreseen
+from services.guard.trigger_cache import Foreseen
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 from tradingtools.storage.postgres.direct import Connection, Value
@@ -272,7 +272,7 @@ async def break_even(
     """
     key = {name: ladder[name] for name in ("follower_proxy", "asset_id", "origin")}
     rows = await ask(asked, "break_even", **key, price=price_micros).rows()
-    told = telling.broke_even(price_micros, ladder["id"])
+    told = history_text.broke_even(price_micros, ladder["id"])
     _note(asked, [_event(row, row["status"], told, "") for row in rows])
     return [trigger(row) for row in rows]
 

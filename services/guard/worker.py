@@ -14,21 +14,21 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.guard import folding, following, store
+from services.guard import compaction, lot_sync, store
 from services.guard.bookings import begins, lot_of_booking
 from services.guard.claiming import Claims, Decide
-from services.guard.closing import Closing
-from services.guard.core.bad_books import BadBooks
-from services.guard.core.portions import PATIENT
+from services.guard.compaction import Folding
+from services.guard.core.batches import PATIENT
+from services.guard.core.book_quality import BadBooks
 from services.guard.core.superseding import superseded
 from services.guard.core.trigger import LotKey, Trigger, lot_of
-from services.guard.folding import Folding
-from services.guard.known import Known
-from services.guard.peaks import Peaks
-from services.guard.rising import Rising
+from services.guard.evaluation import Verdicts
+from services.guard.exit_lifecycle import Closing
+from services.guard.high_water_marks import Peaks
 from services.guard.settings import Settings
-from services.guard.verdicts import Verdicts
-from services.guard.writing import Writer
+from services.guard.trailing import Rising
+from services.guard.trigger_cache import Known
+from services.guard.trigger_transactions import Writer
 from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.halts import halts_of
@@ -104,7 +104,7 @@ class Guard:
         self._claims.control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
         # Before the rows: what is folded meanwhile is in one of the two.
-        recorded = await folding.unfolded(self._pool)
+        recorded = await compaction.unfolded(self._pool)
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
             self._known.put_lot(key, row["shares_micros"])
@@ -217,7 +217,7 @@ class Guard:
         shares = await self._take_shares(key, fill)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
             for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
-                await self._change(trigger_id, following.end_resolved)
+                await self._change(trigger_id, lot_sync.end_resolved)
             return
         if fill.kind == confirm_pb.FILL_KIND_CORRECTED:
             # An exit that was refused for want of balance goes on with what is there, at once.
@@ -265,7 +265,7 @@ class Guard:
             found = (await self._read_triggers([key]))[key]
         # As they are by now: one that had fired when it was read may be armed again.
         for trigger in superseded([self._known.get(trigger.id) or trigger for trigger in found]):
-            await self._change(trigger.id, following.end_superseded)
+            await self._change(trigger.id, lot_sync.end_superseded)
 
     async def _read_triggers(self, keys: Sequence[LotKey]) -> dict[LotKey, list[Trigger]]:
         """Take over the triggers of lots; which they are, oldest first."""
@@ -277,7 +277,7 @@ class Guard:
         return found
 
     async def _follow_lot(self, trigger: Trigger, shares: int) -> None:
-        decide = following.follow(trigger, shares)
+        decide = lot_sync.follow(trigger, shares)
         if decide is not None:
             await self._change(trigger.id, decide)
 

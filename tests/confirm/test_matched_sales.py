@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from services.confirm.bookings import load_bookings
-from services.guard.holding import locked
+from services.guard.locked_rows import locked
 from services.guard.settings import Settings as GuardSettings
 from services.guard.worker import Guard
 from services.router import store as router_store

@@ -38,9 +38,13 @@ _PAID = "only when a lot is paid out before the guard has seen that its market r
 _MUTE = "only when insiders-api refuses or garbles this very answer: tests/unit/confirm"
 _SINGLY = "the database refuses no record or outcome here: tests/money_path/test_set_aside.py"
 _STUCK = "every trigger here can be changed: tests/unit/guard/test_settling.py"
-_LOST_PEAKS = "only when the answer to a record of peaks is lost: tests/integration/test_peaks.py"
-_HELD = "only when a row is refused, or locked for long: tests/integration/test_peaks.py"
-_OTHERWISE = "only when a trigger changes as its peak rises: tests/integration/test_peaks.py"
+_LOST_PEAKS = (
+    "only when the answer to a record of peaks is lost: tests/integration/test_high_water_marks.py"
+)
+_HELD = "only when a row is refused, or locked for long: tests/integration/test_high_water_marks.py"
+_OTHERWISE = (
+    "only when a trigger changes as its peak rises: tests/integration/test_high_water_marks.py"
+)
 _PARTED = "there is one partition here: tests/unit/guard/test_settling.py"
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"

@@ -17,12 +17,12 @@ import pytest_asyncio
 from services.guard import store
 from services.guard.claiming import Claims, Outcome
 from services.guard.core.trigger import Trigger
-from services.guard.holding import Held
-from services.guard.known import Known
+from services.guard.evaluation import Verdicts
+from services.guard.locked_rows import Held
 from services.guard.settings import Settings
 from services.guard.store import Change
-from services.guard.verdicts import Verdicts
-from services.guard.writing import Writer
+from services.guard.trigger_cache import Known
+from services.guard.trigger_transactions import Writer
 from tests.support import leases
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus, Market

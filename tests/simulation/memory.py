@@ -13,7 +13,7 @@ from msgspec import structs
 from launcher.core.invariants import Breach
 from services.guard import store
 from services.guard.core.trigger import Trigger, lot_of
-from services.guard.known import with_peak
+from services.guard.trigger_cache import with_peak
 from services.guard.worker import Guard
 from tests.simulation.world import World
 from tradingtools.domain.trigger_states import FINAL

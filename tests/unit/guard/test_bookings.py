@@ -10,9 +10,9 @@ import pytest
 
 from services.guard import bookings as waiting
 from services.guard.bookings import OTHERS, Bookings
+from tests.unit.guard.test_evaluation import DEEP, SHARE, _key
 from tests.unit.guard.test_meanwhile import _Scene
 from tests.unit.guard.test_turns import CROWD, _crowd
-from tests.unit.guard.test_verdicts import DEEP, SHARE, _key
 from tradingtools.runtime.consumer import Intake
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import alongside

@@ -8,8 +8,8 @@ import pytest
 from msgspec import structs
 
 from services.guard.worker import Guard
+from tests.unit.guard.test_evaluation import DEEP, Desk, Known, _none
 from tests.unit.guard.test_meanwhile import GOOD
-from tests.unit.guard.test_verdicts import DEEP, Desk, Known, _none
 from tradingtools.domain.book import Book
 from tradingtools.rpc.streams import Tail
 from tradingtools.runtime.books import Books

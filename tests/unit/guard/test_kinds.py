@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.guard.core import telling
+from services.guard.core import history_text
 from services.guard.core.trigger import (
     Judgement,
     Trigger,
@@ -143,10 +143,12 @@ def test_the_history_is_in_words() -> None:
         trigger_of(TriggerType.TRAILING_STOP, 500_000), callback_ppm=100_000, peak_micros=600_000
     )
     book = book_of(((530_000, 5_000_000), (520_000, 50_000_000)))
-    assert telling.fired(trail, LOT, book) == (
+    assert history_text.fired(trail, LOT, book) == (
         "20 shares would fetch 0.5225, fires at 0.54, peak 0.6; bids 5 at 0.53, 50 at 0.52"
     )
-    assert telling.sold(trail, LOT, 10_450_000) == "sold 20 shares at 0.5225, -0.0175 from 0.54"
+    assert (
+        history_text.sold(trail, LOT, 10_450_000) == "sold 20 shares at 0.5225, -0.0175 from 0.54"
+    )
     timed = structs.replace(trigger_of(TriggerType.TIME_STOP), price_micros=None, fire_at_ms=NOW_MS)
-    assert telling.sold(timed, LOT, 10_450_000) == "sold 20 shares at 0.5225"
-    assert telling.sold(timed, 0, 0) == "sold 0 shares"
+    assert history_text.sold(timed, LOT, 10_450_000) == "sold 20 shares at 0.5225"
+    assert history_text.sold(timed, 0, 0) == "sold 0 shares"

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.guard.core import aftermath, telling
+from services.guard.core import exit_outcome, history_text
 from services.guard.core import trigger as judging
-from services.guard.core.aftermath import Ended, Next
+from services.guard.core.exit_outcome import Ended, Next
 from services.guard.core.trigger import Judgement, Trigger, judge
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
@@ -106,7 +106,7 @@ def close(trigger: Trigger, held: int, fills: list[int]) -> tuple[Trigger, int]:
             else 0,
             min_size_micros=1,
         )
-        step = aftermath.after_exit(ended)
+        step = exit_outcome.after_exit(ended)
         if step is not Next.SLICE:
             status = TriggerStatus.ARMED if step is Next.RUNG else TriggerStatus.DONE
             return structs.replace(trigger, status=status, rungs_done=trigger.rungs_fired), held
@@ -164,7 +164,7 @@ def test_rungs_sell_one_after_the_other_and_a_jump_sells_their_sum() -> None:
         book = book_of(((price, LOT),))
         assert judging.rungs_reached(trigger, LOT, book) == fired
         assert judging.next_size(trigger, LOT, fired) == size
-    assert telling.fired(trigger, LOT, book_of(((750_000, LOT),)), 2) == (
+    assert history_text.fired(trigger, LOT, book_of(((750_000, LOT),)), 2) == (
         "rungs 1 to 2: 10 shares would fetch 0.75, fires at 0.6; bids 20 at 0.75"
     )
     # Only as many shares as the second rung's price is bid for: the first rung alone fires.

@@ -17,7 +17,7 @@ from msgspec import structs
 from services.guard import store
 from services.guard.core.trigger import Judgement, judge, lot_of
 from tests.unit.guard.samples import book_of, follow_peaks
-from tests.unit.guard.test_verdicts import CONDITION, DEEP, SHARE, Desk, Moody, _key
+from tests.unit.guard.test_evaluation import CONDITION, DEEP, SHARE, Desk, Moody, _key
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.trigger_states import EDITABLE, FINAL

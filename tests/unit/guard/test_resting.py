@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from services.guard import writing
+from services.guard import trigger_transactions
 from services.guard.claiming import Claims
-from services.guard.known import Known
-from services.guard.writing import Writer
+from services.guard.trigger_cache import Known
+from services.guard.trigger_transactions import Writer
 from tradingtools.storage.postgres.pool import Pool
 
 
@@ -39,7 +39,7 @@ class Lent:
 async def test_what_can_wait_goes_after_the_exit_that_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(writing, "_REST_SECONDS", 60.0)
+    monkeypatch.setattr(trigger_transactions, "_REST_SECONDS", 60.0)
     pool = Lent()
     writer = Writer(cast(Pool, pool), Known(0, 1), cast(Claims, None))
     exiting = asyncio.create_task(writer.learn(["a"]))

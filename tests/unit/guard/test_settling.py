@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.unit.guard.test_evaluation import DEEP, SHARE, Desk, _key
 from tests.unit.guard.test_meanwhile import GOOD, _Scene
-from tests.unit.guard.test_verdicts import DEEP, SHARE, Desk, _key
 from tradingtools.domain import ids
 from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb

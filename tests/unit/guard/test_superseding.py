@@ -6,7 +6,7 @@ from msgspec import structs
 
 from services.guard.core.superseding import superseded
 from tests.unit.guard.samples import trigger_of
-from tests.unit.guard.test_verdicts import Desk
+from tests.unit.guard.test_evaluation import Desk
 from tradingtools.domain.trigger_states import TriggerStatus
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from services.guard.core.portions import PATIENT
+from services.guard.core.batches import PATIENT
+from tests.unit.guard.test_evaluation import DEEP
 from tests.unit.guard.test_meanwhile import GOOD, _Scene
-from tests.unit.guard.test_verdicts import DEEP
 from tradingtools import clock
 from tradingtools.testing.memory_database.schema import Row
 from tradingtools.testing.memory_database.transactions import Transaction

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.guard.core.trigger import Trigger, lot_of, tick_of
-from services.guard.known import Known
+from services.guard.trigger_cache import Known
 from tests.unit.guard.samples import book_of, trigger_of
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType

@@ -12,11 +12,11 @@ from contextlib import AbstractAsyncContextManager, suppress
 
 import psycopg
 
-from services.guard import holding, store
+from services.guard import locked_rows, store
 from services.guard.claiming import Claims, Decide, Outcome
 from services.guard.core.trigger import LotKey, lot_of
-from services.guard.holding import Held
-from services.guard.known import Known
+from services.guard.locked_rows import Held
+from services.guard.trigger_cache import Known
 from tradingtools.runtime.consumer import while_database_is_away
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.lease import Fenced
@@ -92,7 +92,7 @@ class Writer:
             if seen is not None:
                 # It fails when memory is behind the rows: then they are read.
                 with suppress(psycopg.errors.SerializationFailure):
-                    async with holding.foreseen(self._pool, seen) as held:
+                    async with locked_rows.foreseen(self._pool, seen) as held:
                         return await decide(held)
             async with self._locked(trigger_ids) as held:
                 outcome = await decide(held)
@@ -155,7 +155,7 @@ class Writer:
             return held
 
     def _locked(self, trigger_ids: Sequence[str]) -> AbstractAsyncContextManager[Held]:
-        return holding.locked(self._pool, trigger_ids, self._known.peak)
+        return locked_rows.locked(self._pool, trigger_ids, self._known.peak)
 
     def hurry(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""

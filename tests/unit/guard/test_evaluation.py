@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from services.guard import store
-from services.guard.core.portions import PATIENT
+from services.guard.core.batches import PATIENT
 from services.guard.settings import Settings
 from services.guard.worker import Guard
 from tests.unit.guard.samples import book_of

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.guard.core.backoff import Pauses
 from services.guard.core.exit_size import smallest
-from services.guard.core.pauses import Pauses
 from tradingtools.domain.book import Market
 
 _STEP_MS, _LONGEST_MS = 500, 8_000

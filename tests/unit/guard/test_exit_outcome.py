@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.guard.core.aftermath import Ended, Next, after_exit
+from services.guard.core.exit_outcome import Ended, Next, after_exit
 from tradingtools.domain.order_states import RELEASING, FailedKind, OrderState
 
 S, K = OrderState, FailedKind

@@ -14,13 +14,13 @@ from contextlib import suppress
 import psycopg
 import structlog
 
-from services.guard.core.bad_books import is_bad
-from services.guard.core.portions import PATIENT
+from services.guard.core.batches import PATIENT
+from services.guard.core.book_quality import is_bad
 from services.guard.core.trigger import LotKey
-from services.guard.known import Known
-from services.guard.peaks import Peaks
-from services.guard.verdicts import Verdicts, Wish
-from services.guard.writing import Writer
+from services.guard.evaluation import Verdicts, Wish
+from services.guard.high_water_marks import Peaks
+from services.guard.trigger_cache import Known
+from services.guard.trigger_transactions import Writer
 from tradingtools.runtime.books import Books
 from tradingtools.tasks import until_one_ends
 

@@ -18,16 +18,16 @@ import structlog
 from msgspec import structs
 
 from services.guard.claiming import Claims, Outcome, Row
-from services.guard.core import telling
+from services.guard.core import history_text
 from services.guard.core import trigger as judging
-from services.guard.core.bad_books import is_bad
-from services.guard.core.portions import Asked, by_lot, fires, portions
-from services.guard.core.remnants import Remnants, Size, size_of, too_small
+from services.guard.core.batches import Asked, by_lot, fires, portions
+from services.guard.core.book_quality import is_bad
+from services.guard.core.dust import Remnants, Size, size_of, too_small
 from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
-from services.guard.holding import Held
-from services.guard.known import Known
+from services.guard.locked_rows import Held
 from services.guard.store import Change
-from services.guard.writing import Writer
+from services.guard.trigger_cache import Known
+from services.guard.trigger_transactions import Writer
 from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.order import Order
@@ -279,7 +279,7 @@ class Verdicts:
         basis = judging.left(now, shares) if through else None
         change = Change(
             status=TriggerStatus.TRIGGERED,
-            detail=telling.fired(now, shares, book, through),
+            detail=history_text.fired(now, shares, book, through),
             slice_number=0,
             rungs_fired=through,
             basis_micros=basis if now.basis_micros is None else now.basis_micros,
@@ -308,6 +308,6 @@ def _change(verdict: Judgement, book: Book) -> Change | None:
         case Judgement.ARM:
             return Change(status=TriggerStatus.ARMED, detail="the book is good again")
         case Judgement.RESOLVE:
-            return Change(status=TriggerStatus.RESOLVED, detail=telling.payout(book))
+            return Change(status=TriggerStatus.RESOLVED, detail=history_text.payout(book))
         case _:
             return None

@@ -17,9 +17,9 @@ import psycopg
 import structlog
 
 from services.guard import store
-from services.guard.core.pauses import Pauses
+from services.guard.core.backoff import Pauses
 from services.guard.core.trigger import TOLD_MICROS
-from services.guard.writing import Writer
+from services.guard.trigger_transactions import Writer
 from tradingtools import clock
 from tradingtools.storage.postgres.direct import Connection
 from tradingtools.storage.postgres.pool import Pool

@@ -14,12 +14,12 @@ from itertools import islice
 import psycopg
 import structlog
 
-from services.guard import folding, store
+from services.guard import compaction, store
+from services.guard.compaction import Folding, Unfolded
+from services.guard.core.backoff import Pauses
 from services.guard.core.index import Risen
-from services.guard.core.pauses import Pauses
 from services.guard.core.trigger import Trigger, lot_of, stop_below
-from services.guard.folding import Folding, Unfolded
-from services.guard.known import Known
+from services.guard.trigger_cache import Known
 from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.runtime import instruments
@@ -177,7 +177,7 @@ class Peaks:
         would fire later than it should. Exits wait for nothing of this."""
         while True:
             try:
-                return await while_database_is_away(lambda: folding.unfolded(self._pool))
+                return await while_database_is_away(lambda: compaction.unfolded(self._pool))
             except psycopg.Error as error:
                 await self._pause(error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.guard.core.pauses import Pauses
+from services.guard.core.backoff import Pauses
 
 
 def _rests_ms(pauses: Pauses, now_ms: int) -> int:

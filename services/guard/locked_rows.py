@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 
 from services.guard import store
 from services.guard.core.trigger import LotKey, Trigger, lot_of
-from services.guard.known import Foreseen
+from services.guard.trigger_cache import Foreseen
 from tradingtools.storage.postgres.pipeline import Together, together
 from tradingtools.storage.postgres.pool import Pool
 

@@ -12,9 +12,9 @@ from msgspec import structs
 
 from services.guard import store
 from services.guard.claiming import Claims, Outcome, Row, as_it_is
-from services.guard.core import aftermath, telling
+from services.guard.core import exit_outcome, history_text
 from services.guard.core import trigger as judging
-from services.guard.core.aftermath import Ended, Next
+from services.guard.core.exit_outcome import Ended, Next
 from services.guard.core.trigger import Trigger
 from services.guard.store import Change
 from tradingtools.domain import exit_price
@@ -69,7 +69,7 @@ class Closing:
             raise LookupError(f"the exits of trigger {row['id']} have no sum")
         sold = total["sold_micros"]
         trigger = structs.replace(store.trigger(row), sold_micros=sold)
-        step = aftermath.after_exit(self._ended(trigger, order, lot, total))
+        step = exit_outcome.after_exit(self._ended(trigger, order, lot, total))
         if step is not Next.NOTHING and await store.begun_anew(asked, row):
             return self._over(asked, trigger, row, total)
         if step is Next.SLICE and lot is not None:
@@ -93,7 +93,7 @@ class Closing:
     def _over(self, asked: Together, trigger: Trigger, row: Row, total: Row) -> Outcome:
         """What its lot holds by now, with what comes back of its sales, is another position, which
         the triggers of that guard."""
-        told = telling.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
+        told = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
         change = Change(
             status=TriggerStatus.DONE,
             detail=f"{told}; a new position has begun",
@@ -123,7 +123,7 @@ class Closing:
         book = self._books.known(row["asset_id"])
         if book is not None and book.market.payout_micros is not None:
             resolved = Change(
-                status=TriggerStatus.RESOLVED, detail=telling.payout(book), sold_micros=sold
+                status=TriggerStatus.RESOLVED, detail=history_text.payout(book), sold_micros=sold
             )
             return self._claims.write(asked, [(row, resolved)])
         if row["next_slice_at"] is None:
@@ -165,7 +165,7 @@ async def _end(
     asked: Together, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
 ) -> Outcome:
     """An exit has sold what it wanted: done, or armed again for the rungs that are left."""
-    detail = telling.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
+    detail = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
     change = Change(
         status=TriggerStatus.ARMED if more else TriggerStatus.DONE,
         detail=detail,

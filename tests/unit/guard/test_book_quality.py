@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from msgspec import structs
 
-from services.guard.core.bad_books import BadBooks
-from services.guard.core.portions import PATIENT
+from services.guard.core.batches import PATIENT
+from services.guard.core.book_quality import BadBooks
 from tests.unit.guard.samples import book_of
+from tests.unit.guard.test_evaluation import DEEP, Desk
 from tests.unit.guard.test_meanwhile import EMPTY, GOOD, _Scene
-from tests.unit.guard.test_verdicts import DEEP, Desk
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from services.guard import folding, peaks, store
+from services.guard import compaction, high_water_marks, store
 from services.guard.core.trigger import Trigger, lot_of
 from services.guard.settings import Settings
 from services.guard.worker import Guard
@@ -274,7 +274,7 @@ async def test_folding_goes_on_where_it_was_and_tells_nothing_twice(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.see(DEARER)
-    monkeypatch.setattr(folding, "ROWS", 1)
+    monkeypatch.setattr(compaction, "ROWS", 1)
     ask_on = store.ask_on
 
     async def break_off(connection: Connection, name: str, **values: Any) -> Any:
@@ -340,7 +340,7 @@ async def test_a_connection_that_was_lost_deletes_no_record(
 
     with monkeypatch.context() as broken:
         broken.setattr(store, "ask_on", lose_behind)
-        broken.setattr(folding, "_PAUSE_SECONDS", 0.5)
+        broken.setattr(compaction, "_PAUSE_SECONDS", 0.5)
         with pytest.raises(psycopg.OperationalError):
             await desk.guard.fold_peaks()
     await asyncio.gather(*lost)
@@ -486,7 +486,7 @@ async def test_a_record_that_is_refused_is_tried_again_without_another_book(
         return await (_refuse if len(asked) == 1 else ask_alone)(pool, name, **values)
 
     monkeypatch.setattr(store, "ask_alone", refuse_the_first)
-    monkeypatch.setattr(peaks, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(high_water_marks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)
     assert asked == ["record_peaks"] * 2
     assert (desk.known(), await desk.records()) == ([550_000, 600_000], 1)
@@ -556,7 +556,7 @@ async def test_a_record_in_doubt_that_is_refused_then_ends_nothing(
 
     monkeypatch.setattr(store, "ask_alone", fail)
     monkeypatch.setattr(store, "fetch", fail_once)
-    monkeypatch.setattr(peaks, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(high_water_marks, "_PAUSE_SECONDS", 0.0)
     await desk.see(DEARER)
     again = [] if committed else ["record_peaks"]
     assert asked == ["record_peaks", "record_peaks", "unfolded_peaks", *again]
@@ -567,7 +567,7 @@ async def test_who_was_seen_first_is_recorded_first(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.see(DEARER)
-    monkeypatch.setattr(peaks, "MOST", 1)
+    monkeypatch.setattr(high_water_marks, "MOST", 1)
     for price in (600_000, 610_000):
         # The small lot has seen 0.60 before.
         desk.guard._peaks.see(book_of(((price, 1_000 * SHARE),)))

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from services.guard.core.remnants import Remnants, too_small
+from services.guard.core.dust import Remnants, too_small
 from tests.unit.guard.samples import book_of
+from tests.unit.guard.test_evaluation import DEEP, SHARE
 from tests.unit.guard.test_meanwhile import _Scene
-from tests.unit.guard.test_verdicts import DEEP, SHARE
 from tradingtools import clock
 from tradingtools.v1 import common_pb2 as pb
 
