@@ -6,9 +6,9 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from services.executor import reading, store
+from services.executor import claim_reader, store
 from services.executor.collar import Collar
-from services.executor.core.gate import Gate, Limits
+from services.executor.core.pre_trade_limits import Gate, Limits
 from services.executor.quotes import Quotes
 from services.executor.recorder import STATES, Recorder
 from services.executor.server import ExecutorServicer
@@ -82,7 +82,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             executor.line.poll(),
             executor.send_again(),
             executor.breaker.watch(settings.poll_ms / 1000),
-            reading.follow(
+            claim_reader.follow(
                 executor.line,
                 "orders",
                 lambda c: orders.StreamOrders(
@@ -91,7 +91,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 start,
                 acknowledge=(orders, name),
             ),
-            reading.follow(
+            claim_reader.follow(
                 executor.line,
                 "exits",
                 lambda c: exits.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),

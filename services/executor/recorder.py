@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.executor import hops, store
+from services.executor import order_latency, store
 from services.executor.core.attempt import Attempt
 from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
@@ -91,7 +91,7 @@ class Recorder:
             # Behind everything that somebody waits for.
             for outcome in outcomes:
                 if outcome.attempt is not None:
-                    hops.observe(
+                    order_latency.observe(
                         outcome.attempt,
                         first_byte_ns=outcome.fields["first_byte_ns"],
                         answered_ns=outcome.fields["answered_ns"],

@@ -23,7 +23,7 @@ from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import is_failure
 from services.executor.core.conclusion import conclusion
 from services.executor.core.retry_delay import PAUSE_MS, next_try_ms
-from services.executor.leave import KeptBack, Leave
+from services.executor.pre_send_check import KeptBack, Leave
 from services.executor.recorder import Outcome
 from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose

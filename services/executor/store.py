@@ -14,7 +14,7 @@ import structlog
 from psycopg.rows import DictRow
 
 from services.executor.core.breaker import Breaker
-from services.executor.core.gate import Halt
+from services.executor.core.pre_trade_limits import Halt
 from tradingtools import clock
 from tradingtools.domain.order import Order
 from tradingtools.domain.order_states import OrderState

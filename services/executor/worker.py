@@ -1,6 +1,6 @@
 """Claimed orders in, POSTs out.
 
-`reading` -> `line` -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
+`claim_reader` -> `send_queue` -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
 Claims that have come together are made durable together; while they are, those before them are sent
 and others get in line.
 A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
@@ -23,12 +23,12 @@ from services.executor.collar import Collar
 from services.executor.core.attempt import Attempt, Origin
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
-from services.executor.core.gate import Gate, Halt, Left
-from services.executor.leave import Leave
-from services.executor.line import Line, QueuedClaim
-from services.executor.look import Look
+from services.executor.core.pre_trade_limits import Gate, Halt, Left
+from services.executor.gate_recheck import Look
+from services.executor.pre_send_check import Leave
 from services.executor.recorder import Outcome, Recorder
-from services.executor.resending import Resender
+from services.executor.resender import Resender
+from services.executor.send_queue import Line, QueuedClaim
 from services.executor.sender import Sender
 from services.executor.settings import Settings
 from tradingtools import clock

@@ -10,7 +10,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from services.router.core.backlog import Told, next_together
-from services.router.division import check_division
+from services.router.partitioning import check_division
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from msgspec import structs
 
 from services.router.core.exit_plan import slice_ended
-from services.router.core.memory import Memory
-from services.router.money import Money
+from services.router.core.router_state import Memory
+from services.router.ledger_sync import Money
 from services.router.open_exits import OpenExits
 from tradingtools import clock
 from tradingtools.domain.leader_trade import TradeKey

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.router.core.memory import Memory, again_ms
+from services.router.core.router_state import Memory, again_ms
 from tradingtools import clock
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.storage.postgres.lease import Fenced

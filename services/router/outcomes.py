@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from services.router import store
-from services.router.core.memory import Memory
 from services.router.core.records import LotView
 from services.router.core.resync import Outcome
+from services.router.core.router_state import Memory
 from services.router.settings import Settings
 from tradingtools import clock
 from tradingtools.domain.resync import Line

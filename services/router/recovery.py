@@ -7,8 +7,8 @@ from collections.abc import Collection
 from services.router import store
 from services.router.core.exit_plan import Slice, with_slices
 from services.router.core.ledger import BUY_DAYS, DAY_MS, OpenEntry
-from services.router.core.memory import Memory, PaperLot
-from services.router.money import Money
+from services.router.core.router_state import Memory, PaperLot
+from services.router.ledger_sync import Money
 from tradingtools import clock
 from tradingtools.domain.leader_trade import Side, TradeKey
 from tradingtools.storage.postgres.pool import Pool

@@ -17,13 +17,13 @@ import psycopg
 import structlog
 
 from services.router import store
+from services.router.claim_records import order_batch
 from services.router.core import resync
 from services.router.core.ledger import DAY_MS
-from services.router.core.making import Cause, make_order
-from services.router.core.memory import Memory
-from services.router.core.noting import open_entry
+from services.router.core.order_factory import Cause, make_order
+from services.router.core.router_state import Memory
 from services.router.core.sizing import Sized
-from services.router.jobs import order_batch
+from services.router.core.state_updates import open_entry
 from services.router.outcomes import QUERIES, Outcomes, Row, every, fetch
 from services.router.settings import Settings
 from tradingtools import clock

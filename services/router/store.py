@@ -13,9 +13,9 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from services.router.core.index import Index
-from services.router.core.memory import JUDGED_AGAIN
 from services.router.core.records import Awaited, Copy, LotView, Standing, Withdrawn
+from services.router.core.router_state import JUDGED_AGAIN
+from services.router.core.subscription_index import Index
 from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.halts import Halt, halts_of
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge

@@ -15,25 +15,25 @@ import psycopg
 import structlog
 
 from services.router import recovery, store
+from services.router.batch_claimer import Together
 from services.router.bookings import Bookings
-from services.router.claiming import Claimer
-from services.router.core import doubt
-from services.router.core.age import nobody_in_time
+from services.router.claim_records import Entries, rows_cause
+from services.router.claim_scheduler import FEWEST, Share, come_together
+from services.router.claim_writer import Writer
+from services.router.claimer import Claimer
+from services.router.core import doubtful_book
+from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import DAY_MS
-from services.router.core.memory import Memory
-from services.router.core.plan import plan_entries
 from services.router.core.records import Part, Plan, Withdrawn
-from services.router.jobs import Entries, rows_cause
-from services.router.money import Money
+from services.router.core.router_state import Memory
+from services.router.core.trade_age import nobody_in_time
+from services.router.deferred_entries import WaitingEntries
+from services.router.ledger_sync import Money
 from services.router.open_exits import OpenExits
+from services.router.reevaluation import Withdrawals
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
-from services.router.together import Together
-from services.router.turns import FEWEST, Share, come_together
-from services.router.waiting import WaitingEntries
-from services.router.withdrawals import Withdrawals
-from services.router.writing import Writer
 from tradingtools import clock
 from tradingtools.codec.leader_trades import row_from_pb
 from tradingtools.domain import ids
@@ -238,7 +238,10 @@ class Router:
         itself."""
         followers = self._memory.index.followers_of(trade.key.leader)
         few = trade.key.side is Side.BUY and 0 < len(followers) <= FEWEST
-        if not few or doubt.divide(followers, trade, self._books.known(trade.key.asset_id))[1]:
+        if (
+            not few
+            or doubtful_book.divide(followers, trade, self._books.known(trade.key.asset_id))[1]
+        ):
             return None
         return len(followers)
 
@@ -311,11 +314,11 @@ class Router:
         if late:
             book = self._books_known(trade.key.asset_id)
         else:
-            book = await self._book(trade, levels=all(map(doubt.needs_levels, followers)))
-        now, later = (followers, ()) if late else doubt.divide(followers, trade, book)
+            book = await self._book(trade, levels=all(map(doubtful_book.needs_levels, followers)))
+        now, later = (followers, ()) if late else doubtful_book.divide(followers, trade, book)
         with self._memory.under_way(trade):
             if now:
-                seen = None if book is None else doubt.cautious(trade, book)
+                seen = None if book is None else doubtful_book.cautious(trade, book)
                 ids = tuple(s.id for s in now)
                 await self._writer.claim_in_parts(trade, seen, cause, ids, last=not later)
             if later:
@@ -341,7 +344,7 @@ class Router:
     def _seen(self, trade: LeaderTrade) -> Book | None:
         """The newest book in memory, as a decision may go by it."""
         book = self._books.known(trade.key.asset_id)
-        return None if book is None else doubt.cautious(trade, book)
+        return None if book is None else doubtful_book.cautious(trade, book)
 
     async def _judge_waiting(self, trade: LeaderTrade, ids: Sequence[str]) -> None:
         """Judge entries again that have waited for a good book."""

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from services.router import store
-from services.router.core.memory import JUDGED_AGAIN
+from services.router.core.router_state import JUDGED_AGAIN
 from services.router.store import RECENT_SECONDS
 from tests.integration.test_plans import nodes
 from tradingtools.storage.postgres.sql import load_queries

@@ -30,7 +30,7 @@ _HALT = "insert into halt (scope, subject, mode, reason) values ('GLOBAL', '', %
 async def test_what_is_not_taken_and_who_waits_behind_it_stay_back_after_a_halt(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     looping, behind = entry("looping"), entry("behind")
     leaving = exit_("exit")
     subscribe(database, version=1)
@@ -107,7 +107,7 @@ async def _now(holds: bool) -> bool:
 async def test_who_waits_for_a_connection_stays_back_after_a_halt(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     waiting = entry("waiting")
     subscribe(database, version=1)
     async with scene(database, database_url, connections=1) as here, sending(here):
@@ -123,7 +123,7 @@ async def test_who_waits_for_a_connection_until_its_time_is_over_stays_back(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody else is asked.
-    monkeypatch.setattr("services.executor.leave._FRESH_NS", 10**15)
+    monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 10**15)
     subscribe(database, version=1)
     async with scene(database, database_url, connections=1) as here, sending(here):
         waiting = entry("waiting", not_after_ms=clock.now_ms() + 2_000)
@@ -218,7 +218,7 @@ async def test_an_entry_that_waits_for_the_breaker_leaves_the_probe_to_others(
 async def test_a_halt_comes_before_the_probe_of_an_exit_that_waits(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     waiting = exit_("waiting")
     subscribe(database, version=1)
     async with scene(database, database_url, breaker=True) as here, sending(here):
@@ -260,7 +260,7 @@ async def test_a_probe_that_dies_is_given_back(
 async def test_a_probe_that_another_has_followed_does_not_leave(
     look: int, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     asking, answer, looks = asyncio.Event(), asyncio.Event(), 0
     held_back = store.held_back
 

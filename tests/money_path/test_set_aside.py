@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.executor.core.gate import Gate, Limits
+from services.executor.core.pre_trade_limits import Gate, Limits
 from services.executor.recorder import Recorder
 from services.executor.settings import Settings
 from services.executor.worker import Executor

@@ -17,7 +17,7 @@ from msgspec import structs
 
 from services.executor import store
 from services.executor.collar import Collar
-from services.executor.core.gate import Gate, Limits
+from services.executor.core.pre_trade_limits import Gate, Limits
 from services.executor.recorder import Recorder
 from services.executor.settings import Settings
 from services.executor.worker import Executor

@@ -14,7 +14,7 @@ from typing import Any
 from launcher.core import evidence as facts
 from launcher.core.evidence import Evidence
 from launcher.core.invariants import Breach, breaches
-from services.router.core.selling import wanted_exit
+from services.router.core.exit_sizing import wanted_exit
 from tests.simulation.memory import not_as_committed
 from tests.simulation.resyncs import not_as_shown, unanswered
 from tests.simulation.workload import Workload

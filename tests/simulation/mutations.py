@@ -22,15 +22,15 @@ from services.confirm.core.fate import Act, Look
 from services.confirm.shortfalls import Shortfalls
 from services.executor import sender
 from services.executor import store as executor_store
-from services.executor.core.gate import Gate
-from services.router import claiming, recovery
-from services.router.core import doubt, exit_plan, selling
-from services.router.core import plan as planning
+from services.executor.core.pre_trade_limits import Gate
+from services.router import claimer, recovery
+from services.router.batch_claimer import Together
+from services.router.core import doubtful_book, exit_plan, exit_sizing
+from services.router.core import entry_plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
 from services.router.core.ledger import Ledger
-from services.router.core.noting import note, take_back
-from services.router.together import Together
+from services.router.core.state_updates import note, take_back
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.domain import leader_trade
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
@@ -230,7 +230,7 @@ def _old_names(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Old", fields, frozen=True, kw_only=True))
 
 
-_size_exit = selling.size_exit
+_size_exit = exit_sizing.size_exit
 
 
 def _raise_what_is_too_small(*arguments: Any, **more: Any) -> Any:
@@ -338,16 +338,16 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((recovery, "with_slices", _give_back_again_what_slices_left),), "I13", seed=13
     ),
     "what earlier sells have still to sell is not sold twice": Mutation(
-        ((claiming, "still_to_sell", _nothing_is_promised),), "I13 a lot", seed=2
+        ((claimer, "still_to_sell", _nothing_is_promised),), "I13 a lot", seed=2
     ),
     "what is too small to be sold is not raised": Mutation(
-        ((selling, "size_exit", _raise_what_is_too_small),), "I13", seed=44
+        ((exit_sizing, "size_exit", _raise_what_is_too_small),), "I13", seed=44
     ),
     "what is too small is sold along once": Mutation(
         ((exit_plan, "_passed_on", _keep_what_was_passed_on),), "I13", seed=44
     ),
     "a follower says what a doubtful book is good for": Mutation(
-        ((doubt, "objection", _trust_every_book),), "I12 a doubtful book", seed=2
+        ((doubtful_book, "objection", _trust_every_book),), "I12 a doubtful book", seed=2
     ),
     "what was sold by hand is found out": Mutation(
         ((Shortfalls, "_missing", _conclude_nothing),), "it comes to rest", seed=9

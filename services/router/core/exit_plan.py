@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from services.router.core import paper, selling
+from services.router.core import exit_sizing, paper
 from services.router.core.caps import Skip
 from services.router.core.fees import SIZE_STEP_MICROS
-from services.router.core.making import make_order
+from services.router.core.order_factory import make_order
 from services.router.core.records import (
     Awaited,
     Context,
@@ -182,13 +182,13 @@ def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int)
     """Of what a sell applies to when its new rows are to take their part of what all sells have
     left: never more than before."""
     held, mode = trade.held_before_micros, start.frozen.settings.exit_mode
-    more = selling.wanted_exit(
+    more = exit_sizing.wanted_exit(
         owned_micros=left_micros,
         leader_sold_micros=trade.size_micros - start.judged_size_micros,
         leader_held_before_micros=None if held is None else held - start.judged_size_micros,
         mode=mode,
     )
-    owned = selling.owned_of_part(
+    owned = exit_sizing.owned_of_part(
         part_micros=_before(trade, start, owned_micros) + more,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=held,
@@ -199,7 +199,7 @@ def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int)
 
 def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
     """Return what a sell asked for of so much by the rows that were judged."""
-    return selling.wanted_exit(
+    return exit_sizing.wanted_exit(
         owned_micros=owned_micros,
         leader_sold_micros=start.judged_size_micros,
         leader_held_before_micros=trade.held_before_micros,
@@ -277,7 +277,7 @@ def _of_an_empty_lot(trade: LeaderTrade, start: Copy) -> Copy:
     entries of before. Durable, for whoever judges it again after a restart."""
     sold_for = start.ordered_size_micros + start.passed_micros
     carried = min(start.carried_micros, sold_for)
-    ordered_for = selling.owned_of_part(
+    ordered_for = exit_sizing.owned_of_part(
         part_micros=sold_for - carried,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
@@ -315,7 +315,7 @@ def _left_of_sales(lot: LotView) -> tuple[Awaited, ...]:
 
 def _whole(trade: LeaderTrade, subscription: Subscription) -> bool:
     """Whether the follower sells all that he owns."""
-    wanted = selling.wanted_exit(
+    wanted = exit_sizing.wanted_exit(
         owned_micros=MICROS,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
@@ -394,7 +394,7 @@ def _judge_exit(trade: LeaderTrade, start: Copy, lot: LotView, context: Context)
     if price == 0:
         return Skip(Reason.PRICE_OUT_OF_RANGE, "the leader left without a price, and nobody bids")
     whole, free = _to_the_end(trade, start, lot, wanted, context.book, context.left_ms)
-    sized = selling.size_exit(
+    sized = exit_sizing.size_exit(
         start.frozen,
         context.book,
         price_micros=price,
@@ -474,7 +474,7 @@ def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
 
 def _asked(trade: LeaderTrade, copy: Copy) -> int:
     """Shares that a sell asks for, in all slices together: its own part, and what was too small."""
-    part = selling.wanted_exit(
+    part = exit_sizing.wanted_exit(
         owned_micros=copy.owned_micros,
         leader_sold_micros=trade.size_micros,
         leader_held_before_micros=trade.held_before_micros,
@@ -502,7 +502,7 @@ def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
 def takes_of_later_fills(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
     """Of each later fill of an order that it awaits, the portion that an exit takes."""
     return sum(
-        selling.wanted_exit(
+        exit_sizing.wanted_exit(
             owned_micros=each.portion_micros,
             leader_sold_micros=trade.size_micros,
             leader_held_before_micros=trade.held_before_micros,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.router.core import doubt
+from services.router.core import doubtful_book
 from services.router.core.caps import Exposure, Skip
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import CopySettings, OppositeSide, Sides
@@ -114,7 +114,7 @@ def _spread(settings: CopySettings, signal: Signal) -> str | None:
 
 
 def _spread_unseen(settings: CopySettings, signal: Signal) -> str | None:
-    return doubt.spread_unseen(settings, signal.book)
+    return doubtful_book.spread_unseen(settings, signal.book)
 
 
 _Rules = tuple[tuple[Reason, Callable[[CopySettings, Signal], str | None]], ...]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from services.router.core import filters, selling, sizing
+from services.router.core import exit_sizing, filters, sizing
 from services.router.core.caps import Exposure, Skip, rooms, tightest
 from services.router.core.exit_plan import switched_off
 from services.router.core.fees import reserved_money
@@ -219,7 +219,7 @@ def _sell(
         return off
     if not book.bids:
         return Skip(Reason.THIN_BOOK, "nobody bids")
-    sized = selling.size_exit(
+    sized = exit_sizing.size_exit(
         subscription,
         book,
         price_micros=book.bids[0][0],

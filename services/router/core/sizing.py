@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from services.router.core import doubt
+from services.router.core import doubtful_book
 from services.router.core.caps import Exposure, Room, Skip, rooms, tightest
 from services.router.core.fees import SIZE_STEP_MICROS, reserved_money, size_within
 from services.router.core.sizing_modes import mode_money
@@ -82,7 +82,7 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
 
     Args:
         subscription: as it was when part 0 was sized.
-        book: of the asset; `doubt` says what one that cannot be trusted is good for.
+        book: of the asset; `doubtful_book` says what one that cannot be trusted is good for.
         wish: what is to be followed.
         held: what is held and reserved, the parts so far included.
     """
@@ -117,7 +117,7 @@ def size_entry(subscription: Subscription, book: Book, wish: Wish, held: Exposur
         detail = f"{room.detail} leaves {to_text(room.micros)} < {to_text(wanted)} USDC"
     full = Sized(size, limit, room.reason, detail)
     if not book.told:
-        return doubt.objection(settings, book) or full
+        return doubtful_book.objection(settings, book) or full
     return _within_depth(full, book, settings.min_depth_micros)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.executor.core.gate import Gate, Halt, Left, Limits
+from services.executor.core.pre_trade_limits import Gate, Halt, Left, Limits
 from tests.unit.samples import order
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose

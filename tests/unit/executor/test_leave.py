@@ -11,8 +11,8 @@ import pytest
 from msgspec import structs
 
 from services.executor.core.attempt import Attempt
-from services.executor.leave import KeptBack, Leave
-from services.executor.look import Asked, Look
+from services.executor.gate_recheck import Asked, Look
+from services.executor.pre_send_check import KeptBack, Leave
 from tests.simulation.loop import VirtualLoop
 from tests.unit.executor.test_sender import attempt
 from tradingtools import clock

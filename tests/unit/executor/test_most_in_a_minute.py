@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from services.executor.app import _limits
-from services.executor.core.gate import Limits
+from services.executor.core.pre_trade_limits import Limits
 from services.executor.settings import Settings
 from tradingtools.domain.money import MICROS
 from tradingtools.settings import load

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.executor.core.queue import Queue
+from services.executor.core.fair_queue import Queue
 
 LEADERS = ("a", "b", "c")
 WALLETS = ("w1", "w2", "w3", "w4", "w5", "w6")

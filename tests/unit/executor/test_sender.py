@@ -21,8 +21,8 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Breaker, BreakerState, Event, Policy
-from services.executor.leave import Leave
-from services.executor.look import Looked
+from services.executor.gate_recheck import Looked
+from services.executor.pre_send_check import Leave
 from services.executor.recorder import Outcome
 from services.executor.sender import Sender
 from tests.unit.samples import order
@@ -315,7 +315,7 @@ async def test_an_attempt_that_dies_in_its_task_is_told_as_well() -> None:
 async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it_may(
     away: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.leave._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("services.executor.pre_send_check._LOOK_SECONDS", 0.01)
     waited = structs.replace(attempt("a"), looked_ns=_a_second_ago())
     asked = 0
 
@@ -340,7 +340,7 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
 async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side(
     probe: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.leave._FRESH_NS", 0)
+    monkeypatch.setattr("services.executor.pre_send_check._FRESH_NS", 0)
     one = structs.replace(attempt("a"), probe=probe)
     at_hand: list[Any] = []
     ended, told = 0, []

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.executor import store
-from services.executor.core.gate import Gate, Limits
-from services.executor.reading import Cursors
+from services.executor.claim_reader import Cursors
+from services.executor.core.pre_trade_limits import Gate, Limits
 from services.executor.recorder import Outcome
 from services.executor.settings import Settings
 from services.executor.worker import Executor
@@ -152,7 +152,7 @@ async def test_others_come_between_the_parts_of_a_crowd_and_exits_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with scene(monkeypatch) as here:
-        monkeypatch.setattr("services.executor.line._COMMITTED_TOGETHER", 2)
+        monkeypatch.setattr("services.executor.send_queue._COMMITTED_TOGETHER", 2)
         for part in range(3):
             here.put(part, entry(f"p{part}", f"w{part}"), entry(f"q{part}", f"v{part}"))
         await here.run_until_idle()
@@ -245,7 +245,7 @@ async def test_a_claim_that_is_brought_twice_is_handled_when_it_is_committed(
 
 
 async def test_exits_leave_while_entries_have_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.executor.line._WINDOW", 2)
+    monkeypatch.setattr("services.executor.send_queue._WINDOW", 2)
     async with scene(monkeypatch) as here:
         here.sending = True
         here.executor.recorder = cast(Any, Recorded([]))
@@ -270,7 +270,7 @@ async def test_exits_leave_while_entries_have_no_room(monkeypatch: pytest.Monkey
 async def test_a_full_line_leaves_entries_to_polling_and_takes_exits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.executor.line._IN_LINE", 2)
+    monkeypatch.setattr("services.executor.send_queue._IN_LINE", 2)
     async with scene(monkeypatch) as here:
         here.put(1, entry("a", "w1"), entry("b", "w2"))
         await here.run_until_idle()

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from msgspec import structs
 
-from services.router.core import doubt
+from services.router.core import doubtful_book
 from services.router.core.caps import Skip
 from services.router.worker import Router
 from tests.unit.router.test_budget import buy
@@ -111,14 +111,14 @@ def _ordered(database: MemoryDatabase) -> list[str]:
 @pytest.mark.parametrize("status", [BookStatus.STALE, BookStatus.CROSSED, BookStatus.UNSEEN])
 def test_a_follower_says_what_a_doubtful_book_is_good_for(status: BookStatus) -> None:
     doubtful = book(status=status)
-    assert doubt.objection(CopySettings(), doubtful) is None
+    assert doubtful_book.objection(CopySettings(), doubtful) is None
     for wish in (SKIP, WAIT, CopySettings(min_depth_micros=1)):
-        found = doubt.objection(wish, doubtful)
+        found = doubtful_book.objection(wish, doubtful)
         assert isinstance(found, Skip)
         assert found.reason is Reason.BOOK_STALE
         assert str(status) in found.detail
     for good in (BookStatus.FRESH, BookStatus.EMPTY):
-        assert doubt.objection(SKIP, book(status=good)) is None
+        assert doubtful_book.objection(SKIP, book(status=good)) is None
 
 
 @pytest.mark.parametrize("burst", [1, 3])
@@ -267,9 +267,9 @@ def _at(price_micros: int) -> LeaderTrade:
 def test_a_tick_of_minutes_ago_is_not_relied_upon_near_the_extremes(
     price: int, tick: int, sure: bool
 ) -> None:
-    assert doubt.tick_is_sure(_at(price), tick) is sure
+    assert doubtful_book.tick_is_sure(_at(price), tick) is sure
     unseen = book(status=BookStatus.UNSEEN, tick=tick)
-    now, later = doubt.divide([subscription()], _at(price), unseen)
+    now, later = doubtful_book.divide([subscription()], _at(price), unseen)
     assert (len(now), len(later)) == ((1, 0) if sure else (0, 1))
 
 
@@ -289,14 +289,16 @@ def test_limits_lie_on_the_coarsest_grid_that_the_leaders_price_allows(
     price: int, tick: int, used: int
 ) -> None:
     unseen = book(status=BookStatus.UNSEEN, tick=tick)
-    assert doubt.cautious(_at(price), unseen).market.tick_micros == used
+    assert doubtful_book.cautious(_at(price), unseen).market.tick_micros == used
     seen = book(tick=tick)
-    assert doubt.cautious(_at(price), seen) is seen
+    assert doubtful_book.cautious(_at(price), seen) is seen
 
 
 def test_what_a_follower_asks_of_a_book_needs_it() -> None:
     def needs(**settings: Any) -> bool:
-        return doubt.needs_levels(replace(subscription(), settings=CopySettings(**settings)))
+        return doubtful_book.needs_levels(
+            replace(subscription(), settings=CopySettings(**settings))
+        )
 
     assert not needs()
     assert not needs(min_depth_micros=0)

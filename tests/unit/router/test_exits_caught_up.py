@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from msgspec import structs
 
-from services.router.core.memory import Memory
+from services.router.core.router_state import Memory
 from services.router.open_exits import OpenExits
 from services.router.worker import Router
 from tests.unit.router.test_booked_while_reading import Halting

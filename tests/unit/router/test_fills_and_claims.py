@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from msgspec import structs
 
-from services.router.core.memory import Memory
 from services.router.core.records import Awaited, Copy
+from services.router.core.router_state import Memory
 from services.router.settings import Settings
 from services.router.worker import Router
 from tests.unit.samples import CONDITION, LEADER, TX, subscription

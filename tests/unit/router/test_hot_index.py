@@ -14,10 +14,10 @@ from typing import Any
 
 from msgspec import structs
 
+from services.router.core.entry_plan import plan_entries
 from services.router.core.ledger import OpenEntry
-from services.router.core.memory import Memory
-from services.router.core.plan import plan_entries
 from services.router.core.records import Context, Plan
+from services.router.core.router_state import Memory
 from tests.unit.samples import CONDITION, TX, book, subscription
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.subscription import Subscription

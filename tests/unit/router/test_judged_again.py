@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from services.router.core.memory import Memory
+from services.router.core.router_state import Memory
 from services.router.open_exits import OpenExits
 from services.router.worker import Router
 from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router.core.caps import Exposure
+from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.ledger import OpenEntry
-from services.router.core.memory import Memory
-from services.router.core.plan import plan_entries
 from services.router.core.records import Awaited, Context, Copy, LotView
+from services.router.core.router_state import Memory
 from tests.unit.samples import CONDITION, LEADER, TX, book, subscription
 from tradingtools.domain.copy_settings import CopySettings, ExitMode
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge

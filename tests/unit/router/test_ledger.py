@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.router.core.caps import Exposure
-from services.router.core.index import Index
 from services.router.core.ledger import BUY_DAYS, DAY_MS, Ledger, OpenEntry
+from services.router.core.subscription_index import Index
 from tests.unit.samples import LEADER, subscription
 from tradingtools.domain.subscription import SubscriptionState
 

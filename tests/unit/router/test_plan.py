@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.router.core.caps import Exposure
+from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import entry_ended, plan_exits, slice_ended
-from services.router.core.plan import plan_entries
 from services.router.core.records import (
     Awaited,
     Context,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.router.core.caps import Exposure, Skip
+from services.router.core.exit_sizing import owned_of_part, size_exit, wanted_exit
 from services.router.core.fees import reserved_money
-from services.router.core.selling import owned_of_part, size_exit, wanted_exit
 from services.router.core.sizing import Sized, Wish, limit_price, size_entry
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book, BookStatus

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.router.core.exit_plan import LONGEST_PAUSE_MS, entry_ended, plan_exits, slice_ended
-from services.router.core.memory import Memory
 from services.router.core.records import Awaited, Copy, LotView
+from services.router.core.router_state import Memory
 from tests.unit.router.test_leader_left import SUB, context, trade
 from tests.unit.samples import subscription
 from tradingtools.domain.leader_trade import LeaderTrade, Side

@@ -17,11 +17,11 @@ import pytest
 from msgspec import structs
 
 from paper.venue.tape import SAMPLE
+from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import OpenEntry
-from services.router.core.memory import Memory
-from services.router.core.plan import plan_entries
 from services.router.core.records import Context, LotView
+from services.router.core.router_state import Memory
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import (

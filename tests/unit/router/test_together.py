@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router import claiming, together, turns
-from services.router.core.memory import Memory
-from services.router.core.noting import Note, note, take_back
-from services.router.core.plan import plan_entries
+from services.router import batch_claimer, claim_scheduler, claimer
+from services.router.claim_scheduler import come_together
+from services.router.core.entry_plan import plan_entries
 from services.router.core.records import Context
-from services.router.turns import come_together
+from services.router.core.router_state import Memory
+from services.router.core.state_updates import Note, note, take_back
 from services.router.worker import Router
 from tests.unit.router.test_budget import buy, fund
 from tests.unit.router.test_budget import recovered as on_a_shelf
@@ -400,7 +400,7 @@ async def test_one_that_cannot_be_judged_holds_up_no_other(
             raise ValueError("cannot be judged")
         return plan_entries(trade, *arguments)
 
-    for module in (claiming, together):
+    for module in (claimer, batch_claimer):
         monkeypatch.setattr(module, "plan_entries", judge)
     with pytest.raises(ExceptionGroup) as raised:
         await router.on_facts(_buys(4))
@@ -417,7 +417,7 @@ async def test_one_that_cannot_be_judged_holds_up_no_other(
 
 
 async def test_who_is_soon_done_goes_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (turns, together):
+    for module in (claim_scheduler, batch_claimer):
         monkeypatch.setattr(module, "FEWEST", 2)
         monkeypatch.setattr(module, "PIECE", 1)
     monkeypatch.setattr("services.router.worker.FEWEST", 2)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router import turns
-from services.router.core.memory import Memory
-from services.router.core.plan import plan_entries
+from services.router import claim_scheduler
+from services.router.claim_scheduler import FEWEST, MOST_DROPPED, PIECE, Share, Turns
+from services.router.core.entry_plan import plan_entries
 from services.router.core.records import Part, Plan
-from services.router.turns import FEWEST, MOST_DROPPED, PIECE, Share, Turns
+from services.router.core.router_state import Memory
 from tests.unit.router.test_budget import buy, recovered
 from tests.unit.router.test_parts import (
     CROWD,
@@ -118,7 +118,7 @@ async def test_only_the_brief_are_waited_for() -> None:
 async def test_a_plan_in_pieces_is_the_plan(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "PIECE", 1)
+    monkeypatch.setattr(claim_scheduler, "PIECE", 1)
     router = await recovered(database, settings=IN_TWOS)
     router._writer._claimed_together = CLAIMED_TOGETHER
     wallets = [replace_wallet(s, number) for number, s in enumerate(_everybody(router))]
@@ -164,9 +164,9 @@ def _with_proxy(follower: Any, proxy: str) -> Any:
 async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not_acknowledged(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch, dropped: int
 ) -> None:
-    monkeypatch.setattr(turns, "PIECE", 1)
-    monkeypatch.setattr(turns, "FEWEST", 2)
-    monkeypatch.setattr(turns, "MOST_DROPPED", dropped)
+    monkeypatch.setattr(claim_scheduler, "PIECE", 1)
+    monkeypatch.setattr(claim_scheduler, "FEWEST", 2)
+    monkeypatch.setattr(claim_scheduler, "MOST_DROPPED", dropped)
     router = await recovered(database, settings=IN_TWOS)
     router._writer._claimed_together = CLAIMED_TOGETHER
     insert, broken = router._claimer._insert, False
@@ -191,9 +191,9 @@ async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not
 async def test_a_crowd_stands_back_once_and_not_for_ever(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "PIECE", 1)
-    monkeypatch.setattr(turns, "FEWEST", 2)
-    monkeypatch.setattr(turns, "MOST_DROPPED", 1)
+    monkeypatch.setattr(claim_scheduler, "PIECE", 1)
+    monkeypatch.setattr(claim_scheduler, "FEWEST", 2)
+    monkeypatch.setattr(claim_scheduler, "MOST_DROPPED", 1)
     router = await recovered(database, settings=IN_TWOS)
     router._writer._claimed_together = CLAIMED_TOGETHER
     insert, second = router._claimer._insert, list[asyncio.Task[None]]()

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.router.division import check_division
+from services.router.partitioning import check_division
 from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
 from tests.unit.router.test_together import _claims, _Faulty

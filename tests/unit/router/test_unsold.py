@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 from msgspec import structs
 
-from services.router.core.memory import JUDGED_AGAIN, Memory
 from services.router.core.records import Copy
+from services.router.core.router_state import JUDGED_AGAIN, Memory
 from tests.unit.router.test_leader_left import trade
 from tests.unit.samples import subscription
 from tradingtools.domain.leader_trade import Side, TradeKey

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.router.claiming import Claimer
+from services.router.claimer import Claimer
 from services.router.worker import Router
 from tests.unit.router.test_budget import buy, recovered
 from tests.unit.router.test_parts import IN_TWOS, Death, database

@@ -1,6 +1,6 @@
 """One claim of a partition at a time, tried until it is committed.
 
-Before it: the worker, which knows what has to be judged. After it: `claiming` and `together`, one
+Before it: the worker, which knows what has to be judged. After it: `claimer` and `batch_claimer`, one
 try. Memory and journal never disagree: nobody else judges by a memory that may not have what was
 committed.
 """
@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import psycopg
 import structlog
 
-from services.router.claiming import Claimer
-from services.router.core.memory import Memory
+from services.router.batch_claimer import Together
+from services.router.claim_records import Entries
+from services.router.claim_scheduler import FEWEST, Share, Turns
+from services.router.claimer import Claimer
 from services.router.core.records import Part, Withdrawn
-from services.router.jobs import Entries
-from services.router.together import Together
-from services.router.turns import FEWEST, Share, Turns
+from services.router.core.router_state import Memory
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade
 from tradingtools.runtime.consumer import while_database_is_away

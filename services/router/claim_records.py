@@ -1,6 +1,6 @@
 """What the router judges, and what the record of a judgement says.
 
-Before it: the worker, which has a leader trade and a cause. After it: `claiming`, which plans a job
+Before it: the worker, which has a leader trade and a cause. After it: `claimer`, which plans a job
 and makes its record durable.
 """
 

@@ -13,8 +13,8 @@ import psycopg
 import structlog
 
 from services.router import store
-from services.router.core.memory import Memory
 from services.router.core.records import Withdrawn, decided_again
+from services.router.core.router_state import Memory
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool

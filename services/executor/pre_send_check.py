@@ -1,7 +1,7 @@
 """Whether an attempt may leave in this moment: its time, the breaker, and the gates once more.
 
 SUBMITTING was committed under the gates of its moment. Before it: the sender, directly before each
-first byte. After it: `look`, when that moment is a while ago.
+first byte. After it: `gate_recheck`, when that moment is a while ago.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import structlog
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.conclusion import held_back
-from services.executor.look import Looked
+from services.executor.gate_recheck import Looked
 from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.venues.ports import NOT_SENT, Verdict

@@ -17,10 +17,10 @@ from services.router.core.exit_plan import (
     held_back,
     takes_of_later_fills,
 )
-from services.router.core.index import Index
 from services.router.core.ledger import DAY_MS, Ledger
+from services.router.core.pending_exits import Unsold
 from services.router.core.records import Awaited, Copy, LotView
-from services.router.core.unsold import Unsold
+from services.router.core.subscription_index import Index
 from tradingtools.domain import ids
 from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge

@@ -5,10 +5,10 @@ limit protect a copy without it; what a follower asks of the book besides cannot
 
 * ``limits.maxSpread``, or ``limits.minDepthFraction`` above zero: skipped, ``BOOK_STALE``;
 * otherwise ``limits.onDoubtfulBook``: ordered without a look at the book, or skipped,
-  ``BOOK_STALE``. WAIT is skipped at first, too, and judged again by `waiting` as soon as the book
+  ``BOOK_STALE``. WAIT is skipped at first, too, and judged again by `deferred_entries` as soon as the book
   is good, no later than its time: nobody else's trade waits meanwhile.
 
-Exits never ask: `selling` skips nothing for a bad book.
+Exits never ask: `exit_sizing` skips nothing for a bad book.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from services.router import store
-from services.router.core.memory import Memory
+from services.router.core.router_state import Memory
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 

@@ -1,6 +1,6 @@
 """Which copies of leaders' sells may not be done: found without a look at those that are.
 
-Before it: `memory`, through which every copy and every slice goes. After it: `memory` again, which
+Before it: `router_state`, through which every copy and every slice goes. After it: `router_state` again, which
 looks at the candidates alone.
 """
 

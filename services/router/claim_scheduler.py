@@ -1,7 +1,7 @@
 """Whose turn it is to claim: a crowd's part stands back when somebody with little to claim waits.
 
 Before it: the worker's lock, under which one claim is planned and committed at a time. After it:
-`claiming`, which plans a part in pieces, between which messages are read and sent. A part that has
+`claimer`, which plans a part in pieces, between which messages are read and sent. A part that has
 hardly begun is dropped and planned again after the others; one that has ends with what it has. What
 it has come to is decided once: the same claim again, after a commit that was not acknowledged, is
 of the same followers and has the same name.

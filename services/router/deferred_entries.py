@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import psycopg
 import structlog
 
-from services.router.core import doubt
-from services.router.core.memory import Memory
+from services.router.core import doubtful_book
+from services.router.core.router_state import Memory
 from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
@@ -94,7 +94,7 @@ class WaitingEntries:
             identifier
             for identifier, copy in self._memory.copies.get(key, {}).items()
             if copy.reason is Reason.BOOK_STALE
-            and doubt.wait_ms(copy.frozen.settings) > waited * 1000
+            and doubtful_book.wait_ms(copy.frozen.settings) > waited * 1000
         ]
 
     async def _again(self, key: TradeKey, ids: Sequence[str]) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from services.router import jobs, store
+from services.router import claim_records, store
+from services.router.claim_records import Job, order_batch
+from services.router.claim_scheduler import Share
+from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import (
     came_after,
     entry_ended,
@@ -18,9 +21,6 @@ from services.router.core.exit_plan import (
     switched_off,
     with_sell,
 )
-from services.router.core.memory import Memory
-from services.router.core.noting import note
-from services.router.core.plan import plan_entries
 from services.router.core.records import (
     Context,
     Copy,
@@ -31,9 +31,9 @@ from services.router.core.records import (
     Withdrawn,
     decided_again,
 )
-from services.router.jobs import Job, order_batch
+from services.router.core.router_state import Memory
+from services.router.core.state_updates import note
 from services.router.settings import Settings
-from services.router.turns import Share
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.exit_price import Widening
@@ -130,7 +130,7 @@ class Claimer:
                 followers=self._followers(trade, share),
                 control_seq=self._memory.control_seq,
                 traceparent=traceparent,
-                received_ns=jobs.received_ns(trade, cause),
+                received_ns=claim_records.received_ns(trade, cause),
                 withdrawn=withdrawn,
                 unsure=unsure,
             )
@@ -324,7 +324,7 @@ class Claimer:
 
     def quiet_ms(self, job: Job) -> int | None:
         known = self._memory.trades.get(job.trade.key)
-        if known is None or not jobs.about_rows(job.cause):
+        if known is None or not claim_records.about_rows(job.cause):
             return None
         return (job.trade.last_row_ns - known.last_row_ns) // 1_000_000
 
@@ -335,7 +335,7 @@ class Claimer:
         return await journal.insert_claim(connection, self._lease, self.claim_of(job, plan))
 
     def claim_of(self, job: Job, plan: Plan) -> Claim:
-        return jobs.claim_of(job, plan, self._lease.partition, self._memory.trade)
+        return claim_records.claim_of(job, plan, self._lease.partition, self._memory.trade)
 
     def hand_on(self, job: Job, plan: Plan, claimed: Claimed) -> None:
         for copy in plan.copies.values():

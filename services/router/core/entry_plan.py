@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from msgspec import structs
 
 from services.router.core import filters, paper, sizing
-from services.router.core.age import deadline_ms, too_old
 from services.router.core.caps import Exposure, Skip
 from services.router.core.filters import Signal
-from services.router.core.making import make_order
+from services.router.core.order_factory import make_order
 from services.router.core.records import Context, Copy, Plan, after, new_price
 from services.router.core.sizing import Sized, Wish
+from services.router.core.trade_age import deadline_ms, too_old
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.router.core.ledger import DAY_MS, OpenEntry
-from services.router.core.memory import Memory
 from services.router.core.records import Copy, Plan
+from services.router.core.router_state import Memory
 from tradingtools.domain.leader_trade import LeaderTrade
 from tradingtools.domain.order import Order, Purpose
 

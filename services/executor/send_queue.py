@@ -1,6 +1,6 @@
 """Claims that wait for their turn, each order in line at most once in a life of the process.
 
-Before it: the streams that `reading` follows, and polling for what they did not bring. After it:
+Before it: the streams that `claim_reader` follows, and polling for what they did not bring. After it:
 the worker, which takes those that go together next and says when an order is over.
 """
 
@@ -16,7 +16,7 @@ import structlog
 
 from services.executor import store
 from services.executor.core.attempt import Origin
-from services.executor.core.queue import Queue
+from services.executor.core.fair_queue import Queue
 from tradingtools import clock
 from tradingtools.codec.claims import order_from_fields, order_from_pb
 from tradingtools.domain.order import Order, Purpose

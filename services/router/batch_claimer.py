@@ -1,6 +1,6 @@
 """Buys that have come together: each judged as if those before were durable, one commit for all.
 
-Before it: `writing`, which holds the lock. After it: records like those of one by one. What is
+Before it: `claim_writer`, which holds the lock. After it: records like those of one by one. What is
 noted in memory and does not become durable is taken back
 ([decision](../../docs/adr/0023-batches.md)).
 """
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
-from services.router.claiming import Claimer
-from services.router.core.memory import Memory
-from services.router.core.noting import Note, note, take_back
-from services.router.core.plan import plan_entries
+from services.router.claim_records import Entries, Job, received_ns, record_key
+from services.router.claim_scheduler import FEWEST, PIECE
+from services.router.claimer import Claimer
+from services.router.core.entry_plan import plan_entries
 from services.router.core.records import Plan
-from services.router.jobs import Entries, Job, received_ns, record_key
-from services.router.turns import FEWEST, PIECE
+from services.router.core.router_state import Memory
+from services.router.core.state_updates import Note, note, take_back
 from tradingtools import clock
 from tradingtools.domain.subscription import SubscriptionState
 from tradingtools.runtime import telemetry

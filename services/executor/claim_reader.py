@@ -1,6 +1,6 @@
 """Claims of router and guard into the executor's line, cursors acknowledged in the stream's order.
 
-Before it: the streams. After it: `line`, which hands claims on in an order of its own.
+Before it: the streams. After it: `send_queue`, which hands claims on in an order of its own.
 A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, it will not
 be sent, or polling brings it.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.executor.line import Line
+from services.executor.send_queue import Line
 from tradingtools.rpc import streams
 
 

@@ -1,6 +1,6 @@
 """Whether what was let out a while ago, and has not left, may leave still.
 
-Before it: `leave`, when an order has waited since its SUBMITTING: behind its wallet's, for a
+Before it: `pre_send_check`, when an order has waited since its SUBMITTING: behind its wallet's, for a
 connection, for the breaker, after it was provably not taken. Those who ask while a question is
 under way are asked about together next; exits wait for no question about entries.
 """
