@@ -1,7 +1,6 @@
-"""Claims of router and guard into the executor's line, cursors acknowledged in the stream's order.
+"""Read claims of router and guard into the send queue, and acknowledge cursors in stream order.
 
-Before it: the streams. After it: `send_queue`, which hands claims on in an order of its own.
-A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, it will not
+A cursor is acknowledged when everything up to it is handled: SUBMITTING is committed, nothing will
 be sent, or polling brings it.
 """
 

@@ -1,9 +1,8 @@
-"""Holds back what would leave at a limit far off the market.
+"""Hold back orders whose limit is far off the market.
 
-Before it: the worker, with what is about to leave. An entry beyond the collar is refused. An exit
-waits for the book to come near it, a short time in all for what one wallet sells of one outcome,
-and then leaves at any price: the collar keeps nobody in. What is held stays CLAIMED, so a crash
-meanwhile leaves it to be found again.
+An entry beyond the collar is refused. An exit waits until the book comes near it; what one wallet
+sells of one outcome waits a bounded time in all, and is then sent at any price. A held order stays
+CLAIMED, so that it is found again after a crash.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Whether what was let out a while ago, and has not left, may leave still.
+"""Check again whether an order admitted earlier may still be sent.
 
-Before it: `pre_send_check`, when an order has waited since its SUBMITTING: behind its wallet's, for a
-connection, for the breaker, after it was provably not taken. Those who ask while a question is
-under way are asked about together next; exits wait for no question about entries.
+`pre_send_check` asks here when an order has waited since its SUBMITTING commit: behind another
+entry of its wallet, for a connection, for the breaker, or after it was provably not accepted.
+Orders that ask while a query runs are checked together by the next one. Exits never wait for a
+query about entries.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How long the hops of an order took in this process, from instants that were taken anyway.
+"""Measure the hops of an order in this process, from instants that are taken anyway.
 
-Before it: the recorder, once an order's outcome is durable and told. After it: Prometheus.
+The recorder calls it when an outcome is durable and published.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether an attempt may leave in this moment: its time, the breaker, and the gates once more.
+"""Decide directly before the first byte whether an attempt may be sent.
 
-SUBMITTING was committed under the gates of its moment. Before it: the sender, directly before each
-first byte. After it: `gate_recheck`, when that moment is a while ago.
+SUBMITTING was committed under the gates of its moment. This checks the order's time, the circuit
+breaker and, through `gate_recheck`, the gates again if that moment is too long ago.
 """
 
 from __future__ import annotations

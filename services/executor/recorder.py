@@ -1,7 +1,7 @@
-"""Writes what happened to orders, in order, behind the POSTs; then streams it to confirm.
+"""Write the outcomes of orders, in order, behind the POSTs; then stream them to confirm.
 
-One writer, so that event numbers reach the stream in the order in which they were committed. What
-comes in while a transaction runs goes into the next one.
+There is one writer, so that event numbers reach the stream in the order of their commits. Outcomes
+that arrive while a transaction runs go into the next one.
 """
 
 from __future__ import annotations

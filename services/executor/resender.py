@@ -1,7 +1,7 @@
-"""UNKNOWN -> SUBMITTING: sends what confirm wants to be sent once more.
+"""UNKNOWN -> SUBMITTING: send what confirm wants to be sent once more.
 
-confirm decides by what it has asked; the owner of the partition commits and sends. Before it: the
-wish in the order's row. After it: `sender`, as for a first attempt.
+confirm decides and writes its request into the order's row. The owner of the partition commits the
+new attempt and hands it to `sender`.
 """
 
 from __future__ import annotations

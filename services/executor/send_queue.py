@@ -1,7 +1,7 @@
-"""Claims that wait for their turn, each order in line at most once in a life of the process.
+"""The queue of claims that wait to be sent; each order is queued at most once a process life.
 
-Before it: the streams that `claim_reader` follows, and polling for what they did not bring. After it:
-the worker, which takes those that go together next and says when an order is over.
+`claim_reader` and polling fill it. The worker takes the claims that go together next, and says when
+an order is over.
 """
 
 from __future__ import annotations

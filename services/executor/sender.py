@@ -1,10 +1,9 @@
-"""POSTs what is durable as SUBMITTING, and tells the recorder what came of it.
+"""POST orders that are durably SUBMITTING, and give each outcome to the recorder.
 
-Before it: the worker's SUBMITTING commit, first or again. Entries of a wallet leave one after the
-other (see `Attempt.lane`), all else at once. All first bytes that can leave do so before anything
-else is done: no task, no timer, no note comes before them, nor does the judging of the answer that
-one waited for in its wallet. Answers are judged a few at a time, so that whoever has an order to
-send comes in between.
+Entries of a wallet are sent one after the other (see `Attempt.lane`), everything else at once. All
+first bytes that can leave do so before anything else: no task, timer or state change comes before
+them, nor does the processing of answers. Answers are processed a few at a time, so that new orders
+come in between.
 """
 
 from __future__ import annotations

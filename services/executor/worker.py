@@ -1,10 +1,8 @@
 """Claimed orders in, POSTs out.
 
-`claim_reader` -> `send_queue` -> last gate -> SUBMITTING committed -> `sender`: POST, classify -> `recorder`.
-Claims that have come together are made durable together; while they are, those before them are sent
-and others get in line.
-A crash before the commit leaves CLAIMED orders, which are found again; a crash after it leaves
-SUBMITTING orders, which become UNKNOWN. Of those, `resending` sends what confirm asks for.
+`claim_reader` -> `send_queue` -> `core/pre_trade_limits` -> SUBMITTING committed -> `sender` (POST,
+classify) -> `recorder`. Claims that arrive together are committed together. Meanwhile the orders of
+earlier commits are sent, and new claims are queued.
 """
 
 from __future__ import annotations

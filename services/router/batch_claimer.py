@@ -1,8 +1,7 @@
-"""Buys that have come together: each judged as if those before were durable, one commit for all.
+"""Claim several buys with one commit, each planned as if those before it were durable.
 
-Before it: `claim_writer`, which holds the lock. After it: records like those of one by one. What is
-noted in memory and does not become durable is taken back
-([decision](../../docs/adr/0023-batches.md)).
+`claim_writer` holds the lock. The records are those of buys that are claimed one by one. State
+changes that do not become durable are reverted ([decision](../../docs/adr/0023-batches.md)).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What confirm's bookings change: money, what copies have got, exits that are judged again.
+"""Apply confirm's bookings: money, filled copies, exits to be judged again.
 
-Before it: the stream of fills. After it: `open_exits`, and the worker for an entry that is decided
-again.
+They come from the stream of fills. `open_exits` and `reevaluation` continue with what they change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the router judges, and what the record of a judgement says.
+"""What a claim is about, and the journal record that it becomes.
 
-Before it: the worker, which has a leader trade and a cause. After it: `claimer`, which plans a job
-and makes its record durable.
+The worker makes requests of a leader trade and a cause. `claimer` plans a request and makes its
+record durable.
 """
 
 from __future__ import annotations

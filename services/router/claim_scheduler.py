@@ -1,10 +1,10 @@
-"""Whose turn it is to claim: a crowd's part stands back when somebody with little to claim waits.
+"""Decide who claims next: a fan-out gives way when a small claim waits.
 
-Before it: the worker's lock, under which one claim is planned and committed at a time. After it:
-`claimer`, which plans a part in pieces, between which messages are read and sent. A part that has
-hardly begun is dropped and planned again after the others; one that has ends with what it has. What
-it has come to is decided once: the same claim again, after a commit that was not acknowledged, is
-of the same followers and has the same name.
+One claim of a partition is planned and committed at a time, under the worker's lock. `claimer`
+plans a part of a fan-out in chunks, and messages are read and sent between two chunks. A part that
+has hardly begun is dropped and planned again after the small claims; a later one ends with the
+followers that it has. This is decided once a part: a retry after an unacknowledged commit is about
+the same followers and has the same record key.
 """
 
 from __future__ import annotations

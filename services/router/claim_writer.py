@@ -1,8 +1,7 @@
-"""One claim of a partition at a time, tried until it is committed.
+"""Commit one claim of a partition at a time, and retry until it is committed.
 
-Before it: the worker, which knows what has to be judged. After it: `claimer` and `batch_claimer`, one
-try. Memory and journal never disagree: nobody else judges by a memory that may not have what was
-committed.
+The worker says what to claim; `claimer` and `batch_claimer` make one try. Memory and journal never
+disagree: nobody plans with a state that may miss a committed claim.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Plan and commit for one leader trade: what the plan was made of is what becomes durable.
+"""Plan and commit one leader trade: what is planned is what becomes durable.
 
-The caller holds the writing lock. Followers and the control number they are good for are taken
-together, here, after every wait: a pause that commits later is seen by the executor's gate.
+The caller holds the claim lock. Followers and their control number are read together here, after
+every wait: the executor's gate sees a pause that commits later.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Entries that wait for a good book, each judged again when it is there, or not in time.
+"""Judge entries again that wait for a good book, when it is there in time.
 
-Before it: the worker's judgement, which has skipped them, ``BOOK_STALE``, and is durable: whoever
-dies meanwhile leaves them skipped. After it: the worker, which judges their leader trade once more
-for them alone. Nobody else's trade waits, and no exit.
+They were durably skipped with ``BOOK_STALE`` at first: after a crash they stay skipped. The worker
+judges their leader trade once more for them alone. No other trade waits, and no exit.
 """
 
 from __future__ import annotations

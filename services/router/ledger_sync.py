@@ -1,8 +1,7 @@
-"""What PostgreSQL says of followers' money, read into the ledger.
+"""Read followers' money from PostgreSQL into the ledger, for caps and budgets.
 
-Before it: confirm's bookings, control's fundings, what insiders-api told. After it: caps and
-budgets. One reads at a time: what was read earlier must not take the place of what somebody has
-read or was told later.
+The occasions are confirm's bookings, control's fundings and balances reported by insiders-api. One
+read runs at a time: an older value must not replace a newer one.
 """
 
 from __future__ import annotations

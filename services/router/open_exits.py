@@ -1,7 +1,7 @@
-"""Exits that have something left to sell, each judged again when it is due.
+"""Judge exits again that have something left to sell, when they are due.
 
-Before it: `bookings`, which tells what a slice has left, and the worker's first judgement of a
-sell. After it: the worker, which routes the sell once more.
+`bookings` reports what a slice has left, and the worker the first judgement of a sell. The worker
+routes the sell once more.
 """
 
 from __future__ import annotations

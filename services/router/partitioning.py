@@ -1,7 +1,7 @@
-"""Who answers for which wallet does not change while orders of it are under way.
+"""Check that the partition of a wallet does not change while orders of it are under way.
 
-Before it: the lease. After it: recovery, which finds all that has ended by its subscription,
-whichever partition claimed it.
+It runs after the lease is taken and before recovery, which finds ended orders by their
+subscription, whichever partition claimed them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Entries that were never sent because their subscription had changed, each decided again once.
+"""Decide once more about entries that were refused unsent because their subscription had changed.
 
-Before it: `bookings`, which tells that one has ended so. After it: the worker, which judges its
-leader trade for that subscription alone.
+`bookings` reports such an entry. The worker then judges its leader trade for that subscription
+alone.
 """
 
 from __future__ import annotations

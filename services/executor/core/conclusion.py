@@ -1,6 +1,6 @@
-"""What the verdict on an answer proves of its order: the state it goes to, and why. Pure.
+"""Decide which state an order goes to by the verdict on its answer, and why. Pure.
 
-Before it: `classify`. After it: the sender adds what was seen, and the recorder writes it.
+`classify` makes the verdict; the sender adds what it has seen, and the recorder writes it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Who is made durable and sent next, of the claims that wait. Pure.
+"""Choose which waiting claims are committed and sent next. Pure.
 
-Exits before entries. Leaders take turns, one claim each: who went last goes last, so that none
-waits for more than one of another, and of those who have not gone the smallest goes first. Entries
-of a wallet keep their order: nothing goes before an earlier claim that has an entry of the same
-wallet. What turns give next to each other goes together, up to a number of orders: what waits costs
-one commit and not one a claim.
+Exits go before entries. Leaders take turns, one claim each: whoever was served last waits longest,
+and among leaders not yet served the smallest claim goes first. Entries of a wallet keep their
+order: no claim overtakes an earlier one with an entry of the same wallet. Consecutive claims go
+together up to a number of orders, so that a backlog costs one commit and not one a claim.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The executor's own last gate: what it refuses whatever router or guard said. Pure.
+"""The executor's own limits before the trade, whatever router or guard decided. Pure.
 
-A single order that is too large is refused and nothing else. A rate or an exposure beyond its bound
-means that something upstream runs away: then it also halts, until an operator has looked. It counts
-entries only, so it stops entries only: stop-losses and copied sales go on (`REDUCING`).
+An order that is too large is refused, and nothing else. A rate or an exposure beyond its bound
+means that something upstream runs away: then it also halts, until an operator has looked. Only
+entries count, so only entries are stopped: stop-losses and copied sales go on (`REDUCING`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When an order that was provably not taken is sent again. Pure."""
+"""Decide when an order that was provably not accepted is sent again. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which of a leader's messages are decided next when there is a backlog. Pure.
+"""Choose which messages of a leader are decided next when there is a backlog. Pure.
 
-A backlog that is worked off oldest first has every copy leave at the end of its time. Newest first,
-what is copied is fresh, and what waits becomes too old. Exits are never too old: they go first.
+Oldest first, every copy would leave at the end of its time. Newest first, copies are fresh, and
+older ones become too old. Exits are never too old: they go first.
 """
 
 from __future__ import annotations

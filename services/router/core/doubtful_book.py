@@ -1,12 +1,12 @@
-"""What an entry does when its book says nothing of depth and spread. Pure; the one place for it.
+"""Decide about an entry whose book says nothing of depth and spread. Pure.
 
-A book is in doubt while it is stale or crossed, and before it is there. The leader's price and the
-limit protect a copy without it; what a follower asks of the book besides cannot be seen then:
+A book is doubtful while it is stale, crossed or not there yet. The leader's price and the limit
+protect a copy without it. What a follower asks of the book besides cannot be checked then:
 
 * ``limits.maxSpread``, or ``limits.minDepthFraction`` above zero: skipped, ``BOOK_STALE``;
 * otherwise ``limits.onDoubtfulBook``: ordered without a look at the book, or skipped,
-  ``BOOK_STALE``. WAIT is skipped at first, too, and judged again by `deferred_entries` as soon as the book
-  is good, no later than its time: nobody else's trade waits meanwhile.
+  ``BOOK_STALE``. WAIT is skipped at first, too; `deferred_entries` judges it again as soon as the
+  book is good, within its time.
 
 Exits never ask: `exit_sizing` skips nothing for a bad book.
 """

@@ -1,7 +1,6 @@
-"""How much of a lot is sold when its leader sells, and at what limit. Pure arithmetic in micros.
+"""Size an exit when the leader sells, and choose its limit. Pure arithmetic in micros.
 
-A late exit is better than none: nothing here is skipped for age, depth or a bad book. Before it
-comes the leader's reduction, after it the slice.
+A late exit is better than none: nothing here is skipped for age, depth or a bad book.
 """
 
 from __future__ import annotations

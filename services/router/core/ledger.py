@@ -1,7 +1,7 @@
-"""What the router keeps in memory to size without a read: lots, reservations, days, budgets.
+"""The money that the router sizes by without a read: lots, reservations, days, budgets.
 
-Rebuilt from PostgreSQL on start; kept by its own claims and by confirm's bookings. Reservations are
-released only when an order has ended, after its fills are in the lot: for a moment both count,
+It is rebuilt from PostgreSQL on start and kept by own claims and confirm's bookings. A reservation
+is released only when its order has ended and the fills are in the lot: for a moment both count,
 which is against taking risk. Every sum is kept as it changes, so that a fan-out never scans.
 """
 

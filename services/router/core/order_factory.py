@@ -1,4 +1,4 @@
-"""From a size and a limit to an order with its keys, its frozen body and its reservation. Pure."""
+"""Make an order of a size and a limit: its keys, frozen body and reservation. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Which copies of leaders' sells may not be done: found without a look at those that are.
+"""Find copies of leaders' sells that may be unfinished, without scanning those that are done.
 
-Before it: `router_state`, through which every copy and every slice goes. After it: `router_state` again, which
-looks at the candidates alone.
+`router_state` reports each copy and each slice, and examines only the candidates found here.
 """
 
 from __future__ import annotations

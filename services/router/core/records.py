@@ -1,6 +1,6 @@
-"""What the router remembers of a leader trade and of what became of it, and what a plan is.
+"""Values that entry and exit plans share: copies of leader trades, lots, plans. Pure.
 
-Pure values that `plan.py` (entries) and `exit_plan.py` share; the journal carries them.
+The journal carries them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that the router knows without asking: rebuilt on start, kept by what happens."""
+"""The router's state in memory: rebuilt on start, then kept by claims and events."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What a judgement changes in memory, and how that is taken back when it does not become durable.
+"""Apply a plan to the router's state, and revert it when it does not become durable.
 
-Before it: a plan. A plan that is alone is noted after its commit; of buys that are claimed together
-each is noted before the next is planned, so that the next sees what it reserves, and all are taken
-back when their commit fails.
+A single plan is applied after its commit. Of buys that are claimed together each is applied before
+the next is planned, so that the next sees its reservations; all are reverted if the commit fails.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The hot index: who follows whom, without a scan.
+"""Index subscriptions by leader, so that a trade finds its followers without a scan.
 
-Loaded on start and kept by control's changes; before it come rows of `subscription`, after it the
-plan for a leader trade.
+It is loaded on start from rows of `subscription` and kept by control's changes.
 """
 
 from __future__ import annotations

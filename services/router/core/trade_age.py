@@ -1,7 +1,7 @@
-"""How long an entry may still be sent: its time runs from the leader's trade. Pure.
+"""Compute how long an entry may still be sent; its time runs from the leader's trade. Pure.
 
-The venue dates trades in whole seconds by its own clock: the start of the second counts, so that an
-entry ends rather too early than too late. A trade that is dated after the present happened now.
+The venue dates trades in whole seconds by its own clock. The start of the second counts, so that an
+entry ends too early rather than too late. A trade dated in the future happened now.
 """
 
 from __future__ import annotations
