@@ -111,6 +111,14 @@ def test_the_last_word_of_a_program_is_known(supervisor: Supervisor) -> None:
     until(lambda: _state(supervisor, "refuser").exit_status == 1)
 
 
+def test_logs_are_nobody_else_s_to_read(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.start(SLEEPER)
+    until(lambda: supervisor.last_line("sleeper") == "up")
+    logs = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "logs").iterdir()}
+    assert "sleeper.log" in logs
+    assert set(logs.values()) == {0o600}, logs
+
+
 def test_a_program_stands_back_as_far_as_it_is_told(supervisor: Supervisor) -> None:
     supervisor.start(SLEEPER)
     until(lambda: _state(supervisor, "sleeper").pid > 0)
