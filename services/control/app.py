@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc
 
 from ext_authz import external_auth_pb2_grpc
-from services.control.auth.rate_limiter import Limiter, Rates
 from services.control.auth.rotation import follow
 from services.control.edge.admission import Gate
 from services.control.edge.contract import OWN_SERVICES, public_routes
@@ -23,7 +22,13 @@ from services.control.positions.store import Holdings
 from services.control.processes import InternalProcess
 from services.control.resyncs.store import Resyncs
 from services.control.settings import Settings
-from services.control.startup import open_pools, open_wake_ups, require_urls, tokens_of
+from services.control.startup import (
+    limiter_of,
+    open_pools,
+    open_wake_ups,
+    require_urls,
+    tokens_of,
+)
 from services.control.statistics import folding
 from services.control.statistics.marks import marks
 from services.control.store import Store
@@ -58,10 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
     tokens = tokens_of(settings)
     openapi = _openapi()
     key = _identity_key(settings)
-    rates = Rates(
-        token=settings.token_rate, address=settings.address_rate, refused=settings.refused_rate
-    )
-    gate = Gate(public_routes(), tokens, Limiter(rates))
+    gate = Gate(public_routes(), tokens, limiter_of(settings))
     gateway = Gateway(gate, key)
     pools = open_pools(settings)
     async with (

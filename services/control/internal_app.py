@@ -24,7 +24,7 @@ from services.control.operators.service import OperatorServicer
 from services.control.operators.store import Operators
 from services.control.operators.wallet_owners import Identities
 from services.control.settings import Settings
-from services.control.startup import open_pools, open_wake_ups, tokens_of
+from services.control.startup import limiter_of, open_pools, open_wake_ups, tokens_of
 from services.control.store import Store
 from services.control.store_health import unknown, watch
 from tradingtools.domain.permissions import INSIDE_PORT, Permission
@@ -44,7 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     tokens = tokens_of(settings)
     if not any(token.scope is Permission.OPERATE for token in tokens):
         _log.error("no token of the scope operate: nobody can halt", alert=True)
-    inside = TokenInterceptor(tokens)
+    inside = TokenInterceptor(tokens, limiter_of(settings))
     pools = open_pools(settings)
     async with (
         pools(size=_CONNECTIONS) as pool,

@@ -33,7 +33,7 @@ class Settings:
     address_rate: int = setting(4000, minimum=1, maximum=1_000_000)
     """The same for one address (of IPv6: one /64), whatever its tokens."""
     refused_rate: int = setting(20, minimum=1, maximum=1_000_000)
-    """The same for requests of one address without a valid token."""
+    """The same for requests of one address without a valid token, on the internal port, too."""
     one_owner: bool = setting(True)
     """A follower's wallet belongs to the user and wallet id with which it was first seen, until an
     operator moves it (MoveWallet). False: each create may give others."""

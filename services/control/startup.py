@@ -10,6 +10,7 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from services.control.auth.rate_limiter import Limiter, Rates
 from services.control.auth.rotation import read_tokens
 from services.control.auth.tokens import Token, TokenError
 from services.control.settings import Settings
@@ -32,6 +33,15 @@ def tokens_of(settings: Settings) -> tuple[Token, ...]:
         both = "TT_CONTROL_TOKENS, TT_CONTROL_TOKENS_FILE"
         name = both if settings.tokens_file else "TT_CONTROL_TOKENS"
         raise Startup(f"{name}: {error}") from None
+
+
+def limiter_of(settings: Settings) -> Limiter:
+    """Counts who asks at one of the two ports."""
+    return Limiter(
+        Rates(
+            token=settings.token_rate, address=settings.address_rate, refused=settings.refused_rate
+        )
+    )
 
 
 def require_urls(settings: Settings) -> None:

@@ -12,17 +12,20 @@ import redis.asyncio as redis
 
 from services.confirm import resolutions as carrying
 from services.confirm import store
-from services.control.auth.operator import UNNAMED
+from services.control.auth.operator import Operator
+from services.control.auth.tokens import Caller
 from services.control.operators.resolutions import Decision, Resolutions
 from services.control.store import Store
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tests.money_path.world import eventually
 from tradingtools.domain.errors import Conflict, NotFound, WrongState
 from tradingtools.domain.order_states import OrderState as S
+from tradingtools.domain.permissions import Permission
 from tradingtools.domain.venue_order import TradeStatus
 
 FILLED = (SIZE // 2, SIZE // 5, 7)
 BIT = SIZE // 4
+ANN = Operator(Caller("ann", Permission.OPERATE))
 
 
 async def _at_once(work: Callable[[], Awaitable[str]]) -> str:
@@ -49,7 +52,7 @@ class Desk:
         )
         work = asyncio.create_task(self.confirm_works())
         try:
-            return await self.resolutions.resolve(UNNAMED, decision)
+            return await self.resolutions.resolve(ANN, decision)
         finally:
             work.cancel()
 
@@ -156,7 +159,7 @@ async def test_an_order_that_went_on_meanwhile_is_left_alone(desk: Desk) -> None
     decided = Decision(
         order_key=key, to_state=S.FAILED, evidence="not there", operator="ann", filled=None
     )
-    waiting = asyncio.create_task(desk.resolutions.resolve(UNNAMED, decided))
+    waiting = asyncio.create_task(desk.resolutions.resolve(ANN, decided))
 
     async def recorded() -> bool:
         return bool(
@@ -166,7 +169,7 @@ async def test_an_order_that_went_on_meanwhile_is_left_alone(desk: Desk) -> None
     await eventually(recorded)
     with pytest.raises(Conflict):
         await desk.resolutions.resolve(
-            UNNAMED,
+            ANN,
             Decision(order_key=key, to_state=S.FAILED, evidence="x", operator="bob", filled=None),
         )
     await desk.orders.take(key, told(key, closed=False))

@@ -72,9 +72,18 @@ class RequestIdReused(TradingError):
 
 
 class Unauthenticated(TradingError):
-    """No valid token."""
+    """No valid token. Every client is told the same sentence.
+
+    Args:
+        why: for the log.
+        told: another sentence, for callers that are no clients.
+    """
 
     reason = "UNAUTHENTICATED"
+
+    def __init__(self, why: str, told: str = "a valid bearer token is required") -> None:
+        super().__init__(told)
+        self.why = why
 
 
 class NotAllowed(TradingError):

@@ -6,9 +6,11 @@ does not satisfy answers it. Health, reflection and channelz are the port's and 
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 from grpc_status import rpc_status
@@ -30,6 +32,15 @@ def values_of(metadata: Metadata, name: str) -> list[str]:
     return [str(value) for key, value in metadata or () if key == name]
 
 
+_PEER = re.compile(r"ipv[46]:\[?(.+?)\]?:[0-9]+")
+
+
+def address_of(peer: str) -> str:
+    """Return the address in gRPC's name of a peer; empty: it has none."""
+    found = _PEER.fullmatch(unquote(peer))
+    return found[1] if found else ""
+
+
 class Admission(grpc.aio.ServerInterceptor):
     """Lets the engine's RPCs on that ``judge`` does not refuse."""
 
@@ -45,22 +56,36 @@ class Admission(grpc.aio.ServerInterceptor):
             TradingError: why it is refused; the caller is told.
         """
 
+    def refused(
+        self, error: TradingError, _method: str, _metadata: Metadata, _address: str
+    ) -> TradingError:
+        """Return what is answered to a call that ``judge`` refused; may note it.
+
+        Args:
+            error: that ``judge`` raised.
+            _method: as ``judge`` was given it.
+            _metadata: likewise.
+            _address: of the peer; empty: unknown.
+        """
+        return error
+
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
         """Let a call on, or answer it with what ``judge`` raised."""
         method = handler_call_details.method
+        metadata = handler_call_details.invocation_metadata
         if method.startswith(OURS):
             try:
-                self.judge(method, handler_call_details.invocation_metadata)
+                self.judge(method, metadata)
             except TradingError as error:
-                return _refusal(error)
+                return self._refusal(error, method, metadata)
         return await continuation(handler_call_details)
 
+    def _refusal(self, error: TradingError, method: str, metadata: Metadata) -> Handler:
+        async def refuse(_requests: AsyncIterator[bytes], context: Any) -> None:
+            answer = self.refused(error, method, metadata, address_of(context.peer()))
+            await context.abort_with_status(rpc_status.to_status(to_status(answer)))
 
-def _refusal(error: TradingError) -> Handler:
-    async def refuse(_request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-        await context.abort_with_status(rpc_status.to_status(to_status(error)))
-        raise AssertionError("abort returned")
-
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        # Of any number of requests: who is refused is not waited for.
+        return grpc.stream_stream_rpc_method_handler(refuse)

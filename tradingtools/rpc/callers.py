@@ -17,13 +17,20 @@ from typing import Any
 from google.protobuf.message import Message
 
 from tradingtools.domain.errors import NotAllowed, Unauthenticated
-from tradingtools.domain.permissions import is_own_name, may_call, process_of
+from tradingtools.domain.permissions import (
+    PERMISSIONS,
+    Permission,
+    is_own_name,
+    may_call,
+    process_of,
+)
 from tradingtools.rpc import tls
 from tradingtools.settings import SettingError, SharedSettings
 
 HEADER = "x-tt-engine-token"
 """Metadata in which a process shows its token."""
 _TOKEN = re.compile(r"[0-9a-f]{64}")
+_UNKNOWN = "this port serves known processes only"
 _NAMES = ("x509_subject_alternative_name", "x509_common_name")
 
 
@@ -103,7 +110,10 @@ def judge(method: str, request: Message, context: Any) -> None:
     else:
         return
     if not callers:
-        raise Unauthenticated("this port serves known processes only")
+        if PERMISSIONS.get(method) is not Permission.ENGINE:
+            # A client's call, which the edge has handed on.
+            raise Unauthenticated(_UNKNOWN)
+        raise Unauthenticated(_UNKNOWN, told=_UNKNOWN)
     able = [caller for caller in callers if may_call(caller, method)]
     if not able:
         raise NotAllowed("this process may not call this")

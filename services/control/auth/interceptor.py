@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from services.control.auth import last_used
-from services.control.auth.operator import HEADER, Operator, identify
+from services.control.auth.operator import Operator
+from services.control.auth.rate_limiter import Limiter
 from services.control.auth.security_log import SecurityLog
 from services.control.auth.tokens import Caller, Token, authenticate, authorize, usable
 from services.control.context import Context
 from tradingtools import clock
-from tradingtools.domain.errors import TradingError, Unauthenticated
-from tradingtools.rpc.admission import Admission, Metadata, values_of
+from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
+from tradingtools.rpc.admission import Admission, Metadata, address_of, values_of
 
 
 class TokenInterceptor(Admission):
@@ -17,10 +18,12 @@ class TokenInterceptor(Admission):
 
     Args:
         tokens: the active ones.
+        limiter: counts who shows none of them.
     """
 
-    def __init__(self, tokens: tuple[Token, ...]) -> None:
+    def __init__(self, tokens: tuple[Token, ...], limiter: Limiter) -> None:
         self._tokens = tokens
+        self._limiter = limiter
         self._security = SecurityLog("internal")
 
     def use(self, tokens: tuple[Token, ...]) -> None:
@@ -29,12 +32,20 @@ class TokenInterceptor(Admission):
 
     def judge(self, method: str, metadata: Metadata) -> None:
         """Let a call on whose caller may make it. Raises Unauthenticated, NotAllowed."""
-        given = _authorization(metadata)
-        try:
-            last_used.note(authorize(self._usable(), method, given))
-        except TradingError as error:
-            self._security.refused(error, address="", token=self._id(given), route=method)
-            raise
+        last_used.note(authorize(self._usable(), method, _authorization(metadata)))
+
+    def refused(
+        self, error: TradingError, method: str, metadata: Metadata, address: str
+    ) -> TradingError:
+        """Count a refusal by address and write it down; who comes too often is told that."""
+        if isinstance(error, Unauthenticated):
+            try:
+                self._limiter.refused(address)
+            except LimitReached as limit:
+                error = limit
+        token = self._id(_authorization(metadata))
+        self._security.refused(error, address=address, token=token, route=method)
+        return error
 
     def _id(self, authorization: str) -> str:
         try:
@@ -44,20 +55,19 @@ class TokenInterceptor(Admission):
 
     def caller(self, context: Context) -> Caller:
         """Whose token came with a call. Raises Unauthenticated: it is no longer active."""
-        return authenticate(self._usable(), _authorization(context.invocation_metadata()))
+        try:
+            return authenticate(self._usable(), _authorization(context.invocation_metadata()))
+        except Unauthenticated as error:
+            address = address_of(context.peer())
+            self._security.refused(error, address=address, token="", route="")
+            raise
 
     def _usable(self) -> tuple[Token, ...]:
         return usable(self._tokens, clock.now_ms() / 1000)
 
     def operator(self, context: Context) -> Operator:
-        """Which operator a call came from. Raises InvalidField: what he says is no name."""
-        try:
-            token = self.caller(context)
-        except Unauthenticated:
-            token = None
-        shown = context.auth_context().get("x509_common_name", ())
-        names = [name.decode("utf-8", "replace") for name in shown if name]
-        return identify(token, names, values_of(context.invocation_metadata(), HEADER))
+        """Which operator a call came from. Raises Unauthenticated, as ``caller``."""
+        return Operator(self.caller(context))
 
 
 def _authorization(metadata: Metadata) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentelemetry import metrics
 
-from services.control.auth.tokens import OPERATOR, PUBLIC, Caller
+from services.control.auth.tokens import PUBLIC, Caller
 from tradingtools import clock
 
 _last_used = metrics.get_meter("tradingtools.control").create_gauge(
@@ -14,5 +14,5 @@ _last_used = metrics.get_meter("tradingtools.control").create_gauge(
 
 def note(caller: Caller) -> None:
     """A call of his was let on; who needed no token is nobody's use of one."""
-    if caller not in (PUBLIC, OPERATOR):
+    if caller != PUBLIC:
         _last_used.set(clock.now_ms() // 1000, {"token": caller.id})

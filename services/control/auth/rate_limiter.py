@@ -67,4 +67,7 @@ def network(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]
+    # An IPv4 client of a socket for both is one address, not a part of one network of all of them.
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    parsed = mapped or parsed
     return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))

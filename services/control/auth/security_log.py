@@ -67,4 +67,5 @@ class SecurityLog:
             address=address or "unknown",
             token=token or "none",
             route=route or "none",
+            why=error.why if isinstance(error, Unauthenticated) else error.message,
         )

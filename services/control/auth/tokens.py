@@ -43,8 +43,6 @@ class Caller(NamedTuple):
 
 
 PUBLIC = Caller("public", Permission.PUBLIC)
-OPERATOR = Caller("operator", Permission.OPERATE)
-"""An operator of whom nothing else is known."""
 
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -155,7 +153,7 @@ def authenticate(tokens: tuple[Token, ...], authorization: str) -> Caller:
         if hmac.compare_digest(token.digest, digest):
             found = token
     if found is None or given is None:
-        raise Unauthenticated("a valid bearer token is required")
+        raise Unauthenticated("no such token" if given else "no token")
     return Caller(found.id, found.scope)
 
 

@@ -8,18 +8,28 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
+from services.control.auth.security_log import SecurityLog
 from services.control.auth.tokens import PUBLIC, Caller
 from services.control.context import Context
 from services.control.edge.admission import Gate
 from services.control.edge.requests import call_of, decoded
 from services.control.edge.seal import HEADER, unseal
 from tradingtools import clock
-from tradingtools.domain.errors import Unauthenticated
+from tradingtools.domain.errors import TradingError, Unauthenticated
 from tradingtools.domain.permissions import Permission
-from tradingtools.rpc.admission import OURS, Admission, Continuation, Handler, Metadata, values_of
+from tradingtools.rpc.admission import (
+    OURS,
+    Admission,
+    Continuation,
+    Handler,
+    Metadata,
+    address_of,
+    values_of,
+)
 from tradingtools.rpc.errors import to_status
 
-_AROUND = "calls have to come through the edge"
+_AROUND = "a call without one seal; calls come through the edge"
+_UNFIT = "the seal is not ours, of another call, too old, or its token is withdrawn"
 
 
 class SealInterceptor(Admission):
@@ -33,11 +43,19 @@ class SealInterceptor(Admission):
     def __init__(self, key: bytes, gate: Gate) -> None:
         self._key = key
         self._gate = gate
+        self._security = SecurityLog("edge")
 
     def judge(self, _method: str, metadata: Metadata) -> None:
         """Let a call with one seal on. Raises Unauthenticated."""
         if len(values_of(metadata, HEADER)) != 1:
             raise Unauthenticated(_AROUND)
+
+    def refused(
+        self, error: TradingError, method: str, _metadata: Metadata, address: str
+    ) -> TradingError:
+        """Write a refusal down; the peer is the edge, or who walked around it."""
+        self._security.refused(error, address=address, token="", route=method)
+        return error
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -49,27 +67,30 @@ class SealInterceptor(Admission):
         if handler is None or len(seals) != 1 or not method.startswith(OURS):
             return handler
 
-        def opened(raw: bytes) -> bytes:
-            """The request, when the seal is for it."""
+        def check(raw: bytes, peer: str) -> None:
+            """Let a request on that the seal is for. Raises Unauthenticated."""
             asked = decoded(method, raw)
             call = None if asked is None else call_of(method, asked)
             now_ms = clock.now_ms()
             if not call or not unseal(self._key, seals[0], self._gate.tokens, call, now_ms):
-                raise Unauthenticated(_AROUND)
-            return raw
+                error = Unauthenticated(_UNFIT)
+                self.refused(error, method, (), address_of(peer))
+                raise error
 
-        return _opening(handler, opened)
+        return _checking(handler, check)
 
 
-def _opening(handler: Handler, opened: Callable[[bytes], bytes]) -> Handler:
-    """The handler, asked only with requests that can be opened; the edge has unary calls only."""
+def _checking(handler: Handler, check: Callable[[bytes, str], None]) -> Handler:
+    """The handler, asked only with requests that pass; the edge has unary calls only."""
     parse: Callable[[bytes], Any] = handler.request_deserializer or (lambda raw: raw)
     inner: Any = handler.unary_unary
 
     async def call(raw: bytes, context: Context) -> Any:
         try:
-            opened(raw)
+            check(raw, context.peer())
         except Unauthenticated as error:
+            # As the gate answers a request without a token.
+            await context.send_initial_metadata((("www-authenticate", "Bearer"),))
             await context.abort_with_status(rpc_status.to_status(to_status(error)))
         return await inner(parse(raw), context)
 
