@@ -13,11 +13,12 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from services.control.auth.tokens import OPERATOR
+from services.control.auth.tokens import Caller
 from services.control.store import Store
 from tests.control.edge import READ, RunningEdge, StartEdge
 from tests.control.requests import create_subscription, error_of
 from tradingtools.domain.errors import Unavailable
+from tradingtools.domain.permissions import Permission
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.v1 import operator_service_pb2 as pb
 from tradingtools.v1 import operator_service_pb2_grpc as rpc
@@ -128,7 +129,7 @@ async def test_a_change_that_stood_still_is_told_to_try_again(database_url: str)
         with psycopg.connect(database_url, autocommit=True) as looking:
 
             async def stand_still() -> None:
-                async with store.change(OPERATOR, "test") as change:
+                async with store.change(Caller("ann", Permission.OPERATE), "test") as change:
                     _until(
                         looking,
                         "select 1 where not exists (select 1 from pg_stat_activity"
