@@ -1,7 +1,8 @@
 """Pays out the lots of resolved markets.
 
 Before it: bookfeed's marks, which say what a share pays, and `shortfalls`, which has asked what the
-wallet holds: what was sold by hand pays its lot nothing. One transaction takes the shares from all
+wallet holds: what was sold by hand pays its lot nothing. Shares that pay nothing are not asked for:
+their loss is booked wherever they are. One transaction takes the shares from all
 lots of a wallet in the market, books their profit, and makes the redemption durable; a crash before
 its commit changes nothing, and afterwards there is nothing left to pay. After it: `redemptions`,
 which asks insiders-api, and the readers of bookings.
@@ -40,12 +41,14 @@ _PAGE = 100
 _START = ("", "")
 _ASKED_AGAIN_SECONDS = 1.0
 """After a wallet was asked for in vain."""
+_LATE_SECONDS = 60.0
+"""A payout that has waited for so long calls a person, and again after as long."""
 
 Write = Callable[[Callable[[], Awaitable[int | None]]], Awaitable[int | None]]
 """Books one thing at a time and publishes it."""
-Covered = Callable[[str, str], Awaitable[Mapping[tuple[str, str], int] | None]]
-"""What a wallet's lots of a market hold, by asset and origin, micros, if all of it is there; None:
-it is not, or nobody knows yet."""
+Covered = Callable[[str, str, Mapping[str, int]], Awaitable[Mapping[tuple[str, str], int] | None]]
+"""What a wallet's lots of a market hold of shares that pay something, by asset and origin, micros,
+if all of it is there; None: it is not, or nobody knows yet. It is told what a share pays."""
 
 
 class Payouts:
@@ -67,6 +70,11 @@ class Payouts:
         self._covered = covered
         self._later: dict[tuple[str, str], float] = {}
         """When a wallet is asked for again for a market, monotonic seconds."""
+        self._waiting: dict[tuple[str, str], float] = {}
+        """Since when a market waits for what its wallet holds, monotonic seconds."""
+        self._met: set[tuple[str, str]] = set()
+        """Markets of the present round."""
+        self._called = -_LATE_SECONDS
         self._payouts: OrderedDict[str, int] = OrderedDict()
         self._after = _START
         """The wallet and market that were looked at last: those that cannot be paid are passed."""
@@ -114,6 +122,7 @@ class Payouts:
         self._later = {market: at for market, at in self._later.items() if at > now}
         for row in rows:
             market = (row["follower_proxy"], row["condition_id"])
+            self._met.add(market)
             try:
                 await self._pay(*market)
             except (Fenced, psycopg.OperationalError):
@@ -123,6 +132,19 @@ class Payouts:
                            wallet=market[0], condition=market[1], exc_info=error)  # fmt: skip
         if len(rows) == _PAGE:
             self._after = (rows[-1]["follower_proxy"], rows[-1]["condition_id"])
+        else:
+            self._waiting = {m: since for m, since in self._waiting.items() if m in self._met}
+            self._met.clear()
+        self._call()
+
+    def _call(self) -> None:
+        """Call a person about payouts that have waited for long."""
+        now = clock.monotonic()
+        late = [m for m, since in self._waiting.items() if now - since >= _LATE_SECONDS]
+        if late and now - self._called >= _LATE_SECONDS:
+            self._called = now
+            _log.error("payouts wait for what wallets hold; a person has to look", alert=True,
+                       number=len(late), wallet=late[0][0], condition=late[0][1])  # fmt: skip
 
     async def _pay(self, proxy: str, condition_id: str) -> None:
         there = None
@@ -130,10 +152,13 @@ class Payouts:
             market = (proxy, condition_id)
             if market in self._later:
                 return
-            there = await self._covered(*market)
+            there = await self._covered(*market, self._payouts)
             if there is None:
-                self._later[market] = clock.monotonic() + _ASKED_AGAIN_SECONDS
+                now = clock.monotonic()
+                self._waiting.setdefault(market, now)
+                self._later[market] = now + _ASKED_AGAIN_SECONDS
                 return
+            self._waiting.pop(market, None)
         await self._write(
             partial(pay_market, self._pool, self._lease, proxy, condition_id, self._payouts, there)
         )
@@ -158,8 +183,8 @@ async def pay_market(
         proxy: the wallet.
         condition_id: the market.
         payouts: what a share pays, by asset, micros.
-        there: what the lots held that the wallet was asked for; others are not paid. None: nobody
-            was asked.
+        there: what the lots held that pay something, when the wallet was asked for; others are not
+            paid. None: nobody was asked.
 
     Returns:
         Micros that were paid; None: nothing was to be done, or not yet.
@@ -177,7 +202,10 @@ async def pay_market(
         paid = paying.pay(lots, payouts)
         if not lots or (await busy.rows())[0]["busy"] or paid is None:
             return None
-        if there is not None and there != {(h.asset_id, h.origin): h.shares_micros for h in lots}:
+        worth = {
+            (lot.asset_id, lot.origin): lot.shares_micros for lot in lots if payouts[lot.asset_id]
+        }
+        if there is not None and there != worth:
             return None
         key = await _request(asked, market, paid)
         for one_paid in paid:

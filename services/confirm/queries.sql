@@ -459,10 +459,17 @@ from unnest(%(assets)s::text[], %(conditions)s::text[], %(shares)s::bigint[]) as
 
 -- name: lots_at_rest
 -- What a wallet's lots hold of assets of which nothing is under way: no order that is claimed and has
--- not ended, whether it has a row yet or not, and no redemption.
+-- not ended, whether it has a row yet or not, and no redemption. Vouched for are those of which an
+-- operator has said what they hold, and that nothing has moved since.
 select l.asset_id, l.condition_id, l.origin, l.shares_micros, l.cost_micros, l.bought_size_micros,
        l.sold_size_micros, l.resolved_size_micros, l.by_hand_micros, l.elsewhere_micros,
-       l.elsewhere_cost_micros
+       l.elsewhere_cost_micros,
+       -- Not `exists`, which may be answered by reading the whole table.
+       coalesce((select true from lot_correction c
+                 where c.origin = l.origin and c.asset_id = l.asset_id
+                   and c.follower_proxy = l.follower_proxy and c.reason = 'OPERATOR'
+                   and c.shares_micros = l.shares_micros and c.left_micros = l.cost_micros
+                 limit 1), false) as vouched
 from lot l
 where l.follower_proxy = %(follower_proxy)s and l.shares_micros > 0
   and not exists (

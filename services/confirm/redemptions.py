@@ -106,7 +106,7 @@ class Redemptions:
                          detail=word.detail)  # fmt: skip
         elif _paid(word) != row["expected_micros"]:
             _differs.add(1)
-            _log.error("redeemed otherwise than booked; a person has to look",
+            _log.error("redeemed otherwise than booked; a person has to look", alert=True,
                        redemption=row["redeem_key"], booked_micros=row["expected_micros"],
                        paid_micros=word.paid_micros, detail=word.detail)  # fmt: skip
         return state

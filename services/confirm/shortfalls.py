@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -58,6 +58,8 @@ class AtRest:
     """Monotonic seconds."""
     lots: Mapping[str, Held]
     """By asset."""
+    vouched: Collection[LotKey] = ()
+    """Lots of which an operator has said what they hold, and that nothing has moved since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +162,20 @@ class Shortfalls:
             return
         await self._ask(at_rest)
 
-    async def covered(self, proxy: str, condition_id: str) -> Mapping[LotKey, int] | None:
-        """Ask whether a wallet holds all that its lots say of a market; what is missing shrinks
-        them, once it is proved.
+    async def covered(
+        self, proxy: str, condition_id: str, payouts: Mapping[str, int]
+    ) -> Mapping[LotKey, int] | None:
+        """Ask whether a wallet holds all that its lots say of a resolved market; what is missing
+        shrinks them, once it is proved. A lot for which an operator vouches is believed.
+
+        Args:
+            proxy: the wallet.
+            condition_id: the market.
+            payouts: what a share pays, by asset, micros; of those that pay nothing nobody is asked.
 
         Returns:
-            What the lots hold, by asset and origin, micros; None: less is there, or nobody knows
-            yet.
+            What the lots hold of the others, by asset and origin, micros; None: less is there, or
+            nobody knows yet.
         """
         at_rest = await self.at_rest(proxy)
         lots = {
@@ -174,11 +183,16 @@ class Shortfalls:
             for asset, held in at_rest.lots.items()
             if held[0].condition_id == condition_id
         }
-        there = await self._ask(at_rest) if lots else None
+        if not lots:
+            return None
+        lots = {asset: held for asset, held in lots.items() if payouts.get(asset) != 0}
+        there = await self._ask(at_rest) if lots else {}
         if there is None:
             return None
-        if any(sum(lot.shares_micros for lot in lots[a]) > there.get(a, 0) for a in lots):
-            return None
+        for asset, held in lots.items():
+            asked = (h for h in held if (asset, h.origin) not in at_rest.vouched)
+            if sum(lot.shares_micros for lot in asked) > max(there.get(asset, 0), 0):
+                return None
         return {(a, lot.origin): lot.shares_micros for a, held in lots.items() for lot in held}
 
     async def _ask(self, at_rest: AtRest) -> Mapping[str, int] | None:
@@ -198,9 +212,12 @@ class Shortfalls:
         """Return what may be compared with an answer to a question that is asked after this."""
         asked = clock.monotonic()
         lots: defaultdict[str, list[Lot]] = defaultdict(list)
-        for row in await store.fetch(self._pool, "lots_at_rest", follower_proxy=proxy):
+        rows = await store.fetch(self._pool, "lots_at_rest", follower_proxy=proxy)
+        for row in rows:
             lots[row["asset_id"]].append(corrections.lot(row))
-        return AtRest(proxy, asked, {asset: tuple(found) for asset, found in lots.items()})
+        vouched = {(row["asset_id"], row["origin"]) for row in rows if row["vouched"]}
+        held = {asset: tuple(found) for asset, found in lots.items()}
+        return AtRest(proxy, asked, held, vouched)
 
     async def told(self, at_rest: AtRest, positions: Sequence[Position]) -> None:
         """Compare an answer with the lots of before its question.

@@ -66,7 +66,8 @@ class Dispatcher:
                 runner = self._runners.get(endpoint_id)
                 if runner is None or not runner.endpoint.enabled:
                     continue
-                _log.error("a webhook is disabled", alert=True, endpoint=id, reason=reason)
+                _log.error("a webhook is disabled", alert=True,
+                           endpoint=endpoint_id, reason=reason)  # fmt: skip
                 await self._change(
                     replace(runner.endpoint, enabled=False, disabled_reason=reason),
                     "disabled", _ITSELF, reason,

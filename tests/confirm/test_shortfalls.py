@@ -195,14 +195,94 @@ async def test_what_comes_into_a_lot_while_it_is_asked_for_is_asked_for_itself(
     assert payout["size_micros"] == 2 * SIZE
 
 
-async def _resolved(scene: Scene, asset: str) -> payouts.Payouts:
-    """Confirm's payouts, once a share of an asset pays a half."""
+async def test_what_somebody_else_has_redeemed_is_paid_once_an_operator_vouches(
+    scene: Scene,
+) -> None:
+    await _bought(scene.orders)
+    scene.held = 0
+    resolved = await _resolved(scene, "1")
+    for _ in range(2):
+        await resolved.look()
+        scene.now += APART
+    await scene.shortfalls.look_at_due()
+    assert await scene.lots() == {"sub_1": 0}
+    await _vouch(scene, SIZE)
+    await resolved.look()
+    (payout,) = await scene.rows("payout")
+    assert (payout["size_micros"], payout["paid_micros"]) == (SIZE, SIZE // 2)
+
+
+async def test_an_operators_word_is_of_what_it_was_given_for(scene: Scene) -> None:
+    await _bought(scene.orders)
+    await _vouch(scene, SIZE // 2)
+    await _bought(scene.orders)
+    scene.held = 0
+    await (await _resolved(scene, "1")).look()
+    assert await scene.rows("payout") == [], "something was bought since"
+
+
+async def test_shares_that_pay_nothing_are_lost_wherever_they_are(scene: Scene) -> None:
+    await _bought(scene.orders)
+    scene.held = None
+    (before,) = await scene.orders.sql(
+        "select cost_micros from lot where follower_proxy = %s", scene.orders.wallet
+    )
+    await (await _resolved(scene, "1", pays=0)).look()
+    (lot,) = await scene.orders.sql(
+        "select * from lot where follower_proxy = %s", scene.orders.wallet
+    )
+    assert (lot["shares_micros"], lot["resolved_size_micros"]) == (0, SIZE)
+    assert before["cost_micros"] != 0
+    assert lot["realised_micros"] == -cast(int, before["cost_micros"])
+    assert scene.asked == 0
+
+
+@pytest.mark.parametrize("held", [None, 0])
+async def test_a_payout_that_waits_for_long_calls_a_person(scene: Scene, held: int | None) -> None:
+    await _bought(scene.orders)
+    resolved = await _resolved(scene, "1")
+    scene.held = held
+    with capture_logs() as logs, mock.patch.object(corrections, "shrink", return_value=False):
+        for _ in range(59):
+            await resolved.look()
+            scene.now += 1
+        assert not [line for line in logs if line.get("alert")]
+        for _ in range(61):
+            scene.now += 1
+            await resolved.look()
+        calls = [line for line in logs if line.get("alert")]
+        assert [(line["number"], line["wallet"]) for line in calls] == 2 * [
+            (1, scene.orders.wallet)
+        ], "once a minute"
+    scene.held = SIZE
+    scene.now += 1
+    with capture_logs() as logs:
+        await resolved.look()
+        scene.now += 120
+        await resolved.look()
+    assert len(await scene.rows("payout")) == 1
+    assert not [line for line in logs if line.get("alert")]
+
+
+async def _vouch(scene: Scene, shares_micros: int) -> None:
+    """An operator says what the wallet's lot holds."""
+    await scene.orders.sql(
+        "insert into lot_request (request_id, follower_proxy, asset_id, origin, shares_micros,"
+        " evidence, operator, control_seq) values (%s, %s, '1', 'sub_1', %s, 'seen', 'ann', 1)"
+        " returning id",
+        f"r-{scene.orders.wallet}", scene.orders.wallet, shares_micros,
+    )  # fmt: skip
+    await corrections.look(scene.orders.pool, scene.orders.lease, scene.write)
+
+
+async def _resolved(scene: Scene, asset: str, pays: int = 500_000) -> payouts.Payouts:
+    """Confirm's payouts, once it is known what a share of an asset pays; a half if not told."""
     made = payouts.Payouts(
         scene.orders.pool, scene.orders.lease, lambda work: work(), scene.shortfalls.covered
     )
     market = Market(
         asset_id=asset, condition_id="0xc", tick_micros=10_000, min_size_micros=1,
-        fee_rate_micros=0, closed=True, payout_micros=500_000,
+        fee_rate_micros=0, closed=True, payout_micros=pays,
     )  # fmt: skip
     await made.on_books([Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)])
     return made

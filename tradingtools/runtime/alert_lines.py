@@ -65,7 +65,10 @@ LINES: Final[Mapping[str, Mapping[str, str]]] = {
         "a lot holds less: its shares were sold elsewhere": "lot_corrected",
         "a redemption cannot be noted; a person has to look": "redemption_unnoted",
         "a market cannot be paid out; a person has to look": "market_unpaid",
+        "payouts wait for what wallets hold; a person has to look": "payouts_wait",
+        "redeemed otherwise than booked; a person has to look": "redemption_differs",
     },
+    "webhooks": {"a webhook is disabled": "webhook_disabled"},
     "control": {"no token of the scope operate: nobody can halt": "nobody_can_halt"},
 }
 """By process, the name of each line."""

@@ -40,11 +40,17 @@ def lots_at_rest(tx: Transaction, values: Row) -> list[Row]:
     """Return what a wallet's lots hold of assets of which nothing is under way."""
     proxy = values["follower_proxy"]
     found = [
-        _pick(row, _TOLD)
+        {**_pick(row, _TOLD), "vouched": _vouched(tx, row)}
         for row in tx.where("lot", follower_proxy=proxy)
         if row["shares_micros"] > 0 and not _busy(tx, proxy, row["asset_id"], {row["condition_id"]})
     ]
     return sorted(found, key=lambda row: (row["asset_id"], row["origin"]))
+
+
+def _vouched(tx: Transaction, lot: Row) -> bool:
+    said = {"shares_micros": lot["shares_micros"], "left_micros": lot["cost_micros"]}
+    of_lot = tx.where("lot_correction", reason="OPERATOR", **_pick(lot, _LOT))
+    return any(_same(row, said) for row in of_lot)
 
 
 def lock_control(tx: Transaction, _values: Row) -> list[Row]:
