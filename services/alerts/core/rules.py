@@ -23,7 +23,7 @@ Seconds = Annotated[int, Meta(ge=0, le=7 * 86_400)]
 Path = tuple[str | int, ...]
 """Where in the file something is: names of fields and places in lists."""
 
-TO_COME = frozenset({"subscription.performance_action", "webhook.disabled", "webhook.enabled"})
+TO_COME = frozenset({"subscription.performance_action"})
 """Types that rules may name before the log has them."""
 KNOWN = frozenset(str(kind) for kind in EventType)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
