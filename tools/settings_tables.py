@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import itertools
 import re
@@ -22,35 +23,27 @@ import launcher.edge
 import launcher.settings
 import paper.insiders.settings
 import paper.venue.settings
-import services.alerts.settings
-import services.bookfeed.settings
-import services.confirm.settings
-import services.control.settings
-import services.events.settings
-import services.executor.settings
-import services.guard.settings
-import services.ingest.settings
-import services.router.settings
-import services.webhooks.settings
+from launcher.core.programs import ENGINE
 from tradingtools.settings import NO_LIMIT, PREFIX, SharedSettings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
+
+def _services() -> Iterator[tuple[str, type[Any], str]]:
+    """Each process of the engine, its settings, and the first line of its package's text."""
+    for name in ENGINE:
+        said = inspect.getdoc(importlib.import_module(f"services.{name}")) or ""
+        what = said.partition("\n")[0].removeprefix(f"{name}: ")
+        settings = importlib.import_module(f"services.{name}.settings")
+        yield name, settings.Settings, what[:1].upper() + what[1:]
+
+
 PROCESSES: tuple[tuple[str, type[Any], str], ...] = (
-    ("ingest", services.ingest.settings.Settings, "reads leader trades"),
-    ("bookfeed", services.bookfeed.settings.Settings, "reads order books"),
-    ("router", services.router.settings.Settings, "decides copies"),
-    ("executor", services.executor.settings.Settings, "sends orders"),
-    ("confirm", services.confirm.settings.Settings, "finds out what became of orders"),
-    ("guard", services.guard.settings.Settings, "fires triggers"),
-    ("control", services.control.settings.Settings, "REST and the operators' calls"),
-    ("events", services.events.settings.Settings, "the log of what happened"),
-    ("alerts", services.alerts.settings.Settings, "calls a person"),
-    ("webhooks", services.webhooks.settings.Settings, "posts events to endpoints"),
-    ("edge", launcher.edge.Settings, "Envoy on a machine of its own, `python -m launcher.edge`"),
-    ("launcher", launcher.settings.Settings, "`make run`"),
-    ("insiders", paper.insiders.settings.Settings, "the paper insiders-api"),
-    ("venue", paper.venue.settings.Settings, "the replay of the venue"),
+    *_services(),
+    ("edge", launcher.edge.Settings, "Envoy on a machine of its own, `python -m launcher.edge`."),
+    ("launcher", launcher.settings.Settings, "`make run`."),
+    ("insiders", paper.insiders.settings.Settings, "The paper insiders-api."),
+    ("venue", paper.venue.settings.Settings, "The replay of the venue."),
 )
 
 _ABOUT = """# Settings
@@ -85,7 +78,7 @@ def document() -> str:
     parts = [_ABOUT, _ABOUT_SHARED, _table(PREFIX, SharedSettings)]
     for name, kind, what in PROCESSES:
         prefix = f"{PREFIX}{name.upper()}_"
-        parts += [f"## {name}: {what}", _table(prefix, kind)]
+        parts += [f"## {name}", what, _table(prefix, kind)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -21,17 +21,9 @@ from urllib.parse import urlsplit
 
 PREFIX = "TT_"
 
+_SERVICES = Path(__file__).resolve().parent.parent / "services"
 PROCESSES = (
-    "ALERTS",
-    "EVENTS",
-    "WEBHOOKS",
-    "INGEST",
-    "BOOKFEED",
-    "ROUTER",
-    "EXECUTOR",
-    "CONFIRM",
-    "GUARD",
-    "CONTROL",
+    *sorted(found.parent.name.upper() for found in _SERVICES.glob("*/__main__.py")),
     "INSIDERS",
     "VENUE",
     "LAUNCHER",

@@ -15,22 +15,44 @@ Group = Literal["stores", "world", "engine", "edge"]
 GROUPS: tuple[Group, ...] = ("stores", "world", "engine", "edge")
 """Started in this order, stopped in the opposite one."""
 
-ENGINE = (
-    "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events", "alerts",
-    "webhooks",
-)  # fmt: skip
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process of the engine: a folder of services."""
+
+    name: str
+    calls: str = ""
+    """Processes whose ports it calls; where each is, its setting ``<name>_target`` is told."""
+    redis: bool = False
+    """Whether it is told where Redis is."""
+
+
+PROCESSES = (
+    Process(name="ingest", redis=True),
+    Process(name="bookfeed", redis=True),
+    Process(name="router", calls="ingest bookfeed confirm", redis=True),
+    Process(name="executor", calls="router guard bookfeed"),
+    Process(name="confirm", calls="executor bookfeed"),
+    Process(name="guard", calls="confirm bookfeed", redis=True),
+    Process(name="control", calls="bookfeed", redis=True),
+    Process(name="events"),
+    Process(name="alerts", calls="events"),
+    Process(name="webhooks", calls="events"),
+)
+"""Started in this order. Only append: ports are dealt out in it."""
+
+ENGINE = tuple(process.name for process in PROCESSES)
 
 CONTROL_PORTS = ("control_internal",)
 """What control listens on besides its own port."""
 
 PORTS = (
     "postgres", "valkey", "insiders", "insiders_control", "venue", "venue_control",
-    *ENGINE[:7], "control_internal", "rest", "events", "alerts", "webhooks",
+    *ENGINE[:7], "control_internal", "rest", *ENGINE[7:],
 )  # fmt: skip
 """What needs a port, in the order in which a block is dealt out. Only append."""
 
 
-_WITH_REDIS = ("ingest", "bookfeed", "router", "guard", "control")
 _NAMED = (*ENGINE, "insiders", "venue", "launcher", "edge", "test")
 """Programs whose settings begin with their own name."""
 _PLAIN = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
@@ -123,20 +145,12 @@ def environment(
     at = {name: address(name, layout, environ) for name in (*ENGINE, *CONTROL_PORTS)}
     filled = {listen_variable(name): where for name, where in at.items()}
     filled |= {
-        "TT_ROUTER_INGEST_TARGET": at["ingest"],
-        "TT_ROUTER_BOOKFEED_TARGET": at["bookfeed"],
-        "TT_ROUTER_CONFIRM_TARGET": at["confirm"],
-        "TT_EXECUTOR_ROUTER_TARGET": at["router"],
-        "TT_EXECUTOR_GUARD_TARGET": at["guard"],
-        "TT_EXECUTOR_BOOKFEED_TARGET": at["bookfeed"],
-        "TT_CONFIRM_EXECUTOR_TARGET": at["executor"],
-        "TT_CONFIRM_BOOKFEED_TARGET": at["bookfeed"],
-        "TT_GUARD_CONFIRM_TARGET": at["confirm"],
-        "TT_GUARD_BOOKFEED_TARGET": at["bookfeed"],
-        "TT_CONTROL_BOOKFEED_TARGET": at["bookfeed"],
-        "TT_WEBHOOKS_EVENTS_TARGET": at["events"],
+        f"TT_{process.name.upper()}_{called.upper()}_TARGET": at[called]
+        for process in PROCESSES
+        for called in process.calls.split()
+    }
+    filled |= {
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
-        "TT_ALERTS_EVENTS_TARGET": at["events"],
         "TT_ALERTS_PROCESSES": _asked(at),
         "TT_ALERTS_DISKS": layout.directory,
     }
@@ -161,7 +175,10 @@ def _asked(at: Mapping[str, str]) -> str:
     return ",".join(f"{name}={at[inside.get(name, name)]}" for name in names)
 
 
-_STORES = {"TT_DATABASE_URL": ENGINE, "TT_REDIS_URL": _WITH_REDIS}
+_STORES = {
+    "TT_DATABASE_URL": ENGINE,
+    "TT_REDIS_URL": tuple(process.name for process in PROCESSES if process.redis),
+}
 
 
 def own_environment(name: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -18,16 +18,15 @@ import promql_parser
 import pytest
 import yaml
 
+from launcher.core.programs import ENGINE
 from launcher.ports import claim, free_port
 from launcher.state import read_note
 from tests.acceptance.harness import END_SECONDS, running, until
-from tools import boards
+from tools import boards, scraping
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "observability"
 RULES = ("alerts.yml", "slo.yml")
-PROCESSES = ("ingest", "bookfeed", "router", "executor", "confirm", "guard", "control", "events",
-             "alerts")  # fmt: skip
 _UNPACKED = ROOT / "build" / "prometheus" / "usr" / "bin" / "promtool"
 _PROCESS = """
 import sys, urllib.request
@@ -74,6 +73,11 @@ def test_prometheus_takes_the_rules_and_the_configuration() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_prometheus_scrapes_every_process() -> None:
+    committed = scraping.DOCUMENT.read_text(encoding="utf-8")
+    assert committed == scraping.document(), "run python -m tools.scraping"
+
+
 def test_every_alert_fires_when_it_should_and_only_then() -> None:
     done = _promtool("test", "rules", "tests.yml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -117,7 +121,7 @@ def _nodes(node: Any) -> Iterator[Any]:
 def exported() -> set[str]:
     """The names of all series that the processes show from the start, before anything happens."""
     found = {"up"}
-    for process in PROCESSES:
+    for process in ENGINE:
         done = subprocess.run(
             [sys.executable, "-c", _PROCESS, process, str(free_port())],
             env={name: value for name, value in os.environ.items() if not name.startswith("TT_")},

@@ -25,17 +25,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from launcher.core.programs import ENGINE
 from paper.venue import tape
 from tradingtools.runtime.loading import lean
 
 _ROOT: Final = Path(__file__).parents[2]
 _PROCESSES: Final = (
-    *(f"services.{name}" for name in (
-        "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control",
-        "events", "alerts",
-    )),
-    "paper.insiders", "paper.venue",
-)  # fmt: skip
+    *(f"services.{name}" for name in ENGINE),
+    "paper.insiders",
+    "paper.venue",
+)
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST: Final = 1 << 18
 _AS_IT_COMES: Final = (None, None, True, None, None, None, -1, False, -1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from launcher.core.programs import ENGINE
+
 PROCESSES = (
-    *(f"services.{name}" for name in (
-        "ingest", "bookfeed", "router", "executor", "confirm", "guard", "control",
-        "events", "alerts",
-    )),
-    "paper.insiders", "paper.venue",
-)  # fmt: skip
+    *(f"services.{name}" for name in ENGINE),
+    "paper.insiders",
+    "paper.venue",
+)
 _PROGRAM = """
 import gc, sys
 from importlib import import_module

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from launcher.core.programs import ENGINE
 from launcher.state import ROOT
 
 _CODE = """
@@ -39,9 +40,7 @@ def _said(name: str, environ: dict[str, str]) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["bookfeed", "confirm", "control", "executor", "guard", "ingest", "router"]
-)
+@pytest.mark.parametrize("name", ENGINE)
 def test_each_process_has_it(name: str) -> None:
     traced = _said(name, {"GRPC_VERBOSITY": "debug", "GRPC_TRACE": "tcp"})
     assert "tcp_client_posix" in traced

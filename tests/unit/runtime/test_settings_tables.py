@@ -21,7 +21,6 @@ def test_the_committed_document_is_current() -> None:
 def test_every_process_is_in_it() -> None:
     named = {name.upper() for name, _, _ in settings_tables.PROCESSES}
     assert named == set(PROCESSES) - {"TEST"}
-    # A process that is added has a module of settings that somebody has to list.
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for folder in ("services", "paper", "launcher")

@@ -2,9 +2,8 @@
 
 -- Who may write for a partition of follower wallets. The epoch rises with each owner.
 create table partition_lease (
-    role       text not null
-                   check (role in ('router', 'executor', 'confirm', 'guard', 'events', 'alerts',
-                                   'webhooks')),
+    -- The process.
+    role       text not null check (role ~ '^[a-z]+$'),
     partition  integer not null check (partition >= 0),
     owner      text not null,
     epoch      bigint not null check (epoch > 0),
