@@ -13,7 +13,7 @@ import structlog
 
 from services.bookfeed import catalogue as catalogues
 from services.bookfeed.catalogue import Catalogue
-from services.bookfeed.core.watching import Interest
+from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
 from services.bookfeed.publisher import publish, recall

@@ -14,11 +14,11 @@ import structlog
 
 from services.bookfeed import metrics
 from services.bookfeed.catalogue import Catalogue
-from services.bookfeed.core.looking import Answer, first_time_ms
-from services.bookfeed.core.tracking import Status, Tracked
-from services.bookfeed.core.watching import Interest
+from services.bookfeed.core.book_state import BookState, Status
+from services.bookfeed.core.snapshot_audit import RestBook, first_time_ms
+from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.hub import Hub, now_ms
-from services.bookfeed.looks import TICK_SECONDS, Looks, answer_of, is_overtaken
+from services.bookfeed.rest_books import TICK_SECONDS, RestBooks, is_overtaken, rest_book
 from tradingtools import clock
 from tradingtools.domain import errors
 from tradingtools.v1 import bookfeed_service_pb2 as pb
@@ -84,7 +84,7 @@ class Fetcher:
         self._rules = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._gammas = asyncio.Semaphore(_BEHIND_AT_ONCE)
         self._soon = asyncio.Semaphore(_BEHIND_AT_ONCE)
-        self._looks = Looks(
+        self._looks = RestBooks(
             api,
             hub,
             asyncio.Semaphore(at_once),
@@ -271,7 +271,7 @@ class Fetcher:
         metrics.FETCHES.add(1, {"outcome": "found"})
         return True
 
-    def _take(self, tracked: Tracked, told: _Told, before_ns: int) -> None:
+    def _take(self, tracked: BookState, told: _Told, before_ns: int) -> None:
         """Take REST's book, asked for when the last thing heard was of ``before_ns``."""
         book = told.book
         if tracked.on_socket:
@@ -281,7 +281,7 @@ class Fetcher:
                 return
         elif is_overtaken(tracked, book.book_ms if book else 0, before_ns):
             return
-        answer = answer_of(book) if book else Answer((), (), tracked.book_ms)
+        answer = rest_book(book) if book else RestBook((), (), tracked.book_ms)
         tracked.end_resync(answer, now_ms=told.at_ms, received_ns=told.received_ns)
 
     async def _refresh(self, asset_id: str, gammas: asyncio.Semaphore) -> None:

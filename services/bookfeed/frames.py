@@ -13,7 +13,7 @@ from itertools import groupby
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.looking import Change
+from services.bookfeed.core.snapshot_audit import LevelChange
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub
 from tradingtools import clock
@@ -105,7 +105,7 @@ class Frames:
             told = list(changes)
             tracked.changes(
                 [
-                    Change(c.is_bid, c.price_micros, c.size_micros, c.best_bid, c.best_ask)
+                    LevelChange(c.is_bid, c.price_micros, c.size_micros, c.best_bid, c.best_ask)
                     for c in told
                 ],
                 message.book_ms,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.tracking import Status, Tracked
+from services.bookfeed.core.book_state import BookState, Status
 from tradingtools import clock
 from tradingtools.codec.marks import columns
 from tradingtools.v1 import bookfeed_service_pb2 as pb
@@ -78,7 +78,7 @@ class Hub:
     """
 
     def __init__(self, *, stale_ms: int, rest_ms: int, depth: int) -> None:
-        self.tracked: dict[str, Tracked] = {}
+        self.tracked: dict[str, BookState] = {}
         self.heard: Heard = lambda _: None
         self.missed: Missed = lambda _: None
         self.sequence = 0
@@ -90,11 +90,11 @@ class Hub:
         self._readers: set[Reader] = set()
         self._doubts_last = False
 
-    def track(self, asset_id: str) -> Tracked:
+    def track(self, asset_id: str) -> BookState:
         """Begin with an asset, or go on with it."""
         found = self.tracked.get(asset_id)
         if found is None:
-            found = self.tracked[asset_id] = Tracked()
+            found = self.tracked[asset_id] = BookState()
             metrics.WATCHED.add(1)
         return found
 
@@ -197,7 +197,7 @@ class Hub:
         return [mark for mark in found if mark is not None]
 
     def _build(
-        self, asset_id: str, tracked: Tracked, market: pb.MarketInfo, status: Status
+        self, asset_id: str, tracked: BookState, market: pb.MarketInfo, status: Status
     ) -> pb.Mark:
         return pb.Mark(
             asset_id=asset_id,

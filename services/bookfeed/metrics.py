@@ -8,7 +8,7 @@ from typing import get_args
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from services.bookfeed.core.looking import Verdict
+from services.bookfeed.core.snapshot_audit import AuditVerdict
 from tradingtools.runtime.instruments import counter, each, level
 from tradingtools.venues.polymarket.market_channel import Message
 
@@ -35,7 +35,7 @@ WATCHED = level(_SCOPE, "bookfeed.watched", "Assets watched")
 LOOKS = _counter(
     "bookfeed.looks",
     "Books compared with REST, by verdict",
-    each(verdict=[verdict.value for verdict in Verdict]),
+    each(verdict=[verdict.value for verdict in AuditVerdict]),
 )
 UNSEEN = _counter(
     "bookfeed.unseen",

@@ -14,7 +14,7 @@ import redis.asyncio as redis
 import structlog
 from google.protobuf.message import DecodeError
 
-from services.bookfeed.core.tracking import TAKEOVER_MS
+from services.bookfeed.core.book_state import TAKEOVER_MS
 from services.bookfeed.hub import Hub, now_ms
 from tradingtools.storage.redis import mark_board
 from tradingtools.v1 import bookfeed_service_pb2 as pb

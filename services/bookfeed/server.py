@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from services.bookfeed.core.watching import Interest
+from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher, usable
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.sockets import Sockets

@@ -20,9 +20,9 @@ import structlog
 from websockets.asyncio.client import ClientConnection
 
 from services.bookfeed import metrics
-from services.bookfeed.core.looking import Watched, is_quiet, witnesses
-from services.bookfeed.core.tracking import TAKEOVER_MS
-from services.bookfeed.core.watching import Interest, plan
+from services.bookfeed.core.book_state import TAKEOVER_MS
+from services.bookfeed.core.snapshot_audit import Watched, is_quiet, witnesses
+from services.bookfeed.core.watchlist import Interest, plan
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
@@ -225,12 +225,12 @@ class Sockets:
             self._give_up(shard)
             return
         able = [
-            Watched(asset_id, tracked.received_ns, tracked.looked_ms)
+            Watched(asset_id, tracked.received_ns, tracked.audited_ms)
             for asset_id, tracked in lively.items()
             if not tracked.misses
         ]
         for asset_id in witnesses(able):
-            lively[asset_id].look_due_ms = now
+            lively[asset_id].audit_due_ms = now
 
     def _open(self, asset_id: str) -> bool:
         market = self._hub.market(asset_id)

@@ -8,17 +8,17 @@ from typing import Any
 
 from services.confirm import corrections, resolutions, store
 from services.confirm.balances import Balances
-from services.confirm.booker import Booker
+from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
-from services.confirm.insiders import Insiders
 from services.confirm.ledger import unknown
+from services.confirm.order_monitor import OrderMonitor
 from services.confirm.payouts import Payouts
 from services.confirm.redemptions import Redemptions
 from services.confirm.sealer import Sealer
 from services.confirm.server import ConfirmServicer
 from services.confirm.settings import Settings
 from services.confirm.shortfalls import Shortfalls
-from services.confirm.watch import Watch
+from services.confirm.venue_gateway import VenueGateway
 from services.confirm.worker import Confirm
 from tradingtools.rpc import streams
 from tradingtools.runtime import health
@@ -59,8 +59,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 parts.channel(settings.bookfeed_target), timeout_ms=settings.ask_timeout_ms
             )
         smallest = unknown if books is None else books.smallest
-        booker = Booker(booking, owned, tail, smallest)
-        worker = Confirm(pool, booker, Insiders(client, settings.ask_timeout_ms), settings)
+        booker = BookingBatcher(booking, owned, tail, smallest)
+        worker = Confirm(pool, booker, VenueGateway(client, settings.ask_timeout_ms), settings)
         servicer = ConfirmServicer(pool, tail)
         await parts.serve(
             settings.listen, [SERVICE], partial(rpc.add_ConfirmServiceServicer_to_server, servicer)
@@ -104,7 +104,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             resolutions.run(pool, owned, booker.write),
             corrections.run(pool, owned, booker.write),
             shortfalls.run(),
-            Watch(pool, worker, settings).run(),
+            OrderMonitor(pool, worker, settings).run(),
             Sealer(pool, owned, settings.seal_ms / 1000).run(),
             payouts.run(),
             redemptions.run(),

@@ -16,9 +16,9 @@ import psycopg
 import structlog
 
 from services.confirm import store
-from services.confirm.insiders import body_of
 from services.confirm.queries import QUERIES, one
 from services.confirm.shortfalls import Shortfalls
+from services.confirm.venue_gateway import body_of
 from tradingtools import clock
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered

@@ -19,8 +19,8 @@ import psycopg
 import structlog
 
 from services.confirm import store
-from services.confirm.core import elsewhere
-from services.confirm.core.elsewhere import Lot
+from services.confirm.core import lot_shrinking
+from services.confirm.core.lot_shrinking import Lot
 from services.confirm.core.lots import Entry, consume
 from services.confirm.ledger import may_book
 from services.confirm.queries import QUERIES, asked_all, asked_one, put
@@ -77,7 +77,7 @@ async def shrink(pool: Pool, lease: Lease, proof: Proof) -> bool:
         if lots != proof.lots or (await busy.rows())[0]["busy"]:
             return False
         entries = await _entries(asked, key)
-        left = elsewhere.shrunk(lots, proof.held_micros)
+        left = lot_shrinking.shrunk(lots, proof.held_micros)
         for each in lots:
             if each.origin in left:
                 number = await _correct(
@@ -123,7 +123,7 @@ async def _correct(
             for e in taken.entries
         ))  # fmt: skip
     else:
-        cost = -elsewhere.cost_given_back(held, -size)
+        cost = -lot_shrinking.cost_given_back(held, -size)
         put(asked, "add_entries", "entries", [
             {**named, "order_key": None, "trade_id": f"given back:{request}",
              "size_micros": -size, "cost_micros": -cost}
@@ -187,7 +187,7 @@ async def carry_out(pool: Pool, lease: Lease, request: Mapping[str, Any]) -> boo
         (found,) = (lot(row) for row in await held.rows() if row["origin"] == request["origin"])
         wanted = request["shares_micros"]
         at_rest = not (await busy.rows())[0]["busy"]
-        refused = elsewhere.refusal(found, wanted, at_rest=at_rest)
+        refused = lot_shrinking.refusal(found, wanted, at_rest=at_rest)
         if not refused and wanted != found.shares_micros:
             entries = (await _entries(asked, key))[found.origin]
             await _correct(

@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 
-from services.confirm.core import guards, lots
+from services.confirm.core import lots, position_triggers
 from services.confirm.core.booking import Action, FillStatus, Step
 from services.confirm.core.lots import Entry, Holding
-from services.confirm.moves import LotKey, Moves, named
 from services.confirm.queries import QUERIES
+from services.confirm.write_set import LotKey, WriteSet, named
 from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.storage.postgres.lease import Fenced, Lease
@@ -78,7 +78,7 @@ class Ledger:
         """Rows by key, as they will be once all is written."""
         self._fills: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self._lots: dict[LotKey, Holding] = {}
-        self._moves = Moves(asked)
+        self._moves = WriteSet(asked)
         self._opened: dict[LotKey, tuple[Mapping[str, Any], Step]] = {}
         """The buys that began positions; of a lot the last one."""
         self._defaults: dict[LotKey, Mapping[str, Any]] = {}
@@ -210,7 +210,7 @@ class Ledger:
         if key not in self._defaults:
             return False
         fills = self._fills[order["order_key"]].values()
-        return guards.begins(
+        return position_triggers.begins(
             before.shares_micros,
             order_micros=order["size_micros"],
             first=all(fill["status"] == FillStatus.FAILED.value for fill in fills),
@@ -290,7 +290,7 @@ class Ledger:
         return (
             trigger
             for key, (order, step) in self._opened.items()
-            for trigger in guards.of_position(
+            for trigger in position_triggers.of_position(
                 order, step.trade, self._defaults[key]["triggers"], now_ms
             )
         )

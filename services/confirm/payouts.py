@@ -20,11 +20,11 @@ import psycopg
 import structlog
 
 from services.confirm import store
-from services.confirm.core import paying
-from services.confirm.core.paying import Held, Paid
+from services.confirm.core import payout
+from services.confirm.core.payout import Held, Paid
 from services.confirm.ledger import may_book
-from services.confirm.moves import move_balances, move_lots
 from services.confirm.queries import QUERIES, asked_one
+from services.confirm.write_set import move_balances, move_lots
 from tradingtools import clock
 from tradingtools.domain import ids
 from tradingtools.domain.book import Book
@@ -199,7 +199,7 @@ async def pay_market(
         held, busy = (asked.ask(QUERIES[name], market) for name in ("lock_market", "market_busy"))
         await check()
         lots = [Held(**row) for row in await held.rows()]
-        paid = paying.pay(lots, payouts)
+        paid = payout.pay(lots, payouts)
         if not lots or (await busy.rows())[0]["busy"] or paid is None:
             return None
         worth = {

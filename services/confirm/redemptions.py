@@ -16,16 +16,16 @@ import structlog
 from opentelemetry import metrics
 
 from services.confirm import store
-from services.confirm.core import redeeming
-from services.confirm.moves import move_balances
+from services.confirm.core import redemption_schedule
 from services.confirm.queries import asked_all
+from services.confirm.write_set import move_balances
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.runtime import instruments
 from tradingtools.storage.postgres.pipeline import together
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.venues.insiders.order_gateway import InsidersClient, NotSent, Unanswered
 from tradingtools.venues.insiders.redemptions import judge
-from tradingtools.venues.ports import Heard, Word
+from tradingtools.venues.ports import RedemptionAnswer, RedemptionVerdict
 
 _log = structlog.get_logger("confirm.redemptions")
 _meter = metrics.get_meter("tradingtools.confirm")
@@ -33,7 +33,7 @@ _asked = instruments.counter(
     "tradingtools.confirm",
     "redemptions_asked",
     "by what was heard",
-    instruments.each(heard=[heard.name for heard in Heard]),
+    instruments.each(heard=[heard.name for heard in RedemptionAnswer]),
 )
 _differs = instruments.counter(
     "tradingtools.confirm",
@@ -90,7 +90,7 @@ class Redemptions:
 
     async def _put_off(self, row: Mapping[str, Any]) -> None:
         stays = {name: row[name] for name in ("redeem_key", "state", "detail")}
-        pause_ms = redeeming.pause_ms(row["asked"])
+        pause_ms = redemption_schedule.pause_ms(row["asked"])
         values = {**stays, "before": row["state"], "paid_micros": None, "pause_ms": pause_ms}
         await store.execute(self._pool, "move_redemption", **values)
 
@@ -99,7 +99,7 @@ class Redemptions:
         word = await self._word(row)
         _asked.add(1, {"heard": word.heard.name})
         before = RedemptionState(row["state"])
-        state = redeeming.follows(before, word.heard)
+        state = redemption_schedule.follows(before, word.heard)
         await self._note(row, before, state, word)
         if state is not RedemptionState.CONFIRMED:
             _log.warning("not redeemed yet", redemption=row["redeem_key"], heard=word.heard.name,
@@ -116,7 +116,7 @@ class Redemptions:
         row: Mapping[str, Any],
         before: RedemptionState,
         state: RedemptionState,
-        word: Word,
+        word: RedemptionVerdict,
     ) -> None:
         values = {
             "redeem_key": row["redeem_key"],
@@ -124,20 +124,20 @@ class Redemptions:
             "state": state,
             "paid_micros": word.paid_micros,
             "detail": word.detail,
-            "pause_ms": redeeming.pause_ms(row["asked"]),
+            "pause_ms": redemption_schedule.pause_ms(row["asked"]),
         }
         async with self._pool.connection() as connection, together(connection) as asked:
             moved = await asked_all(asked, "move_redemption", values)
             if moved and state is RedemptionState.CONFIRMED:
                 move_balances(asked, {row["follower_proxy"]: _paid(word)})
 
-    async def _word(self, row: Mapping[str, Any]) -> Word:
+    async def _word(self, row: Mapping[str, Any]) -> RedemptionVerdict:
         try:
             answer = await self._client.redeem(row["redeem_key"], row["body"], self._timeout_ms)
         except NotSent as error:
-            return Word(heard=Heard.NOT_SENT, detail=str(error))
+            return RedemptionVerdict(heard=RedemptionAnswer.NOT_SENT, detail=str(error))
         except Unanswered as error:
-            return Word(heard=Heard.NO_ANSWER, detail=str(error))
+            return RedemptionVerdict(heard=RedemptionAnswer.NO_ANSWER, detail=str(error))
         return judge(
             answer.status,
             answer.body,
@@ -147,6 +147,6 @@ class Redemptions:
         )
 
 
-def _paid(word: Word) -> int:
+def _paid(word: RedemptionVerdict) -> int:
     """Micros that came by it; where nothing was left, none did."""
     return word.paid_micros or 0

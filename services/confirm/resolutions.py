@@ -16,8 +16,8 @@ import psycopg
 import structlog
 
 from services.confirm import store
-from services.confirm.core import resolving
-from services.confirm.core.resolving import Told
+from services.confirm.core import operator_resolution
+from services.confirm.core.operator_resolution import OperatorDecision
 from services.confirm.ledger import Ledger
 from services.confirm.queries import QUERIES, asked_all
 from tradingtools import clock
@@ -95,13 +95,13 @@ async def _resolve(asking: Together, ledger: Ledger, asked: Mapping[str, Any], n
     if (order["state"], order["epoch"]) != (asked["from_state"], asked["epoch"]):
         return f"it was {asked['from_state']} when it was decided, and is {order['state']}"
     filled = (asked["filled_size_micros"], asked["filled_notional_micros"], asked["fee_micros"])
-    told = Told(
+    told = OperatorDecision(
         to_state=OrderState(asked["to_state"]),
         filled=None if filled[0] is None else filled,
         trade_id=f"operator:{asked['id']}",
     )
     booked = {trade_id: store.booked(row) for trade_id, row in ledger.fills(key).items()}
-    what = resolving.resolve(told, order["size_micros"], booked)
+    what = operator_resolution.resolve(told, order["size_micros"], booked)
     if what.refused:
         return what.refused
     for step in what.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.confirm.core.promises import WRITTEN
+from services.confirm.core.effective_capabilities import WRITTEN
 from tradingtools.settings import SharedSettings, setting
 
 

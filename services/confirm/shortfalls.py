@@ -18,9 +18,9 @@ import psycopg
 import structlog
 
 from services.confirm import corrections, store
-from services.confirm.core.elsewhere import Lot
+from services.confirm.core.lot_shrinking import Lot
 from services.confirm.corrections import Held, Proof, Write
-from services.confirm.insiders import body_of
+from services.confirm.venue_gateway import body_of
 from tradingtools import clock
 from tradingtools.domain.reasons import Reason
 from tradingtools.runtime import instruments

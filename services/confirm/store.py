@@ -29,7 +29,7 @@ _REASONS = {OrderState.DEAD: Reason.CONTRADICTION, OrderState.RESURRECTED: Reaso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class ReportedOrder:
     """What was heard of one order, to be booked."""
 
     order_key: str
@@ -40,7 +40,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class BookingResult:
     """What became of an order by one answer."""
 
     before: OrderState
@@ -84,8 +84,12 @@ async def transition(pool: Pool, transitions: Sequence[dict[str, Any]]) -> dict[
 
 
 async def take(
-    pool: Pool, lease: Lease, batch: Sequence[Heard], now_ns: int, smallest: Smallest = unknown
-) -> list[Taken]:
+    pool: Pool,
+    lease: Lease,
+    batch: Sequence[ReportedOrder],
+    now_ns: int,
+    smallest: Smallest = unknown,
+) -> list[BookingResult]:
     """Take answers under their orders' keys: move the orders, book what is new, end what has ended.
 
     A crash before the commit changes nothing; repeating changes nothing twice. When an order turns
@@ -122,7 +126,7 @@ class _BeginAgain(Exception):
 class _Verdict:
     """What an answer means for its order as it stands."""
 
-    heard: Heard
+    heard: ReportedOrder
     before: OrderState
     target: OrderState | None = None
     """None: it stays."""
@@ -134,11 +138,11 @@ class _Verdict:
 async def _take(
     pool: Pool,
     lease: Lease,
-    batch: Sequence[Heard],
+    batch: Sequence[ReportedOrder],
     now_ns: int,
     smallest: Smallest,
     reducing: frozenset[str],
-) -> list[Taken]:
+) -> list[BookingResult]:
     """One transaction; raises _BeginAgain, and has changed nothing."""
     async with pool.connection() as connection, together(connection) as asked:
         for order_key in sorted(reducing):
@@ -195,7 +199,7 @@ async def _reduce(asked: Together, order_key: str) -> None:
     )
 
 
-def _judge(ledger: Ledger, heard: Heard) -> _Verdict:
+def _judge(ledger: Ledger, heard: ReportedOrder) -> _Verdict:
     order, rows = ledger.orders[heard.order_key], ledger.fills(heard.order_key)
     before = OrderState(order["state"])
     if heard.answer is None:
@@ -262,7 +266,7 @@ def _move(asked: Together, ledger: Ledger, verdict: _Verdict) -> None:
         asked.ask(QUERIES["reserve_again"], {"order_key": key})
 
 
-async def _book(asked: Together, ledger: Ledger, verdict: _Verdict, now_ns: int) -> Taken:
+async def _book(asked: Together, ledger: Ledger, verdict: _Verdict, now_ns: int) -> BookingResult:
     """Book what is new in an answer, and end what has ended."""
     key, state, ending = verdict.heard.order_key, verdict.target or verdict.before, verdict.ending
     for step in verdict.steps:
@@ -279,4 +283,4 @@ async def _book(asked: Together, ledger: Ledger, verdict: _Verdict, now_ns: int)
             key, state, failed_kind=ending.failed_kind, reason=ending.reason, confirmed_ns=now_ns
         )
         ledger.close(key)
-    return Taken(before=verdict.before, state=state, problem=verdict.problem)
+    return BookingResult(before=verdict.before, state=state, problem=verdict.problem)

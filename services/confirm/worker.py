@@ -15,12 +15,12 @@ import psycopg
 import structlog
 
 from services.confirm import alerts, store
-from services.confirm.booker import Booker
-from services.confirm.core import fate, promises
-from services.confirm.core.fate import Act, Case, Look
-from services.confirm.insiders import Insiders
+from services.confirm.booking_batcher import BookingBatcher
+from services.confirm.core import effective_capabilities, unknown_order_policy
+from services.confirm.core.unknown_order_policy import LookupResult, NextAction, UnknownOrder
 from services.confirm.settings import Settings
-from services.confirm.store import Heard, Taken
+from services.confirm.store import BookingResult, ReportedOrder
+from services.confirm.venue_gateway import VenueGateway
 from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
@@ -46,7 +46,7 @@ _STUCK_MS = 60_000
 _FENCE_PAUSE_SECONDS = 1.0
 _LONG_AGO_SECONDS = 86_400.0
 
-_VERDICTS = {Act.GIVE_UP: OrderState.LOST, Act.CALL: OrderState.DEAD}
+_VERDICTS = {NextAction.GIVE_UP: OrderState.LOST, NextAction.CALL: OrderState.DEAD}
 
 
 class Confirm:
@@ -59,7 +59,9 @@ class Confirm:
         settings: of the process.
     """
 
-    def __init__(self, pool: Pool, booker: Booker, insiders: Insiders, settings: Settings) -> None:
+    def __init__(
+        self, pool: Pool, booker: BookingBatcher, insiders: VenueGateway, settings: Settings
+    ) -> None:
         self._pool = pool
         self._booker = booker
         self._insiders = insiders
@@ -67,7 +69,9 @@ class Confirm:
         self._told: Capabilities | None = None
         self._ends_at = math.inf
         """When insiders-api has had its time to say what it promises."""
-        self._said = promises.of_settings(settings.promises, settings.longest_processing_ms)
+        self._said = effective_capabilities.of_settings(
+            settings.promises, settings.longest_processing_ms
+        )
         self._capabilities: Capabilities | None = None
         """What insiders-api is taken to promise; None: not known yet, and nothing is concluded."""
         self._checks: dict[str, int] = {}
@@ -104,12 +108,12 @@ class Confirm:
 
     async def take(
         self, order_key: str, order: VenueOrder, *, again_ms: int | None = None
-    ) -> Taken:
+    ) -> BookingResult:
         """Take an answer under a key, and say what a person has to know of it.
 
         ``again_ms``: when to ask again if it stays open; None: when it was to be asked anyway.
         """
-        heard = Heard(order_key=order_key, answer=order, again_ms=again_ms)
+        heard = ReportedOrder(order_key=order_key, answer=order, again_ms=again_ms)
         taken = await self._booker.take(heard)
         if taken.state is not taken.before:
             self._checks.pop(order_key, None)
@@ -119,7 +123,7 @@ class Confirm:
 
     async def _book(self, order_key: str, order: VenueOrder) -> None:
         checks = self._checks.get(order_key, 0)
-        again_ms = fate.pause_ms(checks) if checks else _RECHECK_MS
+        again_ms = unknown_order_policy.pause_ms(checks) if checks else _RECHECK_MS
         await self._take_open(order_key, order, again_ms)
 
     async def _take_open(self, order_key: str, order: VenueOrder, again_ms: int | None) -> None:
@@ -128,7 +132,7 @@ class Confirm:
             self._checks[order_key] = self._checks.get(order_key, 0) + 1
 
     async def _close(self, order_key: str) -> None:
-        await self._booker.take(Heard(order_key=order_key, answer=None))
+        await self._booker.take(ReportedOrder(order_key=order_key, answer=None))
 
     async def look_at_due(self) -> None:
         """Ask for open orders that are due, for ever."""
@@ -168,18 +172,18 @@ class Confirm:
         finally:
             self._busy.discard(row["order_key"])
 
-    async def ask(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+    async def ask(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key whose order nobody wants to prevent any more."""
         look, order = await self._insiders.look(order_key)
         promised = self._capabilities
-        if look is Look.NOT_SUPPORTED and promised is not None and promised.void:
+        if look is LookupResult.NOT_SUPPORTED and promised is not None and promised.void:
             # A used key cannot be voided, and the refusal tells how its order stands.
             look, order = await self._insiders.void(order_key)
         return look, order
 
     async def _look_at_submitted(self, row: dict[str, Any]) -> None:
         look, order = await self.ask(row["order_key"])
-        if look is Look.FOUND and order is not None:
+        if look is LookupResult.FOUND and order is not None:
             await self._book(row["order_key"], order)
         else:
             # Accepted once, so it exists; whatever was answered now proves nothing.
@@ -202,7 +206,7 @@ class Confirm:
             await self._postpone(row, row["not_found_count"])
             return
         now_ms = clock.now_ms()
-        case = Case(
+        case = UnknownOrder(
             not_after_ms=row["not_after_ms"],
             not_found_count=row["not_found_count"],
             unknown_since_ms=row["since_ms"],
@@ -213,19 +217,19 @@ class Confirm:
             send_again_ms=self._settings.send_again_ms,
         )
         look, order = await self._insiders.look(row["order_key"])
-        act = fate.after_look(case, look, promised, now_ms)
-        if act is Act.VOID:
+        act = unknown_order_policy.after_lookup(case, look, promised, now_ms)
+        if act is NextAction.VOID:
             look, order = await self._insiders.void(row["order_key"])
-            act = fate.after_void(case, look, now_ms)
-        if act is Act.SEND_AGAIN:
+            act = unknown_order_policy.after_void(case, look, now_ms)
+        if act is NextAction.SEND_AGAIN:
             await self._send_again(row)
-        elif act is Act.BOOK and order is not None:
+        elif act is NextAction.BOOK and order is not None:
             await self._book(row["order_key"], order)
         elif act in _VERDICTS and await self._nobody_tells():
             await self._conclude(row, act)
         else:
-            past = now_ms > fate.horizon_ms(case, promised)
-            counted = case.not_found_count + (1 if look is Look.NOT_FOUND and past else 0)
+            past = now_ms > unknown_order_policy.horizon_ms(case, promised)
+            counted = case.not_found_count + (1 if look is LookupResult.NOT_FOUND and past else 0)
             await self._postpone(row, counted)
 
     async def _send_again(self, row: dict[str, Any]) -> None:
@@ -239,7 +243,7 @@ class Confirm:
             milliseconds=self._next_pause_ms(row["order_key"]),
         )
 
-    async def _conclude(self, row: dict[str, Any], act: Act) -> None:
+    async def _conclude(self, row: dict[str, Any], act: NextAction) -> None:
         """Nobody knows the order, or nobody can say: LOST or DEAD."""
         target = _VERDICTS[act]
         changed = await store.transition(
@@ -250,7 +254,7 @@ class Confirm:
                     "from_state": OrderState.UNKNOWN,
                     "to_state": target,
                     "expected_epoch": row["epoch"],
-                    "reason": fate.reason(act),
+                    "reason": unknown_order_policy.reason(act),
                 }
             ],
         )
@@ -269,7 +273,7 @@ class Confirm:
     def _next_pause_ms(self, order_key: str) -> int:
         checks = self._checks.get(order_key, 0)
         self._checks[order_key] = checks + 1
-        return fate.pause_ms(checks)
+        return unknown_order_policy.pause_ms(checks)
 
     async def _put_off(self, row: dict[str, Any], milliseconds: int, not_founds: int) -> None:
         """Ask again later, if the order is still where it was."""
@@ -298,7 +302,7 @@ class Confirm:
         if waited and self._told is None and self._capabilities is None:
             _log.error("insiders-api does not say what it promises; the settings decide",
                        alert=True, promises=self._settings.promises or "none")  # fmt: skip
-        self._capabilities = promises.taken(self._said, self._told, waited=waited)
+        self._capabilities = effective_capabilities.taken(self._said, self._told, waited=waited)
 
     async def _nobody_tells(self) -> bool:
         """Return whether it is known, or cannot be found out, what insiders-api promises.

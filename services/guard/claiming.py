@@ -17,8 +17,8 @@ from services.guard.core.exit_order import exit_order
 from services.guard.core.exit_size import Exit, size_exit
 from services.guard.core.trigger import Trigger
 from services.guard.settings import Settings
-from services.guard.store import Change
-from services.guard.trigger_cache import Foreseen
+from services.guard.store import TriggerChange
+from services.guard.trigger_cache import OptimisticClaim
 from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain import halts as halting
@@ -93,8 +93,15 @@ class Claims:
         self.halts: frozenset[halting.Halt] = frozenset()
 
     def slice(
-        self, row: Row, lot: Row, book: Book, change: Change, *, wanted_micros: int, tried: int
-    ) -> tuple[Order, Change] | None:
+        self,
+        row: Row,
+        lot: Row,
+        book: Book,
+        change: TriggerChange,
+        *,
+        wanted_micros: int,
+        tried: int,
+    ) -> tuple[Order, TriggerChange] | None:
         """The order of the slice that ``change`` announces, and the change with its key.
 
         Args:
@@ -132,10 +139,10 @@ class Claims:
     def write(
         self,
         asked: Together,
-        changes: Sequence[tuple[Row, Change]],
+        changes: Sequence[tuple[Row, TriggerChange]],
         orders: Sequence[Order] = (),
         *,
-        foreseen: Foreseen | None = None,
+        optimistic_claim: OptimisticClaim | None = None,
     ) -> Outcome:
         """Change locked triggers, and claim the slices of those that sell, as one record.
 
@@ -149,18 +156,18 @@ class Claims:
             foreseen: the only trigger; it is not locked yet, and changes only if it fires.
         """
         if not orders:
-            if foreseen is not None and changes:
+            if optimistic_claim is not None and changes:
                 raise ValueError("what is not locked yet changes only if it fires")
             return Outcome(answers=store.change_all(asked, changes))
         with telemetry.span("guard.claim", exits=len(orders)) as traceparent:
             record = self._record(orders, traceparent)
-            if foreseen is None:
+            if optimistic_claim is None:
                 answer = store.ask(asked, "claim_exits", order_count=len(orders), **record)
                 outcome = Outcome(answers=store.change_all(asked, changes))
             else:
                 ((_, change),) = changes
-                answer = store.fire_foreseen(asked, foreseen, change, **record)
-                outcome = Outcome(triggers=(store.fired(foreseen.trigger, change),))
+                answer = store.fire_foreseen(asked, optimistic_claim, change, **record)
+                outcome = Outcome(triggers=(store.fired(optimistic_claim.trigger, change),))
             claim = ClaimedSlices(answer, tuple(orders), traceparent, self.control_seq)
             return replace(outcome, claim=claim)
 

@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from services.guard import store
-from services.guard.core.backoff import Pauses
+from services.guard.core.backoff import Backoff
 from services.guard.core.trigger import TOLD_MICROS
 from services.guard.trigger_transactions import Writer
 from tradingtools import clock
@@ -42,7 +42,7 @@ Raised = tuple[int, int, int]
 
 
 @dataclass(slots=True)
-class Unfolded:
+class UncompactedPeaks:
     """Records of peaks that are not in their rows yet."""
 
     seqs: list[int] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Unfolded:
         """Take a record, in whatever order they come: triggers, peaks, and where they fire."""
         self._join([seq], ((who, (peak, stop, seq)) for who, peak, stop in raised))
 
-    def join(self, other: Unfolded) -> None:
+    def join(self, other: UncompactedPeaks) -> None:
         """Take those of another."""
         self._join(other.seqs, other.highest.items())
 
@@ -68,15 +68,15 @@ class Unfolded:
         return {trigger_id: peak for trigger_id, (peak, *_) in self.highest.items()}
 
 
-async def unfolded(pool: Pool) -> Unfolded:
+async def uncompacted(pool: Pool) -> UncompactedPeaks:
     """All records."""
-    found = Unfolded()
+    found = UncompactedPeaks()
     for row in await store.fetch(pool, "unfolded_peaks"):
         found.add(row["seq"], zip(row["triggers"], row["peaks"], row["stops"], strict=True))
     return found
 
 
-class Folding:
+class Compaction:
     """Builds the rows of recorded peaks.
 
     Args:
@@ -87,15 +87,15 @@ class Folding:
     def __init__(self, pool: Pool, writer: Writer) -> None:
         self._pool = pool
         self._writer = writer
-        self.waiting = Unfolded()
+        self.waiting = UncompactedPeaks()
         """What the next look folds."""
-        self._pauses = Pauses(_STEP_MS, _LONGEST_MS)
+        self._pauses = Backoff(_STEP_MS, _LONGEST_MS)
         self._stuck: set[str] = set()
         """Triggers whose rows could not follow the last time; each is tried alone."""
 
     async def fold(self) -> None:
         """Fold what there is. Raises psycopg.Error: it is folded the next time."""
-        found, self.waiting = self.waiting, Unfolded()
+        found, self.waiting = self.waiting, UncompactedPeaks()
         if not found.seqs:
             return
         try:
@@ -108,7 +108,7 @@ class Folding:
             raise
         self.waiting.join(left)
 
-    async def _fold(self, connection: Connection, found: Unfolded) -> Unfolded:
+    async def _fold(self, connection: Connection, found: UncompactedPeaks) -> UncompactedPeaks:
         """What is left: the last records of triggers whose rows cannot follow."""
         now_ms = clock.monotonic_ms()
         ready = [who for who in found.highest if not self._pauses.rests(who, now_ms)]
@@ -140,7 +140,7 @@ class Folding:
         # All peaks of a record that is kept: rows that have followed and are lost with a crash
         # before it goes follow once more.
         again = {who: raised for who, raised in found.highest.items() if raised[2] in kept}
-        return Unfolded(sorted(kept), again)
+        return UncompactedPeaks(sorted(kept), again)
 
     def _cannot(self, some: Sequence[str], error: psycopg.Error) -> None:
         """The row of one cannot follow; that is told once."""

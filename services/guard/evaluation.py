@@ -20,13 +20,13 @@ from msgspec import structs
 from services.guard.claiming import Claims, Outcome, Row
 from services.guard.core import history_text
 from services.guard.core import trigger as judging
-from services.guard.core.batches import Asked, by_lot, fires, portions
+from services.guard.core.batches import Evaluation, batches, by_lot, fires
 from services.guard.core.book_quality import is_bad
-from services.guard.core.dust import Remnants, Size, size_of, too_small
+from services.guard.core.dust import DustLots, Size, size_of, too_small
 from services.guard.core.trigger import Judgement, LotKey, Trigger, lot_of
-from services.guard.locked_rows import Held
-from services.guard.store import Change
-from services.guard.trigger_cache import Known
+from services.guard.locked_rows import LockedRows
+from services.guard.store import TriggerChange
+from services.guard.trigger_cache import TriggerCache
 from services.guard.trigger_transactions import Writer
 from tradingtools import clock
 from tradingtools.domain.book import Book
@@ -59,7 +59,7 @@ Wish = tuple[str, Book]
 class _Plan:
     """What one transaction is going to do."""
 
-    changes: list[tuple[Row, Change]] = field(default_factory=list)
+    changes: list[tuple[Row, TriggerChange]] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     fired: list[tuple[str, int]] = field(default_factory=list)
     """Their types, and since when they were to fire, nanoseconds since the epoch."""
@@ -76,7 +76,7 @@ class _Plan:
     """Shares of lots that no exit has reserved, those of this plan counted."""
 
 
-class Verdicts:
+class Evaluator:
     """Carries out what books ask of triggers.
 
     Args:
@@ -89,20 +89,20 @@ class Verdicts:
 
     def __init__(
         self,
-        known: Known,
+        known: TriggerCache,
         claims: Claims,
         writer: Writer,
         untold: Callable[[], Iterable[Book]],
         rises: Callable[[Book], None],
     ) -> None:
-        self._known = known
+        self._cache = known
         self._claims = claims
         self._writer = writer
         self._untold = untold
         self._rises = rises
         self._apart: set[LotKey] = set()
         """Lots that could not be judged the last time: they hold up nobody else."""
-        self._remnants = Remnants()
+        self._remnants = DustLots()
 
     async def judge(self, wishes: Iterable[Wish]) -> None:
         """Judge triggers, those of a lot in the order given, until their books move nothing more.
@@ -132,8 +132,8 @@ class Verdicts:
         """Reached triggers of lots too small to be sold, which are to be judged once more."""
         return self._remnants.rested(clock.monotonic_ms())
 
-    def _portions(self, asked: Sequence[Asked]) -> list[list[Asked]]:
-        return portions(asked, self._known.shares, self._apart)
+    def _portions(self, asked: Sequence[Evaluation]) -> list[list[Evaluation]]:
+        return batches(asked, self._cache.shares, self._apart)
 
     def _newest(self, wishes: Sequence[Wish]) -> list[Wish]:
         """The same on later books where there are: the price of before may be gone. Whom a bad one
@@ -142,15 +142,15 @@ class Verdicts:
         newest = [(who, later.get(book.market.asset_id, book)) for who, book in wishes]
         return [(who, book) for who, book in newest if not is_bad(book)]
 
-    def _asked(self, wishes: Sequence[Wish]) -> list[Asked]:
+    def _asked(self, wishes: Sequence[Wish]) -> list[Evaluation]:
         """Those that their book asks something of."""
-        found, risen, now_ms = list[Asked](), dict[str, Book](), clock.now_ms()
+        found, risen, now_ms = list[Evaluation](), dict[str, Book](), clock.now_ms()
         look_ms = clock.monotonic_ms()
         for trigger_id, book in wishes:
-            trigger = self._known.get(trigger_id)
+            trigger = self._cache.get(trigger_id)
             if trigger is None:
                 continue
-            shares = self._known.shares(lot_of(trigger))
+            shares = self._cache.shares(lot_of(trigger))
             verdict = judging.judge(trigger, shares, book, now_ms)
             if verdict is Judgement.FIRE and self._remnants.rests(
                 trigger_id, size_of(shares, book.market), look_ms
@@ -159,18 +159,18 @@ class Verdicts:
             if verdict is Judgement.RATCHET:
                 risen[trigger.asset_id] = book
             if verdict is Judgement.NOTE:
-                self._known.note(trigger_id, judging.tick_of(book))
+                self._cache.note(trigger_id, judging.tick_of(book))
             elif verdict in (Judgement.UNNOTE, Judgement.RATCHET):
                 # Above its last peak it is not at its price either.
                 if trigger.tick is not None:
-                    self._known.note(trigger_id, None)
+                    self._cache.note(trigger_id, None)
             elif verdict is not Judgement.NOTHING:
-                found.append(Asked(trigger=trigger, book=book, verdict=verdict, now_ms=now_ms))
+                found.append(Evaluation(trigger=trigger, book=book, verdict=verdict, now_ms=now_ms))
         for book in risen.values():
             self._rises(book)
         return found
 
-    def _newer_that_fire(self, early: set[str], looked: dict[str, Book]) -> list[Asked]:
+    def _newer_that_fire(self, early: set[str], looked: dict[str, Book]) -> list[Evaluation]:
         """What later books ask of lots of which all that is asked fires; each of them once.
 
         Args:
@@ -183,10 +183,10 @@ class Verdicts:
         wishes = [
             (trigger.id, book)
             for book in books
-            if self._known.fires_on(book)
-            for trigger in self._known.moved_by(book)
+            if self._cache.fires_on(book)
+            for trigger in self._cache.moved_by(book)
         ]
-        found: list[Asked] = []
+        found: list[Evaluation] = []
         for key, of_lot in by_lot(self._asked(wishes)).items():
             new = not any(each.trigger.id in early for each in of_lot)
             if new and key not in self._apart and fires(of_lot):
@@ -194,7 +194,7 @@ class Verdicts:
         early.update(each.trigger.id for each in found)
         return found
 
-    def _divide(self, portion: list[Asked], error: Exception) -> list[list[Asked]]:
+    def _divide(self, portion: list[Evaluation], error: Exception) -> list[list[Evaluation]]:
         """Judge the lots of a portion that failed one by one; one that fails alone has to wait."""
         lots = by_lot(portion)
         if len(lots) > 1:
@@ -206,24 +206,24 @@ class Verdicts:
         self._writer.hurry(each.trigger.id for each in portion)
         return []
 
-    async def _obey(self, asked: Sequence[Asked]) -> list[Wish]:
+    async def _obey(self, asked: Sequence[Evaluation]) -> list[Wish]:
         """Do what is asked; what is to be judged again."""
         again = await self._hold(asked)
         _together.observe(len(asked))
         self._apart -= {lot_of(each.trigger) for each in asked}
         return again
 
-    async def _hold(self, asked: Sequence[Asked]) -> list[Wish]:
+    async def _hold(self, asked: Sequence[Evaluation]) -> list[Wish]:
         """Do what is asked in one transaction that holds rows; what is to be judged again."""
         plan = _Plan()
 
-        async def decide(held: Held) -> Outcome:
+        async def decide(held: LockedRows) -> Outcome:
             nonlocal plan
             plan = _Plan(free={key: lot["free_micros"] for key, lot in held.lots.items()})
             for each in asked:
                 self._decide(plan, each, held)
             outcome = self._claims.write(
-                held.asked, plan.changes, plan.orders, foreseen=held.foreseen
+                held.asked, plan.changes, plan.orders, optimistic_claim=held.optimistic_claim
             )
             return replace(outcome, triggers=(*outcome.triggers, *plan.unmet))
 
@@ -235,16 +235,16 @@ class Verdicts:
             self._remnants.put(plan.small, clock.monotonic_ms())
         for key, (shares, reading) in plan.behind.items():
             # By other sizes an earlier trigger of the lot may be reached, that asked for nothing.
-            self._known.put_read(key, shares, reading)
+            self._cache.put_read(key, shares, reading)
             books = {lot_of(each.trigger): each.book for each in asked}
-            plan.again += [(trigger.id, books[key]) for trigger in self._known.of_lot(key)]
+            plan.again += [(trigger.id, books[key]) for trigger in self._cache.of_lot(key)]
         committed_ns = clock.now_ns()
         for kind, began_ns in plan.fired:
             _fired.add(1, {"type": kind})
             _exit.observe_ns(committed_ns - began_ns, kind)
         return plan.again
 
-    def _decide(self, plan: _Plan, each: Asked, held: Held) -> None:
+    def _decide(self, plan: _Plan, each: Evaluation, held: LockedRows) -> None:
         """Judge once more under lock: the caller may have changed price or size meanwhile."""
         row, lot = held.rows[each.trigger.id], held.lot(each.trigger.id)
         now = held.triggers[each.trigger.id]
@@ -252,8 +252,8 @@ class Verdicts:
         tick = each.trigger.tick if now.version == each.trigger.version else None
         now = structs.replace(now, tick=tick)
         key, shares = lot_of(now), lot["shares_micros"] if lot is not None else 0
-        if shares != self._known.shares(key):
-            plan.behind[key] = shares, self._known.reading(key)
+        if shares != self._cache.shares(key):
+            plan.behind[key] = shares, self._cache.reading(key)
             return
         if key in plan.armed and each.verdict not in _ENDS_NO_TURN:
             plan.again.append((now.id, each.book))
@@ -277,7 +277,7 @@ class Verdicts:
         shares = lot["shares_micros"]
         through = judging.rungs_reached(now, shares, book)
         basis = judging.left(now, shares) if through else None
-        change = Change(
+        change = TriggerChange(
             status=TriggerStatus.TRIGGERED,
             detail=history_text.fired(now, shares, book, through),
             slice_number=0,
@@ -296,18 +296,20 @@ class Verdicts:
         plan.free[lot_of(now)] -= order.size_micros
         plan.orders.append(order)
         plan.changes.append((row, noted))
-        could_ns = max(self._known.learned_ns(now.id), (now.fire_at_ms or 0) * 1_000_000)
+        could_ns = max(self._cache.learned_ns(now.id), (now.fire_at_ms or 0) * 1_000_000)
         plan.fired.append((now.type, max(book.received_ns, could_ns)))
 
 
-def _change(verdict: Judgement, book: Book) -> Change | None:
+def _change(verdict: Judgement, book: Book) -> TriggerChange | None:
     """What a verdict other than FIRE changes; None: nothing can be done."""
     match verdict:
         case Judgement.SUSPEND:
-            return Change(status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}")
+            return TriggerChange(
+                status=TriggerStatus.SUSPENDED, detail=f"book is {book.status.value}"
+            )
         case Judgement.ARM:
-            return Change(status=TriggerStatus.ARMED, detail="the book is good again")
+            return TriggerChange(status=TriggerStatus.ARMED, detail="the book is good again")
         case Judgement.RESOLVE:
-            return Change(status=TriggerStatus.RESOLVED, detail=history_text.payout(book))
+            return TriggerChange(status=TriggerStatus.RESOLVED, detail=history_text.payout(book))
         case _:
             return None

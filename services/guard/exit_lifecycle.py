@@ -16,7 +16,7 @@ from services.guard.core import exit_outcome, history_text
 from services.guard.core import trigger as judging
 from services.guard.core.exit_outcome import Ended, Next
 from services.guard.core.trigger import Trigger
-from services.guard.store import Change
+from services.guard.store import TriggerChange
 from tradingtools.domain import exit_price
 from tradingtools.domain.book import BookStatus
 from tradingtools.domain.money import MICROS
@@ -29,7 +29,7 @@ from tradingtools.storage.postgres.pipeline import Together
 _LONGEST_PAUSE_MS = 8_000
 
 
-class Closing:
+class ExitLifecycle:
     """What becomes of triggers that have fired.
 
     Args:
@@ -54,7 +54,7 @@ class Closing:
         }.get(OrderState(order["state"]))
         if target is None or target == row["status"]:
             return as_it_is(row)
-        change = Change(status=target, detail=f"the exit is {order['state']}")
+        change = TriggerChange(status=target, detail=f"the exit is {order['state']}")
         return self._claims.write(asked, [(row, change)])
 
     async def settle(self, asked: Together, row: Row, lot: Row | None) -> Outcome:
@@ -80,7 +80,7 @@ class Closing:
         if step in (Next.DONE, Next.RUNG):
             return await _end(asked, trigger, row, lot, total, more=step is Next.RUNG)
         if step is Next.REARM:
-            change = Change(
+            change = TriggerChange(
                 status=TriggerStatus.ARMED,
                 detail=f"nothing was sold: {order['reason']}",
                 rearmed=True,
@@ -94,7 +94,7 @@ class Closing:
         """What its lot holds by now, with what comes back of its sales, is another position, which
         the triggers of that guard."""
         told = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
-        change = Change(
+        change = TriggerChange(
             status=TriggerStatus.DONE,
             detail=f"{told}; a new position has begun",
             sold_micros=total["sold_micros"],
@@ -122,7 +122,7 @@ class Closing:
         number = order["ordinal"] + 1
         book = self._books.known(row["asset_id"])
         if book is not None and book.market.payout_micros is not None:
-            resolved = Change(
+            resolved = TriggerChange(
                 status=TriggerStatus.RESOLVED, detail=history_text.payout(book), sold_micros=sold
             )
             return self._claims.write(asked, [(row, resolved)])
@@ -132,7 +132,7 @@ class Closing:
                 pause = exit_price.pause_without_balance_ms(number)
             else:
                 pause = exit_price.pause_ms(number, _LONGEST_PAUSE_MS)
-            waiting = Change(
+            waiting = TriggerChange(
                 status=TriggerStatus.CLOSING,
                 detail=f"{order['reason'] or 'partly filled'}; slice {number} in {pause} ms",
                 sold_micros=sold,
@@ -141,7 +141,7 @@ class Closing:
             return self._claims.write(asked, [(row, waiting)])
         if book is None or book.status is not BookStatus.FRESH:
             return as_it_is(row)
-        change = Change(
+        change = TriggerChange(
             status=TriggerStatus.CLOSING,
             detail=f"slice {number}",
             slice_number=number,
@@ -166,7 +166,7 @@ async def _end(
 ) -> Outcome:
     """An exit has sold what it wanted: done, or armed again for the rungs that are left."""
     detail = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
-    change = Change(
+    change = TriggerChange(
         status=TriggerStatus.ARMED if more else TriggerStatus.DONE,
         detail=detail,
         sold_micros=total["sold_micros"],

@@ -15,11 +15,11 @@ import psycopg
 import structlog
 
 from services.guard import compaction, store
-from services.guard.compaction import Folding, Unfolded
-from services.guard.core.backoff import Pauses
-from services.guard.core.index import Risen
+from services.guard.compaction import Compaction, UncompactedPeaks
+from services.guard.core.backoff import Backoff
+from services.guard.core.index import NewPeak
 from services.guard.core.trigger import Trigger, lot_of, stop_below
-from services.guard.trigger_cache import Known
+from services.guard.trigger_cache import TriggerCache
 from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.runtime import instruments
@@ -43,11 +43,11 @@ _STEP_MS, _LONGEST_MS = 250, 8_000
 """Whom records do not take again and again is learned after ever longer pauses: it is read under
 lock, and a server that was restored from behind never has what memory has."""
 
-Peak = tuple[Trigger, Risen]
+Peak = tuple[Trigger, NewPeak]
 """A trailing stop as memory has it, and what it has seen."""
 
 
-class Peaks:
+class HighWaterMarks:
     """What trailing stops have seen and no record has yet.
 
     Args:
@@ -57,29 +57,29 @@ class Peaks:
         rows: follow the records.
     """
 
-    def __init__(self, pool: Pool, known: Known, lease: Lease, rows: Folding) -> None:
+    def __init__(self, pool: Pool, known: TriggerCache, lease: Lease, rows: Compaction) -> None:
         self._pool = pool
-        self._known = known
+        self._cache = known
         self._lease = lease
         self._rows = rows
-        self._seen: dict[str, Risen] = {}
+        self._seen: dict[str, NewPeak] = {}
         """By trigger, the highest."""
         self._refused: dict[str, None] = {}
         """Triggers that are not as memory has them: they are recorded once they are learned."""
-        self._pauses = Pauses(_STEP_MS, _LONGEST_MS)
+        self._pauses = Backoff(_STEP_MS, _LONGEST_MS)
         self._any = asyncio.Event()
         self._records = 0
 
     def see(self, book: Book) -> None:
         """Remember the new peaks that a book shows."""
-        for risen in self._known.newly_risen(book):
+        for risen in self._cache.new_peaks(book):
             trigger_id, peak, size = risen
             _, highest, before = self._seen.get(trigger_id, (trigger_id, 0, size))
             if size != before or peak > highest:
                 self._seen[trigger_id] = risen
                 self._any.set()
 
-    def _put_back(self, risen: Risen) -> None:
+    def _put_back(self, risen: NewPeak) -> None:
         """Remember what no record has taken; by another size more was seen later."""
         trigger_id, peak, size = risen
         _, highest, present = self._seen.get(trigger_id, (trigger_id, 0, size))
@@ -98,8 +98,8 @@ class Peaks:
         some = list(islice(ready, MOST))
         for trigger_id in some:
             risen = self._seen.pop(trigger_id)
-            trigger = self._known.get(trigger_id)
-            if trigger is not None and self._known.rises(risen):
+            trigger = self._cache.get(trigger_id)
+            if trigger is not None and self._cache.rises(risen):
                 found.append((trigger, risen))
         if len(some) < MOST:
             self._any.clear()
@@ -172,12 +172,12 @@ class Peaks:
         else:
             await self._pause(error)
 
-    async def _recorded(self) -> Unfolded:
+    async def _recorded(self) -> UncompactedPeaks:
         """All records, as soon as the database tells: a stop that has risen without being known to
         would fire later than it should. Exits wait for nothing of this."""
         while True:
             try:
-                return await while_database_is_away(lambda: compaction.unfolded(self._pool))
+                return await while_database_is_away(lambda: compaction.uncompacted(self._pool))
             except psycopg.Error as error:
                 await self._pause(error)
 
@@ -189,10 +189,10 @@ class Peaks:
         """Have memory learn of recorded peaks, some at a time: whoever fires does not wait."""
         left = iter(peaks.items())
         while some := dict(islice(left, _TOLD_AT_ONCE)):
-            self._known.put_peaks(some)
+            self._cache.put_peaks(some)
             await asyncio.sleep(0)
 
-    async def put(self, recorded: Unfolded) -> None:
+    async def put(self, recorded: UncompactedPeaks) -> None:
         """Take over records that are not folded."""
         await self._tell(recorded.peaks())
         self._rows.waiting.join(recorded)
@@ -213,7 +213,7 @@ class Peaks:
             "epoch": self._lease.epoch,
             "ids": [trigger.id for trigger, _ in peaks],
             "versions": [trigger.version for trigger, _ in peaks],
-            "shares": [self._known.shares(lot_of(trigger)) for trigger, _ in peaks],
+            "shares": [self._cache.shares(lot_of(trigger)) for trigger, _ in peaks],
             "peaks": [peak for _, (_, peak, _) in peaks],
             "stops": [stop_below(trigger, peak) for trigger, (_, peak, _) in peaks],
         }

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 
 from services.guard import store
 from services.guard.core.trigger import LotKey, Trigger, lot_of
-from services.guard.trigger_cache import Foreseen
+from services.guard.trigger_cache import OptimisticClaim
 from tradingtools.storage.postgres.pipeline import Together, together
 from tradingtools.storage.postgres.pool import Pool
 
@@ -30,7 +30,7 @@ _values = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LockedRows:
     """What a transaction holds: triggers and their lots, locked until it ends."""
 
     asked: Together
@@ -40,7 +40,7 @@ class Held:
     """The same."""
     lots: Mapping[LotKey, DictRow]
     """With what is free of other exits; absent where nothing was ever bought."""
-    foreseen: Foreseen | None = None
+    optimistic_claim: OptimisticClaim | None = None
     """What they are made of, if they are not locked yet."""
 
     def lot(self, trigger_id: str) -> DictRow | None:
@@ -51,7 +51,7 @@ class Held:
 @asynccontextmanager
 async def locked(
     pool: Pool, trigger_ids: Sequence[str], peak: Callable[[str], int | None]
-) -> AsyncIterator[Held]:
+) -> AsyncIterator[LockedRows]:
     """A transaction that holds triggers and then their lots.
 
     Args:
@@ -70,7 +70,7 @@ async def locked(
         found = {row["id"]: _with_peak(row, peak(row["id"])) for row in await rows.rows()}
         if missing := set(trigger_ids) - set(found):
             raise LookupError(f"trigger {min(missing)} has no row")
-        yield Held(
+        yield LockedRows(
             asked,
             found,
             {trigger_id: store.trigger(row) for trigger_id, row in found.items()},
@@ -79,7 +79,7 @@ async def locked(
 
 
 @asynccontextmanager
-async def foreseen(pool: Pool, seen: Foreseen) -> AsyncIterator[Held]:
+async def optimistic_claim(pool: Pool, seen: OptimisticClaim) -> AsyncIterator[LockedRows]:
     """A transaction that will hold a trigger and its lot, if they are as memory has them.
 
     It has one statement, which leaves when the block ends: the exit that was asked in it, or else
@@ -100,7 +100,7 @@ async def foreseen(pool: Pool, seen: Foreseen) -> AsyncIterator[Held]:
     lot = {"shares_micros": seen.shares_micros, "free_micros": seen.shares_micros}
     async with pool.connection() as connection:
         asked = Together(connection)
-        yield Held(
+        yield LockedRows(
             asked,
             {trigger.id: {**dict(zip(_NAMES, _values(trigger), strict=True)), **owner}},
             {trigger.id: trigger},

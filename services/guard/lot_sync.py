@@ -9,7 +9,7 @@ from __future__ import annotations
 from services.guard import store
 from services.guard.claiming import Decide, Outcome, Row, as_it_is
 from services.guard.core.trigger import Trigger
-from services.guard.store import Change
+from services.guard.store import TriggerChange
 from tradingtools.domain.money import to_text
 from tradingtools.domain.trigger_states import EDITABLE, FINAL, TriggerStatus
 from tradingtools.storage.postgres.pipeline import Together
@@ -33,12 +33,12 @@ async def _follow(asked: Together, row: Row, lot: Row | None) -> Outcome:
     return await _move(asked, row, change)
 
 
-def _change(trigger: Trigger, shares: int) -> Change | None:
+def _change(trigger: Trigger, shares: int) -> TriggerChange | None:
     if trigger.status is TriggerStatus.WAITING and shares > 0:
         detail = f"the lot holds {to_text(shares)} shares"
-        return Change(status=TriggerStatus.ARMED, detail=detail)
+        return TriggerChange(status=TriggerStatus.ARMED, detail=detail)
     if trigger.status in (TriggerStatus.ARMED, TriggerStatus.SUSPENDED) and shares == 0:
-        return Change(status=TriggerStatus.CANCELLED, detail="the lot is empty")
+        return TriggerChange(status=TriggerStatus.CANCELLED, detail="the lot is empty")
     return None
 
 
@@ -46,7 +46,7 @@ async def end_superseded(asked: Together, row: Row, _lot: Row | None) -> Outcome
     """End a default trigger of the position before."""
     if row["status"] not in EDITABLE:
         return as_it_is(row)
-    gone = Change(status=TriggerStatus.CANCELLED, detail="a new position has begun")
+    gone = TriggerChange(status=TriggerStatus.CANCELLED, detail="a new position has begun")
     return await _move(asked, row, gone)
 
 
@@ -54,9 +54,11 @@ async def end_resolved(asked: Together, row: Row, _lot: Row | None) -> Outcome:
     """End a trigger whose lot was paid out, which happens only when no exit of it is open."""
     if row["status"] in FINAL:
         return as_it_is(row)
-    paid = Change(status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out")
+    paid = TriggerChange(
+        status=TriggerStatus.RESOLVED, detail="the market resolved, the lot was paid out"
+    )
     return await _move(asked, row, paid)
 
 
-async def _move(asked: Together, row: Row, change: Change) -> Outcome:
+async def _move(asked: Together, row: Row, change: TriggerChange) -> Outcome:
     return Outcome(answers=store.change_all(asked, [(row, change)]))

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from services.guard.core import history_text
 from services.guard.core.trigger import LotKey, Trigger
-from services.guard.trigger_cache import Foreseen
+from services.guard.trigger_cache import OptimisticClaim
 from tradingtools.domain.trigger_states import TRANSITIONS, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType, rungs_from_fields
 from tradingtools.storage.postgres.direct import Connection, Value
@@ -98,7 +98,7 @@ def lot_key(key: LotKey) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class TriggerChange:
     """What happens to a trigger; None leaves a column as it is."""
 
     status: TriggerStatus
@@ -120,7 +120,7 @@ class Change:
 
 
 def change_all(
-    asked: Together, changes: Sequence[tuple[Mapping[str, Any], Change]]
+    asked: Together, changes: Sequence[tuple[Mapping[str, Any], TriggerChange]]
 ) -> tuple[Answer, ...]:
     """Change triggers, each once, and note it in their histories.
 
@@ -145,7 +145,9 @@ def change_all(
     return (answer,)
 
 
-def fire_foreseen(asked: Together, seen: Foreseen, change: Change, **claim: Value) -> Answer:
+def fire_foreseen(
+    asked: Together, seen: OptimisticClaim, change: TriggerChange, **claim: Value
+) -> Answer:
     """Have a trigger fire that is as foreseen, and claim its exit, all in one statement.
 
     Args:
@@ -170,7 +172,7 @@ def fire_foreseen(asked: Together, seen: Foreseen, change: Change, **claim: Valu
     )
 
 
-def fired(trigger: Trigger, change: Change) -> Trigger:
+def fired(trigger: Trigger, change: TriggerChange) -> Trigger:
     """A trigger as `fire_foreseen` leaves it. Raises ValueError: it may not fire."""
     _check_transition(trigger.status, change.status)
     return structs.replace(
@@ -226,13 +228,13 @@ async def changed(answers: Iterable[Answer]) -> list[Trigger]:
     return [trigger(row) for answer in answers for row in await answer.rows()]
 
 
-def _key_after(row: Mapping[str, Any], change: Change) -> str:
+def _key_after(row: Mapping[str, Any], change: TriggerChange) -> str:
     if change.order_key is not None:
         return change.order_key
     return "" if change.rearmed else str(row["order_key"])
 
 
-def _move(wanted: tuple[Mapping[str, Any], Change, str]) -> dict[str, Any]:
+def _move(wanted: tuple[Mapping[str, Any], TriggerChange, str]) -> dict[str, Any]:
     row, change, order_key = wanted
     _check_transition(TriggerStatus(row["status"]), change.status)
     return {

@@ -17,9 +17,9 @@ import structlog
 from services.guard.core.batches import PATIENT
 from services.guard.core.book_quality import is_bad
 from services.guard.core.trigger import LotKey
-from services.guard.evaluation import Verdicts, Wish
-from services.guard.high_water_marks import Peaks
-from services.guard.trigger_cache import Known
+from services.guard.evaluation import Evaluator, Wish
+from services.guard.high_water_marks import HighWaterMarks
+from services.guard.trigger_cache import TriggerCache
 from services.guard.trigger_transactions import Writer
 from tradingtools.runtime.books import Books
 from tradingtools.tasks import until_one_ends
@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.25
 """While peaks were refused that are left alone as yet."""
 
 
-class Rising:
+class TrailingStops:
     """Has peaks recorded, and judges whom they raise.
 
     Args:
@@ -41,9 +41,14 @@ class Rising:
     """
 
     def __init__(
-        self, known: Known, books: Books, peaks: Peaks, verdicts: Verdicts, writer: Writer
+        self,
+        known: TriggerCache,
+        books: Books,
+        peaks: HighWaterMarks,
+        verdicts: Evaluator,
+        writer: Writer,
     ) -> None:
-        self._known = known
+        self._cache = known
         self._books = books
         self._peaks = peaks
         self._verdicts = verdicts
@@ -93,11 +98,11 @@ class Rising:
         """Who may fire on the newest books of stops that have risen."""
         books = filter(None, map(self._books.known, sorted(asset_ids)))
         good = [book for book in books if not is_bad(book)]
-        return [(trigger.id, book) for book in good for trigger in self._known.beside_firing(book)]
+        return [(trigger.id, book) for book in good for trigger in self._cache.beside_firing(book)]
 
     def _beside(self, keys: Iterable[LotKey]) -> list[Wish]:
         """All of some lots, on their newest books."""
-        found = [trigger for key in sorted(keys) for trigger in self._known.of_lot(key)]
+        found = [trigger for key in sorted(keys) for trigger in self._cache.of_lot(key)]
         books = [(trigger.id, self._books.known(trigger.asset_id)) for trigger in found]
         return [(who, book) for who, book in books if book is not None and not is_bad(book)]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
-from services.guard.core.index import Risen, TriggerIndex
+from services.guard.core.index import NewPeak, TriggerIndex
 from services.guard.core.trigger import LotKey, Tick, Trigger, lot_of
 from tradingtools import clock
 from tradingtools.domain import ids
@@ -25,7 +25,7 @@ _TURN = {kind: turn for turn, kind in enumerate(TriggerType)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whose:
+class LotOwner:
     """What the exits of a lot say of its owner and its market."""
 
     user_id: str
@@ -37,16 +37,16 @@ class Whose:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreseen:
+class OptimisticClaim:
     """What the database is expected to have of a trigger that stands alone."""
 
     trigger: Trigger
-    whose: Whose
+    whose: LotOwner
     shares_micros: int
     """Of its lot, all of them free."""
 
 
-class Known:
+class TriggerCache:
     """Triggers by id, lot, instant and price.
 
     Args:
@@ -65,7 +65,7 @@ class Known:
         self._lots: dict[LotKey, int] = {}
         self._reading: dict[LotKey, object] = {}
         """Of lots whose size is being read, until one is put."""
-        self._whose: dict[LotKey, Whose] = {}
+        self._whose: dict[LotKey, LotOwner] = {}
         self._index = TriggerIndex()
 
     def owns(self, follower_proxy: str) -> bool:
@@ -147,7 +147,7 @@ class Known:
         """Whose the lot of a trigger is, from the trigger's row."""
         key = row["follower_proxy"], row["asset_id"], row["origin"]
         if key in self._by_lot:
-            self._whose[key] = Whose(
+            self._whose[key] = LotOwner(
                 user_id=row["user_id"],
                 wallet_id=row["wallet_id"],
                 leader=row["leader"],
@@ -155,7 +155,7 @@ class Known:
                 condition_id=row["condition_id"],
             )
 
-    def foreseen(self, trigger_id: str) -> Foreseen | None:
+    def optimistic_claim(self, trigger_id: str) -> OptimisticClaim | None:
         """What the database should have of a trigger; None: that cannot be said."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
@@ -164,7 +164,7 @@ class Known:
         whose, shares = self._whose.get(key), self.shares(key)
         if whose is None or any(self._triggers[i].status in UNDER_WAY for i in self._by_lot[key]):
             return None
-        return Foreseen(trigger=trigger, whose=whose, shares_micros=shares)
+        return OptimisticClaim(trigger=trigger, whose=whose, shares_micros=shares)
 
     def put_lot(self, key: LotKey, shares_micros: int) -> None:
         """What a lot holds from now on; what its triggers would fetch changes with it."""
@@ -204,12 +204,12 @@ class Known:
         it only raises to new peaks `newly_risen` tells."""
         return self.in_turn(self._index.candidates(book))
 
-    def newly_risen(self, book: Book) -> list[Risen]:
+    def new_peaks(self, book: Book) -> list[NewPeak]:
         """The new peaks that a book shows, without those that are no higher than were told before
         of the same trigger, as it is."""
-        return self._index.newly_risen(book)
+        return self._index.new_peaks(book)
 
-    def rises(self, risen: Risen) -> bool:
+    def rises(self, risen: NewPeak) -> bool:
         """Whether what was found by `newly_risen` is a new peak still, of the same size."""
         return self._index.rises(risen)
 

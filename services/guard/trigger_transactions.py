@@ -15,15 +15,15 @@ import psycopg
 from services.guard import locked_rows, store
 from services.guard.claiming import Claims, Decide, Outcome
 from services.guard.core.trigger import LotKey, lot_of
-from services.guard.locked_rows import Held
-from services.guard.trigger_cache import Known
+from services.guard.locked_rows import LockedRows
+from services.guard.trigger_cache import TriggerCache
 from tradingtools.runtime.consumer import while_database_is_away
 from tradingtools.storage.postgres import journal
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool
 
 _REST_SECONDS = 0.1
-DecideAll = Callable[[Held], Awaitable[Outcome]]
+DecideAll = Callable[[LockedRows], Awaitable[Outcome]]
 """Changes locked triggers."""
 
 
@@ -36,9 +36,9 @@ class Writer:
         claims: streams what was claimed.
     """
 
-    def __init__(self, pool: Pool, known: Known, claims: Claims) -> None:
+    def __init__(self, pool: Pool, known: TriggerCache, claims: Claims) -> None:
         self._pool = pool
-        self._known = known
+        self._cache = known
         self._claims = claims
         self._writing = asyncio.Lock()
         self._eager: set[str] = set()
@@ -77,7 +77,7 @@ class Writer:
                 raise
             changed = await store.changed(outcome.answers)
             for trigger in (*changed, *outcome.triggers, *outcome.evened):
-                self._known.put(trigger)
+                self._cache.put(trigger)
             if outcome.claim is not None:
                 # Still under the lock, so that the stream keeps the journal's order.
                 await self._claims.stream(outcome.claim)
@@ -88,11 +88,15 @@ class Writer:
         self, trigger_ids: Sequence[str], decide: DecideAll, *, fires: bool
     ) -> Outcome:
         try:
-            seen = self._known.foreseen(trigger_ids[0]) if fires and len(trigger_ids) == 1 else None
+            seen = (
+                self._cache.optimistic_claim(trigger_ids[0])
+                if fires and len(trigger_ids) == 1
+                else None
+            )
             if seen is not None:
                 # It fails when memory is behind the rows: then they are read.
                 with suppress(psycopg.errors.SerializationFailure):
-                    async with locked_rows.foreseen(self._pool, seen) as held:
+                    async with locked_rows.optimistic_claim(self._pool, seen) as held:
                         return await decide(held)
             async with self._locked(trigger_ids) as held:
                 outcome = await decide(held)
@@ -102,7 +106,7 @@ class Writer:
             journal.check_refusal(error)
             raise
         for row in held.rows.values():
-            self._known.learn(row)
+            self._cache.learn(row)
         return outcome
 
     async def learn(self, trigger_ids: Sequence[str]) -> list[LotKey]:
@@ -112,17 +116,17 @@ class Writer:
             LookupError: there is no such trigger.
             As :meth:`change_all`.
         """
-        keys = {lot_of(one) for one in filter(None, map(self._known.get, trigger_ids))}
-        reading = {key: self._known.reading(key) for key in keys}
+        keys = {lot_of(one) for one in filter(None, map(self._cache.get, trigger_ids))}
+        reading = {key: self._cache.reading(key) for key in keys}
         lots: dict[LotKey, int] = {}
 
-        async def look(held: Held) -> Outcome:
+        async def look(held: LockedRows) -> Outcome:
             lots.update((key, lot["shares_micros"]) for key, lot in held.lots.items())
             return Outcome(triggers=tuple(held.triggers.values()))
 
         await self.change_all(trigger_ids, look)
         for key in keys:
-            self._known.put_read(key, lots.get(key, 0), reading[key])
+            self._cache.put_read(key, lots.get(key, 0), reading[key])
         return sorted(keys)
 
     async def at_rest(self) -> None:
@@ -138,24 +142,24 @@ class Writer:
         Raises:
             Fenced: it cannot be known here; a start finds out.
         """
-        known = filter(None, map(self._known.get, trigger_ids))
-        shared = {trigger.id for one in known for trigger in self._known.of_lot(lot_of(one))}
+        known = filter(None, map(self._cache.get, trigger_ids))
+        shared = {trigger.id for one in known for trigger in self._cache.of_lot(lot_of(one))}
         ids = sorted({*trigger_ids, *shared})
         try:
             held = await while_database_is_away(lambda: self._read(ids))
         except Exception as error:
             raise Fenced("it is not known what is committed") from error
         for trigger in held.triggers.values():
-            self._known.put(trigger)
+            self._cache.put(trigger)
         self.hurry(ids)
 
-    async def _read(self, trigger_ids: Sequence[str]) -> Held:
+    async def _read(self, trigger_ids: Sequence[str]) -> LockedRows:
         """Locked: the transaction in doubt has ended then."""
         async with self._locked(trigger_ids) as held:
             return held
 
-    def _locked(self, trigger_ids: Sequence[str]) -> AbstractAsyncContextManager[Held]:
-        return locked_rows.locked(self._pool, trigger_ids, self._known.peak)
+    def _locked(self, trigger_ids: Sequence[str]) -> AbstractAsyncContextManager[LockedRows]:
+        return locked_rows.locked(self._pool, trigger_ids, self._cache.peak)
 
     def hurry(self, trigger_ids: Iterable[str]) -> None:
         """Have triggers judged soon: no mark may come in a quiet book."""

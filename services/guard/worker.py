@@ -17,17 +17,17 @@ import structlog
 from services.guard import compaction, lot_sync, store
 from services.guard.bookings import begins, lot_of_booking
 from services.guard.claiming import Claims, Decide
-from services.guard.compaction import Folding
+from services.guard.compaction import Compaction
 from services.guard.core.batches import PATIENT
 from services.guard.core.book_quality import BadBooks
 from services.guard.core.superseding import superseded
 from services.guard.core.trigger import LotKey, Trigger, lot_of
-from services.guard.evaluation import Verdicts
-from services.guard.exit_lifecycle import Closing
-from services.guard.high_water_marks import Peaks
+from services.guard.evaluation import Evaluator
+from services.guard.exit_lifecycle import ExitLifecycle
+from services.guard.high_water_marks import HighWaterMarks
 from services.guard.settings import Settings
-from services.guard.trailing import Rising
-from services.guard.trigger_cache import Known
+from services.guard.trailing import TrailingStops
+from services.guard.trigger_cache import TriggerCache
 from services.guard.trigger_transactions import Writer
 from tradingtools import clock
 from tradingtools.domain.book import Book
@@ -78,7 +78,7 @@ class Guard:
         self._pool = pool
         self._lease = lease
         self._books = books
-        self._known = Known(lease.partition, settings.partitions)
+        self._cache = TriggerCache(lease.partition, settings.partitions)
         self._booked_to = 0
         """All bookings up to it are handled, or memory was read after them ..."""
         self._booked: dict[LotKey, int] = {}
@@ -89,14 +89,14 @@ class Guard:
         """Triggers that could not be changed the last time."""
         self._claims = Claims(lease, tail, settings)
         self._bad = BadBooks(settings.suspend_ms)
-        self._closing = Closing(books, self._claims)
-        self._writer = Writer(writing, self._known, self._claims)
-        self._folding = Folding(peaks, self._writer)
-        self._peaks = Peaks(peaks, self._known, lease, self._folding)
-        self._verdicts = Verdicts(
-            self._known, self._claims, self._writer, books.untold, self._peaks.see
+        self._closing = ExitLifecycle(books, self._claims)
+        self._writer = Writer(writing, self._cache, self._claims)
+        self._folding = Compaction(peaks, self._writer)
+        self._peaks = HighWaterMarks(peaks, self._cache, lease, self._folding)
+        self._verdicts = Evaluator(
+            self._cache, self._claims, self._writer, books.untold, self._peaks.see
         )
-        self._rising = Rising(self._known, books, self._peaks, self._verdicts, self._writer)
+        self._rising = TrailingStops(self._cache, books, self._peaks, self._verdicts, self._writer)
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
@@ -104,10 +104,10 @@ class Guard:
         self._claims.control_seq = (await store.fetch(self._pool, "control_seq"))[0]["seq"]
         await self._load_halts()
         # Before the rows: what is folded meanwhile is in one of the two.
-        recorded = await compaction.unfolded(self._pool)
+        recorded = await compaction.uncompacted(self._pool)
         for row in await store.fetch(self._pool, "held_lots"):
             key = (row["follower_proxy"], row["asset_id"], row["origin"])
-            self._known.put_lot(key, row["shares_micros"])
+            self._cache.put_lot(key, row["shares_micros"])
         # After the lots: a booking that they may have tells what its lot held once.
         self._booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
         for number, row in enumerate(await store.fetch(self._pool, "live_triggers")):
@@ -115,16 +115,16 @@ class Guard:
             if number % _LOADED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         await self._peaks.put(recorded)
-        for key in self._known.lots_opened_anew():
+        for key in self._cache.lots_opened_anew():
             await self._open(key)
         # Its lot may have been filled, or told, before a process that died could arm it.
-        every = self._known.in_turn(self._known.all())
+        every = self._cache.in_turn(self._cache.all())
         self._writer.hurry(t.id for t in every if t.status is TriggerStatus.WAITING)
 
     def _take(self, row: Mapping[str, Any]) -> None:
         """Take over a trigger and whose it is."""
-        self._known.put(store.trigger(row))
-        self._known.learn(row)
+        self._cache.put(store.trigger(row))
+        self._cache.learn(row)
 
     async def refresh(self) -> None:
         """Load what the control surface has changed, and judge it at once."""
@@ -138,20 +138,20 @@ class Guard:
             self._take(row)
         for row in await store.fetch(self._pool, "told_lots", after=before):
             await self._take_lot((row["follower_proxy"], row["asset_id"], row["origin"]))
-        touched = self._known.all() if eased else [row["id"] for row in rows]
+        touched = self._cache.all() if eased else [row["id"] for row in rows]
         # Only now: what the database interrupts before is done again, and what it interrupts
         # after it is judged again.
         self._writer.hurry(touched)
         self._claims.control_seq = seq
-        await self._wake(self._known.in_turn(touched))
+        await self._wake(self._cache.in_turn(touched))
 
     async def _take_lot(self, key: LotKey) -> None:
         """A caller has said how large a lot is that was bought by hand."""
         shares = await self._read_lot(key)
-        for trigger in self._known.of_lot(key):
+        for trigger in self._cache.of_lot(key):
             await self._follow_lot(trigger, shares)
         # By another size others of it may be reached, or see another peak, and no mark may come.
-        self._writer.hurry(trigger.id for trigger in self._known.of_lot(key))
+        self._writer.hurry(trigger.id for trigger in self._cache.of_lot(key))
 
     async def _load_halts(self) -> bool:
         """Read the halts; returns whether one has ended."""
@@ -169,7 +169,7 @@ class Guard:
             (trigger.id, book)
             for book in books
             if not self._bad.bears(book, now_ms)
-            for trigger in self._known.moved_by(book)
+            for trigger in self._cache.moved_by(book)
         )
 
     async def keep_peaks(self) -> None:
@@ -189,12 +189,12 @@ class Guard:
     async def suspend(self) -> None:
         """Suspend the triggers of books that have been bad for a while."""
         books = filter(None, map(self._books.known, self._bad.unbearable(clock.monotonic_ms())))
-        moved = [trigger.id for book in books for trigger in self._known.moved_by(book)]
+        moved = [trigger.id for book in books for trigger in self._cache.moved_by(book)]
         while moved:
             # Some at a time: the book may be good again before it was told to all of them.
             some, moved = moved[:PATIENT], moved[PATIENT:]
             try:
-                await self._wake(self._known.in_turn(some))
+                await self._wake(self._cache.in_turn(some))
             except psycopg.Error:
                 self._writer.hurry([*some, *moved])
                 raise
@@ -203,31 +203,31 @@ class Guard:
         """Take over, in one statement, the triggers of positions that begin with bookings, each the
         next one of its lot; `on_fill` reads them no more."""
         self._foreseen = {}
-        keys = {f.fill_seq: lot_of_booking(f) for f in fills if self._known.owns(f.follower_proxy)}
+        keys = {f.fill_seq: lot_of_booking(f) for f in fills if self._cache.owns(f.follower_proxy)}
         found = await self._read_triggers(sorted(set(keys.values())))
         self._foreseen = {seq: found[key] for seq, key in keys.items()}
 
     async def on_fill(self, fill: confirm_pb.FillEvent) -> None:
         """Keep lots; arm, cancel, settle or judge again the triggers of the lot."""
-        if not self._known.owns(fill.follower_proxy):
+        if not self._cache.owns(fill.follower_proxy):
             return
         key = lot_of_booking(fill)
         if begins(fill):
             await self._open(key, self._foreseen.pop(fill.fill_seq, None))
         shares = await self._take_shares(key, fill)
         if fill.kind == confirm_pb.FILL_KIND_RESOLVED:
-            for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
+            for trigger_id in [trigger.id for trigger in self._cache.of_lot(key)]:
                 await self._change(trigger_id, lot_sync.end_resolved)
             return
         if fill.kind == confirm_pb.FILL_KIND_CORRECTED:
             # An exit that was refused for want of balance goes on with what is there, at once.
-            for trigger_id in [trigger.id for trigger in self._known.of_lot(key)]:
+            for trigger_id in [trigger.id for trigger in self._cache.of_lot(key)]:
                 await self._change(trigger_id, self._closing.settle)
         if fill.kind == confirm_pb.FILL_KIND_CLOSED and fill.trigger_id:
             await self._change(fill.trigger_id, self._closing.settle)
-        for trigger in self._known.of_lot(key):
+        for trigger in self._cache.of_lot(key):
             await self._follow_lot(trigger, shares)
-        await self._wake(self._known.of_lot(key))
+        await self._wake(self._cache.of_lot(key))
 
     async def _take_shares(self, key: LotKey, fill: confirm_pb.FillEvent) -> int:
         """What a lot holds. A booking that comes again, or late out of quarantine, tells what it
@@ -237,7 +237,7 @@ class Guard:
         self._booked[key] = max(before, fill.fill_seq)
         if fill.fill_seq <= before or key[2] == MANUAL:
             return await self._read_lot(key)
-        self._known.put_lot(key, fill.lot_shares_micros)
+        self._cache.put_lot(key, fill.lot_shares_micros)
         return fill.lot_shares_micros
 
     def booked(self, seq: int) -> None:
@@ -248,10 +248,10 @@ class Guard:
     async def _read_lot(self, key: LotKey) -> int:
         """Take over what a lot holds, read again when another size came meanwhile."""
         while True:
-            reading = self._known.reading(key)
+            reading = self._cache.reading(key)
             rows = await store.fetch(self._pool, "lot_shares", **store.lot_key(key))
             shares: int = rows[0]["shares_micros"]
-            if self._known.put_read(key, shares, reading):
+            if self._cache.put_read(key, shares, reading):
                 return shares
 
     async def _open(self, key: LotKey, found: Sequence[Trigger] | None = None) -> None:
@@ -264,7 +264,7 @@ class Guard:
         if found is None:
             found = (await self._read_triggers([key]))[key]
         # As they are by now: one that had fired when it was read may be armed again.
-        for trigger in superseded([self._known.get(trigger.id) or trigger for trigger in found]):
+        for trigger in superseded([self._cache.get(trigger.id) or trigger for trigger in found]):
             await self._change(trigger.id, lot_sync.end_superseded)
 
     async def _read_triggers(self, keys: Sequence[LotKey]) -> dict[LotKey, list[Trigger]]:
@@ -307,7 +307,7 @@ class Guard:
         """Judge triggers, in this order, on the lots and the books that are known already."""
         wishes, now_ms = [], clock.monotonic_ms()
         for trigger in triggers:
-            shares = self._known.shares(lot_of(trigger))
+            shares = self._cache.shares(lot_of(trigger))
             if trigger.status is TriggerStatus.WAITING and shares > 0:
                 await self._follow_lot(trigger, shares)
             book = self._books.known(trigger.asset_id)
@@ -328,7 +328,7 @@ class Guard:
         """
         await self._writer.at_rest()
         found = await store.fetch(self._pool, "moved_on")
-        rows = [row for row in found if self._known.owns(row["follower_proxy"])]
+        rows = [row for row in found if self._cache.owns(row["follower_proxy"])]
         self._writer.hurry(self._verdicts.rested())
         woken: set[str] = set()
         while rows:
@@ -340,9 +340,9 @@ class Guard:
                     self._writer.hurry([row["id"]])
                     woken.discard(row["id"])
             await self._wake_eager(woken)
-        for trigger in self._known.in_turn(self._stuck):
+        for trigger in self._cache.in_turn(self._stuck):
             await self._open(lot_of(trigger))
-            await self._follow_lot(trigger, self._known.shares(lot_of(trigger)))
+            await self._follow_lot(trigger, self._cache.shares(lot_of(trigger)))
         await self._wake_eager(woken)
 
     async def _wake_eager(self, woken: set[str]) -> None:
@@ -354,10 +354,10 @@ class Guard:
         """
         eager = self._writer.take_eager()
         self._writer.hurry(eager & woken)
-        fresh = (eager | self._known.due(clock.now_ms())) - woken
+        fresh = (eager | self._cache.due(clock.now_ms())) - woken
         woken.update(fresh)
         try:
-            await self._wake(self._known.in_turn(fresh))
+            await self._wake(self._cache.in_turn(fresh))
         except psycopg.Error:
             self._writer.hurry(fresh)
             raise

@@ -9,11 +9,11 @@ import httpx
 import structlog
 from redis.exceptions import RedisError
 
-from services.ingest.behind import Behind
+from services.ingest.backfill import Backfill
 from services.ingest.catch_up import CatchUp
+from services.ingest.core.announcements import Announcements
 from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation
-from services.ingest.core.telling import Telling
 from services.ingest.equity import Equity
 from services.ingest.feed import Feed
 from services.ingest.leaders import Leaders
@@ -57,12 +57,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         name, last = found
         await store.identify(name)
         publisher = Publisher(log, name, last)
-        telling = Telling()
+        telling = Announcements()
         merger = Merger(
             keep_ms=settings.overlap_ms + settings.poll_ms + _KEEP_MARGIN_MS,
             forgotten=telling.forget,
         )
-        behind = Behind(publisher)
+        behind = Backfill(publisher)
         rejects = Rejects(store)
         answers = Answers()
         api = DataApi(Http(http, settings.data_api_url, name="data api"), answers)

@@ -16,10 +16,10 @@ import psycopg_pool
 import structlog
 
 from services.ingest import metrics
-from services.ingest.behind import Behind
+from services.ingest.backfill import Backfill
+from services.ingest.core.announcements import Announcements
 from services.ingest.core.merge import Merger
 from services.ingest.core.pacing import Agenda
-from services.ingest.core.telling import Telling
 from services.ingest.equity import Equity
 from services.ingest.rejects import Rejects
 from services.ingest.settings import Settings
@@ -50,8 +50,8 @@ class CatchUp:
         api: DataApi,
         store: Store,
         merger: Merger,
-        behind: Behind,
-        telling: Telling,
+        behind: Backfill,
+        telling: Announcements,
         rejects: Rejects,
         equity: Equity,
     ) -> None:
@@ -59,7 +59,7 @@ class CatchUp:
         self._api = api
         self._store = store
         self._merger = merger
-        self._behind = behind
+        self._backfill = behind
         self._telling = telling
         self._rejects = rejects
         self._equity = equity
@@ -67,7 +67,7 @@ class CatchUp:
         self._known_ms: dict[str, int] = {}
         self._read_ms: dict[str, int] = {}
         """Up to when each leader's rows have been read or are in `_unwalked`."""
-        self._unwalked: dict[str, tuple[int, int]] = {}
+        self._unread_ranges: dict[str, tuple[int, int]] = {}
         """Of leaders with more rows than one walk reads: from when to when they are yet to come."""
         self.surveyed = asyncio.Event()
         """Everyone who was followed at the start has been asked about once."""
@@ -100,7 +100,7 @@ class CatchUp:
         self._known_ms.pop(leader, None)
         self._read_ms.pop(leader, None)
         self._equity.forget(leader)
-        self._behind.drop(leader)
+        self._backfill.drop(leader)
         self._walked(leader)
 
     def gap(self) -> None:
@@ -116,7 +116,7 @@ class CatchUp:
     def look_back(self, told_ms: int) -> None:
         """A reader has lost what it was to be told since then: it is told again, as far as a day
         back. What is remembered and was cut from the log is told from memory."""
-        self._behind.put(self._telling.again())
+        self._backfill.put(self._telling.again())
         since_ms = max(told_ms, clock.now_ms() - _LOOK_BACK_MS)
         for each in (self._known_ms, self._read_ms):
             each.update({leader: min(ms, since_ms) for leader, ms in each.items()})
@@ -218,7 +218,7 @@ class CatchUp:
         if known_ms is None:
             return  # nobody follows him since he waited for his turn
         read_ms = self._read_ms.get(leader, 0)
-        walks_on = leader in self._unwalked
+        walks_on = leader in self._unread_ranges
         since_ms = known_ms - self._settings.overlap_ms
         moved, positions = await self._answers(leader, since_ms)
         rows = await self._spread(leader, moved.rows)
@@ -242,7 +242,11 @@ class CatchUp:
                 self._read_ms[leader] = max(read_ms, reached_ms)
         if walks_on:
             await self._walk_on(leader)
-        if positions is not None and leader not in self._unwalked and leader not in self._behind:
+        if (
+            positions is not None
+            and leader not in self._unread_ranges
+            and leader not in self._backfill
+        ):
             # Behind the facts: nobody waits for it, and the next survey writes it again. The next
             # start begins here, so nothing older may be missing, or wait to be told.
             await self._store.keep_account(leader, equity, positions)
@@ -276,7 +280,7 @@ class CatchUp:
         metrics.KNOWN.add(len(facts) - len(news))
         if any(fact.found for fact in news):
             self._found_beside_silence(leader)
-        self._behind.put(news)
+        self._backfill.put(news)
 
     async def _answers(
         self, leader: str, since_ms: int
@@ -312,23 +316,23 @@ class CatchUp:
 
     def _unwalk(self, leader: str, since_ms: int, until_ms: int) -> None:
         """What is older than where a walk has ended is yet to come: a piece with each look."""
-        if leader not in self._unwalked:
+        if leader not in self._unread_ranges:
             metrics.UNWALKED.add(1)
             _log.error("a leader has more trades than one walk reads; the older ones follow",
                        alert=True, leader=leader, since_ms=since_ms)  # fmt: skip
-        earlier_ms, _ = self._unwalked.get(leader, (since_ms, 0))
-        self._unwalked[leader] = (min(since_ms, earlier_ms), until_ms)
+        earlier_ms, _ = self._unread_ranges.get(leader, (since_ms, 0))
+        self._unread_ranges[leader] = (min(since_ms, earlier_ms), until_ms)
         self._agenda.retry(leader, clock.monotonic(), _RETRY_SECONDS)
 
     async def _walk_on(self, leader: str) -> None:
-        since_ms, until_ms = self._unwalked[leader]
+        since_ms, until_ms = self._unread_ranges[leader]
         try:
             moved = await self._moved(leader, since_ms, until_ms)
         except TradingError as error:
             _log.warning("older trades not walked; with the next look", error=str(error))
             return
         rows = await self._spread(leader, moved.rows)
-        if leader not in self._unwalked:
+        if leader not in self._unread_ranges:
             return  # nobody follows him any more
         self._tell(leader, moved, rows, clock.now_ns(), None, since_ms)
         # A second of more rows than one walk reads must not hold up the others for ever.
@@ -340,7 +344,7 @@ class CatchUp:
             _log.info("older trades are walked", leader=leader)
 
     def _walked(self, leader: str) -> None:
-        if self._unwalked.pop(leader, None) is not None:
+        if self._unread_ranges.pop(leader, None) is not None:
             metrics.UNWALKED.add(-1)
 
     async def _spread(self, leader: str, rows: tuple[TradeRow, ...]) -> list[TradeRow]:

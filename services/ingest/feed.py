@@ -18,9 +18,9 @@ from websockets.asyncio.client import ClientConnection
 
 from services.ingest import metrics
 from services.ingest.catch_up import CatchUp
+from services.ingest.core.announcements import Announcements
 from services.ingest.core.merge import Merger
 from services.ingest.core.pacing import backoff_seconds
-from services.ingest.core.telling import Telling
 from services.ingest.leaders import Leaders
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
@@ -69,7 +69,7 @@ class Feed:
         rejects: Rejects,
         catch_up: CatchUp,
         answers: Answers,
-        telling: Telling,
+        telling: Announcements,
     ) -> None:
         self._settings = settings
         self._leaders = leaders

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.bookfeed.core.book import Book
-from services.bookfeed.core.looking import Answer, Change
-from services.bookfeed.core.tracking import TAKEOVER_MS, Status, Tracked
+from services.bookfeed.core.book_state import TAKEOVER_MS, BookState, Status
+from services.bookfeed.core.snapshot_audit import LevelChange, RestBook
 
 START_MS = 10_000
 STEP_MS = 10
@@ -47,15 +47,15 @@ class Venue:
     def book(self) -> Book:
         return self.states[-1][1]
 
-    def change(self, told: Told) -> Change:
+    def change(self, told: Told) -> LevelChange:
         book = self.book.copy()
         book.change(is_bid=told.is_bid, price=told.price, size=told.size)
         self.states.append((self.states[-1][0] + told.after_ms, book))
-        return Change(told.is_bid, told.price, told.size, book.best_bid, book.best_ask)
+        return LevelChange(told.is_bid, told.price, told.size, book.best_bid, book.best_ask)
 
-    def answer(self, at_ms: int, stamp_ms: int | None = None) -> Answer:
+    def answer(self, at_ms: int, stamp_ms: int | None = None) -> RestBook:
         ms, book = [state for state in self.states if state[0] <= at_ms or state[0] == START_MS][-1]
-        return Answer(book.bids(99), book.asks(99), ms if stamp_ms is None else stamp_ms)
+        return RestBook(book.bids(99), book.asks(99), ms if stamp_ms is None else stamp_ms)
 
 
 def told() -> st.SearchStrategy[Told]:
@@ -97,13 +97,13 @@ class Stamp(Enum):
 class Socket:
     """Tells a book what the venue does, its own way."""
 
-    def __init__(self, tracked: Tracked, hows: Sequence[How], misstated: int) -> None:
+    def __init__(self, tracked: BookState, hows: Sequence[How], misstated: int) -> None:
         self._tracked = tracked
         self._hows = hows
         self._misstated = misstated
         self._number = 0
 
-    def tell(self, change: Change, before: tuple[int, Book], state: tuple[int, Book]) -> None:
+    def tell(self, change: LevelChange, before: tuple[int, Book], state: tuple[int, Book]) -> None:
         """Tell of one state of the venue's, which the change has made of the one before."""
         how, (ms, book) = self._hows[self._number % len(self._hows)], state
         self._number += 1
@@ -123,7 +123,7 @@ class Socket:
 class Rest:
     """Is asked as `looks` does, and answers."""
 
-    def __init__(self, venue: Venue, tracked: Tracked, lag_ms: int, stamp: Stamp) -> None:
+    def __init__(self, venue: Venue, tracked: BookState, lag_ms: int, stamp: Stamp) -> None:
         self.answers = 0
         self._venue = venue
         self._tracked = tracked
@@ -182,7 +182,7 @@ def run(
     Returns:
         How many answers it took until the book was whole at last.
     """
-    venue, tracked = Venue(), Tracked()
+    venue, tracked = Venue(), BookState()
     socket = Socket(tracked, hows, misstated)
     tracked.snapshot(venue.book.bids(99), venue.book.asks(99), START_MS, START_MS * 10**6)
     for one in lost:
@@ -213,12 +213,12 @@ def run(
     return rest.answers
 
 
-def counts(tracked: Tracked, now: int) -> bool:
+def counts(tracked: BookState, now: int) -> bool:
     status = tracked.status(now, heard_ms=now, stale_ms=15_000, rest_ms=REST_MS)
     return status in (Status.FRESH, Status.EMPTY)
 
 
-def assert_ours(tracked: Tracked, venue: Venue, now: int) -> None:
+def assert_ours(tracked: BookState, venue: Venue, now: int) -> None:
     if not tracked.doubtful:
         assert tracked.book.same(venue.book)
         return

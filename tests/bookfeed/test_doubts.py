@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from services.bookfeed import metrics
 from services.bookfeed.hub import Hub, now_ms
-from services.bookfeed.looks import TICK_SECONDS
+from services.bookfeed.rest_books import TICK_SECONDS
 
 
 def observed() -> int:

@@ -11,8 +11,8 @@ from typing import cast
 
 import pytest
 
-from services.bookfeed.core.looking import Answer, Verdict
-from services.bookfeed.core.tracking import Status
+from services.bookfeed.core.book_state import Status
+from services.bookfeed.core.snapshot_audit import AuditVerdict, RestBook
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
@@ -93,8 +93,8 @@ def test_a_day_ends_as_rest_says_it_does(hub: Hub) -> None:
     tracked = hub.tracked[YES]
     rest = decode_rest_book(frame("rest-book.json"))
     assert tracked.book_hash == rest.book_hash
-    asked = Answer(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
-    assert tracked.begin_look().judge(asked, over=False) is Verdict.SAME
+    asked = RestBook(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
+    assert tracked.begin_audit().judge(asked, over=False) is AuditVerdict.SAME
     assert tracked.book.bids(2) == [(620_000, 77_400_000), (610_000, 3_256_610_000)]
     assert tracked.book.asks(1) == [(630_000, 5_000_000)]
 
@@ -104,8 +104,8 @@ def test_whatever_message_is_lost_rest_tells(hub: Hub, lost: str) -> None:
     take(hub, *(name for name in DAY[:4] if name != lost))
     tracked = hub.tracked[YES]
     rest = decode_rest_book(frame("rest-book.json"))
-    asked = Answer(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
-    assert tracked.begin_look().judge(asked, over=True) is Verdict.MISSED
+    asked = RestBook(rest.bids, rest.asks, rest.book_ms, rest.book_hash)
+    assert tracked.begin_audit().judge(asked, over=True) is AuditVerdict.MISSED
 
 
 def test_a_tick_that_changes_is_in_the_next_mark_of_its_asset(hub: Hub) -> None:

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from services.bookfeed.catalogue import Catalogue
-from services.bookfeed.core.looking import Answer
-from services.bookfeed.core.tracking import Status
-from services.bookfeed.core.watching import Interest
+from services.bookfeed.core.book_state import Status
+from services.bookfeed.core.snapshot_audit import RestBook
+from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.frames import Frames
 from services.bookfeed.hub import Hub, now_ms
@@ -482,7 +482,7 @@ async def test_a_book_that_no_connection_keeps_is_asked_for_before_it_is_stale(
     for now in (AT_MS, AT_MS + 2_000):
         assert tracked.wants_resync(now)
         tracked.begin_resync(now)
-        answer = Answer([(1, 1)], [], AT_MS - 1)
+        answer = RestBook([(1, 1)], [], AT_MS - 1)
         tracked.refused()
         tracked.end_resync(answer, now_ms=now, received_ns=AT_MS * 10**6)
     assert not tracked.wants_resync(AT_MS + 4_000)

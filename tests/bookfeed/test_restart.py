@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import redis.asyncio as redis
 
-from services.bookfeed.core.tracking import TAKEOVER_MS, Status
-from services.bookfeed.core.watching import Interest
+from services.bookfeed.core.book_state import TAKEOVER_MS, Status
+from services.bookfeed.core.watchlist import Interest
 from services.bookfeed.fetcher import Fetcher
 from services.bookfeed.hub import Hub, now_ms
 from services.bookfeed.publisher import recall

@@ -96,14 +96,14 @@ class Orders:
         )
         return row
 
-    async def take(self, key: str, told: VenueOrder) -> store.Taken:
+    async def take(self, key: str, told: VenueOrder) -> store.BookingResult:
         """Take an answer as confirm does."""
         (taken,) = await self.take_all({key: told})
         return taken
 
-    async def take_all(self, told: Mapping[str, VenueOrder]) -> list[store.Taken]:
+    async def take_all(self, told: Mapping[str, VenueOrder]) -> list[store.BookingResult]:
         """Take answers by key in one batch."""
-        batch = [store.Heard(order_key=key, answer=answer) for key, answer in told.items()]
+        batch = [store.ReportedOrder(order_key=key, answer=answer) for key, answer in told.items()]
         return await store.take(self.pool, self.lease, batch, 1)
 
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from services.confirm import store
-from services.confirm.booker import Booker
+from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
-from services.confirm.store import Heard, Taken
+from services.confirm.store import BookingResult, ReportedOrder
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tradingtools.domain.order_states import OrderState as S
 from tradingtools.domain.venue_order import TradeStatus, VenueOrder
@@ -24,14 +24,14 @@ def _load(orders: Orders) -> Load[pb.FillEvent]:
     return lambda after, limit: load_bookings(orders.pool, after, limit)
 
 
-def _booker(orders: Orders) -> Booker:
-    return Booker(orders.pool, orders.lease, Tail(0, _load(orders)))
+def _booker(orders: Orders) -> BookingBatcher:
+    return BookingBatcher(orders.pool, orders.lease, Tail(0, _load(orders)))
 
 
-def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> Heard:
+def _filled(key: str, size: int = SIZE, *, side: str = "BUY", again: bool = False) -> ReportedOrder:
     status = TradeStatus.MATCHED if again else TradeStatus.CONFIRMED
     answer = told(key, trade(f"t{key[:6]}", status, size), closed=not again, side=side)
-    return Heard(order_key=key, answer=answer, again_ms=60_000 if again else None)
+    return ReportedOrder(order_key=key, answer=answer, again_ms=60_000 if again else None)
 
 
 async def test_orders_of_one_lot_are_booked_together(orders: Orders) -> None:
@@ -77,10 +77,10 @@ async def test_a_booking_whose_commit_was_not_heard_of_is_told_all_the_same(
 ) -> None:
     key = await orders.make("SUBMITTED")
     tail = Tail((await store.fetch(orders.pool, "last_booking"))[0]["seq"], _load(orders))
-    booker = Booker(orders.pool, orders.lease, tail)
+    booker = BookingBatcher(orders.pool, orders.lease, tail)
     take = store.take
 
-    async def unheard(*arguments: Any) -> list[Taken]:
+    async def unheard(*arguments: Any) -> list[BookingResult]:
         await take(*arguments)
         raise psycopg.OperationalError("server closed the connection unexpectedly")
 
@@ -120,7 +120,7 @@ async def test_whoever_books_one_by_one_may_be_stopped(
     booker, take = _booker(orders), store.take
     alone, never = asyncio.Event(), asyncio.Event()
 
-    async def refuses(pool: Any, lease: Any, batch: Any, *arguments: Any) -> list[Taken]:
+    async def refuses(pool: Any, lease: Any, batch: Any, *arguments: Any) -> list[BookingResult]:
         if len(batch) == 3:
             raise ValueError("one of them cannot be booked")
         if batch[0].order_key == keys[0]:
@@ -167,7 +167,7 @@ async def test_one_that_nobody_wants_to_put_off_is_asked_for_when_it_was_to_be(
     key = await orders.make("SUBMITTED")
     await orders.sql("update orders set next_check_at = '2030-01-01' where order_key = %s", key)
     due = (await orders.row(key))["next_check_at"]
-    heard = Heard(order_key=key, answer=_filled(key, again=True).answer)
+    heard = ReportedOrder(order_key=key, answer=_filled(key, again=True).answer)
     assert (await _booker(orders).take(heard)).state is S.SUBMITTED
     row = await orders.row(key)
     assert (row["next_check_at"], row["filled_size_micros"]) == (due, SIZE)

@@ -70,7 +70,7 @@ class Table:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.waiting: list[store.Heard] = []
+        self.waiting: list[store.ReportedOrder] = []
         self.database = MemoryDatabase()
         self.pool = cast(Pool, MemoryPool(self.database))
 
@@ -103,7 +103,7 @@ class Table:
         )  # fmt: skip
         if any(told.order_key == key for told in self.waiting):
             await self.book()
-        self.waiting.append(store.Heard(order_key=key, answer=answer))
+        self.waiting.append(store.ReportedOrder(order_key=key, answer=answer))
         if self.rng.random() < 0.5:
             await self.book()
 

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.confirm import payouts, resolutions, store
-from services.confirm.booker import Booker
+from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
-from services.confirm.store import Heard
+from services.confirm.store import ReportedOrder
 from tests.confirm.conftest import SIZE, Orders, told, trade
 from tests.money_path.world import eventually
 from tradingtools.domain.venue_order import TradeStatus
@@ -29,7 +29,7 @@ Prepare = Callable[[Orders], Awaitable[Book]]
 
 async def _answer(orders: Orders) -> Book:
     key = await orders.make("SUBMITTED")
-    heard = Heard(order_key=key, answer=told(key, trade(f"t{key}", TradeStatus.CONFIRMED)))
+    heard = ReportedOrder(order_key=key, answer=told(key, trade(f"t{key}", TradeStatus.CONFIRMED)))
     return lambda pool: store.take(pool, orders.lease, [heard], 1)
 
 
@@ -96,7 +96,7 @@ async def test_no_number_is_committed_after_a_larger_one(
         open_pool(shared_url, name="late", size=1) as late_pool,
         open_pool(shared_url, name="soon", size=1) as pool,
     ):
-        booker = Booker(pool, orders.lease, tail)
+        booker = BookingBatcher(pool, orders.lease, tail)
         async with _late_commits(orders):
             late = asyncio.ensure_future(leave(late_pool))
             await eventually(lambda: _is(orders, 1))

@@ -10,7 +10,7 @@ import pytest
 
 from services.confirm import store
 from services.confirm.ledger import Smallest, unknown
-from services.confirm.store import Heard
+from services.confirm.store import ReportedOrder
 from tests.confirm.conftest import Orders, told
 from tests.money_path.world import eventually
 from tradingtools.domain.venue_order import TradeStatus, VenueTrade
@@ -38,7 +38,7 @@ class Lot:
             self._subscription, self._orders.wallet, self._orders.wallet, json.dumps(DEFAULTS),
         )  # fmt: skip
 
-    async def heard(self, side: str, *trades: tuple[int, int]) -> Heard:
+    async def heard(self, side: str, *trades: tuple[int, int]) -> ReportedOrder:
         """An order of 10 shares that had these trades: shares, and cents for one."""
         made = secrets.token_hex(4)
         key = await self._orders.make("SUBMITTED", side=side, subscription=self._subscription)
@@ -50,9 +50,9 @@ class Lot:
               for number, (shares, cents) in enumerate(trades)),
             side=side,
         )  # fmt: skip
-        return Heard(order_key=key, answer=answer)
+        return ReportedOrder(order_key=key, answer=answer)
 
-    async def take(self, *batch: Heard, smallest: Smallest = _known) -> None:
+    async def take(self, *batch: ReportedOrder, smallest: Smallest = _known) -> None:
         await store.take(self._orders.pool, self._orders.lease, batch, 1, smallest)
 
     async def buy(self, *trades: tuple[int, int], smallest: Smallest = _known) -> None:
@@ -211,11 +211,11 @@ async def test_fills_of_one_answer_after_a_stop_that_left_a_remainder_make_one_s
     assert await lot.stops() == [36, 72]
 
 
-def _part(whole: Heard, trades: int) -> Heard:
+def _part(whole: ReportedOrder, trades: int) -> ReportedOrder:
     """An earlier answer about an order, with its first trades."""
     assert whole.answer is not None
     answer = told(whole.order_key, *whole.answer.trades[:trades], closed=False)
-    return Heard(order_key=whole.order_key, answer=answer)
+    return ReportedOrder(order_key=whole.order_key, answer=answer)
 
 
 async def test_buys_that_come_together_make_one_set(orders: Orders) -> None:

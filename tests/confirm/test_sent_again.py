@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from services.confirm import store
-from services.confirm.core.fate import Look
+from services.confirm.core.unknown_order_policy import LookupResult
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
 from services.executor import store as executor
@@ -37,14 +37,14 @@ async def test_what_is_accepted_while_it_is_asked_for_is_looked_at_at_once(
     )  # fmt: skip
 
     class FarSide:
-        async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+        async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
             """Does not know it; the answer to its POST comes while it says so."""
             if accepted:
                 told = {"order_key": key, "venue_order_id": "v", "answered_ns": 6, "detail": "{}"}
                 await executor.execute(
                     orders.pool, "note_late_acceptances", accepted=json.dumps([told])
                 )
-            return Look.NOT_FOUND, None
+            return LookupResult.NOT_FOUND, None
 
     settings = Settings(executor_target="h:1", insiders_url="http://h", send_again_ms=send_again_ms)
     confirm = Confirm(orders.pool, cast(Any, None), cast(Any, FarSide()), settings)

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.confirm import store
-from services.confirm.booker import Booker
-from services.confirm.core.fate import Look
+from services.confirm.booking_batcher import BookingBatcher
+from services.confirm.core.unknown_order_policy import LookupResult
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
 from tests.confirm.conftest import Orders, told
@@ -23,10 +23,10 @@ _QUARTER_MS = 900_000
 class _FarSide:
     """An insiders-api that says one thing."""
 
-    def __init__(self, look: Look) -> None:
-        self.says: tuple[Look, VenueOrder | None] = (look, None)
+    def __init__(self, look: LookupResult) -> None:
+        self.says: tuple[LookupResult, VenueOrder | None] = (look, None)
 
-    async def look(self, _order_key: str) -> tuple[Look, VenueOrder | None]:
+    async def look(self, _order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         return self.says
 
 
@@ -52,16 +52,18 @@ async def _counted(orders: Orders) -> int:
     return sum(row["orders"] for row in rows if row["state"] == "SUBMITTED")
 
 
-@pytest.mark.parametrize("look", [Look.NOT_FOUND, Look.VOIDED, Look.NO_ANSWER])
+@pytest.mark.parametrize(
+    "look", [LookupResult.NOT_FOUND, LookupResult.VOIDED, LookupResult.NO_ANSWER]
+)
 @pytest.mark.parametrize(("minutes_ago", "times"), [(14, 0), (16, 1)])
 async def test_a_person_is_told_once(
-    orders: Orders, look: Look, minutes_ago: int, times: int
+    orders: Orders, look: LookupResult, minutes_ago: int, times: int
 ) -> None:
     before = await _counted(orders)
     key = await _accepted(orders, minutes_ago=minutes_ago)
     settings = Settings(executor_target="h:1", insiders_url="http://h")
     far_side = _FarSide(look)
-    booker = Booker(orders.pool, orders.lease, Tail(0, _none))
+    booker = BookingBatcher(orders.pool, orders.lease, Tail(0, _none))
     confirm = Confirm(orders.pool, booker, cast(Any, far_side), settings)
     rows = await store.fetch(orders.pool, "due", limit=1000, late_ms=0)
     (due,) = [dict(row) for row in rows if row["order_key"] == key]
@@ -73,7 +75,7 @@ async def test_a_person_is_told_once(
     row = await orders.row(key)
     assert (row["state"], row["reserved"]) == ("SUBMITTED", True), "it exists"
 
-    far_side.says = (Look.FOUND, told(key))
+    far_side.says = (LookupResult.FOUND, told(key))
     await confirm._look(due, asyncio.Semaphore())
     assert (await orders.row(key))["state"] == "FAILED"
     assert await _counted(orders) == before

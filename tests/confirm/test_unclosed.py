@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest_asyncio
 
-from services.confirm.booker import Booker
+from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.sealer import Sealer
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
@@ -26,7 +26,7 @@ async def _none(after: int, limit: int) -> list[tuple[int, pb.FillEvent]]:
 @pytest_asyncio.fixture
 async def confirm(orders: Orders) -> Confirm:
     targets = {"TT_CONFIRM_EXECUTOR_TARGET": "h:1", "TT_CONFIRM_INSIDERS_URL": "http://h"}
-    booker = Booker(orders.pool, orders.lease, Tail(0, _none))
+    booker = BookingBatcher(orders.pool, orders.lease, Tail(0, _none))
     nobody = cast(Any, None)
     return Confirm(orders.pool, booker, nobody, load(Settings, "confirm", targets))
 

@@ -1,4 +1,4 @@
-"""What each of the sixteen combinations of insiders-api's promises leads to, by asking fate.py.
+"""The table of what each combination of the capabilities of insiders-api leads to.
 
 `docs/failure-modes.md` shows this table; a test compares the two, and the fault suite compares
 both with what real processes do. ``python -m tests.fault.table`` prints it.
@@ -10,8 +10,8 @@ import itertools
 import sys
 from dataclasses import dataclass
 
-from services.confirm.core import fate
-from services.confirm.core.fate import Act, Case, Look
+from services.confirm.core import unknown_order_policy
+from services.confirm.core.unknown_order_policy import LookupResult, NextAction, UnknownOrder
 from tradingtools.domain.order_states import OrderState
 from tradingtools.venues.ports import Capabilities
 
@@ -20,11 +20,11 @@ _NOT_AFTER_MS = 5_000
 _SPACING_MS = 500
 """Between two "not found" that count, as `TT_CONFIRM_NOT_FOUND_SPACING_MS` has it by default."""
 _ENDS = {
-    Act.BOOK: OrderState.SUBMITTED,
+    NextAction.BOOK: OrderState.SUBMITTED,
     # With A the answer is that of the first attempt, or the order's own.
-    Act.SEND_AGAIN: OrderState.SUBMITTED,
-    Act.GIVE_UP: OrderState.LOST,
-    Act.CALL: OrderState.DEAD,
+    NextAction.SEND_AGAIN: OrderState.SUBMITTED,
+    NextAction.GIVE_UP: OrderState.LOST,
+    NextAction.CALL: OrderState.DEAD,
 }
 
 
@@ -58,10 +58,10 @@ class Row:
         return "".join(letter if on else "-" for letter, on in zip("ABCD", switches, strict=True))
 
 
-def _look(capabilities: Capabilities, *, accepted: bool) -> Look:
+def _look(capabilities: Capabilities, *, accepted: bool) -> LookupResult:
     if not capabilities.get_by_key:
-        return Look.NOT_SUPPORTED
-    return Look.FOUND if accepted else Look.NOT_FOUND
+        return LookupResult.NOT_SUPPORTED
+    return LookupResult.FOUND if accepted else LookupResult.NOT_FOUND
 
 
 def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, int, bool]:
@@ -71,17 +71,21 @@ def _fate(capabilities: Capabilities, *, accepted: bool) -> tuple[OrderState, in
     """
     now, found, checks = 0, 0, 0
     while True:
-        case = Case(not_after_ms=_NOT_AFTER_MS, not_found_count=found, unknown_since_ms=0)
+        case = UnknownOrder(not_after_ms=_NOT_AFTER_MS, not_found_count=found, unknown_since_ms=0)
         look = _look(capabilities, accepted=accepted)
-        act = fate.after_look(case, look, capabilities, now)
-        if act is Act.VOID:
+        act = unknown_order_policy.after_lookup(case, look, capabilities, now)
+        if act is NextAction.VOID:
             # The answer to a void tells which: 200 voided, 409 with the order that used the key.
-            act = fate.after_void(case, Look.FOUND if accepted else Look.VOIDED, now)
+            act = unknown_order_policy.after_void(
+                case, LookupResult.FOUND if accepted else LookupResult.VOIDED, now
+            )
         if act in _ENDS:
-            return _ENDS[act], now, act is Act.SEND_AGAIN
-        if look is Look.NOT_FOUND and now > fate.horizon_ms(case, capabilities):
+            return _ENDS[act], now, act is NextAction.SEND_AGAIN
+        if look is LookupResult.NOT_FOUND and now > unknown_order_policy.horizon_ms(
+            case, capabilities
+        ):
             found += 1
-        now += max(fate.pause_ms(checks), _SPACING_MS)
+        now += max(unknown_order_policy.pause_ms(checks), _SPACING_MS)
         checks += 1
 
 

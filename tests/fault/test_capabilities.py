@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 import pytest_asyncio
 
-from services.confirm.core.fate import ATTEMPTS
+from services.confirm.core.unknown_order_policy import ATTEMPTS
 from tests.fault import judge, table
 from tests.fault.rig import Rig, promise, rig, sent_copy
 from tests.money_path.world import Scene, eventually

@@ -17,11 +17,11 @@ import pytest_asyncio
 from services.guard import store
 from services.guard.claiming import Claims, Outcome
 from services.guard.core.trigger import Trigger
-from services.guard.evaluation import Verdicts
-from services.guard.locked_rows import Held
+from services.guard.evaluation import Evaluator
+from services.guard.locked_rows import LockedRows
 from services.guard.settings import Settings
-from services.guard.store import Change
-from services.guard.trigger_cache import Known
+from services.guard.store import TriggerChange
+from services.guard.trigger_cache import TriggerCache
 from services.guard.trigger_transactions import Writer
 from tests.support import leases
 from tradingtools import clock
@@ -66,10 +66,10 @@ class Desk:
     """The writing half of a guard."""
 
     pool: Pool
-    known: Known
+    known: TriggerCache
     tail: Tail[pb.OrderBatch]
     writer: Writer
-    verdicts: Verdicts
+    verdicts: Evaluator
 
     async def sql(self, text: str) -> list[dict[str, Any]]:
         async with self.pool.connection() as connection:
@@ -113,11 +113,11 @@ async def _desk(database_url: str) -> AsyncIterator[Desk]:
         database_url, name="exits", size=1, prompt=True, planned_once=True
     ) as pool:
         tail: Tail[pb.OrderBatch] = Tail(0, _none)
-        known = Known(0, 1)
+        known = TriggerCache(0, 1)
         claims = Claims(await leases.held(pool, "guard"), tail, settings)
         writer = Writer(pool, known, claims)
         made = Desk(
-            pool, known, tail, writer, Verdicts(known, claims, writer, tuple, lambda _book: None)
+            pool, known, tail, writer, Evaluator(known, claims, writer, tuple, lambda _book: None)
         )
         names, values = ", ".join(LOT), ", ".join(f"'{value}'" for value in LOT.values())
         await made.sql(
@@ -168,9 +168,9 @@ async def test_a_record_that_is_there_already_is_told_from_a_lost_lease(desk: De
 
 
 async def test_nothing_is_written_for_a_row_that_is_not_as_it_was_locked(desk: Desk) -> None:
-    async def decide(held: Held) -> Outcome:
+    async def decide(held: LockedRows) -> Outcome:
         row = {**held.rows[STOP], "version": 7}
-        change = Change(status=TriggerStatus.SUSPENDED, detail="")
+        change = TriggerChange(status=TriggerStatus.SUSPENDED, detail="")
         return desk.verdicts._claims.write(held.asked, [(row, change)])
 
     with pytest.raises(psycopg.errors.RaiseException, match="changed under its lock"):
@@ -186,10 +186,12 @@ async def test_a_lone_exit_that_is_foreseen_reads_nothing_first(desk: Desk) -> N
 
 
 async def test_what_is_foreseen_changes_in_no_way_but_by_firing(desk: Desk) -> None:
-    async def decide(held: Held) -> Outcome:
-        change = Change(status=TriggerStatus.SUSPENDED, detail="")
+    async def decide(held: LockedRows) -> Outcome:
+        change = TriggerChange(status=TriggerStatus.SUSPENDED, detail="")
         changes = [(held.rows[STOP], change)]
-        return desk.verdicts._claims.write(held.asked, changes, foreseen=held.foreseen)
+        return desk.verdicts._claims.write(
+            held.asked, changes, optimistic_claim=held.optimistic_claim
+        )
 
     with pytest.raises(ValueError, match="only if it fires"):
         await desk.writer.change_all([STOP], decide, fires=True)
@@ -233,12 +235,12 @@ async def test_one_statement_and_many_leave_the_same(
     monkeypatch.setattr(clock, "now_ns", lambda: 1_700_000_000_000_000_000)
     monkeypatch.setattr(clock, "now_ms", lambda: 1_700_000_000_000)
     rows, memory = [], []
-    for foreseen in (True, False):
+    for optimistic_claim in (True, False):
         async with _desk(database_url) as desk:
-            if not foreseen:
+            if not optimistic_claim:
                 desk.known._whose.clear()
             await desk.verdicts.judge([(STOP, CHEAP)])
-            assert await desk.read_first() is not foreseen
+            assert await desk.read_first() is not optimistic_claim
             memory.append(desk.known.get(STOP))
             rows.append(await _left(desk))
     assert rows[0] == rows[1]

@@ -89,7 +89,7 @@ class Desk:
 
     def known(self) -> list[int | None]:
         """The peaks in memory; None: it has ended."""
-        found = [self.guard._known.get(trigger_id) for trigger_id in (LARGE, SMALL)]
+        found = [self.guard._cache.get(trigger_id) for trigger_id in (LARGE, SMALL)]
         return [None if one is None else one.peak_micros for one in found]
 
     async def rows(self) -> list[int | None]:
@@ -221,8 +221,8 @@ async def test_what_was_seen_by_another_size_meanwhile_is_not_put_back_over(
         if name == "record_peaks" and values["peaks"] == [605_000, 605_000]:
             await desk.sql(f"update lot set shares_micros = {55 * SHARE}"
                            f" where follower_proxy = '0x{'1' * 40}'")  # fmt: skip
-            trigger = cast(Trigger, desk.guard._known.get(LARGE))
-            desk.guard._known.put_lot(lot_of(trigger), 55 * SHARE)
+            trigger = cast(Trigger, desk.guard._cache.get(LARGE))
+            desk.guard._cache.put_lot(lot_of(trigger), 55 * SHARE)
             await desk.guard.on_books([DEARER])
         return await ask_alone(pool, name, **values)
 
@@ -255,7 +255,7 @@ async def test_a_trigger_that_changes_keeps_the_peak_that_its_row_does_not_have(
         await desk.sql(f"update trigger set version = 2 where id = '{trigger_id}'")
     await desk.guard._writer.learn([LARGE, SMALL])
     assert desk.known() == [550_000, 600_000]
-    assert cast(Trigger, desk.guard._known.get(LARGE)).version == 2
+    assert cast(Trigger, desk.guard._cache.get(LARGE)).version == 2
 
 
 async def test_an_exit_is_foreseen_also_while_its_row_is_behind(desk: Desk) -> None:

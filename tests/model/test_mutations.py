@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.confirm.core import fate
-from services.confirm.core.fate import Act
+from services.confirm.core import unknown_order_policy
+from services.confirm.core.unknown_order_policy import NextAction
 from tools.model import farside, runs, state
 from tools.model.__main__ import main
 from tools.model.guards import Guard
@@ -76,7 +76,7 @@ def test_an_unknown_guard_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_fate_that_is_checked_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fate, "after_look", lambda *_: Act.GIVE_UP)
+    monkeypatch.setattr(unknown_order_policy, "after_look", lambda *_: NextAction.GIVE_UP)
 
     assert runs.one_order("C", lives=2).broken.startswith("I4: the row says LOST")
 
@@ -84,7 +84,7 @@ def test_the_fate_that_is_checked_is_the_one_that_runs(monkeypatch: pytest.Monke
 def test_one_not_found_is_not_enough_for_the_code_that_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fate, "NOT_FOUNDS_NEEDED", 1)
+    monkeypatch.setattr(unknown_order_policy, "NOT_FOUNDS_NEEDED", 1)
 
     assert runs.one_order("BC", lives=2).broken.startswith("I4: the row says LOST")
 

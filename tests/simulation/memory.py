@@ -49,11 +49,11 @@ def _recorded(world: World) -> dict[str, int]:
 
 
 def _differs(world: World, guard: Guard, trigger: Trigger) -> str:
-    had = guard._known.get(trigger.id)
+    had = guard._cache.get(trigger.id)
     if trigger.status in FINAL:
         return "" if had is None else f"{trigger.id} has ended, known is {had}"
     if had is None or structs.replace(had, tick=None) != trigger:
         return f"{trigger} is known as {had}"
     lot = world.database.table("lot").get(lot_of(trigger))
-    held, shares = guard._known.shares(lot_of(trigger)), lot["shares_micros"] if lot else 0
+    held, shares = guard._cache.shares(lot_of(trigger)), lot["shares_micros"] if lot else 0
     return "" if held == shares else f"the lot of {trigger.id} holds {shares}, known is {held}"

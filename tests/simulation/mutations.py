@@ -16,9 +16,9 @@ import msgspec
 from msgspec import structs
 
 import services.router.worker as router_worker
-from services.confirm.core import booking, fate, resolving
+from services.confirm.core import booking, operator_resolution, unknown_order_policy
 from services.confirm.core.booking import Action
-from services.confirm.core.fate import Act, Look
+from services.confirm.core.unknown_order_policy import LookupResult, NextAction
 from services.confirm.shortfalls import Shortfalls
 from services.executor import sender
 from services.executor import store as executor_store
@@ -120,10 +120,10 @@ async def _forget_what_cannot_be_handled(*_arguments: Any) -> None:
     pass
 
 
-_resolve = resolving.resolve
+_resolve = operator_resolution.resolve
 
 
-def _resolve_without_booking(*arguments: Any) -> resolving.Resolved:
+def _resolve_without_booking(*arguments: Any) -> operator_resolution.ResolutionPlan:
     return replace(_resolve(*arguments), steps=())
 
 
@@ -163,12 +163,14 @@ async def _send_before_the_commit(pool: Any, *arguments: Any) -> executor_store.
     return executor_store.Admission(seq=0)
 
 
-_after_look = fate.after_look
+_after_look = unknown_order_policy.after_lookup
 
 
-def _one_not_found_is_a_loss(case: Any, look: Look, promised: Any, now_ms: int) -> Act:
-    if look is Look.NOT_FOUND:
-        return Act.GIVE_UP
+def _one_not_found_is_a_loss(
+    case: Any, look: LookupResult, promised: Any, now_ms: int
+) -> NextAction:
+    if look is LookupResult.NOT_FOUND:
+        return NextAction.GIVE_UP
     return _after_look(case, look, promised, now_ms)
 
 
@@ -273,7 +275,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((SimulatedClient, "submit", _send_again_when_nobody_answers),), "I1", seed=19
     ),
     "sent again only where one key is one order": Mutation(
-        ((fate, "may_be_sent_again", _send_again_without_its_promise),), "I1", seed=10
+        ((unknown_order_policy, "may_be_sent_again", _send_again_without_its_promise),),
+        "I1",
+        seed=10,
     ),
     "halts and pauses are looked at in the commit": Mutation(
         ((submitting, "denials", _look_at_no_halt),), "I8", seed=1
@@ -291,7 +295,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((Intake, "_quarantine", _forget_what_cannot_be_handled),), "I3", seed=17
     ),
     "what an operator tells is booked": Mutation(
-        ((resolving, "resolve", _resolve_without_booking),), "I4", seed=16
+        ((operator_resolution, "resolve", _resolve_without_booking),), "I4", seed=16
     ),
     "copies spend what their wallet was funded with": Mutation(
         ((Ledger, "exposure", _forget_the_funding),), "I12 a wallet", seed=4
@@ -306,7 +310,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=4
     ),
     "a not-found is no verdict": Mutation(
-        ((fate, "after_look", _one_not_found_is_a_loss),), "I4", seed=56
+        ((unknown_order_policy, "after_look", _one_not_found_is_a_loss),), "I4", seed=56
     ),
     "what failed to settle is undone": Mutation(
         ((booking, "steps", _undo_nothing),), "I9", seed=40

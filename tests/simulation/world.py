@@ -20,7 +20,7 @@ from opentelemetry import metrics
 
 from paper.insiders.core.admission import Capabilities
 from services.confirm import app as confirm_app
-from services.confirm import booker
+from services.confirm import booking_batcher
 from services.confirm.settings import Settings as ConfirmSettings
 from services.executor import app as executor_app
 from services.executor.settings import Settings as ExecutorSettings
@@ -161,8 +161,8 @@ class World:
                     stack.enter_context(put(app, "Intake", self.mistakes.intake))
                 if hasattr(app, "open_redis"):
                     stack.enter_context(put(app, "open_redis", self.bus.open))
-            most = self.rng("bookings").choice((1, 2, 3, booker.MOST))
-            stack.enter_context(put(booker, "MOST", most))
+            most = self.rng("bookings").choice((1, 2, 3, booking_batcher.MOST))
+            stack.enter_context(put(booking_batcher, "MOST", most))
             # A storm is shorter than what the venue may take to tell of a trade.
             stack.enter_context(put(outcomes, "_LAG_MS", HOLDING_LAG_MS))
             # Seals come behind everything and nothing waits for them: not in the memory database.

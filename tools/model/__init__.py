@@ -4,5 +4,6 @@
 walks them; `guards` names what may be taken away to see that it was needed. What decides in the
 real processes decides here too: the order's transitions (`tradingtools.domain.order_states`), the
 meaning of answers (`tradingtools.venues.insiders.verdicts`) and the fate of unresolved orders
-(`services.confirm.core.fate`) are imported. `python -m tools.model` prints what was walked.
+(`services.confirm.core.unknown_order_policy`) are imported. `python -m tools.model` prints what was
+walked.
 """

@@ -1,7 +1,7 @@
 """The steps of confirm: fence, ask by key, void, write what the core decided; and watch the dead.
 
 Between the question, the void and the write anything may happen. The decisions are those of
-`services.confirm.core.fate`; a guard is taken away by telling that code a lie.
+`services.confirm.core.unknown_order_policy`; a guard is taken away by telling that code a lie.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from services.confirm.core import fate
-from services.confirm.core.fate import Act, Case, Look
+from services.confirm.core import unknown_order_policy
+from services.confirm.core.unknown_order_policy import LookupResult, NextAction, UnknownOrder
 from tools.model.explore import Step
 from tools.model.guards import LONGEST_PROCESSING_MS, Guard, Rules
 from tools.model.state import (
@@ -35,10 +35,10 @@ from tradingtools.venues.ports import Capabilities
 _NOT_AFTER_MS = 1_000
 _HORIZON_MS = _NOT_AFTER_MS + LONGEST_PROCESSING_MS
 _CLOCK_MS = (0, _NOT_AFTER_MS + 1, _HORIZON_MS + 1)
-_LONG_AFTER_MS = _HORIZON_MS + 1 + fate.UNREACHABLE_MS
-_STALE_ANSWERS = fate.NOT_FOUNDS_NEEDED - 1
+_LONG_AFTER_MS = _HORIZON_MS + 1 + unknown_order_policy.UNREACHABLE_MS
+_STALE_ANSWERS = unknown_order_policy.NOT_FOUNDS_NEEDED - 1
 _UNBOUNDED = 99
-_TARGETS = {Act.BOOK: SUBMITTED, Act.GIVE_UP: LOST, Act.CALL: DEAD}
+_TARGETS = {NextAction.BOOK: SUBMITTED, NextAction.GIVE_UP: LOST, NextAction.CALL: DEAD}
 
 
 def steps(state: State, rules: Rules) -> Iterator[Step]:
@@ -75,18 +75,18 @@ def _look_around(state: State, rules: Rules, row: Row) -> Iterator[Step]:
         yield Step("confirm: finds a dead order after all", found, helps=False)
 
 
-def _answers_by_key(state: State, rules: Rules) -> Iterator[tuple[Look, State, bool]]:
+def _answers_by_key(state: State, rules: Rules) -> Iterator[tuple[LookupResult, State, bool]]:
     """What a question by key may give, the state after it, and whether one can count on it."""
-    yield Look.NO_ANSWER, state, state.now == PAST_HORIZON
+    yield LookupResult.NO_ANSWER, state, state.now == PAST_HORIZON
     if not rules.capabilities.get_by_key:
-        yield Look.NOT_SUPPORTED, state, True
+        yield LookupResult.NOT_SUPPORTED, state, True
     elif state.orders:
-        yield Look.FOUND, state, True
+        yield LookupResult.FOUND, state, True
         counts = state.now == PAST_HORIZON or not rules.have(Guard.HORIZON)
         if counts and state.stale < _STALE_ANSWERS:
-            yield Look.NOT_FOUND, replace(state, stale=state.stale + 1), False
+            yield LookupResult.NOT_FOUND, replace(state, stale=state.stale + 1), False
     else:
-        yield (Look.VOIDED if state.voided else Look.NOT_FOUND), state, True
+        yield (LookupResult.VOIDED if state.voided else LookupResult.NOT_FOUND), state, True
 
 
 def _instants(state: State, rules: Rules) -> tuple[int, ...]:
@@ -101,26 +101,26 @@ def _ask(state: State, rules: Rules, row: Row) -> Iterator[Step]:
     case = _case(rules, row)
     for answer, after, helps in _answers_by_key(state, rules):
         look = answer
-        if look is Look.NO_ANSWER and not rules.have(Guard.TRANSPORT_IS_NO_VERDICT):
-            look = Look.NOT_FOUND
+        if look is LookupResult.NO_ANSWER and not rules.have(Guard.TRANSPORT_IS_NO_VERDICT):
+            look = LookupResult.NOT_FOUND
         for now_ms in _instants(state, rules):
-            act = fate.after_look(case, look, promises, now_ms)
+            act = unknown_order_policy.after_lookup(case, look, promises, now_ms)
             label = f"confirm: asks by key: {answer.name}, so {act.name}"
             yield Step(label, _planned(after, row, promises, (look, act, now_ms)), helps)
 
 
 def _planned(
-    state: State, row: Row, promises: Capabilities, decided: tuple[Look, Act, int]
+    state: State, row: Row, promises: Capabilities, decided: tuple[LookupResult, NextAction, int]
 ) -> State:
     look, act, now_ms = decided
-    if act is not Act.WAIT:
-        at, name = ("void", "") if act is Act.VOID else ("write", act.name)
+    if act is not NextAction.WAIT:
+        at, name = ("void", "") if act is NextAction.VOID else ("write", act.name)
         return replace(state, confirm=Reconciler(at, name, row.epoch))
     # As the process counts: only not-founds that were asked for past the horizon.
-    counts = look is Look.NOT_FOUND and now_ms > fate.horizon_ms(
-        Case(not_after_ms=_NOT_AFTER_MS, not_found_count=0, unknown_since_ms=0), promises
+    counts = look is LookupResult.NOT_FOUND and now_ms > unknown_order_policy.horizon_ms(
+        UnknownOrder(not_after_ms=_NOT_AFTER_MS, not_found_count=0, unknown_since_ms=0), promises
     )
-    counted = min(row.not_founds + counts, fate.NOT_FOUNDS_NEEDED)
+    counted = min(row.not_founds + counts, unknown_order_policy.NOT_FOUNDS_NEEDED)
     return replace(state, row=replace(row, not_founds=counted))
 
 
@@ -133,13 +133,13 @@ def _believed(rules: Rules) -> Capabilities:
     return told
 
 
-def _case(rules: Rules, row: Row) -> Case:
+def _case(rules: Rules, row: Row) -> UnknownOrder:
     enough = not rules.have(Guard.THREE_NOT_FOUNDS)
-    return Case(
+    return UnknownOrder(
         not_after_ms=_NOT_AFTER_MS,
-        not_found_count=fate.NOT_FOUNDS_NEEDED - 1 if enough else row.not_founds,
+        not_found_count=unknown_order_policy.NOT_FOUNDS_NEEDED - 1 if enough else row.not_founds,
         unknown_since_ms=0,
-        not_founds_needed=fate.NOT_FOUNDS_NEEDED,
+        not_founds_needed=unknown_order_policy.NOT_FOUNDS_NEEDED,
         attempt=row.attempt,
         attempts=ATTEMPTS if rules.have(Guard.ATTEMPTS_BOUNDED) else _UNBOUNDED,
         send_again_ms=0,
@@ -151,22 +151,26 @@ def _void(state: State, rules: Rules) -> Iterator[Step]:
     row = state.row
     assert row is not None  # noqa: S101 - a void is asked for an order that has a row
     done = state if state.orders else replace(state, voided=True)
-    look = Look.FOUND if state.orders else Look.VOIDED
+    look = LookupResult.FOUND if state.orders else LookupResult.VOIDED
     case = _case(rules, row)
-    for answer, after in ((look, done), (Look.NO_ANSWER, done), (Look.NO_ANSWER, state)):
-        act = fate.after_void(case, answer, _instants(state, rules)[-1])
+    for answer, after in (
+        (look, done),
+        (LookupResult.NO_ANSWER, done),
+        (LookupResult.NO_ANSWER, state),
+    ):
+        act = unknown_order_policy.after_void(case, answer, _instants(state, rules)[-1])
         plan = Reconciler()
-        if act is not Act.WAIT:
+        if act is not NextAction.WAIT:
             plan = Reconciler("write", act.name, state.confirm.epoch)
         voided = ", voided" if after.voided and not state.voided else ""
         label = f"confirm: asks for a void{voided}: {answer.name}, so {act.name}"
-        yield Step(label, replace(after, confirm=plan), helps=answer is not Look.NO_ANSWER)
+        yield Step(label, replace(after, confirm=plan), helps=answer is not LookupResult.NO_ANSWER)
 
 
 def _write(state: State, rules: Rules) -> Step:
-    if state.confirm.act == Act.SEND_AGAIN.name:
+    if state.confirm.act == NextAction.SEND_AGAIN.name:
         return _want(state, rules)
-    target = _TARGETS[Act[state.confirm.act]]
+    target = _TARGETS[NextAction[state.confirm.act]]
     written = compare_and_set(state, rules, UNKNOWN, state.confirm.epoch, target)
     return Step(f"confirm: writes {target}", replace(written, confirm=Reconciler()))
 

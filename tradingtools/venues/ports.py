@@ -98,7 +98,7 @@ NOT_SENT = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
 """Nothing has left this time."""
 
 
-class Heard(Enum):
+class RedemptionAnswer(Enum):
     """What came back when a redemption was asked for."""
 
     DONE = auto()
@@ -112,10 +112,10 @@ class Heard(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class RedemptionVerdict:
     """An answer, judged."""
 
-    heard: Heard
+    heard: RedemptionAnswer
     paid_micros: int | None = None
     """What insiders-api says it paid."""
     detail: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-class Pauses:
+class Backoff:
     """Who has failed how often, and until when each is left alone: not at all the first time, then
     for ever longer.
 

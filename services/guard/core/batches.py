@@ -22,7 +22,7 @@ PATIENT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Evaluation:
     """What a book asks of a trigger, as memory has it."""
 
     trigger: Trigger
@@ -31,9 +31,9 @@ class Asked:
     now_ms: int
 
 
-def portions(
-    asked: Sequence[Asked], shares: Callable[[LotKey], int], last: Collection[LotKey]
-) -> list[list[Asked]]:
+def batches(
+    asked: Sequence[Evaluation], shares: Callable[[LotKey], int], last: Collection[LotKey]
+) -> list[list[Evaluation]]:
     """Whole lots, up to so many triggers; those that fire come before the others.
 
     Args:
@@ -41,10 +41,10 @@ def portions(
         shares: that a lot holds, micros.
         last: lots that come after all others, each alone.
     """
-    firing: list[list[Asked]] = []
-    pressing: list[list[Asked]] = []
-    patient: list[list[Asked]] = []
-    apart: list[list[Asked]] = []
+    firing: list[list[Evaluation]] = []
+    pressing: list[list[Evaluation]] = []
+    patient: list[list[Evaluation]] = []
+    apart: list[list[Evaluation]] = []
     for key, of_lot in by_lot(asked).items():
         if key in last:
             apart.append(of_lot)
@@ -62,20 +62,20 @@ def portions(
     ]
 
 
-def fires(asked: Iterable[Asked]) -> bool:
+def fires(asked: Iterable[Evaluation]) -> bool:
     """Whether all that is asked is to fire."""
     return all(each.verdict is Judgement.FIRE for each in asked)
 
 
-def by_lot(asked: Iterable[Asked]) -> dict[LotKey, list[Asked]]:
+def by_lot(asked: Iterable[Evaluation]) -> dict[LotKey, list[Evaluation]]:
     """The same by lot, in the order given."""
-    lots: dict[LotKey, list[Asked]] = {}
+    lots: dict[LotKey, list[Evaluation]] = {}
     for each in asked:
         lots.setdefault(lot_of(each.trigger), []).append(each)
     return lots
 
 
-def _fires_once_armed(each: Asked, shares: int) -> bool:
+def _fires_once_armed(each: Evaluation, shares: int) -> bool:
     """Whether a suspended trigger waits for nothing but to be armed."""
     if each.verdict is not Judgement.ARM:
         return False
@@ -83,8 +83,8 @@ def _fires_once_armed(each: Asked, shares: int) -> bool:
     return judging.judge(armed, shares, each.book, each.now_ms) is Judgement.FIRE
 
 
-def _together_up_to(most: int, lots: Iterable[list[Asked]]) -> list[list[Asked]]:
-    found: list[list[Asked]] = []
+def _together_up_to(most: int, lots: Iterable[list[Evaluation]]) -> list[list[Evaluation]]:
+    found: list[list[Evaluation]] = []
     for of_lot in lots:
         if found and len(found[-1]) + len(of_lot) <= most:
             found[-1] += of_lot

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.guard.core.backoff import Pauses
+from services.guard.core.backoff import Backoff
 from services.guard.core.exit_size import smallest
 from tradingtools.domain.book import Market
 
@@ -19,13 +19,13 @@ Size = tuple[int, int]
 """What a lot holds, and what can be sold at the least."""
 
 
-class Remnants:
+class DustLots:
     """Triggers that were reached and whose lots are too small."""
 
     def __init__(self) -> None:
         self._resting: dict[str, str] = {}
         """Triggers, each with the name of its pause: by another size it is another one."""
-        self._pauses = Pauses(_STEP_MS, _LONGEST_MS)
+        self._pauses = Backoff(_STEP_MS, _LONGEST_MS)
 
     def put(self, found: Mapping[str, Size], now_ms: int) -> None:
         """They are too small, once more or for the first time.

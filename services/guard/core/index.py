@@ -43,7 +43,7 @@ Shelf = tuple[Way, int]
 """A way, and a class of sizes: the bits of the size in micros."""
 Place = tuple[Shelf, int]
 """A shelf, and the price at which the trigger may move."""
-Risen = tuple[str, int, int]
+NewPeak = tuple[str, int, int]
 """A trailing stop's id, its new peak, and the shares that would fetch it."""
 
 
@@ -160,18 +160,18 @@ class TriggerIndex:
         asset = self._good(book)
         return set() if asset is None else set(_moved(asset, book))
 
-    def risen(self, book: Book) -> Iterator[Risen]:
+    def risen(self, book: Book) -> Iterator[NewPeak]:
         """The new peaks that a book shows, exactly."""
         asset = self._good(book)
         return iter(()) if asset is None else self._risen(asset, book, {})
 
-    def newly_risen(self, book: Book) -> list[Risen]:
+    def new_peaks(self, book: Book) -> list[NewPeak]:
         """The same, but for what is no higher than it was told before: whoever asks keeps that for
         as long as its trigger stays as it is. While peaks are recorded many books show no more."""
         asset = self._good(book)
         return [] if asset is None else list(self._risen(asset, book, asset.shown))
 
-    def _risen(self, asset: _Asset, book: Book, shown: dict[int, Curve]) -> Iterator[Risen]:
+    def _risen(self, asset: _Asset, book: Book, shown: dict[int, Curve]) -> Iterator[NewPeak]:
         lowest = asset.reached_at().peak
         if lowest is None or book.bids[0][0] < lowest:
             return
@@ -188,7 +188,7 @@ class TriggerIndex:
                 if peak >= lowest:
                     yield trigger_id, peak, size
 
-    def rises(self, risen: Risen) -> bool:
+    def rises(self, risen: NewPeak) -> bool:
         """Whether what was found by `risen` is a new peak still, of the same size."""
         trigger_id, peak, size = risen
         lowest, present = self._rising.get(trigger_id, (peak + 1, size))

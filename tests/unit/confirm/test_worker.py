@@ -6,7 +6,7 @@ import asyncio
 import gc
 from typing import Any, cast
 
-from services.confirm.booker import Booker
+from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
 from tradingtools.rpc.streams import Tail
@@ -24,7 +24,7 @@ async def test_a_booking_that_waits_for_its_turn_can_be_stopped() -> None:
     targets = {"TT_CONFIRM_EXECUTOR_TARGET": "h:1", "TT_CONFIRM_INSIDERS_URL": "http://h"}
     settings = load(Settings, "confirm", targets)
     nobody = cast(Any, None)
-    booker = Booker(nobody, nobody, Tail(0, _none))
+    booker = BookingBatcher(nobody, nobody, Tail(0, _none))
     confirm = Confirm(nobody, booker, nobody, settings)
     booking = asyncio.create_task(booker.write(asyncio.Event().wait))
     event = executor_pb.OrderEvent(order_key="k", state=common.ORDER_STATE_FAILED)

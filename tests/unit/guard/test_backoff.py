@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from services.guard.core.backoff import Pauses
+from services.guard.core.backoff import Backoff
 
 
-def _rests_ms(pauses: Pauses, now_ms: int) -> int:
+def _rests_ms(pauses: Backoff, now_ms: int) -> int:
     """For how long one is left alone from now on."""
     return next(ms for ms in range(0, 20_000, 50) if not pauses.rests("a", now_ms + ms))
 
 
 def test_each_pause_is_longer_up_to_a_bound() -> None:
-    pauses, now_ms, found = Pauses(250, 3_000), 7_000, []
+    pauses, now_ms, found = Backoff(250, 3_000), 7_000, []
     for _ in range(6):
         pauses.failed(["a"], now_ms)
         found.append(_rests_ms(pauses, now_ms))
@@ -21,7 +21,7 @@ def test_each_pause_is_longer_up_to_a_bound() -> None:
 
 
 def test_who_succeeds_and_who_has_not_failed_for_long_begins_anew() -> None:
-    pauses = Pauses(250, 3_000)
+    pauses = Backoff(250, 3_000)
     for now_ms in (0, 0):
         pauses.failed(["a"], now_ms)
     pauses.succeeded(["a", "never failed"])

@@ -89,7 +89,7 @@ async def test_what_guards_a_new_position_does_not_wait_for_the_sales_of_a_crowd
     assert [scene.status(one) for one in stops] == ["DONE"] * CROWD
     # Not before what had come before it.
     assert stream.acknowledged == [str(begins.fill_seq)]
-    assert scene.guard._known.shares(("0x" + f"{new:040x}", "1", "manual")) == 60 * SHARE
+    assert scene.guard._cache.shares(("0x" + f"{new:040x}", "1", "manual")) == 60 * SHARE
     await scene.meet(DEEP)
     assert scene.status(stop) == "TRIGGERED"
 
@@ -213,7 +213,7 @@ async def test_a_booking_that_comes_late_does_not_shrink_its_lot(acknowledged: i
                 lot_shares_micros=shares * SHARE,
             )
         )  # fmt: skip
-    assert scene.guard._known.shares(key) == 60 * SHARE
+    assert scene.guard._cache.shares(key) == 60 * SHARE
     scene.guard.booked(3)
     assert scene.guard._booked == {}
 

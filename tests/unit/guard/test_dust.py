@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.guard.core.dust import Remnants, too_small
+from services.guard.core.dust import DustLots, too_small
 from tests.unit.guard.samples import book_of
 from tests.unit.guard.test_evaluation import DEEP, SHARE
 from tests.unit.guard.test_meanwhile import _Scene
@@ -16,7 +16,7 @@ from tradingtools.v1 import common_pb2 as pb
 SMALL = (3 * SHARE, 5 * SHARE)
 
 
-def _looks(remnants: Remnants, since_ms: int, until_ms: int) -> list[int]:
+def _looks(remnants: DustLots, since_ms: int, until_ms: int) -> list[int]:
     """When it is looked at, every quarter of a second, and found as small again."""
     found = []
     for now_ms in range(since_ms, until_ms, 250):
@@ -27,7 +27,7 @@ def _looks(remnants: Remnants, since_ms: int, until_ms: int) -> list[int]:
 
 
 def test_pauses_grow_to_eight_seconds() -> None:
-    remnants = Remnants()
+    remnants = DustLots()
     remnants.put({"t": SMALL}, 0)
     looks = _looks(remnants, 250, 60_000)
     between = [after - before for before, after in pairwise(looks)]
@@ -36,7 +36,7 @@ def test_pauses_grow_to_eight_seconds() -> None:
 
 
 def test_another_size_rests_for_no_pause_and_begins_anew() -> None:
-    remnants = Remnants()
+    remnants = DustLots()
     remnants.put({"t": SMALL}, 0)
     last = _looks(remnants, 250, 20_000)[-1]
     assert remnants.rests("t", SMALL, last + 250)
@@ -47,7 +47,7 @@ def test_another_size_rests_for_no_pause_and_begins_anew() -> None:
 
 
 def test_each_is_told_once() -> None:
-    remnants = Remnants()
+    remnants = DustLots()
     remnants.put({"t": SMALL}, 0)
     assert [remnants.rested(250), remnants.rested(500)] == [["t"], []]
 

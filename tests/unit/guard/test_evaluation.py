@@ -423,7 +423,7 @@ async def test_a_booking_that_comes_again_does_not_put_a_stop_to_sleep(
     if recovered:
         await desk.guard.recover()
     else:
-        desk.guard._known.put(store.trigger(desk.database.table("trigger")[(stop,)]))
+        desk.guard._cache.put(store.trigger(desk.database.table("trigger")[(stop,)]))
         await desk.guard.on_fill(bought)
     await desk.guard.on_fill(before)
     await desk.guard.on_books([DEEP])

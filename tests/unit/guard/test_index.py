@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.guard.core.index import Risen, TriggerIndex
+from services.guard.core.index import NewPeak, TriggerIndex
 from services.guard.core.trigger import Judgement, Trigger, judge, new_peak, sale_of
 from tests.unit.guard.samples import NOW_MS, book_of, trigger_of
 from tradingtools.domain.book import Book, BookStatus
@@ -112,18 +112,18 @@ def test_what_is_newly_risen_is_all_that_books_have_shown(
     changes: list[tuple[Trigger, int]], marks: list[Book], data: st.DataObject
 ) -> None:
     """Of each trigger since it changed the highest, and nothing that a book does not show."""
-    index, told, shown = TriggerIndex(), dict[str, Risen](), dict[str, Risen]()
+    index, told, shown = TriggerIndex(), dict[str, NewPeak](), dict[str, NewPeak]()
     for trigger, lot in changes:
         index.put(trigger, lot)
         told.pop(trigger.id, None)
         shown.pop(trigger.id, None)
         for book in data.draw(st.lists(st.sampled_from(marks), max_size=3)):
-            rose, newly = list(index.risen(book)), index.newly_risen(book)
+            rose, newly = list(index.risen(book)), index.new_peaks(book)
             assert set(newly) <= set(rose)
             for found, kept in ((rose, shown), (newly, told)):
                 kept.update((risen[0], max(risen, kept.get(risen[0], risen))) for risen in found)
             assert told == shown
-            assert index.newly_risen(book) == []
+            assert index.new_peaks(book) == []
 
 
 def _peak(trigger: Trigger, lot: int, book: Book) -> int | None:

@@ -114,7 +114,7 @@ async def test_a_claim_that_commits_after_it_was_given_up_sells_once(price: Book
     await desk.guard.on_books([structs.replace(DEEP, revision=9)])
     await desk.guard.look_again()
     assert desk.sold() == [(stop, 60)]
-    known = desk.guard._known.get(stop)
+    known = desk.guard._cache.get(stop)
     assert known is not None
     assert known.status == "TRIGGERED"
 

@@ -201,7 +201,7 @@ class _Scene(Desk):
 
     def check(self, where: object) -> None:
         """Memory is what is committed, and nothing is left to be done on the newest book."""
-        known = self.guard._known
+        known = self.guard._cache
         reserved = self.database.table("reservation").values()
         selling = {row["follower_proxy"] for row in reserved if row["released_at"] is None}
         for row in self.database.table("trigger").values():
@@ -495,13 +495,13 @@ async def test_an_exit_does_not_wait_for_a_record_of_peaks() -> None:
     await scene.recover()
 
     async def it_falls() -> None:
-        assert scene.guard._known.peak(trail) is None
+        assert scene.guard._cache.peak(trail) is None
         await scene.guard.on_books([DEEP])
         assert scene.sold() == [(stop, 60)], "while the record is under way"
 
     scene.nth.left, scene.nth.then, scene.nth.before = 1, it_falls, True
     await scene.meet(HIGH)
-    assert scene.guard._known.peak(trail) == 700_000, "what was seen is kept"
+    assert scene.guard._cache.peak(trail) == 700_000, "what was seen is kept"
 
 
 async def test_a_stop_that_has_risen_is_judged_on_the_book_that_came_meanwhile() -> None:
@@ -536,7 +536,7 @@ async def test_peaks_are_recorded_while_those_that_were_raised_wait_to_fire() ->
             await asyncio.sleep(0)
 
     def known() -> set[int | None]:
-        return {scene.guard._known.peak(trail) for trail in trails}
+        return {scene.guard._cache.peak(trail) for trail in trails}
 
     async with asyncio.timeout(10):
         async with scene.guard._writer._writing:
@@ -575,7 +575,7 @@ async def test_who_was_raised_fires_before_those_that_are_not_as_they_were_are_r
     assert scene.nth.asked.index("fire_foreseen") < scene.nth.asked.index("lock_triggers")
     assert scene.sold() == [(trails[0], 60)]
     await follow_peaks(scene.guard)
-    assert {scene.guard._known.peak(trail) for trail in trails} == {700_000}
+    assert {scene.guard._cache.peak(trail) for trail in trails} == {700_000}
     assert scene.sold() == [(trail, 60) for trail in trails[:2]], "the others want two ticks"
 
 
@@ -686,7 +686,7 @@ async def test_a_booking_that_a_start_has_seen_takes_nothing_back() -> None:
         await scene.recover()
         if scene.nth.left:
             break
-        before = scene.guard._known.shares(key)
+        before = scene.guard._cache.shares(key)
         await scene.guard.on_fill(first)
-        assert scene.guard._known.shares(key) >= before, number
+        assert scene.guard._cache.shares(key) >= before, number
     assert number > 4

@@ -9,7 +9,7 @@ import pytest
 
 from services.guard import trigger_transactions
 from services.guard.claiming import Claims
-from services.guard.trigger_cache import Known
+from services.guard.trigger_cache import TriggerCache
 from services.guard.trigger_transactions import Writer
 from tradingtools.storage.postgres.pool import Pool
 
@@ -41,7 +41,7 @@ async def test_what_can_wait_goes_after_the_exit_that_is_under_way(
 ) -> None:
     monkeypatch.setattr(trigger_transactions, "_REST_SECONDS", 60.0)
     pool = Lent()
-    writer = Writer(cast(Pool, pool), Known(0, 1), cast(Claims, None))
+    writer = Writer(cast(Pool, pool), TriggerCache(0, 1), cast(Claims, None))
     exiting = asyncio.create_task(writer.learn(["a"]))
     await pool.asked.wait()
     resting = asyncio.create_task(writer.at_rest())
@@ -56,7 +56,7 @@ async def test_what_can_wait_goes_after_the_exit_that_is_under_way(
 
 async def test_an_exit_that_is_stuck_keeps_nobody() -> None:
     pool = Lent()
-    writer = Writer(cast(Pool, pool), Known(0, 1), cast(Claims, None))
+    writer = Writer(cast(Pool, pool), TriggerCache(0, 1), cast(Claims, None))
     exiting = asyncio.create_task(writer.learn(["a"]))
     await pool.asked.wait()
     async with asyncio.timeout(10):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.guard.core.trigger import Trigger, lot_of, tick_of
-from services.guard.trigger_cache import Known
+from services.guard.trigger_cache import TriggerCache
 from tests.unit.guard.samples import book_of, trigger_of
 from tradingtools.domain.trigger_states import FINAL, TriggerStatus
 from tradingtools.domain.trigger_types import TriggerType
@@ -33,7 +33,7 @@ def _as_it_is(identifier: str, fire_at_ms: int | None, status: TriggerStatus) ->
 def test_due_is_what_a_scan_finds(
     made: list[tuple[str, int | None, TriggerStatus]], now: int
 ) -> None:
-    known, plain = Known(0, 1), dict[str, int | None]()
+    known, plain = TriggerCache(0, 1), dict[str, int | None]()
     for identifier, fire_at_ms, status in made:
         known.put(_as_it_is(identifier, fire_at_ms, status))
         plain.pop(identifier, None)
@@ -47,7 +47,7 @@ def test_due_is_what_a_scan_finds(
 def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
     kinds: list[TriggerType],
 ) -> None:
-    known = Known(0, 1)
+    known = TriggerCache(0, 1)
     for number, kind in enumerate(kinds):
         for identifier in (f"{number}b", f"{number}a"):
             known.put(structs.replace(trigger_of(kind), id=identifier))
@@ -57,7 +57,7 @@ def test_the_triggers_of_a_lot_come_in_the_order_in_which_they_are_judged(
 
 
 def test_a_tick_that_is_forgotten_does_not_come_back_with_what_was_read_before() -> None:
-    known, read = Known(0, 1), trigger_of()
+    known, read = TriggerCache(0, 1), trigger_of()
     known.put(read)
     tick = tick_of(book_of(((100_000, 1),)))
     known.note(read.id, tick)
@@ -69,7 +69,10 @@ def test_a_tick_that_is_forgotten_does_not_come_back_with_what_was_read_before()
 
 
 def test_an_older_row_changes_nothing() -> None:
-    known, newest = Known(0, 1), structs.replace(trigger_of(), version=2, peak_micros=600_000)
+    known, newest = (
+        TriggerCache(0, 1),
+        structs.replace(trigger_of(), version=2, peak_micros=600_000),
+    )
     known.put(newest)
     for older in (structs.replace(newest, version=1), structs.replace(newest, peak_micros=None)):
         known.put(older)
@@ -80,7 +83,7 @@ def test_an_older_row_changes_nothing() -> None:
 
 
 def test_the_first_of_two_ticks_is_kept_until_the_trigger_is_changed() -> None:
-    known, first = Known(0, 1), (1, 2)
+    known, first = TriggerCache(0, 1), (1, 2)
     known.put(trigger_of())
     known.note("t", first)
     known.put(structs.replace(trigger_of(), peak_micros=600_000))
@@ -92,7 +95,7 @@ def test_the_first_of_two_ticks_is_kept_until_the_trigger_is_changed() -> None:
 
 
 def test_what_was_read_of_a_lot_gives_way_to_what_was_put_meanwhile() -> None:
-    known, key = Known(0, 1), lot_of(trigger_of())
+    known, key = TriggerCache(0, 1), lot_of(trigger_of())
     before = known.reading(key)
     known.put_lot(key, 60)
     after = known.reading(key)
@@ -106,7 +109,7 @@ def test_what_was_read_of_a_lot_gives_way_to_what_was_put_meanwhile() -> None:
 def test_beside_one_that_fires_come_those_of_its_lot_and_no_other_that_waits_for_a_good_book() -> (
     None
 ):
-    known, book = Known(0, 1), book_of(((400_000, 100_000_000),))
+    known, book = TriggerCache(0, 1), book_of(((400_000, 100_000_000),))
     suspended = trigger_of(TriggerType.TAKE_PROFIT, 900_000, status=TriggerStatus.SUSPENDED)
     for origin in ("s", "other"):
         known.put(structs.replace(suspended, id=f"{origin} suspended", origin=origin))

@@ -70,9 +70,9 @@ async def test_a_time_stop_that_becomes_due_fires_before_all_others_are_told(end
     before = len(_history(scene))
 
     def due() -> None:
-        trigger = scene.guard._known.get(late)
+        trigger = scene.guard._cache.get(late)
         assert trigger is not None
-        scene.guard._known.put(structs.replace(trigger, fire_at_ms=1))
+        scene.guard._cache.put(structs.replace(trigger, fire_at_ms=1))
 
     def made(tx: Any) -> None:
         tx.update("trigger", tx.get("trigger", late), fire_at_ms=1)

@@ -14,7 +14,7 @@ import msgspec
 from tradingtools.domain.money import AmountError, parse_exact
 from tradingtools.domain.redemption_states import RedemptionState
 from tradingtools.venues.insiders.schemas import BODY_LIMIT_BYTES, WireError, parse_error
-from tradingtools.venues.ports import Heard, Word
+from tradingtools.venues.ports import RedemptionAnswer, RedemptionVerdict
 
 
 class _Redemption(msgspec.Struct, rename="camel", frozen=True):
@@ -72,7 +72,9 @@ def parse_redemption(body: bytes) -> Redeemed:
     )
 
 
-def judge(status: int, body: bytes, *, redeem_key: str, proxy: str, condition_id: str) -> Word:
+def judge(
+    status: int, body: bytes, *, redeem_key: str, proxy: str, condition_id: str
+) -> RedemptionVerdict:
     """Judge a whole answer.
 
     Args:
@@ -86,21 +88,23 @@ def judge(status: int, body: bytes, *, redeem_key: str, proxy: str, condition_id
         try:
             told = parse_redemption(body)
         except WireError as error:
-            return Word(heard=Heard.NO_ANSWER, detail=f"malformed: {error}")
+            return RedemptionVerdict(heard=RedemptionAnswer.NO_ANSWER, detail=f"malformed: {error}")
         if (told.redeem_key, told.follower_proxy, told.condition_id) != (
             redeem_key,
             proxy,
             condition_id,
         ):
-            return Word(heard=Heard.NO_ANSWER, detail="the answer is about another redemption")
+            return RedemptionVerdict(
+                heard=RedemptionAnswer.NO_ANSWER, detail="the answer is about another redemption"
+            )
         done = told.state is RedemptionState.CONFIRMED
-        heard = Heard.DONE if done else Heard.UNDER_WAY
-        return Word(heard=heard, paid_micros=told.paid_micros if done else None)
+        heard = RedemptionAnswer.DONE if done else RedemptionAnswer.UNDER_WAY
+        return RedemptionVerdict(heard=heard, paid_micros=told.paid_micros if done else None)
     told_error = parse_error(body)
     code = told_error[0] if told_error is not None else ""
     detail = f"{status} {code}".strip()
     if status == 400 and code == "NOTHING_TO_REDEEM":
-        return Word(heard=Heard.NOTHING_LEFT, detail=detail)
+        return RedemptionVerdict(heard=RedemptionAnswer.NOTHING_LEFT, detail=detail)
     if code and status in (400, 403, 429):
-        return Word(heard=Heard.REFUSED, detail=detail)
-    return Word(heard=Heard.NO_ANSWER, detail=detail)
+        return RedemptionVerdict(heard=RedemptionAnswer.REFUSED, detail=detail)
+    return RedemptionVerdict(heard=RedemptionAnswer.NO_ANSWER, detail=detail)

@@ -14,9 +14,9 @@ import psycopg
 import structlog
 
 from services.confirm import store
-from services.confirm.core import watching
-from services.confirm.core.fate import Look
-from services.confirm.core.watching import Patience
+from services.confirm.core import monitor_schedule
+from services.confirm.core.monitor_schedule import Patience
+from services.confirm.core.unknown_order_policy import LookupResult
 from services.confirm.settings import Settings
 from services.confirm.worker import Confirm
 from tradingtools import clock
@@ -32,7 +32,7 @@ _TOGETHER = 64
 T = TypeVar("T")
 
 
-class Watch:
+class OrderMonitor:
     """Asks for ended, DEAD and RESURRECTED orders until their time is over.
 
     Args:
@@ -78,7 +78,7 @@ class Watch:
         found = {
             key: order
             for key, (look, order) in answers.items()
-            if look is Look.FOUND and order is not None
+            if look is LookupResult.FOUND and order is not None
         }
         # Nearly all is as it was, and costs two statements together, not each.
         new = await store.news(self._pool, ended, found)
@@ -90,7 +90,7 @@ class Watch:
         )
         return len(rows)
 
-    async def _ask(self, key: str) -> tuple[Look, VenueOrder | None]:
+    async def _ask(self, key: str) -> tuple[LookupResult, VenueOrder | None]:
         async with self._few:
             return await self._confirm.ask(key)
 
@@ -102,7 +102,9 @@ class Watch:
         later = []
         for row in rows:
             state, horizon_ms = OrderState(row["state"]), row["not_after_ms"] + longest
-            pause = watching.next_ask_ms(state, row["since_ms"], horizon_ms, now_ms, self._patience)
+            pause = monitor_schedule.next_ask_ms(
+                state, row["since_ms"], horizon_ms, now_ms, self._patience
+            )
             if pause is None:
                 where = {name: row[name] for name in ("order_key", "state", "epoch")}
                 await store.execute(self._pool, "stop_watching", **where)

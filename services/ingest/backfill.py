@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from services.ingest.core.line import Line
+from services.ingest.core.backfill_queue import BackfillQueue
 from services.ingest.core.merge import Fact
 from services.ingest.publisher import Publisher
 from tradingtools import clock
@@ -25,12 +25,12 @@ _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 
 
-class Behind:
+class Backfill:
     """Hands facts to the publisher when it is their turn."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._line = Line()
+        self._line = BackfillQueue()
         self._out: deque[int] = deque()
         self._told_at = float("-inf")
         self._work = asyncio.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bookfeed.core.watching import Interest, plan
+from services.bookfeed.core.watchlist import Interest, plan
 
 assets = st.frozensets(st.integers(1, 30).map(str), max_size=30)
 

@@ -7,92 +7,92 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bookfeed.core.looking import (
-    Answer,
-    Change,
-    Verdict,
+from services.bookfeed.core.book_state import BookState
+from services.bookfeed.core.snapshot_audit import (
+    AuditVerdict,
+    LevelChange,
+    RestBook,
     Watched,
     first_time_ms,
     is_quiet,
-    next_look_ms,
+    next_audit_ms,
     witnesses,
 )
-from services.bookfeed.core.tracking import Tracked
 from services.bookfeed.settings import Settings
 
 BIDS, ASKS = [(400_000, 10), (390_000, 20)], [(420_000, 10), (430_000, 5)]
 DEFAULT = Settings()
 
 
-def whole(book_hash: str = "h0") -> Tracked:
-    tracked = Tracked()
+def whole(book_hash: str = "h0") -> BookState:
+    tracked = BookState()
     tracked.snapshot(BIDS, ASKS, 100, 1, book_hash)
     return tracked
 
 
-def inner(size: int) -> list[Change]:
+def inner(size: int) -> list[LevelChange]:
     """A change behind the best bid, which therefore says nothing of it."""
-    return [Change(True, 390_000, size, 400_000, 420_000)]
+    return [LevelChange(True, 390_000, size, 400_000, 420_000)]
 
 
-def answer(size: int, book_ms: int, book_hash: str = "") -> Answer:
-    return Answer([(400_000, 10), (390_000, size)], ASKS, book_ms, book_hash)
+def answer(size: int, book_ms: int, book_hash: str = "") -> RestBook:
+    return RestBook([(400_000, 10), (390_000, size)], ASKS, book_ms, book_hash)
 
 
 def test_rest_may_be_any_state_between_before_the_question_and_after_the_answer() -> None:
     for seen in (20, 21, 22):
         tracked = whole()
-        look = tracked.begin_look()
+        look = tracked.begin_audit()
         tracked.changes(inner(21), 110, 2, "h1")
         tracked.changes(inner(22), 120, 3, "h2")
-        assert look.judge(answer(seen, 100 + seen), over=False) is Verdict.SAME
+        assert look.judge(answer(seen, 100 + seen), over=False) is AuditVerdict.SAME
 
 
 def test_what_the_socket_tells_within_its_time_is_not_missed() -> None:
     tracked = whole()
-    look = tracked.begin_look()
-    assert look.judge(answer(22, 120), over=False) is Verdict.OPEN
+    look = tracked.begin_audit()
+    assert look.judge(answer(22, 120), over=False) is AuditVerdict.OPEN
     tracked.changes(inner(21), 110, 2)
-    assert look.judge(answer(22, 120), over=False) is Verdict.OPEN
+    assert look.judge(answer(22, 120), over=False) is AuditVerdict.OPEN
     tracked.changes(inner(22), 120, 3)
-    assert look.judge(answer(22, 120), over=True) is Verdict.SAME
+    assert look.judge(answer(22, 120), over=True) is AuditVerdict.SAME
 
 
 def test_a_new_snapshot_within_a_look_is_a_state_too() -> None:
     tracked = whole()
-    look = tracked.begin_look()
+    look = tracked.begin_audit()
     tracked.snapshot([(400_000, 10), (390_000, 7)], ASKS, 130, 2, "h1")
     tracked.changes(inner(8), 140, 3, "h2")
-    assert look.judge(answer(7, 130), over=False) is Verdict.SAME
+    assert look.judge(answer(7, 130), over=False) is AuditVerdict.SAME
 
 
 def test_what_the_socket_never_tells_is_missed() -> None:
-    look = whole().begin_look()
-    assert look.judge(answer(22, 120), over=True) is Verdict.MISSED
+    look = whole().begin_audit()
+    assert look.judge(answer(22, 120), over=True) is AuditVerdict.MISSED
 
 
 def test_an_inner_level_that_was_lost_is_found_behind_best_prices_that_agree() -> None:
     tracked = whole()
     tracked.changes(inner(21), 110, 2, "h2")  # the venue also took 380,000 in, which was lost
     assert not tracked.doubtful
-    look = tracked.begin_look()
-    there = Answer([*BIDS[:1], (390_000, 21), (380_000, 3)], ASKS, 110, "h2")
-    assert look.judge(there, over=True) is Verdict.MISSED
+    look = tracked.begin_audit()
+    there = RestBook([*BIDS[:1], (390_000, 21), (380_000, 3)], ASKS, 110, "h2")
+    assert look.judge(there, over=True) is AuditVerdict.MISSED
 
 
 def test_an_older_answer_proves_nothing_unless_its_hash_was_heard() -> None:
-    assert whole().begin_look().judge(answer(22, 99), over=True) is Verdict.NONE
-    assert whole().begin_look().judge(answer(22, 99, "other"), over=True) is Verdict.NONE
-    assert whole().begin_look().judge(answer(22, 99, "h0"), over=True) is Verdict.MISSED
-    assert whole("").begin_look().judge(answer(22, 99, ""), over=True) is Verdict.NONE
+    assert whole().begin_audit().judge(answer(22, 99), over=True) is AuditVerdict.NONE
+    assert whole().begin_audit().judge(answer(22, 99, "other"), over=True) is AuditVerdict.NONE
+    assert whole().begin_audit().judge(answer(22, 99, "h0"), over=True) is AuditVerdict.MISSED
+    assert whole("").begin_audit().judge(answer(22, 99, ""), over=True) is AuditVerdict.NONE
 
 
 def test_more_than_is_kept_proves_nothing() -> None:
     tracked = whole()
-    look = tracked.begin_look()
+    look = tracked.begin_audit()
     for number in range(5_001):
         tracked.changes(inner(number + 30), 110, 2)
-    assert look.judge(answer(22, 120), over=True) is Verdict.NONE
+    assert look.judge(answer(22, 120), over=True) is AuditVerdict.NONE
 
 
 @given(st.lists(st.integers(1, 9), max_size=8), st.integers(0, 8), st.integers(0, 8))
@@ -101,19 +101,19 @@ def test_whatever_happens_a_true_answer_is_never_called_missed(
 ) -> None:
     """REST answers with some state of the venue; the socket tells all of them, sooner or later."""
     tracked = whole()
-    look = tracked.begin_look()
+    look = tracked.begin_audit()
     states = [20, *sizes]
     seen = min(asked_at, len(sizes))
     for number, size in enumerate(sizes):
         if number == heard_before:
             assert look.judge(answer(states[seen], 100 + seen), over=False) in (
-                Verdict.SAME,
-                Verdict.OPEN,
+                AuditVerdict.SAME,
+                AuditVerdict.OPEN,
             )
-            if look.judge(answer(states[seen], 100 + seen), over=False) is Verdict.SAME:
+            if look.judge(answer(states[seen], 100 + seen), over=False) is AuditVerdict.SAME:
                 return
         tracked.changes(inner(size), 101 + number, 2, f"h{number + 1}")
-    assert look.judge(answer(states[seen], 100 + seen), over=True) is Verdict.SAME
+    assert look.judge(answer(states[seen], 100 + seen), over=True) is AuditVerdict.SAME
 
 
 def test_the_clock_of_a_connection_is_its_books_and_not_its_pongs() -> None:
@@ -145,7 +145,7 @@ def test_a_quiet_night_of_a_full_connection_asks_rest_some_ten_times_a_second() 
         for asset in [a for a, at in due.items() if at <= now]:
             by_second[now // 1_000] += 1
             looked[asset] = now
-            due[asset] = next_look_ms(now, every, quiet, 0)
+            due[asset] = next_audit_ms(now, every, quiet, 0)
     assert by_second.total() / 3_600 < 11
     assert max(by_second.values()) < 40
 
@@ -154,5 +154,5 @@ def test_a_book_that_never_compares_costs_its_connection_ever_more_seldom() -> N
     now, looks = 0, 0
     while now < 24 * 3_600_000:
         looks += 1
-        now = next_look_ms(now, DEFAULT.look_ms, DEFAULT.quiet_ms, looks)
+        now = next_audit_ms(now, DEFAULT.look_ms, DEFAULT.quiet_ms, looks)
     assert looks < 80

@@ -7,36 +7,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.bookfeed.core.book import ONE
-from services.bookfeed.core.looking import Answer, Change, Verdict
-from services.bookfeed.core.tracking import Status, Tracked
+from services.bookfeed.core.book_state import BookState, Status
+from services.bookfeed.core.snapshot_audit import AuditVerdict, LevelChange, RestBook
 
 BIDS, ASKS = [(400_000, 10), (390_000, 20)], [(420_000, 10), (430_000, 5)]
 
 
-def whole() -> Tracked:
-    tracked = Tracked()
+def whole() -> BookState:
+    tracked = BookState()
     tracked.snapshot(BIDS, ASKS, 100, 1)
     return tracked
 
 
-def status(tracked: Tracked, now_ms: int = 1_000, heard_ms: int | None = 1_000) -> Status:
+def status(tracked: BookState, now_ms: int = 1_000, heard_ms: int | None = 1_000) -> Status:
     return tracked.status(now_ms, heard_ms=heard_ms, stale_ms=500, rest_ms=200)
 
 
-def comparable(tracked: Tracked) -> bool:
+def comparable(tracked: BookState) -> bool:
     return tracked.comparable
 
 
-def doubtful(tracked: Tracked) -> bool:
+def doubtful(tracked: BookState) -> bool:
     return tracked.doubtful
 
 
-def bid(price: int, size: int, best_bid: int | None, best_ask: int | None = 420_000) -> Change:
-    return Change(True, price, size, best_bid, best_ask)
+def bid(price: int, size: int, best_bid: int | None, best_ask: int | None = 420_000) -> LevelChange:
+    return LevelChange(True, price, size, best_bid, best_ask)
 
 
 def test_nothing_is_fresh_before_a_snapshot() -> None:
-    tracked = Tracked()
+    tracked = BookState()
     assert status(tracked) is Status.STALE
     tracked.snapshot(BIDS, ASKS, 100, 1)
     assert status(tracked) is Status.FRESH
@@ -89,7 +89,7 @@ def test_a_resync_takes_the_answer_and_what_came_after_it() -> None:
     assert not tracked.wants_resync(9_000), "one at a time"
     tracked.changes([bid(405_000, 0, 400_000)], 120, 3)  # older than the answer
     tracked.changes([bid(406_000, 9, 406_000)], 140, 4)  # younger
-    answer = Answer([(405_000, 1), (400_000, 10)], [(420_000, 10)], 130)
+    answer = RestBook([(405_000, 1), (400_000, 10)], [(420_000, 10)], 130)
     tracked.end_resync(answer, now_ms=1_100, received_ns=5)
     assert tracked.book.bids(9) == [(406_000, 9), (405_000, 1), (400_000, 10)]
     assert tracked.book.asks(9) == [(420_000, 10)]
@@ -122,45 +122,45 @@ def test_a_book_that_never_agrees_is_asked_for_ever_more_seldom() -> None:
 
 def test_an_answer_older_than_a_good_book_is_left_aside() -> None:
     tracked = whole()
-    tracked.end_resync(Answer([(1, 1)], [], 99), now_ms=1_000, received_ns=5)
+    tracked.end_resync(RestBook([(1, 1)], [], 99), now_ms=1_000, received_ns=5)
     assert tracked.book.best_bid == 400_000
 
 
 def test_what_a_given_up_connection_said_is_not_believed_before_rest_was_asked() -> None:
     tracked = whole()
-    look = tracked.begin_look()
+    look = tracked.begin_audit()
     assert not comparable(tracked), "one at a time"
     tracked.missed(0)
     assert not comparable(tracked), "in doubt"
     assert status(tracked) is Status.STALE
-    tracked.end_look(look, Verdict.MISSED, 1_000)
+    tracked.end_audit(look, AuditVerdict.MISSED, 1_000)
     assert tracked.misses == 1
     assert tracked.wants_resync(1_000)
     tracked.snapshot(BIDS, ASKS, 101, 2)
     assert comparable(tracked)
-    tracked.end_look(tracked.begin_look(), Verdict.NONE, 1_100)
+    tracked.end_audit(tracked.begin_audit(), AuditVerdict.NONE, 1_100)
     assert tracked.misses == 1, "an answer that proves nothing forgives nothing"
-    tracked.end_look(tracked.begin_look(), Verdict.SAME, 1_200)
-    assert (tracked.misses, tracked.looked_ms) == (0, 1_200)
+    tracked.end_audit(tracked.begin_audit(), AuditVerdict.SAME, 1_200)
+    assert (tracked.misses, tracked.audited_ms) == (0, 1_200)
 
 
 def test_a_resync_ends_a_look() -> None:
     tracked = whole()
-    tracked.begin_look()
-    tracked.end_resync(Answer(BIDS, ASKS, 101), now_ms=1_000, received_ns=5)
+    tracked.begin_audit()
+    tracked.end_resync(RestBook(BIDS, ASKS, 101), now_ms=1_000, received_ns=5)
     assert tracked.look is None
 
 
 def test_a_book_from_rest_alone_is_fresh_for_a_while() -> None:
-    tracked = Tracked()
-    tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=1_000, received_ns=5)
+    tracked = BookState()
+    tracked.end_resync(RestBook(BIDS, ASKS, 100), now_ms=1_000, received_ns=5)
     assert status(tracked, 1_199, heard_ms=None) is Status.FRESH
     assert status(tracked, 1_200, heard_ms=None) is Status.STALE
 
 
 @given(st.lists(st.sampled_from(["snapshot", "changes", "disconnected", "rest"]), max_size=20))
 def test_each_step_raises_the_revision(steps: list[str]) -> None:
-    tracked = Tracked()
+    tracked = BookState()
     for number, step in enumerate(steps, start=1):
         before = tracked.revision
         match step:
@@ -171,14 +171,14 @@ def test_each_step_raises_the_revision(steps: list[str]) -> None:
             case "disconnected":
                 tracked.disconnected()
             case _:
-                tracked.end_resync(Answer(BIDS, ASKS, number), now_ms=number, received_ns=number)
+                tracked.end_resync(RestBook(BIDS, ASKS, number), now_ms=number, received_ns=number)
         assert tracked.revision > before
 
 
 @pytest.mark.parametrize("best", [(0, 420_000), (400_000, ONE)])
 def test_an_empty_side_on_the_wire_is_held_against_ours(best: tuple[int, int]) -> None:
     tracked = whole()
-    tracked.changes([Change(True, 390_000, 21, *best)], 110, 2)
+    tracked.changes([LevelChange(True, 390_000, 21, *best)], 110, 2)
     assert tracked.doubtful
 
 
@@ -187,13 +187,13 @@ def test_what_was_refused_since_rest_was_asked_stays_in_doubt() -> None:
     tracked.refused()
     tracked.begin_resync(1_000)
     tracked.refused()
-    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
     assert status(tracked) is Status.STALE
     tracked.begin_resync(1_500)
-    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_550, received_ns=4)
+    tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=1_550, received_ns=4)
     assert status(tracked, 1_550, 1_550) is Status.STALE
     tracked.begin_resync(3_000)
-    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=3_050, received_ns=4)
+    tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=3_050, received_ns=4)
     assert not tracked.doubtful
     assert status(tracked, 3_050, 3_050) is Status.FRESH
 
@@ -204,7 +204,7 @@ def test_more_changes_than_are_collected_stay_in_doubt() -> None:
     tracked.begin_resync(1_000)
     for number in range(1_001):
         tracked.changes([bid(390_000, 20 + number, 400_000)], 120, 2)
-    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=1_050, received_ns=3)
     assert status(tracked) is Status.STALE
 
 
@@ -212,7 +212,7 @@ def test_an_answer_older_than_the_book_in_doubt_is_taken_when_it_cannot_be() -> 
     tracked = whole()
     tracked.changes([bid(390_000, 500, 400_000)], 120, 2)
     tracked.changes([bid(380_000, 7, 405_000)], 130, 3)
-    late = Answer([(405_000, 1), *BIDS], ASKS, 110)
+    late = RestBook([(405_000, 1), *BIDS], ASKS, 110)
     for now_ms in (1_000, 1_200, 1_700):
         assert tracked.wants_resync(now_ms)
         tracked.begin_resync(now_ms)
@@ -232,7 +232,7 @@ def test_a_level_that_only_one_message_tells_of_is_not_kept() -> None:
     tracked.changes([bid(410_000, 5, 400_000)], 120, 2)
     for now_ms in (1_000, 2_500):
         tracked.begin_resync(now_ms)
-        tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=now_ms + 50, received_ns=4)
+        tracked.end_resync(RestBook(BIDS, ASKS, 120), now_ms=now_ms + 50, received_ns=4)
     assert not tracked.doubtful
     assert tracked.book.bids(9) == BIDS
 
@@ -246,7 +246,7 @@ def test_of_what_rest_alone_tells_the_last_best_prices_decide() -> None:
         tracked.changes([bid(410_000, 5, 400_000 if told_again else 405_000)], 130, 2)
         tracked.end_resync(None, now_ms=1_050, received_ns=4)
         tracked.begin_resync(2_500)
-        tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=2_550, received_ns=4)
+        tracked.end_resync(RestBook(BIDS, ASKS, 120), now_ms=2_550, received_ns=4)
         assert tracked.rest_alone
         assert tracked.book.bids(9) == expected
 
@@ -255,7 +255,7 @@ def test_of_what_rest_alone_tells_the_last_best_prices_decide() -> None:
 def test_what_the_best_prices_contradict_for_long_counts_as_rests_alone(book_ms: int) -> None:
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
-    answer = Answer([(400_000, 10)], ASKS, book_ms)
+    answer = RestBook([(400_000, 10)], ASKS, book_ms)
     for now_ms in (1_000, 1_700):
         tracked.begin_resync(now_ms)
         tracked.end_resync(answer, now_ms=now_ms + 50, received_ns=3)
@@ -273,18 +273,18 @@ def test_what_the_best_prices_contradict_for_long_counts_as_rests_alone(book_ms:
     tracked.changes([bid(395_000, 1, 405_000)], 901, 4)
     assert tracked.book.bids(2) == [(400_000, 10), (395_000, 1)], "what it tells is applied"
     tracked.begin_resync(5_500)
-    tracked.end_resync(Answer([(405_000, 1)], ASKS, 910), now_ms=5_550, received_ns=3)
+    tracked.end_resync(RestBook([(405_000, 1)], ASKS, 910), now_ms=5_550, received_ns=3)
     assert not doubtful(tracked)
     assert tracked.doubted_ms(5_550) == 0
 
 
-def alone() -> Tracked:
+def alone() -> BookState:
     """In doubt for so long that it is REST's."""
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
     for now_ms in (1_000, 2_500):
         tracked.begin_resync(now_ms)
-        tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=now_ms, received_ns=3)
+        tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=now_ms, received_ns=3)
     assert tracked.rest_alone
     return tracked
 
@@ -314,12 +314,12 @@ def test_what_a_given_up_connection_said_leaves_rests_book() -> None:
 def test_a_new_doubt_is_not_about_what_rest_said_before() -> None:
     tracked = alone()
     tracked.begin_resync(4_000)
-    tracked.end_resync(Answer([(405_000, 1)], ASKS, 130), now_ms=4_000, received_ns=3)
+    tracked.end_resync(RestBook([(405_000, 1)], ASKS, 130), now_ms=4_000, received_ns=3)
     assert not tracked.doubtful
     tracked.refused()
     assert status(tracked, 4_000, 4_000) is Status.STALE
     tracked.begin_resync(4_200)
-    tracked.end_resync(Answer(BIDS, ASKS, 131), now_ms=4_250, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 131), now_ms=4_250, received_ns=3)
     assert status(tracked, 4_250, 4_250) is Status.STALE
 
 
@@ -333,7 +333,7 @@ def test_a_doubt_that_a_book_ended_long_ago_is_another_one() -> None:
         assert not tracked.doubtful
         tracked.refused()
         tracked.begin_resync(later_ms)
-        tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=later_ms, received_ns=5)
+        tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=later_ms, received_ns=5)
         assert status(tracked, later_ms, later_ms) is expected
 
 
@@ -342,7 +342,7 @@ def test_a_crossed_book_of_the_socket_states_no_best_prices() -> None:
     tracked.snapshot([(430_000, 1)], ASKS, 110, 2)
     assert status(tracked) is Status.CROSSED
     tracked.begin_resync(1_000)
-    tracked.end_resync(Answer(BIDS, ASKS, 111), now_ms=1_050, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 111), now_ms=1_050, received_ns=3)
     assert status(tracked, 1_050, 1_050) is Status.FRESH
 
 
@@ -351,7 +351,7 @@ def test_what_no_connection_keeps_is_put_in_doubt_by_none() -> None:
     tracked.disconnected()
     tracked.begin_resync(1_000)
     tracked.refused()
-    tracked.end_resync(Answer(BIDS, ASKS, 110), now_ms=1_000, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 110), now_ms=1_000, received_ns=3)
     tracked.refused()
     tracked.changes([bid(395_000, 7, 405_000)], 120, 4)
     assert not tracked.doubtful
@@ -364,10 +364,10 @@ def test_a_lost_connection_takes_with_it_what_it_stated_and_what_was_doubted() -
     tracked.snapshot([(400_000, 11)], ASKS, 90, 4)
     assert doubtful(tracked), "it is older than REST's and another one"
     tracked.begin_resync(2_700)
-    tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=2_750, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 100), now_ms=2_750, received_ns=3)
     assert status(tracked, 2_750, 2_750) is Status.STALE
     tracked.begin_resync(2_900)
-    tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=2_950, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 120), now_ms=2_950, received_ns=3)
     assert not doubtful(tracked), "its best price is not what the lost one stated"
 
 
@@ -386,7 +386,7 @@ def test_questions_in_vain_are_forgotten_with_a_book_of_the_socket() -> None:
 
 def test_a_newer_answer_that_nobody_waited_for_is_taken_by_a_good_book() -> None:
     tracked = whole()
-    tracked.end_resync(Answer([(405_000, 1)], ASKS, 110), now_ms=1_000, received_ns=3)
+    tracked.end_resync(RestBook([(405_000, 1)], ASKS, 110), now_ms=1_000, received_ns=3)
     assert tracked.book.best_bid == 405_000
     assert status(tracked) is Status.FRESH
 
@@ -400,7 +400,7 @@ def test_what_would_cross_the_book_that_rest_alone_tells_is_left_out() -> None:
     tracked.refused()
     tracked.changes([bid(420_000, 7, None, None)], 130, 2)
     tracked.begin_resync(2_500)
-    tracked.end_resync(Answer(BIDS, ASKS, 120), now_ms=2_500, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 120), now_ms=2_500, received_ns=3)
     assert tracked.rest_alone
     assert status(tracked, 2_500, 2_500) is Status.FRESH
 
@@ -412,18 +412,18 @@ def test_a_time_of_next_year_is_no_measure() -> None:
     assert tracked.book_ms == 1_000
     tracked.changes([bid(390_000, 22, 405_000)], 1_010, 2 * second_ns)
     tracked.begin_resync(1_000)
-    answer = Answer([(405_000, 1)], ASKS, 1_020)
+    answer = RestBook([(405_000, 1)], ASKS, 1_020)
     tracked.end_resync(answer, now_ms=1_050, received_ns=3 * second_ns)
     assert not tracked.doubtful
     tracked.changes([bid(390_000, 23, 405_000)], 61_000, 4 * second_ns)
     assert tracked.book_ms == 61_000, "the venue's clock may be ahead"
-    look = tracked.begin_look()
-    asked = Answer([(400_000, 1)], ASKS, 61_010)
-    assert look.judge(asked, over=True) is Verdict.MISSED
-    tracked.end_look(look, Verdict.NONE, 1)
+    look = tracked.begin_audit()
+    asked = RestBook([(400_000, 1)], ASKS, 61_010)
+    assert look.judge(asked, over=True) is AuditVerdict.MISSED
+    tracked.end_audit(look, AuditVerdict.NONE, 1)
     tracked.refused()
     tracked.changes([bid(390_000, 24, 400_000)], 61_001, 5 * second_ns)
-    late = Answer(BIDS, ASKS, next_year)
+    late = RestBook(BIDS, ASKS, next_year)
     for now_ms, expected in ((2_000, Status.STALE), (3_500, Status.FRESH)):
         tracked.begin_resync(now_ms)
         tracked.end_resync(late, now_ms=now_ms, received_ns=70 * second_ns)
@@ -434,17 +434,17 @@ def test_a_time_of_next_year_is_no_measure() -> None:
 
 def test_an_older_book_replaces_no_newer_one() -> None:
     tracked = whole()
-    tracked.changes([Change(True, 400_000, 0, 390_000, 420_000)], 200, 2)
+    tracked.changes([LevelChange(True, 400_000, 0, 390_000, 420_000)], 200, 2)
     tracked.snapshot([(400_000, 10), (390_000, 20)], ASKS, 150, 3)
     assert tracked.book.best_bid == 390_000
     assert status(tracked) is Status.STALE, "its best price is another one"
     tracked.snapshot([(400_000, 10), (390_000, 20)], ASKS, 160, 3)
     assert status(tracked) is Status.STALE
     tracked.begin_resync(1_000)
-    tracked.end_resync(Answer([(390_000, 20)], ASKS, 150), now_ms=1_000, received_ns=4)
+    tracked.end_resync(RestBook([(390_000, 20)], ASKS, 150), now_ms=1_000, received_ns=4)
     assert status(tracked) is Status.STALE, "nor does an older answer"
     tracked.begin_resync(1_200)
-    tracked.end_resync(Answer([(390_000, 20)], ASKS, 200), now_ms=1_200, received_ns=4)
+    tracked.end_resync(RestBook([(390_000, 20)], ASKS, 200), now_ms=1_200, received_ns=4)
     assert status(tracked, 1_200, 1_200) is Status.FRESH
     tracked.snapshot([(390_000, 21)], ASKS, 190, 5)
     assert tracked.book.bids(9) == [(390_000, 20)]
@@ -470,7 +470,7 @@ def test_what_cannot_be_read_again_and_again_leaves_a_quiet_book_in_doubt_for_a_
             assert tracked.wants_resync(now_ms + asked_ms)
             tracked.begin_resync(now_ms + asked_ms)
             # Its best price is not what was stated before what could not be read.
-            answer = Answer([(300_000 + now_ms // 10, 1)], ASKS, 100)
+            answer = RestBook([(300_000 + now_ms // 10, 1)], ASKS, 100)
             tracked.end_resync(answer, now_ms=now_ms + asked_ms + 50, received_ns=3)
         assert not tracked.doubtful
 
@@ -481,7 +481,7 @@ def test_an_answer_may_have_the_time_of_what_could_not_be_read_and_not_contain_i
     tracked.refused()
     tracked.changes([bid(380_000, 1, 400_000)], 120, 2)
     tracked.begin_resync(1_000)
-    answer = Answer([(400_000, 10), (390_000, 21)], ASKS, 120)
+    answer = RestBook([(400_000, 10), (390_000, 21)], ASKS, 120)
     tracked.end_resync(answer, now_ms=1_050, received_ns=3)
     assert status(tracked) is Status.STALE
 
@@ -490,21 +490,21 @@ def test_the_last_best_prices_are_held_against_an_answer_that_is_newer() -> None
     tracked = whole()
     tracked.changes([bid(390_000, 0, 405_000)], 120, 2)
     tracked.begin_resync(1_000)
-    tracked.end_resync(Answer(BIDS, ASKS, 900), now_ms=1_050, received_ns=3)
+    tracked.end_resync(RestBook(BIDS, ASKS, 900), now_ms=1_050, received_ns=3)
     assert status(tracked, 1_050, 1_050) is Status.STALE
     tracked.begin_resync(1_200)
-    tracked.end_resync(Answer([(405_000, 1)], ASKS, 900), now_ms=1_250, received_ns=3)
+    tracked.end_resync(RestBook([(405_000, 1)], ASKS, 900), now_ms=1_250, received_ns=3)
     assert status(tracked, 1_250, 1_250) is Status.FRESH
 
 
 def test_questions_in_vain_do_not_slow_a_book_that_rest_tells_again() -> None:
-    tracked = Tracked()
+    tracked = BookState()
     for now_ms in range(0, 100_000, 10_000):
         tracked.begin_resync(now_ms)
         tracked.end_resync(None, now_ms=now_ms, received_ns=1)
     assert not tracked.wants_refresh(100_000)
     tracked.begin_resync(120_000)
-    tracked.end_resync(Answer(BIDS, ASKS, 100), now_ms=120_050, received_ns=2)
+    tracked.end_resync(RestBook(BIDS, ASKS, 100), now_ms=120_050, received_ns=2)
     assert tracked.wants_refresh(123_000)
 
 
@@ -516,7 +516,7 @@ def test_questions_in_vain_are_forgotten_when_one_was_not() -> None:
         tracked.end_resync(None, now_ms=now_ms, received_ns=1)
     tracked.changes([bid(390_000, 1, 400_000)], 200, 2)
     tracked.begin_resync(2_000_000)
-    tracked.end_resync(Answer(BIDS, ASKS, 200), now_ms=2_000_050, received_ns=2)
+    tracked.end_resync(RestBook(BIDS, ASKS, 200), now_ms=2_000_050, received_ns=2)
     assert not tracked.doubtful
     tracked.refused()
     assert not tracked.wants_resync(2_000_199)
@@ -526,15 +526,15 @@ def test_questions_in_vain_are_forgotten_when_one_was_not() -> None:
 SECOND = 1_000
 T = 1_700_000_000 * SECOND
 CENT = 10_000
-HIGH = Answer([(60 * CENT, 100)], [(62 * CENT, 100)], T)
-LOW = Answer([(40 * CENT, 100)], [(42 * CENT, 100)], T)
+HIGH = RestBook([(60 * CENT, 100)], [(62 * CENT, 100)], T)
+LOW = RestBook([(40 * CENT, 100)], [(42 * CENT, 100)], T)
 
 
-def shown(tracked: Tracked, book: Answer, at_ms: int) -> None:
+def shown(tracked: BookState, book: RestBook, at_ms: int) -> None:
     tracked.snapshot(book.bids, book.asks, at_ms, at_ms * 1_000_000)
 
 
-def said(tracked: Tracked, book: Answer, *, asked_ms: int, book_ms: int) -> None:
+def said(tracked: BookState, book: RestBook, *, asked_ms: int, book_ms: int) -> None:
     """REST is asked, and answers 50 ms later."""
     tracked.begin_resync(asked_ms)
     now_ms = asked_ms + 50
@@ -543,13 +543,13 @@ def said(tracked: Tracked, book: Answer, *, asked_ms: int, book_ms: int) -> None
     )
 
 
-def best_bid(tracked: Tracked, at_ms: int) -> tuple[Status, int | None]:
+def best_bid(tracked: BookState, at_ms: int) -> tuple[Status, int | None]:
     found = tracked.status(at_ms, heard_ms=at_ms, stale_ms=15_000, rest_ms=5_000)
     return found, tracked.book.best_bid
 
 
 def test_a_whole_book_of_the_connection_stands_against_an_older_one_of_rest() -> None:
-    tracked = Tracked()
+    tracked = BookState()
     shown(tracked, HIGH, T)
     # A best bid that nobody has: the book is REST's alone after a while.
     tracked.changes([bid(59 * CENT, 50, 61 * CENT, 62 * CENT)], T + 100, (T + 100) * 1_000_000)
@@ -568,7 +568,7 @@ def test_a_whole_book_of_the_connection_stands_against_an_older_one_of_rest() ->
 
 
 def test_a_doubt_that_the_connection_has_ended_helps_no_later_one() -> None:
-    tracked = Tracked()
+    tracked = BookState()
     shown(tracked, HIGH, T)
     tracked.changes([bid(59 * CENT, 50, 58 * CENT, 62 * CENT)], T + 100, (T + 100) * 1_000_000)
     tracked.begin_resync(T + 110)

@@ -16,7 +16,7 @@ _Rows = dict[tuple[Source, RowKey], Fact]
 """Of one transaction: of equal rows the fact with the greatest count."""
 
 
-class Line:
+class BackfillQueue:
     """Who waits."""
 
     def __init__(self) -> None:

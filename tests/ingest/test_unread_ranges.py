@@ -13,11 +13,11 @@ import pytest
 import redis.asyncio as redis
 from structlog.testing import capture_logs
 
-from services.ingest.behind import Behind
+from services.ingest.backfill import Backfill
 from services.ingest.catch_up import CatchUp
+from services.ingest.core.announcements import Announcements
 from services.ingest.core.merge import Merger
 from services.ingest.core.sequence import Incarnation, from_entry_id
-from services.ingest.core.telling import Telling
 from services.ingest.equity import Equity
 from services.ingest.publisher import Publisher
 from services.ingest.rejects import Rejects
@@ -86,7 +86,7 @@ async def walking(
         open_client(timeout_ms=5_000, connections=2) as client,
         redis.Redis.from_url(environ["TT_REDIS_URL"]) as log,
     ):
-        store, telling = Store(pool), Telling()
+        store, telling = Store(pool), Announcements()
         merger = Merger(keep_ms=keep_ms, forgotten=telling.forget)
         publisher = Publisher(LeaderLog(log, length=1_000, key=b"ours"), "0" * 16, 0)
         api = DataApi(Http(client, f"http://{fake.url}", name="data api"))
@@ -95,7 +95,7 @@ async def walking(
             api,
             store,
             merger,
-            Behind(publisher),
+            Backfill(publisher),
             telling,
             Rejects(store),
             Equity(api, None),
@@ -149,7 +149,7 @@ async def test_a_leader_who_always_trades_more_than_is_read_is_not_walked_for_ev
         await walker.look()
         for _ in range(200):
             await walker.look()
-            if LEADER not in walker.catch_up._unwalked:
+            if LEADER not in walker.catch_up._unread_ranges:
                 break
         asked = len(fake.asked)
         await walker.look()
@@ -217,4 +217,4 @@ async def test_who_is_left_is_walked_no_more(fake: Fake, environ: dict[str, str]
         await walker.look()
         walker.catch_up.drop(LEADER)
         assert await walker.look() == []
-        assert not walker.catch_up._unwalked
+        assert not walker.catch_up._unread_ranges

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from services.confirm.core.fate import Look
-from services.confirm.insiders import Insiders
+from services.confirm.core.unknown_order_policy import LookupResult
+from services.confirm.venue_gateway import VenueGateway
 from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient
 
 KEY = "k1"
@@ -35,21 +35,21 @@ def _refusal(order: object) -> object:
     return {"error": {"code": "KEY_USED", "message": "used"}, "order": order}
 
 
-async def _void(refusal: object) -> tuple[Look, str]:
-    look, order = await Insiders(cast(InsidersClient, _Client(refusal)), 1000).void(KEY)
+async def _void(refusal: object) -> tuple[LookupResult, str]:
+    look, order = await VenueGateway(cast(InsidersClient, _Client(refusal)), 1000).void(KEY)
     return look, order.order_id if order is not None else ""
 
 
 async def test_the_order_beside_the_refusal_is_found() -> None:
     order = {"idempotencyKey": KEY, "status": "MATCHED", "closed": False, "orderId": "o1"}
-    assert await _void(_refusal(order)) == (Look.FOUND, "o1")
+    assert await _void(_refusal(order)) == (LookupResult.FOUND, "o1")
 
 
 async def test_an_order_under_another_key_says_nothing() -> None:
     order = {"idempotencyKey": "k2", "status": "MATCHED", "closed": False, "orderId": "o1"}
-    assert await _void(_refusal(order)) == (Look.NO_ANSWER, "")
+    assert await _void(_refusal(order)) == (LookupResult.NO_ANSWER, "")
 
 
 @pytest.mark.parametrize("order", [None, 7, {"idempotencyKey": KEY}])
 async def test_a_refusal_without_its_order_leaves_the_question_by_key(order: object) -> None:
-    assert await _void(_refusal(order)) == (Look.NOT_SUPPORTED, "")
+    assert await _void(_refusal(order)) == (LookupResult.NOT_SUPPORTED, "")

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.line import Line
+from services.ingest.core.announcements import Announcements
+from services.ingest.core.backfill_queue import BackfillQueue
 from services.ingest.core.merge import Fact, Merger
-from services.ingest.core.telling import Telling
 from services.ingest.publisher import to_event
 from tests.ingest.rows import LEADER, row
 from tradingtools.codec.leader_trades import row_from_pb
@@ -28,7 +28,7 @@ class Teller:
     """Merger and telling, as ingest has them."""
 
     def __init__(self, capacity: int = 20_000) -> None:
-        self.telling = Telling()
+        self.telling = Announcements()
         self.merger = Merger(keep_ms=600_000, capacity=capacity, forgotten=self.telling.forget)
 
     def feed(self, one: TradeRow) -> list[Fact]:
@@ -137,7 +137,7 @@ def test_a_reader_knows_as_much_as_if_everything_were_told(
 
 
 def test_leaders_take_turns_and_a_transaction_stays_together() -> None:
-    teller, line = Teller(), Line()
+    teller, line = Teller(), BackfillQueue()
     many = [fact for number in range(50) for fact in teller.feed(row(number))]
     pair = [fact for size in (1, 2) for fact in teller.feed(row(99, leader=OTHER, size=size))]
     line.put(many)
@@ -153,7 +153,7 @@ def test_leaders_take_turns_and_a_transaction_stays_together() -> None:
 
 
 def test_what_waits_already_waits_once() -> None:
-    teller, line = Teller(), Line()
+    teller, line = Teller(), BackfillQueue()
     for one in (row(1), row(1), row(2)):
         teller.feed(one)
     # Two readers have lost the same.
@@ -168,7 +168,7 @@ def test_what_waits_already_waits_once() -> None:
 
 
 def test_a_lesser_count_takes_no_greater_ones_place() -> None:
-    line = Line()
+    line = BackfillQueue()
     [one], [two] = (Merger(keep_ms=1).catch_up(rows, NOW) for rows in ([row(1)], [row(1)] * 2))
     line.put([two])
     line.put([one])

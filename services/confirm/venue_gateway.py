@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from services.confirm.core.fate import Look, standing
+from services.confirm.core.unknown_order_policy import LookupResult, standing
 from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.venues.insiders.order_gateway import Answer, InsidersClient, NotSent, Unanswered
 from tradingtools.venues.insiders.schemas import (
@@ -19,7 +19,7 @@ from tradingtools.venues.ports import Capabilities
 _log = structlog.get_logger("confirm.insiders")
 
 
-class Insiders:
+class VenueGateway:
     """Looks orders up and voids keys; a transport error is never a "not found".
 
     Args:
@@ -40,54 +40,58 @@ class Insiders:
             _log.warning("capabilities unknown", error=str(error))
             return None
 
-    async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+    async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key."""
         try:
             answer = await self._client.order_by_key(order_key, self._timeout_ms)
         except (NotSent, Unanswered) as error:
             _log.warning("no answer by key", order=order_key, error=str(error))
-            return Look.NO_ANSWER, None
+            return LookupResult.NO_ANSWER, None
         return self._judge(answer, order_key)
 
-    async def void(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+    async def void(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask that a key can never be used: VOIDED, FOUND (it was used) or NO_ANSWER."""
         try:
             answer = await self._client.void(order_key, self._timeout_ms)
         except (NotSent, Unanswered) as error:
             _log.warning("no answer to a void", order=order_key, error=str(error))
-            return Look.NO_ANSWER, None
+            return LookupResult.NO_ANSWER, None
         error_code = parse_error(answer.body)
         if answer.status == 409 and error_code is not None and error_code[0] == "KEY_USED":
             return await self._used(answer, order_key)
         return self._judge(answer, order_key, voiding=True)
 
-    async def _used(self, answer: Answer, order_key: str) -> tuple[Look, VenueOrder | None]:
+    async def _used(self, answer: Answer, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """The refusal of a void names the order; without reading by key it is the only word."""
         try:
             order = parse_key_used(answer.body)
         except WireError as problem:
             _log.warning("refused void without its order", order=order_key, error=str(problem))
             return await self.look(order_key)
-        return (standing(order), order) if order.order_key == order_key else (Look.NO_ANSWER, None)
+        return (
+            (standing(order), order)
+            if order.order_key == order_key
+            else (LookupResult.NO_ANSWER, None)
+        )
 
     def _judge(
         self, answer: Answer, order_key: str, *, voiding: bool = False
-    ) -> tuple[Look, VenueOrder | None]:
+    ) -> tuple[LookupResult, VenueOrder | None]:
         error = parse_error(answer.body)
         code = error[0] if error is not None else ""
         if answer.status == 404 and code == "ORDER_NOT_FOUND":
-            return Look.NOT_FOUND, None
+            return LookupResult.NOT_FOUND, None
         if answer.status == 501 and code == "NOT_SUPPORTED":
-            return Look.NOT_SUPPORTED, None
+            return LookupResult.NOT_SUPPORTED, None
         if answer.status != 200:
-            return Look.NO_ANSWER, None
+            return LookupResult.NO_ANSWER, None
         try:
             order = parse_order(_as_order(answer.body) if voiding else answer.body)
         except WireError as problem:
             _log.warning("malformed answer by key", order=order_key, error=str(problem))
-            return Look.NO_ANSWER, None
+            return LookupResult.NO_ANSWER, None
         if order.order_key != order_key:
-            return Look.NO_ANSWER, None
+            return LookupResult.NO_ANSWER, None
         return standing(order), order
 
 

@@ -39,7 +39,7 @@ class _Trade:
         )
 
 
-class Telling:
+class Announcements:
     """Of all transactions that the merger remembers."""
 
     def __init__(self) -> None:

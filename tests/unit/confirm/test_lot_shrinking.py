@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.confirm.core.elsewhere import Lot, cost_given_back, refusal, shrunk
+from services.confirm.core.lot_shrinking import Lot, cost_given_back, refusal, shrunk
 
 
 def lot(origin: str, shares: int, *, elsewhere: int = 0, elsewhere_cost: int = 0) -> Lot:

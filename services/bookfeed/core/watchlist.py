@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class ShardChange:
     """What one connection has to be told. ``shard`` may be one past the last: a new one."""
 
     shard: int
@@ -15,7 +15,9 @@ class Move:
     unsubscribe: tuple[str, ...]
 
 
-def plan(shards: Sequence[Collection[str]], wanted: Collection[str], size: int) -> list[Move]:
+def plan(
+    shards: Sequence[Collection[str]], wanted: Collection[str], size: int
+) -> list[ShardChange]:
     """Differences that make the shards hold exactly ``wanted``, none above ``size`` assets.
 
     Assets stay where they are; free places are filled from the first shard on.
@@ -28,11 +30,11 @@ def plan(shards: Sequence[Collection[str]], wanted: Collection[str], size: int) 
         free = max(size - (len(shard) - len(gone)), 0)
         fill, new = tuple(new[:free]), new[free:]
         if fill or gone:
-            moves.append(Move(number, fill, gone))
+            moves.append(ShardChange(number, fill, gone))
     number = len(shards)
     while new:
         fill, new = tuple(new[:size]), new[size:]
-        moves.append(Move(number, fill, ()))
+        moves.append(ShardChange(number, fill, ()))
         number += 1
     return moves
 
@@ -45,7 +47,7 @@ class Interest:
         self._held: frozenset[str] = frozenset()
         self._foreseen: dict[str, frozenset[str]] = {}
         self._streamed: dict[str, int] = {}
-        self._asked_ms: dict[str, int] = {}
+        self._requested_ms: dict[str, int] = {}
 
     def hold(self, assets: Collection[str]) -> None:
         """Assets with shares or live triggers, from the database."""
@@ -71,17 +73,17 @@ class Interest:
 
     def ask(self, asset: str, now_ms: int) -> None:
         """Somebody asked for the book once."""
-        self._asked_ms[asset] = now_ms
+        self._requested_ms[asset] = now_ms
 
     def wanted(self, now_ms: int) -> frozenset[str]:
         """Every asset that is to be watched now."""
-        self._asked_ms = {
-            asset: at for asset, at in self._asked_ms.items() if now_ms - at < self._linger_ms
+        self._requested_ms = {
+            asset: at for asset, at in self._requested_ms.items() if now_ms - at < self._linger_ms
         }
         return (
             self._held.union(*self._foreseen.values())
             | _keys(self._streamed)
-            | _keys(self._asked_ms)
+            | _keys(self._requested_ms)
         )
 
 

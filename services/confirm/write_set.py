@@ -42,7 +42,7 @@ def move_balances(asked: Together, moves: Mapping[str, int]) -> None:
     put(asked, "move_balances", "moves", rows)
 
 
-class Moves:
+class WriteSet:
     """What a transaction will write.
 
     Args:

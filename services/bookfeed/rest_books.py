@@ -11,16 +11,16 @@ from collections.abc import Callable, Coroutine
 import structlog
 
 from services.bookfeed import metrics
-from services.bookfeed.core.looking import (
+from services.bookfeed.core.book_state import TAKEOVER_MS, BookState
+from services.bookfeed.core.snapshot_audit import (
     GRACE_MS,
     LEAD_MS,
-    Answer,
-    Look,
-    Verdict,
+    AuditVerdict,
+    RestBook,
+    SnapshotAudit,
     first_time_ms,
-    next_look_ms,
+    next_audit_ms,
 )
-from services.bookfeed.core.tracking import TAKEOVER_MS, Tracked
 from services.bookfeed.hub import Hub, now_ms
 from tradingtools import clock
 from tradingtools.domain import errors
@@ -32,7 +32,7 @@ TICK_SECONDS = 0.1
 _log = structlog.get_logger("bookfeed")
 
 
-class Looks:
+class RestBooks:
     """Compares and renews books over REST.
 
     Args:
@@ -61,23 +61,25 @@ class Looks:
         self._look_ms = look_ms
         self._quiet_ms = quiet_ms
 
-    def due(self, asset_id: str, tracked: Tracked, now: int) -> Coroutine[None, None, None] | None:
+    def due(
+        self, asset_id: str, tracked: BookState, now: int
+    ) -> Coroutine[None, None, None] | None:
         """What is to be asked of an asset's book now, begun already; None: nothing is."""
         if tracked.wants_resync(now) or self._refresh_is_due(asset_id, tracked, now):
             tracked.begin_resync(now)
             return self._resync(asset_id)
-        if self._look_is_due(asset_id, tracked, now):
-            return self._look(asset_id, tracked, tracked.begin_look())
+        if self._audit_is_due(asset_id, tracked, now):
+            return self._look(asset_id, tracked, tracked.begin_audit())
         return None
 
-    def _look_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
-        if not tracked.look_due_ms:
-            tracked.look_due_ms = first_time_ms(asset_id, now, self._look_ms)
-        if now < tracked.look_due_ms or tracked.look is not None:
+    def _audit_is_due(self, asset_id: str, tracked: BookState, now: int) -> bool:
+        if not tracked.audit_due_ms:
+            tracked.audit_due_ms = first_time_ms(asset_id, now, self._look_ms)
+        if now < tracked.audit_due_ms or tracked.look is not None:
             return False
         return self._trades(asset_id) and tracked.comparable
 
-    def _refresh_is_due(self, asset_id: str, tracked: Tracked, now: int) -> bool:
+    def _refresh_is_due(self, asset_id: str, tracked: BookState, now: int) -> bool:
         """REST is all that is known of a book that no connection keeps: before it is stale."""
         if not tracked.rest_alone:
             tracked.refresh_due_ms = 0
@@ -96,41 +98,41 @@ class Looks:
         market = self._hub.market(asset_id)
         return market is not None and not market.closed
 
-    async def _look(self, asset_id: str, tracked: Tracked, look: Look) -> None:
-        verdict = Verdict.NONE
+    async def _look(self, asset_id: str, tracked: BookState, look: SnapshotAudit) -> None:
+        verdict = AuditVerdict.NONE
         try:
             verdict = await self._judged(asset_id, tracked, look)
         finally:
             now = now_ms()
-            tracked.end_look(look, verdict, now)
-            tracked.look_due_ms = next_look_ms(now, self._look_ms, self._quiet_ms, tracked.misses)
+            tracked.end_audit(look, verdict, now)
+            tracked.audit_due_ms = next_audit_ms(now, self._look_ms, self._quiet_ms, tracked.misses)
         metrics.LOOKS.add(1, {"verdict": verdict.value})
-        if verdict is Verdict.MISSED:
+        if verdict is AuditVerdict.MISSED:
             _log.warning("the socket does not tell what REST tells", asset=asset_id)
             self._hub.missed(asset_id)
 
-    async def _judged(self, asset_id: str, tracked: Tracked, look: Look) -> Verdict:
+    async def _judged(self, asset_id: str, tracked: BookState, look: SnapshotAudit) -> AuditVerdict:
         await asyncio.sleep(LEAD_MS / 1000)
         try:
             async with self._slots:
                 book = await self._api.book(asset_id)
         except errors.TradingError as error:
             _log.warning("book not looked at", asset=asset_id, error=str(error))
-            return Verdict.NONE
+            return AuditVerdict.NONE
         if book is None:
             self._refresh_soon(asset_id)
-            return Verdict.NONE
-        answer, over_ms = answer_of(book), now_ms() + GRACE_MS
+            return AuditVerdict.NONE
+        answer, over_ms = rest_book(book), now_ms() + GRACE_MS
         # Another connection, or a resync, ends it without a verdict.
         while tracked.look is look and self._hub.tracked.get(asset_id) is tracked:
             verdict = look.judge(answer, over=now_ms() >= over_ms)
-            if verdict is not Verdict.OPEN:
+            if verdict is not AuditVerdict.OPEN:
                 return verdict
             await asyncio.sleep(TICK_SECONDS)
-        return Verdict.NONE
+        return AuditVerdict.NONE
 
     async def _resync(self, asset_id: str) -> None:
-        answer: Answer | None = None
+        answer: RestBook | None = None
         asked = self._hub.tracked.get(asset_id)
         before_ns = asked.received_ns if asked else 0
         try:
@@ -139,9 +141,9 @@ class Looks:
             if book is None:
                 # No book any more: the market has closed, or is about to be said to have.
                 self._refresh_soon(asset_id)
-                answer = Answer((), (), 0)
+                answer = RestBook((), (), 0)
             else:
-                answer = answer_of(book)
+                answer = rest_book(book)
         except errors.TradingError as error:
             _log.warning("book in doubt not resynced", asset=asset_id, error=str(error))
         tracked = self._hub.tracked.get(asset_id)
@@ -154,12 +156,12 @@ class Looks:
         self._hub.changed(asset_id)
 
 
-def answer_of(book: BookMessage) -> Answer:
+def rest_book(book: BookMessage) -> RestBook:
     """REST's book, as looks and resyncs compare it."""
-    return Answer(book.bids, book.asks, book.book_ms, book.book_hash)
+    return RestBook(book.bids, book.asks, book.book_ms, book.book_hash)
 
 
-def is_overtaken(tracked: Tracked, book_ms: int, before_ns: int) -> bool:
+def is_overtaken(tracked: BookState, book_ms: int, before_ns: int) -> bool:
     """Whether off the socket, where nothing is collected, a newer book came since REST was asked.
 
     Args:

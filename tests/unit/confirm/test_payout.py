@@ -8,7 +8,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.confirm.core.paying import Held, pay
+from services.confirm.core.payout import Held, pay
 
 lots = st.lists(
     st.builds(

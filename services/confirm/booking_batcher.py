@@ -18,7 +18,7 @@ import psycopg
 from services.confirm import store
 from services.confirm.bookings import load_bookings
 from services.confirm.ledger import Smallest, unknown
-from services.confirm.store import Heard, Taken
+from services.confirm.store import BookingResult, ReportedOrder
 from tradingtools import clock
 from tradingtools.domain.order_states import OrderState
 from tradingtools.domain.reasons import Reason
@@ -60,11 +60,11 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    heard: Heard
-    done: asyncio.Future[Taken]
+    heard: ReportedOrder
+    done: asyncio.Future[BookingResult]
 
 
-class Booker:
+class BookingBatcher:
     """Books one batch at a time and publishes it.
 
     Args:
@@ -99,7 +99,7 @@ class Booker:
         """Whether answers wait, or a crowd's are on their way: what has time stands back."""
         return bool(self._queue) or clock.monotonic() < self._crowd_until
 
-    async def take(self, heard: Heard) -> Taken:
+    async def take(self, heard: ReportedOrder) -> BookingResult:
         """Book what is told of an order, together with whatever else waits.
 
         Raises:

@@ -24,7 +24,7 @@ _STEPS_MAX = 5_000
 _PAUSE_DOUBLINGS = 8
 
 
-class Change(NamedTuple):
+class LevelChange(NamedTuple):
     """A level's new total, and the venue's best prices after it (None: not said)."""
 
     is_bid: bool
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 Levels = Sequence[tuple[int, int]]
 
 
-class Answer(NamedTuple):
+class RestBook(NamedTuple):
     """REST's book; an empty hash was not given."""
 
     bids: Levels
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     book_hash: str = ""
 
 
-class Verdict(Enum):
+class AuditVerdict(Enum):
     """What a look has found."""
 
     SAME = "same"
@@ -57,7 +57,7 @@ class Verdict(Enum):
     """The answer is older than what could be compared with it."""
 
 
-class Look:
+class SnapshotAudit:
     """One look at one book.
 
     Args:
@@ -70,7 +70,7 @@ class Look:
         self._book = book.copy()
         self._first_ms = book_ms
         self._hash = book_hash
-        self._steps: deque[tuple[str, Book | Sequence[Change]]] = deque()
+        self._steps: deque[tuple[str, Book | Sequence[LevelChange]]] = deque()
         self._overflown = False
         self._named = False
 
@@ -78,11 +78,11 @@ class Look:
         """The socket told the whole book anew."""
         self._add(book_hash, book.copy())
 
-    def changed(self, changes: Sequence[Change], book_hash: str) -> None:
+    def changed(self, changes: Sequence[LevelChange], book_hash: str) -> None:
         """The socket told changes."""
         self._add(book_hash, changes)
 
-    def judge(self, answer: Answer, *, over: bool) -> Verdict:
+    def judge(self, answer: RestBook, *, over: bool) -> AuditVerdict:
         """What is known by now; to be called again with the same answer while it is OPEN.
 
         Args:
@@ -93,26 +93,26 @@ class Look:
         asked.replace(answer.bids, answer.asks)
         while not self._overflown:
             if self._book.same(asked):
-                return Verdict.SAME
+                return AuditVerdict.SAME
             heard = bool(answer.book_hash) and self._hash == answer.book_hash
             self._named = self._named or heard
             if not self._steps:
                 break
             self._step(*self._steps.popleft())
         if not over:
-            return Verdict.OPEN
+            return AuditVerdict.OPEN
         if self._named:
-            return Verdict.MISSED
+            return AuditVerdict.MISSED
         comparable = not self._overflown and answer.book_ms >= self._first_ms
-        return Verdict.MISSED if comparable else Verdict.NONE
+        return AuditVerdict.MISSED if comparable else AuditVerdict.NONE
 
-    def _add(self, book_hash: str, step: Book | Sequence[Change]) -> None:
+    def _add(self, book_hash: str, step: Book | Sequence[LevelChange]) -> None:
         if len(self._steps) < _STEPS_MAX:
             self._steps.append((book_hash, step))
         else:
             self._overflown = True
 
-    def _step(self, book_hash: str, step: Book | Sequence[Change]) -> None:
+    def _step(self, book_hash: str, step: Book | Sequence[LevelChange]) -> None:
         self._hash = book_hash
         if isinstance(step, Book):
             self._book = step
@@ -126,7 +126,7 @@ def first_time_ms(asset_id: str, now_ms: int, every_ms: int) -> int:
     return now_ms + every_ms // 2 + crc32(asset_id.encode()) % (every_ms // 2)
 
 
-def next_look_ms(now_ms: int, every_ms: int, quiet_ms: int, misses: int) -> int:
+def next_audit_ms(now_ms: int, every_ms: int, quiet_ms: int, misses: int) -> int:
     """When to look again.
 
     Args:
@@ -159,7 +159,7 @@ class Watched(NamedTuple):
 
     asset_id: str
     received_ns: int
-    looked_ms: int
+    audited_ms: int
 
 
 def witnesses(assets: Iterable[Watched]) -> list[str]:
@@ -170,5 +170,5 @@ def witnesses(assets: Iterable[Watched]) -> list[str]:
     """
     able = list(assets)
     moved = sorted(able, key=lambda one: -one.received_ns)[:2]
-    waited = min(able, key=lambda one: one.looked_ms, default=None)
+    waited = min(able, key=lambda one: one.audited_ms, default=None)
     return list(dict.fromkeys(one.asset_id for one in (*moved, waited) if one))

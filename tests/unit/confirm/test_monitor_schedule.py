@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.confirm.core.watching import Patience, next_ask_ms
+from services.confirm.core.monitor_schedule import Patience, next_ask_ms
 from tradingtools.domain.order_states import OrderState as S
 
 PATIENCE = Patience(ended_ms=600_000, dead_ms=3_600_000, first_ms=1_000, longest_ms=120_000)

@@ -12,7 +12,7 @@ from tradingtools.domain.venue_order import TradeStatus, VenueTrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class OperatorDecision:
     """What an operator says of an order."""
 
     to_state: OrderState
@@ -23,7 +23,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
+class ResolutionPlan:
     """How it is carried out; or why not."""
 
     steps: tuple[Step, ...] = ()
@@ -31,7 +31,9 @@ class Resolved:
     refused: str = ""
 
 
-def resolve(told: Told, size_micros: int, booked: Mapping[str, Booked]) -> Resolved:
+def resolve(
+    told: OperatorDecision, size_micros: int, booked: Mapping[str, Booked]
+) -> ResolutionPlan:
     """Turn an operator's word into bookings.
 
     CONFIRMED: what is booked becomes final, what was filled beyond it is one more trade. FAILED:
@@ -41,18 +43,20 @@ def resolve(told: Told, size_micros: int, booked: Mapping[str, Booked]) -> Resol
     matched = {k: b for k, b in standing.items() if b.status is FillStatus.MATCHED}
     if told.to_state is OrderState.FAILED:
         if len(matched) < len(standing):
-            return Resolved(refused="a fill of it is final; FAILED would deny it")
+            return ResolutionPlan(refused="a fill of it is final; FAILED would deny it")
         kind = FailedKind.UNDONE if booked else FailedKind.KILLED
-        return Resolved(steps=_each(matched, Action.UNDO), failed_kind=kind)
+        return ResolutionPlan(steps=_each(matched, Action.UNDO), failed_kind=kind)
     sums = [(b.size_micros, b.notional_micros, b.fee_micros) for b in standing.values()]
     have = tuple(sum(column) for column in zip(*sums, strict=True)) if sums else (0, 0, 0)
     missing = tuple(a - b for a, b in zip(told.filled or have, have, strict=True))
     if have[0] + missing[0] == 0:
-        return Resolved(refused="filled: nothing is booked, so what was filled has to be told")
+        return ResolutionPlan(
+            refused="filled: nothing is booked, so what was filled has to be told"
+        )
     if have[0] + missing[0] > size_micros:
-        return Resolved(refused=f"filled: more than the {size_micros} that were ordered")
+        return ResolutionPlan(refused=f"filled: more than the {size_micros} that were ordered")
     if min(missing) < 0 or (missing[0] == 0 and any(missing)):
-        return Resolved(refused=f"filled: does not contain what is booked, {have}")
+        return ResolutionPlan(refused=f"filled: does not contain what is booked, {have}")
     more: tuple[Step, ...] = ()
     if missing[0]:
         size, notional, fee = missing
@@ -61,7 +65,7 @@ def resolve(told: Told, size_micros: int, booked: Mapping[str, Booked]) -> Resol
             status=TradeStatus.CONFIRMED,
         )  # fmt: skip
         more = (Step(Action.BOOK, trade), Step(Action.FINALISE, trade))
-    return Resolved(steps=(*_each(matched, Action.FINALISE), *more))
+    return ResolutionPlan(steps=(*_each(matched, Action.FINALISE), *more))
 
 
 def _each(fills: Mapping[str, Booked], action: Action) -> tuple[Step, ...]:

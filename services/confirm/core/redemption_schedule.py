@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradingtools.domain.redemption_states import TRANSITIONS, RedemptionState
-from tradingtools.venues.ports import Heard
+from tradingtools.venues.ports import RedemptionAnswer
 
 _FIRST_MS = 1_000
 _LONGEST_MS = 300_000
@@ -11,14 +11,14 @@ _S = RedemptionState
 
 
 _FOLLOWS = {
-    Heard.DONE: _S.CONFIRMED,
-    Heard.UNDER_WAY: _S.ACCEPTED,
-    Heard.NOTHING_LEFT: _S.CONFIRMED,
-    Heard.NO_ANSWER: _S.UNKNOWN,
+    RedemptionAnswer.DONE: _S.CONFIRMED,
+    RedemptionAnswer.UNDER_WAY: _S.ACCEPTED,
+    RedemptionAnswer.NOTHING_LEFT: _S.CONFIRMED,
+    RedemptionAnswer.NO_ANSWER: _S.UNKNOWN,
 }
 
 
-def follows(state: RedemptionState, heard: Heard) -> RedemptionState:
+def follows(state: RedemptionState, heard: RedemptionAnswer) -> RedemptionState:
     """Where a redemption stands after what was heard; the same when nothing is known better."""
     target = _FOLLOWS.get(heard, state)
     return target if (state, target) in TRANSITIONS else state

@@ -16,7 +16,7 @@ from tradingtools.domain.venue_order import VenueOrder
 from tradingtools.venues.ports import Capabilities
 
 
-class Look(Enum):
+class LookupResult(Enum):
     """What a question by key gave."""
 
     FOUND = auto()
@@ -27,7 +27,7 @@ class Look(Enum):
     NOT_SUPPORTED = auto()
 
 
-class Act(Enum):
+class NextAction(Enum):
     """What to do next."""
 
     BOOK = auto()
@@ -52,7 +52,7 @@ SEND_AGAIN_MS = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class UnknownOrder:
     """One unresolved order."""
 
     not_after_ms: int
@@ -71,51 +71,63 @@ class Case:
     """From the first UNKNOWN to the second attempt; it doubles with each further one."""
 
 
-def horizon_ms(case: Case, capabilities: Capabilities) -> int:
+def horizon_ms(case: UnknownOrder, capabilities: Capabilities) -> int:
     """After this instant a request that was sent in time cannot be accepted any more (with B)."""
     return case.not_after_ms + capabilities.longest_processing_ms
 
 
-def after_look(case: Case, look: Look, capabilities: Capabilities, now_ms: int) -> Act:
+def after_lookup(
+    case: UnknownOrder, look: LookupResult, capabilities: Capabilities, now_ms: int
+) -> NextAction:
     """Decide after asking for the key."""
-    if look is Look.FOUND:
-        return Act.BOOK
-    if look is Look.VOIDED:
-        return Act.GIVE_UP
-    if look is Look.NO_ANSWER:
-        return Act.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else Act.WAIT
+    if look is LookupResult.FOUND:
+        return NextAction.BOOK
+    if look is LookupResult.VOIDED:
+        return NextAction.GIVE_UP
+    if look is LookupResult.NO_ANSWER:
+        return (
+            NextAction.CALL
+            if now_ms - case.unknown_since_ms > case.unreachable_ms
+            else NextAction.WAIT
+        )
     if may_be_sent_again(case, capabilities, now_ms):
         pause_ms = case.send_again_ms << (case.attempt - 1)
-        return Act.SEND_AGAIN if now_ms - case.unknown_since_ms >= pause_ms else Act.WAIT
+        return (
+            NextAction.SEND_AGAIN if now_ms - case.unknown_since_ms >= pause_ms else NextAction.WAIT
+        )
     if capabilities.void:
-        return Act.VOID
-    if look is Look.NOT_SUPPORTED or not capabilities.get_by_key:
+        return NextAction.VOID
+    if look is LookupResult.NOT_SUPPORTED or not capabilities.get_by_key:
         # Without the promise to read its own writes, a not-found says nothing.
-        return Act.CALL
+        return NextAction.CALL
     if now_ms <= horizon_ms(case, capabilities):
-        return Act.WAIT
+        return NextAction.WAIT
     if case.not_found_count + 1 < case.not_founds_needed:
-        return Act.WAIT
-    return Act.GIVE_UP if capabilities.not_after else Act.CALL
+        return NextAction.WAIT
+    return NextAction.GIVE_UP if capabilities.not_after else NextAction.CALL
 
 
-def may_be_sent_again(case: Case, capabilities: Capabilities, now_ms: int) -> bool:
+def may_be_sent_again(case: UnknownOrder, capabilities: Capabilities, now_ms: int) -> bool:
     """Whether another attempt can only help: one key is one order, and it is wanted still."""
     return capabilities.idempotency and case.attempt < case.attempts and now_ms < case.not_after_ms
 
 
-def after_void(case: Case, look: Look, now_ms: int) -> Act:
+def after_void(case: UnknownOrder, look: LookupResult, now_ms: int) -> NextAction:
     """Decide after a void was asked for: VOIDED, FOUND (the key was used) or NO_ANSWER."""
-    if look is Look.VOIDED:
-        return Act.GIVE_UP
-    if look is Look.FOUND:
-        return Act.BOOK
-    return Act.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else Act.WAIT
+    if look is LookupResult.VOIDED:
+        return NextAction.GIVE_UP
+    if look is LookupResult.FOUND:
+        return NextAction.BOOK
+    return (
+        NextAction.CALL if now_ms - case.unknown_since_ms > case.unreachable_ms else NextAction.WAIT
+    )
 
 
-def reason(act: Act) -> Reason:
+def reason(act: NextAction) -> Reason:
     """The reason code that goes with an end."""
-    return {Act.GIVE_UP: Reason.NEVER_ARRIVED, Act.CALL: Reason.UNDECIDABLE}.get(act, Reason.NONE)
+    return {NextAction.GIVE_UP: Reason.NEVER_ARRIVED, NextAction.CALL: Reason.UNDECIDABLE}.get(
+        act, Reason.NONE
+    )
 
 
 def pause_ms(checks: int) -> int:
@@ -123,6 +135,6 @@ def pause_ms(checks: int) -> int:
     return min(250 << min(checks, 10), 5_000)
 
 
-def standing(order: VenueOrder) -> Look:
+def standing(order: VenueOrder) -> LookupResult:
     """What an order resource says about its key."""
-    return Look.VOIDED if order.voided else Look.FOUND
+    return LookupResult.VOIDED if order.voided else LookupResult.FOUND

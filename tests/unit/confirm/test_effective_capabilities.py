@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.confirm.core.promises import WRITTEN, of_settings, taken
+from services.confirm.core.effective_capabilities import WRITTEN, of_settings, taken
 from services.confirm.settings import Settings
 from tradingtools.settings import SettingError, load
 from tradingtools.venues.ports import Capabilities

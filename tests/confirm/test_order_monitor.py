@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from services.confirm.booker import Booker
+from services.confirm.booking_batcher import BookingBatcher
 from services.confirm.bookings import load_bookings
-from services.confirm.core.fate import Look
+from services.confirm.core.unknown_order_policy import LookupResult
+from services.confirm.order_monitor import OrderMonitor
 from services.confirm.settings import Settings
-from services.confirm.store import Heard
-from services.confirm.watch import Watch
+from services.confirm.store import ReportedOrder
 from services.confirm.worker import Confirm
 from tests.confirm.conftest import Orders, told, trade
 from tests.money_path.world import eventually
@@ -31,27 +31,29 @@ class FarSide:
         self.asked: set[str] = set()
         self.answers = asyncio.Event()
 
-    async def look(self, order_key: str) -> tuple[Look, VenueOrder | None]:
+    async def look(self, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
         """Ask for a key."""
         self.asked.add(order_key)
         if order_key in self.slow:
             await self.answers.wait()
         order = self.orders.get(order_key)
-        return (Look.FOUND, order) if order is not None else (Look.NO_ANSWER, None)
+        return (LookupResult.FOUND, order) if order is not None else (LookupResult.NO_ANSWER, None)
 
 
-def _booker(orders: Orders) -> Booker:
+def _booker(orders: Orders) -> BookingBatcher:
     tail: Tail[Any] = Tail(0, lambda after, limit: load_bookings(orders.pool, after, limit))
-    return Booker(orders.pool, orders.lease, tail)
+    return BookingBatcher(orders.pool, orders.lease, tail)
 
 
-def _confirm(orders: Orders, far: Any, booker: Booker | None = None) -> tuple[Confirm, Watch]:
+def _confirm(
+    orders: Orders, far: Any, booker: BookingBatcher | None = None
+) -> tuple[Confirm, OrderMonitor]:
     settings = Settings(
         executor_target="127.0.0.1:1", insiders_url="http://127.0.0.1:1", parallel=AT_A_TIME,
         poll_ms=20, watch_first_ms=100, watch_parallel=64,
     )  # fmt: skip
     confirm = Confirm(orders.pool, booker or _booker(orders), far, settings)
-    return confirm, Watch(orders.pool, confirm, settings)
+    return confirm, OrderMonitor(orders.pool, confirm, settings)
 
 
 async def _confirmed(orders: Orders, far: FarSide) -> str:
@@ -157,7 +159,9 @@ async def test_behind_a_crowds_batch_more_is_expected(orders: Orders) -> None:
     keys = [await orders.make("SUBMITTED") for _ in range(50)]
 
     async def take(key: str) -> object:
-        return await booker.take(Heard(order_key=key, answer=told(key, trade(key[:9], DONE))))
+        return await booker.take(
+            ReportedOrder(order_key=key, answer=told(key, trade(key[:9], DONE)))
+        )
 
     await take(keys[0])
     assert not booker.behind

@@ -18,7 +18,13 @@ from itertools import groupby
 from operator import itemgetter
 
 from services.bookfeed.core.book import Book
-from services.bookfeed.core.looking import Answer, Change, Levels, Look, Verdict
+from services.bookfeed.core.snapshot_audit import (
+    AuditVerdict,
+    LevelChange,
+    Levels,
+    RestBook,
+    SnapshotAudit,
+)
 
 TAKEOVER_MS = 1_000
 """In which a connection that is open already tells the first books of another one's assets."""
@@ -34,7 +40,7 @@ _UNSAID = (None, None)
 _RESYNC_PAUSE_MS = (0, 200, 500, 1_000, 2_000, 5_000, 15_000, 30_000)
 
 
-Heard = tuple[int, Sequence[Change]]
+ReceivedChanges = tuple[int, Sequence[LevelChange]]
 """Changes of one message, and the venue's time of it."""
 
 
@@ -47,31 +53,31 @@ class Status(Enum):
     EMPTY = "EMPTY"
 
 
-class Tracked:
+class BookState:
     """One asset. Times are milliseconds: ``book_ms`` of the venue, ``now_ms`` of our clock."""
 
     __slots__ = (
-        "_asked_ms",
         "_collected",
         "_first_asked_ms",
-        "_heard_rest_ms",
         "_known",
         "_last_asked_ms",
         "_mismatches",
+        "_reported_best",
+        "_requested_ms",
+        "_rest_taken_ms",
         "_resync_after_ms",
         "_since_ms",
         "_spell_ms",
-        "_told",
         "_whole_at_ms",
         "_whole_ms",
         "_whole_since_ms",
+        "audit_due_ms",
+        "audited_ms",
         "book",
         "book_hash",
         "book_ms",
         "doubtful",
         "look",
-        "look_due_ms",
-        "looked_ms",
         "misses",
         "on_socket",
         "received_ns",
@@ -92,24 +98,24 @@ class Tracked:
         self.on_socket = False
         """A snapshot came over the present connection, so changes keep the book whole."""
         self.reported: Status | None = None
-        self.look: Look | None = None
+        self.look: SnapshotAudit | None = None
         """The look that is under way."""
-        self.look_due_ms = 0
+        self.audit_due_ms = 0
         """When to look next; 0: not decided yet."""
         self.refresh_due_ms = 0
         """When to ask REST again while no connection keeps it; 0: not decided yet."""
-        self.looked_ms = 0
+        self.audited_ms = 0
         self.misses = 0
         """Looks in a row that found something missed."""
-        self._heard_rest_ms: int | None = None
+        self._rest_taken_ms: int | None = None
         """When REST's answer was taken; None since a doubt began."""
-        self._told: tuple[int | None, int | None] = _UNSAID
+        self._reported_best: tuple[int | None, int | None] = _UNSAID
         """The best prices that the venue stated last, and after all that is known to be missed."""
-        self._collected: deque[Heard] | None = None
+        self._collected: deque[ReceivedChanges] | None = None
         """Changes for an answer of REST; None: none is wanted."""
         self._since_ms: int | None = 0
         """From which time of the venue on those are all; None: from the next one on."""
-        self._asked_ms: int | None = None
+        self._requested_ms: int | None = None
         """When REST was asked, while its answer is awaited."""
         self._first_asked_ms: int | None = None
         """When REST was asked first since the collecting began."""
@@ -146,7 +152,7 @@ class Tracked:
         self.on_socket = True
         self._whole_ms = 0 if book.crossed else book_ms
         self._whole_at_ms = received_ns // 1_000_000
-        self._told = _UNSAID if book.crossed else (book.best_bid, book.best_ask)
+        self._reported_best = _UNSAID if book.crossed else (book.best_bid, book.best_ask)
         if book.crossed and not self.doubtful:
             self._doubt(book_ms)
         else:
@@ -167,7 +173,7 @@ class Tracked:
         self.revision += 1
 
     def changes(
-        self, changes: Sequence[Change], book_ms: int, received_ns: int, book_hash: str = ""
+        self, changes: Sequence[LevelChange], book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
         """Changes of one message, in order; a doubt shows in `doubtful`."""
         book_ms = believed_ms(book_ms, received_ns, received_ns // 1_000_000)
@@ -176,9 +182,9 @@ class Tracked:
             self.look.changed(changes, book_hash)
         if changes:
             apply(self.book, changes)
-            self._told = (changes[-1].best_bid, changes[-1].best_ask)
+            self._reported_best = (changes[-1].best_bid, changes[-1].best_ask)
             good = self.on_socket and not self.doubtful
-            if good and (self.book.crossed or not self.book.agrees(*self._told)):
+            if good and (self.book.crossed or not self.book.agrees(*self._reported_best)):
                 self._doubt(book_ms)
             self._keep(changes, book_ms)
         self._moved(max(book_ms, self.book_ms), received_ns)
@@ -186,11 +192,11 @@ class Tracked:
     def disconnected(self) -> None:
         """The connection is gone: what follows on the next one begins with a snapshot."""
         if not self.rest_alone:
-            self._heard_rest_ms = None
+            self._rest_taken_ms = None
         self.on_socket = False
         self._whole_ms = 0
         self.look = None
-        self._told = _UNSAID
+        self._reported_best = _UNSAID
         self._spell_ms = None
         self._collect(0)
         self.revision += 1
@@ -222,7 +228,7 @@ class Tracked:
 
     def refused(self) -> None:
         """What may have been a change could not be read; an answer under way may not have it."""
-        self._told = _UNSAID
+        self._reported_best = _UNSAID
         if self.on_socket and not self.doubtful:
             self._doubt(None)
         else:
@@ -231,7 +237,7 @@ class Tracked:
     @property
     def rest_alone(self) -> bool:
         """Whether the book is REST's, whatever the socket tells: no connection keeps it whole."""
-        return self._heard_rest_ms is not None if self.doubtful else not self.on_socket
+        return self._rest_taken_ms is not None if self.doubtful else not self.on_socket
 
     def doubted_ms(self, now_ms: int) -> int:
         """For how long REST has been asked in vain to end a doubt; 0 when there is none."""
@@ -240,7 +246,7 @@ class Tracked:
     @property
     def resyncing(self) -> bool:
         """Whether REST's answer is awaited."""
-        return self._asked_ms is not None
+        return self._requested_ms is not None
 
     @property
     def comparable(self) -> bool:
@@ -248,19 +254,19 @@ class Tracked:
         idle = self.look is None and not self.resyncing
         return idle and self.on_socket and not self.doubtful
 
-    def begin_look(self) -> Look:
+    def begin_audit(self) -> SnapshotAudit:
         """What the socket tells from now on is kept until `end_look`."""
-        self.look = Look(self.book, self.book_ms, self.book_hash)
+        self.look = SnapshotAudit(self.book, self.book_ms, self.book_hash)
         return self.look
 
-    def end_look(self, look: Look, verdict: Verdict, now_ms: int) -> None:
+    def end_audit(self, look: SnapshotAudit, verdict: AuditVerdict, now_ms: int) -> None:
         """The look is over, with or without a verdict."""
         if self.look is look:
             self.look = None
-        self.looked_ms = now_ms
-        if verdict is Verdict.MISSED:
+        self.audited_ms = now_ms
+        if verdict is AuditVerdict.MISSED:
             self.misses += 1
-        elif verdict is Verdict.SAME:
+        elif verdict is AuditVerdict.SAME:
             self.misses = 0
 
     def begin_resync(self, now_ms: int) -> None:
@@ -270,7 +276,7 @@ class Tracked:
         """
         if self._spell_ms is None or now_ms - self._last_asked_ms > _SPELL_MS:
             self._spell_ms = now_ms
-        self._asked_ms = self._last_asked_ms = now_ms
+        self._requested_ms = self._last_asked_ms = now_ms
         if self._collected is None or not self.on_socket:
             self._collect(self.book_ms if self.on_socket else 0)
         if self._first_asked_ms is None:
@@ -284,7 +290,7 @@ class Tracked:
 
     def end_resync(
         self,
-        answer: Answer | None,
+        answer: RestBook | None,
         *,
         now_ms: int,
         received_ns: int,
@@ -295,7 +301,7 @@ class Tracked:
         it is older than the doubt, or not what the venue's best prices say. A book that is in doubt
         for long takes it all the same, for as long as one that no connection keeps.
         """
-        asked_ms, self._asked_ms = self._asked_ms, None
+        asked_ms, self._requested_ms = self._requested_ms, None
         if answer is not None:
             # One whose time says nothing is as good as an old one.
             answer = answer._replace(book_ms=believed_ms(answer.book_ms, received_ns, 0))
@@ -305,7 +311,7 @@ class Tracked:
         if not self.doubtful:
             self._collected = None
 
-    def _weigh(self, answer: Answer, asked_ms: int | None, now_ms: int, received_ns: int) -> None:
+    def _weigh(self, answer: RestBook, asked_ms: int | None, now_ms: int, received_ns: int) -> None:
         later = self._completed_by(answer, asked_ms)
         whole = later is not None
         if self.on_socket and not whole and not _sure(self._spell_ms, asked_ms):
@@ -323,28 +329,28 @@ class Tracked:
         self._taken(now_ms, said_ms)
         self._moved(max([answer.book_ms, *(ms for ms, _ in later)]), received_ns)
         if not self.doubtful:
-            self._told = (self.book.best_bid, self.book.best_ask)
+            self._reported_best = (self.book.best_bid, self.book.best_ask)
             self._spell_ms = self._whole_since_ms = None
 
-    def _has_newer(self, answer: Answer, said_ms: int) -> bool:
+    def _has_newer(self, answer: RestBook, said_ms: int) -> bool:
         """Whether the connection has told a whole book that the answer need not contain."""
         return answer.book_ms < self._whole_ms and said_ms - self._whole_at_ms < BEHIND_MS
 
     def _taken(self, now_ms: int, said_ms: int) -> None:
-        self._heard_rest_ms = now_ms
+        self._rest_taken_ms = now_ms
         self._mismatches = 0
         self._resync_after_ms = said_ms + _RESYNC_PAUSE_MS[1]
 
-    def _since(self, answer: Answer) -> list[Heard]:
+    def _since(self, answer: RestBook) -> list[ReceivedChanges]:
         return [heard for heard in self._collected or () if heard[0] >= answer.book_ms]
 
-    def _likely(self, answer: Answer, heard: list[Heard]) -> tuple[bool, bool]:
+    def _likely(self, answer: RestBook, heard: list[ReceivedChanges]) -> tuple[bool, bool]:
         book = caught_up(answer, heard)
-        return not book.crossed, book.agrees(*self._told)
+        return not book.crossed, book.agrees(*self._reported_best)
 
-    def _completed_by(self, answer: Answer, asked_ms: int | None) -> list[Heard] | None:
+    def _completed_by(self, answer: RestBook, asked_ms: int | None) -> list[ReceivedChanges] | None:
         """What was heard and makes an answer a whole book; None: nothing does."""
-        told = self._told if self.doubtful else _UNSAID
+        told = self._reported_best if self.doubtful else _UNSAID
         later = self._since(answer)
         contained = self._since_ms is not None and answer.book_ms >= self._since_ms
         if contained and agrees(answer, later, told):
@@ -364,7 +370,7 @@ class Tracked:
         if whole_ms is not None and self.received_ns // 1_000_000 - whole_ms >= BEHIND_MS:
             self._spell_ms = None  # what could not be read then has nothing to do with it
         self.doubtful = True
-        self._heard_rest_ms = None
+        self._rest_taken_ms = None
         self._collect(since_ms)
 
     def _collect(self, since_ms: int | None) -> None:
@@ -374,7 +380,7 @@ class Tracked:
         self._since_ms = since_ms
         self._first_asked_ms = None
 
-    def _keep(self, changes: Sequence[Change], book_ms: int) -> None:
+    def _keep(self, changes: Sequence[LevelChange], book_ms: int) -> None:
         if self._collected is None:
             return
         if self._since_ms is None:
@@ -395,7 +401,7 @@ class Tracked:
             rest_ms: how long a book from REST alone counts as fresh.
         """
         heard = self.on_socket and heard_ms is not None and now_ms - heard_ms < stale_ms
-        rest_fresh = self._heard_rest_ms is not None and now_ms - self._heard_rest_ms < rest_ms
+        rest_fresh = self._rest_taken_ms is not None and now_ms - self._rest_taken_ms < rest_ms
         if not heard and not rest_fresh:
             return Status.STALE
         if self.book.crossed:
@@ -410,13 +416,13 @@ class Tracked:
         self.revision += 1
 
 
-def apply(book: Book, changes: Sequence[Change]) -> None:
+def apply(book: Book, changes: Sequence[LevelChange]) -> None:
     """Set the levels that a message told of."""
     for change in changes:
         book.change(is_bid=change.is_bid, price=change.price, size=change.size)
 
 
-def caught_up(answer: Answer, later: Iterable[Heard]) -> Book:
+def caught_up(answer: RestBook, later: Iterable[ReceivedChanges]) -> Book:
     """REST's book with what was heard since."""
     book = Book()
     book.replace(answer.bids, answer.asks)
@@ -426,7 +432,9 @@ def caught_up(answer: Answer, later: Iterable[Heard]) -> Book:
 
 
 def agrees(
-    answer: Answer, later: Iterable[Heard], told: tuple[int | None, int | None] = _UNSAID
+    answer: RestBook,
+    later: Iterable[ReceivedChanges],
+    told: tuple[int | None, int | None] = _UNSAID,
 ) -> bool:
     """Whether the venue's best prices agree throughout with what was heard since an answer.
 
