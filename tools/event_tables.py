@@ -43,6 +43,55 @@ for event in Client(Session(url, token)).follow_events(after=0, types="order.*")
     print(event.id, event.event, event.data)
 ```
 
+**Webhooks**: `POST /webhook-endpoints` with `url` and `types` answers with a `secret`, which is
+shown once. Each event is posted as JSON, signed by the scheme of
+[Standard Webhooks](https://www.standardwebhooks.com), until the receiver answers 2xx within ten
+seconds:
+
+* at least once, under the same `webhook-id`, which is the event's `id`: whoever keeps the ids that
+  he has handled has each event exactly once;
+* in the order of the log: the next one leaves when the one before was taken. With
+  `"ordering": "WEBHOOK_ORDERING_NONE"` up to 16 are under way, and one that is not taken within
+  eight attempts is given up;
+* again after about 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and then each 24 h; `Retry-After` of a 429 or
+  503 is kept to; a redirect is not followed; 410 disables the endpoint, and so do five days in
+  which it has taken nothing (`webhook.disabled`). `PATCH` with `"enabled": true` goes on where it
+  was;
+* to public addresses by https, and to networks that the operator allows
+  (`TT_WEBHOOKS_ALLOWED_NETWORKS`), by http, too.
+
+`/rotate` makes a new secret, and for a day messages have both signatures. `/test` posts a message
+at once. `/deliveries` lists the last thousand attempts. `/replay` delivers a range again: `after` a
+number, or `since` and `until` an instant.
+
+A receiver that verifies:
+
+```python
+import http.server
+import sys
+
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+handled = set()
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            event = Webhook(sys.argv[2]).verify(body, dict(self.headers))
+        except WebhookVerificationError:
+            return self.send_error(400)
+        if event["id"] not in handled:
+            handled.add(event["id"])  # with what you do about it, in one transaction
+            print(event["sequence"], event["type"], event["data"], flush=True)
+        self.send_response(204)
+        self.end_headers()
+
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever()
+```
+
 **gRPC**, for processes of the engine: `EventService.StreamEvents` and `ListEvents` of the process
 `events`.
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.events.core.derive import derive
 from services.events.core.payloads import payload_of
+from services.events.core.sources import BreakerMoved, ControlChanged, ProcessMoved, WebhookChanged
+from services.executor.core.breaker import BreakerState
 from tools import event_tables
 from tradingtools.domain import event_types, order_states, trigger_states
 from tradingtools.domain.event_types import EventType
+from tradingtools.storage.postgres import schema
+
+_ROOT = Path(__file__).resolve().parents[3]
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_every_transition_of_an_order_is_in_the_table() -> None:
@@ -39,3 +50,85 @@ def test_types_are_named_as_subject_and_verb() -> None:
         subject, _, verb = kind.partition(".")
         assert subject.isalpha(), kind
         assert verb.replace("_", "").isalpha(), kind
+
+
+def test_every_state_of_a_breaker_is_told() -> None:
+    assert set(event_types.BREAKER_EVENTS) == {str(state) for state in BreakerState}
+    for state in BreakerState:
+        row = BreakerMoved(
+            number=1, at=_AT, dependency="d", from_state="", to_state=str(state), reason=""
+        )
+        assert [event.type for event in derive(row)] == [event_types.BREAKER_EVENTS[str(state)]]
+
+
+def _recorded(folder: str, kind: str) -> set[str]:
+    """The actions that control writes about subjects of a kind, read from its sources."""
+    found: set[str] = set()
+    for path in (_ROOT / "services" / "control" / folder).rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        found.update(re.findall(rf'\.record\(\s*"([a-z ]+)",\s*{kind}', source))
+    return found
+
+
+def test_every_action_on_a_subscription_is_told_or_in_the_table_as_silent() -> None:
+    written = _recorded("", "[A-Za-z_.]+")
+    resyncs = {action for action in written if "resync" in action}
+    assert resyncs == {"preview resync", "execute resync"}
+    # The others go through one function, which takes the action from its caller.
+    store = "".join(
+        path.read_text() for path in (_ROOT / "services/control/subscriptions").glob("*.py")
+    )
+    others = {
+        action for action in ("create", "update", "pause", "resume", "delete")
+        if f'"{action}"' in store
+    }  # fmt: skip
+    assert resyncs | others == set(event_types.SUBSCRIPTION_EVENTS)
+    for action, kind in event_types.SUBSCRIPTION_EVENTS.items():
+        told = [event.type for event in derive(_change("subscription", action))]
+        assert told == ([] if kind is None else [kind]), action
+
+
+def test_both_ends_of_a_halt_are_told() -> None:
+    halting = schema.text("subscriptions")
+    assert "'engine', 'halt', 'halt'" in halting, "the engine halts by the same action"
+    assert {"halt", "unhalt"} <= _recorded("", "KIND")
+    for action, kind in event_types.HALT_EVENTS.items():
+        assert [event.type for event in derive(_change("halt", action))] == [kind]
+
+
+def _change(kind: str, action: str) -> ControlChanged:
+    return ControlChanged(
+        number=1, at=_AT, actor="a", source="s", action=action, kind=kind, subject="x",
+        before=None, after=None,
+    )  # fmt: skip
+
+
+def _allowed(subject: str, table: str) -> set[str]:
+    """The actions that a table's check allows."""
+    made = schema.text(subject).partition(f"create table {table} (")[2].partition(");\n")[0]
+    return set(re.findall(r"'([a-z]+)'", made.partition("check (action in")[2].partition(")")[0]))
+
+
+def test_what_is_done_to_webhooks_and_what_processes_say_is_told() -> None:
+    assert set(event_types.WEBHOOK_EVENTS) == _allowed("webhooks", "webhook_event")
+    assert set(event_types.ENGINE_EVENTS) == _allowed("processes", "process_event")
+    for action, kind in event_types.WEBHOOK_EVENTS.items():
+        changed = WebhookChanged(
+            number=1, at=_AT, endpoint_id="whk_1", action=action, url="u", actor="a", reason="r"
+        )
+        assert [event.type for event in derive(changed)] == [kind]
+    for action, kind in event_types.ENGINE_EVENTS.items():
+        moved = ProcessMoved(number=1, at=_AT, process="router", action=action, detail="")
+        assert [event.type for event in derive(moved)] == [kind]
+
+
+def test_every_type_of_the_design_is_there() -> None:
+    assert {
+        "order.placed", "order.partially_filled", "order.filled", "order.cancelled", "order.failed",
+        "order.lost", "order.dead", "order.resurrected", "copy.skipped", "position.opened",
+        "position.closed", "position.corrected", "trigger.armed", "trigger.fired",
+        "trigger.suspended", "trigger.stuck", "subscription.created", "subscription.changed",
+        "subscription.paused", "subscription.resumed", "subscription.deleted", "leader.traded",
+        "halt.set", "halt.cleared", "breaker.opened", "breaker.closed", "engine.started",
+        "engine.stopped", "engine.degraded", "message.quarantined", "webhook.disabled",
+    } <= {str(kind) for kind in EventType}  # fmt: skip
