@@ -27,7 +27,7 @@ run: export TT_LAUNCHER_STATE_DIR := $(or $(STATE),$(TT_LAUNCHER_STATE_DIR))
 comma := ,
 COUNTS := $(or $(FOLLOWERS),1$(comma)10$(comma)100$(comma)1000)
 
-.PHONY: bench bench-compare bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards sbom clean
+.PHONY: bench bench-compare bench-events bench-guard bench-parts help setup run check health verify-audit test checks pytest test-long chaos simulate mutations kill-lines lint types imports proto proto-check fmt requirements promtool boards sbom clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-guard: $(READY) ## From a book to a committed exit with many armed trigger
 
 bench-parts: $(READY) ## What is measured beside that race: ONLY="fairness filter deltas claims patch memory start first cold scale" FOLLOWERS=1000 ROUNDS=1
 	@exec $(BIN)/python -m bench.parts $(ONLY) --followers $(or $(FOLLOWERS),1000) --rounds $(or $(ROUNDS),1) $(if $(OUT),--out $(OUT))
+
+bench-events: $(READY) ## How late the log of events is, what it costs, and how many webhooks leave (ARGS="--orders 100 --seconds 20 --endpoints 100 --events 200")
+	@exec $(BIN)/python -m bench.events $(ARGS)
 
 kill-lines: $(READY) ## kill -9 at every line of the money path, about 20 minutes, or in pieces (SAMPLE=40 takes some, MINUTES=5 STEPS=dir goes on where it was, LOOKING=1 kills nobody, SEED=1, KEEP=dir)
 	@exec $(BIN)/python -m tests.fault.kill_lines --seed $(or $(SEED),1) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(LOOKING),--looking) $(if $(KEEP),--keep $(KEEP))

@@ -95,22 +95,25 @@ where seq > %(after)s and seq <= %(to)s and kind = 'CLAIMED' and role = 'router'
 order by seq
 
 -- name: append
--- Events behind the newest one, numbered without a gap in the order that they are given in.
-insert into event (number, log_number, part, type, subject, occurred_at, follower_proxy,
-                   subscription_id, traceparent, data)
-select %(number)s::bigint + e.place, e.log_number, e.part, e.type, e.subject, e.occurred_at,
-       e.follower_proxy, e.subscription_id, e.traceparent, e.data
-from unnest(%(log_numbers)s::bigint[], %(parts)s::smallint[], %(types)s::text[],
-            %(subjects)s::text[], %(instants)s::timestamptz[], %(followers)s::text[],
-            %(subscriptions)s::text[], %(traceparents)s::text[], %(datas)s::text[])
-    with ordinality as e(log_number, part, type, subject, occurred_at, follower_proxy,
-                         subscription_id, traceparent, data, place)
-
--- name: move_position
--- No row: somebody else has moved it.
-update event_log_position set log_number = %(to)s, number = %(number)s
-where log_number = %(after)s and number = %(before)s
-returning number
+-- Events behind the newest one, numbered without a gap in the order that they are given in, and the
+-- position behind them. No row: the lease is another's, or the position is not where it was left.
+with moved as (
+    update event_log_position set log_number = %(to)s, number = %(last)s
+    where log_number = %(after)s and number = %(number)s
+      and holds_lease(%(role)s, %(partition)s, %(epoch)s)
+    returning number
+), added as (
+    insert into event (number, log_number, part, type, subject, occurred_at, follower_proxy,
+                       subscription_id, traceparent, data)
+    select %(number)s::bigint + e.place, e.log_number, e.part, e.type, e.subject, e.occurred_at,
+           e.follower_proxy, e.subscription_id, e.traceparent, e.data
+    from moved, unnest(%(log_numbers)s::bigint[], %(parts)s::smallint[], %(types)s::text[],
+                %(subjects)s::text[], %(instants)s::timestamptz[], %(followers)s::text[],
+                %(subscriptions)s::text[], %(traceparents)s::text[], %(datas)s::text[])
+        with ordinality as e(log_number, part, type, subject, occurred_at, follower_proxy,
+                             subscription_id, traceparent, data, place)
+)
+select number from moved
 
 -- name: forget
 -- The log, to be made again from its sources.

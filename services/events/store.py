@@ -34,8 +34,6 @@ from services.events.core.sources import (
     WebhookChanged,
 )
 from tradingtools.domain.event import Event
-from tradingtools.storage.postgres import journal
-from tradingtools.storage.postgres.direct import Connection
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.storage.postgres.sql import load_queries
@@ -132,27 +130,24 @@ async def append(
 ) -> Position:
     """Write events behind the log's end and move its position; all of it or nothing.
 
-    A kill -9 before the commit changes nothing, and one after it leaves the whole batch.
+    One statement, for each one more is a wait for both ends. A kill -9 before its commit changes
+    nothing, and one after it leaves the whole batch.
 
     Raises:
-        Fenced: the lease is another's.
-        Moved: the position is not where it was left.
+        Moved: the lease is another's, or the position is not where it was left.
     """
     after = Position(log_number=to, number=before.number + len(events))
-    async with pool.connection() as connection, connection.transaction():
-        await journal.check_lease(connection, lease)
-        await _append(connection, before, after, events)
-    return after
-
-
-async def _append(
-    connection: Connection, before: Position, after: Position, events: Sequence[Event]
-) -> None:
-    if events:
-        await connection.execute(
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
             QUERIES["append"],
             {
+                "role": lease.role,
+                "partition": lease.partition,
+                "epoch": lease.epoch,
+                "after": before.log_number,
                 "number": before.number,
+                "to": after.log_number,
+                "last": after.number,
                 "log_numbers": [e.log_number for e in events],
                 "parts": [e.part for e in events],
                 "types": [e.type for e in events],
@@ -164,17 +159,9 @@ async def _append(
                 "datas": [e.data for e in events],
             },
         )
-    cursor = await connection.execute(
-        QUERIES["move_position"],
-        {
-            "after": before.log_number,
-            "before": before.number,
-            "to": after.log_number,
-            "number": after.number,
-        },
-    )
-    if await cursor.fetchone() is None:
-        raise Moved("the position of the log is not where this process left it")
+        if await cursor.fetchone() is None:
+            raise Moved("the log, or its position, is another's")
+    return after
 
 
 def forget(connection: psycopg.Connection[Any]) -> None:

@@ -61,6 +61,8 @@ class LogWriter:
         self._horizon = Horizon(at.log_number)
         self._busy = busy_seconds
         self._idle = idle_seconds
+        # While something happens the question for the newest number alone is one too many.
+        self._busy_now = False
 
     async def run(self) -> None:
         """Make the log for ever.
@@ -79,11 +81,11 @@ class LogWriter:
 
     async def step(self) -> bool:
         """Look once and write what is complete; return whether anything was new or under way."""
-        if await store.newest_number(self._pool) == self._at.log_number:
+        if not self._busy_now and await store.newest_number(self._pool) == self._at.log_number:
             return False
         seen = await store.look(self._pool)
         complete = self._horizon.see(seen)
-        behind = self._at.log_number < seen.newest
+        behind = self._busy_now = self._at.log_number < seen.newest
         while self._at.log_number < complete:
             await self._write(min(complete, self._at.log_number + _NUMBERS))
         return behind

@@ -1,0 +1,222 @@
+"""How late the log of events is, what it costs, and how many webhooks leave: ``make bench-events``.
+
+Real processes on a server of their own. Rows are written as fast as so many orders would write
+them; one reader follows the log over gRPC and takes the time since each row was committed. Then
+all of it is posted to endpoints of a receiver in this process, whose share of the cores is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import grpc
+import psutil
+from aiohttp import web
+from psycopg import AsyncConnection
+
+from launcher import temporary
+from launcher.embedded import role_urls
+from launcher.engine_tokens import engine_tokens
+from launcher.ports import free_port
+from tradingtools.rpc import callers, transport
+from tradingtools.storage.postgres.migrate import migrate
+from tradingtools.v1 import event_service_pb2 as events_pb
+from tradingtools.v1 import event_service_pb2_grpc as events_rpc
+from tradingtools.v1 import webhook_service_pb2 as hooks_pb
+from tradingtools.v1 import webhook_service_pb2_grpc as hooks_rpc
+
+_ROWS_OF_AN_ORDER = 5
+"""Claim, placed, fill, position, settled."""
+_START_SECONDS = 60.0
+
+
+class Processes:
+    """The processes that are measured."""
+
+    def __init__(self, database: str) -> None:
+        self.ports = {name: free_port() for name in ("events", "webhooks")}
+        tokens, self.operator = engine_tokens()
+        self.edge = tokens["TT_EDGE_ENGINE_TOKEN"]
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            **{k: v for k, v in os.environ.items() if k.startswith("TT_EVENTS_")},
+            "TT_DATABASE_URL": database,
+            **role_urls(database),
+            **tokens,
+            "TT_WEBHOOKS_EVENTS_TARGET": f"127.0.0.1:{self.ports['events']}",
+            "TT_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+            **{f"TT_{n.upper()}_LISTEN": f"127.0.0.1:{p}" for n, p in self.ports.items()},
+        }
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[psutil.Process]:
+        """A process, until the block ends."""
+        begun = subprocess.Popen(  # noqa: S603 - our own
+            [sys.executable, "-m", f"services.{name}"],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield psutil.Process(begun.pid)
+        finally:
+            begun.terminate()
+            begun.wait()
+
+    @asynccontextmanager
+    async def channel(self, name: str, token: str) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel that is ready."""
+        async with transport.channel(f"127.0.0.1:{self.ports[name]}") as channel:
+            async with asyncio.timeout(_START_SECONDS):
+                await channel.channel_ready()
+            yield transport.showing(channel, ((callers.HEADER, token),))
+
+
+async def write(
+    database: str, orders_a_second: int, seconds: int, committed: dict[str, int]
+) -> int:
+    """Write rows evenly; note when each was committed. Returns how many there were."""
+    count = 0
+    async with await AsyncConnection.connect(database, autocommit=True) as connection:
+        begun = time.monotonic()
+        while (past := time.monotonic() - begun) < seconds:
+            wanted = int(past * orders_a_second * _ROWS_OF_AN_ORDER)
+            while count < wanted:
+                cursors = [str(count + place) for place in range(_ROWS_OF_AN_ORDER)]
+                async with connection.transaction(), connection.cursor() as cursor:
+                    await cursor.executemany(
+                        "insert into poison (stream, consumer, cursor, reason, payload)"
+                        " values ('bench', 'bench', %s, 'bench', '')",
+                        [(text,) for text in cursors],
+                    )
+                now = time.time_ns()
+                committed.update(dict.fromkeys(cursors, now))
+                count += _ROWS_OF_AN_ORDER
+            await asyncio.sleep(0.005)
+    return count
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which so many are."""
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+async def lag(processes: Processes, database: str, orders: int, seconds: int) -> None:
+    """Measure the log alone."""
+    committed: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    with processes.running("events") as events:
+        async with processes.channel("events", processes.operator) as channel:
+            stub = events_rpc.EventServiceStub(channel)
+            call = stub.StreamEvents(events_pb.StreamEventsRequest(cursor="0"))
+
+            async def follow() -> None:
+                async for response in call:
+                    now = time.time_ns()
+                    for event in response.events:
+                        if event.type == "message.quarantined":
+                            seen[event.data.split('"cursor":"')[1].split('"')[0]] = now
+
+            following = asyncio.create_task(follow())
+            await asyncio.sleep(3)
+            idle = events.cpu_times()
+            await asyncio.sleep(5)
+            before = events.cpu_times()
+            count = await write(database, orders, seconds, committed)
+            await _until(lambda: len(seen) >= count)
+            after = events.cpu_times()
+            following.cancel()
+    late = [(seen[text] - at) / 1e6 for text, at in committed.items()]
+    _say(
+        f"log: {count / seconds:.0f} rows a second ({orders} orders);"
+        f" commit to reader p50 {percentile(late, 0.5):.1f} ms,"
+        f" p99 {percentile(late, 0.99):.1f} ms;"
+        f" {_busy(before, after) / seconds:.1%} of a core, idle {_busy(idle, before) / 5:.1%}"
+    )
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - a figure to one part in a hundred is enough
+        await asyncio.sleep(0.05)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _busy(before: object, after: object) -> float:
+    spent = [float(getattr(after, k)) - float(getattr(before, k)) for k in ("user", "system")]
+    return sum(spent)
+
+
+async def hooks(processes: Processes, database: str, endpoints: int, events: int) -> None:
+    """Measure deliveries: all of the log, to each endpoint."""
+    received = 0
+
+    async def take(_request: web.Request) -> web.Response:
+        nonlocal received
+        received += 1
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    with processes.running("events"), processes.running("webhooks") as process:
+        async with processes.channel("webhooks", processes.edge) as channel:
+            stub = hooks_rpc.WebhookServiceStub(channel)
+            for number in range(endpoints):
+                request = hooks_pb.CreateWebhookEndpointRequest(
+                    url=f"http://127.0.0.1:{port}/{number}", types=["message.*"]
+                )
+                await stub.CreateWebhookEndpoint(request)
+            memory, before = process.memory_info().rss, process.cpu_times()
+            own = psutil.Process().cpu_times()
+            begun = time.monotonic()
+            rate = max(events // 10 // _ROWS_OF_AN_ORDER, 1)
+            count = await write(database, rate, 10, {})
+            await _until(lambda: received >= count * endpoints)
+            past = time.monotonic() - begun
+            _say(
+                f"webhooks: {received} deliveries to {endpoints} endpoints in {past:.1f} s,"
+                f" {received / past:.0f} a second; {_busy(before, process.cpu_times()) / past:.0%}"
+                f" of a core, receiver and writer"
+                f" {_busy(own, psutil.Process().cpu_times()) / past:.0%};"
+                f" memory {memory / 1e6:.0f} to {process.memory_info().rss / 1e6:.0f} MB"
+            )
+    await runner.cleanup()
+
+
+async def _measure(database: str, asked: argparse.Namespace) -> None:
+    processes = Processes(database)
+    await lag(processes, database, asked.orders, asked.seconds)
+    if asked.endpoints:
+        await hooks(processes, database, asked.endpoints, asked.events)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=100, help="a second")
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--endpoints", type=int, default=100)
+    parser.add_argument("--events", type=int, default=200, help="that each endpoint gets")
+    asked = parser.parse_args()
+    with temporary.temporary_postgres() as server:
+        database = temporary.create_database(server)
+        migrate(database)
+        asyncio.run(_measure(database, asked))
+
+
+if __name__ == "__main__":
+    main()
