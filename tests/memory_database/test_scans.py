@@ -27,6 +27,7 @@ from services.router import app as router
 from tests.memory_database import cases
 from tests.memory_database.cases import CASES, Draw
 from tests.memory_database.test_contract import CALLS, both
+from tradingtools.runtime import composition
 from tradingtools.settings import SharedSettings
 from tradingtools.storage.postgres.pool import open_pool
 from tradingtools.testing.memory_database.statements import loaded
@@ -102,7 +103,7 @@ WAYS = {
 POOLS = {
     executor: {"executor": _ONCE, "executor-submitting": _ONCE},
     router: {"router": {"by_index": True}, "router-claims": _ONCE},
-    confirm: {"confirm": _BY_KEYS, "confirm, prompt": _ONCE},
+    confirm: {"confirm": _BY_KEYS, "confirm-booking": _ONCE},
     guard: {
         "guard": {"by_index": True},
         "guard-writing": {"planned_once": True},
@@ -126,11 +127,10 @@ async def test_pools_of_the_money_path_plan_so(app: Any, monkeypatch: pytest.Mon
     @asynccontextmanager
     async def opened(url: str, *, name: str, **options: Any) -> AsyncIterator[Pool]:
         planning = {"by_index", "planned_once", "joined_by_keys"}
-        prompt = ", prompt" if name in found else ""
-        found[name + prompt] = {key: options[key] for key in options if key in planning}
+        found[name] = {key: options[key] for key in options if key in planning}
         yield Pool()
 
-    monkeypatch.setattr(app, "open_pool", opened)
+    monkeypatch.setattr(composition, "open_pool", opened)
     shared = SharedSettings(redis_url="redis://127.0.0.1:1/0")
     given = {
         one.name: "http://127.0.0.1:1" if one.name.endswith("url") else "127.0.0.1:1"

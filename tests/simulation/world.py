@@ -45,7 +45,7 @@ from tests.simulation.upstream import Facts, Market, run_bookfeed, run_ingest
 from tradingtools import clock
 from tradingtools.domain.money import MICROS
 from tradingtools.rpc import transport
-from tradingtools.runtime import gc_policy, health, telemetry
+from tradingtools.runtime import composition, gc_policy, health, telemetry
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.testing.memory_database import MemoryDatabase, MemoryPool
 from tradingtools.testing.memory_database.functions import submitting_committed
@@ -153,14 +153,13 @@ class World:
             stack.enter_context(put(metrics, "get_meter", metrics.NoOpMeter))
             # Nobody asks here, and the looks would only move the dice of what is.
             stack.enter_context(put(health, "tell", _never))
+            stack.enter_context(put(composition, "open_pool", self._open_pool))
+            stack.enter_context(put(composition, "open_redis", self.bus.open))
             for app in _APPS:
-                stack.enter_context(put(app, "open_pool", self._open_pool))
                 if hasattr(app, "open_client"):
                     stack.enter_context(put(app, "open_client", self.far.open_client))
                 if hasattr(app, "Intake"):
                     stack.enter_context(put(app, "Intake", self.mistakes.intake))
-                if hasattr(app, "open_redis"):
-                    stack.enter_context(put(app, "open_redis", self.bus.open))
             most = self.rng("bookings").choice((1, 2, 3, booking_batcher.MOST))
             stack.enter_context(put(booking_batcher, "MOST", most))
             # A storm is shorter than what the venue may take to tell of a trade.
