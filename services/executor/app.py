@@ -8,7 +8,7 @@ from typing import Any
 
 from services.executor import claim_reader, store
 from services.executor.collar import Collar
-from services.executor.core.pre_trade_limits import Gate, Limits
+from services.executor.core.pre_trade_limits import Limits, PreTradeLimits
 from services.executor.quotes import Quotes
 from services.executor.recorder import STATES, Recorder
 from services.executor.server import ExecutorServicer
@@ -59,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             owned,
             client,
             settings,
-            Gate(_limits(settings)),
+            PreTradeLimits(_limits(settings)),
             submitting=submitting,
             collar=collar,
         )
@@ -69,7 +69,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # begin after it, so that nothing of an earlier life is read twice.
         start = str((await store.fetch(pool, "last_record"))[0]["seq"])
         tail = await _event_tail(pool)
-        executor.recorder = Recorder(pool, owned, tail, executor.line.done, executor.line.leave)
+        executor.recorder = Recorder(pool, owned, tail, executor.queue.done, executor.queue.release)
         servicer = ExecutorServicer(pool, tail)
         await parts.serve(
             settings.listen, [SERVICE], partial(rpc.add_ExecutorServiceServicer_to_server, servicer)
@@ -79,11 +79,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             *(() if collar is None else (quotes.keep(),)),
             executor.recorder.run(),
             executor.submit(),
-            executor.line.poll(),
+            executor.queue.poll(),
             executor.send_again(),
             executor.breaker.watch(settings.poll_ms / 1000),
-            claim_reader.follow(
-                executor.line,
+            claim_reader.read_claims(
+                executor.queue,
                 "orders",
                 lambda c: orders.StreamOrders(
                     router_pb.StreamOrdersRequest(cursor=c, consumer=name)
@@ -91,8 +91,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 start,
                 acknowledge=(orders, name),
             ),
-            claim_reader.follow(
-                executor.line,
+            claim_reader.read_claims(
+                executor.queue,
                 "exits",
                 lambda c: exits.StreamExits(guard_pb.StreamExitsRequest(cursor=c, consumer=name)),
                 start,

@@ -82,7 +82,7 @@ class CircuitBreaker:
         """Whether everything may leave."""
         return self._row.state is BreakerState.CLOSED
 
-    def lets(self, probe: int) -> bool:
+    def allows(self, probe: int) -> bool:
         """Whether a POST may leave: everything may, or this probe is still the one that finds out.
 
         Args:
@@ -136,7 +136,7 @@ class CircuitBreaker:
             row: dict[str, Any] = {name: rows[0][name] for name in names}
             self._take(Breaker(state=BreakerState(rows[0]["state"]), **row), before)
 
-    async def told(self, status: int | None, *, probe: int) -> None:
+    async def report(self, status: int | None, *, probe: int) -> None:
         """One POST has ended.
 
         Args:
@@ -152,19 +152,19 @@ class CircuitBreaker:
             finally:
                 self.probe_ended(probe)
         elif not failed:
-            self.passed()
+            self.report_success()
         else:
             self._failures += 1
             async with self._tripping:
                 if self._failures >= self._policy.failures and self.closed:
                     await self._move(Event.TRIPPED, status)
 
-    def passed(self) -> None:
+    def report_success(self) -> None:
         """A POST that was no probe has been answered: failures are not in a row any more."""
         self._failures = 0
 
     @property
-    def lets_probe(self) -> bool:
+    def allows_probe(self) -> bool:
         """Whether it is time for one request to find out, and nobody here is about to take it."""
         if self._taking or self.closed:
             return False
@@ -176,7 +176,7 @@ class CircuitBreaker:
         Returns:
             The version of the row that lets it out; 0: it may not.
         """
-        if not self.lets_probe:
+        if not self.allows_probe:
             return 0
         # Before it is committed: `watch` gives back what nobody here knows of.
         probe = self._row.version + 1

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.executor.send_queue import Line
+from services.executor.send_queue import SendQueue
 from tradingtools.rpc import streams
 
 
-async def follow(
-    line: Line,
+async def read_claims(
+    queue: SendQueue,
     name: str,
     open_stream: Callable[[str], Any],
     cursor: str,
@@ -26,23 +26,23 @@ async def follow(
     """Read a stream of claims for ever; what waits to be committed does not stop the reading.
 
     Args:
-        line: where they wait to be sent.
+        queue: where they wait to be sent.
         name: of the stream, for the log.
         open_stream: opens it after a cursor.
         cursor: where to start.
         acknowledge: the stub to tell, and the reader's name.
     """
     async with streams.acknowledging(*acknowledge) as tell:
-        cursors = Cursors(tell)
+        cursors = AckTracker(tell)
         async for response in streams.read(name, open_stream, cursor):
             if response.batches:
                 handled = cursors.expect(response.cursor, len(response.batches))
                 for batch in response.batches:
-                    line.on_batch(batch, handled)
+                    queue.on_batch(batch, handled)
 
 
-class Cursors:
-    """Cursors of a stream whose messages are handled in any order.
+class AckTracker:
+    """AckTracker of a stream whose messages are handled in any order.
 
     Args:
         tell: told a cursor when everything up to it is handled.

@@ -13,46 +13,46 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tradingtools.domain.order import Order, Purpose
 
-Asked = tuple[Order, int]
+RecheckRequest = tuple[Order, int]
 """An order and the epoch at which it is SUBMITTING."""
-Looked = tuple[str, int]
+RecheckResult = tuple[str, int]
 """Why it may not leave any more, empty: it may; and after which instant that was found out,
 `monotonic_ns`."""
-Ask = Callable[[Sequence[Asked]], Awaitable[tuple[Mapping[str, str], int]]]
+RecheckQuery = Callable[[Sequence[RecheckRequest]], Awaitable[tuple[Mapping[str, str], int]]]
 """Answers for some, by order key: why it may not leave; not named: it may. And when it was asked,
 `monotonic_ns`."""
 
 
-class Look:
+class GateRecheck:
     """Asks about many with one statement.
 
     Args:
         ask: the question.
     """
 
-    def __init__(self, ask: Ask) -> None:
-        self._exits, self._entries = _Line(ask), _Line(ask)
+    def __init__(self, ask: RecheckQuery) -> None:
+        self._exits, self._entries = _Batcher(ask), _Batcher(ask)
 
-    async def at(self, order: Order, epoch: int) -> Looked:
+    async def check(self, order: Order, epoch: int) -> RecheckResult:
         """Whether it may leave still.
 
         Raises:
             psycopg.OperationalError: nobody can tell now.
         """
-        line = self._entries if order.purpose is Purpose.ENTRY else self._exits
-        return await line.at(order, epoch)
+        batcher = self._entries if order.purpose is Purpose.ENTRY else self._exits
+        return await batcher.check(order, epoch)
 
 
-class _Line:
+class _Batcher:
     """One question after the other."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: RecheckQuery) -> None:
         self._ask = ask
-        self._waiting: list[tuple[Asked, asyncio.Future[Looked]]] = []
+        self._waiting: list[tuple[RecheckRequest, asyncio.Future[RecheckResult]]] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def at(self, order: Order, epoch: int) -> Looked:
-        answer: asyncio.Future[Looked] = asyncio.get_running_loop().create_future()
+    async def check(self, order: Order, epoch: int) -> RecheckResult:
+        answer: asyncio.Future[RecheckResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(((order, epoch), answer))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._run())

@@ -15,7 +15,7 @@ import structlog
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.conclusion import held_back
-from services.executor.gate_recheck import Looked
+from services.executor.gate_recheck import RecheckResult
 from tradingtools import clock
 from tradingtools.domain.order import Order, Purpose
 from tradingtools.venues.ports import NOT_SENT, Verdict
@@ -29,7 +29,7 @@ _EXIT_LOOK_SECONDS = 3.0
 """Nor an exit: late is better than never, while PostgreSQL is that slow."""
 
 
-class KeptBack(Exception):
+class Withheld(Exception):
     """It has not left; the verdict says whether it may later."""
 
     def __init__(self, verdict: Verdict) -> None:
@@ -37,7 +37,7 @@ class KeptBack(Exception):
         self.verdict = verdict
 
 
-class Leave:
+class PreSendCheck:
     """Asked before first bytes.
 
     Args:
@@ -46,26 +46,26 @@ class Leave:
     """
 
     def __init__(
-        self, breaker: CircuitBreaker, look: Callable[[Order, int], Awaitable[Looked]]
+        self, breaker: CircuitBreaker, look: Callable[[Order, int], Awaitable[RecheckResult]]
     ) -> None:
         self._breaker = breaker
-        self._look = look
+        self._recheck_gates = look
 
-    def at_once(self, attempt: Attempt) -> bool:
+    def allows_now(self, attempt: Attempt) -> bool:
         """Whether it may leave without a question; a probe never does."""
         # In full: this is before the first byte of every order.
         return (
             self._breaker.closed
             and not attempt.probe
             and clock.now_ms() < attempt.order.not_after_ms
-            and clock.monotonic_ns() - attempt.looked_ns <= _FRESH_NS
+            and clock.monotonic_ns() - attempt.gates_checked_ns <= _FRESH_NS
         )
 
-    def known_until(self, attempt: Attempt) -> int:
+    def valid_until_ns(self, attempt: Attempt) -> int:
         """Until when it may leave by what its SUBMITTING found out, `monotonic_ns`."""
-        return attempt.looked_ns + _FRESH_NS
+        return attempt.gates_checked_ns + _FRESH_NS
 
-    async def look(self, attempt: Attempt, until_ns: int) -> int:
+    async def recheck(self, attempt: Attempt, until_ns: int) -> int:
         """Look at the gates if the last look is too old; until when it may leave by what they say.
 
         For 200 ms, while it gets a connection; but no longer than a look may take: what is known
@@ -76,7 +76,7 @@ class Leave:
             until_ns: it may by the last look, `monotonic_ns`, as what is returned.
 
         Raises:
-            KeptBack: for good, a halt was acknowledged meanwhile, above all; or nobody can tell in
+            Withheld: for good, a halt was acknowledged meanwhile, above all; or nobody can tell in
                 this moment.
         """
         if clock.monotonic_ns() <= until_ns:
@@ -86,11 +86,11 @@ class Leave:
         try:
             # It may be behind another look.
             async with asyncio.timeout(2 * seconds):
-                held, asked_ns = await self._look(attempt.order, attempt.epoch)
+                held, asked_ns = await self._recheck_gates(attempt.order, attempt.epoch)
         except (TimeoutError, psycopg.OperationalError) as error:
             raise _nobody_can_tell(str(error) or "no answer") from error
         if held:
-            raise KeptBack(held_back(held))
+            raise Withheld(held_back(held))
         answered_ns, too_old_ns = clock.monotonic_ns(), asked_ns + round(seconds * 1e9)
         if answered_ns > too_old_ns:
             raise _nobody_can_tell("a late answer")
@@ -105,13 +105,13 @@ class Leave:
             probe: not 0: while it is the newest, the breaker lets it out although it is not closed.
 
         Raises:
-            KeptBack: it may not, for good or in this moment.
+            Withheld: it may not, for good or in this moment.
         """
-        await self.look(attempt, until_ns)
-        if not self._breaker.lets(probe) or clock.now_ms() >= attempt.order.not_after_ms:
-            raise KeptBack(NOT_SENT)
+        await self.recheck(attempt, until_ns)
+        if not self._breaker.allows(probe) or clock.now_ms() >= attempt.order.not_after_ms:
+            raise Withheld(NOT_SENT)
 
 
-def _nobody_can_tell(why: str) -> KeptBack:
+def _nobody_can_tell(why: str) -> Withheld:
     _log.warning("not sent: nobody can tell whether it may leave", error=why)
-    return KeptBack(NOT_SENT)
+    return Withheld(NOT_SENT)

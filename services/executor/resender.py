@@ -61,7 +61,7 @@ class Resender:
             try:
                 while self._breaker.closed and await self._send_some():
                     pass
-                if self._breaker.lets_probe:
+                if self._breaker.allows_probe:
                     await self._probe()
             except psycopg.OperationalError as error:
                 # A commit that was not acknowledged is not acted on: its lease runs out.
@@ -119,7 +119,7 @@ class Resender:
             order=order,
             epoch=again.epoch,
             number=again.number,
-            looked_ns=again.looked_ns,
+            gates_checked_ns=again.gates_checked_ns,
             origin=Origin(traceparent=row["traceparent"]),
             probe=probe,
         )

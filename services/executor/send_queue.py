@@ -16,7 +16,7 @@ import structlog
 
 from services.executor import store
 from services.executor.core.attempt import Origin
-from services.executor.core.fair_queue import Queue
+from services.executor.core.fair_queue import FairQueue
 from tradingtools import clock
 from tradingtools.codec.claims import order_from_fields, order_from_pb
 from tradingtools.domain.order import Order, Purpose
@@ -53,11 +53,11 @@ class QueuedClaim:
     """In the order in which they have got in line."""
 
 
-def _unheard() -> None:
+def _not_from_a_stream() -> None:
     """Nobody waits for it."""
 
 
-class Line:
+class SendQueue:
     """One partition's claims.
 
     Args:
@@ -70,7 +70,7 @@ class Line:
         self._pool = pool
         self._lease = lease
         self._poll_seconds = poll_seconds
-        self._queue: Queue[QueuedClaim] = Queue()
+        self._queue: FairQueue[QueuedClaim] = FairQueue()
         self._changed = asyncio.Event()
         """Somebody has come, or there is room."""
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -141,7 +141,7 @@ class Line:
                                 received_ns=row["received_ns"],
                                 claimed_ns=row["claimed_ns"],
                             ),
-                            handled=_unheard,
+                            handled=_not_from_a_stream,
                         )
                     )
 
@@ -162,7 +162,7 @@ class Line:
         self._taken.difference_update(keys)
         self._changed.set()
 
-    def leave(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """An order stays CLAIMED: whoever brings it again may get in line with it."""
         self._seen.pop(key, None)
         self.done([key])
@@ -178,14 +178,14 @@ class Line:
             self._seen[order.order_key] = None
             self.in_flight.add(order.order_key)
         self._forget()
-        self._line_up(replace(claim, orders=fresh), wallets)
+        self._enqueue(replace(claim, orders=fresh), wallets)
 
-    def again(self, claim: QueuedClaim) -> None:
+    def requeue(self, claim: QueuedClaim) -> None:
         """Have orders that were taken and held get in line once more."""
         self._taken.difference_update(order.order_key for order in claim.orders)
-        self._line_up(claim, [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY])
+        self._enqueue(claim, [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY])
 
-    def _line_up(self, claim: QueuedClaim, wallets: Sequence[str]) -> None:
+    def _enqueue(self, claim: QueuedClaim, wallets: Sequence[str]) -> None:
         self._count += 1
         self._since_ms[self._count] = clock.monotonic_ms()
         # Those that were brought before may still be in line: then this claim is behind them.

@@ -46,7 +46,7 @@ class Admission:
     """Reason by order key; nothing of the batch was committed."""
     duplicate: bool = False
     """This record was there already: somebody may have sent it."""
-    looked_ns: int = 0
+    gates_checked_ns: int = 0
     """The gates were looked at after it, `monotonic_ns`."""
 
 
@@ -90,7 +90,7 @@ async def submit_batch(
         seq=answer.get("seq", 0),
         denied=answer.get("denied"),
         duplicate=bool(answer.get("duplicate")),
-        looked_ns=asked_ns,
+        gates_checked_ns=asked_ns,
     )
 
 
@@ -121,19 +121,19 @@ async def held_back(pool: Pool, asked: Sequence[tuple[Order, int]]) -> tuple[dic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
+class Resubmission:
     """A committed UNKNOWN -> SUBMITTING."""
 
     epoch: int
     number: int
     """Of the attempt, from 2."""
-    looked_ns: int
+    gates_checked_ns: int
     """The gates were looked at after it, `monotonic_ns`."""
 
 
 async def submit_again(
     pool: Pool, lease: Lease, order_key: str, expected_epoch: int, lease_ms: int
-) -> Again | None:
+) -> Resubmission | None:
     """Make another attempt durable before its first byte leaves; None: it must not be sent.
 
     Raises:
@@ -159,7 +159,7 @@ async def submit_again(
         _log.info("not sent again", order=order_key, reason=answer["denied"])
     if "attempt" not in answer:
         return None
-    return Again(epoch=answer["epoch"], number=answer["attempt"], looked_ns=asked_ns)
+    return Resubmission(epoch=answer["epoch"], number=answer["attempt"], gates_checked_ns=asked_ns)
 
 
 async def halt(pool: Pool, wanted: Halt, actor: str) -> bool:

@@ -21,12 +21,12 @@ from services.executor.collar import Collar
 from services.executor.core.attempt import Attempt, Origin
 from services.executor.core.breaker import Policy, prober_name
 from services.executor.core.conclusion import HANDLED_BEFORE
-from services.executor.core.pre_trade_limits import Gate, Halt, Left
-from services.executor.gate_recheck import Look
-from services.executor.pre_send_check import Leave
+from services.executor.core.pre_trade_limits import Halt, PreTradeLimits, SentEntry
+from services.executor.gate_recheck import GateRecheck
+from services.executor.pre_send_check import PreSendCheck
 from services.executor.recorder import Outcome, Recorder
 from services.executor.resender import Resender
-from services.executor.send_queue import Line, QueuedClaim
+from services.executor.send_queue import QueuedClaim, SendQueue
 from services.executor.sender import Sender
 from services.executor.settings import Settings
 from tradingtools import clock
@@ -67,7 +67,7 @@ class Batch:
     """By order key."""
 
 
-def _together(claims: Sequence[QueuedClaim]) -> Batch:
+def _merge(claims: Sequence[QueuedClaim]) -> Batch:
     return Batch(
         orders=[order for claim in claims for order in claim.orders],
         records=[seq for claim in claims for seq in claim.records],
@@ -84,7 +84,7 @@ class Executor:
         lease: the right to write for the partition.
         client: of insiders-api.
         settings: of the process.
-        gate: the last gate.
+        limits: bounds that no order may pass.
         submitting: connections for SUBMITTING alone; None: those of ``pool``.
         collar: around the best prices; None: no bound.
     """
@@ -95,7 +95,7 @@ class Executor:
         lease: Lease,
         client: InsidersClient,
         settings: Settings,
-        gate: Gate,
+        limits: PreTradeLimits,
         *,
         submitting: Pool | None = None,
         collar: Collar | None = None,
@@ -113,27 +113,27 @@ class Executor:
         )
         who = prober_name(lease.partition, lease.epoch)
         self.breaker = CircuitBreaker(pool, who, policy)
-        self.line = Line(pool, lease, settings.poll_ms / 1000)
+        self.queue = SendQueue(pool, lease, settings.poll_ms / 1000)
         self._sender = Sender(
             client,
             self.breaker,
-            Leave(self.breaker, Look(partial(store.held_back, pool)).at),
+            PreSendCheck(self.breaker, GateRecheck(partial(store.held_back, pool)).check),
             settings.submit_timeout_ms,
             self._lease_ms,
             lambda outcome: self._recorder().put([], [outcome]),
-            lambda key: self.line.done([key]),
-            lambda: len(self.line) > 0,
+            lambda key: self.queue.done([key]),
+            lambda: len(self.queue) > 0,
         )
-        self._gate = gate
+        self._limits = limits
         self._collar = collar
         self.recorder: Recorder | None = None
         self._resender = Resender(
-            pool, lease, self.breaker, self._sender, self.line.in_flight, self._lease_ms
+            pool, lease, self.breaker, self._sender, self.queue.in_flight, self._lease_ms
         )
 
     def waited_ms(self) -> int:
         """Return how long the oldest order has waited to be sent."""
-        return max(self.line.waited_ms(), self._sender.waited_ms())
+        return max(self.queue.waited_ms(), self._sender.waited_ms())
 
     async def recover(self) -> None:
         """Settle an earlier life: rows for every record, UNKNOWN for what may have been sent."""
@@ -156,9 +156,9 @@ class Executor:
                 for row in abandoned
             ],
         )
-        await self._remember_what_left()
+        await self._restore_limits()
 
-    async def _remember_what_left(self) -> None:
+    async def _restore_limits(self) -> None:
         now_ns, now_ms = clock.now_ns(), clock.monotonic_ms()
         left = await store.fetch(
             self._pool,
@@ -166,10 +166,10 @@ class Executor:
             partition=self._lease.partition,
             since_ns=now_ns - _MINUTE_NS,
         )
-        self._gate.remember(
+        self._limits.remember(
             (
                 now_ms - max(now_ns - row["submitting_ns"], 0) // 1_000_000,
-                Left(
+                SentEntry(
                     row["order_key"],
                     row["follower_proxy"],
                     row["condition_id"],
@@ -186,10 +186,10 @@ class Executor:
             Fenced: this process does not own the partition any more.
         """
         while True:
-            claims = await self.line.take()
+            claims = await self.queue.take()
             fresh = [claim for claim in claims if claim.orders]
             if fresh:
-                await self._handle(_together(fresh))
+                await self._handle(_merge(fresh))
             for claim in claims:
                 claim.handled()
 
@@ -197,20 +197,20 @@ class Executor:
         probe, fresh = 0, batch.orders
         if not self.breaker.closed:
             probe, fresh = await self._await_breaker(batch)
-        sent = await self._send(await self._let_through(fresh, batch), batch, probe=probe)
+        sent = await self._send(await self._within_limits(fresh, batch), batch, probe=probe)
         if probe and not sent:
             await self.breaker.give_back(probe)
 
-    async def _let_through(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
+    async def _within_limits(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
         """What the last gate lets through; the others fail, and what runs away is halted."""
-        orders = self._without_outsiders(orders, batch)
-        refused = self._gate.judge(orders, clock.monotonic_ms())
+        orders = self._within_collar(orders, batch)
+        refused = self._limits.judge(orders, clock.monotonic_ms())
         if any(refusal.halt for refusal in refused.values()):
             # What cannot leave anyway does not run away: a crowd of a leader whom an operator has
             # halted would stop all other entries, too.
-            self._gate.take_back(o for o in orders if o.order_key not in refused)
+            self._limits.release(o for o in orders if o.order_key not in refused)
             orders = await self._without_held_back(orders, batch)
-            refused = self._gate.judge(orders, clock.monotonic_ms())
+            refused = self._limits.judge(orders, clock.monotonic_ms())
         await self._halt({r.halt: None for r in refused.values() if r.halt is not None})
         self._fail(
             [o for o in orders if o.order_key in refused], batch,
@@ -218,7 +218,7 @@ class Executor:
         )  # fmt: skip
         return [o for o in orders if o.order_key not in refused]
 
-    def _without_outsiders(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
+    def _within_collar(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
         """Those within the collar; the others stay CLAIMED until it has looked closely."""
         outside = {} if self._collar is None else self._collar.outside(orders)
         if self._collar is None or not outside:
@@ -226,13 +226,13 @@ class Executor:
         for order in outside.values():
             self._collar.hold(
                 order,
-                partial(self._bring_again, order, batch),
-                partial(self._refuse_outsider, order, batch),
+                partial(self._requeue, order, batch),
+                partial(self._refuse_beyond_collar, order, batch),
             )
         return [order for order in orders if order.order_key not in outside]
 
-    def _bring_again(self, order: Order, batch: Batch) -> None:
-        self.line.again(
+    def _requeue(self, order: Order, batch: Batch) -> None:
+        self.queue.requeue(
             QueuedClaim(
                 orders=[order],
                 records=batch.records,
@@ -242,7 +242,7 @@ class Executor:
             )
         )
 
-    def _refuse_outsider(self, order: Order, batch: Batch, why: str) -> None:
+    def _refuse_beyond_collar(self, order: Order, batch: Batch, why: str) -> None:
         key = order.order_key
         self._fail([order], batch, {key: Reason.RISK.value}, {key: why})
 
@@ -278,7 +278,7 @@ class Executor:
         )  # fmt: skip
         for order in waiting:
             if order.order_key not in late:
-                self.line.leave(order.order_key)
+                self.queue.release(order.order_key)
         return probe, going
 
     async def _send(self, orders: Sequence[Order], batch: Batch, *, probe: int) -> bool:
@@ -296,7 +296,7 @@ class Executor:
             # The commit had happened and its acknowledgement was lost: do not send. The lease of
             # the rows runs out and the orders become UNKNOWN.
             _log.warning("batch was committed before", orders=len(orders))
-            self.line.done([o.order_key for o in orders])
+            self.queue.done([o.order_key for o in orders])
             return False
         self._recorder().put([*batch.records, admission.seq], [])
         submitting_ns = clock.now_ns()
@@ -304,7 +304,7 @@ class Executor:
             [
                 Attempt(
                     order=o,
-                    looked_ns=admission.looked_ns,
+                    gates_checked_ns=admission.gates_checked_ns,
                     origin=batch.origins[o.order_key],
                     submitting_ns=submitting_ns,
                     probe=probe,
@@ -337,9 +337,9 @@ class Executor:
         before = [o.order_key for o in orders if denied[o.order_key] == HANDLED_BEFORE]
         if before:
             _log.warning("handled before; not sent", orders=before)
-            self.line.done(before)
+            self.queue.done(before)
         unsent = [o for o in orders if o.order_key not in before]
-        self._gate.take_back(unsent)
+        self._limits.release(unsent)
         self._fail(unsent, batch, denied, {})
 
     def _fail(

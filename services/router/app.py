@@ -9,8 +9,8 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from services.router.core.backlog import Told, next_together
-from services.router.partitioning import check_division
+from services.router.core.backlog import TradeSummary, next_batch
+from services.router.partitioning import check_partitioning
 from services.router.server import RouterServicer
 from services.router.settings import Settings
 from services.router.worker import Router
@@ -57,7 +57,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             "claims", size=1, prompt=True, planned_once=True, joined_by_keys=True
         )
         bus = parts.redis()
-        await check_division(pool, settings.partitions)
+        await check_partitioning(pool, settings.partitions)
         owned = await parts.lease(pool, settings.partition)
         ingest: Any = ingest_rpc.IngestServiceStub(parts.channel(settings.ingest_target))
         bookfeed = parts.channel(settings.bookfeed_target, newest=True)
@@ -90,8 +90,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             follow_fills(fills, confirm, name, fills_from),
             _follow_control(router, bus, settings.poll_ms),
             router.exits.run(),
-            router.withdrawals.run(),
-            router.waiting.run(),
+            router.reevaluator.run(),
+            router.deferred_entries.run(),
             router.follow_balances(),
             router.resyncs.run(),
             looks={health.BOOKFEED: health.known(lambda: not books.silent)},
@@ -133,9 +133,9 @@ def _next(
     waited_ms = (clock.now_ns() - waiting[0].trades[0].received_ns) // 1_000_000
     if waited_ms <= settings.backlog_ms or settings.backlog_order == "oldest":
         return range(len(waiting))
-    return next_together(
+    return next_batch(
         [
-            [Told(trade.asset_id, trade.side == pb.SIDE_SELL) for trade in message.trades]
+            [TradeSummary(trade.asset_id, trade.side == pb.SIDE_SELL) for trade in message.trades]
             for message in waiting
         ]
     )
@@ -151,10 +151,10 @@ def _by_leader(
 ) -> dict[str, ingest_pb.StreamLeaderTradesResponse]:
     found: dict[str, ingest_pb.StreamLeaderTradesResponse] = {}
     for trade in response.trades:
-        piece = found.setdefault(
+        chunk = found.setdefault(
             trade.leader, ingest_pb.StreamLeaderTradesResponse(cursor=response.cursor)
         )
-        piece.trades.append(trade)
+        chunk.trades.append(trade)
     return found
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import psycopg
 import structlog
 
-from services.router.claim_records import Entries, Job, received_ns, record_key
-from services.router.claim_scheduler import FEWEST, PIECE
+from services.router.claim_records import BatchableBuy, ClaimRequest, received_ns, record_key
+from services.router.claim_scheduler import CHUNK, MIN_PART
 from services.router.claimer import Claimer
 from services.router.core.entry_plan import plan_entries
 from services.router.core.records import Plan
-from services.router.core.router_state import Memory
-from services.router.core.state_updates import Note, note, take_back
+from services.router.core.router_state import RouterState
+from services.router.core.state_updates import AppliedPlan, apply, revert
 from tradingtools import clock
 from tradingtools.domain.subscription import SubscriptionState
 from tradingtools.runtime import telemetry
@@ -37,29 +37,29 @@ _log = structlog.get_logger("router.together")
 class _Draft:
     """A judgement that is noted and not durable yet."""
 
-    job: Job
+    request: ClaimRequest
     plan: Plan
     claim: Claim
-    noted: Note
+    applied: AppliedPlan
 
 
-class Together:
+class BatchClaimer:
     """Makes the plans of several buys durable at once and hands their orders on.
 
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
-        memory: what the router knows.
+        state: what the router knows.
         claimer: of single trades; what plans are made of and where they go is the same.
     """
 
-    def __init__(self, pool: Pool, lease: Lease, memory: Memory, claimer: Claimer) -> None:
+    def __init__(self, pool: Pool, lease: Lease, state: RouterState, claimer: Claimer) -> None:
         self._pool = pool
         self._lease = lease
-        self._memory = memory
+        self._state = state
         self._claimer = claimer
 
-    async def claim(self, buys: Sequence[Entries], hurried: Callable[[], bool]) -> int:
+    async def claim(self, buys: Sequence[BatchableBuy], should_yield: Callable[[], bool]) -> int:
         """Judge buys that have come together, each as if those before were durable, and commit.
 
         Args:
@@ -78,62 +78,62 @@ class Together:
         with ExitStack() as under_way:
             async with self._pool.connection() as connection:
                 try:
-                    async for draft in self._drafts(buys, hurried):
+                    async for draft in self._drafts(buys, should_yield):
                         drafts.append(draft)
-                        under_way.enter_context(self._memory.under_way(draft.job.trade))
+                        under_way.enter_context(self._state.under_way(draft.request.trade))
                     claims = [draft.claim for draft in drafts]
                     claimed = await journal.insert_claims(connection, self._lease, claims)
                 except BaseException:
                     for draft in reversed(drafts):
-                        take_back(self._memory, draft.noted)
+                        revert(self._state, draft.applied)
                     raise
                 # Committed: from here on a crash loses nothing, the executor finds the records.
                 for draft, record in zip(drafts, claimed, strict=True):
-                    self._memory.know(draft.job.trade)
-                    self._claimer.hand_on(draft.job, draft.plan, record)
+                    self._state.know(draft.request.trade)
+                    self._claimer.hand_on(draft.request, draft.plan, record)
                 done = zip(drafts, claimed, strict=True)
                 empty = [record.seq for draft, record in done if not draft.plan.orders]
                 await self._build_rows(connection, empty)
         return len(drafts)
 
     async def _drafts(
-        self, buys: Sequence[Entries], hurried: Callable[[], bool]
+        self, buys: Sequence[BatchableBuy], should_yield: Callable[[], bool]
     ) -> AsyncIterator[_Draft]:
         copies = seen = 0
         for entries in buys:
-            if copies - seen >= PIECE:
+            if copies - seen >= CHUNK:
                 seen = copies
                 await asyncio.sleep(0)
-            if copies >= FEWEST and hurried():
+            if copies >= MIN_PART and should_yield():
                 return
             yield self._draft(entries)
             copies += len(entries.part.ids)
 
-    def _draft(self, entries: Entries) -> _Draft:
+    def _draft(self, entries: BatchableBuy) -> _Draft:
         """Judge a buy and note what comes of it, for the next one to see."""
-        trade = self._memory.grown(entries.trade)
+        trade = self._state.with_known_rows(entries.trade)
         with telemetry.span("router.claim", trade.traceparent, cause=entries.cause) as traceparent:
-            job = Job(
+            request = ClaimRequest(
                 trade=trade,
                 book=entries.newest_book(),
                 cause=entries.cause,
                 followers=self._claimer.subscriptions(entries.part),
-                control_seq=self._memory.control_seq,
+                control_seq=self._state.control_seq,
                 traceparent=traceparent,
                 received_ns=received_ns(trade, entries.cause),
                 part=entries.part,
             )
             plan = plan_entries(
                 trade,
-                [s for s in job.followers if s.state is not SubscriptionState.DELETED],
-                self._memory.copies.get(trade.key, {}),
-                self._claimer.context(trade, job.book, self._claimer.quiet_ms(job)),
+                [s for s in request.followers if s.state is not SubscriptionState.DELETED],
+                self._state.copies.get(trade.key, {}),
+                self._claimer.context(trade, request.book, self._claimer.quiet_ms(request)),
             )
-        claim = self._claimer.claim_of(job, plan)
-        noted = note(self._memory, trade, plan, clock.now_ms())
-        return _Draft(job=job, plan=plan, claim=claim, noted=noted)
+        claim = self._claimer.claim_of(request, plan)
+        applied = apply(self._state, trade, plan, clock.now_ms())
+        return _Draft(request=request, plan=plan, claim=claim, applied=applied)
 
-    async def durable(self, buys: Sequence[Entries]) -> list[Entries]:
+    async def durable(self, buys: Sequence[BatchableBuy]) -> list[BatchableBuy]:
         """Those that have their record, whoever has claimed them.
 
         Raises:

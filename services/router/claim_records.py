@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from services.router import store
-from services.router.core.records import Part, Plan, Withdrawn
+from services.router.core.records import Part, Plan, StaleEntry
 from tradingtools import clock
 from tradingtools.codec.claims import claim_payload, order_to_pb
 from tradingtools.domain.book import Book
@@ -23,7 +23,7 @@ from tradingtools.v1 import common_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entries:
+class BatchableBuy:
     """A leader's buy with few followers, which may be claimed together with others of his."""
 
     trade: LeaderTrade
@@ -36,7 +36,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ClaimRequest:
     """One judgement of one leader trade, and everything that its record says besides the plan."""
 
     trade: LeaderTrade
@@ -49,7 +49,7 @@ class Job:
     traceparent: str
     received_ns: int
     """When what asked for it was received."""
-    withdrawn: Withdrawn | None = None
+    stale: StaleEntry | None = None
     """The entry that is to be decided again; then it is about its subscription alone."""
     part: Part | None = None
     """Whose copies; None: of all followers."""
@@ -86,17 +86,17 @@ def received_ns(trade: LeaderTrade, cause: str) -> int:
 
 
 def claim_of(
-    job: Job, plan: Plan, partition: int, buy: Callable[[TradeKey], LeaderTrade | None]
+    request: ClaimRequest, plan: Plan, partition: int, buy: Callable[[TradeKey], LeaderTrade | None]
 ) -> Claim:
     """The record of a judgement.
 
     Args:
-        job: what was judged.
+        request: what was judged.
         plan: what came of it.
         partition: of follower wallets.
         buy: earlier leader trades.
     """
-    decisions = store.decision_fields(job.trade, plan.copies)
+    decisions = store.decision_fields(request.trade, plan.copies)
     for key, copies in plan.left.items():
         left = buy(key)
         if left is not None:
@@ -106,14 +106,14 @@ def claim_of(
         plan.orders,
         decisions=decisions,
         # All of them: rows that were merged while nobody followed are stored with the first.
-        rows=job.trade.rows.values() if job.fresh else (),
-        control_seq=job.control_seq,
-        traceparent=job.traceparent,
-        received_ns=job.received_ns,
+        rows=request.trade.rows.values() if request.fresh else (),
+        control_seq=request.control_seq,
+        traceparent=request.traceparent,
+        received_ns=request.received_ns,
         routed_ns=routed_ns,
     )
     return Claim(
-        record_key=record_key(job.trade.key, job.cause, job.part, partition),
+        record_key=record_key(request.trade.key, request.cause, request.part, partition),
         payload=payload,
         order_count=len(plan.orders),
         routed_ns=routed_ns,

@@ -16,15 +16,15 @@ from contextlib import asynccontextmanager
 from services.router.core.records import Part
 from tradingtools.domain.leader_trade import LeaderTrade
 
-PIECE = 10
+CHUNK = 10
 """Followers planned in one turn of the event loop: about a millisecond where the code is cold."""
-FEWEST = 2 * PIECE
+MIN_PART = 2 * CHUNK
 """Followers of a part at least, unless there are no more: so many a commit has to be worth."""
-MOST_DROPPED = 5 * PIECE
+MAX_DROPPED = 5 * CHUNK
 """Followers whose plan is dropped at most: a commit takes no longer than planning them again."""
 
 
-def come_together(
+def group_trades(
     trades: Iterable[LeaderTrade], copies: Callable[[LeaderTrade], int | None], most: int
 ) -> Iterator[tuple[LeaderTrade, ...]]:
     """Divide trades, in their order, into those that are claimed together.
@@ -52,7 +52,7 @@ def come_together(
         yield tuple(together)
 
 
-class Turns:
+class ClaimScheduler:
     """The lock of one partition's claims, and whether somebody waits for it who is soon done.
 
     Args:
@@ -64,7 +64,7 @@ class Turns:
         self._waiting = 0
 
     @asynccontextmanager
-    async def taken(self, *, brief: bool) -> AsyncIterator[None]:
+    async def turn(self, *, brief: bool) -> AsyncIterator[None]:
         """Hold the lock for the length of the block; a crowd's part stands back for the brief."""
         self._waiting += brief
         try:
@@ -76,27 +76,27 @@ class Turns:
         finally:
             self._lock.release()
 
-    def awaited(self) -> bool:
+    def brief_waiting(self) -> bool:
         """Whether somebody waits who is soon done."""
         return self._waiting > 0
 
 
-class Share:
+class PartProgress:
     """The part of a crowd that is claimed now.
 
     Args:
         part: as many as may be claimed together.
-        hurried: whether somebody waits who is soon done.
-        yielding: whether it may be dropped for them, instead of ending early.
+        should_yield: whether somebody waits who is soon done.
+        droppable: whether it may be dropped for them, instead of ending early.
     """
 
-    def __init__(self, part: Part, hurried: Callable[[], bool], *, yielding: bool) -> None:
+    def __init__(self, part: Part, should_yield: Callable[[], bool], *, droppable: bool) -> None:
         self.part = part
-        self._hurried = hurried
-        self._yielding = yielding
+        self._should_yield = should_yield
+        self._droppable = droppable
         self._decided = False
 
-    async def pieces(self) -> AsyncIterator[tuple[str, ...]]:
+    async def chunks(self) -> AsyncIterator[tuple[str, ...]]:
         """Subscriptions to be planned together.
 
         Afterwards ``part`` is who is to be claimed: what was yielded, or nobody.
@@ -105,16 +105,16 @@ class Share:
         while done < len(self.part.ids):
             if done:
                 await asyncio.sleep(0)
-                if not self._decided and self._hurried() and self._end(done):
+                if not self._decided and self._should_yield() and self._end(done):
                     break
-            yield self.part.ids[done : done + PIECE]
-            done += PIECE
+            yield self.part.ids[done : done + CHUNK]
+            done += CHUNK
         self._decided = True
 
     def _end(self, done: int) -> bool:
-        if self._yielding and done <= MOST_DROPPED:
+        if self._droppable and done <= MAX_DROPPED:
             self.part = Part(ids=(), last=False)
-        elif done >= FEWEST:
+        elif done >= MIN_PART:
             self.part = Part(ids=self.part.ids[:done], last=False)
         else:
             return False

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import psycopg
 import structlog
 
-from services.router.batch_claimer import Together
-from services.router.claim_records import Entries
-from services.router.claim_scheduler import FEWEST, Share, Turns
+from services.router.batch_claimer import BatchClaimer
+from services.router.claim_records import BatchableBuy
+from services.router.claim_scheduler import MIN_PART, ClaimScheduler, PartProgress
 from services.router.claimer import Claimer
-from services.router.core.records import Part, Withdrawn
-from services.router.core.router_state import Memory
+from services.router.core.records import Part, StaleEntry
+from services.router.core.router_state import RouterState
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade
 from tradingtools.runtime.consumer import while_database_is_away
@@ -28,13 +28,13 @@ _log = structlog.get_logger("router")
 _RETRY_SECONDS = 0.2
 
 
-class Writer:
+class ClaimWriter:
     """Claims under the partition's lock.
 
     Args:
         claimer: one try.
-        together: one try of several buys.
-        memory: what the router knows.
+        batch_claimer: one try of several buys.
+        state: what the router knows.
         lock: held by whoever claims.
         catch_up: takes over what is durable.
         claimed_together: copies that are claimed with one commit, at most.
@@ -43,16 +43,16 @@ class Writer:
     def __init__(
         self,
         claimer: Claimer,
-        together: Together,
-        memory: Memory,
+        batch_claimer: BatchClaimer,
+        state: RouterState,
         lock: asyncio.Lock,
         catch_up: Callable[[], Awaitable[None]],
         claimed_together: int,
     ) -> None:
         self.claimer = claimer
-        self._together = together
-        self._memory = memory
-        self._turns = Turns(lock)
+        self._batch_claimer = batch_claimer
+        self._state = state
+        self._scheduler = ClaimScheduler(lock)
         self._catch_up = catch_up
         self._claimed_together = claimed_together
 
@@ -63,8 +63,8 @@ class Writer:
         cause: str,
         *,
         brief: bool,
-        withdrawn: Withdrawn | None = None,
-        share: Share | None = None,
+        stale: StaleEntry | None = None,
+        progress: PartProgress | None = None,
     ) -> None:
         """Claim what one leader trade leads to; returns when it is committed.
 
@@ -79,8 +79,8 @@ class Writer:
         Raises:
             Fenced: the partition is another's.
         """
-        async with self._turns.taken(brief=brief):
-            await self._claim(trade, book, cause, withdrawn=withdrawn, share=share)
+        async with self._scheduler.turn(brief=brief):
+            await self._claim(trade, book, cause, stale=stale, progress=progress)
 
     async def _claim(
         self,
@@ -88,14 +88,14 @@ class Writer:
         book: Book | None,
         cause: str,
         *,
-        withdrawn: Withdrawn | None = None,
-        share: Share | None = None,
+        stale: StaleEntry | None = None,
+        progress: PartProgress | None = None,
     ) -> None:
-        trade, unsure = self._memory.grown(trade), False
+        trade, unsure = self._state.with_known_rows(trade), False
         while True:
             try:
                 await self.claimer.claim(
-                    trade, book, cause, withdrawn=withdrawn, share=share, unsure=unsure
+                    trade, book, cause, stale=stale, progress=progress, unsure=unsure
                 )
                 break
             except journal.ClaimedBefore:
@@ -111,10 +111,10 @@ class Writer:
                 if unsure:
                     raise _ended(error) from error
                 raise
-        if withdrawn is None and (share is None or share.part.last):
+        if stale is None and (progress is None or progress.part.last):
             # Known only now: what could not be claimed counts as never seen. An entry that is
             # decided again says nothing of the rest of its crowd.
-            self._memory.know(trade)
+            self._state.know(trade)
 
     async def claim_in_parts(
         self,
@@ -137,18 +137,18 @@ class Writer:
         Raises:
             Fenced: the partition is another's.
         """
-        brief = len(ids) <= FEWEST
-        with self._memory.under_way(trade):
-            yielding = True
+        brief = len(ids) <= MIN_PART
+        with self._state.under_way(trade):
+            droppable = True
             while ids:
                 part = Part.of(ids, self._claimed_together, last=last)
-                share = Share(part, self._turns.awaited, yielding=yielding)
-                await self.claim(trade, book, cause, brief=brief, share=share)
+                progress = PartProgress(part, self._scheduler.brief_waiting, droppable=droppable)
+                await self.claim(trade, book, cause, brief=brief, progress=progress)
                 # Dropped once, it is claimed the next time: a crowd comes to its end, too.
-                yielding = bool(share.part.ids)
-                ids = ids[len(share.part.ids) :]
+                droppable = bool(progress.part.ids)
+                ids = ids[len(progress.part.ids) :]
 
-    async def claim_together(self, buys: Sequence[Entries]) -> None:
+    async def claim_together(self, buys: Sequence[BatchableBuy]) -> None:
         """Claim buys that have come together with as few commits as others leave room for.
 
         Raises:
@@ -157,9 +157,9 @@ class Writer:
         """
         while buys:
             # Kept until all is known: nobody else judges by a memory without what may be committed.
-            async with self._turns.taken(brief=True):
+            async with self._scheduler.turn(brief=True):
                 try:
-                    claimed = await self._together.claim(buys, self._turns.awaited)
+                    claimed = await self._batch_claimer.claim(buys, self._scheduler.brief_waiting)
                 except Fenced:
                     raise
                 except Exception as error:  # noqa: BLE001 - one trade must not hold up the others
@@ -168,20 +168,20 @@ class Writer:
                     return
                 buys = buys[claimed:]
 
-    async def _claim_each(self, buys: Sequence[Entries]) -> None:
+    async def _claim_each(self, buys: Sequence[BatchableBuy]) -> None:
         """What was committed after all is not claimed again."""
         failed: list[Exception] = []
         durable = await self.know_what_is_durable(buys)
         for entries in buys:
             if entries in durable:
-                self._memory.know(self._memory.grown(entries.trade))
+                self._state.know(self._state.with_known_rows(entries.trade))
                 continue
             # Of the same followers, whoever has come since, and all of them: it has the same name.
-            share = Share(entries.part, lambda: False, yielding=False)
+            progress = PartProgress(entries.part, lambda: False, droppable=False)
             try:
-                with self._memory.under_way(entries.trade):
+                with self._state.under_way(entries.trade):
                     await self._claim(
-                        entries.trade, entries.newest_book(), entries.cause, share=share
+                        entries.trade, entries.newest_book(), entries.cause, progress=progress
                     )
             except Fenced:
                 raise
@@ -190,16 +190,18 @@ class Writer:
         if failed:
             raise ExceptionGroup("leader trades that could not be routed", failed)
 
-    async def know_what_is_durable(self, buys: Sequence[Entries] | None = None) -> list[Entries]:
+    async def know_what_is_durable(
+        self, buys: Sequence[BatchableBuy] | None = None
+    ) -> list[BatchableBuy]:
         """Catch up with the journal; of ``buys`` those that are in it, and only if there are some.
 
         Raises:
             Fenced: it cannot be known here.
         """
         try:
-            durable: list[Entries] = []
+            durable: list[BatchableBuy] = []
             if buys is not None:
-                durable = await while_database_is_away(lambda: self._together.durable(buys))
+                durable = await while_database_is_away(lambda: self._batch_claimer.durable(buys))
             if durable or buys is None:
                 await while_database_is_away(self._catch_up)
         except Exception as error:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from services.router import claim_records, store
-from services.router.claim_records import Job, order_batch
-from services.router.claim_scheduler import Share
+from services.router.claim_records import ClaimRequest, order_batch
+from services.router.claim_scheduler import PartProgress
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import (
     came_after,
@@ -27,12 +27,12 @@ from services.router.core.records import (
     LotView,
     Part,
     Plan,
+    StaleEntry,
     Standing,
-    Withdrawn,
-    decided_again,
+    without_stale_entry,
 )
-from services.router.core.router_state import Memory
-from services.router.core.state_updates import note
+from services.router.core.router_state import RouterState
+from services.router.core.state_updates import apply
 from services.router.settings import Settings
 from tradingtools import clock
 from tradingtools.domain.book import Book, BookStatus
@@ -78,7 +78,7 @@ class Claimer:
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
-        memory: what the router knows; changed only after a commit.
+        state: what the router knows; changed only after a commit.
         tail: where committed batches go.
         settings: of the process.
     """
@@ -87,13 +87,13 @@ class Claimer:
         self,
         pool: Pool,
         lease: Lease,
-        memory: Memory,
+        state: RouterState,
         tail: Tail[pb.OrderBatch],
         settings: Settings,
     ) -> None:
         self._pool = pool
         self._lease = lease
-        self._memory = memory
+        self._state = state
         self._tail = tail
         self._settings = settings
 
@@ -103,8 +103,8 @@ class Claimer:
         book: Book | None,
         cause: str,
         *,
-        withdrawn: Withdrawn | None = None,
-        share: Share | None = None,
+        stale: StaleEntry | None = None,
+        progress: PartProgress | None = None,
         unsure: bool = False,
     ) -> None:
         """Judge a leader trade for its followers and commit what follows from it.
@@ -123,67 +123,69 @@ class Claimer:
             psycopg.OperationalError: not committed as far as is known; the same call again is safe.
         """
         with telemetry.span("router.claim", trade.traceparent, cause=cause) as traceparent:
-            job = Job(
+            request = ClaimRequest(
                 trade=trade,
                 book=book,
                 cause=cause,
-                followers=self._followers(trade, share),
-                control_seq=self._memory.control_seq,
+                followers=self._followers(trade, progress),
+                control_seq=self._state.control_seq,
                 traceparent=traceparent,
                 received_ns=claim_records.received_ns(trade, cause),
-                withdrawn=withdrawn,
+                stale=stale,
                 unsure=unsure,
             )
             if trade.key.side is Side.BUY:
-                await self._claim_entries(job, share)
+                await self._claim_entries(request, progress)
             else:
-                await self._claim_exits(job)
+                await self._claim_exits(request)
 
-    def _followers(self, trade: LeaderTrade, share: Share | None) -> tuple[Subscription, ...]:
-        if share is None:
-            return self._memory.index.followers_of(trade.key.leader)
-        return self.subscriptions(share.part)
+    def _followers(
+        self, trade: LeaderTrade, progress: PartProgress | None
+    ) -> tuple[Subscription, ...]:
+        if progress is None:
+            return self._state.index.followers_of(trade.key.leader)
+        return self.subscriptions(progress.part)
 
     def subscriptions(self, part: Part) -> tuple[Subscription, ...]:
-        return tuple(filter(None, map(self._memory.index.subscription, part.ids)))
+        return tuple(filter(None, map(self._state.index.subscription, part.ids)))
 
-    async def _claim_entries(self, job: Job, share: Share | None) -> None:
-        known = self._memory.copies.get(job.trade.key, {})
-        again = {} if job.withdrawn is None else self._again(job.withdrawn, known)
-        if job.withdrawn is not None and not again:
+    async def _claim_entries(self, request: ClaimRequest, progress: PartProgress | None) -> None:
+        known = self._state.copies.get(request.trade.key, {})
+        again = {} if request.stale is None else self._again(request.stale, known)
+        if request.stale is not None and not again:
             return
         followers = {
             s.id: s
-            for s in job.followers
+            for s in request.followers
             if s.id in again or (not again and s.state is not SubscriptionState.DELETED)
         }
-        context = self.context(job.trade, job.book, self.quiet_ms(job))
+        context = self.context(request.trade, request.book, self.quiet_ms(request))
         known = {**known, **again}
-        if share is None:
-            plan = plan_entries(job.trade, followers.values(), known, context)
+        if progress is None:
+            plan = plan_entries(request.trade, followers.values(), known, context)
         else:
             plan = Plan()
-            async for ids in share.pieces():
-                piece = filter(None, map(followers.get, ids))
-                plan = plan_entries(job.trade, piece, known, context, plan)
-            if not share.part.ids:
+            async for ids in progress.chunks():
+                chunk = filter(None, map(followers.get, ids))
+                plan = plan_entries(request.trade, chunk, known, context, plan)
+            if not progress.part.ids:
                 return
-            job = replace(job, part=share.part)
+            request = replace(request, part=progress.part)
         # That it counts for nothing is durable also when nothing takes its place.
         plan = replace(plan, copies={**again, **plan.copies})
         async with self._pool.connection() as connection:
-            claimed = await self._insert(connection, job, plan)
+            claimed = await self._insert(connection, request, plan)
             if claimed is None:
                 return
             # Committed: from here on a crash loses nothing, the executor finds the record.
-            note(self._memory, job.trade, plan, clock.now_ms())
-            self.hand_on(job, plan, claimed)
+            apply(self._state, request.trade, plan, clock.now_ms())
+            self.hand_on(request, plan, claimed)
             if not plan.orders:
                 await journal.build_rows(connection, claimed.seq)
 
-    async def _claim_exits(self, job: Job) -> None:
-        asset = job.trade.key.asset_id
-        entries = self._entries_left(job)
+    async def _claim_exits(self, request: ClaimRequest) -> None:
+        asset = request.trade.key.asset_id
+        entries = self._entries_left(request)
         if entries:
             # Now, and not under the lock, which holds up the executor.
             partition = self._lease.partition
@@ -191,48 +193,50 @@ class Claimer:
         async with store.exiting(self._pool) as connection:
             # Whatever is still CLAIMED fails here and was never sent; the rest is awaited.
             left = await store.leader_left(connection, self._lease.partition, entries)
-            real = await store.locked_lots(connection, asset, [s.id for s in job.followers])
-            known, lots = await self.known_and_lots(connection, job.trade, job.followers, real)
+            real = await store.locked_lots(connection, asset, [s.id for s in request.followers])
+            known, lots = await self.known_and_lots(
+                connection, request.trade, request.followers, real
+            )
             plan = plan_exits(
-                job.trade,
-                self._exiting(job, known, lots),
+                request.trade,
+                self._exiting(request, known, lots),
                 known,
                 lots,
-                self.context(job.trade, job.book),
+                self.context(request.trade, request.book),
             )
             plan = replace(
                 plan,
-                left={**plan.left, **self._memory.left(left)},
+                left={**plan.left, **self._state.left(left)},
                 left_orders=tuple(left),
             )
             # A crash from here to the commit leaves nothing: record, rows, reservation are one.
-            claimed = await self._insert(connection, job, plan)
+            claimed = await self._insert(connection, request, plan)
             if claimed is not None:
                 await journal.build_rows(connection, claimed.seq)
         if claimed is not None:
-            note(self._memory, job.trade, plan, clock.now_ms())
-            self.hand_on(job, plan, claimed)
+            apply(self._state, request.trade, plan, clock.now_ms())
+            self.hand_on(request, plan, claimed)
 
-    def _again(self, order: Withdrawn, known: Mapping[str, Copy]) -> dict[str, Copy]:
+    def _again(self, order: StaleEntry, known: Mapping[str, Copy]) -> dict[str, Copy]:
         before = known.get(order.subscription_id)
-        now = self._memory.index.subscription(order.subscription_id)
+        now = self._state.index.subscription(order.subscription_id)
         if before is None or now is None:
             return {}
-        copy = decided_again(before, order, now)
+        copy = without_stale_entry(before, order, now)
         return {} if copy is None else {order.subscription_id: copy}
 
-    def _entries_left(self, job: Job) -> list[str]:
+    def _entries_left(self, request: ClaimRequest) -> list[str]:
         """Entries under way of followers, if this is the first judgement of the sell."""
-        if job.trade.key in self._memory.trades:
+        if request.trade.key in self._state.trades:
             return []
-        asset, known = job.trade.key.asset_id, self._memory.copies.get(job.trade.key, {})
+        asset, known = request.trade.key.asset_id, self._state.copies.get(request.trade.key, {})
         return sorted(
             order_key
-            for s in job.followers
+            for s in request.followers
             if s.id not in known
             and switched_off(s) is None
-            and not came_after(job.trade, s, self._settings.holding_age_ms)
-            for order_key in self._memory.ledger.open_entries(s.id, asset)
+            and not came_after(request.trade, s, self._settings.holding_age_ms)
+            for order_key in self._state.ledger.open_entries(s.id, asset)
         )
 
     async def known_and_lots(
@@ -251,12 +255,12 @@ class Claimer:
             followers: of its leader.
             real: the lots as they are.
         """
-        key, memory = trade.key, self._memory
-        lots = {origin: memory.with_portions(origin, lot) for origin, lot in real.items()}
-        lots |= {s.id: memory.paper_lot(s.id, key.asset_id) for s in followers if s.settings.shadow}
+        key, state = trade.key, self._state
+        lots = {origin: state.with_portions(origin, lot) for origin, lot in real.items()}
+        lots |= {s.id: state.paper_lot(s.id, key.asset_id) for s in followers if s.settings.shadow}
         sells = await _up_to_date(
             connection,
-            {**memory.unsold(key.leader, key.asset_id), key: memory.copies.get(key, {})},
+            {**state.unsold(key.leader, key.asset_id), key: state.copies.get(key, {})},
             real,
         )
         standing = await store.standing_of(
@@ -276,21 +280,21 @@ class Claimer:
                         sold_micros=stands.sold_micros,
                     )
                 else:
-                    left = still_to_sell(memory.trades[sell], copy, stands, lot)
+                    left = still_to_sell(state.trades[sell], copy, stands, lot)
                     lots[origin] = with_sell(
-                        lot, sell, memory.copies[sell][origin], left, stands.later_micros
+                        lot, sell, state.copies[sell][origin], left, stands.later_micros
                     )
         return sells[key], lots
 
     def _exiting(
-        self, job: Job, known: Mapping[str, Copy], lots: Mapping[str, LotView]
+        self, request: ClaimRequest, known: Mapping[str, Copy], lots: Mapping[str, LotView]
     ) -> list[Subscription]:
         """What was judged once is judged to its end, whoever has been deleted meanwhile; who has
         come since has bought nothing that the leader sold."""
-        if job.trade.key in self._memory.trades:
-            return [s for s in job.followers if s.id in known]
-        asset = job.trade.key.asset_id
-        return [s for s in job.followers if self._follows_exits(s, asset, lots)]
+        if request.trade.key in self._state.trades:
+            return [s for s in request.followers if s.id in known]
+        asset = request.trade.key.asset_id
+        return [s for s in request.followers if self._follows_exits(s, asset, lots)]
 
     def _follows_exits(
         self, subscription: Subscription, asset_id: str, lots: Mapping[str, LotView]
@@ -298,7 +302,7 @@ class Claimer:
         return (
             subscription.state is not SubscriptionState.DELETED
             or subscription.id in lots
-            or self._memory.ledger.entry_open(subscription.id, asset_id)
+            or self._state.ledger.entry_open(subscription.id, asset_id)
         )
 
     def context(
@@ -312,54 +316,56 @@ class Claimer:
             entry_ttl_ms=self._settings.entry_ttl_ms,
             entry_least_ms=self._settings.entry_least_ms,
             exit_ttl_ms=self._settings.exit_ttl_ms,
-            exposure=self._memory.exposures(trade, now_ms),
-            entry_owner=self._memory.entry_owner.get,
+            exposure=self._state.exposures(trade, now_ms),
+            entry_owner=self._state.entry_owner.get,
             quiet_ms=quiet_ms,
-            left_ms=self._memory.left_ms(trade),
+            left_ms=self._state.left_ms(trade),
             close_ms=self._settings.trade_close_ms,
-            halts=self._memory.halts,
+            halts=self._state.halts,
             widening=Widening(self._settings.shared.exit_floor_ppm),
             holding_age_ms=self._settings.holding_age_ms,
         )
 
-    def quiet_ms(self, job: Job) -> int | None:
-        known = self._memory.trades.get(job.trade.key)
-        if known is None or not claim_records.about_rows(job.cause):
+    def quiet_ms(self, request: ClaimRequest) -> int | None:
+        known = self._state.trades.get(request.trade.key)
+        if known is None or not claim_records.about_rows(request.cause):
             return None
-        return (job.trade.last_row_ns - known.last_row_ns) // 1_000_000
+        return (request.trade.last_row_ns - known.last_row_ns) // 1_000_000
 
-    async def _insert(self, connection: Connection, job: Job, plan: Plan) -> Claimed | None:
+    async def _insert(
+        self, connection: Connection, request: ClaimRequest, plan: Plan
+    ) -> Claimed | None:
         """Insert the record; None when the judgement changes nothing that is not durable."""
-        if not job.changes(plan):
+        if not request.changes(plan):
             return None
-        return await journal.insert_claim(connection, self._lease, self.claim_of(job, plan))
+        return await journal.insert_claim(connection, self._lease, self.claim_of(request, plan))
 
-    def claim_of(self, job: Job, plan: Plan) -> Claim:
-        return claim_records.claim_of(job, plan, self._lease.partition, self._memory.trade)
+    def claim_of(self, request: ClaimRequest, plan: Plan) -> Claim:
+        return claim_records.claim_of(request, plan, self._lease.partition, self._state.trade)
 
-    def hand_on(self, job: Job, plan: Plan, claimed: Claimed) -> None:
+    def hand_on(self, request: ClaimRequest, plan: Plan, claimed: Claimed) -> None:
         for copy in plan.copies.values():
             _decisions.add(1, {"copied": copy.copied, "reason": str(copy.reason)})
-        doubtful = job.book is not None and not job.book.told
-        if job.trade.key.side is Side.BUY and job.book is not None and doubtful:
+        doubtful = request.book is not None and not request.book.told
+        if request.trade.key.side is Side.BUY and request.book is not None and doubtful:
             for copy in plan.copies.values():
-                _doubtful.add(1, {"book": str(job.book.status), "copied": copy.copied})
+                _doubtful.add(1, {"book": str(request.book.status), "copied": copy.copied})
         if plan.orders:
             batch = order_batch(
                 claimed,
                 plan.orders,
-                control_seq=job.control_seq,
-                traceparent=job.traceparent,
-                received_ns=job.received_ns,
+                control_seq=request.control_seq,
+                traceparent=request.traceparent,
+                received_ns=request.received_ns,
             )
             self._tail.append(claimed.seq, batch)
-            _observe(job, claimed)
+            _observe(request, claimed)
 
 
-def _observe(job: Job, claimed: Claimed) -> None:
+def _observe(request: ClaimRequest, claimed: Claimed) -> None:
     """Take the hops of a claim, which is on its way by now."""
-    trace = job.traceparent
-    _hop.observe_ns(claimed.routed_ns - job.received_ns, "decide", trace)
+    trace = request.traceparent
+    _hop.observe_ns(claimed.routed_ns - request.received_ns, "decide", trace)
     _hop.observe_ns(claimed.claimed_ns - claimed.routed_ns, "claim", trace)
 
 

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from services.router.core import doubtful_book
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tradingtools import clock
 from tradingtools.domain.book import Book
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey
@@ -21,26 +21,26 @@ from tradingtools.domain.reasons import Reason
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.tasks import cancel_all
 
-_log = structlog.get_logger("router.waiting")
+_log = structlog.get_logger("router.deferred_entries")
 _LOOK_SECONDS = 0.02
 
 
-class WaitingEntries:
+class DeferredEntries:
     """Of one partition.
 
     Args:
-        memory: what the router knows.
+        state: what the router knows.
         known: an asset's newest book, if it is in memory.
         judge: judges a leader trade for these subscriptions alone.
     """
 
     def __init__(
         self,
-        memory: Memory,
+        state: RouterState,
         known: Callable[[str], Book | None],
         judge: Callable[[LeaderTrade, Sequence[str]], Awaitable[None]],
     ) -> None:
-        self._memory = memory
+        self._state = state
         self._known = known
         self._judge = judge
         self._since: dict[TradeKey, float] = {}
@@ -91,13 +91,13 @@ class WaitingEntries:
         """Subscriptions whose copy waits longer than so many seconds."""
         return [
             identifier
-            for identifier, copy in self._memory.copies.get(key, {}).items()
+            for identifier, copy in self._state.copies.get(key, {}).items()
             if copy.reason is Reason.BOOK_STALE
             and doubtful_book.wait_ms(copy.frozen.settings) > waited * 1000
         ]
 
     async def _again(self, key: TradeKey, ids: Sequence[str]) -> None:
-        trade = self._memory.trade(key)
+        trade = self._state.trade(key)
         if trade is None:
             return
         try:

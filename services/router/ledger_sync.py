@@ -10,29 +10,29 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from services.router import store
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tradingtools.storage.postgres.pool import Pool
 from tradingtools.v1 import confirm_service_pb2 as confirm_pb
 
 _EVER_SECONDS = 10 * 365 * 86_400.0
 
 
-class Money:
+class LedgerSync:
     """What lots cost, and the cash of wallets.
 
     Args:
         pool: of the deciding database.
-        memory: whose ledger is kept.
+        state: whose ledger is kept.
     """
 
-    def __init__(self, pool: Pool, memory: Memory) -> None:
+    def __init__(self, pool: Pool, state: RouterState) -> None:
         self._pool = pool
-        self._memory = memory
+        self._state = state
         self._reading = asyncio.Lock()
 
     async def take_over(self) -> None:
         """Read everything; reservations are taken over already."""
-        memory, ledger = self._memory, self._memory.ledger
+        state, ledger = self._state, self._state.ledger
         async with self._reading:
             for lot in await store.fetch(self._pool, "lots"):
                 ledger.hold(
@@ -44,7 +44,7 @@ class Money:
                 )
             await self._read_cash(ledger.funded_wallets())
             # After lots and reservations: of a booking up to here the present cost is read.
-            memory.booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
+            state.booked_to = (await store.fetch(self._pool, "booked_to"))[0]["seq"]
             await self._read_balances(seconds=_EVER_SECONDS)
 
     async def fund(self, fundings: Mapping[str, int]) -> None:
@@ -55,11 +55,11 @@ class Money:
             # A wallet's money is read before its budget counts: never one without the other.
             await self._read_cash(list(fundings))
             for proxy, funded in fundings.items():
-                self._memory.ledger.fund(proxy, funded)
+                self._state.ledger.fund(proxy, funded)
 
     async def booked(self, fill: confirm_pb.FillEvent) -> None:
         """Take over what a booking has changed."""
-        ledger, proxy = self._memory.ledger, fill.follower_proxy
+        ledger, proxy = self._state.ledger, fill.follower_proxy
         # What only becomes final was paid before: a crowd's answers are final at once, and what is
         # read for them competes with the last of its POSTs.
         paid = fill.kind != confirm_pb.FILL_KIND_CONFIRMED
@@ -80,13 +80,13 @@ class Money:
         """Keep what a lot costs. A booking that comes again, or late out of quarantine, tells what
         it cost then, and caps would let too much be bought: of such a one the present cost is
         read."""
-        memory, cost = self._memory, fill.lot_cost_micros
-        if fill.fill_seq <= memory.booked_to:
+        state, cost = self._state, fill.lot_cost_micros
+        if fill.fill_seq <= state.booked_to:
             key = {"follower_proxy": fill.follower_proxy, "asset_id": fill.asset_id}
             rows = await store.fetch(self._pool, "lot_cost", **key, origin=fill.subscription_id)
             cost = rows[0]["cost_micros"]
-        memory.booked_to = max(memory.booked_to, fill.fill_seq)
-        memory.ledger.hold(
+        state.booked_to = max(state.booked_to, fill.fill_seq)
+        state.ledger.hold(
             fill.subscription_id, fill.follower_proxy, fill.condition_id, fill.asset_id, cost
         )
 
@@ -95,10 +95,10 @@ class Money:
         if not proxies:
             return
         for row in await store.fetch(self._pool, "cash", proxies=list(proxies)):
-            self._memory.ledger.cash(row["follower_proxy"], row["moved_micros"])
+            self._state.ledger.cash(row["follower_proxy"], row["moved_micros"])
 
     async def _read_balances(self, *, proxies: Sequence[str] = (), seconds: float = 0) -> None:
         """The cash of these wallets, and of those whose cash changed in the last seconds."""
         values = {"proxies": list(proxies), "seconds": seconds}
         for row in await store.fetch(self._pool, "balances", **values):
-            self._memory.ledger.wallet(row["follower_proxy"], row["cash_micros"])
+            self._state.ledger.wallet(row["follower_proxy"], row["cash_micros"])

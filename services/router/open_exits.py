@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.router.core.router_state import Memory, again_ms
+from services.router.core.router_state import RouterState, again_ms
 from tradingtools import clock
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.storage.postgres.lease import Fenced
@@ -27,14 +27,14 @@ class OpenExits:
     """Of one partition.
 
     Args:
-        memory: what the router knows.
+        state: what the router knows.
         route: judges a leader trade for a cause.
     """
 
     def __init__(
-        self, memory: Memory, route: Callable[[LeaderTrade, str], Awaitable[None]]
+        self, state: RouterState, route: Callable[[LeaderTrade, str], Awaitable[None]]
     ) -> None:
-        self._memory = memory
+        self._state = state
         self._route = route
         self._vain: dict[TradeKey, int] = {}
         """How often in a row open ones were judged in vain."""
@@ -47,7 +47,7 @@ class OpenExits:
 
     def follow(self, key: TradeKey) -> None:
         """Have a sell judged again that could not be made, in case it may be later."""
-        wait_ms = self._memory.judge_exit_in_ms(key, clock.now_ms(), self._vain.get(key, 0))
+        wait_ms = self._state.judge_exit_in_ms(key, clock.now_ms(), self._vain.get(key, 0))
         if wait_ms is not None:
             self._wait(key, wait_ms)
 
@@ -57,7 +57,7 @@ class OpenExits:
 
     def _put(self, key: TradeKey, wait_ms: int) -> None:
         due = clock.monotonic() + max(wait_ms, 0) / 1000
-        self._memory.open_exits[key] = min(due, self._memory.open_exits.get(key, due))
+        self._state.open_exits[key] = min(due, self._state.open_exits.get(key, due))
 
     async def run(self) -> None:
         """Judge exits again that have something left to sell, for ever.
@@ -71,7 +71,7 @@ class OpenExits:
             while True:
                 for key in [k for k, task in judging.items() if task.done()]:
                     judging.pop(key).result()
-                now, exits = clock.monotonic(), self._memory.open_exits
+                now, exits = clock.monotonic(), self._state.open_exits
                 for key in [k for k, due in exits.items() if due <= now and k not in judging]:
                     # Open until it is judged: what is not open may be forgotten meanwhile.
                     exits[key] = math.inf
@@ -84,13 +84,13 @@ class OpenExits:
         # A book that cannot be had is waited for: that holds up no other exit.
         async with at_once:
             try:
-                await self._route(self._memory.trades[key], f"again-{clock.now_ns()}")
+                await self._route(self._state.trades[key], f"again-{clock.now_ns()}")
             except Fenced:
                 raise
             except Exception as error:  # noqa: BLE001 - one exit must not hold up the others
                 _log.error("an exit could not be judged; again later", alert=True,
                            asset=key.asset_id, leader_tx=key.leader_tx, exc_info=error)  # fmt: skip
                 self._wait(key, again_ms(self._vain.get(key, 0)))
-        if self._memory.open_exits[key] == math.inf:
-            del self._memory.open_exits[key]
+        if self._state.open_exits[key] == math.inf:
+            del self._state.open_exits[key]
             self._vain.pop(key, None)

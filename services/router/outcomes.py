@@ -14,7 +14,7 @@ from typing import Any
 from services.router import store
 from services.router.core.records import LotView
 from services.router.core.resync import Outcome
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from services.router.settings import Settings
 from tradingtools import clock
 from tradingtools.domain.resync import Line
@@ -54,8 +54,8 @@ class Outcomes:
         lease: of the partition.
         books: newest books.
         settings: of the process.
-        memory: what the router knows.
-        writing: held by whoever claims.
+        state: what the router knows.
+        claim_lock: held by whoever claims.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Outcomes:
         lease: Lease,
         books: Books,
         settings: Settings,
-        memory: Memory,
-        writing: asyncio.Lock,
+        state: RouterState,
+        claim_lock: asyncio.Lock,
     ) -> None:
         self._pool = pool
         self._lease = lease
         self._books = books
         self._settings = settings
-        self._memory = memory
-        self._writing = writing
+        self._state = state
+        self._claim_lock = claim_lock
 
     async def told(self, subscription: Subscription, resync_id: str) -> Row | None:
         """What was last told of the leader's holdings; None: nothing."""
@@ -90,7 +90,7 @@ class Outcomes:
         rows = await fetch(self._pool, "resync_outcomes", **_of(subscription))
         shown = rows[:MAX_LINES]
         await asyncio.gather(*(self._books.get(row["asset_id"]) for row in shown))
-        async with self._writing:
+        async with self._claim_lock:
             await self.build_rows()
             origin = [subscription.id]
             lots: dict[str, LotView] = {}
@@ -119,7 +119,7 @@ class Outcomes:
                 and other["asset_id"] != asset
                 for other in rows
             )
-            held = self._memory.ledger.exposure(
+            held = self._state.ledger.exposure(
                 subscription, condition, asset, now_ms, leader_on_both=both
             )
             found.append(
@@ -137,7 +137,7 @@ class Outcomes:
         return found
 
     def _leaving(self, subscription: Subscription, asset_id: str) -> bool:
-        sells = self._memory.open_sells(subscription.leader, asset_id)
+        sells = self._state.open_sells(subscription.leader, asset_id)
         return any(subscription.id in copies for copies in sells.values())
 
     async def build_rows(self) -> None:

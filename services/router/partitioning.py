@@ -12,7 +12,7 @@ from tradingtools.runtime.process import Startup
 from tradingtools.storage.postgres.pool import Pool
 
 
-async def check_division(pool: Pool, partitions: int) -> None:
+async def check_partitioning(pool: Pool, partitions: int) -> None:
     """Make sure that whoever claimed what is under way is who answers for it now.
 
     Args:

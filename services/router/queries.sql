@@ -181,7 +181,7 @@ where d.side = 'SELL'
 select order_key, subscription_id, filled_size_micros from orders
 where order_key = any(%(keys)s) and state in ('CONFIRMED', 'FAILED', 'LOST')
 
--- name: withdrawn
+-- name: stale_entry
 -- An entry that was never sent because its subscription had changed, and what it had set aside.
 select o.order_key, o.leader_tx, o.leader, o.asset_id, o.side, o.subscription_id, o.size_micros,
        r.money_micros
@@ -189,7 +189,7 @@ from orders o join reservation r using (order_key)
 where o.order_key = %(order_key)s and o.purpose = 'ENTRY' and o.state = 'FAILED'
   and o.failed_kind = 'UNSENT' and o.reason = 'SUBSCRIPTION_CHANGED'
 
--- name: withdrawn_lately
+-- name: recent_stale_entries
 -- The same of all entries that were claimed lately.
 select o.order_key, o.leader_tx, o.leader, o.asset_id, o.side, o.subscription_id, o.size_micros,
        r.money_micros

@@ -13,8 +13,8 @@ import psycopg
 import structlog
 
 from services.router import store
-from services.router.core.records import Withdrawn, decided_again
-from services.router.core.router_state import Memory
+from services.router.core.records import StaleEntry, without_stale_entry
+from services.router.core.router_state import RouterState
 from tradingtools.domain.leader_trade import LeaderTrade, TradeKey
 from tradingtools.storage.postgres.lease import Fenced
 from tradingtools.storage.postgres.pool import Pool
@@ -23,13 +23,13 @@ _log = structlog.get_logger("router.withdrawals")
 _LOOK_SECONDS = 0.25
 
 
-class Withdrawals:
+class Reevaluator:
     """Of one partition.
 
     Args:
         pool: of the deciding database.
         partition: whose.
-        memory: what the router knows.
+        state: what the router knows.
         recall: takes over what is durable of a leader trade that is forgotten.
         decide: judges a leader trade for the subscription of an entry.
     """
@@ -38,35 +38,35 @@ class Withdrawals:
         self,
         pool: Pool,
         partition: int,
-        memory: Memory,
+        state: RouterState,
         recall: Callable[[TradeKey], Awaitable[None]],
-        decide: Callable[[LeaderTrade, Withdrawn], Awaitable[None]],
+        decide: Callable[[LeaderTrade, StaleEntry], Awaitable[None]],
     ) -> None:
         self._pool = pool
         self._partition = partition
-        self._memory = memory
+        self._state = state
         self._recall = recall
         self._decide = decide
-        self._waiting: dict[str, Withdrawn] = {}
+        self._waiting: dict[str, StaleEntry] = {}
         """By order key. A leader trade whose crowd was not claimed to its end is not known before
         it is told again, which may be after this was."""
 
     async def recover(self) -> None:
         """Find those that nobody decided again before a process died; memory is rebuilt."""
-        for order in await store.withdrawn_lately(self._pool, self._partition):
-            copy = self._memory.copies.get(order.key, {}).get(order.subscription_id)
-            if copy is not None and decided_again(copy, order, copy.frozen) is not None:
+        for order in await store.recent_stale_entries(self._pool, self._partition):
+            copy = self._state.copies.get(order.key, {}).get(order.subscription_id)
+            if copy is not None and without_stale_entry(copy, order, copy.frozen) is not None:
                 self._waiting[order.order_key] = order
 
-    async def told(self, order_key: str) -> None:
+    async def reevaluate(self, order_key: str) -> None:
         """Decide an entry again that has ended; one of a resync was to be made as it was shown."""
-        order = await store.withdrawn(self._pool, order_key)
+        order = await store.stale_entry(self._pool, order_key)
         if order is None or not order.key.leader_tx:
             return
-        if self._memory.index.subscription(order.subscription_id) is None:
+        if self._state.index.subscription(order.subscription_id) is None:
             return
-        with self._memory.using([order.key]):
-            if self._memory.trade(order.key) is None:
+        with self._state.using([order.key]):
+            if self._state.trade(order.key) is None:
                 await self._recall(order.key)
             self._waiting[order_key] = order
             await self._again(order)
@@ -84,7 +84,7 @@ class Withdrawals:
     async def look(self) -> None:
         """The same, once."""
         for order in list(self._waiting.values()):
-            if self._memory.ledger.is_open(order.order_key):
+            if self._state.ledger.is_open(order.order_key):
                 # What it has set aside would count twice; its end is about to be told.
                 continue
             try:
@@ -98,8 +98,8 @@ class Withdrawals:
                            exc_info=error)  # fmt: skip
                 self._waiting.pop(order.order_key, None)
 
-    async def _again(self, order: Withdrawn) -> None:
-        trade = self._memory.trade(order.key)
+    async def _again(self, order: StaleEntry) -> None:
+        trade = self._state.trade(order.key)
         if trade is not None:
             await self._decide(trade, order)
             self._waiting.pop(order.order_key, None)

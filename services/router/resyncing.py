@@ -20,8 +20,8 @@ from services.router import store
 from services.router.claim_records import order_batch
 from services.router.core import resync
 from services.router.core.ledger import DAY_MS
-from services.router.core.order_factory import Cause, make_order
-from services.router.core.router_state import Memory
+from services.router.core.order_factory import OrderSubject, make_order
+from services.router.core.router_state import RouterState
 from services.router.core.sizing import Sized
 from services.router.core.state_updates import open_entry
 from services.router.outcomes import QUERIES, Outcomes, Row, every, fetch
@@ -62,8 +62,8 @@ _MAY_COME = frozenset(
 class Shared:
     """What resyncs have in common with the copies of the partition."""
 
-    memory: Memory
-    writing: asyncio.Lock
+    state: RouterState
+    claim_lock: asyncio.Lock
     """Held by whoever claims."""
     refresh: Callable[[], Awaitable[None]]
     """Loads what has changed in the control surface."""
@@ -97,11 +97,11 @@ class Resyncs:
         self._books = books
         self._tail = tail
         self._settings = settings
-        self._memory = shared.memory
-        self._writing = shared.writing
+        self._state = shared.state
+        self._claim_lock = shared.claim_lock
         self._refresh = shared.refresh
         self._catch_up = shared.catch_up
-        self._outcomes = Outcomes(pool, lease, books, settings, shared.memory, shared.writing)
+        self._outcomes = Outcomes(pool, lease, books, settings, shared.state, shared.claim_lock)
         self._woken = asyncio.Event()
         self._later: dict[str, float] = {}
         """When a start that waits is looked at again, monotonic seconds."""
@@ -147,7 +147,7 @@ class Resyncs:
             await self._execute(row)
 
     async def _preview(self, row: Row) -> None:
-        subscription = self._memory.index.subscription(row["subscription_id"])
+        subscription = self._state.index.subscription(row["subscription_id"])
         if subscription is None:
             return
         start = row["kind"] == ResyncKind.START
@@ -188,13 +188,13 @@ class Resyncs:
 
     async def _execute(self, row: Row) -> None:
         # Taken together: a pause that comes while this waits is seen by the executor's gate.
-        subscription = self._memory.index.subscription(row["subscription_id"])
-        control_seq = self._memory.control_seq
+        subscription = self._state.index.subscription(row["subscription_id"])
+        control_seq = self._state.control_seq
         if subscription is None:
             return
         told = await self._outcomes.told(subscription, row["id"])
         known = told is not None and bool(told["lately"])
-        async with self._writing:
+        async with self._claim_lock:
             await self._outcomes.build_rows()
             try:
                 # A crash from here to the commit leaves nothing: record, rows and end are one.
@@ -259,7 +259,7 @@ class Resyncs:
         ttl = self._settings.entry_ttl_ms if buying else self._settings.exit_ttl_ms
         book = self._books.known(line.asset_id)
         return make_order(
-            Cause(
+            OrderSubject(
                 TradeKey(
                     leader_tx="", leader=subscription.leader, asset_id=line.asset_id, side=side
                 ),
@@ -278,7 +278,7 @@ class Resyncs:
         day = clock.now_ms() // DAY_MS
         for order in orders:
             if order.purpose is Purpose.ENTRY:
-                self._memory.ledger.reserve(order.order_key, open_entry(order, day))
+                self._state.ledger.reserve(order.order_key, open_entry(order, day))
         batch = order_batch(claimed, orders, control_seq=control_seq, traceparent="", received_ns=0)
         self._tail.append(claimed.seq, batch)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from services.router.core.records import Awaited, Copy, LotView, Standing, Withdrawn
+from services.router.core.records import Awaited, Copy, LotView, StaleEntry, Standing
 from services.router.core.router_state import JUDGED_AGAIN
-from services.router.core.subscription_index import Index
+from services.router.core.subscription_index import SubscriptionIndex
 from tradingtools.domain.copy_settings import from_json, to_json
 from tradingtools.domain.halts import Halt, halts_of
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
@@ -129,18 +129,18 @@ Copies = dict[TradeKey, dict[str, Copy]]
 """What was decided, by leader trade and subscription."""
 
 
-async def recent_copies(pool: Pool, index: Index) -> Copies:
+async def recent_copies(pool: Pool, index: SubscriptionIndex) -> Copies:
     """What was decided lately or is not done."""
     values = {"seconds": RECENT_SECONDS, "again": sorted(JUDGED_AGAIN)}
     return _copies(await fetch(pool, "recent_decisions", **values), index)
 
 
-async def copies_of(pool: Pool, keys: Collection[TradeKey], index: Index) -> Copies:
+async def copies_of(pool: Pool, keys: Collection[TradeKey], index: SubscriptionIndex) -> Copies:
     """What was decided about these trades."""
     return _copies(await fetch(pool, "decisions_of", **_columns(keys)), index)
 
 
-def _copies(rows: Iterable[Mapping[str, Any]], index: Index) -> Copies:
+def _copies(rows: Iterable[Mapping[str, Any]], index: SubscriptionIndex) -> Copies:
     copies: Copies = {}
     for row in rows:
         now = index.subscription(row["subscription_id"])
@@ -164,7 +164,7 @@ def _copy(row: Mapping[str, Any], now: Subscription) -> Copy:
         judged_size_micros=saved["judged_size_micros"],
         order_keys=tuple(row["order_keys"]),
         awaited=tuple(Awaited(**entry) for entry in saved.get("awaited", ())),
-        withdrawn=tuple(saved.get("withdrawn", ())),
+        stale_keys=tuple(saved.get("withdrawn", ())),
         **{name: saved[name] for name in _SPARSE if name in saved},
     )
 
@@ -238,25 +238,25 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
         "judged_size_micros": copy.judged_size_micros,
         **{name: getattr(copy, name) for name in _SPARSE if getattr(copy, name)},
         **({"awaited": [asdict(entry) for entry in copy.awaited]} if copy.awaited else {}),
-        **({"withdrawn": list(copy.withdrawn)} if copy.withdrawn else {}),
+        **({"withdrawn": list(copy.stale_keys)} if copy.stale_keys else {}),
     }
 
 
-async def withdrawn(pool: Pool, order_key: str) -> Withdrawn | None:
+async def stale_entry(pool: Pool, order_key: str) -> StaleEntry | None:
     """The entry behind a key that failed with SUBSCRIPTION_CHANGED; None: it is none."""
-    for row in await fetch(pool, "withdrawn", order_key=order_key):
-        return _withdrawn(row)
+    for row in await fetch(pool, "stale_entry", order_key=order_key):
+        return _stale_entry(row)
     return None
 
 
-async def withdrawn_lately(pool: Pool, partition: int) -> list[Withdrawn]:
+async def recent_stale_entries(pool: Pool, partition: int) -> list[StaleEntry]:
     """Entries that failed so and were claimed lately, whether they were decided again or not."""
     values = {"partition": partition, "seconds": RECENT_SECONDS}
-    return [_withdrawn(row) for row in await fetch(pool, "withdrawn_lately", **values)]
+    return [_stale_entry(row) for row in await fetch(pool, "recent_stale_entries", **values)]
 
 
-def _withdrawn(row: Mapping[str, Any]) -> Withdrawn:
-    return Withdrawn(
+def _stale_entry(row: Mapping[str, Any]) -> StaleEntry:
+    return StaleEntry(
         key=trade_key(row),
         subscription_id=row["subscription_id"],
         order_key=row["order_key"],

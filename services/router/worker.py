@@ -15,23 +15,23 @@ import psycopg
 import structlog
 
 from services.router import recovery, store
-from services.router.batch_claimer import Together
+from services.router.batch_claimer import BatchClaimer
 from services.router.bookings import Bookings
-from services.router.claim_records import Entries, rows_cause
-from services.router.claim_scheduler import FEWEST, Share, come_together
-from services.router.claim_writer import Writer
+from services.router.claim_records import BatchableBuy, rows_cause
+from services.router.claim_scheduler import MIN_PART, PartProgress, group_trades
+from services.router.claim_writer import ClaimWriter
 from services.router.claimer import Claimer
 from services.router.core import doubtful_book
 from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import DAY_MS
-from services.router.core.records import Part, Plan, Withdrawn
-from services.router.core.router_state import Memory
+from services.router.core.records import Part, Plan, StaleEntry
+from services.router.core.router_state import RouterState
 from services.router.core.trade_age import nobody_in_time
-from services.router.deferred_entries import WaitingEntries
-from services.router.ledger_sync import Money
+from services.router.deferred_entries import DeferredEntries
+from services.router.ledger_sync import LedgerSync
 from services.router.open_exits import OpenExits
-from services.router.reevaluation import Withdrawals
+from services.router.reevaluation import Reevaluator
 from services.router.resyncing import Resyncs, Shared
 from services.router.settings import Settings
 from tradingtools import clock
@@ -83,69 +83,69 @@ class Router:
         self._lease = lease
         self._books = books
         self._settings = settings
-        self._memory = Memory()
-        self._money = Money(pool, self._memory)
+        self._state = RouterState()
+        self._ledger_sync = LedgerSync(pool, self._state)
         claims = claims or pool
-        self._claimer = Claimer(claims, lease, self._memory, tail, settings)
-        self._writing = asyncio.Lock()
-        self._writer = Writer(
+        self._claimer = Claimer(claims, lease, self._state, tail, settings)
+        self._claim_lock = asyncio.Lock()
+        self._writer = ClaimWriter(
             self._claimer,
-            Together(claims, lease, self._memory, self._claimer),
-            self._memory,
-            self._writing,
+            BatchClaimer(claims, lease, self._state, self._claimer),
+            self._state,
+            self._claim_lock,
             self._catch_up,
             settings.claimed_together,
         )
         self._refreshing = asyncio.Lock()
         shared = Shared(
-            memory=self._memory,
-            writing=self._writing,
+            state=self._state,
+            claim_lock=self._claim_lock,
             refresh=self.refresh_index,
             catch_up=self._writer.know_what_is_durable,
         )
         self.resyncs = Resyncs(pool, lease, books, tail, settings, shared)
-        self.exits = OpenExits(self._memory, self._route)
-        self.waiting = WaitingEntries(self._memory, self._books_known, self._judge_waiting)
-        self.withdrawals = Withdrawals(
-            pool, lease.partition, self._memory, self._recall_forgotten, self._decide_again
+        self.exits = OpenExits(self._state, self._route)
+        self.deferred_entries = DeferredEntries(self._state, self._books_known, self._judge_waiting)
+        self.reevaluator = Reevaluator(
+            pool, lease.partition, self._state, self._recall_forgotten, self._decide_again
         )
         self.bookings = Bookings(
-            self._memory,
-            self._money,
+            self._state,
+            self._ledger_sync,
             self.exits,
-            self._writing,
+            self._claim_lock,
             self._writer.know_what_is_durable,
-            self.withdrawals.told,
+            self.reevaluator.reevaluate,
         )
 
     async def recover(self) -> None:
         """Rebuild memory from PostgreSQL."""
         await self.refresh_index()
         await self._catch_up()
-        await self.withdrawals.recover()
+        await self.reevaluator.recover()
 
     async def _catch_up(self) -> None:
         """Take over what is durable; every record of the partition has its rows before."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
-        await recovery.recover(self._pool, self._lease.partition, self._memory, self._money)
+        await recovery.recover(self._pool, self._lease.partition, self._state, self._ledger_sync)
 
     async def refresh_index(self) -> None:
         """Load what has changed in the control surface."""
         # One at a time: an older look must not overwrite what a newer one has found.
         async with self._refreshing:
-            memory, after = self._memory, self._memory.control_seq
+            state, after = self._state, self._state.control_seq
             seq, changed = await store.changed_subscriptions(self._pool, after)
             fundings = await store.changed_fundings(self._pool, after)
             # Halts come and go with a change, too.
-            halts = memory.halts if seq == after else await store.halts(self._pool)
-            await self._money.fund(fundings)
+            halts = state.halts if seq == after else await store.halts(self._pool)
+            await self._ledger_sync.fund(fundings)
             for subscription in changed:
                 owner = ids.partition_of(subscription.follower.proxy, self._settings.partitions)
                 if owner == self._lease.partition:
-                    memory.index.put(subscription)
-            eased = memory.halts - halts
-            memory.halts, memory.control_seq = halts, seq
-            for key in memory.let_go() if eased else ():
+                    state.index.put(subscription)
+            eased = state.halts - halts
+            state.halts, state.control_seq = halts, seq
+            for key in state.exits_without_halt() if eased else ():
                 self.exits.judge_in(key, 0)
 
     async def on_message(self, message: ingest_pb.StreamLeaderTradesResponse) -> None:
@@ -176,7 +176,7 @@ class Router:
                 them routes only what is missing.
         """
         facts = list(facts)
-        with self._memory.using([fact.key for fact in facts]):
+        with self._state.using([fact.key for fact in facts]):
             await self._recall(facts)
             await self._on_facts(facts)
 
@@ -184,23 +184,23 @@ class Router:
         """Remember what was decided about trades of long ago: who tells of them may begin again."""
         oldest = clock.now_ms() - store.RECENT_SECONDS * 1000
         old = {fact.key for fact in facts if fact.traded_ms < oldest + _RECALLED_MS}
-        if old.difference(self._memory.trades):
+        if old.difference(self._state.trades):
             await self._recall_forgotten(*old)
 
     async def _recall_forgotten(self, *keys: TradeKey) -> None:
-        async with self._writing:
+        async with self._claim_lock:
             # Somebody else may have recalled them before this one.
-            forgotten = set(keys).difference(self._memory.trades)
+            forgotten = set(keys).difference(self._state.trades)
             if forgotten:
                 # What is known of their copies may be newer than rows that are yet to be built.
                 partition = self._lease.partition
                 await journal.build_open_rows(self._pool, partition, older_than_seconds=None)
-            await recovery.recall(self._pool, self._lease.partition, self._memory, forgotten)
+            await recovery.recall(self._pool, self._lease.partition, self._state, forgotten)
 
     async def _on_facts(self, facts: Sequence[LeaderRow]) -> None:
         changed: dict[TradeKey, LeaderTrade] = {}
         for fact in facts:
-            known = changed.get(fact.key) or self._memory.trades.get(fact.key)
+            known = changed.get(fact.key) or self._state.trades.get(fact.key)
             merged = merge(known, fact)
             if merged is not None:
                 changed[fact.key] = merged
@@ -212,7 +212,7 @@ class Router:
             await asyncio.gather(*(self._book(trade, levels=False) for trade in by_asset.values()))
         failed: list[Exception] = []
         most = self._settings.claimed_together
-        for trades in come_together(changed.values(), self._copies_of, most):
+        for trades in group_trades(changed.values(), self._copies_of, most):
             try:
                 await self._route_rows(trades)
             except Fenced:
@@ -227,20 +227,22 @@ class Router:
     def _too_old(self, trade: LeaderTrade) -> bool:
         """Return whether it is a buy that is entered for nobody any more, however its book is."""
         # Copies that are begun have their own settings.
-        if trade.key.side is Side.SELL or trade.key in self._memory.copies:
+        if trade.key.side is Side.SELL or trade.key in self._state.copies:
             return False
-        followers = self._memory.index.followers_of(trade.key.leader)
+        followers = self._state.index.followers_of(trade.key.leader)
         least_ms = self._settings.entry_least_ms
         return nobody_in_time(trade.traded_ms, followers, clock.now_ms(), least_ms)
 
     def _copies_of(self, trade: LeaderTrade) -> int | None:
         """Copies of a buy with few followers, who wait for no book; None: the trade is claimed by
         itself."""
-        followers = self._memory.index.followers_of(trade.key.leader)
-        few = trade.key.side is Side.BUY and 0 < len(followers) <= FEWEST
+        followers = self._state.index.followers_of(trade.key.leader)
+        few = trade.key.side is Side.BUY and 0 < len(followers) <= MIN_PART
         if (
             not few
-            or doubtful_book.divide(followers, trade, self._books.known(trade.key.asset_id))[1]
+            or doubtful_book.split_by_need(followers, trade, self._books.known(trade.key.asset_id))[
+                1
+            ]
         ):
             return None
         return len(followers)
@@ -249,11 +251,11 @@ class Router:
         if len(trades) == 1:
             await self._route(trades[0], rows_cause(trades[0]))
             return
-        followers = self._memory.index.followers_of(trades[0].key.leader)
+        followers = self._state.index.followers_of(trades[0].key.leader)
         part = Part(ids=tuple(s.id for s in followers))
         await self._writer.claim_together(
             [
-                Entries(
+                BatchableBuy(
                     trade=trade,
                     newest_book=partial(self._seen, trade),
                     cause=rows_cause(trade),
@@ -263,9 +265,9 @@ class Router:
             ]
         )
         for trade in trades:
-            self.waiting.follow(trade)
+            self.deferred_entries.follow(trade)
 
-    async def _decide_again(self, trade: LeaderTrade, order: Withdrawn) -> None:
+    async def _decide_again(self, trade: LeaderTrade, order: StaleEntry) -> None:
         """An entry was refused because its subscription had changed: judge it as it is now."""
         # The change is committed, or it could not have refused the order: now it is known here.
         await self.refresh_index()
@@ -278,28 +280,28 @@ class Router:
             await asyncio.sleep(_BALANCE_SECONDS)
             since, read = read, clock.monotonic()
             try:
-                await self._money.read_balances(seconds=read - since + _BALANCE_OVERLAP_SECONDS)
+                await self._ledger_sync.read_balances(
+                    seconds=read - since + _BALANCE_OVERLAP_SECONDS
+                )
             except psycopg.OperationalError as error:
                 read = since
                 _log.warning("balances not read", error=str(error).strip())
 
-    async def _route(
-        self, trade: LeaderTrade, cause: str, withdrawn: Withdrawn | None = None
-    ) -> None:
-        followers = self._memory.index.followers_of(trade.key.leader)
+    async def _route(self, trade: LeaderTrade, cause: str, stale: StaleEntry | None = None) -> None:
+        followers = self._state.index.followers_of(trade.key.leader)
         if not followers:
             return
-        if trade.key.side is Side.SELL or withdrawn is not None:
+        if trade.key.side is Side.SELL or stale is not None:
             # Where nothing can be sold, no trade behind this one waits for a book.
-            sells = withdrawn is not None or self._sells(trade, followers)
+            sells = stale is not None or self._sells(trade, followers)
             book = await self._book(trade, levels=sells)
-            await self._writer.claim(trade, book, cause, brief=True, withdrawn=withdrawn)
+            await self._writer.claim(trade, book, cause, brief=True, stale=stale)
         else:
             await self._route_buy(trade, cause, followers)
         if trade.key.side is Side.SELL:
             self.exits.follow(trade.key)
         else:
-            self.waiting.follow(trade)
+            self.deferred_entries.follow(trade)
 
     async def _route_buy(
         self, trade: LeaderTrade, cause: str, followers: Sequence[Subscription]
@@ -315,8 +317,10 @@ class Router:
             book = self._books_known(trade.key.asset_id)
         else:
             book = await self._book(trade, levels=all(map(doubtful_book.needs_levels, followers)))
-        now, later = (followers, ()) if late else doubtful_book.divide(followers, trade, book)
-        with self._memory.under_way(trade):
+        now, later = (
+            (followers, ()) if late else doubtful_book.split_by_need(followers, trade, book)
+        )
+        with self._state.under_way(trade):
             if now:
                 seen = None if book is None else doubtful_book.cautious(trade, book)
                 ids = tuple(s.id for s in now)
@@ -328,7 +332,7 @@ class Router:
 
     def _sells(self, trade: LeaderTrade, followers: Sequence[Subscription]) -> bool:
         """Return whether some follower may have shares to sell after a leader's sell."""
-        ledger, asset_id = self._memory.ledger, trade.key.asset_id
+        ledger, asset_id = self._state.ledger, trade.key.asset_id
         return any(
             ledger.holds(s.id, asset_id) or ledger.entry_open(s.id, asset_id) for s in followers
         )
@@ -348,17 +352,17 @@ class Router:
 
     async def _judge_waiting(self, trade: LeaderTrade, ids: Sequence[str]) -> None:
         """Judge entries again that have waited for a good book."""
-        share = Share(Part(ids=tuple(ids), last=False), lambda: False, yielding=False)
+        progress = PartProgress(Part(ids=tuple(ids), last=False), lambda: False, droppable=False)
         cause = f"book-{clock.now_ns()}"
-        await self._writer.claim(trade, self._seen(trade), cause, brief=True, share=share)
+        await self._writer.claim(trade, self._seen(trade), cause, brief=True, progress=progress)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop leader trades that cannot grow any more."""
-        if self._writing.locked():
+        if self._claim_lock.locked():
             # A claim writes back what it has read; there is a next time.
             return
-        self._memory.forget_before(now_ms - store.RECENT_SECONDS * 1000)
-        self._memory.ledger.forget_days_before(now_ms // DAY_MS)
+        self._state.forget_before(now_ms - store.RECENT_SECONDS * 1000)
+        self._state.ledger.forget_days_before(now_ms // DAY_MS)
 
     async def preview(
         self, fact: LeaderRow, subscription_ids: frozenset[str], book: Book | None
@@ -369,7 +373,7 @@ class Router:
             raise AssertionError("a first fact always adds something")
         followers = [
             s
-            for s in self._memory.index.followers_of(fact.key.leader)
+            for s in self._state.index.followers_of(fact.key.leader)
             if not subscription_ids or s.id in subscription_ids
         ]
         context = self._claimer.context(trade, book)

@@ -631,8 +631,8 @@ CASES: dict[str, dict[str, Callable[[Draw], Values]]] = {
         "locked_lots": _origins,
         "standing_of": _exits,
         "ended_of": _keys,
-        "withdrawn": _order_key,
-        "withdrawn_lately": _seconds,
+        "stale_entry": _order_key,
+        "recent_stale_entries": _seconds,
         "exit_progress": _keys,
         "spent_by_ended": lambda draw: {**_ended(draw), "day": draw.rng.choice([0, 30_000])},
         "bought_by_ended": lambda draw: {

@@ -35,18 +35,18 @@ async def test_one_opens_it_for_all_and_one_of_all_probes(database_url: str) -> 
             return {breaker.closed for breaker in breakers}
 
         assert await closed() == {True}
-        await first.told(503, probe=0)
-        await first.told(200, probe=0)
-        await first.told(None, probe=0)
+        await first.report(503, probe=0)
+        await first.report(200, probe=0)
+        await first.report(None, probe=0)
         assert await closed() == {True}, "not in a row"
-        await first.told(429, probe=0)
+        await first.report(429, probe=0)
         assert await closed() == {False}
         await asyncio.sleep(0.06)
         took = await asyncio.gather(*(breaker.take_probe() for breaker in breakers))
         ((prober, probe),) = [each for each in zip(breakers, took, strict=True) if each[1]]
-        await (second if prober is first else first).told(200, probe=0)
+        await (second if prober is first else first).report(200, probe=0)
         assert await closed() == {False}, "an answer to what left earlier proves nothing"
-        await prober.told(200, probe=probe)
+        await prober.report(200, probe=probe)
         assert await closed() == {True}
 
 
@@ -54,13 +54,13 @@ async def test_an_answer_counts_also_while_the_database_is_away(database_url: st
     async with open_pool(database_url, name="breaker", size=1) as pool:
         breaker = CircuitBreaker(pool, "executor-0", POLICY)
         await breaker.read()
-        await breaker.told(503, probe=0)
-        await breaker.told(503, probe=0)
+        await breaker.report(503, probe=0)
+        await breaker.report(503, probe=0)
         assert not breaker.closed
         await asyncio.sleep(0.06)
     # The pool is closed: who asks it gets the error of a database that is away.
     assert not await breaker.take_probe()
-    await breaker.told(200, probe=4)
+    await breaker.report(200, probe=4)
     assert not breaker.closed, "another executor has to know as well"
 
 
@@ -103,7 +103,7 @@ async def test_a_probe_that_ends_says_nothing_when_there_is_a_later_one_but_that
 
         async def ended(probe: int) -> None:
             if end == "failed":
-                await breaker.told(None, probe=probe)
+                await breaker.report(None, probe=probe)
             else:
                 await breaker.give_back(probe)
 
@@ -117,9 +117,9 @@ async def test_a_probe_that_passes_closes_it_although_there_is_a_later_one(
     database_url: str,
 ) -> None:
     async with under_way(database_url, 2) as (pool, breaker, (first, second)):
-        await breaker.told(200, probe=first)
+        await breaker.report(200, probe=first)
         assert breaker.closed
-        await breaker.told(None, probe=second)
+        await breaker.report(None, probe=second)
         assert await state(pool) == "CLOSED"
 
 
@@ -158,7 +158,7 @@ async def test_a_row_that_was_read_before_a_move_and_comes_after_it_is_not_gone_
         reading = asyncio.create_task(breaker.read())
         await found.wait()
         for _ in range(POLICY.failures):
-            await breaker.told(503, probe=0)
+            await breaker.report(503, probe=0)
         told.set()
         await reading
         assert not breaker.closed
@@ -199,7 +199,7 @@ async def opened(breaker: CircuitBreaker) -> None:
     """Failures have opened it."""
     await breaker.read()
     for _ in range(POLICY.failures):
-        await breaker.told(503, probe=0)
+        await breaker.report(503, probe=0)
     assert not breaker.closed
 
 

@@ -177,7 +177,7 @@ async def test_what_waits_when_the_executor_dies_is_found_by_the_next_one(
         here.claim([buy("entry", 62)])
         await here.ended(1)
     async with scene(database, database_url) as later, sending(later):
-        polling = asyncio.create_task(later.executor.line.poll())
+        polling = asyncio.create_task(later.executor.queue.poll())
         try:
             await later.ended(2)
         finally:

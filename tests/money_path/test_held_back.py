@@ -72,7 +72,7 @@ async def test_what_was_fenced_before_it_left_stays_as_it_was_left(
             return bool(told.fetchall())
 
         async def over() -> bool:
-            return not here.executor.line.in_flight
+            return not here.executor.queue.in_flight
 
         await eventually(fenced)
         await eventually(over)
@@ -143,7 +143,7 @@ async def test_who_waits_for_a_connection_waits_on_when_the_breaker_has_opened(
     async with scene(database, database_url, connections=1, breaker=True) as here, sending(here):
         async with one_waits(here, waiting):
             await here.executor.breaker.read()
-            await here.executor.breaker.told(503, probe=0)
+            await here.executor.breaker.report(503, probe=0)
             assert not here.executor.breaker.closed
         await eventually(lambda: _now(here.states()["SUBMITTED"] == 1))
         database.execute(_HALT, ["REDUCING"])
@@ -247,7 +247,7 @@ async def test_a_probe_that_dies_is_given_back(
         monkeypatch.setattr(here.client, "submit", once)
         async with watched(here):
             await _time_for_a_probe(here)
-            await eventually(lambda: _now(not here.executor.line.in_flight))
+            await eventually(lambda: _now(not here.executor.queue.in_flight))
             breaker = here.executor.breaker
             await eventually(lambda: _now(may_probe(breaker._row, clock.now_ms(), breaker._policy)))
             here.claim([other])

@@ -39,15 +39,15 @@ async def test_an_exit_is_found_behind_more_entries_than_are_looked_at_and_nobod
     async with scene(database, database_url) as here:
         here.durable([entry(f"e{n}") for n in range(501)])
         here.durable([leaving])
-        polling = asyncio.create_task(here.executor.line.poll())
+        polling = asyncio.create_task(here.executor.queue.poll())
         try:
 
             async def looked() -> bool:
                 return looks >= 3
 
             await eventually(looked)
-            assert leaving.order_key in here.executor.line.in_flight
-            assert len(here.executor.line) == len(here.executor.line.in_flight), "each once"
+            assert leaving.order_key in here.executor.queue.in_flight
+            assert len(here.executor.queue) == len(here.executor.queue.in_flight), "each once"
         finally:
             await cancel_all([polling])
 
@@ -72,7 +72,7 @@ async def test_an_exit_is_sent_again_before_entries(
             "update orders set send_again_epoch = epoch where order_key = %s", [leaving.order_key]
         )
 
-    async def noted(*arguments: Any) -> store.Again | None:
+    async def noted(*arguments: Any) -> store.Resubmission | None:
         nonlocal sent
         sent += 1
         if sent == wished_after:

@@ -235,4 +235,4 @@ async def fenced(here: Scene, key: str) -> bool:
 
 
 async def nothing_under_way(here: Scene, *, unknown: int = 0) -> bool:
-    return not here.executor.line.in_flight and here.states()["UNKNOWN"] >= unknown
+    return not here.executor.queue.in_flight and here.states()["UNKNOWN"] >= unknown

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.executor.core.pre_trade_limits import Gate, Limits
+from services.executor.core.pre_trade_limits import Limits, PreTradeLimits
 from services.executor.recorder import Recorder
 from services.executor.settings import Settings
 from services.executor.worker import Executor
@@ -140,9 +140,9 @@ async def test_the_executor_does_not_call_unsent_what_may_have_been_sent(
         settings = Settings(
             router_target="", guard_target="", bookfeed_target="", insiders_url="", poll_ms=20
         )
-        executor = Executor(pool, lease, client, settings, Gate(limits))
-        executor.recorder = Recorder(pool, lease, tail, executor.line.done, executor.line.leave)
-        works = (executor.line.poll(), executor.submit(), executor.recorder.run())
+        executor = Executor(pool, lease, client, settings, PreTradeLimits(limits))
+        executor.recorder = Recorder(pool, lease, tail, executor.queue.done, executor.queue.release)
+        works = (executor.queue.poll(), executor.submit(), executor.recorder.run())
         running = [asyncio.create_task(work) for work in works]
 
         async def failed() -> bool:

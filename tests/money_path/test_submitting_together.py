@@ -17,7 +17,7 @@ from msgspec import structs
 
 from services.executor import store
 from services.executor.collar import Collar
-from services.executor.core.pre_trade_limits import Gate, Limits
+from services.executor.core.pre_trade_limits import Limits, PreTradeLimits
 from services.executor.recorder import Recorder
 from services.executor.settings import Settings
 from services.executor.worker import Executor
@@ -65,7 +65,7 @@ class Scene:
 
     def claim(self, orders: Sequence[Order], control_seq: int = 0) -> None:
         """Durable as the router makes it, and brought by its stream."""
-        self.executor.line.on_batch(self.durable(orders, control_seq), lambda: None)
+        self.executor.queue.on_batch(self.durable(orders, control_seq), lambda: None)
 
     def durable(self, orders: Sequence[Order], control_seq: int = 0) -> pb.OrderBatch:
         """Durable as the router makes it; what its stream would bring."""
@@ -139,9 +139,11 @@ async def scene(
             open_pool(database_url, name="together", size=3) as pool,
             open_client(url, limit=connections, warm=4) as client,
         ):
-            executor = Executor(pool, lease, client, settings, Gate(limits), collar=collar)
-            line = executor.line
-            executor.recorder = Recorder(pool, lease, tail, line.done, line.leave)
+            executor = Executor(
+                pool, lease, client, settings, PreTradeLimits(limits), collar=collar
+            )
+            line = executor.queue
+            executor.recorder = Recorder(pool, lease, tail, line.done, line.release)
             running: list[asyncio.Task[Any]] = [asyncio.create_task(executor.recorder.run())]
             here = Scene(database, executor, far, pool, client)
             try:
@@ -231,7 +233,7 @@ async def test_a_claim_whose_failure_the_database_refuses_once_fails_without_a_r
 
     monkeypatch.setattr(store, "record", refusing)
     async with scene(database, database_url) as here, sending(here):
-        polling = asyncio.create_task(here.executor.line.poll())
+        polling = asyncio.create_task(here.executor.queue.poll())
         try:
             here.claim([late])
             await here.ended(1)

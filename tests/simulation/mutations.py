@@ -22,15 +22,15 @@ from services.confirm.core.unknown_order_policy import LookupResult, NextAction
 from services.confirm.shortfalls import Shortfalls
 from services.executor import sender
 from services.executor import store as executor_store
-from services.executor.core.pre_trade_limits import Gate
+from services.executor.core.pre_trade_limits import PreTradeLimits
 from services.router import claimer, recovery
-from services.router.batch_claimer import Together
+from services.router.batch_claimer import BatchClaimer
 from services.router.core import doubtful_book, exit_plan, exit_sizing
 from services.router.core import entry_plan as planning
 from services.router.core.caps import Exposure
 from services.router.core.exit_plan import slice_ended
 from services.router.core.ledger import Ledger
-from services.router.core.state_updates import note, take_back
+from services.router.core.state_updates import apply, revert
 from tests.simulation.insiders import SimulatedClient
 from tradingtools.domain import leader_trade
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Source
@@ -80,7 +80,7 @@ def _let_it_live_from_its_claim_on(_traded_ms: int, _age_ms: int, now_ms: int, t
     return now_ms + ttl_ms
 
 
-def _remember_nothing(_gate: Gate, left: Iterable[Any]) -> None:
+def _remember_nothing(_gate: PreTradeLimits, left: Iterable[Any]) -> None:
     list(left)
 
 
@@ -138,19 +138,19 @@ def _forget_the_market(ledger: Ledger, *arguments: Any, **more: Any) -> Exposure
     return structs.replace(_exposure(ledger, *arguments, **more), market_micros=0)
 
 
-_drafts = Together._drafts
+_drafts = BatchClaimer._drafts
 
 
 async def _judge_each_without_those_before(
-    together: Together, buys: Sequence[Any], hurried: Any
+    together: BatchClaimer, buys: Sequence[Any], should_yield: Any
 ) -> AsyncIterator[Any]:
-    memory, drafts = together._memory, []
+    memory, drafts = together._state, []
     for one in buys:
-        async for draft in _drafts(together, [one], hurried):
-            take_back(memory, draft.noted)
+        async for draft in _drafts(together, [one], should_yield):
+            revert(memory, draft.applied)
             drafts.append(draft)
     for draft in drafts:
-        note(memory, draft.job.trade, draft.plan, draft.noted.now_ms)
+        apply(memory, draft.request.trade, draft.plan, draft.applied.now_ms)
         yield draft
 
 
@@ -286,7 +286,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((planning, "deadline_ms", _let_it_live_from_its_claim_on),), "I8 an entry ends", seed=16
     ),
     "the last gate counts what left before a restart": Mutation(
-        ((Gate, "remember", _remember_nothing),), "the last gate bounds", seed=21
+        ((PreTradeLimits, "remember", _remember_nothing),), "the last gate bounds", seed=21
     ),
     "acknowledged after the commit": Mutation(
         ((Intake, "take", _acknowledge_at_once),), "I3", seed=1
@@ -304,7 +304,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((Ledger, "exposure", _forget_the_market),), "I12 a subscription", seed=13
     ),
     "buys of one moment see what those before take": Mutation(
-        ((Together, "_drafts", _judge_each_without_those_before),), "I12", seed=13
+        ((BatchClaimer, "_drafts", _judge_each_without_those_before),), "I12", seed=13
     ),
     "committed before the first byte": Mutation(
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=4

@@ -25,7 +25,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     order: Order
     epoch: int = 1
     number: int = 1
-    looked_ns: int = 0
+    gates_checked_ns: int = 0
     """Its SUBMITTING looked at the gates after this instant, `monotonic_ns`."""
     probe: int = 0
     """Not 0: the one request that a circuit breaker lets out, see `CircuitBreaker.take_probe`."""

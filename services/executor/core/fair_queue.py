@@ -53,7 +53,7 @@ class _Class(Generic[T]):
         return taken
 
 
-class Queue(Generic[T]):
+class FairQueue(Generic[T]):
     """Claims that wait."""
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ class Refusal:
     halt: Halt | None = None
 
 
-class Left(NamedTuple):
+class SentEntry(NamedTuple):
     """An entry that has left."""
 
     order_key: str
@@ -58,17 +58,17 @@ class Left(NamedTuple):
     notional_micros: int
 
 
-class Gate:
+class PreTradeLimits:
     """Counts what was let through within the last minute. Time is an argument."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._passed: OrderedDict[str, tuple[int, Left]] = OrderedDict()
+        self._passed: OrderedDict[str, tuple[int, SentEntry]] = OrderedDict()
         """When and what, by order key: an order counts once."""
         self._sums: dict[tuple[str, str], int] = {}
         """USDC, by the scope and subject of a halt."""
 
-    def remember(self, left: Iterable[tuple[int, Left]]) -> None:
+    def remember(self, left: Iterable[tuple[int, SentEntry]]) -> None:
         """Count what an earlier life has let through: a restart makes no room.
 
         Args:
@@ -92,7 +92,7 @@ class Gate:
             if order.purpose is not Purpose.ENTRY or order.order_key in self._passed:
                 continue
             notional = notional_ceil(order.size_micros, order.limit_micros)
-            entry = Left(order.order_key, order.follower.proxy, order.condition_id, notional)
+            entry = SentEntry(order.order_key, order.follower.proxy, order.condition_id, notional)
             refusal = self._refusal(entry)
             if refusal is not None:
                 refused[order.order_key] = refusal
@@ -100,13 +100,13 @@ class Gate:
             self._count(now_ms, entry)
         return refused
 
-    def take_back(self, orders: Iterable[Order]) -> None:
+    def release(self, orders: Iterable[Order]) -> None:
         """They do not leave after all, and count no more."""
         for order in orders:
             if order.order_key in self._passed:
                 self._uncount(order.order_key)
 
-    def _refusal(self, entry: Left) -> Refusal | None:
+    def _refusal(self, entry: SentEntry) -> Refusal | None:
         limits, notional = self._limits, entry.notional_micros
         if limits.order_notional_micros is not None and notional > limits.order_notional_micros:
             return Refusal(
@@ -132,7 +132,7 @@ class Gate:
                 return
             self._uncount(key)
 
-    def _count(self, at_ms: int, entry: Left) -> None:
+    def _count(self, at_ms: int, entry: SentEntry) -> None:
         self._passed[entry.order_key] = (at_ms, entry)
         for subject in (_of_wallet(entry), _of_market(entry), _OF_ALL):
             self._sums[subject] = self._sums.get(subject, 0) + entry.notional_micros
@@ -148,11 +148,11 @@ class Gate:
 _OF_ALL = ("GLOBAL", "")
 
 
-def _of_wallet(entry: Left) -> tuple[str, str]:
+def _of_wallet(entry: SentEntry) -> tuple[str, str]:
     return "WALLET", entry.wallet
 
 
-def _of_market(entry: Left) -> tuple[str, str]:
+def _of_market(entry: SentEntry) -> tuple[str, str]:
     return "MARKET", entry.condition_id
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-MOST = 64
+MAX_BATCH = 64
 """Messages that are decided together while others wait: newer ones may come meanwhile."""
 
 
-class Told(NamedTuple):
+class TradeSummary(NamedTuple):
     """A leader trade that a message tells of, as far as it matters here."""
 
     asset_id: str
     sold: bool
 
 
-def next_together(waiting: Sequence[Sequence[Told]]) -> list[int]:
+def next_batch(waiting: Sequence[Sequence[TradeSummary]]) -> list[int]:
     """Choose who goes next: the indexes of messages, in the order in which they are decided.
 
     Exits alone if there are any. Before a sell goes what its leader did with the outcome until
@@ -40,4 +40,4 @@ def next_together(waiting: Sequence[Sequence[Told]]) -> list[int]:
         for index, trades in enumerate(waiting)
         if any(index <= last_sale.get(trade.asset_id, -1) for trade in trades)
     ]
-    return exits or list(reversed(range(len(waiting))))[:MOST]
+    return exits or list(reversed(range(len(waiting))))[:MAX_BATCH]

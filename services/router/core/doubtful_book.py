@@ -48,7 +48,7 @@ def needs_levels(subscription: Subscription) -> bool:
     )
 
 
-def divide(
+def split_by_need(
     followers: Sequence[Subscription], trade: LeaderTrade, book: Book | None
 ) -> tuple[list[Subscription], list[Subscription]]:
     """Return who is judged by the market alone, and who waits for its book."""

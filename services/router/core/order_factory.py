@@ -13,7 +13,7 @@ from tradingtools.domain.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class OrderSubject:
     """What an order is made for: a leader trade, or an outcome alone, without a transaction."""
 
     key: TradeKey
@@ -21,7 +21,7 @@ class Cause:
 
 
 def make_order(
-    cause: LeaderTrade | Cause,
+    cause: LeaderTrade | OrderSubject,
     subscription: Subscription,
     copy_key: str,
     ordinal: int,

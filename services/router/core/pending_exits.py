@@ -12,7 +12,7 @@ from services.router.core.records import Copy
 from tradingtools.domain.leader_trade import TradeKey
 
 
-class Unsold:
+class PendingExits:
     """Candidates by leader's sell."""
 
     def __init__(self) -> None:

@@ -70,7 +70,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     part's price."""
     judged_size_micros: int = 0
     order_keys: tuple[str, ...] = ()
-    withdrawn: tuple[str, ...] = ()
+    stale_keys: tuple[str, ...] = ()
     """Those of them that were never sent because the settings had changed; they count for nothing,
     and what they were to buy was decided again."""
     tried: int = 0
@@ -123,7 +123,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Withdrawn:
+class StaleEntry:
     """An entry that was refused unsent because its subscription had changed."""
 
     key: TradeKey
@@ -134,17 +134,17 @@ class Withdrawn:
     """Its reservation."""
 
 
-def decided_again(copy: Copy, order: Withdrawn, now: Subscription) -> Copy | None:
+def without_stale_entry(copy: Copy, order: StaleEntry, now: Subscription) -> Copy | None:
     """The copy without an order that was never sent, under the settings of now; None: it has been
     taken out before."""
-    if order.order_key not in copy.order_keys or order.order_key in copy.withdrawn:
+    if order.order_key not in copy.order_keys or order.order_key in copy.stale_keys:
         return None
     return structs.replace(
         copy,
         frozen=now,
         ordered_size_micros=copy.ordered_size_micros - order.size_micros,
         ordered_money_micros=copy.ordered_money_micros - order.money_micros,
-        withdrawn=(*copy.withdrawn, order.order_key),
+        stale_keys=(*copy.stale_keys, order.order_key),
     )
 
 

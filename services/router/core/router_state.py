@@ -18,9 +18,9 @@ from services.router.core.exit_plan import (
     takes_of_later_fills,
 )
 from services.router.core.ledger import DAY_MS, Ledger
-from services.router.core.pending_exits import Unsold
+from services.router.core.pending_exits import PendingExits
 from services.router.core.records import Awaited, Copy, LotView
-from services.router.core.subscription_index import Index
+from services.router.core.subscription_index import SubscriptionIndex
 from tradingtools.domain import ids
 from tradingtools.domain.halts import Halt
 from tradingtools.domain.leader_trade import LeaderTrade, Side, TradeKey, merge
@@ -59,7 +59,7 @@ class PaperLot:
     cost_micros: int = 0
 
 
-class Memory:
+class RouterState:
     """One partition's leader trades, copies, and money."""
 
     def __init__(self) -> None:
@@ -69,11 +69,11 @@ class Memory:
         """The newest booking that the ledger's lots reflect."""
         self.halts: AbstractSet[Halt] = frozenset()
         """What may send nothing at all."""
-        self.index = Index()
+        self.index = SubscriptionIndex()
         self.ledger = Ledger()
         self.trades: dict[TradeKey, LeaderTrade] = {}
         self._copies: dict[TradeKey, dict[str, Copy]] = {}
-        self._unsold = Unsold()
+        self._pending_exits = PendingExits()
         self.entry_owner: dict[str, str] = {}
         """The subscription that has claimed an entry, by copy key."""
         self.open_exits: dict[TradeKey, float] = {}
@@ -101,7 +101,7 @@ class Memory:
     @property
     def exit_trade(self) -> Mapping[str, TradeKey]:
         """The leader trade behind an open exit order."""
-        return self._unsold.sell_of
+        return self._pending_exits.sell_of
 
     @contextmanager
     def using(self, keys: Collection[TradeKey]) -> Iterator[None]:
@@ -130,7 +130,7 @@ class Memory:
         claims = self._under_way.get(key)
         return claims[-1] if claims else self.trades.get(key)
 
-    def grown(self, trade: LeaderTrade) -> LeaderTrade:
+    def with_known_rows(self, trade: LeaderTrade) -> LeaderTrade:
         """A leader trade with what was learnt of it since somebody looked at it."""
         known = self.trades.get(trade.key)
         for row in known.rows.values() if known is not None else ():
@@ -164,7 +164,7 @@ class Memory:
         found: dict[TradeKey, dict[str, Copy]] = {}
         for key in self._sells.get((leader, asset_id), ()):
             copies = self._copies.get(key, {})
-            ids = self._unsold.of(key, copies, all_of_them=key in self.open_exits)
+            ids = self._pending_exits.of(key, copies, all_of_them=key in self.open_exits)
             unsold = {i: copies[i] for i in ids if meant(key, copies[i])}
             if unsold:
                 found[key] = unsold
@@ -210,20 +210,20 @@ class Memory:
         self._copies.setdefault(key, {})[subscription_id] = copy
         if key.side is Side.SELL:
             waits = copy.small_micros > 0 or copy.reason in JUDGED_AGAIN
-            self._unsold.put(key, subscription_id, waits=waits)
+            self._pending_exits.put(key, subscription_id, waits=waits)
 
     def slice_claimed(self, order_key: str, key: TradeKey, subscription_id: str) -> None:
         """Note an open exit order of a leader's sell."""
-        self._unsold.slice_claimed(order_key, key, subscription_id)
+        self._pending_exits.slice_claimed(order_key, key, subscription_id)
 
     def slice_ended(self, order_key: str) -> TradeKey | None:
         """Note an exit order's end; return the leader's sell if it was open."""
-        return self._unsold.slice_ended(order_key)
+        return self._pending_exits.slice_ended(order_key)
 
     def forget_copies(self) -> None:
         """Drop what was decided and what orders are of it: a rebuild follows."""
         self._copies, self.entry_trade = {}, {}
-        self._unsold.clear()
+        self._pending_exits.clear()
 
     def note_copy(self, trade: LeaderTrade, copy: Copy, now_ms: int) -> None:
         """Take over a judgement: what it accrued, and what it moved on paper.
@@ -256,7 +256,7 @@ class Memory:
         """Drop what became of a leader trade for one subscription."""
         copies = self._copies.get(key, {})
         copies.pop(subscription_id, None)
-        self._unsold.put(key, subscription_id, waits=False)
+        self._pending_exits.put(key, subscription_id, waits=False)
         if not copies:
             self._copies.pop(key, None)
 
@@ -342,7 +342,7 @@ class Memory:
         # The end of a halt is told. It may have ended while this was judged.
         return LONGEST_PAUSE_MS if held_back(self.trades[key], copy, self.halts) else rest_ms
 
-    def let_go(self) -> tuple[TradeKey, ...]:
+    def exits_without_halt(self) -> tuple[TradeKey, ...]:
         """Open exits that wait for the end of a halt that has ended."""
         return tuple(
             key
@@ -355,7 +355,7 @@ class Memory:
 
     def _small(self) -> Iterator[TradeKey]:
         """Sells of which the next one takes something along, of lots that are still held."""
-        for key, identifier in self._unsold.waiting():
+        for key, identifier in self._pending_exits.waiting():
             copy = self._copies[key][identifier]
             if copy.small_micros and self.ledger.holds(identifier, key.asset_id):
                 yield key
@@ -369,7 +369,7 @@ class Memory:
         old = [k for k, t in self.trades.items() if t.traded_ms < oldest_ms and k not in kept]
         for key in old:
             del self.trades[key]
-            self._unsold.forget(key)
+            self._pending_exits.forget(key)
             for copy in self._copies.pop(key, {}).values():
                 self.entry_owner.pop(
                     ids.entry_copy_key(key.leader_tx, copy.frozen.follower.proxy, key.asset_id),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from services.router.core.ledger import DAY_MS, OpenEntry
 from services.router.core.records import Copy, Plan
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tradingtools.domain.leader_trade import LeaderTrade
 from tradingtools.domain.order import Order, Purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class AppliedPlan:
     """What was noted, and what it took the place of."""
 
     trade: LeaderTrade
@@ -29,53 +29,55 @@ class Note:
     """Subscriptions that had claimed an entry before, by copy key."""
 
 
-def note(memory: Memory, trade: LeaderTrade, plan: Plan, now_ms: int) -> Note:
+def apply(state: RouterState, trade: LeaderTrade, plan: Plan, now_ms: int) -> AppliedPlan:
     """Take over a judgement: copies, reservations, what orders are of which trade."""
-    known = memory.copies.get(trade.key, {})
-    before = Note(
+    known = state.copies.get(trade.key, {})
+    before = AppliedPlan(
         trade=trade,
         plan=plan,
         now_ms=now_ms,
         copies={i: known[i] for i in plan.copies if i in known},
         owners={
-            order.copy_key: memory.entry_owner[order.copy_key]
+            order.copy_key: state.entry_owner[order.copy_key]
             for order in plan.orders
-            if order.copy_key in memory.entry_owner
+            if order.copy_key in state.entry_owner
         },
     )
     for copy in plan.copies.values():
-        memory.note_copy(trade, copy, now_ms)
+        state.note_copy(trade, copy, now_ms)
     for buy, copies in plan.left.items():
         for identifier, copy in copies.items():
-            memory.put_copy(buy, identifier, copy)
+            state.put_copy(buy, identifier, copy)
     for order_key in plan.left_orders:
-        memory.ledger.release(order_key, size_micros=0, filled_micros=0)
+        state.ledger.release(order_key, size_micros=0, filled_micros=0)
     for order in plan.orders:
         if order.purpose is Purpose.ENTRY:
-            memory.entry_trade[order.order_key] = trade.key
-            memory.entry_owner[order.copy_key] = order.subscription_id
-            memory.ledger.reserve(order.order_key, open_entry(order, now_ms // DAY_MS))
+            state.entry_trade[order.order_key] = trade.key
+            state.entry_owner[order.copy_key] = order.subscription_id
+            state.ledger.reserve(order.order_key, open_entry(order, now_ms // DAY_MS))
         else:
-            memory.slice_claimed(order.order_key, trade.key, order.subscription_id)
+            state.slice_claimed(order.order_key, trade.key, order.subscription_id)
     return before
 
 
-def take_back(memory: Memory, noted: Note) -> None:
+def revert(state: RouterState, applied: AppliedPlan) -> None:
     """Make undone what a buy's judgement changed; what was noted last is taken back first."""
-    for order in reversed(noted.plan.orders):
-        memory.ledger.release(order.order_key, size_micros=0, filled_micros=0)
-        memory.entry_trade.pop(order.order_key, None)
-        owner = noted.owners.get(order.copy_key)
+    for order in reversed(applied.plan.orders):
+        state.ledger.release(order.order_key, size_micros=0, filled_micros=0)
+        state.entry_trade.pop(order.order_key, None)
+        owner = applied.owners.get(order.copy_key)
         if owner is None:
-            memory.entry_owner.pop(order.copy_key, None)
+            state.entry_owner.pop(order.copy_key, None)
         else:
-            memory.entry_owner[order.copy_key] = owner
-    for identifier, copy in noted.plan.copies.items():
-        memory.note_copy(
-            noted.trade, noted.copies.get(identifier) or Copy(frozen=copy.frozen), noted.now_ms
+            state.entry_owner[order.copy_key] = owner
+    for identifier, copy in applied.plan.copies.items():
+        state.note_copy(
+            applied.trade,
+            applied.copies.get(identifier) or Copy(frozen=copy.frozen),
+            applied.now_ms,
         )
-        if identifier not in noted.copies:
-            memory.forget_copy(noted.trade.key, identifier)
+        if identifier not in applied.copies:
+            state.forget_copy(applied.trade.key, identifier)
 
 
 def open_entry(order: Order, day: int) -> OpenEntry:

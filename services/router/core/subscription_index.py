@@ -8,7 +8,7 @@ from __future__ import annotations
 from tradingtools.domain.subscription import Subscription
 
 
-class Index:
+class SubscriptionIndex:
     """The subscriptions of one partition, by leader."""
 
     def __init__(self) -> None:

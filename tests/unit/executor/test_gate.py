@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.executor.core.pre_trade_limits import Gate, Halt, Left, Limits
+from services.executor.core.pre_trade_limits import Halt, Limits, PreTradeLimits, SentEntry
 from tests.unit.samples import order
 from tradingtools.domain.leader_trade import Side
 from tradingtools.domain.order import Order, Purpose
@@ -59,7 +59,7 @@ arrivals = st.lists(
 def test_the_gate_against_a_plain_reference(
     bounds: Limits, rows: list[tuple[int, str, int, bool, bool]]
 ) -> None:
-    gate, now = Gate(bounds), 1_000_000
+    gate, now = PreTradeLimits(bounds), 1_000_000
     passed: list[tuple[int, str, str, int]] = []
     for number, (pause, wallet, size, leaving, denied) in enumerate(rows):
         now += pause
@@ -83,56 +83,56 @@ def test_the_gate_against_a_plain_reference(
         assert set(refused) == ({made.order_key} if any(over) else set())
         assert all(refusal.why for refusal in refused.values())
         if denied:
-            gate.take_back([made])
+            gate.release([made])
         elif not any(over):
             passed.append((now, wallet, made.condition_id, cost(made)))
 
 
 def test_absent_limits_do_not_limit_and_zero_ones_refuse() -> None:
     made = entry("k", WALLETS[0], 10**12)
-    assert Gate(NONE).judge([made], 0) == {}
+    assert PreTradeLimits(NONE).judge([made], 0) == {}
     for bounds in (
         replace(NONE, order_notional_micros=0),
         replace(NONE, wallet_minute_micros=0),
         replace(NONE, orders_per_minute=0),
     ):
-        assert set(Gate(bounds).judge([made], 0)) == {"k"}
+        assert set(PreTradeLimits(bounds).judge([made], 0)) == {"k"}
 
 
 def test_orders_of_one_batch_count_against_each_other() -> None:
-    gate = Gate(replace(NONE, orders_per_minute=2))
+    gate = PreTradeLimits(replace(NONE, orders_per_minute=2))
     batch = [entry(str(n), WALLETS[0], 10) for n in range(4)]
     assert set(gate.judge(batch, 0)) == {"2", "3"}
 
 
 def test_what_was_refused_does_not_count() -> None:
-    gate = Gate(replace(NONE, wallet_minute_micros=100))
+    gate = PreTradeLimits(replace(NONE, wallet_minute_micros=100))
     assert gate.judge([entry("a", WALLETS[0], 300)], 0)
     assert gate.judge([entry("b", WALLETS[0], 200)], 0) == {}
 
 
 def test_an_order_that_is_judged_twice_counts_once() -> None:
-    gate = Gate(replace(NONE, orders_per_minute=2))
+    gate = PreTradeLimits(replace(NONE, orders_per_minute=2))
     made = entry("a", WALLETS[0], 10)
     assert gate.judge([made], 0) == gate.judge([made], 1) == {}
     assert gate.judge([entry("b", WALLETS[0], 10)], 2) == {}
 
 
 def test_a_minute_later_there_is_room_again() -> None:
-    gate = Gate(replace(NONE, orders_per_minute=1))
+    gate = PreTradeLimits(replace(NONE, orders_per_minute=1))
     assert gate.judge([entry("a", WALLETS[0], 10)], 0) == {}
     assert gate.judge([entry("b", WALLETS[0], 10)], 60_000)
     assert gate.judge([entry("c", WALLETS[0], 10)], 60_001) == {}
 
 
 def test_a_refusal_shows_its_numbers() -> None:
-    gate = Gate(replace(NONE, order_notional_micros=1_000_000))
+    gate = PreTradeLimits(replace(NONE, order_notional_micros=1_000_000))
     why = gate.judge([entry("a", WALLETS[0], 5_000_000)], 0)["a"].why
     assert why == "order 2.5 > 1 USDC"
 
 
 def test_an_exposure_halts_its_wallet_and_a_rate_everything() -> None:
-    gate = Gate(replace(NONE, wallet_minute_micros=100, orders_per_minute=2))
+    gate = PreTradeLimits(replace(NONE, wallet_minute_micros=100, orders_per_minute=2))
     assert gate.judge([entry("a", WALLETS[0], 100)], 0) == {}
     halt = gate.judge([entry("b", WALLETS[0], 200)], 0)["b"].halt
     assert halt == Halt(
@@ -147,12 +147,12 @@ def test_an_exposure_halts_its_wallet_and_a_rate_everything() -> None:
 
 
 def test_a_single_large_order_halts_nothing() -> None:
-    gate = Gate(replace(NONE, order_notional_micros=1))
+    gate = PreTradeLimits(replace(NONE, order_notional_micros=1))
     assert gate.judge([entry("a", WALLETS[0], 100)], 0)["a"].halt is None
 
 
 def test_a_market_that_takes_too_much_is_halted_alone() -> None:
-    gate = Gate(replace(NONE, market_minute_micros=100))
+    gate = PreTradeLimits(replace(NONE, market_minute_micros=100))
     first, second = entry("a", WALLETS[0], 150), entry("b", WALLETS[1], 100)
     assert gate.judge([first], 0) == {}
     halt = gate.judge([second], 0)["b"].halt
@@ -165,7 +165,7 @@ def test_a_market_that_takes_too_much_is_halted_alone() -> None:
 
 
 def test_all_that_leaves_within_a_minute_is_bounded_and_halts_everything() -> None:
-    gate = Gate(replace(NONE, minute_micros=100))
+    gate = PreTradeLimits(replace(NONE, minute_micros=100))
     assert gate.judge([entry("a", WALLETS[0], 150)], 0) == {}
     halt = gate.judge([entry("bb", WALLETS[1], 100)], 0)["bb"].halt
     assert halt is not None
@@ -173,7 +173,7 @@ def test_all_that_leaves_within_a_minute_is_bounded_and_halts_everything() -> No
 
 
 def test_a_restart_makes_no_room() -> None:
-    gate = Gate(replace(NONE, wallet_minute_micros=100))
-    gate.remember([(-10_000, Left("before", WALLETS[0], "0xc", 80))])
+    gate = PreTradeLimits(replace(NONE, wallet_minute_micros=100))
+    gate.remember([(-10_000, SentEntry("before", WALLETS[0], "0xc", 80))])
     assert set(gate.judge([entry("a", WALLETS[0], 60)], 0)) == {"a"}
     assert gate.judge([entry("b", WALLETS[0], 60)], 50_001) == {}

@@ -11,26 +11,26 @@ import pytest
 from msgspec import structs
 
 from services.executor.core.attempt import Attempt
-from services.executor.gate_recheck import Asked, Look
-from services.executor.pre_send_check import KeptBack, Leave
+from services.executor.gate_recheck import GateRecheck, RecheckRequest
+from services.executor.pre_send_check import PreSendCheck, Withheld
 from tests.simulation.loop import VirtualLoop
 from tests.unit.executor.test_sender import attempt
 from tradingtools import clock
 from tradingtools.domain.order import Purpose
 
-ENTRY = structs.replace(attempt("a"), looked_ns=-(10**9))
-EXIT = structs.replace(attempt("b", purpose=Purpose.GUARD_EXIT), looked_ns=-(10**9))
+ENTRY = structs.replace(attempt("a"), gates_checked_ns=-(10**9))
+EXIT = structs.replace(attempt("b", purpose=Purpose.GUARD_EXIT), gates_checked_ns=-(10**9))
 
 
-def takes(seconds: Callable[[Sequence[Asked]], float]) -> Leave:
+def takes(seconds: Callable[[Sequence[RecheckRequest]], float]) -> PreSendCheck:
     """Nothing is held back; what is said of some takes so long."""
 
-    async def ask(asked: Sequence[Asked]) -> tuple[Mapping[str, str], int]:
+    async def ask(asked: Sequence[RecheckRequest]) -> tuple[Mapping[str, str], int]:
         asked_ns = clock.monotonic_ns()
         await asyncio.sleep(seconds(asked))
         return {}, asked_ns
 
-    return Leave(cast(Any, None), Look(ask).at)
+    return PreSendCheck(cast(Any, None), GateRecheck(ask).check)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -39,10 +39,10 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         loop.run(work)
 
 
-async def looked(leave: Leave, one: Attempt, after_seconds: float = 0.0) -> float:
+async def looked(leave: PreSendCheck, one: Attempt, after_seconds: float = 0.0) -> float:
     """After how many seconds it may leave."""
     await asyncio.sleep(after_seconds)
-    await leave.look(one, one.looked_ns)
+    await leave.recheck(one, one.gates_checked_ns)
     return clock.monotonic()
 
 
@@ -77,7 +77,7 @@ def test_a_look_that_takes_too_long_lets_nothing_out(
         if leaves:
             assert await looked(leave, one) == pytest.approx(seconds)
         else:
-            with pytest.raises(KeptBack, match="NOT_SENT"):
+            with pytest.raises(Withheld, match="NOT_SENT"):
                 await looked(leave, one)
         assert clock.monotonic() <= 6
 
@@ -94,19 +94,19 @@ def test_what_was_found_out_is_good_for_a_while_after_the_answer_and_never_too_o
     async def alone() -> None:
         asked = 0
 
-        def seconds(_asked: Sequence[Asked]) -> float:
+        def seconds(_asked: Sequence[RecheckRequest]) -> float:
             nonlocal asked
             asked += 1
             return takes_seconds
 
         leave = takes(seconds)
-        until_ns = await leave.look(one, one.looked_ns)
+        until_ns = await leave.recheck(one, one.gates_checked_ns)
         assert until_ns == pytest.approx(until_seconds * 1e9)
         await asyncio.sleep((until_ns - clock.monotonic_ns()) / 1e9 - 0.001)
-        assert await leave.look(one, until_ns) == until_ns
+        assert await leave.recheck(one, until_ns) == until_ns
         assert asked == 1
         await asyncio.sleep(0.002)
-        assert await leave.look(one, until_ns) > until_ns
+        assert await leave.recheck(one, until_ns) > until_ns
         assert asked == 2
 
     run(alone())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.executor.core.fair_queue import Queue
+from services.executor.core.fair_queue import FairQueue
 
 LEADERS = ("a", "b", "c")
 WALLETS = ("w1", "w2", "w3", "w4", "w5", "w6")
@@ -38,7 +38,7 @@ _puts = st.builds(
 )  # fmt: skip
 
 
-def _put(queue: Queue[Claim], number: int, put: Put) -> Claim:
+def _put(queue: FairQueue[Claim], number: int, put: Put) -> Claim:
     claim = Claim(number, put.leader, put.wallets, put.size)
     queue.put(claim, leader=put.leader, size=put.size, wallets=put.wallets)
     return claim
@@ -46,7 +46,7 @@ def _put(queue: Queue[Claim], number: int, put: Put) -> Claim:
 
 @given(st.lists(_puts | st.none(), max_size=60))
 def test_whatever_comes_when(steps: list[Put | None]) -> None:
-    queue: Queue[Claim] = Queue()
+    queue: FairQueue[Claim] = FairQueue()
     waiting: list[Claim] = []
     taken: list[Claim] = []
     overtaken: dict[tuple[int, str], int] = {}
@@ -96,7 +96,7 @@ def _free(claim: Claim, waiting: list[Claim], taken: Claim) -> bool:
 
 
 def _order(*puts: tuple[str, str, int]) -> list[int]:
-    queue: Queue[int] = Queue()
+    queue: FairQueue[int] = FairQueue()
     for number, (leader, wallets, size) in enumerate(puts):
         queue.put(number, leader=leader, size=size, wallets=wallets.split())
     return [claim for _ in puts for claim in queue.take(1)]
@@ -114,7 +114,7 @@ def test_an_exit_goes_first_and_a_wallets_second_entry_after_its_first() -> None
 
 
 def test_who_has_gone_waits_for_those_who_have_not() -> None:
-    queue: Queue[str] = Queue()
+    queue: FairQueue[str] = FairQueue()
     for name in ("a1", "a2", "b1"):
         queue.put(name, leader=name[0], size=5, wallets=[name])
     assert queue.take(5) == ["a1"]
@@ -169,7 +169,7 @@ _several = st.builds(
 @settings(max_examples=60)
 @given(st.lists(_several | st.integers(1, 20), max_size=40))
 def test_what_goes_together_is_what_turns_give_one_by_one(steps: list[Put | int]) -> None:
-    queue: Queue[Claim] = Queue()
+    queue: FairQueue[Claim] = FairQueue()
     plain = Plain()
     for number, step in enumerate([*steps, *[10] * len(steps)]):
         if isinstance(step, Put):
@@ -181,7 +181,7 @@ def test_what_goes_together_is_what_turns_give_one_by_one(steps: list[Put | int]
 
 
 def test_exits_go_without_entries_and_nobody_beyond_the_number() -> None:
-    queue: Queue[str] = Queue()
+    queue: FairQueue[str] = FairQueue()
     for name, size in (("e1", 60), ("e2", 40), ("e3", 1), ("big", 300)):
         queue.put(name, leader=name, size=size, wallets=[name])
     queue.put("x1", leader="a", size=1, wallets=[])

@@ -21,8 +21,8 @@ from services.executor import store
 from services.executor.breaker import CircuitBreaker
 from services.executor.core.attempt import Attempt
 from services.executor.core.breaker import Breaker, BreakerState, Event, Policy
-from services.executor.gate_recheck import Looked
-from services.executor.pre_send_check import Leave
+from services.executor.gate_recheck import RecheckResult
+from services.executor.pre_send_check import PreSendCheck
 from services.executor.recorder import Outcome
 from services.executor.sender import Sender
 from tests.unit.samples import order
@@ -86,7 +86,7 @@ class Scene:
         return lambda: keys <= {outcome.fields["order_key"] for outcome in self.outcomes}
 
 
-async def _nothing_holds_it_back(_order: Order, _epoch: int) -> Looked:
+async def _nothing_holds_it_back(_order: Order, _epoch: int) -> RecheckResult:
     return "", clock.monotonic_ns()
 
 
@@ -94,7 +94,7 @@ async def _nothing_holds_it_back(_order: Order, _epoch: int) -> Looked:
 async def scene(
     record: Callable[[Outcome], None] | None = None,
     hurried: Callable[[], bool] = lambda: False,
-    look: Callable[[Order, int], Awaitable[Looked]] = _nothing_holds_it_back,
+    look: Callable[[Order, int], Awaitable[RecheckResult]] = _nothing_holds_it_back,
     timeout_ms: int = 20_000,
 ) -> AsyncIterator[Scene]:
     far = Far()
@@ -112,7 +112,7 @@ async def scene(
     try:
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
-            leave = Leave(breaker, look)
+            leave = PreSendCheck(breaker, look)
             sender = Sender(
                 client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
             )
@@ -132,7 +132,7 @@ def attempt(name: str, wallet: str = "1", purpose: Purpose = Purpose.ENTRY) -> A
         follower=Follower(user_id="u", wallet_id="w", proxy="0x" + wallet * 40),
         not_after_ms=clock.now_ms() + 600_000,
     )
-    return Attempt(order=made, looked_ns=clock.monotonic_ns())
+    return Attempt(order=made, gates_checked_ns=clock.monotonic_ns())
 
 
 def _a_second_ago() -> int:
@@ -173,7 +173,7 @@ async def test_the_next_of_a_wallet_leaves_before_the_answer_it_waited_for_is_ju
             done.set()
 
     async with scene(record) as here:
-        begin = here.sender._begin
+        begin = here.sender._send_first_bytes
 
         def note(one: Attempt) -> None:
             happened.append("begun " + one.order.order_key)
@@ -205,7 +205,7 @@ async def test_who_is_sent_again_holds_up_its_wallet_until_it_is_over() -> None:
 async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(
     ready: bool, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.executor.sender._JUDGED_TOGETHER", together)
+    monkeypatch.setattr("services.executor.sender._PROCESSED_PER_TURN", together)
     wallets = "0123456789abcdef"
     crowd = [attempt(f"{ready}{n}", wallet=wallets[n % 16]) for n in range(60)]
     async with scene() as here:
@@ -231,13 +231,13 @@ async def test_each_attempt_of_a_crowd_has_one_outcome_whatever_is_answered(
 async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.executor.sender._BEGUN_TOGETHER", 4)
+    monkeypatch.setattr("services.executor.sender._SENT_PER_TURN", 4)
     crowd = [attempt(f"c{n}", wallet=f"{n % 16:x}") for n in range(16)]
     single, mine = attempt("s", wallet="g"), attempt("m", wallet="f")
     begun: list[str] = []
     hurried = True
     async with scene(hurried=lambda: hurried) as here:
-        begin = here.sender._begin
+        begin = here.sender._send_first_bytes
 
         def note(one: Attempt) -> None:
             begun.append(one.order.order_key)
@@ -316,10 +316,10 @@ async def test_nothing_leaves_on_its_connection_while_nobody_can_tell_whether_it
     away: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.pre_send_check._LOOK_SECONDS", 0.01)
-    waited = structs.replace(attempt("a"), looked_ns=_a_second_ago())
+    waited = structs.replace(attempt("a"), gates_checked_ns=_a_second_ago())
     asked = 0
 
-    async def look(_order: Order, _epoch: int) -> Looked:
+    async def look(_order: Order, _epoch: int) -> RecheckResult:
         nonlocal asked
         asked += 1
         assert here.far.came == []
@@ -345,7 +345,7 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
     at_hand: list[Any] = []
     ended, told = 0, []
 
-    async def look(_order: Order, _epoch: int) -> Looked:
+    async def look(_order: Order, _epoch: int) -> RecheckResult:
         nonlocal ended
         if at_hand and ended < 2:
             at_hand.pop().close()
@@ -366,7 +366,7 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
         monkeypatch.setattr(connections, "_newest", taken)
         monkeypatch.setattr(here.breaker, "told", note)
         await until(lambda: _warm(here.client) == 4)
-        here.sender._see_through(one)
+        here.sender._start_retrying(one)
         here.sender._lanes[one.lane] = deque()
         await until(here.ended(one))
         assert ended == 2
@@ -422,7 +422,7 @@ async def test_an_exit_that_waits_is_there_when_it_is_time_for_a_probe(
 ) -> None:
     """Whoever comes later, as an entry that polling finds, would have the probe instead of it."""
     monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
-    monkeypatch.setattr("services.executor.sender._PAUSE_LONGEST_MS", 600_000)
+    monkeypatch.setattr("services.executor.sender._MAX_PAUSE_MS", 600_000)
     entry, leaving = attempt("a"), attempt("b", purpose=Purpose.GUARD_EXIT)
 
     async def moved(*_: Any) -> bool:
@@ -446,7 +446,9 @@ async def test_who_waits_behind_his_wallets_is_unsent_when_that_is_over(over: st
         late = structs.replace(second.order, not_after_ms=clock.now_ms() + 50)
         second = structs.replace(second, order=late)
     else:
-        second = structs.replace(second, looked_ns=clock.monotonic_ns() - LEASE_MS * 1_000_000)
+        second = structs.replace(
+            second, gates_checked_ns=clock.monotonic_ns() - LEASE_MS * 1_000_000
+        )
     async with scene() as here:
         answer = here.far.held[first.order.order_key] = asyncio.Event()
         here.sender.send([first, second, after])
@@ -469,7 +471,7 @@ async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
     """Later nobody could tell that it was never sent, and the guard would sell no next slice."""
     made = attempt("a", purpose=Purpose.COPY_EXIT)
     late_ns = clock.monotonic_ns() - (LEASE_MS - 2_500) * 1_000_000
-    one = structs.replace(made, looked_ns=late_ns)
+    one = structs.replace(made, gates_checked_ns=late_ns)
     async with scene() as here:
         if waits_for == "the breaker":
             monkeypatch.setattr("services.executor.sender.PAUSE_MS", 600_000)
@@ -504,7 +506,7 @@ async def test_an_exit_that_has_not_left_is_unsent_before_its_lease_is_over(
 async def test_what_was_not_taken_is_looked_at_before_it_is_sent_again() -> None:
     one = attempt("a")
 
-    async def look(_order: Order, _epoch: int) -> Looked:
+    async def look(_order: Order, _epoch: int) -> RecheckResult:
         return "HALTED", clock.monotonic_ns()
 
     async with scene(look=look) as here:
@@ -519,7 +521,7 @@ async def test_what_is_not_sent_is_recorded_before_its_probe_is_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = attempt("a", purpose=Purpose.COPY_EXIT)
-    one = structs.replace(made, looked_ns=_a_second_ago(), probe=2)
+    one = structs.replace(made, gates_checked_ns=_a_second_ago(), probe=2)
     given_back = asyncio.Event()
 
     async def slow(_event: Event, _status: int | None) -> bool:
@@ -527,7 +529,7 @@ async def test_what_is_not_sent_is_recorded_before_its_probe_is_given_back(
         await asyncio.Event().wait()
         return True
 
-    async def look(_order: Order, _epoch: int) -> Looked:
+    async def look(_order: Order, _epoch: int) -> RecheckResult:
         return "HALTED", clock.monotonic_ns()
 
     async with scene(look=look) as here:
@@ -543,13 +545,13 @@ async def test_what_is_not_sent_is_recorded_before_its_probe_is_given_back(
 
 async def test_who_is_looked_at_holds_no_connection() -> None:
     waiting = [
-        structs.replace(attempt(f"w{n}", wallet=f"{n:x}"), looked_ns=_a_second_ago())
+        structs.replace(attempt(f"w{n}", wallet=f"{n:x}"), gates_checked_ns=_a_second_ago())
         for n in range(8)
     ]
     asked: list[str] = []
     answered = asyncio.Event()
 
-    async def look(order: Order, _epoch: int) -> Looked:
+    async def look(order: Order, _epoch: int) -> RecheckResult:
         asked.append(order.order_key)
         await answered.wait()
         return "", clock.monotonic_ns()
@@ -564,9 +566,9 @@ async def test_who_is_looked_at_holds_no_connection() -> None:
 
 
 async def test_an_order_leaves_although_a_look_takes_longer_than_its_request_may() -> None:
-    one = structs.replace(attempt("a"), looked_ns=_a_second_ago())
+    one = structs.replace(attempt("a"), gates_checked_ns=_a_second_ago())
 
-    async def look(_order: Order, _epoch: int) -> Looked:
+    async def look(_order: Order, _epoch: int) -> RecheckResult:
         asked_ns = clock.monotonic_ns()
         await asyncio.sleep(0.4)
         return "", asked_ns

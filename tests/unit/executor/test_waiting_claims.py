@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.executor import store
-from services.executor.claim_reader import Cursors
-from services.executor.core.pre_trade_limits import Gate, Limits
+from services.executor.claim_reader import AckTracker
+from services.executor.core.pre_trade_limits import Limits, PreTradeLimits
 from services.executor.recorder import Outcome
 from services.executor.settings import Settings
 from services.executor.worker import Executor
@@ -34,7 +34,7 @@ LIMITS = Limits()
 @given(st.data())
 def test_a_cursor_is_told_when_everything_up_to_it_is_handled(data: st.DataObject) -> None:
     told: list[int] = []
-    cursors = Cursors(lambda cursor: told.append(int(cursor)))
+    cursors = AckTracker(lambda cursor: told.append(int(cursor)))
     counts = data.draw(st.lists(st.integers(1, 3), max_size=8), label="claims of each message")
     handled = [cursors.expect(str(n), count) for n, count in enumerate(counts)]
     claims = [n for n, count in enumerate(counts) for _ in range(count)]
@@ -68,7 +68,7 @@ class Scene:
             control_seq=control_seq,
             traceparent=f"trace-{seq}",
         )
-        self.executor.line.on_batch(batch, lambda: self.handled.append(seq))
+        self.executor.queue.on_batch(batch, lambda: self.handled.append(seq))
 
     async def run_until_idle(self) -> None:
         for _ in range(50):
@@ -81,7 +81,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     settings = Settings(router_target="", guard_target="", bookfeed_target="", insiders_url="")
     nothing: Any = None
     client = cast(InsidersClient, nothing)
-    here = Scene(Executor(nothing, lease, client, settings, Gate(LIMITS)))
+    here = Scene(Executor(nothing, lease, client, settings, PreTradeLimits(LIMITS)))
 
     async def submit_batch(
         pool: Any, lease: Lease, orders: Sequence[Order], control_seq: int, lease_ms: int
@@ -258,10 +258,10 @@ async def test_exits_leave_while_entries_have_no_room(monkeypatch: pytest.Monkey
         here.put(3, leaving("d", "w3"))
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"]]
-        here.executor.line.done(["a"])
+        here.executor.queue.done(["a"])
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"]], "an exit takes room, too"
-        here.executor.line.done(["b"])
+        here.executor.queue.done(["b"])
         await here.run_until_idle()
         assert here.committed == [["a", "b"], ["d"], ["c"]]
         assert here.handled == [1, 3, 2]
@@ -293,7 +293,7 @@ async def test_what_was_committed_before_is_not_under_way_here(
         here.held.set()
         await here.run_until_idle()
         assert here.committed == [["a"]]
-        assert not here.executor.line.in_flight, "it may be sent again when confirm wants it"
+        assert not here.executor.queue.in_flight, "it may be sent again when confirm wants it"
 
 
 @dataclass
@@ -316,7 +316,7 @@ async def test_the_last_gates_minute_ends_although_the_time_steps_back(
     time = Clock()
     async with scene(monkeypatch) as here:
         with clock.replaced(time):
-            here.executor._gate = Gate(replace(LIMITS, orders_per_minute=1))
+            here.executor._limits = PreTradeLimits(replace(LIMITS, orders_per_minute=1))
             here.held.set()
             here.put(1, entry("a", "w1"))
             await here.run_until_idle()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router import app
-from services.router.core.backlog import MOST, Told, next_together
+from services.router.core.backlog import MAX_BATCH, TradeSummary, next_batch
 from services.router.settings import Settings
 from tradingtools import clock
 from tradingtools.settings import load
@@ -15,7 +15,7 @@ from tradingtools.v1 import common_pb2 as pb
 from tradingtools.v1 import ingest_service_pb2 as ingest_pb
 
 _messages = st.lists(
-    st.lists(st.builds(Told, st.sampled_from("1234"), st.booleans()), max_size=3),
+    st.lists(st.builds(TradeSummary, st.sampled_from("1234"), st.booleans()), max_size=3),
     min_size=1,
     max_size=20,
 )
@@ -35,27 +35,27 @@ def _message(
 
 
 def test_the_newest_buys_go_first() -> None:
-    waiting = [[Told(str(number), sold=False)] for number in range(MOST + 10)]
-    assert next_together(waiting) == list(range(MOST + 9, 9, -1))
+    waiting = [[TradeSummary(str(number), sold=False)] for number in range(MAX_BATCH + 10)]
+    assert next_batch(waiting) == list(range(MAX_BATCH + 9, 9, -1))
 
 
 def test_an_exit_goes_before_newer_buys_and_after_what_it_sells() -> None:
     buy, other, sell, again = (
-        Told("1", sold=False),
-        Told("2", sold=False),
-        Told("1", sold=True),
-        Told("1", sold=False),
+        TradeSummary("1", sold=False),
+        TradeSummary("2", sold=False),
+        TradeSummary("1", sold=True),
+        TradeSummary("1", sold=False),
     )
-    assert next_together([[other], [buy], [other], [sell], [again]]) == [1, 3]
+    assert next_batch([[other], [buy], [other], [sell], [again]]) == [1, 3]
 
 
 @given(_messages)
 def test_sells_find_what_was_bought_before_them_and_all_come_to_their_turn(
-    messages: list[list[Told]],
+    messages: list[list[TradeSummary]],
 ) -> None:
     waiting, decided = list(enumerate(messages)), []
     while waiting:
-        chosen = next_together([trades for _, trades in waiting])
+        chosen = next_batch([trades for _, trades in waiting])
         assert chosen
         assert len(set(chosen)) == len(chosen)
         exits_wait = any(trade.sold for _, trades in waiting for trade in trades)

@@ -74,5 +74,5 @@ async def test_it_is_never_forgotten() -> None:
 def _held(router: Any) -> Any:
     trade = merge(None, buy(2))
     assert trade is not None
-    (follower,) = router._memory.index.followers_of(trade.key.leader)
-    return router._memory.exposures(trade, trade.traded_ms)(follower)
+    (follower,) = router._state.index.followers_of(trade.key.leader)
+    return router._state.exposures(trade, trade.traded_ms)(follower)

@@ -100,12 +100,12 @@ def _booked(tx: Transaction, order_key: str, kind: str, cost: int) -> int:
 
 async def _catch_up(router: Router) -> None:
     """As after a claim whose commit was not heard."""
-    async with router._writing:
+    async with router._claim_lock:
         await router._catch_up()
 
 
 async def _look_at_balances(router: Router) -> None:
-    await router._money.read_balances(seconds=60.0)
+    await router._ledger_sync.read_balances(seconds=60.0)
 
 
 async def _look_at_control(router: Router) -> None:
@@ -166,15 +166,15 @@ async def test_it_knows_what_a_new_one_would(what: str) -> None:
 def _known(router: Any) -> Any:
     trade = merge(None, buy(3))
     assert trade is not None
-    (follower,) = router._memory.index.followers_of(trade.key.leader)
-    return router._memory.exposures(trade, trade.traded_ms)(follower)
+    (follower,) = router._state.index.followers_of(trade.key.leader)
+    return router._state.exposures(trade, trade.traded_ms)(follower)
 
 
 async def test_a_look_at_control_that_finds_no_funding_waits_for_no_reading_of_money() -> None:
     database = MemoryDatabase()
     database.write(subscribe)
     router = await recovered(database)
-    async with router._money._reading, asyncio.timeout(5):
+    async with router._ledger_sync._reading, asyncio.timeout(5):
         await router.refresh_index()
 
 
@@ -203,7 +203,7 @@ async def test_money_is_read_for_what_moves_it_and_not_for_what_becomes_final() 
     final.kind = confirm_pb.FILL_KIND_CONFIRMED
 
     async def statements(fill: confirm_pb.FillEvent) -> int:
-        fill.fill_seq = router._memory.booked_to + 1
+        fill.fill_seq = router._state.booked_to + 1
         before = counting.count
         await router.bookings.on_fill(fill)
         return counting.count - before

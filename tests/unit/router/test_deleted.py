@@ -46,7 +46,7 @@ async def test_a_sell_that_waited_ends_though_its_subscription_is_deleted() -> N
             order_state=common.ORDER_STATE_LOST,
         )
     )  # fmt: skip
-    await router._route(router._memory.trades[key], "again-1")
+    await router._route(router._state.trades[key], "again-1")
     assert _reason(database) == "NOTHING_HELD"
 
 

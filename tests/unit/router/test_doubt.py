@@ -76,7 +76,7 @@ class Cold(Shelf):
 
 @asynccontextmanager
 async def waiting(router: Router) -> AsyncIterator[None]:
-    task = asyncio.create_task(router.waiting.run())
+    task = asyncio.create_task(router.deferred_entries.run())
     try:
         yield
     finally:
@@ -152,7 +152,7 @@ async def test_who_waits_for_a_good_book_is_copied_when_it_comes(
         await until(lambda: len(_ordered(database)) == burst)
         # Once: the same rows again, and the time, lead to nothing more.
         await router.on_facts([buy(number) for number in range(burst)])
-        await until(lambda: not router.waiting._since)
+        await until(lambda: not router.deferred_entries._since)
     assert _reasons(database) == [(FIRST, "")]
     assert len(_ordered(database)) == burst
 
@@ -167,7 +167,7 @@ async def test_who_waits_holds_up_nobody_and_is_skipped_in_the_end(
     async with waiting(router):
         await router.on_facts([buy(1)])
         assert _ordered(database) == [SECOND]
-        await until(lambda: not router.waiting._since)
+        await until(lambda: not router.deferred_entries._since)
         shelf.status = BookStatus.FRESH
         await router.on_facts([buy(2)])
     assert _ordered(database) == [SECOND, FIRST, SECOND]
@@ -185,7 +185,7 @@ async def test_who_dies_while_somebody_waits_leaves_him_skipped(
     again = await recovered(database)
     async with waiting(again):
         await again.on_facts([fact])
-        assert not again.waiting._since
+        assert not again.deferred_entries._since
     assert not _ordered(database)
     assert _reasons(database) == [(FIRST, "BOOK_STALE")]
 
@@ -218,11 +218,11 @@ async def test_only_who_asks_something_of_the_book_waits_for_it(
     router._books = cast(Any, shelf)
     routed = asyncio.create_task(router.on_facts([buy(1)]))
     await until(lambda: _ordered(database) == [SECOND])
-    assert not router._memory.trades, "it counts as never seen until all are decided"
+    assert not router._state.trades, "it counts as never seen until all are decided"
     shelf.comes.set()
     await routed
     assert len(_ordered(database)) == 3
-    assert len(router._memory.trades) == 1
+    assert len(router._state.trades) == 1
 
 
 async def test_who_dies_between_the_two_decides_the_rest_and_nobody_twice(
@@ -269,7 +269,7 @@ def test_a_tick_of_minutes_ago_is_not_relied_upon_near_the_extremes(
 ) -> None:
     assert doubtful_book.tick_is_sure(_at(price), tick) is sure
     unseen = book(status=BookStatus.UNSEEN, tick=tick)
-    now, later = doubtful_book.divide([subscription()], _at(price), unseen)
+    now, later = doubtful_book.split_by_need([subscription()], _at(price), unseen)
     assert (len(now), len(later)) == ((1, 0) if sure else (0, 1))
 
 

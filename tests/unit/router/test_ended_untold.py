@@ -74,8 +74,8 @@ async def test_a_purchase_that_was_undone_is_no_part_of_the_next_slice() -> None
     # The venue had no counterpart; and the purchase fails to settle.
     await router.bookings.on_fill(_killed(database))
     database.write(undone)
-    copy = router._memory.copies[SELL][SUB]
-    router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
-    await router._route(router._memory.trades[SELL], "again-1")
+    copy = router._state.copies[SELL][SUB]
+    router._state.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
+    await router._route(router._state.trades[SELL], "again-1")
     assert _sold(database)[1:] == [_HELD * 3 // 10]
-    assert router._memory.copies[SELL][SUB].awaited == ()
+    assert router._state.copies[SELL][SUB].awaited == ()

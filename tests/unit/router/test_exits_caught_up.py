@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from msgspec import structs
 
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from services.router.open_exits import OpenExits
 from services.router.worker import Router
 from tests.unit.router.test_booked_while_reading import Halting
@@ -52,7 +52,7 @@ SELL = _sell().key
 
 
 async def _caught_up(router: Router, _database: MemoryDatabase) -> Router:
-    async with router._writing:
+    async with router._claim_lock:
         await router._catch_up()
     return router
 
@@ -105,9 +105,9 @@ def killed(database: MemoryDatabase, filled: int = 0) -> confirm_pb.FillEvent:
 
 async def _judged_again(router: Router) -> None:
     """When the pause is over."""
-    copy = router._memory.copies[SELL][SUB]
-    router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
-    await router._route(router._memory.trades[SELL], "again-1")
+    copy = router._state.copies[SELL][SUB]
+    router._state.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
+    await router._route(router._state.trades[SELL], "again-1")
 
 
 def ages(database: MemoryDatabase) -> None:
@@ -134,7 +134,7 @@ async def test_a_slice_that_ended_before_it_is_told_is_sold_again_once(again: Ag
     told = killed(database, filled=_SOLD // 3)
     router = await again(router, database)
     await router.bookings.on_fill(told)
-    copy = router._memory.copies[SELL][SUB]
+    copy = router._state.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.tried) == (_SOLD // 3, 1)
 
 
@@ -145,11 +145,11 @@ async def test_a_slice_that_was_sold_again_counts(again: Again) -> None:
     await _judged_again(router)
     assert len(slices(database)) == 2
     router = await again(router, database)
-    assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD
+    assert router._state.copies[SELL][SUB].ordered_size_micros == _SOLD
     await _judged_again(router)
     assert len(slices(database)) == 2
     await router.bookings.on_fill(killed(database))
-    copy = router._memory.copies[SELL][SUB]
+    copy = router._state.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.tried) == (0, 2)
 
 
@@ -159,7 +159,7 @@ async def test_a_slice_that_is_open_for_hours_is_known_when_it_ends(again: Again
     ages(database)
     router = await again(router, database)
     await router.bookings.on_fill(killed(database))
-    assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
+    assert router._state.copies[SELL][SUB].ordered_size_micros == 0
     await _judged_again(router)
     assert len(slices(database)) == 2
 
@@ -171,9 +171,9 @@ async def test_a_slice_that_was_killed_hours_ago_is_followed_by_the_next(again: 
     ages(database)
     router = await again(router, database)
     await router.bookings.on_fill(told)
-    assert SELL in router._memory.open_exits
+    assert SELL in router._state.open_exits
     await _judged_again(router)
-    copy = router._memory.copies[SELL][SUB]
+    copy = router._state.copies[SELL][SUB]
     assert (len(slices(database)), copy.ordered_size_micros) == (2, _SOLD)
 
 
@@ -189,7 +189,7 @@ async def test_an_exit_that_has_waited_for_hours_is_judged_again(again: Again) -
     database.write(nobody_bids)
     ages(database)
     router = await again(router, database)
-    assert SELL in router._memory.open_exits
+    assert SELL in router._state.open_exits
     await _judged_again(router)
     assert len(slices(database)) == 2
 
@@ -224,11 +224,11 @@ async def test_what_a_slice_has_sold_that_appears_after_its_end_is_not_sold_agai
 ) -> None:
     router, database = await selling()
     await router.bookings.on_fill(_booked(database, "LOST", 0))
-    assert router._memory.copies[SELL][SUB].ordered_size_micros == 0
+    assert router._state.copies[SELL][SUB].ordered_size_micros == 0
     await router.bookings.on_fill(_booked(database, "RESURRECTED", _SOLD // 3))
     router = await again(router, database)
-    assert router._memory.copies[SELL][SUB].ordered_size_micros == _SOLD // 3
-    assert router._memory.exit_trade == {}
+    assert router._state.copies[SELL][SUB].ordered_size_micros == _SOLD // 3
+    assert router._state.exit_trade == {}
     await _judged_again(router)
     assert [database.table("orders")[key,]["size_micros"] for key in slices(database)[1:]] == [
         _SOLD - _SOLD // 3
@@ -252,7 +252,7 @@ async def test_what_is_bought_after_others_have_sold_the_lot_is_not_sold(
     await router.bookings.on_fill(killed(database, filled=filled))
     database.write(_lot(0))
     await _judged_again(router)
-    router._memory.open_exits.clear()
+    router._state.open_exits.clear()
     database.write(_lot(_HELD))
     router = await again(router, database)
     await _judged_again(router)
@@ -306,14 +306,14 @@ class Unknown(Shelf):
 async def test_an_exit_whose_book_cannot_be_had_holds_up_no_other() -> None:
     router, database = await selling()
     await router.bookings.on_fill(killed(database))
-    copy = router._memory.copies[SELL][SUB]
-    router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
+    copy = router._state.copies[SELL][SUB]
+    router._state.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
     router._books = cast(Any, Unknown())
     other = replace(_sell(), key=replace(SELL, asset_id="8"))
     trade = merge(None, other)
     assert trade is not None
-    router._memory.know(trade)
-    router._memory.open_exits = {other.key: 0.0, SELL: 0.0}
+    router._state.know(trade)
+    router._state.open_exits = {other.key: 0.0, SELL: 0.0}
     judging = asyncio.create_task(router.exits.run())
     for _ in range(20):
         await turns()
@@ -325,12 +325,12 @@ async def test_an_exit_whose_lot_is_empty_is_done_without_a_book() -> None:
     router, database = await selling()
     await router.bookings.on_fill(killed(database, filled=_SOLD // 3))
     database.write(_lot(0))
-    copy = router._memory.copies[SELL][SUB]
-    router._memory.put_copy(
+    copy = router._state.copies[SELL][SUB]
+    router._state.put_copy(
         SELL, SUB, structs.replace(copy, rest_until_ms=0, reason=Reason.MARKET_UNKNOWN)
     )
-    await router._writer.claim(router._memory.trades[SELL], None, "again-1", brief=True)
-    assert router._memory.judge_exit_in_ms(SELL, clock.now_ms()) is None
+    await router._writer.claim(router._state.trades[SELL], None, "again-1", brief=True)
+    assert router._state.judge_exit_in_ms(SELL, clock.now_ms()) is None
 
 
 async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None:
@@ -338,9 +338,9 @@ async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None
         halting = Halting()
         router, database = await selling(network=halting)
         await router.bookings.on_fill(killed(database, filled=_SOLD // 3))
-        copy = router._memory.copies[SELL][SUB]
-        router._memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
-        router._memory.open_exits[SELL] = 0.0
+        copy = router._state.copies[SELL][SUB]
+        router._state.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
+        router._state.open_exits[SELL] = 0.0
         halting.left = statement
         judging = asyncio.create_task(router.exits.run())
         await halting.reached.wait()
@@ -349,12 +349,12 @@ async def test_an_exit_of_long_ago_is_not_forgotten_while_it_is_judged() -> None
         for _ in range(20):
             await turns()
         judging.cancel()
-        copy = router._memory.copies[SELL][SUB]
+        copy = router._state.copies[SELL][SUB]
         assert (len(copy.order_keys), copy.ordered_size_micros) == (2, _SOLD)
 
 
 async def test_an_exit_that_cannot_be_judged_ends_no_other_and_is_judged_again() -> None:
-    memory, judged = Memory(), asyncio.Event()
+    memory, judged = RouterState(), asyncio.Event()
     other = replace(_sell(), key=replace(SELL, asset_id="8"))
     for sell in (_sell(), other):
         known = merge(None, sell)
@@ -383,7 +383,7 @@ async def test_an_exit_that_cannot_be_judged_ends_no_other_and_is_judged_again()
 
 
 async def test_who_is_fenced_judges_no_exit_again() -> None:
-    memory = Memory()
+    memory = RouterState()
     known = merge(None, _sell())
     assert known is not None
     memory.know(known)

@@ -13,7 +13,7 @@ from typing import Any, cast
 from msgspec import structs
 
 from services.router.core.records import Awaited, Copy
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from services.router.settings import Settings
 from services.router.worker import Router
 from tests.unit.samples import CONDITION, LEADER, TX, subscription
@@ -27,18 +27,18 @@ ENTRY = "e" * 64
 class _SlowClaim:
     """A claim that reads its copy, commits for a while, and writes the copy back."""
 
-    def __init__(self, memory: Memory, key: TradeKey, name: str) -> None:
-        self._memory = memory
+    def __init__(self, memory: RouterState, key: TradeKey, name: str) -> None:
+        self._state = memory
         self._key = key
         self._name = name
         self.reached = asyncio.Event()
         self.committed = asyncio.Event()
 
     async def claim(self, _trade: LeaderTrade, _book: object, _cause: str, **_more: object) -> None:
-        read = self._memory.copies[self._key][self._name]
+        read = self._state.copies[self._key][self._name]
         self.reached.set()
         await self.committed.wait()
-        self._memory.put_copy(self._key, self._name, structs.replace(read, detail="judged"))
+        self._state.put_copy(self._key, self._name, structs.replace(read, detail="judged"))
 
 
 class _NoBooks:
@@ -52,7 +52,7 @@ async def test_the_end_of_an_entry_survives_a_claim_under_way() -> None:
     settings = Settings(ingest_target="", bookfeed_target="", confirm_target="")
     pool: Any = None
     router = Router(pool, lease, cast(Any, _NoBooks()), cast(Any, None), settings)
-    memory = router._memory
+    memory = router._state
     memory.index.put(follower)
     key = TradeKey(leader_tx=TX, leader=LEADER, asset_id="7", side=Side.SELL)
     trade = LeaderTrade(

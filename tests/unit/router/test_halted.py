@@ -75,7 +75,7 @@ def test_a_halt_holds_back_nothing_on_paper() -> None:
 
 async def test_a_slice_that_a_halt_ends_makes_no_long_pause() -> None:
     router, database = await selling()
-    copy = router._memory.copies[SELL][SUB]
+    copy = router._state.copies[SELL][SUB]
     # Five more were tried in a thin book before it.
     earlier = tuple(f"earlier {number}" for number in range(5))
     copy = structs.replace(
@@ -83,13 +83,13 @@ async def test_a_slice_that_a_halt_ends_makes_no_long_pause() -> None:
         order_keys=(*earlier, *copy.order_keys),
         rest_until_ms=clock.now_ms() + LONGEST_PAUSE_MS,
     )
-    router._memory.put_copy(SELL, SUB, copy)
+    router._state.put_copy(SELL, SUB, copy)
     told = killed(database)
     told.reason = Reason.HALTED
     await router.bookings.on_fill(told)
-    copy = router._memory.copies[SELL][SUB]
+    copy = router._state.copies[SELL][SUB]
     assert 0 < copy.rest_until_ms - clock.now_ms() <= 1_000
-    assert router._memory.open_exits[SELL] - clock.monotonic() <= 1
+    assert router._state.open_exits[SELL] - clock.monotonic() <= 1
 
 
 @both
@@ -107,7 +107,7 @@ async def test_nor_does_it_when_the_router_learns_of_it_anew(again: Again) -> No
     killed(database)
     database.write(refused)
     router = await again(router, database)
-    copy = router._memory.copies[SELL][SUB]
+    copy = router._state.copies[SELL][SUB]
     assert (copy.ordered_size_micros, copy.rest_until_ms <= clock.now_ms()) == (0, True)
 
 
@@ -134,9 +134,9 @@ async def test_an_exit_that_waited_sells_nothing_that_was_bought_after_it() -> N
     database.write(reducing)
     await router.refresh_index()
     for number in range(3):
-        copy = router._memory.copies[sell.key][SUB]
-        router._memory.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=0))
-        await router._route(router._memory.trades[sell.key], f"again-{number}")
+        copy = router._state.copies[sell.key][SUB]
+        router._state.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=0))
+        await router._route(router._state.trades[sell.key], f"again-{number}")
     rows = database.table("orders").values()
     sold = [row["size_micros"] for row in rows if row["purpose"] == "COPY_EXIT"]
     assert sum(sold) == 40_000_000
@@ -168,7 +168,7 @@ async def test_an_end_of_a_halt_hurries_only_whom_it_let_wait() -> None:
     await router.bookings.on_fill(killed(database))
     database.write(halted)
     await router.refresh_index()
-    memory = router._memory
+    memory = router._state
     memory.open_exits[SELL] = due = clock.monotonic() + LONGEST_PAUSE_MS / 1000
     database.write(reducing)
     await router.refresh_index()
@@ -180,14 +180,14 @@ async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through()
     await router.bookings.on_fill(killed(database))
     database.write(halted)
     await router.refresh_index()
-    memory = router._memory
+    memory = router._state
     copy = memory.copies[SELL][SUB]
     memory.put_copy(SELL, SUB, structs.replace(copy, rest_until_ms=0))
     await router._route(memory.trades[SELL], "again-1")
     assert (len(slices(database)), memory.copies[SELL][SUB].reason) == (1, Reason.HALTED)
     ages(database)
     router = await recovered(database)
-    memory = router._memory
+    memory = router._state
     await router._route(memory.trades[SELL], "again-2")
     assert (len(slices(database)), memory.copies[SELL][SUB].reason) == (1, Reason.HALTED)
     # Nothing is asked of the database meanwhile.
@@ -204,7 +204,7 @@ async def test_an_exit_waits_without_an_order_whatever_the_router_goes_through()
 
 async def test_a_halt_that_ends_while_its_exit_is_judged_holds_it_no_longer() -> None:
     router, _ = await selling()
-    memory = router._memory
+    memory = router._state
     copy = memory.copies[SELL][SUB]
     memory.put_copy(SELL, SUB, structs.replace(copy, reason=Reason.HALTED, rest_until_ms=0))
     # Its end was told before the exit was known to wait for it.

@@ -17,7 +17,7 @@ from msgspec import structs
 from services.router.core.entry_plan import plan_entries
 from services.router.core.ledger import OpenEntry
 from services.router.core.records import Context, Plan
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tests.unit.samples import CONDITION, TX, book, subscription
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
 from tradingtools.domain.subscription import Subscription
@@ -34,9 +34,9 @@ def follower(number: int, leader: str) -> Subscription:
     return replace(subscription(), id=f"sub-{number}", leader=leader, follower=made)
 
 
-def world(leaders: int, each: int, *, of_the_first: int) -> Memory:
+def world(leaders: int, each: int, *, of_the_first: int) -> RouterState:
     """Followers of many leaders, each with a lot and an open entry elsewhere."""
-    memory = Memory()
+    memory = RouterState()
     counts = [of_the_first, *[each] * (leaders - 1)]
     number = 0
     for leader, count in enumerate(counts):
@@ -69,7 +69,7 @@ def buy(leader: str) -> LeaderTrade:
     return made
 
 
-def decide(memory: Memory) -> Plan:
+def decide(memory: RouterState) -> Plan:
     """What the router does between a fact and its record."""
     trade = buy(wallet(10**6))
     memory.know(trade)

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from services.router.open_exits import OpenExits
 from services.router.worker import Router
 from tests.unit.router.test_budget import SUB, WALLET, buy, recovered, subscribe
@@ -32,7 +32,7 @@ def sell() -> LeaderRow:
 SELL = sell().key
 
 
-async def waits(memory: Memory, exits: OpenExits, times: int) -> list[int]:
+async def waits(memory: RouterState, exits: OpenExits, times: int) -> list[int]:
     """Seconds until the sell is judged again, after each of so many judgements."""
     found = []
     for _ in range(times):
@@ -42,7 +42,7 @@ async def waits(memory: Memory, exits: OpenExits, times: int) -> list[int]:
     return found
 
 
-def due(memory: Memory) -> int:
+def due(memory: RouterState) -> int:
     return math.ceil(memory.open_exits[SELL] - clock.monotonic())
 
 
@@ -59,13 +59,13 @@ async def waiting(lot: Any = all_reserved, books: Any = None) -> Router:
 
 async def test_a_sell_that_waits_for_a_sale_of_which_nothing_is_told() -> None:
     router = await waiting()
-    memory = router._memory
+    memory = router._state
     assert [due(memory), *await waits(memory, router.exits, 5)] == GROWING
 
 
 async def test_what_it_waits_for_is_told() -> None:
     router = await waiting()
-    memory = router._memory
+    memory = router._state
     await waits(memory, router.exits, 5)
     await router.bookings.on_fill(
         confirm_pb.FillEvent(
@@ -86,11 +86,11 @@ async def test_a_sell_without_a_book_is_judged_as_often_as_ever() -> None:
             return None
 
     router = await waiting(position, Empty())
-    assert await waits(router._memory, router.exits, 4) == [2, 2, 2, 2]
+    assert await waits(router._state, router.exits, 4) == [2, 2, 2, 2]
 
 
 async def test_a_sell_that_cannot_be_judged() -> None:
-    memory = Memory()
+    memory = RouterState()
     known = merge(None, sell())
     assert known is not None
     memory.know(known)

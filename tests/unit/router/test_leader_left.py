@@ -14,7 +14,7 @@ from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits, slice_ended
 from services.router.core.ledger import OpenEntry
 from services.router.core.records import Awaited, Context, Copy, LotView
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tests.unit.samples import CONDITION, LEADER, TX, book, subscription
 from tradingtools.domain.copy_settings import CopySettings, ExitMode
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade, Side, Source, TradeKey, merge
@@ -53,7 +53,7 @@ def context(**changes: object) -> Context:
 class Lot:
     """A lot with its entries, as confirm books them; each sell fills whole, at once."""
 
-    memory: Memory = field(default_factory=Memory)
+    memory: RouterState = field(default_factory=RouterState)
     shares: int = 0
     under_way: dict[str, int] = field(default_factory=dict)
     sells: list[LeaderTrade] = field(default_factory=list)
@@ -162,7 +162,7 @@ def test_an_entry_that_brought_nothing_leaves_nothing_to_sell() -> None:
 
 
 def test_an_entry_whose_leader_left_is_topped_up_by_no_later_row() -> None:
-    memory, buy = Memory(), trade(1, Side.BUY, 100 * MICROS)
+    memory, buy = RouterState(), trade(1, Side.BUY, 100 * MICROS)
     memory.know(buy)
     plan = plan_entries(buy, [subscription()], {}, context())
     (order,) = plan.orders
@@ -178,9 +178,9 @@ def test_an_entry_whose_leader_left_is_topped_up_by_no_later_row() -> None:
     left = memory.left([order.order_key, "of another partition"])
     assert left[buy.key][SUB].reason is Reason.LEADER_LEFT
     memory.put_copy(buy.key, SUB, left[buy.key][SUB])
-    grown = merge(buy, replace(next(iter(buy.rows.values())), size_micros=900 * MICROS))
-    assert grown is not None
-    again = plan_entries(grown, [subscription()], memory.copies[buy.key], context())
+    with_known_rows = merge(buy, replace(next(iter(buy.rows.values())), size_micros=900 * MICROS))
+    assert with_known_rows is not None
+    again = plan_entries(with_known_rows, [subscription()], memory.copies[buy.key], context())
     assert again.orders == ()
     assert again.copies[SUB].reason is Reason.LEADER_LEFT
 

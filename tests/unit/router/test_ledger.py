@@ -10,7 +10,7 @@ from msgspec import structs
 
 from services.router.core.caps import Exposure
 from services.router.core.ledger import BUY_DAYS, DAY_MS, Ledger, OpenEntry
-from services.router.core.subscription_index import Index
+from services.router.core.subscription_index import SubscriptionIndex
 from tests.unit.samples import LEADER, subscription
 from tradingtools.domain.subscription import SubscriptionState
 
@@ -175,7 +175,7 @@ def test_a_shadow_takes_no_cash() -> None:
 
 
 def test_followers_stay_in_the_order_they_came() -> None:
-    index = Index()
+    index = SubscriptionIndex()
     first, second = subscription(), replace(subscription(), id="sub-2")
     index.put(first)
     index.put(second)

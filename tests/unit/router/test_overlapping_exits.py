@@ -264,7 +264,7 @@ class Follower:
 
     async def judges(self, number: int) -> None:
         """One of the sells once more, its pause being over."""
-        memory, key = self.router._memory, self.sells[number].row.key
+        memory, key = self.router._state, self.sells[number].row.key
         copies = memory.copies.get(key, {})
         if SUB not in copies or key not in memory.open_exits:
             return

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.router.core.records import Withdrawn
+from services.router.core.records import StaleEntry
 from tests.unit.router.test_budget import SETTINGS, buy, no_batches, recovered
 from tests.unit.samples import LEADER
 from tradingtools.domain.leader_trade import LeaderRow, LeaderTrade
@@ -148,7 +148,7 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     claim, seen = router._claimer.claim, []
 
     async def look(*arguments: Any, **more: Any) -> None:
-        memory = router._memory
+        memory = router._state
         seen.append((memory.trade(fact.key) is not None, fact.key in memory.trades))
         claimed = [order_key for order_key, key in memory.entry_trade.items() if key == fact.key]
         # A sell of the leader that comes now takes along what is claimed so far.
@@ -158,7 +158,7 @@ async def test_what_became_of_a_first_part_can_be_judged_before_the_last(
     monkeypatch.setattr(router._claimer, "claim", look)
     await router.on_facts([fact])
     assert seen == [(True, False)] * 3
-    assert fact.key in router._memory.trades
+    assert fact.key in router._state.trades
 
 
 async def test_an_entry_that_is_decided_again_costs_the_rest_of_its_crowd_no_copy(
@@ -171,7 +171,7 @@ async def test_an_entry_that_is_decided_again_costs_the_rest_of_its_crowd_no_cop
         claimed.append(cause)
         if len(claimed) == 2:
             order = _claims(database)[0]["orders"][0]
-            again = Withdrawn(
+            again = StaleEntry(
                 key=trade.key,
                 subscription_id=order["subscription_id"],
                 order_key=order["order_key"],
@@ -179,9 +179,9 @@ async def test_an_entry_that_is_decided_again_costs_the_rest_of_its_crowd_no_cop
                 money_micros=order["reserved_money_micros"],
             )
             # An earlier claim, between two parts; this one then fails.
-            router._writing.release()
+            router._claim_lock.release()
             await router._route(trade, "changed-1", again)
-            await router._writing.acquire()
+            await router._claim_lock.acquire()
             raise ValueError("once")
         await claim(trade, book, cause, **more)
 

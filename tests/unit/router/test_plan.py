@@ -20,8 +20,8 @@ from services.router.core.records import (
     Copy,
     LotView,
     Plan,
-    Withdrawn,
-    decided_again,
+    StaleEntry,
+    without_stale_entry,
 )
 from tests.unit.samples import CONDITION, FOLLOWER, LEADER, TX, book, subscription
 from tradingtools.domain import ids
@@ -299,8 +299,8 @@ def test_part_zero_freezes_the_settings() -> None:
     assert follower.copy.ordered_money_micros <= 10_000_000
 
 
-def withdrawn(order: Order) -> Withdrawn:
-    return Withdrawn(
+def withdrawn(order: Order) -> StaleEntry:
+    return StaleEntry(
         key=trade(row()).key,
         subscription_id=order.subscription_id,
         order_key=order.order_key,
@@ -319,9 +319,9 @@ def test_what_was_refused_unsent_is_decided_again_under_the_new_settings(
     cut = data.draw(st.integers(1, len(rows)))
     first = follower.sees_buy(trade(*rows[:cut]))
     for order in first:
-        copy = decided_again(follower.copy, withdrawn(order), new)
+        copy = without_stale_entry(follower.copy, withdrawn(order), new)
         assert copy is not None
-        assert decided_again(copy, withdrawn(order), new) is None
+        assert without_stale_entry(copy, withdrawn(order), new) is None
         follower.copies[SUB] = copy
         follower.orders.remove(order)
     follower.subscription = new

@@ -103,7 +103,7 @@ def _exposures(ledger: Ledger, subscriptions: list[Subscription], now_ms: int) -
 
 
 def _subscriptions(router: Router) -> list[Subscription]:
-    return list(router._memory.index.followers_of(LEADER))
+    return list(router._state.index.followers_of(LEADER))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -112,7 +112,7 @@ async def test_sums_say_what_every_ended_entry_says(seed: int) -> None:
     database = MemoryDatabase()
     database.write(lambda tx: _written(rng, tx))
     router = await recovered(database)
-    ledger, now_ms = router._memory.ledger, clock.now_ms()
+    ledger, now_ms = router._state.ledger, clock.now_ms()
     # Some have ended behind its back: for it they are still open when it looks again.
     untold = dict(ledger.open_orders())
     ended = set(rng.sample(sorted(untold), len(untold) // 2))

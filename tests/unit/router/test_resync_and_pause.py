@@ -117,7 +117,7 @@ async def test_its_orders_are_claimed_as_of_before_the_pause() -> None:
     await router.recover()
     await router.resyncs.look()
     database.write(_execute)
-    async with router._writing:
+    async with router._claim_lock:
         executing = asyncio.create_task(router.resyncs.look())
         for _ in range(20):
             await asyncio.sleep(0)
@@ -125,7 +125,7 @@ async def test_its_orders_are_claimed_as_of_before_the_pause() -> None:
         await router.refresh_index()
     await executing
     paused = max(row["seq"] for row in database.table("control_change").values())
-    assert router._memory.control_seq == paused
+    assert router._state.control_seq == paused
     (record,) = database.table("journal").values()
     claimed = json.loads(record["payload"])["orders"]
     ((_, batch),) = tail._items

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from services.router.core.exit_plan import LONGEST_PAUSE_MS, entry_ended, plan_exits, slice_ended
 from services.router.core.records import Awaited, Copy, LotView
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tests.unit.router.test_leader_left import SUB, context, trade
 from tests.unit.samples import subscription
 from tradingtools.domain.leader_trade import LeaderTrade, Side
@@ -146,7 +146,7 @@ def test_a_clock_that_was_set_back_holds_no_exit_up() -> None:
 
 
 def test_a_sell_is_judged_again_when_its_pause_is_over() -> None:
-    memory, sell = Memory(), trade(1, Side.SELL, 100)
+    memory, sell = RouterState(), trade(1, Side.SELL, 100)
     copy = Copy(frozen=subscription(), copied=True)
     assert memory.judge_exit_in_ms(sell.key, BEGUN_MS) is None
     memory.put_copy(sell.key, SUB, structs.replace(copy, rest_until_ms=BEGUN_MS + 700))

@@ -21,7 +21,7 @@ from services.router.core.entry_plan import plan_entries
 from services.router.core.exit_plan import plan_exits
 from services.router.core.ledger import OpenEntry
 from services.router.core.records import Context, LotView
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tests.unit.samples import book, subscription
 from tradingtools.domain.book import Book
 from tradingtools.domain.copy_settings import (
@@ -326,7 +326,7 @@ class Decider:
     """The core with its ledger, as the router drives it."""
 
     made: Subscription
-    memory: Memory = field(default_factory=Memory)
+    memory: RouterState = field(default_factory=RouterState)
     shares: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     cost: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.router import batch_claimer, claim_scheduler, claimer
-from services.router.claim_scheduler import come_together
+from services.router.claim_scheduler import group_trades
 from services.router.core.entry_plan import plan_entries
 from services.router.core.records import Context
-from services.router.core.router_state import Memory
-from services.router.core.state_updates import Note, note, take_back
+from services.router.core.router_state import RouterState
+from services.router.core.state_updates import AppliedPlan, apply, revert
 from services.router.worker import Router
 from tests.unit.router.test_budget import buy, fund
 from tests.unit.router.test_budget import recovered as on_a_shelf
@@ -158,7 +158,7 @@ def _commits(database: MemoryDatabase) -> list[int]:
 
 def _known(router: Router, subscriptions: int) -> Any:
     """What a router would judge the next trade of this outcome by."""
-    memory = router._memory
+    memory = router._state
     trade = merge(None, buy(99))
     assert trade is not None
     now = trade.traded_ms
@@ -262,7 +262,7 @@ async def test_nobody_judges_while_it_is_unknown_whether_they_are_committed(
     numbers = (1,) if same_transaction else (50, 51, 52)
     others = [replace(buy(n), key=replace(buy(n).key, leader=OTHER)) for n in numbers]
     faulty.losing["reply"] = "claim" if burst == 1 else "claim_new"
-    async with asyncio.TaskGroup() as group, router._writing:
+    async with asyncio.TaskGroup() as group, router._claim_lock:
         group.create_task(router.on_facts(_buys(burst)))
         await _settle()
         group.create_task(router.on_facts(others))
@@ -382,8 +382,8 @@ async def test_one_that_is_there_already_holds_up_none_and_memory_catches_up() -
     earlier._claimer._lease = router._claimer._lease
     await earlier.on_facts([facts[1]])
     # It would be decided otherwise now.
-    for follower in router._memory.index.followers_of(LEADER):
-        router._memory.index.put(replace(follower, sizing_micros=7 * USDC))
+    for follower in router._state.index.followers_of(LEADER):
+        router._state.index.put(replace(follower, sizing_micros=7 * USDC))
     await router.on_facts(facts)
     assert len(_claims(database)) == 4
     assert _known(router, 2) == _known(await recovered(database), 2)
@@ -408,7 +408,7 @@ async def test_one_that_cannot_be_judged_holds_up_no_other(
     assert {row["leader_tx"] for c in _claims(database) for row in c["rows"]} == {
         fact.key.leader_tx for fact in _buys(4) if fact.key != bad
     }
-    assert bad not in router._memory.trades
+    assert bad not in router._state.trades
     again = await recovered(database)
     assert _known(router, 2) == _known(again, 2)
     monkeypatch.undo()
@@ -418,15 +418,15 @@ async def test_one_that_cannot_be_judged_holds_up_no_other(
 
 async def test_who_is_soon_done_goes_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (claim_scheduler, batch_claimer):
-        monkeypatch.setattr(module, "FEWEST", 2)
-        monkeypatch.setattr(module, "PIECE", 1)
-    monkeypatch.setattr("services.router.worker.FEWEST", 2)
+        monkeypatch.setattr(module, "MIN_PART", 2)
+        monkeypatch.setattr(module, "CHUNK", 1)
+    monkeypatch.setattr("services.router.worker.MIN_PART", 2)
     database = _database(["free", "free"])
     database.write(_subscribed(["free"], OTHER))
     commits = _commits(database)
     router = await recovered(database)
     others = replace(buy(50), key=replace(buy(50).key, leader=OTHER))
-    async with asyncio.TaskGroup() as group, router._writing:
+    async with asyncio.TaskGroup() as group, router._claim_lock:
         group.create_task(router.on_facts(_buys(6)))
         await _settle()
         group.create_task(router.on_facts([others]))
@@ -457,7 +457,7 @@ def test_what_is_claimed_together_is_one_leaders_and_not_much(
 ) -> None:
     trades = [_trade(leader, number) for number, (leader, _) in enumerate(coming)]
     copies = {trade.key: count for trade, (_, count) in zip(trades, coming, strict=True)}
-    found = list(come_together(trades, lambda trade: copies[trade.key], _MOST))
+    found = list(group_trades(trades, lambda trade: copies[trade.key], _MOST))
     assert [trade for some in found for trade in some] == trades
     for some, following in zip(found, [*found[1:], ()], strict=False):
         counts = [copies[trade.key] for trade in some]
@@ -487,12 +487,12 @@ def test_what_is_taken_back_leaves_nothing(
     profiles: list[str], coming: list[tuple[int, str]], data: st.DataObject
 ) -> None:
     followers = [_follower(number, profile) for number, profile in enumerate(profiles)]
-    memory = Memory()
+    memory = RouterState()
     for follower in followers:
         memory.index.put(follower)
     memory.ledger.fund(_proxy(0), 45 * USDC)
     kept = data.draw(st.integers(0, len(coming)))
-    notes: list[Note] = []
+    notes: list[AppliedPlan] = []
     seen: list[Any] = []
     for number, asset in coming:
         fact = buy(number)
@@ -506,9 +506,9 @@ def test_what_is_taken_back_leaves_nothing(
         )  # fmt: skip
         known = memory.copies.get(trade.key, {})
         plan = plan_entries(trade, followers, known, context)
-        notes.append(note(memory, trade, plan, trade.traded_ms))
+        notes.append(apply(memory, trade, plan, trade.traded_ms))
     while len(notes) > kept:
-        take_back(memory, notes.pop())
+        revert(memory, notes.pop())
         assert _state(memory, followers) == seen.pop()
 
 
@@ -525,7 +525,7 @@ def _follower(number: int, profile: str) -> Subscription:
     )
 
 
-def _state(memory: Memory, followers: Sequence[Subscription]) -> Any:
+def _state(memory: RouterState, followers: Sequence[Subscription]) -> Any:
     held = [
         memory.ledger.exposure(follower, CONDITION, asset, buy(1).traded_ms)
         for follower in followers

@@ -75,9 +75,7 @@ async def test_a_buy_stays_copied(later: Later) -> None:
     decided = _decided(database)
     ages(database)
     old = replace(buy(1), traded_ms=clock.now_ms() - _HOURS_MS)
-    router._memory.trades[old.key] = replace(
-        router._memory.trades[old.key], traded_ms=old.traded_ms
-    )
+    router._state.trades[old.key] = replace(router._state.trades[old.key], traded_ms=old.traded_ms)
     router = await later(router, database)
     router._books = cast(Any, Forgetting(router))
     await router.on_facts([_again(old)])
@@ -113,16 +111,16 @@ async def test_a_sell_sells_nothing_more(later: Later) -> None:
     await router.bookings.on_fill(killed(database, filled=_SOLD))
     decided = _decided(database)
     ages(database)
-    router._memory.open_exits.clear()
+    router._state.open_exits.clear()
     router = await later(router, database)
-    router._memory.open_exits.clear()
+    router._state.open_exits.clear()
     router._books = cast(Any, Forgetting(router))
     await router.on_facts([_again(_sell())])
     assert _decided(database) == decided
     assert len(slices(database)) == 1
-    router._memory.open_exits.clear()
+    router._state.open_exits.clear()
     router.forget_old(clock.now_ms())
-    assert SELL not in router._memory.trades
+    assert SELL not in router._state.trades
 
 
 @both
@@ -151,7 +149,7 @@ async def test_a_sell_is_not_for_who_has_come_since() -> None:
 
     database.write(comes)
     await router.refresh_index()
-    assert len(router._memory.index.followers_of(LEADER)) == 2
+    assert len(router._state.index.followers_of(LEADER)) == 2
     await router.on_facts([_again(_sell())])
     assert [row["follower_proxy"] for row in database.table("orders").values()] == [WALLET]
 

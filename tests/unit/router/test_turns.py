@@ -12,10 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router import claim_scheduler
-from services.router.claim_scheduler import FEWEST, MOST_DROPPED, PIECE, Share, Turns
+from services.router.claim_scheduler import (
+    CHUNK,
+    MAX_DROPPED,
+    MIN_PART,
+    ClaimScheduler,
+    PartProgress,
+)
 from services.router.core.entry_plan import plan_entries
 from services.router.core.records import Part, Plan
-from services.router.core.router_state import Memory
+from services.router.core.router_state import RouterState
 from tests.unit.router.test_budget import buy, recovered
 from tests.unit.router.test_parts import (
     CROWD,
@@ -32,52 +38,52 @@ __all__ = ["database"]
 CLAIMED_TOGETHER = 100
 
 
-async def _pieces(share: Share) -> list[str]:
-    return [subscription async for ids in share.pieces() for subscription in ids]
+async def _pieces(share: PartProgress) -> list[str]:
+    return [subscription async for ids in share.chunks() for subscription in ids]
 
 
 @given(st.integers(0, 450), st.lists(st.booleans(), max_size=60))
 async def test_parts_are_all_followers_in_order(followers: int, hurries: list[bool]) -> None:
     everybody = tuple(str(n) for n in range(followers))
     hurry = iter(hurries)
-    left, yielding = everybody, True
+    left, droppable = everybody, True
     claimed: list[str] = []
     while left:
         part = Part.of(left, CLAIMED_TOGETHER)
-        share = Share(part, lambda: next(hurry, False), yielding=yielding)
+        share = PartProgress(part, lambda: next(hurry, False), droppable=droppable)
         planned = await _pieces(share)
         if share.part.ids:
             assert planned == list(share.part.ids)
             assert share.part.last == (len(planned) == len(left))
-            assert share.part.last or FEWEST <= len(planned) <= CLAIMED_TOGETHER
+            assert share.part.last or MIN_PART <= len(planned) <= CLAIMED_TOGETHER
         else:
-            assert yielding, "dropped once, and not again"
+            assert droppable, "dropped once, and not again"
             assert not share.part.last
-            assert 0 < len(planned) <= MOST_DROPPED
-        yielding = bool(share.part.ids)
+            assert 0 < len(planned) <= MAX_DROPPED
+        droppable = bool(share.part.ids)
         claimed += share.part.ids
         left = left[len(share.part.ids) :]
     assert tuple(claimed) == everybody
 
 
 async def test_a_part_that_may_be_committed_keeps_its_followers() -> None:
-    hurried = True
+    should_yield = True
     ninety = Part.of([str(n) for n in range(90)], 100)
-    share = Share(ninety, lambda: hurried, yielding=False)
+    share = PartProgress(ninety, lambda: should_yield, droppable=False)
     first = await _pieces(share)
-    assert len(first) == FEWEST
-    hurried = False
+    assert len(first) == MIN_PART
+    should_yield = False
     assert await _pieces(share) == first
-    whole = Share(ninety, lambda: hurried, yielding=True)
+    whole = PartProgress(ninety, lambda: should_yield, droppable=True)
     assert len(await _pieces(whole)) == 90
-    hurried = True
+    should_yield = True
     assert len(await _pieces(whole)) == 90, "its commit may have happened: it has its name"
     assert whole.part == ninety
 
 
 async def test_between_two_pieces_others_run() -> None:
-    thirty = Part.of([str(n) for n in range(3 * PIECE)], 100)
-    share, seen = Share(thirty, lambda: False, yielding=True), []
+    thirty = Part.of([str(n) for n in range(3 * CHUNK)], 100)
+    share, seen = PartProgress(thirty, lambda: False, droppable=True), []
 
     async def beside() -> None:
         for _ in range(2):
@@ -87,30 +93,30 @@ async def test_between_two_pieces_others_run() -> None:
     planned: list[str] = []
     async with asyncio.TaskGroup() as group:
         group.create_task(beside())
-        async for ids in share.pieces():
+        async for ids in share.chunks():
             planned += ids
-    assert seen == [PIECE, 2 * PIECE]
+    assert seen == [CHUNK, 2 * CHUNK]
 
 
 async def test_only_the_brief_are_waited_for() -> None:
     lock = asyncio.Lock()
-    taking, order = Turns(lock), []
+    taking, order = ClaimScheduler(lock), []
 
     async def take(name: str, *, brief: bool) -> None:
-        async with taking.taken(brief=brief):
-            order.append((name, taking.awaited()))
+        async with taking.turn(brief=brief):
+            order.append((name, taking.brief_waiting()))
 
     async with asyncio.TaskGroup() as group, lock:
         group.create_task(take("crowd", brief=False))
         await asyncio.sleep(0)
-        assert not taking.awaited()
+        assert not taking.brief_waiting()
         single = group.create_task(take("single", brief=True))
         gone = group.create_task(take("gone", brief=True))
         await asyncio.sleep(0)
-        assert taking.awaited()
+        assert taking.brief_waiting()
         gone.cancel()
         await asyncio.sleep(0)
-        assert taking.awaited()
+        assert taking.brief_waiting()
         assert not single.done()
     assert order == [("crowd", True), ("single", False)]
 
@@ -118,12 +124,12 @@ async def test_only_the_brief_are_waited_for() -> None:
 async def test_a_plan_in_pieces_is_the_plan(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim_scheduler, "PIECE", 1)
+    monkeypatch.setattr(claim_scheduler, "CHUNK", 1)
     router = await recovered(database, settings=IN_TWOS)
     router._writer._claimed_together = CLAIMED_TOGETHER
     wallets = [replace_wallet(s, number) for number, s in enumerate(_everybody(router))]
     for each in wallets:
-        router._memory.index.put(each)
+        router._state.index.put(each)
     claimer, plans = router._claimer, list[Plan]()
     insert = claimer._insert
 
@@ -145,7 +151,7 @@ async def test_a_plan_in_pieces_is_the_plan(
 
 
 def _everybody(router: Any) -> Any:
-    return router._memory.index.followers_of(buy(1).key.leader)
+    return router._state.index.followers_of(buy(1).key.leader)
 
 
 def replace_wallet(subscription: Any, number: int) -> Any:
@@ -164,9 +170,9 @@ def _with_proxy(follower: Any, proxy: str) -> Any:
 async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not_acknowledged(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch, dropped: int
 ) -> None:
-    monkeypatch.setattr(claim_scheduler, "PIECE", 1)
-    monkeypatch.setattr(claim_scheduler, "FEWEST", 2)
-    monkeypatch.setattr(claim_scheduler, "MOST_DROPPED", dropped)
+    monkeypatch.setattr(claim_scheduler, "CHUNK", 1)
+    monkeypatch.setattr(claim_scheduler, "MIN_PART", 2)
+    monkeypatch.setattr(claim_scheduler, "MAX_DROPPED", dropped)
     router = await recovered(database, settings=IN_TWOS)
     router._writer._claimed_together = CLAIMED_TOGETHER
     insert, broken = router._claimer._insert, False
@@ -191,9 +197,9 @@ async def test_the_single_one_goes_early_and_nobody_is_lost_when_commits_are_not
 async def test_a_crowd_stands_back_once_and_not_for_ever(
     database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim_scheduler, "PIECE", 1)
-    monkeypatch.setattr(claim_scheduler, "FEWEST", 2)
-    monkeypatch.setattr(claim_scheduler, "MOST_DROPPED", 1)
+    monkeypatch.setattr(claim_scheduler, "CHUNK", 1)
+    monkeypatch.setattr(claim_scheduler, "MIN_PART", 2)
+    monkeypatch.setattr(claim_scheduler, "MAX_DROPPED", 1)
     router = await recovered(database, settings=IN_TWOS)
     router._writer._claimed_together = CLAIMED_TOGETHER
     insert, second = router._claimer._insert, list[asyncio.Task[None]]()
@@ -214,7 +220,7 @@ async def test_a_crowd_stands_back_once_and_not_for_ever(
 
 
 def test_a_trade_is_under_way_until_everybody_who_claims_it_is_done() -> None:
-    memory = Memory()
+    memory = RouterState()
     trade = merge(None, buy(1))
     assert trade is not None
     crowd, replayed = memory.under_way(trade), memory.under_way(trade)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.router.partitioning import check_division
+from services.router.partitioning import check_partitioning
 from services.router.worker import Router
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
 from tests.unit.router.test_together import _claims, _Faulty
@@ -133,16 +133,16 @@ async def test_whose_wallets_they_are_does_not_change_while_orders_are_under_way
 ) -> None:
     pool = cast(Any, MemoryPool(database))
     router = await _alone(database)
-    await check_division(pool, 1)
+    await check_partitioning(pool, 1)
     await router.on_facts([buy(1)])
     if rows_built:
         await router._catch_up()
-    await check_division(pool, 1)
+    await check_partitioning(pool, 1)
     with pytest.raises(Startup, match="TT_ROUTER_PARTITIONS"):
-        await check_division(pool, 2)
+        await check_partitioning(pool, 2)
     await router._catch_up()
     database.write(_all_end(filled=True))
-    await check_division(pool, 2)
+    await check_partitioning(pool, 2)
 
 
 async def test_others_know_what_was_bought_before_there_were_two(database: MemoryDatabase) -> None:
@@ -150,9 +150,9 @@ async def test_others_know_what_was_bought_before_there_were_two(database: Memor
     await router._catch_up()
     database.write(_all_end(filled=True))
     second = await _router(database, 1)
-    now_ms, (follower,) = clock.now_ms(), second._memory.index.followers_of(LEADER)
-    held = second._memory.ledger.exposure(follower, CONDITION, "7", now_ms)
-    assert (held.day_micros > 0, held.buys, len(second._memory.entry_owner)) == (True, 1, 1)
+    now_ms, (follower,) = clock.now_ms(), second._state.index.followers_of(LEADER)
+    held = second._state.ledger.exposure(follower, CONDITION, "7", now_ms)
+    assert (held.day_micros > 0, held.buys, len(second._state.entry_owner)) == (True, 1, 1)
 
 
 async def test_others_go_on_with_an_exit_of_before_there_were_two(
@@ -175,8 +175,8 @@ async def test_others_go_on_with_an_exit_of_before_there_were_two(
     await router.on_facts([sold])
     database.write(_all_end(filled=False))
     second = await _router(database, 1)
-    assert sold.key in second._memory.open_exits
-    assert list(second._memory.copies[sold.key]) == [f"sub_{1:032x}"]
+    assert sold.key in second._state.open_exits
+    assert list(second._state.copies[sold.key]) == [f"sub_{1:032x}"]
 
 
 def _decisions(database: MemoryDatabase) -> list[Any]:

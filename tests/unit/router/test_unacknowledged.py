@@ -63,7 +63,7 @@ async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was
     key = replace(fact.key, side=Side.SELL)
     sold = replace(fact, key=key, size_micros=SHARES, held_before_micros=SHARES)
     await router.on_facts([sold])
-    assert router._memory.copies[key][SUB].reason is Reason.ALREADY_SELLING
+    assert router._state.copies[key][SUB].reason is Reason.ALREADY_SELLING
 
     def free(tx: Transaction) -> None:
         tx.update("reservation", tx.get("reservation", GUARDS) or {}, released_at=database.now())
@@ -71,10 +71,10 @@ async def test_an_exit_that_waited_for_its_shares_is_known_though_its_commit_was
 
     database.write(free)
     lossy.loses = "commit"
-    await router._route(router._memory.trades[key], "again-1")
+    await router._route(router._state.trades[key], "again-1")
     assert lossy.loses == ""
     (exit_,) = [o for o in database.table("orders").values() if o["purpose"] == "COPY_EXIT"]
-    copy = router._memory.copies[key][SUB]
+    copy = router._state.copies[key][SUB]
     assert copy.order_keys == (exit_["order_key"],)
     assert copy.ordered_size_micros == SHARES
-    assert router._memory.exit_trade == {exit_["order_key"]: key}
+    assert router._state.exit_trade == {exit_["order_key"]: key}

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from services.router.core.records import Copy
-from services.router.core.router_state import JUDGED_AGAIN, Memory
+from services.router.core.router_state import JUDGED_AGAIN, RouterState
 from tests.unit.router.test_leader_left import trade
 from tests.unit.samples import subscription
 from tradingtools.domain.leader_trade import Side, TradeKey
@@ -20,7 +20,7 @@ _DONE = (Reason.NONE, Reason.ACCUMULATING, Reason.BELOW_MINIMUM)
 _REASONS = [*sorted(JUDGED_AGAIN), *_DONE, Reason.NOTHING_HELD]
 
 
-def _all_looked_at(memory: Memory, *, small: bool) -> dict[TradeKey, dict[str, Copy]]:
+def _all_looked_at(memory: RouterState, *, small: bool) -> dict[TradeKey, dict[str, Copy]]:
     """What is not done, by a look at every copy of every sell."""
 
     def is_open(key: TradeKey, copy: Copy) -> bool:
@@ -51,7 +51,7 @@ def _changed(copy: Copy, rng: random.Random) -> Copy:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_it_is_what_a_look_at_all_of_them_finds(seed: int) -> None:
-    rng, memory = random.Random(seed), Memory()  # noqa: S311 - a seed makes it repeatable
+    rng, memory = random.Random(seed), RouterState()  # noqa: S311 - a seed makes it repeatable
     sells = [trade(number, Side.SELL, 100, held=None) for number in range(1, 6)]
     leader, asset = sells[0].key.leader, sells[0].key.asset_id
     orders = 0

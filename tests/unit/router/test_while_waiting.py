@@ -47,7 +47,7 @@ async def test_a_message_that_is_replayed_beside_its_leaders_lane() -> None:
     router = await recovered(database)
     first, second, third = _rows(Side.BUY)
     await router.on_facts([first])
-    async with router._writing:
+    async with router._claim_lock:
         lane = asyncio.create_task(router.on_facts([second]))
         await turns()
         replayed = asyncio.create_task(router.on_facts([third]))
@@ -85,16 +85,16 @@ async def test_an_exit_that_is_judged_again_sells_what_the_leader_sold_meanwhile
         )
     )
     # Somebody claims; then comes the leader's second row, and then it is the open exit's time.
-    async with router._writing:
+    async with router._claim_lock:
         lane = asyncio.create_task(router.on_facts([second]))
         await turns()
-        router._memory.open_exits[first.key] = 0.0
+        router._state.open_exits[first.key] = 0.0
         again = asyncio.create_task(router.exits.run())
         await turns()
     await lane
     await turns()
     again.cancel()
-    assert router._memory.trades[first.key].size_micros == _HELD
+    assert router._state.trades[first.key].size_micros == _HELD
     wanted = sum(
         order["size_micros"]
         for order in database.table("orders").values()

@@ -96,7 +96,7 @@ async def is_decided_once(database: MemoryDatabase, told: confirm_pb.FillEvent) 
         assert decision(database)["ordered_size_micros"] == again["size_micros"]
         await router.on_facts([buy(1)])
         await router.bookings.on_fill(told)
-        await router.withdrawals.look()
+        await router.reevaluator.look()
 
 
 @pytest.mark.parametrize("dies", [False, True])
@@ -107,12 +107,12 @@ async def test_it_is_told_before_its_leader_trade_is_known_again(
     router = await begun(database)
     told = refused(database)
     await router.bookings.on_fill(told)
-    await router.withdrawals.look()
+    await router.reevaluator.look()
     if dies:
         # What it was told of is acknowledged, the leader trade is not.
         router = await begun(database)
     await router.on_facts([buy(1)])
-    await router.withdrawals.look()
+    await router.reevaluator.look()
     await is_decided_once(database, told)
 
 
@@ -122,7 +122,7 @@ async def test_a_router_dies_before_it_has_decided_it_again(database: MemoryData
     router = await begun(database)
     told = refused(database)
     router = await begun(database)
-    await router.withdrawals.look()
+    await router.reevaluator.look()
     await is_decided_once(database, told)
 
 
@@ -135,9 +135,9 @@ async def test_what_it_has_set_aside_is_free_before_it_is_decided_again(
     router = await begun(database)
     told = refused(database)
     # As if it was refused while this one read what is open, and then what was refused.
-    await router.withdrawals.recover()
+    await router.reevaluator.recover()
     claims = len(database.table("journal"))
-    await router.withdrawals.look()
+    await router.reevaluator.look()
     assert len(database.table("journal")) == claims
     await router.bookings.on_fill(told)
     await is_decided_once(database, told)
@@ -166,17 +166,17 @@ async def test_one_that_cannot_be_decided_again_holds_up_no_other(
     router = await begun(database)
     told = refused(database)
     await router.bookings.on_fill(told)
-    other = replace(next(iter(router.withdrawals._waiting.values())), order_key="f" * 64)
-    router.withdrawals._waiting = {"f" * 64: other, **router.withdrawals._waiting}
-    decide = router.withdrawals._decide
+    other = replace(next(iter(router.reevaluator._waiting.values())), order_key="f" * 64)
+    router.reevaluator._waiting = {"f" * 64: other, **router.reevaluator._waiting}
+    decide = router.reevaluator._decide
 
     async def refuse(trade: Any, order: Any) -> None:
         if order is other:
             raise ValueError("of this one alone")
         await decide(trade, order)
 
-    router.withdrawals._decide = refuse
+    router.reevaluator._decide = refuse
     await router.on_facts([buy(1)])
-    await router.withdrawals.look()
-    assert router.withdrawals._waiting == {}
+    await router.reevaluator.look()
+    assert router.reevaluator._waiting == {}
     await is_decided_once(database, told)

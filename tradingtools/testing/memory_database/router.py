@@ -454,20 +454,20 @@ def ended_of(tx: Transaction, values: Row) -> list[Row]:
     ]
 
 
-def withdrawn(tx: Transaction, values: Row) -> list[Row]:
+def stale_entry(tx: Transaction, values: Row) -> list[Row]:
     """An entry that was never sent because its subscription had changed."""
     order = tx.get("orders", values["order_key"])
-    return [] if order is None else list(_withdrawn(tx, [order]))
+    return [] if order is None else list(_stale_entries(tx, [order]))
 
 
-def withdrawn_lately(tx: Transaction, values: Row) -> list[Row]:
+def recent_stale_entries(tx: Transaction, values: Row) -> list[Row]:
     """The same of all entries that were claimed lately."""
     since = tx.now - timedelta(seconds=values["seconds"])
     orders = tx.where("orders", partition=values["partition"])
-    return list(_withdrawn(tx, [order for order in orders if order["created_at"] > since]))
+    return list(_stale_entries(tx, [order for order in orders if order["created_at"] > since]))
 
 
-def _withdrawn(tx: Transaction, orders: Iterable[Row]) -> Iterator[Row]:
+def _stale_entries(tx: Transaction, orders: Iterable[Row]) -> Iterator[Row]:
     names = ("order_key", *_TRADE, "subscription_id", "size_micros")
     for order in orders:
         held = tx.get("reservation", order["order_key"])
@@ -528,8 +528,8 @@ ROUTER: Final[dict[str, Twin]] = {
     for twin in (
         control_seq, subscriptions_changed, fundings_changed, halts, lots, lot_cost, booked_to,
         open_entries, open_wallets, rows_of, decisions_of, recent_decisions, recent_entry_keys,
-        leader_left, lock_lots, locked_lots, standing_of, ended_of, withdrawn,
-        withdrawn_lately, exit_progress, spent_by_ended, bought_by_ended, accrued,
+        leader_left, lock_lots, locked_lots, standing_of, ended_of, stale_entry,
+        recent_stale_entries, exit_progress, spent_by_ended, bought_by_ended, accrued,
         paper_lots, paper_buys, cash, balances,
     )
 }  # fmt: skip
