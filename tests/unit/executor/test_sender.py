@@ -179,7 +179,7 @@ async def test_the_next_of_a_wallet_leaves_before_the_answer_it_waited_for_is_ju
             happened.append("begun " + one.order.order_key)
             begin(one)
 
-        monkeypatch.setattr(here.sender, "_begin", note)
+        monkeypatch.setattr(here.sender, "_send_first_bytes", note)
         await until(lambda: _warm(here.client) == 4)
         here.sender.send([first, second])
         await until(done.is_set)
@@ -243,7 +243,7 @@ async def test_who_waits_goes_between_the_first_bytes_of_a_crowd(
             begun.append(one.order.order_key)
             begin(one)
 
-        monkeypatch.setattr(here.sender, "_begin", note)
+        monkeypatch.setattr(here.sender, "_send_first_bytes", note)
         here.sender.send(crowd)
         assert 0 < len(begun) < len(crowd)
         here.sender.send([single])
@@ -364,7 +364,7 @@ async def test_a_connection_that_ends_during_a_look_says_nothing_of_the_far_side
             told.append((status, probe))
 
         monkeypatch.setattr(connections, "_newest", taken)
-        monkeypatch.setattr(here.breaker, "told", note)
+        monkeypatch.setattr(here.breaker, "report", note)
         await until(lambda: _warm(here.client) == 4)
         here.sender._start_retrying(one)
         here.sender._lanes[one.lane] = deque()
@@ -394,7 +394,7 @@ async def test_who_waits_for_the_breaker_tries_less_and_less_often(
 
     async with scene() as here:
         here.far.statuses[one.order.order_key] = [429]
-        monkeypatch.setattr(here.breaker, "told", open_it)
+        monkeypatch.setattr(here.breaker, "report", open_it)
         monkeypatch.setattr(here.breaker, "pause", pause)
         here.sender.send([one])
         await until(lambda: len(here.far.came) == 2)
