@@ -219,6 +219,16 @@ class Client:
         found: models.Readiness = self._session.call("GET", "/ready")
         return found
 
+    def get_engine_health(self) -> models.EngineHealth:
+        """Which parts of the engine serve, since when, and how far behind they are. From memory:
+        it answers whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or
+        it has just begun.
+
+        Needs scope read.
+        """
+        found: models.EngineHealth = self._session.call("GET", "/health/engine")
+        return found
+
     def get_open_api(self) -> dict[str, Any]:
         """This surface as an OpenAPI 3.1 document.
 

@@ -336,6 +336,34 @@ class DriftReason(TypedDict):
     """
 
 
+class EngineHealth(TypedDict):
+    """How the engine is, looked at each second. A part that stops is named within three."""
+
+    status: str
+    """"serving"; "degraded": a part does not serve, or says that something is away."""
+    parts: list[EnginePart]
+    """Of the pipeline, in its order."""
+
+
+class EnginePart(TypedDict):
+    """How one process of the engine is."""
+
+    name: str
+    """"router", or "router-1" where there are several."""
+    serving: bool
+    """It answers and serves."""
+    since: NotRequired[str]
+    """Since when it is so, as far as this process of control has seen."""
+    away: list[str]
+    """What it says is away or behind, by the names of its health checks, e.g. "postgresql",
+    "backlog".
+    """
+    backlogMs: NotRequired[str]
+    """How long the oldest of what waits in it has waited, milliseconds. Left out where it
+    tells none.
+    """
+
+
 class Exits(TypedDict):
     mode: NotRequired[str]
     """What a leader's sell does to the lot.

@@ -152,6 +152,7 @@ def environment(
     filled |= {
         "TT_BOOKFEED_CATALOGUE_FILE": f"{layout.directory}/markets.json",
         "TT_ALERTS_PROCESSES": _asked(at),
+        "TT_CONTROL_ENGINE_TARGETS": _asked(at),
         "TT_ALERTS_DISKS": layout.directory,
     }
     if layout.embedded_postgres:

@@ -15,6 +15,7 @@ from services.control.edge.admission import Gate
 from services.control.edge.contract import OWN_SERVICES, public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
+from services.control.engine.watch import EngineWatch, targets_of
 from services.control.orders.store import Orders
 from services.control.positions.drift import Drift
 from services.control.positions.service import HoldingServicer
@@ -64,6 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
     openapi = _openapi()
     key = _identity_key(settings)
     gate = Gate(public_routes(), tokens, limiter_of(settings))
+    targets = _engine_targets(settings)
     gateway = Gateway(gate, key)
     pools = open_pools(settings)
     async with (
@@ -79,7 +81,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         holdings = Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)
 
-        control = ControlServicer(store, subscriptions, books.known, openapi)
+        engine = EngineWatch(store, targets)
+        control = ControlServicer(store, subscriptions, books.known, openapi, engine)
         holding = HoldingServicer(subscriptions, holdings, Drift(store), resyncs, Orders(store))
         trigger = TriggerServicer(Triggers(store, one_owner=settings.one_owner))
         names = [service.full_name for service in OWN_SERVICES]
@@ -106,6 +109,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
                 follow(settings.tokens, settings.tokens_file, tokens, gate.use),
                 books.keep(),
                 folding.keep(store),
+                engine.watch(),
             )
 
 
@@ -114,6 +118,13 @@ def _openapi() -> bytes:
         return _OPENAPI.read_bytes()
     except OSError as error:
         raise Startup(f"{_OPENAPI}: {error.strerror}") from None
+
+
+def _engine_targets(settings: Settings) -> dict[str, str]:
+    try:
+        return targets_of(settings.engine_targets)
+    except ValueError as error:
+        raise Startup(f"TT_CONTROL_ENGINE_TARGETS: {error}") from None
 
 
 def _identity_key(settings: Settings) -> bytes:

@@ -18,6 +18,10 @@ class Settings:
     bookfeed_target: str = setting("")
     """Where marks come from, ``host:port``; empty: positions are shown without what they are worth
     now."""
+    engine_targets: tuple[str, ...] = setting(())
+    """Whom ``/health/engine`` asks each second how it is: ``name=host:port`` parted by commas, the
+    name a process's (``router``) or one of several (``router-1``). Empty: nobody, and it is a
+    503."""
     tokens: str = setting("", secret=True)
     """``id:scope:digest`` parted by commas; scope is read or manage at the edge, observe, operate
     or internal on the internal port; digest is the SHA-256 (hex) of the token's 64 hex digits as

@@ -39,7 +39,8 @@ def start_edge(
 @pytest.fixture(scope="session")
 def edge(start_edge: StartEdge) -> Iterator[RunningEdge]:
     """Envoy, control, PostgreSQL and Valkey, all real, shared by the tests of this folder."""
-    with start_edge("edge") as running:
+    # Nobody listens there: the engine is told of, and is not well.
+    with start_edge("edge", engine_targets="router=127.0.0.1:1") as running:
         yield running
 
 

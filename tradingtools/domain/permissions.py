@@ -60,7 +60,7 @@ PERMISSIONS: dict[str, Permission] = {
         "ControlService",
         public="GetHealth GetReadiness",
         read="GetSubscription ListSubscriptions ListSubscriptionFills ListSubscriptionDecisions"
-        " GetOpenApi",
+        " GetOpenApi GetEngineHealth",
         manage="CreateSubscription UpdateSubscription PauseSubscription ResumeSubscription"
         " DeleteSubscription",
     ),

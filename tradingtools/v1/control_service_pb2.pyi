@@ -1665,6 +1665,93 @@ class Readiness(_message.Message):
 Global___Readiness: _TypeAlias = Readiness  # noqa: Y015
 
 @_typing.final
+class GetEngineHealthRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEngineHealthRequest: _TypeAlias = GetEngineHealthRequest  # noqa: Y015
+
+@_typing.final
+class EnginePart(_message.Message):
+    """How one process of the engine is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    AWAY_FIELD_NUMBER: _builtins.int
+    BACKLOG_MS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"router", or "router-1" where there are several."""
+    serving: _builtins.bool
+    """It answers and serves."""
+    backlog_ms: _builtins.int
+    """How long the oldest of what waits in it has waited, milliseconds. Left out where it tells none."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is so, as far as this process of control has seen."""
+
+    @_builtins.property
+    def away(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it says is away or behind, by the names of its health checks, e.g. "postgresql", "backlog"."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        serving: _builtins.bool = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        away: _abc.Iterable[_builtins.str] | None = ...,
+        backlog_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backlog_ms", b"_backlog_ms", "backlog_ms", b"backlog_ms", "since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backlog_ms", b"_backlog_ms", "away", b"away", "backlog_ms", b"backlog_ms", "name", b"name", "serving", b"serving", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__backlog_ms: _TypeAlias = _typing.Literal["backlog_ms"]  # noqa: Y015
+    _WhichOneofArgType__backlog_ms: _TypeAlias = _typing.Literal["_backlog_ms", b"_backlog_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__backlog_ms) -> _WhichOneofReturnType__backlog_ms | None: ...
+
+Global___EnginePart: _TypeAlias = EnginePart  # noqa: Y015
+
+@_typing.final
+class EngineHealth(_message.Message):
+    """How the engine is, looked at each second. A part that stops is named within three."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    status: _builtins.str
+    """"serving"; "degraded": a part does not serve, or says that something is away."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnginePart]:
+        """Of the pipeline, in its order."""
+
+    def __init__(
+        self,
+        *,
+        status: _builtins.str = ...,
+        parts: _abc.Iterable[Global___EnginePart] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineHealth: _TypeAlias = EngineHealth  # noqa: Y015
+
+@_typing.final
 class GetOpenApiRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -91,6 +91,11 @@ class ControlServiceStub:
                 request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetReadinessRequest.SerializeToString,
                 response_deserializer=tradingtools_dot_v1_dot_control__service__pb2.Readiness.FromString,
                 _registered_method=True)
+        self.GetEngineHealth = channel.unary_unary(
+                '/tradingtools.v1.ControlService/GetEngineHealth',
+                request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetEngineHealthRequest.SerializeToString,
+                response_deserializer=tradingtools_dot_v1_dot_control__service__pb2.EngineHealth.FromString,
+                _registered_method=True)
         self.GetOpenApi = channel.unary_unary(
                 '/tradingtools.v1.ControlService/GetOpenApi',
                 request_serializer=tradingtools_dot_v1_dot_control__service__pb2.GetOpenApiRequest.SerializeToString,
@@ -182,6 +187,14 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEngineHealth(self, request, context):
+        """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
+        whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOpenApi(self, request, context):
         """This surface as an OpenAPI 3.1 document.
         """
@@ -246,6 +259,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.GetReadiness,
                     request_deserializer=tradingtools_dot_v1_dot_control__service__pb2.GetReadinessRequest.FromString,
                     response_serializer=tradingtools_dot_v1_dot_control__service__pb2.Readiness.SerializeToString,
+            ),
+            'GetEngineHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEngineHealth,
+                    request_deserializer=tradingtools_dot_v1_dot_control__service__pb2.GetEngineHealthRequest.FromString,
+                    response_serializer=tradingtools_dot_v1_dot_control__service__pb2.EngineHealth.SerializeToString,
             ),
             'GetOpenApi': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOpenApi,
@@ -551,6 +569,33 @@ class ControlService:
             '/tradingtools.v1.ControlService/GetReadiness',
             tradingtools_dot_v1_dot_control__service__pb2.GetReadinessRequest.SerializeToString,
             tradingtools_dot_v1_dot_control__service__pb2.Readiness.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEngineHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tradingtools.v1.ControlService/GetEngineHealth',
+            tradingtools_dot_v1_dot_control__service__pb2.GetEngineHealthRequest.SerializeToString,
+            tradingtools_dot_v1_dot_control__service__pb2.EngineHealth.FromString,
             options,
             channel_credentials,
             insecure,

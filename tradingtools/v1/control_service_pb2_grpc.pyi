@@ -65,6 +65,10 @@ class ControlServiceStub:
     """Whether the process answers. No token."""
     GetReadiness: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetReadinessRequest, _control_service_pb2.Readiness]
     """Whether its dependencies answer; 503 when not. No token."""
+    GetEngineHealth: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetEngineHealthRequest, _control_service_pb2.EngineHealth]
+    """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
+    whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
+    """
     GetOpenApi: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]
     """This surface as an OpenAPI 3.1 document."""
 
@@ -101,6 +105,10 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Whether the process answers. No token."""
     GetReadiness: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetReadinessRequest, _control_service_pb2.Readiness]  # type: ignore[assignment]
     """Whether its dependencies answer; 503 when not. No token."""
+    GetEngineHealth: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetEngineHealthRequest, _control_service_pb2.EngineHealth]  # type: ignore[assignment]
+    """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
+    whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
+    """
     GetOpenApi: _aio.UnaryUnaryMultiCallable[_control_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """This surface as an OpenAPI 3.1 document."""
 
@@ -200,6 +208,16 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.Readiness, _abc.Awaitable[_control_service_pb2.Readiness]]:
         """Whether its dependencies answer; 503 when not. No token."""
+
+    @_abc_1.abstractmethod
+    def GetEngineHealth(
+        self,
+        request: _control_service_pb2.GetEngineHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.EngineHealth, _abc.Awaitable[_control_service_pb2.EngineHealth]]:
+        """Which parts of the engine serve, since when, and how far behind they are. From memory: it answers
+        whatever is away. 503 UNAVAILABLE: nobody has told control where they are, or it has just begun.
+        """
 
     @_abc_1.abstractmethod
     def GetOpenApi(

@@ -7,6 +7,7 @@ from google.api import httpbody_pb2  # type: ignore[import-untyped]
 from services.control import paging, parsing
 from services.control.context import Context
 from services.control.edge.interceptors import caller_of
+from services.control.engine.watch import EngineWatch
 from services.control.messages import Fields
 from services.control.preconditions import expected_version, request_id
 from services.control.statistics import codec as statistics_codec
@@ -29,15 +30,22 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         subscriptions: where they are kept.
         book: the newest book of an asset.
         openapi: the description of REST, JSON.
+        engine: how its processes are.
     """
 
     def __init__(
-        self, store: Store, subscriptions: Subscriptions, book: BookOf, openapi: bytes
+        self,
+        store: Store,
+        subscriptions: Subscriptions,
+        book: BookOf,
+        openapi: bytes,
+        engine: EngineWatch,
     ) -> None:
         self._store = store
         self._subscriptions = subscriptions
         self._book = book
         self._openapi = openapi
+        self._engine = engine
 
     async def CreateSubscription(
         self, request: pb.CreateSubscriptionRequest, context: Context
@@ -175,6 +183,12 @@ class ControlServicer(pb_grpc.ControlServiceServicer):
         """Both stores answer."""
         await self._store.check()
         return pb.Readiness(status="ready")
+
+    async def GetEngineHealth(
+        self, request: pb.GetEngineHealthRequest, context: Context
+    ) -> pb.EngineHealth:
+        """How the engine is."""
+        return self._engine.told()
 
     async def GetOpenApi(
         self, request: pb.GetOpenApiRequest, context: Context

@@ -1,0 +1,1 @@
+"""How the processes of the engine are, for `/health/engine`."""

@@ -1,0 +1,42 @@
+"""How the parts of the engine stand, from what each look has found. Pure.
+
+Before it: `watch`, which asks. After it: `/health/engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one process said of itself."""
+
+    serving: bool
+    away: tuple[str, ...] = ()
+    """What it says is not well, by the names of its health checks."""
+
+
+NO_ANSWER = Look(serving=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """How a process stands."""
+
+    look: Look
+    since_ms: int
+    """Since when it serves, or does not."""
+
+
+def after(before: Part | None, look: Look, now_ms: int) -> Part:
+    """Return how a process stands after a look."""
+    if before is not None and before.look.serving is look.serving:
+        return Part(look=look, since_ms=before.since_ms)
+    return Part(look=look, since_ms=now_ms)
+
+
+def is_well(parts: Iterable[Part]) -> bool:
+    """Return whether all of them serve and say that nothing is away."""
+    return all(part.look.serving and not part.look.away for part in parts)
