@@ -121,3 +121,16 @@ truncate event
 
 -- name: forget_position
 update event_log_position set log_number = 0, number = 0
+
+-- name: exits_traced
+-- Exits of the guard, with the traces of the newest entries of their lots.
+select o.order_key, o.traceparent, o.received_ns, o.state, coalesce(o.trigger_id, '') as trigger_id,
+       greatest(o.confirmed_ns, o.answered_ns) as ended_ns,
+       array(select e.traceparent from orders e
+             where e.follower_proxy = o.follower_proxy and e.asset_id = o.asset_id
+               and e.subscription_id = o.subscription_id and e.purpose = 'ENTRY'
+               and e.filled_size_micros > 0 and e.traceparent <> ''
+               and e.journal_seq < o.journal_seq
+             order by e.journal_seq desc limit 8) as entries
+from orders o
+where o.order_key = any(%(keys)s)

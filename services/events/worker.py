@@ -10,12 +10,12 @@ import asyncio
 import psycopg
 import structlog
 
-from services.events import store
+from services.events import exits, store
 from services.events.core.derive import derive
 from services.events.core.horizon import Horizon
 from tradingtools import clock
 from tradingtools.domain.event_types import EventType
-from tradingtools.runtime import instruments
+from tradingtools.runtime import instruments, telemetry
 from tradingtools.runtime.event_feed import EventFeed
 from tradingtools.storage.postgres.lease import Lease
 from tradingtools.storage.postgres.pool import Pool
@@ -100,3 +100,5 @@ class LogWriter:
             self._feed.append(number, event)
             _written.add(1, {"type": event.type})
             _lag.observe_ns(now_ns - round(event.at.timestamp() * 1e9), "", event.traceparent)
+        if telemetry.traced() and (keys := exits.ended(rows)):
+            await exits.trace(self._pool, keys)

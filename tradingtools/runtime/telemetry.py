@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -105,8 +105,18 @@ def span(name: str, traceparent: str = "", **attributes: str | int) -> Iterator[
         yield carrier.get("traceparent", traceparent)
 
 
+def traced() -> bool:
+    """Return whether spans go anywhere: what only they need need not be found out otherwise."""
+    return _traced
+
+
 def past_span(
-    name: str, traceparent: str, began_ns: int, ended_ns: int, **attributes: str | int
+    name: str,
+    traceparent: str,
+    began_ns: int,
+    ended_ns: int,
+    links: Iterable[str] = (),
+    **attributes: str | int,
 ) -> str:
     """A step that is over; returns the traceparent to hand on.
 
@@ -115,18 +125,28 @@ def past_span(
         traceparent: of the trade, empty to start a new trace.
         began_ns: when it began, nanoseconds since the epoch.
         ended_ns: when it ended.
+        links: traceparents of other trades that it follows from.
         attributes: ids and counts, never secrets.
     """
     if not _traced:
         return traceparent or _new_trace()
     context = _propagator.extract({"traceparent": traceparent}) if traceparent else None
     span = trace.get_tracer("tradingtools").start_span(
-        name, context=context, attributes=attributes, start_time=began_ns
+        name,
+        context=context,
+        attributes=attributes,
+        start_time=began_ns,
+        links=[trace.Link(_span_context(link)) for link in links],
     )
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, context=trace.set_span_in_context(span))
     span.end(ended_ns)
     return carrier.get("traceparent", traceparent)
+
+
+def _span_context(traceparent: str) -> trace.SpanContext:
+    found = _propagator.extract({"traceparent": traceparent})
+    return trace.get_current_span(found).get_span_context()
 
 
 def _new_trace() -> str:
