@@ -347,3 +347,66 @@ def test_nobody_but_the_edge_calls_the_port_behind_it(world: Listening) -> None:
             trust_env=False,
         )
         assert spoofed.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("idle", "busy"), [(60, 6), pytest.param(1_000, 100, marks=pytest.mark.long)]
+)
+async def test_many_readers_have_every_event_and_memory_stays_flat(
+    world: Listening, idle: int, busy: int
+) -> None:
+    """Those who wait for what does not happen hear nothing but comments meanwhile."""
+    after = await asyncio.to_thread(newest, world)
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=_SECONDS)
+    seen: list[list[int]] = [[] for _ in range(busy)]
+    strange: list[Told] = []
+    ready = 0
+
+    async def read(session: aiohttp.ClientSession, query: str, into: list[int] | None) -> None:
+        nonlocal ready
+        last, begun = after, False
+        while True:
+            headers = {"Authorization": f"Bearer {READ}", "Last-Event-ID": str(last)}
+            url = f"{world.url}/events/stream{query}"
+            async with session.get(url, headers=headers) as answer:
+                assert answer.status == 200, await answer.text()
+                async for told in Stream(answer).read():
+                    ready, begun = ready + (not begun), True
+                    last = told.id
+                    if told.event and into is None:
+                        strange.append(told)
+                    elif told.event and into is not None:
+                        into.append(told.id)
+
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        tasks = [
+            asyncio.create_task(read(session, f"?wallet=0x{number:040x}", None))
+            for number in range(1, idle + 1)
+        ]
+        tasks += [asyncio.create_task(read(session, "", into)) for into in seen]
+
+        async def all_read() -> bool:
+            assert not any(task.done() for task in tasks)
+            return ready == len(tasks)
+
+        await eventually(all_read)
+        watched = [psutil.Process(world.processes[name].pid) for name in ("events", "envoy")]
+        await asyncio.to_thread(world.happen, 300)
+        before = [process.memory_info().rss for process in watched]
+        await asyncio.to_thread(world.happen, 1_500)
+        last = await asyncio.to_thread(newest, world)
+
+        async def all_there() -> bool:
+            return all(into and into[-1] >= last for into in seen)
+
+        await eventually(all_there, 120)
+        grown = [p.memory_info().rss - was for p, was in zip(watched, before, strict=True)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for into in seen:
+        assert into == list(range(after + 1, into[-1] + 1))
+    assert strange == []
+    # 1,500 events, once in memory and once as frames; not once a reader.
+    assert max(grown) < 24e6
