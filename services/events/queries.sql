@@ -107,11 +107,11 @@ with moved as (
                        subscription_id, traceparent, data)
     select %(number)s::bigint + e.place, e.log_number, e.part, e.type, e.subject, e.occurred_at,
            e.follower_proxy, e.subscription_id, e.traceparent, e.data
-    from moved, unnest(%(log_numbers)s::bigint[], %(parts)s::smallint[], %(types)s::text[],
-                %(subjects)s::text[], %(instants)s::timestamptz[], %(followers)s::text[],
-                %(subscriptions)s::text[], %(traceparents)s::text[], %(datas)s::text[])
-        with ordinality as e(log_number, part, type, subject, occurred_at, follower_proxy,
-                             subscription_id, traceparent, data, place)
+    from moved, rows from (json_to_recordset(%(events)s::json) as (
+        log_number bigint, part smallint, type text, subject text, at timestamptz,
+        follower_proxy text, subscription_id text, traceparent text, data text
+    )) with ordinality as e(log_number, part, type, subject, occurred_at, follower_proxy,
+                            subscription_id, traceparent, data, place)
 )
 select number from moved
 
