@@ -76,7 +76,7 @@ def test_an_unknown_guard_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_fate_that_is_checked_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unknown_order_policy, "after_look", lambda *_: NextAction.GIVE_UP)
+    monkeypatch.setattr(unknown_order_policy, "after_lookup", lambda *_: NextAction.GIVE_UP)
 
     assert runs.one_order("C", lives=2).broken.startswith("I4: the row says LOST")
 

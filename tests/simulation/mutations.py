@@ -310,7 +310,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         ((executor_store, "submit_batch", _send_before_the_commit),), "I5", seed=4
     ),
     "a not-found is no verdict": Mutation(
-        ((unknown_order_policy, "after_look", _one_not_found_is_a_loss),), "I4", seed=56
+        ((unknown_order_policy, "after_lookup", _one_not_found_is_a_loss),), "I4", seed=56
     ),
     "what failed to settle is undone": Mutation(
         ((booking, "steps", _undo_nothing),), "I9", seed=40
