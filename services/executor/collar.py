@@ -95,9 +95,12 @@ class Collar:
             if asset_id not in quotes:
                 quotes[asset_id] = self._quotes.known(asset_id)
             quote = quotes[asset_id]
-            if quote is None or beyond(order, quote, self._bound) is None:
+            why = None if quote is None else beyond(order, quote, self._bound)
+            if why is None or order.order_key in self._cleared:
                 continue
-            if order.order_key not in self._cleared and not self._has_waited(order):
+            if self._has_waited(order):
+                _tell(order, why)
+            else:
                 found[order.order_key] = order
         return found
 
@@ -140,9 +143,7 @@ class Collar:
             while (why := await self._objection(order)) is not None:
                 left_ms = self._wait_ms - wait.in_all(clock.monotonic_ms())
                 if left_ms <= 0:
-                    _met.add(1, {"what": "exit left"})
-                    _log.error("an exit leaves beyond the collar", alert=True,
-                               order=order.order_key, why=why)  # fmt: skip
+                    _tell(order, why)
                     return
                 await asyncio.sleep(min(pause, left_ms / 1000))
                 pause = min(2 * pause, _LOOK_SECONDS)
@@ -178,6 +179,12 @@ class Collar:
             self._cleared.popitem(last=False)
         while len(self._waits) > _REMEMBERED:
             self._waits.popitem(last=False)
+
+
+def _tell(order: Order, why: str) -> None:
+    """Call a person: an exit leaves beyond the collar."""
+    _met.add(1, {"what": "exit left"})
+    _log.error("an exit leaves beyond the collar", alert=True, order=order.order_key, why=why)
 
 
 def _lot(order: Order) -> _Lot:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from services.executor.collar import Collar
 from services.executor.core.collar import Quote
@@ -79,6 +80,18 @@ async def test_a_book_that_came_near_for_a_moment_begins_no_new_wait(book: Flapp
     await _leave(collar, _sell("second"))
     assert book.looks == _WAIT_MS // _LOOK_MS
     assert not collar.outside([_sell("third")])
+
+
+async def test_each_that_leaves_beyond_the_collar_calls_a_person(book: Flapping) -> None:
+    collar = _collar(book)
+    # Its look ends the wait: nobody was told, and who follows does not wait.
+    book.told = chain(repeat(_FAR, 9), [_NEAR], repeat(_FAR))
+    with capture_logs() as logs:
+        await _leave(collar, _sell("first"))
+        assert not logs, "it left near the book"
+        assert not collar.outside([_sell("second"), _sell("third")])
+    told = [line["order"] for line in logs if line.get("alert")]
+    assert told == ["second", "third"]
 
 
 async def test_one_that_leaves_near_the_book_begins_no_new_wait_for_those_beside_it(
