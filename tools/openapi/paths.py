@@ -46,12 +46,14 @@ def operation(method: MethodDescriptor, route: Route, schemas: Schemas) -> Json:
     """What OpenAPI says about one RPC.
 
     Raises:
-        SchemaError: a body has no example, or the comment is missing.
+        SchemaError: a body has no example, or the comment or the permission is missing.
     """
     comment = schemas.comment(method.full_name)
     if not comment:
         raise SchemaError(f"{method.full_name}: needs a comment")
-    permission = PERMISSIONS[route.method]
+    permission = PERMISSIONS.get(route.method)
+    if permission is None:
+        raise SchemaError(f"{method.full_name}: needs a line in tradingtools/domain/permissions.py")
     service = method.containing_service.name.removesuffix("Service").lower()
     scope = "no token" if permission is Permission.PUBLIC else f"scope {permission}"
     found: Json = {

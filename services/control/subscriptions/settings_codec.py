@@ -69,7 +69,7 @@ def sizing_group(message: control.Sizing) -> Group:
             mode = SizingMode.TIERS
             tiers = _tiers(message.tiers)
         case _:
-            raise parsing.refuse("sizing", "exactly one of fixed, ratio, proportional and tiers")
+            raise parsing.refuse("sizing", "exactly one form")
     multiplier = _text(message, "multiplier")
     return _group(
         ("tiers", "multiplier_micros", "below_minimum"),
