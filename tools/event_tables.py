@@ -1,10 +1,11 @@
-"""Write ``docs/events.md`` from the types of events and their data.
+"""Write ``docs/events.md`` and ``docs/asyncapi.json`` from the types of events and their data.
 
 ``python -m tools.event_tables`` writes it; a test checks that it is current.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,56 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever(
 | `traceparent` | W3C trace context of the leader's trade behind it; may be empty |
 | `data` | JSON by the type's schema; amounts are decimal strings; a field that is absent is empty |
 
-The attributes are those of CloudEvents 1.0."""
+The attributes are those of CloudEvents 1.0. [asyncapi.json](asyncapi.json) says all of this to
+machines."""
 
 
 def documents() -> dict[str, str]:
     """Return the text of each generated document, by file name below ``docs/``."""
-    return {"events.md": _document()}
+    return {"events.md": _document(), "asyncapi.json": _asyncapi()}
+
+
+def _asyncapi() -> str:
+    """Return AsyncAPI 3.0: one channel of server-sent events, one of webhooks, all messages."""
+    schemas = {
+        name: {key: value for key, value in schema.items() if key != "title"}
+        for name, schema in sorted(_components("#/components/schemas/{name}").items())
+    }
+    messages = {str(kind): _message(kind) for kind in EventType}
+    everything = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in messages}
+    channels = {
+        "stream": {"address": "/events/stream", "messages": everything},
+        "webhook": {"address": "{url}", "parameters": {"url": {}}, "messages": everything},
+    }
+    document = {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Trading Tools: events", "version": "1"},
+        "channels": channels,
+        "operations": {
+            "tell": {"action": "send", "channel": {"$ref": "#/channels/stream"}},
+            "post": {"action": "send", "channel": {"$ref": "#/channels/webhook"}},
+        },
+        "components": {"messages": messages, "schemas": schemas},
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+_ATTRIBUTES = (
+    "specversion", "id", "source", "type", "subject", "time", "sequence", "datacontenttype",
+    "traceparent",
+)  # fmt: skip
+
+
+def _message(kind: EventType) -> dict[str, Any]:
+    attributes: dict[str, Any] = {name: {"type": "string"} for name in _ATTRIBUTES}
+    attributes["type"] = {"const": str(kind)}
+    attributes["data"] = {"$ref": f"#/components/schemas/{payload_of(kind).__name__}"}
+    required = [name for name in attributes if name != "traceparent"]
+    return {
+        "summary": MEANINGS[kind],
+        "contentType": "application/json",
+        "payload": {"type": "object", "properties": attributes, "required": required},
+    }
 
 
 def _document() -> str:
@@ -133,9 +178,9 @@ def _payloads() -> dict[str, type[Payload]]:
     return {payload_of(kind).__name__: payload_of(kind) for kind in EventType}
 
 
-def _components() -> dict[str, Any]:
+def _components(template: str = "#/$defs/{name}") -> dict[str, Any]:
     kinds = list(_payloads().values())
-    _, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    _, components = msgspec.json.schema_components(kinds, ref_template=template)
     return components
 
 

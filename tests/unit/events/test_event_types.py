@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+
+from jsonschema import Draft202012Validator
 
 from services.events.core.derive import derive
 from services.events.core.payloads import payload_of
@@ -12,6 +15,7 @@ from services.events.core.sources import BreakerMoved, ControlChanged, ProcessMo
 from services.executor.core.breaker import BreakerState
 from tools import event_tables
 from tradingtools.domain import event_types, order_states, trigger_states
+from tradingtools.domain.event import cloud_event
 from tradingtools.domain.event_types import EventType
 from tradingtools.storage.postgres import schema
 
@@ -43,6 +47,20 @@ def test_the_documents_are_those_of_the_code() -> None:
     for name, text in event_tables.documents().items():
         committed = (event_tables.DOCS / name).read_text(encoding="utf-8")
         assert committed == text, "run python -m tools.event_tables"
+
+
+def test_a_told_event_fits_what_asyncapi_says_of_it() -> None:
+    document = json.loads(event_tables.documents()["asyncapi.json"])
+    assert set(document["components"]["messages"]) == {str(kind) for kind in EventType}
+    row = BreakerMoved(
+        number=1, at=_AT, dependency="d", from_state="OPEN", to_state="CLOSED", reason="r"
+    )
+    (event,) = derive(row)
+    schema = document["components"]["messages"][event.type]["payload"]
+    schema |= {"components": document["components"]}
+    told = json.loads(cloud_event(1, event))
+    assert list(Draft202012Validator(schema).iter_errors(told)) == []
+    assert list(Draft202012Validator(schema).iter_errors({**told, "type": "order.filled"})) != []
 
 
 def test_types_are_named_as_subject_and_verb() -> None:
