@@ -61,7 +61,14 @@ async def test_what_the_issue_names_is_told_and_its_end_is(running: World) -> No
              after={"mode": "HALTED", "reason": "prices look wrong"})  # fmt: skip
     log.tell("trigger.suspended", "triggers/trg_1", ago=31, follower={"followerProxy": WALLET},
              **trigger)  # fmt: skip
-    log.tell("webhook.disabled", "webhooks/we_1", endpointId="we_1", reason="410")
+    log.tell(
+        "webhook.disabled",
+        "webhooks/we_1",
+        endpointId="we_1",
+        actor="webhooks",
+        url="https://hooks.example.com/tt",
+        reason="nothing taken for five days",
+    )
     log.tell("message.quarantined", "messages/17", messageId="17", consumer="guard-0",
              stream="fills", reason="ValueError: no lot")  # fmt: skip
     log.tell("order.resurrected", "orders/key-2", **order(2))
@@ -70,7 +77,7 @@ async def test_what_the_issue_names_is_told_and_its_end_is(running: World) -> No
         "insiders-api has failed for a minute: no order leaves",
         "Trading is halted: GLOBAL: is HALTED (prices look wrong)",
         "A STOP_LOSS has been blind for 30 seconds",
-        "A webhook endpoint was switched off",
+        "A webhook endpoint was switched off: nothing taken for five days",
         "guard-0 could not handle a message and has set it aside: ValueError: no lot",
         "An order that had ended has appeared after all: 55 USDC",
     ]

@@ -92,6 +92,7 @@ class Slack:
         self.bodies: list[dict[str, Any]] = []
         self.others: list[tuple[str, str]] = []
         self.answers: list[int] = []
+        self.page: Callable[[], str] = lambda: "ok"
         self.hold = asyncio.Event()
         self.hold.set()
         self.arrived = asyncio.Event()
@@ -101,7 +102,7 @@ class Slack:
         body = await request.text()
         if request.path != "/services/T/B/x":
             self.others.append((f"{request.method} {request.path}", body))
-            return web.Response(text="ok")
+            return web.Response(text=self.page())
         status = self.answers.pop(0) if self.answers else 200
         if status != 200:
             return web.Response(status=status, text="no_service", headers={"Retry-After": "0"})

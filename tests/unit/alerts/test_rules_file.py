@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from services.alerts import rules_file
-from services.alerts.core.rules import TO_COME
-from tradingtools.domain.event_types import EventType
 
 RULE = """rules:
   - name: mine
@@ -71,7 +69,3 @@ def test_a_url_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "secret").unlink()
     with pytest.raises(rules_file.FileError, match="ops"):
         rules_file.urls(rules_file.load(file), ())
-
-
-def test_types_that_are_still_to_come_have_not_come() -> None:
-    assert not TO_COME & set(EventType), "take them out of TO_COME"
