@@ -50,6 +50,7 @@ class Observer:
             fired={
                 row["trigger_type"]: (row["fired"], row["confirmed"]) for row in self._rows("fired")
             },
+            alerts=tuple(row["title"] for row in self._rows("alerts")),
             backlogs=tuple((row["role"], row["oldest_ms"]) for row in self._rows("backlogs")),
             hops=hops([{name: row[name] for name in INSTANTS} for row in self._rows("latencies")]),
         )

@@ -11,6 +11,10 @@ select (select count(distinct (leader_tx, leader, asset_id, side)) from leader_r
         and committed_at >= %(since)s)::int as journal_unbuilt,
        (select count(*) from rejected_frame where rejected_at >= %(since)s)::int as rejected_frames;
 
+-- name: alerts
+-- The newest messages, whoever is told.
+select title from alert_message where made_at >= %(since)s order by seq desc limit 5;
+
 -- name: skips
 select reason, count(*)::int as number from decision
 where not copied and decided_at >= %(since)s group by reason order by 2 desc, 1;

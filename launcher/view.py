@@ -66,6 +66,7 @@ class LiveView:
         body = Group(
             Columns([_trades(numbers), _orders(numbers), _triggers(numbers), _money(numbers)]),
             Columns([_latency(numbers), _backlogs(numbers), _processes(states)]),
+            _alerts(numbers),
         )
         self._live.update(Panel(body, title=title), refresh=True)
 
@@ -135,6 +136,14 @@ def _orders(numbers: Numbers) -> Table:
     for failure, number in numbers.failures:
         table.add_row(f"  {failure}", str(number))
     table.add_row("fills", str(numbers.fills))
+    return table
+
+
+def _alerts(numbers: Numbers) -> Table:
+    table = _table("Alerts (TT_ALERTS_TARGETS: whom to tell)", "")
+    for title in numbers.alerts:
+        # Text of followers and servers, not markup.
+        table.add_row(Text(title, overflow="ellipsis", no_wrap=True))
     return table
 
 

@@ -69,6 +69,8 @@ class Numbers:
     open_lots: int = 0
     backlogs: tuple[tuple[str, int], ...] = ()
     """Process, and milliseconds that the oldest of what waits there has waited."""
+    alerts: tuple[str, ...] = ()
+    """What a person was, or would have been, called for: the newest first."""
     hops: tuple[Hop, ...] = ()
 
     @property
@@ -135,4 +137,5 @@ def brief(numbers: Numbers) -> str:
         f" {numbers.orders.get('CONFIRMED', 0)}, failed {numbers.orders.get('FAILED', 0)};"
         f" fills {numbers.fills}; fired {fired or 'none'};"
         f" realised {usdc(numbers.realised_micros)} USDC{latency}{behind}"
+        f"{f'; alert: {numbers.alerts[0]}' if numbers.alerts else ''}"
     )

@@ -74,8 +74,8 @@ async def test_what_the_issue_names_is_told_and_its_end_is(running: World) -> No
     log.tell("order.resurrected", "orders/key-2", **order(2))
     told = [
         "Nobody knows what became of an order: 55 USDC stay reserved (CONTRADICTION)",
-        "insiders-api has failed for a minute: no order leaves",
-        "Trading is halted: GLOBAL: is HALTED (prices look wrong)",
+        "insiders-api has failed for 60 seconds: no order leaves",
+        "Trading is halted: GLOBAL is HALTED (prices look wrong)",
         "A STOP_LOSS has been blind for 30 seconds",
         "A webhook endpoint was switched off: nothing taken for five days",
         "guard-0 could not handle a message and has set it aside: ValueError: no lot",
@@ -124,7 +124,7 @@ async def test_a_process_that_does_not_serve_is_told_until_it_does(
             await guard.set_health("postgresql", serving=False)
             at = f"127.0.0.1:{guard.port}"
             made.start(TT_ALERTS_PROCESSES=f"guard={at}")
-            down = "guard has not reached postgresql for 30 seconds"
+            down = "guard has not reached postgresql for 1 seconds"
             await made.told(down)
             await guard.set_health("postgresql", serving=True)
             await made.told(f"Over: {down}", f"[CRITICAL] {down}")

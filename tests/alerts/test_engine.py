@@ -96,7 +96,7 @@ async def _lost_order(made: engine.World, told: alerts.World) -> None:
 async def _blind_stop(scene: Scene, subscription: str, told: alerts.World) -> None:
     await scene.set_book({"0.50": "1000"}, {})
     await scene.add_trigger(1, subscription, "STOP_LOSS", "0.10")
-    words = "A STOP_LOSS has been blind for 30 seconds"
+    words = "A STOP_LOSS has been blind for 1 seconds"
     await told.told(words)
     await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})
     await told.told(f"Over: {words}")
@@ -104,7 +104,7 @@ async def _blind_stop(scene: Scene, subscription: str, told: alerts.World) -> No
 
 async def _open_breaker(made: engine.World, told: alerts.World) -> None:
     await made.control("POST", "/faults", DOWN)
-    words = "insiders-api has failed for a minute: no order leaves"
+    words = "insiders-api has failed for 1 seconds: no order leaves"
     for _ in range(2):
         scene = made.scene()
         await scene.set_book({"0.50": "1000"}, {"0.49": "1000"})

@@ -38,3 +38,8 @@ def test_a_backlog_is_seen_while_it_is_there() -> None:
     assert "38000" in lines[-1]
     assert brief(behind).endswith("; behind by 38.0 s")
     assert "behind" not in brief(Numbers(backlogs=(("router", 3),)))
+
+
+def test_what_a_person_is_called_for_is_shown() -> None:
+    numbers = Numbers(alerts=("Trading is halted: GLOBAL is HALTED ([bold]why[/])", "older"))
+    assert "alert: Trading is halted: GLOBAL is HALTED ([bold]why[/])" in brief(numbers)

@@ -63,6 +63,8 @@ def facts_of(event: Event) -> Facts:
     """Return all that an event says, flat, and how much money its order is about."""
     found = {"subject": event.subject, "type": event.type}
     _flatten("", msgspec.json.decode(event.data), found)
+    # The halt of everything is about "GLOBAL:".
+    found["subjectId"] = found.get("subjectId", "").rstrip(":")
     try:
         size, limit = parse_exact(found["size"]), parse_exact(found["limit"])
         found["money"] = to_text(notional_ceil(size, limit))

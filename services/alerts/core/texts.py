@@ -30,6 +30,8 @@ _BEFORE: Mapping[Kind, str] = {
     Kind.PASSED: "Over already: ",
 }
 _WALLET = "follower.followerProxy"
+_PAGES = ("orders/", "subscriptions/", "triggers/")
+"""Subjects that have a page of their own."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -67,7 +69,9 @@ def message(told: Told, links: Links) -> Message:
     """Word a message."""
     rule, over = told.rule, told.kind in (Kind.RESOLVED, Kind.PASSED)
     count = told.group.total if over or told.kind is Kind.MORE else len(told.alerts)
-    facts = {**(told.alerts[0] if told.alerts else {}), **_sums(told.alerts), "count": str(count)}
+    first = told.alerts[0] if told.alerts else {}
+    ours = {"count": str(count), "for": str(rule.for_seconds)}
+    facts = {**first, **_sums(told.alerts), **ours}
     name = named(told)
     lines = [_filled(rule.text, facts), *_one_by_one(told, links)]
     if told.kind is Kind.MORE:
@@ -103,8 +107,8 @@ def _one_by_one(told: Told, links: Links) -> list[str]:
 
 def _line(template: str, facts: Facts, links: Links) -> str:
     subject = facts.get("subject", "")
-    link = f" {links.console}/{subject}" if links.console and subject else ""
-    return f"- {_filled(template, facts)}{link}"
+    shown = links.console and subject.startswith(_PAGES)
+    return f"- {_filled(template, facts)}{f' {links.console}/{subject}' if shown else ''}"
 
 
 def _sums(alerts: Sequence[Facts]) -> dict[str, str]:
