@@ -126,6 +126,8 @@ BOARDS: Mapping[str, tuple[str, Sequence[Chart]]] = {
     "events": ("Events, webhooks, alerts", [
         Chart("Events", "ops", [(_rate("events_written_total", "type"), "{{type}}")]),
         Chart("From a row to its event", "s", _spread("events_lag_seconds")),
+        Chart("Attempts to deliver webhooks", "ops",
+              [(_rate("webhooks_attempts_total", "outcome"), "{{outcome}}")]),
         Chart("Alerts that fire", "none", [("max by (rule) (alerts_firing)", "{{rule}}")]),
         Chart("Messages", "none",
               [("sum by (kind) (increase(alerts_messages_total[$__rate_interval]))", "{{kind}}")]),
