@@ -15,6 +15,7 @@ from services.control.edge.admission import Gate
 from services.control.edge.contract import OWN_SERVICES, public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.interceptors import EtagInterceptor, SealInterceptor
+from services.control.edge.reach import StoredOwners
 from services.control.engine.watch import EngineWatch, targets_of
 from services.control.orders.store import Orders
 from services.control.positions.drift import Drift
@@ -66,7 +67,6 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
     key = _identity_key(settings)
     gate = Gate(public_routes(), tokens, limiter_of(settings))
     targets = _engine_targets(settings)
-    gateway = Gateway(gate, key)
     pools = open_pools(settings)
     async with (
         pools() as pool,
@@ -77,6 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, internal: InternalProc
         marks(settings.bookfeed_target) as books,
     ):
         store = Store(pool, client, changes=changing, keyed=keyed)
+        gateway = Gateway(gate, key, StoredOwners(store))
         subscriptions = Subscriptions(store, one_owner=settings.one_owner)
         holdings = Holdings(store, books.known)
         resyncs = Resyncs(store, wait_ms=settings.resync_wait_ms)

@@ -28,7 +28,8 @@ class Settings:
     text. At most two for each scope, so that one can be rotated, 16 for observe and for operate.
     Without one of the scope operate nobody can halt. Behind the digest may stand
     ``;until=2027-01-31`` (its last day, UTC) and, of the edge's scopes,
-    ``;from=10.0.0.0/8|2001:db8::/32`` (where it may be shown from)."""
+    ``;from=10.0.0.0/8|2001:db8::/32`` (where it may be shown from) and ``;followers=0xab…|0xcd…``
+    (the wallets that it is about; up to 100 such tokens for each scope)."""
     tokens_file: str = setting("")
     """More of them, one a line; read again when it changes, so that a token can be rotated without
     a restart. One of the two settings has to name a token."""

@@ -104,7 +104,7 @@ class Change:
             return None
         known = await self.row(
             _SQL["known_request"],
-            caller=self._actor.scope,
+            caller=self._actor.namespace,
             method=request.method,
             key=request.key,
         )
@@ -117,11 +117,11 @@ class Change:
         return str(known["resource_id"])
 
     async def remember(self, request: RequestId | None, resource: str) -> None:
-        """Keep what a request made. By scope, not by token: a rotation changes no caller."""
+        """Keep what a request made, for all tokens that may do the same: rotations change none."""
         if request is not None:
             await self.rows(
                 _SQL["note_request"],
-                caller=self._actor.scope,
+                caller=self._actor.namespace,
                 method=request.method,
                 key=request.key,
                 request_hash=request.request_hash,

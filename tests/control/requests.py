@@ -39,6 +39,16 @@ create trigger answer_resync before insert or update on resync
     for each row execute function answer_resync();
 """
 """Answers resyncs at once where no router runs, with one buy and one outcome that is not known."""
+
+
+class Nobodys:
+    """Knows of no resource."""
+
+    async def follower_of(self, _kind: str, _identifier: str) -> str | None:
+        """No follower's."""
+        return None
+
+
 Database = psycopg.Connection[DictRow]
 
 

@@ -31,6 +31,7 @@ from services.control.edge.contract import public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.shapes import Kind
 from tests.control.edge import MANAGE, READ, TOKENS
+from tests.control.requests import Nobodys
 from tests.control.test_contract import _services
 from tools.openapi.examples import EXAMPLES
 from tradingtools.domain.permissions import PERMISSIONS, Permission
@@ -151,7 +152,7 @@ async def _world(directory: Path) -> AsyncIterator[World]:
     journal = Journal()
     often = Rates(token=1_000_000, address=1_000_000, refused=1_000_000)
     gate = Gate(public_routes(), parse_tokens(TOKENS), Limiter(often))
-    gateway = CountingGateway(gate, KEY)
+    gateway = CountingGateway(gate, KEY, Nobodys())
     server = grpc.aio.server()
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(gateway, server)
     server.add_generic_rpc_handlers((journal,))

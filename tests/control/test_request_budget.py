@@ -27,6 +27,7 @@ from services.control.edge.contract import public_routes
 from services.control.edge.ext_authz import Gateway
 from services.control.edge.shapes import Field, Kind, Shape
 from tests.control.edge import MANAGE, TOKENS
+from tests.control.requests import Nobodys
 from tests.control.test_contract import _services
 from tests.support import largest
 from tradingtools.domain.errors import TradingError
@@ -231,13 +232,15 @@ def _asked(gateway: Gateway, route: Route, target: str, body: bytes) -> Callable
 
     def case() -> None:
         with suppress(TradingError):
-            gateway.sealed("192.0.2.1", request)
+            gateway.judge("192.0.2.1", request)
 
     return case
 
 
 def _gateway() -> Gateway:
-    return Gateway(Gate(public_routes(), parse_tokens(TOKENS), Limiter(OFTEN)), b"k" * 32)
+    return Gateway(
+        Gate(public_routes(), parse_tokens(TOKENS), Limiter(OFTEN)), b"k" * 32, Nobodys()
+    )
 
 
 @pytest.mark.parametrize("method", ROUTES)

@@ -126,7 +126,7 @@ def test_a_refused_seal_is_told_what_a_refused_token_is(edge: RunningEdge) -> No
     with grpc.insecure_channel(f"127.0.0.1:{edge.control_port}") as channel:
         call = channel.unary_unary("/tradingtools.v1.ControlService/PauseSubscription")
         request = control.PauseSubscriptionRequest(id="sub_" + "0" * 32).SerializeToString()
-        for seal in ((), (("x-tt-identity", "backend:manage:1:" + "0" * 64),)):
+        for seal in ((), (("x-tt-identity", "backend:manage::1:" + "0" * 64),)):
             with pytest.raises(grpc.RpcError) as refused:
                 call(request, metadata=seal, timeout=60)
             sentences.add(refused.value.details())

@@ -38,6 +38,8 @@ def test_a_token_counts_from_its_networks(address: str, fits: bool) -> None:
     [
         ";until=", ";until=tomorrow", ";until=2027-02-30", ";until=2027-01-31;until=2027-02-01",
         ";from=", ";from=10.0.0.0/8|", ";from=10.0.0.1/8", ";from=x", ";for=0x1", ";",
+        ";followers=", ";followers=0xab", f";followers=0x{'1' * 40}|",
+        f";followers=0x{'1' * 40};followers=0x{'1' * 40}",
     ],
 )  # fmt: skip
 def test_a_malformed_limit_is_refused_and_tells_no_digest(limits: str) -> None:
@@ -46,9 +48,11 @@ def test_a_malformed_limit_is_refused_and_tells_no_digest(limits: str) -> None:
     assert D not in str(refused.value)
 
 
-def test_operators_have_no_networks_here() -> None:
+@pytest.mark.parametrize("limit", ["from=10.0.0.0/8", f"followers=0x{'1' * 40}"])
+@pytest.mark.parametrize("scope", ["operate", "observe", "internal"])
+def test_operators_have_neither_networks_nor_followers(limit: str, scope: str) -> None:
     with pytest.raises(TokenError, match="edge's scopes"):
-        parse_tokens(f"a:operate:{D};from=10.0.0.0/8")
+        parse_tokens(f"a:{scope}:{D};{limit}")
 
 
 def test_the_edge_refuses_an_expired_token_and_one_of_elsewhere(

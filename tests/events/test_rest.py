@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from launcher import temporary
-from tests.control.edge import MANAGE, READ
+from tests.control.edge import MANAGE, READ, digest
 from tests.control.requests import subscription_body
 from tests.events.edge import Listening, listening
 from tests.money_path.world import eventually
@@ -133,6 +133,31 @@ def test_pages_have_every_event_in_order_once(world: Listening) -> None:
     assert [int(e["sequence"]) for e in events] == list(range(1, len(events) + 1))
     assert len({e["id"] for e in events}) == len(events)
     assert {e["specversion"] for e in events} == {"1.0"}
+
+
+async def test_a_token_of_one_follower_follows_his_events_alone(world: Listening) -> None:
+    his, other, token = f"0x{21:040x}", f"0x{22:040x}", "e9" * 32
+    with world.tokens_file.open("a") as tokens:
+        tokens.write(f"one:read:{digest(token)};followers={his}\n")
+    for wallet in (his, other):
+        made = world.call("POST", "/subscriptions", json=subscription_body(wallet))
+        assert made.status_code == 201, made.text
+    newest(world)
+
+    async def known() -> bool:
+        return world.call("GET", f"/events?wallet={his}", token).status_code == 200
+
+    await eventually(known)
+    events = world.call("GET", f"/events?wallet={his}", token).json()["events"]
+    assert [event["type"] for event in events] == ["subscription.created"]
+    for path in ("/events", "/events/stream"):
+        for query in ("", f"?wallet={other}"):
+            refused = world.call("GET", f"{path}{query}", token)
+            assert (refused.status_code, "wallet" in refused.json()["message"]) == (403, True)
+    shown = {"Authorization": f"Bearer {token}"}
+    async with opened(world, f"?after=0&wallet={his}", **shown) as stream:
+        (told,) = await stream.events(1)
+        assert json.loads(told.data)["id"] == events[0]["id"]
 
 
 def test_a_filter_takes_kinds_types_and_subscriptions(world: Listening) -> None:

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
@@ -15,10 +16,13 @@ from tradingtools.domain.errors import NotAllowed, Unauthenticated
 from tradingtools.domain.permissions import PERMISSIONS, REACH, Permission
 
 MAX_PER_SCOPE = 2
+MAX_LIMITED = 100
+"""Of each scope: tokens of some followers."""
 MAX_OPERATORS = 16
 """Of each of their scopes: people have tokens of their own."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_WALLET = re.compile(r"0x[0-9a-f]{40}")
 _BEARER = re.compile(r"Bearer ([0-9a-f]{64})", re.IGNORECASE)
 
 
@@ -33,13 +37,26 @@ class Token:
     """From this second of the epoch on it is none; None: it does not expire."""
     networks: tuple[Network, ...] = ()
     """Where it may be shown from; empty: anywhere."""
+    followers: frozenset[str] = frozenset()
+    """The wallets that it is about; empty: all."""
+
+    @property
+    def reach(self) -> str:
+        """A short digest of its followers; empty: all."""
+        return _digest_of(self.followers) if self.followers else ""
 
 
 class Caller(NamedTuple):
-    """Who a call came from: the token's id and scope; the public has neither."""
+    """Who a call came from: of the token id, scope and reach; the public has none of them."""
 
     id: str
     scope: Permission
+    reach: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """Whose Idempotency-Keys it shares: those of all tokens that may do the same."""
+        return f"{self.scope}:{self.reach}" if self.reach else self.scope
 
 
 PUBLIC = Caller("public", Permission.PUBLIC)
@@ -54,7 +71,7 @@ class TokenError(ValueError):
 
 def parse_tokens(text: str) -> tuple[Token, ...]:
     """Read ``id:scope:digest,…``, each with limits behind it, if any: ``;until=2027-01-31`` (the
-    last day, UTC), ``;from=10.0.0.0/8|2001:db8::/32``.
+    last day, UTC), ``;from=10.0.0.0/8|2001:db8::/32``, ``;followers=0xab…|0xcd…``.
 
     Raises:
         TokenError: an entry is malformed, an id or digest occurs twice, a scope has too many, or
@@ -68,8 +85,11 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
         raise TokenError("an id occurs twice")
     if len({token.digest for token in tokens}) < len(tokens):
         raise TokenError("a digest occurs twice")
-    for scope, count in Counter(token.scope for token in tokens).items():
+    counted = Counter((token.scope, bool(token.followers)) for token in tokens)
+    for (scope, limited), count in counted.items():
         most = MAX_OPERATORS if scope in REACH[Permission.OPERATE] else MAX_PER_SCOPE
+        if limited:
+            most = MAX_LIMITED
         if count > most:
             raise TokenError(f"{count} tokens of scope {scope}; at most {most}")
     return tokens
@@ -101,15 +121,26 @@ def _limited(number: int, token: Token, limit: str) -> Token:
         except ValueError:
             raise TokenError(f"entry {number}: until has to be a day, 2027-01-31") from None
         return replace(token, until_s=int((last + timedelta(days=1)).timestamp()))
+    if kind in ("from", "followers") and token.scope not in (Permission.READ, Permission.MANAGE):
+        raise TokenError(f"entry {number}: {kind} is for the edge's scopes, read and manage")
     if kind == "from" and not token.networks:
-        if token.scope not in (Permission.READ, Permission.MANAGE):
-            raise TokenError(f"entry {number}: from is for the edge's scopes, read and manage")
         try:
             networks = tuple(ipaddress.ip_network(part) for part in text.split("|"))
         except ValueError:
             raise TokenError(f"entry {number}: from has to be networks parted by |") from None
         return replace(token, networks=networks)
-    raise TokenError(f"entry {number}: expected until=day or from=networks, each once")
+    if kind == "followers" and not token.followers:
+        wallets = text.lower().split("|")
+        if not all(map(_WALLET.fullmatch, wallets)):
+            raise TokenError(f"entry {number}: followers has to be wallets parted by |")
+        return replace(token, followers=frozenset(wallets))
+    raise TokenError(
+        f"entry {number}: expected until=day, from=networks or followers=wallets, each once"
+    )
+
+
+def _digest_of(followers: frozenset[str]) -> str:
+    return hashlib.sha256("|".join(sorted(followers)).encode()).hexdigest()[:16]
 
 
 def usable(tokens: tuple[Token, ...], now_s: float, address: str = "") -> tuple[Token, ...]:
@@ -154,7 +185,13 @@ def authenticate(tokens: tuple[Token, ...], authorization: str) -> Caller:
             found = token
     if found is None or given is None:
         raise Unauthenticated("no such token" if given else "no token")
-    return Caller(found.id, found.scope)
+    return Caller(found.id, found.scope, found.reach)
+
+
+def token_of(tokens: Iterable[Token], caller: Caller) -> Token | None:
+    """Return a caller's token; None: it is not active, or has another scope or reach."""
+    named = (one for one in tokens if one.id == caller.id)
+    return next((one for one in named if (one.scope, one.reach) == caller[1:]), None)
 
 
 def authorize(tokens: tuple[Token, ...], method: str, authorization: str) -> Caller:

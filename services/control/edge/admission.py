@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from services.control.auth import last_used
 from services.control.auth.rate_limiter import Limiter
 from services.control.auth.security_log import OUTCOMES, SecurityLog
-from services.control.auth.tokens import Caller, Token, authenticate, usable
+from services.control.auth.tokens import PUBLIC, Caller, Token, authenticate, token_of, usable
 from services.control.edge.admission_rules import HttpRequest, Route, Routes, admit
 from tradingtools import clock
 from tradingtools.domain.errors import TradingError, Unauthenticated
@@ -56,13 +56,23 @@ class Gate:
             route, caller = self._judge(address, http)
         except TradingError as error:
             _requests.add(1, {"outcome": error.reason})
-            self._note(error, address, http)
+            self.note(error, address, http)
             raise
         _requests.add(1, {"outcome": "admitted", "method": route.method, "caller": caller.id})
         last_used.note(caller)
         return route, caller
 
-    def _note(self, error: TradingError, address: str, http: HttpRequest) -> None:
+    def followers_of(self, caller: Caller) -> frozenset[str]:
+        """The wallets that a caller's token is about; empty: all. Raises Unauthenticated."""
+        if caller == PUBLIC:
+            return frozenset()
+        token = token_of(self._tokens, caller)
+        if token is None:
+            raise Unauthenticated("the token is withdrawn")
+        return token.followers
+
+    def note(self, error: TradingError, address: str, http: HttpRequest) -> None:
+        """Write down a refusal that is about who asks."""
         if type(error) not in OUTCOMES:
             return
         # The path as it came may hold anything, a token, too: only a route that there is is named.

@@ -7,18 +7,21 @@ answered here, in the same form as every other error.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import structlog
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from ext_authz import external_auth_pb2, external_auth_pb2_grpc
+from services.control.auth.tokens import Caller
 from services.control.edge.admission import Gate
 from services.control.edge.admission_rules import HttpRequest
+from services.control.edge.reach import Owners, demand
 from services.control.edge.requests import call_of, request_of
-from services.control.edge.seal import HEADER, seal
+from services.control.edge.seal import HEADER, Call, seal
 from tradingtools import clock
 from tradingtools.domain.errors import TradingError
 from tradingtools.rpc.errors import CODES, to_status
@@ -43,35 +46,46 @@ _STATUSES = {
 _log = structlog.get_logger("gateway")
 
 
+class Judged(NamedTuple):
+    """A request that the gate has admitted."""
+
+    caller: Caller
+    followers: frozenset[str]
+    """That its token is about; empty: all."""
+    request: Message
+    call: Call
+
+
 class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
     """Answers whether a request may pass.
 
     Args:
         gate: judges it.
         key: with which a passing request is sealed.
+        owners: know whose resources are.
     """
 
-    def __init__(self, gate: Gate, key: bytes) -> None:
+    def __init__(self, gate: Gate, key: bytes, owners: Owners) -> None:
         self._gate = gate
         self._key = key
+        self._owners = owners
 
     async def Check(self, request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Called by the edge for a request, with headers and the whole body."""
         http = request.attributes.request.http
         address = http.headers.get(_ADDRESS, "")
+        asked = HttpRequest(
+            verb=http.method,
+            target=http.path,
+            authorization=http.headers.get("authorization", ""),
+            content_type=http.headers.get("content-type", ""),
+            body=http.raw_body,
+        )
         try:
-            return _allowed(
-                self.sealed(
-                    address,
-                    HttpRequest(
-                        verb=http.method,
-                        target=http.path,
-                        authorization=http.headers.get("authorization", ""),
-                        content_type=http.headers.get("content-type", ""),
-                        body=http.raw_body,
-                    ),
-                )
-            )
+            judged = self.judge(address, asked)
+            if judged.followers:
+                await self._demand(judged, address, asked)
+            return _allowed(self._seal(judged))
         except TradingError as error:
             return denied(error)
         except Exception:
@@ -79,11 +93,23 @@ class Gateway(external_auth_pb2_grpc.AuthorizationServicer):
             _log.error("unexpected error in authorization", exc_info=True)
             raise
 
-    def sealed(self, address: str, http: HttpRequest) -> str:
-        """The seal of a request that may pass; raises as ``Gate.admit``, and MalformedBody."""
+    def judge(self, address: str, http: HttpRequest) -> Judged:
+        """Return a request that the gate admits; raises as ``Gate.admit``, and MalformedBody."""
         route, caller = self._gate.admit(address, http)
-        call = call_of(route.method, request_of(route, http))
-        return seal(self._key, caller, self._gate.tokens, call, clock.now_ms())
+        request = request_of(route, http)
+        call = call_of(route.method, request)
+        return Judged(caller, self._gate.followers_of(caller), request, call)
+
+    async def _demand(self, judged: Judged, address: str, http: HttpRequest) -> None:
+        """Let a request on that its token reaches. Raises NotAllowed, NotFound, Unavailable."""
+        try:
+            await demand(judged.followers, self._owners, judged.call.method, judged.request)
+        except TradingError as error:
+            self._gate.note(error, address, http)
+            raise
+
+    def _seal(self, judged: Judged) -> str:
+        return seal(self._key, judged.caller, self._gate.tokens, judged.call, clock.now_ms())
 
 
 def _allowed(sealed: str) -> Any:

@@ -1,8 +1,8 @@
 """The seal between authorization and handler: a call that walked around the first has none.
 
 Authorization writes it as a header that the edge strips from outside; the handler opens it. It
-binds caller, token, RPC and request, for seconds: who has got hold of one can do nothing with it
-but what it was made for, and nothing once the token is withdrawn.
+binds caller, token, followers, RPC and request, for seconds: who has got hold of one can do nothing
+with it but what it was made for, and nothing once the token is withdrawn.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.control.auth.tokens import PUBLIC, Caller, Token
+from services.control.auth.tokens import PUBLIC, Caller, Token, token_of
 from tradingtools.domain.permissions import Permission
 
 HEADER = "x-tt-identity"
 LIFE_MS = 15_000
 """The edge gives a request ten seconds, after up to five for its authorization."""
-_SEAL = re.compile(r"([a-z0-9-]{1,32}):([a-z]{1,16}):([0-9]{1,15}):([0-9a-f]{64})")
+_SEAL = re.compile(
+    r"([a-z0-9-]{1,32}):([a-z]{1,16}):((?:[0-9a-f]{16})?):([0-9]{1,15}):([0-9a-f]{64})"
+)
 
 
 class Call(NamedTuple):
@@ -40,7 +42,7 @@ def seal(key: bytes, caller: Caller, tokens: Iterable[Token], call: Call, now_ms
         now_ms: since the epoch.
     """
     mac = _mac(key, caller, _token(tokens, caller) or b"", call, now_ms)
-    return f"{caller.id}:{caller.scope}:{now_ms}:{mac}"
+    return f"{caller.id}:{caller.scope}:{caller.reach}:{now_ms}:{mac}"
 
 
 def unseal(
@@ -53,23 +55,23 @@ def unseal(
     found = _SEAL.fullmatch(value)
     if found is None or found[2] not in set(Permission):
         return None
-    caller, at_ms = Caller(found[1], Permission(found[2])), int(found[3])
+    caller, at_ms = Caller(found[1], Permission(found[2]), found[3]), int(found[4])
     token = _token(tokens, caller)
     # Either way: a clock that was set back makes no seal live longer.
     if token is None or abs(now_ms - at_ms) > LIFE_MS:
         return None
     expected = _mac(key, caller, token, call, at_ms)
-    return caller if hmac.compare_digest(expected, found[4]) else None
+    return caller if hmac.compare_digest(expected, found[5]) else None
 
 
 def _token(tokens: Iterable[Token], caller: Caller) -> bytes | None:
     """The digest of the caller's token; None: it is not active."""
     if caller == PUBLIC:
         return b""
-    held = (one.digest for one in tokens if (one.id, one.scope) == (caller.id, caller.scope))
-    return next(held, None)
+    held = token_of(tokens, caller)
+    return held.digest if held else None
 
 
 def _mac(key: bytes, caller: Caller, token: bytes, call: Call, at_ms: int) -> str:
-    said = f"{caller.id}:{caller.scope}:{at_ms}:{token.hex()}:{call.method}:{call.request.hex()}"
-    return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
+    said = (*caller, at_ms, token.hex(), call.method, call.request.hex())
+    return hmac.new(key, ":".join(map(str, said)).encode(), hashlib.sha256).hexdigest()

@@ -112,7 +112,7 @@ def test_a_seal_opens_one_call_for_one_caller_for_seconds() -> None:
     assert _opened(sealed, call=Call(PAUSE, b"another one")) is None
     assert _opened(sealed.replace(":40000:", ":49000:"), now_ms=60_000) is None
     assert _opened(sealed.replace("backend:manage", "viewer:read")) is None
-    for broken in ("", "a:b:é", "a:b:1:c", f"backend:root:1:{'0' * 64}", f"{sealed}0"):
+    for broken in ("", "a:b:é", "a:b:1:c", f"backend:root::1:{'0' * 64}", f"{sealed}0"):
         assert _opened(broken) is None
 
 
