@@ -18,6 +18,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from services.bookfeed.core.book import Book
+from services.bookfeed.core.book_states import IN_DOUBT, REST_ALONE, Trust, trust_of
 from services.bookfeed.core.snapshot_audit import (
     AuditVerdict,
     LevelChange,
@@ -203,7 +204,7 @@ class BookState:
 
     def wants_resync(self, now_ms: int) -> bool:
         """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
-        return self.doubtful and not self.rest_alone and self._may_ask(now_ms)
+        return self.trust in IN_DOUBT and self._may_ask(now_ms)
 
     def wants_refresh(self, now_ms: int) -> bool:
         """Whether REST may be asked again of a book that it alone tells."""
@@ -235,9 +236,19 @@ class BookState:
             self._collect(None)
 
     @property
+    def trust(self) -> Trust:
+        """Return who keeps the book whole."""
+        return trust_of(
+            seen=self.received_ns != 0,
+            on_socket=self.on_socket,
+            doubtful=self.doubtful,
+            rest_taken=self._rest_taken_ms is not None,
+        )
+
+    @property
     def rest_alone(self) -> bool:
-        """Whether the book is REST's, whatever the socket tells: no connection keeps it whole."""
-        return self._rest_taken_ms is not None if self.doubtful else not self.on_socket
+        """Return whether the book is REST's, whatever the socket sends."""
+        return self.trust in REST_ALONE
 
     def doubted_ms(self, now_ms: int) -> int:
         """For how long REST has been asked in vain to end a doubt; 0 when there is none."""
@@ -252,7 +263,7 @@ class BookState:
     def comparable(self) -> bool:
         """Whether a look would say something: the socket keeps it and nothing else is asked."""
         idle = self.look is None and not self.resyncing
-        return idle and self.on_socket and not self.doubtful
+        return idle and self.trust is Trust.FRESH
 
     def begin_audit(self) -> SnapshotAudit:
         """What the socket tells from now on is kept until `end_look`."""
