@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +11,12 @@ import grpc
 import pytest
 import structlog
 
-from services.control.auth.interceptor import TokenInterceptor
+from services.control.auth.interceptor import MOST_HELD, TokenInterceptor
 from services.control.auth.rate_limiter import Limiter, Rates, network
 from services.control.auth.tokens import parse_tokens
 from tests.control.edge import TOKENS, RunningEdge, StartEdge
 from tests.control.requests import error_of
-from tradingtools.domain.errors import Unauthenticated
+from tradingtools.domain.errors import LimitReached, Unauthenticated
 from tradingtools.rpc.admission import address_of
 from tradingtools.v1 import control_service_pb2 as control
 from tradingtools.v1 import operator_service_pb2 as pb
@@ -56,6 +57,30 @@ def test_one_address_takes_neither_anothers_answers_nor_his_lines_in_the_log() -
     assert other == "UNAUTHENTICATED"
     assert len([line for line in lines if line["address"] == "192.0.2.1"]) < 100
     assert len([line for line in lines if line["address"] == "192.0.2.2"]) == 1
+
+
+async def test_who_comes_too_often_waits_for_his_answer_and_only_so_many_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = TokenInterceptor(parse_tokens(TOKENS), Limiter(Rates(token=5, address=5, refused=5)))
+    held, go, slept = 0, asyncio.Event(), asyncio.sleep
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal held
+        held += 1
+        await go.wait()
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await port.delay(Unauthenticated("no"))
+    calls = [
+        asyncio.ensure_future(port.delay(LimitReached("too many requests")))
+        for _ in range(MOST_HELD + 100)
+    ]
+    await slept(0)
+    assert held == MOST_HELD
+    assert sum(call.done() for call in calls) == 100
+    go.set()
+    await asyncio.gather(*calls)
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,9 @@ class Admission(grpc.aio.ServerInterceptor):
         """
         return error
 
+    async def delay(self, _answer: TradingError) -> None:
+        """Wait before a refusal is answered; not at all."""
+
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
@@ -85,6 +88,7 @@ class Admission(grpc.aio.ServerInterceptor):
     def _refusal(self, error: TradingError, method: str, metadata: Metadata) -> Handler:
         async def refuse(_requests: AsyncIterator[bytes], context: Any) -> None:
             answer = self.refused(error, method, metadata, address_of(context.peer()))
+            await self.delay(answer)
             await context.abort_with_status(rpc_status.to_status(to_status(answer)))
 
         # Of any number of requests: who is refused is not waited for.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 from services.control.auth import last_used
 from services.control.auth.operator import Operator
 from services.control.auth.rate_limiter import Limiter
@@ -11,6 +14,10 @@ from services.control.context import Context
 from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, TradingError, Unauthenticated
 from tradingtools.rpc.admission import Admission, Metadata, address_of, values_of
+
+_HELD_SECONDS = 1.0
+MOST_HELD = 1000
+"""Refused calls that wait for their answers at once; further ones are answered at once."""
 
 
 class TokenInterceptor(Admission):
@@ -24,6 +31,7 @@ class TokenInterceptor(Admission):
     def __init__(self, tokens: tuple[Token, ...], limiter: Limiter) -> None:
         self._tokens = tokens
         self._limiter = limiter
+        self._held = 0
         self._security = SecurityLog("internal")
 
     def use(self, tokens: tuple[Token, ...]) -> None:
@@ -46,6 +54,17 @@ class TokenInterceptor(Admission):
         token = self._id(_authorization(metadata))
         self._security.refused(error, address=address, token=token, route=method)
         return error
+
+    async def delay(self, answer: TradingError) -> None:
+        """Hold back who comes too often, so that a flood has little of the process."""
+        if not isinstance(answer, LimitReached) or self._held >= MOST_HELD:
+            return
+        self._held += 1
+        try:
+            # A spread, so that those who came together are not answered together.
+            await asyncio.sleep(_HELD_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+        finally:
+            self._held -= 1
 
     def _id(self, authorization: str) -> str:
         try:
