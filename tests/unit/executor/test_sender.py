@@ -96,6 +96,7 @@ async def scene(
     hurried: Callable[[], bool] = lambda: False,
     look: Callable[[Order, int], Awaitable[RecheckResult]] = _nothing_holds_it_back,
     timeout_ms: int = 20_000,
+    make: type[Sender] = Sender,
 ) -> AsyncIterator[Scene]:
     far = Far()
     app = web.Application()
@@ -113,9 +114,7 @@ async def scene(
         async with open_client(f"http://127.0.0.1:{runner.addresses[0][1]}", warm=4) as client:
             told = record or outcomes.append
             leave = PreSendCheck(breaker, look)
-            sender = Sender(
-                client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried
-            )
+            sender = make(client, breaker, leave, timeout_ms, LEASE_MS, told, died.append, hurried)
             yield Scene(far, client, breaker, sender, outcomes, died)
     finally:
         for event in far.held.values():
