@@ -79,11 +79,11 @@ class CircuitBreaker:
 
     @property
     def closed(self) -> bool:
-        """Whether everything may leave."""
+        """Return whether every request may be sent."""
         return self._row.state is BreakerState.CLOSED
 
     def allows(self, probe: int) -> bool:
-        """Whether a POST may leave: everything may, or this probe is still the one that finds out.
+        """Return whether a POST may be sent: all may, or this is the current probe.
 
         Args:
             probe: as `take_probe` gave it; 0: it is none.
@@ -93,7 +93,7 @@ class CircuitBreaker:
 
     @property
     def reason(self) -> str:
-        """Why it is not closed, for those who wait in vain."""
+        """Return why the breaker is not closed."""
         return f"{INSIDERS} is not asked: {self._row.reason}"
 
     async def pause(self, seconds: float, *, probes: bool) -> None:
@@ -114,7 +114,7 @@ class CircuitBreaker:
                 await self._closes.wait()
 
     async def watch(self, pause_seconds: float) -> None:
-        """See what other executors and operators do to it, for ever."""
+        """Follow what other executors and operators do to the breaker, for ever."""
         while True:
             try:
                 await self.read()
@@ -160,12 +160,12 @@ class CircuitBreaker:
                     await self._move(Event.TRIPPED, status)
 
     def report_success(self) -> None:
-        """A POST that was no probe has been answered: failures are not in a row any more."""
+        """Reset the count of failures in a row: a POST that was no probe was answered."""
         self._failures = 0
 
     @property
     def allows_probe(self) -> bool:
-        """Whether it is time for one request to find out, and nobody here is about to take it."""
+        """Return whether a probe is due and nobody here is about to take it."""
         if self._taking or self.closed:
             return False
         return may_probe(self._row, clock.now_ms(), self._policy)
@@ -191,7 +191,7 @@ class CircuitBreaker:
         return probe if taken else 0
 
     async def give_back(self, probe: int) -> None:
-        """It was not sent: the next one may be taken at once, unless there is a later one."""
+        """Return a probe that was not sent, so that the next may be taken at once."""
         try:
             if probe == self._row.version:
                 await self._move(Event.PROBE_RETURNED, None)
@@ -199,11 +199,12 @@ class CircuitBreaker:
             self.probe_ended(probe)
 
     def probe_ended(self, probe: int) -> None:
-        """Nothing will be told of it any more."""
+        """Forget a probe of which nothing will be reported any more."""
         self._probes.discard(probe)
 
     async def _move(self, event: Event, status: int | None) -> bool:
-        """Whether the event moved it; another executor may have been first."""
+        """Apply an event to the row; return whether it changed, as another executor may be
+        first."""
         said = "no answer" if status is None else f"HTTP {status}"
         reason = f"{self._failures} failures in a row, the last one {said}"
         before = self._row
@@ -222,7 +223,7 @@ class CircuitBreaker:
         return False
 
     def _take(self, row: Breaker, asked: Breaker) -> None:
-        """Go by this row, which was asked for when ``asked`` stood here."""
+        """Adopt this row, which was requested while ``asked`` stood here."""
         before = self._row
         if before is not asked and row.version < before.version:
             return  # Another answer was faster and knew more.

@@ -87,7 +87,7 @@ class Collar:
         self._looking: set[asyncio.Task[None]] = set()
 
     def outside(self, orders: Iterable[Order]) -> dict[str, Order]:
-        """Those that are to be held, by key, as far as is known without asking."""
+        """Return the orders to be held, by key, as far as known quotes tell."""
         quotes: dict[str, Quote | None] = {}
         found: dict[str, Order] = {}
         for order in orders:

@@ -34,7 +34,7 @@ class GateRecheck:
         self._exits, self._entries = _Batcher(ask), _Batcher(ask)
 
     async def check(self, order: Order, epoch: int) -> RecheckResult:
-        """Whether it may leave still.
+        """Return whether an order may still be sent, and when that was found out.
 
         Raises:
             psycopg.OperationalError: nobody can tell now.

@@ -52,7 +52,7 @@ class PreSendCheck:
         self._recheck_gates = look
 
     def allows_now(self, attempt: Attempt) -> bool:
-        """Whether it may leave without a question; a probe never does."""
+        """Return whether an attempt may be sent without a query; a probe never may."""
         # In full: this is before the first byte of every order.
         return (
             self._breaker.closed
@@ -62,7 +62,7 @@ class PreSendCheck:
         )
 
     def valid_until_ns(self, attempt: Attempt) -> int:
-        """Until when it may leave by what its SUBMITTING found out, `monotonic_ns`."""
+        """Return until when the gates of the SUBMITTING commit hold, `monotonic_ns`."""
         return attempt.gates_checked_ns + _FRESH_NS
 
     async def recheck(self, attempt: Attempt, until_ns: int) -> int:

@@ -59,14 +59,14 @@ class Quotes:
         return self._stub.StreamMarks(pb.StreamMarksRequest(cursor=cursor))
 
     def known(self, asset_id: str) -> Quote | None:
-        """The last that was told, if it was a fresh book's; None: nothing is known."""
+        """Return the last reported quote of a fresh book; None: there is none."""
         mark = self._marks.get(asset_id)
         if mark is None or clock.monotonic() - self._heard >= SILENT_SECONDS:
             return None
         return _quote(mark)
 
     async def ask(self, asset_id: str) -> Quote | None:
-        """Of the book of this moment; None: it is not fresh, or nobody answers."""
+        """Return the quote of the present book; None: it is not fresh, or there is no answer."""
         try:
             response = await self._stub.GetBook(
                 pb.GetBookRequest(asset_id=asset_id), timeout=_ASK_SECONDS

@@ -54,7 +54,7 @@ class QueuedClaim:
 
 
 def _not_from_a_stream() -> None:
-    """Nobody waits for it."""
+    """Do nothing: no stream waits for this claim."""
 
 
 class SendQueue:
@@ -146,7 +146,8 @@ class SendQueue:
                     )
 
     async def take(self) -> list[QueuedClaim]:
-        """Those that go together next; waits for one, and entries for room to be under way."""
+        """Return the claims that go together next; wait for one, and for room if they are
+        entries."""
         while not (self._queue.exits_wait or (len(self._queue) and len(self._taken) < _WINDOW)):
             self._changed.clear()
             await self._changed.wait()
@@ -157,13 +158,13 @@ class SendQueue:
         return claims
 
     def done(self, keys: Sequence[str]) -> None:
-        """The outcomes of these orders are durable, or nobody here waits for one any more."""
+        """Free the room of orders whose outcomes are durable, or that nobody waits for."""
         self.in_flight.difference_update(keys)
         self._taken.difference_update(keys)
         self._changed.set()
 
     def release(self, key: str) -> None:
-        """An order stays CLAIMED: whoever brings it again may get in line with it."""
+        """Give up an order that stays CLAIMED: whoever brings it again may queue it."""
         self._seen.pop(key, None)
         self.done([key])
 

@@ -136,7 +136,7 @@ class Sender:
             asyncio.get_running_loop().call_soon(self._send_rest)
 
     def _time_left_ms(self, attempt: Attempt) -> int:
-        """Until it may leave no more: its time is over, or nearly its lease.
+        """Return how long an attempt may still be sent: until its time or nearly its lease ends.
 
         After its lease nobody could tell any more that it was never sent.
         """
@@ -189,7 +189,7 @@ class Sender:
             sent.add_done_callback(partial(self._on_answer, attempt))
 
     def _try_send(self, attempt: Attempt) -> asyncio.Future[Answer] | None:
-        """The answer to come; None: it cannot leave at once."""
+        """Send now and return the future answer; return None if it cannot be sent at once."""
         order = attempt.order
         if not self._pre_send.allows_now(attempt):
             return None
@@ -227,7 +227,7 @@ class Sender:
                 self._give_up(attempt, error)
 
     def _start_retrying(self, attempt: Attempt, sent: asyncio.Future[Answer] | None = None) -> None:
-        """In a task of its own: what waits for a connection, a pause or the breaker."""
+        """Continue in a task: wait for a connection, a pause or the breaker, and send."""
         task = asyncio.create_task(self._submit_and_conclude(attempt, sent))
         self._running.add(task)
         task.add_done_callback(partial(self._on_task_done, attempt))
@@ -312,7 +312,7 @@ class Sender:
             self._breaker.probe_ended(probe)
 
     async def _probe_if_allowed(self, attempt: Attempt, probe: int) -> int:
-        """The probe that it is, or that an exit becomes: nobody else may come on a quiet night.
+        """Return the attempt's probe, or take one for an exit: on a quiet night nobody else comes.
 
         Entries leave it to those that are new: whoever waits is likely to be too late.
         """
@@ -391,12 +391,12 @@ class Sender:
 
 
 def _is_final(sent: asyncio.Future[Answer]) -> bool:
-    """Whether nothing of it has to be waited for any more, as of nearly every answer."""
+    """Return whether an answer can be concluded without a wait, as nearly every one can."""
     return sent.exception() is None and not is_failure(sent.result().status)
 
 
 def _text(body: bytes) -> str:
-    """An answer as the audit keeps it; PostgreSQL has no NUL in text."""
+    """Return an answer as the audit keeps it; PostgreSQL has no NUL in text."""
     return body.decode(errors="replace").replace("\x00", "\ufffd")[:20_000]
 
 

@@ -27,7 +27,7 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
     async def StreamOrderEvents(
         self, request: pb.StreamOrderEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamOrderEventsResponse]:
-        """Events after a cursor; see the contract."""
+        """Stream events after a cursor; see the contract."""
         before = await self._cursors.beginning(request)
         async for after, events in self._tail.follow(before):
             self._cursors.sent(request, after)

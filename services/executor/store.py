@@ -95,7 +95,7 @@ async def submit_batch(
 
 
 def _gated(order: Order) -> dict[str, Any]:
-    """What the gates look at."""
+    """Return what the gates examine of an order."""
     return {
         "order_key": order.order_key,
         "purpose": order.purpose,
@@ -109,7 +109,7 @@ def _gated(order: Order) -> dict[str, Any]:
 
 
 async def held_back(pool: Pool, asked: Sequence[tuple[Order, int]]) -> tuple[dict[str, str], int]:
-    """Why orders that are SUBMITTING at these epochs may not leave any more, by order key.
+    """Return why orders that are SUBMITTING at these epochs may not be sent, by order key.
 
     And after which instant the gates were looked at, `monotonic_ns`.
     """
@@ -248,7 +248,7 @@ async def execute(pool: Pool, name: str, **values: Any) -> None:
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
-    """All rows of one named query."""
+    """Return all rows of one named query."""
     async with pool.connection() as connection:
         cursor = await connection.execute(_QUERIES[name], values)
         return await cursor.fetchall()

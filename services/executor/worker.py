@@ -136,7 +136,8 @@ class Executor:
         return max(self.queue.waited_ms(), self._sender.waited_ms())
 
     async def recover(self) -> None:
-        """Settle an earlier life: rows for every record, UNKNOWN for what may have been sent."""
+        """Settle an earlier life: build rows of every record; what may have been sent is
+        UNKNOWN."""
         await journal.build_open_rows(self._pool, self._lease.partition, older_than_seconds=None)
         abandoned = await store.fetch(self._pool, "abandoned", partition=self._lease.partition)
         await store.record(
@@ -202,7 +203,7 @@ class Executor:
             await self.breaker.give_back(probe)
 
     async def _within_limits(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
-        """What the last gate lets through; the others fail, and what runs away is halted."""
+        """Return the orders within the pre-trade limits; fail the others and halt a runaway."""
         orders = self._within_collar(orders, batch)
         refused = self._limits.judge(orders, clock.monotonic_ms())
         if any(refusal.halt for refusal in refused.values()):
@@ -219,7 +220,8 @@ class Executor:
         return [o for o in orders if o.order_key not in refused]
 
     def _within_collar(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
-        """Those within the collar; the others stay CLAIMED until it has looked closely."""
+        """Return the orders within the collar; the others stay CLAIMED until it has looked
+        closely."""
         outside = {} if self._collar is None else self._collar.outside(orders)
         if self._collar is None or not outside:
             return orders
@@ -247,7 +249,7 @@ class Executor:
         self._fail([order], batch, {key: Reason.RISK.value}, {key: why})
 
     async def _without_held_back(self, orders: Sequence[Order], batch: Batch) -> Sequence[Order]:
-        """Those that nothing holds back now; the others are refused as SUBMITTING would."""
+        """Return the orders that no gate stops now; refuse the others as SUBMITTING would."""
         asked = [(order, 0) for order in orders]
         denied, _ = await while_database_is_away(partial(store.held_back, self._pool, asked))
         self._refuse([o for o in orders if o.order_key in denied], batch, denied)
@@ -262,7 +264,7 @@ class Executor:
                            scope=halt.scope, subject=halt.subject, reason=halt.reason)  # fmt: skip
 
     async def _await_breaker(self, batch: Batch) -> tuple[int, Sequence[Order]]:
-        """The probe and the one order that may be it, an exit if there is one; the others wait.
+        """Return a probe and the one order that may be it, an exit if there is one.
 
         Who waits stays CLAIMED and is found by polling until it is let out or its time is over.
         """

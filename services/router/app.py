@@ -102,7 +102,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 async def _follow_ingest(
     lanes: Lanes[ingest_pb.StreamLeaderTradesResponse], stub: Any, name: str, cursor: str
 ) -> None:
-    """A leader's trades in their order; nobody waits for the followers of another."""
+    """Route each leader's trades in order; no leader waits for the followers of another."""
     while True:
         try:
             async for response in streams.read(

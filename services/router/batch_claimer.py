@@ -134,7 +134,7 @@ class BatchClaimer:
         return _Draft(request=request, plan=plan, claim=claim, applied=applied)
 
     async def durable(self, buys: Sequence[BatchableBuy]) -> list[BatchableBuy]:
-        """Those that have their record, whoever has claimed them.
+        """Return the buys whose record is in the journal, whoever claimed them.
 
         Raises:
             psycopg.OperationalError: the database does not say.
@@ -147,7 +147,7 @@ class BatchClaimer:
         return [one for one, key in zip(buys, keys, strict=True) if key in there]
 
     async def _build_rows(self, connection: Connection, records: Sequence[int]) -> None:
-        """Rows of records that the executor is not told of; it finds them if this fails."""
+        """Build the rows of records without orders; if it fails, the executor builds them."""
         try:
             await journal.build_rows_together(connection, records)
         except psycopg.Error as error:

@@ -114,6 +114,6 @@ class Bookings:
 
 
 def _has_appeared(fill: confirm_pb.FillEvent) -> bool:
-    """Whether a slice of an exit has fills after its end."""
+    """Return whether a slice of an exit has fills after its end."""
     exit_ = fill.purpose == pb.ORDER_PURPOSE_COPY_EXIT
     return exit_ and fill.order_state == pb.ORDER_STATE_RESURRECTED

@@ -59,16 +59,17 @@ class ClaimRequest:
 
     @property
     def fresh(self) -> bool:
-        """Rows of the leader trade are new; they are stored with the last part."""
+        """Return whether the trade's new rows are stored with this request: the last part does
+        it."""
         return about_rows(self.cause) and (self.part is None or self.part.last)
 
     def changes(self, plan: Plan) -> bool:
-        """Whether there is something that is not durable yet, as far as is known."""
+        """Return whether the plan has something that is not known to be durable."""
         return bool(plan.copies or plan.left or self.fresh or self.unsure)
 
 
 def rows_cause(trade: LeaderTrade) -> str:
-    """The cause "these rows are known": the same rows give the same record, others another."""
+    """Return the cause "these rows are known": equal rows give an equal record key."""
     known = sorted(
         (source, price, size, row.count) for (source, (price, size)), row in trade.rows.items()
     )
@@ -76,19 +77,19 @@ def rows_cause(trade: LeaderTrade) -> str:
 
 
 def about_rows(cause: str) -> bool:
-    """Whether new rows of a leader trade are why it is judged."""
+    """Return whether new rows of a leader trade are the cause."""
     return cause.startswith("rows-")
 
 
 def received_ns(trade: LeaderTrade, cause: str) -> int:
-    """When the frame was received for which a trade is judged; now, if none has asked for it."""
+    """Return when the frame behind a claim was received; now, if no frame caused it."""
     return trade.last_row_ns if about_rows(cause) else clock.now_ns()
 
 
 def claim_of(
     request: ClaimRequest, plan: Plan, partition: int, buy: Callable[[TradeKey], LeaderTrade | None]
 ) -> Claim:
-    """The record of a judgement.
+    """Return the journal record of a request and its plan.
 
     Args:
         request: what was judged.
@@ -121,7 +122,7 @@ def claim_of(
 
 
 def record_key(key: TradeKey, cause: str, part: Part | None, partition: int) -> str:
-    """The name of a judgement's record: the same judgement has the same."""
+    """Return the key of a record: the same request has the same key."""
     text = f"{key.leader_tx}|{key.leader}|{key.asset_id}|{key.side}|{partition}|{cause}"
     if part is not None:
         text += "|" + ",".join(part.ids)
@@ -136,7 +137,7 @@ def order_batch(
     traceparent: str,
     received_ns: int,
 ) -> pb.OrderBatch:
-    """A committed claim as the executor gets it."""
+    """Return a committed claim as the executor receives it."""
     return pb.OrderBatch(
         journal_seq=claimed.seq,
         orders=[order_to_pb(order) for order in orders],

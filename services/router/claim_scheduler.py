@@ -77,7 +77,7 @@ class ClaimScheduler:
             self._lock.release()
 
     def brief_waiting(self) -> bool:
-        """Whether somebody waits who is soon done."""
+        """Return whether a small claim waits for its turn."""
         return self._waiting > 0
 
 
@@ -97,7 +97,7 @@ class PartProgress:
         self._decided = False
 
     async def chunks(self) -> AsyncIterator[tuple[str, ...]]:
-        """Subscriptions to be planned together.
+        """Yield subscriptions to be planned together.
 
         Afterwards ``part`` is who is to be claimed: what was yielded, or nobody.
         """

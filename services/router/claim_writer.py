@@ -169,7 +169,7 @@ class ClaimWriter:
                 buys = buys[claimed:]
 
     async def _claim_each(self, buys: Sequence[BatchableBuy]) -> None:
-        """What was committed after all is not claimed again."""
+        """Claim buys one by one, but for those that were committed after all."""
         failed: list[Exception] = []
         durable = await self.know_what_is_durable(buys)
         for entries in buys:
@@ -210,5 +210,6 @@ class ClaimWriter:
 
 
 def _ended(error: Exception) -> Fenced:
-    """The end of this process, whose memory may be without what is committed: a start finds out."""
+    """Return the error that ends this process: its state may miss a commit, and a restart reads
+    it."""
     return error if isinstance(error, Fenced) else Fenced("it is not known what is committed")

@@ -226,7 +226,7 @@ class Claimer:
         return {} if copy is None else {order.subscription_id: copy}
 
     def _entries_left(self, request: ClaimRequest) -> list[str]:
-        """Entries under way of followers, if this is the first judgement of the sell."""
+        """Return followers' entries under way, if the sell is judged for the first time."""
         if request.trade.key in self._state.trades:
             return []
         asset, known = request.trade.key.asset_id, self._state.copies.get(request.trade.key, {})
@@ -308,7 +308,7 @@ class Claimer:
     def context(
         self, trade: LeaderTrade, book: Book | None, quiet_ms: int | None = None
     ) -> Context:
-        """What a plan depends on besides the trade, now."""
+        """Return what a plan depends on besides the trade, now."""
         now_ms = clock.now_ms()
         return Context(
             book=book,

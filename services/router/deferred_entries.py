@@ -75,7 +75,7 @@ class DeferredEntries:
             await cancel_all(judging)
 
     def _due(self) -> list[tuple[TradeKey, list[str]]]:
-        """Those whose book is good; what nobody waits for any more is dropped."""
+        """Return entries whose book is good; drop those that nobody waits for any more."""
         found, now = [], clock.monotonic()
         for key, since in list(self._since.items()):
             book = self._known(key.asset_id)
@@ -88,7 +88,7 @@ class DeferredEntries:
         return found
 
     def _waiting(self, key: TradeKey, waited: float) -> list[str]:
-        """Subscriptions whose copy waits longer than so many seconds."""
+        """Return subscriptions whose copy may wait longer than so many seconds."""
         return [
             identifier
             for identifier, copy in self._state.copies.get(key, {}).items()

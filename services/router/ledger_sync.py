@@ -91,14 +91,14 @@ class LedgerSync:
         )
 
     async def _read_cash(self, proxies: Sequence[str]) -> None:
-        """What trading has moved of wallets' money; absolute, so that repeating is harmless."""
+        """Read what trading has moved of wallets' money; sums, so that a repetition is harmless."""
         if not proxies:
             return
         for row in await store.fetch(self._pool, "cash", proxies=list(proxies)):
             self._state.ledger.cash(row["follower_proxy"], row["moved_micros"])
 
     async def _read_balances(self, *, proxies: Sequence[str] = (), seconds: float = 0) -> None:
-        """The cash of these wallets, and of those whose cash changed in the last seconds."""
+        """Read the cash of these wallets, and of those whose cash changed in the last seconds."""
         values = {"proxies": list(proxies), "seconds": seconds}
         for row in await store.fetch(self._pool, "balances", **values):
             self._state.ledger.wallet(row["follower_proxy"], row["cash_micros"])

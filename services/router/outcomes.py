@@ -35,13 +35,13 @@ Row = Mapping[str, Any]
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[dict[str, Any]]:
-    """All rows of one named query about resyncs."""
+    """Return all rows of one named query about resyncs."""
     async with pool.connection() as connection:
         return await every(connection, name, **values)
 
 
 async def every(connection: Connection, name: str, **values: Any) -> list[dict[str, Any]]:
-    """The same, in a transaction that somebody else has begun."""
+    """Return all rows of one named query, in the caller's transaction."""
     cursor = await connection.execute(QUERIES[name], values)
     return await cursor.fetchall()
 
@@ -75,7 +75,7 @@ class Outcomes:
         self._claim_lock = claim_lock
 
     async def told(self, subscription: Subscription, resync_id: str) -> Row | None:
-        """What was last told of the leader's holdings; None: nothing."""
+        """Return what was last reported of the leader's holdings; None: nothing."""
         found = await fetch(
             self._pool,
             "leader_told",
@@ -86,7 +86,7 @@ class Outcomes:
         return found[0] if found else None
 
     async def shown(self, subscription: Subscription, *, known: bool) -> tuple[list[Outcome], int]:
-        """What may have a line, and how many more outcomes there are than lines."""
+        """Return the outcomes that may have a line, and how many more there are."""
         rows = await fetch(self._pool, "resync_outcomes", **_of(subscription))
         shown = rows[:MAX_LINES]
         await asyncio.gather(*(self._books.get(row["asset_id"]) for row in shown))
@@ -153,7 +153,7 @@ class Outcomes:
         *,
         known: bool,
     ) -> list[Outcome]:
-        """The outcomes of a preview's orders, their lots locked until the transaction ends."""
+        """Return the outcomes of a preview's orders; lock their lots until the transaction ends."""
         wanted = {line.asset_id for line in lines if line.side is not None}
         rows = await every(connection, "resync_outcomes", **_of(subscription))
         there = {row["asset_id"]: row for row in rows}

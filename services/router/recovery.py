@@ -86,7 +86,7 @@ async def _take_over(
 
 
 async def _recover_awaited(pool: Pool, state: RouterState) -> None:
-    """What sells still have to be applied to, and what has come while nobody looked."""
+    """Find what open sells still apply to, and what was filled meanwhile."""
     state.awaiting = {}
     waiting = [
         (key, copy)
@@ -102,7 +102,7 @@ async def _recover_awaited(pool: Pool, state: RouterState) -> None:
 
 
 async def _recover_ended(pool: Pool, state: RouterState) -> None:
-    """What ended entries cost today, and how many copies they have bought."""
+    """Sum what ended entries cost today, and how many copies they have bought."""
     ledger = state.ledger
     # One whose end is not told yet counts as open.
     ended = {
@@ -127,7 +127,7 @@ async def _recover_ended(pool: Pool, state: RouterState) -> None:
 
 
 async def _recover_sums(pool: Pool, state: RouterState) -> None:
-    """What ended copies cost on their day, how often an outcome was bought, paper, accruals."""
+    """Sum ended copies: cost of their day, buys of an outcome, paper lots, accruals."""
     ledger = state.ledger
     ledger.forget_ended()
     state.paper.clear()

@@ -82,7 +82,7 @@ class Reevaluator:
             await self.look()
 
     async def look(self) -> None:
-        """The same, once."""
+        """Decide once about those whose leader trades have become known."""
         for order in list(self._waiting.values()):
             if self._state.ledger.is_open(order.order_key):
                 # What it has set aside would count twice; its end is about to be told.

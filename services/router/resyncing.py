@@ -107,11 +107,11 @@ class Resyncs:
         """When a start that waits is looked at again, monotonic seconds."""
 
     def wake(self) -> None:
-        """Something has changed in the control surface."""
+        """Look for requests soon: the control surface has changed."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Answer what is asked for, for ever."""
+        """Answer requests of resyncs, for ever."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -123,7 +123,7 @@ class Resyncs:
                 _log.warning("resyncs wait", error=str(error).strip())
 
     async def look(self) -> None:
-        """Answer what is asked for now."""
+        """Answer the requests of resyncs that wait now."""
         now = clock.monotonic()
         self._later = {name: due for name, due in self._later.items() if due > now}
         for row in await fetch(self._pool, "open_resyncs"):

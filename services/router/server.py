@@ -37,7 +37,7 @@ class RouterServicer(rpc.RouterServiceServicer):
     async def StreamOrders(
         self, request: pb.StreamOrdersRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.StreamOrdersResponse]:
-        """Claims after a cursor; see the contract."""
+        """Stream claims after a cursor; see the contract."""
         before = await self._cursors.beginning(request)
         async for after, batches in self._tail.follow(before):
             for reached, together in messages(before, batches):

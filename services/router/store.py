@@ -31,14 +31,14 @@ RECENT_SECONDS = 3600
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
-    """All rows of one named query."""
+    """Return all rows of one named query."""
     async with pool.connection() as connection:
         cursor = await connection.execute(_QUERIES[name], values)
         return await cursor.fetchall()
 
 
 async def changed_subscriptions(pool: Pool, after: int) -> tuple[int, list[Subscription]]:
-    """Subscriptions changed after a control sequence number, and the number they are good for.
+    """Return subscriptions changed after a control number, and the number they reflect.
 
     The number is read first: what comes back is at least as new as it says.
     """
@@ -48,13 +48,13 @@ async def changed_subscriptions(pool: Pool, after: int) -> tuple[int, list[Subsc
 
 
 async def changed_fundings(pool: Pool, after: int) -> dict[str, int]:
-    """The budgets, USDC micros by wallet, that changed after a control sequence number."""
+    """Return budgets that changed after a control number, USDC micros by wallet."""
     rows = await fetch(pool, "fundings_changed", after=after)
     return {row["follower_proxy"]: row["funded_micros"] for row in rows}
 
 
 async def halts(pool: Pool) -> frozenset[Halt]:
-    """What may send nothing at all."""
+    """Return the halts: what may send nothing at all."""
     return halts_of(await fetch(pool, "halts"))
 
 
@@ -84,7 +84,7 @@ def _subscription(row: Mapping[str, Any]) -> Subscription:
 async def trades_of(
     pool: Pool, partition: int, keys: Collection[TradeKey]
 ) -> dict[TradeKey, LeaderTrade]:
-    """These leader trades as far as a partition has judged them; without others."""
+    """Return these leader trades as far as a partition has judged them."""
     trades: dict[TradeKey, LeaderTrade] = {}
     for row in await fetch(pool, "rows_of", partition=partition, **_columns(keys)):
         key = trade_key(row)
@@ -107,7 +107,7 @@ async def trades_of(
 
 
 def trade_key(row: Mapping[str, Any]) -> TradeKey:
-    """The leader trade that a row is about."""
+    """Return the leader trade that a row is about."""
     return TradeKey(
         leader_tx=row["leader_tx"],
         leader=row["leader"],
@@ -130,13 +130,13 @@ Copies = dict[TradeKey, dict[str, Copy]]
 
 
 async def recent_copies(pool: Pool, index: SubscriptionIndex) -> Copies:
-    """What was decided lately or is not done."""
+    """Return copies that were decided lately or are not done."""
     values = {"seconds": RECENT_SECONDS, "again": sorted(JUDGED_AGAIN)}
     return _copies(await fetch(pool, "recent_decisions", **values), index)
 
 
 async def copies_of(pool: Pool, keys: Collection[TradeKey], index: SubscriptionIndex) -> Copies:
-    """What was decided about these trades."""
+    """Return the copies of these trades."""
     return _copies(await fetch(pool, "decisions_of", **_columns(keys)), index)
 
 
@@ -196,7 +196,7 @@ _SPARSE = (
 
 
 def decision_fields(trade: LeaderTrade, copies: Mapping[str, Copy]) -> list[dict[str, Any]]:
-    """Decisions as the journal carries them."""
+    """Return decisions as the journal carries them."""
     return [
         {
             "leader_tx": trade.key.leader_tx,
@@ -243,14 +243,14 @@ def _frozen_fields(copy: Copy) -> dict[str, Any]:
 
 
 async def stale_entry(pool: Pool, order_key: str) -> StaleEntry | None:
-    """The entry behind a key that failed with SUBSCRIPTION_CHANGED; None: it is none."""
+    """Return the entry that failed with SUBSCRIPTION_CHANGED by its key; None: there is none."""
     for row in await fetch(pool, "stale_entry", order_key=order_key):
         return _stale_entry(row)
     return None
 
 
 async def recent_stale_entries(pool: Pool, partition: int) -> list[StaleEntry]:
-    """Entries that failed so and were claimed lately, whether they were decided again or not."""
+    """Return stale entries that were claimed lately, decided again or not."""
     values = {"partition": partition, "seconds": RECENT_SECONDS}
     return [_stale_entry(row) for row in await fetch(pool, "recent_stale_entries", **values)]
 
@@ -267,7 +267,7 @@ def _stale_entry(row: Mapping[str, Any]) -> StaleEntry:
 
 @asynccontextmanager
 async def exiting(pool: Pool) -> AsyncIterator[Connection]:
-    """The transaction of an exit: what it locks stays locked until its record is committed."""
+    """Open the transaction of an exit: it locks lots until its record is committed."""
     async with pool.connection() as connection, connection.transaction():
         yield connection
 
@@ -323,7 +323,7 @@ async def standing_of(
 async def ended_of(
     connection: Connection, order_keys: Collection[str]
 ) -> dict[str, tuple[str, int]]:
-    """Those of some orders that have ended: each with its subscription, and what stands of it."""
+    """Return which of these orders have ended, each with its subscription and what it filled."""
     if not order_keys:
         return {}
     cursor = await connection.execute(_QUERIES["ended_of"], {"keys": list(order_keys)})
@@ -334,7 +334,7 @@ async def ended_of(
 
 
 async def lots_now(pool: Pool, asset_id: str, origins: Iterable[str]) -> dict[str, LotView]:
-    """The lots of one asset as they are, not locked: for a preview."""
+    """Return the lots of one asset as they are, not locked: for a preview."""
     return _lot_views(await fetch(pool, "locked_lots", asset_id=asset_id, origins=list(origins)))
 
 

@@ -268,7 +268,7 @@ class Router:
             self.deferred_entries.follow(trade)
 
     async def _decide_again(self, trade: LeaderTrade, order: StaleEntry) -> None:
-        """An entry was refused because its subscription had changed: judge it as it is now."""
+        """Judge an entry by the changed subscription that had refused it."""
         # The change is committed, or it could not have refused the order: now it is known here.
         await self.refresh_index()
         await self._route(trade, f"changed-{order.order_key}", order)
@@ -346,7 +346,7 @@ class Router:
         return self._books.known(asset_id)
 
     def _seen(self, trade: LeaderTrade) -> Book | None:
-        """The newest book in memory, as a decision may go by it."""
+        """Return the newest book in memory, made cautious for a decision."""
         book = self._books.known(trade.key.asset_id)
         return None if book is None else doubtful_book.cautious(trade, book)
 
@@ -367,7 +367,7 @@ class Router:
     async def preview(
         self, fact: LeaderRow, subscription_ids: frozenset[str], book: Book | None
     ) -> Plan:
-        """What a fact would lead to, without doing it; sells see the lots as they are."""
+        """Return what a fact would lead to, without doing it; sells read the lots as they are."""
         trade = merge(None, fact)
         if trade is None:
             raise AssertionError("a first fact always adds something")

@@ -35,7 +35,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lane(self) -> str:
-        """Who waits for whom: entries of a wallet keep their order.
+        """Return the lane in which attempts are sent one by one: entries of a wallet keep their
+        order.
 
         An exit waits for nobody, its shares are reserved; nor does what is late already, nor a
         probe: those of its wallet may wait for what it finds out.

@@ -75,17 +75,17 @@ class Breaker:
 
 
 def prober_name(partition: int, epoch: int) -> str:
-    """An executor as a breaker's row names it: one life, so that the next one is another."""
+    """Return an executor's name in a breaker's row; each life of a process has another."""
     return f"executor-{partition}@{epoch}"
 
 
 def is_failure(status: int | None) -> bool:
-    """Whether an answer counts against the dependency; None: there was none."""
+    """Return whether an answer's status counts as a failure; None: there was no answer."""
     return status is None or status >= 500 or status == 429
 
 
 def may_probe(breaker: Breaker, now_ms: int, policy: Policy) -> bool:
-    """Whether a probe may be taken: it is time, or whoever took the last one is gone.
+    """Return whether a probe may be taken: it is due, or the last prober is gone.
 
     Or the time has stepped back since: nobody was ever to wait for twice the longest pause.
     """
@@ -97,7 +97,7 @@ def may_probe(breaker: Breaker, now_ms: int, policy: Policy) -> bool:
 def after(
     breaker: Breaker, event: Event, now_ms: int, policy: Policy, *, who: str, reason: str = ""
 ) -> Breaker | None:
-    """The breaker after an event; None: the event does not move it.
+    """Return the breaker after an event; None: the event does not move it.
 
     Args:
         breaker: as it stands.

@@ -18,7 +18,7 @@ FIRST_CHECK_MS = 200
 
 
 def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
-    """Fields of the transition, as `apply_transitions` reads them.
+    """Return the fields of the transition, as `apply_transitions` reads them.
 
     Args:
         verdict: on the answer, or that there is none.
@@ -47,7 +47,7 @@ def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
 
 
 def held_back(reason: str) -> Verdict:
-    """What is concluded when the gates let an order out no more that was provably not taken."""
+    """Return the verdict on an order that the gates stopped and that was provably not accepted."""
     if reason == HANDLED_BEFORE:
         return Verdict(meaning=Meaning.UNKNOWN, code="FENCED")
     return Verdict(meaning=Meaning.HELD_BACK, code=reason)

@@ -34,7 +34,7 @@ class _Class(Generic[T]):
         """The last turn of a leader, while anybody waits."""
 
     def in_turn(self) -> list[str]:
-        """Leaders, whose turn it is first."""
+        """Return the leaders in the order of their turns."""
         return sorted(self.lines, key=self._place)
 
     def _place(self, leader: str) -> tuple[int, int, int]:
@@ -69,7 +69,7 @@ class FairQueue(Generic[T]):
 
     @property
     def exits_wait(self) -> bool:
-        """Whether there is an exit: then the next ones that are taken are exits."""
+        """Return whether an exit waits: then exits are taken next."""
         return bool(self._exits.lines)
 
     def put(self, item: T, *, leader: str, size: int, wallets: Iterable[str]) -> None:
@@ -112,7 +112,7 @@ class FairQueue(Generic[T]):
         return together
 
     def _next(self) -> tuple[_Class[T], str]:
-        """Whose turn it is: the leader, and his exits or entries."""
+        """Return the leader whose turn it is, with the class of his claim."""
         for leader in self._exits.in_turn():
             return self._exits, leader
         for leader in self._entries.in_turn():

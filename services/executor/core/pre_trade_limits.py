@@ -78,7 +78,8 @@ class PreTradeLimits:
             self._count(at_ms, entry)
 
     def judge(self, orders: Iterable[Order], now_ms: int) -> dict[str, Refusal]:
-        """Refusals by order key; what is not refused counts from now on, unless it is taken back.
+        """Return refusals by order key; every other order counts from now on, unless it is
+        released.
 
         Exits always pass: a late exit is better than none.
 
@@ -101,7 +102,7 @@ class PreTradeLimits:
         return refused
 
     def release(self, orders: Iterable[Order]) -> None:
-        """They do not leave after all, and count no more."""
+        """Stop counting orders that are not sent after all."""
         for order in orders:
             if order.order_key in self._passed:
                 self._uncount(order.order_key)

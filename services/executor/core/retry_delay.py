@@ -9,7 +9,7 @@ PAUSE_MS = 50
 
 
 def next_try_ms(verdict: Verdict, left_ms: int) -> int | None:
-    """How long to wait before what was not accepted is sent again; None: not any more.
+    """Return the pause before an order that was not accepted is sent again; None: it is not.
 
     Args:
         verdict: of the last answer.

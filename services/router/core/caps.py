@@ -65,7 +65,7 @@ class Room(msgspec.Struct, frozen=True):
 
 
 def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> Iterator[Room]:
-    """What each limit that is present leaves; the parts ordered so far are in the exposure."""
+    """Return what each present limit leaves; parts ordered so far are in the exposure."""
     settings = subscription.settings
     for reason, cap, used in (
         (Reason.CAP_PER_TRADE, subscription.max_per_trade_micros, ordered_micros),
@@ -83,7 +83,7 @@ def rooms(subscription: Subscription, ordered_micros: int, held: Exposure) -> It
 
 
 def tightest(money_micros: int, limits: Iterator[Room]) -> Room:
-    """The mode's money, or the first limit that leaves the least of all."""
+    """Return the mode's money, or the first limit that leaves the least."""
     found = Room(Reason.NONE, money_micros, "")
     for room in limits:
         if room.micros < found.micros:

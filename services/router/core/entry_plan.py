@@ -106,13 +106,14 @@ def _decide(
 
 
 def _told_again(trade: LeaderTrade, before: Copy, context: Context) -> bool:
-    """Whether another source has told of rows, and none of them is of more than was judged."""
+    """Return whether another source reports known rows, and none is larger than was judged."""
     known = before.judged_size_micros, before.judged_notional_micros
     return context.quiet_ms is not None and known == (trade.size_micros, trade.notional_micros)
 
 
 def _left(before: Copy, verdict: Sized | Skip, held: Exposure) -> int:
-    """USDC that a copy leaves to the next ones of its outcome; less than zero: took from others."""
+    """Return USDC that a copy leaves to later ones of its outcome; below zero: it took from
+    others."""
     if before.begun:
         return before.accrued_micros
     if isinstance(verdict, Sized):
@@ -133,7 +134,7 @@ def _on_paper(copy: Copy, sized: Sized, book: Book) -> Copy:
 
 
 def _left_by_leader(trade: LeaderTrade, start: Copy, context: Context) -> Skip | None:
-    """His sell is judged already: nobody would sell what is bought now."""
+    """Skip an entry whose leader has sold: his sell is judged, so nobody would sell it."""
     if start.reason is Reason.LEADER_LEFT:
         return Skip(Reason.LEADER_LEFT, start.detail)
     if context.left_ms is not None and trade.traded_ms < context.left_ms:

@@ -125,7 +125,7 @@ def _taking_along(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
 
 
 def _passed_on(small: Small) -> Copy:
-    """A sell that was too small, once a later one sells for it."""
+    """Return the copy of a sell that was too small, once a later one sells for it."""
     return structs.replace(
         small.copy, small_micros=0, passed_micros=small.copy.passed_micros + small.micros
     )
@@ -314,7 +314,7 @@ def _left_of_sales(lot: LotView) -> tuple[Awaited, ...]:
 
 
 def _whole(trade: LeaderTrade, subscription: Subscription) -> bool:
-    """Whether the follower sells all that he owns."""
+    """Return whether the follower sells all that he owns."""
     wanted = exit_sizing.wanted_exit(
         owned_micros=MICROS,
         leader_sold_micros=trade.size_micros,
@@ -335,7 +335,7 @@ def _as_sold(start: Copy, lot: LotView) -> Copy:
 
 
 def _filled_by_now(copy: Copy, order: Awaited, filled_micros: int) -> Copy:
-    """What is owned when so much of an awaited order is filled; the order is awaited further."""
+    """Return the copy when so much of an awaited order is filled; the order stays awaited."""
     came = (filled_micros - order.filled_micros) * order.portion_micros // MICROS
     return structs.replace(
         copy,
@@ -424,7 +424,7 @@ def _to_the_end(
 
 
 def held_back(trade: LeaderTrade, copy: Copy, halts: AbstractSet[Halt]) -> bool:
-    """Whether a halt lets no slice of an exit out; what is on paper goes nowhere."""
+    """Return whether a halt stops all slices of an exit; shadows are never stopped."""
     proxy = copy.frozen.follower.proxy
     return not copy.shadow and held(
         halts, wallet=proxy, leader=trade.key.leader, condition_id=trade.condition_id
@@ -459,7 +459,7 @@ def _best_bid(book: Book) -> int:
 
 
 def switched_off(subscription: Subscription) -> Skip | None:
-    """Why a subscription does not follow its leader's sells; None: it does."""
+    """Return why a subscription does not follow its leader's sells; None: it does."""
     settings = subscription.settings
     if settings.exit_mode is ExitMode.NONE:
         return Skip(Reason.EXITS_OFF, "only triggers sell")
@@ -484,7 +484,7 @@ def _asked(trade: LeaderTrade, copy: Copy) -> int:
 
 
 def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
-    """An exit's copy after an order that it awaits has ended: the sell applies to what came.
+    """Return an exit's copy after the end of an awaited order: the sell applies to its fills.
 
     Args:
         copy: before.
@@ -500,7 +500,7 @@ def entry_ended(copy: Copy, order_key: str, *, filled_micros: int) -> Copy:
 
 
 def takes_of_later_fills(trade: LeaderTrade, copy: Copy, order_key: str) -> int:
-    """Of each later fill of an order that it awaits, the portion that an exit takes."""
+    """Return the portion that an exit takes of each later fill of an awaited order."""
     return sum(
         exit_sizing.wanted_exit(
             owned_micros=each.portion_micros,
@@ -523,7 +523,7 @@ def slice_ended(
     halted: bool = False,
     without_balance: bool = False,
 ) -> Copy:
-    """An exit's copy after one of its slices has ended: what it left is to be sold again.
+    """Return an exit's copy after the end of a slice: what it left is to be sold again.
 
     Args:
         copy: before.
@@ -570,7 +570,7 @@ class Slice:
 
 
 def with_slices(copy: Copy, slices: Collection[Slice]) -> Copy:
-    """An exit's copy as all of its slices have left it, whatever of that it has known.
+    """Return an exit's copy as all of its slices have left it, known to it or not.
 
     Args:
         copy: as it was when its last slice was claimed; one on paper has no slices.

@@ -23,7 +23,7 @@ def wanted_exit(
     leader_held_before_micros: int | None,
     mode: ExitMode = ExitMode.MIRROR,
 ) -> int:
-    """Shares of a lot that a leader's sell asks for, in all slices together.
+    """Return the shares of a lot that a leader's sell asks for, in all slices together.
 
     In proportion to the leader's reduction; everything by the mode ALL, when the leader is flat,
     or when nobody knows what the leader held. Rounded up: leaving is what the leader did.
@@ -115,7 +115,7 @@ def _too_small(policy: ExitBelowMinimum, wanted_micros: int, minimum: int) -> Sk
 
 
 def _limit(subscription: Subscription, book: Book, price_micros: int, below_ppm: int) -> int:
-    """The leader's price, or the best bid where that has fallen below it, less the widening."""
+    """Return the lower of the leader's price and the best bid, less the widening."""
     slippage = subscription.settings.exit_max_slippage_micros
     lowest = 0 if slippage is None else -(-price_micros * (MICROS - slippage) // MICROS)
     bid = book.bids[0][0] if book.told and book.bids else price_micros

@@ -17,21 +17,21 @@ FEE_STEP_MICROS = 10
 
 
 def fee_ceiling(size_micros: int, limit_micros: int, rate_micros: int) -> int:
-    """USDC, micros: the most that a buy up to the limit can be charged."""
+    """Return the highest fee of a buy up to the limit. USDC micros."""
     price = min(limit_micros, MICROS // 2)
     exact = size_micros * rate_micros * price * (MICROS - price)
     return ceil_to(-(-exact // MICROS**3), FEE_STEP_MICROS)
 
 
 def reserved_money(size_micros: int, limit_micros: int, rate_micros: int) -> int:
-    """What an entry sets aside: its cost at the limit, rounded up, and the highest fee."""
+    """Return what an entry reserves: its cost at the limit, rounded up, and the highest fee."""
     return notional_ceil(size_micros, limit_micros) + fee_ceiling(
         size_micros, limit_micros, rate_micros
     )
 
 
 def size_within(money_micros: int, limit_micros: int, rate_micros: int) -> int:
-    """The largest size, in whole steps, whose reservation is within a budget; 0 when none is."""
+    """Return the largest size, in whole steps, whose reservation fits a budget; 0: none does."""
     if money_micros <= 0:
         return 0
     price = min(limit_micros, MICROS // 2)

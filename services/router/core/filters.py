@@ -139,7 +139,7 @@ _RULES: _Rules = (
 
 
 def objection(settings: CopySettings, signal: Signal, rules: _Rules = _RULES) -> Skip | None:
-    """The first rule that objects, with what it compared."""
+    """Return the first rule that objects, with what it compared."""
     for reason, rule in rules:
         detail = rule(settings, signal)
         if detail is not None:

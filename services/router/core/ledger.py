@@ -162,7 +162,7 @@ class Ledger:
         self._bought_before_of[day][lot] += number
 
     def not_bought(self, subscription_id: str, asset_id: str, copy_key: str) -> None:
-        """An entry has bought nothing after all."""
+        """Undo the count of a buy that bought nothing."""
         self._buys[subscription_id, asset_id][copy_key] -= 1
 
     def _buy(self, lot: LotKey, copy_key: str, day: int, number: int = 1) -> None:
@@ -170,7 +170,7 @@ class Ledger:
         self._buys_of[day].add((lot, copy_key))
 
     def forget_ended(self) -> None:
-        """Back to what the open entries alone say of days, buys and accruals: a rebuild follows."""
+        """Reset days, buys and accruals to those of open entries: a rebuild follows."""
         self._days.clear()
         self._buys.clear()
         self._buys_of.clear()
@@ -186,11 +186,11 @@ class Ledger:
         self._funded[proxy] = funded_micros
 
     def funded(self, proxy: str) -> bool:
-        """Whether a budget was ever given to a wallet."""
+        """Return whether a wallet was ever given a budget."""
         return proxy in self._funded
 
     def funded_wallets(self) -> tuple[str, ...]:
-        """All wallets that were ever given a budget."""
+        """Return all wallets that were ever given a budget."""
         return tuple(self._funded)
 
     def cash(self, purse: str, moved_micros: int) -> None:
@@ -202,7 +202,7 @@ class Ledger:
         self._wallets[proxy] = cash_micros
 
     def wallet_known(self, proxy: str) -> bool:
-        """Whether insiders-api has told of a wallet."""
+        """Return whether insiders-api has reported a wallet."""
         return proxy in self._wallets
 
     def accrue(self, subscription_id: str, asset_id: str, change_micros: int) -> None:
@@ -240,7 +240,7 @@ class Ledger:
         *,
         leader_on_both: bool = False,
     ) -> Exposure:
-        """Everything that limits a subscription's entry into one outcome."""
+        """Return everything that limits a subscription's entry into one outcome."""
         proxy, lot = subscription.follower.proxy, (subscription.id, asset_id)
         purse = self.purse_of(subscription)
         outcomes = self._outcomes.get(subscription.id, _NOTHING)
@@ -275,19 +275,19 @@ class Ledger:
         )
 
     def entry_open(self, subscription_id: str, asset_id: str) -> bool:
-        """Whether an entry of this lot is unresolved."""
+        """Return whether an entry of this lot is unresolved."""
         return (subscription_id, asset_id) in self._open_by_lot
 
     def open_entries(self, subscription_id: str, asset_id: str) -> frozenset[str]:
-        """The orders of a lot's unresolved entries."""
+        """Return the orders of a lot's unresolved entries."""
         return frozenset(self._open_by_lot.get((subscription_id, asset_id), ()))
 
     def open_orders(self) -> Mapping[str, OpenEntry]:
-        """All unresolved entries, by order."""
+        """Return all unresolved entries, by order."""
         return self._open
 
     def is_open(self, order_key: str) -> bool:
-        """Whether an entry is unresolved."""
+        """Return whether an entry is unresolved."""
         return order_key in self._open
 
 
@@ -302,5 +302,5 @@ def _number(counters: defaultdict[K, Counter[str]], key: K, asset_id: str, numbe
 
 
 def spent_at_most(money_micros: int, size_micros: int, filled_micros: int) -> int:
-    """What of a reservation the fills cost at most, rounded up; without a size, nothing."""
+    """Return what fills of a reservation cost at most, rounded up; 0 without a size."""
     return -(-money_micros * filled_micros // size_micros) if size_micros else 0

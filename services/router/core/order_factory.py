@@ -30,7 +30,7 @@ def make_order(
     not_after_ms: int,
     fee_rate_micros: int = 0,
 ) -> Order:
-    """The n-th order of a copy; an entry reserves its highest fee, too."""
+    """Make the n-th order of a copy; an entry also reserves its highest fee."""
     entry = purpose is Purpose.ENTRY
     return Order(
         order_key=ids.order_key(copy_key, ordinal),

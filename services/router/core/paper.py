@@ -39,14 +39,14 @@ def _fee(book: Book, price: int, size: int) -> int:
 
 
 def buy(book: Book, sized: Sized) -> PaperFill:
-    """What a buy would cost, rounded up."""
+    """Return what a buy would cost, rounded up."""
     levels = [level for level in book.asks if level[0] <= sized.limit_micros]
     paid = sum(notional_ceil(s, p) + _fee(book, p, s) for p, s in _taken(levels, sized))
     return PaperFill(size_micros=sized.size_micros, money_micros=paid)
 
 
 def sell(book: Book, sized: Sized) -> PaperFill:
-    """What a sale would bring, rounded down; a fee never makes it cost money."""
+    """Return what a sale would bring, rounded down; a fee never makes it negative."""
     levels = [level for level in book.bids if level[0] >= sized.limit_micros]
     got = sum(max(0, notional_floor(s, p) - _fee(book, p, s)) for p, s in _taken(levels, sized))
     return PaperFill(size_micros=sized.size_micros, money_micros=got)

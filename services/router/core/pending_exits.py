@@ -24,7 +24,7 @@ class PendingExits:
 
     @property
     def sell_of(self) -> Mapping[str, TradeKey]:
-        """The leader's sell behind each open slice."""
+        """Return the leader's sell behind each open slice."""
         return self._sell_of
 
     def put(self, key: TradeKey, subscription_id: str, *, waits: bool) -> None:

@@ -92,12 +92,13 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def begun(self) -> bool:
-        """Something is ordered that counts; before that, everything is judged afresh."""
+        """Return whether something that counts is ordered; before that everything is judged
+        afresh."""
         return self.ordered_size_micros > 0
 
     @property
     def shadow(self) -> bool:
-        """Decided on paper only."""
+        """Return whether it is decided on paper only."""
         return self.frozen.settings.shadow
 
 
@@ -112,7 +113,7 @@ class Part:
 
     @classmethod
     def of(cls, ids: Sequence[str], size: int, *, last: bool = True) -> Part:
-        """The first ``size`` of those that are left, in the order of the followers.
+        """Return the first ``size`` of the remaining followers, in their order.
 
         Args:
             ids: of those that are left.
@@ -189,16 +190,16 @@ class LotView:
 
     @property
     def matched_micros(self) -> int:
-        """What triggers' and resyncs' sales have taken of the lot that may still come back."""
+        """Return what triggers' and resyncs' sales took of the lot and may still come back."""
         return sum(sale.filled_micros for sale in self.sales) - self.leaving_micros
 
     def has_open(self, order_key: str) -> bool:
-        """Whether an entry may still fill, or a trigger's sale may still be undone."""
+        """Return whether an entry may still fill, or a trigger's sale may still be undone."""
         return any(each.order_key == order_key for each in (*self.unresolved, *self.sales))
 
     @property
     def selling(self) -> bool:
-        """A sale is under way: how much stays is not known yet."""
+        """Return whether a sale is under way: how much stays is not known yet."""
         return self.free_micros < self.shares_micros or self.unsettled_micros > 0
 
 
@@ -259,7 +260,7 @@ class Plan:
 
 
 def new_price(trade: LeaderTrade, before: Copy | None) -> int:
-    """The leader's price of what came since the last judgement; of the whole when nothing did.
+    """Return the leader's price of what came since the last judgement, or of all if nothing did.
 
     Never outside the prices of the rows: where one kind of source takes over from the other, the
     differences of size and notional are corrections, and their quotient is no price.
@@ -279,7 +280,7 @@ def after(
     accrued_micros: int | None = None,
     order: Order | None = None,
 ) -> Copy:
-    """The copy with the verdict noted; a copy that was made once stays made.
+    """Return the copy with the verdict noted; a copy that was made once stays made.
 
     Args:
         trade: as far as it was known to the judgement.

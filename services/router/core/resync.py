@@ -60,7 +60,7 @@ class Taken:
     positions: int = 0
 
     def after(self, line: Line, held: Exposure) -> Taken:
-        """With a line's buy."""
+        """Return the standing with a line's buy."""
         if line.side is not Side.BUY:
             return self
         return Taken(
@@ -70,7 +70,7 @@ class Taken:
         )
 
     def on(self, held: Exposure, condition_id: str) -> Exposure:
-        """What is held and reserved once the earlier lines are claimed."""
+        """Return what is held and reserved once the earlier lines are claimed."""
         market = sum(money for condition, money in self.markets if condition == condition_id)
         money = self.money_micros
         return structs.replace(
@@ -95,7 +95,7 @@ def plan(
     now_ms: int,
     widening: Widening = DEFAULT_WIDENING,
 ) -> tuple[Line, ...]:
-    """A line for each outcome, sells first: what they free is not counted on.
+    """Return a line for each outcome, sells first: what they free is not counted on.
 
     Args:
         resync_id: makes the keys of the orders.
@@ -194,7 +194,7 @@ def _busy(outcome: Outcome) -> Skip | None:
 
 
 def _excess(subscription: Subscription, outcome: Outcome) -> int:
-    """Shares that the lot holds beyond what the leader's position implies."""
+    """Return the shares of the lot beyond what the leader's position implies."""
     held, leader = outcome.lot.shares_micros, outcome.leader_micros or 0
     if leader == 0:
         return held
@@ -267,7 +267,7 @@ def _buy(
 
 
 def _already(subscription: Subscription, outcome: Outcome, price_micros: int) -> int:
-    """USDC of the implied position that the lot has, rounded up.
+    """Return USDC of the implied position that the lot has, rounded up.
 
     Where the position's size follows from the leader's, at the price of now; where it is an amount
     of money, what was spent counts, too: a fall of the price is no reason to buy more.
@@ -284,7 +284,7 @@ def objection(
     lines: Sequence[Line],
     outcomes: Iterable[Outcome],
 ) -> str:
-    """Why a preview cannot be executed as it is any more; empty: it can.
+    """Return why a preview cannot be executed as it is any more; empty: it can.
 
     Args:
         subscription: as it is now.
@@ -315,7 +315,7 @@ def objection(
 
 
 def _tight(subscription: Subscription, line: Line, outcome: Outcome) -> Skip | None:
-    """The limit that a buy of the preview does not keep any more."""
+    """Return the limit that a buy of the preview exceeds now."""
     if subscription.state is not SubscriptionState.ACTIVE:
         return Skip(Reason.PAUSED, f"subscription is {subscription.state.value}")
     money, held = line.money_micros, outcome.held

@@ -47,7 +47,7 @@ _AGAIN_MS = 2_000
 
 
 def again_ms(vain: int) -> int:
-    """After so many judgements in vain: doubling."""
+    """Return the pause after so many judgements in vain; it doubles."""
     return min(_AGAIN_MS << min(vain, 5), LONGEST_PAUSE_MS)
 
 
@@ -95,17 +95,17 @@ class RouterState:
 
     @property
     def copies(self) -> Mapping[TradeKey, Mapping[str, Copy]]:
-        """What was decided, by leader trade and subscription."""
+        """Return what was decided, by leader trade and subscription."""
         return self._copies
 
     @property
     def exit_trade(self) -> Mapping[str, TradeKey]:
-        """The leader trade behind an open exit order."""
+        """Return the leader trade behind each open exit order."""
         return self._pending_exits.sell_of
 
     @contextmanager
     def using(self, keys: Collection[TradeKey]) -> Iterator[None]:
-        """While these trades are looked at and claimed, they are not forgotten, however old."""
+        """Keep these trades, however old, while they are examined and claimed."""
         self._in_use.update(keys)
         try:
             yield
@@ -114,7 +114,7 @@ class RouterState:
 
     @contextmanager
     def under_way(self, trade: LeaderTrade) -> Iterator[None]:
-        """While a trade is claimed part after part, what became of its first ones can be judged."""
+        """Make a trade known to exits while it is claimed part after part."""
         claims = self._under_way.setdefault(trade.key, [])
         claims.append(trade)
         try:
@@ -126,12 +126,12 @@ class RouterState:
                 del self._under_way[trade.key]
 
     def trade(self, key: TradeKey) -> LeaderTrade | None:
-        """A leader trade, as far as it is known or under way."""
+        """Return a leader trade, as far as it is known or under way."""
         claims = self._under_way.get(key)
         return claims[-1] if claims else self.trades.get(key)
 
     def with_known_rows(self, trade: LeaderTrade) -> LeaderTrade:
-        """A leader trade with what was learnt of it since somebody looked at it."""
+        """Return a leader trade merged with the rows that are known of it."""
         known = self.trades.get(trade.key)
         for row in known.rows.values() if known is not None else ():
             trade = merge(trade, row) or trade
@@ -149,11 +149,11 @@ class RouterState:
             self._left_ms[outcome] = max(trade.traded_ms, self._left_ms.get(outcome, 0))
 
     def open_sells(self, leader: str, asset_id: str) -> dict[TradeKey, dict[str, Copy]]:
-        """A leader's sells of an outcome that are not done, with the copies that are not."""
+        """Return a leader's unfinished sells of an outcome, with their unfinished copies."""
         return self._sells_with(leader, asset_id, self._is_open)
 
     def unsold(self, leader: str, asset_id: str) -> dict[TradeKey, dict[str, Copy]]:
-        """The same, with those that were too small to be sold."""
+        """Return the open sells, with copies that were too small to be sold."""
         return self._sells_with(
             leader, asset_id, lambda key, copy: copy.small_micros > 0 or self._is_open(key, copy)
         )
@@ -180,11 +180,11 @@ class RouterState:
         return may_go_on and copy.reason in _NOT_JUDGED_AGAIN and key in self.open_exits
 
     def left_ms(self, trade: LeaderTrade) -> int | None:
-        """When the leader last sold all of a trade's outcome; None: not lately."""
+        """Return when the leader last sold all of a trade's outcome; None: not lately."""
         return self._left_ms.get((trade.key.leader, trade.key.asset_id))
 
     def exposures(self, trade: LeaderTrade, now_ms: int) -> Callable[[Subscription], Exposure]:
-        """What limits a subscription's copy of a trade; what the leader did is found once."""
+        """Return a function from a subscription to what limits its copy of a trade."""
         condition, asset = trade.condition_id, trade.key.asset_id
         bought = self._bought.get((trade.key.leader, condition), ())
         both = any(other != asset for other in bought) or any(
@@ -197,7 +197,7 @@ class RouterState:
         return lambda s: self.ledger.exposure(s, condition, asset, now_ms, leader_on_both=both)
 
     def paper_lot(self, subscription_id: str, asset_id: str) -> LotView:
-        """A shadow's lot as an exit sees it: nobody else sells of it."""
+        """Return a shadow's lot as an exit sees it: nobody else sells of it."""
         lot = self.paper.get((subscription_id, asset_id), PaperLot())
         return LotView(
             shares_micros=lot.size_micros,
@@ -266,7 +266,7 @@ class RouterState:
             self.awaiting.setdefault(entry.order_key, {})[key] = None
 
     def with_portions(self, subscription_id: str, lot: LotView) -> LotView:
-        """A lot with what earlier sells of the leader leave of its unresolved orders."""
+        """Return a lot with what the leader's earlier sells leave of its unresolved orders."""
 
         def left(orders: Iterable[Awaited]) -> tuple[Awaited, ...]:
             return tuple(
@@ -298,7 +298,7 @@ class RouterState:
         return keys
 
     def left(self, order_keys: Iterable[str]) -> dict[TradeKey, dict[str, Copy]]:
-        """The copies of entries that were not sent because their leader has sold, with that."""
+        """Return copies of entries that were not sent because their leader has sold."""
         found: dict[TradeKey, dict[str, Copy]] = {}
         for order_key in order_keys:
             key = self.entry_trade.get(order_key)
@@ -354,7 +354,7 @@ class RouterState:
         )
 
     def _small(self) -> Iterator[TradeKey]:
-        """Sells of which the next one takes something along, of lots that are still held."""
+        """Yield sells with a remainder for the next sell, of lots that are still held."""
         for key, identifier in self._pending_exits.waiting():
             copy = self._copies[key][identifier]
             if copy.small_micros and self.ledger.holds(identifier, key.asset_id):

@@ -60,7 +60,7 @@ def limit_price(
     tick_micros: int,
     max_price_micros: int | None = None,
 ) -> int | None:
-    """The most that is still a copy of a buy; None when there is no valid limit.
+    """Return the highest price that is still a copy of a buy; None: no limit is valid.
 
     Floor to the tick of min(P x (1 + slippage), max price, 1 - tick). Valid limits are multiples of
     the tick in [tick, 1 - tick].
@@ -73,7 +73,7 @@ def limit_price(
 
 
 def smallest(market: Market) -> int:
-    """The smallest order of a market; at least a step, so that no order is of nothing."""
+    """Return the smallest order of a market, at least one step."""
     return max(market.min_size_micros, SIZE_STEP_MICROS)
 
 
@@ -134,7 +134,7 @@ class _Small:
 def _below_minimum(
     subscription: Subscription, market: Market, wish: Wish, held: Exposure, small: _Small
 ) -> int | Skip:
-    """The size that is ordered after all, or why none is."""
+    """Return the size that is ordered after all, or why none is."""
     minimum = ceil_to(smallest(market), SIZE_STEP_MICROS)
     reason, what = small.room.reason, small.room
     detail = (

@@ -17,7 +17,7 @@ from tradingtools.domain.subscription import SizingMode, Subscription
 def mode_money(
     subscription: Subscription, leader_micros: int, leader_equity: int | None, equity: int | None
 ) -> int | Skip:
-    """USDC that the mode gives for a leader's notional, before any cap. Rounded down."""
+    """Return USDC that the mode gives for a leader's notional, before caps. Rounded down."""
     money: int | Skip
     match subscription.sizing_mode:
         case SizingMode.FIXED:

@@ -30,7 +30,7 @@ class AppliedPlan:
 
 
 def apply(state: RouterState, trade: LeaderTrade, plan: Plan, now_ms: int) -> AppliedPlan:
-    """Take over a judgement: copies, reservations, what orders are of which trade."""
+    """Apply a plan: copies, reservations, and which order belongs to which trade."""
     known = state.copies.get(trade.key, {})
     before = AppliedPlan(
         trade=trade,
@@ -61,7 +61,7 @@ def apply(state: RouterState, trade: LeaderTrade, plan: Plan, now_ms: int) -> Ap
 
 
 def revert(state: RouterState, applied: AppliedPlan) -> None:
-    """Make undone what a buy's judgement changed; what was noted last is taken back first."""
+    """Undo an applied plan of a buy; the last one applied is reverted first."""
     for order in reversed(applied.plan.orders):
         state.ledger.release(order.order_key, size_micros=0, filled_micros=0)
         state.entry_trade.pop(order.order_key, None)
@@ -81,7 +81,7 @@ def revert(state: RouterState, applied: AppliedPlan) -> None:
 
 
 def open_entry(order: Order, day: int) -> OpenEntry:
-    """What an entry that was just claimed sets aside; ``day`` counts from the epoch."""
+    """Return what a new entry reserves; ``day`` counts from the epoch."""
     return OpenEntry(
         subscription_id=order.subscription_id,
         proxy=order.follower.proxy,

@@ -21,14 +21,14 @@ class SubscriptionIndex:
         self._leader_of[subscription.id] = subscription.leader
 
     def followers_of(self, leader: str) -> tuple[Subscription, ...]:
-        """Subscriptions of a leader, oldest first."""
+        """Return the subscriptions of a leader, oldest first."""
         return tuple(self._by_leader.get(leader, {}).values())
 
     def ids(self) -> list[str]:
-        """Of all subscriptions of this partition, in any state."""
+        """Return the ids of all subscriptions of this partition, in any state."""
         return list(self._leader_of)
 
     def subscription(self, subscription_id: str) -> Subscription | None:
-        """One subscription of this partition."""
+        """Return one subscription of this partition; None: it is not here."""
         leader = self._leader_of.get(subscription_id)
         return None if leader is None else self._by_leader[leader][subscription_id]

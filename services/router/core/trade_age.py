@@ -12,7 +12,7 @@ from tradingtools.domain.subscription import Subscription
 
 
 def left_ms(traded_ms: int, age_ms: int, now_ms: int) -> int:
-    """Milliseconds until a copy of the trade is too old; less than zero: it is."""
+    """Return milliseconds until a copy of the trade is too old; below zero: it is."""
     return min(traded_ms, now_ms) + age_ms - now_ms
 
 
@@ -42,7 +42,7 @@ def nobody_in_time(
 
 
 def deadline_ms(traded_ms: int, age_ms: int, now_ms: int, ttl_ms: int) -> int:
-    """When an entry that is claimed now may leave no more, since 1970.
+    """Return until when an entry that is claimed now may be sent, milliseconds since 1970.
 
     Args:
         traded_ms: when the leader traded, since 1970.
