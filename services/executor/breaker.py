@@ -119,7 +119,7 @@ class CircuitBreaker:
             try:
                 await self.read()
                 if self._row.prober == self._who and self._row.version not in self._probes:
-                    # A commit that was not heard of has taken it, or its end was not committed.
+                    # A commit that was not acknowledged has taken it, or its end was not committed.
                     await self.give_back(self._row.version)
             except psycopg.OperationalError as error:
                 _log.warning("cannot read the breaker", error=str(error))

@@ -45,7 +45,7 @@ class AckTracker:
     """AckTracker of a stream whose messages are handled in any order.
 
     Args:
-        tell: told a cursor when everything up to it is handled.
+        tell: called with a cursor when everything up to it is handled.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:

@@ -16,18 +16,18 @@ from tradingtools.domain.order import Order, Purpose
 RecheckRequest = tuple[Order, int]
 """An order and the epoch at which it is SUBMITTING."""
 RecheckResult = tuple[str, int]
-"""Why it may not leave any more, empty: it may; and after which instant that was found out,
+"""Why it may not be sent, empty: it may; and after which instant that was found out,
 `monotonic_ns`."""
 RecheckQuery = Callable[[Sequence[RecheckRequest]], Awaitable[tuple[Mapping[str, str], int]]]
-"""Answers for some, by order key: why it may not leave; not named: it may. And when it was asked,
+"""Answers by order key: why it may not be sent; absent: it may. And when the query began,
 `monotonic_ns`."""
 
 
 class GateRecheck:
-    """Asks about many with one statement.
+    """Checks many orders with one statement.
 
     Args:
-        ask: the question.
+        ask: the query.
     """
 
     def __init__(self, ask: RecheckQuery) -> None:
@@ -44,7 +44,7 @@ class GateRecheck:
 
 
 class _Batcher:
-    """One question after the other."""
+    """Batches checks: one query after the other."""
 
     def __init__(self, ask: RecheckQuery) -> None:
         self._ask = ask

@@ -22,15 +22,15 @@ from tradingtools.venues.ports import NOT_SENT, Verdict
 
 _log = structlog.get_logger("executor.leave")
 _FRESH_NS = 200_000_000
-"""After its SUBMITTING, or a look's answer; who has waited longer is looked at before it leaves."""
+"""So long a check of the gates holds; after a longer wait they are checked again."""
 _LOOK_SECONDS = 1.0
-"""A look lets nothing out that leaves so long after its question."""
+"""A check allows nothing that is sent so long after its query."""
 _EXIT_LOOK_SECONDS = 3.0
-"""Nor an exit: late is better than never, while PostgreSQL is that slow."""
+"""The same for an exit: late is better than never, while PostgreSQL is that slow."""
 
 
 class Withheld(Exception):
-    """It has not left; the verdict says whether it may later."""
+    """The attempt is not sent; the verdict says whether it may be later."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.code)
@@ -38,11 +38,11 @@ class Withheld(Exception):
 
 
 class PreSendCheck:
-    """Asked before first bytes.
+    """Checks attempts before their first bytes.
 
     Args:
         breaker: of insiders-api.
-        look: whether an order that was let out at an epoch may leave still.
+        look: checks again whether an order may be sent.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class PreSendCheck:
         return attempt.gates_checked_ns + _FRESH_NS
 
     async def recheck(self, attempt: Attempt, until_ns: int) -> int:
-        """Look at the gates if the last look is too old; until when it may leave by what they say.
+        """Check the gates again if the last check is too old; return until when it is valid.
 
         For 200 ms, while it gets a connection; but no longer than a look may take: what is known
         is as old as the question.
 
         Args:
             attempt: that is about to leave.
-            until_ns: it may by the last look, `monotonic_ns`, as what is returned.
+            until_ns: the last check is valid, `monotonic_ns`, as what is returned.
 
         Raises:
             Withheld: for good, a halt was acknowledged meanwhile, above all; or nobody can tell in
@@ -84,7 +84,7 @@ class PreSendCheck:
         entry = attempt.order.purpose is Purpose.ENTRY
         seconds = _LOOK_SECONDS if entry else _EXIT_LOOK_SECONDS
         try:
-            # It may be behind another look.
+            # It may wait for another check first.
             async with asyncio.timeout(2 * seconds):
                 held, asked_ns = await self._recheck_gates(attempt.order, attempt.epoch)
         except (TimeoutError, psycopg.OperationalError) as error:
@@ -97,11 +97,11 @@ class PreSendCheck:
         return min(answered_ns + _FRESH_NS, too_old_ns)
 
     async def ready(self, attempt: Attempt, until_ns: int, *, probe: int) -> None:
-        """Let it leave, now that there is a connection.
+        """Allow the attempt to be sent, now that there is a connection.
 
         Args:
             attempt: that is about to.
-            until_ns: it may by the last look, `monotonic_ns`.
+            until_ns: the last check is valid, `monotonic_ns`.
             probe: not 0: while it is the newest, the breaker lets it out although it is not closed.
 
         Raises:

@@ -102,7 +102,7 @@ class Resender:
                 await self._breaker.give_back(probe)
         finally:
             if not sent:
-                # `watch` gives back what has not been told of.
+                # `watch` gives back probes that were not reported.
                 self._breaker.probe_ended(probe)
 
     async def _send(self, row: DictRow, *, probe: int = 0) -> bool:

@@ -31,10 +31,10 @@ _REMEMBERED = 200_000
 _WINDOW = 2_000
 """Orders under way at the same time, of which entries have the room that is left."""
 _IN_LINE = 10_000
-"""Orders in line and under way, of which entries have the room that is left; more stay claims in
+"""Orders queued and under way, of which entries have the room that is left; more stay claims in
 PostgreSQL and are found by polling."""
 _COMMITTED_TOGETHER = 100
-"""Orders of several claims in one SUBMITTING commit: as many as a part of a crowd has."""
+"""Orders of several claims in one SUBMITTING commit: as many as a part of a fan-out has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class QueuedClaim:
     """Called when its stream need not bring it again: SUBMITTING is committed, nothing will be
     sent, or polling finds it."""
     number: int = 0
-    """In the order in which they have got in line."""
+    """In the order in which they were queued."""
 
 
 def _not_from_a_stream() -> None:
@@ -58,12 +58,12 @@ def _not_from_a_stream() -> None:
 
 
 class SendQueue:
-    """One partition's claims.
+    """The claims of one partition that wait to be sent.
 
     Args:
         pool: of the deciding database.
         lease: the right to write for the partition.
-        poll_seconds: between looks for claims that no stream brought.
+        poll_seconds: between two polls for claims that no stream brought.
     """
 
     def __init__(self, pool: Pool, lease: Lease, poll_seconds: float) -> None:
@@ -72,18 +72,18 @@ class SendQueue:
         self._poll_seconds = poll_seconds
         self._queue: FairQueue[QueuedClaim] = FairQueue()
         self._changed = asyncio.Event()
-        """Somebody has come, or there is room."""
+        """A claim was queued, or there is room."""
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.in_flight: set[str] = set()
-        """Keys of orders that have got in line, or are sent, and are not over."""
+        """Keys of orders that are queued or being sent."""
         self._taken: set[str] = set()
-        """Of those, the ones that are not in line any more."""
+        """Of those, the ones that are not queued any more."""
         self._count = 0
         self._since_ms: dict[int, int] = {}
-        """Since when claims are in line, oldest first, by their numbers."""
+        """Since when claims are queued, oldest first, by their numbers."""
 
     def waited_ms(self) -> int:
-        """Return how long the oldest claim has been in line."""
+        """Return how long the oldest claim has been queued."""
         since_ms = next(iter(self._since_ms.values()), None)
         return 0 if since_ms is None else clock.monotonic_ms() - since_ms
 
@@ -91,7 +91,7 @@ class SendQueue:
         return len(self._queue)
 
     def on_batch(self, batch: pb.OrderBatch, handled: Callable[[], None]) -> None:
-        """Have the orders of a claim sent that no one has brought in this life.
+        """Queue the orders of a claim that were not queued before in this life.
 
         Args:
             batch: the claim.
@@ -169,7 +169,7 @@ class SendQueue:
         self.done([key])
 
     def _put(self, claim: QueuedClaim) -> None:
-        """Get in line; entries only while there is room, so that exits behind them do, too."""
+        """Queue a claim; entries only while there is room, so that exits find some, too."""
         wallets = [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY]
         if wallets and len(self.in_flight) >= _IN_LINE:
             claim.handled()
@@ -182,14 +182,14 @@ class SendQueue:
         self._enqueue(replace(claim, orders=fresh), wallets)
 
     def requeue(self, claim: QueuedClaim) -> None:
-        """Have orders that were taken and held get in line once more."""
+        """Queue orders once more that were taken and held."""
         self._taken.difference_update(order.order_key for order in claim.orders)
         self._enqueue(claim, [o.follower.proxy for o in claim.orders if o.purpose is Purpose.ENTRY])
 
     def _enqueue(self, claim: QueuedClaim, wallets: Sequence[str]) -> None:
         self._count += 1
         self._since_ms[self._count] = clock.monotonic_ms()
-        # Those that were brought before may still be in line: then this claim is behind them.
+        # Orders brought before may still be queued: then this claim is behind them.
         self._queue.put(
             replace(claim, number=self._count),
             leader=claim.orders[0].leader if claim.orders else "",

@@ -67,7 +67,7 @@ class Sender:
     Args:
         client: of insiders-api.
         breaker: of insiders-api.
-        pre_send: asked before first bytes.
+        pre_send: consulted before first bytes.
         timeout_ms: an answer that takes longer counts as none.
         lease_ms: of an attempt; an order that waits until it is nearly over is not sent.
         record: called with each outcome.
@@ -95,11 +95,11 @@ class Sender:
         self._should_yield = should_yield
         self._pre_send = pre_send
         self._ready: deque[deque[Attempt]] = deque()
-        """What may leave, by commit; the smallest rest first."""
+        """Attempts to be sent, by commit; the smallest rest first."""
         self._lanes: dict[str, deque[Attempt]] = {}
-        """Who waits in each lane that somebody is in."""
+        """Attempts that wait, by occupied lane."""
         self._answers: deque[tuple[Attempt, asyncio.Future[Answer], bool]] = deque()
-        """What is to be judged, and whether its lane was left already."""
+        """Answers to be processed, and whether the lane is released already."""
         self._running: set[asyncio.Task[None]] = set()
         self._reports: set[asyncio.Task[None]] = set()
 
@@ -154,7 +154,7 @@ class Sender:
         waiting.remove(attempt)
         try:
             self._conclude(attempt, NOT_SENT, None)
-        except Exception as error:  # noqa: BLE001 - it has to be told in any case
+        except Exception as error:  # noqa: BLE001 - it has to be reported in any case
             self._give_up(attempt, error)
 
     def _send_rest(self) -> None:
@@ -165,7 +165,7 @@ class Sender:
                 asyncio.get_running_loop().call_soon(self._send_rest)
 
     def _send_ready(self) -> None:
-        """Begin the smallest; all of what is ready when nobody waits."""
+        """Send the smallest commit first; send all when no other order waits."""
         while self._ready:
             first = self._ready[0]
             for _ in range(min(_SENT_PER_TURN, len(first))):
@@ -200,7 +200,7 @@ class Sender:
     def _on_answer(self, attempt: Attempt, sent: asyncio.Future[Answer]) -> None:
         if sent.cancelled():
             return  # The process ends.
-        # One that has its answer is over, whatever its judging says of it.
+        # An attempt with a final answer is over, whatever the verdict.
         over = len(self._answers) < _PROCESSED_PER_TURN and _is_final(sent)
         self._answers.append((attempt, sent, over))
         if len(self._answers) == 1:
@@ -308,7 +308,7 @@ class Sender:
                 probe = 0
             return verdict, None
         finally:
-            # Whatever has ended it; `watch` gives back what has not been told of.
+            # Whatever has ended it; `watch` gives back probes that were not reported.
             self._breaker.probe_ended(probe)
 
     async def _probe_if_allowed(self, attempt: Attempt, probe: int) -> int:
@@ -318,7 +318,7 @@ class Sender:
         """
         if self._breaker.allows(probe):
             return probe
-        # Nothing will be told of one that another has followed.
+        # Nothing will be reported of one that another has followed.
         self._breaker.probe_ended(probe)
         if attempt.order.purpose is Purpose.ENTRY:
             return 0
@@ -348,7 +348,7 @@ class Sender:
     def _on_reported(self, task: asyncio.Task[None]) -> None:
         self._reports.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("the breaker was not told", exc_info=error)
+            _log.error("not reported to the breaker", exc_info=error)
 
     async def _post(
         self, attempt: Attempt, sent: Awaitable[Answer] | None, ready: Ready, *, probe: int

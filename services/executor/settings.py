@@ -9,7 +9,7 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the executor is told at start."""
+    """The settings of the executor."""
 
     listen: str = setting("127.0.0.1:0")
     """Where its gRPC server listens."""
@@ -36,9 +36,9 @@ class Settings:
     submit_timeout_ms: int = setting(10_000, minimum=100, maximum=120_000)
     """An answer that takes longer counts as none."""
     poll_ms: int = setting(200, minimum=20, maximum=60_000)
-    """How often the database is asked for claims that no stream brought."""
+    """How often the database is polled for claims that no stream brought."""
     backlog_ms: int = setting(2_000, minimum=50, maximum=600_000)
-    """An order that has waited for longer to be sent is a backlog: it is told."""
+    """An order that has waited for longer to be sent is a backlog: it is reported."""
     order_usdc_max: int | None = setting(10_000, minimum=1)
     """Last gate: largest entry, whole USDC."""
     wallet_minute_usdc_max: int | None = setting(50_000, minimum=1)

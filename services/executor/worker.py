@@ -207,7 +207,7 @@ class Executor:
         orders = self._within_collar(orders, batch)
         refused = self._limits.judge(orders, clock.monotonic_ms())
         if any(refusal.halt for refusal in refused.values()):
-            # What cannot leave anyway does not run away: a crowd of a leader whom an operator has
+            # What cannot leave anyway does not run away: a fan-out of a leader whom an operator has
             # halted would stop all other entries, too.
             self._limits.release(o for o in orders if o.order_key not in refused)
             orders = await self._without_held_back(orders, batch)

@@ -64,7 +64,7 @@ class BatchClaimer:
 
         Args:
             buys: of distinct leader trades, in their order.
-            hurried: whether somebody waits who is soon done; then some are left for the next time.
+            should_yield: whether a small claim waits; then some are left for the next time.
 
         Returns:
             How many are claimed, from the first.

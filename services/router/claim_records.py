@@ -42,13 +42,13 @@ class ClaimRequest:
     trade: LeaderTrade
     book: Book | None
     cause: str
-    """What asked for it; with the trade's key it names the record."""
+    """What the claim is for; with the trade's key it names the record."""
     followers: tuple[Subscription, ...]
     control_seq: int
     """The last control change that the followers reflect."""
     traceparent: str
     received_ns: int
-    """When what asked for it was received."""
+    """When the frame behind it was received."""
     stale: StaleEntry | None = None
     """The entry that is to be decided again; then it is about its subscription alone."""
     part: Part | None = None

@@ -65,7 +65,7 @@ class ClaimScheduler:
 
     @asynccontextmanager
     async def turn(self, *, brief: bool) -> AsyncIterator[None]:
-        """Hold the lock for the length of the block; a crowd's part stands back for the brief."""
+        """Hold the lock for the length of the block; a part of a fan-out gives way to the brief."""
         self._waiting += brief
         try:
             await self._lock.acquire()
@@ -82,7 +82,7 @@ class ClaimScheduler:
 
 
 class PartProgress:
-    """The part of a crowd that is claimed now.
+    """How much of a part of a fan-out is claimed now.
 
     Args:
         part: as many as may be claimed together.

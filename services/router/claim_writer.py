@@ -71,10 +71,10 @@ class ClaimWriter:
         Args:
             trade: as far as it is known.
             book: the newest of its asset.
-            cause: what asked for it.
-            brief: it is soon done; a crowd stands back for it.
-            withdrawn: the entry that is decided again, alone.
-            share: of a crowd, whose copies are claimed now; None: of all followers.
+            cause: what the claim is for.
+            brief: it is soon done; a fan-out gives way to it.
+            stale: the entry that is decided again, alone.
+            progress: of the part that is claimed now; None: all followers.
 
         Raises:
             Fenced: the partition is another's.
@@ -113,7 +113,7 @@ class ClaimWriter:
                 raise
         if stale is None and (progress is None or progress.part.last):
             # Known only now: what could not be claimed counts as never seen. An entry that is
-            # decided again says nothing of the rest of its crowd.
+            # decided again says nothing of the rest of its fan-out.
             self._state.know(trade)
 
     async def claim_in_parts(
@@ -125,12 +125,12 @@ class ClaimWriter:
         *,
         last: bool = True,
     ) -> None:
-        """Claim a buy for these followers; between two parts of a crowd the next has its turn.
+        """Claim a buy for these followers; between two parts other claims have their turn.
 
         Args:
             trade: as far as it is known.
             book: the newest of its asset.
-            cause: what asked for it.
+            cause: what the claim is for.
             ids: of the subscriptions.
             last: False: others of the trade's followers are claimed after these.
 
@@ -144,7 +144,7 @@ class ClaimWriter:
                 part = Part.of(ids, self._claimed_together, last=last)
                 progress = PartProgress(part, self._scheduler.brief_waiting, droppable=droppable)
                 await self.claim(trade, book, cause, brief=brief, progress=progress)
-                # Dropped once, it is claimed the next time: a crowd comes to its end, too.
+                # Dropped once, it is claimed the next time: a fan-out comes to its end, too.
                 droppable = bool(progress.part.ids)
                 ids = ids[len(progress.part.ids) :]
 

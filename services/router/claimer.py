@@ -112,9 +112,9 @@ class Claimer:
         Args:
             trade: as far as it is known.
             book: the newest of its asset.
-            cause: what asked for it.
-            withdrawn: the entry that is decided again, alone.
-            share: of a crowd, whose copies are claimed now; None: of all followers.
+            cause: what the claim is for.
+            stale: the entry that is decided again, alone.
+            progress: of the part that is claimed now; None: all followers.
             unsure: an earlier try may have committed.
 
         Raises:
@@ -381,8 +381,8 @@ Sells = Mapping[TradeKey, Mapping[str, Copy]]
 
 
 async def _up_to_date(connection: Connection, sells: Sells, lots: Mapping[str, LotView]) -> Sells:
-    """Copies of sells with the ends of orders that they await, told by now or not: the lots have
-    them, and a slice must not be for shares that were not bought after all."""
+    """Return copies of sells with the ends of the orders that they await, reported or not: the lots
+    have them, and no slice may be for shares that were not bought after all."""
     missing = {
         order.order_key
         for copies in sells.values()

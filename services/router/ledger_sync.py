@@ -60,8 +60,8 @@ class LedgerSync:
     async def booked(self, fill: confirm_pb.FillEvent) -> None:
         """Take over what a booking has changed."""
         ledger, proxy = self._state.ledger, fill.follower_proxy
-        # What only becomes final was paid before: a crowd's answers are final at once, and what is
-        # read for them competes with the last of its POSTs.
+        # What only becomes final was paid before: answers of a fan-out are final at once, and
+        # what is read for them competes with the last of its POSTs.
         paid = fill.kind != confirm_pb.FILL_KIND_CONFIRMED
         async with self._reading:
             if fill.subscription_id:

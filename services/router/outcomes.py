@@ -1,7 +1,6 @@
-"""What a resync is judged by: what the leader holds, the follower's lots, books, money.
+"""Read what a resync is judged by: the leader's holdings, the follower's lots, books, money.
 
-Before it: control, which keeps what leaders are told to hold. After it: `resyncing`, which previews
-and executes.
+Control keeps the reported holdings of leaders; `resyncing` previews and executes.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from tradingtools.storage.postgres.sql import load_queries
 QUERIES = load_queries(Path(__file__).parent / "resync.sql")
 MAX_LINES = 100
 _LAG_MS = 15_000
-"""A trade this shortly before the leader's holdings were told may be missing in them."""
+"""A trade this shortly before the leader's holdings were reported may be missing in them."""
 
 Row = Mapping[str, Any]
 

@@ -104,7 +104,7 @@ async def _recover_awaited(pool: Pool, state: RouterState) -> None:
 async def _recover_ended(pool: Pool, state: RouterState) -> None:
     """Sum what ended entries cost today, and how many copies they have bought."""
     ledger = state.ledger
-    # One whose end is not told yet counts as open.
+    # One whose end is not reported yet counts as open.
     ended = {
         "subscriptions": state.index.ids(),
         "open": list(ledger.open_orders()),

@@ -48,8 +48,8 @@ class Reevaluator:
         self._recall = recall
         self._decide = decide
         self._waiting: dict[str, StaleEntry] = {}
-        """By order key. A leader trade whose crowd was not claimed to its end is not known before
-        it is told again, which may be after this was."""
+        """By order key. A leader trade whose fan-out was not claimed to its end is not known before
+        it is reported again, which may be after this was."""
 
     async def recover(self) -> None:
         """Find those that nobody decided again before a process died; memory is rebuilt."""
@@ -85,7 +85,7 @@ class Reevaluator:
         """Decide once about those whose leader trades have become known."""
         for order in list(self._waiting.values()):
             if self._state.ledger.is_open(order.order_key):
-                # What it has set aside would count twice; its end is about to be told.
+                # Its reservation would count twice; its end is about to be reported.
                 continue
             try:
                 await self._again(order)

@@ -1,6 +1,6 @@
 """Previews and executions of resyncs: read, judge, commit, hand on.
 
-Control writes what is asked for; this answers in the same row. The orders of an execution are
+Control writes the request; this answers in the same row. The orders of an execution are
 claimed in the transaction that ends the resync: whoever repeats it finds it ended. A crash before
 that commit leaves it open, and it is done from the start.
 """
@@ -130,7 +130,7 @@ class Resyncs:
             owner = ids.partition_of(row["follower_proxy"], self._settings.partitions)
             if owner != self._lease.partition or row["id"] in self._later:
                 continue
-            # Whoever asked knew the subscription as it is: so does the answer.
+            # The request knew the subscription as it is: so does the answer.
             await self._refresh()
             try:
                 await self._answer(row)
@@ -176,7 +176,7 @@ class Resyncs:
             return
         preview = {
             "id": row["id"],
-            # Nobody is asked whether a start is to be done.
+            # A start needs no confirmation.
             "state": ResyncState.EXECUTING if start else ResyncState.PREVIEWED,
             "subscription_version": subscription.version,
             "lines": json.dumps([line_json(line) for line in lines]),

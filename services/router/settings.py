@@ -9,7 +9,7 @@ from tradingtools.settings import SharedSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the router is told at start."""
+    """The settings of the router."""
 
     listen: str = setting("127.0.0.1:0")
     """Where its gRPC server listens."""
@@ -44,7 +44,7 @@ class Settings:
     resync_ttl_ms: int = setting(300_000, minimum=1000, maximum=3_600_000)
     """A preview of a resync is executed no later than so long after it was made."""
     holding_age_ms: int = setting(900_000, minimum=1000, maximum=86_400_000)
-    """What a leader holds counts as unknown when it was told longer ago."""
+    """A leader's holdings count as unknown when they were reported longer ago."""
     start_patience_ms: int = setting(300_000, minimum=0, maximum=3_600_000)
     """How long a start waits for what the leader holds, and for books and orders under way."""
     claimed_together: int = setting(100, minimum=1, maximum=10_000)

@@ -205,7 +205,7 @@ class Router:
             if merged is not None:
                 changed[fact.key] = merged
         if len(changed) > 1:
-            # Books that are not in memory yet are asked for together, not one after the other.
+            # Books that are not in memory yet are requested together, not one after the other.
             by_asset = {
                 key.asset_id: trade for key, trade in changed.items() if not self._too_old(trade)
             }
@@ -274,7 +274,7 @@ class Router:
         await self._route(trade, f"changed-{order.order_key}", order)
 
     async def follow_balances(self) -> None:
-        """Take over what insiders-api has told of wallets, for ever."""
+        """Take over what insiders-api reports of wallets, for ever."""
         read = clock.monotonic()
         while True:
             await asyncio.sleep(_BALANCE_SECONDS)
@@ -308,10 +308,10 @@ class Router:
     ) -> None:
         """Claim a buy: at once for whom the market's rules are enough, then for who wants a book.
 
-        A crash between the two leaves the trade unknown: it is told again, and the first ones,
+        A crash between the two leaves the trade unknown: it is reported again, and the first ones,
         whose copies are durable, want nothing more.
         """
-        # Nobody is asked for the book of what is skipped in any case.
+        # No book is requested for what is skipped in any case.
         late = self._too_old(trade)
         if late:
             book = self._books_known(trade.key.asset_id)

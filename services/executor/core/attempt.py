@@ -12,7 +12,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
     traceparent: str = ""
     received_ns: int = 0
-    """When what asked for it was received; 0: unknown."""
+    """When the frame or request behind it was received; 0: unknown."""
     claimed_ns: int = 0
 
 

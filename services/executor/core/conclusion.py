@@ -14,7 +14,7 @@ from tradingtools.venues.ports import Meaning, Verdict
 HANDLED_BEFORE = "HANDLED_BEFORE"
 """Denied because somebody else has gone on with the order: nothing may be concluded from it."""
 FIRST_CHECK_MS = 200
-"""After its acceptance an order is asked for, milliseconds."""
+"""How long after its acceptance an order is first checked, milliseconds."""
 
 
 def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def conclusion(verdict: Verdict, *, number: int) -> dict[str, Any]:
         return {
             "to_state": OrderState.SUBMITTED,
             "venue_order_id": verdict.order.order_id,
-            # confirm has this very answer from the stream; only what is new is asked for.
+            # confirm has this very answer from the stream; only news is requested.
             "next_check_ms": FIRST_CHECK_MS,
         }
     if number == 1 and verdict.meaning is Meaning.REJECTED:

@@ -46,7 +46,7 @@ class PostEvent(StrEnum):
     ANSWERED = auto()
     """The POST has ended, with an answer or without."""
     NOT_FINAL = auto()
-    """The breaker has to be told of the answer, and perhaps it is sent again."""
+    """The breaker needs the answer, and perhaps it is sent again."""
     POSTED = auto()
     NOT_ACCEPTED = auto()
     """It was provably not taken, or no byte has left."""

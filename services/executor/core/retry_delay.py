@@ -15,7 +15,7 @@ def next_try_ms(verdict: Verdict, left_ms: int) -> int | None:
         verdict: of the last answer.
         left_ms: until the order may leave no more.
 
-    It honours what was asked for within the order's time. There is nothing to wait for when that
+    It honours the requested pause within the order's time. There is nothing to wait for when that
     outlasts it, and a timer that ends early would send the order only to be refused as too late.
     """
     wait = verdict.retry_after_ms or PAUSE_MS

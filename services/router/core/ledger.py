@@ -198,7 +198,7 @@ class Ledger:
         self._cash[purse] = moved_micros
 
     def wallet(self, proxy: str, cash_micros: int) -> None:
-        """Set a wallet's cash as insiders-api told it, moved by what was booked since."""
+        """Set a wallet's cash as insiders-api reported it, moved by what was booked since."""
         self._wallets[proxy] = cash_micros
 
     def wallet_known(self, proxy: str) -> bool:

@@ -242,7 +242,7 @@ class Context:
     widening: Widening = DEFAULT_WIDENING
     """Of exits."""
     holding_age_ms: int = 900_000
-    """A resync goes by what a leader was told to hold no longer ago than that."""
+    """A resync uses holdings of a leader that were reported no longer ago than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class Outcome:
     condition_id: str
     asset_id: str
     leader_micros: int | None
-    """Shares of the leader, 0: none; None: not known, or moved since it was told."""
+    """Shares of the leader, 0: none; None: not known, or moved since it was reported."""
     lot: LotView
     cost_micros: int
     """What the lot's shares cost."""

@@ -42,7 +42,7 @@ JUDGED_AGAIN = frozenset(
 _NOT_JUDGED_AGAIN = frozenset({Reason.NONE, Reason.ACCUMULATING, Reason.BELOW_MINIMUM})
 """What is said of an exit that is done unless a slice leaves something."""
 _TOLD = frozenset({Reason.WAITING_FOR_ENTRY, Reason.ALREADY_SELLING})
-"""Those of them that end with an order, which is told: a book is not."""
+"""Those of them that end with an order, which is reported: a book is not."""
 _AGAIN_MS = 2_000
 
 
@@ -287,7 +287,7 @@ class RouterState:
     def entry_ended(
         self, subscription_id: str, order_key: str, filled_micros: int
     ) -> tuple[TradeKey, ...]:
-        """Take note of an order's end; the exits that have to be judged again come back."""
+        """Note an order's end; the exits that have to be judged again come back."""
         self.entry_trade.pop(order_key, None)
         keys = tuple(self.awaiting.pop(order_key, {}))
         for key in keys:
@@ -339,7 +339,7 @@ class RouterState:
     def _wait_ms(self, key: TradeKey, copy: Copy, rest_ms: int, vain: int) -> int:
         if copy.reason is not Reason.HALTED:
             return rest_ms or again_ms(vain if copy.reason in _TOLD else 0)
-        # The end of a halt is told. It may have ended while this was judged.
+        # The end of a halt is reported. It may have ended while this was judged.
         return LONGEST_PAUSE_MS if held_back(self.trades[key], copy, self.halts) else rest_ms
 
     def exits_without_halt(self) -> tuple[TradeKey, ...]:
