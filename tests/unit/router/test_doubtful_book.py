@@ -10,11 +10,6 @@ from typing import Any, cast
 
 import pytest
 from msgspec import structs
-
-from services.router.core import doubtful_book
-from services.router.core.caps import Skip
-from services.router.worker import Router
-from tests.unit.router.test_budget import buy
 from tests.unit.router.test_together import (
     PROFILES,
     Shelf,
@@ -22,6 +17,11 @@ from tests.unit.router.test_together import (
     _database,
     recovered,
 )
+
+from services.router.core import doubtful_book
+from services.router.core.caps import Skip
+from services.router.worker import Router
+from tests.unit.router.test_budget import buy
 from tests.unit.samples import TX, book, subscription
 from tradingtools.domain.book import Book, BookStatus
 from tradingtools.domain.copy_settings import CopySettings, DoubtfulBook
