@@ -48,14 +48,14 @@ _OTHERWISE = (
 _PARTED = "there is one partition here: tests/unit/guard/test_settling.py"
 _GATE = "the last gate has no limits here: tests/money_path/test_gate_halts.py"
 _FULL = "a bound of memory that this workload is far from"
-_CROWD = "nobody here has so many followers: tests/unit/router/test_turns.py"
+_CROWD = "nobody here has so many followers: tests/unit/router/test_claim_scheduler.py"
 _MANY = "only when a claim of many orders is sent while others wait"
 _SLOW = "only when an answer takes longer than an entry may wait behind it"
-_YOUNG = "no trade here is hours old: tests/unit/router/test_told_again.py"
+_YOUNG = "no trade here is hours old: tests/unit/router/test_repeated_reports.py"
 _PAPER = "nobody here copies on paper or saves up: tests/unit/router"
-_REFUSED = "only when a router dies around such a refusal: tests/unit/router/test_withdrawn.py"
+_REFUSED = "only when a router dies around such a refusal: tests/unit/router/test_reevaluation.py"
 _ANEW = "only when a position begins while the sale of the last settles: tests/confirm"
-_DIVIDED = "nobody changes the number of partitions here: tests/integration/test_division.py"
+_DIVIDED = "nobody changes the number of partitions here: tests/integration/test_partitioning.py"
 
 UNREACHED = (
     Entry(f"{_ROUTER}/app.py", "_follow_ingest", "ingest's log is never another one", "cursor"),

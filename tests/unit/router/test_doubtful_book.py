@@ -10,17 +10,11 @@ from typing import Any, cast
 
 import pytest
 from msgspec import structs
-from tests.unit.router.test_together import (
-    PROFILES,
-    Shelf,
-    _claims,
-    _database,
-    recovered,
-)
 
 from services.router.core import doubtful_book
 from services.router.core.caps import Skip
 from services.router.worker import Router
+from tests.unit.router.test_batch_claimer import PROFILES, Shelf, _claims, _database, recovered
 from tests.unit.router.test_budget import buy
 from tests.unit.samples import TX, book, subscription
 from tradingtools.domain.book import Book, BookStatus

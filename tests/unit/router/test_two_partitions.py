@@ -11,8 +11,8 @@ import pytest
 
 from services.router.partitioning import check_partitioning
 from services.router.worker import Router
+from tests.unit.router.test_batch_claimer import _claims, _Faulty
 from tests.unit.router.test_budget import SETTINGS, Shelf, buy, no_batches
-from tests.unit.router.test_together import _claims, _Faulty
 from tests.unit.samples import CONDITION, LEADER
 from tradingtools import clock
 from tradingtools.domain import ids
