@@ -137,7 +137,7 @@ class CircuitBreaker:
             self._take(Breaker(state=BreakerState(rows[0]["state"]), **row), before)
 
     async def report(self, status: int | None, *, probe: int) -> None:
-        """One POST has ended.
+        """Count how one POST has ended, and open or close the breaker by it.
 
         Args:
             status: of its answer; None: there was none.
@@ -171,7 +171,7 @@ class CircuitBreaker:
         return may_probe(self._row, clock.now_ms(), self._policy)
 
     async def take_probe(self) -> int:
-        """Whether this executor may send one request to find out.
+        """Take the right to send one request to find out, if it is due.
 
         Returns:
             The version of the row that lets it out; 0: it may not.

@@ -289,8 +289,9 @@ class Claimer:
     def _exiting(
         self, request: ClaimRequest, known: Mapping[str, Copy], lots: Mapping[str, LotView]
     ) -> list[Subscription]:
-        """What was judged once is judged to its end, whoever has been deleted meanwhile; who has
-        come since has bought nothing that the leader sold."""
+        """Return the followers of an exit: an exit that was judged once goes to its end,
+        although its subscription is deleted; who came since has bought nothing that the leader
+        sold."""
         if request.trade.key in self._state.trades:
             return [s for s in request.followers if s.id in known]
         asset = request.trade.key.asset_id

@@ -55,7 +55,7 @@ async def recall(
 async def _take_over(
     pool: Pool, partition: int, state: RouterState, copies: store.Copies, *, anew: bool = False
 ) -> None:
-    """Leader trades and what became of them; anew: and of no others."""
+    """Read leader trades and what became of them; ``anew``: forget all others."""
     trades = await store.trades_of(pool, partition, copies)
     exits = [key for key in copies if key.side is Side.SELL and key in trades]
     slices = [order for key in exits for copy in copies[key].values() for order in copy.order_keys]

@@ -234,8 +234,8 @@ class Router:
         return nobody_in_time(trade.traded_ms, followers, clock.now_ms(), least_ms)
 
     def _copies_of(self, trade: LeaderTrade) -> int | None:
-        """Copies of a buy with few followers, who wait for no book; None: the trade is claimed by
-        itself."""
+        """Return the number of copies of a buy with few followers who wait for no book; None:
+        the trade is claimed by itself."""
         followers = self._state.index.followers_of(trade.key.leader)
         few = trade.key.side is Side.BUY and 0 < len(followers) <= MIN_PART
         if (

@@ -81,7 +81,7 @@ def _shows_finer(price_micros: int, tick_micros: int) -> bool:
 
 
 def cautious(trade: LeaderTrade, book: Book) -> Book:
-    """A book as a decision may go by it: the tick of one that is not there no finer than need be.
+    """Return a book for a decision; if it is not there, its tick is no finer than need be.
 
     Limits on the coarse grid are valid on any finer one, so that a tick that has become coarser
     meanwhile refuses none; a leader's price between two of its prices shows that it has not.

@@ -94,7 +94,7 @@ def plan_exits(
 def with_sell(
     lot: LotView, key: TradeKey, copy: Copy, left_micros: int, later_micros: int
 ) -> LotView:
-    """A lot with what another sell of the leader has still to sell of it.
+    """Return a lot with what another sell of the leader has still to sell of it.
 
     Args:
         lot: as it is.
@@ -148,8 +148,8 @@ def _unpromised(lot: LotView) -> int:
 
 
 def _of_what_is_left(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
-    """More rows of a sell are of what his other sells have left by now: they may have been judged
-    since, by a holding that these rows have made smaller."""
+    """Return the copy when more rows of a sell came: they take their part of what the leader's
+    other sells have left by now, which may have been judged since by a smaller holding."""
     if not 0 < start.judged_size_micros < trade.size_micros:
         return start
     asked = _before(trade, start, start.owned_micros) + start.carried_micros - start.passed_micros
@@ -179,8 +179,8 @@ def _of_what_is_left(trade: LeaderTrade, start: Copy, lot: LotView) -> Copy:
 
 
 def _grown(trade: LeaderTrade, start: Copy, owned_micros: int, left_micros: int) -> int:
-    """Of what a sell applies to when its new rows are to take their part of what all sells have
-    left: never more than before."""
+    """Return what a sell applies to when its new rows take their part of what all sells have
+    left; never more than before."""
     held, mode = trade.held_before_micros, start.frozen.settings.exit_mode
     more = exit_sizing.wanted_exit(
         owned_micros=left_micros,
@@ -208,8 +208,8 @@ def _before(trade: LeaderTrade, start: Copy, owned_micros: int) -> int:
 
 
 def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotView) -> int:
-    """Shares that a sell has asked for and not sold, whether the lot has them or not: the leader's
-    next ones have no part in them.
+    """Return shares that a sell has asked for and not sold, whether the lot has them or not: the
+    leader's later sells have no part in them.
 
     Args:
         trade: the sell, as far as it was judged.
@@ -228,8 +228,8 @@ def still_to_sell(trade: LeaderTrade, copy: Copy, standing: Standing, lot: LotVi
 
 
 def came_after(trade: LeaderTrade, subscription: Subscription, holding_age_ms: int) -> bool:
-    """Whether the leader sold before anything that the follower may hold by him: a buy of his is
-    copied up to an age, and a resync goes by what he was told to hold up to so long ago."""
+    """Return whether the leader sold before anything that the follower may hold by copying him:
+    a buy is copied up to an age, and a resync uses holdings up to an age."""
     oldest_ms = subscription.created_ms - subscription.age_ms - holding_age_ms
     return trade.traded_ms < oldest_ms
 
@@ -273,8 +273,8 @@ def _on_paper(copy: Copy, sized: Sized, lot: LotView, book: Book) -> Copy:
 
 
 def _of_an_empty_lot(trade: LeaderTrade, start: Copy) -> Copy:
-    """Others have sold the rest: what is bought later is no part of this exit, unless it is of
-    entries of before. Durable, for whoever judges it again after a restart."""
+    """Return the copy when others have sold the rest: later buys are no part of this exit,
+    unless they are of entries of before. Durable, for a judgement after a restart."""
     sold_for = start.ordered_size_micros + start.passed_micros
     carried = min(start.carried_micros, sold_for)
     ordered_for = exit_sizing.owned_of_part(
@@ -325,8 +325,8 @@ def _whole(trade: LeaderTrade, subscription: Subscription) -> bool:
 
 
 def _as_sold(start: Copy, lot: LotView) -> Copy:
-    """What awaited sales have sold or lost since the last judgement. What is bought after them is
-    no part of this exit, and what comes back is."""
+    """Return the copy with what awaited sales have sold or lost since the last judgement. What
+    is bought after them is no part of this exit, and what comes back is."""
     filled = {sale.order_key: sale.filled_micros for sale in lot.sales}
     for each in start.awaited:
         if each.sale and filled.get(each.order_key, each.filled_micros) != each.filled_micros:
@@ -348,8 +348,8 @@ def _filled_by_now(copy: Copy, order: Awaited, filled_micros: int) -> Copy:
 
 
 def _still_waiting(start: Copy, verdict: Sized | Skip) -> Sized | Skip:
-    """An exit with entries or triggers' sales under way is not done, whatever its last slice
-    says."""
+    """Return the verdict, or that the exit waits: with entries or triggers' sales under way it
+    is not done, whatever its last slice says."""
     if not start.awaited:
         return verdict
     entries = sum(not order.sale for order in start.awaited)
@@ -432,14 +432,16 @@ def held_back(trade: LeaderTrade, copy: Copy, halts: AbstractSet[Halt]) -> bool:
 
 
 def _unless_more_comes_free(verdict: Sized | Skip, lot: LotView) -> Sized | Skip:
-    """What is too little to be sold alone is no remainder while another exit may leave more."""
+    """Return the verdict; a size too small to be sold is no dust while another exit may free
+    more."""
     if isinstance(verdict, Sized) or verdict.reason is not Reason.DUST or not lot.selling:
         return verdict
     return Skip(Reason.ALREADY_SELLING, verdict.detail)
 
 
 def _rests(trade: LeaderTrade, start: Copy, now_ms: int) -> bool:
-    """Whether the slice before holds up the next one; what the leader has sold since it does not.
+    """Return whether the last slice holds up the next one; a further sale of the leader overrides
+    it.
 
     A clock that was set back must not make the pause longer.
     """
@@ -454,7 +456,8 @@ def _hangs_ms(copy: Copy) -> int:
 
 
 def _best_bid(book: Book) -> int:
-    """What a leader's merge or conversion, which has no price of its own, is worth here."""
+    """Return the best bid, or 0: what a leader's merge or conversion, which has no price, is
+    worth."""
     return book.bids[0][0] if book.bids else 0
 
 
@@ -473,7 +476,8 @@ def _still_wanted(trade: LeaderTrade, start: Copy) -> int:
 
 
 def _asked(trade: LeaderTrade, copy: Copy) -> int:
-    """Shares that a sell asks for, in all slices together: its own part, and what was too small."""
+    """Return the shares that a sell asks for in all slices: its own part, and what was too
+    small."""
     part = exit_sizing.wanted_exit(
         owned_micros=copy.owned_micros,
         leader_sold_micros=trade.size_micros,

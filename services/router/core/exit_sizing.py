@@ -41,8 +41,8 @@ def owned_of_part(
     leader_held_before_micros: int | None,
     mode: ExitMode = ExitMode.MIRROR,
 ) -> int:
-    """The most shares of which a leader's sell asks for no more than a part: ``wanted_exit``'s
-    inverse."""
+    """Return the most shares of which a leader's sell asks for no more than a part: the inverse
+    of ``wanted_exit``."""
     held = leader_held_before_micros
     if mode is ExitMode.ALL or held is None or held <= leader_sold_micros:
         return part_micros
@@ -101,8 +101,8 @@ def _nothing_left(size_micros: int, free_micros: int, minimum: int) -> int:
 
 
 def _enough_left(size_micros: int, free_micros: int, minimum: int) -> int:
-    """A leader who keeps some sells again: as much stays as can be sold then, if that leaves an
-    order now."""
+    """Return the size that leaves enough for an order at the leader's next sell, if one is left
+    now."""
     less = free_micros - minimum
     return min(size_micros, less) if less >= minimum else size_micros
 

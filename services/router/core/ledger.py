@@ -226,8 +226,8 @@ class Ledger:
 
     @staticmethod
     def purse_of(subscription: Subscription) -> str:
-        """Whose money a copy takes: the wallet's, or a shadow's own, so that paper never eats into
-        what real copies may spend."""
+        """Return whose money a copy takes: the wallet's, or a shadow's own, so that paper never
+        uses what real copies may spend."""
         proxy = subscription.follower.proxy
         return f"paper:{subscription.id}" if subscription.settings.shadow else proxy
 

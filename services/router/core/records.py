@@ -136,8 +136,8 @@ class StaleEntry:
 
 
 def without_stale_entry(copy: Copy, order: StaleEntry, now: Subscription) -> Copy | None:
-    """The copy without an order that was never sent, under the settings of now; None: it has been
-    taken out before."""
+    """Return the copy without an order that was never sent, under the settings of now; None: it
+    was taken out before."""
     if order.order_key not in copy.order_keys or order.order_key in copy.stale_keys:
         return None
     return structs.replace(

@@ -327,8 +327,8 @@ class RouterState:
         self.ledger.cash(purse, self.paper_cash[owner.id])
 
     def judge_exit_in_ms(self, key: TradeKey, now_ms: int, vain: int = 0) -> int | None:
-        """How soon a sell that could not be made, and may be later, is judged again after so many
-        times in vain; None: it is made."""
+        """Return how soon a sell that could not be made is judged again after so many times in
+        vain; None: it is made."""
         waits = [
             self._wait_ms(key, copy, max(copy.rest_until_ms - now_ms, 0), vain)
             for copy in self.copies.get(key, {}).values()
