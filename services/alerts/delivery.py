@@ -65,7 +65,7 @@ class Lane:
         await while_database_is_away(partial(store.begin_delivery, self._pool, name, self._name))
         end = partial(store.end_delivery, self._pool, name, self._name)
         try:
-            await self._target.send(due.message, again=due.again)
+            await self._send(due)
         except NotDelivered as error:
             gone = error.for_good or due.age_seconds > _GIVEN_UP_SECONDS
             say = _log.error if gone else _log.warning
@@ -81,6 +81,15 @@ class Lane:
             _ends.add(1, {"target": self._name, "outcome": "sent"})
             end = partial(end, state="SENT", perhaps=due.again)
         await while_database_is_away(end)
+
+    async def _send(self, due: store.Delivery) -> None:
+        try:
+            await self._target.send(due.message, again=due.again)
+        except NotDelivered:
+            raise
+        except Exception as error:  # a message that a target chokes on holds up no other one
+            _log.error("a target chokes on a message", target=self._name, exc_info=error)
+            raise NotDelivered(type(error).__name__, for_good=True, perhaps=True) from error
 
 
 class Deliveries:
