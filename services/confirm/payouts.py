@@ -1,8 +1,7 @@
 """Pays out the lots of resolved markets.
 
 Before it: bookfeed's marks, which say what a share pays, and `shortfalls`, which has asked what the
-wallet holds: what was sold by hand pays its lot nothing. Shares that pay nothing are not asked for:
-their loss is booked wherever they are. One transaction takes the shares from all
+wallet holds: what was sold by hand pays its lot nothing. One transaction takes the shares from all
 lots of a wallet in the market, books their profit, and makes the redemption durable; a crash before
 its commit changes nothing, and afterwards there is nothing left to pay. After it: `redemptions`,
 which asks insiders-api, and the readers of bookings.
@@ -46,9 +45,9 @@ _LATE_SECONDS = 60.0
 
 Write = Callable[[Callable[[], Awaitable[int | None]]], Awaitable[int | None]]
 """Books one thing at a time and publishes it."""
-Covered = Callable[[str, str, Mapping[str, int]], Awaitable[Mapping[tuple[str, str], int] | None]]
-"""What a wallet's lots of a market hold of shares that pay something, by asset and origin, micros,
-if all of it is there; None: it is not, or nobody knows yet. It is told what a share pays."""
+Covered = Callable[[str, str], Awaitable[Mapping[tuple[str, str], int] | None]]
+"""What a wallet's lots of a market hold, by asset and origin, micros, if all of it is there; None:
+it is not, or nobody knows yet."""
 
 
 class Payouts:
@@ -152,7 +151,7 @@ class Payouts:
             market = (proxy, condition_id)
             if market in self._later:
                 return
-            there = await self._covered(*market, self._payouts)
+            there = await self._covered(*market)
             if there is None:
                 now = clock.monotonic()
                 self._waiting.setdefault(market, now)
@@ -183,8 +182,8 @@ async def pay_market(
         proxy: the wallet.
         condition_id: the market.
         payouts: what a share pays, by asset, micros.
-        there: what the lots held that pay something, when the wallet was asked for; others are not
-            paid. None: nobody was asked.
+        there: what the lots held that the wallet was asked for; others are not paid. None: nobody
+            was asked.
 
     Returns:
         Micros that were paid; None: nothing was to be done, or not yet.
@@ -202,10 +201,7 @@ async def pay_market(
         paid = payout.pay(lots, payouts)
         if not lots or (await busy.rows())[0]["busy"] or paid is None:
             return None
-        worth = {
-            (lot.asset_id, lot.origin): lot.shares_micros for lot in lots if payouts[lot.asset_id]
-        }
-        if there is not None and there != worth:
+        if there is not None and there != {(h.asset_id, h.origin): h.shares_micros for h in lots}:
             return None
         key = await _request(asked, market, paid)
         for one_paid in paid:

@@ -162,20 +162,17 @@ class Shortfalls:
             return
         await self._ask(at_rest)
 
-    async def covered(
-        self, proxy: str, condition_id: str, payouts: Mapping[str, int]
-    ) -> Mapping[LotKey, int] | None:
+    async def covered(self, proxy: str, condition_id: str) -> Mapping[LotKey, int] | None:
         """Ask whether a wallet holds all that its lots say of a resolved market; what is missing
         shrinks them, once it is proved. A lot for which an operator vouches is believed.
 
         Args:
             proxy: the wallet.
             condition_id: the market.
-            payouts: what a share pays, by asset, micros; of those that pay nothing nobody is asked.
 
         Returns:
-            What the lots hold of the others, by asset and origin, micros; None: less is there, or
-            nobody knows yet.
+            What the lots hold, by asset and origin, micros; None: less is there, or nobody knows
+            yet.
         """
         at_rest = await self.at_rest(proxy)
         lots = {
@@ -183,10 +180,7 @@ class Shortfalls:
             for asset, held in at_rest.lots.items()
             if held[0].condition_id == condition_id
         }
-        if not lots:
-            return None
-        lots = {asset: held for asset, held in lots.items() if payouts.get(asset) != 0}
-        there = await self._ask(at_rest) if lots else {}
+        there = await self._ask(at_rest) if lots else None
         if there is None:
             return None
         for asset, held in lots.items():

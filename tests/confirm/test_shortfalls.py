@@ -221,22 +221,6 @@ async def test_an_operators_word_is_of_what_it_was_given_for(scene: Scene) -> No
     assert await scene.rows("payout") == [], "something was bought since"
 
 
-async def test_shares_that_pay_nothing_are_lost_wherever_they_are(scene: Scene) -> None:
-    await _bought(scene.orders)
-    scene.held = None
-    (before,) = await scene.orders.sql(
-        "select cost_micros from lot where follower_proxy = %s", scene.orders.wallet
-    )
-    await (await _resolved(scene, "1", pays=0)).look()
-    (lot,) = await scene.orders.sql(
-        "select * from lot where follower_proxy = %s", scene.orders.wallet
-    )
-    assert (lot["shares_micros"], lot["resolved_size_micros"]) == (0, SIZE)
-    assert before["cost_micros"] != 0
-    assert lot["realised_micros"] == -cast(int, before["cost_micros"])
-    assert scene.asked == 0
-
-
 @pytest.mark.parametrize("held", [None, 0])
 async def test_a_payout_that_waits_for_long_calls_a_person(scene: Scene, held: int | None) -> None:
     await _bought(scene.orders)
@@ -275,14 +259,14 @@ async def _vouch(scene: Scene, shares_micros: int) -> None:
     await corrections.look(scene.orders.pool, scene.orders.lease, scene.write)
 
 
-async def _resolved(scene: Scene, asset: str, pays: int = 500_000) -> payouts.Payouts:
-    """Confirm's payouts, once it is known what a share of an asset pays; a half if not told."""
+async def _resolved(scene: Scene, asset: str) -> payouts.Payouts:
+    """Confirm's payouts, once a share of an asset pays a half."""
     made = payouts.Payouts(
         scene.orders.pool, scene.orders.lease, lambda work: work(), scene.shortfalls.covered
     )
     market = Market(
         asset_id=asset, condition_id="0xc", tick_micros=10_000, min_size_micros=1,
-        fee_rate_micros=0, closed=True, payout_micros=pays,
+        fee_rate_micros=0, closed=True, payout_micros=500_000,
     )  # fmt: skip
     await made.on_books([Book(market=market, status=BookStatus.EMPTY, bids=(), asks=(), book_ms=0)])
     return made

@@ -251,15 +251,13 @@ async def _conclude_nothing(*_arguments: Any) -> None:
     pass
 
 
-async def _believe_the_lots(
-    shortfalls: Any, proxy: str, condition_id: str, payouts: Mapping[str, int]
-) -> Any:
+async def _believe_the_lots(shortfalls: Any, proxy: str, condition_id: str) -> Any:
     at_rest = await shortfalls.at_rest(proxy)
     return {
         (asset, lot.origin): lot.shares_micros
         for asset, held in at_rest.lots.items()
         for lot in held
-        if lot.condition_id == condition_id and payouts[asset]
+        if lot.condition_id == condition_id
     }
 
 

@@ -46,6 +46,10 @@ class Queue:
         if len(self.ends) == len(self.due):
             self.told.set()
 
+    async def both(self) -> None:
+        """Wait until both have ended."""
+        await self.told.wait()
+
 
 class Target:
     """Chokes on the first message."""
@@ -64,6 +68,6 @@ async def test_a_message_that_a_target_chokes_on_is_given_up_and_the_next_is_tol
         monkeypatch.setattr(store, name, getattr(queue, name))
     lane = Lane(cast(Any, None), "mail", Target())
     async with asyncio.timeout(10):
-        await until_one_ends(lane.run(), queue.told.wait())
+        await until_one_ends(lane.run(), queue.both())
     assert [queue.ends[f"msg_{number}"]["state"] for number in (1, 2)] == ["GIVEN_UP", "SENT"]
     assert queue.ends["msg_1"]["perhaps"], "nobody knows how far it came"
