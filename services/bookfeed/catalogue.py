@@ -65,7 +65,7 @@ class Catalogue:
 
     @property
     def read_ms(self) -> int:
-        """When its reading began, milliseconds since 1970; 0: there is none."""
+        """Return when its reading began, milliseconds since 1970; 0: there is none."""
         return self._read_ms
 
     def market(self, asset_id: str, believed: str = "") -> pb.MarketInfo | None:
@@ -100,11 +100,11 @@ class Catalogue:
         return [asset_id for listed in self._best for asset_id in listed.assets][:count]
 
     def markets(self) -> Iterator[Listed]:
-        """Each market once."""
+        """Yield each market once."""
         return (one for asset_id, one in self._by_asset.items() if asset_id == one.assets[0])
 
     def begin(self) -> Reading:
-        """A list that is about to be read."""
+        """Return a list that is about to be read."""
         return Reading(self._by_asset)
 
     def replace(self, reading: Reading, read_ms: int) -> None:

@@ -99,8 +99,8 @@ class Fetcher:
         return set(self._under_way)
 
     def unseen(self, asset_id: str, believed: str) -> pb.Mark | None:
-        """A mark without a book, by the catalogue; None: it does not know the asset, or has it in
-        another condition than it is believed to be in."""
+        """Return a mark without a book, by the catalogue; None: it does not know the asset, or has
+        it in another condition than it is believed to be in."""
         market = self._catalogue.market(asset_id, believed)
         metrics.UNSEEN.add(1, {"listed": market is not None})
         if market is None:
@@ -144,7 +144,7 @@ class Fetcher:
         return task
 
     def refresh_soon(self, asset_id: str) -> None:
-        """What is known of the asset's market may have changed."""
+        """Request the asset's market again: it may have changed."""
         self._due_ms[asset_id] = 0
 
     async def run(self) -> None:
@@ -349,8 +349,8 @@ class Fetcher:
             return error
 
     async def _rules_of(self, asset_id: str, condition_id: str) -> ClobMarket | None:
-        """The rules of the market that an asset is believed to be in; None: it is in another one,
-        or they are asked for again."""
+        """Return the rules of the market that an asset is believed to be in; None: it is in another
+        one, or they are asked for again."""
         if not _CONDITION.fullmatch(condition_id):
             return None
         try:
@@ -374,7 +374,7 @@ def market_info(
     gamma: GammaMarket | None,
     book: BookMessage | None,
 ) -> pb.MarketInfo:
-    """What the answers say together; a fee that nobody says is the highest one."""
+    """Return what the answers say together; a fee that nobody says is the highest one."""
     rate = market.fee_rate_micros
     if rate is None and gamma is not None:
         rate = gamma.fee_rate_micros
@@ -404,5 +404,5 @@ def _unknown(asset_id: str) -> errors.NotFound:
 
 
 def usable(status: Status) -> bool:
-    """Whether a book with this status says anything about the present."""
+    """Return whether a book with this status says anything about the present."""
     return status in (Status.FRESH, Status.EMPTY)

@@ -62,7 +62,7 @@ class Frames:
         return any(told)
 
     def _readable(self, mine: Collection[str], frame: bytes) -> list[Message]:
-        """What can be read of a frame: the first books of all assets come in one."""
+        """Return what can be read of a frame: the first books of all assets come in one."""
         found: list[Message] = []
         for piece in split(frame):
             try:

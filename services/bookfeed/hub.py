@@ -48,7 +48,7 @@ class Reader:
         self._woken = asyncio.Event()
 
     def touch(self, asset_id: str) -> None:
-        """An asset changed."""
+        """Note that an asset changed."""
         if self._assets is None or asset_id in self._assets:
             self._changed[asset_id] = None
             self._woken.set()
@@ -107,7 +107,7 @@ class Hub:
             self.changed(asset_id)
 
     def market(self, asset_id: str) -> pb.MarketInfo | None:
-        """What is known of the asset's market; not to be changed in place."""
+        """Return what is known of the asset's market; not to be changed in place."""
         return self._markets.get(asset_id)
 
     def set_market(self, asset_id: str, market: pb.MarketInfo) -> None:
@@ -130,7 +130,7 @@ class Hub:
             reader.touch(asset_id)
 
     def open(self, assets: frozenset[str] | None) -> Reader:
-        """A reader that first gets the present mark of each asset."""
+        """Return a reader that first gets the present mark of each asset."""
         reader = Reader(assets)
         self._readers.add(reader)
         for asset_id in self.tracked:
@@ -138,11 +138,11 @@ class Hub:
         return reader
 
     def close(self, reader: Reader) -> None:
-        """Its stream has ended."""
+        """Forget a reader whose stream has ended."""
         self._readers.discard(reader)
 
     def status(self, asset_id: str) -> Status:
-        """Whether the asset's book may be traded on, now."""
+        """Return whether the asset's book may be traded on, now."""
         tracked = self.tracked[asset_id]
         return tracked.status(
             now_ms(),
@@ -177,7 +177,8 @@ class Hub:
         self._doubts_last = bool(doubted)
 
     def mark(self, asset_id: str) -> pb.Mark | None:
-        """The present mark; None while tick and smallest order are not known, or no book came."""
+        """Return the present mark; None while tick and smallest order are not known, or no book
+        came."""
         tracked, market = self.tracked.get(asset_id), self._markets.get(asset_id)
         if tracked is None or market is None or not tracked.received_ns:
             return None
@@ -192,7 +193,7 @@ class Hub:
         return kept
 
     def marks(self, asset_ids: Iterable[str]) -> list[pb.Mark]:
-        """Present marks of those assets that have one."""
+        """Return present marks of those assets that have one."""
         found = (self.mark(asset_id) for asset_id in asset_ids)
         return [mark for mark in found if mark is not None]
 

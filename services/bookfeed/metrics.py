@@ -65,7 +65,7 @@ def doubted(books: int) -> None:
 
 
 def observe_doubted(_: CallbackOptions) -> list[Observation]:
-    """What the gauge tells."""
+    """Return what the gauge tells."""
     return [Observation(_doubted)]
 
 

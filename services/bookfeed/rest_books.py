@@ -64,7 +64,7 @@ class RestBooks:
     def due(
         self, asset_id: str, tracked: BookState, now: int
     ) -> Coroutine[None, None, None] | None:
-        """What is to be asked of an asset's book now, begun already; None: nothing is."""
+        """Return what is to be asked of an asset's book now, begun already; None: nothing is."""
         if tracked.wants_resync(now) or self._refresh_is_due(asset_id, tracked, now):
             tracked.begin_resync(now)
             return self._resync(asset_id)
@@ -162,7 +162,8 @@ def rest_book(book: BookMessage) -> RestBook:
 
 
 def is_overtaken(tracked: BookState, book_ms: int, before_ns: int) -> bool:
-    """Whether off the socket, where nothing is collected, a newer book came since REST was asked.
+    """Return whether off the socket, where nothing is collected, a newer book came since REST was
+    asked.
 
     Args:
         tracked: the asset.

@@ -48,7 +48,7 @@ class BookfeedServicer(bookfeed_service_pb2_grpc.BookfeedServiceServicer):
     async def StreamMarks(
         self, request: pb.StreamMarksRequest, context: Context
     ) -> AsyncIterator[pb.StreamMarksResponse]:
-        """The present marks first, then each that changes, coalesced."""
+        """Send the present marks, then each that changes, coalesced."""
         named = frozenset(request.asset_ids)
         reader = self._hub.open(named or None)
         self._interest.open_stream(named)

@@ -88,12 +88,12 @@ class Sockets:
 
     @property
     def connected(self) -> bool:
-        """Whether each shard that has assets has a connection, and there is one at all."""
+        """Return whether each shard that has assets has a connection, and there is one at all."""
         links = [shard.link for shard in self._shards if shard.assets or shard.link]
         return None not in links and bool(links or self._spare)
 
     def poke(self) -> None:
-        """What is wanted has changed."""
+        """Wake up: what is wanted has changed."""
         self._poked.set()
 
     async def run(self) -> None:

@@ -96,7 +96,7 @@ class BookingBatcher:
 
     @property
     def behind(self) -> bool:
-        """Whether answers wait, or a crowd's are on their way: what has time stands back."""
+        """Return whether answers wait, or a crowd's are on their way: what has time stands back."""
         return bool(self._queue) or clock.monotonic() < self._crowd_until
 
     async def take(self, heard: ReportedOrder) -> BookingResult:
@@ -170,7 +170,7 @@ class BookingBatcher:
                 waiting.done.set_result(each)
 
     def _next(self) -> list[_Waiting]:
-        """The oldest that wait, each order once; what else is told of it waits on."""
+        """Return the oldest that wait, each order once; what else is told of it waits on."""
         batch: dict[str, _Waiting] = {}
         left: deque[_Waiting] = deque()
         while self._queue and len(batch) < MOST:

@@ -52,7 +52,7 @@ class Proof:
 
 
 def lot(row: Mapping[str, Any]) -> Lot:
-    """A row of ``lots_at_rest``."""
+    """Return a row of ``lots_at_rest``."""
     return Lot(**{name: row[name] for name in Lot.__slots__})
 
 

@@ -42,7 +42,7 @@ def unknown(_: str) -> None:
 
 
 def _lot_of(order: Mapping[str, Any]) -> LotKey:
-    """Which lot an order moves."""
+    """Return which lot an order moves."""
     return order["follower_proxy"], order["asset_id"], order["subscription_id"] or "manual"
 
 
@@ -129,7 +129,7 @@ class Ledger:
             )
 
     def fills(self, order_key: str) -> Mapping[str, Mapping[str, Any]]:
-        """What is booked of an order, by trade id."""
+        """Return what is booked of an order, by trade id."""
         return self._fills[order_key]
 
     def move(self, order_key: str, target: OrderState, **fields: Any) -> None:
@@ -206,7 +206,7 @@ class Ledger:
         return moved.sold_cost_micros, moved.sums["realised"]
 
     def _begins(self, key: LotKey, order: Mapping[str, Any], before: Holding) -> bool:
-        """Whether a fill of a buy begins a position that is to be guarded."""
+        """Return whether a fill of a buy begins a position that is to be guarded."""
         if key not in self._defaults:
             return False
         fills = self._fills[order["order_key"]].values()
@@ -220,7 +220,7 @@ class Ledger:
         )
 
     def _note(self, order_key: str, step: Step, realised: int) -> None:
-        """The order's totals, and the booking that the stream carries."""
+        """Write the order's totals, and the booking that the stream carries."""
         trade, sign, order = step.trade, _SIGN[step.action], self.orders[order_key]
         if sign:
             move = self._moves.orders[order_key]
@@ -285,7 +285,7 @@ class Ledger:
         await self._moves.write()
 
     def _guards(self) -> Iterator[dict[str, Any]]:
-        """The triggers of positions that were opened: no position is ever without them."""
+        """Add the triggers of positions that were opened: no position is ever without them."""
         now_ms = clock.now_ms()
         return (
             trigger

@@ -19,13 +19,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def every(connection: Connection, name: str, values: Mapping[str, Any]) -> list[DictRow]:
-    """All rows of one named query."""
+    """Return all rows of one named query."""
     cursor = await connection.execute(QUERIES[name], values)
     return await cursor.fetchall()
 
 
 async def one(connection: Connection, name: str, values: Mapping[str, Any]) -> DictRow:
-    """The only row of one named query; raises LookupError when there is not exactly one."""
+    """Return the only row of one named query; raises LookupError when there is not exactly one."""
     return _only(name, await every(connection, name, values))
 
 
@@ -36,7 +36,7 @@ def _only(name: str, rows: list[DictRow]) -> DictRow:
 
 
 async def asked_all(asked: Together, name: str, values: Mapping[str, Any]) -> list[DictRow]:
-    """All rows of one named query of a transaction whose statements travel together."""
+    """Return all rows of one named query of a transaction whose statements travel together."""
     return await asked.ask(QUERIES[name], values).rows()
 
 

@@ -87,7 +87,7 @@ class Sealer:
         return bool(row["settled"])
 
     async def _seal(self, horizon: _Horizon) -> bool:
-        """One seal; False: nothing is left up to the horizon."""
+        """Write one seal; False: nothing is left up to the horizon."""
         async with self._pool.connection() as connection, connection.transaction():
             await journal.check_lease(connection, self._lease)
             cursor = await connection.execute(

@@ -50,7 +50,7 @@ class BookingResult:
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[dict[str, Any]]:
-    """All rows of one named query."""
+    """Return all rows of one named query."""
     async with pool.connection() as connection:
         return await every(connection, name, values)
 
@@ -69,7 +69,7 @@ async def postpone(pool: Pool, *orders: dict[str, Any]) -> None:
 
 
 def later(order: Mapping[str, Any], milliseconds: int, not_found_count: int) -> dict[str, Any]:
-    """When an order, as it was read, is to be asked for again."""
+    """Return when an order, as it was read, is to be asked for again."""
     return {
         **{name: order[name] for name in ("order_key", "state", "epoch", "next_check_at")},
         "milliseconds": milliseconds,
@@ -143,7 +143,7 @@ async def _take(
     smallest: Smallest,
     reducing: frozenset[str],
 ) -> list[BookingResult]:
-    """One transaction; raises _BeginAgain, and has changed nothing."""
+    """Do it in one transaction; raises _BeginAgain, and has changed nothing."""
     async with pool.connection() as connection, together(connection) as asked:
         for order_key in sorted(reducing):
             await _reduce(asked, order_key)
@@ -166,7 +166,8 @@ async def _take(
 
 
 async def news(pool: Pool, ended: Mapping[str, Mapping[str, Any]], answers: Answers) -> Answers:
-    """The answers that do not leave their orders as they are; read without a lock, nobody waits.
+    """Return the answers that do not leave their orders as they are; read without a lock, nobody
+    waits.
 
     Args:
         pool: of the deciding database.
@@ -240,7 +241,7 @@ def _ours(order: Mapping[str, Any]) -> Ours:
 
 
 def booked(row: Mapping[str, Any]) -> Booked:
-    """A fill's row as the core knows it."""
+    """Return a fill's row as the core knows it."""
     return Booked(
         status=FillStatus(row["status"]),
         size_micros=row["size_micros"],

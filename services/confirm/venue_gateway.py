@@ -32,7 +32,7 @@ class VenueGateway:
         self._timeout_ms = timeout_ms
 
     async def capabilities(self) -> Capabilities | None:
-        """What insiders-api promises now; None when it does not say."""
+        """Return what insiders-api promises now; None when it does not say."""
         try:
             answer = await self._client.capabilities(self._timeout_ms)
             return parse_capabilities(answer.body) if answer.status == 200 else None
@@ -62,7 +62,8 @@ class VenueGateway:
         return self._judge(answer, order_key, voiding=True)
 
     async def _used(self, answer: Answer, order_key: str) -> tuple[LookupResult, VenueOrder | None]:
-        """The refusal of a void names the order; without reading by key it is the only word."""
+        """Read the order that the refusal of a void names; without reading by key it is the only
+        word."""
         try:
             order = parse_key_used(answer.body)
         except WireError as problem:
@@ -96,14 +97,14 @@ class VenueGateway:
 
 
 def body_of(answer: Answer) -> bytes:
-    """The body of an answer that tells something; raises WireError when it is a refusal."""
+    """Return the body of an answer that tells something; raises WireError when it is a refusal."""
     if answer.status != 200:
         raise WireError(f"answered {answer.status}")
     return answer.body
 
 
 def _as_order(body: bytes) -> bytes:
-    """A void's answer has only key and status; nothing was filled under a voided key."""
+    """Return the order of a void's answer; nothing was filled under a voided key."""
     text = body.rstrip()
     return (
         text[:-1] + b',"closed":true}' if text.endswith(b"}") and b'"closed"' not in text else body

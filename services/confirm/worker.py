@@ -88,8 +88,8 @@ class Confirm:
 
     @property
     def behind(self) -> bool:
-        """Whether answers wait to be booked, or more open orders are due than are asked for at a
-        time."""
+        """Return whether answers wait to be booked, or more open orders are due than are asked for
+        at a time."""
         return self._booker.behind or len(self._busy) > self._settings.parallel
 
     async def on_event(self, event: executor_pb.OrderEvent) -> None:
@@ -244,7 +244,7 @@ class Confirm:
         )
 
     async def _conclude(self, row: dict[str, Any], act: NextAction) -> None:
-        """Nobody knows the order, or nobody can say: LOST or DEAD."""
+        """End an order that nobody knows (LOST), or of which nobody can say (DEAD)."""
         target = _VERDICTS[act]
         changed = await store.transition(
             self._pool,

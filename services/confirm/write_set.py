@@ -26,7 +26,7 @@ LotKey = tuple[str, str, str]
 
 
 def named(key: LotKey) -> dict[str, Any]:
-    """The columns that say which lot it is."""
+    """Return the columns that say which lot it is."""
     return dict(zip(_LOT, key, strict=True))
 
 

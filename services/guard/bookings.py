@@ -36,13 +36,14 @@ Foresee = Callable[[Sequence[pb.FillEvent]], Awaitable[None]]
 
 
 def lot_of_booking(fill: pb.FillEvent) -> LotKey:
-    """The lot that a booking has changed."""
+    """Return the lot that a booking has changed."""
     return fill.follower_proxy, fill.asset_id, fill.subscription_id or MANUAL
 
 
 def begins(fill: pb.FillEvent) -> bool:
-    """Whether a position may begin with a booking: bought, with its lot below the order's size
-    before: it was empty, short of what came undone, or held no more than what cannot be sold."""
+    """Return whether a position may begin with a booking: bought, with its lot below the order's
+    size before: it was empty, short of what came undone, or held no more than what cannot be
+    sold."""
     before = fill.lot_shares_micros - fill.size_micros
     opens = fill.side == common.SIDE_BUY and before < fill.order_size_micros
     return opens and fill.lot_shares_micros > 0 and fill.kind == pb.FILL_KIND_MATCHED

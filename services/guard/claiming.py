@@ -66,7 +66,7 @@ class Outcome:
 
 
 def as_it_is(row: Row) -> Outcome:
-    """Nothing happens to a trigger."""
+    """Leave a trigger as it is."""
     return Outcome(triggers=(store.trigger(row),))
 
 
@@ -102,7 +102,7 @@ class Claims:
         wanted_micros: int,
         tried: int,
     ) -> tuple[Order, TriggerChange] | None:
-        """The order of the slice that ``change`` announces, and the change with its key.
+        """Return the order of the slice that ``change`` announces, and the change with its key.
 
         Args:
             row: of the trigger, locked.
@@ -220,7 +220,7 @@ def _record_key(orders: Sequence[Order]) -> str:
 
 
 def _seen(book: Book, sized: Exit) -> dict[str, Any]:
-    """The book that the guard saw when it claimed, for the trigger's history."""
+    """Return the book that the guard saw when it claimed, for the trigger's history."""
     return {
         "bids": [[to_text(price), to_text(size)] for price, size in book.bids[:_SHOWN_LEVELS]],
         "book_ms": book.book_ms,

@@ -69,7 +69,7 @@ class UncompactedPeaks:
 
 
 async def uncompacted(pool: Pool) -> UncompactedPeaks:
-    """All records."""
+    """Return all records."""
     found = UncompactedPeaks()
     for row in await store.fetch(pool, "unfolded_peaks"):
         found.add(row["seq"], zip(row["triggers"], row["peaks"], row["stops"], strict=True))
@@ -109,7 +109,7 @@ class Compaction:
         self.waiting.join(left)
 
     async def _fold(self, connection: Connection, found: UncompactedPeaks) -> UncompactedPeaks:
-        """What is left: the last records of triggers whose rows cannot follow."""
+        """Return what is left: the last records of triggers whose rows cannot follow."""
         now_ms = clock.monotonic_ms()
         ready = [who for who in found.highest if not self._pauses.rests(who, now_ms)]
         portions = deque(_portions(ready, self._stuck))
@@ -143,7 +143,7 @@ class Compaction:
         return UncompactedPeaks(sorted(kept), again)
 
     def _cannot(self, some: Sequence[str], error: psycopg.Error) -> None:
-        """The row of one cannot follow; that is told once."""
+        """Note a trigger whose row cannot follow; log it once."""
         if not self._stuck.issuperset(some):
             _log.error("a row cannot follow its peak; tried again", trigger=some[0], exc_info=error)
         self._stuck.update(some)
@@ -151,7 +151,7 @@ class Compaction:
 
 
 def _portions(trigger_ids: Sequence[str], stuck: Container[str]) -> Iterator[list[str]]:
-    """What goes into one transaction each; who was stuck before goes alone."""
+    """Yield what goes into one transaction each; who was stuck before goes alone."""
     fit = (who for who in trigger_ids if who not in stuck)
     while some := list(islice(fit, ROWS)):
         yield some

@@ -136,14 +136,14 @@ class Evaluator:
         return batches(asked, self._cache.shares, self._apart)
 
     def _newest(self, wishes: Sequence[Wish]) -> list[Wish]:
-        """The same on later books where there are: the price of before may be gone. Whom a bad one
-        concerns waits for the good one after it."""
+        """Return the wishes on later books where there are: the price of before may be gone. Whom a
+        bad one concerns waits for the good one after it."""
         later = {book.market.asset_id: book for book in self._untold()} if wishes else {}
         newest = [(who, later.get(book.market.asset_id, book)) for who, book in wishes]
         return [(who, book) for who, book in newest if not is_bad(book)]
 
     def _asked(self, wishes: Sequence[Wish]) -> list[Evaluation]:
-        """Those that their book asks something of."""
+        """Return those that their book asks something of."""
         found, risen, now_ms = list[Evaluation](), dict[str, Book](), clock.now_ms()
         look_ms = clock.monotonic_ms()
         for trigger_id, book in wishes:
@@ -171,7 +171,7 @@ class Evaluator:
         return found
 
     def _newer_that_fire(self, early: set[str], looked: dict[str, Book]) -> list[Evaluation]:
-        """What later books ask of lots of which all that is asked fires; each of them once.
+        """Return what later books ask of lots of which all that is asked fires; each of them once.
 
         Args:
             early: triggers that were found so before.
@@ -301,7 +301,7 @@ class Evaluator:
 
 
 def _change(verdict: Judgement, book: Book) -> TriggerChange | None:
-    """What a verdict other than FIRE changes; None: nothing can be done."""
+    """Return what a verdict other than FIRE changes; None: nothing can be done."""
     match verdict:
         case Judgement.SUSPEND:
             return TriggerChange(

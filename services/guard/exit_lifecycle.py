@@ -91,8 +91,7 @@ class ExitLifecycle:
         return as_it_is(row)
 
     def _over(self, asked: Together, trigger: Trigger, row: Row, total: Row) -> Outcome:
-        """What its lot holds by now, with what comes back of its sales, is another position, which
-        the triggers of that guard."""
+        """End a trigger whose lot has become another position; that one's triggers guard it."""
         told = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
         change = TriggerChange(
             status=TriggerStatus.DONE,
@@ -164,7 +163,7 @@ class ExitLifecycle:
 async def _end(
     asked: Together, trigger: Trigger, row: Row, lot: Row | None, total: Row, *, more: bool
 ) -> Outcome:
-    """An exit has sold what it wanted: done, or armed again for the rungs that are left."""
+    """End an exit that sold what it wanted: done, or armed again for the rungs that are left."""
     detail = history_text.sold(trigger, total["exit_sold_micros"], total["exit_notional_micros"])
     change = TriggerChange(
         status=TriggerStatus.ARMED if more else TriggerStatus.DONE,
@@ -181,7 +180,7 @@ async def _end(
 
 
 def _entry_price(lot: Row | None) -> int | None:
-    """What a share of the lot has cost, rounded up: a stop there rather fires too early."""
+    """Return what a share of the lot has cost, rounded up: a stop there rather fires too early."""
     if lot is None or lot["shares_micros"] == 0:
         return None
     entry: int = -(-lot["cost_micros"] * MICROS // lot["shares_micros"])

@@ -87,11 +87,12 @@ class HighWaterMarks:
             self._seen[trigger_id] = risen
 
     async def wait(self) -> None:
-        """Until a book has shown a new peak."""
+        """Wait until a book has shown a new peak."""
         await self._any.wait()
 
     def take(self) -> list[Peak]:
-        """Those that are still new: what goes into the next record, and is not asked for again."""
+        """Return those that are still new: what goes into the next record, and is not asked for
+        again."""
         found: list[Peak] = []
         # Who was seen first goes first: more may come than a record takes.
         ready = (trigger_id for trigger_id in self._seen if trigger_id not in self._refused)
@@ -107,7 +108,7 @@ class HighWaterMarks:
 
     @property
     def any_refused(self) -> bool:
-        """Whether there are some to be learned, sooner or later."""
+        """Return whether there are some to be learned, sooner or later."""
         return bool(self._refused)
 
     def to_learn(self, most: int) -> list[str]:
@@ -139,7 +140,7 @@ class HighWaterMarks:
                 self._put_back(risen)
 
     async def _record(self, peaks: Sequence[Peak]) -> set[str]:
-        """Whose peaks are not recorded, or may not be."""
+        """Return whose peaks are not recorded, or may not be."""
         self._records += 1
         values = self._values(f"{self._lease.epoch}:{self._records}", peaks)
         found = {trigger.id: peak for trigger, (_, peak, _) in peaks}
@@ -173,8 +174,8 @@ class HighWaterMarks:
             await self._pause(error)
 
     async def _recorded(self) -> UncompactedPeaks:
-        """All records, as soon as the database tells: a stop that has risen without being known to
-        would fire later than it should. Exits wait for nothing of this."""
+        """Return all records, as soon as the database tells: a stop that has risen without being
+        known to would fire later than it should. Exits wait for nothing of this."""
         while True:
             try:
                 return await while_database_is_away(lambda: compaction.uncompacted(self._pool))
@@ -198,7 +199,7 @@ class HighWaterMarks:
         self._rows.waiting.join(recorded)
 
     async def _insert(self, values: Mapping[str, Value]) -> tuple[int | None, set[str]]:
-        """The record's number, None when there is none; whose peaks it does not have."""
+        """Return the record's number, None when there is none; whose peaks it does not have."""
         try:
             (row,) = await store.ask_alone(self._pool, "record_peaks", **values)
         except psycopg.Error as error:

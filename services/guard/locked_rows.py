@@ -44,7 +44,7 @@ class LockedRows:
     """What they are made of, if they are not locked yet."""
 
     def lot(self, trigger_id: str) -> DictRow | None:
-        """The lot of a trigger that is held."""
+        """Return the lot of a trigger that is held."""
         return self.lots.get(lot_of(self.triggers[trigger_id]))
 
 
@@ -52,7 +52,7 @@ class LockedRows:
 async def locked(
     pool: Pool, trigger_ids: Sequence[str], peak: Callable[[str], int | None]
 ) -> AsyncIterator[LockedRows]:
-    """A transaction that holds triggers and then their lots.
+    """Open a transaction that locks triggers and then their lots.
 
     Args:
         pool: with a connection for it.
@@ -80,7 +80,7 @@ async def locked(
 
 @asynccontextmanager
 async def optimistic_claim(pool: Pool, seen: OptimisticClaim) -> AsyncIterator[LockedRows]:
-    """A transaction that will hold a trigger and its lot, if they are as memory has them.
+    """Open a transaction that will lock a trigger and its lot, if they are as cached.
 
     It has one statement, which leaves when the block ends: the exit that was asked in it, or else
     the question whether they are so. Its rows have what an exit needs, and no more.

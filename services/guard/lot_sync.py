@@ -16,7 +16,7 @@ from tradingtools.storage.postgres.pipeline import Together
 
 
 def follow(trigger: Trigger, shares: int) -> Decide | None:
-    """What a lot's new size makes of a trigger; None: nothing.
+    """Return what a lot's new size makes of a trigger; None: nothing.
 
     A lot that was sold out is not gone before its sales have settled: one that is undone brings the
     shares back, and the trigger is there, armed, with its peak and its rungs.

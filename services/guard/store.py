@@ -25,7 +25,7 @@ _QUERIES = load_queries(Path(__file__).parent / "queries.sql")
 
 
 async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
-    """All rows of one named query.
+    """Return all rows of one named query.
 
     Planned each time: what is asked now and then, without parameters, would keep for hours the plan
     of a table that was empty then, and scan it for each row of another one.
@@ -36,20 +36,20 @@ async def fetch(pool: Pool, name: str, **values: Any) -> list[DictRow]:
 
 
 async def triggers_of_lots(pool: Pool, keys: Sequence[LotKey]) -> list[DictRow]:
-    """The live triggers of lots, each given once; oldest first."""
+    """Return the live triggers of lots, each given once; oldest first."""
     names = ("proxies", "assets", "origins")
     columns = {name: [key[n] for key in keys] for n, name in enumerate(names)}
     return await fetch(pool, "triggers_of_lots", **columns)
 
 
 async def ask_alone(pool: Pool, name: str, **values: Value) -> list[DictRow]:
-    """All rows of one named query that is a transaction of its own."""
+    """Return all rows of one named query that is a transaction of its own."""
     async with pool.connection() as connection:
         return await ask_on(connection, name, **values)
 
 
 async def ask_on(connection: Connection, name: str, **values: Value) -> list[DictRow]:
-    """The same on a connection that is kept for what comes after it."""
+    """Return the same on a connection that is kept for what comes after it."""
     (rows,) = await connection.ask_together([(_QUERIES[name], values)])
     return rows
 
@@ -60,13 +60,13 @@ def ask(asked: Together, name: str, **values: Value) -> Answer:
 
 
 async def one(asked: Together, name: str, **values: Value) -> DictRow | None:
-    """The row of one named query, or None."""
+    """Return the row of one named query, or None."""
     rows = await ask(asked, name, **values).rows()
     return rows[0] if rows else None
 
 
 def trigger(row: Mapping[str, Any]) -> Trigger:
-    """A trigger from its row."""
+    """Return a trigger from its row."""
     return Trigger(
         id=row["id"],
         follower_proxy=row["follower_proxy"],
@@ -93,7 +93,7 @@ def trigger(row: Mapping[str, Any]) -> Trigger:
 
 
 def lot_key(key: LotKey) -> dict[str, str]:
-    """A lot's key as statements take it."""
+    """Return a lot's key as statements take it."""
     return dict(zip(("follower_proxy", "asset_id", "origin"), key, strict=True))
 
 
@@ -173,7 +173,7 @@ def fire_foreseen(
 
 
 def fired(trigger: Trigger, change: TriggerChange) -> Trigger:
-    """A trigger as `fire_foreseen` leaves it. Raises ValueError: it may not fire."""
+    """Return a trigger as `fire_foreseen` leaves it. Raises ValueError: it may not fire."""
     _check_transition(trigger.status, change.status)
     return structs.replace(
         trigger,
@@ -186,7 +186,7 @@ def fired(trigger: Trigger, change: TriggerChange) -> Trigger:
 
 
 async def unsettled(asked: Together, row: Mapping[str, Any], *, besides: str = "") -> bool:
-    """Whether a sale of a trigger's lot may still be undone.
+    """Return whether a sale of a trigger's lot may still be undone.
 
     Args:
         asked: in the transaction that holds it.
@@ -211,7 +211,8 @@ async def incoming(asked: Together, row: Mapping[str, Any]) -> bool:
 
 
 async def begun_anew(asked: Together, row: Mapping[str, Any]) -> bool:
-    """Whether a new position has begun in the lot of a default trigger, with triggers of its own.
+    """Return whether a new position has begun in the lot of a default trigger, with triggers of its
+    own.
 
     Args:
         asked: in the transaction that holds it.
@@ -224,7 +225,7 @@ async def begun_anew(asked: Together, row: Mapping[str, Any]) -> bool:
 
 
 async def changed(answers: Iterable[Answer]) -> list[Trigger]:
-    """The triggers that `change_all` has changed, read once that is committed."""
+    """Return the triggers that `change_all` has changed, read once that is committed."""
     return [trigger(row) for answer in answers for row in await answer.rows()]
 
 

@@ -95,13 +95,13 @@ class TrailingStops:
             await self._verdicts.judge(self._beside(keys))
 
     def _reached(self, asset_ids: Iterable[str]) -> list[Wish]:
-        """Who may fire on the newest books of stops that have risen."""
+        """Return who may fire on the newest books of stops that have risen."""
         books = filter(None, map(self._books.known, sorted(asset_ids)))
         good = [book for book in books if not is_bad(book)]
         return [(trigger.id, book) for book in good for trigger in self._cache.beside_firing(book)]
 
     def _beside(self, keys: Iterable[LotKey]) -> list[Wish]:
-        """All of some lots, on their newest books."""
+        """Return all of some lots, on their newest books."""
         found = [trigger for key in sorted(keys) for trigger in self._cache.of_lot(key)]
         books = [(trigger.id, self._books.known(trigger.asset_id)) for trigger in found]
         return [(who, book) for who, book in books if book is not None and not is_bad(book)]

@@ -69,11 +69,11 @@ class TriggerCache:
         self._index = TriggerIndex()
 
     def owns(self, follower_proxy: str) -> bool:
-        """Whether this partition's guard, and nobody else, changes a wallet's triggers."""
+        """Return whether this partition's guard, and nobody else, changes a wallet's triggers."""
         return ids.partition_of(follower_proxy, self._partitions) == self._partition
 
     def get(self, trigger_id: str) -> Trigger | None:
-        """A live trigger; None: it has ended, or another partition's guard has it."""
+        """Return a live trigger; None: it has ended, or another partition's guard has it."""
         return self._triggers.get(trigger_id)
 
     def all(self) -> list[str]:
@@ -81,7 +81,7 @@ class TriggerCache:
         return list(self._triggers)
 
     def shares(self, key: LotKey) -> int:
-        """What a lot holds, micros."""
+        """Return what a lot holds, micros."""
         return self._lots.get(key, 0)
 
     def put(self, trigger: Trigger) -> None:
@@ -144,7 +144,7 @@ class TriggerCache:
             del self._timed[bisect_left(self._timed, (before.fire_at_ms, trigger_id))]
 
     def learn(self, row: Mapping[str, Any]) -> None:
-        """Whose the lot of a trigger is, from the trigger's row."""
+        """Note the owner of a trigger's lot, from the trigger's row."""
         key = row["follower_proxy"], row["asset_id"], row["origin"]
         if key in self._by_lot:
             self._whose[key] = LotOwner(
@@ -156,7 +156,7 @@ class TriggerCache:
             )
 
     def optimistic_claim(self, trigger_id: str) -> OptimisticClaim | None:
-        """What the database should have of a trigger; None: that cannot be said."""
+        """Return what the database should have of a trigger; None: that cannot be said."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             return None
@@ -167,7 +167,7 @@ class TriggerCache:
         return OptimisticClaim(trigger=trigger, whose=whose, shares_micros=shares)
 
     def put_lot(self, key: LotKey, shares_micros: int) -> None:
-        """What a lot holds from now on; what its triggers would fetch changes with it."""
+        """Set what a lot holds from now on, micros."""
         self._reading.pop(key, None)
         if shares_micros:
             self._lots[key] = shares_micros
@@ -188,7 +188,7 @@ class TriggerCache:
         return True
 
     def of_lot(self, key: LotKey) -> list[Trigger]:
-        """The live triggers that share a lot, in the order in which they are judged."""
+        """Return the live triggers that share a lot, in the order in which they are judged."""
         return self.in_turn(self._by_lot.get(key, ()))
 
     def lots_opened_anew(self) -> list[LotKey]:
@@ -200,21 +200,21 @@ class TriggerCache:
         ]
 
     def moved_by(self, book: Book) -> list[Trigger]:
-        """The triggers that a book may move, in the order in which they are judged; of those that
-        it only raises to new peaks `newly_risen` tells."""
+        """Return the triggers that a book may move, in the order in which they are judged; of those
+        that it only raises to new peaks `newly_risen` tells."""
         return self.in_turn(self._index.candidates(book))
 
     def new_peaks(self, book: Book) -> list[NewPeak]:
-        """The new peaks that a book shows, without those that are no higher than were told before
-        of the same trigger, as it is."""
+        """Return the new peaks that a book shows, without those that are no higher than were told
+        before of the same trigger, as it is."""
         return self._index.new_peaks(book)
 
     def rises(self, risen: NewPeak) -> bool:
-        """Whether what was found by `newly_risen` is a new peak still, of the same size."""
+        """Return whether what was found by `newly_risen` is a new peak still, of the same size."""
         return self._index.rises(risen)
 
     def peak(self, trigger_id: str) -> int | None:
-        """The peak of a live trigger, which its row may not have yet; None: it has none."""
+        """Return the peak of a live trigger, which its row may not have yet; None: it has none."""
         trigger = self._triggers.get(trigger_id)
         return None if trigger is None else trigger.peak_micros
 
@@ -228,16 +228,18 @@ class TriggerCache:
                 self._index.put(trigger, self.shares(lot_of(trigger)))
 
     def beside_firing(self, book: Book) -> list[Trigger]:
-        """All triggers of the lots of which one may fire on a book at once, in their order."""
+        """Return all triggers of the lots of which one may fire on a book at once, in their
+        order."""
         found = (self._triggers[trigger_id] for trigger_id in self._index.firing(book))
         return [trigger for key in sorted(set(map(lot_of, found))) for trigger in self.of_lot(key)]
 
     def fires_on(self, book: Book) -> bool:
-        """Whether one of them may fire on it at once."""
+        """Return whether one of them may fire on it at once."""
         return bool(self._index.firing(book))
 
     def in_turn(self, trigger_ids: Iterable[str]) -> list[Trigger]:
-        """Those of them that live, in the order in which they are judged: stop-losses first."""
+        """Return those of them that live, in the order in which they are judged: stop-losses
+        first."""
         found = (self._triggers[i] for i in trigger_ids if i in self._triggers)
         return sorted(found, key=lambda trigger: (_TURN[trigger.type], trigger.id))
 
@@ -247,7 +249,7 @@ class TriggerCache:
 
 
 def with_peak(trigger: Trigger, peak_micros: int | None) -> Trigger:
-    """A trigger whose peak is at least so high."""
+    """Return a trigger whose peak is at least so high."""
     if peak_micros is None or peak_micros <= (trigger.peak_micros or 0):
         return trigger
     return structs.replace(trigger, peak_micros=peak_micros)

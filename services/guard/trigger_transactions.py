@@ -130,8 +130,9 @@ class Writer:
         return sorted(keys)
 
     async def at_rest(self) -> None:
-        """Until nobody writes who asked before, but not for long: what can wait lets exits have the
-        processor and the disk first, and a writer that is stuck keeps nobody from what is apart."""
+        """Wait until nobody writes who asked before, but not for long: what can wait lets exits
+        have the processor and the disk first, and a writer that is stuck keeps nobody from what is
+        apart."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_REST_SECONDS), self._writing:
                 pass
@@ -166,6 +167,6 @@ class Writer:
         self._eager.update(trigger_ids)
 
     def take_eager(self) -> set[str]:
-        """Those that are to be judged soon; they are not asked for again."""
+        """Return those that are to be judged soon; they are not asked for again."""
         eager, self._eager = self._eager, set()
         return eager

@@ -146,7 +146,7 @@ class Guard:
         await self._wake(self._cache.in_turn(touched))
 
     async def _take_lot(self, key: LotKey) -> None:
-        """A caller has said how large a lot is that was bought by hand."""
+        """Take the size of a lot that was bought by hand, as a caller states it."""
         shares = await self._read_lot(key)
         for trigger in self._cache.of_lot(key):
             await self._follow_lot(trigger, shares)
@@ -230,9 +230,9 @@ class Guard:
         await self._wake(self._cache.of_lot(key))
 
     async def _take_shares(self, key: LotKey, fill: confirm_pb.FillEvent) -> int:
-        """What a lot holds. A booking that comes again, or late out of quarantine, tells what it
-        held then, and a stop-loss would sleep over the rest; so does any of a lot of which callers
-        tell as well. Of such a one the present is read."""
+        """Return what a lot holds. A booking that comes again, or late out of quarantine, tells
+        what it held then, and a stop-loss would sleep over the rest; so does any of a lot of which
+        callers tell as well. Of such a one the present is read."""
         before = max(self._booked_to, self._booked.get(key, 0))
         self._booked[key] = max(before, fill.fill_seq)
         if fill.fill_seq <= before or key[2] == MANUAL:
@@ -241,7 +241,7 @@ class Guard:
         return fill.lot_shares_micros
 
     def booked(self, seq: int) -> None:
-        """All bookings up to a number are handled."""
+        """Acknowledge all bookings up to a number."""
         self._booked_to = max(self._booked_to, seq)
         self._booked = {key: last for key, last in self._booked.items() if last > seq}
 
@@ -322,7 +322,7 @@ class Guard:
         )
 
     async def look_again(self) -> None:
-        """What no mark and no fill wakes: ended exits, due slices, wishes that could not be met.
+        """Handle what no mark or fill wakes: ended exits, due slices, wishes that could not be met.
 
         Some at a time: behind a crowd's exits who is armed again, or due, does not wait for all.
         """

@@ -124,7 +124,8 @@ def _check(settings: Settings) -> None:
 
 
 async def _present_log(log: LeaderLog, stop: asyncio.Event) -> tuple[str, int] | None:
-    """The log's incarnation and its newest cursor; None when told to stop while Redis is away."""
+    """Return the log's incarnation and its newest cursor; None when told to stop while Redis is
+    away."""
     while not stop.is_set():
         try:
             return await log.incarnation(), await newest(log)

@@ -46,7 +46,7 @@ class Backfill:
         self._work.set()
 
     def drop(self, leader: str) -> None:
-        """Nobody follows him any more."""
+        """Forget a leader that nobody follows any more."""
         self._line.drop(leader)
 
     async def run(self) -> None:

@@ -51,5 +51,5 @@ class Equity:
         return positions + cash
 
     def forget(self, leader: str) -> None:
-        """Nobody follows him any more."""
+        """Forget a leader that nobody follows any more."""
         self._known.pop(leader, None)

@@ -76,7 +76,7 @@ class Publisher:
         """Called when a reader passes over what was dropped: since when, milliseconds."""
 
     def resume(self, cursor: int) -> int:
-        """Where a reader goes on that has read up to a cursor.
+        """Return where a reader goes on that has read up to a cursor.
 
         Nobody knows one that a predecessor has given and not written. When the clock was set back
         since, what is given now is below it: its reader goes on from where this process began. One
@@ -98,23 +98,24 @@ class Publisher:
         return cursor <= max(self._begun_at, newest)
 
     def reads(self, consumer: str, cursor: int) -> None:
-        """A named reader has opened a stream, and has handled what is up to a cursor."""
+        """Note that a named reader opened a stream, and has handled all up to a cursor."""
         self._streams[consumer] += 1
         self._readers[consumer] = max(cursor, self._readers.get(consumer, 0))
 
     def handled(self, consumer: str, cursor: int) -> None:
-        """A named reader has handled what is up to a cursor."""
+        """Note that a named reader has handled all up to a cursor."""
         if consumer in self._readers:
             self._readers[consumer] = max(cursor, self._readers[consumer])
 
     def left(self, consumer: str) -> None:
-        """A stream of a named reader has ended."""
+        """Note that a stream of a named reader has ended."""
         self._streams[consumer] -= 1
         if not self._streams[consumer]:
             self._readers.pop(consumer, None)
 
     def read_to(self) -> int | None:
-        """Up to where every named reader has handled what it was told; None: there is none."""
+        """Return up to where every named reader has handled what it was told; None: there is
+        none."""
         return min(self._readers.values(), default=None)
 
     def publish(self, facts: Iterable[Fact], received_ns: int) -> None:
@@ -253,7 +254,7 @@ class Publisher:
 
 
 async def newest(log: LeaderLog) -> int:
-    """The cursor of the newest entry; 0 when there is none. Raises RedisError."""
+    """Return the cursor of the newest entry; 0 when there is none. Raises RedisError."""
     cursor = at_or_above(await log.last())
     while cursor is None:
         await _lower(log)
@@ -269,7 +270,8 @@ async def _lower(log: LeaderLog) -> None:
 
 
 def _event(cursor: int, payload: bytes) -> Event:
-    """An entry of the log; what is none becomes an empty one, which its readers set aside."""
+    """Return an entry of the log; what is none becomes an empty one, which its readers set
+    aside."""
     try:
         return Event.FromString(payload)
     except DecodeError:
@@ -278,7 +280,7 @@ def _event(cursor: int, payload: bytes) -> Event:
 
 
 def to_event(fact: Fact, received_ns: int) -> Event:
-    """The wire form of a fact."""
+    """Return the wire form of a fact."""
     row = fact.row
     return Event(
         leader_tx=row.tx,

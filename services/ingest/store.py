@@ -37,14 +37,14 @@ class Store:
             return frozenset(row["leader"] for row in await cursor.fetchall())
 
     async def control_seq(self) -> int:
-        """The number of the newest control change; 0: none yet."""
+        """Return the number of the newest control change; 0: none yet."""
         async with self._pool.connection() as connection:
             row = await (await connection.execute(_SQL["control_seq"])).fetchone()
         return int(row["seq"]) if row else 0
 
     async def last_traded(self, leaders: Sequence[str]) -> dict[str, int]:
-        """When each leader's newest known trade was, or the last survey if that was before it,
-        milliseconds; unknown ones are absent."""
+        """Return when each leader's newest known trade was, or the last survey if that was before
+        it, milliseconds; unknown ones are absent."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_SQL["last_traded"], (list(leaders),))
             return {row["leader"]: row["traded_ms"] for row in await cursor.fetchall()}
@@ -75,7 +75,8 @@ class Store:
                 await connection.execute(_SQL[name], values)
 
     async def log_key(self) -> bytes:
-        """The key of the log of leader trades: made once, kept where Redis's neighbours are not."""
+        """Return the key of the log of leader trades: made once, kept where Redis's neighbours are
+        not."""
         async with self._pool.connection() as connection:
             await connection.execute(_SQL["make_log_key"], (secrets.token_hex(32),))
             row = await (await connection.execute(_SQL["log_key"])).fetchone()

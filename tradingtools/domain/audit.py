@@ -27,7 +27,7 @@ class Break:
     what: str
 
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         return f"{self.where}: {self.what}"
 
 
@@ -89,7 +89,7 @@ class Seal:
 
 
 def change_break(change: Change, previous: bytes) -> Break | None:
-    """Whether a change continues the chain that ends with the hash ``previous``."""
+    """Return whether a change continues the chain that ends with the hash ``previous``."""
     where = f"change {change.seq}"
     if change.previous_hash != previous:
         return Break(where=where, what="does not continue the change before it; one is missing")
@@ -99,20 +99,21 @@ def change_break(change: Change, previous: bytes) -> Break | None:
 
 
 def first_head(order_key: str, body_hash: str, journal_seq: int) -> bytes:
-    """Where an order's chain begins: with what was claimed."""
+    """Return where an order's chain begins: with what was claimed."""
     return _sha256(f"{order_key}|{OrderState.CLAIMED}|{body_hash}|{journal_seq}".encode())
 
 
 def next_head(
     head: bytes, from_state: str, to_state: str, reason: str, epoch: int, occurred_us: int
 ) -> bytes:
-    """The head of an order's chain after one more transition."""
+    """Return the head of an order's chain after one more transition."""
     text = f"{from_state}|{to_state}|{reason}|{epoch}|{occurred_us}"
     return _sha256(head + text.encode())
 
 
 def order_break(order: OrderHead, events: Sequence[Event]) -> Break | None:
-    """Whether an order's events, in the order of their numbers, lead to what its row says."""
+    """Return whether an order's events, in the order of their numbers, lead to what its row
+    says."""
     if not events:
         return Break(where=f"order {order.order_key}", what="has no history")
     head, state = b"", ""
@@ -144,7 +145,7 @@ def _head_after(order: OrderHead, head: bytes, event: Event) -> bytes:
 def seal_break(
     seal: Seal, previous: Seal | None, events: Sequence[Event], control_hash: bytes | None
 ) -> Break | None:
-    """Whether a seal continues the one before it, and what it sealed still stands.
+    """Return whether a seal continues the one before it, and what it sealed still stands.
 
     Args:
         seal: to judge.
@@ -206,7 +207,7 @@ def _control(seal: Seal, control_hash: bytes | None) -> Break | None:
 
 
 def digest(event: Event) -> bytes:
-    """All that an event says."""
+    """Return all that an event says."""
     detail = "-" if event.detail is None else event.detail.hex()
     fields = (
         event.event_seq, event.order_key, event.from_state, event.to_state, event.reason,

@@ -184,7 +184,7 @@ class Curve:
         return self._products[whole] + left * self._bids[whole][0]
 
     def covers(self, other: Curve, size_micros: int) -> bool:
-        """Whether no size up to this one sells for more into the bids of another."""
+        """Return whether no size up to this one sells for more into the bids of another."""
         # Between two ends of its levels the other is straight, and this one nowhere bends upwards.
         for size, product in zip(other._sizes, other._products[1:], strict=True):
             if size >= size_micros:

@@ -157,7 +157,7 @@ _ENUMS = {
 
 
 def to_json(settings: CopySettings) -> dict[str, Any]:
-    """What differs from the defaults, as JSON values."""
+    """Return what differs from the defaults, as JSON values."""
     found: dict[str, Any] = {}
     for name, usual in _USUAL:
         value = getattr(settings, name)
@@ -179,7 +179,7 @@ def _tier_json(tier: Tier) -> dict[str, int]:
 
 
 def from_json(values: Mapping[str, Any]) -> CopySettings:
-    """The settings of their JSON form.
+    """Return the settings of their JSON form.
 
     Raises:
         ValueError, TypeError: a name or a value that is none of ours.

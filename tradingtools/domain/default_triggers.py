@@ -52,7 +52,7 @@ NONE = DefaultTriggers()
 
 
 def to_json(defaults: DefaultTriggers) -> dict[str, Any]:
-    """What differs from none at all, as JSON values."""
+    """Return what differs from none at all, as JSON values."""
     found = {
         field.name: getattr(defaults, field.name)
         for field in fields(DefaultTriggers)
@@ -89,7 +89,7 @@ class NewTrigger:
 def triggers_for(
     defaults: DefaultTriggers, *, entry_micros: int, opened_ms: int, order_key: str, trade_id: str
 ) -> Iterator[NewTrigger]:
-    """The triggers of a new position.
+    """Yield the triggers of a new position.
 
     A price that no market can reach makes no trigger. Prices are rounded down, those of stops up:
     they rather fire too early.
@@ -139,7 +139,7 @@ def _above(entry_micros: int, gain_ppm: int) -> int:
 
 
 def _rungs(entry_micros: int, ladder: Sequence[Gain]) -> tuple[Rung, ...]:
-    """Those that can be reached; what the others would sell stays, for the market's end."""
+    """Return those that can be reached; what the others would sell stays, for the market's end."""
     prices: dict[int, int] = {}
     for gain in ladder:
         # Rungs so close that they round to one price, and those out of reach, become one.

@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """The same whenever and however it is read."""
+        """Return the id, the same whenever and however the event is read."""
         return f"evt_{self.log_number}_{self.part}"
 
 

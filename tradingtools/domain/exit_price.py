@@ -40,7 +40,8 @@ DEFAULT_WIDENING = Widening()
 def limit_below(
     price_micros: int, below_ppm: int, market: Market, *, lowest_micros: int = 0
 ) -> int:
-    """The least that a slice may sell for, a multiple of the tick from one tick to one less a tick.
+    """Return the least that a slice may sell for, a multiple of the tick from one tick to one less
+    a tick.
 
     Args:
         price_micros: that it goes by.
@@ -60,7 +61,7 @@ def pause_ms(slices: int, longest_ms: int) -> int:
 
 
 def pause_without_balance_ms(slices: int) -> int:
-    """The same after a slice that was refused for want of balance, when nothing that was bought has
-    still to settle: its shares may be gone, and confirm looks. From 8 s, doubling to 16 s: if the
-    refusal was wrong, a stop-loss waits no longer."""
+    """Return the same after a slice that was refused for want of balance, when nothing that was
+    bought has still to settle: its shares may be gone, and confirm looks. From 8 s, doubling to 16
+    s: if the refusal was wrong, a stop-loss waits no longer."""
     return max(pause_ms(slices + 2, _LONGEST_WITHOUT_BALANCE_MS), _LOOK_MS)

@@ -21,7 +21,7 @@ def halts_of(rows: Iterable[Mapping[str, str]]) -> frozenset[Halt]:
 
 
 def held(halts: AbstractSet[Halt], *, wallet: str, leader: str, condition_id: str) -> bool:
-    """Whether nothing may be sent for this wallet, leader and market."""
+    """Return whether nothing may be sent for this wallet, leader and market."""
     return bool(halts) and not halts.isdisjoint(
         (("GLOBAL", ""), ("WALLET", wallet), ("LEADER", leader), ("MARKET", condition_id))
     )

@@ -20,7 +20,7 @@ class IdError(ValueError):
 
 
 def wallet(text: str) -> str:
-    """A wallet address: ``0x`` and 40 hex digits, lower case. Raises IdError."""
+    """Return a wallet address: ``0x`` and 40 hex digits, lower case. Raises IdError."""
     lowered = text.lower()
     if not _WALLET.fullmatch(lowered):
         raise IdError("expected 0x and 40 hex digits")
@@ -28,7 +28,8 @@ def wallet(text: str) -> str:
 
 
 def hash32(text: str) -> str:
-    """A transaction hash or condition id: ``0x`` and 64 hex digits, lower case. Raises IdError."""
+    """Return a transaction hash or condition id: ``0x`` and 64 hex digits, lower case. Raises
+    IdError."""
     lowered = text.lower()
     if not _HASH.fullmatch(lowered):
         raise IdError("expected 0x and 64 hex digits")
@@ -36,7 +37,7 @@ def hash32(text: str) -> str:
 
 
 def asset(text: str) -> str:
-    """A token id: decimal text below 2^256 without leading zeros. Raises IdError."""
+    """Return a token id: decimal text below 2^256 without leading zeros. Raises IdError."""
     if not _ASSET.fullmatch(text) or int(text) >= 2**256:
         raise IdError("expected a decimal token id below 2^256")
     return text
@@ -59,7 +60,7 @@ def exit_copy_key(leader_tx: str, follower_wallet: str, asset_id: str, leader: s
 
 
 def lot_exit_key(exit_key: str, origin: str) -> str:
-    """An exit copy's key for one lot: a wallet may hold several lots of one asset."""
+    """Return an exit copy's key for one lot: a wallet may hold several lots of one asset."""
     return _digest("lot", exit_key, origin)
 
 
@@ -84,5 +85,5 @@ def redeem_key(follower_wallet: str, condition_id: str, number: int) -> str:
 
 
 def partition_of(follower_wallet: str, partitions: int) -> int:
-    """Which partition owns a follower wallet; stable over processes and restarts."""
+    """Return which partition owns a follower wallet; stable over processes and restarts."""
     return int.from_bytes(hashlib.sha256(follower_wallet.encode()).digest()[:8]) % partitions

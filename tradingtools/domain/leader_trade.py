@@ -119,12 +119,12 @@ class LeaderTrade:
 
     @property
     def last_row_ns(self) -> int:
-        """When the latest of its rows arrived."""
+        """Return when the latest of its rows arrived."""
         return max(row.received_ns for row in self.rows.values())
 
     @property
     def revision(self) -> int:
-        """How much has been counted; rises with each fact that adds something."""
+        """Return how much has been counted; rises with each fact that adds something."""
         return sum(row.count for row in self.rows.values())
 
     def _size(self, source: Source) -> int:

@@ -83,33 +83,35 @@ def to_text(micros: int) -> str:
 
 
 def divided_half_even(value: int, by: int) -> int:
-    """A quotient (both >= 0, by > 0) as people read it: the nearest whole, of two the even one."""
+    """Return a quotient (both >= 0, by > 0) as people read it: the nearest whole, of two the even
+    one."""
     whole, rest = divmod(value, by)
     return whole + (2 * rest > by or (2 * rest == by and whole % 2))
 
 
 def floor_to(value: int, step: int) -> int:
-    """The largest multiple of ``step`` that is not above ``value`` (both >= 0, step > 0)."""
+    """Return the largest multiple of ``step`` that is not above ``value`` (both >= 0, step > 0)."""
     return value - value % step
 
 
 def ceil_to(value: int, step: int) -> int:
-    """The smallest multiple of ``step`` that is not below ``value`` (both >= 0, step > 0)."""
+    """Return the smallest multiple of ``step`` that is not below ``value`` (both >= 0, step >
+    0)."""
     return -(-value // step) * step
 
 
 def notional_floor(size_micros: int, price_micros: int) -> int:
-    """What a size fetches at a price, rounded down to a micro."""
+    """Return what a size fetches at a price, rounded down to a micro."""
     return size_micros * price_micros // MICROS
 
 
 def notional_ceil(size_micros: int, price_micros: int) -> int:
-    """What a size costs at a price, rounded up to a micro."""
+    """Return what a size costs at a price, rounded up to a micro."""
     return -(-size_micros * price_micros // MICROS)
 
 
 def size_for(budget_micros: int, price_micros: int) -> int:
-    """The largest size whose cost, rounded up, is within a budget.
+    """Return the largest size whose cost, rounded up, is within a budget.
 
     The floor of budget / price: ceil(size x price) <= budget holds for it, since budget is whole.
     """

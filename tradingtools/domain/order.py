@@ -83,7 +83,7 @@ def body_text(
     time_in_force: TimeInForce,
     not_after_ms: int,
 ) -> str:
-    """The request body as `docs/insiders-api.yaml` fixes it; same inputs, same bytes."""
+    """Return the request body as `docs/insiders-api.yaml` fixes it; same inputs, same bytes."""
     # Written out: an encoder of dictionaries takes twice as long, for each follower.
     return (
         f'{{"followerUserId":{_quoted(follower.user_id)}'

@@ -119,5 +119,5 @@ RELEASING: frozenset[OrderState] = frozenset({_S.CONFIRMED, _S.FAILED, _S.LOST})
 
 
 def operator_ends(state: OrderState) -> tuple[OrderState, ...]:
-    """The states in which an operator may end an order that stands in ``state``."""
+    """Return the states in which an operator may end an order that stands in ``state``."""
     return tuple(t.target for t in TRANSITIONS if t.source is state and t.guard == BY_OPERATOR)

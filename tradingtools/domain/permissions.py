@@ -140,6 +140,6 @@ def is_own_name(caller: str, consumer: str) -> bool:
 
 
 def process_of(name: str) -> str | None:
-    """The process of ``router`` or ``router-3``; None: it is no process's name."""
+    """Return the process of ``router`` or ``router-3``; None: it is no process's name."""
     found = _PROCESS.fullmatch(name)
     return found[1] if found else None

@@ -12,7 +12,7 @@ class Reason(StrEnum):
     """Reason codes of decisions and of orders that ended without a fill."""
 
     def __new__(cls, code: str, meaning: str = "", advice: str = "") -> Reason:
-        """A code is a string; its meaning and what a follower can do travel beside it."""
+        """Make a string of a code; its meaning and what a follower can do travel beside it."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning

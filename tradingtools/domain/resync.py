@@ -78,7 +78,7 @@ class Line:
 
 
 def line_json(line: Line) -> dict[str, Any]:
-    """The line as the database keeps it; what says nothing is left out."""
+    """Return the line as the database keeps it; what says nothing is left out."""
     values = asdict(line)
     return {
         field.name: values[field.name]
@@ -88,7 +88,7 @@ def line_json(line: Line) -> dict[str, Any]:
 
 
 def line_from_json(values: Mapping[str, Any]) -> Line:
-    """The line of its stored form. Raises ValueError, TypeError: it is none of ours."""
+    """Return the line of its stored form. Raises ValueError, TypeError: it is none of ours."""
     known = dict(values)
     if known.get("side") is not None:
         known["side"] = Side(known["side"])

@@ -56,11 +56,11 @@ class Subscription:
 
     @property
     def slippage_micros(self) -> int:
-        """The slippage limit in force."""
+        """Return the slippage limit in force."""
         given = self.max_slippage_micros
         return DEFAULT_SLIPPAGE_MICROS if given is None else given
 
     @property
     def age_ms(self) -> int:
-        """The maximum age in force."""
+        """Return the maximum age in force."""
         return DEFAULT_MAX_AGE_MS if self.max_age_ms is None else self.max_age_ms

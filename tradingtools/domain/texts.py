@@ -15,10 +15,12 @@ EXPECTED = "a string without control characters"
 
 
 def is_plain(text: str) -> bool:
-    """Whether it has no ASCII control character, line ends included, and is whole Unicode."""
+    """Return whether it has no ASCII control character, line ends included, and is whole
+    Unicode."""
     return _REFUSED.search(text) is None
 
 
 def cleaned(text: str) -> str:
-    """The text with spaces for what :func:`is_plain` does not allow, and none at its ends."""
+    """Return the text with spaces for what :func:`is_plain` does not allow, and none at its
+    ends."""
     return _REFUSED.sub(" ", text).strip()

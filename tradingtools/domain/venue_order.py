@@ -47,5 +47,5 @@ class VenueOrder:
 
     @property
     def voided(self) -> bool:
-        """The key was declared unusable before anything was accepted under it."""
+        """Return whether the key was declared unusable before anything was accepted under it."""
         return self.status == "VOIDED"

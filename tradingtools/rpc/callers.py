@@ -137,7 +137,7 @@ def _by_token(context: Any) -> list[str]:
 
 
 def _by_certificate(context: Any) -> list[str]:
-    """The processes that his certificate names: the first label of each of its names."""
+    """Return the processes that his certificate names: the first label of each of its names."""
     told = context.auth_context()
     names = [name.decode(errors="replace") for kind in _NAMES for name in told.get(kind, ())]
     found = (process_of(name.partition(".")[0].lower()) for name in names)

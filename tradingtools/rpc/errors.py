@@ -49,7 +49,8 @@ _Read: TypeAlias = "Callable[[bytes, grpc.aio.ServicerContext[Any, Any]], Messag
 
 
 def to_status(error: errors.TradingError) -> status_pb2.Status:
-    """The wire form of a domain error: code, sentence, ErrorInfo, and RetryInfo where it helps."""
+    """Return the wire form of a domain error: code, sentence, ErrorInfo, and RetryInfo where it
+    helps."""
     code: int = CODES[error.reason].value[0]
     status = status_pb2.Status(code=code, message=error.message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
@@ -66,7 +67,8 @@ def to_status(error: errors.TradingError) -> status_pb2.Status:
 
 
 def told(error: Exception, method: str) -> errors.TradingError:
-    """What a caller is told of an error: of ours all, of any other the number of an incident."""
+    """Return what a caller is told of an error: of ours all, of any other the number of an
+    incident."""
     if isinstance(error, errors.TradingError):
         return error
     incident = secrets.token_hex(8)

@@ -26,7 +26,7 @@ _WITH_TEXT = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE}
 
 
 def read(raw: bytes, parse: Callable[[bytes], Message], *, strict: bool) -> Message:
-    """The request in the bytes.
+    """Return the request in the bytes.
 
     Args:
         raw: as they came.
@@ -101,7 +101,8 @@ def _look(message: Message, path: str, *, unknown: bool) -> None:
 
 
 def _first_unknown(message: Message) -> int | None:
-    """The number of the first one; protobuf's own UnknownFieldSet is slow where there are many."""
+    """Return the number of the first one; protobuf's own UnknownFieldSet is slow where there are
+    many."""
     rest = type(message)()
     rest.CopyFrom(message)
     for field, _ in message.ListFields():

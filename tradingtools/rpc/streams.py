@@ -65,11 +65,11 @@ class Tail(Generic[T]):
 
     @property
     def last(self) -> int:
-        """The newest cursor."""
+        """Return the newest cursor."""
         return self._items[-1][0] if self._items else self._floor
 
     def knows(self, cursor: int) -> bool:
-        """Whether a cursor is an item's, or below those that are in memory."""
+        """Return whether a cursor is an item's, or below those that are in memory."""
         return cursor <= self._floor or any(known == cursor for known, _ in self._items)
 
     def append(self, cursor: int, item: T) -> None:

@@ -31,7 +31,7 @@ class Identity:
     """Who signed what others show; None: the system's, and callers need not show anything."""
 
     def shown(self) -> grpc.ServerCertificateConfiguration:
-        """What a port shows, and whom it believes."""
+        """Return what a port shows, and whom it believes."""
         return grpc.ssl_server_certificate_configuration(
             [(self.key, self.certificate)], root_certificates=self.authorities
         )
@@ -62,8 +62,8 @@ class Files:
         self._refused = ""
 
     def identity(self) -> Identity | None:
-        """What they hold; what does not fit together, as files that are replaced one after the
-        other do not for a moment, leaves it as it was."""
+        """Return what they hold; what does not fit together, as files that are replaced one after
+        the other do not for a moment, leaves it as it was."""
         if self._identity is None or (stamps := self._look()) == self._stamps:
             return self._identity
         try:
@@ -103,7 +103,7 @@ class Files:
         )
 
     def _look(self) -> tuple[tuple[int, int], ...]:
-        """What tells whether a file is another one; of one that is not there, zeros."""
+        """Return what tells whether a file is another one; of one that is not there, zeros."""
         found = []
         for path in (self._shared.tls_cert, self._shared.tls_key, self._shared.tls_ca):
             try:
@@ -143,7 +143,7 @@ def use(shared: SharedSettings) -> None:
 
 
 def read(shared: SharedSettings) -> Identity | None:
-    """The identity in the settings; None: they name none. Raises SettingError."""
+    """Return the identity in the settings; None: they name none. Raises SettingError."""
     if not (shared.tls_cert or shared.tls_key or shared.tls_ca):
         return None
     for name in ("tls_cert", "tls_key"):
@@ -176,7 +176,8 @@ def refuse_open_key(name: str, path: str) -> None:
 
 
 def http_server(shared: SharedSettings) -> ssl.SSLContext | None:
-    """The same identity for a port that speaks HTTP; None: plaintext. Raises SettingError."""
+    """Return the same identity for a port that speaks HTTP; None: plaintext. Raises
+    SettingError."""
     found = read(shared)
     if found is None:
         return None
@@ -196,7 +197,7 @@ def http_server(shared: SharedSettings) -> ssl.SSLContext | None:
 
 
 def identity() -> Identity | None:
-    """Who this process is; None: nobody in particular, in plaintext."""
+    """Return who this process is; None: nobody in particular, in plaintext."""
     return None if _process.files is None else _process.files.identity()
 
 
@@ -222,7 +223,7 @@ def refuse_plaintext(listen: str) -> None:
 
 
 def is_loopback(listen: str) -> bool:
-    """Whether only this machine reaches ``host:port``."""
+    """Return whether only this machine reaches ``host:port``."""
     host = listen.rpartition(":")[0].strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -147,7 +147,7 @@ _LITTLE_ON_THE_WAY = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes"
 
 
 def channel(target: str, *, newest: bool = False) -> grpc.aio.Channel:
-    """A channel to another process of the engine; no retries of its own: readers resume.
+    """Return a channel to another process of the engine; no retries of its own: readers resume.
 
     Args:
         target: ``host:port``.
@@ -165,7 +165,8 @@ def channel(target: str, *, newest: bool = False) -> grpc.aio.Channel:
 
 
 def showing(made: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> grpc.aio.Channel:
-    """The channel, with metadata on each of its calls; an interceptor would cost each message."""
+    """Return the channel, with metadata on each of its calls; an interceptor would cost each
+    message."""
     if metadata:
         for kind in ("unary_unary", "unary_stream"):
             setattr(made, kind, _showing(getattr(made, kind), metadata))
@@ -180,7 +181,7 @@ def _showing(multicallable: Any, metadata: Sequence[tuple[str, str]]) -> Any:
 
 
 def blocking_channel(target: str) -> grpc.Channel:
-    """The same, for who is not asynchronous."""
+    """Return the same, for who is not asynchronous."""
     identity = tls.identity()
     if identity is None:
         return grpc.insecure_channel(target, options=_CHANNEL)

@@ -56,7 +56,8 @@ class Violation:
 
 
 def too_many(message: Message) -> Violation | None:
-    """The first list that is longer than its contract allows, found before its elements are seen.
+    """Return the first list that is longer than its contract allows, found before its elements are
+    seen.
 
     Raises:
         UnknownRule: see :func:`first`.
@@ -78,7 +79,7 @@ def too_many(message: Message) -> Violation | None:
 
 
 def first(message: Message) -> Violation | None:
-    """The first rule that a message breaks, in protovalidate's order; None: it keeps all.
+    """Return the first rule that a message breaks, in protovalidate's order; None: it keeps all.
 
     Raises:
         UnknownRule: in its contract, or in that of a message inside of it.

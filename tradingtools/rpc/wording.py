@@ -89,7 +89,8 @@ def violated(found: Violation) -> str:
 
 @cache
 def of(field: FieldDescriptor) -> str:
-    """What a value of the field, or each of its values, has to be; empty: anything of its type."""
+    """Return what a value of the field, or each of its values, has to be; empty: anything of its
+    type."""
     rules = field.GetOptions().Extensions[validate_pb2.field]
     if field.is_repeated:
         rules = rules.repeated.items

@@ -145,7 +145,7 @@ class Books:
                 await on_books(self._present(some))
 
     def untold(self) -> list[Book]:
-        """Those that are to be told, as they are now."""
+        """Return those that are to be told, as they are now."""
         return self._present(self._untold)
 
     def _present(self, asset_ids: Iterable[str]) -> list[Book]:
@@ -167,28 +167,29 @@ class Books:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing comes, and no book may be traded on."""
+        """Return whether nothing comes, and no book may be traded on."""
         return self._silent
 
     def _nothing_heard(self) -> bool:
         return clock.monotonic() - self._heard >= SILENT_SECONDS
 
     def known(self, asset_id: str) -> Book | None:
-        """The asset's book if it is in memory."""
+        """Return the asset's book if it is in memory."""
         book = self._books.get(asset_id)
         doubted = self._silent or asset_id in self._doubted
         return _stale(book) if book is not None and doubted else book
 
     def smallest(self, asset_id: str) -> int | None:
-        """The smallest order of the asset's market, micros of shares; None: not in memory."""
+        """Return the smallest order of the asset's market, micros of shares; None: not in
+        memory."""
         book = self._books.get(asset_id)
         return None if book is None else book.market.min_size_micros
 
     async def get(
         self, asset_id: str, *, condition_id: str = "", levels: bool = True
     ) -> Book | None:
-        """The asset's book, asked for when it is not in memory or nobody tells of it any more; None
-        when it cannot be had.
+        """Return the asset's book, asked for when it is not in memory or nobody tells of it any
+        more; None when it cannot be had.
 
         Args:
             asset_id: of the outcome.

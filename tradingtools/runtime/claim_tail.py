@@ -12,7 +12,8 @@ from tradingtools.v1 import common_pb2 as pb
 
 
 async def claim_tail(pool: Pool, role: str, partition: int) -> Tail[pb.OrderBatch]:
-    """A tail over the journal: what this process appends, and before it what the journal has.
+    """Return a tail over the journal: what this process appends, and before it what the journal
+    has.
 
     Args:
         pool: of the deciding database.

@@ -25,11 +25,11 @@ class StreamRequest(Protocol):
 
     @property
     def cursor(self) -> str:
-        """Where to begin; empty: where the reader left off."""
+        """Return where to begin; empty: where the reader left off."""
 
     @property
     def consumer(self) -> str:
-        """The reader's name; empty for an operator who tails."""
+        """Return the reader's name; empty for an operator who tails."""
 
 
 class Cursors:

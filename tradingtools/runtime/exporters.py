@@ -81,7 +81,7 @@ def _periodic(shared: SharedSettings) -> MetricReader:
 
 
 def _otlp(provider: MeterProvider, histogram: Histogram) -> Observe:
-    """A histogram as OTLP has it; its first value makes its series."""
+    """Return a histogram as OTLP has it; its first value makes its series."""
     made = provider.get_meter("tradingtools").create_histogram(
         histogram.name,
         description=histogram.description,
@@ -95,7 +95,7 @@ def _otlp(provider: MeterProvider, histogram: Histogram) -> Observe:
 
 
 def _prometheus(histogram: Histogram) -> Observe:
-    """The same as Prometheus reads it, with exemplars for whoever asks for OpenMetrics."""
+    """Return the same as Prometheus reads it, with exemplars for whoever asks for OpenMetrics."""
     made = _shown.get(histogram.name)
     if made is None:
         made = _shown[histogram.name] = prometheus_client.Histogram(

@@ -64,5 +64,5 @@ async def keep_away() -> None:
 
 
 def _of_its_own() -> bool:
-    """Whether `process` has started this one, and not a test that outlives what it runs."""
+    """Return whether `process` has started this one, and not a test that outlives what it runs."""
     return gc.get_freeze_count() > 0

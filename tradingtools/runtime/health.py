@@ -48,7 +48,7 @@ async def _tell(server: Server, name: str, look: Look) -> None:
 
 
 def postgresql(pool: Pool) -> Look:
-    """Whether a pool that tries its connections before it lends them has one to lend."""
+    """Return whether a pool that tries its connections before it lends them has one to lend."""
 
     async def look() -> bool:
         try:
@@ -61,7 +61,7 @@ def postgresql(pool: Pool) -> Look:
 
 
 def redis_at(client: redis.Redis) -> Look:
-    """Whether Redis answers."""
+    """Return whether Redis answers."""
 
     async def look() -> bool:
         try:
@@ -75,7 +75,7 @@ def redis_at(client: redis.Redis) -> Look:
 
 
 def known(answer: Callable[[], bool]) -> Look:
-    """What the process knows without asking anybody."""
+    """Return what the process knows without asking anybody."""
 
     async def look() -> bool:
         return answer()

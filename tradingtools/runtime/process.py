@@ -30,7 +30,7 @@ class HasShared(Protocol):
 
     @property
     def shared(self) -> SharedSettings:
-        """The shared settings."""
+        """Return the shared settings."""
 
 
 S = TypeVar("S", bound=HasShared)

@@ -118,7 +118,7 @@ def past_span(
     links: Iterable[str] = (),
     **attributes: str | int,
 ) -> str:
-    """A step that is over; returns the traceparent to hand on.
+    """Note a step that is over; return the traceparent to hand on.
 
     Args:
         name: the step.
@@ -150,6 +150,6 @@ def _span_context(traceparent: str) -> trace.SpanContext:
 
 
 def _new_trace() -> str:
-    """A traceparent that says: not sampled (https://www.w3.org/TR/trace-context/)."""
+    """Return a traceparent that says: not sampled (https://www.w3.org/TR/trace-context/)."""
     trace_id, span_id = random.getrandbits(128), random.getrandbits(64)
     return f"00-{trace_id:032x}-{span_id:016x}-00"

@@ -1,4 +1,4 @@
-"""What the engine asks of a far side, and what it is told, in values that no venue owns.
+"""What the engine requests of a venue and what it receives, in values that no venue owns.
 
 Cores decide by these values alone. A venue's package reads its own wire and returns them; `app.py`
 of a process chooses the venue. Amounts are micros (1e-6) of USDC or shares.
@@ -99,7 +99,7 @@ NOT_SENT = Verdict(meaning=Meaning.NOT_ACCEPTED, code="NOT_SENT")
 
 
 class RedemptionAnswer(Enum):
-    """What came back when a redemption was asked for."""
+    """What was answered to a request for a redemption."""
 
     DONE = auto()
     UNDER_WAY = auto()

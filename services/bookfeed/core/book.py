@@ -48,22 +48,22 @@ class Book:
                 self.best_ask = min(side, default=ONE)
 
     def copy(self) -> Book:
-        """Another book with the same levels."""
+        """Return another book with the same levels."""
         other = Book()
         other._bids, other._asks = dict(self._bids), dict(self._asks)
         other.best_bid, other.best_ask = self.best_bid, self.best_ask
         return other
 
     def same(self, other: Book) -> bool:
-        """Whether every level of both sides is the same."""
+        """Return whether every level of both sides is the same."""
         return self._bids == other._bids and self._asks == other._asks
 
     def bids(self, depth: int) -> list[tuple[int, int]]:
-        """The best bids, highest price first."""
+        """Return the best bids, highest price first."""
         return sorted(self._bids.items(), reverse=True)[:depth]
 
     def asks(self, depth: int) -> list[tuple[int, int]]:
-        """The best asks, lowest price first."""
+        """Return the best asks, lowest price first."""
         return sorted(self._asks.items())[:depth]
 
     @property
@@ -77,5 +77,6 @@ class Book:
         return bool(self._bids) and bool(self._asks) and self.best_bid >= self.best_ask
 
     def agrees(self, best_bid: int | None, best_ask: int | None) -> bool:
-        """Whether the venue's view of the best prices is ours; None agrees with everything."""
+        """Return whether the venue's view of the best prices is ours; None agrees with
+        everything."""
         return best_bid in (None, self.best_bid) and best_ask in (None, self.best_ask)

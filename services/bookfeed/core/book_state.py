@@ -1,4 +1,4 @@
-"""How far an asset's book may be trusted, from what was heard and when.
+"""How far an asset's book may be trusted, from what was received and when.
 
 A book is whole after a snapshot, over the socket or over REST, and stays so while every change
 since has arrived. It is in doubt when the venue's own best prices differ from ours, when it is
@@ -100,14 +100,14 @@ class BookState:
         """A snapshot came over the present connection, so changes keep the book whole."""
         self.reported: Status | None = None
         self.look: SnapshotAudit | None = None
-        """The look that is under way."""
+        """The audit that is under way."""
         self.audit_due_ms = 0
-        """When to look next; 0: not decided yet."""
+        """When the next audit is due; 0: not decided yet."""
         self.refresh_due_ms = 0
         """When to ask REST again while no connection keeps it; 0: not decided yet."""
         self.audited_ms = 0
         self.misses = 0
-        """Looks in a row that found something missed."""
+        """Audits in a row that found something missed."""
         self._rest_taken_ms: int | None = None
         """When REST's answer was taken; None since a doubt began."""
         self._reported_best: tuple[int | None, int | None] = _UNSAID
@@ -138,7 +138,7 @@ class BookState:
     def snapshot(
         self, bids: Levels, asks: Levels, book_ms: int, received_ns: int, book_hash: str = ""
     ) -> None:
-        """A whole book over the socket; one that is older than ours and differs is not taken."""
+        """Take a whole book from the socket, unless it is older than ours and differs."""
         book_ms = believed_ms(book_ms, received_ns, received_ns // 1_000_000)
         book = Book()
         book.replace(bids, asks)
@@ -191,7 +191,7 @@ class BookState:
         self._moved(max(book_ms, self.book_ms), received_ns)
 
     def disconnected(self) -> None:
-        """The connection is gone: what follows on the next one begins with a snapshot."""
+        """Note that the connection is gone; the next one begins with a snapshot."""
         if not self.rest_alone:
             self._rest_taken_ms = None
         self.on_socket = False
@@ -203,18 +203,19 @@ class BookState:
         self.revision += 1
 
     def wants_resync(self, now_ms: int) -> bool:
-        """Whether to ask REST now: in doubt, not asked already, not asked too often in vain."""
+        """Return whether to ask REST now: in doubt, not asked already, not asked too often in
+        vain."""
         return self.trust in IN_DOUBT and self._may_ask(now_ms)
 
     def wants_refresh(self, now_ms: int) -> bool:
-        """Whether REST may be asked again of a book that it alone tells."""
+        """Return whether REST may be asked again of a book that it alone tells."""
         return self.rest_alone and self._may_ask(now_ms)
 
     def _may_ask(self, now_ms: int) -> bool:
         return not self.resyncing and now_ms >= self._resync_after_ms
 
     def missed(self, ask_ms: int) -> None:
-        """Nothing that its connection said is believed before the next one, or REST, tells more.
+        """Believe nothing of the connection until the next one, or REST, sends more.
 
         What REST alone tells stays.
 
@@ -228,7 +229,7 @@ class BookState:
             self._resync_after_ms = max(self._resync_after_ms, ask_ms)
 
     def refused(self) -> None:
-        """What may have been a change could not be read; an answer under way may not have it."""
+        """Note what may have been a change and could not be read."""
         self._reported_best = _UNSAID
         if self.on_socket and not self.doubtful:
             self._doubt(None)
@@ -256,22 +257,23 @@ class BookState:
 
     @property
     def resyncing(self) -> bool:
-        """Whether REST's answer is awaited."""
+        """Return whether REST's answer is awaited."""
         return self._requested_ms is not None
 
     @property
     def comparable(self) -> bool:
-        """Whether a look would say something: the socket keeps it and nothing else is asked."""
+        """Return whether an audit would say something: the socket keeps the book, and nothing else
+        is requested."""
         idle = self.look is None and not self.resyncing
         return idle and self.trust is Trust.FRESH
 
     def begin_audit(self) -> SnapshotAudit:
-        """What the socket tells from now on is kept until `end_look`."""
+        """Begin to keep what the socket sends, until `end_audit`."""
         self.look = SnapshotAudit(self.book, self.book_ms, self.book_hash)
         return self.look
 
     def end_audit(self, look: SnapshotAudit, verdict: AuditVerdict, now_ms: int) -> None:
-        """The look is over, with or without a verdict."""
+        """End an audit, with or without a verdict."""
         if self.look is look:
             self.look = None
         self.audited_ms = now_ms
@@ -344,7 +346,7 @@ class BookState:
             self._spell_ms = self._whole_since_ms = None
 
     def _has_newer(self, answer: RestBook, said_ms: int) -> bool:
-        """Whether the connection has told a whole book that the answer need not contain."""
+        """Return whether the connection has told a whole book that the answer need not contain."""
         return answer.book_ms < self._whole_ms and said_ms - self._whole_at_ms < BEHIND_MS
 
     def _taken(self, now_ms: int, said_ms: int) -> None:
@@ -360,7 +362,7 @@ class BookState:
         return not book.crossed, book.agrees(*self._reported_best)
 
     def _completed_by(self, answer: RestBook, asked_ms: int | None) -> list[ReceivedChanges] | None:
-        """What was heard and makes an answer a whole book; None: nothing does."""
+        """Return what was heard and makes an answer a whole book; None: nothing does."""
         told = self._reported_best if self.doubtful else _UNSAID
         later = self._since(answer)
         contained = self._since_ms is not None and answer.book_ms >= self._since_ms
@@ -376,7 +378,7 @@ class BookState:
         return None
 
     def _doubt(self, since_ms: int | None) -> None:
-        """What is known is wrong somewhere, whatever REST said before."""
+        """Begin a doubt: the book is wrong somewhere, whatever REST said before."""
         whole_ms, self._whole_since_ms = self._whole_since_ms, None
         if whole_ms is not None and self.received_ns // 1_000_000 - whole_ms >= BEHIND_MS:
             self._spell_ms = None  # what could not be read then has nothing to do with it
@@ -403,7 +405,7 @@ class BookState:
             self._first_asked_ms = None
 
     def status(self, now_ms: int, *, heard_ms: int | None, stale_ms: int, rest_ms: int) -> Status:
-        """Whether the book may be traded on.
+        """Return whether the book may be traded on.
 
         Args:
             now_ms: the present.
@@ -447,7 +449,7 @@ def agrees(
     later: Iterable[ReceivedChanges],
     told: tuple[int | None, int | None] = _UNSAID,
 ) -> bool:
-    """Whether the venue's best prices agree throughout with what was heard since an answer.
+    """Return whether the venue's best prices agree throughout with what was heard since an answer.
 
     Of messages of one time the answer may contain the first few, so they are compared after the
     last one. So are the changes of one message: between two of them the best prices may be those
@@ -468,7 +470,7 @@ def agrees(
 
 
 def believed_ms(book_ms: int, received_ns: int, otherwise_ms: int) -> int:
-    """The venue's time of what was received then, or another one when that cannot be.
+    """Return the venue's time of what was received then, or another one when that cannot be.
 
     A single time of next year would be later than whatever else is told of its book.
     """
@@ -476,7 +478,7 @@ def believed_ms(book_ms: int, received_ns: int, otherwise_ms: int) -> int:
 
 
 def _sure(first_asked_ms: int | None, asked_ms: int | None) -> bool:
-    """Whether an answer contains for certain what was missed before a first question."""
+    """Return whether an answer contains for certain what was missed before a first question."""
     if asked_ms is None or first_asked_ms is None:
         return False
     return asked_ms - first_asked_ms >= BEHIND_MS

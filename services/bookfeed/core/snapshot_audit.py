@@ -47,7 +47,7 @@ class RestBook(NamedTuple):
 
 
 class AuditVerdict(Enum):
-    """What a look has found."""
+    """What an audit has found."""
 
     SAME = "same"
     OPEN = "open"
@@ -58,7 +58,7 @@ class AuditVerdict(Enum):
 
 
 class SnapshotAudit:
-    """One look at one book.
+    """The comparison of one book with one snapshot over REST.
 
     Args:
         book: as it is now; not kept.
@@ -75,15 +75,15 @@ class SnapshotAudit:
         self._named = False
 
     def became(self, book: Book, book_hash: str) -> None:
-        """The socket told the whole book anew."""
+        """Note a snapshot from the socket."""
         self._add(book_hash, book.copy())
 
     def changed(self, changes: Sequence[LevelChange], book_hash: str) -> None:
-        """The socket told changes."""
+        """Note changes from the socket."""
         self._add(book_hash, changes)
 
     def judge(self, answer: RestBook, *, over: bool) -> AuditVerdict:
-        """What is known by now; to be called again with the same answer while it is OPEN.
+        """Return what is known by now; to be called again with the same answer while it is OPEN.
 
         Args:
             answer: what REST said.
@@ -122,12 +122,13 @@ class SnapshotAudit:
 
 
 def first_time_ms(asset_id: str, now_ms: int, every_ms: int) -> int:
-    """When what is asked of an asset every so often is asked first: spread, as many may be new."""
+    """Return when what is asked of an asset every so often is asked first: spread, as many may be
+    new."""
     return now_ms + every_ms // 2 + crc32(asset_id.encode()) % (every_ms // 2)
 
 
 def next_audit_ms(now_ms: int, every_ms: int, quiet_ms: int, misses: int) -> int:
-    """When to look again.
+    """Return when to look again.
 
     Args:
         now_ms: the present.
@@ -143,7 +144,7 @@ def next_audit_ms(now_ms: int, every_ms: int, quiet_ms: int, misses: int) -> int
 
 
 def is_quiet(now_ms: int, *, moved_ms: int, asked_ms: int, quiet_ms: int) -> bool:
-    """Whether a connection is to be questioned.
+    """Return whether a connection is to be questioned.
 
     Args:
         now_ms: the present.
@@ -163,7 +164,7 @@ class Watched(NamedTuple):
 
 
 def witnesses(assets: Iterable[Watched]) -> list[str]:
-    """Which few assets of a quiet connection are looked at.
+    """Return which few assets of a quiet connection are looked at.
 
     The ones that moved last are the likeliest to have moved since; the one that was not looked at
     for longest brings everyone their turn.

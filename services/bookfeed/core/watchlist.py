@@ -58,12 +58,12 @@ class Interest:
         self._foreseen[why] = frozenset(assets)
 
     def open_stream(self, assets: Collection[str]) -> None:
-        """A reader names assets for as long as its stream is open."""
+        """Watch assets for as long as a reader's stream is open."""
         for asset in assets:
             self._streamed[asset] = self._streamed.get(asset, 0) + 1
 
     def close_stream(self, assets: Collection[str]) -> None:
-        """The stream that named them is closed."""
+        """Note that the stream that named the assets is closed."""
         for asset in assets:
             left = self._streamed[asset] - 1
             if left:
@@ -72,11 +72,11 @@ class Interest:
                 del self._streamed[asset]
 
     def ask(self, asset: str, now_ms: int) -> None:
-        """Somebody asked for the book once."""
+        """Watch an asset for a while: its book was requested once."""
         self._requested_ms[asset] = now_ms
 
     def wanted(self, now_ms: int) -> frozenset[str]:
-        """Every asset that is to be watched now."""
+        """Return every asset that is to be watched now."""
         self._requested_ms = {
             asset: at for asset, at in self._requested_ms.items() if now_ms - at < self._linger_ms
         }

@@ -59,7 +59,7 @@ class End:
 
 
 def steps(known: Mapping[str, FillStatus], order: VenueOrder) -> list[Step]:
-    """What is new in an answer.
+    """Return what is new in an answer.
 
     Args:
         known: fills that were booked, by trade id.
@@ -92,7 +92,7 @@ def _steps_of(status: FillStatus | None, trade: VenueTrade) -> list[Step]:
 
 
 def end(fills: Mapping[str, FillStatus], order: VenueOrder) -> End | None:
-    """How the order ends once the steps were taken; None while it is open.
+    """Return how the order ends once the steps were taken; None while it is open.
 
     Args:
         fills: after the steps, by trade id.
@@ -113,5 +113,5 @@ def end(fills: Mapping[str, FillStatus], order: VenueOrder) -> End | None:
 
 
 def after(known: Mapping[str, FillStatus], taken: list[Step]) -> dict[str, FillStatus]:
-    """The fills once the steps were taken."""
+    """Return the fills once the steps were taken."""
     return {**known, **{step.trade.trade_id: _LEAVES[step.action] for step in taken}}

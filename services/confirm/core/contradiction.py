@@ -72,7 +72,7 @@ def contradiction(ours: Ours, booked: Mapping[str, Booked], told: VenueOrder) ->
 
 
 def _change(known: Booked, trade: VenueTrade) -> str:
-    """How a booked trade was altered; an older status is a late answer, and says nothing."""
+    """Return how a booked trade was altered; an older status is a late answer, and says nothing."""
     before = (known.size_micros, known.notional_micros, known.fee_micros)
     now = (trade.size_micros, trade.notional_micros, trade.fee_micros)
     if before != now:
@@ -87,7 +87,7 @@ def _change(known: Booked, trade: VenueTrade) -> str:
 
 
 def _filled(booked: Mapping[str, Booked], told: VenueOrder) -> int:
-    """The most that stands by what is booked and told together."""
+    """Return the most that stands by what is booked and told together."""
     sizes = {key: fill.size_micros for key, fill in booked.items()
              if fill.status is not FillStatus.FAILED}  # fmt: skip
     for trade in told.trades:
@@ -133,7 +133,7 @@ would call again and again.
 
 
 def follows(state: OrderState, failed_kind: FailedKind | None, found: Finding) -> OrderState | None:
-    """The state that a finding leads to; None: it stays.
+    """Return the state that a finding leads to; None: it stays.
 
     Args:
         state: where the order stands.

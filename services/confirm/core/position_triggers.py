@@ -23,8 +23,9 @@ def begins(
     sold_out: bool,
     smallest_micros: int | None,
 ) -> bool:
-    """Whether a fill of a buy begins a position: its lot held nothing, or no more than a remainder
-    that cannot be sold. Less than the order it is in any case: the guard looks at nothing else.
+    """Return whether a fill of a buy begins a position: its lot held nothing, or no more than a
+    remainder that cannot be sold. Less than the order it is in any case: the guard looks at nothing
+    else.
 
     Args:
         held_micros: what the lot held before.

@@ -19,11 +19,12 @@ _FOLLOWS = {
 
 
 def follows(state: RedemptionState, heard: RedemptionAnswer) -> RedemptionState:
-    """Where a redemption stands after what was heard; the same when nothing is known better."""
+    """Return where a redemption stands after what was heard; the same when nothing is known
+    better."""
     target = _FOLLOWS.get(heard, state)
     return target if (state, target) in TRANSITIONS else state
 
 
 def pause_ms(asked: int) -> int:
-    """How long until it is asked again, having asked so often."""
+    """Return how long until it is asked again, having asked so often."""
     return min(_FIRST_MS << min(asked, 20), _LONGEST_MS)

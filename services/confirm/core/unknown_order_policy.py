@@ -108,7 +108,8 @@ def after_lookup(
 
 
 def may_be_sent_again(case: UnknownOrder, capabilities: Capabilities, now_ms: int) -> bool:
-    """Whether another attempt can only help: one key is one order, and it is wanted still."""
+    """Return whether another attempt can only help: one key is one order, and it is wanted
+    still."""
     return capabilities.idempotency and case.attempt < case.attempts and now_ms < case.not_after_ms
 
 
@@ -124,17 +125,17 @@ def after_void(case: UnknownOrder, look: LookupResult, now_ms: int) -> NextActio
 
 
 def reason(act: NextAction) -> Reason:
-    """The reason code that goes with an end."""
+    """Return the reason code that goes with an end."""
     return {NextAction.GIVE_UP: Reason.NEVER_ARRIVED, NextAction.CALL: Reason.UNDECIDABLE}.get(
         act, Reason.NONE
     )
 
 
 def pause_ms(checks: int) -> int:
-    """How long to wait before the next question: doubling from 250 ms to 5 s."""
+    """Return how long to wait before the next question: doubling from 250 ms to 5 s."""
     return min(250 << min(checks, 10), 5_000)
 
 
 def standing(order: VenueOrder) -> LookupResult:
-    """What an order resource says about its key."""
+    """Return what an order resource says about its key."""
     return LookupResult.VOIDED if order.voided else LookupResult.FOUND

@@ -40,6 +40,6 @@ class Backoff:
             self._failed.pop(name, None)
 
     def rests(self, name: str, now_ms: int) -> bool:
-        """Whether one is left alone as yet."""
+        """Return whether one is left alone as yet."""
         _, until_ms = self._failed.get(name, (0, now_ms))
         return until_ms > now_ms

@@ -63,12 +63,12 @@ def batches(
 
 
 def fires(asked: Iterable[Evaluation]) -> bool:
-    """Whether all that is asked is to fire."""
+    """Return whether all that is asked is to fire."""
     return all(each.verdict is Judgement.FIRE for each in asked)
 
 
 def by_lot(asked: Iterable[Evaluation]) -> dict[LotKey, list[Evaluation]]:
-    """The same by lot, in the order given."""
+    """Return the same by lot, in the order given."""
     lots: dict[LotKey, list[Evaluation]] = {}
     for each in asked:
         lots.setdefault(lot_of(each.trigger), []).append(each)
@@ -76,7 +76,7 @@ def by_lot(asked: Iterable[Evaluation]) -> dict[LotKey, list[Evaluation]]:
 
 
 def _fires_once_armed(each: Evaluation, shares: int) -> bool:
-    """Whether a suspended trigger waits for nothing but to be armed."""
+    """Return whether a suspended trigger waits for nothing but to be armed."""
     if each.verdict is not Judgement.ARM:
         return False
     armed = structs.replace(each.trigger, status=TriggerStatus.ARMED)

@@ -11,7 +11,7 @@ from tradingtools.domain.book import Book, BookStatus
 
 
 def is_bad(book: Book) -> bool:
-    """Whether nothing fires on a book; one that is paid out has nothing to wait for."""
+    """Return whether nothing fires on a book; one that is paid out has nothing to wait for."""
     fit = book.status is BookStatus.FRESH and bool(book.bids)
     return not fit and book.market.payout_micros is None
 
@@ -30,7 +30,8 @@ class BadBooks:
         """Those that triggers have not been suspended for."""
 
     def bears(self, book: Book, now_ms: int) -> bool:
-        """Whether a book, the newest of its asset, is bad and no trigger is suspended for it yet.
+        """Return whether a book, the newest of its asset, is bad and no trigger is suspended for it
+        yet.
 
         Args:
             book: as it is now.

@@ -39,7 +39,7 @@ class DustLots:
         self._resting.update(names)
 
     def rests(self, trigger_id: str, size: Size, now_ms: int) -> bool:
-        """Whether a trigger, with its lot and minimum as they are, is left alone as yet."""
+        """Return whether a trigger, with its lot and minimum as they are, is left alone as yet."""
         return self._pauses.rests(_name(trigger_id, size), now_ms)
 
     def rested(self, now_ms: int) -> list[str]:
@@ -56,11 +56,11 @@ def _name(trigger_id: str, size: Size) -> str:
 
 
 def size_of(shares_micros: int, market: Market) -> Size:
-    """What decides whether anything of a lot can be sold."""
+    """Return what decides whether anything of a lot can be sold."""
     return shares_micros, smallest(market)
 
 
 def too_small(size: Size) -> bool:
-    """Whether nothing of a lot can be sold, even when all of it is free."""
+    """Return whether nothing of a lot can be sold, even when all of it is free."""
     shares, minimum = size
     return shares < minimum

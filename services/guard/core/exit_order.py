@@ -15,7 +15,7 @@ from tradingtools.domain.trigger_types import MANUAL
 def exit_order(
     row: Mapping[str, Any], sized: Exit, *, rung: int, slice_number: int, not_after_ms: int
 ) -> Order:
-    """The order for a slice.
+    """Return the order for a slice.
 
     Args:
         row: of the trigger, with its subscription's follower ids and leader.

@@ -13,7 +13,7 @@ _LEVELS = 5
 
 
 def fired(trigger: Trigger, lot_micros: int, book: Book, through: int = 0) -> str:
-    """What it saw when it fired: what its size would fetch, its price, and the bids.
+    """Return what it saw when it fired: what its size would fetch, its price, and the bids.
 
     Args:
         trigger: as it was before.
@@ -30,7 +30,8 @@ def fired(trigger: Trigger, lot_micros: int, book: Book, through: int = 0) -> st
 
 
 def sold(trigger: Trigger, size_micros: int, notional_micros: int) -> str:
-    """What was sold in the end, at which average, and how far that is from the trigger's price."""
+    """Return what was sold in the end, at which average, and how far that is from the trigger's
+    price."""
     if size_micros == 0:
         return "sold 0 shares"
     average = notional_micros * MICROS // size_micros

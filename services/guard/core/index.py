@@ -61,7 +61,7 @@ class _Reach:
     """The same of those that would ratchet there."""
 
     def none(self, bids: Sequence[Level]) -> bool:
-        """Whether no trigger that fires there is reached, whatever its size."""
+        """Return whether no trigger that fires there is reached, whatever its size."""
         if self.up is not None and bids[0][0] >= self.up:
             return False
         if self.down < 0:
@@ -86,7 +86,7 @@ class _Asset:
     """By class of sizes, bids whose new peaks were told of all trailing stops as they are."""
 
     def reached_at(self) -> _Reach:
-        """What a book must come to, computed anew where it has to be."""
+        """Return what a book must come to, computed anew where it has to be."""
         if self.reach is None:
             self.reach = _reach(self)
         return self.reach
@@ -161,13 +161,14 @@ class TriggerIndex:
         return set() if asset is None else set(_moved(asset, book))
 
     def risen(self, book: Book) -> Iterator[NewPeak]:
-        """The new peaks that a book shows, exactly."""
+        """Yield the new peaks that a book shows, exactly."""
         asset = self._good(book)
         return iter(()) if asset is None else self._risen(asset, book, {})
 
     def new_peaks(self, book: Book) -> list[NewPeak]:
-        """The same, but for what is no higher than it was told before: whoever asks keeps that for
-        as long as its trigger stays as it is. While peaks are recorded many books show no more."""
+        """Return the same, but for what is no higher than it was told before: whoever asks keeps
+        that for as long as its trigger stays as it is. While peaks are recorded many books show no
+        more."""
         asset = self._good(book)
         return [] if asset is None else list(self._risen(asset, book, asset.shown))
 
@@ -189,19 +190,19 @@ class TriggerIndex:
                     yield trigger_id, peak, size
 
     def rises(self, risen: NewPeak) -> bool:
-        """Whether what was found by `risen` is a new peak still, of the same size."""
+        """Return whether what was found by `risen` is a new peak still, of the same size."""
         trigger_id, peak, size = risen
         lowest, present = self._rising.get(trigger_id, (peak + 1, size))
         return present == size and peak >= lowest
 
     def _good(self, book: Book) -> _Asset | None:
-        """The triggers that a book may fire; None: nothing fires on it."""
+        """Return the triggers that a book may fire; None: nothing fires on it."""
         good = book.market.payout_micros is None and book.status is BookStatus.FRESH and book.bids
         return self._assets.get(book.market.asset_id) if good else None
 
 
 def _moved(asset: _Asset, book: Book) -> Iterable[str]:
-    """What a good book reaches, but for new peaks."""
+    """Return what a good book reaches, but for new peaks."""
     if asset.reached_at().none(book.bids):
         return
     for (way, bits), held in asset.shelves.items():
@@ -239,7 +240,7 @@ def _reach(asset: _Asset) -> _Reach:
 
 
 def _reached(book: Book, way: Way, bits: int, held: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """What is reached by the class's largest size going down, by its smallest going up."""
+    """Return what is reached by the class's largest size going down, by its smallest going up."""
     sale = sell_into(book.bids, (1 << bits) - 1 if way is Way.DOWN else 1 << (bits - 1))
     if sale is None:
         return []

@@ -40,7 +40,7 @@ def climbed(
     left_micros: int,
     bids: Sequence[Level],
 ) -> int:
-    """How many rungs have fired after this book; ``done`` when it reaches no further one."""
+    """Return how many rungs have fired after this book; ``done`` when it reaches no further one."""
     for through in range(len(rungs), done, -1):
         size = together(
             rungs, done=done, through=through, basis_micros=basis_micros, left_micros=left_micros

@@ -14,7 +14,7 @@ from tradingtools.domain.trigger_states import EDITABLE
 
 
 def superseded(oldest_first: Sequence[Trigger]) -> list[Trigger]:
-    """The default triggers of earlier positions that have not fired.
+    """Return the default triggers of earlier positions that have not fired.
 
     Args:
         oldest_first: the live triggers of one lot, in the order in which they were made.

@@ -74,12 +74,12 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def lot_of(trigger: Trigger) -> LotKey:
-    """The lot that a trigger sells."""
+    """Return the lot that a trigger sells."""
     return trigger.follower_proxy, trigger.asset_id, trigger.origin
 
 
 def tick_of(book: Book) -> Tick:
-    """What tells one book of an asset from the next."""
+    """Return what tells one book of an asset from the next."""
     return book.revision, book.book_ms
 
 
@@ -133,7 +133,7 @@ def _confirmed(trigger: Trigger, book: Book) -> Judgement:
 
 
 def sale_of(trigger: Trigger, lot_micros: int, book: Book) -> Sale | None:
-    """What the size that fires next would fetch; None without a bid."""
+    """Return what the size that fires next would fetch; None without a bid."""
     return sell_into(book.bids, next_size(trigger, lot_micros))
 
 
@@ -159,7 +159,7 @@ def next_size(trigger: Trigger, lot_micros: int, through: int | None = None) -> 
 
 
 def rungs_reached(trigger: Trigger, lot_micros: int, book: Book) -> int:
-    """How many rungs have fired after this book; 0 for other kinds."""
+    """Return how many rungs have fired after this book; 0 for other kinds."""
     available = left(trigger, lot_micros)
     return ladder.climbed(
         trigger.rungs,
@@ -192,7 +192,7 @@ def still_wanted(trigger: Trigger, lot_micros: int, exit_sold_micros: int) -> in
 
 
 def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
-    """Whether what the size fetches, or the time, is where the trigger fires."""
+    """Return whether what the size fetches, or the time, is where the trigger fires."""
     if trigger.fire_at_ms is not None:
         return now_ms >= trigger.fire_at_ms
     price = fire_price(trigger)
@@ -205,7 +205,7 @@ def reached(trigger: Trigger, sale: Sale, now_ms: int) -> bool:
 
 
 def fire_price(trigger: Trigger) -> int | None:
-    """The price at which it fires as it stands, a ladder's next rung; None: at none."""
+    """Return the price at which it fires as it stands, a ladder's next rung; None: at none."""
     if trigger.rungs:
         after = trigger.rungs[trigger.rungs_done :]
         return after[0].price_micros if after else None
@@ -215,26 +215,28 @@ def fire_price(trigger: Trigger) -> int | None:
 
 
 def stop_below(trigger: Trigger, peak_micros: int) -> int:
-    """Where a trailing stop fires below a peak, rounded up to the micro: rather too early."""
+    """Return where a trailing stop fires below a peak, rounded up to the micro: rather too
+    early."""
     if trigger.callback_micros is not None:
         return peak_micros - trigger.callback_micros
     return -(-peak_micros * (MICROS - (trigger.callback_ppm or 0)) // MICROS)
 
 
 def lowest_peak(trigger: Trigger) -> int | None:
-    """The lowest price that is a new peak of a trailing stop; None: it is no such trigger."""
+    """Return the lowest price that is a new peak of a trailing stop; None: it is no such
+    trigger."""
     if trigger.type is not TriggerType.TRAILING_STOP:
         return None
     return trigger.price_micros if trigger.peak_micros is None else trigger.peak_micros + 1
 
 
 def seen_peak(average_micros: int) -> int:
-    """The price that a trailing stop sees, given what each share of its size fetches: a share is
-    worth less than one dollar."""
+    """Return the price that a trailing stop sees, given what each share of its size fetches: a
+    share is worth less than one dollar."""
     return min(average_micros, MICROS - 1)
 
 
 def new_peak(trigger: Trigger, sale: Sale) -> int | None:
-    """The peak that a trailing stop ratchets to; None: it stays as it is."""
+    """Return the peak that a trailing stop ratchets to; None: it stays as it is."""
     lowest, seen = lowest_peak(trigger), seen_peak(sale.whole_average_micros)
     return seen if lowest is not None and seen >= lowest else None

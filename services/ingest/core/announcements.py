@@ -46,7 +46,7 @@ class Announcements:
         self._trades: dict[tuple[str, str], dict[_Key, _Trade]] = {}
 
     def fed(self, fact: Fact) -> None:
-        """The feed has told a fact."""
+        """Note a fact that was published from the feed."""
         trade = self._note(fact)
         trade.told = max(trade.told, trade.total("FEED"))
         trade.weighed = trade.weighed or fact.equity is not None
@@ -76,7 +76,7 @@ class Announcements:
         ]
 
     def forget(self, leader: str, tx: str) -> None:
-        """The merger has forgotten a transaction, and would count its rows anew."""
+        """Forget a transaction that the merger has forgotten."""
         self._trades.pop((leader, tx), None)
 
     def _note(self, fact: Fact) -> _Trade:

@@ -41,11 +41,12 @@ class BackfillQueue:
                 rows[slot] = fact
 
     def drop(self, leader: str) -> None:
-        """Nobody follows him any more."""
+        """Forget a leader that nobody follows any more."""
         self._waiting.pop(leader, None)
 
     def take(self, most: int) -> list[Fact]:
-        """The next ones, about as many; those of one transaction together, as it is one copy."""
+        """Return the next ones, about as many; those of one transaction together, as it is one
+        copy."""
         taken: list[Fact] = []
         while self._waiting and len(taken) < most:
             leader, transactions = self._waiting.popitem(last=False)

@@ -37,7 +37,8 @@ class _Moves:
         return zip(self._at, self._net, strict=True)
 
     def put(self, at: At, net: int) -> int | None:
-        """A transaction moves so much now; what it was known to move before, None: nothing."""
+        """Take what a transaction moves now; return what it moved before, None:
+        nothing."""
         index = bisect_left(self._at, at)
         del self._sums[index + 1 :]
         if index < len(self._at) and self._at[index] == at:
@@ -58,7 +59,7 @@ class _Moves:
         return self._net.pop(index)
 
     def before(self, at: At) -> int:
-        """What those before a transaction moved together."""
+        """Return what those before a transaction moved together."""
         index = bisect_left(self._at, at)
         known = len(self._sums) - 1
         if known < index:
@@ -80,7 +81,7 @@ class Holdings:
 
     @property
     def known(self) -> bool:
-        """Whether there is a baseline."""
+        """Return whether there is a baseline."""
         return self._baseline is not None
 
     def rest_on(

@@ -80,7 +80,7 @@ class Merger:
         self._equity[leader] = (equity, now_ms)
 
     def traceparent(self, leader: str, tx: str) -> str:
-        """The trace of a transaction that was seen before, else empty."""
+        """Return the trace of a transaction that was seen before, else empty."""
         known = self._transactions.get(leader, {}).get(tx)
         return known.traceparent if known else ""
 

@@ -34,7 +34,7 @@ class Agenda:
         self._recheck: dict[str, float] = {}
 
     def __contains__(self, leader: str) -> bool:
-        """Whether the leader is caught up at all."""
+        """Return whether the leader is caught up at all."""
         return leader in self._due
 
     def add(self, leader: str, now_s: float) -> None:

@@ -16,22 +16,23 @@ _MS_END = 10**16
 
 
 def next_cursor(last: int, now_ms: int) -> int:
-    """The cursor after ``last``: of this millisecond, or the next number when time stands still."""
+    """Return the cursor after ``last``: of this millisecond, or the next number when time stands
+    still."""
     return max(last + 1, now_ms << _BITS)
 
 
 def entry_id(cursor: int) -> str:
-    """A cursor as the id of a stream entry, ``<ms>-<n>``."""
+    """Return a cursor as the id of a stream entry, ``<ms>-<n>``."""
     return f"{cursor >> _BITS}-{cursor & _COUNTER}"
 
 
 def told_ms(cursor: int) -> int:
-    """When a cursor was given, at the latest."""
+    """Return when a cursor was given, at the latest."""
     return cursor >> _BITS
 
 
 def from_entry_id(text: str) -> int:
-    """The cursor of a stream entry. Raises ValueError."""
+    """Return the cursor of a stream entry. Raises ValueError."""
     ms, _, n = text.partition("-")
     if not (ms.isdecimal() and n.isdecimal() and len(ms) <= 16 and int(n) <= _COUNTER):
         raise ValueError("is not <ms>-<n>")
@@ -43,7 +44,7 @@ HIGHEST = entry_id((_MS_END << _BITS) - 1)
 
 
 def at_or_above(text: str) -> int | None:
-    """The first cursor no smaller than the id of any entry; None: there is none."""
+    """Return the first cursor no smaller than the id of any entry; None: there is none."""
     ms, n = map(int, text.split("-"))
     cursor = ms << _BITS | n if n <= _COUNTER else (ms + 1) << _BITS
     return cursor if cursor < _MS_END << _BITS else None
@@ -60,7 +61,7 @@ class Incarnation:
         return f"{self.name}-{entry_id(cursor)}"
 
     def read(self, text: str) -> int:
-        """A reader's cursor; empty means before everything.
+        """Return a reader's cursor; empty means before everything.
 
         Raises:
             CursorOutOfRange: it is of another incarnation.
@@ -90,7 +91,7 @@ class Sampling:
         self._last: dict[str, int] = {}
 
     def allow(self, reason: str, now_ms: int) -> bool:
-        """Whether this one is kept."""
+        """Return whether this one is kept."""
         last = self._last.get(reason)
         if last is not None and now_ms - last < self._interval_ms:
             return False

@@ -14,7 +14,7 @@ RowKey = tuple[str, Side, str, int]
 
 
 def row_key(row: TradeRow) -> RowKey:
-    """What a row has in common with those that are equal to it."""
+    """Return what a row has in common with those that are equal to it."""
     return row.asset_id, row.side, row.price_text, row.size_micros
 
 
@@ -59,8 +59,10 @@ class Transaction:
         return found
 
     def told(self, row: TradeRow, counts: Counts, count: int, *, caught_up: bool) -> int:
-        """A count has grown; the net shares of the asset that the transaction moves now, 1e-6: of
-        each side, the greater total of feed and catch-up."""
+        """Take a count that has grown; return the net shares that the transaction moves now.
+
+        Of each side the greater total of feed and catch-up counts, 1e-6.
+        """
         shares = self._shares.get(row.asset_id)
         if shares is None:
             shares = self._shares[row.asset_id] = _Shares()

@@ -94,7 +94,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
             raise StoodStill(*error.args) from error
 
     async def ask(self, text: str, values: Mapping[str, Value]) -> DictRow | None:
-        """The first row of a named statement's answer; None when there is none.
+        """Return the first row of a named statement's answer; None when there is none.
 
         Args:
             text: with ``%(name)s`` for values. Where PostgreSQL cannot tell the type of one from
@@ -115,7 +115,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         return statement.rows(result, result.ntuples)
 
     async def ask_together(self, asked: Sequence[Asked]) -> list[list[DictRow]]:
-        """All rows of each statement; they travel together, in their order.
+        """Return all rows of each statement; they travel together, in their order.
 
         Raises:
             psycopg.Error: of the first that failed; those after it were not carried out.
@@ -131,7 +131,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
     async def _answers(
         self, asked: Sequence[Asked]
     ) -> tuple[list[Statement], list[list[PGresult]]]:
-        """The statements; the answers of each, and of the sync."""
+        """Return the statements; the answers of each, and of the sync."""
         ready = [wired(text, values) for text, values in asked]
         async with self.lock:
             statements = [await self._statement(sql) for sql, _, _ in ready]
@@ -232,7 +232,7 @@ def _communicate(pgconn: PGconn, statements: int) -> PQGen[list[list[PGresult]]]
 
 
 def wired(text: str, values: Mapping[str, Value]) -> Wired:
-    """A named statement as it travels; raises psycopg.DataError and TypeError as `ask`."""
+    """Return a named statement as it travels; raises psycopg.DataError and TypeError as `ask`."""
     sql, names = _numbered(text)
     wire = [_dumped(name, values[name]) for name in names]
     return sql, wire, [_BINARY if isinstance(values[n], bytes) else _TEXT for n in names]

@@ -137,13 +137,13 @@ async def build_rows(connection: Connection, seq: int) -> None:
 
 
 async def build_rows_together(connection: Connection, records: Sequence[int]) -> None:
-    """The same for several records, with one commit."""
+    """Do the same for several records, with one commit."""
     if records:
         await connection.ask_together([(_QUERIES["build_rows"], {"seq": seq}) for seq in records])
 
 
 async def there(connection: Connection, record_keys: Sequence[str]) -> frozenset[str]:
-    """Those of the names that have a record."""
+    """Return those of the names that have a record."""
     answers = await connection.ask_together(
         [(_QUERIES["record_exists"], {"record_key": key}) for key in record_keys]
     )
@@ -151,7 +151,7 @@ async def there(connection: Connection, record_keys: Sequence[str]) -> frozenset
 
 
 async def build_rows_or_set_aside(connection: Connection, seq: int) -> None:
-    """The same for a record that nobody waits for: one that cannot be built must not stop others.
+    """Do the same for a record that nobody waits for; one that fails must not stop others.
 
     Raises:
         psycopg.OperationalError: the database went away; nothing was concluded.
@@ -189,7 +189,7 @@ async def build_open_rows(pool: Pool, partition: int, *, older_than_seconds: flo
 
 
 async def last_claimed(pool: Pool, role: str, partition: int) -> int:
-    """The newest claimed record of a writer; 0 when there is none."""
+    """Return the newest claimed record of a writer; 0 when there is none."""
     async with pool.connection() as connection:
         cursor = await connection.execute(
             _QUERIES["last_claimed"], {"role": role, "partition": partition}
@@ -241,7 +241,7 @@ async def acknowledge(pool: Pool, stream: str, consumer: str, cursor: str) -> No
 
 
 async def acknowledged(pool: Pool, stream: str, consumer: str) -> str:
-    """Where a named reader has to go on; empty when it never acknowledged."""
+    """Return where a named reader has to go on; empty when it never acknowledged."""
     async with pool.connection() as connection:
         cursor = await connection.execute(
             _QUERIES["cursor"], {"stream": stream, "consumer": consumer}
@@ -257,7 +257,7 @@ async def begin_again(pool: Pool, stream: str, consumer: str) -> None:
 
 
 async def newest(pool: Pool) -> int:
-    """The number of the newest record, whoever wrote it; 0 when there is none."""
+    """Return the number of the newest record, whoever wrote it; 0 when there is none."""
     async with pool.connection() as connection:
         cursor = await connection.execute(_QUERIES["newest_record"])
         row = await cursor.fetchone()

@@ -24,7 +24,8 @@ class Answer:
         self.found: list[DictRow] | None = None
 
     async def rows(self) -> list[DictRow]:
-        """All rows. Sends what waits if need be, and raises then as :meth:`Together.send`."""
+        """Return all rows. Sends what waits if need be, and raises then as
+        :meth:`Together.send`."""
         if self.found is None:
             await self._asked.send()
         if self.found is None:
@@ -52,7 +53,7 @@ class Together:
 
     @property
     def waits(self) -> bool:
-        """Whether there is something to send."""
+        """Return whether there is something to send."""
         return bool(self._waiting)
 
     async def send(self) -> None:
@@ -73,7 +74,7 @@ class Together:
 
 @asynccontextmanager
 async def together(connection: Connection) -> AsyncIterator[Together]:
-    """A transaction, committed when the block ends; its COMMIT travels with what waits then.
+    """Open a transaction; it is committed when the block ends, along with what waits then.
 
     What a statement raises comes out where an answer is read, at the latest when the block ends;
     nothing is committed then. Whatever must not be committed is read and judged within the block.

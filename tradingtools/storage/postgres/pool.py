@@ -48,7 +48,7 @@ async def open_pool(  # noqa: PLR0913 - each says one thing about connections
     planned_once: bool = False,
     joined_by_keys: bool = False,
 ) -> AsyncIterator[Pool]:
-    """A pool of warm autocommit connections whose rows are dicts.
+    """Open a pool of warm autocommit connections whose rows are dicts.
 
     Args:
         url: of the database.

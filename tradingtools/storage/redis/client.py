@@ -27,7 +27,7 @@ class _Told(AbstractConnection):
 
 
 def open_redis(url: str, **options: Any) -> redis.Redis:
-    """A client whose commands raise redis.exceptions.RedisError when the server is away.
+    """Return a client whose commands raise redis.exceptions.RedisError when the server is away.
 
     Args:
         url: of the server.

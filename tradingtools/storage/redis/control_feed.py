@@ -63,7 +63,7 @@ async def _present_end(client: redis.Redis) -> str:
 
 
 def _newest_id(answer: Any) -> str:
-    """The last entry's id; the shape depends on the protocol version that was negotiated."""
+    """Return the last entry's id; the shape depends on the protocol version that was negotiated."""
     streams = list(answer.values()) if isinstance(answer, dict) else [row[1] for row in answer]
     entries = streams[0]
     while isinstance(entries[0], list):

@@ -52,7 +52,7 @@ class LeaderLog:
         self._length = length
 
     async def incarnation(self) -> str:
-        """This life's name: 16 hex digits, chosen by whoever asks first."""
+        """Return this life's name: 16 hex digits, chosen by whoever asks first."""
         present: Any = await self._client.get(INCARNATION)
         name = _ours(present)
         if name is None:
@@ -64,11 +64,11 @@ class LeaderLog:
         return name
 
     async def present_incarnation(self) -> str | None:
-        """The name as it is now; None when the log is gone, and when it is none of ours."""
+        """Return the name as it is now; None when the log is gone, and when it is none of ours."""
         return _ours(await self._client.get(INCARNATION))
 
     async def last(self) -> str:
-        """The id of the newest entry, ``0-0`` when there is none."""
+        """Return the id of the newest entry, ``0-0`` when there is none."""
         entries: Any = await self._client.xrevrange(STREAM, count=1)
         return _text(entries[0][0]) or "0-0" if entries else "0-0"
 
@@ -101,12 +101,14 @@ class LeaderLog:
                 raise Overtaken
 
     async def load(self, after: str, limit: int) -> list[tuple[str, bytes | None]]:
-        """Up to ``limit`` entries after an id, in order; None is one that is none of ours."""
+        """Return up to ``limit`` entries after an id, in order; None is one that is none of
+        ours."""
         entries: Any = await self._client.xrange(STREAM, min=f"({after}", count=limit)
         return [self._read(entry) for entry in entries]
 
     async def top(self) -> str:
-        """The id that the next entry has to rise above, whether its entry is still there or not."""
+        """Return the id that the next entry has to rise above, whether its entry is still there or
+        not."""
         if not await self._client.exists(STREAM):
             return "0-0"
         about: Any = await self._client.xinfo_stream(STREAM)
@@ -142,7 +144,7 @@ class LeaderLog:
         return [_text(entry_id) or "" for entry_id, _ in removed]
 
     async def was_cut(self, after: str) -> bool:
-        """Whether entries after this id have been dropped because the log was too long."""
+        """Return whether entries after this id have been dropped because the log was too long."""
         if not await self._client.exists(STREAM):
             return False
         about: Any = await self._client.xinfo_stream(STREAM)

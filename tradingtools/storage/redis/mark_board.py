@@ -39,7 +39,7 @@ async def write(client: redis.Redis, marks: Mapping[str, bytes], *, stands_ms: i
 
 
 async def read(client: redis.Redis, asset_ids: Iterable[str]) -> list[bytes]:
-    """The marks that are there, serialised; none when Redis does not answer within a second.
+    """Return the marks that are there, serialised; none when Redis does not answer within a second.
 
     Args:
         client: that decodes nothing.

@@ -284,12 +284,13 @@ class _Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether another request may be sent on it; not when its transport has begun to close."""
+        """Return whether another request may be sent on it; not when its transport has begun to
+        close."""
         return self._usable and self._transport is not None and not self._transport.is_closing()
 
     @property
     def ready(self) -> bool:
-        """Whether it is usable, and the other end does not close it in this moment."""
+        """Return whether it is usable, and the other end does not close it in this moment."""
         return self.usable and self.idle_until > clock.monotonic()
 
     def _reset(self, first_byte_ns: int) -> None:
@@ -354,7 +355,7 @@ class _Connection(asyncio.Protocol):
                 self._fail("a head without an end")
 
     def eof_received(self) -> bool:
-        """The other end has finished: an answer without a length is whole now."""
+        """End what the other end has finished: an answer without a length is whole now."""
         self._usable = False
         if self._in_body and self._ends_with_connection:
             self._finish()
@@ -422,7 +423,8 @@ class _Connection(asyncio.Protocol):
 
 
 def _keep_alive_seconds(value: bytes) -> float | None:
-    """How long an idle connection may be used by a ``Keep-Alive`` header (RFC 2068, 19.7.1.1).
+    """Return how long an idle connection may be used by a ``Keep-Alive`` header (RFC 2068,
+    19.7.1.1).
 
     A second less than promised, for the way there; None when the header does not say.
     """

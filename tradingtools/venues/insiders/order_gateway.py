@@ -146,7 +146,7 @@ async def open_client(
     warm: int = 0,
     idle_ms: int = IDLE_MS,
 ) -> AsyncIterator[InsidersClient]:
-    """A client with its own connections for the length of the block.
+    """Open a client with its own connections for the length of the block.
 
     Args:
         base_url: ``http://`` or ``https://``, with a path prefix if there is one.

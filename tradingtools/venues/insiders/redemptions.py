@@ -42,7 +42,7 @@ _STATES = {s.value: s for s in (RedemptionState.ACCEPTED, RedemptionState.CONFIR
 
 
 def redeem_body(user_id: str, wallet_id: str, proxy: str, condition_id: str) -> bytes:
-    """The request, byte for byte the same each time."""
+    """Return the request, byte for byte the same each time."""
     fields = {
         "followerUserId": user_id,
         "followerWalletId": wallet_id,

@@ -40,7 +40,8 @@ _ACTIVITY = msgspec.json.Decoder(_Activity)
 
 
 def decode_activity(body: bytes | msgspec.Raw) -> TradeRow | None:
-    """One object of the Data API's activity; None when it moved no shares of a market's outcome.
+    """Return one object of the Data API's activity; None when it moved no shares of a market's
+    outcome.
 
     SPLIT brings shares (BUY), the others take them away (SELL). The row names no asset when the
     API does not: of a merge or a split, it is every outcome of the condition. Only a redemption has
@@ -84,7 +85,7 @@ def decode_activity(body: bytes | msgspec.Raw) -> TradeRow | None:
 
 
 def spread(row: TradeRow, assets: frozenset[str]) -> list[TradeRow]:
-    """A row without an asset as one row for each asset of its condition that matters.
+    """Return a row without an asset as one row for each asset of its condition that matters.
 
     Args:
         row: as decoded.

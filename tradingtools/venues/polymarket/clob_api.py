@@ -30,7 +30,7 @@ class ClobApi:
         self._answers = Answers() if answers is None else answers
 
     async def book(self, asset_id: str) -> BookMessage | None:
-        """The book; None when the venue has none of this asset."""
+        """Return the book; None when the venue has none of this asset."""
         try:
             body = await self._clob.get("/book", {"token_id": asset_id})
             found = decode_rest_book(body)
@@ -44,7 +44,8 @@ class ClobApi:
         return found
 
     async def condition(self, asset_id: str) -> str | None:
-        """The condition that an asset belongs to; None when the venue knows no such asset."""
+        """Return the condition that an asset belongs to; None when the venue knows no such
+        asset."""
         try:
             found = decode_condition(await self._clob.get(f"/markets-by-token/{asset_id}"))
         except errors.NotFound:
@@ -55,7 +56,7 @@ class ClobApi:
         return found
 
     async def market(self, condition_id: str) -> ClobMarket:
-        """A market's rules. Raises NotFound too."""
+        """Return a market's rules. Raises NotFound too."""
         try:
             found = decode_clob_market(await self._clob.get(f"/clob-markets/{condition_id}"))
         except MarketError as error:
@@ -64,7 +65,7 @@ class ClobApi:
         return found
 
     async def page(self, after_cursor: str, *, size: int = 100) -> Page:
-        """A page of Gamma's list of open markets; an empty cursor begins it."""
+        """Return a page of Gamma's list of open markets; an empty cursor begins it."""
         params = {"limit": str(size), "closed": "false"}
         if after_cursor:
             params["after_cursor"] = after_cursor
@@ -79,7 +80,8 @@ class ClobApi:
         return page
 
     async def gamma(self, asset_id: str) -> GammaMarket | None:
-        """What Gamma knows of the asset's market, open or closed; None when it knows nothing."""
+        """Return what Gamma knows of the asset's market, open or closed; None when it knows
+        nothing."""
         for closed in ("false", "true"):
             params = {"clob_token_ids": asset_id, "closed": closed}
             try:

@@ -66,7 +66,7 @@ class DataApi:
         self._answers = Answers() if answers is None else answers
 
     async def trades(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
-        """Every trade of a wallet, its maker fills included.
+        """Return every trade of a wallet, its maker fills included.
 
         Args:
             wallet: whose.
@@ -79,7 +79,7 @@ class DataApi:
         return await self._rows("/v2/trades", wanted, decode_data_row, wallet, since_ms, until_ms)
 
     async def movements(self, wallet: str, since_ms: int, until_ms: int | None = None) -> Trades:
-        """What moved a wallet's shares without a trade; the arguments as of `trades`."""
+        """Return what moved a wallet's shares without a trade; the arguments as of `trades`."""
         wanted = {"type": ",".join(KINDS)}
         return await self._rows("/v2/activity", wanted, decode_activity, wallet, since_ms, until_ms)
 
@@ -120,7 +120,7 @@ class DataApi:
         return Trades(tuple(rows), tuple(rejected), reached_ms)
 
     async def positions(self, wallet: str) -> dict[str, Position]:
-        """What a wallet holds, by asset.
+        """Return what a wallet holds, by asset.
 
         Raises:
             Unreadable: a position cannot be read: a baseline with a hole would read as "holds

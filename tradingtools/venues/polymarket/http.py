@@ -29,7 +29,7 @@ class Http:
         self._name = name
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
-        """The body of a 200.
+        """Return the body of a 200.
 
         Raises:
             NotFound: 404.
@@ -38,7 +38,7 @@ class Http:
         return await self._ask("GET", path, params=params)
 
     async def post(self, path: str, body: bytes) -> bytes:
-        """The body of a 200 to a JSON body. Raises as `get`."""
+        """Return the body of a 200 to a JSON body. Raises as `get`."""
         return await self._ask("POST", path, body=body)
 
     async def _ask(
@@ -87,7 +87,7 @@ class Http:
 
 @asynccontextmanager
 async def open_client(*, timeout_ms: int, connections: int) -> AsyncIterator[httpx.AsyncClient]:
-    """A pool of warm connections for the length of the block.
+    """Open a pool of warm connections for the length of the block.
 
     Args:
         timeout_ms: for connecting, for the beginning of an answer, and for the rest of it.

@@ -103,7 +103,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NumberErr
 
 
 def decode_condition(body: bytes) -> str:
-    """The condition of ``/markets-by-token``. Raises MarketError."""
+    """Return the condition of ``/markets-by-token``. Raises MarketError."""
     try:
         return _BY_TOKEN.decode(body).condition_id.lower()
     except UNREADABLE as error:
@@ -111,7 +111,7 @@ def decode_condition(body: bytes) -> str:
 
 
 def decode_clob_market(body: bytes) -> ClobMarket:
-    """The answer of ``/clob-markets``. Raises MarketError."""
+    """Return the answer of ``/clob-markets``. Raises MarketError."""
     try:
         market = _CLOB.decode(body)
         tick = numbers.exact("mts", numbers.text(market.mts))
@@ -130,7 +130,7 @@ def decode_clob_market(body: bytes) -> ClobMarket:
 
 
 def decode_gamma_markets(body: bytes) -> list[GammaMarket]:
-    """The answer of Gamma's ``/markets``. Raises MarketError."""
+    """Return the answer of Gamma's ``/markets``. Raises MarketError."""
     try:
         return [_gamma(market) for market in _GAMMA.decode(body)]
     except UNREADABLE as error:
@@ -178,7 +178,7 @@ def fee_rate_of(enabled: bool | None, schedule: Schedule | None) -> int | None:
 
 
 def category_of(category: str | None, fee_type: str | None) -> str:
-    """A market's category, lower case; its fee schedule names it where nothing else does."""
+    """Return a market's category, lower case; its fee schedule names it where nothing else does."""
     if category:
         return category.lower()
     if fee_type:
@@ -187,7 +187,7 @@ def category_of(category: str | None, fee_type: str | None) -> str:
 
 
 def strings(inside: str | None) -> list[str]:
-    """A list that Gamma writes as JSON within a string."""
+    """Return a list that Gamma writes as JSON within a string."""
     return _STRINGS.decode(inside) if inside else []
 
 

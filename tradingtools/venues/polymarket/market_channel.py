@@ -165,7 +165,7 @@ _REST_BOOK = msgspec.json.Decoder(_RestBook)
 
 
 def decode_message(frame: bytes) -> list[Message]:
-    """What a frame says, in order; empty for what is of no interest.
+    """Return what a frame says, in order; empty for what is of no interest.
 
     Raises:
         UnknownKind: one message, of a kind that has no meaning here.
@@ -187,7 +187,7 @@ def _is_unknown(frame: bytes) -> bool:
 
 
 def split(frame: bytes) -> list[bytes]:
-    """The messages of a frame that is an array, not decoded; any other frame as it is."""
+    """Return the messages of a frame that is an array, not decoded; any other frame as it is."""
     try:
         return [bytes(one) for one in _ARRAY.decode(frame)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -195,7 +195,7 @@ def split(frame: bytes) -> list[bytes]:
 
 
 def decode_rest_book(body: bytes) -> BookMessage:
-    """The answer of ``/book``. Raises MessageError.
+    """Return the answer of ``/book``. Raises MessageError.
 
     A tick that no price can keep is none: the market's own rules have it, and the levels are good.
     """

@@ -89,7 +89,7 @@ _MARKET = msgspec.json.Decoder(_Market)
 
 
 def decode_page(body: bytes) -> Page:
-    """An answer of ``/markets/keyset``. Raises MarketError when it is none."""
+    """Return an answer of ``/markets/keyset``. Raises MarketError when it is none."""
     try:
         page = _PAGE.decode(body)
     except UNREADABLE as error:

@@ -24,7 +24,7 @@ class NumberError(ValueError):
 
 
 def text(raw: msgspec.Raw) -> str:
-    """The digits of a JSON number, or the content of a JSON string."""
+    """Return the digits of a JSON number, or the content of a JSON string."""
     written = bytes(raw).decode("utf-8", "replace").strip()
     if len(written) >= 2 and written[0] == '"' == written[-1]:
         return written[1:-1]
@@ -54,7 +54,7 @@ def rounded(name: str, written: str) -> int:
 
 
 def canonical(written: str) -> str:
-    """The one spelling of a number that was read already: no exponent and no idle zeros."""
+    """Return the one spelling of a number that was read already: no exponent and no idle zeros."""
     return f"{Decimal(written).normalize():f}"
 
 

@@ -52,13 +52,13 @@ async def _ping(socket: ClientConnection, text: str, seconds: float) -> None:
 
 
 def was_too_big(error: Exception) -> bool:
-    """Whether a connection ended because a message was above ``max_bytes``."""
+    """Return whether a connection ended because a message was above ``max_bytes``."""
     sent = error.sent if isinstance(error, ConnectionClosed) else None
     return sent is not None and sent.code == TOO_BIG
 
 
 def check_url(url: str) -> str:
-    """The URL itself. Raises ValueError when it is no web socket URL."""
+    """Return the URL itself. Raises ValueError when it is no web socket URL."""
     if not url.startswith(("ws://", "wss://")):
         raise ValueError("is not a ws:// or wss:// URL")
     return url

@@ -26,7 +26,7 @@ class Ignored(Enum):
 
 
 def read_frame(frame: bytes, leaders: Set[bytes]) -> tuple[str, TradeRow] | Ignored:
-    """The type and the row of a followed leader's frame, or why it is ignored.
+    """Return the type and the row of a followed leader's frame, or why it is ignored.
 
     Args:
         frame: as received, any bytes.

@@ -80,7 +80,7 @@ _POSITION = msgspec.json.Decoder(_Position)
 
 
 def decode_frame(frame: bytes) -> tuple[str, TradeRow]:
-    """A frame of the feed: its type (one of TYPES) and its row.
+    """Return a frame of the feed: its type (one of TYPES) and its row.
 
     Raises:
         RowError: the frame is not such a row; the reason says in which way.
@@ -92,12 +92,12 @@ def decode_frame(frame: bytes) -> tuple[str, TradeRow]:
 
 
 def decode_data_row(body: bytes | msgspec.Raw) -> TradeRow:
-    """One object of the Data API's trades. Raises RowError."""
+    """Return one object of the Data API's trades. Raises RowError."""
     return _row(decoded(_DATA_TRADE, body))
 
 
 def decode_page(body: bytes) -> tuple[list[msgspec.Raw], str | None]:
-    """A page of the Data API: its rows, undecoded, and the cursor of the next page if any.
+    """Return a page of the Data API: its rows, undecoded, and the cursor of the next page if any.
 
     Raises:
         RowError: the body is no page.
@@ -108,7 +108,7 @@ def decode_page(body: bytes) -> tuple[list[msgspec.Raw], str | None]:
 
 
 def decode_position(body: bytes | msgspec.Raw) -> tuple[str, Position]:
-    """One position and its asset; shares are rounded half-even. Raises RowError."""
+    """Return one position and its asset; shares are rounded half-even. Raises RowError."""
     position = decoded(_POSITION, body)
     try:
         size = numbers.rounded("current_size", numbers.text(position.current_size))
@@ -121,7 +121,7 @@ def decode_position(body: bytes | msgspec.Raw) -> tuple[str, Position]:
 
 
 def decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
-    """A body by its decoder. Raises RowError."""
+    """Return a body by its decoder. Raises RowError."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
