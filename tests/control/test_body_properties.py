@@ -19,7 +19,11 @@ from tests.control.test_triggers import LADDER
 from tools.openapi.examples import EXAMPLES
 
 JSON = {"Content-Type": "application/json"}
-IDS = {"subscriptions": "sub_" + "0" * 32, "triggers": "trg_" + "0" * 32}
+IDS = {
+    "subscriptions": "sub_" + "0" * 32,
+    "triggers": "trg_" + "0" * 32,
+    "webhook-endpoints": "whk_" + "0" * 32,
+}
 MORE: Mapping[str, Mapping[str, Any]] = {
     "CreateSubscription": EVERYTHING,
     "UpdateSubscription": {name: value for name, value in EVERYTHING.items() if name != "shadow"},

@@ -213,7 +213,8 @@ async def test_answers_that_nobody_reads_hold_no_place_at_control(tmp_path: Path
     at = server.add_insecure_port("127.0.0.1:0")
 
     def patient(config: Config) -> None:
-        (cluster,) = config["static_resources"]["clusters"]
+        clusters = config["static_resources"]["clusters"]
+        (cluster,) = (one for one in clusters if one["name"] == "control")
         assert cluster["circuit_breakers"]["thresholds"][0]["max_requests"] < clients
         (hosts,) = cluster["load_assignment"]["endpoints"]
         address = hosts["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]

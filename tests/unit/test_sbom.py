@@ -38,7 +38,8 @@ def test_it_names_each_pinned_package_with_version_and_digests() -> None:
     for name, (version, digests) in pinned.items():
         part = named[name]
         assert part["version"] == version
-        assert part["purl"] == f"pkg:pypi/{name}@{version}"
+        # An epoch's exclamation mark is escaped, as the specification of package URLs wants.
+        assert part["purl"] == f"pkg:pypi/{name}@{version.replace('!', '%21')}"
         assert Counter(one["content"] for one in part["hashes"]) == digests
         assert digests
         assert {one["alg"] for one in part["hashes"]} == {"SHA-256"}

@@ -61,7 +61,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "description": "the ledger",
     },
     "UpdateWebhookEndpoint": {"types": ["order.*"], "enabled": True},
-    "ReplayWebhookEvents": {"after": "0"},
+    "ReplayWebhookEvents": {"since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"},
     "ListSimpleTriggers": {"walletAddress": WALLET},
     "ListTriggers": {"wallet": WALLET},
     "UpdateTrigger": {"triggerPrice": "0.8"},
