@@ -1,4 +1,4 @@
-"""A crowd's part ends early for who is soon done, once, and loses nobody."""
+"""A fan-out's part ends early for who is soon done, once, and loses nobody."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _everybody(router: Any) -> Any:
 
 
 def replace_wallet(subscription: Any, number: int) -> Any:
-    """The last of the crowd has the first one's wallet."""
+    """The last of the fan-out has the first one's wallet."""
     if number != CROWD - 1:
         return subscription
     proxy = f"0x{0:040x}"

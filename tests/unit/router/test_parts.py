@@ -1,4 +1,4 @@
-"""A crowd's copies are claimed in parts: others go in between, and no copy is lost by a death."""
+"""A fan-out's copies are claimed in parts: others go in between, and no copy is lost by a death."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _subscribe(tx: Transaction) -> None:
 
 @pytest.fixture
 def database() -> MemoryDatabase:
-    """A crowd behind one leader, a single follower behind another."""
+    """A fan-out behind one leader, a single follower behind another."""
     made = MemoryDatabase()
     made.write(_subscribe)
     return made

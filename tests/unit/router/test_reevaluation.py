@@ -33,7 +33,7 @@ async def begun(database: MemoryDatabase) -> Router:
 
 
 async def in_the_midst(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The router dies when it has claimed the first two of its crowd."""
+    """The router dies when it has claimed the first two of its fan-out."""
     router = await begun(database)
     claim, parts = Claimer.claim, 0
 
@@ -51,7 +51,7 @@ async def in_the_midst(database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 
 
 def orders(database: MemoryDatabase) -> list[dict[str, Any]]:
-    """Of the first of the crowd, in their order."""
+    """Of the first of the fan-out, in their order."""
     rows = database.table("orders").values()
     return sorted(
         (row for row in rows if row["subscription_id"] == FIRST), key=lambda row: row["ordinal"]
