@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from msgspec import structs
@@ -21,11 +24,29 @@ from tradingtools import clock
 from tradingtools.domain.errors import LimitReached, NotFound
 from tradingtools.domain.event import Event, cloud_event
 from tradingtools.storage.postgres import event_log
+from tradingtools.tasks import cancel_all
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 _ROTATION = timedelta(days=1)
 _ITSELF = "webhooks"
 _log = structlog.get_logger("webhooks")
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+def _carried_through(
+    change: Callable[Concatenate[Dispatcher, _Given], Coroutine[Any, Any, _Result]],
+) -> Callable[Concatenate[Dispatcher, _Given], Coroutine[Any, Any, _Result]]:
+    """Carry a change through although its caller leaves: no lane stands still half changed."""
+
+    @wraps(change)
+    async def carry(self: Dispatcher, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        task = asyncio.create_task(change(self, *args, **kwargs))
+        self.changes.add(task)
+        task.add_done_callback(self.changes.discard)
+        return await asyncio.shield(task)
+
+    return carry
 
 
 class Dispatcher:
@@ -42,6 +63,8 @@ class Dispatcher:
         self._runners: dict[str, Runner] = {}
         self._parts: Parts | None = None
         self._changing = asyncio.Lock()
+        self.changes: set[asyncio.Task[Any]] = set()
+        """Under way."""
         self._told: asyncio.Queue[tuple[str, str | BaseException]] = asyncio.Queue()
         self.some = asyncio.Event()
         """Set while an endpoint wants events."""
@@ -75,6 +98,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """End all lanes."""
+        await cancel_all(self.changes)
         for runner in self._runners.values():
             await runner.stop()
 
@@ -91,6 +115,7 @@ class Dispatcher:
             )
         return runner
 
+    @_carried_through
     async def create(self, asked: Endpoint, actor: str, key: Key | None) -> tuple[Runner, str]:
         """Make an endpoint; return it and its secret, which is empty when it was there already.
 
@@ -111,6 +136,7 @@ class Dispatcher:
             lane = Lane(position=position, width=WIDTH[made.ordering])
             return self._put(made, lane), secret
 
+    @_carried_through
     async def update(self, endpoint: Endpoint, actor: str) -> Runner:
         """Change an endpoint to what is given."""
         async with self._changing:
@@ -121,16 +147,22 @@ class Dispatcher:
                 action = "enabled" if endpoint.enabled else "disabled"
             return await self._change(endpoint, action, actor)
 
+    @_carried_through
     async def delete(self, endpoint_id: str, actor: str) -> Endpoint:
         """Delete an endpoint; return what it was."""
         async with self._changing:
             runner = self.one(endpoint_id)
-            await runner.stop()
+            try:
+                await runner.stop()
+                await self._store.delete(runner.endpoint, actor)
+            except BaseException:
+                self._put(runner.endpoint, runner.lane)
+                raise
             self._shared().keeper.forget(endpoint_id)
-            await self._store.delete(runner.endpoint, actor)
             del self._runners[endpoint_id]
             return runner.endpoint
 
+    @_carried_through
     async def rotate(self, endpoint_id: str, actor: str) -> tuple[Runner, str]:
         """Make a new secret; return it. The ones before count for another day."""
         async with self._changing:
@@ -165,6 +197,7 @@ class Dispatcher:
         parts.keeper.moved(endpoint_id, self.one(endpoint_id).lane, made)
         return made
 
+    @_carried_through
     async def replay(self, endpoint_id: str, after: int, to: int | None) -> Runner:
         """Deliver a range of the log again. Raises LimitReached: too many are under way."""
         async with self._changing:
@@ -179,8 +212,8 @@ class Dispatcher:
         self, endpoint: Endpoint, action: str, actor: str, reason: str = ""
     ) -> Runner:
         runner = self.one(endpoint.id)
-        await runner.stop()
         try:
+            await runner.stop()
             # What has been delivered is written before anybody reads how far it is.
             await self._shared().keeper.write()
             await self._store.update(endpoint, action, actor, reason)
