@@ -112,9 +112,9 @@ async def test_who_loses_the_lease_ends(settings: _Settings) -> None:
         async with pool.connection() as connection:
             await connection.execute("update partition_lease set epoch = epoch + 1")
         with pytest.raises(lease.Fenced):
-            await parts.recover(_forever())
+            await asyncio.wait_for(parts.recover(_forever()), 60)
         with pytest.raises(ExceptionGroup) as died:
-            await parts.run(asyncio.Event(), _forever())
+            await asyncio.wait_for(parts.run(asyncio.Event(), _forever()), 60)
         assert died.value.subgroup(lease.Fenced)
 
 
