@@ -1,4 +1,4 @@
-"""Keeps the books of the assets that matter, and tells who asks.
+"""Keep the books of watched assets, and serve them.
 
 Reads: the CLOB market channel, REST of the CLOB and of Gamma, and from PostgreSQL which assets are
 held or have live triggers.

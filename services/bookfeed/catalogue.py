@@ -1,4 +1,4 @@
-"""All markets that take orders, with what an order has to respect, before anybody asks for one.
+"""Keep a list of all markets that take orders, with the rules of each.
 
 Gamma's list, read page by page over and over. Copies for a market that nobody watches leave by it:
 the venue is asked for their book behind them. It never says that a market is closed, only what was

@@ -1,7 +1,7 @@
-"""Fetches over REST what the socket does not say: markets and first books.
+"""Fetch over REST what the socket does not send: markets and first books.
 
-Books that are there are looked at, and asked for again, by `looks`. Calls for one asset share one
-fetch; what the venue does not know is asked for ever more seldom.
+Books that are there are looked at, and asked for again, by `rest_books`. Calls for one asset share
+one fetch; what the venue does not know is asked for ever more seldom.
 """
 
 from __future__ import annotations

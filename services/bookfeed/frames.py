@@ -1,4 +1,4 @@
-"""Frames of the CLOB market channel, put into the hub.
+"""Put frames of the CLOB market channel into the hub.
 
 Before it: `sockets`, whose connection a frame came over; after it: `hub`, which tells the readers.
 A change is taken only from the connection that owns its asset: two connections may both speak of a

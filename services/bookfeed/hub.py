@@ -1,4 +1,4 @@
-"""All tracked assets, their marks, and who is to be told of which.
+"""Hold all watched assets and their marks, and notify their readers.
 
 A reader has a set of assets that changed since it looked, not a queue: a slow one gets the newest
 mark of each and costs nothing. A mark is built when somebody reads it, once for each state.
@@ -72,7 +72,7 @@ class Hub:
     """State of all assets.
 
     Args:
-        stale_ms: see `Tracked.status`.
+        stale_ms: see `BookState.status`.
         rest_ms: see there.
         depth: levels told of each side.
     """

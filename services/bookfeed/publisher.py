@@ -1,4 +1,4 @@
-"""Marks from the hub to the board in Redis: a reader like others, coalesced by a pause.
+"""Publish marks from the hub to the board in Redis, coalesced by a pause.
 
 What is quiet is written again before it goes, what changed at most once a pause. A start takes back
 what the life before it knew of markets, never a price: to ask for hundreds of them takes many

@@ -1,4 +1,4 @@
-"""Asks REST for books that are there: to look at them, in doubt, or when no connection keeps them.
+"""Request books over REST: to audit them, in doubt, or when no connection keeps them.
 
 Before it: `fetcher`, which asks in each of its turns what is due; after it: `hub`, which is told.
 """

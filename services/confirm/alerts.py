@@ -1,4 +1,4 @@
-"""What a person has to know: orders that the engine cannot end, as log lines and metrics.
+"""Report orders that the engine cannot end, as log lines and metrics.
 
 Alert on ``orders_called`` (each one is a human's work) and on ``orders_unresolved_oldest``.
 """

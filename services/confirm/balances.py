@@ -1,4 +1,4 @@
-"""Asks insiders-api what followers' wallets hold: cash and shares, one wallet after the other.
+"""Ask insiders-api what followers' wallets hold: cash and shares, one wallet after the other.
 
 An answer counts only when nothing of the wallet was under way from before the question until it is
 stored; between two answers each booking moves the cash in its own transaction. So what is stored is

@@ -1,7 +1,7 @@
-"""Books in batches: what comes while one batch is being committed is the next one.
+"""Book in batches: what comes while one batch is committed is the next one.
 
-Before it: `worker`, `watch`, `payouts` and `resolutions`, each with its own reason to book. After
-it: the readers of bookings, who get them in the order of their commits.
+Before it: `worker`, `order_monitor`, `payouts` and `resolutions`, each with its own reason to book.
+After it: the readers of bookings, who get them in the order of their commits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bookings as readers get them: loaded after a cursor, in their wire form."""
+"""Load bookings after a cursor, in their wire form."""
 
 from __future__ import annotations
 

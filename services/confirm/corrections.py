@@ -1,4 +1,4 @@
-"""Corrects lots: in one transaction takes shares that are not there, or gives some back.
+"""Correct lots: in one transaction takes shares that are not there, or gives some back.
 
 Before it: `shortfalls`, which has proved that a wallet holds less than its lots, and control, which
 has recorded what an operator decided. After it: the readers of bookings. A crash before the commit

@@ -1,9 +1,9 @@
-"""The orders, fills and lots that one transaction moves.
+"""Hold the orders, fills and lots that one transaction moves.
 
 Everything is locked and read at once, moved in memory and written at once, so that a thousand
 orders cost no more statements than one. What is held is locked until the transaction ends: memory
 and rows cannot differ. Before it: `store`, which begins the transaction and decides; after it
-`moves`, which writes.
+`write_set`, which writes.
 """
 
 from __future__ import annotations

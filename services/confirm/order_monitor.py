@@ -1,4 +1,4 @@
-"""Orders that the engine is done with, asked for again: a far side may break its promises.
+"""Look up orders that have ended: a venue gateway may break its promises.
 
 Before it: `worker`, whose questions and bookings it uses. It has its own, smaller number of
 questions at a time, so that the past never delays the present.

@@ -1,4 +1,4 @@
-"""Carries out what operators have decided about DEAD and RESURRECTED orders.
+"""Carry out what operators have decided about DEAD and RESURRECTED orders.
 
 Before it: control, which has recorded the decision with its audit. One transaction moves the order,
 books or undoes its fills, releases its money and says what came of it.

@@ -1,4 +1,4 @@
-"""Seals the events of all orders, behind everything and in nobody's way.
+"""Seal the events of all orders, in the background.
 
 Each order has a hash chain of its own, so that no single chain serialises the money path. This ties
 their heads together afterwards: who takes the end off one of them, or changes what its chain does

@@ -1,4 +1,4 @@
-"""Bookings and ends in PostgreSQL: a batch of answers, one transaction, its orders under lock."""
+"""Write bookings and ends to PostgreSQL: a batch in one transaction, its orders locked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to insiders-api, with answers in the words of the core."""
+"""Look up and void orders at insiders-api, with results in the core's terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one transaction writes: gathered while it decides, in as many statements as kinds of rows.
+"""Gather what one transaction writes, one statement for each kind of row.
 
 Before it: `ledger`, which moves orders and lots in memory, and whoever moves sums alone. After it:
 the rows, and the bookings that the stream carries.

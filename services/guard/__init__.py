@@ -1,4 +1,4 @@
-"""guard: fires take-profits and stop-losses of lots at prices that were really there.
+"""Fire take-profits and stop-losses of lots at prices that were really there.
 
 Reads fills (confirm), marks (bookfeed), triggers and lots (PostgreSQL). Writes trigger states and
 claims exits: trigger, reservation and journal record in one commit, then streams them to the

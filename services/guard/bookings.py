@@ -1,4 +1,4 @@
-"""Bookings that have come, and who of them is handled first; those of a lot in their order.
+"""Order the bookings that wait: new positions first, those of a lot in sequence.
 
 Before it: confirm's stream. After it: `worker`, by way of the intake, and the acknowledgement, told
 only of what is handled without a gap. Positions that begin go first: what guards a new one is not

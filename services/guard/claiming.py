@@ -1,4 +1,4 @@
-"""Claiming slices of exits, in the transaction that holds their triggers and lots.
+"""Claim slices of exits, in the transaction that locks their triggers and lots.
 
 Triggers, reservations and journal record become durable together or not at all; whoever commits
 the transaction streams the claim on afterwards.

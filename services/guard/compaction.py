@@ -1,8 +1,9 @@
-"""Turning records of peaks into rows, behind everything: what callers read, and the history.
+"""Write recorded high-water marks into the rows of their triggers, in the background.
 
-Before it: `peaks`, and at a start the records that another life has left. A kill -9 leaves records:
-a row whose peak is as high stays as it is, and a record goes when all its peaks are in their rows
-or in later records. A row that PostgreSQL refuses to change, or that is locked, holds up no other.
+Before it: `high_water_marks`, and at a start the records that another life has left. A kill -9
+leaves records: a row whose peak is as high stays as it is, and a record goes when all its peaks are
+in their rows or in later records. A row that PostgreSQL refuses to change, or that is locked, holds
+up no other.
 """
 
 from __future__ import annotations

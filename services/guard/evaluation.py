@@ -1,10 +1,11 @@
-"""Judging triggers on books, and doing what the verdicts say: one transaction for all of them.
+"""Evaluate triggers on books, and commit the results in one transaction.
 
 Before it: `worker`, which says what a book, a fill or an instant concerns. What comes while one
 transaction is being committed is judged in the next one. The triggers of a lot are judged in their
 order, and what one of them takes is not there for the next. Lots that fire come before those that
 only note something, also when their book has come later: a connection that is lost suspends
-hundreds at a time. Between them come those that fire once they are armed. New peaks go to `peaks`.
+hundreds at a time. Between them come those that fire once they are armed. New peaks go to
+`high_water_marks`.
 """
 
 from __future__ import annotations

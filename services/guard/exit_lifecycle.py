@@ -1,7 +1,7 @@
-"""Following an exit until its trigger is done: armed again, the next slice, or the end.
+"""Follow an exit until its trigger is done: armed again, the next slice, or the end.
 
 The worker calls this with trigger and lot locked, when an exit has ended or its outcome has become
-(un)known; what is decided comes from `core.aftermath`.
+(un)known; what is decided comes from `core.exit_outcome`.
 """
 
 from __future__ import annotations

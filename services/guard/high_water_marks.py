@@ -1,4 +1,4 @@
-"""New peaks of trailing stops: recorded together, beside the exits; their rows follow behind.
+"""Record new high-water marks of trailing stops, many in one record.
 
 Before it: `worker`, which says which books have come. After it: memory, which learns of a peak once
 its record is committed, and the rows, which are folded from the records in their own time. A start

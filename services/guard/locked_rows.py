@@ -1,4 +1,4 @@
-"""A transaction that holds triggers and their lots until it ends, for `writing`.
+"""Lock triggers and their lots until a transaction ends.
 
 There are two ways to it. Either it locks and reads the rows, and what is decided on them is sent
 with the COMMIT: two round trips. Or all of it is decided on what memory has, and leaves as one

@@ -1,4 +1,4 @@
-"""The guard's rows: what changes of triggers is written with its history, in one transaction."""
+"""Read and write the guard's rows; a change of a trigger and its history are one transaction."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From new peaks to who fires by them: recorded in one task, judged in another.
+"""Move trailing stops: record peaks in one task, evaluate raised stops in another.
 
-Before it: `worker`, whose books show peaks. `peaks` records them; whom they have raised is judged
-here, on the newest books. Recording waits for no judging: a crowd of stops that fires at once keeps
-the peaks of no other asset from being known.
+Before it: `worker`, whose books show peaks. `high_water_marks` records them; whom they have raised
+is judged here, on the newest books. Recording waits for no judging: a crowd of stops that fires at
+once keeps the peaks of no other asset from being known.
 """
 
 from __future__ import annotations

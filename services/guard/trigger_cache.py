@@ -1,4 +1,4 @@
-"""The live triggers of one partition and the lots that they share, in memory.
+"""Hold the live triggers of one partition and their lots in memory.
 
 Holds what the database has committed and nothing else; the worker puts it here after each commit
 and asks here what a book, a fill or an instant concerns.
@@ -201,7 +201,7 @@ class TriggerCache:
 
     def moved_by(self, book: Book) -> list[Trigger]:
         """Return the triggers that a book may move, in the order in which they are judged; of those
-        that it only raises to new peaks `newly_risen` tells."""
+        that it only raises to new peaks `new_peaks` tells."""
         return self.in_turn(self._index.candidates(book))
 
     def new_peaks(self, book: Book) -> list[NewPeak]:
@@ -210,7 +210,7 @@ class TriggerCache:
         return self._index.new_peaks(book)
 
     def rises(self, risen: NewPeak) -> bool:
-        """Return whether what was found by `newly_risen` is a new peak still, of the same size."""
+        """Return whether what was found by `new_peaks` is a new peak still, of the same size."""
         return self._index.rises(risen)
 
     def peak(self, trigger_id: str) -> int | None:

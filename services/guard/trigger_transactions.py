@@ -1,7 +1,7 @@
-"""Changing triggers: one transaction at a time, known to memory and stream once it is committed.
+"""Change triggers, one transaction at a time; cache and stream follow its commit.
 
-Before it: `verdicts`, `closing` and `following`, which decide under the locks. After it: memory,
-and the readers of `StreamExits`.
+Before it: `evaluation`, `exit_lifecycle` and `lot_sync`, which decide under the locks. After it:
+memory, and the readers of `StreamExits`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds what leaders trade, and tells the routers.
+"""Find what leaders trade, and stream it to the routers.
 
 Reads: Polymarket's activity feed over two sockets, the Data API (on start, after gaps, every few
 minutes), and from PostgreSQL who is followed and up to when each leader's trades are known.

@@ -1,4 +1,4 @@
-"""What catch-up has found is told behind live trades: a few at a time, as readers handle them.
+"""Publish what catch-up found behind live trades, a few at a time.
 
 A live trade is published at once and finds no more than a few of these before it. What waits here
 is lost with the process, and what leaders hold is not written before it is told: so the next start

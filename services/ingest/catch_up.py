@@ -1,4 +1,4 @@
-"""Asks the Data API what the feed may have missed, what it never shows, and what leaders hold.
+"""Ask the Data API what the feed may have missed, what it never shows, and what leaders hold.
 
 Merges, redemptions and conversions are in the Data API alone. A leader's positions are asked for
 between two answers about what moved them; only when both are equal do the three belong together,

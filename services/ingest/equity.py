@@ -1,4 +1,4 @@
-"""What leaders are worth: their positions by the Data API, and their cash by a Polygon node.
+"""Value leaders: their positions by the Data API, their cash by a Polygon node.
 
 Proportional sizing divides by it. Positions alone would make a copy as many times too big as the
 leader has more cash than positions, so without the cash nothing is known. Before: `data_api` and

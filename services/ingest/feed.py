@@ -1,4 +1,4 @@
-"""The activity feed over several sockets: each frame to the merger, each gap to the catch-up.
+"""Read the activity feed over several sockets; hand frames to the merger, gaps to catch-up.
 
 A socket of this feed can stay open and answer pings without bringing anything, or bring what nobody
 can read, so it is watched for trades, not for life; and each is renewed now and then, never all at

@@ -1,4 +1,4 @@
-"""Who is followed, kept as fresh as PostgreSQL allows: on each wake-up, at least every second."""
+"""Keep the list of followed leaders: renewed on each wake-up, at least every second."""
 
 from __future__ import annotations
 

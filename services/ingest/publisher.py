@@ -1,4 +1,4 @@
-"""Facts become events of the stream at once, and entries of the log in Redis right behind it.
+"""Publish facts to the stream at once, and to the log in Redis right behind.
 
 A crash between the two loses the entry, not the trade: the next start's catch-up tells it again.
 """

@@ -1,4 +1,4 @@
-"""Counts what is refused, and keeps a sample of it at a bounded rate, off the hot path."""
+"""Count what is refused, and keep a sample of it at a bounded rate, off the hot path."""
 
 from __future__ import annotations
 

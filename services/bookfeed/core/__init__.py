@@ -1,1 +1,1 @@
-"""The decisions of bookfeed: what a book is, whether it may be trusted, what is watched. Pure."""
+"""Pure decisions of bookfeed: books, their trust, the watchlist."""

@@ -3,10 +3,10 @@
 A book is whole after a snapshot, over the socket or over REST, and stays so while every change
 since has arrived. It is in doubt when the venue's own best prices differ from ours, when it is
 crossed, when something could not be read, when an older book came after it, or when a look over
-REST (`looking`) found something missed; then it has to be resynced. REST may be a little behind, so
-changes are collected from the doubt on until an answer is taken, and those the answer does not
-contain yet are applied to it. When none makes it whole for long, the book is REST's alone, like one
-that no connection keeps.
+REST (`snapshot_audit`) found something missed; then it has to be resynced. REST may be a little
+behind, so changes are collected from the doubt on until an answer is taken, and those the answer
+does not contain yet are applied to it. When none makes it whole for long, the book is REST's alone,
+like one that no connection keeps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a book that is kept from the socket is still the venue's: a look over REST, judged.
+"""Compare a book that the socket keeps with a snapshot over REST. Pure.
 
 Best prices say nothing of the levels behind them, and a connection that answers pings may bring
 nothing for hours. So REST is asked now and then, and its book has to be one that ours was between

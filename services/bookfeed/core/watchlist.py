@@ -1,4 +1,4 @@
-"""Which assets are watched, and on which connection. Pure: sets in, differences out."""
+"""Decide which assets are watched, and on which connection. Pure."""
 
 from __future__ import annotations
 

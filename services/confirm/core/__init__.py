@@ -1,1 +1,1 @@
-"""confirm's decisions, pure: bookings, lots first in first out, and the fate of unknown orders."""
+"""Pure decisions of confirm: bookings, lots first in first out, unknown orders."""

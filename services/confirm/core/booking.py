@@ -1,4 +1,4 @@
-"""From what insiders-api tells of an order to bookings and to its end. Pure.
+"""Turn what insiders-api reports of an order into bookings and its end. Pure.
 
 Fills are cumulative and monotone: a trade is booked when it is first seen, made final or undone
 once, and never forgotten when a later answer leaves it out.

@@ -1,4 +1,4 @@
-"""Whether what insiders-api tells under a key can be our order, and what follows from it. Pure.
+"""Decide whether what insiders-api reports under a key can be our order. Pure.
 
 Before it: an answer by key. After it: booking, a call for a human, or nothing. A contradiction is
 never booked: nobody can say which half of it is true.

@@ -1,7 +1,8 @@
-"""What insiders-api is taken to promise: what it says, no more than the settings say. Pure.
+"""Cap the capabilities that insiders-api states by those of the settings. Pure.
 
-Before it: its answer of `/api/capabilities`, if there has been any. After it: `fate`, which
-concludes nothing as long as it is not known, and that must not be for ever.
+Before it: its answer of `/api/capabilities`, if there has been any. After it:
+`unknown_order_policy`, which concludes nothing as long as it is not known, and that must not be for
+ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which lots shrink when a wallet holds less than they say, and what that had cost. Pure.
+"""Decide which lots shrink when a wallet holds less than they say. Pure.
 
 Before it: `corrections`, which has proved that the shares are not there. Amounts in micros.
 """

@@ -1,4 +1,4 @@
-"""How long, and how often, an order that has ended is still asked for. Pure.
+"""Decide how long and how often an ended order is still looked up. Pure.
 
 A far side that breaks its promises is found only by looking after the end.
 """

@@ -1,4 +1,4 @@
-"""What an operator's end of an order means for its fills. Pure. Amounts in micros."""
+"""Turn an operator's resolution of an order into bookings. Pure. Amounts in micros."""
 
 from __future__ import annotations
 

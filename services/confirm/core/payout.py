@@ -1,4 +1,4 @@
-"""What the shares of a resolved market pay, lot by lot. Pure integers.
+"""Compute what the shares of a resolved market pay, lot by lot. Pure integers.
 
 insiders-api pays each asset of a wallet as one position, rounded down once. The lots of that asset
 share exactly this sum: what each gets is what the running total rises by.

@@ -1,4 +1,4 @@
-"""When a position begins, and its triggers, made with its first fill. Pure.
+"""Make the triggers of a position with its first fill. Pure.
 
 Before it: the ledger, which writes them in the transaction that books the fill; after it the
 guard, which finds them with the fill.

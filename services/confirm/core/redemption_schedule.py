@@ -1,4 +1,4 @@
-"""Where a redemption stands after an answer, and when it is asked for again. Pure."""
+"""Decide where a redemption stands after an answer, and when to ask again. Pure."""
 
 from __future__ import annotations
 

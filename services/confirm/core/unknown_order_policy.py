@@ -1,4 +1,4 @@
-"""What to conclude about an order whose submission was not answered. Pure.
+"""Decide what to do with an order whose submission was not answered. Pure.
 
 "Not found" is no verdict by itself: the request may still be on its way. Only a void of the key, or
 a deadline that the far side enforces together with several spaced not-founds after it, proves that

@@ -1,1 +1,1 @@
-"""The guard's decisions, pure: does a trigger fire, and what follows when its exit has ended."""
+"""Pure decisions of the guard: does a trigger fire, and what follows its exit."""

@@ -1,4 +1,4 @@
-"""For how long what fails again and again is left alone. Pure."""
+"""Back off from what fails again and again. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What goes into one transaction each, of what books ask of triggers. Pure.
+"""Divide evaluated triggers into batches of one transaction each. Pure.
 
-Before it: `verdicts`, which judges. After it: `verdicts`, which does one portion after the other.
+Before it: `evaluation`, which judges. After it: `evaluation`, which does one portion after the
+other.
 """
 
 from __future__ import annotations

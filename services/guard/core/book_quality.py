@@ -1,4 +1,4 @@
-"""For which bad books triggers are suspended. Pure.
+"""Decide for which bad books triggers are suspended. Pure.
 
 On a book that is stale, crossed or empty nothing fires, suspended or not. A connection that is lost
 goes on over another one within a second: to suspend its thousands of triggers, a row each, and to

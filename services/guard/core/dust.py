@@ -1,8 +1,8 @@
-"""For how long lots that are too small to be sold are left alone. Pure.
+"""Back off from lots that are too small to be sold. Pure.
 
-Before it: `verdicts`, whose transaction has found that no exit of a lot can be claimed, whatever is
-free of it. As long as it holds as much, and its market's minimum stands, it would find the same: it
-looks all the same, ever more rarely.
+Before it: `evaluation`, whose transaction has found that no exit of a lot can be claimed, whatever
+is free of it. As long as it holds as much, and its market's minimum stands, it would find the same:
+it looks all the same, ever more rarely.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of one slice of a trigger's exit. Pure: key and body are made of their inputs."""
+"""Make the order of one slice of a trigger's exit. Pure: key and body are made of their inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows when a trigger's exit order has ended. Pure."""
+"""Decide what follows when a trigger's exit order has ended. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one slice of an exit sells, and at what limit. Pure.
+"""Size one slice of an exit, and set its limit. Pure.
 
 Comes after `trigger`, which has said what an exit still wants; before `exit_order`.
 """

@@ -1,4 +1,4 @@
-"""What a trigger's history tells, in words for a person. Pure.
+"""Write the lines of a trigger's history, for a person. Pure.
 
 Comes after a decision of `trigger`; the worker stores it with the change it belongs to.
 """

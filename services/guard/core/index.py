@@ -1,4 +1,4 @@
-"""Which triggers a new book may move, found by a lookup and not by a scan.
+"""Find the triggers that a new book may move, by a lookup and not by a scan.
 
 The worker judges what this finds, exactly; what it leaves out, `judge` would leave alone as well.
 

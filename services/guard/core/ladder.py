@@ -1,4 +1,4 @@
-"""How far a ladder climbs on a book, and what its rungs sell. Pure arithmetic in micros.
+"""Compute how far a ladder climbs on a book, and what its rungs sell. Pure, in micros.
 
 `trigger` judges with it. A jump over several rungs sells their sum once: they fire together when
 the sum would fetch the highest of their prices, shares without a bid nothing. More shares never

@@ -1,4 +1,4 @@
-"""Which default triggers belong to a position that is over. Pure.
+"""Find default triggers of a position that is over. Pure.
 
 A lot that was sold out and is bought anew is a new position with an entry price of its own, and
 `confirm` has made new triggers for it. Those of the position before, kept until its last sale had

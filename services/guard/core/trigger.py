@@ -1,4 +1,4 @@
-"""When a trigger fires, and for how much at what limit. Pure.
+"""Decide when a trigger fires, for how much and at what limit. Pure.
 
 The price is what the size would really fetch, the volume-weighted bid: never mid, never last. What
 finds no bid counts as sold for nothing where a high price fires or raises a peak: a few shares

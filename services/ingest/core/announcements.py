@@ -1,4 +1,4 @@
-"""What readers were told of each remembered transaction, and which facts say no more than that.
+"""Remember what was published of each transaction, to publish nothing twice.
 
 Catch-up finds again what the feed has told, each time it looks. Readers compare the totals of both
 sources, so of a trade whose rows come to no more than was told, nothing is told again. What is kept

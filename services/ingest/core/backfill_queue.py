@@ -1,4 +1,4 @@
-"""Facts that wait behind live trades: each leader's in their order, one leader's after another's.
+"""Queue facts behind live trades: each leader's in order, leaders by turns.
 
 A leader with twenty thousand of them holds up nobody else's, and what waits already is not put
 again: two readers that have lost the same are told it once. Pure.

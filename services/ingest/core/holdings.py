@@ -1,4 +1,4 @@
-"""What a leader held before a transaction: a baseline from the Data API, moved by the facts.
+"""Track what leaders hold: a baseline from the Data API, moved by facts.
 
 A baseline already contains some of the recent transactions, and the feed tells of those, too;
 which ones it contains is known, because positions are asked for between two equal answers about

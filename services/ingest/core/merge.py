@@ -1,4 +1,4 @@
-"""Rows from several sources become facts that only grow, with what the leader held before.
+"""Merge rows of several sources into facts whose counts only grow.
 
 A row has no id, and two topics on two sockets report it, each perhaps more than once. So equal
 rows are counted per source, a source being one connection's one topic, and sources are merged by

@@ -1,4 +1,4 @@
-"""When to try again: pure, with time and randomness as arguments."""
+"""Decide when to try again. Pure: time and randomness are arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of one leader's one transaction: its rows, each counted by source."""
+"""Count the rows of one transaction of a leader, by source."""
 
 from __future__ import annotations
 
