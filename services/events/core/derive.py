@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import structs
@@ -325,9 +326,15 @@ def _(row: WebhookChanged) -> Iterator[_Told]:
         type=WEBHOOK_EVENTS[row.action],
         subject=f"webhook-endpoints/{row.endpoint_id}",
         data=WebhookData(
-            endpoint_id=row.endpoint_id, url=row.url, actor=row.actor, reason=row.reason
+            endpoint_id=row.endpoint_id, url=_origin(row.url), actor=row.actor, reason=row.reason
         ),
     )
+
+
+def _origin(url: str) -> str:
+    # Every endpoint is told of every other one, and a path may be all that keeps strangers out.
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 @_tell.register

@@ -159,7 +159,7 @@ class WebhookData(Payload, frozen=True, kw_only=True):
     """What was done to a webhook endpoint."""
 
     endpoint_id: str
-    url: str
+    url: Annotated[str, Meta(description="without path and query, which may be secret")]
     actor: Annotated[str, Meta(description='the id of a token, or "webhooks"')]
     reason: str
 

@@ -150,3 +150,14 @@ def test_every_type_of_the_design_is_there() -> None:
         "halt.set", "halt.cleared", "breaker.opened", "breaker.closed", "engine.started",
         "engine.stopped", "engine.degraded", "message.quarantined", "webhook.disabled",
     } <= {str(kind) for kind in EventType}  # fmt: skip
+
+
+def test_an_event_of_an_endpoint_tells_others_no_path() -> None:
+    url = "https://hooks.example.org:8443/services/T0/s3cret?key=k3y"
+    changed = WebhookChanged(
+        number=1, at=_AT, endpoint_id="whk_1", action="created", url=url, actor="a", reason=""
+    )
+    (event,) = derive(changed)
+    assert '"url":"https://hooks.example.org:8443"' in event.data
+    assert "s3cret" not in event.data
+    assert "k3y" not in event.data
