@@ -167,20 +167,20 @@ def _instant(given: Any) -> datetime:
     return found
 
 
-def _header(context: _Context, name: str) -> str:
+def _header(context: _Context, name: str) -> str | None:
     found = [str(v) for k, v in context.invocation_metadata() or () if k == name]
-    return ", ".join(found)
+    return ", ".join(found) if found else None
 
 
 def _actor(context: _Context) -> str:
     """Return whose token it was: the edge says it, which alone may call."""
-    return _header(context, "x-tt-identity").partition(":")[0]
+    return (_header(context, "x-tt-identity") or "").partition(":")[0]
 
 
 def _key(request: pb.CreateWebhookEndpointRequest, actor: str, context: _Context) -> Key | None:
     """Return what makes a create repeatable; None: nothing. Raises InvalidField."""
     given = _header(context, "idempotency-key")
-    if not given:
+    if given is None:
         return None
     if not _KEY.fullmatch(given):
         expected = "1 to 128 characters, visible ASCII only"
