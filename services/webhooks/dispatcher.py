@@ -154,11 +154,13 @@ class Dispatcher:
             runner = self.one(endpoint_id)
             try:
                 await runner.stop()
-                await self._store.delete(runner.endpoint, actor)
+                keeper = self._shared().keeper
+                async with keeper.still():
+                    await self._store.delete(runner.endpoint, actor)
+                    keeper.forget(endpoint_id)
             except BaseException:
                 self._put(runner.endpoint, runner.lane)
                 raise
-            self._shared().keeper.forget(endpoint_id)
             del self._runners[endpoint_id]
             return runner.endpoint
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import psycopg
 import structlog
@@ -59,6 +61,12 @@ class Keeper:
         self._lanes.pop(endpoint_id, None)
         self._looked.pop(endpoint_id, None)
         self._busy.discard(endpoint_id)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Write nothing while the block runs: a delete locks the same rows the other way round."""
+        async with self._writing:
+            yield
 
     async def write(self) -> None:
         """Write what there is to write. Raises Fenced, psycopg.OperationalError."""

@@ -18,6 +18,7 @@ from tests.money_path.world import SERVICES, eventually
 from tradingtools.domain.event_types import EventType
 
 _EVENTS = "select * from event order by number"
+_LIVES = {EventType.ENGINE_STARTED, EventType.ENGINE_STOPPED}
 _RATE = 12.0
 _PROCESSES = (*SERVICES, "events", "events")
 
@@ -64,8 +65,11 @@ async def _hold(tmp_path: Path, kills: int, seed: int) -> None:
                 with psycopg.connect(made.world.database_url) as owner:
                     store.forget(owner)
             await _complete(made)
-            assert made.world.sql(_EVENTS) == live
-        assert [row["number"] for row in live] == list(range(1, len(live) + 1))
+            again = made.world.sql(_EVENTS)
+            assert again[: len(live)] == live
+            # That it was stopped to be made again, and has begun.
+            assert {row["type"] for row in again[len(live) :]} <= _LIVES
+        assert [row["number"] for row in again] == list(range(1, len(again) + 1))
         _every_end_is_told(made)
 
 

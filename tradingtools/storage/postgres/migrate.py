@@ -7,6 +7,7 @@ the database enforces exactly what the code says.
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -35,7 +36,7 @@ def migrate(url: str) -> list[str]:
     """
     backend = yoyo.get_backend(url.replace("postgresql://", "postgresql+psycopg://", 1))
     migrations = yoyo.read_migrations(str(MIGRATIONS))
-    with backend.lock(timeout=30):
+    with closing(backend.connection), backend.lock(timeout=30):
         missing = backend.to_apply(migrations)
         _refuse_old(url, [migration.id for migration in missing])
         applied = [migration.id for migration in missing]
@@ -48,7 +49,6 @@ def migrate(url: str) -> list[str]:
                 [(t.source or "", t.target) for t in TRANSITIONS],
             )
             rights.grant(connection)
-    backend.connection.close()
     return applied
 
 
