@@ -281,9 +281,7 @@ class Claimer:
                     )
                 else:
                     left = still_to_sell(state.trades[sell], copy, stands, lot)
-                    lots[origin] = with_sell(
-                        lot, sell, state.copies[sell][origin], left, stands.later_micros
-                    )
+                    lots[origin] = with_sell(lot, sell, state.copies[sell][origin], left, stands)
         return sells[key], lots
 
     def _exiting(

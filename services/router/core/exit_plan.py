@@ -92,7 +92,7 @@ def plan_exits(
 
 
 def with_sell(
-    lot: LotView, key: TradeKey, copy: Copy, left_micros: int, later_micros: int
+    lot: LotView, key: TradeKey, copy: Copy, left_micros: int, standing: Standing
 ) -> LotView:
     """Return a lot with what another sell of the leader has still to sell of it.
 
@@ -101,15 +101,17 @@ def with_sell(
         key: of the other sell.
         copy: what became of it.
         left_micros: what it has asked for and not sold.
-        later_micros: in the lot, of entries that were claimed after it was first judged.
+        standing: of its slices.
     """
-    there = max(lot.shares_micros - later_micros, 0)
-    promised = min(left_micros, there)
-    small = min(copy.small_micros, promised)
+    there = max(lot.shares_micros - standing.later_micros, 0)
+    # A slice under way goes on, although later sells have sold what was held before it.
+    going = min(standing.own_micros, lot.shares_micros)
+    promised = min(left_micros, max(there, going))
+    small = min(copy.small_micros, max(promised - going, 0))
     left = replace(
         lot,
         promised_micros=lot.promised_micros + promised,
-        owed_micros=lot.owed_micros + min(left_micros, there + lot.matched_micros),
+        owed_micros=lot.owed_micros + min(left_micros, max(there + lot.matched_micros, going)),
     )
     if not small:
         return left

@@ -326,6 +326,25 @@ async def test_a_slice_that_is_killed_is_sold_again_by_its_own_exit() -> None:
     assert sizes == [_HELD // 2, _HELD // 4, _HELD // 2]
 
 
+async def test_a_slice_under_way_keeps_its_shares_when_later_sells_have_sold_the_oldest() -> None:
+    follower = await Follower.begun()
+    await follower.leader_sells(_HELD // 20)
+    await follower.buys_more()
+    bought = follower.buys[1]
+    size = int(follower.database.table("orders")[bought.order_key,]["size_micros"])
+    await follower.buy_fills(bought, size, ended=True)
+    # More than was held before the entry, while the slice of the first sell hangs.
+    await follower.leader_sells(follower.leader_holds * 19 // 20)
+    hangs, second = follower.open()
+    sold = int(follower.database.table("orders")[second,]["size_micros"])
+    assert sold > _HELD
+    await follower.ends(second, sold)
+    await follower.leader_sells(follower.leader_holds // 2)
+    assert hangs in follower.open()
+    await follower.comes_to_rest()
+    follower.check_at_rest()
+
+
 async def test_what_a_stop_did_not_sell_is_of_earlier_sells_first() -> None:
     follower = await Follower.begun()
     await follower.leader_sells(_HELD // 2)
