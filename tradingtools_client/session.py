@@ -7,6 +7,7 @@ second try could not tell its own first from somebody else's change.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ _LONGEST_WAIT_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
 _SILENCE_SECONDS = 45.0
 """Without even a comment for so long, a stream is opened again."""
+
+_LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 
 class ApiError(Exception):
@@ -142,7 +145,7 @@ class Session:
                         if answer.status_code not in _BUSY:
                             _refuse(answer)
                     else:
-                        for event in _events(answer.iter_lines()):
+                        for event in _events(_lines(answer.iter_text())):
                             last = event.id or last
                             if event.data:
                                 yield event
@@ -181,6 +184,16 @@ class Session:
                 wait = _seconds(answer.headers.get("retry-after", ""), wait)
             self._sleep(min(wait, _LONGEST_WAIT_SECONDS))
         raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _lines(texts: Iterator[str]) -> Iterator[str]:
+    """Split at CR, LF and both, as server-sent events end lines; JSON may have what else
+    ``splitlines`` takes for an end."""
+    rest = ""
+    for text in texts:
+        # A CR at the end may be half of a CR LF.
+        *lines, rest = _LINE_END.split(rest + text)
+        yield from lines
 
 
 def _events(lines: Iterator[str]) -> Iterator[ServerSentEvent]:

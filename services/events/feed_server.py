@@ -31,7 +31,8 @@ _PAGE = 100
 _PIECE_BYTES = 64 * 1024
 _RESUME = "last-event-id"
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_HELLO = b"retry: 1000\n\n"
+_HELLO = b"retry: 1000\n"
+"""Of one block with the id after it: readers keep the id of each block, and a lone one has none."""
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
