@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -195,6 +196,7 @@ class _Mail:
         mail = EmailMessage()
         mail["From"], mail["To"] = self._from, self._to
         mail["Subject"] = " ".join(headline(message).split())
+        mail["Date"] = datetime.fromtimestamp(message.at_ms // 1000, UTC)
         # The same each time that it leaves: a mailbox shows one of two.
         mail["Message-ID"] = _message_id(message.id)
         if message.thread != message.id:

@@ -48,7 +48,11 @@ async def test_five_hundred_lost_orders_are_one_message_with_an_end(running: Wor
     await running.told(f"[CRITICAL] {words}", f"[RESOLVED] Over: {words}")
     assert len(running.slack.bodies) == len(running.mailbox.mails) == 2
     opened, ended = running.mailbox.mails
-    assert ended["In-Reply-To"] == opened["Message-ID"]
+    assert ended["In-Reply-To"] == ended["References"] == opened["Message-ID"]
+    # RFC 5322 requires a date; a mailbox sorts by it, and filters distrust a mail without.
+    assert opened["Date"].datetime <= ended["Date"].datetime
+    for mail in (opened, ended):
+        assert not mail.defects and not [one for one in mail.values() if one.defects]
 
 
 async def test_what_the_issue_names_is_told_and_its_end_is(running: World) -> None:
