@@ -12,7 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 from standardwebhooks.webhooks import Webhook
+from svix.webhooks import Webhook as Svix
 
 from launcher import temporary
 from launcher.embedded import role_url
@@ -125,6 +128,9 @@ async def test_every_event_is_posted_in_order_and_signed(
         assert told["data"] == known[told["id"]]["data"]
         assert told["id"] == received.id
         assert told["specversion"] == "1.0"
+        Svix(endpoint["secret"]).verify(received.body, dict(received.headers))
+        event = JSONFormat().read(CloudEvent, received.body)
+        assert (event.get_id(), event.get_data()) == (received.id, told["data"])
     deliveries: list[dict[str, Any]] = []
 
     async def written() -> bool:
@@ -307,7 +313,7 @@ async def test_a_test_message_is_answered_at_once(world: Listening, receivers: R
     assert (told["status"], told["outcome"]) == (200, "delivered")
     received = next(r for r in receivers.journal["/tested"] if r.id == told["eventId"])
     event = Webhook(endpoint["secret"]).verify(received.body, dict(received.headers))
-    assert event["type"] == "webhook.test"
+    assert (event["type"], event["id"]) == ("webhook.test", received.id)
     await ended(world, endpoint)
 
 
