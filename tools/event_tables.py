@@ -61,8 +61,8 @@ seconds:
 * to public addresses by https, and to networks that the operator allows
   (`TT_WEBHOOKS_ALLOWED_NETWORKS`), by http, too.
 
-`/rotate` makes a new secret, and for a day messages have both signatures. `/test` posts a message
-at once. `/deliveries` lists the last thousand attempts. `/replay` delivers a range again: `after` a
+`/rotate` makes a new secret, and for a day messages have both signatures. `/test` posts an event of
+the type `webhook.test`, which is in no log, at once. `/deliveries` lists the last thousand attempts. `/replay` delivers a range again: `after` a
 number, or `since` and `until` an instant.
 
 A receiver that verifies:
@@ -124,15 +124,19 @@ def _asyncapi() -> str:
         name: {key: value for key, value in schema.items() if key != "title"}
         for name, schema in sorted(_components("#/components/schemas/{name}").items())
     }
+    schemas["CloudEvent"] = _cloud_event()
     messages = {str(kind): _message(kind) for kind in EventType}
     everything = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in messages}
+    messages[_TEST] = _named(_TEST, "An endpoint is tried; `data` is empty.", {"type": "object"})
+    posted = {**everything, _TEST: {"$ref": f"#/components/messages/{_TEST}"}}
     channels = {
         "stream": {"address": "/events/stream", "messages": everything},
-        "webhook": {"address": "{url}", "parameters": {"url": {}}, "messages": everything},
+        "webhook": {"address": "{url}", "parameters": {"url": {}}, "messages": posted},
     }
     document = {
         "asyncapi": "3.0.0",
         "info": {"title": "Trading Tools: events", "version": "1"},
+        "defaultContentType": "application/json",
         "channels": channels,
         "operations": {
             "tell": {"action": "send", "channel": {"$ref": "#/channels/stream"}},
@@ -143,21 +147,39 @@ def _asyncapi() -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+_TEST = "webhook.test"
 _ATTRIBUTES = (
     "specversion", "id", "source", "type", "subject", "time", "sequence", "datacontenttype",
     "traceparent",
 )  # fmt: skip
 
 
-def _message(kind: EventType) -> dict[str, Any]:
+def _cloud_event() -> dict[str, Any]:
+    """Return what all events have in common."""
     attributes: dict[str, Any] = {name: {"type": "string"} for name in _ATTRIBUTES}
-    attributes["type"] = {"const": str(kind)}
-    attributes["data"] = {"$ref": f"#/components/schemas/{payload_of(kind).__name__}"}
-    required = [name for name in attributes if name != "traceparent"]
+    attributes["specversion"] = {"const": "1.0"}
+    attributes["datacontenttype"] = {"const": "application/json"}
+    attributes["time"]["format"] = "date-time"
+    attributes["sequence"]["pattern"] = "^[0-9]+$"
+    required = [name for name in (*attributes, "data") if name != "traceparent"]
     return {
-        "summary": MEANINGS[kind],
-        "contentType": "application/json",
-        "payload": {"type": "object", "properties": attributes, "required": required},
+        "description": "The attributes of CloudEvents 1.0, and data by type.",
+        "type": "object",
+        "properties": attributes,
+        "required": required,
+    }
+
+
+def _message(kind: EventType) -> dict[str, Any]:
+    data = {"$ref": f"#/components/schemas/{payload_of(kind).__name__}"}
+    return _named(str(kind), MEANINGS[kind], data)
+
+
+def _named(kind: str, summary: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    own = {"properties": {"type": {"const": kind}, "data": data}}
+    return {
+        "summary": summary,
+        "payload": {"allOf": [{"$ref": "#/components/schemas/CloudEvent"}, own]},
     }
 
 
