@@ -58,12 +58,14 @@ seconds:
   503 is kept to; a redirect is not followed; 410 disables the endpoint, and so do five days in
   which it has taken nothing (`webhook.disabled`). `PATCH` with `"enabled": true` goes on where it
   was;
+* with `Content-Type: application/json`, as Standard Webhooks has it; it is not the HTTP binding of
+  CloudEvents, so give the body to a library's JSON format;
 * to public addresses by https, and to networks that the operator allows
   (`TT_WEBHOOKS_ALLOWED_NETWORKS`), by http, too.
 
 `/rotate` makes a new secret, and for a day messages have both signatures. `/test` posts an event of
-the type `webhook.test`, which is in no log, at once. `/deliveries` lists the last thousand attempts. `/replay` delivers a range again: `after` a
-number, or `since` and `until` an instant.
+the type `webhook.test`, which is in no log. `/deliveries` lists the last thousand attempts.
+`/replay` delivers a range again: `after` a number, or `since` and `until` an instant.
 
 A receiver that verifies:
 

@@ -28,7 +28,7 @@ from tradingtools_client.api import Client
 from tradingtools_client.session import Session
 
 _SECONDS = 60.0
-_ODD = "é\u2028\u2029\x85 \r\n: \"data: \"\n\nid: 0"
+_ODD = 'é\u2028\u2029\x85 \r\n: "data: "\n\nid: 0'
 """What some take for the end of a line, and what is one."""
 
 
