@@ -62,8 +62,11 @@ def test_a_told_event_fits_what_asyncapi_says_of_it() -> None:
     schema |= {"components": document["components"]}
     told = json.loads(cloud_event(1, event))
     assert list(Draft202012Validator(schema).iter_errors(told)) == []
-    for wrong in ({"type": "order.filled"}, {"specversion": "0.3"}, {"id": 1}, {"data": {}}):
-        assert list(Draft202012Validator(schema).iter_errors({**told, **wrong})) != [], wrong
+    wrong: list[dict[str, object]] = [
+        {"type": "order.filled"}, {"specversion": "0.3"}, {"id": 1}, {"data": {}},
+    ]  # fmt: skip
+    for one in wrong:
+        assert list(Draft202012Validator(schema).iter_errors({**told, **one})) != [], one
 
 
 def test_types_are_named_as_subject_and_verb() -> None:
