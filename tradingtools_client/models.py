@@ -24,8 +24,8 @@ class CloudEvent(TypedDict):
     """Its place in the log, from 1, without a gap: the cursor to resume after it."""
     datacontenttype: str
     """Of CloudEvents: "application/json"."""
-    traceparent: str
-    """W3C trace context of the leader's trade (or the mark) behind it; empty: none."""
+    traceparent: NotRequired[str]
+    """W3C trace context of the leader's trade (or the mark) behind it; absent: none."""
     data: NotRequired[dict[str, Any]]
     """By the schema of the type; amounts are decimal strings."""
 

@@ -164,7 +164,7 @@ def to_pb(number: int, event: Event) -> pb.CloudEvent:
         subject=event.subject,
         sequence=number,
         datacontenttype="application/json",
-        traceparent=event.traceparent,
+        traceparent=event.traceparent or None,
     )
     message.time.FromDatetime(event.at)
     json_format.Parse(event.data, message.data)

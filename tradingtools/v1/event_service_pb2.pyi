@@ -247,7 +247,7 @@ class CloudEvent(_message.Message):
     datacontenttype: _builtins.str
     """Of CloudEvents: "application/json"."""
     traceparent: _builtins.str
-    """W3C trace context of the leader's trade (or the mark) behind it; empty: none."""
+    """W3C trace context of the leader's trade (or the mark) behind it; absent: none."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was written down."""
@@ -267,14 +267,16 @@ class CloudEvent(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         sequence: _builtins.int = ...,
         datacontenttype: _builtins.str = ...,
-        traceparent: _builtins.str = ...,
+        traceparent: _builtins.str | None = ...,
         data: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_traceparent", b"_traceparent", "data", b"data", "time", b"time", "traceparent", b"traceparent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "datacontenttype", b"datacontenttype", "id", b"id", "sequence", b"sequence", "source", b"source", "specversion", b"specversion", "subject", b"subject", "time", b"time", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_traceparent", b"_traceparent", "data", b"data", "datacontenttype", b"datacontenttype", "id", b"id", "sequence", b"sequence", "source", b"source", "specversion", b"specversion", "subject", b"subject", "time", b"time", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__traceparent: _TypeAlias = _typing.Literal["traceparent"]  # noqa: Y015
+    _WhichOneofArgType__traceparent: _TypeAlias = _typing.Literal["_traceparent", b"_traceparent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__traceparent) -> _WhichOneofReturnType__traceparent | None: ...
 
 Global___CloudEvent: _TypeAlias = CloudEvent  # noqa: Y015
 
